@@ -1,0 +1,48 @@
+//! Compiles the `.proto` files and generates the code of this crate, into any folder. Shared by the test that compares
+//! and by the example that updates, so that both do the same.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+/// The folder of this crate.
+pub fn crate_dir() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Generates the code (`src/gen/`) and the descriptor set (`descriptor.bin`) below `out`.
+pub fn generate(out: &Path) -> Result<(), Box<dyn Error>> {
+    let root = crate_dir();
+    let mut files = Vec::new();
+    for file in fs::read_dir(root.join("coalition/clearing/v1"))? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    // The order of the directory is not defined, and the output follows the order of the files.
+    files.sort();
+
+    // Source information carries the comments, which become the documentation of the code.
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    let mut set = compiler.file_descriptor_set();
+
+    let code = out.join("src/gen");
+    fs::create_dir_all(&code)?;
+    tonic_prost_build::configure()
+        .out_dir(&code)
+        .emit_rerun_if_changed(false)
+        // Ordered, so that one message always has the same bytes.
+        .btree_map(".")
+        .compile_fds(set.clone())?;
+
+    // Reflection needs no comments, and without them the set is a third of the size.
+    for file in &mut set.file {
+        file.source_code_info = None;
+    }
+    fs::write(out.join("descriptor.bin"), set.encode_to_vec())?;
+    Ok(())
+}
