@@ -1,0 +1,197 @@
+//! The chart of accounts: every account that an entry may post to, and the purposes of a money posting.
+//!
+//! The text of an account is part of the product: `member:M`, `position:A`, `settle:1:A`, `pool`. It is what the
+//! reports show and what the balances are stored under.
+
+use std::fmt;
+use std::str::FromStr;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::units::{Malformed, MemberId, PartnerId, WindowNumber};
+
+/// Accounts in points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub enum PointsAccount {
+    /// What the member can spend, kept as lots.
+    Member(MemberId),
+    /// Minus what the partner has outstanding.
+    Issuer(PartnerId),
+}
+
+/// Accounts in money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub enum MoneyAccount {
+    /// What the partner owes (-) or is owed (+) and is not yet in a settlement.
+    Position(PartnerId),
+    /// Backs prepaid points.
+    Pool,
+    /// The coalition's reserve against defaults.
+    Reserve,
+    /// What a partner has deposited against its own default.
+    Collateral(PartnerId),
+    /// A window's money in flight between its close and its payment.
+    Settle(WindowNumber, PartnerId),
+    /// The house's bank account: an asset, so normally negative.
+    Bank(BankPurpose),
+}
+
+/// What the money in the bank is for. Reports show the sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub enum BankPurpose {
+    Settlement,
+    Reserve,
+    Collateral,
+}
+
+/// Why money moved, so that rewards, fees and taxes never mix on a statement. Within an entry the postings of each
+/// purpose sum to zero (rule `purposes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub enum Purpose {
+    /// The points themselves: the issuer's price up to the acceptor's reimbursement, or up to the backing value.
+    Reward,
+    /// The acceptance fee.
+    Fee,
+    /// The difference between price, value and reimbursement.
+    Spread,
+    /// What expiry leaves behind.
+    Breakage,
+    /// Money on its way between positions, legs and the bank.
+    Settlement,
+    /// Money paid into or out of a fund.
+    Deposit,
+    /// What a defaulter pays on top.
+    Penalty,
+    /// What the operator charges a partner.
+    Charge,
+    /// Taxes on a fee or charge.
+    Tax,
+    /// A correction by the operator.
+    Adjustment,
+}
+
+impl Purpose {
+    pub const ALL: [Self; 10] = [
+        Self::Reward,
+        Self::Fee,
+        Self::Spread,
+        Self::Breakage,
+        Self::Settlement,
+        Self::Deposit,
+        Self::Penalty,
+        Self::Charge,
+        Self::Tax,
+        Self::Adjustment,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reward => "REWARD",
+            Self::Fee => "FEE",
+            Self::Spread => "SPREAD",
+            Self::Breakage => "BREAKAGE",
+            Self::Settlement => "SETTLEMENT",
+            Self::Deposit => "DEPOSIT",
+            Self::Penalty => "PENALTY",
+            Self::Charge => "CHARGE",
+            Self::Tax => "TAX",
+            Self::Adjustment => "ADJUSTMENT",
+        }
+    }
+}
+
+impl PointsAccount {
+    /// The member whose account this is, if it is a member's.
+    pub fn member(&self) -> Option<MemberId> {
+        match self {
+            Self::Member(member) => Some(*member),
+            Self::Issuer(_) => None,
+        }
+    }
+
+    /// The partner whose account this is, if it is a partner's.
+    pub fn partner(&self) -> Option<PartnerId> {
+        match self {
+            Self::Member(_) => None,
+            Self::Issuer(partner) => Some(*partner),
+        }
+    }
+}
+
+impl MoneyAccount {
+    /// The partner whose account this is, if it is a partner's.
+    pub fn partner(&self) -> Option<PartnerId> {
+        match self {
+            Self::Position(partner) | Self::Collateral(partner) | Self::Settle(_, partner) => Some(*partner),
+            Self::Pool | Self::Reserve | Self::Bank(_) => None,
+        }
+    }
+
+    /// Whether the account is a fund: neither a position, nor money in flight, nor the settlement bank account that
+    /// this goes through. The changes of the funds belong to the proof of a close (rule `proof`).
+    pub fn is_fund(&self) -> bool {
+        match self {
+            Self::Pool | Self::Reserve | Self::Collateral(_) => true,
+            Self::Bank(purpose) => *purpose != BankPurpose::Settlement,
+            Self::Position(_) | Self::Settle(..) => false,
+        }
+    }
+}
+
+impl fmt::Display for PointsAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member(member) => write!(f, "member:{member}"),
+            Self::Issuer(partner) => write!(f, "issuer:{partner}"),
+        }
+    }
+}
+
+impl FromStr for PointsAccount {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text.split_once(':') {
+            Some(("member", member)) => Ok(Self::Member(member.parse()?)),
+            Some(("issuer", partner)) => Ok(Self::Issuer(partner.parse()?)),
+            _ => Err(Malformed(format!("{text:?} is not an account in points"))),
+        }
+    }
+}
+
+impl fmt::Display for MoneyAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Position(partner) => write!(f, "position:{partner}"),
+            Self::Pool => f.write_str("pool"),
+            Self::Reserve => f.write_str("reserve"),
+            Self::Collateral(partner) => write!(f, "collateral:{partner}"),
+            Self::Settle(window, partner) => write!(f, "settle:{window}:{partner}"),
+            Self::Bank(BankPurpose::Settlement) => f.write_str("bank:settlement"),
+            Self::Bank(BankPurpose::Reserve) => f.write_str("bank:reserve"),
+            Self::Bank(BankPurpose::Collateral) => f.write_str("bank:collateral"),
+        }
+    }
+}
+
+impl FromStr for MoneyAccount {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = || Malformed(format!("{text:?} is not an account in money"));
+        match text.split_once(':') {
+            None if text == "pool" => Ok(Self::Pool),
+            None if text == "reserve" => Ok(Self::Reserve),
+            Some(("position", partner)) => Ok(Self::Position(partner.parse()?)),
+            Some(("collateral", partner)) => Ok(Self::Collateral(partner.parse()?)),
+            Some(("settle", rest)) => {
+                let (window, partner) = rest.split_once(':').ok_or_else(malformed)?;
+                Ok(Self::Settle(window.parse().map_err(|_| malformed())?, partner.parse()?))
+            }
+            Some(("bank", "settlement")) => Ok(Self::Bank(BankPurpose::Settlement)),
+            Some(("bank", "reserve")) => Ok(Self::Bank(BankPurpose::Reserve)),
+            Some(("bank", "collateral")) => Ok(Self::Bank(BankPurpose::Collateral)),
+            _ => Err(malformed()),
+        }
+    }
+}

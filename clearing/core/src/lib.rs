@@ -1,0 +1,39 @@
+//! The rules of the clearing house.
+//!
+//! This crate decides; it never reads a clock, a database, a network or a random number, holds no floating-point
+//! number and iterates over nothing whose order may change between two runs. Everything that a decision needs is in
+//! a [`Book`](book::Book); everything that it changes is in the [`Changes`](changes::Changes) the book hands out.
+//!
+//! The rules themselves are written down in `docs/rules.md`. Each rule there has an anchor, and the one function that
+//! implements it says `Rule: <anchor>` in its documentation; a test compares both directions.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`units`] | points, money, rates, times, identifiers, rounding |
+//! | [`chart`] | the accounts, the purposes of a money posting |
+//! | [`journal`] | entries, their canonical bytes, the hash chain |
+//! | [`terms`] | the coalition's settings, partners, versions of terms |
+//! | [`member`] | what a member holds: holdings and lots |
+//! | [`command`] | what may be asked, and what is answered |
+//! | [`rejection`] | why the rules say no, in the published order |
+//! | [`points`] | issue, redemption, return, abandon, expiry |
+//! | [`partners`] | creating partners, terms, states, calendar |
+//! | [`netting`] | positions into legs, legs into orders, obligations |
+//! | [`settlement`] | windows, the close, payments, abort, deposits |
+//! | [`book`] | the ledger over whatever part of it is in memory |
+//! | [`changes`] | what a batch has changed, ready to be saved |
+
+pub mod book;
+pub mod changes;
+pub mod chart;
+pub mod command;
+pub mod journal;
+pub mod member;
+pub mod netting;
+pub mod partners;
+pub mod points;
+pub mod rejection;
+pub mod settlement;
+pub mod statement;
+pub mod terms;
+pub mod units;

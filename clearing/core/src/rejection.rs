@@ -1,0 +1,257 @@
+//! Why the rules say no: final, typed, recorded, and each with the number that was exceeded.
+//!
+//! The variants stand in the published order: the same wrong call always gets the first reason that applies. A reason
+//! is public; a partner's program may branch on it. Reasons are added, never renamed.
+
+use std::fmt;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// A rejection by the rules.
+///
+/// Rule: rejections
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Rejection {
+    /// The message alone is wrong, whatever the state of the house. Never recorded.
+    InvalidArgument { field: String, problem: String },
+    RequestTooOld { made: String, oldest: String },
+    IdempotencyConflict { request_id: String },
+    /// The key was abandoned before.
+    RequestAbandoned { request_id: String },
+    TimeOutOfRange { field: String, time: String, earliest: String, latest: String },
+    PartnerExited { partner: String },
+    PartnerRestricted { partner: String },
+    PartnerSuspended { partner: String },
+    /// Unknown, or somebody else's.
+    NotFound { what: String, id: String },
+    PartnerExists { partner: String },
+    ReturnExceedsRedemption { asked: i64, left: i64 },
+    ReversalShortfall { asked: i64, left: i64 },
+    InsufficientPoints { asked: i64, available: i64 },
+    TooManyLots { asked: i64, reachable: i64, lots_max: i64 },
+    BreakageNotOne { sum: String },
+    PriceNotExact { field: String, price: String, scale: u32 },
+    /// Somebody would get more for a point than backs it.
+    TermsUnderfund { lower: String, lower_amount: String, higher: String, higher_amount: String },
+    WindowNotClosed { window: u32 },
+    SettlementNotProposed { window: u32, state: String },
+    SettlementNotConfirmed { window: u32, state: String },
+    SettlementSettled { window: u32 },
+    SettlementAlreadyPaid { window: u32, paid: String },
+    SettlementAborted { window: u32 },
+    LegNotDue { window: u32, party: String },
+    AmountMismatch { due: String, given: String },
+    FundsNotReceived { received: String, needed: String },
+    Overflow { what: String },
+}
+
+impl Rejection {
+    pub fn invalid(field: &str, problem: impl fmt::Display) -> Self {
+        Self::InvalidArgument { field: field.to_owned(), problem: problem.to_string() }
+    }
+
+    pub fn not_found(what: &str, id: impl fmt::Display) -> Self {
+        Self::NotFound { what: what.to_owned(), id: id.to_string() }
+    }
+
+    /// The public reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidArgument { .. } => "INVALID_ARGUMENT",
+            Self::RequestTooOld { .. } => "REQUEST_TOO_OLD",
+            Self::IdempotencyConflict { .. } => "IDEMPOTENCY_CONFLICT",
+            Self::RequestAbandoned { .. } => "REQUEST_ABANDONED",
+            Self::TimeOutOfRange { .. } => "TIME_OUT_OF_RANGE",
+            Self::PartnerExited { .. } => "PARTNER_EXITED",
+            Self::PartnerRestricted { .. } => "PARTNER_RESTRICTED",
+            Self::PartnerSuspended { .. } => "PARTNER_SUSPENDED",
+            Self::NotFound { .. } => "NOT_FOUND",
+            Self::PartnerExists { .. } => "PARTNER_EXISTS",
+            Self::ReturnExceedsRedemption { .. } => "RETURN_EXCEEDS_REDEMPTION",
+            Self::ReversalShortfall { .. } => "REVERSAL_SHORTFALL",
+            Self::InsufficientPoints { .. } => "INSUFFICIENT_POINTS",
+            Self::TooManyLots { .. } => "TOO_MANY_LOTS",
+            Self::BreakageNotOne { .. } => "BREAKAGE_NOT_ONE",
+            Self::PriceNotExact { .. } => "PRICE_NOT_EXACT",
+            Self::TermsUnderfund { .. } => "TERMS_UNDERFUND",
+            Self::WindowNotClosed { .. } => "WINDOW_NOT_CLOSED",
+            Self::SettlementNotProposed { .. } => "SETTLEMENT_NOT_PROPOSED",
+            Self::SettlementNotConfirmed { .. } => "SETTLEMENT_NOT_CONFIRMED",
+            Self::SettlementSettled { .. } => "SETTLEMENT_SETTLED",
+            Self::SettlementAlreadyPaid { .. } => "SETTLEMENT_ALREADY_PAID",
+            Self::SettlementAborted { .. } => "SETTLEMENT_ABORTED",
+            Self::LegNotDue { .. } => "LEG_NOT_DUE",
+            Self::AmountMismatch { .. } => "AMOUNT_MISMATCH",
+            Self::FundsNotReceived { .. } => "FUNDS_NOT_RECEIVED",
+            Self::Overflow { .. } => "OVERFLOW",
+        }
+    }
+
+    /// The numbers behind the reason, by name.
+    pub fn numbers(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::InvalidArgument { field, problem } => vec![("field", field.clone()), ("problem", problem.clone())],
+            Self::RequestTooOld { made, oldest } => vec![("made_time", made.clone()), ("oldest_time", oldest.clone())],
+            Self::IdempotencyConflict { request_id } | Self::RequestAbandoned { request_id } => {
+                vec![("request_id", request_id.clone())]
+            }
+            Self::TimeOutOfRange { field, time, earliest, latest } => vec![
+                ("field", field.clone()),
+                ("time", time.clone()),
+                ("earliest_time", earliest.clone()),
+                ("latest_time", latest.clone()),
+            ],
+            Self::PartnerExited { partner }
+            | Self::PartnerRestricted { partner }
+            | Self::PartnerSuspended { partner }
+            | Self::PartnerExists { partner } => vec![("partner", partner.clone())],
+            Self::NotFound { what, id } => vec![("what", what.clone()), ("id", id.clone())],
+            Self::ReturnExceedsRedemption { asked, left } | Self::ReversalShortfall { asked, left } => {
+                vec![("asked_points", asked.to_string()), ("left_points", left.to_string())]
+            }
+            Self::InsufficientPoints { asked, available } => {
+                vec![("asked_points", asked.to_string()), ("available_points", available.to_string())]
+            }
+            Self::TooManyLots { asked, reachable, lots_max } => vec![
+                ("asked_points", asked.to_string()),
+                ("reachable_points", reachable.to_string()),
+                ("lots_max", lots_max.to_string()),
+            ],
+            Self::BreakageNotOne { sum } => vec![("sum", sum.clone())],
+            Self::PriceNotExact { field, price, scale } => {
+                vec![("field", field.clone()), ("price", price.clone()), ("scale", scale.to_string())]
+            }
+            Self::TermsUnderfund { lower, lower_amount, higher, higher_amount } => vec![
+                ("lower", lower.clone()),
+                ("lower_amount", lower_amount.clone()),
+                ("higher", higher.clone()),
+                ("higher_amount", higher_amount.clone()),
+            ],
+            Self::WindowNotClosed { window }
+            | Self::SettlementSettled { window }
+            | Self::SettlementAborted { window } => vec![("window", window.to_string())],
+            Self::SettlementNotProposed { window, state } | Self::SettlementNotConfirmed { window, state } => {
+                vec![("window", window.to_string()), ("state", state.clone())]
+            }
+            Self::SettlementAlreadyPaid { window, paid } => {
+                vec![("window", window.to_string()), ("paid_amount", paid.clone())]
+            }
+            Self::LegNotDue { window, party } => vec![("window", window.to_string()), ("party", party.clone())],
+            Self::AmountMismatch { due, given } => vec![("due_amount", due.clone()), ("given_amount", given.clone())],
+            Self::FundsNotReceived { received, needed } => {
+                vec![("received_amount", received.clone()), ("needed_amount", needed.clone())]
+            }
+            Self::Overflow { what } => vec![("what", what.clone())],
+        }
+    }
+
+    /// Whether the same wish under a new request id may succeed later, without anybody changing it.
+    pub fn transient(&self) -> bool {
+        match self {
+            Self::PartnerRestricted { .. }
+            | Self::PartnerSuspended { .. }
+            | Self::InsufficientPoints { .. }
+            | Self::TooManyLots { .. }
+            | Self::TermsUnderfund { .. }
+            | Self::WindowNotClosed { .. }
+            | Self::SettlementNotConfirmed { .. }
+            | Self::FundsNotReceived { .. } => true,
+            Self::InvalidArgument { .. }
+            | Self::RequestTooOld { .. }
+            | Self::IdempotencyConflict { .. }
+            | Self::RequestAbandoned { .. }
+            | Self::TimeOutOfRange { .. }
+            | Self::PartnerExited { .. }
+            | Self::NotFound { .. }
+            | Self::PartnerExists { .. }
+            | Self::ReturnExceedsRedemption { .. }
+            | Self::ReversalShortfall { .. }
+            | Self::BreakageNotOne { .. }
+            | Self::PriceNotExact { .. }
+            | Self::SettlementNotProposed { .. }
+            | Self::SettlementSettled { .. }
+            | Self::SettlementAlreadyPaid { .. }
+            | Self::SettlementAborted { .. }
+            | Self::LegNotDue { .. }
+            | Self::AmountMismatch { .. }
+            | Self::Overflow { .. } => false,
+        }
+    }
+
+    /// Whether the answer is kept under the request's key and replayed. A malformed message is not; a conflict leaves
+    /// what is recorded as it is; a key that is too old may have been pruned, so nothing can be kept under it.
+    pub fn recorded(&self) -> bool {
+        !matches!(
+            self,
+            Self::InvalidArgument { .. }
+                | Self::RequestTooOld { .. }
+                | Self::IdempotencyConflict { .. }
+                | Self::RequestAbandoned { .. }
+        )
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidArgument { field, problem } => write!(f, "{field}: {problem}"),
+            Self::RequestTooOld { made, oldest } => {
+                write!(f, "the request id was made {made}, and keys older than {oldest} are no longer kept; make a new one")
+            }
+            Self::IdempotencyConflict { request_id } => {
+                write!(f, "request id {request_id} was used before with other content; make a new one for another wish")
+            }
+            Self::RequestAbandoned { request_id } => write!(f, "request {request_id} was abandoned and has no effect"),
+            Self::TimeOutOfRange { field, time, earliest, latest } => {
+                write!(f, "{field} is {time}; it may lie between {earliest} and {latest}")
+            }
+            Self::PartnerExited { partner } => write!(f, "partner {partner} has left the coalition"),
+            Self::PartnerRestricted { partner } => write!(f, "partner {partner} is restricted and may not issue points"),
+            Self::PartnerSuspended { partner } => {
+                write!(f, "partner {partner} is suspended and may neither issue nor accept points")
+            }
+            Self::NotFound { what, id } => write!(f, "there is no {what} {id} that you may see"),
+            Self::PartnerExists { partner } => write!(f, "there is a partner {partner} already"),
+            Self::ReturnExceedsRedemption { asked, left } => {
+                write!(f, "{asked} points cannot be returned: {left} of the redemption are left")
+            }
+            Self::ReversalShortfall { asked, left } => {
+                write!(f, "{asked} points cannot be taken back: {left} of them are left")
+            }
+            Self::InsufficientPoints { asked, available } => {
+                write!(f, "{asked} points were asked for, {available} are available")
+            }
+            Self::TooManyLots { asked, reachable, lots_max } => write!(
+                f,
+                "{asked} points lie in more than {lots_max} lots, the most one entry takes; {reachable} can be reached"
+            ),
+            Self::BreakageNotOne { sum } => write!(f, "the breakage shares sum to {sum}, not to 1"),
+            Self::PriceNotExact { field, price, scale } => {
+                write!(f, "{field} {price} has more than the {scale} decimals of the coalition's money")
+            }
+            Self::TermsUnderfund { lower, lower_amount, higher, higher_amount } => {
+                write!(f, "the {lower} of {lower_amount} is below the {higher} of {higher_amount}")
+            }
+            Self::WindowNotClosed { window } => write!(f, "window {window} is still open"),
+            Self::SettlementNotProposed { window, state } => {
+                write!(f, "the settlement of window {window} is {state}, not PROPOSED")
+            }
+            Self::SettlementNotConfirmed { window, state } => {
+                write!(f, "the settlement of window {window} is {state}; confirm it first")
+            }
+            Self::SettlementSettled { window } => write!(f, "the settlement of window {window} is SETTLED, which is final"),
+            Self::SettlementAlreadyPaid { window, paid } => {
+                write!(f, "{paid} of the settlement of window {window} are paid already")
+            }
+            Self::SettlementAborted { window } => write!(f, "the settlement of window {window} was aborted"),
+            Self::LegNotDue { window, party } => write!(f, "nothing is due between {party} and window {window}"),
+            Self::AmountMismatch { due, given } => write!(f, "{due} are due, not {given}"),
+            Self::FundsNotReceived { received, needed } => {
+                write!(f, "{needed} would have to be paid out, and only {received} have come in and are not yet paid out")
+            }
+            Self::Overflow { what } => write!(f, "{what} does not fit into 64 bits"),
+        }
+    }
+}
+
+impl std::error::Error for Rejection {}
