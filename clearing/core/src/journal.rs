@@ -115,11 +115,12 @@ pub struct LotBirth {
 /// What a redemption was made at; returns and undoing go by these figures, whatever the terms say by then.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct RedemptionFacts {
+    /// The points taken (+), or given back by a return (-).
     pub points: Points,
     pub reimbursement: Money,
     pub fee_rate: Rate,
     pub fee_bearer: FeeBearer,
-    /// The whole fee, whoever bears it.
+    /// The fee charged (+) or refunded (-), whoever bears it.
     pub fee: Money,
 }
 

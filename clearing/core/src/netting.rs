@@ -1,0 +1,148 @@
+//! Netting: exact positions become legs of whole minor units, legs become payment orders, and the reports that say
+//! what netting was worth. Pure functions.
+
+use std::collections::BTreeMap;
+
+use crate::changes::Gross;
+use crate::command::OrderParty;
+use crate::settlement::OrderMode;
+use crate::units::{Money, PartnerId, half_up};
+
+/// The legs of a close, zero legs left out: each position rounded to the currency's minor unit by floor and largest
+/// remainder, up to the half-up sum of all (ties by partner id, the operator last). A partner's leg smaller than the
+/// threshold is carried, and the operator's leg is moved by the carried sum, so that nobody is paid short.
+///
+/// `positions` must hold the operator. Amounts and the threshold are in units of 10^-scale, `minor_unit` is how many
+/// of them make a minor unit.
+///
+/// Rule: legs
+pub fn legs(
+    positions: &BTreeMap<PartnerId, Money>,
+    minor_unit: i64,
+    threshold: Money,
+) -> BTreeMap<PartnerId, Money> {
+    let mut order: Vec<PartnerId> = positions.keys().copied().collect();
+    order.sort_by_key(PartnerId::settlement_order);
+    let exact = |partner: &PartnerId| positions.get(partner).copied().unwrap_or_default().0;
+    let sum: i128 = order.iter().map(|partner| i128::from(exact(partner))).sum();
+    let target = half_up(sum, i128::from(minor_unit));
+    let floors: i128 = order.iter().map(|partner| i128::from(exact(partner).div_euclid(minor_unit))).sum();
+
+    let mut by_remainder = order.clone();
+    by_remainder.sort_by_key(|partner| (-exact(partner).rem_euclid(minor_unit), partner.settlement_order()));
+    let raised = usize::try_from(target - floors).expect("a rounded sum is no less than the sum of floors");
+    let mut legs: BTreeMap<PartnerId, Money> = BTreeMap::new();
+    for (at, partner) in by_remainder.iter().enumerate() {
+        let floor = exact(partner).div_euclid(minor_unit);
+        legs.insert(*partner, Money((floor + i64::from(at < raised)) * minor_unit));
+    }
+
+    let mut carried = 0;
+    for (partner, leg) in &mut legs {
+        if !partner.is_operator() && leg.0.abs() < threshold.0 {
+            carried += leg.0;
+            *leg = Money::ZERO;
+        }
+    }
+    if let Some(leg) = legs.get_mut(&PartnerId::operator()) {
+        leg.0 += carried;
+    }
+    legs.retain(|_, leg| !leg.is_zero());
+    legs
+}
+
+/// One payment order of a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub payer: OrderParty,
+    pub payee: OrderParty,
+    /// Above zero.
+    pub amount: Money,
+    pub paid: bool,
+}
+
+/// The orders that settle the legs.
+pub fn orders(mode: OrderMode, legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
+    match mode {
+        OrderMode::Hub => hub_orders(legs),
+        OrderMode::Pairwise => pairwise_orders(legs),
+    }
+}
+
+/// Each leg against the settlement account: what comes in first, then what goes out, each by partner id with the
+/// operator last.
+///
+/// Rule: hub-orders
+fn hub_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
+    let mut sorted: Vec<(PartnerId, Money)> = legs.iter().map(|(partner, leg)| (*partner, *leg)).collect();
+    sorted.sort_by_key(|(partner, leg)| (leg.0 > 0, partner.settlement_order()));
+    let order = |(partner, leg): (PartnerId, Money)| {
+        let (party, hub) = (OrderParty::of(partner), OrderParty::Hub);
+        let (payer, payee) = if leg.0 < 0 { (party, hub) } else { (hub, party) };
+        Order { payer, payee, amount: Money(leg.0.abs()), paid: false }
+    };
+    sorted.into_iter().map(order).collect()
+}
+
+/// Largest debtor to largest creditor, ties by id, repeated: at most participants - 1 orders. What the legs do not
+/// balance among themselves the funds take or give.
+///
+/// Rule: pairwise-orders
+fn pairwise_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
+    let mut open: BTreeMap<OrderParty, i64> = BTreeMap::new();
+    for (partner, leg) in legs {
+        open.insert(OrderParty::of(*partner), leg.0);
+    }
+    let funds = -open.values().sum::<i64>();
+    open.insert(OrderParty::Funds, funds);
+    let mut orders = Vec::new();
+    loop {
+        let largest = |sign: i64| {
+            let side = open.iter().filter(|(_, amount)| **amount * sign > 0);
+            side.max_by_key(|(party, amount)| (amount.abs(), std::cmp::Reverse(**party))).map(|(party, _)| *party)
+        };
+        let (Some(payer), Some(payee)) = (largest(-1), largest(1)) else { break };
+        let amount = open[&payer].abs().min(open[&payee]);
+        *open.entry(payer).or_default() += amount;
+        *open.entry(payee).or_default() -= amount;
+        orders.push(Order { payer, payee, amount: Money(amount), paid: false });
+    }
+    orders
+}
+
+/// The gross obligations of a window: issuer to acceptor.
+pub type Obligations = BTreeMap<(PartnerId, PartnerId), Gross>;
+
+/// Gross obligations netted for each pair of partners: (debtor, creditor) with what is left, largest party first by
+/// id; pairs that cancel out are left out.
+///
+/// Rule: bilateral-nets
+pub fn bilateral(obligations: &Obligations) -> BTreeMap<(PartnerId, PartnerId), Money> {
+    let mut nets: BTreeMap<(PartnerId, PartnerId), i64> = BTreeMap::new();
+    for ((issuer, acceptor), gross) in obligations {
+        let (pair, sign) = if issuer < acceptor { ((*issuer, *acceptor), 1) } else { ((*acceptor, *issuer), -1) };
+        *nets.entry(pair).or_default() += sign * gross.amount.0;
+    }
+    let directed = nets.into_iter().filter(|(_, net)| *net != 0).map(|((first, second), net)| {
+        let pair = if net > 0 { (first, second) } else { (second, first) };
+        (pair, Money(net.abs()))
+    });
+    directed.collect()
+}
+
+/// The share of the gross obligations that netting saved, in ten-thousandths, half up: 1 - pairwise orders / gross.
+/// Undefined without gross obligations.
+///
+/// Rule: saved
+pub fn saved(gross: Money, pairwise: Money) -> Option<i64> {
+    if gross.0 <= 0 {
+        return None;
+    }
+    let share = half_up((i128::from(gross.0) - i128::from(pairwise.0)) * 10_000, i128::from(gross.0));
+    i64::try_from(share).ok()
+}
+
+/// Total of the orders of a settlement.
+pub fn total(orders: &[Order]) -> Money {
+    Money(orders.iter().map(|order| order.amount.0).sum())
+}

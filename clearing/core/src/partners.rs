@@ -1,0 +1,99 @@
+//! Commands of the operator on partners: creating them, their terms and states, the calendar.
+
+use std::sync::Arc;
+
+use crate::book::{Ask, Book, check_range};
+use crate::command::{Accepted, HouseCommand};
+use crate::rejection::Rejection;
+use crate::settlement::house_reply;
+use crate::terms::{Calendar, House, Partner, PartnerState, TermsDraft};
+use crate::units::{PartnerId, Timestamp};
+
+impl Book {
+    pub(crate) fn decide_house(&mut self, ask: &Ask<'_>, command: &HouseCommand) -> Result<Accepted, Rejection> {
+        match command {
+            HouseCommand::CreatePartner { partner, display_name, terms, state } => {
+                self.create_partner(ask, *partner, display_name, terms, *state)
+            }
+            HouseCommand::SetTerms { partner, terms, effective } => self.set_terms(ask, *partner, terms, *effective),
+            HouseCommand::SetPartnerState { partner, state } => self.set_partner_state(*partner, *state),
+            HouseCommand::SetCalendar { calendar } => Ok(self.set_calendar(calendar)),
+            HouseCommand::CloseWindow { expected } => self.close_window(ask, *expected),
+            HouseCommand::ConfirmSettlement { window } => self.confirm_settlement(*window),
+            HouseCommand::ExportOrders { window, mode } => self.export_orders(*window, *mode),
+            HouseCommand::ConfirmPayment { window, payment, amount } => {
+                self.confirm_payment(ask, *window, *payment, *amount)
+            }
+            HouseCommand::AbortSettlement { window } => self.abort_settlement(ask, *window),
+            HouseCommand::Deposit { account, amount } => self.deposit(ask, *account, *amount),
+        }
+    }
+
+    /// Rule: create-partner
+    fn create_partner(
+        &mut self,
+        ask: &Ask<'_>,
+        id: PartnerId,
+        display_name: &str,
+        draft: &TermsDraft,
+        state: PartnerState,
+    ) -> Result<Accepted, Rejection> {
+        if self.house.partners.contains_key(&id) {
+            return Err(Rejection::PartnerExists { partner: id.to_string() });
+        }
+        let coalition = &self.house.coalition;
+        let terms = draft.over(&coalition.default_terms, 1, ask.now, coalition.scale)?;
+        self.house.check_funding(id, &terms, ask.now, &self.outstanding)?;
+        let display_name = if display_name.is_empty() { id.to_string() } else { display_name.to_owned() };
+        let partner = Partner { id, display_name, state, terms: vec![terms] };
+        self.house_mut().partners.insert(id, partner);
+        let changes = self.changes_mut();
+        changes.partners.insert(id);
+        changes.new_terms.insert((id, 1));
+        Ok(house_reply(Vec::new(), None))
+    }
+
+    /// A new version of a partner's terms; what the draft leaves out stays as it will be when the version takes effect.
+    ///
+    /// Rule: set-terms
+    fn set_terms(
+        &mut self,
+        ask: &Ask<'_>,
+        id: PartnerId,
+        draft: &TermsDraft,
+        effective: Option<Timestamp>,
+    ) -> Result<Accepted, Rejection> {
+        let effective = effective.unwrap_or(ask.now);
+        check_range("effective_time", effective, ask.now, Timestamp::NEVER)?;
+        let partner = self.house.partner(id)?;
+        let version = partner.terms.iter().map(|terms| terms.version).max().unwrap_or(0) + 1;
+        let terms = draft.over(partner.terms_at(effective), version, effective, self.house.coalition.scale)?;
+        self.house.check_funding(id, &terms, ask.now, &self.outstanding)?;
+        let partner = self.house_mut().partners.get_mut(&id).expect("found above");
+        partner.terms.push(terms);
+        self.changes_mut().new_terms.insert((id, version));
+        Ok(house_reply(Vec::new(), None))
+    }
+
+    /// An exit is for good.
+    fn set_partner_state(&mut self, id: PartnerId, state: PartnerState) -> Result<Accepted, Rejection> {
+        let partner = self.house.partner(id)?;
+        if partner.state == PartnerState::Exited && state != PartnerState::Exited {
+            return Err(Rejection::PartnerExited { partner: id.to_string() });
+        }
+        let partner = self.house_mut().partners.get_mut(&id).expect("found above");
+        partner.state = state;
+        self.changes_mut().partners.insert(id);
+        Ok(house_reply(Vec::new(), None))
+    }
+
+    fn set_calendar(&mut self, calendar: &Calendar) -> Accepted {
+        self.house_mut().calendar = calendar.clone();
+        self.changes_mut().calendar = true;
+        house_reply(Vec::new(), None)
+    }
+
+    fn house_mut(&mut self) -> &mut House {
+        Arc::make_mut(&mut self.house)
+    }
+}

@@ -1,0 +1,532 @@
+//! Windows and their settlement: the close, confirmation, orders, payments, abort; deposits into the funds.
+//!
+//! | window | settlement | means |
+//! |---|---|---|
+//! | OPEN | - | takes entries |
+//! | CLOSED | PROPOSED, CONFIRMED, EXPORTED, ABORTED | has its legs; nothing was paid |
+//! | SETTLING | PARTLY_PAID | a payment was confirmed |
+//! | SETTLED | SETTLED | every leg is paid; final |
+
+use std::collections::BTreeMap;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::{Ask, Book};
+use crate::chart::{BankPurpose, MoneyAccount, Purpose};
+use crate::command::{Accepted, OrderParty, Payment, Reply};
+use crate::journal::EntryKind;
+use crate::netting::{self, Order};
+use crate::rejection::Rejection;
+use crate::units::{EntryId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
+
+/// How a settlement is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub enum OrderMode {
+    /// Each leg against the settlement account.
+    Hub,
+    /// Debtors to creditors.
+    Pairwise,
+}
+
+impl OrderMode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hub => "HUB",
+            Self::Pairwise => "PAIRWISE",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Hub, Self::Pairwise].into_iter().find(|mode| mode.as_str() == text)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WindowState {
+    Open,
+    Closed,
+    Settling,
+    Settled,
+}
+
+impl WindowState {
+    const ALL: [Self; 4] = [Self::Open, Self::Closed, Self::Settling, Self::Settled];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Closed => "CLOSED",
+            Self::Settling => "SETTLING",
+            Self::Settled => "SETTLED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SettlementState {
+    Proposed,
+    Confirmed,
+    Exported,
+    PartlyPaid,
+    Settled,
+    Aborted,
+}
+
+impl SettlementState {
+    const ALL: [Self; 6] =
+        [Self::Proposed, Self::Confirmed, Self::Exported, Self::PartlyPaid, Self::Settled, Self::Aborted];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proposed => "PROPOSED",
+            Self::Confirmed => "CONFIRMED",
+            Self::Exported => "EXPORTED",
+            Self::PartlyPaid => "PARTLY_PAID",
+            Self::Settled => "SETTLED",
+            Self::Aborted => "ABORTED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LegState {
+    Due,
+    Paid,
+}
+
+impl LegState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "DUE",
+            Self::Paid => "PAID",
+        }
+    }
+}
+
+/// One participant's amount in a settlement: below zero it pays, above it is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leg {
+    pub amount: Money,
+    /// What of it is not paid yet, with the same sign.
+    pub due: Money,
+}
+
+impl Leg {
+    pub fn state(&self) -> LegState {
+        if self.due.is_zero() { LegState::Paid } else { LegState::Due }
+    }
+}
+
+/// A participant's position over a window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ParticipantWindow {
+    /// What was carried into the window.
+    pub opening: Money,
+    /// What stays in the position after the close and opens the next window.
+    pub carried: Money,
+}
+
+/// The proof of a close: legs + change of the funds + change of what is carried - what aborted settlements put back
+/// into the window = 0.
+///
+/// Rule: proof
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Proof {
+    pub legs: Money,
+    pub funds_change: Money,
+    pub carried_change: Money,
+    pub aborted: Money,
+}
+
+impl Proof {
+    pub fn holds(&self) -> bool {
+        let sum = i128::from(self.legs.0) + i128::from(self.funds_change.0) + i128::from(self.carried_change.0);
+        sum == i128::from(self.aborted.0)
+    }
+}
+
+/// The netted result of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    pub state: SettlementState,
+    pub legs: BTreeMap<PartnerId, Leg>,
+    /// How it is paid, once it was exported or a payment was confirmed.
+    pub mode: Option<OrderMode>,
+    pub orders: Vec<Order>,
+    /// Gross obligations of the window.
+    pub gross: Money,
+    /// What pairwise orders over the legs add up to, whatever the mode.
+    pub pairwise: Money,
+    pub proof: Proof,
+}
+
+impl Settlement {
+    pub fn saved(&self) -> Option<i64> {
+        netting::saved(self.gross, self.pairwise)
+    }
+
+    fn paid_total(&self) -> Money {
+        let paid = |leg: &Leg| (leg.amount.0 - leg.due.0).abs();
+        Money(self.legs.values().map(paid).sum())
+    }
+}
+
+/// A window: the period whose positions settle together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    pub number: WindowNumber,
+    pub state: WindowState,
+    pub opened: Timestamp,
+    pub closed: Option<Timestamp>,
+    pub participants: BTreeMap<PartnerId, ParticipantWindow>,
+    /// The balance of all funds when the window opened.
+    pub funds_opening: Money,
+    /// Legs that aborted settlements put back into this window.
+    pub aborted: Money,
+    /// Once it is closed.
+    pub settlement: Option<Settlement>,
+}
+
+impl Window {
+    /// The first window of a coalition.
+    pub fn first(opened: Timestamp) -> Self {
+        Self {
+            number: 1,
+            state: WindowState::Open,
+            opened,
+            closed: None,
+            participants: BTreeMap::new(),
+            funds_opening: Money::ZERO,
+            aborted: Money::ZERO,
+            settlement: None,
+        }
+    }
+}
+
+/// What a close would settle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    pub positions: BTreeMap<PartnerId, Money>,
+    pub legs: BTreeMap<PartnerId, Money>,
+    pub carried: BTreeMap<PartnerId, Money>,
+    pub gross: Money,
+    pub pairwise: Money,
+}
+
+impl Book {
+    /// The legs that closing the open window now would give. Needs all balances and the window's gross in the book.
+    pub fn preview(&self) -> Preview {
+        let balance = |partner: PartnerId| {
+            self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default()
+        };
+        let positions: BTreeMap<PartnerId, Money> =
+            self.house.partners.keys().map(|partner| (*partner, balance(*partner))).collect();
+        let coalition = &self.house.coalition;
+        let legs = netting::legs(&positions, coalition.minor_unit(), coalition.settlement_threshold);
+        let carried = positions.iter().map(|(partner, position)| {
+            (*partner, Money(position.0 - legs.get(partner).copied().unwrap_or_default().0))
+        });
+        let carried = carried.collect();
+        let of_window = self.gross.iter().filter(|((window, ..), _)| *window == self.open_window);
+        let gross = Money(of_window.map(|(_, gross)| gross.amount.0).sum());
+        let pairwise = netting::total(&netting::orders(OrderMode::Pairwise, &legs));
+        Preview { positions, legs, carried, gross, pairwise }
+    }
+
+    /// Closes the open window and opens the next. Costs O(partners): it sums nothing.
+    ///
+    /// Rule: close
+    pub(crate) fn close_window(
+        &mut self,
+        ask: &Ask<'_>,
+        expected: Option<WindowNumber>,
+    ) -> Result<Accepted, Rejection> {
+        if expected.is_some_and(|expected| expected != self.open_window) {
+            return Ok(house_reply(Vec::new(), None));
+        }
+        let number = self.open_window;
+        let preview = self.preview();
+        let mut draft = self.draft(EntryKind::Close, ask);
+        for (partner, leg) in &preview.legs {
+            draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, -i128::from(leg.0));
+            draft.post_money(MoneyAccount::Settle(number, *partner), Purpose::Settlement, i128::from(leg.0));
+        }
+        let entry = self.finish(draft)?;
+        let funds = self.funds()?;
+        let window = self.windows.get(&number).expect("the open window is in the book");
+        let opening = |partner: &PartnerId| window.participants.get(partner).map_or(0, |window| window.opening.0);
+        let proof = Proof {
+            legs: Money(preview.legs.values().map(|leg| leg.0).sum()),
+            funds_change: funds.minus(window.funds_opening)?,
+            carried_change: Money(preview.carried.iter().map(|(partner, left)| left.0 - opening(partner)).sum()),
+            aborted: window.aborted,
+        };
+        assert!(proof.holds(), "the books of window {number} do not balance: {proof:?}");
+
+        let entries = if preview.legs.is_empty() { Vec::new() } else { vec![self.post(entry)] };
+        let window = self.windows.get_mut(&number).expect("found above");
+        for (partner, left) in &preview.carried {
+            window.participants.entry(*partner).or_default().carried = *left;
+        }
+        window.state = WindowState::Closed;
+        window.closed = Some(ask.now);
+        window.settlement = Some(Settlement {
+            state: SettlementState::Proposed,
+            legs: preview.legs.iter().map(|(partner, leg)| (*partner, Leg { amount: *leg, due: *leg })).collect(),
+            mode: None,
+            orders: Vec::new(),
+            gross: preview.gross,
+            pairwise: preview.pairwise,
+            proof,
+        });
+        let mut next = Window::first(ask.now);
+        next.number = number + 1;
+        next.funds_opening = funds;
+        for (partner, left) in preview.carried {
+            next.participants.insert(partner, ParticipantWindow { opening: left, carried: Money::ZERO });
+        }
+        self.open_window = next.number;
+        self.windows.insert(next.number, next);
+        let changes = self.changes_mut();
+        changes.windows.extend([number, number + 1]);
+        Ok(house_reply(entries, Some(number)))
+    }
+
+    fn funds(&self) -> Result<Money, Overflow> {
+        let funds = self.money_balances.iter().filter(|(account, _)| account.is_fund());
+        funds.map(|(_, balance)| *balance).try_fold(Money::ZERO, Money::plus)
+    }
+
+    /// Rule: confirm
+    pub(crate) fn confirm_settlement(&mut self, window: WindowNumber) -> Result<Accepted, Rejection> {
+        let (state, settlement) = self.settlement(window)?;
+        if settlement.state != SettlementState::Proposed {
+            let state = settlement.state.as_str().to_owned();
+            return Err(Rejection::SettlementNotProposed { window, state });
+        }
+        settlement.state = SettlementState::Confirmed;
+        if settlement.legs.is_empty() {
+            settlement.state = SettlementState::Settled;
+            *state = WindowState::Settled;
+        }
+        self.changes_mut().windows.insert(window);
+        Ok(house_reply(Vec::new(), Some(window)))
+    }
+
+    /// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
+    ///
+    /// Rule: export
+    pub(crate) fn export_orders(&mut self, window: WindowNumber, mode: OrderMode) -> Result<Accepted, Rejection> {
+        let money_text = self.money_text();
+        let (_, settlement) = self.settlement(window)?;
+        check_confirmed(window, settlement)?;
+        let other = settlement.mode.is_some_and(|chosen| chosen != mode);
+        let paid = settlement.paid_total();
+        match settlement.state {
+            SettlementState::Settled if other => return Err(Rejection::SettlementSettled { window }),
+            SettlementState::PartlyPaid if other => {
+                return Err(Rejection::SettlementAlreadyPaid { window, paid: money_text(paid) });
+            }
+            SettlementState::Confirmed | SettlementState::Exported => {
+                settlement.state = SettlementState::Exported;
+                choose(settlement, mode);
+            }
+            SettlementState::Settled
+            | SettlementState::PartlyPaid
+            | SettlementState::Proposed
+            | SettlementState::Aborted => {}
+        }
+        self.changes_mut().windows.insert(window);
+        Ok(house_reply(Vec::new(), Some(window)))
+    }
+
+    /// Records that an order was paid.
+    ///
+    /// Rule: payment
+    pub(crate) fn confirm_payment(
+        &mut self,
+        ask: &Ask<'_>,
+        window: WindowNumber,
+        payment: Payment,
+        amount: Option<Money>,
+    ) -> Result<Accepted, Rejection> {
+        let money_text = self.money_text();
+        let (_, settlement) = self.settlement(window)?;
+        check_confirmed(window, settlement)?;
+        if settlement.state == SettlementState::Settled {
+            return Err(Rejection::SettlementSettled { window });
+        }
+        let (payer, payee, mode) = payment_ends(payment, settlement);
+        let not_due = || {
+            let party = if payer == OrderParty::Hub { payee } else { payer };
+            Rejection::LegNotDue { window, party: party.to_string() }
+        };
+        // The first payment of a settlement that was not exported chooses the mode it is paid in.
+        let mut chosen = settlement.clone();
+        if chosen.mode.is_none() {
+            choose(&mut chosen, mode);
+        }
+        let open = |order: &&mut Order| order.payer == payer && order.payee == payee && !order.paid;
+        let order = chosen.orders.iter_mut().find(open).ok_or_else(not_due)?;
+        let due = order.amount;
+        if let Some(given) = amount.filter(|given| *given != due) {
+            return Err(Rejection::AmountMismatch { due: money_text(due), given: money_text(given) });
+        }
+        order.paid = true;
+        if payer == OrderParty::Hub {
+            let received = received_and_kept(settlement);
+            if received < i128::from(due.0) {
+                let received = Money(i64::try_from(received).unwrap_or(0));
+                return Err(Rejection::FundsNotReceived { received: money_text(received), needed: money_text(due) });
+            }
+        }
+        let mut draft = self.draft(EntryKind::Payment, ask);
+        for (end, sign) in [(payer, 1), (payee, -1)] {
+            let account = end.participant().map_or(MoneyAccount::Bank(BankPurpose::Settlement), |participant| {
+                MoneyAccount::Settle(window, participant)
+            });
+            draft.post_money(account, Purpose::Settlement, i128::from(due.0) * sign);
+            if let Some(leg) = end.participant().and_then(|participant| chosen.legs.get_mut(&participant)) {
+                leg.due = Money(leg.due.0 + due.0 * i64::try_from(sign).expect("one or minus one"));
+            }
+        }
+        let entry = self.finish(draft)?;
+        let settled = chosen.legs.values().all(|leg| leg.state() == LegState::Paid)
+            && chosen.orders.iter().all(|order| order.paid);
+        chosen.state = if settled { SettlementState::Settled } else { SettlementState::PartlyPaid };
+        let stored = self.windows.get_mut(&window).expect("found above");
+        stored.state = if settled { WindowState::Settled } else { WindowState::Settling };
+        stored.settlement = Some(chosen);
+        self.changes_mut().windows.insert(window);
+        let entry = self.post(entry);
+        Ok(house_reply(vec![entry], Some(window)))
+    }
+
+    /// Takes a settlement back before anything is paid: the legs return into the positions of the open window.
+    ///
+    /// Rule: abort
+    pub(crate) fn abort_settlement(&mut self, ask: &Ask<'_>, window: WindowNumber) -> Result<Accepted, Rejection> {
+        let money_text = self.money_text();
+        let (_, settlement) = self.settlement(window)?;
+        match settlement.state {
+            SettlementState::Settled => return Err(Rejection::SettlementSettled { window }),
+            SettlementState::PartlyPaid => {
+                let paid = money_text(settlement.paid_total());
+                return Err(Rejection::SettlementAlreadyPaid { window, paid });
+            }
+            SettlementState::Aborted => return Err(Rejection::SettlementAborted { window }),
+            SettlementState::Proposed | SettlementState::Confirmed | SettlementState::Exported => {}
+        }
+        let legs = settlement.legs.clone();
+        let mut draft = self.draft(EntryKind::Abort, ask);
+        for (partner, leg) in &legs {
+            draft.post_money(MoneyAccount::Settle(window, *partner), Purpose::Settlement, -i128::from(leg.amount.0));
+            draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, i128::from(leg.amount.0));
+        }
+        let entry = self.finish(draft)?;
+        let open = self.windows.get_mut(&self.open_window).expect("the open window is in the book");
+        for leg in legs.values() {
+            open.aborted = open.aborted.plus(leg.amount)?;
+        }
+        let (_, settlement) = self.settlement(window)?;
+        settlement.state = SettlementState::Aborted;
+        let open = self.open_window;
+        self.changes_mut().windows.extend([window, open]);
+        let entries = if legs.is_empty() { Vec::new() } else { vec![self.post(entry)] };
+        Ok(house_reply(entries, Some(window)))
+    }
+
+    /// Money paid into a fund.
+    ///
+    /// Rule: deposit
+    pub(crate) fn deposit(
+        &mut self,
+        ask: &Ask<'_>,
+        account: MoneyAccount,
+        amount: Money,
+    ) -> Result<Accepted, Rejection> {
+        let bank = match account {
+            MoneyAccount::Collateral(partner) => {
+                self.house.partner(partner)?;
+                BankPurpose::Collateral
+            }
+            MoneyAccount::Reserve
+            | MoneyAccount::Pool
+            | MoneyAccount::Position(_)
+            | MoneyAccount::Settle(..)
+            | MoneyAccount::Bank(_) => BankPurpose::Reserve,
+        };
+        let mut draft = self.draft(EntryKind::Deposit, ask);
+        draft.post_money(account, Purpose::Deposit, i128::from(amount.0));
+        draft.post_money(MoneyAccount::Bank(bank), Purpose::Deposit, -i128::from(amount.0));
+        let entry = self.finish(draft)?;
+        let entry = self.post(entry);
+        Ok(house_reply(vec![entry], None))
+    }
+
+    /// The settlement of a closed window, with the state of the window.
+    fn settlement(&mut self, window: WindowNumber) -> Result<(&mut WindowState, &mut Settlement), Rejection> {
+        let found = self.windows.get_mut(&window).ok_or_else(|| Rejection::not_found("window", window))?;
+        let Window { state, settlement, .. } = found;
+        settlement.as_mut().map(|settlement| (state, settlement)).ok_or(Rejection::WindowNotClosed { window })
+    }
+
+    fn money_text(&self) -> impl Fn(Money) -> String + use<> {
+        let scale = self.house.coalition.scale;
+        move |amount| amount.text(scale)
+    }
+}
+
+pub(crate) fn house_reply(entries: Vec<EntryId>, window: Option<WindowNumber>) -> Accepted {
+    Accepted { entries, reply: Reply::House { window } }
+}
+
+fn check_confirmed(window: WindowNumber, settlement: &Settlement) -> Result<(), Rejection> {
+    match settlement.state {
+        SettlementState::Proposed => {
+            let state = settlement.state.as_str().to_owned();
+            Err(Rejection::SettlementNotConfirmed { window, state })
+        }
+        SettlementState::Aborted => Err(Rejection::SettlementAborted { window }),
+        SettlementState::Confirmed
+        | SettlementState::Exported
+        | SettlementState::PartlyPaid
+        | SettlementState::Settled => Ok(()),
+    }
+}
+
+fn choose(settlement: &mut Settlement, mode: OrderMode) {
+    let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
+    settlement.mode = Some(mode);
+    settlement.orders = netting::orders(mode, &legs);
+}
+
+/// Payer, payee and the mode in which there is such an order.
+fn payment_ends(payment: Payment, settlement: &Settlement) -> (OrderParty, OrderParty, OrderMode) {
+    match payment {
+        Payment::Hub(partner) => {
+            let pays = settlement.legs.get(&partner).is_none_or(|leg| leg.amount.0 < 0);
+            let (party, hub) = (OrderParty::of(partner), OrderParty::Hub);
+            if pays { (party, hub, OrderMode::Hub) } else { (hub, party, OrderMode::Hub) }
+        }
+        Payment::Pair { payer, payee } => {
+            let hub = payer == OrderParty::Hub || payee == OrderParty::Hub;
+            (payer, payee, if hub { OrderMode::Hub } else { OrderMode::Pairwise })
+        }
+    }
+}
+
+/// What the settlement account holds of this settlement: what came in, with what the funds give, less what went out.
+fn received_and_kept(settlement: &Settlement) -> i128 {
+    let legs: i128 = settlement.legs.values().map(|leg| i128::from(leg.amount.0)).sum();
+    let paid: i128 = settlement.legs.values().map(|leg| i128::from(leg.due.0) - i128::from(leg.amount.0)).sum();
+    paid + legs.max(0)
+}
