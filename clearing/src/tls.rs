@@ -1,0 +1,465 @@
+//! The door: who may open a connection, and who they are.
+//!
+//! Every connection is TLS 1.3 with certificates on both sides. The client's must come from the coalition's authority and
+//! name, in one URI, a partner or auditor of this coalition; it is read once per connection and given to every request on
+//! it as [`Peer`]. What a peer may *do* is not decided here but at each call, against a live table: a connection that
+//! is open when a certificate is revoked stays open.
+//!
+//! | choice | why |
+//! |---|---|
+//! | TLS 1.3 alone | nothing older is needed by any gRPC library in use, and there is less to get wrong |
+//! | X25519MLKEM768 first | what is recorded today stays secret when quantum computers come |
+//! | no resumption | a resumed session skips the check of the client's certificate and of the revocation list |
+//! | an acceptor of our own | tonic's has no revocation list, no reload, no time limit for handshakes |
+//! | time is the machine's | certificates end at real moments, also in a sandbox whose business clock was moved |
+//! | a stale revocation list still counts | it names all who were revoked until then; refusing every partner because a list was not renewed in time would turn a late job into an outage |
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use clearing_certs::{Identity, IdentityError, parse_identity};
+use futures::stream::{self, Stream};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tonic::transport::server::Connected;
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+
+/// How long the acceptor waits after the machine refused it a connection for want of memory or file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the server shows and whom it trusts, as PEM texts.
+#[derive(Clone)]
+pub struct TlsMaterial {
+    /// The certificates of the coalition's authority: one, or several while one replaces another.
+    pub ca_pem: String,
+    /// The server's certificate, followed by those between it and the authority, if any.
+    pub cert_pem: String,
+    /// The server's private key.
+    pub key_pem: String,
+    /// The lists of revoked certificates. If there is any list, each authority needs one.
+    pub crl_pem: Option<String>,
+}
+
+impl fmt::Debug for TlsMaterial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsMaterial").finish_non_exhaustive()
+    }
+}
+
+/// Why a server cannot be configured from this material.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The text is damaged, or is no PEM.
+    #[error("the {what} cannot be read as PEM")]
+    Unreadable {
+        /// Which text.
+        what: &'static str,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// The text holds nothing of the kind that is needed.
+    #[error("there is no {what} in the text given for it")]
+    Missing {
+        /// Which text.
+        what: &'static str,
+    },
+    /// What is inside the PEM is damaged.
+    #[error("the {what} is malformed: {why}")]
+    Malformed {
+        /// Which text.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There are revocation lists, but not of this authority: all its certificates would be refused.
+    #[error(
+        "there is no revocation list of the authority {authority:?}, though there is one of another"
+    )]
+    RevocationListMissing {
+        /// The authority's name.
+        authority: String,
+    },
+    /// The check of client certificates cannot be built from the authority and the lists.
+    #[error("client certificates cannot be checked with this authority and these revocation lists")]
+    Verifier(#[from] VerifierBuilderError),
+    /// The server's certificate and key do not go together, or are of a kind that cannot be used.
+    #[error("the server's certificate and private key cannot be used")]
+    ServerCertificate(#[source] rustls::Error),
+}
+
+/// The server's side of TLS: version 1.3, client certificates required, no resumption, HTTP/2.
+///
+/// # Errors
+///
+/// [`TlsError`] says which part of the material cannot be used.
+pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
+    let authorities: Vec<CertificateDer<'static>> =
+        read_all("authority certificate", &material.ca_pem)?;
+    let lists: Vec<CertificateRevocationListDer<'static>> = match &material.crl_pem {
+        Some(text) => read_all("revocation list", text)?,
+        None => Vec::new(),
+    };
+    if !lists.is_empty() {
+        check_lists(&authorities, &lists)?;
+    }
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority).map_err(|error| TlsError::Malformed {
+            what: "authority certificate",
+            why: error.to_string(),
+        })?;
+    }
+    let provider = Arc::new(provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .with_crls(lists)
+            .build()?;
+
+    let chain = read_all("server certificate", &material.cert_pem)?;
+    let mut keys: Vec<PrivateKeyDer<'static>> = read_all("server private key", &material.key_pem)?;
+    let key = keys.swap_remove(0);
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::ServerCertificate)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(TlsError::ServerCertificate)?;
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+/// Who is at the other end of a connection. Requests carry it in their extensions.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// What the peer's certificate says, already checked: it is of this coalition.
+    pub identity: Arc<Identity>,
+    /// Where the peer connects from. Only good for logs: it is not part of who the peer is.
+    pub remote: SocketAddr,
+}
+
+/// What connections that are not open yet may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandshakeLimits {
+    /// A handshake that is not done by then is given up.
+    pub timeout: Duration,
+    /// So many handshakes run at the same time; while there are as many, further connections wait in the system's queue.
+    /// At least 1.
+    pub concurrent_max: usize,
+}
+
+impl Default for HandshakeLimits {
+    /// 10 seconds, enough for a till on a bad radio link; 1,024 handshakes, some 50 MiB.
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            concurrent_max: 1_024,
+        }
+    }
+}
+
+/// Turns TCP connections into connections of known peers.
+///
+/// Clones share one configuration: what is reloaded through one, all use.
+#[derive(Clone)]
+pub struct Acceptor {
+    config: Arc<ArcSwap<ServerConfig>>,
+    domain: Arc<str>,
+    limits: HandshakeLimits,
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor")
+            .field("domain", &self.domain)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Acceptor {
+    /// An acceptor that lets in the partners and auditors of the coalition of this domain.
+    #[must_use]
+    pub fn new(config: ServerConfig, domain: &str) -> Self {
+        Self {
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            domain: Arc::from(domain),
+            limits: HandshakeLimits::default(),
+        }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: HandshakeLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Uses another configuration for the handshakes that begin from now on: new certificates, a new revocation list.
+    /// Connections that are open stay as they are.
+    pub fn reload(&self, config: ServerConfig) {
+        self.config.store(Arc::new(config));
+    }
+
+    /// The connections of this listener whose handshake succeeded, in the order in which they succeeded.
+    ///
+    /// Handshakes run as tasks of their own beside each other, so that a slow one holds up nobody; they end when the stream
+    /// is dropped. Refused connections are logged and never seen here. The stream neither fails nor ends: a server stops by
+    /// dropping it.
+    pub fn incoming(
+        &self,
+        listener: TcpListener,
+    ) -> impl Stream<Item = io::Result<TlsStream>> + Send + use<> {
+        let incoming = Incoming {
+            acceptor: self.clone(),
+            listener,
+            handshakes: JoinSet::new(),
+        };
+        stream::unfold(incoming, |mut incoming| async move {
+            let stream = incoming.next().await;
+            Some((Ok(stream), incoming))
+        })
+    }
+
+    async fn handshake(self, tcp: TcpStream, remote: SocketAddr) -> Result<TlsStream, Refusal> {
+        // Requests are small and wait for their answer: holding back a packet to fill it only costs time.
+        tcp.set_nodelay(true)?;
+        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let tls = tokio::time::timeout(self.limits.timeout, acceptor.accept(tcp))
+            .await
+            .map_err(|_| Refusal::Timeout(self.limits.timeout))??;
+        let (_, connection) = tls.get_ref();
+        let certificate = connection
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .expect("the verifier lets no client in without a certificate");
+        let identity = parse_identity(certificate)?;
+        if *identity.domain != *self.domain {
+            return Err(Refusal::WrongDomain {
+                peer: identity.domain,
+                ours: self.domain,
+            });
+        }
+        Ok(TlsStream {
+            tls,
+            peer: Peer {
+                identity: Arc::new(identity),
+                remote,
+            },
+        })
+    }
+}
+
+/// A connection of a known peer.
+pub struct TlsStream {
+    tls: tokio_rustls::server::TlsStream<TcpStream>,
+    peer: Peer,
+}
+
+impl TlsStream {
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+impl fmt::Debug for TlsStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connected for TlsStream {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for TlsStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for TlsStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tls).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tls.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_shutdown(cx)
+    }
+}
+
+/// A listener and the handshakes that are under way on it.
+struct Incoming {
+    acceptor: Acceptor,
+    listener: TcpListener,
+    handshakes: JoinSet<Option<TlsStream>>,
+}
+
+impl Incoming {
+    async fn next(&mut self) -> TlsStream {
+        loop {
+            let room = self.handshakes.len() < self.acceptor.limits.concurrent_max;
+            tokio::select! {
+                Some(done) = self.handshakes.join_next() => {
+                    if let Some(stream) = opened(done) {
+                        return stream;
+                    }
+                }
+                accepted = self.listener.accept(), if room => match accepted {
+                    Ok((tcp, remote)) => self.begin(tcp, remote),
+                    Err(error) => recover(&error).await,
+                },
+            }
+        }
+    }
+
+    fn begin(&mut self, tcp: TcpStream, remote: SocketAddr) {
+        let acceptor = self.acceptor.clone();
+        self.handshakes.spawn(async move {
+            match acceptor.handshake(tcp, remote).await {
+                Ok(stream) => Some(stream),
+                Err(refusal) => {
+                    tracing::info!(%remote, reason = %refusal, "connection refused");
+                    None
+                }
+            }
+        });
+    }
+}
+
+fn opened(done: Result<Option<TlsStream>, JoinError>) -> Option<TlsStream> {
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, "a handshake panicked");
+        None
+    })
+}
+
+/// What the peer did wrong before it was accepted concerns that peer alone. Everything else (no memory, no file
+/// descriptors) passes only when connections end, so trying again at once would only burn the processor.
+async fn recover(error: &io::Error) {
+    let of_the_peer = [
+        io::ErrorKind::ConnectionAborted,
+        io::ErrorKind::ConnectionRefused,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::Interrupted,
+    ];
+    if !of_the_peer.contains(&error.kind()) {
+        tracing::warn!(%error, "no connection can be accepted");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Why a connection was not let in; said to the log only.
+#[derive(Debug, Error)]
+enum Refusal {
+    #[error("{0}")]
+    Handshake(#[from] io::Error),
+    #[error("its handshake took longer than {0:?}")]
+    Timeout(Duration),
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
+    #[error("its certificate is of the coalition {peer:?}, and this is {ours:?}")]
+    WrongDomain { peer: String, ours: Arc<str> },
+}
+
+/// The cryptography, named rather than taken from whatever the process has installed.
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        kx_groups: vec![
+            kx_group::X25519MLKEM768,
+            kx_group::X25519,
+            kx_group::SECP256R1,
+        ],
+        ..aws_lc_rs::default_provider()
+    }
+}
+
+fn read_all<T: PemObject>(what: &'static str, text: &str) -> Result<Vec<T>, TlsError> {
+    let items = T::pem_slice_iter(text.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| TlsError::Unreadable { what, source })?;
+    if items.is_empty() {
+        return Err(TlsError::Missing { what });
+    }
+    Ok(items)
+}
+
+/// With any list configured, certificates of an authority without one are refused, each handshake anew and without a word
+/// to the operator. So it is said at the start.
+fn check_lists(
+    authorities: &[CertificateDer<'static>],
+    lists: &[CertificateRevocationListDer<'static>],
+) -> Result<(), TlsError> {
+    let lists = lists
+        .iter()
+        .map(|list| CertificateRevocationList::from_der(list).map(|(_, list)| list))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TlsError::Malformed {
+            what: "revocation list",
+            why: error.to_string(),
+        })?;
+    for authority in authorities {
+        let (_, authority) =
+            X509Certificate::from_der(authority).map_err(|error| TlsError::Malformed {
+                what: "authority certificate",
+                why: error.to_string(),
+            })?;
+        if !lists
+            .iter()
+            .any(|list| list.issuer().as_raw() == authority.subject().as_raw())
+        {
+            return Err(TlsError::RevocationListMissing {
+                authority: authority.subject().to_string(),
+            });
+        }
+    }
+    Ok(())
+}
