@@ -175,6 +175,9 @@ pub enum EntryKind {
     Return = 3,
     /// An entry was undone by its exact opposite, after AbandonRequest. `linked_entry_id` is the entry undone.
     Undo = 4,
+    /// Points that expired: the member loses them, and what prepaid points leave behind is split as the
+    /// issuer's terms say. Written by the house as of the time the lot expired.
+    Expire = 5,
     /// A window was closed: positions became legs of its settlement.
     Close = 20,
     /// A payment of a settlement was confirmed.
@@ -196,6 +199,7 @@ impl EntryKind {
             Self::Redeem => "ENTRY_KIND_REDEEM",
             Self::Return => "ENTRY_KIND_RETURN",
             Self::Undo => "ENTRY_KIND_UNDO",
+            Self::Expire => "ENTRY_KIND_EXPIRE",
             Self::Close => "ENTRY_KIND_CLOSE",
             Self::Payment => "ENTRY_KIND_PAYMENT",
             Self::AbortSettlement => "ENTRY_KIND_ABORT_SETTLEMENT",
@@ -210,6 +214,7 @@ impl EntryKind {
             "ENTRY_KIND_REDEEM" => Some(Self::Redeem),
             "ENTRY_KIND_RETURN" => Some(Self::Return),
             "ENTRY_KIND_UNDO" => Some(Self::Undo),
+            "ENTRY_KIND_EXPIRE" => Some(Self::Expire),
             "ENTRY_KIND_CLOSE" => Some(Self::Close),
             "ENTRY_KIND_PAYMENT" => Some(Self::Payment),
             "ENTRY_KIND_ABORT_SETTLEMENT" => Some(Self::AbortSettlement),
@@ -4972,6 +4977,8 @@ pub enum DueWorkKind {
     Unspecified = 0,
     /// The calendar closed a window.
     WindowClose = 1,
+    /// The expired lots of one member; `due_time` is when the first of them expired.
+    Expiry = 2,
 }
 impl DueWorkKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4982,6 +4989,7 @@ impl DueWorkKind {
         match self {
             Self::Unspecified => "DUE_WORK_KIND_UNSPECIFIED",
             Self::WindowClose => "DUE_WORK_KIND_WINDOW_CLOSE",
+            Self::Expiry => "DUE_WORK_KIND_EXPIRY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4989,6 +4997,7 @@ impl DueWorkKind {
         match value {
             "DUE_WORK_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "DUE_WORK_KIND_WINDOW_CLOSE" => Some(Self::WindowClose),
+            "DUE_WORK_KIND_EXPIRY" => Some(Self::Expiry),
             _ => None,
         }
     }
