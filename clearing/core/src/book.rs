@@ -129,6 +129,11 @@ impl Book {
         }
         let ask = Ask { caller: request.caller, request_id: request.request_id, origin: &request.origin, now };
         let result = self.check_times(&request.origin, now).and_then(|()| self.decide(&ask, request));
+        if let (Ok(accepted), Some(attachment)) = (&result, &request.attachment)
+            && let Some(entry) = accepted.entries.first()
+        {
+            self.changes.attachments.insert(*entry, attachment.clone());
+        }
         let recorded = result.as_ref().err().is_none_or(Rejection::recorded);
         if let Some(key) = key.filter(|_| recorded) {
             let state = match &result {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::member::LotId;
 use crate::chart::{MoneyAccount, PointsAccount};
+use crate::command::Attachment;
+use crate::member::LotId;
 use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 /// Everything that a batch changed, by key, in key order.
@@ -13,6 +14,8 @@ pub struct Changes {
     pub entries: Vec<EntryId>,
     /// Keys recorded, or recorded anew as abandoned.
     pub requests: BTreeMap<(PartnerId, RequestId), RequestChange>,
+    /// What the origins of new entries commit to.
+    pub attachments: BTreeMap<EntryId, Attachment>,
     pub identifiers: BTreeMap<IdentifierHash, MemberId>,
     pub new_members: BTreeSet<MemberId>,
     pub members: BTreeSet<MemberId>,

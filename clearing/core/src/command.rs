@@ -113,6 +113,15 @@ pub struct Request {
     pub command: Command,
     /// The id that a member gets if this command enrols one.
     pub fresh_member: MemberId,
+    /// What the origin commits to (see [`Origin::attachment`]); kept apart from the journal, where it can be erased.
+    pub attachment: Option<Attachment>,
+}
+
+/// Personal data of an operation, such as the cashier, with the salt of its commitment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    pub salt: [u8; 16],
+    pub bytes: Vec<u8>,
 }
 
 impl Request {

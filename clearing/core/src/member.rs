@@ -83,14 +83,22 @@ pub struct Member {
     pub id: MemberId,
     /// How many entries the member has had; the next one gets this number plus one.
     pub entry_no: i64,
-    /// No lot of the member expires before this.
+    /// No lot with available points expires before this.
     pub next_due: Timestamp,
     pub holdings: BTreeMap<(PartnerId, Funding), Holding>,
+    /// Of the member's lots with available points, all that expire before this are in the book. Not stored.
+    pub loaded_to: Timestamp,
 }
 
 impl Member {
     pub fn new(id: MemberId) -> Self {
-        Self { id, entry_no: 0, next_due: Timestamp::NEVER, holdings: BTreeMap::new() }
+        Self {
+            id,
+            entry_no: 0,
+            next_due: Timestamp::NEVER,
+            holdings: BTreeMap::new(),
+            loaded_to: Timestamp::NEVER,
+        }
     }
 
     /// All available points.

@@ -231,15 +231,10 @@ impl Book {
                 written.push(self.post(entry));
             }
         }
-        let next = self.lots_in_order(member).next().map(|lot| lot.expires);
+        let next = self.lots_in_order(member).next().map_or(Timestamp::NEVER, |lot| lot.expires);
         self.changes_mut().members.insert(member);
         let member = self.members.get_mut(&member).expect("found above");
-        member.next_due = match next {
-            Some(expires) => expires,
-            None if member.available() == 0 => Timestamp::NEVER,
-            // There are lots beyond those in memory: look again next time.
-            None => now,
-        };
+        member.next_due = next.min(member.loaded_to);
         written
     }
 
