@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PublicKeyData, RevokedCertParams,
-    SanType, SerialNumber, SubjectPublicKeyInfo,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PublicKeyData, RevokedCertParams, SanType, SerialNumber,
+    SubjectPublicKeyInfo,
 };
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -99,9 +99,7 @@ pub enum CertError {
     WrongTime(Timestamp),
     /// The certificate would outlive the authority's own. Verifiers do not look at the dates of an authority they trust,
     /// so this is where its end is kept.
-    #[error(
-        "a certificate until {not_after} outlives its authority, which ends {authority_not_after}"
-    )]
+    #[error("a certificate until {not_after} outlives its authority, which ends {authority_not_after}")]
     OutlivesAuthority {
         /// The end that was asked for.
         not_after: Timestamp,
@@ -143,9 +141,7 @@ pub enum CertError {
     #[error("the request is not signed by its own key")]
     RequestSignature,
     /// The key of the request is of a kind that is not accepted.
-    #[error(
-        "the request's key is of a kind that is not accepted: ECDSA P-256, ECDSA P-384 and Ed25519 are"
-    )]
+    #[error("the request's key is of a kind that is not accepted: ECDSA P-256, ECDSA P-384 and Ed25519 are")]
     KeyNotAccepted,
     /// The cryptographic library refused.
     #[error("the cryptographic library refused")]
@@ -201,16 +197,11 @@ impl Authority {
     /// Unreadable PEM, a certificate that is not an authority's or names no coalition, or a key that is not its own.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, CertError> {
         const WHAT: &str = "authority certificate";
-        let key = KeyPair::from_pem(key_pem).map_err(|error| CertError::Unreadable {
-            what: "private key",
-            why: error.to_string(),
-        })?;
+        let key = KeyPair::from_pem(key_pem)
+            .map_err(|error| CertError::Unreadable { what: "private key", why: error.to_string() })?;
         let pem = read_pem(cert_pem, "CERTIFICATE", WHAT)?;
-        let (_, certificate) =
-            X509Certificate::from_der(&pem.contents).map_err(|error| CertError::Unreadable {
-                what: WHAT,
-                why: error.to_string(),
-            })?;
+        let (_, certificate) = X509Certificate::from_der(&pem.contents)
+            .map_err(|error| CertError::Unreadable { what: WHAT, why: error.to_string() })?;
         if !certificate.is_ca() {
             return Err(CertError::NotAnAuthority);
         }
@@ -219,16 +210,8 @@ impl Authority {
         }
         let domain = identity::authority_domain(&certificate)?;
         let not_after = Timestamp::from_second(certificate.validity().not_after.timestamp())
-            .map_err(|error| CertError::Unreadable {
-                what: WHAT,
-                why: error.to_string(),
-            })?;
-        Ok(Self {
-            domain,
-            cert_pem: cert_pem.to_owned(),
-            not_after,
-            issuer: Issuer::from_ca_cert_pem(cert_pem, key)?,
-        })
+            .map_err(|error| CertError::Unreadable { what: WHAT, why: error.to_string() })?;
+        Ok(Self { domain, cert_pem: cert_pem.to_owned(), not_after, issuer: Issuer::from_ca_cert_pem(cert_pem, key)? })
     }
 
     /// The coalition's domain.
@@ -273,23 +256,14 @@ impl Authority {
             .map(|address| match address {
                 ServerAddress::Dns(name) => {
                     check_host_name(name)?;
-                    let name = name
-                        .as_str()
-                        .try_into()
-                        .map_err(|_| CertError::WrongServerName(name.clone()))?;
+                    let name = name.as_str().try_into().map_err(|_| CertError::WrongServerName(name.clone()))?;
                     Ok(SanType::DnsName(name))
                 }
                 ServerAddress::Ip(address) => Ok(SanType::IpAddress(*address)),
             })
             .collect::<Result<Vec<_>, CertError>>()?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let issued = self.issue(
-            "Clearing house",
-            names,
-            ExtendedKeyUsagePurpose::ServerAuth,
-            &key,
-            validity,
-        )?;
+        let issued = self.issue("Clearing house", names, ExtendedKeyUsagePurpose::ServerAuth, &key, validity)?;
         Ok((issued, PrivateKey(key.serialize_pem())))
     }
 
@@ -299,12 +273,7 @@ impl Authority {
     /// # Errors
     ///
     /// A malformed id, or a validity that is empty or outlives the authority.
-    pub fn issue_client(
-        &self,
-        kind: Kind,
-        id: &str,
-        validity: Validity,
-    ) -> Result<(Issued, PrivateKey), CertError> {
+    pub fn issue_client(&self, kind: Kind, id: &str, validity: Validity) -> Result<(Issued, PrivateKey), CertError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let issued = self.issue_identity(kind, id, &key, validity)?;
         Ok((issued, PrivateKey(key.serialize_pem())))
@@ -319,43 +288,20 @@ impl Authority {
     ///
     /// An unreadable request, one that is not signed by its own key, a key that is not accepted, and what
     /// [`Self::issue_client`] refuses.
-    pub fn sign_csr(
-        &self,
-        csr_pem: &str,
-        kind: Kind,
-        id: &str,
-        validity: Validity,
-    ) -> Result<Issued, CertError> {
+    pub fn sign_csr(&self, csr_pem: &str, kind: Kind, id: &str, validity: Validity) -> Result<Issued, CertError> {
         const WHAT: &str = "signing request";
         let pem = read_pem(csr_pem, "CERTIFICATE REQUEST", WHAT)?;
-        let (rest, request) =
-            X509CertificationRequest::from_der(&pem.contents).map_err(|error| {
-                CertError::Unreadable {
-                    what: WHAT,
-                    why: error.to_string(),
-                }
-            })?;
+        let (rest, request) = X509CertificationRequest::from_der(&pem.contents)
+            .map_err(|error| CertError::Unreadable { what: WHAT, why: error.to_string() })?;
         if !rest.is_empty() {
-            return Err(CertError::Unreadable {
-                what: WHAT,
-                why: "bytes follow its end".to_owned(),
-            });
+            return Err(CertError::Unreadable { what: WHAT, why: "bytes follow its end".to_owned() });
         }
-        let key =
-            SubjectPublicKeyInfo::from_der(request.certification_request_info.subject_pki.raw)
-                .map_err(|_| CertError::KeyNotAccepted)?;
-        if ![
-            &PKCS_ECDSA_P256_SHA256,
-            &PKCS_ECDSA_P384_SHA384,
-            &PKCS_ED25519,
-        ]
-        .contains(&key.algorithm())
-        {
+        let key = SubjectPublicKeyInfo::from_der(request.certification_request_info.subject_pki.raw)
+            .map_err(|_| CertError::KeyNotAccepted)?;
+        if ![&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519].contains(&key.algorithm()) {
             return Err(CertError::KeyNotAccepted);
         }
-        request
-            .verify_signature()
-            .map_err(|_| CertError::RequestSignature)?;
+        request.verify_signature().map_err(|_| CertError::RequestSignature)?;
         self.issue_identity(kind, id, &key, validity)
     }
 
@@ -375,10 +321,7 @@ impl Authority {
         next_update: Timestamp,
     ) -> Result<String, CertError> {
         if whole_seconds(next_update) <= whole_seconds(this_update) {
-            return Err(CertError::ListNeverValid {
-                this_update,
-                next_update,
-            });
+            return Err(CertError::ListNeverValid { this_update, next_update });
         }
         let revoked_certs = revoked
             .iter()
@@ -410,13 +353,7 @@ impl Authority {
         validity: Validity,
     ) -> Result<Issued, CertError> {
         let name = san_uri(identity::uri(&self.domain, kind, id)?)?;
-        self.issue(
-            id,
-            vec![name],
-            ExtendedKeyUsagePurpose::ClientAuth,
-            key,
-            validity,
-        )
+        self.issue(id, vec![name], ExtendedKeyUsagePurpose::ClientAuth, key, validity)
     }
 
     fn issue(
@@ -429,10 +366,7 @@ impl Authority {
     ) -> Result<Issued, CertError> {
         let not_after = whole_seconds(validity.not_after);
         if not_after > self.not_after {
-            return Err(CertError::OutlivesAuthority {
-                not_after,
-                authority_not_after: self.not_after,
-            });
+            return Err(CertError::OutlivesAuthority { not_after, authority_not_after: self.not_after });
         }
         let serial = random_serial();
         let mut params = params(&self.domain, common_name, &serial, validity)?;
@@ -443,32 +377,20 @@ impl Authority {
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(key, &self.issuer)?;
-        Ok(Issued {
-            cert_pem: certificate.pem(),
-            serial_hex: identity::serial_hex(&serial),
-        })
+        Ok(Issued { cert_pem: certificate.pem(), serial_hex: identity::serial_hex(&serial) })
     }
 }
 
 /// What every certificate has. `rcgen`'s own defaults are a serial number made of the key, so the same one at each
 /// renewal, and a validity of two millennia: both are always set here.
-fn params(
-    domain: &str,
-    common_name: &str,
-    serial: &[u8],
-    validity: Validity,
-) -> Result<CertificateParams, CertError> {
+fn params(domain: &str, common_name: &str, serial: &[u8], validity: Validity) -> Result<CertificateParams, CertError> {
     if whole_seconds(validity.not_after) <= whole_seconds(validity.not_before) {
         return Err(CertError::NeverValid(validity));
     }
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, domain);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::OrganizationName, domain);
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.serial_number = Some(SerialNumber::from_slice(serial));
     params.not_before = x509_time(validity.not_before)?;
     params.not_after = x509_time(validity.not_after)?;
@@ -485,25 +407,18 @@ fn random_serial() -> [u8; 16] {
 
 fn parse_serial(hex: &str) -> Result<Vec<u8>, CertError> {
     let wrong = || CertError::WrongSerial(hex.to_owned());
-    let digits = hex
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let digits = hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     if hex.is_empty() || hex.len() > 40 || !hex.len().is_multiple_of(2) || !digits {
         return Err(wrong());
     }
-    (0..hex.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).map_err(|_| wrong()))
-        .collect()
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).map_err(|_| wrong())).collect()
 }
 
 /// A host name as RFC 1123 writes it: labels of letters, digits and inner hyphens. No wildcards: one certificate, one house.
 fn check_host_name(name: &str) -> Result<(), CertError> {
     let label_holds = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -518,15 +433,10 @@ fn san_uri(uri: String) -> Result<SanType, CertError> {
 }
 
 fn read_pem(text: &str, label: &str, what: &'static str) -> Result<Pem, CertError> {
-    let (_, pem) = parse_x509_pem(text.as_bytes()).map_err(|error| CertError::Unreadable {
-        what,
-        why: error.to_string(),
-    })?;
+    let (_, pem) =
+        parse_x509_pem(text.as_bytes()).map_err(|error| CertError::Unreadable { what, why: error.to_string() })?;
     if pem.label != label {
-        return Err(CertError::Unreadable {
-            what,
-            why: format!("it is a {}", pem.label),
-        });
+        return Err(CertError::Unreadable { what, why: format!("it is a {}", pem.label) });
     }
     Ok(pem)
 }
@@ -561,15 +471,9 @@ mod tests {
     #[test]
     fn a_serial_number_reads_back_what_was_written() {
         let serial = random_serial();
-        assert_eq!(
-            parse_serial(&identity::serial_hex(&serial)).unwrap(),
-            serial
-        );
+        assert_eq!(parse_serial(&identity::serial_hex(&serial)).unwrap(), serial);
         for wrong in ["", "0", "xy", "0A", "+1", &"00".repeat(21)] {
-            assert!(
-                matches!(parse_serial(wrong), Err(CertError::WrongSerial(_))),
-                "{wrong:?}"
-            );
+            assert!(matches!(parse_serial(wrong), Err(CertError::WrongSerial(_))), "{wrong:?}");
         }
     }
 
@@ -578,22 +482,8 @@ mod tests {
         for right in ["localhost", "house.points.example", "a-b.c1"] {
             check_host_name(right).unwrap();
         }
-        for wrong in [
-            "",
-            ".",
-            "a..b",
-            "*.points.example",
-            "-a",
-            "a-",
-            "a b",
-            "a_b",
-            "ä.example",
-            &"a".repeat(64),
-        ] {
-            assert!(
-                matches!(check_host_name(wrong), Err(CertError::WrongServerName(_))),
-                "{wrong:?}"
-            );
+        for wrong in ["", ".", "a..b", "*.points.example", "-a", "a-", "a b", "a_b", "ä.example", &"a".repeat(64)] {
+            assert!(matches!(check_host_name(wrong), Err(CertError::WrongServerName(_))), "{wrong:?}");
         }
     }
 

@@ -64,22 +64,16 @@ pub enum IdentityError {
     #[error("not an X.509 certificate: {0}")]
     Malformed(String),
     /// There is no URI among the certificate's names.
-    #[error(
-        "the certificate has no URI name; one of the form spiffe://DOMAIN/partner/ID is needed"
-    )]
+    #[error("the certificate has no URI name; one of the form spiffe://DOMAIN/partner/ID is needed")]
     NoUri,
     /// There is more than one URI among the certificate's names, so which one counts would be a guess.
     #[error("the certificate has {0} URI names; exactly one is allowed")]
     ManyUris(usize),
     /// The URI is of another scheme or shape.
-    #[error(
-        "the URI name {0:?} is not of the form spiffe://DOMAIN/partner/ID or spiffe://DOMAIN/auditor/NAME"
-    )]
+    #[error("the URI name {0:?} is not of the form spiffe://DOMAIN/partner/ID or spiffe://DOMAIN/auditor/NAME")]
     WrongUri(String),
     /// The domain is empty, too long, or holds other characters than `a-z 0-9 . _ -`.
-    #[error(
-        "the coalition domain {0:?} is not 1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . _ -"
-    )]
+    #[error("the coalition domain {0:?} is not 1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . _ -")]
     WrongDomain(String),
     /// The id is empty, too long, or holds other characters than `A-Z a-z 0-9 _ -`.
     #[error("the id {0:?} is not 1 to {ID_LENGTH_MAX} characters of A-Z a-z 0-9 _ -")]
@@ -92,8 +86,8 @@ pub enum IdentityError {
 ///
 /// [`IdentityError`] says what the certificate lacks.
 pub fn parse_identity(der: &[u8]) -> Result<Identity, IdentityError> {
-    let (rest, certificate) = X509Certificate::from_der(der)
-        .map_err(|error| IdentityError::Malformed(error.to_string()))?;
+    let (rest, certificate) =
+        X509Certificate::from_der(der).map_err(|error| IdentityError::Malformed(error.to_string()))?;
     if !rest.is_empty() {
         return Err(IdentityError::Malformed("bytes follow its end".to_owned()));
     }
@@ -126,9 +120,7 @@ pub(crate) fn authority_uri(domain: &str) -> Result<String, IdentityError> {
 /// The coalition domain that an authority's certificate names.
 pub(crate) fn authority_domain(certificate: &X509Certificate<'_>) -> Result<String, IdentityError> {
     let uri = only_uri(certificate)?;
-    let domain = uri
-        .strip_prefix(SCHEME)
-        .ok_or_else(|| IdentityError::WrongUri(uri.to_owned()))?;
+    let domain = uri.strip_prefix(SCHEME).ok_or_else(|| IdentityError::WrongUri(uri.to_owned()))?;
     check_domain(domain)?;
     Ok(domain.to_owned())
 }
@@ -136,17 +128,11 @@ pub(crate) fn authority_domain(certificate: &X509Certificate<'_>) -> Result<Stri
 /// Serial numbers are compared as text in the register of revoked certificates, so there must be one way to write them.
 pub(crate) fn serial_hex(serial: &[u8]) -> String {
     use fmt::Write as _;
-    let significant = serial
-        .iter()
-        .position(|byte| *byte != 0)
-        .map_or(&[][..], |first| &serial[first..]);
-    significant.iter().fold(
-        String::with_capacity(significant.len() * 2),
-        |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-            text
-        },
-    )
+    let significant = serial.iter().position(|byte| *byte != 0).map_or(&[][..], |first| &serial[first..]);
+    significant.iter().fold(String::with_capacity(significant.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }
 
 fn only_uri<'a>(certificate: &'a X509Certificate<'_>) -> Result<&'a str, IdentityError> {
@@ -155,16 +141,8 @@ fn only_uri<'a>(certificate: &'a X509Certificate<'_>) -> Result<&'a str, Identit
         .map_err(|error| IdentityError::Malformed(error.to_string()))?
         .map(|extension| extension.value.general_names.as_slice())
         .unwrap_or_default();
-    let uris: Vec<&str> = names
-        .iter()
-        .filter_map(|name| {
-            if let GeneralName::URI(uri) = name {
-                Some(*uri)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let uris: Vec<&str> =
+        names.iter().filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None }).collect();
     match uris.as_slice() {
         [] => Err(IdentityError::NoUri),
         [uri] => Ok(uri),
@@ -176,9 +154,7 @@ fn parse_uri(uri: &str) -> Result<(&str, Kind, &str), IdentityError> {
     let wrong = || IdentityError::WrongUri(uri.to_owned());
     let rest = uri.strip_prefix(SCHEME).ok_or_else(wrong)?;
     let mut parts = rest.split('/');
-    let (Some(domain), Some(kind), Some(id), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(domain), Some(kind), Some(id), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(wrong());
     };
     let kind = match kind {
@@ -192,8 +168,7 @@ fn parse_uri(uri: &str) -> Result<(&str, Kind, &str), IdentityError> {
 }
 
 fn check_domain(domain: &str) -> Result<(), IdentityError> {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
     if domain.is_empty() || domain.len() > DOMAIN_LENGTH_MAX || !domain.bytes().all(allowed) {
         return Err(IdentityError::WrongDomain(domain.to_owned()));
     }
@@ -235,34 +210,18 @@ mod tests {
             "SPIFFE://points.example/partner/A",
             "https://points.example/partner/A",
         ] {
-            assert_eq!(
-                parse_uri(wrong),
-                Err(IdentityError::WrongUri(wrong.to_owned())),
-                "{wrong}"
-            );
+            assert_eq!(parse_uri(wrong), Err(IdentityError::WrongUri(wrong.to_owned())), "{wrong}");
         }
     }
 
     #[test]
     fn an_id_has_1_to_31_plain_characters() {
         let longest = "x".repeat(ID_LENGTH_MAX);
-        assert_eq!(
-            uri("d", Kind::Partner, &longest),
-            Ok(format!("spiffe://d/partner/{longest}"))
-        );
-        for wrong in [
-            String::new(),
-            "x".repeat(ID_LENGTH_MAX + 1),
-            "a b".into(),
-            "a.b".into(),
-            "a?b".into(),
-            "ä".into(),
-        ] {
-            assert_eq!(
-                uri("d", Kind::Partner, &wrong),
-                Err(IdentityError::WrongId(wrong.clone())),
-                "{wrong:?}"
-            );
+        assert_eq!(uri("d", Kind::Partner, &longest), Ok(format!("spiffe://d/partner/{longest}")));
+        for wrong in
+            [String::new(), "x".repeat(ID_LENGTH_MAX + 1), "a b".into(), "a.b".into(), "a?b".into(), "ä".into()]
+        {
+            assert_eq!(uri("d", Kind::Partner, &wrong), Err(IdentityError::WrongId(wrong.clone())), "{wrong:?}");
             let uri = format!("spiffe://d/partner/{wrong}");
             assert_eq!(parse_uri(&uri), Err(IdentityError::WrongId(wrong)));
         }
@@ -270,23 +229,12 @@ mod tests {
 
     #[test]
     fn a_domain_has_lower_case_characters_and_neither_user_nor_port() {
-        for wrong in [
-            "",
-            "Points.example",
-            "points.example:443",
-            "me@points.example",
-            &"x".repeat(DOMAIN_LENGTH_MAX + 1),
-        ] {
-            assert_eq!(
-                authority_uri(wrong),
-                Err(IdentityError::WrongDomain(wrong.to_owned())),
-                "{wrong:?}"
-            );
+        for wrong in
+            ["", "Points.example", "points.example:443", "me@points.example", &"x".repeat(DOMAIN_LENGTH_MAX + 1)]
+        {
+            assert_eq!(authority_uri(wrong), Err(IdentityError::WrongDomain(wrong.to_owned())), "{wrong:?}");
             let uri = format!("spiffe://{wrong}/partner/A");
-            assert_eq!(
-                parse_uri(&uri),
-                Err(IdentityError::WrongDomain(wrong.to_owned()))
-            );
+            assert_eq!(parse_uri(&uri), Err(IdentityError::WrongDomain(wrong.to_owned())));
         }
     }
 
@@ -299,9 +247,6 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_certificate_name_nobody() {
-        assert!(matches!(
-            parse_identity(b"hello"),
-            Err(IdentityError::Malformed(_))
-        ));
+        assert!(matches!(parse_identity(b"hello"), Err(IdentityError::Malformed(_))));
     }
 }

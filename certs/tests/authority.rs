@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clearing_certs::{
-    Authority, CertError, IdentityError, Issued, Kind, PrivateKey, Revoked, ServerAddress,
-    Validity, parse_identity,
+    Authority, CertError, IdentityError, Issued, Kind, PrivateKey, Revoked, ServerAddress, Validity, parse_identity,
 };
 use jiff::{Timestamp, ToSpan as _};
 use rcgen::{
@@ -36,10 +35,7 @@ fn year(number: u16) -> Validity {
 }
 
 fn decade() -> Validity {
-    Validity {
-        not_before: at("2026-01-01T00:00:00Z"),
-        not_after: at("2035-12-31T23:59:59Z"),
-    }
+    Validity { not_before: at("2026-01-01T00:00:00Z"), not_after: at("2035-12-31T23:59:59Z") }
 }
 
 fn authority() -> Authority {
@@ -62,15 +58,8 @@ fn roots(authorities: &[&Authority]) -> Arc<RootCertStore> {
     Arc::new(roots)
 }
 
-fn verify_client(
-    trusted: &[&Authority],
-    lists: &[String],
-    pem: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let lists = lists
-        .iter()
-        .map(|list| CertificateRevocationListDer::from_pem_slice(list.as_bytes()).unwrap());
+fn verify_client(trusted: &[&Authority], lists: &[String], pem: &str, now: Timestamp) -> Result<(), Error> {
+    let lists = lists.iter().map(|list| CertificateRevocationListDer::from_pem_slice(list.as_bytes()).unwrap());
     WebPkiClientVerifier::builder_with_provider(roots(trusted), Arc::new(default_provider()))
         .with_crls(lists)
         .build()
@@ -83,13 +72,7 @@ fn verify_server(trusted: &Authority, pem: &str, name: &str, now: Timestamp) -> 
     WebPkiServerVerifier::builder_with_provider(roots(&[trusted]), Arc::new(default_provider()))
         .build()
         .unwrap()
-        .verify_server_cert(
-            &der(pem),
-            &[],
-            &ServerName::try_from(name.to_owned()).unwrap(),
-            &[],
-            unix(now),
-        )
+        .verify_server_cert(&der(pem), &[], &ServerName::try_from(name.to_owned()).unwrap(), &[], unix(now))
         .map(|_| ())
 }
 
@@ -100,33 +83,23 @@ fn request(key: &impl SigningKey, params: &CertificateParams) -> String {
 #[test]
 fn a_partner_certificate_names_its_partner_and_is_good_for_clients_only() {
     let authority = authority();
-    let (issued, _) = authority
-        .issue_client(Kind::Partner, "GROCER", year(2026))
-        .unwrap();
+    let (issued, _) = authority.issue_client(Kind::Partner, "GROCER", year(2026)).unwrap();
     let now = at("2026-06-01T12:00:00Z");
     verify_client(&[&authority], &[], &issued.cert_pem, now).unwrap();
     verify_server(&authority, &issued.cert_pem, "localhost", now).unwrap_err();
 
     let identity = parse_identity(&der(&issued.cert_pem)).unwrap();
     assert_eq!(identity.domain, DOMAIN);
-    assert_eq!(
-        (identity.kind, identity.id.as_str()),
-        (Kind::Partner, "GROCER")
-    );
+    assert_eq!((identity.kind, identity.id.as_str()), (Kind::Partner, "GROCER"));
     assert_eq!(identity.serial_hex, issued.serial_hex);
     assert_eq!(identity.not_after, year(2026).not_after);
 }
 
 #[test]
 fn an_auditor_certificate_names_its_auditor() {
-    let (issued, _) = authority()
-        .issue_client(Kind::Auditor, "books-and-co", year(2026))
-        .unwrap();
+    let (issued, _) = authority().issue_client(Kind::Auditor, "books-and-co", year(2026)).unwrap();
     let identity = parse_identity(&der(&issued.cert_pem)).unwrap();
-    assert_eq!(
-        (identity.kind, identity.id.as_str()),
-        (Kind::Auditor, "books-and-co")
-    );
+    assert_eq!((identity.kind, identity.id.as_str()), (Kind::Auditor, "books-and-co"));
 }
 
 #[test]
@@ -141,39 +114,23 @@ fn a_server_certificate_is_good_for_its_names_and_for_servers_only() {
     }
     verify_server(&authority, &issued.cert_pem, "other.points.example", now).unwrap_err();
     verify_client(&[&authority], &[], &issued.cert_pem, now).unwrap_err();
-    assert_eq!(
-        parse_identity(&der(&issued.cert_pem)),
-        Err(IdentityError::NoUri)
-    );
+    assert_eq!(parse_identity(&der(&issued.cert_pem)), Err(IdentityError::NoUri));
 
-    assert!(matches!(
-        authority.issue_server(&[], year(2026)),
-        Err(CertError::NoServerAddress)
-    ));
+    assert!(matches!(authority.issue_server(&[], year(2026)), Err(CertError::NoServerAddress)));
     let wild = [ServerAddress::Dns("*.points.example".to_owned())];
-    assert!(matches!(
-        authority.issue_server(&wild, year(2026)),
-        Err(CertError::WrongServerName(_))
-    ));
+    assert!(matches!(authority.issue_server(&wild, year(2026)), Err(CertError::WrongServerName(_))));
 }
 
 #[test]
 fn a_certificate_is_valid_from_its_first_second_to_its_last() {
     let authority = authority();
-    let (issued, _) = authority
-        .issue_client(Kind::Partner, "A", year(2026))
-        .unwrap();
+    let (issued, _) = authority.issue_client(Kind::Partner, "A", year(2026)).unwrap();
     let verify = |now| verify_client(&[&authority], &[], &issued.cert_pem, now);
-    let Validity {
-        not_before,
-        not_after,
-    } = year(2026);
+    let Validity { not_before, not_after } = year(2026);
     verify(not_before).unwrap();
     verify(not_after).unwrap();
     let is = |error: Error, wanted: &str| {
-        let Error::InvalidCertificate(error) = error else {
-            panic!("{error:?}")
-        };
+        let Error::InvalidCertificate(error) = error else { panic!("{error:?}") };
         assert!(format!("{error:?}").starts_with(wanted), "{error:?}");
     };
     is(verify(not_before - 1.second()).unwrap_err(), "NotValidYet");
@@ -183,15 +140,10 @@ fn a_certificate_is_valid_from_its_first_second_to_its_last() {
 #[test]
 fn an_authority_that_is_not_trusted_vouches_for_nobody() {
     let (ours, foreign) = (authority(), authority());
-    let (issued, _) = foreign
-        .issue_client(Kind::Partner, "GROCER", year(2026))
-        .unwrap();
+    let (issued, _) = foreign.issue_client(Kind::Partner, "GROCER", year(2026)).unwrap();
     let now = at("2026-06-01T12:00:00Z");
     let error = verify_client(&[&ours], &[], &issued.cert_pem, now).unwrap_err();
-    assert_eq!(
-        error,
-        Error::InvalidCertificate(CertificateError::UnknownIssuer)
-    );
+    assert_eq!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer));
     // Both are trusted while one authority replaces the other.
     verify_client(&[&ours, &foreign], &[], &issued.cert_pem, now).unwrap();
 }
@@ -199,32 +151,15 @@ fn an_authority_that_is_not_trusted_vouches_for_nobody() {
 #[test]
 fn what_is_on_the_revocation_list_is_refused_and_what_is_not_is_accepted() {
     let authority = authority();
-    let (good, _) = authority
-        .issue_client(Kind::Partner, "GOOD", year(2026))
-        .unwrap();
-    let (bad, _) = authority
-        .issue_client(Kind::Partner, "BAD", year(2026))
-        .unwrap();
+    let (good, _) = authority.issue_client(Kind::Partner, "GOOD", year(2026)).unwrap();
+    let (bad, _) = authority.issue_client(Kind::Partner, "BAD", year(2026)).unwrap();
     let now = at("2026-06-01T12:00:00Z");
-    let empty = authority
-        .revocation_list(&[], 1, now, now + 24.hours())
-        .unwrap();
+    let empty = authority.revocation_list(&[], 1, now, now + 24.hours()).unwrap();
     verify_client(&[&authority], &[empty], &bad.cert_pem, now).unwrap();
 
-    let revoked = [Revoked {
-        serial_hex: bad.serial_hex.clone(),
-        revoke_time: now,
-    }];
-    let list = authority
-        .revocation_list(&revoked, 2, now, now + 24.hours())
-        .unwrap();
-    verify_client(
-        &[&authority],
-        std::slice::from_ref(&list),
-        &good.cert_pem,
-        now,
-    )
-    .unwrap();
+    let revoked = [Revoked { serial_hex: bad.serial_hex.clone(), revoke_time: now }];
+    let list = authority.revocation_list(&revoked, 2, now, now + 24.hours()).unwrap();
+    verify_client(&[&authority], std::slice::from_ref(&list), &good.cert_pem, now).unwrap();
     let error = verify_client(&[&authority], &[list], &bad.cert_pem, now).unwrap_err();
     assert_eq!(error, Error::InvalidCertificate(CertificateError::Revoked));
 }
@@ -234,41 +169,20 @@ fn as_soon_as_there_is_a_list_every_authority_needs_one() {
     let (old, new) = (authority(), authority());
     let (issued, _) = new.issue_client(Kind::Partner, "A", year(2026)).unwrap();
     let now = at("2026-06-01T12:00:00Z");
-    let list = |authority: &Authority| {
-        authority
-            .revocation_list(&[], 1, now, now + 24.hours())
-            .unwrap()
-    };
+    let list = |authority: &Authority| authority.revocation_list(&[], 1, now, now + 24.hours()).unwrap();
     let error = verify_client(&[&old, &new], &[list(&old)], &issued.cert_pem, now).unwrap_err();
-    assert_eq!(
-        error,
-        Error::InvalidCertificate(CertificateError::UnknownRevocationStatus)
-    );
-    verify_client(
-        &[&old, &new],
-        &[list(&old), list(&new)],
-        &issued.cert_pem,
-        now,
-    )
-    .unwrap();
+    assert_eq!(error, Error::InvalidCertificate(CertificateError::UnknownRevocationStatus));
+    verify_client(&[&old, &new], &[list(&old), list(&new)], &issued.cert_pem, now).unwrap();
 }
 
 #[test]
 fn a_revocation_list_refuses_malformed_serials_and_a_successor_that_is_not_later() {
     let authority = authority();
     let now = at("2026-06-01T12:00:00Z");
-    let revoked = [Revoked {
-        serial_hex: "12:34".to_owned(),
-        revoke_time: now,
-    }];
-    let error = authority
-        .revocation_list(&revoked, 1, now, now + 24.hours())
-        .unwrap_err();
+    let revoked = [Revoked { serial_hex: "12:34".to_owned(), revoke_time: now }];
+    let error = authority.revocation_list(&revoked, 1, now, now + 24.hours()).unwrap_err();
     assert!(matches!(error, CertError::WrongSerial(_)));
-    assert!(matches!(
-        authority.revocation_list(&[], 1, now, now).unwrap_err(),
-        CertError::ListNeverValid { .. }
-    ));
+    assert!(matches!(authority.revocation_list(&[], 1, now, now).unwrap_err(), CertError::ListNeverValid { .. }));
 }
 
 #[test]
@@ -277,15 +191,11 @@ fn of_a_signing_request_only_the_key_is_taken() {
     let key = KeyPair::generate().unwrap();
     // It asks for everything: to be an authority, to be a server, and to be somebody else.
     let mut greedy = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    greedy.subject_alt_names.push(SanType::URI(
-        "spiffe://points.example/partner/BANK".try_into().unwrap(),
-    ));
+    greedy.subject_alt_names.push(SanType::URI("spiffe://points.example/partner/BANK".try_into().unwrap()));
     greedy.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     greedy.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     greedy.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let issued = authority
-        .sign_csr(&request(&key, &greedy), Kind::Partner, "CINEMA", year(2026))
-        .unwrap();
+    let issued = authority.sign_csr(&request(&key, &greedy), Kind::Partner, "CINEMA", year(2026)).unwrap();
 
     let now = at("2026-06-01T12:00:00Z");
     verify_client(&[&authority], &[], &issued.cert_pem, now).unwrap();
@@ -299,15 +209,9 @@ fn of_a_signing_request_only_the_key_is_taken() {
     assert!(usage.digital_signature() && !usage.key_cert_sign() && !usage.crl_sign());
     let usage = certificate.extended_key_usage().unwrap().unwrap().value;
     assert!(usage.client_auth && !usage.server_auth && !usage.any);
-    assert_eq!(
-        certificate.public_key().subject_public_key.data.as_ref(),
-        key.public_key_raw()
-    );
+    assert_eq!(certificate.public_key().subject_public_key.data.as_ref(), key.public_key_raw());
     // Its own key does not make it an authority either.
-    assert!(matches!(
-        Authority::from_pem(&issued.cert_pem, &key.serialize_pem()),
-        Err(CertError::NotAnAuthority)
-    ));
+    assert!(matches!(Authority::from_pem(&issued.cert_pem, &key.serialize_pem()), Err(CertError::NotAnAuthority)));
 }
 
 #[test]
@@ -316,43 +220,25 @@ fn keys_of_the_accepted_kinds_are_signed_and_others_are_not() {
     let params = CertificateParams::default();
     for algorithm in [&PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
         let key = KeyPair::generate_for(algorithm).unwrap();
-        let issued = authority
-            .sign_csr(&request(&key, &params), Kind::Partner, "A", year(2026))
-            .unwrap();
-        verify_client(
-            &[&authority],
-            &[],
-            &issued.cert_pem,
-            at("2026-06-01T12:00:00Z"),
-        )
-        .unwrap();
+        let issued = authority.sign_csr(&request(&key, &params), Kind::Partner, "A", year(2026)).unwrap();
+        verify_client(&[&authority], &[], &issued.cert_pem, at("2026-06-01T12:00:00Z")).unwrap();
     }
     let rsa = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let error = authority
-        .sign_csr(&request(&rsa, &params), Kind::Partner, "A", year(2026))
-        .unwrap_err();
+    let error = authority.sign_csr(&request(&rsa, &params), Kind::Partner, "A", year(2026)).unwrap_err();
     assert!(matches!(error, CertError::KeyNotAccepted), "{error}");
 }
 
 #[test]
 fn a_signing_request_must_be_whole_and_signed_by_its_own_key() {
     let authority = authority();
-    let impostor = Impostor {
-        shown: KeyPair::generate().unwrap(),
-        own: KeyPair::generate().unwrap(),
-    };
+    let impostor = Impostor { shown: KeyPair::generate().unwrap(), own: KeyPair::generate().unwrap() };
     let csr = request(&impostor, &CertificateParams::default());
-    let error = authority
-        .sign_csr(&csr, Kind::Partner, "A", year(2026))
-        .unwrap_err();
+    let error = authority.sign_csr(&csr, Kind::Partner, "A", year(2026)).unwrap_err();
     assert!(matches!(error, CertError::RequestSignature), "{error}");
 
-    let damaged =
-        "-----BEGIN CERTIFICATE REQUEST-----\naGVsbG8=\n-----END CERTIFICATE REQUEST-----\n";
+    let damaged = "-----BEGIN CERTIFICATE REQUEST-----\naGVsbG8=\n-----END CERTIFICATE REQUEST-----\n";
     for garbage in ["", "hello", authority.cert_pem(), damaged] {
-        let error = authority
-            .sign_csr(garbage, Kind::Partner, "A", year(2026))
-            .unwrap_err();
+        let error = authority.sign_csr(garbage, Kind::Partner, "A", year(2026)).unwrap_err();
         assert!(matches!(error, CertError::Unreadable { .. }), "{error}");
     }
 }
@@ -361,15 +247,10 @@ fn a_signing_request_must_be_whole_and_signed_by_its_own_key() {
 fn an_authority_is_taken_up_again_from_its_files() {
     let first = authority();
     let second = Authority::from_pem(first.cert_pem(), first.private_key().expose_pem()).unwrap();
-    assert_eq!(
-        (second.domain(), second.not_after()),
-        (DOMAIN, first.not_after())
-    );
+    assert_eq!((second.domain(), second.not_after()), (DOMAIN, first.not_after()));
     let (issued, _) = second.issue_client(Kind::Partner, "A", year(2026)).unwrap();
     let now = at("2026-06-01T12:00:00Z");
-    let list = second
-        .revocation_list(&[], 1, now, now + 24.hours())
-        .unwrap();
+    let list = second.revocation_list(&[], 1, now, now + 24.hours()).unwrap();
     verify_client(&[&first], &[list], &issued.cert_pem, now).unwrap();
 }
 
@@ -387,58 +268,28 @@ fn an_authority_is_not_taken_up_with_another_key_or_another_certificate() {
 #[test]
 fn nothing_outlives_its_authority_or_ends_before_it_begins() {
     let authority = authority();
-    let beyond = Validity {
-        not_after: authority.not_after() + 1.second(),
-        ..year(2030)
-    };
+    let beyond = Validity { not_after: authority.not_after() + 1.second(), ..year(2030) };
     assert!(matches!(
-        authority
-            .issue_client(Kind::Partner, "A", beyond)
-            .unwrap_err(),
+        authority.issue_client(Kind::Partner, "A", beyond).unwrap_err(),
         CertError::OutlivesAuthority { .. }
     ));
     let Validity { not_before, .. } = year(2026);
-    let empty = Validity {
-        not_before,
-        not_after: not_before,
-    };
-    assert!(matches!(
-        authority
-            .issue_client(Kind::Partner, "A", empty)
-            .unwrap_err(),
-        CertError::NeverValid(_)
-    ));
-    assert!(matches!(
-        Authority::generate(DOMAIN, empty).unwrap_err(),
-        CertError::NeverValid(_)
-    ));
-    let ancient = Validity {
-        not_before: at("1969-12-31T23:59:59Z"),
-        ..year(2026)
-    };
-    assert!(matches!(
-        Authority::generate(DOMAIN, ancient).unwrap_err(),
-        CertError::WrongTime(_)
-    ));
+    let empty = Validity { not_before, not_after: not_before };
+    assert!(matches!(authority.issue_client(Kind::Partner, "A", empty).unwrap_err(), CertError::NeverValid(_)));
+    assert!(matches!(Authority::generate(DOMAIN, empty).unwrap_err(), CertError::NeverValid(_)));
+    let ancient = Validity { not_before: at("1969-12-31T23:59:59Z"), ..year(2026) };
+    assert!(matches!(Authority::generate(DOMAIN, ancient).unwrap_err(), CertError::WrongTime(_)));
 }
 
 #[test]
 fn malformed_names_are_refused_before_anything_is_signed() {
     let authority = authority();
     for id in ["", "a/b", "a b", &"x".repeat(32)] {
-        let error = authority
-            .issue_client(Kind::Partner, id, year(2026))
-            .unwrap_err();
-        assert!(
-            matches!(error, CertError::Identity(IdentityError::WrongId(_))),
-            "{error}"
-        );
+        let error = authority.issue_client(Kind::Partner, id, year(2026)).unwrap_err();
+        assert!(matches!(error, CertError::Identity(IdentityError::WrongId(_))), "{error}");
     }
     let error = Authority::generate("Points.Example", decade()).unwrap_err();
-    assert!(
-        matches!(error, CertError::Identity(IdentityError::WrongDomain(_))),
-        "{error}"
-    );
+    assert!(matches!(error, CertError::Identity(IdentityError::WrongDomain(_))), "{error}");
 }
 
 #[test]
@@ -446,17 +297,12 @@ fn a_certificate_with_two_uris_names_nobody() {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     for id in ["A", "B"] {
-        params.subject_alt_names.push(SanType::URI(
-            format!("spiffe://points.example/partner/{id}")
-                .try_into()
-                .unwrap(),
-        ));
+        params
+            .subject_alt_names
+            .push(SanType::URI(format!("spiffe://points.example/partner/{id}").try_into().unwrap()));
     }
     let certificate = params.self_signed(&key).unwrap();
-    assert_eq!(
-        parse_identity(certificate.der()),
-        Err(IdentityError::ManyUris(2))
-    );
+    assert_eq!(parse_identity(certificate.der()), Err(IdentityError::ManyUris(2)));
 }
 
 #[test]
@@ -465,27 +311,18 @@ fn every_certificate_has_its_own_serial_number() {
     let key = KeyPair::generate().unwrap();
     let csr = request(&key, &CertificateParams::default());
     // Even the same key at its renewal: a revocation of the old one must not reach the new one.
-    let issue = || -> Issued {
-        authority
-            .sign_csr(&csr, Kind::Partner, "A", year(2026))
-            .unwrap()
-    };
+    let issue = || -> Issued { authority.sign_csr(&csr, Kind::Partner, "A", year(2026)).unwrap() };
     assert_ne!(issue().serial_hex, issue().serial_hex);
 }
 
 #[test]
 fn an_issued_key_is_the_certificates_own() {
     let authority = authority();
-    let (issued, key): (Issued, PrivateKey) = authority
-        .issue_client(Kind::Partner, "A", year(2026))
-        .unwrap();
+    let (issued, key): (Issued, PrivateKey) = authority.issue_client(Kind::Partner, "A", year(2026)).unwrap();
     let key = KeyPair::from_pem(key.expose_pem()).unwrap();
     let bytes = der(&issued.cert_pem);
     let (_, certificate) = X509Certificate::from_der(&bytes).unwrap();
-    assert_eq!(
-        certificate.public_key().subject_public_key.data.as_ref(),
-        key.public_key_raw()
-    );
+    assert_eq!(certificate.public_key().subject_public_key.data.as_ref(), key.public_key_raw());
 }
 
 /// Shows one key and signs with another.

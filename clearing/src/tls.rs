@@ -87,9 +87,7 @@ pub enum TlsError {
         why: String,
     },
     /// There are revocation lists, but not of this authority: all its certificates would be refused.
-    #[error(
-        "there is no revocation list of the authority {authority:?}, though there is one of another"
-    )]
+    #[error("there is no revocation list of the authority {authority:?}, though there is one of another")]
     RevocationListMissing {
         /// The authority's name.
         authority: String,
@@ -108,8 +106,7 @@ pub enum TlsError {
 ///
 /// [`TlsError`] says which part of the material cannot be used.
 pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
-    let authorities: Vec<CertificateDer<'static>> =
-        read_all("authority certificate", &material.ca_pem)?;
+    let authorities: Vec<CertificateDer<'static>> = read_all("authority certificate", &material.ca_pem)?;
     let lists: Vec<CertificateRevocationListDer<'static>> = match &material.crl_pem {
         Some(text) => read_all("revocation list", text)?,
         None => Vec::new(),
@@ -119,16 +116,13 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
     }
     let mut roots = RootCertStore::empty();
     for authority in authorities {
-        roots.add(authority).map_err(|error| TlsError::Malformed {
-            what: "authority certificate",
-            why: error.to_string(),
-        })?;
+        roots
+            .add(authority)
+            .map_err(|error| TlsError::Malformed { what: "authority certificate", why: error.to_string() })?;
     }
     let provider = Arc::new(provider());
     let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .with_crls(lists)
-            .build()?;
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).with_crls(lists).build()?;
 
     let chain = read_all("server certificate", &material.cert_pem)?;
     let mut keys: Vec<PrivateKeyDer<'static>> = read_all("server private key", &material.key_pem)?;
@@ -167,10 +161,7 @@ pub struct HandshakeLimits {
 impl Default for HandshakeLimits {
     /// 10 seconds, enough for a till on a bad radio link; 1,024 handshakes, some 50 MiB.
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(10),
-            concurrent_max: 1_024,
-        }
+        Self { timeout: Duration::from_secs(10), concurrent_max: 1_024 }
     }
 }
 
@@ -186,10 +177,7 @@ pub struct Acceptor {
 
 impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor")
-            .field("domain", &self.domain)
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("Acceptor").field("domain", &self.domain).field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
@@ -222,15 +210,8 @@ impl Acceptor {
     /// Handshakes run as tasks of their own beside each other, so that a slow one holds up nobody; they end when the stream
     /// is dropped. Refused connections are logged and never seen here. The stream neither fails nor ends: a server stops by
     /// dropping it.
-    pub fn incoming(
-        &self,
-        listener: TcpListener,
-    ) -> impl Stream<Item = io::Result<TlsStream>> + Send + use<> {
-        let incoming = Incoming {
-            acceptor: self.clone(),
-            listener,
-            handshakes: JoinSet::new(),
-        };
+    pub fn incoming(&self, listener: TcpListener) -> impl Stream<Item = io::Result<TlsStream>> + Send + use<> {
+        let incoming = Incoming { acceptor: self.clone(), listener, handshakes: JoinSet::new() };
         stream::unfold(incoming, |mut incoming| async move {
             let stream = incoming.next().await;
             Some((Ok(stream), incoming))
@@ -251,18 +232,9 @@ impl Acceptor {
             .expect("the verifier lets no client in without a certificate");
         let identity = parse_identity(certificate)?;
         if *identity.domain != *self.domain {
-            return Err(Refusal::WrongDomain {
-                peer: identity.domain,
-                ours: self.domain,
-            });
+            return Err(Refusal::WrongDomain { peer: identity.domain, ours: self.domain });
         }
-        Ok(TlsStream {
-            tls,
-            peer: Peer {
-                identity: Arc::new(identity),
-                remote,
-            },
-        })
+        Ok(TlsStream { tls, peer: Peer { identity: Arc::new(identity), remote } })
     }
 }
 
@@ -282,9 +254,7 @@ impl TlsStream {
 
 impl fmt::Debug for TlsStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsStream")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("TlsStream").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 
@@ -297,21 +267,13 @@ impl Connected for TlsStream {
 }
 
 impl AsyncRead for TlsStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tls).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for TlsStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.tls).poll_write(cx, buf)
     }
 
@@ -413,11 +375,7 @@ enum Refusal {
 /// The cryptography, named rather than taken from whatever the process has installed.
 fn provider() -> CryptoProvider {
     CryptoProvider {
-        kx_groups: vec![
-            kx_group::X25519MLKEM768,
-            kx_group::X25519,
-            kx_group::SECP256R1,
-        ],
+        kx_groups: vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1],
         ..aws_lc_rs::default_provider()
     }
 }
@@ -442,23 +400,12 @@ fn check_lists(
         .iter()
         .map(|list| CertificateRevocationList::from_der(list).map(|(_, list)| list))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsError::Malformed {
-            what: "revocation list",
-            why: error.to_string(),
-        })?;
+        .map_err(|error| TlsError::Malformed { what: "revocation list", why: error.to_string() })?;
     for authority in authorities {
-        let (_, authority) =
-            X509Certificate::from_der(authority).map_err(|error| TlsError::Malformed {
-                what: "authority certificate",
-                why: error.to_string(),
-            })?;
-        if !lists
-            .iter()
-            .any(|list| list.issuer().as_raw() == authority.subject().as_raw())
-        {
-            return Err(TlsError::RevocationListMissing {
-                authority: authority.subject().to_string(),
-            });
+        let (_, authority) = X509Certificate::from_der(authority)
+            .map_err(|error| TlsError::Malformed { what: "authority certificate", why: error.to_string() })?;
+        if !lists.iter().any(|list| list.issuer().as_raw() == authority.subject().as_raw()) {
+            return Err(TlsError::RevocationListMissing { authority: authority.subject().to_string() });
         }
     }
     Ok(())

@@ -32,33 +32,19 @@ fn now() -> Timestamp {
 }
 
 fn today() -> Validity {
-    Validity {
-        not_before: now() - 1.hour(),
-        not_after: now() + 24.hours(),
-    }
+    Validity { not_before: now() - 1.hour(), not_after: now() + 24.hours() }
 }
 
 fn authority(domain: &str) -> Authority {
-    Authority::generate(
-        domain,
-        Validity {
-            not_before: now() - 1_000.hours(),
-            not_after: now() + 1_000.hours(),
-        },
-    )
-    .unwrap()
+    Authority::generate(domain, Validity { not_before: now() - 1_000.hours(), not_after: now() + 1_000.hours() })
+        .unwrap()
 }
 
 /// What the house shows when it trusts these authorities; the first one vouches for the house.
 fn material(authorities: &[&Authority], crl_pem: Option<String>) -> TlsMaterial {
-    let (server, key) = authorities[0]
-        .issue_server(&ServerAddress::loopback(), today())
-        .unwrap();
+    let (server, key) = authorities[0].issue_server(&ServerAddress::loopback(), today()).unwrap();
     TlsMaterial {
-        ca_pem: authorities
-            .iter()
-            .map(|authority| authority.cert_pem())
-            .collect(),
+        ca_pem: authorities.iter().map(|authority| authority.cert_pem()).collect(),
         cert_pem: server.cert_pem,
         key_pem: key.expose_pem().to_owned(),
         crl_pem,
@@ -66,16 +52,9 @@ fn material(authorities: &[&Authority], crl_pem: Option<String>) -> TlsMaterial 
 }
 
 fn list(authority: &Authority, serials: &[&str]) -> String {
-    let revoked: Vec<_> = serials
-        .iter()
-        .map(|serial| Revoked {
-            serial_hex: (*serial).to_owned(),
-            revoke_time: now(),
-        })
-        .collect();
-    authority
-        .revocation_list(&revoked, 1, now(), now() + 24.hours())
-        .unwrap()
+    let revoked: Vec<_> =
+        serials.iter().map(|serial| Revoked { serial_hex: (*serial).to_owned(), revoke_time: now() }).collect();
+    authority.revocation_list(&revoked, 1, now(), now() + 24.hours()).unwrap()
 }
 
 /// The house's door with somebody behind it who says to each guest whom it takes the guest for. Dropping it closes it.
@@ -99,12 +78,7 @@ impl Door {
                 let mut stream = stream.unwrap();
                 guests.spawn(async move {
                     let identity = Arc::clone(&stream.peer().identity);
-                    let greeting = format!(
-                        "{} {} from {}",
-                        identity.kind,
-                        identity.id,
-                        stream.peer().remote.ip()
-                    );
+                    let greeting = format!("{} {} from {}", identity.kind, identity.id, stream.peer().remote.ip());
                     // A guest that has gone meanwhile is the test's own doing.
                     if stream.write_all(greeting.as_bytes()).await.is_ok() {
                         stream.shutdown().await.ok();
@@ -112,11 +86,7 @@ impl Door {
                 });
             }
         });
-        Self {
-            address,
-            acceptor,
-            _tasks: tasks,
-        }
+        Self { address, acceptor, _tasks: tasks }
     }
 
     async fn of(authority: &Authority) -> Self {
@@ -128,15 +98,10 @@ impl Door {
         self.connect(client).await.map(|(greeting, _)| greeting)
     }
 
-    async fn connect(
-        &self,
-        client: &Client,
-    ) -> io::Result<(String, tokio_rustls::client::TlsStream<TcpStream>)> {
+    async fn connect(&self, client: &Client) -> io::Result<(String, tokio_rustls::client::TlsStream<TcpStream>)> {
         let tcp = TcpStream::connect(self.address).await?;
         let name = ServerName::try_from("localhost").unwrap();
-        let mut tls = TlsConnector::from(Arc::clone(&client.0))
-            .connect(name, tcp)
-            .await?;
+        let mut tls = TlsConnector::from(Arc::clone(&client.0)).connect(name, tcp).await?;
         let mut greeting = String::new();
         // In TLS 1.3 a client learns only now whether its certificate was accepted.
         tls.read_to_string(&mut greeting).await?;
@@ -149,9 +114,7 @@ struct Client(Arc<ClientConfig>);
 impl Client {
     fn with(trusted: &Authority, identity: Option<(&str, &str)>) -> Self {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(trusted.cert_pem().as_bytes()).unwrap())
-            .unwrap();
+        roots.add(CertificateDer::from_pem_slice(trusted.cert_pem().as_bytes()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
@@ -170,27 +133,15 @@ impl Client {
     }
 
     /// A partner with a certificate of `issuer`, who trusts the house of `trusted`.
-    fn partner(
-        trusted: &Authority,
-        issuer: &Authority,
-        id: &str,
-        validity: Validity,
-    ) -> (Self, String) {
-        let (issued, key): (_, PrivateKey) =
-            issuer.issue_client(Kind::Partner, id, validity).unwrap();
-        (
-            Self::with(trusted, Some((&issued.cert_pem, key.expose_pem()))),
-            issued.serial_hex,
-        )
+    fn partner(trusted: &Authority, issuer: &Authority, id: &str, validity: Validity) -> (Self, String) {
+        let (issued, key): (_, PrivateKey) = issuer.issue_client(Kind::Partner, id, validity).unwrap();
+        (Self::with(trusted, Some((&issued.cert_pem, key.expose_pem()))), issued.serial_hex)
     }
 }
 
 fn alert(result: io::Result<String>) -> AlertDescription {
     let error = result.expect_err("the door should be shut");
-    match error
-        .get_ref()
-        .and_then(|error| error.downcast_ref::<rustls::Error>())
-    {
+    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::AlertReceived(alert)) => *alert,
         other => panic!("not an alert: {error:?}, {other:?}"),
     }
@@ -201,19 +152,11 @@ async fn a_partner_of_the_coalition_is_let_in_and_known() {
     let ca = authority(DOMAIN);
     let door = Door::of(&ca).await;
     let (client, _) = Client::partner(&ca, &ca, "GROCER", today());
-    assert_eq!(
-        door.knock(&client).await.unwrap(),
-        "partner GROCER from 127.0.0.1"
-    );
+    assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
 
-    let (issued, key) = ca
-        .issue_client(Kind::Auditor, "books-and-co", today())
-        .unwrap();
+    let (issued, key) = ca.issue_client(Kind::Auditor, "books-and-co", today()).unwrap();
     let auditor = Client::with(&ca, Some((&issued.cert_pem, key.expose_pem())));
-    assert_eq!(
-        door.knock(&auditor).await.unwrap(),
-        "auditor books-and-co from 127.0.0.1"
-    );
+    assert_eq!(door.knock(&auditor).await.unwrap(), "auditor books-and-co from 127.0.0.1");
 }
 
 #[tokio::test]
@@ -224,10 +167,7 @@ async fn the_key_exchange_withstands_quantum_computers_and_nothing_is_resumed() 
     for _ in 0..2 {
         let (_, tls) = door.connect(&client).await.unwrap();
         let (_, connection) = tls.get_ref();
-        assert_eq!(
-            connection.negotiated_key_exchange_group().unwrap().name(),
-            NamedGroup::X25519MLKEM768
-        );
+        assert_eq!(connection.negotiated_key_exchange_group().unwrap().name(), NamedGroup::X25519MLKEM768);
         assert_eq!(connection.handshake_kind(), Some(HandshakeKind::Full));
         assert_eq!(connection.alpn_protocol(), Some(&b"h2"[..]));
         assert_eq!(connection.tls13_tickets_received(), 0);
@@ -246,24 +186,12 @@ async fn nobody_gets_in_without_a_certificate() {
 async fn a_certificate_that_has_ended_or_not_begun_opens_nothing() {
     let ca = authority(DOMAIN);
     let door = Door::of(&ca).await;
-    let ended = Validity {
-        not_before: now() - 48.hours(),
-        not_after: now() - 1.hour(),
-    };
+    let ended = Validity { not_before: now() - 48.hours(), not_after: now() - 1.hour() };
     let (client, _) = Client::partner(&ca, &ca, "GROCER", ended);
-    assert_eq!(
-        alert(door.knock(&client).await),
-        AlertDescription::CertificateExpired
-    );
-    let to_come = Validity {
-        not_before: now() + 1.hour(),
-        not_after: now() + 48.hours(),
-    };
+    assert_eq!(alert(door.knock(&client).await), AlertDescription::CertificateExpired);
+    let to_come = Validity { not_before: now() + 1.hour(), not_after: now() + 48.hours() };
     let (client, _) = Client::partner(&ca, &ca, "GROCER", to_come);
-    assert_eq!(
-        alert(door.knock(&client).await),
-        AlertDescription::CertificateExpired
-    );
+    assert_eq!(alert(door.knock(&client).await), AlertDescription::CertificateExpired);
 }
 
 #[tokio::test]
@@ -271,24 +199,16 @@ async fn a_certificate_of_a_foreign_authority_opens_nothing() {
     let (ca, foreign) = (authority(DOMAIN), authority(DOMAIN));
     let door = Door::of(&ca).await;
     let (client, _) = Client::partner(&ca, &foreign, "GROCER", today());
-    assert_eq!(
-        alert(door.knock(&client).await),
-        AlertDescription::UnknownCA
-    );
+    assert_eq!(alert(door.knock(&client).await), AlertDescription::UnknownCA);
 }
 
 #[tokio::test]
 async fn a_servers_certificate_is_none_for_a_client() {
     let ca = authority(DOMAIN);
     let door = Door::of(&ca).await;
-    let (server, key) = ca
-        .issue_server(&ServerAddress::loopback(), today())
-        .unwrap();
+    let (server, key) = ca.issue_server(&ServerAddress::loopback(), today()).unwrap();
     let client = Client::with(&ca, Some((&server.cert_pem, key.expose_pem())));
-    assert_eq!(
-        alert(door.knock(&client).await),
-        AlertDescription::UnsupportedCertificate
-    );
+    assert_eq!(alert(door.knock(&client).await), AlertDescription::UnsupportedCertificate);
 }
 
 #[tokio::test]
@@ -297,38 +217,21 @@ async fn a_revoked_certificate_opens_nothing_from_the_reload_on() {
     let door = Door::of(&ca).await;
     let (bad, serial) = Client::partner(&ca, &ca, "BAD", today());
     let (good, _) = Client::partner(&ca, &ca, "GOOD", today());
-    assert_eq!(
-        door.knock(&bad).await.unwrap(),
-        "partner BAD from 127.0.0.1"
-    );
+    assert_eq!(door.knock(&bad).await.unwrap(), "partner BAD from 127.0.0.1");
 
-    door.acceptor
-        .reload(server_config(&material(&[&ca], Some(list(&ca, &[&serial])))).unwrap());
-    assert_eq!(
-        alert(door.knock(&bad).await),
-        AlertDescription::CertificateRevoked
-    );
-    assert_eq!(
-        door.knock(&good).await.unwrap(),
-        "partner GOOD from 127.0.0.1"
-    );
+    door.acceptor.reload(server_config(&material(&[&ca], Some(list(&ca, &[&serial])))).unwrap());
+    assert_eq!(alert(door.knock(&bad).await), AlertDescription::CertificateRevoked);
+    assert_eq!(door.knock(&good).await.unwrap(), "partner GOOD from 127.0.0.1");
 }
 
 #[tokio::test]
 async fn two_authorities_are_trusted_while_one_replaces_the_other() {
     let (old, new) = (authority(DOMAIN), authority(DOMAIN));
     let lists = list(&old, &[]) + &list(&new, &[]);
-    let door = Door::open(
-        &material(&[&new, &old], Some(lists)),
-        HandshakeLimits::default(),
-    )
-    .await;
+    let door = Door::open(&material(&[&new, &old], Some(lists)), HandshakeLimits::default()).await;
     for issuer in [&old, &new] {
         let (client, _) = Client::partner(&new, issuer, "GROCER", today());
-        assert_eq!(
-            door.knock(&client).await.unwrap(),
-            "partner GROCER from 127.0.0.1"
-        );
+        assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
     }
 }
 
@@ -337,10 +240,7 @@ fn client_named(ca: &Authority, uris: &[&str]) -> Client {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.subject_alt_names = uris
-        .iter()
-        .map(|uri| SanType::URI((*uri).try_into().unwrap()))
-        .collect();
+    params.subject_alt_names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
     let ca_key = KeyPair::from_pem(ca.private_key().expose_pem()).unwrap();
     let issuer = Issuer::from_ca_cert_pem(ca.cert_pem(), ca_key).unwrap();
     let certificate = params.signed_by(&key, &issuer).unwrap();
@@ -352,17 +252,10 @@ async fn the_authority_may_vouch_for_others_but_only_this_coalitions_partners_ge
     let ca = authority(DOMAIN);
     let door = Door::of(&ca).await;
     let right = client_named(&ca, &["spiffe://points.example/partner/A"]);
-    assert_eq!(
-        door.knock(&right).await.unwrap(),
-        "partner A from 127.0.0.1"
-    );
+    assert_eq!(door.knock(&right).await.unwrap(), "partner A from 127.0.0.1");
 
     let other_domain = ["spiffe://other.example/partner/A"].as_slice();
-    let two_names = [
-        "spiffe://points.example/partner/A",
-        "spiffe://points.example/partner/B",
-    ]
-    .as_slice();
+    let two_names = ["spiffe://points.example/partner/A", "spiffe://points.example/partner/B"].as_slice();
     let unknown_kind = ["spiffe://points.example/operator/A"].as_slice();
     for uris in [other_domain, two_names, unknown_kind, &[]] {
         // The handshake itself succeeds; then the connection is cut before a byte is served.
@@ -381,11 +274,7 @@ async fn a_client_that_speaks_only_tls_1_2_is_told_so() {
     let mut answer = Vec::new();
     tcp.read_to_end(&mut answer).await.unwrap();
     // One record: an alert (21) of two bytes, fatal (2), protocol_version (70).
-    assert_eq!(
-        (answer[0], &answer[3..]),
-        (21, &[0, 2, 2, 70][..]),
-        "{answer:?}"
-    );
+    assert_eq!((answer[0], &answer[3..]), (21, &[0, 2, 2, 70][..]), "{answer:?}");
 }
 
 #[tokio::test]
@@ -396,28 +285,19 @@ async fn a_client_that_never_finishes_its_handshake_holds_up_nobody() {
     let mut halfway = TcpStream::connect(door.address).await.unwrap();
     halfway.write_all(&[22, 3, 1]).await.unwrap();
     let (client, _) = Client::partner(&ca, &ca, "GROCER", today());
-    assert_eq!(
-        door.knock(&client).await.unwrap(),
-        "partner GROCER from 127.0.0.1"
-    );
+    assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
     drop((silent, halfway));
 }
 
 #[tokio::test]
 async fn a_handshake_that_takes_too_long_is_given_up_and_makes_room() {
     let ca = authority(DOMAIN);
-    let limits = HandshakeLimits {
-        timeout: Duration::from_millis(100),
-        concurrent_max: 1,
-    };
+    let limits = HandshakeLimits { timeout: Duration::from_millis(100), concurrent_max: 1 };
     let door = Door::open(&material(&[&ca], None), limits).await;
     let mut silent = TcpStream::connect(door.address).await.unwrap();
     // There is room for one handshake, and the silent one has it: the partner gets in only because it ends.
     let (client, _) = Client::partner(&ca, &ca, "GROCER", today());
-    assert_eq!(
-        door.knock(&client).await.unwrap(),
-        "partner GROCER from 127.0.0.1"
-    );
+    assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
     assert_eq!(silent.read(&mut [0; 16]).await.unwrap(), 0);
 }
 
@@ -433,87 +313,30 @@ fn material_that_cannot_work_is_refused_before_the_server_starts() {
     };
 
     let error = refused(|material, _| material.ca_pem.clear());
-    assert!(
-        matches!(
-            error,
-            TlsError::Missing {
-                what: "authority certificate"
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Missing { what: "authority certificate" }), "{error:?}");
     let error = refused(|material, _| material.cert_pem = "hello".to_owned());
-    assert!(
-        matches!(
-            error,
-            TlsError::Missing {
-                what: "server certificate"
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Missing { what: "server certificate" }), "{error:?}");
     let error = refused(|material, _| material.key_pem.clear());
-    assert!(
-        matches!(
-            error,
-            TlsError::Missing {
-                what: "server private key"
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Missing { what: "server private key" }), "{error:?}");
     let error = refused(|material, _| material.crl_pem = Some(String::new()));
-    assert!(
-        matches!(
-            error,
-            TlsError::Missing {
-                what: "revocation list"
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Missing { what: "revocation list" }), "{error:?}");
     let error = refused(|material, _| material.cert_pem.truncate(60));
-    assert!(
-        matches!(
-            error,
-            TlsError::Unreadable {
-                what: "server certificate",
-                ..
-            }
-        ),
-        "{error:?}"
-    );
-    let error =
-        refused(|material, other| material.key_pem = other.private_key().expose_pem().to_owned());
+    assert!(matches!(error, TlsError::Unreadable { what: "server certificate", .. }), "{error:?}");
+    let error = refused(|material, other| material.key_pem = other.private_key().expose_pem().to_owned());
     assert!(matches!(error, TlsError::ServerCertificate(_)), "{error:?}");
     let error = refused(|material, other| material.crl_pem = Some(list(other, &[])));
-    assert!(
-        matches!(error, TlsError::RevocationListMissing { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::RevocationListMissing { .. }), "{error:?}");
     let damaged = "-----BEGIN X509 CRL-----\naGVsbG8=\n-----END X509 CRL-----\n";
     let mut material = good();
     material.crl_pem = Some(damaged.to_owned());
     let error = server_config(&material).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            TlsError::Malformed {
-                what: "revocation list",
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Malformed { what: "revocation list", .. }), "{error:?}");
 }
 
 #[test]
 fn material_never_prints_its_key() {
     let ca = authority(DOMAIN);
-    assert_eq!(
-        format!("{:?}", material(&[&ca], None)),
-        "TlsMaterial { .. }"
-    );
+    assert_eq!(format!("{:?}", material(&[&ca], None)), "TlsMaterial { .. }");
 }
 
 /// Written by hand (RFC 5246, section 7.4.1.2), since the TLS library here is built without version 1.2.

@@ -24,6 +24,7 @@ pub mod v1 {
     )]
 
     #[path = "coalition.clearing.v1.rs"]
+    #[rustfmt::skip]
     mod generated;
     pub use generated::*;
 }
