@@ -228,8 +228,10 @@ pub enum Reply {
 pub struct MemberReply {
     pub member: MemberId,
     pub available: Points,
-    /// The fee of a redemption, or the refund of a return.
-    pub fee: Money,
+    /// What of the redemption can still be returned, after a redemption or return.
+    pub returnable: Points,
+    /// The next points the member would lose, and when; none if none of the available points expires.
+    pub next_expiry: Option<(Timestamp, Points)>,
 }
 
 /// The answer to a request that was accepted.

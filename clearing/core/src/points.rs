@@ -78,7 +78,7 @@ impl Book {
             self.enrol(hash, id);
         }
         let entry = self.post(entry);
-        Ok(self.member_reply(id, vec![entry], Money::ZERO))
+        Ok(self.member_reply(id, vec![entry], Points::ZERO))
     }
 
     /// Redeems points of a member at the caller.
@@ -99,9 +99,8 @@ impl Book {
         };
         let draft = self.draft(EntryKind::Redeem, ask).of_member(id);
         let entry = self.redemption_entry(draft, ask.caller, id, &facts, &parts, points, &Direction::Take)?;
-        let fee = entry.redemption.as_ref().map_or(Money::ZERO, |facts| facts.fee);
         let entry = self.post(entry);
-        Ok(self.member_reply(id, vec![entry], fee))
+        Ok(self.member_reply(id, vec![entry], points))
     }
 
     /// What redeeming `points` at `acceptor` would take and cost now. Changes nothing.
@@ -207,7 +206,7 @@ impl Book {
     pub(crate) fn run_due_alone(&mut self, ask: &Ask<'_>, member: MemberId) -> Result<Accepted, Rejection> {
         let id = self.find_member(MemberRef::Id(member))?;
         let entries = self.run_due(id, ask.now);
-        Ok(self.member_reply(id, entries, Money::ZERO))
+        Ok(self.member_reply(id, entries, Points::ZERO))
     }
 
     /// Posts the expiries of a member that are due, each as of its due time, at most [`LOTS_PER_ENTRY_MAX`] at once;
@@ -455,11 +454,11 @@ impl Book {
         let draft = draft.of_member(member).linked_to(id);
         let direction = Direction::GiveBack { now };
         let entry = self.redemption_entry(draft, redemption.partner, member, &facts, &left, points, &direction)?;
-        let refund = entry.redemption.as_ref().map_or(Money::ZERO, |facts| facts.fee);
         let mut entries = vec![self.post(entry)];
         // Without a grace period points that come back after their expiry expire at once.
         entries.extend(self.run_due(member, now));
-        Ok(self.member_reply(member, entries, refund))
+        let left = self.left_of(id, redemption);
+        Ok(self.member_reply(member, entries, left))
     }
 
     /// The exact opposite of an issue, possible while all its points are there.
@@ -508,10 +507,18 @@ impl Book {
         Ok(vec![self.post(entry)])
     }
 
-    fn member_reply(&self, member: MemberId, entries: Vec<EntryId>, fee: Money) -> Accepted {
+    fn member_reply(&self, member: MemberId, entries: Vec<EntryId>, returnable: Points) -> Accepted {
         let available = self.members.get(&member).map_or(0, |member| member.available());
         let available = Points(i64::try_from(available).expect("checked when it was posted"));
-        Accepted { entries, reply: Reply::Member(MemberReply { member, available, fee }) }
+        let next_expiry = self.next_expiry(member);
+        Accepted { entries, reply: Reply::Member(MemberReply { member, available, returnable, next_expiry }) }
+    }
+
+    /// When the next of a member's points expire, and how many.
+    pub fn next_expiry(&self, member: MemberId) -> Option<(Timestamp, Points)> {
+        let first = self.lots_in_order(member).next().filter(|lot| lot.expires < Timestamp::NEVER)?;
+        let points = self.lots_in_order(member).take_while(|lot| lot.expires == first.expires);
+        Some((first.expires, Points(points.map(|lot| lot.available.0).sum())))
     }
 }
 
