@@ -1,0 +1,105 @@
+-- The journal, the sums that are kept of it, and what is projected from it.
+
+-- One row is one entry: canonical bytes with postings, lot movements and links. Everything else here can be rebuilt from
+-- it. The key is known before the commit (batch ids are UUIDv7, so rows are appended); the sequence is that of the batch
+-- plus the ordinal.
+CREATE TABLE entries (
+    batch_id uuid NOT NULL,
+    ordinal  integer NOT NULL CHECK (ordinal >= 0),
+    bytes    bytea NOT NULL,
+    PRIMARY KEY (batch_id, ordinal)
+);
+
+-- One row is one commit that wrote entries, and one link of the hash chain. A batch with nothing but rejections is not in
+-- the journal and has no row: its requests name it.
+CREATE TABLE batches (
+    batch_id       uuid NOT NULL PRIMARY KEY,
+    first_sequence bigint NOT NULL CHECK (first_sequence >= 1),
+    entry_count    integer NOT NULL CHECK (entry_count >= 1), -- an empty batch would share its first sequence with the next one
+    window_number  bigint NOT NULL,
+    time           bigint NOT NULL,
+    hash           bytea NOT NULL CHECK (length(hash) = 32),
+    previous_hash  bytea NOT NULL CHECK (length(previous_hash) = 32),
+    salt           bytea NOT NULL
+);
+-- Finds the batch of a sequence, walks the chain in commit order, and is the last guard against two batches at one place.
+CREATE UNIQUE INDEX batches_by_first_sequence ON batches (first_sequence);
+-- No batch can be chained to a predecessor that already has a successor: the chain cannot fork.
+CREATE UNIQUE INDEX batches_by_previous_hash ON batches (previous_hash);
+
+-- Where the journal ends. Locked last of all, by the statement that also writes the batch, so that it is held for one
+-- statement and the commit only.
+CREATE TABLE journal_head (
+    id            smallint NOT NULL PRIMARY KEY CHECK (id = 1),
+    next_sequence bigint NOT NULL CHECK (next_sequence >= 1),
+    hash          bytea NOT NULL CHECK (length(hash) = 32)
+) WITH (fillfactor = 20);
+
+-- What the books say now, except for what members hold, which is in their own rows. Few rows, all hot: moved by a sum
+-- once per account and batch, last, in the order of the key.
+CREATE TABLE balances (
+    commodity text NOT NULL,
+    account   text NOT NULL,
+    amount    bigint NOT NULL,
+    PRIMARY KEY (commodity, account)
+) WITH (fillfactor = 20);
+
+-- Gross obligations of a window: redemptions of an issuer's points at another acceptor, returns deducted.
+CREATE TABLE gross (
+    window_number bigint NOT NULL,
+    issuer        text NOT NULL,
+    acceptor      text NOT NULL,
+    points        bigint NOT NULL, -- may be negative: a return of what an earlier window accepted
+    amount        bigint NOT NULL,
+    PRIMARY KEY (window_number, issuer, acceptor)
+) WITH (fillfactor = 20);
+
+-- Personal data and free text of an entry. The journal holds a salted commitment only, so erasing means to null the
+-- bytes and the salt.
+CREATE TABLE attachments (
+    batch_id  uuid NOT NULL,
+    ordinal   integer NOT NULL,
+    salt      bytea,
+    bytes     bytea,
+    erased_at bigint,
+    PRIMARY KEY (batch_id, ordinal),
+    CHECK ((erased_at IS NULL) = (salt IS NOT NULL) AND (erased_at IS NULL) = (bytes IS NOT NULL)) -- erased means gone
+);
+
+-- How far each projection has read the journal: the next sequence it wants.
+CREATE TABLE projection_cursors (
+    name          text NOT NULL PRIMARY KEY,
+    next_sequence bigint NOT NULL CHECK (next_sequence >= 1)
+);
+
+-- Which entries a partner may see, and by what it finds them. Projected from the journal, never written by a batch. A
+-- window is a range of sequences (see windows.first_sequence), so it needs no index.
+CREATE TABLE entry_parties (
+    partner        text NOT NULL,
+    sequence       bigint NOT NULL,
+    batch_id       uuid NOT NULL,
+    ordinal        integer NOT NULL,
+    window_number  bigint NOT NULL,
+    kind           smallint NOT NULL, -- the kind's number in the canonical bytes
+    member_id      uuid,
+    store          text,
+    till           text,
+    receipt_number text,
+    business_date  integer,  -- yyyymmdd as a number: sorts, and needs no date type
+    PRIMARY KEY (partner, sequence)
+);
+-- Each filter of a list, newest or oldest first, reads a range of one of these. Rows without the field are left out, as
+-- settlement entries have none of them.
+CREATE INDEX entry_parties_by_member ON entry_parties (partner, member_id, sequence) WHERE member_id IS NOT NULL;
+CREATE INDEX entry_parties_by_store ON entry_parties (partner, store, till, sequence) WHERE store IS NOT NULL;
+CREATE INDEX entry_parties_by_receipt ON entry_parties (partner, receipt_number, sequence) WHERE receipt_number IS NOT NULL;
+CREATE INDEX entry_parties_by_business_date ON entry_parties (partner, business_date, sequence) WHERE business_date IS NOT NULL;
+
+-- The journal is append-only, whoever holds a connection. Statement triggers cost nothing per row.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER batches_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON batches FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -1,0 +1,71 @@
+-- Requests, members, their lots. Every row a member owns has member_id first in its key, so that it can shard by member;
+-- requests and identifiers are unique across members and are tables of their own. No table here has a foreign key: each
+-- would be one more page to read per row, and the writer has checked what it writes.
+
+-- What became of every request, for ever unique per partner: the answer a repeated request gets. UUIDv7 ids make the key
+-- append per partner, and let keys be pruned by time as a range.
+CREATE TABLE requests (
+    partner      text NOT NULL,
+    request_id   uuid NOT NULL,
+    content_hash bytea NOT NULL CHECK (length(content_hash) = 32),
+    time         bigint NOT NULL,
+    state        smallint NOT NULL CHECK (state BETWEEN 1 AND 3), -- 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
+    batch_id     uuid NOT NULL, -- the one that recorded it, rejections too: tells after an unclear commit whether the batch is there
+    ordinal      integer,           -- its first entry in the batch; null: it wrote none
+    entry_count  integer NOT NULL CHECK (entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)),
+    reply        bytea NOT NULL, -- what of the answer is not in the entries; of a rejection the reason and its numbers; of an abandoned one nothing
+    PRIMARY KEY (partner, request_id)
+);
+
+-- One row per member, read and written once per member and batch. It is the member's lock.
+CREATE TABLE members (
+    member_id        uuid NOT NULL PRIMARY KEY,
+    entry_no         bigint NOT NULL CHECK (entry_no >= 0), -- the number of the member's last entry: journal order as far as the member goes
+    first_expires_at bigint NOT NULL, -- no lot that expires before this has available points: reading starts here, so lots long spent cost
+                                     -- nothing, and a member with nothing due is known without reading a lot. A lower bound.
+    created_at       bigint NOT NULL,
+    holdings         bytea NOT NULL -- available, held and pending points per issuer and funding, packed: known without reading a lot
+) WITH (fillfactor = 80);
+
+-- Lots lie in consumption order of their member: the first available ones are neighbours, and no second index has to be
+-- kept. A lot is found again as (member_id, entry_no, part) within its member's range. Size, issuer and terms never change.
+CREATE TABLE lots (
+    member_id        uuid NOT NULL,
+    expires_at       bigint NOT NULL, -- 9223372036854775807: never
+    entry_no         bigint NOT NULL, -- the member's own number of the entry that made the lot
+    part             integer NOT NULL CHECK (part >= 0), -- one entry can make several lots of a member
+    issuer           text NOT NULL,
+    terms_version    integer NOT NULL,
+    size             bigint NOT NULL CHECK (size > 0),
+    available        bigint NOT NULL CHECK (available >= 0),
+    held             bigint NOT NULL CHECK (held >= 0),
+    pending          bigint NOT NULL CHECK (pending >= 0),
+    batch_id         uuid NOT NULL, -- the entry that made it
+    ordinal          integer NOT NULL,
+    activates_at     bigint, -- pending until then
+    release_window   bigint, -- pending until the issuer's leg of this window is paid
+    inactive_days    integer CHECK (inactive_days > 0), -- expires_at moves with the member's activity
+    origin_member_id uuid, -- the lot it was transferred from
+    origin_entry_no  bigint,
+    origin_part      integer,
+    PRIMARY KEY (member_id, expires_at, entry_no, part),
+    CHECK (available + held + pending <= size) -- domain rule: no lot above its size
+) WITH (fillfactor = 90);
+
+-- Which member an identifier names. Only a keyed hash of scheme and value is stored.
+CREATE TABLE identifiers (
+    identifier_hash bytea NOT NULL PRIMARY KEY CHECK (length(identifier_hash) = 32),
+    member_id       uuid NOT NULL,
+    linked_at       bigint NOT NULL
+);
+-- A member's identifiers, for merging and erasing.
+CREATE INDEX identifiers_by_member ON identifiers (member_id);
+
+-- What has been returned so far of a redemption; made at its first return, so that redemptions write no such row.
+CREATE TABLE returns (
+    member_id uuid NOT NULL,
+    batch_id  uuid NOT NULL, -- the redemption's entry
+    ordinal   integer NOT NULL,
+    points    bigint NOT NULL CHECK (points >= 0),
+    PRIMARY KEY (member_id, batch_id, ordinal)
+);

@@ -1,0 +1,31 @@
+-- The house itself: what coalition this database holds, the gate every batch passes, and the calendar.
+-- Conventions of all migrations: times are microseconds since 1970 UTC; money is in units of 10^-scale of the coalition's
+-- currency; rates and shares are exact decimals as text; a partner is named by its id in the column `partner`; ids of
+-- batches, members and requests are UUIDs of 16 bytes. Both back ends have the same files, tables and columns.
+-- The rows of the single-row tables are written when the coalition is made, not here.
+
+CREATE TABLE coalition (
+    id           INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), -- one database holds one coalition
+    coalition_id TEXT NOT NULL, -- its name, part of every hash of its journal
+    domain       TEXT NOT NULL,
+    settings     TEXT NOT NULL, -- JSON: currency, scale, default terms, grace, threshold and so on; never changed
+    created_at   INTEGER NOT NULL
+) STRICT;
+
+-- Each batch reads this row after it has the gate shared; whoever changes it holds the gate alone. It is never written
+-- by a batch, so that it stays free of row locks however many nodes read it.
+CREATE TABLE gate (
+    id            INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    window_number INTEGER NOT NULL CHECK (window_number >= 1), -- the one open window
+    opened_at     INTEGER NOT NULL,                            -- no batch acts earlier than this
+    terms_epoch   INTEGER NOT NULL,                            -- moves with every change of terms, partners or calendar: caches older than it are stale
+    last_time     INTEGER NOT NULL                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+) STRICT;
+
+-- Published calendars; the one in force is the latest.
+CREATE TABLE calendar (
+    version      INTEGER NOT NULL PRIMARY KEY CHECK (version >= 1),
+    crons        TEXT NOT NULL, -- JSON list of cron expressions
+    time_zone    TEXT NOT NULL, -- IANA name
+    created_at   INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,71 @@
+-- Requests, members, their lots. Every row a member owns has member_id first in its key, so that it can shard by member;
+-- requests and identifiers are unique across members and are tables of their own. No table here has a foreign key: each
+-- would be one more page to read per row, and the writer has checked what it writes.
+
+-- What became of every request, for ever unique per partner: the answer a repeated request gets. UUIDv7 ids make the key
+-- append per partner, and let keys be pruned by time as a range.
+CREATE TABLE requests (
+    partner      TEXT NOT NULL,
+    request_id   BLOB NOT NULL,
+    content_hash BLOB NOT NULL CHECK (length(content_hash) = 32),
+    time         INTEGER NOT NULL,
+    state        INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3), -- 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
+    batch_id     BLOB NOT NULL, -- the one that recorded it, rejections too: tells after an unclear commit whether the batch is there
+    ordinal      INTEGER,           -- its first entry in the batch; null: it wrote none
+    entry_count  INTEGER NOT NULL CHECK (entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)),
+    reply        BLOB NOT NULL, -- what of the answer is not in the entries; of a rejection the reason and its numbers; of an abandoned one nothing
+    PRIMARY KEY (partner, request_id)
+) STRICT, WITHOUT ROWID;
+
+-- One row per member, read and written once per member and batch. It is the member's lock.
+CREATE TABLE members (
+    member_id        BLOB NOT NULL PRIMARY KEY,
+    entry_no         INTEGER NOT NULL CHECK (entry_no >= 0), -- the number of the member's last entry: journal order as far as the member goes
+    first_expires_at INTEGER NOT NULL, -- no lot that expires before this has available points: reading starts here, so lots long spent cost
+                                     -- nothing, and a member with nothing due is known without reading a lot. A lower bound.
+    created_at       INTEGER NOT NULL,
+    holdings         BLOB NOT NULL -- available, held and pending points per issuer and funding, packed: known without reading a lot
+) STRICT, WITHOUT ROWID;
+
+-- Lots lie in consumption order of their member: the first available ones are neighbours, and no second index has to be
+-- kept. A lot is found again as (member_id, entry_no, part) within its member's range. Size, issuer and terms never change.
+CREATE TABLE lots (
+    member_id        BLOB NOT NULL,
+    expires_at       INTEGER NOT NULL, -- 9223372036854775807: never
+    entry_no         INTEGER NOT NULL, -- the member's own number of the entry that made the lot
+    part             INTEGER NOT NULL CHECK (part >= 0), -- one entry can make several lots of a member
+    issuer           TEXT NOT NULL,
+    terms_version    INTEGER NOT NULL,
+    size             INTEGER NOT NULL CHECK (size > 0),
+    available        INTEGER NOT NULL CHECK (available >= 0),
+    held             INTEGER NOT NULL CHECK (held >= 0),
+    pending          INTEGER NOT NULL CHECK (pending >= 0),
+    batch_id         BLOB NOT NULL, -- the entry that made it
+    ordinal          INTEGER NOT NULL,
+    activates_at     INTEGER, -- pending until then
+    release_window   INTEGER, -- pending until the issuer's leg of this window is paid
+    inactive_days    INTEGER CHECK (inactive_days > 0), -- expires_at moves with the member's activity
+    origin_member_id BLOB, -- the lot it was transferred from
+    origin_entry_no  INTEGER,
+    origin_part      INTEGER,
+    PRIMARY KEY (member_id, expires_at, entry_no, part),
+    CHECK (available + held + pending <= size) -- domain rule: no lot above its size
+) STRICT, WITHOUT ROWID;
+
+-- Which member an identifier names. Only a keyed hash of scheme and value is stored.
+CREATE TABLE identifiers (
+    identifier_hash BLOB NOT NULL PRIMARY KEY CHECK (length(identifier_hash) = 32),
+    member_id       BLOB NOT NULL,
+    linked_at       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- A member's identifiers, for merging and erasing.
+CREATE INDEX identifiers_by_member ON identifiers (member_id);
+
+-- What has been returned so far of a redemption; made at its first return, so that redemptions write no such row.
+CREATE TABLE returns (
+    member_id BLOB NOT NULL,
+    batch_id  BLOB NOT NULL, -- the redemption's entry
+    ordinal   INTEGER NOT NULL,
+    points    INTEGER NOT NULL CHECK (points >= 0),
+    PRIMARY KEY (member_id, batch_id, ordinal)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,56 @@
+-- Windows and their settlements. Rows in the number of partners, written under the gate only.
+
+CREATE TABLE windows (
+    window_number    INTEGER NOT NULL PRIMARY KEY CHECK (window_number >= 1),
+    state            TEXT NOT NULL CHECK (state IN ('OPEN', 'CLOSED', 'SETTLING', 'SETTLED')),
+    opened_at        INTEGER NOT NULL,
+    closed_at        INTEGER,
+    first_sequence   INTEGER NOT NULL, -- entries of a window are one range of the journal, as closing takes the gate alone
+    end_sequence     INTEGER,          -- the first sequence of the next window; null while open
+    funds_opening    INTEGER NOT NULL, -- the balance of all funds when the window opened
+    aborted          INTEGER NOT NULL, -- legs that aborted settlements put back into this window
+    settlement_state TEXT CHECK (settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID', 'SETTLED', 'ABORTED')),
+    mode             TEXT CHECK (mode IN ('HUB', 'PAIRWISE')), -- chosen with the first export or payment
+    legs_total       INTEGER, -- the proof of the close: legs, change of the funds, change of what is carried
+    funds_change     INTEGER,
+    carried_change   INTEGER,
+    gross            INTEGER, -- gross obligations of the window
+    pairwise         INTEGER, -- what pairwise orders over its legs add up to
+    CHECK ((state = 'OPEN') = (closed_at IS NULL) AND (closed_at IS NULL) = (end_sequence IS NULL)),
+    CHECK ((closed_at IS NULL) = (settlement_state IS NULL)),
+    CHECK (closed_at IS NULL OR legs_total + funds_change + carried_change = aborted) -- no settlement is stored that does not balance
+) STRICT;
+-- Just one window is open at any time.
+CREATE UNIQUE INDEX windows_one_open ON windows (state) WHERE state = 'OPEN';
+
+-- Positions over a window: what is carried out of window n opens window n + 1.
+CREATE TABLE participants (
+    window_number INTEGER NOT NULL,
+    partner       TEXT NOT NULL, -- or operator
+    opening       INTEGER NOT NULL,
+    carried       INTEGER NOT NULL, -- 0 while the window is open
+    PRIMARY KEY (window_number, partner)
+) STRICT, WITHOUT ROWID;
+
+-- One participant's amount of a settlement: below zero it pays, above it is paid.
+CREATE TABLE legs (
+    window_number INTEGER NOT NULL,
+    partner       TEXT NOT NULL,
+    amount        INTEGER NOT NULL CHECK (amount <> 0),
+    due           INTEGER NOT NULL, -- what of it is not paid yet, with the same sign; pairwise payments bring it to zero in parts
+    PRIMARY KEY (window_number, partner),
+    CHECK (abs(due) <= abs(amount))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE orders (
+    window_number INTEGER NOT NULL,
+    ordinal       INTEGER NOT NULL CHECK (ordinal >= 0),
+    payer         TEXT NOT NULL, -- a partner, operator, funds or hub
+    payee         TEXT NOT NULL,
+    amount        INTEGER NOT NULL CHECK (amount > 0),
+    paid          INTEGER NOT NULL CHECK (paid IN (0, 1)),
+    PRIMARY KEY (window_number, ordinal),
+    CHECK (payer <> payee)
+) STRICT, WITHOUT ROWID;
+-- A payment names its payer and payee; there is one order between two participants.
+CREATE UNIQUE INDEX orders_by_parties ON orders (window_number, payer, payee);
