@@ -833,7 +833,7 @@ pub struct CreatePartnerRequest {
     /// "reserve", "pool" and "bank" are taken.
     #[prost(string, tag = "2")]
     pub partner_id: ::prost::alloc::string::String,
-    /// Its name for people: at most 128 bytes of UTF-8, no control characters. Empty means the partner id.
+    /// Its name for people: at most 100 characters, no control characters. Empty means the partner id.
     #[prost(string, tag = "3")]
     pub display_name: ::prost::alloc::string::String,
     /// Its terms; what is not set is the coalition's default.
@@ -1204,9 +1204,9 @@ pub mod partner_admin_service_client {
         /// moment for which one is scheduled already replaces it.
         ///
         /// Reasons: NOT_FOUND (no such partner), TIME_OUT_OF_RANGE (effective in the past), BREAKAGE_NOT_ONE (shares do not add
-        /// up to 1), PRICE_NOT_EXACT (an amount per point has more decimals than the coalition's scale, or the price is below
-        /// the value), TERMS_UNDERFUND (a reimbursement would be above a value that backs points; metadata: partner, value,
-        /// reimbursement), and those of every call with an effect.
+        /// up to 1), PRICE_NOT_EXACT (an amount per point has more decimals than the coalition's scale), TERMS_UNDERFUND (a
+        /// price would be below its value, or a reimbursement above a value in force or still backing points; metadata: lower,
+        /// lower_amount, higher, higher_amount), and those of every call with an effect.
         pub async fn set_terms(
             &mut self,
             request: impl tonic::IntoRequest<super::SetTermsRequest>,
@@ -1327,9 +1327,9 @@ pub mod partner_admin_service_server {
         /// moment for which one is scheduled already replaces it.
         ///
         /// Reasons: NOT_FOUND (no such partner), TIME_OUT_OF_RANGE (effective in the past), BREAKAGE_NOT_ONE (shares do not add
-        /// up to 1), PRICE_NOT_EXACT (an amount per point has more decimals than the coalition's scale, or the price is below
-        /// the value), TERMS_UNDERFUND (a reimbursement would be above a value that backs points; metadata: partner, value,
-        /// reimbursement), and those of every call with an effect.
+        /// up to 1), PRICE_NOT_EXACT (an amount per point has more decimals than the coalition's scale), TERMS_UNDERFUND (a
+        /// price would be below its value, or a reimbursement above a value in force or still backing points; metadata: lower,
+        /// lower_amount, higher, higher_amount), and those of every call with an effect.
         async fn set_terms(
             &self,
             request: tonic::Request<super::SetTermsRequest>,
@@ -2079,11 +2079,12 @@ pub mod points_service_client {
     /// rejected as REQUEST_TOO_OLD.
     ///
     /// ERRORS. Every error carries google.rpc.ErrorInfo in its details: `domain` is "clearing.coalition", `reason` an
-    /// UPPER_SNAKE name, `metadata` the numbers that belong to it (for example "available" and "missing").
+    /// UPPER_SNAKE name, `metadata` the numbers that belong to it (for example "asked_points" and "available_points").
     ///
     /// * The rules said no: FAILED_PRECONDITION, or NOT_FOUND, ALREADY_EXISTS or RESOURCE_EXHAUSTED where the reason is of
-    ///  that kind, with `metadata["recorded"] = "true"`. Final for this `request_id`. Reasons that any call with an effect
-    ///  may give: REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT, TIME_OUT_OF_RANGE, OVERFLOW.
+    ///  that kind. Final for this `request_id`. `metadata["recorded"] = "true"` says that the house keeps this answer and
+    ///  replays it; only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept. Reasons that any call with
+    ///  an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
     /// * INVALID_ARGUMENT: the message itself is wrong, whatever the state of the house; google.rpc.BadRequest names the
     ///  field. Not recorded: a corrected message may use the same id.
     /// * UNAUTHENTICATED, PERMISSION_DENIED: the certificate is missing, foreign or revoked, or its scope does not cover the
@@ -2306,9 +2307,9 @@ pub mod points_service_client {
         /// earliest expiry first, no expiry last; of equal expiry, the one issued first. All the points asked for are taken, or
         /// none.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), INSUFFICIENT_POINTS (metadata: available,
-        /// missing), TOO_MANY_LOTS (metadata: reachable; one entry takes at most 1,024 lots), OVERFLOW, and those of every call
-        /// with an effect.
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), INSUFFICIENT_POINTS (metadata:
+        /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_max; one entry takes at
+        /// most 1,024 lots), OVERFLOW, and those of every call with an effect.
         pub async fn redeem_points(
             &mut self,
             request: impl tonic::IntoRequest<super::RedeemPointsRequest>,
@@ -2343,7 +2344,7 @@ pub mod points_service_client {
         /// refunded so that parts add up exactly. A lot that has expired meanwhile lives on for the coalition's grace period.
         /// Allowed in every partner state.
         ///
-        /// Reasons: NOT_FOUND (no such redemption of the caller), RETURN_EXCEEDS_REDEMPTION (metadata: returnable), OVERFLOW,
+        /// Reasons: NOT_FOUND (no such redemption of the caller), RETURN_EXCEEDS_REDEMPTION (metadata: asked_points, left_points), OVERFLOW,
         /// and those of every call with an effect.
         pub async fn return_redemption(
             &mut self,
@@ -2375,13 +2376,13 @@ pub mod points_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Says of an earlier request of the caller: it shall have no effect. For a till that could not wait for its answer.
-        /// A request the house has not seen is burned, so that it is refused should it still arrive; one that was accepted is
-        /// undone by its exact opposite, once. Calls that undo can themselves not be abandoned. Repeating the call with a new
+        /// A request the house has not seen is burned, so that it is refused (REQUEST_ABANDONED) should it still arrive; one that
+        /// was accepted is undone by its exact opposite, once. Calls that undo can themselves not be abandoned. Repeating the call with a new
         /// id changes nothing more.
         ///
         /// Reasons: those of every call with an effect, NOT_FOUND when the request named is of a kind that cannot be abandoned,
-        /// and INSUFFICIENT_POINTS when points of an issue that is to be undone have been spent meanwhile (metadata: available,
-        /// missing).
+        /// and REVERSAL_SHORTFALL when points of an issue that is to be undone have been spent meanwhile (metadata: asked_points,
+        /// left_points).
         pub async fn abandon_request(
             &mut self,
             request: impl tonic::IntoRequest<super::AbandonRequestRequest>,
@@ -2567,9 +2568,9 @@ pub mod points_service_server {
         /// earliest expiry first, no expiry last; of equal expiry, the one issued first. All the points asked for are taken, or
         /// none.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), INSUFFICIENT_POINTS (metadata: available,
-        /// missing), TOO_MANY_LOTS (metadata: reachable; one entry takes at most 1,024 lots), OVERFLOW, and those of every call
-        /// with an effect.
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), INSUFFICIENT_POINTS (metadata:
+        /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_max; one entry takes at
+        /// most 1,024 lots), OVERFLOW, and those of every call with an effect.
         async fn redeem_points(
             &self,
             request: tonic::Request<super::RedeemPointsRequest>,
@@ -2582,7 +2583,7 @@ pub mod points_service_server {
         /// refunded so that parts add up exactly. A lot that has expired meanwhile lives on for the coalition's grace period.
         /// Allowed in every partner state.
         ///
-        /// Reasons: NOT_FOUND (no such redemption of the caller), RETURN_EXCEEDS_REDEMPTION (metadata: returnable), OVERFLOW,
+        /// Reasons: NOT_FOUND (no such redemption of the caller), RETURN_EXCEEDS_REDEMPTION (metadata: asked_points, left_points), OVERFLOW,
         /// and those of every call with an effect.
         async fn return_redemption(
             &self,
@@ -2592,13 +2593,13 @@ pub mod points_service_server {
             tonic::Status,
         >;
         /// Says of an earlier request of the caller: it shall have no effect. For a till that could not wait for its answer.
-        /// A request the house has not seen is burned, so that it is refused should it still arrive; one that was accepted is
-        /// undone by its exact opposite, once. Calls that undo can themselves not be abandoned. Repeating the call with a new
+        /// A request the house has not seen is burned, so that it is refused (REQUEST_ABANDONED) should it still arrive; one that
+        /// was accepted is undone by its exact opposite, once. Calls that undo can themselves not be abandoned. Repeating the call with a new
         /// id changes nothing more.
         ///
         /// Reasons: those of every call with an effect, NOT_FOUND when the request named is of a kind that cannot be abandoned,
-        /// and INSUFFICIENT_POINTS when points of an issue that is to be undone have been spent meanwhile (metadata: available,
-        /// missing).
+        /// and REVERSAL_SHORTFALL when points of an issue that is to be undone have been spent meanwhile (metadata: asked_points,
+        /// left_points).
         async fn abandon_request(
             &self,
             request: tonic::Request<super::AbandonRequestRequest>,
@@ -2649,11 +2650,12 @@ pub mod points_service_server {
     /// rejected as REQUEST_TOO_OLD.
     ///
     /// ERRORS. Every error carries google.rpc.ErrorInfo in its details: `domain` is "clearing.coalition", `reason` an
-    /// UPPER_SNAKE name, `metadata` the numbers that belong to it (for example "available" and "missing").
+    /// UPPER_SNAKE name, `metadata` the numbers that belong to it (for example "asked_points" and "available_points").
     ///
     /// * The rules said no: FAILED_PRECONDITION, or NOT_FOUND, ALREADY_EXISTS or RESOURCE_EXHAUSTED where the reason is of
-    ///  that kind, with `metadata["recorded"] = "true"`. Final for this `request_id`. Reasons that any call with an effect
-    ///  may give: REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT, TIME_OUT_OF_RANGE, OVERFLOW.
+    ///  that kind. Final for this `request_id`. `metadata["recorded"] = "true"` says that the house keeps this answer and
+    ///  replays it; only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept. Reasons that any call with
+    ///  an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
     /// * INVALID_ARGUMENT: the message itself is wrong, whatever the state of the house; google.rpc.BadRequest names the
     ///  field. Not recorded: a corrected message may use the same id.
     /// * UNAUTHENTICATED, PERMISSION_DENIED: the certificate is missing, foreign or revoked, or its scope does not cover the
@@ -3699,8 +3701,8 @@ pub enum StatementRole {
     Issuer = 1,
     /// It accepted the points.
     Acceptor = 2,
-    /// Neither: fees and spreads that the operator gets, legs that an aborted settlement gave back, and the like.
-    Other = 3,
+    /// Neither of the two: fees and spreads that the operator gets, legs that an aborted settlement gave back, and the like.
+    Neither = 3,
 }
 impl StatementRole {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3712,7 +3714,7 @@ impl StatementRole {
             Self::Unspecified => "STATEMENT_ROLE_UNSPECIFIED",
             Self::Issuer => "STATEMENT_ROLE_ISSUER",
             Self::Acceptor => "STATEMENT_ROLE_ACCEPTOR",
-            Self::Other => "STATEMENT_ROLE_OTHER",
+            Self::Neither => "STATEMENT_ROLE_NEITHER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3721,7 +3723,7 @@ impl StatementRole {
             "STATEMENT_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
             "STATEMENT_ROLE_ISSUER" => Some(Self::Issuer),
             "STATEMENT_ROLE_ACCEPTOR" => Some(Self::Acceptor),
-            "STATEMENT_ROLE_OTHER" => Some(Self::Other),
+            "STATEMENT_ROLE_NEITHER" => Some(Self::Neither),
             _ => None,
         }
     }
@@ -5903,7 +5905,8 @@ pub mod settlement_admin_service_client {
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due: paid already, or no such leg or order), AMOUNT_MISMATCH (metadata:
-        /// due), and those of every call with an effect.
+        /// due_amount, given_amount), FUNDS_NOT_RECEIVED (more would be paid out than has come in; metadata: received_amount,
+        /// needed_amount), and those of every call with an effect.
         pub async fn confirm_payment(
             &mut self,
             request: impl tonic::IntoRequest<super::ConfirmPaymentRequest>,
@@ -6094,7 +6097,8 @@ pub mod settlement_admin_service_server {
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due: paid already, or no such leg or order), AMOUNT_MISMATCH (metadata:
-        /// due), and those of every call with an effect.
+        /// due_amount, given_amount), FUNDS_NOT_RECEIVED (more would be paid out than has come in; metadata: received_amount,
+        /// needed_amount), and those of every call with an effect.
         async fn confirm_payment(
             &self,
             request: tonic::Request<super::ConfirmPaymentRequest>,
