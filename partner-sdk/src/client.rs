@@ -1,0 +1,470 @@
+//! The client of a brand.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use clearing_proto::v1;
+use clearing_proto::v1::info_service_client::InfoServiceClient;
+use clearing_proto::v1::points_service_client::PointsServiceClient;
+use clearing_proto::v1::position_service_client::PositionServiceClient;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use crate::builder::ClientBuilder;
+use crate::call::{Failed, Policy, Why};
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::info::ServerInfo;
+use crate::member::MemberRef;
+use crate::operator::{Operator, Sandbox};
+use crate::outcome::{Outcome, Unknown};
+use crate::pages::Pages;
+use crate::points::{
+    Abandon, Abandoned, Balance, EntryFilter, Issue, Issued, Keyed, Quote, Redeem, Redeemed, ReturnRedemption, Returned,
+};
+use crate::position::{Position, Statement, StatementLine, Window};
+use crate::request_id::RequestId;
+use crate::settlement::Obligation;
+use crate::stream::IssueStream;
+use crate::wire;
+
+/// Tells the time that request ids carry.
+pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// How many rows a list asks for at a time: the most the house gives.
+pub(crate) const PAGE_SIZE: i32 = 1_000;
+
+/// A batch's answer holds up to 8,192 entries: more than the 4 MiB that tonic takes by default.
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// The window that is open.
+pub(crate) const OPEN_WINDOW: i64 = 0;
+
+/// A brand's connection to the clearing house. Cheap to clone; clones share connections and retry budget.
+///
+/// Calls with an effect give an [`Outcome`]; calls without one the answer itself. Dropping the future of a call gives up
+/// on its answer, not on its effect.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) deadline: Duration,
+    pub(crate) batch_deadline: Duration,
+}
+
+/// What all clones of a client share.
+pub(crate) struct Shared {
+    pub policy: Policy,
+    pub channels: Vec<Channel>,
+    pub next_channel: AtomicUsize,
+    pub clock: Clock,
+}
+
+impl Shared {
+    /// The connection whose turn it is.
+    pub(crate) fn channel(&self) -> Channel {
+        let turn = match self.channels.len() {
+            1 => 0,
+            connections => self.next_channel.fetch_add(1, Ordering::Relaxed) % connections,
+        };
+        self.channels[turn].clone()
+    }
+}
+
+impl Client {
+    /// Begins a client of the house at `https://HOST:PORT`.
+    pub fn builder(endpoint: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(endpoint.into())
+    }
+
+    /// The same client with another deadline for calls that are not batches.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
+    /// A key for a request, to be stored before the request is sent.
+    #[must_use]
+    pub fn new_request_id(&self) -> RequestId {
+        RequestId::at((self.shared.clock)())
+    }
+
+    /// The calls of the operator and of auditors.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator::new(self.clone())
+    }
+
+    /// The clock of a sandbox.
+    #[must_use]
+    pub fn sandbox(&self) -> Sandbox {
+        Sandbox::new(self.clone())
+    }
+
+    /// Gives points to a member.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn issue(&self, issue: Issue) -> Result<Outcome<Issued>, Error> {
+        self.write(issue, wire::to_issue, points(|mut to, request| async move { to.issue_points(request).await }), wire::issued)
+            .await
+    }
+
+    /// Gives points to up to 8,192 members in one call. Each item has a request id and an outcome of its own; they come in
+    /// the order of the items.
+    ///
+    /// # Errors
+    /// When the call as a whole failed and certainly had no effect. If it may have had one, each item's outcome is
+    /// [`Outcome::Unknown`].
+    pub async fn batch_issue(&self, mut items: Vec<Issue>) -> Result<Vec<Result<Outcome<Issued>, Error>>, Error> {
+        let keys: Vec<RequestId> = items.iter_mut().map(|item| self.key_of(item)).collect();
+        let batch = || v1::BatchIssuePointsRequest { items: items.iter().map(wire::to_issue).collect() };
+        let call = points(|to, request| async move {
+            to.max_decoding_message_size(ANSWER_BYTES_MAX).batch_issue_points(request).await
+        });
+        match self.tries(self.batch_deadline, batch, call).await {
+            Ok(answer) => Ok(self.item_outcomes(&keys, answer.results)),
+            Err(Failed { why: Why::Error(cause), may_have_effect: true }) => {
+                Ok(keys.iter().map(|id| Ok(Outcome::Unknown(Unknown { request_id: *id, cause: cause.clone() }))).collect())
+            }
+            Err(failed) => Err(failed.into_error()),
+        }
+    }
+
+    /// Opens a stream of batches of issues: the fastest way to issue, with up to `in_flight_max` batches unanswered at a
+    /// time (0 is taken as 1).
+    #[must_use]
+    pub fn stream_issue(&self, in_flight_max: usize) -> IssueStream {
+        IssueStream::new(self.clone(), in_flight_max.max(1))
+    }
+
+    /// Tells what a redemption would do. Reserves nothing.
+    ///
+    /// # Errors
+    /// Those of a read, [`Error::NotFound`] for an unknown member among them.
+    pub async fn quote(&self, member: impl Into<MemberRef>, how_many: i64) -> Result<Quote, Error> {
+        let member = member.into();
+        let request = || v1::QuoteRedemptionRequest { member: Some(wire::to_member(&member)), points: how_many };
+        self.read(request, points(|mut to, request| async move { to.quote_redemption(request).await }), wire::quote).await
+    }
+
+    /// Takes points from a member.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn redeem(&self, redeem: Redeem) -> Result<Outcome<Redeemed>, Error> {
+        let call = points(|mut to, request| async move { to.redeem_points(request).await });
+        self.write(redeem, wire::to_redeem, call, wire::redeemed).await
+    }
+
+    /// Gives points of a redemption back.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn return_redemption(&self, back: ReturnRedemption) -> Result<Outcome<Returned>, Error> {
+        let call = points(|mut to, request| async move { to.return_redemption(request).await });
+        self.write(back, wire::to_return, call, wire::returned).await
+    }
+
+    /// Makes sure that an earlier request has no effect.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn abandon(&self, abandon: Abandon) -> Result<Outcome<Abandoned>, Error> {
+        let call = points(|mut to, request| async move { to.abandon_request(request).await });
+        self.write(abandon, wire::to_abandon, call, wire::abandoned).await
+    }
+
+    /// The points of a member.
+    ///
+    /// # Errors
+    /// Those of a read, [`Error::NotFound`] for an unknown member among them.
+    pub async fn balance(&self, member: impl Into<MemberRef>) -> Result<Balance, Error> {
+        let member = member.into();
+        let request = || v1::GetBalanceRequest { member: Some(wire::to_member(&member)) };
+        self.read(request, points(|mut to, request| async move { to.get_balance(request).await }), wire::balance).await
+    }
+
+    /// The entry of this id.
+    ///
+    /// # Errors
+    /// Those of a read, [`Error::NotFound`] when there is none that the caller may see among them.
+    pub async fn entry(&self, entry_id: &str) -> Result<Entry, Error> {
+        self.entry_by(v1::get_entry_request::Key::EntryId(entry_id.to_owned())).await
+    }
+
+    /// The entry that this request of the caller's caused.
+    ///
+    /// # Errors
+    /// Those of a read, [`Error::NotFound`] when it caused none among them.
+    pub async fn entry_of_request(&self, id: RequestId) -> Result<Entry, Error> {
+        self.entry_by(v1::get_entry_request::Key::RequestId(id.to_string())).await
+    }
+
+    async fn entry_by(&self, key: v1::get_entry_request::Key) -> Result<Entry, Error> {
+        let request = || v1::GetEntryRequest { key: Some(key.clone()) };
+        let call = points(|mut to, request| async move { to.get_entry(request).await });
+        self.read(request, call, |answer| wire::entry_there(answer.entry)).await
+    }
+
+    /// The entries of the caller's own operations, newest first.
+    pub fn entries(&self, filter: EntryFilter) -> Pages<Entry> {
+        self.pages(
+            move |token| wire::to_list_entries(&filter, PAGE_SIZE, token),
+            points(|mut to, request| async move { to.list_entries(request).await }),
+            |answer| Ok((wire::entries(answer.entries)?, answer.next_page_token)),
+        )
+    }
+
+    /// What the caller owes or is owed.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn position(&self) -> Result<Position, Error> {
+        self.position_of("").await
+    }
+
+    /// What a partner owes or is owed; for the operator and auditors.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn position_of(&self, partner_id: &str) -> Result<Position, Error> {
+        let request = || v1::GetPositionRequest { partner_id: partner_id.to_owned() };
+        let call = positions(|mut to, request| async move { to.get_position(request).await });
+        self.read(request, call, wire::position).await
+    }
+
+    /// The windows, newest first, with the caller's leg in each.
+    pub fn windows(&self) -> Pages<Window> {
+        self.pages(
+            |page_token| v1::ListWindowsRequest { page_size: PAGE_SIZE, page_token },
+            positions(|mut to, request| async move { to.list_windows(request).await }),
+            |answer| Ok((wire::windows(answer.windows)?, answer.next_page_token)),
+        )
+    }
+
+    /// The next moments, at most 10, at which the calendar closes the open window.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn next_closes(&self) -> Result<Vec<SystemTime>, Error> {
+        let request = || v1::ListWindowsRequest { page_size: 1, page_token: String::new() };
+        let call = positions(|mut to, request| async move { to.list_windows(request).await });
+        self.read(request, call, |answer| wire::times(answer.next_close_times)).await
+    }
+
+    /// The caller's statement for a window; `None`: the open one, so far.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn statement(&self, window: Option<i64>) -> Result<Statement, Error> {
+        self.statement_of("", window).await
+    }
+
+    /// The statement of a partner; for the operator and auditors.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn statement_of(&self, partner_id: &str, window: Option<i64>) -> Result<Statement, Error> {
+        // The totals are on every page, however small; the lines have their own call.
+        let request = || statement_request(partner_id, window, 1, String::new());
+        let call = positions(|mut to, request| async move { to.get_statement(request).await });
+        self.read(request, call, wire::statement).await
+    }
+
+    /// The lines of the caller's statement, in the order of the journal.
+    pub fn statement_lines(&self, window: Option<i64>) -> Pages<StatementLine> {
+        self.statement_lines_of("", window)
+    }
+
+    /// The lines of a partner's statement; for the operator and auditors.
+    pub fn statement_lines_of(&self, partner_id: &str, window: Option<i64>) -> Pages<StatementLine> {
+        let partner_id = partner_id.to_owned();
+        self.pages(
+            move |token| statement_request(&partner_id, window, PAGE_SIZE, token),
+            positions(|mut to, request| async move { to.get_statement(request).await }),
+            |answer| Ok((wire::statement_lines(answer.lines)?, answer.next_page_token)),
+        )
+    }
+
+    /// What issuers owe acceptors for a window before netting, where the caller is one of the two.
+    pub fn obligations(&self, window: Option<i64>) -> Pages<Obligation> {
+        self.obligations_of("", window)
+    }
+
+    /// The obligations of a partner; for the operator and auditors.
+    pub fn obligations_of(&self, partner_id: &str, window: Option<i64>) -> Pages<Obligation> {
+        let partner_id = partner_id.to_owned();
+        self.pages(
+            move |page_token| v1::ListObligationsRequest {
+                window: window.unwrap_or(OPEN_WINDOW),
+                partner_id: partner_id.clone(),
+                page_size: PAGE_SIZE,
+                page_token,
+            },
+            positions(|mut to, request| async move { to.list_obligations(request).await }),
+            |answer| Ok((wire::obligations(answer.obligations)?, answer.next_page_token)),
+        )
+    }
+
+    /// Versions, units and limits of the house.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn server_info(&self) -> Result<ServerInfo, Error> {
+        let call = |channel, request| async move { InfoServiceClient::new(channel).get_server_info(request).await };
+        self.read(|| v1::GetServerInfoRequest {}, call, wire::server_info).await
+    }
+
+    /// A call with an effect: the key is made before the first try, and every try carries it.
+    pub(crate) async fn write<R, W, V, A, F, Fut>(
+        &self,
+        mut request: R,
+        to_wire: impl Fn(&R) -> W,
+        call: F,
+        read: impl FnOnce(V) -> Result<A, Error>,
+    ) -> Result<Outcome<A>, Error>
+    where
+        R: Keyed,
+        F: Fn(Channel, Request<W>) -> Fut,
+        Fut: Future<Output = Result<Response<V>, Status>>,
+    {
+        let request_id = self.key_of(&mut request);
+        let failed = match self.tries(self.deadline, || to_wire(&request), call).await {
+            Ok(answer) => match read(answer) {
+                Ok(answer) => return Ok(Outcome::Accepted(answer)),
+                // The house said yes; only this side does not understand to what.
+                Err(error) => Failed { why: Why::Error(error), may_have_effect: true },
+            },
+            Err(failed) => failed,
+        };
+        outcome(request_id, failed)
+    }
+
+    /// A call without effect.
+    pub(crate) async fn read<W, V, A, F, Fut>(
+        &self,
+        request: impl Fn() -> W,
+        call: F,
+        read: impl FnOnce(V) -> Result<A, Error>,
+    ) -> Result<A, Error>
+    where
+        F: Fn(Channel, Request<W>) -> Fut,
+        Fut: Future<Output = Result<Response<V>, Status>>,
+    {
+        read(self.tries(self.deadline, request, call).await.map_err(Failed::into_error)?)
+    }
+
+    /// A list.
+    pub(crate) fn pages<W, V, T, F, Fut>(
+        &self,
+        request: impl Fn(String) -> W + Send + Sync + 'static,
+        call: F,
+        read: impl Fn(V) -> Result<(Vec<T>, String), Error> + Send + Sync + 'static,
+    ) -> Pages<T>
+    where
+        W: Send + 'static,
+        V: Send + 'static,
+        T: Send + 'static,
+        F: Fn(Channel, Request<W>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response<V>, Status>> + Send + 'static,
+    {
+        let client = self.clone();
+        let parts = Arc::new((request, call, read));
+        Pages::new(move |token| {
+            let (client, parts) = (client.clone(), Arc::clone(&parts));
+            async move {
+                let (request, call, read) = &*parts;
+                client.read(|| request(token.clone()), call, read).await
+            }
+        })
+    }
+
+    async fn tries<W, V, F, Fut>(&self, deadline: Duration, request: impl Fn() -> W, call: F) -> Result<V, Failed>
+    where
+        F: Fn(Channel, Request<W>) -> Fut,
+        Fut: Future<Output = Result<Response<V>, Status>>,
+    {
+        let attempt = |time| {
+            let mut request = Request::new(request());
+            request.set_timeout(time);
+            call(self.shared.channel(), request)
+        };
+        Ok(self.shared.policy.run(deadline, attempt).await?.into_inner())
+    }
+
+    pub(crate) fn key_of(&self, request: &mut impl Keyed) -> RequestId {
+        *request.key().get_or_insert_with(|| self.new_request_id())
+    }
+
+    /// What became of the items of a batch.
+    pub(crate) fn item_outcomes(
+        &self,
+        keys: &[RequestId],
+        results: Vec<v1::IssueResult>,
+    ) -> Vec<Result<Outcome<Issued>, Error>> {
+        let mut results = results.into_iter();
+        // By key, so that each item has an outcome even if the house answered too few.
+        keys.iter().map(|id| self.item_outcome(*id, results.next().and_then(|one| one.result))).collect()
+    }
+
+    fn item_outcome(
+        &self,
+        request_id: RequestId,
+        result: Option<v1::issue_result::Result>,
+    ) -> Result<Outcome<Issued>, Error> {
+        let failed = match result {
+            Some(v1::issue_result::Result::Issued(issued)) => match wire::issued(issued) {
+                Ok(issued) => return Ok(Outcome::Accepted(issued)),
+                Err(error) => Failed { why: Why::Error(error), may_have_effect: true },
+            },
+            Some(v1::issue_result::Result::Error(error)) => {
+                let metadata = error.metadata.into_iter().collect();
+                let policy = &self.shared.policy;
+                let failure = policy.item_failure(error.code, error.reason, error.message, metadata, self.batch_deadline);
+                Failed { why: failure.why, may_have_effect: failure.may_have_effect }
+            }
+            None => Failed { why: Why::Error(Error::protocol("the result of an item is missing")), may_have_effect: true },
+        };
+        outcome(request_id, failed)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.shared.policy.endpoint)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a failed call with an effect comes to.
+fn outcome<T>(request_id: RequestId, failed: Failed) -> Result<Outcome<T>, Error> {
+    match failed {
+        Failed { why: Why::Rejected(rejection), .. } => Ok(Outcome::Rejected(rejection)),
+        Failed { why: Why::Error(cause), may_have_effect: true } => Ok(Outcome::Unknown(Unknown { request_id, cause })),
+        Failed { why: Why::Error(error), may_have_effect: false } => Err(error),
+    }
+}
+
+fn statement_request(partner_id: &str, window: Option<i64>, page_size: i32, page_token: String) -> v1::GetStatementRequest {
+    v1::GetStatementRequest {
+        window: window.unwrap_or(OPEN_WINDOW),
+        partner_id: partner_id.to_owned(),
+        page_size,
+        page_token,
+    }
+}
+
+/// A call of the points service, on whatever connection has its turn.
+fn points<W, T>(call: impl Fn(PointsServiceClient<Channel>, Request<W>) -> T) -> impl Fn(Channel, Request<W>) -> T {
+    move |channel, request| call(PointsServiceClient::new(channel), request)
+}
+
+/// A call of the position service.
+fn positions<W, T>(call: impl Fn(PositionServiceClient<Channel>, Request<W>) -> T) -> impl Fn(Channel, Request<W>) -> T {
+    move |channel, request| call(PositionServiceClient::new(channel), request)
+}

@@ -1,0 +1,744 @@
+//! What the operator and auditors do, and the clock of a sandbox. [`crate::Client::operator`] leads here; a partner that
+//! calls these gets [`Error::PermissionDenied`].
+
+use std::time::SystemTime;
+
+use clearing_proto::v1;
+use clearing_proto::v1::partner_admin_service_client::PartnerAdminServiceClient;
+use clearing_proto::v1::report_service_client::ReportServiceClient;
+use clearing_proto::v1::sandbox_service_client::SandboxServiceClient;
+use clearing_proto::v1::settlement_admin_service_client::SettlementAdminServiceClient;
+use tonic::Request;
+use tonic::transport::Channel;
+
+use crate::client::{Client, OPEN_WINDOW, PAGE_SIZE};
+use crate::entry::{Entry, Quantity};
+use crate::error::Error;
+use crate::money::Money;
+use crate::open_enum::open_enum;
+use crate::outcome::Outcome;
+use crate::pages::Pages;
+use crate::points::keyed;
+use crate::request_id::RequestId;
+use crate::settlement::{Leg, Obligation, Settlement, SettlementState, WindowState};
+use crate::wire;
+
+pub use crate::terms::{BreakageSplit, Expiry, FeeBearer, Funding, Partner, PartnerState, Terms, TermsChange};
+
+/// The calls of the operator and of auditors.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    client: Client,
+}
+
+impl Operator {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The same caller's client for everything else.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Admits a partner.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn create_partner(&self, create: CreatePartner) -> Result<Outcome<PartnerCreated>, Error> {
+        let call = partners(|mut to, request| async move { to.create_partner(request).await });
+        self.client.write(create, wire::to_create_partner, call, wire::partner_created).await
+    }
+
+    /// Makes a new version of a partner's terms.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn set_terms(&self, set: SetTerms) -> Result<Outcome<TermsSet>, Error> {
+        let call = partners(|mut to, request| async move { to.set_terms(request).await });
+        self.client.write(set, wire::to_set_terms, call, wire::terms_set).await
+    }
+
+    /// Restricts or suspends a partner, or lets it act again.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn set_partner_state(&self, set: SetPartnerState) -> Result<Outcome<StateSet>, Error> {
+        let call = partners(|mut to, request| async move { to.set_partner_state(request).await });
+        self.client.write(set, wire::to_set_state, call, wire::state_set).await
+    }
+
+    /// The partners, by id.
+    pub fn partners(&self) -> Pages<Partner> {
+        self.client.pages(
+            |page_token| v1::ListPartnersRequest { page_size: PAGE_SIZE, page_token },
+            partners(|mut to, request| async move { to.list_partners(request).await }),
+            |answer| Ok((wire::partners(answer.partners)?, answer.next_page_token)),
+        )
+    }
+
+    /// Closes the open window and opens the next.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn close_window(&self, close: CloseWindow) -> Result<Outcome<WindowClosed>, Error> {
+        let call = settlements(|mut to, request| async move { to.close_window(request).await });
+        self.client.write(close, wire::to_close_window, call, wire::window_closed).await
+    }
+
+    /// The settlement of a window; `None`: what that of the open one would be if it closed now.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn preview_settlement(&self, window: Option<i64>) -> Result<Settlement, Error> {
+        let request = || v1::PreviewSettlementRequest { window: window.unwrap_or(OPEN_WINDOW) };
+        let call = settlements(|mut to, request| async move { to.preview_settlement(request).await });
+        self.client.read(request, call, |answer| wire::settlement_there(answer.settlement)).await
+    }
+
+    /// Confirms a proposed settlement.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn confirm_settlement(&self, confirm: ConfirmSettlement) -> Result<Outcome<SettlementConfirmed>, Error> {
+        let call = settlements(|mut to, request| async move { to.confirm_settlement(request).await });
+        self.client.write(confirm, wire::to_confirm_settlement, call, wire::settlement_confirmed).await
+    }
+
+    /// Gives the payment orders of a confirmed settlement.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn export_orders(&self, export: ExportOrders) -> Result<Outcome<Orders>, Error> {
+        let call = settlements(|mut to, request| async move { to.export_orders(request).await });
+        self.client.write(export, wire::to_export_orders, call, wire::orders).await
+    }
+
+    /// Records that a payment order was paid.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn confirm_payment(&self, confirm: ConfirmPayment) -> Result<Outcome<PaymentConfirmed>, Error> {
+        let call = settlements(|mut to, request| async move { to.confirm_payment(request).await });
+        self.client.write(confirm, wire::to_confirm_payment, call, wire::payment_confirmed).await
+    }
+
+    /// Gives up a settlement before its first payment.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn abort_settlement(&self, abort: AbortSettlement) -> Result<Outcome<SettlementAborted>, Error> {
+        let call = settlements(|mut to, request| async move { to.abort_settlement(request).await });
+        self.client.write(abort, wire::to_abort, call, wire::settlement_aborted).await
+    }
+
+    /// Records a deposit into the reserve or a partner's collateral.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn deposit(&self, deposit: Deposit) -> Result<Outcome<Deposited>, Error> {
+        let call = settlements(|mut to, request| async move { to.deposit(request).await });
+        self.client.write(deposit, wire::to_deposit, call, wire::deposited).await
+    }
+
+    /// Sets when the house closes windows by itself.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn set_calendar(&self, set: SetCalendar) -> Result<Outcome<CalendarSet>, Error> {
+        let call = settlements(|mut to, request| async move { to.set_calendar(request).await });
+        let read = |answer: v1::SetCalendarResponse| {
+            Ok(CalendarSet { next_close_times: wire::times(answer.next_close_times)?, replayed: answer.replayed })
+        };
+        self.client.write(set, wire::to_set_calendar, call, read).await
+    }
+
+    /// The balance of every account, with the check that they add up to zero. Accounts of single members are listed only
+    /// on demand: there may be millions.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn trial_balance(&self, include_members: bool) -> Result<TrialBalance, Error> {
+        let page = async |page_token: String| {
+            let request =
+                || v1::TrialBalanceRequest { include_members, page_size: PAGE_SIZE, page_token: page_token.clone() };
+            let call = reports(|mut to, request| async move { to.trial_balance(request).await });
+            self.client.read(request, call, Ok).await
+        };
+        let first = page(String::new()).await?;
+        let mut token = first.next_page_token;
+        let mut balance = TrialBalance {
+            accounts: wire::account_balances(first.accounts)?,
+            totals: wire::account_balances(first.totals)?,
+            points_sum: first.points_sum,
+            money_sum: wire::money(first.money_sum, "money_sum")?,
+            balanced: first.balanced,
+            as_of_sequence: first.as_of_sequence,
+        };
+        while !token.is_empty() {
+            let next = page(token).await?;
+            balance.accounts.extend(wire::account_balances(next.accounts)?);
+            token = next.next_page_token;
+        }
+        Ok(balance)
+    }
+
+    /// Who owed whom in a window, and what netting made of it; `None`: in the open one so far.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn netting_report(&self, window: Option<i64>) -> Result<NettingReport, Error> {
+        let page = async |page_token: String| {
+            let request = || v1::NettingReportRequest {
+                window: window.unwrap_or(OPEN_WINDOW),
+                page_size: PAGE_SIZE,
+                page_token: page_token.clone(),
+            };
+            let call = reports(|mut to, request| async move { to.netting_report(request).await });
+            self.client.read(request, call, Ok).await
+        };
+        let first = page(String::new()).await?;
+        let mut token = first.next_page_token;
+        let mut report = NettingReport {
+            obligations: wire::obligations(first.obligations)?,
+            bilateral_nets: wire::bilateral_nets(first.bilateral_nets)?,
+            settlement: wire::settlement_there(first.settlement)?,
+        };
+        while !token.is_empty() {
+            let next = page(token).await?;
+            report.obligations.extend(wire::obligations(next.obligations)?);
+            report.bilateral_nets.extend(wire::bilateral_nets(next.bilateral_nets)?);
+            token = next.next_page_token;
+        }
+        // Pages are runs of pairs, so that sorting the whole is left to whoever puts them together.
+        report.obligations.sort_by(|a, b| (&a.issuer, &a.acceptor).cmp(&(&b.issuer, &b.acceptor)));
+        report.bilateral_nets.sort_by(|a, b| (&a.debtor, &a.creditor).cmp(&(&b.debtor, &b.creditor)));
+        Ok(report)
+    }
+
+    /// The journal with every posting, from this sequence on, in its own order; of one window or of all.
+    pub fn journal(&self, from_sequence: i64, window: Option<i64>) -> Pages<Entry> {
+        self.client.pages(
+            move |page_token| v1::ListJournalEntriesRequest {
+                from_sequence,
+                window: window.unwrap_or_default(),
+                page_size: PAGE_SIZE,
+                page_token,
+            },
+            reports(|mut to, request| async move { to.list_journal_entries(request).await }),
+            |answer| Ok((wire::entries(answer.entries)?, answer.next_page_token)),
+        )
+    }
+}
+
+/// The clock of a sandbox. Elsewhere its calls give [`Error::Unimplemented`].
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    client: Client,
+}
+
+impl Sandbox {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The sandbox's time.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn clock(&self) -> Result<SystemTime, Error> {
+        let call = |channel, request| async move { SandboxServiceClient::new(channel).get_clock(request).await };
+        self.client.read(|| v1::GetClockRequest {}, call, wire::clock).await
+    }
+
+    /// Moves the clock forward and runs all work due in between. It names the time to reach, so repeating it is safe.
+    ///
+    /// # Errors
+    /// Those of a read; [`Error::Refused`] for a time in the sandbox's past.
+    pub async fn advance_clock(&self, to_time: SystemTime) -> Result<ClockAdvanced, Error> {
+        let request = || v1::AdvanceClockRequest { to_time: Some(to_time.into()) };
+        let call = |channel, request| async move { SandboxServiceClient::new(channel).advance_clock(request).await };
+        self.client.read(request, call, wire::clock_advanced).await
+    }
+}
+
+/// Admits a partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct CreatePartner {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) partner_id: String,
+    pub(crate) display_name: String,
+    pub(crate) terms: TermsChange,
+}
+
+impl CreatePartner {
+    /// With this id: 1 to 31 characters of `[A-Za-z0-9_-]`.
+    pub fn new(partner_id: impl Into<String>) -> Self {
+        Self {
+            request_id: None,
+            partner_id: partner_id.into(),
+            display_name: String::new(),
+            terms: TermsChange::none(),
+        }
+    }
+
+    /// Its name for people. Default: its id.
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.display_name = name.into();
+        self
+    }
+
+    /// Its terms, where they are not the coalition's defaults.
+    pub fn terms(mut self, terms: TermsChange) -> Self {
+        self.terms = terms;
+        self
+    }
+}
+
+/// Makes a new version of a partner's terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct SetTerms {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) partner_id: String,
+    pub(crate) terms: TermsChange,
+    pub(crate) effective_time: Option<SystemTime>,
+}
+
+impl SetTerms {
+    /// Of this partner.
+    pub fn of(partner_id: impl Into<String>, terms: TermsChange) -> Self {
+        Self { request_id: None, partner_id: partner_id.into(), terms, effective_time: None }
+    }
+
+    /// From when on. Default: at once.
+    pub fn effective(mut self, time: SystemTime) -> Self {
+        self.effective_time = Some(time);
+        self
+    }
+}
+
+/// Restricts or suspends a partner, or lets it act again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct SetPartnerState {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) partner_id: String,
+    pub(crate) state: PartnerState,
+}
+
+impl SetPartnerState {
+    /// Of this partner.
+    pub fn of(partner_id: impl Into<String>, state: PartnerState) -> Self {
+        Self { request_id: None, partner_id: partner_id.into(), state }
+    }
+}
+
+/// Closes the open window.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct CloseWindow {
+    pub(crate) request_id: Option<RequestId>,
+}
+
+impl CloseWindow {
+    /// Now.
+    pub fn now() -> Self {
+        Self::default()
+    }
+}
+
+/// Confirms a proposed settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct ConfirmSettlement {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) window: i64,
+}
+
+impl ConfirmSettlement {
+    /// Of this window.
+    pub fn of(window: i64) -> Self {
+        Self { request_id: None, window }
+    }
+}
+
+open_enum! {
+    /// Who pays whom.
+    OrderMode = OrderMode, unspecified Unspecified {
+        /// Everyone to or from one settlement account.
+        Hub = "HUB",
+        /// Participants each other.
+        Pairwise = "PAIRWISE",
+    }
+}
+
+/// Gives the payment orders of a confirmed settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct ExportOrders {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) window: i64,
+    pub(crate) mode: OrderMode,
+}
+
+impl ExportOrders {
+    /// Of this window.
+    pub fn of(window: i64, mode: OrderMode) -> Self {
+        Self { request_id: None, window, mode }
+    }
+}
+
+/// What was paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Payment {
+    Hub { partner_id: String },
+    Pair { payer: String, payee: String },
+}
+
+/// Records that a payment order was paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct ConfirmPayment {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) window: i64,
+    pub(crate) payment: Payment,
+    pub(crate) amount: Option<Money>,
+}
+
+impl ConfirmPayment {
+    /// The leg of a participant, to or from the settlement account.
+    pub fn hub(window: i64, partner_id: impl Into<String>) -> Self {
+        Self { request_id: None, window, payment: Payment::Hub { partner_id: partner_id.into() }, amount: None }
+    }
+
+    /// The order between two participants, or one and "funds".
+    pub fn pair(window: i64, payer: impl Into<String>, payee: impl Into<String>) -> Self {
+        let payment = Payment::Pair { payer: payer.into(), payee: payee.into() };
+        Self { request_id: None, window, payment, amount: None }
+    }
+
+    /// The amount that was paid. Default: all that is due.
+    pub fn amount(mut self, amount: Money) -> Self {
+        self.amount = Some(amount);
+        self
+    }
+}
+
+/// Gives up a settlement before its first payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct AbortSettlement {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) window: i64,
+}
+
+impl AbortSettlement {
+    /// Of this window.
+    pub fn of(window: i64) -> Self {
+        Self { request_id: None, window }
+    }
+}
+
+/// Records a deposit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct Deposit {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) account: String,
+    pub(crate) amount: Money,
+}
+
+impl Deposit {
+    /// Into the coalition's reserve.
+    pub fn reserve(amount: Money) -> Self {
+        Self::account("reserve", amount)
+    }
+
+    /// Into a partner's collateral.
+    pub fn collateral(partner_id: &str, amount: Money) -> Self {
+        Self::account(format!("collateral:{partner_id}"), amount)
+    }
+
+    /// Into this account: "reserve" or "collateral:PARTNER".
+    pub fn account(account: impl Into<String>, amount: Money) -> Self {
+        Self { request_id: None, account: account.into(), amount }
+    }
+}
+
+/// Sets when the house closes windows by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct SetCalendar {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) cron_expressions: Vec<String>,
+    pub(crate) time_zone: String,
+}
+
+impl SetCalendar {
+    /// Whenever one of these cron expressions of five fields is due, in the coalition's time zone. None: by hand only.
+    pub fn new(cron_expressions: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            request_id: None,
+            cron_expressions: cron_expressions.into_iter().map(Into::into).collect(),
+            time_zone: String::new(),
+        }
+    }
+
+    /// Read in this IANA time zone.
+    pub fn time_zone(mut self, time_zone: impl Into<String>) -> Self {
+        self.time_zone = time_zone.into();
+        self
+    }
+}
+
+keyed!(
+    CreatePartner,
+    SetTerms,
+    SetPartnerState,
+    CloseWindow,
+    ConfirmSettlement,
+    ExportOrders,
+    ConfirmPayment,
+    AbortSettlement,
+    Deposit,
+    SetCalendar,
+);
+
+/// A partner was admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartnerCreated {
+    /// The partner.
+    pub partner: Partner,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// There is a new version of terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TermsSet {
+    /// The version, complete.
+    pub terms: Terms,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// A partner's state was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StateSet {
+    /// Before.
+    pub previous_state: PartnerState,
+    /// Now.
+    pub state: PartnerState,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// A window was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WindowClosed {
+    /// Its settlement: number, legs, what is carried, proof.
+    pub settlement: Settlement,
+    /// The window that is open now.
+    pub open_window: i64,
+    /// What was written; `None` when every position was zero.
+    pub entry: Option<Entry>,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// A settlement was confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettlementConfirmed {
+    /// State of the window now.
+    pub window_state: WindowState,
+    /// State of the settlement now.
+    pub state: SettlementState,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// One payment order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaymentOrder {
+    /// Who pays: a partner id, "operator", "hub" or "funds".
+    pub payer: String,
+    /// Who is paid: likewise.
+    pub payee: String,
+    /// How much: more than zero.
+    pub amount: Money,
+}
+
+/// The payment orders of a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Orders {
+    /// The orders.
+    pub orders: Vec<PaymentOrder>,
+    /// The same as CSV.
+    pub csv: String,
+    /// State of the settlement now.
+    pub state: SettlementState,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// A payment was confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaymentConfirmed {
+    /// What was written.
+    pub entry: Entry,
+    /// The legs it touched, as they are now.
+    pub legs: Vec<Leg>,
+    /// State of the window now.
+    pub window_state: WindowState,
+    /// State of the settlement now.
+    pub state: SettlementState,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// A settlement was aborted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettlementAborted {
+    /// What was written; `None` when there were no legs.
+    pub entry: Option<Entry>,
+    /// The window into whose positions the legs went.
+    pub open_window: i64,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// A deposit was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deposited {
+    /// What was written.
+    pub entry: Entry,
+    /// Balance of the account after it.
+    pub balance: Money,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// The calendar was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CalendarSet {
+    /// The next closes, at most 10.
+    pub next_close_times: Vec<SystemTime>,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// The balance of every account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrialBalance {
+    /// The accounts whose balance is not zero, by account.
+    pub accounts: Vec<AccountBalance>,
+    /// The sum of each class of accounts.
+    pub totals: Vec<AccountBalance>,
+    /// Sum of all accounts of points: zero.
+    pub points_sum: i64,
+    /// Sum of all accounts of money: zero.
+    pub money_sum: Money,
+    /// Whether both are.
+    pub balanced: bool,
+    /// The last entry that the sums contain.
+    pub as_of_sequence: i64,
+}
+
+/// The balance of an account, or of a class of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountBalance {
+    /// The account, for example `position:A`; of a class its name alone, `position`.
+    pub account: String,
+    /// Credit is positive.
+    pub balance: Quantity,
+}
+
+/// Who owed whom in a window, and what netting made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NettingReport {
+    /// Gross obligations, by issuer, then acceptor.
+    pub obligations: Vec<Obligation>,
+    /// What each pair would pay after netting between the two.
+    pub bilateral_nets: Vec<BilateralNet>,
+    /// The multilateral net, with gross, pairwise total and the share saved.
+    pub settlement: Settlement,
+}
+
+/// What one partner owes another after netting between the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BilateralNet {
+    /// Who owes.
+    pub debtor: String,
+    /// Who is owed.
+    pub creditor: String,
+    /// How much: more than zero.
+    pub amount: Money,
+}
+
+/// The sandbox's clock was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClockAdvanced {
+    /// Its time now.
+    pub time: SystemTime,
+    /// What ran, in order; at most the first 1,000.
+    pub ran: Vec<DueWork>,
+    /// How many ran in all.
+    pub ran_count: i64,
+}
+
+open_enum! {
+    /// What kind of work was due.
+    DueWorkKind = DueWorkKind, unspecified Unspecified {
+        /// The calendar closed a window.
+        WindowClose = "WINDOW_CLOSE",
+        /// Lots of a member expired.
+        Expiry = "EXPIRY",
+    }
+}
+
+/// A piece of work that ran because its time had come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DueWork {
+    /// What kind.
+    pub kind: DueWorkKind,
+    /// When it was due.
+    pub due_time: SystemTime,
+    /// The window that was closed.
+    pub window: Option<i64>,
+    /// The entries that it wrote.
+    pub entry_ids: Vec<String>,
+}
+
+fn partners<W, T>(call: impl Fn(PartnerAdminServiceClient<Channel>, Request<W>) -> T) -> impl Fn(Channel, Request<W>) -> T {
+    move |channel, request| call(PartnerAdminServiceClient::new(channel), request)
+}
+
+fn settlements<W, T>(
+    call: impl Fn(SettlementAdminServiceClient<Channel>, Request<W>) -> T,
+) -> impl Fn(Channel, Request<W>) -> T {
+    move |channel, request| call(SettlementAdminServiceClient::new(channel), request)
+}
+
+fn reports<W, T>(call: impl Fn(ReportServiceClient<Channel>, Request<W>) -> T) -> impl Fn(Channel, Request<W>) -> T {
+    move |channel, request| call(ReportServiceClient::new(channel), request)
+}

@@ -1,0 +1,203 @@
+//! What became of a request with an effect.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::error::Error;
+use crate::request_id::RequestId;
+
+/// What became of a request with an effect.
+///
+/// A call gives `Err` instead when it is certain that it had no effect and no rule said so: the message was malformed, the
+/// certificate was refused, the house could not be reached.
+#[derive(Debug, Clone)]
+#[must_use = "a request may have been rejected, or its fate may be unknown"]
+pub enum Outcome<T> {
+    /// The house accepted it, durably.
+    Accepted(T),
+    /// The rules said no. Final: the same request gets the same answer.
+    Rejected(Rejection),
+    /// No answer came in time although the request may have arrived.
+    Unknown(Unknown),
+}
+
+impl<T> Outcome<T> {
+    /// The answer, or why there is none.
+    ///
+    /// # Errors
+    /// [`NotAccepted`], when the rules said no or nobody knows.
+    pub fn accepted(self) -> Result<T, NotAccepted> {
+        match self {
+            Self::Accepted(answer) => Ok(answer),
+            Self::Rejected(rejection) => Err(NotAccepted::Rejected(rejection)),
+            Self::Unknown(unknown) => Err(NotAccepted::Unknown(unknown)),
+        }
+    }
+
+    /// The rejection, if it was rejected.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&Rejection> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            Self::Accepted(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// Why a request was not accepted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotAccepted {
+    /// The rules said no.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Nobody knows.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+}
+
+/// The rules of the coalition said no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {message}")]
+#[non_exhaustive]
+pub struct Rejection {
+    /// Which rule.
+    pub reason: Reason,
+    /// The same in words, for developers and logs.
+    pub message: String,
+    /// The numbers that belong to it, for example `available_points`.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Rejection {
+    /// A number of the metadata.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.metadata.get(name)?.parse().ok()
+    }
+
+    /// Whether the same wish in a *new* request may succeed later, without anybody changing it.
+    #[must_use]
+    pub fn transient(&self) -> bool {
+        self.reason.transient()
+    }
+}
+
+/// The request may have had its effect or not: no answer came in time.
+///
+/// Send the same request again with the same `request_id` until there is an answer, or abandon it: both are safe at any
+/// time, also after a restart.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("no answer to request {request_id}; it may have had its effect")]
+#[non_exhaustive]
+pub struct Unknown {
+    /// The key to ask again with.
+    pub request_id: RequestId,
+    /// What went wrong last.
+    #[source]
+    pub cause: Error,
+}
+
+/// Declares [`Reason`] with the words of the interface.
+macro_rules! reasons {
+    ($( $(#[$meta:meta])* $variant:ident = $text:literal $(, $transient:ident)?; )*) => {
+        /// Why the rules said no.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $( $(#[$meta])* $variant, )*
+            /// One that this version of the SDK does not know.
+            Other(String),
+        }
+
+        impl Reason {
+            /// The reason in UPPER_SNAKE, as the interface writes it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $( Self::$variant => $text, )*
+                    Self::Other(text) => text,
+                }
+            }
+
+            pub(crate) fn parse(text: &str) -> Self {
+                match text {
+                    $( $text => Self::$variant, )*
+                    other => Self::Other(other.to_owned()),
+                }
+            }
+
+            /// Whether the same wish in a *new* request may succeed later, without anybody changing it. A reason that this
+            /// version does not know is taken as final.
+            #[must_use]
+            pub fn transient(&self) -> bool {
+                match self {
+                    $( Self::$variant => reasons!(@transient $($transient)?), )*
+                    Self::Other(_) => false,
+                }
+            }
+        }
+    };
+    (@transient) => { false };
+    (@transient transient) => { true };
+}
+
+reasons! {
+    /// The key is older than keys are kept.
+    RequestTooOld = "REQUEST_TOO_OLD";
+    /// The key was used with another content.
+    IdempotencyConflict = "IDEMPOTENCY_CONFLICT";
+    /// The request was abandoned before it arrived.
+    RequestAbandoned = "REQUEST_ABANDONED";
+    /// A time is too old or in the future.
+    TimeOutOfRange = "TIME_OUT_OF_RANGE";
+    /// The partner has left the coalition.
+    PartnerExited = "PARTNER_EXITED";
+    /// The partner may not issue at present.
+    PartnerRestricted = "PARTNER_RESTRICTED", transient;
+    /// The partner may neither issue nor accept at present.
+    PartnerSuspended = "PARTNER_SUSPENDED", transient;
+    /// Unknown, or somebody else's.
+    NotFound = "NOT_FOUND";
+    /// There is a partner of that id.
+    PartnerExists = "PARTNER_EXISTS";
+    /// More than what is left of the redemption.
+    ReturnExceedsRedemption = "RETURN_EXCEEDS_REDEMPTION";
+    /// Points that should be taken back are spent.
+    ReversalShortfall = "REVERSAL_SHORTFALL";
+    /// The member has too few points.
+    InsufficientPoints = "INSUFFICIENT_POINTS", transient;
+    /// The points lie in more lots than one entry takes.
+    TooManyLots = "TOO_MANY_LOTS", transient;
+    /// Breakage shares do not add up to 1.
+    BreakageNotOne = "BREAKAGE_NOT_ONE";
+    /// An amount per point has too many decimals.
+    PriceNotExact = "PRICE_NOT_EXACT";
+    /// Somebody would get more for a point than backs it.
+    TermsUnderfund = "TERMS_UNDERFUND", transient;
+    /// The window is still open.
+    WindowNotClosed = "WINDOW_NOT_CLOSED", transient;
+    /// The settlement is confirmed already.
+    SettlementNotProposed = "SETTLEMENT_NOT_PROPOSED";
+    /// The settlement is not confirmed yet.
+    SettlementNotConfirmed = "SETTLEMENT_NOT_CONFIRMED", transient;
+    /// The settlement is final.
+    SettlementSettled = "SETTLEMENT_SETTLED";
+    /// Something of the settlement has been paid.
+    SettlementAlreadyPaid = "SETTLEMENT_ALREADY_PAID";
+    /// The settlement was aborted.
+    SettlementAborted = "SETTLEMENT_ABORTED";
+    /// Nothing is due there.
+    LegNotDue = "LEG_NOT_DUE";
+    /// Another amount is due.
+    AmountMismatch = "AMOUNT_MISMATCH";
+    /// More would be paid out than has come in.
+    FundsNotReceived = "FUNDS_NOT_RECEIVED", transient;
+    /// A number would not fit into 64 bits.
+    Overflow = "OVERFLOW";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,347 @@
+//! What a brand does at the till: the requests, and what the house answers.
+
+use crate::entry::{Entry, LotPart, NextExpiry};
+use crate::member::MemberRef;
+use crate::money::Money;
+use crate::open_enum::open_enum;
+use crate::origin::Origin;
+use crate::request_id::RequestId;
+use std::time::SystemTime;
+
+/// Gives every request with an effect the same way to carry its key.
+macro_rules! keyed {
+    ($($name:ident),* $(,)?) => {
+        $(
+            impl $name {
+                /// Sends the request under this key, made by [`crate::Client::new_request_id`] and stored by the caller,
+                /// instead of one that the SDK makes.
+                #[must_use]
+                pub fn request_id(mut self, id: $crate::RequestId) -> Self {
+                    self.request_id = Some(id);
+                    self
+                }
+            }
+
+            impl $crate::points::Keyed for $name {
+                fn key(&mut self) -> &mut Option<$crate::RequestId> {
+                    &mut self.request_id
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use keyed;
+
+/// A request with an effect.
+pub(crate) trait Keyed {
+    /// Its key, once it has one.
+    fn key(&mut self) -> &mut Option<RequestId>;
+}
+
+/// Gives points to a member.
+///
+/// ```
+/// use partner_sdk::{Issue, Origin};
+///
+/// let issue = Issue::to("card", "4000123").points(100).origin(Origin::till("store-7", "3").receipt("R-1"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct Issue {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) member: MemberRef,
+    pub(crate) points: i64,
+    pub(crate) expires_time: Option<SystemTime>,
+    pub(crate) origin: Origin,
+}
+
+impl Issue {
+    /// To whoever carries this identifier; one the house has never seen becomes a new member.
+    pub fn to(scheme: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::to_member(MemberRef::identifier(scheme, value))
+    }
+
+    /// To this member.
+    pub fn to_member(member: impl Into<MemberRef>) -> Self {
+        Self { request_id: None, member: member.into(), points: 0, expires_time: None, origin: Origin::default() }
+    }
+
+    /// How many points, more than 0. Without it the house answers `INVALID_ARGUMENT`.
+    pub fn points(mut self, points: i64) -> Self {
+        self.points = points;
+        self
+    }
+
+    /// When these points expire, instead of what the issuer's terms say.
+    pub fn expires(mut self, time: SystemTime) -> Self {
+        self.expires_time = Some(time);
+        self
+    }
+
+    /// Where the operation comes from.
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+}
+
+/// Takes points from a member, at this brand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct Redeem {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) member: MemberRef,
+    pub(crate) points: i64,
+    pub(crate) origin: Origin,
+}
+
+impl Redeem {
+    /// From whoever carries this identifier.
+    pub fn from(scheme: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::from_member(MemberRef::identifier(scheme, value))
+    }
+
+    /// From this member.
+    pub fn from_member(member: impl Into<MemberRef>) -> Self {
+        Self { request_id: None, member: member.into(), points: 0, origin: Origin::default() }
+    }
+
+    /// How many points, more than 0. Without it the house answers `INVALID_ARGUMENT`.
+    pub fn points(mut self, points: i64) -> Self {
+        self.points = points;
+        self
+    }
+
+    /// Where the operation comes from.
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+}
+
+/// Gives points of a redemption back, wholly or in part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct ReturnRedemption {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) redemption_entry_id: String,
+    pub(crate) points: i64,
+    pub(crate) origin: Origin,
+}
+
+impl ReturnRedemption {
+    /// Of the redemption with this entry id.
+    pub fn of(redemption_entry_id: impl Into<String>) -> Self {
+        Self { request_id: None, redemption_entry_id: redemption_entry_id.into(), points: 0, origin: Origin::default() }
+    }
+
+    /// How many points, more than 0 and at most what is left of the redemption.
+    pub fn points(mut self, points: i64) -> Self {
+        self.points = points;
+        self
+    }
+
+    /// Where the operation comes from.
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+}
+
+/// Says of an earlier request of this brand: it shall have no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct Abandon {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) abandoned_request_id: RequestId,
+    pub(crate) origin: Origin,
+}
+
+impl Abandon {
+    /// The issue, redemption or return that was sent under this key.
+    pub fn request(abandoned_request_id: RequestId) -> Self {
+        Self { request_id: None, abandoned_request_id, origin: Origin::default() }
+    }
+
+    /// Where the operation comes from.
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+}
+
+keyed!(Issue, Redeem, ReturnRedemption, Abandon);
+
+/// Points were issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Issued {
+    /// What was written; its lots are those made.
+    pub entry: Entry,
+    /// The member: the house's own id, for later calls.
+    pub member_id: String,
+    /// What the member can spend after it; in a replay, as it was then.
+    pub available_points: i64,
+    /// The next points the member would lose.
+    pub next_expiry: Option<NextExpiry>,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// Points were taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Redeemed {
+    /// What was written; its lots are those taken, in the order taken.
+    pub entry: Entry,
+    /// The member.
+    pub member_id: String,
+    /// What the member can spend after it; in a replay, as it was then.
+    pub available_points: i64,
+    /// The acceptance fee this brand bears.
+    pub fee: Money,
+    /// What this brand's position gained: the reimbursement less the fee.
+    pub acceptor_credit: Money,
+    /// The next points the member would lose.
+    pub next_expiry: Option<NextExpiry>,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// Points of a redemption were given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Returned {
+    /// What was written; its lots are those given back, in that order.
+    pub entry: Entry,
+    /// The member.
+    pub member_id: String,
+    /// What the member can spend after it; in a replay, as it was then.
+    pub available_points: i64,
+    /// The part of the fee this brand gets back.
+    pub fee_refund: Money,
+    /// What this brand's position lost, as a positive amount.
+    pub acceptor_debit: Money,
+    /// How many points of the redemption can still be returned.
+    pub returnable_points: i64,
+    /// The next points the member would lose.
+    pub next_expiry: Option<NextExpiry>,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// A request has no effect, now and later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Abandoned {
+    /// What the house found and did.
+    pub outcome: AbandonOutcome,
+    /// What was written to undo it.
+    pub entries: Vec<Entry>,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+open_enum! {
+    /// What abandoning a request found and did.
+    AbandonOutcome = AbandonOutcome, unspecified Unspecified {
+        /// The house had never seen it; should it still arrive, it is rejected.
+        BurnedUnseen = "BURNED_UNSEEN",
+        /// It had been accepted; its exact opposite has been posted.
+        Undone = "UNDONE",
+        /// It had been rejected.
+        HadNoEffect = "HAD_NO_EFFECT",
+        /// An earlier call had abandoned it.
+        AlreadyAbandoned = "ALREADY_ABANDONED",
+    }
+}
+
+/// What a redemption would do if it were accepted now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quote {
+    /// The member.
+    pub member_id: String,
+    /// The lots that would be taken, in order.
+    pub lots: Vec<LotPart>,
+    /// The acceptance fee this brand would bear.
+    pub fee: Money,
+    /// What this brand's position would gain.
+    pub acceptor_credit: Money,
+    /// What the member can spend now.
+    pub available_points: i64,
+    /// How many points are missing; 0 when a redemption would be accepted.
+    pub points_missing: i64,
+}
+
+/// The points of one member, of all issuers together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Balance {
+    /// The member.
+    pub member_id: String,
+    /// What can be spent now.
+    pub available_points: i64,
+    /// What is reserved for an acceptor.
+    pub held_points: i64,
+    /// What is issued and not released yet.
+    pub pending_points: i64,
+    /// The next points the member would lose.
+    pub next_expiry: Option<NextExpiry>,
+}
+
+/// Which entries to list: those that match all that is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use = "a filter does nothing until a client uses it"]
+pub struct EntryFilter {
+    pub(crate) store: String,
+    pub(crate) till: String,
+    pub(crate) receipt_number: String,
+    pub(crate) business_date: String,
+    pub(crate) member: Option<MemberRef>,
+    pub(crate) window: i64,
+}
+
+impl EntryFilter {
+    /// All entries of the caller's operations.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Only those of this store.
+    pub fn store(mut self, store: impl Into<String>) -> Self {
+        self.store = store.into();
+        self
+    }
+
+    /// Only those of this till.
+    pub fn till(mut self, till: impl Into<String>) -> Self {
+        self.till = till.into();
+        self
+    }
+
+    /// Only those of this receipt.
+    pub fn receipt(mut self, number: impl Into<String>) -> Self {
+        self.receipt_number = number.into();
+        self
+    }
+
+    /// Only those of this business day, YYYY-MM-DD.
+    pub fn business_date(mut self, date: impl Into<String>) -> Self {
+        self.business_date = date.into();
+        self
+    }
+
+    /// Only those of this member.
+    pub fn member(mut self, member: impl Into<MemberRef>) -> Self {
+        self.member = Some(member.into());
+        self
+    }
+
+    /// Only those of this window, from 1.
+    pub fn window(mut self, window: i64) -> Self {
+        self.window = window;
+        self
+    }
+}
