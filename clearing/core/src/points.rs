@@ -298,15 +298,9 @@ impl Book {
     ///
     /// Rule: lots-per-entry
     fn take_in_order(&self, member: MemberId, points: Points, now: Timestamp) -> Result<Vec<Part>, Rejection> {
-        let expired: i128 = self
-            .lots_in_order(member)
-            .take_while(|lot| lot.expires <= now)
-            .map(|lot| i128::from(lot.available.0))
-            .sum();
-        let available = self.members.get(&member).map_or(0, |member| member.available()) - expired;
-        if i128::from(points.0) > available {
-            let available = i64::try_from(available).unwrap_or(i64::MAX);
-            return Err(Rejection::InsufficientPoints { asked: points.0, available });
+        let available = self.spendable(member, now);
+        if points > available {
+            return Err(Rejection::InsufficientPoints { asked: points.0, available: available.0 });
         }
         let mut missing = points.0;
         let mut parts = Vec::new();
@@ -329,6 +323,14 @@ impl Book {
             reachable: points.0 - missing,
             lots_max: i64::try_from(LOTS_PER_ENTRY_MAX).expect("a small constant"),
         })
+    }
+
+    /// What a member can spend at a time: what is available and has not expired, whether or not its expiry is posted.
+    pub fn spendable(&self, member: MemberId, now: Timestamp) -> Points {
+        let expired = self.lots_in_order(member).take_while(|lot| lot.expires <= now);
+        let expired: i64 = expired.map(|lot| lot.available.0).sum();
+        let available = self.members.get(&member).map_or(0, |member| member.available());
+        Points(i64::try_from(available).expect("checked when it was posted") - expired)
     }
 
     fn funding(&self, part: &Part) -> Funding {

@@ -1,0 +1,98 @@
+//! What partners, operators and auditors say to the house, and what it says back.
+//!
+//! A call runs: [`auth`] (certificate to caller, may this caller ask this?) - a service module (a few lines: convert,
+//! ask the writer or read the store, convert) - [`convert`] (the only file that sees both the wire and the rules).
+
+pub mod auth;
+pub mod convert;
+pub mod errors;
+pub mod info;
+pub mod partners;
+pub mod points;
+pub mod position;
+pub mod report;
+pub mod sandbox;
+pub mod settlement;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use clearing_core::command::{Command, HouseCommand, Request};
+use clearing_core::journal::Origin;
+use clearing_core::terms::House;
+use clearing_core::units::{MemberId, PartnerId, RequestId};
+use tonic::Status;
+
+use crate::clock::{self, Clock};
+use crate::identifier::IdentifierKey;
+use crate::scheduler::Scheduler;
+use crate::store::Store;
+use crate::writer::{Writer, Written};
+
+/// Items in a batch at the most.
+pub const BATCH_ITEMS_MAX: usize = 8192;
+/// Rows on a page at the most, and where the caller does not say.
+pub const PAGE_SIZE_MAX: usize = 1000;
+pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// A unary message at the most, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// A batch at the most, in bytes.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What every service of the house works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    pub store: Store,
+    pub writer: Writer,
+    pub clock: Clock,
+    pub identifier_key: Arc<IdentifierKey>,
+    /// The house as last seen by this node: for reads and for telling who a caller is. Commands are decided under the
+    /// house as the writer finds it behind the gate.
+    pub house: Arc<ArcSwap<House>>,
+    pub scheduler: Scheduler,
+}
+
+impl Context {
+    pub fn house(&self) -> Arc<House> {
+        self.house.load_full()
+    }
+
+    /// Asks the writer for a command of the operator, and brings this node's view of the house up to date.
+    pub(crate) async fn ask_house(
+        &self,
+        caller: PartnerId,
+        request_id: RequestId,
+        command: HouseCommand,
+    ) -> Result<Written, Status> {
+        let request = Request {
+            caller,
+            request_id: Some(request_id),
+            origin: Origin::default(),
+            command: Command::House(command),
+            fresh_member: MemberId(clock::fresh_uuid()),
+            attachment: None,
+        };
+        let written = self.writer.ask(request).await.map_err(|error| errors::of_write(&error))?;
+        self.refresh_house().await?;
+        Ok(written)
+    }
+
+    /// Reads the house anew.
+    pub async fn refresh_house(&self) -> Result<(), Status> {
+        let row = self.store.load_house().await.map_err(|error| errors::of_store(&error))?;
+        self.house.store(Arc::new(row.house));
+        Ok(())
+    }
+}
+
+/// The rows of a page: what the caller asked for, or the default.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` below zero or above [`PAGE_SIZE_MAX`].
+pub(crate) fn page_size(asked: i32) -> Result<usize, Status> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(PAGE_SIZE_DEFAULT),
+        Ok(size) if size <= PAGE_SIZE_MAX => Ok(size),
+        Ok(_) | Err(_) => Err(errors::invalid("page_size", format!("{asked} is not from 0 to {PAGE_SIZE_MAX}"))),
+    }
+}

@@ -1,0 +1,340 @@
+//! Who is calling, and may they ask this?
+//!
+//! The identity comes from the client's certificate, never from a message. What an identity may ask is data: a table of
+//! operations and the scope each needs, and the scopes of each role. A method that is not in the table is refused to
+//! everybody. What a partner's *state* allows is a rule, decided and recorded behind the gate.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use clearing_certs::{Identity, Kind};
+use clearing_core::terms::House;
+use clearing_core::units::PartnerId;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::{Instrument, info_span};
+
+use crate::clock;
+use crate::rpc::errors;
+use crate::tls::Peer;
+
+/// Who is calling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// A brand, or the operator, who is a partner as well.
+    Partner(PartnerId),
+    /// Reads the books and changes nothing.
+    Auditor(String),
+}
+
+impl Caller {
+    /// The partner that calls.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for an auditor.
+    pub fn partner(&self) -> Result<PartnerId, Status> {
+        match self {
+            Self::Partner(partner) => Ok(*partner),
+            Self::Auditor(_) => Err(denied("an auditor does not act as a partner")),
+        }
+    }
+
+    /// Whether the caller sees what belongs to all partners.
+    pub fn sees_all(&self) -> bool {
+        self.role() != Role::Partner
+    }
+
+    /// The partner whose books a call is about: the caller's own where it names none. Only the operator and auditors
+    /// may name another.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for a partner that names another, `INVALID_ARGUMENT` for an auditor that names none.
+    pub fn subject(&self, named: &str) -> Result<PartnerId, Status> {
+        if named.is_empty() {
+            return match self {
+                Self::Partner(partner) => Ok(*partner),
+                Self::Auditor(_) => Err(errors::invalid("partner_id", "an auditor has no books; name a partner")),
+            };
+        }
+        let partner: PartnerId = named.parse().map_err(|problem| errors::invalid("partner_id", problem))?;
+        if self.sees_all() || *self == Self::Partner(partner) {
+            Ok(partner)
+        } else {
+            Err(denied("a partner sees its own books only"))
+        }
+    }
+
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Partner(partner) if partner.is_operator() => Role::Operator,
+            Self::Partner(_) => Role::Partner,
+            Self::Auditor(_) => Role::Auditor,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Partner(partner) => partner.as_str(),
+            Self::Auditor(name) => name,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Partner,
+    Operator,
+    Auditor,
+}
+
+/// What an operation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Issue, redeem, return; balances and own entries.
+    Points,
+    /// Positions, statements and obligations: own ones, or all for the operator and auditors.
+    Position,
+    /// Partners and their terms.
+    PartnerAdmin,
+    /// Windows, settlements, funds, the calendar.
+    Settlement,
+    /// The whole books.
+    Report,
+    /// The sandbox's clock.
+    Sandbox,
+    /// What anybody with a certificate may know.
+    Info,
+}
+
+/// The scopes of each role.
+pub const GRANTS: [(Role, &[Scope]); 3] = [
+    (Role::Partner, &[Scope::Points, Scope::Position, Scope::Sandbox, Scope::Info]),
+    (
+        Role::Operator,
+        &[
+            Scope::Points,
+            Scope::Position,
+            Scope::PartnerAdmin,
+            Scope::Settlement,
+            Scope::Report,
+            Scope::Sandbox,
+            Scope::Info,
+        ],
+    ),
+    (Role::Auditor, &[Scope::Position, Scope::Report, Scope::Sandbox, Scope::Info]),
+];
+
+/// Every operation of the house and the scope it needs.
+pub const OPERATIONS: [(&str, Scope); 36] = [
+    ("/coalition.clearing.v1.PointsService/IssuePoints", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/BatchIssuePoints", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/StreamIssuePoints", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/QuoteRedemption", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/RedeemPoints", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/ReturnRedemption", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/AbandonRequest", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/GetBalance", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/GetEntry", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/ListEntries", Scope::Points),
+    ("/coalition.clearing.v1.PositionService/GetPosition", Scope::Position),
+    ("/coalition.clearing.v1.PositionService/ListWindows", Scope::Position),
+    ("/coalition.clearing.v1.PositionService/GetStatement", Scope::Position),
+    ("/coalition.clearing.v1.PositionService/ListObligations", Scope::Position),
+    ("/coalition.clearing.v1.PartnerAdminService/CreatePartner", Scope::PartnerAdmin),
+    ("/coalition.clearing.v1.PartnerAdminService/SetTerms", Scope::PartnerAdmin),
+    ("/coalition.clearing.v1.PartnerAdminService/SetPartnerState", Scope::PartnerAdmin),
+    ("/coalition.clearing.v1.PartnerAdminService/ListPartners", Scope::PartnerAdmin),
+    ("/coalition.clearing.v1.SettlementAdminService/CloseWindow", Scope::Settlement),
+    ("/coalition.clearing.v1.SettlementAdminService/PreviewSettlement", Scope::Settlement),
+    ("/coalition.clearing.v1.SettlementAdminService/ConfirmSettlement", Scope::Settlement),
+    ("/coalition.clearing.v1.SettlementAdminService/ExportOrders", Scope::Settlement),
+    ("/coalition.clearing.v1.SettlementAdminService/ConfirmPayment", Scope::Settlement),
+    ("/coalition.clearing.v1.SettlementAdminService/AbortSettlement", Scope::Settlement),
+    ("/coalition.clearing.v1.SettlementAdminService/Deposit", Scope::Settlement),
+    ("/coalition.clearing.v1.SettlementAdminService/SetCalendar", Scope::Settlement),
+    ("/coalition.clearing.v1.ReportService/TrialBalance", Scope::Report),
+    ("/coalition.clearing.v1.ReportService/NettingReport", Scope::Report),
+    ("/coalition.clearing.v1.ReportService/ListJournalEntries", Scope::Report),
+    ("/coalition.clearing.v1.SandboxService/GetClock", Scope::Sandbox),
+    ("/coalition.clearing.v1.SandboxService/AdvanceClock", Scope::Sandbox),
+    ("/coalition.clearing.v1.InfoService/GetServerInfo", Scope::Info),
+    ("/grpc.health.v1.Health/Check", Scope::Info),
+    ("/grpc.health.v1.Health/Watch", Scope::Info),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Scope::Info),
+    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Scope::Info),
+];
+
+/// Decides whether a peer may call a method, against the house as it is now.
+///
+/// # Errors
+/// `UNAUTHENTICATED` without an identity of this coalition, `PERMISSION_DENIED` otherwise.
+pub fn authorize(identity: &Identity, method: &str, house: &House) -> Result<Caller, Status> {
+    let caller = match identity.kind {
+        Kind::Auditor => Caller::Auditor(identity.id.clone()),
+        Kind::Partner => {
+            let partner: PartnerId =
+                identity.id.parse().map_err(|_| unauthenticated("the certificate names no partner id"))?;
+            if !house.partners.contains_key(&partner) {
+                return Err(denied("the certificate names a partner that this coalition does not have"));
+            }
+            Caller::Partner(partner)
+        }
+    };
+    let role = caller.role();
+    let scopes = GRANTS.iter().find(|(granted, _)| *granted == role).map_or(&[][..], |(_, scopes)| scopes);
+    let allowed = OPERATIONS.iter().any(|(operation, scope)| *operation == method && scopes.contains(scope));
+    if allowed { Ok(caller) } else { Err(denied("this certificate does not allow this call")) }
+}
+
+pub(crate) fn denied(message: &str) -> Status {
+    errors::broken(Code::PermissionDenied, "PERMISSION_DENIED", message, None)
+}
+
+fn unauthenticated(message: &str) -> Status {
+    errors::broken(Code::Unauthenticated, "UNAUTHENTICATED", message, None)
+}
+
+/// The caller that [`AuthLayer`] has found.
+///
+/// # Errors
+/// `UNAUTHENTICATED` if the call did not come through the layer.
+pub fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Status> {
+    request.extensions().get::<Caller>().cloned().ok_or_else(|| unauthenticated("no certificate was shown"))
+}
+
+/// Puts the caller into every request, or answers it; gives every request its span; keeps its deadline.
+#[derive(Clone)]
+pub struct AuthLayer {
+    house: Arc<ArcSwap<House>>,
+}
+
+impl AuthLayer {
+    pub fn new(house: Arc<ArcSwap<House>>) -> Self {
+        Self { house }
+    }
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = AuthService<S>;
+
+    fn layer(&self, inner: S) -> AuthService<S> {
+        AuthService { inner, house: Arc::clone(&self.house) }
+    }
+}
+
+/// See [`AuthLayer`].
+#[derive(Clone)]
+pub struct AuthService<S> {
+    inner: S,
+    house: Arc<ArcSwap<House>>,
+}
+
+type Answer<E> = Pin<Box<dyn Future<Output = Result<http::Response<Body>, E>> + Send>>;
+
+impl<S> Service<http::Request<Body>> for AuthService<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = S::Error;
+    type Future = Answer<S::Error>;
+
+    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Answer<S::Error> {
+        let peer = request.extensions().get::<Peer>();
+        let caller = peer
+            .ok_or_else(|| unauthenticated("no certificate was shown"))
+            .and_then(|peer| authorize(&peer.identity, request.uri().path(), &self.house.load()));
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+        };
+        let span = info_span!(
+            "call",
+            id = %uuid::Uuid::from_u128(clock::fresh_uuid()),
+            method = request.uri().path(),
+            caller = caller.name(),
+        );
+        request.extensions_mut().insert(caller);
+        // Taken out of the request, because tonic would answer CANCELLED where the protocol says DEADLINE_EXCEEDED.
+        let deadline = request.headers_mut().remove("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
+        // The service that was polled ready is the one to call; the clone takes its place.
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let answer = async move {
+            match deadline {
+                None => inner.call(request).await,
+                Some(deadline) => match tokio::time::timeout(deadline, inner.call(request)).await {
+                    Ok(answer) => answer,
+                    Err(_) => {
+                        let message = "the deadline passed; ask again under the same request id";
+                        let status = errors::broken(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None);
+                        Ok(status.into_http())
+                    }
+                },
+            }
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+/// Reads a `grpc-timeout` header: up to eight digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_as_the_protocol_writes_it() {
+        assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_timeout("1S"), Some(Duration::from_secs(1)));
+        assert_eq!(parse_timeout("123456789m"), None, "more than eight digits");
+        assert_eq!(parse_timeout("m"), None);
+        assert_eq!(parse_timeout(""), None);
+    }
+
+    #[test]
+    fn every_method_of_the_wire_interface_is_in_the_table_of_operations() {
+        use prost::Message;
+        let set = prost_types::FileDescriptorSet::decode(clearing_proto::FILE_DESCRIPTOR_SET).expect("well formed");
+        let mut methods: Vec<String> = Vec::new();
+        for file in set.file {
+            for service in &file.service {
+                let path = |method: &prost_types::MethodDescriptorProto| {
+                    format!("/{}.{}/{}", file.package(), service.name(), method.name())
+                };
+                methods.extend(service.method.iter().map(path));
+            }
+        }
+        methods.sort();
+        let mut listed: Vec<String> = OPERATIONS
+            .iter()
+            .map(|(operation, _)| (*operation).to_owned())
+            .filter(|operation| operation.starts_with("/coalition."))
+            .collect();
+        listed.sort();
+        assert_eq!(methods, listed);
+    }
+}

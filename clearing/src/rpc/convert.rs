@@ -1,0 +1,499 @@
+//! The only file that sees both the wire and the rules. What comes in is parsed once, here, into types that cannot be
+//! wrong; what goes out shows each caller its own part.
+
+use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
+use clearing_core::command::{Attachment, MemberRef};
+use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, Origin, attachment_commitment};
+use clearing_core::terms::{
+    Breakage, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Terms, TermsDraft,
+};
+use clearing_core::points::{Part, Quote};
+use clearing_core::units::{
+    EntryId, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+};
+use clearing_proto::v1;
+use rust_decimal::Decimal;
+use tonic::Status;
+
+use crate::identifier::IdentifierKey;
+use crate::rpc::auth::Caller;
+use crate::rpc::errors::invalid;
+use crate::store::EntryFilter;
+use crate::writer::WrittenEntry;
+
+/// The longest cashier code.
+const CASHIER_MAX: usize = 64;
+const SCHEME_MAX: usize = 32;
+const IDENTIFIER_MAX: usize = 128;
+
+/// Reads a required id in its text form.
+pub fn id<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, Status> {
+    if text.is_empty() {
+        return Err(invalid(field, "is missing"));
+    }
+    text.parse().map_err(|problem| invalid(field, problem))
+}
+
+pub fn request_id(text: &str) -> Result<RequestId, Status> {
+    id("request_id", text)
+}
+
+pub fn window(number: i64) -> Result<WindowNumber, Status> {
+    WindowNumber::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| invalid("window", format!("{number} is not the number of a window, which count from 1")))
+}
+
+pub fn member(member: Option<v1::MemberRef>, key: &IdentifierKey) -> Result<MemberRef, Status> {
+    use v1::member_ref::Member;
+    match member.and_then(|member| member.member) {
+        None => Err(invalid("member", "is missing: give a member_id or an identifier")),
+        Some(Member::MemberId(text)) => id("member.member_id", &text).map(MemberRef::Id),
+        Some(Member::Identifier(v1::Identifier { scheme, value })) => {
+            let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+            if scheme.is_empty() || scheme.len() > SCHEME_MAX || !scheme.bytes().all(fits) {
+                let form = format!("{scheme:?} is not 1 to {SCHEME_MAX} characters of a-z 0-9 _ -");
+                return Err(invalid("member.identifier.scheme", form));
+            }
+            if value.is_empty() || value.len() > IDENTIFIER_MAX || value.chars().any(char::is_control) {
+                // The value itself is somebody's card or phone: it is not repeated.
+                let form = format!("is not 1 to {IDENTIFIER_MAX} bytes without control characters");
+                return Err(invalid("member.identifier.value", form));
+            }
+            Ok(MemberRef::Identifier(key.hash(&scheme, &value)))
+        }
+    }
+}
+
+pub fn timestamp(field: &str, time: prost_types::Timestamp) -> Result<Timestamp, Status> {
+    let moment = jiff::Timestamp::new(time.seconds, time.nanos).map_err(|problem| invalid(field, problem))?;
+    Ok(Timestamp::from_jiff(moment))
+}
+
+pub fn from_timestamp(time: Timestamp) -> Option<prost_types::Timestamp> {
+    if time == Timestamp::NEVER {
+        return None;
+    }
+    let nanos = i32::try_from(time.0.rem_euclid(1_000_000) * 1000).expect("less than a second");
+    Some(prost_types::Timestamp { seconds: time.0.div_euclid(1_000_000), nanos })
+}
+
+pub fn money(field: &str, money: &v1::Money, coalition: &Coalition) -> Result<Money, Status> {
+    if money.currency_code != coalition.currency.as_str() {
+        let problem = format!("{:?} is not the coalition's currency {}", money.currency_code, coalition.currency);
+        return Err(invalid(&format!("{field}.currency_code"), problem));
+    }
+    let field = format!("{field}.amount");
+    let amount: Decimal = decimal(&field, &money.amount)?;
+    Money::exact(amount, coalition.scale)
+        .ok_or_else(|| invalid(&field, format!("{amount} has more than {} decimals, or is too large", coalition.scale)))
+}
+
+pub fn from_money(amount: Money, coalition: &Coalition) -> Option<v1::Money> {
+    Some(v1::Money { currency_code: coalition.currency.to_string(), amount: coalition.money_text(amount) })
+}
+
+fn decimal(field: &str, text: &str) -> Result<Decimal, Status> {
+    Decimal::from_str_exact(text).map_err(|_| invalid(field, format!("{text:?} is not a decimal number such as 1.00")))
+}
+
+/// Reads an origin, and what of it is personal and stays outside the journal.
+pub fn origin(
+    origin: Option<v1::Origin>,
+    partner: PartnerId,
+    request: RequestId,
+    key: &IdentifierKey,
+    coalition: &Coalition,
+) -> Result<(Origin, Option<Attachment>), Status> {
+    let Some(wire) = origin else { return Ok((Origin::default(), None)) };
+    let code = |field: &str, text: &str| {
+        let code = if text.is_empty() { None } else { Some(Code::new(text)) };
+        code.transpose().map_err(|problem| invalid(&format!("origin.{field}"), problem))
+    };
+    let attachment = if wire.cashier.is_empty() {
+        None
+    } else if wire.cashier.len() > CASHIER_MAX || wire.cashier.chars().any(char::is_control) {
+        return Err(invalid("origin.cashier", format!("is not 1 to {CASHIER_MAX} bytes without control characters")));
+    } else {
+        Some(Attachment { salt: key.attachment_salt(partner, request), bytes: wire.cashier.into_bytes() })
+    };
+    let business_date: Option<BusinessDate> = match wire.business_date.as_str() {
+        "" => None,
+        date => Some(date.parse().map_err(|problem| invalid("origin.business_date", problem))?),
+    };
+    let count = |field: &str, count: i64| {
+        let unsigned = u64::try_from(count).map_err(|_| invalid(&format!("origin.{field}"), "is below zero"))?;
+        Ok::<_, Status>((unsigned > 0).then_some(unsigned))
+    };
+    let line = count("receipt_line", i64::from(wire.receipt_line))?;
+    let origin = Origin {
+        store: code("store", &wire.store)?,
+        till: code("till", &wire.till)?,
+        receipt_number: code("receipt_number", &wire.receipt_number)?,
+        receipt_line: line.map(|line| u32::try_from(line).expect("it was 32 bits on the wire")),
+        business_date,
+        business_time: wire.business_time.map(|time| timestamp("origin.business_time", time)).transpose()?,
+        receipt_total: wire.receipt_total.map(|total| money("origin.receipt_total", &total, coalition)).transpose()?,
+        device_counter: count("device_counter", wire.device_counter)?,
+        attachment: attachment.as_ref().map(|kept| attachment_commitment(&kept.salt, &kept.bytes)),
+    };
+    Ok((origin, attachment))
+}
+
+fn from_origin(origin: &Origin, coalition: &Coalition) -> Option<v1::Origin> {
+    if *origin == Origin::default() {
+        return None;
+    }
+    let code = |code: &Option<Code>| code.as_ref().map_or_else(String::new, |code| code.as_str().to_owned());
+    Some(v1::Origin {
+        store: code(&origin.store),
+        till: code(&origin.till),
+        // Personal data is not part of the journal.
+        cashier: String::new(),
+        receipt_number: code(&origin.receipt_number),
+        receipt_line: origin.receipt_line.map_or(0, |line| i32::try_from(line).unwrap_or(i32::MAX)),
+        business_date: origin.business_date.map_or_else(String::new, |date| date.to_string()),
+        business_time: origin.business_time.and_then(from_timestamp),
+        receipt_total: origin.receipt_total.and_then(|total| from_money(total, coalition)),
+        device_counter: origin.device_counter.map_or(0, |count| i64::try_from(count).unwrap_or(i64::MAX)),
+    })
+}
+
+pub fn from_kind(kind: EntryKind) -> v1::EntryKind {
+    match kind {
+        EntryKind::Issue => v1::EntryKind::Issue,
+        EntryKind::Redeem => v1::EntryKind::Redeem,
+        EntryKind::Return => v1::EntryKind::Return,
+        EntryKind::Undo => v1::EntryKind::Undo,
+        EntryKind::Expire => v1::EntryKind::Expire,
+        EntryKind::Close => v1::EntryKind::Close,
+        EntryKind::Payment => v1::EntryKind::Payment,
+        EntryKind::Abort => v1::EntryKind::AbortSettlement,
+        EntryKind::Deposit => v1::EntryKind::Deposit,
+    }
+}
+
+pub fn from_purpose(purpose: Purpose) -> v1::Purpose {
+    match purpose {
+        Purpose::Reward => v1::Purpose::Reward,
+        Purpose::Fee => v1::Purpose::Fee,
+        Purpose::Spread => v1::Purpose::Spread,
+        Purpose::Breakage => v1::Purpose::Breakage,
+        Purpose::Settlement => v1::Purpose::Settlement,
+        Purpose::Deposit => v1::Purpose::Deposit,
+        Purpose::Penalty => v1::Purpose::Penalty,
+        Purpose::Charge => v1::Purpose::Charge,
+        Purpose::Tax => v1::Purpose::Tax,
+        Purpose::Adjustment => v1::Purpose::Adjustment,
+    }
+}
+
+/// How much of an entry somebody sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// Everything: the operator's reports, and auditors.
+    Whole,
+    /// A partner's part: its own accounts and lots; who and where only of what it asked for itself.
+    Part(PartnerId),
+}
+
+impl View {
+    /// What a caller sees of the entries that it is a party to.
+    pub fn of(caller: &Caller) -> Self {
+        match caller {
+            Caller::Partner(partner) => Self::Part(*partner),
+            Caller::Auditor(_) => Self::Whole,
+        }
+    }
+}
+
+pub fn from_written(written: &WrittenEntry, view: View, house: &House) -> v1::Entry {
+    from_entry(written.id, written.sequence, &written.entry, view, house)
+}
+
+/// An entry as the wire shows it to somebody.
+pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: &House) -> v1::Entry {
+    let coalition = &house.coalition;
+    let own = |partner: PartnerId| view == View::Whole || view == View::Part(partner);
+    // Who asked sees the member; another party learns that its points moved, not whose they were.
+    let asked = own(entry.partner);
+    let points = entry.points.iter().filter(|posting| match posting.account {
+        PointsAccount::Member(_) => asked,
+        PointsAccount::Issuer(partner) => own(partner),
+    });
+    let points = points.map(|posting| v1::Posting {
+        account: posting.account.to_string(),
+        quantity: Some(v1::posting::Quantity::Points(posting.points.0)),
+        purpose: v1::Purpose::Unspecified.into(),
+    });
+    let money = entry.money.iter().filter(|posting| match posting.account {
+        MoneyAccount::Position(partner) | MoneyAccount::Collateral(partner) | MoneyAccount::Settle(_, partner) => {
+            own(partner)
+        }
+        MoneyAccount::Pool | MoneyAccount::Reserve | MoneyAccount::Bank(_) => view == View::Whole,
+    });
+    let money = money.filter_map(|posting| {
+        Some(v1::Posting {
+            account: posting.account.to_string(),
+            quantity: Some(v1::posting::Quantity::Money(from_money(posting.amount, coalition)?)),
+            purpose: from_purpose(posting.purpose).into(),
+        })
+    });
+    let lots = entry.lots.iter().filter(|moved| asked || own(moved.issuer)).map(|moved| {
+        let is_own = view == View::Part(moved.issuer);
+        let disclosed = is_own || view == View::Whole || coalition.disclose_issuers;
+        v1::LotPart {
+            lot_id: moved.lot.to_string(),
+            issuer: if disclosed { moved.issuer.to_string() } else { String::new() },
+            points: moved.points.0.abs(),
+            expires_time: from_timestamp(moved.expires),
+            own: is_own,
+        }
+    });
+    v1::Entry {
+        entry_id: id.to_string(),
+        sequence,
+        window: i64::from(entry.window),
+        kind: from_kind(entry.kind).into(),
+        entry_time: from_timestamp(entry.time),
+        postings: points.chain(money).collect(),
+        lots: lots.collect(),
+        origin: if asked { from_origin(&entry.origin, coalition) } else { None },
+        linked_entry_id: entry.link.filter(|_| asked).map_or_else(String::new, |link| link.to_string()),
+        request_id: entry.request_id.filter(|_| asked).map_or_else(String::new, |id| id.to_string()),
+        partner_id: if asked { entry.partner.to_string() } else { String::new() },
+        member_id: entry.member.filter(|_| asked).map_or_else(String::new, |member| member.to_string()),
+    }
+}
+
+pub fn from_next_expiry(next: Option<(Timestamp, Points)>) -> Option<v1::NextExpiry> {
+    next.map(|(expires, points)| v1::NextExpiry { expires_time: from_timestamp(expires), points: points.0 })
+}
+
+// ---- points
+
+/// What a redemption or return did to the acceptor's position, from its own postings.
+pub struct AcceptorMoney {
+    /// The fee that the acceptor bears; below zero for a refund.
+    pub fee: Money,
+    /// The reimbursement less that fee; below zero for a return.
+    pub credit: Money,
+}
+
+pub fn acceptor_money(acceptor: PartnerId, entry: &Entry) -> AcceptorMoney {
+    let bears = entry.redemption.as_ref().filter(|facts| facts.fee_bearer == FeeBearer::Acceptor);
+    let fee = bears.map_or(Money::ZERO, |facts| facts.fee);
+    let own = entry.money.iter().filter(|posting| {
+        posting.account == MoneyAccount::Position(acceptor) && posting.purpose == Purpose::Reward
+    });
+    let reward: i64 = own.map(|posting| posting.amount.0).sum();
+    AcceptorMoney { fee, credit: Money(reward - fee.0) }
+}
+
+pub fn from_quote(
+    member: MemberId,
+    quote: &Quote,
+    caller: PartnerId,
+    available: Points,
+    missing: i64,
+    house: &House,
+) -> v1::QuoteRedemptionResponse {
+    let coalition = &house.coalition;
+    let fee = match quote.fee_bearer {
+        FeeBearer::Acceptor => quote.fee,
+        FeeBearer::Issuer => Money::ZERO,
+    };
+    let lot = |part: &Part| {
+        let own = part.issuer == caller;
+        v1::LotPart {
+            lot_id: part.lot.to_string(),
+            issuer: if own || coalition.disclose_issuers { part.issuer.to_string() } else { String::new() },
+            points: part.points.0,
+            expires_time: from_timestamp(part.expires),
+            own,
+        }
+    };
+    v1::QuoteRedemptionResponse {
+        member_id: member.to_string(),
+        lots: quote.parts.iter().map(lot).collect(),
+        fee: from_money(fee, coalition),
+        acceptor_credit: from_money(Money(quote.reimbursement.0 - fee.0), coalition),
+        available_points: available.0,
+        points_missing: missing,
+    }
+}
+
+/// An item of a batch: issued, or why not.
+pub fn issue_result(result: Result<v1::IssuePointsResponse, Status>) -> v1::IssueResult {
+    use tonic_types::StatusExt;
+    let result = match result {
+        Ok(issued) => v1::issue_result::Result::Issued(issued),
+        Err(status) => {
+            let info = status.get_details_error_info().unwrap_or_default();
+            v1::issue_result::Result::Error(v1::ItemError {
+                code: status.code().into(),
+                reason: info.reason,
+                message: status.message().to_owned(),
+                metadata: info.metadata,
+            })
+        }
+    };
+    v1::IssueResult { result: Some(result) }
+}
+
+pub fn entry_filter(wire: v1::ListEntriesRequest, key: &IdentifierKey) -> Result<EntryFilter, Status> {
+    let code = |field: &str, text: &str| {
+        let code = if text.is_empty() { None } else { Some(Code::new(text)) };
+        code.transpose().map_err(|problem| invalid(field, problem))
+    };
+    let before = match wire.page_token.as_str() {
+        "" => None,
+        token => Some(token.parse().map_err(|_| invalid("page_token", "is not one that this method gave"))?),
+    };
+    Ok(EntryFilter {
+        store: code("store", &wire.store)?,
+        till: code("till", &wire.till)?,
+        receipt_number: code("receipt_number", &wire.receipt_number)?,
+        business_date: match wire.business_date.as_str() {
+            "" => None,
+            date => Some(date.parse().map_err(|problem| invalid("business_date", problem))?),
+        },
+        member: wire.member.map(|named| member(Some(named), key)).transpose()?,
+        window: if wire.window == 0 { None } else { Some(window(wire.window)?) },
+        before_sequence: before,
+    })
+}
+
+// ---- partners and terms
+
+pub fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, Status> {
+    let Some(wire) = wire else { return Ok(TermsDraft::default()) };
+    let price = |field: &str, text: &Option<String>| {
+        let Some(text) = text else { return Ok(None) };
+        let field = format!("terms.{field}");
+        let price = decimal(&field, text).and_then(|value| Price::new(value).map_err(|problem| invalid(&field, problem)));
+        price.map(Some)
+    };
+    Ok(TermsDraft {
+        funding: match v1::Funding::try_from(wire.funding) {
+            Ok(v1::Funding::Unspecified) => None,
+            Ok(v1::Funding::AtRedemption) => Some(Funding::AtRedemption),
+            Ok(v1::Funding::AtIssue) => Some(Funding::AtIssue),
+            Err(_) => return Err(invalid("terms.funding", format!("{} is unknown", wire.funding))),
+        },
+        price: price("price", &wire.price)?,
+        value: price("value", &wire.value)?,
+        reimbursement: price("reimbursement", &wire.reimbursement)?,
+        acceptance_fee: wire.acceptance_fee.map(|text| rate("terms.acceptance_fee", &text)).transpose()?,
+        fee_bearer: match v1::FeeBearer::try_from(wire.fee_bearer) {
+            Ok(v1::FeeBearer::Unspecified) => None,
+            Ok(v1::FeeBearer::Acceptor) => Some(FeeBearer::Acceptor),
+            Ok(v1::FeeBearer::Issuer) => Some(FeeBearer::Issuer),
+            Err(_) => return Err(invalid("terms.fee_bearer", format!("{} is unknown", wire.fee_bearer))),
+        },
+        breakage: wire.breakage.map(breakage).transpose()?,
+        expiry: wire.expiry.map(expiry_policy).transpose()?,
+    })
+}
+
+fn rate(field: &str, text: &str) -> Result<Rate, Status> {
+    Rate::new(decimal(field, text)?).map_err(|problem| invalid(field, problem))
+}
+
+fn breakage(split: v1::BreakageSplit) -> Result<Breakage, Status> {
+    Ok(Breakage {
+        reserve: rate("terms.breakage.reserve", &split.reserve)?,
+        operator: rate("terms.breakage.operator", &split.operator)?,
+        issuer: rate("terms.breakage.issuer", &split.issuer)?,
+    })
+}
+
+fn expiry_policy(policy: v1::ExpiryPolicy) -> Result<ExpiryPolicy, Status> {
+    let count = || {
+        let count = u16::try_from(policy.count).ok();
+        count.ok_or_else(|| invalid("terms.expiry.count", format!("{} is not from 0 to 65535", policy.count)))
+    };
+    Ok(match v1::ExpiryKind::try_from(policy.kind) {
+        Ok(v1::ExpiryKind::None) => ExpiryPolicy::None,
+        Ok(v1::ExpiryKind::Fixed) => {
+            let time = policy.fixed_time.ok_or_else(|| invalid("terms.expiry.fixed_time", "is missing"))?;
+            ExpiryPolicy::Fixed(timestamp("terms.expiry.fixed_time", time)?)
+        }
+        Ok(v1::ExpiryKind::Days) => ExpiryPolicy::Days(count()?),
+        Ok(v1::ExpiryKind::Months) => ExpiryPolicy::Months(count()?),
+        Ok(v1::ExpiryKind::EndOfMonth) => ExpiryPolicy::EndOfMonth(count()?),
+        Ok(v1::ExpiryKind::EndOfYear) => ExpiryPolicy::EndOfYear(count()?),
+        Ok(v1::ExpiryKind::Unspecified) | Err(_) => {
+            return Err(invalid("terms.expiry.kind", format!("{} is unknown", policy.kind)));
+        }
+    })
+}
+
+pub fn partner_state(state: i32) -> Result<PartnerState, Status> {
+    match v1::PartnerState::try_from(state) {
+        Ok(v1::PartnerState::Active) => Ok(PartnerState::Active),
+        Ok(v1::PartnerState::Restricted) => Ok(PartnerState::Restricted),
+        Ok(v1::PartnerState::Suspended) => Ok(PartnerState::Suspended),
+        Ok(v1::PartnerState::Unspecified) | Err(_) => {
+            Err(invalid("state", format!("{state} is unknown; give ACTIVE, RESTRICTED or SUSPENDED")))
+        }
+    }
+}
+
+pub fn from_partner_state(state: PartnerState) -> v1::PartnerState {
+    match state {
+        PartnerState::Active => v1::PartnerState::Active,
+        PartnerState::Restricted => v1::PartnerState::Restricted,
+        // An exited partner is as suspended, for good.
+        PartnerState::Suspended | PartnerState::Exited => v1::PartnerState::Suspended,
+    }
+}
+
+pub fn from_terms(terms: &Terms, coalition: &Coalition) -> v1::Terms {
+    let (kind, count, fixed_time) = match terms.expiry {
+        ExpiryPolicy::None => (v1::ExpiryKind::None, 0, None),
+        ExpiryPolicy::Fixed(time) => (v1::ExpiryKind::Fixed, 0, from_timestamp(time)),
+        ExpiryPolicy::Days(count) => (v1::ExpiryKind::Days, count, None),
+        ExpiryPolicy::Months(count) => (v1::ExpiryKind::Months, count, None),
+        ExpiryPolicy::EndOfMonth(count) => (v1::ExpiryKind::EndOfMonth, count, None),
+        ExpiryPolicy::EndOfYear(count) => (v1::ExpiryKind::EndOfYear, count, None),
+    };
+    v1::Terms {
+        version: i64::from(terms.version),
+        effective_time: from_timestamp(terms.effective),
+        funding: match terms.funding {
+            Funding::AtRedemption => v1::Funding::AtRedemption,
+            Funding::AtIssue => v1::Funding::AtIssue,
+        }
+        .into(),
+        price: coalition.money_text(terms.price),
+        value: coalition.money_text(terms.value),
+        reimbursement: coalition.money_text(terms.reimbursement),
+        acceptance_fee: terms.acceptance_fee.decimal().to_string(),
+        fee_bearer: match terms.fee_bearer {
+            FeeBearer::Acceptor => v1::FeeBearer::Acceptor,
+            FeeBearer::Issuer => v1::FeeBearer::Issuer,
+        }
+        .into(),
+        breakage: Some(v1::BreakageSplit {
+            reserve: terms.breakage.reserve.decimal().to_string(),
+            operator: terms.breakage.operator.decimal().to_string(),
+            issuer: terms.breakage.issuer.decimal().to_string(),
+        }),
+        expiry: Some(v1::ExpiryPolicy { kind: kind.into(), count: i32::from(count), fixed_time }),
+    }
+}
+
+pub fn from_partner(partner: &Partner, now: Timestamp, coalition: &Coalition) -> v1::Partner {
+    let current = partner.terms_at(now);
+    let scheduled = partner.terms_from(now).filter(|terms| terms.version != current.version);
+    v1::Partner {
+        partner_id: partner.id.to_string(),
+        display_name: partner.display_name.clone(),
+        state: from_partner_state(partner.state).into(),
+        terms: Some(from_terms(current, coalition)),
+        scheduled_terms: scheduled.map(|terms| from_terms(terms, coalition)).collect(),
+        create_time: partner.terms.first().and_then(|terms| from_timestamp(terms.effective)),
+    }
+}

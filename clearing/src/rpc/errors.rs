@@ -1,0 +1,88 @@
+//! Every way of saying no: rejections by the rules, and what broke. One catalogue of reasons, numbers in the metadata.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use clearing_core::rejection::Rejection;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::store::{ErrorKind, StoreError};
+use crate::writer::WriteError;
+
+/// The domain of all reasons.
+pub const DOMAIN: &str = "clearing.coalition";
+
+/// When asking again makes sense after the house was too busy.
+const RETRY_BUSY: Duration = Duration::from_millis(50);
+/// When asking again makes sense while the database is gone.
+const RETRY_GONE: Duration = Duration::from_millis(500);
+
+/// The gRPC code of a rejection.
+pub fn code(rejection: &Rejection) -> Code {
+    match rejection.reason() {
+        "INVALID_ARGUMENT" => Code::InvalidArgument,
+        "NOT_FOUND" => Code::NotFound,
+        "PARTNER_EXISTS" => Code::AlreadyExists,
+        _ => Code::FailedPrecondition,
+    }
+}
+
+/// The metadata of a rejection: its numbers, whether it is recorded under the request's key, whether a new request may
+/// succeed later.
+pub fn metadata(rejection: &Rejection, replayed: bool) -> HashMap<String, String> {
+    let mut metadata: HashMap<String, String> =
+        rejection.numbers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let flags = [("recorded", rejection.recorded()), ("transient", rejection.transient()), ("replayed", replayed)];
+    metadata.extend(flags.map(|(name, flag)| (name.to_owned(), flag.to_string())));
+    metadata
+}
+
+/// A rejection as the answer to a call.
+pub fn of_rejection(rejection: &Rejection, replayed: bool) -> Status {
+    let mut details = ErrorDetails::with_error_info(rejection.reason(), DOMAIN, metadata(rejection, replayed));
+    if let Rejection::InvalidArgument { field, problem } = rejection {
+        details.set_bad_request(vec![FieldViolation::new(field, problem)]);
+    }
+    Status::with_error_details(code(rejection), rejection.to_string(), details)
+}
+
+/// A message that is wrong in itself.
+pub fn invalid(field: &str, problem: impl std::fmt::Display) -> Status {
+    of_rejection(&Rejection::invalid(field, problem), false)
+}
+
+pub fn not_found(what: &str, id: impl std::fmt::Display) -> Status {
+    of_rejection(&Rejection::not_found(what, id), false)
+}
+
+/// Something that is no rejection by the rules.
+pub fn broken(code: Code, reason: &str, message: impl Into<String>, retry: Option<Duration>) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    if let Some(delay) = retry {
+        details.set_retry_info(Some(delay));
+    }
+    Status::with_error_details(code, message, details)
+}
+
+pub fn of_write(error: &WriteError) -> Status {
+    let message = error.to_string();
+    match error {
+        WriteError::Overloaded(_) => broken(Code::ResourceExhausted, "OVERLOADED", message, Some(RETRY_BUSY)),
+        WriteError::Unavailable => broken(Code::Unavailable, "DATABASE_UNAVAILABLE", message, Some(RETRY_GONE)),
+        WriteError::OutcomeUnknown => broken(Code::Unavailable, "OUTCOME_UNKNOWN", message, Some(RETRY_GONE)),
+        WriteError::ShuttingDown => broken(Code::Unavailable, "SHUTTING_DOWN", message, Some(RETRY_GONE)),
+        WriteError::Internal => broken(Code::Internal, "INTERNAL", message, None),
+    }
+}
+
+/// A read that failed. Logged here, once.
+pub fn of_store(error: &StoreError) -> Status {
+    tracing::warn!(error = error as &dyn std::error::Error, "a read failed");
+    match error.kind() {
+        ErrorKind::Transient | ErrorKind::CommitUnknown => {
+            broken(Code::Unavailable, "DATABASE_UNAVAILABLE", "the database cannot be reached", Some(RETRY_GONE))
+        }
+        ErrorKind::Permanent => broken(Code::Internal, "INTERNAL", "the house failed on this read; it was logged", None),
+    }
+}

@@ -1,0 +1,356 @@
+//! The only place with a write transaction.
+//!
+//! Handlers put a request and a way to answer on a bounded queue and wait. The writer takes what is queued and runs it
+//! as one batch: **begin - gate - load - decide - save - commit - answer**. A caller that goes away changes nothing: its
+//! request runs or was never taken, and no future of the writer is ever cancelled.
+//!
+//! | what fails | what happens |
+//! |---|---|
+//! | a rule says no | the rejection is an answer like any other, recorded in the same commit |
+//! | the database, before COMMIT, in passing | the whole batch runs again with a new time |
+//! | the database, before COMMIT, for good | the batch is halved until the culprit is alone; that one gets an error, unrecorded |
+//! | the outcome of COMMIT is unknown | it is looked up under the batch's id before anybody is answered |
+//! | the rules panic on one request | that one gets an error, unrecorded; the batch runs again without it |
+//! | the database is gone | callers are told so and may ask again under the same key |
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clearing_core::book::Book;
+use clearing_core::command::{Answer, Command, Request};
+use clearing_core::journal::{BatchHeader, Entry};
+use clearing_core::terms::House;
+use clearing_core::units::{BatchId, EntryId, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tracing::{Instrument, debug, error, info_span, warn};
+
+use crate::clock::{self, Clock};
+use crate::store::{ErrorKind, Gate, Store, StoreError, WriterSession};
+
+/// Requests one batch takes at the most.
+const BATCH_MAX: usize = 2048;
+/// How often a batch is tried again after passing failures.
+const TRIES_MAX: u32 = 4;
+/// Between tries, doubled each time.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long an unknown outcome is looked up before callers are told that it is unknown.
+const OUTCOME_WAIT: Duration = Duration::from_secs(20);
+
+/// What a request came to.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub answer: Answer,
+    /// The entries of an accepted answer, in journal order.
+    pub entries: Vec<WrittenEntry>,
+    /// The house the request was decided under.
+    pub house: Arc<House>,
+}
+
+/// An entry with its place in the journal.
+#[derive(Debug, Clone)]
+pub struct WrittenEntry {
+    pub id: EntryId,
+    pub sequence: i64,
+    pub entry: Arc<Entry>,
+}
+
+/// Something broke, or the house is too busy. Nothing is known to have changed, unless it says so.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    #[error("the queue of {0} requests is full")]
+    Overloaded(usize),
+    #[error("the database cannot be reached")]
+    Unavailable,
+    #[error("the database went away while it committed; ask again under the same request id")]
+    OutcomeUnknown,
+    #[error("the house failed on this request; it was logged, and nothing was changed")]
+    Internal,
+    #[error("the house is shutting down")]
+    ShuttingDown,
+}
+
+type Reply = oneshot::Sender<Result<Written, WriteError>>;
+
+struct Job {
+    request: Request,
+    /// For due work of the house: the time as of which it counts.
+    as_of: Option<Timestamp>,
+    reply: Reply,
+}
+
+/// The way to the writer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the writer. It ends, with everything queued answered, when all clones of the handle are gone.
+    pub fn start(store: Store, clock: Clock, queue_length: usize) -> (Self, JoinHandle<()>) {
+        let (queue, jobs) = mpsc::channel(queue_length);
+        let desk = Desk { store, clock, session: None, house: None };
+        #[allow(clippy::disallowed_methods, reason = "the writer's one task; its handle is awaited at shutdown")]
+        let task = tokio::spawn(desk.run(jobs).instrument(info_span!("writer")));
+        (Self { queue }, task)
+    }
+
+    /// Asks the house, or says at once that it is too busy.
+    pub async fn ask(&self, request: Request) -> Result<Written, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Job { request, as_of: None, reply }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => WriteError::Overloaded(self.queue.max_capacity()),
+            mpsc::error::TrySendError::Closed(_) => WriteError::ShuttingDown,
+        })?;
+        answer.await.unwrap_or(Err(WriteError::ShuttingDown))
+    }
+
+    /// Asks many things, waiting for room in the queue; the answers come in the order of the requests.
+    pub async fn ask_all(&self, requests: Vec<Request>) -> Vec<Result<Written, WriteError>> {
+        let mut waiting = Vec::with_capacity(requests.len());
+        for request in requests {
+            let (reply, answer) = oneshot::channel();
+            let sent = self.queue.send(Job { request, as_of: None, reply }).await;
+            waiting.push(sent.map(|()| answer));
+        }
+        let mut answers = Vec::with_capacity(waiting.len());
+        for answer in waiting {
+            answers.push(match answer {
+                Ok(answer) => answer.await.unwrap_or(Err(WriteError::ShuttingDown)),
+                Err(_) => Err(WriteError::ShuttingDown),
+            });
+        }
+        answers
+    }
+
+    /// Runs work of the house that was due at `as_of`.
+    pub async fn run_due(&self, request: Request, as_of: Timestamp) -> Result<Written, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { request, as_of: Some(as_of), reply };
+        self.queue.send(job).await.map_err(|_| WriteError::ShuttingDown)?;
+        answer.await.unwrap_or(Err(WriteError::ShuttingDown))
+    }
+}
+
+/// Where the writer works: its session with the database and what it keeps between batches.
+struct Desk {
+    store: Store,
+    clock: Clock,
+    session: Option<WriterSession>,
+    /// The house as of an epoch of its terms.
+    house: Option<(i64, Arc<House>)>,
+}
+
+/// A batch that was decided, saved and committed.
+struct Committed {
+    answers: Vec<Answer>,
+    book: Book,
+    /// First sequences of the batches whose entries the answers name.
+    sequences: BTreeMap<BatchId, i64>,
+}
+
+/// Why a batch did not come to a commit.
+enum Failed {
+    Store(StoreError),
+    /// The rules panicked on the request at this place.
+    Panicked(usize),
+    OutcomeUnknown,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Desk {
+    async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut taken = Vec::with_capacity(BATCH_MAX);
+        while jobs.recv_many(&mut taken, BATCH_MAX).await > 0 {
+            // Commands of the house, and due work with a time of its own, each make a batch of one.
+            let mut shared = Vec::new();
+            for job in taken.drain(..) {
+                if job.as_of.is_none() && gate_of(&job.request) == Gate::Shared {
+                    shared.push(job);
+                    continue;
+                }
+                self.write(std::mem::take(&mut shared)).await;
+                self.write(vec![job]).await;
+            }
+            self.write(shared).await;
+        }
+        debug!("the writer's queue is closed and empty");
+    }
+
+    /// Brings a batch to its answers, whatever it takes.
+    async fn write(&mut self, batch: Vec<Job>) {
+        let mut waiting = vec![batch];
+        while let Some(mut batch) = waiting.pop() {
+            if batch.is_empty() {
+                continue;
+            }
+            match self.try_repeatedly(&batch).await {
+                Ok(committed) => answer_all(batch, &committed),
+                Err(Failed::Panicked(at)) => {
+                    let _ = batch.remove(at).reply.send(Err(WriteError::Internal));
+                    waiting.push(batch);
+                }
+                Err(Failed::OutcomeUnknown) => refuse_all(batch, &WriteError::OutcomeUnknown),
+                Err(Failed::Store(error)) if error.kind() == ErrorKind::Permanent => {
+                    error!(requests = batch.len(), error = &error as &dyn std::error::Error, "a batch failed for good");
+                    if batch.len() == 1 {
+                        refuse_all(batch, &WriteError::Internal);
+                    } else {
+                        let second = batch.split_off(batch.len() / 2);
+                        waiting.extend([second, batch]);
+                    }
+                }
+                Err(Failed::Store(error)) => {
+                    warn!(requests = batch.len(), error = &error as &dyn std::error::Error, "the database is gone");
+                    refuse_all(batch, &WriteError::Unavailable);
+                }
+            }
+        }
+    }
+
+    async fn try_repeatedly(&mut self, batch: &[Job]) -> Result<Committed, Failed> {
+        let mut pause = PAUSE;
+        for tried in 1.. {
+            let outcome = self.try_once(batch).await;
+            if !matches!(outcome, Ok(_) | Err(Failed::Panicked(_))) {
+                // Whatever it was in the middle of, the server ends it with the connection.
+                self.session = None;
+            }
+            match outcome {
+                Err(Failed::Store(error)) if error.kind() == ErrorKind::Transient && tried < TRIES_MAX => {
+                    warn!(tried, error = &error as &dyn std::error::Error, "a batch runs again");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
+        }
+        unreachable!("the loop returns")
+    }
+
+    async fn try_once(&mut self, batch: &[Job]) -> Result<Committed, Failed> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.store.writer().await?,
+        };
+        let gate = batch.first().map_or(Gate::Shared, |job| gate_of(&job.request));
+        let row = session.begin(gate).await?;
+        let house = match &self.house {
+            Some((epoch, house)) if *epoch == row.terms_epoch => Arc::clone(house),
+            _ => {
+                let house = Arc::new(session.load_house().await?);
+                self.house = Some((row.terms_epoch, Arc::clone(&house)));
+                house
+            }
+        };
+        // Due work counts as of its due time; nothing counts before the window it falls into was opened.
+        let as_of = batch.first().and_then(|job| job.as_of);
+        let now = as_of.unwrap_or_else(|| self.clock.now()).max(row.opened);
+        let id = BatchId(clock::fresh_uuid());
+        let mut book = Book::new(Arc::clone(&house), row.open_window);
+        book.begin_batch(id);
+        let requests: Vec<&Request> = batch.iter().map(|job| &job.request).collect();
+        let mut sequences = match gate {
+            Gate::Shared => session.load(&mut book, &requests, now).await?,
+            Gate::Exclusive => session.load_all(&mut book, &requests).await?,
+        };
+
+        let mut answers = Vec::with_capacity(batch.len());
+        for (at, request) in requests.iter().enumerate() {
+            // A panic is a mistake in the rules. The book may be half changed then, so the batch starts anew.
+            match catch_unwind(AssertUnwindSafe(|| book.execute(request, now))) {
+                Ok(answer) => answers.push(answer),
+                Err(_) => {
+                    error!(command = ?request.command, caller = %request.caller, "the rules panicked on a request");
+                    session.rollback().await?;
+                    self.session = Some(session);
+                    return Err(Failed::Panicked(at));
+                }
+            }
+        }
+
+        let changes = book.take_changes();
+        if changes.is_empty() {
+            session.rollback().await?;
+            self.session = Some(session);
+            return Ok(Committed { answers, book, sequences });
+        }
+        let coalition = house.coalition.id.clone();
+        let window = row.open_window;
+        let header = BatchHeader { coalition, batch: id, window, time: now, salt: clock::random_bytes() };
+        let saved = session.save(&book, &changes, &header).await?;
+        match session.commit().await {
+            Ok(()) => self.session = Some(session),
+            Err(error) if error.kind() == ErrorKind::CommitUnknown => {
+                warn!(batch = %id, error = &error as &dyn std::error::Error, "the outcome of a commit is unknown");
+                if !self.look_up(id, &book, &changes).await? {
+                    return Err(Failed::Store(error.into_transient()));
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        sequences.insert(id, saved.first_sequence);
+        Ok(Committed { answers, book, sequences })
+    }
+
+    /// Whether a batch whose COMMIT got no answer is there.
+    async fn look_up(
+        &self,
+        batch: BatchId,
+        book: &Book,
+        changes: &clearing_core::changes::Changes,
+    ) -> Result<bool, Failed> {
+        let started = tokio::time::Instant::now();
+        let mut pause = PAUSE;
+        while started.elapsed() < OUTCOME_WAIT {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+            let Ok(mut session) = self.store.writer().await else { continue };
+            match session.was_committed(batch, book, changes).await {
+                Ok(committed) => return Ok(committed),
+                Err(error) => warn!(error = &error as &dyn std::error::Error, "the outcome could not be looked up"),
+            }
+        }
+        Err(Failed::OutcomeUnknown)
+    }
+}
+
+fn gate_of(request: &Request) -> Gate {
+    match request.command {
+        Command::House(_) => Gate::Exclusive,
+        Command::Issue { .. }
+        | Command::Redeem { .. }
+        | Command::Return { .. }
+        | Command::Abandon { .. }
+        | Command::RunDue { .. } => Gate::Shared,
+    }
+}
+
+fn answer_all(batch: Vec<Job>, committed: &Committed) {
+    let Committed { answers, book, sequences } = committed;
+    for (job, answer) in batch.into_iter().zip(answers) {
+        let ids = answer.result.as_ref().map_or(&[][..], |accepted| &accepted.entries);
+        let place = |id: &EntryId| {
+            let first = sequences.get(&id.batch).expect("the sequence of an entry answered with is known");
+            let entry = book.entries.get(id).expect("an entry answered with is in the book");
+            WrittenEntry { id: *id, sequence: first + i64::from(id.ordinal), entry: Arc::clone(entry) }
+        };
+        let entries = ids.iter().map(place).collect();
+        let house = Arc::clone(&book.house);
+        // A caller that has gone away does not mind.
+        let _ = job.reply.send(Ok(Written { answer: answer.clone(), entries, house }));
+    }
+}
+
+fn refuse_all(batch: Vec<Job>, error: &WriteError) {
+    for job in batch {
+        let _ = job.reply.send(Err(error.clone()));
+    }
+}
