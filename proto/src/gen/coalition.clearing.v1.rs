@@ -1767,8 +1767,8 @@ pub struct ItemError {
     /// The reason in words, for developers and logs.
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
-    /// The numbers that belong to the reason, as in google.rpc.ErrorInfo: `recorded` is "true" when the rejection is final
-    /// for this `request_id`.
+    /// The numbers that belong to the reason and the flags "recorded", "transient" and "replayed", as in
+    /// google.rpc.ErrorInfo; of INVALID_ARGUMENT "field" and "problem".
     #[prost(btree_map = "string, string", tag = "4")]
     pub metadata: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -2083,8 +2083,9 @@ pub mod points_service_client {
     ///
     /// * The rules said no: FAILED_PRECONDITION, or NOT_FOUND, ALREADY_EXISTS or RESOURCE_EXHAUSTED where the reason is of
     ///  that kind. Final for this `request_id`. `metadata["recorded"] = "true"` says that the house keeps this answer and
-    ///  replays it; only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept. Reasons that any call with
-    ///  an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
+    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept.
+    ///  "transient" = "true": the same wish under a new id may succeed later, without anybody changing it. Reasons that any
+    ///  call with an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
     /// * INVALID_ARGUMENT: the message itself is wrong, whatever the state of the house; google.rpc.BadRequest names the
     ///  field. Not recorded: a corrected message may use the same id.
     /// * UNAUTHENTICATED, PERMISSION_DENIED: the certificate is missing, foreign or revoked, or its scope does not cover the
@@ -2654,8 +2655,9 @@ pub mod points_service_server {
     ///
     /// * The rules said no: FAILED_PRECONDITION, or NOT_FOUND, ALREADY_EXISTS or RESOURCE_EXHAUSTED where the reason is of
     ///  that kind. Final for this `request_id`. `metadata["recorded"] = "true"` says that the house keeps this answer and
-    ///  replays it; only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept. Reasons that any call with
-    ///  an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
+    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept.
+    ///  "transient" = "true": the same wish under a new id may succeed later, without anybody changing it. Reasons that any
+    ///  call with an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
     /// * INVALID_ARGUMENT: the message itself is wrong, whatever the state of the house; google.rpc.BadRequest names the
     ///  field. Not recorded: a corrected message may use the same id.
     /// * UNAUTHENTICATED, PERMISSION_DENIED: the certificate is missing, foreign or revoked, or its scope does not cover the
