@@ -1,1 +1,4 @@
-
+pub mod config;
+pub mod telemetry;
+pub mod tls;
+pub mod scenario;

@@ -1,0 +1,589 @@
+//! Plays a scenario on a [`Stage`] and compares everything it says with what the stage did.
+//!
+//! The player knows the file's names and the stage knows the house. What a member, a lot, an entry or a request is
+//! called in the file is kept here, so a stage only sees identifiers. A stage is the rules in memory
+//! ([`super::book_stage`]), the writer over a database, or the SDK over mTLS: the player is the same.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clearing_core::chart::{MoneyAccount, PointsAccount};
+use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment};
+use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
+use clearing_core::member::LotId;
+use clearing_core::netting::Order;
+use clearing_core::settlement::WindowState;
+use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use rust_decimal::Decimal;
+
+use super::{Action, Amount, Amounts, Expect, Scenario, ScenarioError, Step, Variant};
+
+/// One request to the house.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Who asks.
+    pub by: PartnerId,
+    pub request: RequestId,
+    pub wish: Wish,
+}
+
+/// What is asked for. Members are named by the text that the scenario calls them.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    Issue { member: String, points: Points, expires: Option<Timestamp> },
+    Redeem { member: String, points: Points },
+    Return { redemption: EntryId, points: Points },
+    Abandon { request: RequestId },
+    House(HouseCommand),
+}
+
+/// The house's answer to a call.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    /// Everything that the call added to the journal, in journal order; for a replay nothing.
+    pub written: Vec<Posted>,
+    /// The entries that the answer names; the first is the one that the call asked for.
+    pub entries: Vec<EntryId>,
+    /// The reason, if it was rejected.
+    pub rejected: Option<String>,
+    pub replayed: bool,
+    /// The member it was about.
+    pub member: Option<MemberId>,
+    /// What became of an abandoned request.
+    pub abandoned: Option<Abandoned>,
+}
+
+/// An entry of the journal, as far as a scenario looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    pub id: EntryId,
+    pub kind: EntryKind,
+    pub points: Vec<PointsPosting>,
+    pub money: Vec<MoneyPosting>,
+    /// Lots in the order moved, with the points that moved (+ into the lot).
+    pub lots: Vec<(LotId, Points)>,
+}
+
+/// A window, as far as a scenario looks at it.
+#[derive(Debug, Clone)]
+pub struct WindowView {
+    pub state: WindowState,
+    pub legs: BTreeMap<PartnerId, Money>,
+    /// What stays in the positions after the close; zeros may be left out.
+    pub carried: BTreeMap<PartnerId, Money>,
+    /// The share of gross saved, in ten-thousandths.
+    pub saved: Option<i64>,
+    pub orders: Vec<Order>,
+}
+
+/// All balances; zeros may be left out.
+#[derive(Debug, Clone, Default)]
+pub struct Balances {
+    pub points: BTreeMap<PointsAccount, Points>,
+    pub money: BTreeMap<MoneyAccount, Money>,
+}
+
+/// Where a scenario is played.
+pub trait Stage {
+    /// The stage itself broke: not an answer by the rules.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Moves the clock, which never runs back, and runs what is due by then, in order of due time. Gives what that
+    /// wrote, in journal order.
+    fn advance_time(&mut self, to: Timestamp) -> impl Future<Output = Result<Vec<Posted>, Self::Error>> + Send;
+
+    /// Asks the house, and reads back what that wrote.
+    fn call(&mut self, call: Call) -> impl Future<Output = Result<Reply, Self::Error>> + Send;
+
+    /// A window, if there is one of this number.
+    fn window(&mut self, window: WindowNumber) -> impl Future<Output = Result<Option<WindowView>, Self::Error>> + Send;
+
+    /// All balances, those of the members given among them.
+    fn balances(&mut self, members: &[MemberId]) -> impl Future<Output = Result<Balances, Self::Error>> + Send;
+}
+
+/// Why a play ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError<E: std::error::Error + 'static> {
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A step that this release does not play.
+    #[error("step {step}: this release does not play {what}")]
+    Unsupported { step: usize, what: String },
+    /// A step refers to something that no earlier step has made, or expects a figure that it cannot have.
+    #[error("step {step}: {problem}")]
+    Broken { step: usize, problem: String },
+    /// What happened is not what the file says.
+    #[error("{0}")]
+    Different(Difference),
+    /// The stage broke.
+    #[error("step {step}: the stage broke")]
+    Stage {
+        step: usize,
+        #[source]
+        source: E,
+    },
+}
+
+/// All differences of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub scenario: String,
+    pub variant: &'static str,
+    /// `step 3 (redeem, 2026-01-10T12:00:00Z)` or `end`.
+    pub place: String,
+    /// What differs, what was expected, what there was.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}, {}:", self.scenario, self.variant, self.place)?;
+        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+/// Plays a scenario with one of its variants. The stage must be a fresh house made by
+/// [`CoalitionFile::to_house`](super::CoalitionFile::to_house) with that variant.
+///
+/// # Errors
+/// [`PlayError::Different`] with all differences of the first step that has any; the others if it cannot be played.
+pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S) -> Result<(), PlayError<S::Error>> {
+    let mut player = Player {
+        scenario,
+        variant,
+        scale: scenario.house.coalition.scale,
+        window: 1,
+        requests: BTreeMap::new(),
+        request_count: 0,
+        results: BTreeMap::new(),
+        answers: BTreeMap::new(),
+        members: BTreeMap::new(),
+        lots: BTreeMap::new(),
+    };
+    for step in &scenario.steps {
+        player.step(stage, step).await?;
+    }
+    player.end(stage).await
+}
+
+/// What is known in the course of a play.
+struct Player<'a> {
+    scenario: &'a Scenario,
+    variant: Variant,
+    scale: u32,
+    /// The open window.
+    window: WindowNumber,
+    requests: BTreeMap<String, RequestId>,
+    request_count: u64,
+    /// Entries by the `as` of their step.
+    results: BTreeMap<String, EntryId>,
+    /// What the first answer under a key wrote: a replay is expected to stand for the same.
+    answers: BTreeMap<(PartnerId, RequestId), (Vec<EntryId>, Vec<Posted>)>,
+    members: BTreeMap<MemberId, String>,
+    lots: BTreeMap<LotId, String>,
+}
+
+/// What a step did, in the words of the file.
+#[derive(Default)]
+struct Happened {
+    written: Vec<Posted>,
+    rejected: Option<String>,
+    replayed: bool,
+    abandoned: Option<Abandoned>,
+    /// The window whose legs or orders the step is about.
+    window: Option<WindowNumber>,
+    /// Something that no expectation names but that must not be.
+    surprises: Vec<String>,
+}
+
+impl Player<'_> {
+    async fn step<S: Stage>(&mut self, stage: &mut S, step: &Step) -> Result<(), PlayError<S::Error>> {
+        let broke = |source| PlayError::Stage { step: step.number, source };
+        let due = stage.advance_time(step.at).await.map_err(broke)?;
+        let mut happened = Happened::default();
+        match &step.action {
+            Action::Unsupported { what } => {
+                return Err(PlayError::Unsupported { step: step.number, what: what.clone() });
+            }
+            Action::AdvanceTime => happened.written = due,
+            Action::PayAll { window } => {
+                happened.window = Some(*window);
+                let view = stage.window(*window).await.map_err(broke)?;
+                for order in view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid) {
+                    let payment = payment_of(order);
+                    let wish = Wish::House(HouseCommand::ConfirmPayment { window: *window, payment, amount: None });
+                    let call = Call { by: step.by, request: self.fresh_request(step.at), wish };
+                    self.call(stage, step, call, &mut happened).await?;
+                }
+            }
+            action => {
+                let wish = self.wish::<S>(step, action)?;
+                happened.window = match action {
+                    Action::CloseWindow => Some(self.window),
+                    Action::ConfirmSettlement { window }
+                    | Action::ExportOrders { window, .. }
+                    | Action::Pay { window, .. }
+                    | Action::AbortSettlement { window } => Some(*window),
+                    _ => None,
+                };
+                let request = match &step.request {
+                    None => self.fresh_request(step.at),
+                    Some(name) => self.named_request(name, step.at),
+                };
+                self.call(stage, step, Call { by: step.by, request, wish }, &mut happened).await?;
+                if matches!(action, Action::CloseWindow) && happened.rejected.is_none() && !happened.replayed {
+                    self.window += 1;
+                }
+            }
+        }
+        let view = match happened.window {
+            Some(window) => stage.window(window).await.map_err(broke)?,
+            None => None,
+        };
+        let mut lines = std::mem::take(&mut happened.surprises);
+        match &step.expect {
+            None => {
+                if let Some(reason) = &happened.rejected {
+                    lines.push(format!("rejected: expected no rejection, got {reason}"));
+                }
+            }
+            Some(expect) => self.compare::<S>(step, expect, &happened, view.as_ref(), &mut lines)?,
+        }
+        self.finish(format!("step {} ({}, {})", step.number, step.action_name, step.at), lines)
+    }
+
+    /// Asks the house and keeps the names of what it made.
+    async fn call<S: Stage>(
+        &mut self,
+        stage: &mut S,
+        step: &Step,
+        call: Call,
+        happened: &mut Happened,
+    ) -> Result<(), PlayError<S::Error>> {
+        let key = (call.by, call.request);
+        let named = match &call.wish {
+            Wish::Issue { member, .. } | Wish::Redeem { member, .. } => Some(member.clone()),
+            Wish::Return { .. } | Wish::Abandon { .. } | Wish::House(_) => None,
+        };
+        let reply = stage.call(call).await.map_err(|source| PlayError::Stage { step: step.number, source })?;
+        happened.rejected = reply.rejected;
+        happened.replayed = reply.replayed;
+        happened.abandoned = reply.abandoned;
+        if let (Some(name), Some(member)) = (named, reply.member) {
+            self.members.insert(member, name);
+        }
+        if reply.replayed {
+            if !reply.written.is_empty() {
+                happened.surprises.push(format!("a replay wrote {} entries", reply.written.len()));
+            }
+            let (entries, written) = self.answers.get(&key).cloned().unwrap_or_default();
+            if entries != reply.entries {
+                happened.surprises.push(format!("replayed entries: expected {entries:?}, got {:?}", reply.entries));
+            }
+            happened.written.extend(written);
+            return Ok(());
+        }
+        if happened.rejected.is_some() {
+            if !reply.written.is_empty() {
+                happened.surprises.push(format!("a rejection wrote {} entries", reply.written.len()));
+            }
+            // A conflict leaves the first answer as it is.
+            self.answers.entry(key).or_default();
+            return Ok(());
+        }
+        if let (Some(name), Some(entry)) = (&step.name, reply.entries.first()) {
+            self.results.insert(name.clone(), *entry);
+            let made = reply.written.iter().find(|posted| posted.id == *entry && posted.kind == EntryKind::Issue);
+            for (lot, _) in made.iter().flat_map(|posted| &posted.lots) {
+                self.lots.insert(*lot, name.clone());
+            }
+        }
+        self.answers.insert(key, (reply.entries, reply.written.clone()));
+        happened.written.extend(reply.written);
+        Ok(())
+    }
+
+    fn wish<S: Stage>(&self, step: &Step, action: &Action) -> Result<Wish, PlayError<S::Error>> {
+        let broken = |problem| PlayError::Broken { step: step.number, problem };
+        let scale = self.scale;
+        let money = |amount: Decimal| {
+            Money::exact(amount, scale).ok_or_else(|| broken(format!("{amount} has more than {scale} decimals")))
+        };
+        let house = |command| Ok(Wish::House(command));
+        match action {
+            Action::Issue { member, points, expires } => {
+                Ok(Wish::Issue { member: member.clone(), points: *points, expires: *expires })
+            }
+            Action::Redeem { member, points } => Ok(Wish::Redeem { member: member.clone(), points: *points }),
+            Action::ReturnRedemption { of, points } => {
+                let redemption = self.results.get(of).copied();
+                let redemption = redemption.ok_or_else(|| broken(format!("no step is named {of:?}")))?;
+                Ok(Wish::Return { redemption, points: *points })
+            }
+            Action::Abandon { abandons } => {
+                let request = self.requests.get(abandons).copied();
+                let request = request.unwrap_or_else(|| request_id(step.at, NAMED_LATER | name_number(abandons)));
+                Ok(Wish::Abandon { request })
+            }
+            Action::CloseWindow => house(HouseCommand::CloseWindow { expected: None }),
+            Action::ConfirmSettlement { window } => house(HouseCommand::ConfirmSettlement { window: *window }),
+            Action::ExportOrders { window, mode } => house(HouseCommand::ExportOrders { window: *window, mode: *mode }),
+            Action::Pay { window, payment, amount } => {
+                let amount = amount.map(money).transpose()?;
+                house(HouseCommand::ConfirmPayment { window: *window, payment: *payment, amount })
+            }
+            Action::AbortSettlement { window } => house(HouseCommand::AbortSettlement { window: *window }),
+            Action::Deposit { account, amount } => {
+                house(HouseCommand::Deposit { account: *account, amount: money(*amount)? })
+            }
+            Action::SetTerms { terms, effective } => {
+                let draft = terms.to_draft()?;
+                house(HouseCommand::SetTerms { partner: terms.id, terms: draft, effective: *effective })
+            }
+            Action::SetState { partner, state } => {
+                house(HouseCommand::SetPartnerState { partner: *partner, state: *state })
+            }
+            Action::PayAll { .. } | Action::AdvanceTime | Action::Unsupported { .. } => {
+                Err(broken("not one request".to_owned()))
+            }
+        }
+    }
+
+    fn compare<S: Stage>(
+        &self,
+        step: &Step,
+        expect: &Expect,
+        happened: &Happened,
+        view: Option<&WindowView>,
+        lines: &mut Vec<String>,
+    ) -> Result<(), PlayError<S::Error>> {
+        let broken = |problem: &str| PlayError::Broken { step: step.number, problem: problem.to_owned() };
+        let figures = [expect.taken_back, expect.debt, expect.units, expect.units_taken, expect.units_back];
+        if figures.iter().any(Option::is_some) {
+            return Err(broken("expects a figure that no reply of this release has"));
+        }
+        if expect.rejected != happened.rejected {
+            let name = |reason: &Option<String>| reason.clone().unwrap_or_else(|| "no rejection".to_owned());
+            lines.push(format!("rejected: expected {}, got {}", name(&expect.rejected), name(&happened.rejected)));
+            return Ok(());
+        }
+        if expect.replayed != happened.replayed && expect.rejected.is_none() {
+            lines.push(format!("replayed: expected {}, got {}", expect.replayed, happened.replayed));
+        }
+        if expect.rejected.is_some() {
+            return Ok(());
+        }
+        let (points, money) = self.sums(&happened.written);
+        if let Some(expected) = &expect.points {
+            differ("points", expected, &points, lines);
+        }
+        differ("money", &self.expected(&expect.money), &money, lines);
+        if let Some(expected) = &expect.lots {
+            let lots = happened.written.first().map_or(Vec::new(), |posted| self.named_lots(posted));
+            if *expected != lots {
+                lines.push(format!("lots: expected {expected:?}, got {lots:?}"));
+            }
+        }
+        if let Some(expected) = &expect.entries {
+            let kinds: Vec<&str> = happened.written.iter().map(|posted| posted.kind.as_str()).collect();
+            if *expected != kinds {
+                lines.push(format!("entries: expected {expected:?}, got {kinds:?}"));
+            }
+        }
+        let abandoned = happened.abandoned.map(abandoned_name);
+        if expect.abandoned.as_deref() != abandoned {
+            lines.push(format!("abandoned: expected {:?}, got {abandoned:?}", expect.abandoned));
+        }
+        let looks_at_window = matches!(step.action, Action::CloseWindow)
+            || !(expect.legs.is_empty()
+                && expect.carried.is_empty()
+                && expect.saved.is_empty()
+                && expect.orders.is_empty());
+        if looks_at_window {
+            let view = view.ok_or_else(|| broken("expects legs or orders, and there is no such window"))?;
+            self.compare_window(step, expect, view, lines);
+        }
+        Ok(())
+    }
+
+    fn compare_window(&self, step: &Step, expect: &Expect, view: &WindowView, lines: &mut Vec<String>) {
+        let named = |amounts: &BTreeMap<PartnerId, Money>| -> BTreeMap<String, Decimal> {
+            let kept = amounts.iter().filter(|(_, amount)| !amount.is_zero());
+            kept.map(|(partner, amount)| (partner.to_string(), self.decimal(*amount))).collect()
+        };
+        if matches!(step.action, Action::CloseWindow) {
+            differ("legs", &self.expected(&expect.legs), &named(&view.legs), lines);
+            differ("carried", &self.expected(&expect.carried), &named(&view.carried), lines);
+        }
+        if let Some(Amount(expected)) = expect.saved.get(&self.variant) {
+            let saved = view.saved.map(|share| Decimal::new(share, 4));
+            if saved != Some(*expected) {
+                lines.push(format!("saved: expected {expected}, got {saved:?}"));
+            }
+        }
+        if let Some(expected) = expect.orders.get(&self.variant) {
+            let text = |from: &str, to: &str, amount: Decimal| format!("{from} -> {to} {}", amount.normalize());
+            let expected: Vec<String> = expected.iter().map(|(from, to, Amount(sum))| text(from, to, *sum)).collect();
+            let orders = view.orders.iter();
+            let orders = orders
+                .map(|order| text(&order.payer.to_string(), &order.payee.to_string(), self.decimal(order.amount)));
+            let orders: Vec<String> = orders.collect();
+            if expected != orders {
+                lines.push(format!("orders: expected {expected:?}, got {orders:?}"));
+            }
+        }
+    }
+
+    async fn end<S: Stage>(&self, stage: &mut S) -> Result<(), PlayError<S::Error>> {
+        let Some(end) = &self.scenario.end else { return Ok(()) };
+        let broke = |source| PlayError::Stage { step: self.scenario.steps.len(), source };
+        let mut lines = Vec::new();
+        let members: Vec<MemberId> = self.members.keys().copied().collect();
+        let balances = stage.balances(&members).await.map_err(broke)?;
+        let points = balances.points.into_iter().map(|(account, points)| PointsPosting { account, points });
+        let money = balances.money.into_iter().map(|(account, amount)| (account, amount));
+        differ("points", &end.points, &self.points_sums(points), &mut lines);
+        differ("money", &self.expected(&end.money), &self.money_sums(money), &mut lines);
+        if let Some(expected) = &end.windows {
+            let mut states = Vec::new();
+            for number in 1.. {
+                let Some(view) = stage.window(number).await.map_err(broke)? else { break };
+                states.push(view.state.as_str().to_owned());
+            }
+            if *expected != states {
+                lines.push(format!("windows: expected {expected:?}, got {states:?}"));
+            }
+        }
+        self.finish("end".to_owned(), lines)
+    }
+
+    fn finish<E: std::error::Error>(&self, place: String, lines: Vec<String>) -> Result<(), PlayError<E>> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let scenario = self.scenario.id.clone();
+        Err(PlayError::Different(Difference { scenario, variant: self.variant.as_str(), place, lines }))
+    }
+
+    /// What the file expects for this variant; of a variant that it does not name, nothing.
+    fn expected(&self, amounts: &BTreeMap<Variant, Amounts>) -> BTreeMap<String, Decimal> {
+        let named = amounts.get(&self.variant).into_iter().flatten();
+        named.map(|(name, Amount(amount))| (name.clone(), *amount)).filter(|(_, amount)| !amount.is_zero()).collect()
+    }
+
+    fn sums(&self, written: &[Posted]) -> (BTreeMap<String, i64>, BTreeMap<String, Decimal>) {
+        let points = written.iter().flat_map(|posted| posted.points.iter().cloned());
+        let money = written.iter().flat_map(|posted| &posted.money).map(|posting| (posting.account, posting.amount));
+        (self.points_sums(points), self.money_sums(money))
+    }
+
+    fn points_sums(&self, postings: impl Iterator<Item = PointsPosting>) -> BTreeMap<String, i64> {
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        for posting in postings {
+            *sums.entry(self.points_account(posting.account)).or_default() += posting.points.0;
+        }
+        sums.retain(|_, sum| *sum != 0);
+        sums
+    }
+
+    fn money_sums(&self, postings: impl Iterator<Item = (MoneyAccount, Money)>) -> BTreeMap<String, Decimal> {
+        let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
+        for (account, amount) in postings {
+            *sums.entry(money_account(account)).or_default() += self.decimal(amount);
+        }
+        sums.retain(|_, sum| !sum.is_zero());
+        sums
+    }
+
+    fn points_account(&self, account: PointsAccount) -> String {
+        match account {
+            PointsAccount::Member(member) => {
+                self.members.get(&member).map_or_else(|| account.to_string(), |name| format!("member:{name}"))
+            }
+            PointsAccount::Issuer(_) => account.to_string(),
+        }
+    }
+
+    fn named_lots(&self, posted: &Posted) -> Vec<(String, i64)> {
+        let named = posted.lots.iter().map(|(lot, points)| {
+            let name = self.lots.get(lot).cloned().unwrap_or_else(|| lot.to_string());
+            (name, points.0.abs())
+        });
+        named.collect()
+    }
+
+    fn decimal(&self, amount: Money) -> Decimal {
+        Decimal::from_i128_with_scale(i128::from(amount.0), self.scale)
+    }
+
+    fn fresh_request(&mut self, at: Timestamp) -> RequestId {
+        self.request_count += 1;
+        request_id(at, self.request_count)
+    }
+
+    fn named_request(&mut self, name: &str, at: Timestamp) -> RequestId {
+        let fresh = request_id(at, NAMED_LATER | name_number(name));
+        *self.requests.entry(name.to_owned()).or_insert(fresh)
+    }
+}
+
+/// Sets the ids of named requests apart from those that are counted.
+const NAMED_LATER: u64 = 1 << 61;
+
+/// A number for a name, so that a request that is abandoned before it comes has the id that it will come with.
+fn name_number(name: &str) -> u64 {
+    name.bytes().fold(0u64, |hash, byte| (hash.wrapping_mul(1_099_511_628_211)) ^ u64::from(byte)) >> 4
+}
+
+/// A UUIDv7 made at a time, with a number for its random part (its lowest 62 bits).
+fn request_id(at: Timestamp, number: u64) -> RequestId {
+    let millis = u128::from((at.0 / 1000).unsigned_abs()) & 0xffff_ffff_ffff;
+    RequestId(millis << 80 | 0x7 << 76 | 0b10 << 62 | u128::from(number & (u64::MAX >> 2)))
+}
+
+fn money_account(account: MoneyAccount) -> String {
+    match account {
+        MoneyAccount::Bank(_) => "bank".to_owned(),
+        MoneyAccount::Position(_)
+        | MoneyAccount::Pool
+        | MoneyAccount::Reserve
+        | MoneyAccount::Collateral(_)
+        | MoneyAccount::Settle(..) => account.to_string(),
+    }
+}
+
+fn abandoned_name(abandoned: Abandoned) -> &'static str {
+    match abandoned {
+        Abandoned::Burned => "BURNED",
+        Abandoned::Undone => "UNDONE",
+        Abandoned::NoEffect => "NO_EFFECT",
+        Abandoned::Already => "ALREADY",
+    }
+}
+
+/// The payment that confirms an order.
+fn payment_of(order: &Order) -> Payment {
+    match (order.payer, order.payee) {
+        (OrderParty::Hub, party) | (party, OrderParty::Hub) => {
+            party.participant().map_or(Payment::Pair { payer: order.payer, payee: order.payee }, Payment::Hub)
+        }
+        (payer, payee) => Payment::Pair { payer, payee },
+    }
+}
+
+/// One line for each name whose figures differ.
+fn differ<T: PartialEq + fmt::Display>(
+    what: &str,
+    expected: &BTreeMap<String, T>,
+    got: &BTreeMap<String, T>,
+    lines: &mut Vec<String>,
+) {
+    let text = |figure: Option<&T>| figure.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let mut names: Vec<&String> = expected.keys().chain(got.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names.into_iter().filter(|name| expected.get(*name) != got.get(*name)) {
+        lines.push(format!("{what} {name}: expected {}, got {}", text(expected.get(name)), text(got.get(name))));
+    }
+}

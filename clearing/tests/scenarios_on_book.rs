@@ -1,0 +1,191 @@
+//! The acceptance scenarios, played on the rules alone.
+
+use std::path::{Path, PathBuf};
+
+use clearing::scenario::book_stage::BookStage;
+use clearing::scenario::player::play;
+use clearing::scenario::{CoalitionFile, Scenario, Variant};
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+fn read(path: &Path) -> Scenario {
+    let file = std::fs::read_to_string(path).unwrap();
+    Scenario::parse(&file).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Plays a file in all its variants.
+fn plays(path: &Path) -> Result<(), String> {
+    let scenario = read(path);
+    for variant in &scenario.variants {
+        let house = scenario.house.to_house(&scenario.id, *variant).map_err(|error| error.to_string())?;
+        let mut stage = BookStage::new(house, scenario.house.coalition.start);
+        futures::executor::block_on(play(&scenario, *variant, &mut stage)).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn every_scenario_file_can_be_read() {
+    for entry in std::fs::read_dir(scenarios()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            read(&path);
+        }
+    }
+}
+
+#[test]
+fn the_scenarios_of_this_release_play_to_the_last_unit() {
+    for name in ["S01", "S05", "S10", "S10b", "S11a", "S11b", "S20"] {
+        if let Err(problem) = plays(&scenarios().join(format!("{name}.toml"))) {
+            panic!("{problem}");
+        }
+    }
+}
+
+/// S01 with one text changed.
+fn s01_with(from: &str, to: &str) -> Result<Scenario, String> {
+    let file = std::fs::read_to_string(scenarios().join("S01.toml")).unwrap();
+    assert!(file.contains(from), "S01 no longer says {from:?}");
+    Scenario::parse(&file.replacen(from, to, 1)).map_err(|error| error.to_string())
+}
+
+fn house_of(scenario: &Scenario) -> Result<(), String> {
+    let house = scenario.house.to_house(&scenario.id, scenario.variants[0]);
+    house.map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn difference(scenario: &Scenario) -> String {
+    let variant = scenario.variants[0];
+    let house = scenario.house.to_house(&scenario.id, variant).unwrap();
+    let mut stage = BookStage::new(house, scenario.house.coalition.start);
+    futures::executor::block_on(play(scenario, variant, &mut stage)).expect_err("a difference").to_string()
+}
+
+#[test]
+fn a_step_that_differs_is_reported_with_everything_that_differs_in_it() {
+    let from = "lots = [[\"b1\", 50], [\"a1\", 70]]\nmoney.AT_REDEMPTION = { \"position:A\" = \"-70.00\", ";
+    let to = "lots = [[\"a1\", 100], [\"b1\", 20]]\nmoney.AT_REDEMPTION = { ";
+    let report = difference(&s01_with(from, to).unwrap());
+    assert_eq!(
+        report,
+        "S01 AT_REDEMPTION, step 3 (redeem, 2026-03-10T12:00:00Z):\n  \
+         money position:A: expected nothing, got -70.00\n  \
+         lots: expected [(\"a1\", 100), (\"b1\", 20)], got [(\"b1\", 50), (\"a1\", 70)]"
+    );
+}
+
+#[test]
+fn wrong_legs_orders_rejections_balances_and_windows_are_all_noticed() {
+    for (from, to, part) in [
+        (
+            "legs.AT_REDEMPTION = { \"A\" = \"-10.00\"",
+            "legs.AT_REDEMPTION = { \"A\" = \"-10.01\"",
+            "legs A: expected -10.01",
+        ),
+        (
+            "legs.AT_REDEMPTION",
+            "carried.AT_REDEMPTION = { \"A\" = \"0.01\" }\nlegs.AT_REDEMPTION",
+            "carried A: expected 0.01",
+        ),
+        (
+            "legs.AT_REDEMPTION",
+            "saved.AT_REDEMPTION = \"0.1\"\nlegs.AT_REDEMPTION",
+            "saved: expected 0.1, got Some(0.0000)",
+        ),
+        ("[\"hub\", \"C\", \"58.80\"]", "[\"A\", \"C\", \"58.80\"]", "orders: expected"),
+        (
+            "rejected = \"AMOUNT_MISMATCH\"",
+            "rejected = \"LEG_NOT_DUE\"",
+            "rejected: expected LEG_NOT_DUE, got AMOUNT_MISMATCH",
+        ),
+        ("windows = [\"SETTLED\", \"OPEN\"]", "windows = [\"SETTLED\"]", "windows: expected"),
+        (
+            "points = { \"member:M\" = 90, \"issuer:A\" = -90 }",
+            "points = {}",
+            "points member:M: expected nothing, got 90",
+        ),
+        (
+            "points = { \"member:M\" = 100,",
+            "replayed = true\npoints = { \"member:M\" = 100,",
+            "replayed: expected true",
+        ),
+    ] {
+        let report = difference(&s01_with(from, to).unwrap());
+        assert!(report.contains(part), "{part:?} is not in {report}");
+    }
+}
+
+#[test]
+fn what_this_release_lacks_is_refused_by_the_name_of_its_field_and_partner() {
+    let partner = "id = \"A\"\n";
+    for (extra, message) in [
+        ("net_debit_cap = \"100.00\"", "partner A: net_debit_cap: this release does not support 100.00"),
+        ("points_per_entry = 500", "partner A: points_per_entry: this release does not support 500"),
+        ("points_per_member_per_day = 1", "partner A: points_per_member_per_day: this release does not support 1"),
+        ("points_per_day = 1", "partner A: points_per_day: this release does not support 1"),
+        ("outstanding_points = 1", "partner A: outstanding_points: this release does not support 1"),
+        ("exchange_in = \"1/2\"", "partner A: exchange_in: this release does not support 1/2"),
+        ("exchange_out = \"1/2\"", "partner A: exchange_out: this release does not support 1/2"),
+        ("expiry = \"INACTIVE_DAYS 5\"", "partner A: expiry: this release does not support INACTIVE_DAYS 5"),
+        ("funding = \"ON_PAYMENT\"", "partner A: funding: this release does not support ON_PAYMENT"),
+    ] {
+        let scenario = s01_with(partner, &format!("{partner}{extra}\n")).unwrap();
+        assert_eq!(house_of(&scenario).expect_err(extra), message);
+    }
+    let own = s01_with("fee_bearer =", "recovery = \"OWN\"\nfee_bearer =").unwrap();
+    assert_eq!(house_of(&own).unwrap_err(), "coalition: recovery: this release does not support OWN");
+}
+
+#[test]
+fn a_file_that_cannot_be_right_is_refused_by_the_name_of_the_key() {
+    for (from, to, part) in [
+        ("currency =", "curency =", "unknown field `curency`"),
+        ("grace_days = 14", "grace_days = -1", "grace_days = -1"),
+        ("point_value = \"1.00\"", "point_value = 1.00", "point_value = 1.00"),
+        ("start = \"2026-02-01T00:00:00Z\"", "start = \"soon\"", "\"soon\" is not a time"),
+        ("fee_bearer = \"ACCEPTOR\"", "fee_bearer = \"MEMBER\"", "\"MEMBER\" is not ACCEPTOR or ISSUER"),
+        ("id = \"B\"", "id = \"B\"\nreimbursment = \"1.00\"", "unknown field `reimbursment`"),
+        ("id = \"B\"", "id = \"a brand\"", "\"a brand\" is not a partner id"),
+        ("points = 120", "points = 120\npoint = 1", "step 3 (redeem): point: unknown key"),
+        ("points = 120", "points = \"120\"", "step 3 (redeem): points: invalid type"),
+        ("points = 120\n", "", "step 3 (redeem): points: missing"),
+        ("do = \"redeem\"", "do = \"reedem\"", "step 3 (reedem): do: there is no step"),
+        ("mode = \"HUB\"", "mode = \"STAR\"", "step 7 (export_orders): mode: \"STAR\" is not HUB or PAIRWISE"),
+    ] {
+        let problem = s01_with(from, to).expect_err(to);
+        assert!(problem.contains(part), "{part:?} is not in {problem}");
+    }
+    for (from, to, message) in [
+        ("scale = 2", "scale = 1", "coalition: scale: 1 is not between 2 and 6"),
+        ("scale = 2", "scale = 7", "coalition: scale: 7 is not between 2 and 6"),
+        ("id = \"B\"", "id = \"A\"", "partner: id: there are two partners A"),
+        (
+            "point_value = \"1.00\"",
+            "point_value = \"1.001\"",
+            "coalition: point_value: 1.001 has more than the 2 decimals of the coalition's money",
+        ),
+        (
+            "id = \"B\"",
+            "id = \"B\"\nreimbursement = \"1.01\"",
+            "partner B: the value of B of 1.00 is below the reimbursement of B of 1.01",
+        ),
+        ("reserve = \"0.5\"", "reserve = \"0.6\"", "partner operator: the breakage shares sum to 1.1, not to 1"),
+    ] {
+        assert_eq!(house_of(&s01_with(from, to).unwrap()).expect_err(to), message);
+    }
+}
+
+#[test]
+fn a_sandbox_reads_the_coalition_of_any_scenario_file_and_nothing_else() {
+    let file = std::fs::read_to_string(scenarios().join("S03.toml")).unwrap();
+    let house = CoalitionFile::parse(&file).unwrap().to_house("sandbox", Variant::AtIssue).unwrap();
+    let partners: Vec<String> = house.partners.keys().map(ToString::to_string).collect();
+    assert_eq!(partners, ["A", "B", "C", "operator"]);
+    assert_eq!(house.coalition.id, "sandbox");
+
+    let problem = CoalitionFile::parse(&file.replace("title =", "tilte =")).unwrap_err().to_string();
+    assert!(problem.contains("unknown field `tilte`"), "{problem}");
+}
