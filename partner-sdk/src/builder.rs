@@ -30,9 +30,7 @@ impl Pem {
     fn read(self) -> Result<Vec<u8>, Error> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::File(path) => {
-                std::fs::read(&path).map_err(|source| Error::File { path, source: Arc::new(source) })
-            }
+            Self::File(path) => std::fs::read(&path).map_err(|source| Error::File { path, source: Arc::new(source) }),
         }
     }
 }

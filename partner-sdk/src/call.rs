@@ -3,7 +3,7 @@
 //! This is the only place that reads a gRPC status. What matters about one is threefold: did the rules say no, may the
 //! next try succeed, and is it certain that this try had no effect.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
@@ -101,7 +101,8 @@ impl Policy {
         let mut tries = 0;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let time = if left < TRY_UNDIVIDED_BELOW || !self.retries.allows_after(tries + 1) { left } else { left / 2 };
+            let time =
+                if left < TRY_UNDIVIDED_BELOW || !self.retries.allows_after(tries + 1) { left } else { left / 2 };
             let mut failure = match tokio::time::timeout(time, attempt(time)).await {
                 Ok(Ok(answer)) => {
                     self.budget.succeeded(paid);
@@ -172,7 +173,10 @@ impl Policy {
         self.answered(Code::from_i32(code), message, Some(reason), metadata, None, fields, deadline)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one gRPC error, as the two ways of sending one have them")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one gRPC error, as the two ways of sending one have them"
+    )]
     fn answered(
         &self,
         code: Code,
@@ -183,24 +187,17 @@ impl Policy {
         fields: Vec<(String, String)>,
         deadline: Duration,
     ) -> Failure {
-        let recorded = metadata.get("recorded").is_some_and(|text| text == "true");
         let rejected = |message: String, metadata: HashMap<String, String>, otherwise: &str| {
-            Failure::is(Why::Rejected(Rejection {
-                reason: Reason::parse(reason.as_deref().unwrap_or(otherwise)),
-                message,
-                metadata: metadata.into_iter().filter(|(name, _)| name != "recorded").collect::<BTreeMap<_, _>>(),
-            }))
+            let reason = Reason::parse(reason.as_deref().unwrap_or(otherwise));
+            Failure::is(Why::Rejected(Rejection::new(reason, message, metadata)))
         };
-        if recorded {
+        if metadata.get("recorded").is_some_and(|text| text == "true") {
             return rejected(message, metadata, "");
         }
         match code {
             Code::FailedPrecondition => rejected(message, metadata, "FAILED_PRECONDITION"),
             Code::NotFound => rejected(message, metadata, "NOT_FOUND"),
             Code::AlreadyExists => rejected(message, metadata, "ALREADY_EXISTS"),
-            Code::ResourceExhausted if retry_after.is_none() && reason.is_some() => {
-                rejected(message, metadata, "RESOURCE_EXHAUSTED")
-            }
             Code::ResourceExhausted => {
                 Failure { retry: true, retry_after, ..Failure::error(Error::RateLimited { message, retry_after }) }
             }
@@ -294,13 +291,12 @@ fn lack_of_trust(error: &(dyn StdError + 'static)) -> Option<String> {
         None => error.downcast_ref::<rustls::Error>()?,
     };
     // Other alerts, and other errors, come from a connection that broke.
-    match error {
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Some(error.to_string()),
-        rustls::Error::AlertReceived(alert) if is_about_certificates(*alert) => {
-            Some(format!("the house refused this client's certificate ({alert:?})"))
-        }
-        _ => None,
+    if let rustls::Error::AlertReceived(alert) = error {
+        return is_about_certificates(*alert)
+            .then(|| format!("the house refused this client's certificate ({alert:?})"));
     }
+    matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+        .then(|| error.to_string())
 }
 
 fn is_about_certificates(alert: rustls::AlertDescription) -> bool {

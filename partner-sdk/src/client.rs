@@ -108,8 +108,13 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn issue(&self, issue: Issue) -> Result<Outcome<Issued>, Error> {
-        self.write(issue, wire::to_issue, points(|mut to, request| async move { to.issue_points(request).await }), wire::issued)
-            .await
+        self.write(
+            issue,
+            wire::to_issue,
+            points(|mut to, request| async move { to.issue_points(request).await }),
+            wire::issued,
+        )
+        .await
     }
 
     /// Gives points to up to 8,192 members in one call. Each item has a request id and an outcome of its own; they come in
@@ -126,9 +131,10 @@ impl Client {
         });
         match self.tries(self.batch_deadline, batch, call).await {
             Ok(answer) => Ok(self.item_outcomes(&keys, answer.results)),
-            Err(Failed { why: Why::Error(cause), may_have_effect: true }) => {
-                Ok(keys.iter().map(|id| Ok(Outcome::Unknown(Unknown { request_id: *id, cause: cause.clone() }))).collect())
-            }
+            Err(Failed { why: Why::Error(cause), may_have_effect: true }) => Ok(keys
+                .iter()
+                .map(|id| Ok(Outcome::Unknown(Unknown { request_id: *id, cause: cause.clone() })))
+                .collect()),
             Err(failed) => Err(failed.into_error()),
         }
     }
@@ -147,7 +153,8 @@ impl Client {
     pub async fn quote(&self, member: impl Into<MemberRef>, how_many: i64) -> Result<Quote, Error> {
         let member = member.into();
         let request = || v1::QuoteRedemptionRequest { member: Some(wire::to_member(&member)), points: how_many };
-        self.read(request, points(|mut to, request| async move { to.quote_redemption(request).await }), wire::quote).await
+        self.read(request, points(|mut to, request| async move { to.quote_redemption(request).await }), wire::quote)
+            .await
     }
 
     /// Takes points from a member.
@@ -423,10 +430,13 @@ impl Client {
             Some(v1::issue_result::Result::Error(error)) => {
                 let metadata = error.metadata.into_iter().collect();
                 let policy = &self.shared.policy;
-                let failure = policy.item_failure(error.code, error.reason, error.message, metadata, self.batch_deadline);
+                let failure =
+                    policy.item_failure(error.code, error.reason, error.message, metadata, self.batch_deadline);
                 Failed { why: failure.why, may_have_effect: failure.may_have_effect }
             }
-            None => Failed { why: Why::Error(Error::protocol("the result of an item is missing")), may_have_effect: true },
+            None => {
+                Failed { why: Why::Error(Error::protocol("the result of an item is missing")), may_have_effect: true }
+            }
         };
         outcome(request_id, failed)
     }
@@ -450,7 +460,12 @@ fn outcome<T>(request_id: RequestId, failed: Failed) -> Result<Outcome<T>, Error
     }
 }
 
-fn statement_request(partner_id: &str, window: Option<i64>, page_size: i32, page_token: String) -> v1::GetStatementRequest {
+fn statement_request(
+    partner_id: &str,
+    window: Option<i64>,
+    page_size: i32,
+    page_token: String,
+) -> v1::GetStatementRequest {
     v1::GetStatementRequest {
         window: window.unwrap_or(OPEN_WINDOW),
         partner_id: partner_id.to_owned(),
@@ -465,6 +480,8 @@ fn points<W, T>(call: impl Fn(PointsServiceClient<Channel>, Request<W>) -> T) ->
 }
 
 /// A call of the position service.
-fn positions<W, T>(call: impl Fn(PositionServiceClient<Channel>, Request<W>) -> T) -> impl Fn(Channel, Request<W>) -> T {
+fn positions<W, T>(
+    call: impl Fn(PositionServiceClient<Channel>, Request<W>) -> T,
+) -> impl Fn(Channel, Request<W>) -> T {
     move |channel, request| call(PositionServiceClient::new(channel), request)
 }

@@ -44,7 +44,9 @@ impl fmt::Debug for MemberRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => f.debug_tuple("Id").field(id).finish(),
-            Self::Identifier { scheme, .. } => f.debug_struct("Identifier").field("scheme", scheme).finish_non_exhaustive(),
+            Self::Identifier { scheme, .. } => {
+                f.debug_struct("Identifier").field("scheme", scheme).finish_non_exhaustive()
+            }
         }
     }
 }

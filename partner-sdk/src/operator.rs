@@ -729,7 +729,9 @@ pub struct DueWork {
     pub entry_ids: Vec<String>,
 }
 
-fn partners<W, T>(call: impl Fn(PartnerAdminServiceClient<Channel>, Request<W>) -> T) -> impl Fn(Channel, Request<W>) -> T {
+fn partners<W, T>(
+    call: impl Fn(PartnerAdminServiceClient<Channel>, Request<W>) -> T,
+) -> impl Fn(Channel, Request<W>) -> T {
     move |channel, request| call(PartnerAdminServiceClient::new(channel), request)
 }
 

@@ -1,6 +1,6 @@
 //! What became of a request with an effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::error::Error;
@@ -66,19 +66,26 @@ pub struct Rejection {
     pub message: String,
     /// The numbers that belong to it, for example `available_points`.
     pub metadata: BTreeMap<String, String>,
+    /// Whether the same wish in a *new* request may succeed later, without anybody changing it.
+    pub transient: bool,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
 }
 
 impl Rejection {
+    /// The house sends its flags among the numbers.
+    pub(crate) fn new(reason: Reason, message: String, metadata: HashMap<String, String>) -> Self {
+        let mut metadata = BTreeMap::from_iter(metadata);
+        metadata.remove("recorded");
+        let mut flag = |name| metadata.remove(name).is_some_and(|text| text == "true");
+        let (transient, replayed) = (flag("transient"), flag("replayed"));
+        Self { reason, message, metadata, transient, replayed }
+    }
+
     /// A number of the metadata.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<i64> {
         self.metadata.get(name)?.parse().ok()
-    }
-
-    /// Whether the same wish in a *new* request may succeed later, without anybody changing it.
-    #[must_use]
-    pub fn transient(&self) -> bool {
-        self.reason.transient()
     }
 }
 
@@ -99,7 +106,7 @@ pub struct Unknown {
 
 /// Declares [`Reason`] with the words of the interface.
 macro_rules! reasons {
-    ($( $(#[$meta:meta])* $variant:ident = $text:literal $(, $transient:ident)?; )*) => {
+    ($( $(#[$meta:meta])* $variant:ident = $text:literal; )*) => {
         /// Why the rules said no.
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -125,20 +132,8 @@ macro_rules! reasons {
                     other => Self::Other(other.to_owned()),
                 }
             }
-
-            /// Whether the same wish in a *new* request may succeed later, without anybody changing it. A reason that this
-            /// version does not know is taken as final.
-            #[must_use]
-            pub fn transient(&self) -> bool {
-                match self {
-                    $( Self::$variant => reasons!(@transient $($transient)?), )*
-                    Self::Other(_) => false,
-                }
-            }
         }
     };
-    (@transient) => { false };
-    (@transient transient) => { true };
 }
 
 reasons! {
@@ -153,9 +148,9 @@ reasons! {
     /// The partner has left the coalition.
     PartnerExited = "PARTNER_EXITED";
     /// The partner may not issue at present.
-    PartnerRestricted = "PARTNER_RESTRICTED", transient;
+    PartnerRestricted = "PARTNER_RESTRICTED";
     /// The partner may neither issue nor accept at present.
-    PartnerSuspended = "PARTNER_SUSPENDED", transient;
+    PartnerSuspended = "PARTNER_SUSPENDED";
     /// Unknown, or somebody else's.
     NotFound = "NOT_FOUND";
     /// There is a partner of that id.
@@ -165,21 +160,21 @@ reasons! {
     /// Points that should be taken back are spent.
     ReversalShortfall = "REVERSAL_SHORTFALL";
     /// The member has too few points.
-    InsufficientPoints = "INSUFFICIENT_POINTS", transient;
+    InsufficientPoints = "INSUFFICIENT_POINTS";
     /// The points lie in more lots than one entry takes.
-    TooManyLots = "TOO_MANY_LOTS", transient;
+    TooManyLots = "TOO_MANY_LOTS";
     /// Breakage shares do not add up to 1.
     BreakageNotOne = "BREAKAGE_NOT_ONE";
     /// An amount per point has too many decimals.
     PriceNotExact = "PRICE_NOT_EXACT";
     /// Somebody would get more for a point than backs it.
-    TermsUnderfund = "TERMS_UNDERFUND", transient;
+    TermsUnderfund = "TERMS_UNDERFUND";
     /// The window is still open.
-    WindowNotClosed = "WINDOW_NOT_CLOSED", transient;
+    WindowNotClosed = "WINDOW_NOT_CLOSED";
     /// The settlement is confirmed already.
     SettlementNotProposed = "SETTLEMENT_NOT_PROPOSED";
     /// The settlement is not confirmed yet.
-    SettlementNotConfirmed = "SETTLEMENT_NOT_CONFIRMED", transient;
+    SettlementNotConfirmed = "SETTLEMENT_NOT_CONFIRMED";
     /// The settlement is final.
     SettlementSettled = "SETTLEMENT_SETTLED";
     /// Something of the settlement has been paid.
@@ -191,7 +186,7 @@ reasons! {
     /// Another amount is due.
     AmountMismatch = "AMOUNT_MISMATCH";
     /// More would be paid out than has come in.
-    FundsNotReceived = "FUNDS_NOT_RECEIVED", transient;
+    FundsNotReceived = "FUNDS_NOT_RECEIVED";
     /// A number would not fit into 64 bits.
     Overflow = "OVERFLOW";
 }

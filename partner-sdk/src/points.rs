@@ -15,7 +15,6 @@ macro_rules! keyed {
             impl $name {
                 /// Sends the request under this key, made by [`crate::Client::new_request_id`] and stored by the caller,
                 /// instead of one that the SDK makes.
-                #[must_use]
                 pub fn request_id(mut self, id: $crate::RequestId) -> Self {
                     self.request_id = Some(id);
                     self

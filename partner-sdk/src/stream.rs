@@ -181,10 +181,7 @@ impl IssueStream {
             }
         }
         let batch = self.unanswered.pop_front().expect("the batch was looked at just now");
-        Ok(BatchAnswer {
-            batch_number: batch.number,
-            outcomes: self.client.item_outcomes(&batch.keys, answer.results),
-        })
+        Ok(BatchAnswer { batch_number: batch.number, outcomes: self.client.item_outcomes(&batch.keys, answer.results) })
     }
 }
 

@@ -12,8 +12,8 @@ use crate::info::{Deprecation, Limits, ServerInfo};
 use crate::member::MemberRef;
 use crate::money::Money;
 use crate::operator::{
-    AbortSettlement, AccountBalance, ClockAdvanced, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, Deposit,
-    Deposited, DueWork, DueWorkKind, ExportOrders, Orders, Payment, PaymentConfirmed, PaymentOrder,
+    AbortSettlement, AccountBalance, ClockAdvanced, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner,
+    Deposit, Deposited, DueWork, DueWorkKind, ExportOrders, Orders, Payment, PaymentConfirmed, PaymentOrder,
     SetCalendar, SetPartnerState, SetTerms, SettlementAborted, SettlementConfirmed, StateSet, TermsSet, WindowClosed,
 };
 use crate::origin::Origin;
@@ -184,10 +184,9 @@ pub(crate) fn to_export_orders(export: &ExportOrders) -> v1::ExportOrdersRequest
 pub(crate) fn to_confirm_payment(confirm: &ConfirmPayment) -> v1::ConfirmPaymentRequest {
     let payment = match &confirm.payment {
         Payment::Hub { partner_id } => v1::confirm_payment_request::Payment::PartnerId(partner_id.clone()),
-        Payment::Pair { payer, payee } => v1::confirm_payment_request::Payment::Pair(v1::PaymentPair {
-            payer: payer.clone(),
-            payee: payee.clone(),
-        }),
+        Payment::Pair { payer, payee } => {
+            v1::confirm_payment_request::Payment::Pair(v1::PaymentPair { payer: payer.clone(), payee: payee.clone() })
+        }
     };
     v1::ConfirmPaymentRequest {
         request_id: key(confirm.request_id),
