@@ -16,7 +16,7 @@ pub mod settlement;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use clearing_core::command::{Command, HouseCommand, Request};
 use clearing_core::journal::Origin;
 use clearing_core::terms::House;
@@ -48,13 +48,13 @@ pub struct Context {
     pub identifier_key: Arc<IdentifierKey>,
     /// The house as last seen by this node: for reads and for telling who a caller is. Commands are decided under the
     /// house as the writer finds it behind the gate.
-    pub house: Arc<ArcSwap<House>>,
+    pub house: Arc<ArcSwapOption<House>>,
     pub scheduler: Scheduler,
 }
 
 impl Context {
     pub fn house(&self) -> Arc<House> {
-        self.house.load_full()
+        self.house.load_full().expect("calls are let in once the house is loaded")
     }
 
     /// Asks the writer for a command of the operator, and brings this node's view of the house up to date.
@@ -80,7 +80,7 @@ impl Context {
     /// Reads the house anew.
     pub async fn refresh_house(&self) -> Result<(), Status> {
         let row = self.store.load_house().await.map_err(|error| errors::of_store(&error))?;
-        self.house.store(Arc::new(row.house));
+        self.house.store(Some(Arc::new(row.house)));
         Ok(())
     }
 }

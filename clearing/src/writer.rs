@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use clearing_core::book::Book;
 use clearing_core::command::{Answer, Command, Request};
-use clearing_core::journal::{BatchHeader, Entry};
+use clearing_core::journal::{BatchHeader, JournalEntry};
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
@@ -44,17 +44,9 @@ const OUTCOME_WAIT: Duration = Duration::from_secs(20);
 pub struct Written {
     pub answer: Answer,
     /// The entries of an accepted answer, in journal order.
-    pub entries: Vec<WrittenEntry>,
+    pub entries: Vec<JournalEntry>,
     /// The house the request was decided under.
     pub house: Arc<House>,
-}
-
-/// An entry with its place in the journal.
-#[derive(Debug, Clone)]
-pub struct WrittenEntry {
-    pub id: EntryId,
-    pub sequence: i64,
-    pub entry: Arc<Entry>,
 }
 
 /// Something broke, or the house is too busy. Nothing is known to have changed, unless it says so.
@@ -340,7 +332,7 @@ fn answer_all(batch: Vec<Job>, committed: &Committed) {
         let place = |id: &EntryId| {
             let first = sequences.get(&id.batch).expect("the sequence of an entry answered with is known");
             let entry = book.entries.get(id).expect("an entry answered with is in the book");
-            WrittenEntry { id: *id, sequence: first + i64::from(id.ordinal), entry: Arc::clone(entry) }
+            JournalEntry { id: *id, sequence: first + i64::from(id.ordinal), entry: Arc::clone(entry) }
         };
         let entries = ids.iter().map(place).collect();
         let house = Arc::clone(&book.house);

@@ -16,6 +16,7 @@
 //! an attachment that can be erased, of which the entry holds only a salted commitment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
@@ -329,6 +330,15 @@ impl EntryDraft {
         }
         Ok(entry)
     }
+}
+
+/// An entry with its place in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    pub id: EntryId,
+    /// From 1, without gaps, in the order of commits.
+    pub sequence: i64,
+    pub entry: Arc<Entry>,
 }
 
 /// The version byte of the canonical bytes that this release writes.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use clearing_certs::{Identity, Kind};
 use clearing_core::terms::House;
 use clearing_core::units::PartnerId;
@@ -209,11 +209,11 @@ pub fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Status> {
 /// Puts the caller into every request, or answers it; gives every request its span; keeps its deadline.
 #[derive(Clone)]
 pub struct AuthLayer {
-    house: Arc<ArcSwap<House>>,
+    house: Arc<ArcSwapOption<House>>,
 }
 
 impl AuthLayer {
-    pub fn new(house: Arc<ArcSwap<House>>) -> Self {
+    pub fn new(house: Arc<ArcSwapOption<House>>) -> Self {
         Self { house }
     }
 }
@@ -230,7 +230,22 @@ impl<S> Layer<S> for AuthLayer {
 #[derive(Clone)]
 pub struct AuthService<S> {
     inner: S,
-    house: Arc<ArcSwap<House>>,
+    house: Arc<ArcSwapOption<House>>,
+}
+
+/// The methods of the health service.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+impl<S> AuthService<S> {
+    fn admit(&self, request: &http::Request<Body>) -> Result<Caller, Status> {
+        let peer = request.extensions().get::<Peer>().ok_or_else(|| unauthenticated("no certificate was shown"))?;
+        let house = self.house.load();
+        let house = house.as_ref().ok_or_else(|| {
+            let message = "the house is not open yet: its database is being migrated, or cannot be reached";
+            errors::broken(Code::Unavailable, "NOT_SERVING", message, Some(Duration::from_secs(1)))
+        })?;
+        authorize(&peer.identity, request.uri().path(), house)
+    }
 }
 
 type Answer<E> = Pin<Box<dyn Future<Output = Result<http::Response<Body>, E>> + Send>>;
@@ -250,10 +265,11 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Answer<S::Error> {
-        let peer = request.extensions().get::<Peer>();
-        let caller = peer
-            .ok_or_else(|| unauthenticated("no certificate was shown"))
-            .and_then(|peer| authorize(&peer.identity, request.uri().path(), &self.house.load()));
+        if request.uri().path().starts_with(HEALTH) {
+            // Whoever has a certificate may know how the house is, before it knows its partners.
+            return Box::pin(self.inner.call(request));
+        }
+        let caller = self.admit(&request);
         let caller = match caller {
             Ok(caller) => caller,
             Err(status) => return Box::pin(async move { Ok(status.into_http()) }),

@@ -3,7 +3,9 @@
 
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Attachment, MemberRef};
-use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, Origin, attachment_commitment};
+use clearing_core::journal::{
+    BusinessDate, Code, Entry, EntryKind, JournalEntry, Origin, attachment_commitment,
+};
 use clearing_core::terms::{
     Breakage, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Terms, TermsDraft,
 };
@@ -19,7 +21,6 @@ use crate::identifier::IdentifierKey;
 use crate::rpc::auth::Caller;
 use crate::rpc::errors::invalid;
 use crate::store::EntryFilter;
-use crate::writer::WrittenEntry;
 
 /// The longest cashier code.
 const CASHIER_MAX: usize = 64;
@@ -208,7 +209,7 @@ impl View {
     }
 }
 
-pub fn from_written(written: &WrittenEntry, view: View, house: &House) -> v1::Entry {
+pub fn from_written(written: &JournalEntry, view: View, house: &House) -> v1::Entry {
     from_entry(written.id, written.sequence, &written.entry, view, house)
 }
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use clearing_core::command::{Abandoned, Accepted, Command, MemberRef, MemberReply, Reply, Request as Wish};
+use clearing_core::journal::JournalEntry;
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::House;
 use clearing_core::units::{EntryId, MemberId, PartnerId, Points, RequestId};
@@ -260,7 +261,7 @@ impl Service {
         command: Command,
     ) -> Result<Wish, Status> {
         let request_id = convert::request_id(request_id)?;
-        let house = self.0.house.load();
+        let house = self.0.house();
         let key = &self.0.identifier_key;
         let (origin, attachment) = convert::origin(origin, caller, request_id, key, &house.coalition)?;
         let fresh_member = MemberId(clock::fresh_uuid());
@@ -318,7 +319,7 @@ fn member_reply(written: &Written) -> Result<(bool, &MemberReply), Status> {
     }
 }
 
-fn accepted_entry(written: &Written) -> &crate::writer::WrittenEntry {
+fn accepted_entry(written: &Written) -> &JournalEntry {
     written.entries.first().expect("commands on points write an entry")
 }
 
