@@ -131,12 +131,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects, so that a wrong address or name shows at once. That the house accepts this brand's certificate shows
-    /// only at the first call (TLS 1.3 lets a client finish before the other side has looked).
+    /// Connects, so that a wrong address shows at once, and a lack of trust on either side too.
     ///
     /// # Errors
     /// [`Error::Config`] and [`Error::File`]: what was given cannot be used. [`Error::Tls`]: the house is not the one that
-    /// was meant. [`Error::Unavailable`]: it cannot be reached.
+    /// was meant, or does not accept this brand's certificate. [`Error::Unavailable`]: it cannot be reached.
     pub async fn connect(self) -> Result<Client, Error> {
         let connector = self.connector()?;
         let mut channels = Vec::with_capacity(self.connections);

@@ -238,7 +238,7 @@ impl Policy {
         let source: Source = Arc::new(status);
         let endpoint = self.endpoint.clone();
         if let Some(problem) = trust {
-            // In TLS 1.3 the house refuses a certificate after this side has begun to send, but before it reads a call.
+            // The connector finds this out before any call is sent.
             return Failure::error(Error::Tls { endpoint, problem, source });
         }
         let message = innermost(&*source).unwrap_or(message);

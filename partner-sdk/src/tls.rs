@@ -11,6 +11,7 @@ use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -157,7 +158,14 @@ async fn connect(address: &Address, tls: &TlsConnector) -> io::Result<TlsStream<
     let tcp = TcpStream::connect((address.host.as_str(), address.port)).await?;
     // Small requests must not wait for more to send.
     tcp.set_nodelay(true)?;
-    tls.connect(address.server_name.clone(), tcp).await
+    let mut stream = tls.connect(address.server_name.clone(), tcp).await?;
+    // In TLS 1.3 a client is done before the other side has looked at its certificate, so a refusal would show at the first
+    // call, when it is too late to say for certain that the call had no effect. An HTTP/2 server speaks first (its
+    // SETTINGS): once something arrives, the certificate is accepted. The bytes stay where they are.
+    if stream.fill_buf().await?.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(stream)
 }
 
 #[cfg(test)]
