@@ -330,7 +330,7 @@ impl Book {
     ///
     /// Rule: gross
     fn apply_redemption(&mut self, entry: &Entry) -> Result<(), Overflow> {
-        let Some(facts) = &entry.redemption else { return Ok(()) };
+        let Some(facts) = entry.redemption() else { return Ok(()) };
         for moved in entry.lots.iter().filter(|moved| moved.issuer != entry.partner) {
             let points = moved.points.negated()?;
             let gross = Gross { points, amount: points.times(facts.reimbursement)? };

@@ -219,8 +219,19 @@ pub enum Abandoned {
 pub enum Reply {
     Member(MemberReply),
     Abandoned(Abandoned),
-    /// Of a house command; details are read from the tables it changed.
-    House { window: Option<WindowNumber> },
+    /// Of a house command.
+    House(HouseReply),
+}
+
+/// What a house command did, as far as it cannot be read later from the tables it changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct HouseReply {
+    /// The window it was about.
+    pub window: Option<WindowNumber>,
+    /// The version of terms it made.
+    pub terms: Option<u32>,
+    /// The state that the partner had before.
+    pub previous_state: Option<PartnerState>,
 }
 
 /// What a command on points did to the member.

@@ -97,7 +97,12 @@ pub struct LotMove {
     pub issuer: PartnerId,
     /// The version of the issuer's terms that the lot was issued under.
     pub terms: u32,
+    /// Available points.
     pub points: Points,
+    /// Points reserved by a hold.
+    pub held: Points,
+    /// Points that are not released yet.
+    pub pending: Points,
     /// When the lot expires, as it stands after the entry.
     pub expires: Timestamp,
     /// Given where the entry makes the lot.
@@ -111,6 +116,14 @@ pub struct LotBirth {
     pub origin: Option<LotId>,
     /// When its points become available; at once if none.
     pub activates: Option<Timestamp>,
+}
+
+/// What an entry records besides its postings. Kinds of facts are added at the end, never changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Facts {
+    #[default]
+    None,
+    Redemption(RedemptionFacts),
 }
 
 /// What a redemption was made at; returns and undoing go by these figures, whatever the terms say by then.
@@ -221,7 +234,7 @@ pub struct Entry {
     pub points: Vec<PointsPosting>,
     pub money: Vec<MoneyPosting>,
     pub lots: Vec<LotMove>,
-    pub redemption: Option<RedemptionFacts>,
+    pub facts: Facts,
 }
 
 /// An entry is not balanced. Nothing but a mistake in the rules makes one.
@@ -264,7 +277,7 @@ impl EntryDraft {
             points: Vec::new(),
             money: Vec::new(),
             lots: Vec::new(),
-            redemption: None,
+            facts: Facts::None,
         };
         Self { header, points: BTreeMap::new(), money: BTreeMap::new() }
     }
@@ -286,7 +299,7 @@ impl EntryDraft {
     }
 
     pub fn with_redemption(mut self, facts: RedemptionFacts) -> Self {
-        self.header.redemption = Some(facts);
+        self.header.facts = Facts::Redemption(facts);
         self
     }
 
@@ -376,6 +389,14 @@ impl Entry {
         }
     }
 
+    /// What the redemption was made at, of an entry that takes or gives back redeemed points.
+    pub fn redemption(&self) -> Option<&RedemptionFacts> {
+        match &self.facts {
+            Facts::Redemption(facts) => Some(facts),
+            Facts::None => None,
+        }
+    }
+
     /// The partners that have a part in the entry: who asked, and whose accounts it posts to.
     pub fn parties(&self) -> Vec<PartnerId> {
         let posted = self
@@ -413,8 +434,8 @@ impl Entry {
         for lot in &self.lots {
             write(leaves.entry(Party::Partner(lot.issuer)).or_default(), 2, &|bytes| encode(lot, bytes));
         }
-        if let Some(facts) = &self.redemption {
-            write(leaves.entry(Party::Partner(self.partner)).or_default(), 3, &|bytes| encode(facts, bytes));
+        if self.facts != Facts::None {
+            write(leaves.entry(Party::Partner(self.partner)).or_default(), 3, &|bytes| encode(&self.facts, bytes));
         }
         let mut bytes = Vec::with_capacity(256);
         encode(&(self.kind, self.window, self.time, self.currency), &mut bytes);

@@ -21,8 +21,10 @@
 //! | [`netting`] | positions into legs, legs into orders, obligations |
 //! | [`settlement`] | windows, the close, payments, abort, deposits |
 //! | [`book`] | the ledger over whatever part of it is in memory |
+//! | [`audit`] | the invariants of the books, as checks over a whole book |
 //! | [`changes`] | what a batch has changed, ready to be saved |
 
+pub mod audit;
 pub mod book;
 pub mod changes;
 pub mod chart;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::book::{Ask, Book, check_range};
-use crate::command::{Accepted, HouseCommand};
+use crate::command::{Accepted, HouseCommand, HouseReply, Reply};
 use crate::rejection::Rejection;
 use crate::settlement::house_reply;
 use crate::terms::{Calendar, House, Partner, PartnerState, TermsDraft};
@@ -50,7 +50,7 @@ impl Book {
         let changes = self.changes_mut();
         changes.partners.insert(id);
         changes.new_terms.insert((id, 1));
-        Ok(house_reply(Vec::new(), None))
+        Ok(partner_reply(HouseReply { terms: Some(1), ..HouseReply::default() }))
     }
 
     /// A new version of a partner's terms; what the draft leaves out stays as it will be when the version takes effect.
@@ -72,7 +72,7 @@ impl Book {
         let partner = self.house_mut().partners.get_mut(&id).expect("found above");
         partner.terms.push(terms);
         self.changes_mut().new_terms.insert((id, version));
-        Ok(house_reply(Vec::new(), None))
+        Ok(partner_reply(HouseReply { terms: Some(version), ..HouseReply::default() }))
     }
 
     /// An exit is for good.
@@ -82,9 +82,9 @@ impl Book {
             return Err(Rejection::PartnerExited { partner: id.to_string() });
         }
         let partner = self.house_mut().partners.get_mut(&id).expect("found above");
-        partner.state = state;
+        let previous = std::mem::replace(&mut partner.state, state);
         self.changes_mut().partners.insert(id);
-        Ok(house_reply(Vec::new(), None))
+        Ok(partner_reply(HouseReply { previous_state: Some(previous), ..HouseReply::default() }))
     }
 
     fn set_calendar(&mut self, calendar: &Calendar) -> Accepted {
@@ -96,4 +96,8 @@ impl Book {
     fn house_mut(&mut self) -> &mut House {
         Arc::make_mut(&mut self.house)
     }
+}
+
+fn partner_reply(reply: HouseReply) -> Accepted {
+    Accepted { entries: Vec::new(), reply: Reply::House(reply) }
 }

@@ -70,6 +70,8 @@ impl Book {
             issuer: ask.caller,
             terms: terms.version,
             points,
+            held: Points::ZERO,
+            pending: Points::ZERO,
             expires,
             birth: Some(LotBirth::default()),
         });
@@ -268,6 +270,8 @@ impl Book {
             issuer: lot.issuer,
             terms: lot.terms,
             points: points.negated()?,
+            held: Points::ZERO,
+            pending: Points::ZERO,
             expires: lot.expires,
             birth: None,
         });
@@ -373,6 +377,8 @@ impl Book {
                 issuer: part.issuer,
                 terms: part.terms,
                 points: taken.negated()?,
+                held: Points::ZERO,
+                pending: Points::ZERO,
                 expires,
                 birth: None,
             });
@@ -425,7 +431,7 @@ impl Book {
 
     /// What of a redemption is not returned.
     fn left_of(&self, id: EntryId, redemption: &Entry) -> Points {
-        let taken = redemption.redemption.as_ref().map_or(0, |facts| facts.points.0);
+        let taken = redemption.redemption().map_or(0, |facts| facts.points.0);
         Points(taken - self.returned.get(&id).copied().unwrap_or_default().0)
     }
 
@@ -451,7 +457,7 @@ impl Book {
         now: Timestamp,
     ) -> Result<Accepted, Rejection> {
         let member = redemption.member.expect("a redemption is of a member");
-        let facts = redemption.redemption.clone().expect("a redemption has its facts");
+        let facts = redemption.redemption().cloned().expect("a redemption has its facts");
         let left = first_points(&self.parts_of(redemption), self.left_of(id, redemption).0);
         let draft = draft.of_member(member).linked_to(id);
         let direction = Direction::GiveBack { now };
@@ -486,8 +492,8 @@ impl Book {
         let target = self.entries.get(&redemption).cloned();
         let target = target.ok_or_else(|| Rejection::not_found("redemption", redemption))?;
         let member = target.member.expect("a redemption is of a member");
-        let facts = target.redemption.clone().expect("a redemption has its facts");
-        let given = Points(-returning.redemption.as_ref().map_or(0, |facts| facts.points.0));
+        let facts = target.redemption().cloned().expect("a redemption has its facts");
+        let given = Points(-returning.redemption().map_or(0, |facts| facts.points.0));
         let returned = self.returned.get(&redemption).copied().unwrap_or_default();
         // What another undo has taken again in the meantime is not there to be taken once more.
         let points = given.min(returned);

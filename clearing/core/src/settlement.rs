@@ -13,7 +13,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::{Ask, Book};
 use crate::chart::{BankPurpose, MoneyAccount, Purpose};
-use crate::command::{Accepted, OrderParty, Payment, Reply};
+use crate::command::{Accepted, HouseReply, OrderParty, Payment, Reply};
 use crate::journal::EntryKind;
 use crate::netting::{self, Order};
 use crate::rejection::Rejection;
@@ -486,7 +486,7 @@ impl Book {
 }
 
 pub(crate) fn house_reply(entries: Vec<EntryId>, window: Option<WindowNumber>) -> Accepted {
-    Accepted { entries, reply: Reply::House { window } }
+    Accepted { entries, reply: Reply::House(HouseReply { window, ..HouseReply::default() }) }
 }
 
 fn check_confirmed(window: WindowNumber, settlement: &Settlement) -> Result<(), Rejection> {

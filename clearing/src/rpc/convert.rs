@@ -283,7 +283,7 @@ pub struct AcceptorMoney {
 }
 
 pub fn acceptor_money(acceptor: PartnerId, entry: &Entry) -> AcceptorMoney {
-    let bears = entry.redemption.as_ref().filter(|facts| facts.fee_bearer == FeeBearer::Acceptor);
+    let bears = entry.redemption().filter(|facts| facts.fee_bearer == FeeBearer::Acceptor);
     let fee = bears.map_or(Money::ZERO, |facts| facts.fee);
     let own = entry.money.iter().filter(|posting| {
         posting.account == MoneyAccount::Position(acceptor) && posting.purpose == Purpose::Reward

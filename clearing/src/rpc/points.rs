@@ -169,7 +169,7 @@ impl PointsService for Service {
             Reply::Abandoned(Abandoned::Undone) => v1::AbandonOutcome::Undone,
             Reply::Abandoned(Abandoned::NoEffect) => v1::AbandonOutcome::HadNoEffect,
             Reply::Abandoned(Abandoned::Already) => v1::AbandonOutcome::AlreadyAbandoned,
-            Reply::Member(_) | Reply::House { .. } => v1::AbandonOutcome::Unspecified,
+            Reply::Member(_) | Reply::House(_) => v1::AbandonOutcome::Unspecified,
         };
         let entries = written.entries.iter();
         Ok(Response::new(v1::AbandonRequestResponse {
@@ -313,7 +313,7 @@ fn accepted(written: &Written) -> Result<&Accepted, Status> {
 fn member_reply(written: &Written) -> Result<(bool, &MemberReply), Status> {
     match &accepted(written)?.reply {
         Reply::Member(reply) => Ok((written.answer.replayed, reply)),
-        Reply::Abandoned(_) | Reply::House { .. } => {
+        Reply::Abandoned(_) | Reply::House(_) => {
             Err(errors::of_write(&WriteError::Internal))
         }
     }

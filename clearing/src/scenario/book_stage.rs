@@ -46,7 +46,7 @@ impl BookStage {
                 match accepted.reply {
                     CoreReply::Member(member) => reply.member = Some(member.member),
                     CoreReply::Abandoned(abandoned) => reply.abandoned = Some(abandoned),
-                    CoreReply::House { .. } => {}
+                    CoreReply::House(_) => {}
                 }
             }
         }
