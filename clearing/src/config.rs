@@ -1,0 +1,352 @@
+//! Configuration: the only place that reads the environment and configuration files.
+//!
+//! A value may stand in a file (TOML), in the environment (`CLEARING_HOUSE_LISTEN` is `house.listen`) and on the command
+//! line; the later of these three wins. All that is wrong is said at once, each with the key, the value, where it was
+//! found and what is allowed. What is missing is said when somebody needs it: a command that asks a house over the
+//! network needs no database.
+
+mod keys;
+mod problem;
+mod sources;
+mod template;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use keys::{KEYS, Key, Kind, Value};
+pub use problem::{Fault, Problem, Problems, Source};
+pub use sources::{Environment, FILE_DEFAULT, FILE_VARIABLE, Flag, VARIABLE_PREFIX};
+pub use template::template;
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no TOML.
+    #[error("{}:{line}: not TOML: {why}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// Keys are wrong or missing.
+    #[error("{0}")]
+    Keys(#[from] Problems),
+}
+
+/// A value and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The value.
+    pub value: Value,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// A configuration without anything malformed, out of range or unknown in it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    file: Option<PathBuf>,
+    found: BTreeMap<&'static str, Found>,
+}
+
+impl Config {
+    /// Reads everything. The file is `file`, or the one that the environment names, or `clearing.toml` in the working
+    /// folder if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A file that was named and cannot be read, a file that is not TOML, and every key that is malformed, out of range or
+    /// unknown.
+    pub fn load(file: Option<&Path>, environment: &Environment, flags: &[Flag]) -> Result<Self, ConfigError> {
+        let named = file.map(Path::to_owned).or_else(|| environment.file());
+        let path = named.clone().unwrap_or_else(|| PathBuf::from(FILE_DEFAULT));
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
+            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+        };
+        let mut found = BTreeMap::new();
+        let mut problems = Vec::new();
+        if let Some(text) = &text {
+            sources::read_file(&path, text, &mut found, &mut problems)?;
+        }
+        environment.read(&mut found, &mut problems);
+        for flag in flags {
+            flag.read(&mut found, &mut problems);
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems).into());
+        }
+        for key in KEYS {
+            if let (Some(default), false) = (key.default, found.contains_key(key.name)) {
+                let value = key.kind.read(default).expect("the table test reads every default");
+                // Without a file, the working folder is where files begin.
+                let folder = path.parent().filter(|_| text.is_some()).unwrap_or(Path::new(""));
+                let value = relative_to(folder, key.kind, value);
+                found.insert(key.name, Found { value, source: Source::Default });
+            }
+        }
+        Ok(Self { file: text.map(|_| path), found })
+    }
+
+    /// The file that was read, if any.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Every key that has a value, in the order of the file, with the value as people may see it and its source.
+    pub fn effective(&self) -> Vec<(&'static Key, String, &Source)> {
+        let show = |key: &'static Key| {
+            let found = self.found.get(key.name)?;
+            let text = match &found.value {
+                Value::Text(text) if key.kind == Kind::Database => without_password(text),
+                Value::Text(text) => text.clone(),
+                Value::Whole(number) => number.to_string(),
+                Value::File(path) => path.display().to_string(),
+                Value::Address(address) => address.to_string(),
+            };
+            Some((key, text, &found.source))
+        };
+        KEYS.iter().filter_map(show).collect()
+    }
+
+    /// Where the books are.
+    pub fn database(&self) -> String {
+        self.needed("house.database", &mut Vec::new(), text)
+    }
+
+    /// How to log.
+    pub fn log(&self) -> LogSettings {
+        let mut missing = Vec::new();
+        let format = self.needed("log.format", &mut missing, text);
+        LogSettings {
+            format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
+            filter: self.needed("log.filter", &mut missing, text),
+        }
+    }
+
+    /// What a server needs.
+    ///
+    /// # Errors
+    ///
+    /// Every key that is missing.
+    pub fn server(&self) -> Result<ServerSettings, Problems> {
+        let mut missing = Vec::new();
+        let settings = ServerSettings {
+            database: self.database(),
+            listen: self.needed("house.listen", &mut missing, address),
+            domain: self.needed("house.domain", &mut missing, text),
+            drain: Duration::from_secs(self.needed("house.drain_seconds", &mut missing, whole)),
+            ca: self.needed("tls.ca", &mut missing, path),
+            cert: self.needed("tls.cert", &mut missing, path),
+            key: self.needed("tls.key", &mut missing, path),
+            crl: self.found.get("tls.crl").and_then(|found| path(&found.value)),
+            identifier_key: self.needed("keys.identifier_key", &mut missing, path),
+            queue_requests: self.size("limits.queue_requests", &mut missing),
+            handshake_timeout: Duration::from_secs(self.needed("limits.handshake_seconds", &mut missing, whole)),
+            handshakes: self.size("limits.handshakes", &mut missing),
+        };
+        if missing.is_empty() { Ok(settings) } else { Err(Problems(missing)) }
+    }
+
+    /// What a command needs that talks to a house.
+    ///
+    /// # Errors
+    ///
+    /// Every key that is missing.
+    pub fn client(&self) -> Result<ClientSettings, Problems> {
+        let mut missing = Vec::new();
+        let settings = ClientSettings {
+            endpoint: self.needed("client.endpoint", &mut missing, text),
+            ca: self.needed("client.ca", &mut missing, path),
+            cert: self.needed("client.cert", &mut missing, path),
+            key: self.needed("client.key", &mut missing, path),
+            deadline: Duration::from_secs(self.needed("client.deadline_seconds", &mut missing, whole)),
+        };
+        if missing.is_empty() { Ok(settings) } else { Err(Problems(missing)) }
+    }
+
+    /// The value of a key, or a problem and a stand-in that nobody gets to see.
+    fn needed<T: Stand>(
+        &self,
+        name: &'static str,
+        missing: &mut Vec<Problem>,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> T {
+        let Some(found) = self.found.get(name) else {
+            let (key, source) = (name.to_owned(), Source::Default);
+            missing.push(Problem { key, value: None, fault: Fault::Missing, source });
+            return T::stand_in();
+        };
+        read(&found.value).expect("a key's values are all of its kind")
+    }
+
+    fn size(&self, name: &'static str, missing: &mut Vec<Problem>) -> usize {
+        usize::try_from(self.needed(name, missing, whole)).expect("limits are far below the sizes of a machine")
+    }
+}
+
+/// How to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// For whom.
+    pub format: LogFormat,
+    /// What: a filter of tracing's.
+    pub filter: String,
+}
+
+/// For whom the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// People.
+    Text,
+    /// Machines: an object a line.
+    Json,
+}
+
+/// What a server needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// The URL of the books.
+    pub database: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The coalition's domain.
+    pub domain: String,
+    /// How long a stop may take.
+    pub drain: Duration,
+    /// The file of the authority's certificate.
+    pub ca: PathBuf,
+    /// The file of the server's certificate.
+    pub cert: PathBuf,
+    /// The file of its private key.
+    pub key: PathBuf,
+    /// The file of the revocation list.
+    pub crl: Option<PathBuf>,
+    /// The file of the identifier key.
+    pub identifier_key: PathBuf,
+    /// How many requests may wait.
+    pub queue_requests: usize,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+    /// How many handshakes may run at a time.
+    pub handshakes: usize,
+}
+
+/// What a command needs that talks to a house.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// The house.
+    pub endpoint: String,
+    /// The file of the authority's certificate.
+    pub ca: PathBuf,
+    /// The file of the caller's certificate.
+    pub cert: PathBuf,
+    /// The file of its private key.
+    pub key: PathBuf,
+    /// How long a call may take.
+    pub deadline: Duration,
+}
+
+/// Something to hold while the other missing keys are looked for.
+trait Stand {
+    fn stand_in() -> Self;
+}
+
+impl Stand for String {
+    fn stand_in() -> Self {
+        Self::new()
+    }
+}
+
+impl Stand for u64 {
+    fn stand_in() -> Self {
+        0
+    }
+}
+
+impl Stand for PathBuf {
+    fn stand_in() -> Self {
+        Self::new()
+    }
+}
+
+impl Stand for SocketAddr {
+    fn stand_in() -> Self {
+        Self::from(([0, 0, 0, 0], 0))
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    if let Value::Text(text) = value { Some(text.clone()) } else { None }
+}
+
+fn whole(value: &Value) -> Option<u64> {
+    if let Value::Whole(number) = value { Some(*number) } else { None }
+}
+
+fn path(value: &Value) -> Option<PathBuf> {
+    if let Value::File(path) = value { Some(path.clone()) } else { None }
+}
+
+fn address(value: &Value) -> Option<SocketAddr> {
+    if let Value::Address(address) = value { Some(*address) } else { None }
+}
+
+/// The same value, files in it taken from `folder`.
+fn relative_to(folder: &Path, kind: Kind, value: Value) -> Value {
+    match value {
+        Value::File(path) => Value::File(folder.join(path)),
+        Value::Text(url) if kind == Kind::Database => Value::Text(database_in(folder, &url)),
+        Value::Text(_) | Value::Whole(_) | Value::Address(_) => value,
+    }
+}
+
+/// The URL of a database, a relative SQLite file taken from `folder`.
+pub fn database_in(folder: &Path, url: &str) -> String {
+    let Some(rest) = url.strip_prefix("sqlite:") else {
+        return url.to_owned();
+    };
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    if rest.starts_with(":memory:") {
+        return url.to_owned();
+    }
+    format!("sqlite:{}", folder.join(rest).display())
+}
+
+/// The URL of a database as people may see it: no password, neither before the host nor among the options.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let options = match options {
+        "" => String::new(),
+        options if options.contains("password") => "?***".to_owned(),
+        options => format!("?{options}"),
+    };
+    // A host has no @, a password may have one.
+    let place = match place.rsplit_once('@') {
+        Some((credentials, host)) => match credentials.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{host}"),
+            None => place.to_owned(),
+        },
+        None => place.to_owned(),
+    };
+    format!("{scheme}://{place}{options}")
+}

@@ -1,0 +1,396 @@
+//! Every key there is: what it means, what it may be, and what it is when nobody sets it.
+//!
+//! The commented file of `clearing init`, the messages about wrong values and the table test are all made from this one
+//! list.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clearing_certs::DOMAIN_LENGTH_MAX;
+use tracing_subscriber::EnvFilter;
+
+/// The longest path of a file, in bytes: what Linux allows.
+const PATH_BYTES_MAX: usize = 4_096;
+
+/// The longest log filter and database URL, in bytes: far above any that means something.
+const TEXT_BYTES_MAX: usize = 2_048;
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name, `section.name`.
+    pub name: &'static str,
+    /// What a value of it looks like.
+    pub kind: Kind,
+    /// What it is when nobody sets it. `None`: whoever needs it cannot do without.
+    pub default: Option<&'static str>,
+    /// What it does, in a sentence or two.
+    pub doc: &'static str,
+}
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number between two bounds, both allowed.
+    Whole {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// One of a few words.
+    Word(&'static [&'static str]),
+    /// A file. In a file, relative paths start at the folder of that file.
+    File,
+    /// The same, and it may be left out for good: `default` being `None` is then no lack.
+    OptionalFile,
+    /// An IP address with a port.
+    Address,
+    /// The URL of a database.
+    Database,
+    /// The URL of a server.
+    Endpoint,
+    /// The domain of a coalition.
+    Domain,
+    /// A filter of the log.
+    Filter,
+}
+
+/// Every key, by section, in the order of the file.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "house.database",
+        kind: Kind::Database,
+        default: Some("sqlite:clearing.db"),
+        doc: "Where the books are kept: sqlite:FILE (one node) or postgres://USER:PASSWORD@HOST:PORT/DATABASE (one node or \
+              several).",
+    },
+    Key {
+        name: "house.listen",
+        kind: Kind::Address,
+        default: Some("127.0.0.1:7443"),
+        doc: "Where partners connect. 0.0.0.0:7443 listens on every network of the machine, port 0 takes a free port.",
+    },
+    Key {
+        name: "house.domain",
+        kind: Kind::Domain,
+        default: None,
+        doc: "The coalition's domain: the host part of the identities in its certificates. It never changes.",
+    },
+    Key {
+        name: "house.drain_seconds",
+        kind: Kind::Whole { min: 0, max: 3_600 },
+        default: Some("20"),
+        doc: "How long calls that are under way may go on after SIGTERM, in seconds; then they are cut off.",
+    },
+    Key {
+        name: "tls.ca",
+        kind: Kind::File,
+        default: None,
+        doc: "The certificate of the coalition's authority, PEM: who is let in. Several while one replaces another.",
+    },
+    Key { name: "tls.cert", kind: Kind::File, default: None, doc: "The server's certificate, PEM." },
+    Key { name: "tls.key", kind: Kind::File, default: None, doc: "The server's private key, PEM." },
+    Key {
+        name: "tls.crl",
+        kind: Kind::OptionalFile,
+        default: None,
+        doc: "The list of revoked certificates, PEM. When there is one, every authority of `ca` needs one.",
+    },
+    Key {
+        name: "keys.identifier_key",
+        kind: Kind::File,
+        default: None,
+        doc: "The secret under which identifiers of members are hashed: 64 hexadecimal digits. Who loses it loses the way \
+              from a card to its member; it never changes.",
+    },
+    Key {
+        name: "log.format",
+        kind: Kind::Word(&["text", "json"]),
+        default: Some("text"),
+        doc: "How the log is written (to standard error): text for people, json for machines.",
+    },
+    Key {
+        name: "log.filter",
+        kind: Kind::Filter,
+        default: Some("info"),
+        doc: "What is logged: a level (error, warn, info, debug, trace), and others for parts of the program after commas, \
+              such as info,clearing::writer=debug.",
+    },
+    Key {
+        name: "limits.queue_requests",
+        kind: Kind::Whole { min: 1, max: 1_000_000 },
+        default: Some("16384"),
+        doc: "How many requests may wait for the writer. Beyond it callers are asked to come back.",
+    },
+    Key {
+        name: "limits.handshake_seconds",
+        kind: Kind::Whole { min: 1, max: 60 },
+        default: Some("10"),
+        doc: "How long a new connection may take to prove who it is, in seconds.",
+    },
+    Key {
+        name: "limits.handshakes",
+        kind: Kind::Whole { min: 1, max: 65_536 },
+        default: Some("1024"),
+        doc: "How many new connections may be proving who they are at the same time; further ones wait.",
+    },
+    Key {
+        name: "client.endpoint",
+        kind: Kind::Endpoint,
+        default: Some("https://localhost:7443"),
+        doc: "The house that the operator's commands talk to.",
+    },
+    Key {
+        name: "client.ca",
+        kind: Kind::File,
+        default: None,
+        doc: "The certificate of the coalition's authority, PEM: which house is trusted.",
+    },
+    Key {
+        name: "client.cert",
+        kind: Kind::File,
+        default: None,
+        doc: "The certificate with which the operator's commands say who they are, PEM.",
+    },
+    Key { name: "client.key", kind: Kind::File, default: None, doc: "Its private key, PEM." },
+    Key {
+        name: "client.deadline_seconds",
+        kind: Kind::Whole { min: 1, max: 600 },
+        default: Some("30"),
+        doc: "How long a command waits for an answer, in seconds.",
+    },
+];
+
+/// What every section is for.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("house", "The house itself."),
+    ("tls", "How the house proves who it is, and whom it lets in."),
+    ("keys", "Secrets of the house that are no certificates."),
+    ("log", "What is logged, and how."),
+    ("limits", "Everything has a limit. The defaults suit a house of any size; change them with a reason."),
+    ("client", "The operator's commands (partner, window, settlement, report ...): which house, and as whom."),
+];
+
+/// A value that has the form its key asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A word, a URL, a domain or a filter.
+    Text(String),
+    /// A whole number.
+    Whole(u64),
+    /// A file.
+    File(PathBuf),
+    /// An address with a port.
+    Address(SocketAddr),
+}
+
+/// Why a text is no value of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has not the form.
+    Malformed(String),
+    /// It has the form, and lies outside of what is allowed.
+    OutOfRange(String),
+}
+
+impl Key {
+    /// The key of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// The section and the name within it.
+    pub fn parts(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').expect("every key stands in a section")
+    }
+
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("{}{}", super::VARIABLE_PREFIX, self.name.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+impl Kind {
+    /// What is allowed, in words.
+    pub fn allowed(self) -> String {
+        match self {
+            Self::Whole { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Word(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or "),
+            Self::File | Self::OptionalFile => format!("the path of a file, 1 to {PATH_BYTES_MAX} bytes"),
+            Self::Address => {
+                "an IP address and a port from 0 to 65535, such as 127.0.0.1:7443 or [::1]:7443".to_owned()
+            }
+            Self::Database => {
+                format!("sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE, at most {TEXT_BYTES_MAX} bytes")
+            }
+            Self::Endpoint => "https://HOST:PORT with a port from 1 to 65535".to_owned(),
+            Self::Domain => format!("1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . - _, such as points.example"),
+            Self::Filter => {
+                format!(
+                    "a level (error, warn, info, debug, trace) or part=level, by commas, at most {TEXT_BYTES_MAX} bytes"
+                )
+            }
+        }
+    }
+
+    /// Whether a file writes it as a number, without quotes.
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Whole { .. })
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    ///
+    /// [`Unfit`] says whether the form or the range is wrong, and how.
+    pub fn read(self, text: &str) -> Result<Value, Unfit> {
+        match self {
+            Self::Whole { min, max } => read_whole(text, min, max).map(Value::Whole),
+            Self::Word(words) => {
+                if words.contains(&text) {
+                    return Ok(Value::Text(text.to_owned()));
+                }
+                let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase());
+                Err(if is_word {
+                    Unfit::OutOfRange("not one of the words".to_owned())
+                } else {
+                    Unfit::Malformed("not a word in small letters".to_owned())
+                })
+            }
+            Self::File | Self::OptionalFile => read_file(text).map(Value::File),
+            Self::Address => read_address(text).map(Value::Address),
+            Self::Database => read_database(text).map(Value::Text),
+            Self::Endpoint => read_endpoint(text).map(Value::Text),
+            Self::Domain => read_domain(text).map(Value::Text),
+            Self::Filter => read_filter(text).map(Value::Text),
+        }
+    }
+}
+
+fn malformed<T>(why: impl Into<String>) -> Result<T, Unfit> {
+    Err(Unfit::Malformed(why.into()))
+}
+
+fn out_of_range<T>(why: impl Into<String>) -> Result<T, Unfit> {
+    Err(Unfit::OutOfRange(why.into()))
+}
+
+fn read_whole(text: &str, min: u64, max: u64) -> Result<u64, Unfit> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return malformed("not a whole number");
+    }
+    match text.parse::<u64>() {
+        Ok(number) if number < min => out_of_range(format!("below {min}")),
+        Ok(number) if number > max => out_of_range(format!("above {max}")),
+        Ok(number) => Ok(number),
+        Err(_) if text.starts_with('-') => out_of_range(format!("below {min}")),
+        Err(_) => out_of_range(format!("above {max}")),
+    }
+}
+
+fn read_file(text: &str) -> Result<PathBuf, Unfit> {
+    if text.contains('\0') {
+        return malformed("a path has no NUL characters");
+    }
+    if text.is_empty() {
+        return out_of_range("empty");
+    }
+    if text.len() > PATH_BYTES_MAX {
+        return out_of_range(format!("{} bytes long", text.len()));
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// The port behind the last colon.
+fn read_port(text: &str, least: u32) -> Result<(), Unfit> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return malformed(format!("{text:?} is no port"));
+    }
+    match text.parse::<u32>() {
+        Ok(port) if (least..=65_535).contains(&port) => Ok(()),
+        Ok(_) | Err(_) => out_of_range(format!("there is no port {text}")),
+    }
+}
+
+fn read_address(text: &str) -> Result<SocketAddr, Unfit> {
+    let Some((_, port)) = text.rsplit_once(':') else {
+        return malformed("there is no port");
+    };
+    read_port(port, 0)?;
+    text.parse().or_else(|_| malformed("the part before the port is no IP address"))
+}
+
+fn read_database(text: &str) -> Result<String, Unfit> {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return malformed("not a URL");
+    };
+    if rest.is_empty() || rest == "//" {
+        return malformed("it names no database");
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return out_of_range(format!("{} bytes long", text.len()));
+    }
+    match scheme {
+        "sqlite" => Ok(text.to_owned()),
+        "postgres" | "postgresql" if rest.starts_with("//") => Ok(text.to_owned()),
+        "postgres" | "postgresql" => malformed("after the scheme comes //"),
+        _ => out_of_range(format!("the house keeps no books in {scheme:?}")),
+    }
+}
+
+fn read_endpoint(text: &str) -> Result<String, Unfit> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return malformed("not a URL");
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let Some((host, port)) = rest.rsplit_once(':') else {
+        return malformed("there is no port");
+    };
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host_fits = match inner {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
+    };
+    if !host_fits {
+        return malformed(format!("{host:?} is no host"));
+    }
+    read_port(port, 1)?;
+    if scheme != "https" {
+        return out_of_range(format!("the house does not speak {scheme}"));
+    }
+    Ok(text.to_owned())
+}
+
+fn read_domain(text: &str) -> Result<String, Unfit> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+    if text.is_empty() {
+        return out_of_range("empty");
+    }
+    if !text.bytes().all(allowed) {
+        return malformed("other characters than a-z 0-9 . - _");
+    }
+    if text.len() > DOMAIN_LENGTH_MAX {
+        return out_of_range(format!("{} characters long", text.len()));
+    }
+    Ok(text.to_owned())
+}
+
+fn read_filter(text: &str) -> Result<String, Unfit> {
+    if text.len() > TEXT_BYTES_MAX {
+        return out_of_range(format!("{} bytes long", text.len()));
+    }
+    // A bare word that is no level is taken by the filter's own grammar as the name of a part of the program, so that
+    // `inof` would silently log nothing but that part.
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    for directive in text.split(',').filter(|directive| !directive.contains(['=', '[', ':'])) {
+        if !levels.contains(&directive.trim()) {
+            return malformed(format!("{:?} is no level", directive.trim()));
+        }
+    }
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => malformed(error.to_string()),
+    }
+}

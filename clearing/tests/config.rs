@@ -1,0 +1,301 @@
+//! Whatever is wrong with a key, the message names the key, the value, what is allowed and where it came from.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use clearing::config::{Config, ConfigError, Environment, Fault, Flag, KEYS, Key, Kind, Problem, Source, template};
+
+/// For each kind of key: a value that fits, one without the form, and one outside of what is allowed.
+fn samples(key: &Key) -> (String, String, String) {
+    let text = |fits: &str, malformed: &str, outside: String| (fits.to_owned(), malformed.to_owned(), outside);
+    match key.kind {
+        Kind::Whole { max, .. } => text(&max.to_string(), "many", (max + 1).to_string()),
+        Kind::Word(words) => text(words[0], "#!", "neither".to_owned()),
+        Kind::File | Kind::OptionalFile => text("a.pem", "a\0b", String::new()),
+        Kind::Address => text("[::1]:0", "localhost:1", "127.0.0.1:65536".to_owned()),
+        Kind::Database => text("postgres://u:p@h/d", "books", "mysql://u@h/d".to_owned()),
+        Kind::Endpoint => text("https://house.example:7443", "house.example", "http://house.example:7443".to_owned()),
+        Kind::Domain => text("points.example", "Points Example", "x".repeat(256)),
+        Kind::Filter => text("info,sqlx=warn", "inof", "info,".repeat(500) + "info"),
+    }
+}
+
+/// A value as TOML writes it.
+fn quoted(key: &Key, value: &str) -> String {
+    let number = matches!(key.kind, Kind::Whole { .. }) && value.bytes().all(|byte| byte.is_ascii_digit());
+    if number { value.to_owned() } else { toml::Value::String(value.to_owned()).to_string() }
+}
+
+fn from_file(content: &str) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clearing.toml");
+    fs::write(&path, content).unwrap();
+    Config::load(Some(&path), &Environment::default(), &[])
+}
+
+fn from_environment(name: &str, value: &str) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clearing.toml");
+    fs::write(&path, "").unwrap();
+    let environment = Environment::from_pairs([(name.to_owned(), OsString::from(value))]);
+    Config::load(Some(&path), &environment, &[])
+}
+
+fn from_flag(key: &str, value: &str) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clearing.toml");
+    fs::write(&path, "").unwrap();
+    let flag = Flag { flag: format!("--set {key}"), key: key.to_owned(), value: value.to_owned() };
+    Config::load(Some(&path), &Environment::default(), &[flag])
+}
+
+/// The one problem of a configuration.
+fn problem(loaded: Result<Config, ConfigError>) -> Problem {
+    let ConfigError::Keys(mut problems) = loaded.unwrap_err() else { panic!("the keys are wrong, not the file") };
+    assert_eq!(problems.0.len(), 1, "{problems}");
+    problems.0.remove(0)
+}
+
+#[test]
+fn a_value_that_fits_is_taken_from_wherever_it_is_set() {
+    for key in KEYS {
+        let (section, name) = key.parts();
+        let (fits, _, _) = samples(key);
+        from_file(&format!("[{section}]\n{name} = {}\n", quoted(key, &fits))).unwrap();
+        from_environment(&key.variable(), &fits).unwrap();
+        from_flag(key.name, &fits).unwrap();
+    }
+}
+
+#[test]
+fn a_malformed_value_is_named_with_its_line_variable_or_flag_and_what_is_allowed() {
+    for key in KEYS {
+        let (section, name) = key.parts();
+        let (_, malformed, _) = samples(key);
+        let found = [
+            (
+                problem(from_file(&format!("# one\n[{section}]\n{name} = {}\n", quoted(key, &malformed)))),
+                ":3".to_owned(),
+            ),
+            (problem(from_environment(&key.variable(), &malformed)), format!("environment {}", key.variable())),
+            (problem(from_flag(key.name, &malformed)), format!("flag --set {}", key.name)),
+        ];
+        for (problem, place) in found {
+            assert!(matches!(problem.fault, Fault::Malformed(_)), "{problem}");
+            let message = problem.to_string();
+            assert!(message.starts_with(key.name), "{message}");
+            assert!(message.contains(&format!("{malformed:?}")), "{message}");
+            assert!(message.contains(&place), "{message}");
+            assert!(message.contains(&key.kind.allowed()), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_value_out_of_range_is_named_with_its_line_variable_or_flag_and_what_is_allowed() {
+    for key in KEYS {
+        let (section, name) = key.parts();
+        let (_, _, outside) = samples(key);
+        let found = [
+            (problem(from_file(&format!("[{section}]\n{name} = {}\n", quoted(key, &outside)))), ":2".to_owned()),
+            (problem(from_environment(&key.variable(), &outside)), format!("environment {}", key.variable())),
+            (problem(from_flag(key.name, &outside)), format!("flag --set {}", key.name)),
+        ];
+        for (problem, place) in found {
+            assert!(matches!(problem.fault, Fault::OutOfRange(_)), "{problem}");
+            let message = problem.to_string();
+            assert!(message.starts_with(key.name), "{message}");
+            assert!(message.contains(&outside.chars().take(100).collect::<String>()), "{message}");
+            assert!(message.contains(&place), "{message}");
+            assert!(message.contains(&key.kind.allowed()), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_number_below_its_range_is_out_of_range_too() {
+    for key in KEYS {
+        if let Kind::Whole { min, .. } = key.kind {
+            let below = i64::try_from(min).unwrap() - 1;
+            let (section, name) = key.parts();
+            let problem = problem(from_file(&format!("[{section}]\n{name} = {below}\n")));
+            assert!(matches!(problem.fault, Fault::OutOfRange(_)), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_malformed() {
+    for key in KEYS {
+        let (section, name) = key.parts();
+        let wrong = if matches!(key.kind, Kind::Whole { .. }) {
+            ["\"5\"", "5.5", "0x10", "[5]"]
+        } else {
+            ["5", "true", "[\"a\"]", "{ a = 1 }"]
+        };
+        for value in wrong {
+            let problem = problem(from_file(&format!("[{section}]\n{name} = {value}\n")));
+            assert!(matches!(problem.fault, Fault::Malformed(_)), "{problem}");
+            assert!(problem.to_string().starts_with(key.name), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_key_has_its_default_or_is_named_with_what_it_is_and_how_to_set_it() {
+    let config = from_file("").unwrap();
+    let mut missing = config.server().unwrap_err().0;
+    missing.extend(config.client().unwrap_err().0);
+    for key in KEYS {
+        let named = missing.iter().find(|problem| problem.key == key.name);
+        match (key.default, key.kind) {
+            (Some(_), _) => {
+                assert!(named.is_none(), "{} has a default", key.name);
+                let of_key =
+                    |(of, _, source): &(&Key, String, &Source)| of.name == key.name && **source == Source::Default;
+                assert!(config.effective().iter().any(of_key), "{}", key.name);
+            }
+            (None, Kind::OptionalFile) => assert!(named.is_none(), "{} may be left out", key.name),
+            (None, _) => {
+                let problem = named.unwrap_or_else(|| panic!("nothing says that {} is missing", key.name));
+                assert_eq!(problem.fault, Fault::Missing);
+                let message = problem.to_string();
+                assert!(message.contains(&format!("{} is missing", key.name)), "{message}");
+                assert!(message.contains(key.doc) && message.contains(&key.kind.allowed()), "{message}");
+                assert!(message.contains(&key.variable()), "{message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_wherever_it_stands_and_the_one_that_was_meant_is_offered() {
+    for key in KEYS {
+        let (section, name) = key.parts();
+        let wrong = format!("{name}x");
+        let found = [
+            (problem(from_file(&format!("\n[{section}]\n{wrong} = 1\n"))), ":3".to_owned()),
+            (
+                problem(from_environment(&format!("{}X", key.variable()), "1")),
+                format!("environment {}X", key.variable()),
+            ),
+            (problem(from_flag(&format!("{}x", key.name), "1")), format!("flag --set {}x", key.name)),
+        ];
+        for (problem, place) in found {
+            assert_eq!(problem.fault, Fault::Unknown);
+            let message = problem.to_string();
+            assert!(message.starts_with(&format!("{section}.{wrong} = \"1\" is unknown")), "{message}");
+            assert!(message.contains(&place), "{message}");
+            assert!(message.contains(&format!("did you mean: {}", key.name)), "{message}");
+        }
+    }
+}
+
+#[test]
+fn sections_and_keys_outside_of_sections_may_be_unknown_too() {
+    for (content, key, line) in [
+        ("listen = \"x\"", "listen", ":1"),
+        ("[houses]", "houses", ":1"),
+        ("\n[houses]\nlisten = 1", "houses.listen", ":3"),
+    ] {
+        let problem = problem(from_file(content));
+        assert_eq!((problem.key.as_str(), &problem.fault), (key, &Fault::Unknown));
+        assert!(problem.to_string().contains(line), "{problem}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let error = from_file("[house]\nlisten = 5\nlisten2 = 5\ndrain_seconds = 9999\n").unwrap_err();
+    let ConfigError::Keys(problems) = &error else { panic!("{error}") };
+    assert_eq!(problems.0.len(), 3, "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_named_with_the_line() {
+    let error = from_file("[house]\nlisten = \n").unwrap_err();
+    assert!(matches!(error, ConfigError::Syntax { line: 2, .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let error = Config::load(Some(Path::new("/nowhere/clearing.toml")), &Environment::default(), &[]).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/clearing.toml"), "{error}");
+    let environment = Environment::from_pairs([("CLEARING_CONFIG".to_owned(), OsString::from("/nowhere/else.toml"))]);
+    let error = Config::load(None, &environment, &[]).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/else.toml"), "{error}");
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clearing.toml");
+    fs::write(&path, "[client]\ndeadline_seconds = 1\n").unwrap();
+    let environment = Environment::from_pairs([("CLEARING_CLIENT_DEADLINE_SECONDS".to_owned(), OsString::from("2"))]);
+    let flag = Flag { flag: "--set".to_owned(), key: "client.deadline_seconds".to_owned(), value: "3".to_owned() };
+    let deadline = |environment: &Environment, flags: &[Flag]| {
+        let config = Config::load(Some(&path), environment, flags).unwrap();
+        let effective = config.effective();
+        effective.iter().find(|(key, _, _)| key.name == "client.deadline_seconds").unwrap().1.clone()
+    };
+    assert_eq!(deadline(&Environment::default(), &[]), "1");
+    assert_eq!(deadline(&environment, &[]), "2");
+    assert_eq!(deadline(&environment, &[flag]), "3");
+}
+
+/// Kubernetes sets such variables for a service that is called "clearing".
+#[test]
+fn variables_that_a_container_platform_sets_are_none_of_ours() {
+    from_environment("CLEARING_SERVICE_HOST", "10.0.0.1").unwrap();
+    from_environment("CLEARING_PORT_7443_TCP", "tcp://10.0.0.1:7443").unwrap();
+}
+
+#[test]
+fn files_of_a_configuration_file_start_at_its_folder_and_others_at_the_working_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clearing.toml");
+    let content = "[house]\ndomain = \"d\"\ndatabase = \"sqlite:books.db?mode=rwc\"\n\
+                   [tls]\nca = \"ca.pem\"\ncert = \"/etc/cert.pem\"\n[keys]\nidentifier_key = \"k\"\n";
+    fs::write(&path, content).unwrap();
+    let flag = Flag { flag: "--set tls.key".to_owned(), key: "tls.key".to_owned(), value: "here.key".to_owned() };
+    let server = Config::load(Some(&path), &Environment::default(), &[flag]).unwrap().server().unwrap();
+    assert_eq!(server.ca, folder.path().join("ca.pem"));
+    assert_eq!(server.cert, Path::new("/etc/cert.pem"));
+    assert_eq!(server.key, Path::new("here.key"));
+    assert_eq!(server.database, format!("sqlite:{}/books.db?mode=rwc", folder.path().display()));
+    assert_eq!(server.drain, Duration::from_secs(20));
+}
+
+#[test]
+fn a_password_is_shown_nowhere() {
+    let config = from_flag("house.database", "postgres://house:s3:c@ret@db.example:5432/books").unwrap();
+    let shown = config.effective();
+    let (_, url, _) = shown.iter().find(|(key, _, _)| key.name == "house.database").unwrap();
+    assert_eq!(url, "postgres://house:***@db.example:5432/books");
+    let config = from_flag("house.database", "postgres://db.example/books?user=house&password=secret").unwrap();
+    assert!(!config.effective().iter().any(|(_, text, _)| text.contains("secret")));
+    let message = problem(from_flag("house.database", "mysql://house:secret@db.example/books")).to_string();
+    assert!(!message.contains("secret"), "{message}");
+}
+
+#[test]
+fn the_file_that_init_writes_names_every_key_and_is_read_without_complaint() {
+    let values: Vec<(&str, String)> = KEYS.iter().map(|key| (key.name, samples(key).0)).collect();
+    let config = from_file(&template(&values)).unwrap();
+    assert_eq!(config.effective().len(), KEYS.len());
+    config.server().unwrap();
+    config.client().unwrap();
+
+    let bare = template(&[]);
+    from_file(&bare).unwrap();
+    for key in KEYS {
+        assert!(bare.contains(&format!("\n# {} = ", key.parts().1)), "{} is not in\n{bare}", key.name);
+        let default =
+            from_file(&bare.replace(&format!("\n# {} = ", key.parts().1), &format!("\n{} = ", key.parts().1)));
+        if key.default.is_some() {
+            default.unwrap();
+        }
+    }
+}
