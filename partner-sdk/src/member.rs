@@ -50,3 +50,14 @@ impl fmt::Debug for MemberRef {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_member_carries_does_not_end_up_in_a_log() {
+        let text = format!("{:?}", MemberRef::from(("card", "4000123")));
+        assert!(text.contains("card") && !text.contains("4000123"), "{text}");
+    }
+}

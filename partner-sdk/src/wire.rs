@@ -690,3 +690,58 @@ pub(crate) fn clock_advanced(answer: v1::AdvanceClockResponse) -> Result<ClockAd
         ran_count: answer.ran_count,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_terms_sends_what_it_sets_and_nothing_else() {
+        let change = TermsChange::none().price(Decimal::new(950, 3)).expiry(Expiry::Months(12));
+        assert_eq!(
+            to_terms(&change),
+            v1::TermsChange {
+                price: Some("0.950".to_owned()),
+                expiry: Some(v1::ExpiryPolicy { kind: v1::ExpiryKind::Months.into(), count: 12, fixed_time: None }),
+                ..v1::TermsChange::default()
+            }
+        );
+    }
+
+    #[test]
+    fn every_expiry_comes_back_as_it_was_sent() {
+        for policy in [
+            Expiry::None,
+            Expiry::Fixed(SystemTime::UNIX_EPOCH + Duration::from_micros(1_770_000_000_000_001)),
+            Expiry::Days(90),
+            Expiry::Months(12),
+            Expiry::EndOfMonth(0),
+            Expiry::EndOfYear(2),
+        ] {
+            assert_eq!(expiry(to_expiry(policy)).unwrap(), policy);
+        }
+    }
+
+    #[test]
+    fn an_amount_keeps_its_decimals() {
+        let money = amount(v1::Money { currency_code: "RUB".to_owned(), amount: "-58.80".to_owned() }).unwrap();
+        assert_eq!(money.to_string(), "-58.80 RUB");
+        assert_eq!(to_money(&money).amount, "-58.80");
+    }
+
+    #[test]
+    fn an_answer_that_lacks_a_part_or_has_no_number_is_no_answer() {
+        let no_number = v1::Money { currency_code: "RUB".to_owned(), amount: "1e3".to_owned() };
+        assert!(matches!(amount(no_number), Err(Error::Protocol { .. })));
+        assert!(matches!(issued(v1::IssuePointsResponse::default()), Err(Error::Protocol { .. })));
+        assert!(matches!(posting(v1::Posting::default()), Err(Error::Protocol { .. })));
+    }
+
+    #[test]
+    fn an_origin_without_content_is_not_sent() {
+        let issue = to_issue(&Issue::to("card", "4000").points(1));
+        assert_eq!(issue.origin, None);
+        let issue = to_issue(&Issue::to("card", "4000").points(1).origin(Origin::store("7")));
+        assert_eq!(issue.origin.unwrap().store, "7");
+    }
+}

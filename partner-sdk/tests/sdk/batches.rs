@@ -50,7 +50,7 @@ async fn when_nobody_knows_about_a_batch_nobody_knows_about_its_items() {
         .into_iter()
         .map(|outcome| match outcome.unwrap() {
             Outcome::Unknown(unknown) => unknown.request_id.to_string(),
-            other => panic!("{other:?}"),
+            Outcome::Accepted(_) | Outcome::Rejected(_) => panic!("the house said INTERNAL"),
         })
         .collect();
     assert_eq!(unknown, sent);
