@@ -27,6 +27,9 @@ use crate::units::{
 /// One entry takes at most this many lots (rule `lots-per-entry`).
 pub const LOTS_PER_ENTRY_MAX: usize = 1024;
 
+/// No balance in money goes beyond this on either side, so that a close can round and add up balances that fit.
+const BALANCE_MAX: u64 = i64::MAX.unsigned_abs() / 4;
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Book {
@@ -120,7 +123,9 @@ impl Book {
         let content = request.content_hash();
         let key = request.request_id.map(|id| (request.caller, id));
         if let Some((caller, id)) = key {
-            if let Err(rejection) = self.check_age(id, now) {
+            // What became of a request whose key may have been pruned is not known, so it cannot be abandoned either.
+            let abandoned = if let Command::Abandon { request } = &request.command { *request } else { id };
+            if let Err(rejection) = self.check_age(id, now).and_then(|()| self.check_age(abandoned, now)) {
                 return fresh(Err(rejection));
             }
             if let Some(recorded) = self.requests.get(&(caller, id)) {
@@ -249,9 +254,15 @@ impl Book {
         }
         for posting in &entry.money {
             let balance = self.money_balances.get(&posting.account).copied().unwrap_or_default();
-            if balance.plus(posting.amount).is_err() {
+            let fits = balance.plus(posting.amount).is_ok_and(|after| after.0.unsigned_abs() <= BALANCE_MAX);
+            if !fits {
                 return Err(Rejection::Overflow { what: format!("the balance of {}", posting.account) });
             }
+        }
+        for ((window, issuer, acceptor), gross) in gross_of(&entry)? {
+            let before = self.gross.get(&(window, issuer, acceptor)).copied().unwrap_or_default();
+            before.points.plus(gross.points)?;
+            before.amount.plus(gross.amount)?;
         }
         Ok(entry)
     }
@@ -327,14 +338,9 @@ impl Book {
     }
 
     /// What an entry does to gross obligations and to what is left of a redemption.
-    ///
-    /// Rule: gross
     fn apply_redemption(&mut self, entry: &Entry) -> Result<(), Overflow> {
         let Some(facts) = entry.redemption() else { return Ok(()) };
-        for moved in entry.lots.iter().filter(|moved| moved.issuer != entry.partner) {
-            let points = moved.points.negated()?;
-            let gross = Gross { points, amount: points.times(facts.reimbursement)? };
-            let key = (entry.window, moved.issuer, entry.partner);
+        for (key, gross) in gross_of(entry)? {
             for sums in [&mut self.gross, &mut self.changes.gross] {
                 let sum = sums.entry(key).or_default();
                 sum.points = sum.points.plus(gross.points)?;
@@ -359,6 +365,20 @@ impl Book {
             .map(|(member, _, entry_no, part)| LotId { member: *member, entry_no: *entry_no, part: *part })
             .map(|id| self.lots.get(&id).expect("the order lists lots of the book"))
     }
+}
+
+/// The gross obligations that an entry makes (+) or takes back (-): r x the points of each issuer but the acceptor.
+///
+/// Rule: gross
+fn gross_of(entry: &Entry) -> Result<BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>, Overflow> {
+    let mut obligations: BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross> = BTreeMap::new();
+    let Some(facts) = entry.redemption() else { return Ok(obligations) };
+    for moved in entry.lots.iter().filter(|moved| moved.issuer != entry.partner) {
+        let gross = obligations.entry((entry.window, moved.issuer, entry.partner)).or_default();
+        gross.points = gross.points.minus(moved.points)?;
+        gross.amount = gross.points.times(facts.reimbursement)?;
+    }
+    Ok(obligations)
 }
 
 fn order_key(lot: &Lot) -> (MemberId, Timestamp, i64, u16) {

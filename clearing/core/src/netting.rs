@@ -93,7 +93,8 @@ fn pairwise_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
     for (partner, leg) in legs {
         open.insert(OrderParty::of(*partner), leg.0);
     }
-    let funds = -open.values().sum::<i64>();
+    let sum: i128 = open.values().map(|amount| i128::from(*amount)).sum();
+    let funds = i64::try_from(-sum).expect("the legs of a close sum to the change of a few balances");
     open.insert(OrderParty::Funds, funds);
     let mut orders = Vec::new();
     loop {
@@ -121,11 +122,12 @@ pub fn bilateral(obligations: &Obligations) -> BTreeMap<(PartnerId, PartnerId), 
     let mut nets: BTreeMap<(PartnerId, PartnerId), i64> = BTreeMap::new();
     for ((issuer, acceptor), gross) in obligations {
         let (pair, sign) = if issuer < acceptor { ((*issuer, *acceptor), 1) } else { ((*acceptor, *issuer), -1) };
-        *nets.entry(pair).or_default() += sign * gross.amount.0;
+        let net = nets.entry(pair).or_default();
+        *net = net.saturating_add(gross.amount.0.saturating_mul(sign));
     }
     let directed = nets.into_iter().filter(|(_, net)| *net != 0).map(|((first, second), net)| {
         let pair = if net > 0 { (first, second) } else { (second, first) };
-        (pair, Money(net.abs()))
+        (pair, Money(net.saturating_abs()))
     });
     directed.collect()
 }
@@ -144,5 +146,11 @@ pub fn saved(gross: Money, pairwise: Money) -> Option<i64> {
 
 /// Total of the orders of a settlement.
 pub fn total(orders: &[Order]) -> Money {
-    Money(orders.iter().map(|order| order.amount.0).sum())
+    report_sum(orders.iter().map(|order| order.amount))
+}
+
+/// A sum that a report shows and nothing is posted from: it stops at the ends of 64 bits, rather than the close.
+pub(crate) fn report_sum(amounts: impl Iterator<Item = Money>) -> Money {
+    let sum: i128 = amounts.map(|amount| i128::from(amount.0)).sum();
+    Money(i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX }))
 }

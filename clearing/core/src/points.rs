@@ -493,11 +493,11 @@ impl Book {
         let target = target.ok_or_else(|| Rejection::not_found("redemption", redemption))?;
         let member = target.member.expect("a redemption is of a member");
         let facts = target.redemption().cloned().expect("a redemption has its facts");
-        let given = Points(-returning.redemption().map_or(0, |facts| facts.points.0));
-        let returned = self.returned.get(&redemption).copied().unwrap_or_default();
-        // What another undo has taken again in the meantime is not there to be taken once more.
-        let points = given.min(returned);
-        if points.is_zero() {
+        let points = Points(-returning.redemption().map_or(0, |facts| facts.points.0));
+        let key = target.request_id.map(|request| (target.partner, request));
+        let redeemed = key.and_then(|key| self.requests.get(&key));
+        if redeemed.is_some_and(|redeemed| redeemed.state == RecordedState::Abandoned) {
+            // Undoing the redemption has given back all of it; taking a part again would give it an effect after all.
             return Ok(Vec::new());
         }
         let left = self.left_of(redemption, &target);

@@ -174,8 +174,8 @@ impl Settlement {
     }
 
     fn paid_total(&self) -> Money {
-        let paid = |leg: &Leg| (leg.amount.0 - leg.due.0).abs();
-        Money(self.legs.values().map(paid).sum())
+        let paid = |leg: &Leg| Money((leg.amount.0 - leg.due.0).abs());
+        netting::report_sum(self.legs.values().map(paid))
     }
 }
 
@@ -236,7 +236,7 @@ impl Book {
         });
         let carried = carried.collect();
         let of_window = self.gross.iter().filter(|((window, ..), _)| *window == self.open_window);
-        let gross = Money(of_window.map(|(_, gross)| gross.amount.0).sum());
+        let gross = netting::report_sum(of_window.map(|(_, gross)| gross.amount));
         let pairwise = netting::total(&netting::orders(OrderMode::Pairwise, &legs));
         Preview { positions, legs, carried, gross, pairwise }
     }
@@ -433,9 +433,7 @@ impl Book {
         }
         let entry = self.finish(draft)?;
         let open = self.windows.get_mut(&self.open_window).expect("the open window is in the book");
-        for leg in legs.values() {
-            open.aborted = open.aborted.plus(leg.amount)?;
-        }
+        open.aborted = legs.values().try_fold(open.aborted, |sum, leg| sum.plus(leg.amount))?;
         let (_, settlement) = self.settlement(window)?;
         settlement.state = SettlementState::Aborted;
         let open = self.open_window;

@@ -1,0 +1,240 @@
+//! Keys of requests: replay, conflict, age, the till's own time, and abandoning.
+
+mod house;
+
+use clearing_core::audit;
+use clearing_core::command::{Abandoned, Command, Reply};
+use clearing_core::terms::{FeeBearer, Funding, Terms};
+use clearing_core::units::{MemberId, Money, Points, RequestId, Timestamp};
+use house::{Play, START, coalition, house, id, member_ref, rate, request_id, terms};
+
+/// A (R), B (prepaid) and C, who pays a fee that issuers bear.
+fn play() -> Play {
+    let fee = Terms { acceptance_fee: rate("0.025"), fee_bearer: FeeBearer::Issuer, ..terms(Funding::AtRedemption) };
+    let partners = [("A", terms(Funding::AtRedemption)), ("B", terms(Funding::AtIssue)), ("C", fee)];
+    Play::new(house(coalition(), &partners))
+}
+
+fn issue(points: i64) -> Command {
+    Command::Issue { member: member_ref("M"), points: Points(points), expires: None }
+}
+
+fn redeem(points: i64) -> Command {
+    Command::Redeem { member: member_ref("M"), points: Points(points) }
+}
+
+/// Asks and gives the key, so that the request can be abandoned.
+fn asked(play: &mut Play, caller: &str, command: Command) -> RequestId {
+    let request = play.request(id(caller), command);
+    play.execute(&request).result.unwrap();
+    request.request_id.unwrap()
+}
+
+fn abandon(play: &mut Play, caller: &str, request: RequestId) -> Abandoned {
+    match play.ask(caller, Command::Abandon { request }).unwrap().reply {
+        Reply::Abandoned(outcome) => outcome,
+        other => panic!("an abandon was answered by {other:?}"),
+    }
+}
+
+#[test]
+fn an_unseen_request_is_burned_and_never_succeeds_later() {
+    let mut play = play();
+    let late = play.request(id("A"), issue(100));
+    assert_eq!(abandon(&mut play, "A", late.request_id.unwrap()), Abandoned::Burned);
+    assert_eq!(play.execute(&late).result.unwrap_err().reason(), "REQUEST_ABANDONED");
+    assert_eq!(abandon(&mut play, "A", late.request_id.unwrap()), Abandoned::Already);
+    assert!(play.journal.is_empty());
+}
+
+#[test]
+fn an_abandoned_request_of_one_partner_is_free_for_another() {
+    let mut play = play();
+    let mut late = play.request(id("A"), issue(100));
+    abandon(&mut play, "B", late.request_id.unwrap());
+    assert!(play.execute(&late).result.is_ok());
+    late.caller = id("B");
+    assert_eq!(play.execute(&late).result.unwrap_err().reason(), "REQUEST_ABANDONED");
+}
+
+#[test]
+fn a_rejected_request_has_no_effect_to_undo() {
+    let mut play = play();
+    let request = play.request(id("C"), redeem(1));
+    play.execute(&request).result.unwrap_err();
+    assert_eq!(abandon(&mut play, "C", request.request_id.unwrap()), Abandoned::NoEffect);
+}
+
+#[test]
+fn an_issue_whose_points_are_partly_spent_cannot_be_abandoned() {
+    let mut play = play();
+    let request = asked(&mut play, "A", issue(100));
+    play.redeem("C", "M", 1).unwrap();
+    let refused = play.ask("A", Command::Abandon { request }).unwrap_err();
+    assert_eq!(refused.reason(), "REVERSAL_SHORTFALL");
+}
+
+/// A return and its redemption may be abandoned in either order; both shall have no effect. Once the redemption was
+/// undone first, undoing the return took its points again, and the member paid for a purchase that had been abandoned.
+#[test]
+fn a_redemption_and_its_return_can_be_abandoned_in_either_order() {
+    for return_first in [true, false] {
+        let mut play = play();
+        play.issue("A", "M", 60);
+        play.issue("B", "M", 40);
+        let before = play.money();
+        let redeemed = asked(&mut play, "C", redeem(100));
+        let redemption = play.journal.last().unwrap().0;
+        let returned = asked(&mut play, "C", Command::Return { redemption, points: Points(30) });
+        let order = if return_first { [returned, redeemed] } else { [redeemed, returned] };
+        for request in order {
+            assert_eq!(abandon(&mut play, "C", request), Abandoned::Undone);
+        }
+        assert_eq!(play.money(), before, "the return first: {return_first}");
+        assert_eq!(play.book.members.values().next().unwrap().available(), 100);
+        assert_eq!(audit::check(&play.book), vec![]);
+        assert_eq!(audit::compare(&play.book, &play.rebuilt()), vec![]);
+        let over = play.give_back("C", redemption, 1).unwrap_err();
+        assert_eq!(over.reason(), "RETURN_EXCEEDS_REDEMPTION");
+    }
+}
+
+#[test]
+fn a_return_whose_points_were_spent_again_cannot_be_abandoned() {
+    let mut play = play();
+    play.issue("A", "M", 100);
+    let redemption = play.redeem("C", "M", 100).unwrap();
+    let request = asked(&mut play, "C", Command::Return { redemption, points: Points(50) });
+    play.redeem("B", "M", 20).unwrap();
+    let refused = play.ask("C", Command::Abandon { request }).unwrap_err();
+    assert_eq!(refused.reason(), "INSUFFICIENT_POINTS");
+}
+
+#[test]
+fn only_requests_on_points_can_be_abandoned() {
+    let mut play = play();
+    let request = asked(&mut play, "A", issue(10));
+    let undo = play.request(id("A"), Command::Abandon { request });
+    play.execute(&undo).result.unwrap();
+    let again = Command::Abandon { request: undo.request_id.unwrap() };
+    assert_eq!(play.ask("A", again).unwrap_err().reason(), "NOT_FOUND");
+}
+
+/// A key older than the keys that are kept may have been applied and pruned: it was once called unseen, and burned,
+/// while its effect stood.
+#[test]
+fn keys_older_than_those_kept_are_refused_also_as_the_one_to_be_abandoned() {
+    let mut settings = coalition();
+    settings.key_retention_days = 30;
+    let mut play = Play::new(house(settings, &[("A", terms(Funding::AtRedemption))]));
+    let old = play.request(id("A"), issue(10));
+    play.now = START.plus_days(30).plus_seconds(1);
+    assert_eq!(play.execute(&old).result.unwrap_err().reason(), "REQUEST_TOO_OLD");
+    let undo = Command::Abandon { request: old.request_id.unwrap() };
+    assert_eq!(play.ask("A", undo).unwrap_err().reason(), "REQUEST_TOO_OLD");
+    play.now = START.plus_days(30);
+    assert!(play.execute(&old).result.is_ok(), "a key of exactly the age that is kept");
+}
+
+#[test]
+fn the_same_key_with_other_content_is_a_conflict_and_another_partners_is_another_key() {
+    let mut play = play();
+    let first = play.request(id("A"), issue(100));
+    let accepted = play.execute(&first).result.unwrap();
+    let mut other = first.clone();
+    other.command = issue(101);
+    assert_eq!(play.execute(&other).result.unwrap_err().reason(), "IDEMPOTENCY_CONFLICT");
+    let mut another_till = first.clone();
+    another_till.origin.device_counter = Some(1);
+    assert_eq!(play.execute(&another_till).result.unwrap_err().reason(), "IDEMPOTENCY_CONFLICT");
+    let mut of_b = first.clone();
+    of_b.caller = id("B");
+    assert!(!play.execute(&of_b).replayed);
+    let mut again = first;
+    again.fresh_member = MemberId(77);
+    let again = play.execute(&again);
+    assert!(again.replayed);
+    assert_eq!(again.result.unwrap(), accepted);
+}
+
+#[test]
+fn a_malformed_request_is_not_recorded() {
+    let mut play = play();
+    let mut request = play.request(id("A"), issue(0));
+    assert_eq!(play.execute(&request).result.unwrap_err().reason(), "INVALID_ARGUMENT");
+    request.command = issue(1);
+    assert!(play.execute(&request).result.is_ok());
+    let mut version_4 = play.request(id("A"), issue(1));
+    version_4.request_id = Some(RequestId(0x4 << 76 | 0b10 << 62));
+    assert_eq!(play.execute(&version_4).result.unwrap_err().reason(), "INVALID_ARGUMENT");
+}
+
+#[test]
+fn a_tills_own_time_may_not_be_old_or_ahead() {
+    let mut settings = coalition();
+    settings.business_time_age_days = 10;
+    let mut play = Play::new(house(settings, &[("A", terms(Funding::AtRedemption))]));
+    let now = START.plus_days(100);
+    play.now = now;
+    for (time, fits) in [
+        (now, true),
+        (now.plus_seconds(300), true),
+        (now.plus_seconds(301), false),
+        (now.plus_days(-10), true),
+        (Timestamp(now.plus_days(-10).0 - 1), false),
+    ] {
+        let mut request = play.request(id("A"), issue(1));
+        request.origin.business_time = Some(time);
+        let answer = play.execute(&request);
+        assert_eq!(answer.result.is_ok(), fits, "{time}");
+        if !fits {
+            assert_eq!(answer.result.unwrap_err().reason(), "TIME_OUT_OF_RANGE");
+            play.now = time;
+            assert!(play.execute(&request).replayed, "a recorded rejection");
+            play.now = now;
+        }
+    }
+    for (date, fits) in
+        [("2026-04-11", true), ("2026-04-12", true), ("2026-04-13", false), ("2026-03-31", true), ("2026-03-30", false)]
+    {
+        let mut request = play.request(id("A"), issue(1));
+        request.origin.business_date = Some(date.parse().unwrap());
+        assert_eq!(play.execute(&request).result.is_ok(), fits, "{date}");
+    }
+}
+
+#[test]
+fn an_expiry_named_by_an_issue_lies_in_the_future() {
+    let mut play = play();
+    for (expires, fits) in [(START, false), (Timestamp(START.0 + 1), true)] {
+        let command = Command::Issue { member: member_ref("M"), points: Points(1), expires: Some(expires) };
+        assert_eq!(play.ask("A", command).is_ok(), fits, "{expires}");
+    }
+}
+
+/// Partners that issued and spent absurd amounts in turn once made the sum of gross obligations overflow, which was
+/// a panic of the writer and not a rejection of the request.
+#[test]
+fn amounts_beyond_64_bits_are_rejected_and_the_window_still_closes() {
+    let mut play = play();
+    let points = 20_000_000_000_000_000;
+    let mut rejected = 0;
+    for round in 0..12 {
+        let (issuer, acceptor) = if round % 2 == 0 { ("A", "C") } else { ("C", "A") };
+        for (caller, command) in [(issuer, issue(points)), (acceptor, redeem(points))] {
+            if let Err(rejection) = play.ask(caller, command) {
+                assert!(["OVERFLOW", "INSUFFICIENT_POINTS"].contains(&rejection.reason()), "{rejection}");
+                rejected += 1;
+            }
+        }
+    }
+    assert!(rejected > 0);
+    let too_many = play.ask("B", issue(i64::MAX)).unwrap_err();
+    assert_eq!(too_many.reason(), "OVERFLOW");
+    assert_eq!(audit::check(&play.book), vec![]);
+    play.operator(clearing_core::command::HouseCommand::CloseWindow { expected: None }).unwrap();
+    let settlement = play.book.windows[&1].settlement.clone().unwrap();
+    assert!(settlement.proof.holds());
+    assert!(settlement.gross > Money::ZERO);
+    assert_eq!(request_id(START, 1).made_at(), Some(START));
+}
