@@ -119,6 +119,16 @@ pub struct RunningServer {
     writing: JoinHandle<()>,
 }
 
+/// HTTP/2 as the house speaks it. What is measured beside the house is served with the same settings.
+pub fn transport() -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+}
+
 /// Binds, connects to the database, and starts to open. Returns as soon as the house can be asked for its health.
 ///
 /// # Errors
@@ -150,12 +160,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let reflection_v1 = reflection.clone().build_v1().expect("the descriptors are well formed");
     let reflection_v1alpha = reflection.build_v1alpha().expect("the descriptors are well formed");
     let sandbox = options.sandbox && context.clock.is_manual();
-    let router = tonic::transport::Server::builder()
-        .max_concurrent_streams(STREAMS_MAX)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
+    let router = transport()
         .layer(AuthLayer::new(Arc::clone(&context.house)))
         .add_service(BySize::new(&context))
         .add_service(PositionServiceServer::new(position::Service(context.clone())))
