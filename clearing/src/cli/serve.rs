@@ -1,0 +1,130 @@
+//! `clearing serve`: the house, until it is told to stop.
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info};
+
+use super::context::Context;
+use super::failure::{Exit, Failure};
+use super::material;
+use crate::clock::Clock;
+use crate::config::ServerSettings;
+use crate::server::{self, Drained, RunningServer, ServerLimits, ServerOptions, StartError};
+use crate::telemetry;
+use crate::tls::{HandshakeLimits, server_config};
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Where partners connect: an IP address and a port. The same as --set house.listen=...
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where the books are: sqlite:FILE or postgres://... The same as --set house.database=...
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+}
+
+/// Runs it.
+pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> {
+    let context = context.with("--listen", "house.listen", arguments.listen).with(
+        "--database",
+        "house.database",
+        arguments.database,
+    );
+    let config = context.config()?;
+    let settings = config.server()?;
+    telemetry::start(&config.log()).map_err(|error| Failure::internal(&error))?;
+    let options = ServerOptions {
+        listen: settings.listen,
+        tls: material::tls(&settings)?,
+        domain: settings.domain.clone(),
+        database_url: settings.database.clone(),
+        clock: Clock::system(),
+        identifier_key: material::identifier_key(&settings)?,
+        sandbox: false,
+        limits: ServerLimits {
+            queue_length: settings.queue_requests,
+            handshakes: HandshakeLimits { timeout: settings.handshake_timeout, concurrent_max: settings.handshakes },
+        },
+    };
+    // Heard from here on: a stop during a slow start must not be lost.
+    let mut stop = Stop::new()?;
+    let mut reload = listen_for(SignalKind::hangup())?;
+    let running = server::start(options).await.map_err(|error| start_failure(&error))?;
+    let address = running.local_addr();
+    info!(%address, domain = settings.domain, "listening");
+    let mut opened = false;
+    let heard = loop {
+        tokio::select! {
+            heard = stop.heard() => break heard,
+            _ = reload.recv() => reload_certificates(&running, &settings),
+            () = running.opened(), if !opened => {
+                opened = true;
+                context.output.line(&format!("ready https://{address}"));
+            }
+        }
+    };
+    info!(signal = heard, drain_seconds = settings.drain.as_secs(), "stopping: calls under way are answered first");
+    ended(running.shutdown(settings.drain).await)
+}
+
+/// The signals that ask a server to stop.
+pub struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Listens from now on.
+    pub fn new() -> Result<Self, Failure> {
+        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them.
+    pub async fn heard(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// How a stop went.
+pub fn ended(drained: Drained) -> Result<(), Failure> {
+    match drained {
+        Drained::Clean => {
+            info!("stopped: everything that was begun was answered");
+            Ok(())
+        }
+        Drained::CutOff => Err(Failure::new(Exit::Internal, "calls were still under way at the deadline and were cut off")
+            .hint("nothing is half done: their callers ask again under the same request ids. A larger house.drain_seconds gives them more time")),
+    }
+}
+
+/// Why a server did not start.
+pub fn start_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::Listen { .. } => Failure::new(Exit::Usage, super::failure::with_causes(error))
+            .hint("is another server running there? Choose another house.listen"),
+        StartError::Tls(_) => Failure::new(Exit::Usage, super::failure::with_causes(error))
+            .hint("check the files of tls.ca, tls.cert, tls.key and tls.crl with `clearing config check`"),
+        StartError::Store(_) => super::database::failure(error),
+    }
+}
+
+/// Certificates and revocation lists are renewed while the house is open. If the new ones cannot be used the old stay.
+fn reload_certificates(running: &RunningServer, settings: &ServerSettings) {
+    let config = material::tls(settings)
+        .and_then(|material| server_config(&material).map_err(|error| Failure::internal(&error)));
+    match config {
+        Ok(config) => {
+            running.acceptor().reload(config);
+            info!("certificates and revocation list read again; new connections use them");
+        }
+        Err(failure) => error!(problem = failure.message, "certificates not read again; the old ones stay in use"),
+    }
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::internal(&error))
+}

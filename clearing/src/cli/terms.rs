@@ -1,0 +1,210 @@
+//! Terms of a partner on the command line, in JSON and in words.
+
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use clap::Args;
+use partner_sdk::Decimal;
+use partner_sdk::operator::{BreakageSplit, Expiry, FeeBearer, Funding, Terms, TermsChange};
+use serde_json::{Value, json};
+
+use super::session::moment;
+
+/// Terms as flags. What is left out stays as it is, or is the coalition's default.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Terms")]
+pub struct TermsFlags {
+    /// When it pays for the points it issues: AT_REDEMPTION (when they are accepted elsewhere) or AT_ISSUE (prepaid).
+    #[arg(long, value_parser = funding, value_name = "FUNDING")]
+    funding: Option<Funding>,
+    /// What it pays per point, in the coalition's currency; at least the value.
+    #[arg(long, value_name = "AMOUNT")]
+    price: Option<Decimal>,
+    /// What backs each of its points.
+    #[arg(long, value_name = "AMOUNT")]
+    value: Option<Decimal>,
+    /// What it gets per point that it accepts; at most any value in force.
+    #[arg(long, value_name = "AMOUNT")]
+    reimbursement: Option<Decimal>,
+    /// The acceptance fee, a share of the reimbursement for points of others: 0.02 is 2 %.
+    #[arg(long, value_name = "RATE")]
+    fee: Option<Decimal>,
+    /// Who bears that fee: ACCEPTOR or ISSUER.
+    #[arg(long, value_parser = bearer, value_name = "BEARER")]
+    fee_bearer: Option<FeeBearer>,
+    /// Who gets the value of its prepaid points that expire: shares that add up to 1.
+    #[arg(long, value_parser = breakage, value_name = "RESERVE/OPERATOR/ISSUER")]
+    breakage: Option<BreakageSplit>,
+    /// When its points expire: NONE, "FIXED TIME", "DAYS N", "MONTHS N", "END_OF_MONTH N" or "END_OF_YEAR N".
+    #[arg(long, value_parser = expiry, value_name = "POLICY")]
+    expiry: Option<Expiry>,
+}
+
+impl TermsFlags {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        self.change() == TermsChange::none()
+    }
+
+    /// The change that they ask for.
+    pub fn change(&self) -> TermsChange {
+        let mut change = TermsChange::none();
+        if let Some(funding) = self.funding {
+            change = change.funding(funding);
+        }
+        if let Some(price) = self.price {
+            change = change.price(price);
+        }
+        if let Some(value) = self.value {
+            change = change.value(value);
+        }
+        if let Some(reimbursement) = self.reimbursement {
+            change = change.reimbursement(reimbursement);
+        }
+        if let Some(fee) = self.fee {
+            change = change.acceptance_fee(fee);
+        }
+        if let Some(bearer) = self.fee_bearer {
+            change = change.fee_bearer(bearer);
+        }
+        if let Some(split) = self.breakage {
+            change = change.breakage(split);
+        }
+        if let Some(expiry) = self.expiry {
+            change = change.expiry(expiry);
+        }
+        change
+    }
+}
+
+/// A word of the rules, also in small letters and with hyphens.
+pub fn word(text: &str) -> String {
+    text.to_ascii_uppercase().replace('-', "_")
+}
+
+fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
+    let wanted = word(text);
+    all.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+        format!("one of: {}", names.join(", "))
+    })
+}
+
+fn funding(text: &str) -> Result<Funding, String> {
+    one_of(text, &[("AT_REDEMPTION", Funding::AtRedemption), ("AT_ISSUE", Funding::AtIssue)])
+}
+
+fn bearer(text: &str) -> Result<FeeBearer, String> {
+    one_of(text, &[("ACCEPTOR", FeeBearer::Acceptor), ("ISSUER", FeeBearer::Issuer)])
+}
+
+fn breakage(text: &str) -> Result<BreakageSplit, String> {
+    let shares = text.split('/').map(Decimal::from_str).collect::<Result<Vec<_>, _>>();
+    match shares.as_deref() {
+        Ok([reserve, operator, issuer]) => {
+            Ok(BreakageSplit { reserve: *reserve, operator: *operator, issuer: *issuer })
+        }
+        Ok(_) | Err(_) => Err("three decimals with / between them, such as 0.5/0.3/0.2".to_owned()),
+    }
+}
+
+fn expiry(text: &str) -> Result<Expiry, String> {
+    let wrong = || {
+        "NONE, \"FIXED 2027-01-01T00:00:00Z\", \"DAYS 365\", \"MONTHS 12\", \"END_OF_MONTH 1\" or \"END_OF_YEAR 0\""
+            .to_owned()
+    };
+    let (kind, argument) = text.split_once([' ', ':']).unwrap_or((text, ""));
+    let count = || argument.trim().parse::<i32>().map_err(|_| wrong());
+    match word(kind).as_str() {
+        "NONE" if argument.is_empty() => Ok(Expiry::None),
+        "FIXED" => time(argument.trim()).map(Expiry::Fixed),
+        "DAYS" => count().map(Expiry::Days),
+        "MONTHS" => count().map(Expiry::Months),
+        "END_OF_MONTH" => count().map(Expiry::EndOfMonth),
+        "END_OF_YEAR" => count().map(Expiry::EndOfYear),
+        _ => Err(wrong()),
+    }
+}
+
+/// A moment on the command line.
+pub fn time(text: &str) -> Result<SystemTime, String> {
+    let wrong = |_| "a time such as 2027-01-01T00:00:00Z".to_owned();
+    text.parse::<jiff::Timestamp>().map(SystemTime::from).map_err(wrong)
+}
+
+/// Terms for programs.
+pub fn to_json(terms: &Terms) -> Value {
+    json!({
+        "version": terms.version,
+        "effective_time": moment(terms.effective_time),
+        "funding": terms.funding.as_str(),
+        "price": terms.price.to_string(),
+        "value": terms.value.to_string(),
+        "reimbursement": terms.reimbursement.to_string(),
+        "acceptance_fee": terms.acceptance_fee.to_string(),
+        "fee_bearer": terms.fee_bearer.as_str(),
+        "breakage": {
+            "reserve": terms.breakage.reserve.to_string(),
+            "operator": terms.breakage.operator.to_string(),
+            "issuer": terms.breakage.issuer.to_string(),
+        },
+        "expiry": expiry_words(&terms.expiry),
+    })
+}
+
+/// Terms as rows of a table.
+pub fn rows(terms: &Terms) -> Vec<Vec<String>> {
+    let split = &terms.breakage;
+    [
+        ("version", terms.version.to_string()),
+        ("effective", moment(terms.effective_time)),
+        ("funding", terms.funding.to_string()),
+        ("price", terms.price.to_string()),
+        ("value", terms.value.to_string()),
+        ("reimbursement", terms.reimbursement.to_string()),
+        ("acceptance fee", terms.acceptance_fee.to_string()),
+        ("fee bearer", terms.fee_bearer.to_string()),
+        ("breakage", format!("reserve {}, operator {}, issuer {}", split.reserve, split.operator, split.issuer)),
+        ("expiry", expiry_words(&terms.expiry)),
+    ]
+    .map(|(name, value)| vec![name.to_owned(), value])
+    .to_vec()
+}
+
+/// An expiry in the form in which a flag takes it.
+fn expiry_words(expiry: &Expiry) -> String {
+    match expiry {
+        Expiry::None => "NONE".to_owned(),
+        Expiry::Fixed(time) => format!("FIXED {}", moment(*time)),
+        Expiry::Days(count) => format!("DAYS {count}"),
+        Expiry::Months(count) => format!("MONTHS {count}"),
+        Expiry::EndOfMonth(count) => format!("END_OF_MONTH {count}"),
+        Expiry::EndOfYear(count) => format!("END_OF_YEAR {count}"),
+        _ => "OTHER".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_written_as_it_is_read() {
+        for text in ["NONE", "FIXED 2027-01-01T00:00:00Z", "DAYS 365", "MONTHS 12", "END_OF_MONTH 0", "END_OF_YEAR 1"] {
+            assert_eq!(expiry_words(&expiry(text).unwrap()), text);
+        }
+        assert_eq!(expiry("end-of-year:1"), expiry("END_OF_YEAR 1"));
+        for wrong in ["", "DAYS", "DAYS x", "NONE 3", "FIXED tomorrow", "WEEKS 3"] {
+            expiry(wrong).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn shares_are_three_decimals() {
+        let split = breakage("0.5/0.3/0.2").unwrap();
+        assert_eq!([split.reserve, split.operator, split.issuer], [5, 3, 2].map(|tenths| Decimal::new(tenths, 1)));
+        for wrong in ["", "1", "0.5/0.5", "a/b/c", "1/0/0/0"] {
+            breakage(wrong).unwrap_err();
+        }
+    }
+}
