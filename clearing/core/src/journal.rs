@@ -9,7 +9,7 @@
 //! | leaf of a party | `0`, the leaf's salt, the party, the party's postings, its lots and, for the one who asked, the facts |
 //! | entry | `1`, the header, all leaves in the order of their parties |
 //! | batch contents | `2`, coalition, batch id, window, time, number of entries, all entry hashes |
-//! | chain | previous chain hash, first sequence (8 bytes, big endian), batch contents |
+//! | chain | `4`, previous chain hash, first sequence (8 bytes, big endian), batch contents |
 //!
 //! So an entry can one day be proven to one partner by its leaf and the hashes of the others, without showing what
 //! they earn. Nothing in an entry is personal data or free text: whoever and whatever a till wants to note goes into
@@ -514,6 +514,7 @@ impl BatchHeader {
 /// a hash of zeros.
 pub fn chain_hash(previous: &Hash, first_sequence: i64, contents: &Hash) -> Hash {
     Sha256::new()
+        .chain_update([4])
         .chain_update(previous)
         .chain_update(first_sequence.to_be_bytes())
         .chain_update(contents)

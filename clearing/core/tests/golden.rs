@@ -1,0 +1,245 @@
+//! The formats that cannot change: the canonical bytes of an entry, its hash, the hash of a batch and of the chain.
+//!
+//! The figures stand in `golden/journal-v1.txt`. They are the first release's, and every journal in the world is
+//! written and chained in them.
+
+mod house;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
+use clearing_core::journal::{
+    BatchHeader, Code, Entry, EntryDraft, EntryKind, LotBirth, LotMove, Origin, RedemptionFacts, attachment_commitment,
+    chain_hash,
+};
+use clearing_core::member::LotId;
+use clearing_core::terms::FeeBearer;
+use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use house::{id, rate};
+
+const WHY: &str = "
+    The bytes or hashes of the journal have changed. They are frozen: every coalition's journal is stored in these
+    bytes and chained by these hashes, and partners hold receipts of them. Changing the golden file would only hide
+    that this build can no longer read or verify what is already written, so never edit it. Undo the change of the
+    format; if the new form is really needed, give it a new version byte, keep reading and hashing version 1 as
+    before, and add its figures in a file of their own.
+";
+
+const MEMBER: MemberId = MemberId(0x0193_a7c2_5d0e_7c3a_9f00_0123_4567_89ab);
+const BATCH: BatchId = BatchId(0x0193_b000_0000_7000_8000_0000_0000_0001);
+const SALT: [u8; 16] = *b"sixteen bytes ..";
+const WINDOW: WindowNumber = 3;
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn draft(kind: EntryKind, partner: &str, at: &str) -> EntryDraft {
+    EntryDraft::new(kind, WINDOW, time(at), "RUB".parse().unwrap(), id(partner))
+}
+
+fn lot(entry_no: i64, issuer: &str, points: i64) -> LotMove {
+    LotMove {
+        lot: LotId { member: MEMBER, entry_no, part: 0 },
+        issuer: id(issuer),
+        terms: 1,
+        points: Points(points),
+        held: Points::ZERO,
+        pending: Points::ZERO,
+        expires: time("2026-12-31T00:00:00Z"),
+        birth: None,
+    }
+}
+
+/// A prepaid issue with a spread, and nothing said about where it comes from.
+fn issue() -> Entry {
+    let mut draft = draft(EntryKind::Issue, "grocer", "2026-02-10T10:00:00.000001Z")
+        .asked_by(Some(RequestId(0x0194_ef50_0c80_7000_8000_0000_0000_0001)), &Origin::default())
+        .of_member(MEMBER);
+    draft.post_points(PointsAccount::Member(MEMBER), 100);
+    draft.post_points(PointsAccount::Issuer(id("grocer")), -100);
+    draft.post_money(MoneyAccount::Position(id("grocer")), Purpose::Reward, -9000);
+    draft.post_money(MoneyAccount::Pool, Purpose::Reward, 9000);
+    draft.post_money(MoneyAccount::Position(id("grocer")), Purpose::Spread, -500);
+    draft.post_money(MoneyAccount::Position(PartnerId::operator()), Purpose::Spread, 500);
+    let birth = LotBirth { origin: None, activates: Some(time("2026-02-11T00:00:00Z")) };
+    draft.move_lot(LotMove { birth: Some(birth), expires: Timestamp::NEVER, ..lot(1, "grocer", 100) });
+    draft.balance().unwrap()
+}
+
+/// A redemption of the lots of two issuers with every field of an origin and the facts it was made at.
+fn redemption() -> Entry {
+    let origin = Origin {
+        store: Some(Code::new("store-17").unwrap()),
+        till: Some(Code::new("T3").unwrap()),
+        receipt_number: Some(Code::new("2026/000123").unwrap()),
+        receipt_line: Some(2),
+        business_date: Some("2026-03-10".parse().unwrap()),
+        business_time: Some(time("2026-03-10T11:59:58Z")),
+        receipt_total: Some(Money(123_456)),
+        device_counter: Some(99),
+        attachment: Some(attachment_commitment(&SALT, b"cashier 7")),
+    };
+    let facts = RedemptionFacts {
+        points: Points(120),
+        reimbursement: Money(85),
+        fee_rate: rate("0.02"),
+        fee_bearer: FeeBearer::Acceptor,
+        fee: Money(204),
+    };
+    let mut draft = draft(EntryKind::Redeem, "cinema", "2026-03-10T12:00:00Z")
+        .asked_by(Some(RequestId(0x0195_8015_7e00_7000_8000_0000_0000_0002)), &origin)
+        .of_member(MEMBER)
+        .with_redemption(facts);
+    draft.post_points(PointsAccount::Member(MEMBER), -120);
+    draft.post_points(PointsAccount::Issuer(id("bank")), 50);
+    draft.post_points(PointsAccount::Issuer(id("grocer")), 70);
+    draft.post_money(MoneyAccount::Pool, Purpose::Reward, -10_200);
+    draft.post_money(MoneyAccount::Position(id("cinema")), Purpose::Reward, 10_200);
+    draft.post_money(MoneyAccount::Position(id("cinema")), Purpose::Fee, -204);
+    draft.post_money(MoneyAccount::Position(PartnerId::operator()), Purpose::Fee, 204);
+    draft.move_lot(lot(2, "bank", -50));
+    draft.move_lot(lot(1, "grocer", -70));
+    draft.balance().unwrap()
+}
+
+/// A return, which is linked to its redemption.
+fn giving_back() -> Entry {
+    let facts = RedemptionFacts {
+        points: Points(-60),
+        reimbursement: Money(85),
+        fee_rate: rate("0.02"),
+        fee_bearer: FeeBearer::Issuer,
+        fee: Money(-102),
+    };
+    let mut draft = draft(EntryKind::Return, "cinema", "2026-03-15T12:00:00Z")
+        .of_member(MEMBER)
+        .linked_to(EntryId { batch: BATCH, ordinal: 1 })
+        .with_redemption(facts);
+    draft.post_points(PointsAccount::Member(MEMBER), 60);
+    draft.post_points(PointsAccount::Issuer(id("grocer")), -60);
+    draft.move_lot(lot(1, "grocer", 60));
+    draft.balance().unwrap()
+}
+
+/// An expiry of the house's own, with the breakage of prepaid points.
+fn expiry() -> Entry {
+    let mut draft = draft(EntryKind::Expire, "operator", "2026-12-31T00:00:00Z").of_member(MEMBER);
+    draft.post_points(PointsAccount::Member(MEMBER), -90);
+    draft.post_points(PointsAccount::Issuer(id("grocer")), 90);
+    draft.post_money(MoneyAccount::Pool, Purpose::Breakage, -8100);
+    draft.post_money(MoneyAccount::Reserve, Purpose::Breakage, 8100);
+    draft.move_lot(lot(1, "grocer", -90));
+    draft.balance().unwrap()
+}
+
+/// A close and the money accounts that the others leave out.
+fn close() -> Entry {
+    let mut draft = draft(EntryKind::Close, "operator", "2026-04-01T00:00:00Z");
+    for (partner, leg) in [("cinema", 5880), ("grocer", -1000), ("operator", 120)] {
+        draft.post_money(MoneyAccount::Position(id(partner)), Purpose::Settlement, -leg);
+        draft.post_money(MoneyAccount::Settle(WINDOW, id(partner)), Purpose::Settlement, leg);
+    }
+    draft.post_money(MoneyAccount::Collateral(id("cinema")), Purpose::Deposit, 1);
+    draft.post_money(MoneyAccount::Bank(BankPurpose::Collateral), Purpose::Deposit, -1);
+    draft.post_money(MoneyAccount::Bank(BankPurpose::Reserve), Purpose::Adjustment, -2);
+    draft.post_money(MoneyAccount::Bank(BankPurpose::Settlement), Purpose::Adjustment, 2);
+    draft.balance().unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn entries() -> [(&'static str, Entry); 5] {
+    [
+        ("issue", issue()),
+        ("redemption", redemption()),
+        ("return", giving_back()),
+        ("expiry", expiry()),
+        ("close", close()),
+    ]
+}
+
+/// Every frozen figure by its name.
+fn figures() -> BTreeMap<String, String> {
+    let entries = entries();
+    let mut figures = BTreeMap::new();
+    for (ordinal, (name, entry)) in (0u32..).zip(&entries) {
+        figures.insert(format!("{name}.bytes"), hex(&entry.to_bytes()));
+        figures.insert(format!("{name}.hash"), hex(&entry.hash(&SALT, ordinal)));
+    }
+    let header = BatchHeader {
+        coalition: "golden".to_owned(),
+        batch: BATCH,
+        window: WINDOW,
+        time: time("2026-04-01T00:00:00.5Z"),
+        salt: SALT,
+    };
+    let numbered: Vec<(u32, &Entry)> = (0u32..).zip(entries.iter().map(|(_, entry)| entry)).collect();
+    let contents = header.contents_hash(numbered.iter().copied());
+    let first = chain_hash(&[0; 32], 1, &contents);
+    figures.insert("batch.contents".to_owned(), hex(&contents));
+    figures.insert("chain.first".to_owned(), hex(&first));
+    figures.insert("chain.second".to_owned(), hex(&chain_hash(&first, 6, &contents)));
+    figures
+}
+
+#[test]
+fn the_bytes_and_hashes_of_the_journal_never_change() {
+    let golden: BTreeMap<String, String> = include_str!("golden/journal-v1.txt")
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let (name, figure) = line.split_once(' ').expect("a name and a figure");
+            (name.to_owned(), figure.to_owned())
+        })
+        .collect();
+    let figures = figures();
+    let names: Vec<&String> = figures.keys().filter(|name| golden.get(*name) != figures.get(*name)).collect();
+    assert!(names.is_empty() && golden.len() == figures.len(), "{WHY}\n    Different: {names:?}\n");
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for (ordinal, (name, entry)) in (0u32..).zip(entries()) {
+        let id = EntryId { batch: BATCH, ordinal };
+        let bytes = entry.to_bytes();
+        assert_eq!(Entry::from_bytes(id, &bytes).unwrap(), entry, "{name}");
+        assert!(Entry::from_bytes(id, &bytes[..bytes.len() - 1]).is_err(), "{name}, cut short");
+        let mut longer = bytes.clone();
+        longer.push(0);
+        assert!(Entry::from_bytes(id, &longer).is_err(), "{name}, with a byte too many");
+        let mut unknown = bytes;
+        unknown[0] = 200;
+        let problem = Entry::from_bytes(id, &unknown).unwrap_err().to_string();
+        assert!(problem.contains("version 200 is unknown"), "{problem}");
+    }
+}
+
+/// Each hash must depend on everything that it is said to cover.
+#[test]
+fn a_hash_changes_with_everything_that_it_covers() {
+    let entry = redemption();
+    let hash = entry.hash(&SALT, 1);
+    assert_ne!(hash, entry.hash(&SALT, 2), "the place in the batch");
+    assert_ne!(hash, entry.hash(&[0; 16], 1), "the salt");
+    let mut changed = entry.clone();
+    changed.money[0].amount.0 += 1;
+    assert_ne!(hash, changed.hash(&SALT, 1), "an amount");
+    let mut changed = entry.clone();
+    changed.lots[0].expires.0 += 1;
+    assert_ne!(hash, changed.hash(&SALT, 1), "a lot");
+    let mut changed = entry.clone();
+    changed.origin.till = None;
+    assert_ne!(hash, changed.hash(&SALT, 1), "the origin");
+    let mut changed = entry.clone();
+    changed.facts = clearing_core::journal::Facts::None;
+    assert_ne!(hash, changed.hash(&SALT, 1), "the facts");
+    assert_ne!(chain_hash(&[0; 32], 1, &hash), chain_hash(&[0; 32], 2, &hash), "the sequence");
+    assert_ne!(chain_hash(&[0; 32], 1, &hash), chain_hash(&[1; 32], 1, &hash), "what came before");
+}
