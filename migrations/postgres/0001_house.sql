@@ -30,3 +30,11 @@ CREATE TABLE calendar (
     time_zone    text NOT NULL, -- IANA name
     created_at   bigint NOT NULL
 );
+
+-- Which node does a job of the house, and until when, by the clock of the database. It only keeps nodes from doing the same
+-- work twice: what a job writes is right whoever asks for it, and however often.
+CREATE TABLE leases (
+    name       text NOT NULL PRIMARY KEY,
+    holder     uuid NOT NULL, -- the node: a random id for as long as it runs
+    expires_at bigint NOT NULL
+);

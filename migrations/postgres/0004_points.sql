@@ -26,6 +26,9 @@ CREATE TABLE members (
     created_at       bigint NOT NULL,
     holdings         bytea NOT NULL -- available, held and pending points per issuer and funding, packed: known without reading a lot
 ) WITH (fillfactor = 80);
+-- The members whose points are next to expire, earliest first: the job that posts expiries finds its work here and reads
+-- no lot. Members with nothing that expires are left out. The column only moves when a member's earliest expiry does.
+CREATE INDEX members_by_first_expiry ON members (first_expires_at, member_id) WHERE first_expires_at < 9223372036854775807;
 
 -- Lots lie in consumption order of their member: the first available ones are neighbours, and no second index has to be
 -- kept. A lot is found again as (member_id, entry_no, part) within its member's range. Size, issuer and terms never change.

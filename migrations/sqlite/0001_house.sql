@@ -29,3 +29,11 @@ CREATE TABLE calendar (
     time_zone    TEXT NOT NULL, -- IANA name
     created_at   INTEGER NOT NULL
 ) STRICT;
+
+-- Which node does a job of the house, and until when, by the clock of the database. It only keeps nodes from doing the same
+-- work twice: what a job writes is right whoever asks for it, and however often.
+CREATE TABLE leases (
+    name       TEXT NOT NULL PRIMARY KEY,
+    holder     BLOB NOT NULL, -- the node: a random id for as long as it runs
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

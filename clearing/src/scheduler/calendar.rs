@@ -16,16 +16,31 @@ const EXPRESSIONS_MAX: usize = 16;
 /// An expression is this many characters long at the most.
 const EXPRESSION_LENGTH_MAX: usize = 128;
 
+/// Why a calendar cannot be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CalendarProblem {
+    #[error("{0} expressions are given; a calendar has at most {EXPRESSIONS_MAX}")]
+    TooMany(usize),
+    #[error("{0:?} is not a cron expression of five fields")]
+    NotFiveFields(String),
+    #[error("{0:?} is not a cron expression: {1}")]
+    Malformed(String, String),
+    #[error("{0:?} never occurs")]
+    NeverOccurs(String),
+    #[error("{0:?} is not the name of an IANA time zone")]
+    UnknownZone(String),
+}
+
 /// Whether a calendar can be kept: at most 16 expressions of five fields that occur at all, and a known time zone.
 ///
 /// # Errors
 /// What is wrong with it, in words that name the expression.
-pub fn validate(calendar: &Calendar) -> Result<(), String> {
+pub fn validate(calendar: &Calendar) -> Result<(), CalendarProblem> {
     let cut_offs = CutOffs::parse(calendar)?;
     for (cron, text) in cut_offs.crons.iter().zip(&calendar.cut_offs) {
         // Whether an expression ever occurs does not depend on when one starts to look.
         if next_civil(cron, DateTime::constant(2000, 1, 1, 0, 0, 0, 0)).is_none() {
-            return Err(format!("{text:?} never occurs"));
+            return Err(CalendarProblem::NeverOccurs(text.clone()));
         }
     }
     Ok(())
@@ -47,14 +62,13 @@ pub(super) struct CutOffs {
 impl CutOffs {
     /// # Errors
     /// What of the calendar cannot be read.
-    pub fn parse(calendar: &Calendar) -> Result<Self, String> {
+    pub fn parse(calendar: &Calendar) -> Result<Self, CalendarProblem> {
         if calendar.cut_offs.len() > EXPRESSIONS_MAX {
-            let given = calendar.cut_offs.len();
-            return Err(format!("{given} expressions are given; a calendar has at most {EXPRESSIONS_MAX}"));
+            return Err(CalendarProblem::TooMany(calendar.cut_offs.len()));
         }
         let zone = match calendar.time_zone.as_str() {
             "" => TimeZone::UTC,
-            name => TimeZone::get(name).map_err(|_| format!("{name:?} is not the name of an IANA time zone"))?,
+            name => TimeZone::get(name).map_err(|_| CalendarProblem::UnknownZone(name.to_owned()))?,
         };
         let crons = calendar.cut_offs.iter().map(|text| parse_cron(text)).collect::<Result<_, _>>()?;
         Ok(Self { crons, zone })
@@ -96,12 +110,12 @@ fn next_civil(cron: &Cron, after: DateTime) -> Option<DateTime> {
     cron.find_next_occurrence(&after, false).ok()
 }
 
-fn parse_cron(text: &str) -> Result<Cron, String> {
+fn parse_cron(text: &str) -> Result<Cron, CalendarProblem> {
     if text.len() > EXPRESSION_LENGTH_MAX || text.split_whitespace().count() != 5 {
-        return Err(format!("{text:?} is not a cron expression of five fields"));
+        return Err(CalendarProblem::NotFiveFields(text.to_owned()));
     }
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    parser.parse(text).map_err(|error| format!("{text:?} is not a cron expression: {error}"))
+    parser.parse(text).map_err(|error| CalendarProblem::Malformed(text.to_owned(), error.to_string()))
 }
 
 #[cfg(test)]
@@ -201,7 +215,7 @@ mod tests {
             (calendar(&["0 18 * * *"; 17], "UTC"), "17 expressions are given"),
         ];
         for (calendar, problem) in cases {
-            let refused = validate(&calendar).expect_err(problem);
+            let refused = validate(&calendar).expect_err(problem).to_string();
             assert!(refused.starts_with(problem), "{refused}");
         }
     }
