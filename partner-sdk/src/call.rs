@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::{Code, ConnectError, Status, TimeoutExpired};
+use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::StatusExt;
 
 use crate::error::{Error, Source};
+use crate::line::Departure;
 use crate::outcome::{Reason, Rejection};
 use crate::retry::{Budget, RETRY_COST, Retries, TIMEOUT_COST};
 
@@ -42,7 +43,7 @@ pub(crate) struct Failure {
     pub retry_after: Option<Duration>,
     /// What a retry after it costs.
     pub cost: u32,
-    /// Whether the try may have had an effect.
+    /// Whether the try may have had an effect, if its request left.
     pub may_have_effect: bool,
 }
 
@@ -87,23 +88,26 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Tries until there is an answer, or no further try is of use. `attempt` is told how long it may take.
+    /// Tries until there is an answer, or no further try is of use. `attempt` is told how long it may take, and notes
+    /// when its request begins to leave.
     ///
     /// A try gets half of the time that is left, so that a lost answer leaves time to ask again.
     pub(crate) async fn run<T, F, Fut>(&self, deadline: Duration, mut attempt: F) -> Result<T, Failed>
     where
-        F: FnMut(Duration) -> Fut,
+        F: FnMut(Duration, Departure) -> Fut,
         Fut: Future<Output = Result<T, Status>>,
     {
         let end = Instant::now() + deadline;
         let mut may_have_effect = false;
         let mut paid = None;
         let mut tries = 0;
+        let mut earlier: Option<Why> = None;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let time =
                 if left < TRY_UNDIVIDED_BELOW || !self.retries.allows_after(tries + 1) { left } else { left / 2 };
-            let mut failure = match tokio::time::timeout(time, attempt(time)).await {
+            let departure = Departure::default();
+            let mut failure = match tokio::time::timeout(time, attempt(time, departure.clone())).await {
                 Ok(Ok(answer)) => {
                     self.budget.succeeded(paid);
                     return Ok(answer);
@@ -111,6 +115,13 @@ impl Policy {
                 Ok(Err(status)) => self.failure(status, deadline),
                 Err(_elapsed) => timed_out(deadline),
             };
+            failure.may_have_effect &= departure.begun();
+            if let (Why::Error(Error::DeadlineExceeded { .. }), false, Some(told)) =
+                (&failure.why, departure.begun(), earlier.take())
+            {
+                // The last try had too little time even to connect: what the one before found out says more.
+                failure.why = told;
+            }
             tries += 1;
             may_have_effect |= failure.may_have_effect;
 
@@ -134,6 +145,7 @@ impl Policy {
             }
             tracing::debug!(tries, wait_ms = wait.as_millis(), why = ?failure.why, "trying again");
             paid = Some(failure.cost);
+            earlier = Some(failure.why);
             tokio::time::sleep(wait).await;
         }
     }
@@ -221,12 +233,10 @@ impl Policy {
 
     /// What a status means that this side made.
     fn local_failure(&self, status: Status, deadline: Duration) -> Failure {
-        let mut connecting = false;
         let mut timeout = false;
         let mut trust = None;
         let mut chain = StdError::source(&status);
         while let Some(error) = chain {
-            connecting |= error.is::<ConnectError>();
             timeout |= error.is::<TimeoutExpired>();
             trust = trust.or_else(|| lack_of_trust(error));
             chain = error.source();
@@ -244,7 +254,7 @@ impl Policy {
         let message = innermost(&*source).unwrap_or(message);
         Failure {
             retry: true,
-            may_have_effect: !connecting,
+            may_have_effect: true,
             ..Failure::error(Error::Unavailable { endpoint, message, source: Some(source) })
         }
     }

@@ -18,6 +18,7 @@ use crate::call::{Failed, Policy, Why};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::info::ServerInfo;
+use crate::line::{Departure, Line};
 use crate::member::MemberRef;
 use crate::operator::{Operator, Sandbox};
 use crate::outcome::{Outcome, Unknown};
@@ -63,13 +64,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The connection whose turn it is.
-    pub(crate) fn channel(&self) -> Channel {
+    /// The connection whose turn it is, for one request.
+    pub(crate) fn line(&self, departure: Departure) -> Line {
         let turn = match self.channels.len() {
             1 => 0,
             connections => self.next_channel.fetch_add(1, Ordering::Relaxed) % connections,
         };
-        self.channels[turn].clone()
+        Line::new(self.channels[turn].clone(), departure)
     }
 }
 
@@ -321,7 +322,7 @@ impl Client {
     /// # Errors
     /// Those of a read.
     pub async fn server_info(&self) -> Result<ServerInfo, Error> {
-        let call = |channel, request| async move { InfoServiceClient::new(channel).get_server_info(request).await };
+        let call = |line, request| async move { InfoServiceClient::new(line).get_server_info(request).await };
         self.read(|| v1::GetServerInfoRequest {}, call, wire::server_info).await
     }
 
@@ -335,7 +336,7 @@ impl Client {
     ) -> Result<Outcome<A>, Error>
     where
         R: Keyed,
-        F: Fn(Channel, Request<W>) -> Fut,
+        F: Fn(Line, Request<W>) -> Fut,
         Fut: Future<Output = Result<Response<V>, Status>>,
     {
         let request_id = self.key_of(&mut request);
@@ -358,7 +359,7 @@ impl Client {
         read: impl FnOnce(V) -> Result<A, Error>,
     ) -> Result<A, Error>
     where
-        F: Fn(Channel, Request<W>) -> Fut,
+        F: Fn(Line, Request<W>) -> Fut,
         Fut: Future<Output = Result<Response<V>, Status>>,
     {
         read(self.tries(self.deadline, request, call).await.map_err(Failed::into_error)?)
@@ -375,7 +376,7 @@ impl Client {
         W: Send + 'static,
         V: Send + 'static,
         T: Send + 'static,
-        F: Fn(Channel, Request<W>) -> Fut + Send + Sync + 'static,
+        F: Fn(Line, Request<W>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Response<V>, Status>> + Send + 'static,
     {
         let client = self.clone();
@@ -391,13 +392,13 @@ impl Client {
 
     async fn tries<W, V, F, Fut>(&self, deadline: Duration, request: impl Fn() -> W, call: F) -> Result<V, Failed>
     where
-        F: Fn(Channel, Request<W>) -> Fut,
+        F: Fn(Line, Request<W>) -> Fut,
         Fut: Future<Output = Result<Response<V>, Status>>,
     {
-        let attempt = |time| {
+        let attempt = |time, departure| {
             let mut request = Request::new(request());
             request.set_timeout(time);
-            call(self.shared.channel(), request)
+            call(self.shared.line(departure), request)
         };
         Ok(self.shared.policy.run(deadline, attempt).await?.into_inner())
     }
@@ -475,13 +476,11 @@ fn statement_request(
 }
 
 /// A call of the points service, on whatever connection has its turn.
-fn points<W, T>(call: impl Fn(PointsServiceClient<Channel>, Request<W>) -> T) -> impl Fn(Channel, Request<W>) -> T {
-    move |channel, request| call(PointsServiceClient::new(channel), request)
+fn points<W, T>(call: impl Fn(PointsServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
+    move |line, request| call(PointsServiceClient::new(line), request)
 }
 
 /// A call of the position service.
-fn positions<W, T>(
-    call: impl Fn(PositionServiceClient<Channel>, Request<W>) -> T,
-) -> impl Fn(Channel, Request<W>) -> T {
-    move |channel, request| call(PositionServiceClient::new(channel), request)
+fn positions<W, T>(call: impl Fn(PositionServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
+    move |line, request| call(PositionServiceClient::new(line), request)
 }

@@ -44,6 +44,7 @@ mod client;
 mod entry;
 mod error;
 mod info;
+mod line;
 mod member;
 mod money;
 mod open_enum;

@@ -9,11 +9,11 @@ use clearing_proto::v1::report_service_client::ReportServiceClient;
 use clearing_proto::v1::sandbox_service_client::SandboxServiceClient;
 use clearing_proto::v1::settlement_admin_service_client::SettlementAdminServiceClient;
 use tonic::Request;
-use tonic::transport::Channel;
 
 use crate::client::{Client, OPEN_WINDOW, PAGE_SIZE};
 use crate::entry::{Entry, Quantity};
 use crate::error::Error;
+use crate::line::Line;
 use crate::money::Money;
 use crate::open_enum::open_enum;
 use crate::outcome::Outcome;
@@ -248,7 +248,7 @@ impl Sandbox {
     /// # Errors
     /// Those of a read.
     pub async fn clock(&self) -> Result<SystemTime, Error> {
-        let call = |channel, request| async move { SandboxServiceClient::new(channel).get_clock(request).await };
+        let call = |line, request| async move { SandboxServiceClient::new(line).get_clock(request).await };
         self.client.read(|| v1::GetClockRequest {}, call, wire::clock).await
     }
 
@@ -258,7 +258,7 @@ impl Sandbox {
     /// Those of a read; [`Error::Refused`] for a time in the sandbox's past.
     pub async fn advance_clock(&self, to_time: SystemTime) -> Result<ClockAdvanced, Error> {
         let request = || v1::AdvanceClockRequest { to_time: Some(to_time.into()) };
-        let call = |channel, request| async move { SandboxServiceClient::new(channel).advance_clock(request).await };
+        let call = |line, request| async move { SandboxServiceClient::new(line).advance_clock(request).await };
         self.client.read(request, call, wire::clock_advanced).await
     }
 }
@@ -729,18 +729,16 @@ pub struct DueWork {
     pub entry_ids: Vec<String>,
 }
 
-fn partners<W, T>(
-    call: impl Fn(PartnerAdminServiceClient<Channel>, Request<W>) -> T,
-) -> impl Fn(Channel, Request<W>) -> T {
-    move |channel, request| call(PartnerAdminServiceClient::new(channel), request)
+fn partners<W, T>(call: impl Fn(PartnerAdminServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
+    move |line, request| call(PartnerAdminServiceClient::new(line), request)
 }
 
 fn settlements<W, T>(
-    call: impl Fn(SettlementAdminServiceClient<Channel>, Request<W>) -> T,
-) -> impl Fn(Channel, Request<W>) -> T {
-    move |channel, request| call(SettlementAdminServiceClient::new(channel), request)
+    call: impl Fn(SettlementAdminServiceClient<Line>, Request<W>) -> T,
+) -> impl Fn(Line, Request<W>) -> T {
+    move |line, request| call(SettlementAdminServiceClient::new(line), request)
 }
 
-fn reports<W, T>(call: impl Fn(ReportServiceClient<Channel>, Request<W>) -> T) -> impl Fn(Channel, Request<W>) -> T {
-    move |channel, request| call(ReportServiceClient::new(channel), request)
+fn reports<W, T>(call: impl Fn(ReportServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
+    move |line, request| call(ReportServiceClient::new(line), request)
 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use partner_sdk::{EntryFilter, EntryKind, Error, Issue, Origin, Outcome, Reason, Redeem, Retries};
+use partner_sdk::{Client, EntryFilter, EntryKind, Error, Issue, Origin, Outcome, Reason, Redeem, Retries};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::house::{House, Step};
+use crate::house::{Coalition, House, Step};
 
 fn issue() -> Issue {
     Issue::to("card", "4000").points(100)
@@ -217,6 +217,22 @@ async fn a_house_that_is_not_there_is_an_error_and_no_doubt() {
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     let error = builder.connect_lazy().unwrap().issue(issue()).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+}
+
+/// A till that is cut off: the connection is taken, and then nothing. It need not be in doubt, since nothing left.
+#[tokio::test]
+async fn a_request_that_never_left_is_an_error_and_no_doubt() {
+    let silence = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let coalition = Coalition::new();
+    let (cert, key) = coalition.partner("grocer");
+    let client = Client::builder(format!("https://{}", silence.local_addr().unwrap()))
+        .ca_pem(coalition.ca_pem())
+        .identity_pem(cert, key)
+        .deadline(Duration::from_millis(200))
+        .connect_lazy()
+        .unwrap();
+    let error = client.issue(issue()).await.unwrap_err();
+    assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error:?}");
 }
 
 #[tokio::test]
