@@ -1,0 +1,181 @@
+//! A house for tests: the real server on a port of its own, throw-away identities, a manual clock, either database.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clearing::clock::Clock;
+use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions, start};
+use clearing::store::Store;
+use clearing::tls::TlsMaterial;
+use clearing_certs::{Authority, Kind, ServerAddress, Validity};
+use clearing_core::terms::House;
+use clearing_core::units::Timestamp;
+use partner_sdk::{Client, Retries};
+use tempfile::TempDir;
+
+const DOMAIN: &str = "test.coalition";
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+pub const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
+
+/// A coalition's certificates, for one test.
+pub struct Identities {
+    authority: Authority,
+    validity: Validity,
+}
+
+impl Identities {
+    pub fn new() -> Self {
+        let now = jiff::Timestamp::now();
+        let day = jiff::SignedDuration::from_hours(24);
+        let validity = Validity { not_before: now - day, not_after: now + day };
+        Self { authority: Authority::generate(DOMAIN, validity).unwrap(), validity }
+    }
+
+    pub fn server(&self) -> TlsMaterial {
+        let (issued, key) = self.authority.issue_server(&ServerAddress::loopback(), self.validity).unwrap();
+        TlsMaterial {
+            ca_pem: self.authority.cert_pem().to_owned(),
+            cert_pem: issued.cert_pem,
+            key_pem: key.expose_pem().to_owned(),
+            crl_pem: None,
+        }
+    }
+
+    /// A client with the identity of a partner or auditor.
+    pub async fn client(&self, endpoint: &str, kind: Kind, id: &str) -> Client {
+        let (issued, key) = self.authority.issue_client(kind, id, self.validity).unwrap();
+        Client::builder(endpoint)
+            .ca_pem(self.authority.cert_pem())
+            .identity_pem(issued.cert_pem, key.expose_pem())
+            .deadline(Duration::from_secs(30))
+            .retries(Retries::default())
+            .connect()
+            .await
+            .unwrap()
+    }
+}
+
+/// A database for one test.
+pub struct Database {
+    pub url: String,
+    /// The cluster it lives in, if it is PostgreSQL's.
+    cluster: Option<String>,
+    _dir: TempDir,
+}
+
+impl Database {
+    pub async fn new(backend: Backend) -> Self {
+        let dir = TempDir::new().unwrap();
+        match backend {
+            Backend::Sqlite => {
+                let url = format!("sqlite:{}", dir.path().join("house.db").display());
+                Self { url, cluster: None, _dir: dir }
+            }
+            Backend::Postgres => {
+                let cluster = postgres_url();
+                let name = format!("it_{:032x}", clearing::clock::fresh_uuid());
+                admin(&cluster, &format!("CREATE DATABASE {name}")).await;
+                let url = cluster.replacen("/postgres?", &format!("/{name}?"), 1);
+                assert_ne!(url, cluster, "the cluster's URL names the database postgres");
+                Self { url, cluster: Some(cluster), _dir: dir }
+            }
+        }
+    }
+
+    /// Removes the database; a test that failed leaves it behind for a look.
+    pub async fn remove(self) {
+        if let Some(cluster) = &self.cluster {
+            let name = self.url.rsplit('/').find(|part| part.starts_with("it_")).unwrap();
+            let name = name.split('?').next().unwrap();
+            admin(cluster, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place where tests learn of their PostgreSQL")]
+pub fn postgres_url() -> String {
+    std::env::var("CLEARING_TEST_POSTGRES")
+        .expect("CLEARING_TEST_POSTGRES is not set: run the tests as `./check postgres cargo test`, or as `./check test`")
+}
+
+async fn admin(cluster: &str, statement: &str) {
+    use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+    let mut connection = PgConnection::connect(cluster).await.unwrap();
+    connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// A coalition in a database, with a server in front of it.
+pub struct TestHouse {
+    pub database: Database,
+    pub identities: Identities,
+    pub clock: Clock,
+    pub server: RunningServer,
+}
+
+impl TestHouse {
+    /// Opens a house whose first window begins at `begin`.
+    pub async fn open(backend: Backend, house: &House, begin: Timestamp) -> Self {
+        let database = Database::new(backend).await;
+        let store = Store::connect(&database.url).await.unwrap();
+        store.migrate().await.unwrap();
+        store.create_coalition(house, DOMAIN, begin).await.unwrap();
+        drop(store);
+        let identities = Identities::new();
+        let clock = Clock::manual(begin);
+        let server = serve(&database.url, &identities, clock.clone()).await;
+        Self { database, identities, clock, server }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("https://{}", self.server.local_addr())
+    }
+
+    pub async fn client(&self, partner: &str) -> Client {
+        self.identities.client(&self.endpoint(), Kind::Partner, partner).await
+    }
+
+    /// Closes the house and audits its books.
+    pub async fn finish(self) {
+        let Self { database, server, .. } = self;
+        assert_eq!(server.shutdown(Duration::from_secs(10)).await, Drained::Clean);
+        audit(&database.url).await;
+        database.remove().await;
+    }
+}
+
+/// A server on a database that holds a coalition.
+pub async fn serve(database_url: &str, identities: &Identities, clock: Clock) -> RunningServer {
+    let options = ServerOptions {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        tls: identities.server(),
+        domain: DOMAIN.to_owned(),
+        database_url: database_url.to_owned(),
+        sandbox: clock.is_manual(),
+        clock,
+        identifier_key: [7; 32],
+        limits: ServerLimits::default(),
+    };
+    let server = start(options).await.unwrap();
+    server.opened().await;
+    server
+}
+
+/// Fails unless the books of a database are in order.
+pub async fn audit(database_url: &str) {
+    let store = Store::connect(database_url).await.unwrap();
+    let report = clearing::audit::audit(&store).await.unwrap();
+    assert!(report.findings.is_empty(), "the books are not in order: {:#?}", report.findings);
+}
+
+/// The scenario files.
+pub fn scenario_dir() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}

@@ -1,0 +1,80 @@
+//! The invariants of the code that are cheap to check, from ARCHITECTURE.md.
+
+use std::path::{Path, PathBuf};
+
+/// All Rust sources below a folder of the project, with their texts, comments left out.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+                found.push((path.clone(), code.collect::<Vec<_>>().join("\n")));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "there is no source below {folder}");
+    found
+}
+
+/// Fails for every source below a folder that has one of the texts, unless its path has one of the exceptions.
+fn none_has(folder: &str, texts: &[&str], except: &[&str]) {
+    let mut found = Vec::new();
+    for (path, code) in sources(folder) {
+        let name = path.to_string_lossy().replace('\\', "/");
+        if except.iter().any(|exception| name.contains(exception)) {
+            continue;
+        }
+        for text in texts.iter().filter(|text| code.contains(**text)) {
+            found.push(format!("{name} has {text:?}"));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_rules_know_neither_time_nor_chance_nor_files_nor_floats_nor_an_order_that_changes() {
+    let texts = [
+        "async fn", ".await", "SystemTime", "Instant", "Timestamp::now", "rand::", "HashMap", "HashSet", "f32", "f64",
+        "std::fs", "std::net", "std::env", "tokio", "sqlx", "tonic",
+    ];
+    none_has("clearing/core/src", &texts, &[]);
+}
+
+#[test]
+fn sql_is_spoken_in_the_store_only() {
+    none_has("clearing/src", &["sqlx::"], &["src/store"]);
+}
+
+#[test]
+fn the_wire_is_spoken_in_rpc_and_at_the_door_only() {
+    none_has("clearing/src", &["tonic::", "clearing_proto"], &["src/rpc", "src/server.rs", "src/tls.rs"]);
+    none_has("clearing/core/src", &["clearing_proto"], &[]);
+}
+
+#[test]
+fn configuration_is_read_in_config_only() {
+    none_has("clearing/src", &["env::var"], &["src/config"]);
+}
+
+#[test]
+fn ids_and_time_are_made_in_one_place() {
+    none_has("clearing/src", &["now_v7", "SystemTime::now", "jiff::Timestamp::now"], &["src/clock.rs"]);
+}
+
+#[test]
+fn both_back_ends_have_the_same_migrations() {
+    let names = |folder: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(folder);
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+}

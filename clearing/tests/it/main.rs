@@ -1,0 +1,12 @@
+//! The house as a whole: the real server, real TLS, both databases, spoken to through the SDK. Every test house ends by
+//! an audit of its books, so every test also proves that they balance.
+
+#![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
+
+mod access;
+mod house;
+mod house_rules;
+mod inputs;
+mod nodes;
+mod scenarios;
+mod sdk_stage;

@@ -1,0 +1,84 @@
+//! Two servers on one PostgreSQL.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use clearing::clock::Clock;
+use partner_sdk::operator::CloseWindow;
+use partner_sdk::{Issue, Outcome, Redeem};
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::house::{Backend, TestHouse, serve};
+use crate::scenarios::read;
+
+/// How many callers work at each node, and how often each issues and redeems.
+const CALLERS: usize = 16;
+const ROUNDS: usize = 25;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_share_a_ledger_without_gaps_or_deadlocks_while_a_window_closes() {
+    let scenario = read("S11a");
+    let house = scenario.house.to_house(&scenario.id, scenario.variants[1]).unwrap();
+    let begin = scenario.house.coalition.start;
+    let test = TestHouse::open(Backend::Postgres, &house, begin).await;
+    let second = serve(&test.database.url, &test.identities, Clock::manual(begin)).await;
+    let nodes = [test.endpoint(), format!("https://{}", second.local_addr())];
+    // Every caller shares its members with callers of the other node, so that both want the same rows.
+    let issued = Arc::new(AtomicI64::new(0));
+    let redeemed = Arc::new(AtomicI64::new(0));
+    let mut callers = tokio::task::JoinSet::new();
+    for node in &nodes {
+        for (at, partner) in ["A", "B", "C", "D"].into_iter().enumerate() {
+            let client = test.identities.client(node, clearing_certs::Kind::Partner, partner).await;
+            for caller in 0..CALLERS / 4 {
+                let (client, issued, redeemed) = (client.clone(), Arc::clone(&issued), Arc::clone(&redeemed));
+                callers.spawn(async move {
+                    for round in 0..ROUNDS {
+                        let card = ((at + caller + round) % 5).to_string();
+                        let answer = client.issue(Issue::to("card", &card).points(10)).await.unwrap();
+                        answer.accepted().unwrap();
+                        issued.fetch_add(10, Ordering::Relaxed);
+                        match client.redeem(Redeem::from("card", &card).points(7)).await.unwrap() {
+                            Outcome::Accepted(_) => drop(redeemed.fetch_add(7, Ordering::Relaxed)),
+                            Outcome::Rejected(rejection) => {
+                                assert_eq!(rejection.reason.as_str(), "INSUFFICIENT_POINTS");
+                            }
+                            Outcome::Unknown(unknown) => panic!("nobody knows what became of {}", unknown.request_id),
+                        }
+                    }
+                });
+            }
+        }
+    }
+    let operator = test.identities.client(&nodes[1], clearing_certs::Kind::Partner, "operator").await;
+    let mut closed = 0;
+    while !callers.is_empty() {
+        tokio::select! {
+            ended = callers.join_next() => ended.unwrap().unwrap(),
+            () = tokio::time::sleep(std::time::Duration::from_millis(150)) => {
+                operator.operator().close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
+                closed += 1;
+            }
+        }
+    }
+    assert!(closed > 0, "no window was closed while the callers worked");
+
+    let balance = operator.operator().trial_balance(true).await.unwrap();
+    assert!(balance.balanced);
+    let mut held = 0;
+    for card in 0..5 {
+        let member = partner_sdk::MemberRef::identifier("card", card.to_string());
+        held += operator.balance(member).await.unwrap().available_points;
+    }
+    assert_eq!(held, issued.load(Ordering::Relaxed) - redeemed.load(Ordering::Relaxed));
+
+    // Statistics reach the view a moment after the connection that made them is idle.
+    let mut connection = PgConnection::connect(&test.database.url).await.unwrap();
+    let row = sqlx::query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
+    let deadlocks: i64 = row.fetch_one(&mut connection).await.unwrap().get(0);
+    assert_eq!(deadlocks, 0);
+    connection.close().await.unwrap();
+    assert_eq!(second.shutdown(std::time::Duration::from_secs(10)).await, clearing::server::Drained::Clean);
+    // The audit checks that the sequence has no gap and that no entry stands in a window that was closed before it.
+    test.finish().await;
+}

@@ -1,0 +1,409 @@
+//! The SDK over mTLS as a stage for scenarios: what a brand's own program would do, and what the operator reads back.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use clearing::scenario::player::{Balances, Call, Posted, Reply, Stage, WindowView, Wish};
+use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment};
+use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
+use clearing_core::netting::Order;
+use clearing_core::settlement::{OrderMode, WindowState};
+use clearing_core::terms::{FeeBearer, Funding, PartnerState, TermsDraft};
+use clearing_core::units::{MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use partner_sdk::operator::{self as op, TermsChange};
+use partner_sdk::{AbandonOutcome, Client, Entry, Error, Issue, Outcome, Quantity, Redeem, ReturnRedemption};
+
+use crate::house::TestHouse;
+
+/// See the module.
+pub struct SdkStage {
+    clients: BTreeMap<PartnerId, Client>,
+    operator: Client,
+    currency: String,
+    scale: u32,
+    next_sequence: i64,
+    open_window: WindowNumber,
+    /// The orders of each window as they were exported, and which of them were paid.
+    orders: BTreeMap<WindowNumber, Vec<Order>>,
+}
+
+/// What an accepted call says, whatever it was.
+struct Accepted {
+    entries: Vec<String>,
+    member: Option<String>,
+    replayed: bool,
+    abandoned: Option<Abandoned>,
+}
+
+impl Accepted {
+    fn house(entry: Option<&Entry>, replayed: bool) -> Self {
+        let entries = entry.map(|entry| entry.entry_id.clone()).into_iter().collect();
+        Self { entries, member: None, replayed, abandoned: None }
+    }
+}
+
+impl SdkStage {
+    pub async fn new(house: &TestHouse, partners: impl Iterator<Item = PartnerId>) -> Self {
+        let mut clients = BTreeMap::new();
+        for partner in partners {
+            clients.insert(partner, house.client(partner.as_str()).await);
+        }
+        let operator = clients[&PartnerId::operator()].clone();
+        let info = operator.server_info().await.unwrap();
+        Self {
+            clients,
+            operator,
+            currency: info.currency_code,
+            scale: u32::try_from(info.scale).unwrap(),
+            next_sequence: 1,
+            open_window: 1,
+            orders: BTreeMap::new(),
+        }
+    }
+
+    /// What was added to the journal since the last look.
+    async fn written(&mut self) -> Result<Vec<Posted>, Error> {
+        let entries = self.operator.operator().journal(self.next_sequence, None).collect().await?;
+        for entry in &entries {
+            assert_eq!(entry.sequence, self.next_sequence, "the journal has a gap");
+            self.next_sequence += 1;
+        }
+        Ok(entries.iter().map(|entry| self.posted(entry)).collect())
+    }
+
+    fn posted(&self, entry: &Entry) -> Posted {
+        let mut points = Vec::new();
+        let mut money = Vec::new();
+        for posting in &entry.postings {
+            match &posting.quantity {
+                Quantity::Points(count) => {
+                    points.push(PointsPosting { account: posting.account.parse().unwrap(), points: Points(*count) });
+                }
+                Quantity::Money(amount) => money.push(MoneyPosting {
+                    account: posting.account.parse().unwrap(),
+                    amount: self.units(amount),
+                    purpose: purpose(posting.purpose.as_ref().unwrap()),
+                }),
+            }
+        }
+        let kind = kind(&entry.kind);
+        let sign = if matches!(kind, EntryKind::Redeem | EntryKind::Expire) { -1 } else { 1 };
+        let lots = entry.lots.iter();
+        let lots = lots.map(|lot| (lot.lot_id.parse().unwrap(), Points(lot.points * sign))).collect();
+        Posted { id: entry.entry_id.parse().unwrap(), kind, points, money, lots }
+    }
+
+    fn units(&self, amount: &partner_sdk::Money) -> Money {
+        assert_eq!(amount.currency, self.currency);
+        Money::exact(amount.amount, self.scale).unwrap()
+    }
+
+    fn amount(&self, amount: Money) -> partner_sdk::Money {
+        partner_sdk::Money::new(self.currency.clone(), amount.text(self.scale).parse().unwrap())
+    }
+
+    async fn ask(&mut self, call: &Call) -> Result<Outcome<Accepted>, Error> {
+        let client = self.clients[&call.by].clone();
+        let request = call.request.to_string().parse().unwrap();
+        Ok(match &call.wish {
+            Wish::Issue { member, points, expires } => {
+                let mut issue = Issue::to("scenario", member).points(points.0).request_id(request);
+                if let Some(expires) = expires {
+                    issue = issue.expires(system_time(*expires));
+                }
+                map(client.issue(issue).await?, |issued| Accepted {
+                    entries: vec![issued.entry.entry_id],
+                    member: Some(issued.member_id),
+                    replayed: issued.replayed,
+                    abandoned: None,
+                })
+            }
+            Wish::Redeem { member, points } => {
+                let redeem = Redeem::from("scenario", member).points(points.0).request_id(request);
+                map(client.redeem(redeem).await?, |redeemed| Accepted {
+                    entries: vec![redeemed.entry.entry_id],
+                    member: Some(redeemed.member_id),
+                    replayed: redeemed.replayed,
+                    abandoned: None,
+                })
+            }
+            Wish::Return { redemption, points } => {
+                let back = ReturnRedemption::of(redemption.to_string()).points(points.0).request_id(request);
+                map(client.return_redemption(back).await?, |returned| Accepted {
+                    entries: vec![returned.entry.entry_id],
+                    member: Some(returned.member_id),
+                    replayed: returned.replayed,
+                    abandoned: None,
+                })
+            }
+            Wish::Abandon { request: abandoned } => {
+                let abandon = partner_sdk::Abandon::request(abandoned.to_string().parse().unwrap());
+                map(client.abandon(abandon.request_id(request)).await?, |abandoned| Accepted {
+                    entries: abandoned.entries.iter().map(|entry| entry.entry_id.clone()).collect(),
+                    member: None,
+                    replayed: abandoned.replayed,
+                    abandoned: Some(match abandoned.outcome {
+                        AbandonOutcome::BurnedUnseen => Abandoned::Burned,
+                        AbandonOutcome::Undone => Abandoned::Undone,
+                        AbandonOutcome::HadNoEffect => Abandoned::NoEffect,
+                        AbandonOutcome::AlreadyAbandoned => Abandoned::Already,
+                        other => panic!("the outcome {other:?} is new"),
+                    }),
+                })
+            }
+            Wish::House(command) => self.ask_house(&client.operator(), request, command).await?,
+        })
+    }
+
+    async fn ask_house(
+        &mut self,
+        operator: &op::Operator,
+        request: partner_sdk::RequestId,
+        command: &HouseCommand,
+    ) -> Result<Outcome<Accepted>, Error> {
+        Ok(match command {
+            HouseCommand::CreatePartner { .. } | HouseCommand::SetCalendar { .. } => {
+                panic!("no step of a scenario does {command:?}")
+            }
+            HouseCommand::SetTerms { partner, terms, effective } => {
+                let mut set = op::SetTerms::of(partner.as_str(), self.change(terms)).request_id(request);
+                if let Some(effective) = effective {
+                    set = set.effective(system_time(*effective));
+                }
+                map(operator.set_terms(set).await?, |set| Accepted::house(None, set.replayed))
+            }
+            HouseCommand::SetPartnerState { partner, state } => {
+                let state = match state {
+                    PartnerState::Active => op::PartnerState::Active,
+                    PartnerState::Restricted => op::PartnerState::Restricted,
+                    PartnerState::Suspended => op::PartnerState::Suspended,
+                    PartnerState::Exited => panic!("nobody sets the state EXITED"),
+                };
+                let set = op::SetPartnerState::of(partner.as_str(), state).request_id(request);
+                map(operator.set_partner_state(set).await?, |set| Accepted::house(None, set.replayed))
+            }
+            HouseCommand::CloseWindow { .. } => {
+                let outcome = operator.close_window(op::CloseWindow::now().request_id(request)).await?;
+                if let Outcome::Accepted(closed) = &outcome {
+                    self.open_window = WindowNumber::try_from(closed.open_window).unwrap();
+                }
+                map(outcome, |closed| Accepted::house(closed.entry.as_ref(), closed.replayed))
+            }
+            HouseCommand::ConfirmSettlement { window } => {
+                let confirm = op::ConfirmSettlement::of(i64::from(*window)).request_id(request);
+                map(operator.confirm_settlement(confirm).await?, |done| Accepted::house(None, done.replayed))
+            }
+            HouseCommand::ExportOrders { window, mode } => {
+                let wire = match mode {
+                    OrderMode::Hub => op::OrderMode::Hub,
+                    OrderMode::Pairwise => op::OrderMode::Pairwise,
+                };
+                let outcome =
+                    operator.export_orders(op::ExportOrders::of(i64::from(*window), wire).request_id(request)).await?;
+                if let Outcome::Accepted(exported) = &outcome {
+                    let orders = exported.orders.iter().map(|order| Order {
+                        payer: OrderParty::parse(&order.payer).unwrap(),
+                        payee: OrderParty::parse(&order.payee).unwrap(),
+                        amount: self.units(&order.amount),
+                        paid: false,
+                    });
+                    let orders: Vec<Order> = orders.collect();
+                    assert_eq!(exported.csv.lines().count(), orders.len() + 1, "{}", exported.csv);
+                    self.orders.insert(*window, orders);
+                }
+                map(outcome, |exported| Accepted::house(None, exported.replayed))
+            }
+            HouseCommand::ConfirmPayment { window, payment, amount } => {
+                let number = i64::from(*window);
+                let mut confirm = match payment {
+                    Payment::Hub(partner) => op::ConfirmPayment::hub(number, partner.as_str()),
+                    Payment::Pair { payer, payee } => {
+                        op::ConfirmPayment::pair(number, payer.to_string(), payee.to_string())
+                    }
+                };
+                if let Some(amount) = amount {
+                    confirm = confirm.amount(self.amount(*amount));
+                }
+                let outcome = operator.confirm_payment(confirm.request_id(request)).await?;
+                if matches!(outcome, Outcome::Accepted(_)) {
+                    self.mark_paid(*window, *payment);
+                }
+                map(outcome, |paid| Accepted::house(Some(&paid.entry), paid.replayed))
+            }
+            HouseCommand::AbortSettlement { window } => {
+                let abort = op::AbortSettlement::of(i64::from(*window)).request_id(request);
+                map(operator.abort_settlement(abort).await?, |done| {
+                    Accepted::house(done.entry.as_ref(), done.replayed)
+                })
+            }
+            HouseCommand::Deposit { account, amount } => {
+                let deposit = op::Deposit::account(account.to_string(), self.amount(*amount)).request_id(request);
+                map(operator.deposit(deposit).await?, |done| Accepted::house(Some(&done.entry), done.replayed))
+            }
+        })
+    }
+
+    fn mark_paid(&mut self, window: WindowNumber, payment: Payment) {
+        let ends = |order: &Order| match payment {
+            Payment::Hub(partner) => {
+                let party = OrderParty::of(partner);
+                (order.payer == party && order.payee == OrderParty::Hub)
+                    || (order.payee == party && order.payer == OrderParty::Hub)
+            }
+            Payment::Pair { payer, payee } => order.payer == payer && order.payee == payee,
+        };
+        for order in self.orders.entry(window).or_default().iter_mut().filter(|order| ends(order)) {
+            order.paid = true;
+        }
+    }
+
+    fn change(&self, draft: &TermsDraft) -> TermsChange {
+        let mut change = TermsChange::none();
+        if let Some(funding) = draft.funding {
+            change = change.funding(match funding {
+                Funding::AtRedemption => op::Funding::AtRedemption,
+                Funding::AtIssue => op::Funding::AtIssue,
+            });
+        }
+        if let Some(price) = draft.price {
+            change = change.price(price.decimal());
+        }
+        if let Some(value) = draft.value {
+            change = change.value(value.decimal());
+        }
+        if let Some(reimbursement) = draft.reimbursement {
+            change = change.reimbursement(reimbursement.decimal());
+        }
+        if let Some(fee) = draft.acceptance_fee {
+            change = change.acceptance_fee(fee.decimal());
+        }
+        if let Some(bearer) = draft.fee_bearer {
+            change = change.fee_bearer(match bearer {
+                FeeBearer::Acceptor => op::FeeBearer::Acceptor,
+                FeeBearer::Issuer => op::FeeBearer::Issuer,
+            });
+        }
+        if let Some(breakage) = draft.breakage {
+            change = change.breakage(op::BreakageSplit {
+                reserve: breakage.reserve.decimal(),
+                operator: breakage.operator.decimal(),
+                issuer: breakage.issuer.decimal(),
+            });
+        }
+        assert!(draft.expiry.is_none(), "no step of a scenario changes the expiry");
+        change
+    }
+}
+
+impl Stage for SdkStage {
+    type Error = Error;
+
+    async fn advance_time(&mut self, to: Timestamp) -> Result<Vec<Posted>, Error> {
+        let sandbox = self.operator.sandbox();
+        let to = system_time(to);
+        // A manual clock never runs back; a step at the same moment moves nothing.
+        if sandbox.clock().await? < to {
+            sandbox.advance_clock(to).await?;
+        }
+        self.written().await
+    }
+
+    async fn call(&mut self, call: Call) -> Result<Reply, Error> {
+        let outcome = match self.ask(&call).await {
+            Ok(outcome) => outcome,
+            Err(Error::InvalidArgument { .. }) => {
+                let rejected = Some("INVALID_ARGUMENT".to_owned());
+                return Ok(Reply { rejected, written: self.written().await?, ..Reply::default() });
+            }
+            Err(Error::Refused(rejection)) => {
+                let rejected = Some(rejection.reason.as_str().to_owned());
+                return Ok(Reply { rejected, written: self.written().await?, ..Reply::default() });
+            }
+            Err(error) => return Err(error),
+        };
+        let written = self.written().await?;
+        Ok(match outcome {
+            Outcome::Accepted(accepted) => Reply {
+                written,
+                entries: accepted.entries.iter().map(|id| id.parse().unwrap()).collect(),
+                rejected: None,
+                replayed: accepted.replayed,
+                member: accepted.member.map(|id| id.parse().unwrap()),
+                abandoned: accepted.abandoned,
+            },
+            Outcome::Rejected(rejection) => Reply {
+                written,
+                rejected: Some(rejection.reason.as_str().to_owned()),
+                replayed: rejection.replayed,
+                ..Reply::default()
+            },
+            Outcome::Unknown(unknown) => panic!("nobody knows what became of {}", unknown.request_id),
+        })
+    }
+
+    async fn window(&mut self, window: WindowNumber) -> Result<Option<WindowView>, Error> {
+        if window > self.open_window {
+            return Ok(None);
+        }
+        let report = self.operator.operator().netting_report(Some(i64::from(window))).await?.settlement;
+        let partner = |id: &str| id.parse::<PartnerId>().unwrap();
+        let legs = report.legs.iter().map(|leg| (partner(&leg.partner_id), self.units(&leg.amount))).collect();
+        let carried = report.carried.iter().map(|left| (partner(&left.partner_id), self.units(&left.amount)));
+        Ok(Some(WindowView {
+            state: window_state(&report.window_state),
+            legs: if window == self.open_window { BTreeMap::new() } else { legs },
+            carried: carried.collect(),
+            saved: report.saved.map(|share| Money::exact(share, 4).unwrap().0),
+            orders: self.orders.get(&window).cloned().unwrap_or_default(),
+        }))
+    }
+
+    async fn balances(&mut self, members: &[MemberId]) -> Result<Balances, Error> {
+        let mut balances = Balances::default();
+        for account in self.operator.operator().trial_balance(true).await?.accounts {
+            match account.balance {
+                Quantity::Points(points) => {
+                    balances.points.insert(account.account.parse().unwrap(), Points(points));
+                }
+                Quantity::Money(amount) => {
+                    balances.money.insert(account.account.parse().unwrap(), self.units(&amount));
+                }
+            }
+        }
+        for member in members {
+            let account = clearing_core::chart::PointsAccount::Member(*member);
+            let balance = self.operator.balance(partner_sdk::MemberRef::id(member.to_string())).await?;
+            let listed = balances.points.get(&account).copied().unwrap_or_default();
+            assert_eq!(balance.available_points, listed.0, "the balance of {member} and the trial balance differ");
+        }
+        Ok(balances)
+    }
+}
+
+fn map<A, B>(outcome: Outcome<A>, change: impl FnOnce(A) -> B) -> Outcome<B> {
+    match outcome {
+        Outcome::Accepted(answer) => Outcome::Accepted(change(answer)),
+        Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
+        Outcome::Unknown(unknown) => Outcome::Unknown(unknown),
+    }
+}
+
+pub fn system_time(time: Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(time.0).unwrap())
+}
+
+fn kind(kind: &partner_sdk::EntryKind) -> EntryKind {
+    let name = match kind {
+        partner_sdk::EntryKind::AbortSettlement => "abort".to_owned(),
+        kind => kind.as_str().to_lowercase(),
+    };
+    EntryKind::ALL.into_iter().find(|known| known.as_str() == name).unwrap()
+}
+
+fn purpose(purpose: &partner_sdk::Purpose) -> clearing_core::chart::Purpose {
+    clearing_core::chart::Purpose::ALL.into_iter().find(|known| known.as_str() == purpose.as_str()).unwrap()
+}
+
+fn window_state(state: &partner_sdk::WindowState) -> WindowState {
+    WindowState::parse(state.as_str()).unwrap()
+}
