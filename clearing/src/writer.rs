@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clearing_core::book::Book;
+use clearing_core::changes::Changes;
 use clearing_core::command::{Answer, Command, Request};
 use clearing_core::journal::{BatchHeader, JournalEntry};
 use clearing_core::terms::House;
@@ -28,7 +29,7 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use crate::clock::{self, Clock};
-use crate::store::{ErrorKind, Gate, Store, StoreError, WriterSession};
+use crate::store::{ErrorKind, Gate, Probe, Store, StoreError, WriterSession};
 
 /// Requests one batch takes at the most.
 const BATCH_MAX: usize = 2048;
@@ -71,6 +72,38 @@ struct Job {
     /// For due work of the house: the time as of which it counts.
     as_of: Option<Timestamp>,
     reply: Reply,
+}
+
+/// Requests that run in one transaction, each with the way to its answer.
+#[derive(Default)]
+struct Batch {
+    requests: Vec<Request>,
+    replies: Vec<Reply>,
+    as_of: Option<Timestamp>,
+}
+
+impl Batch {
+    fn push(&mut self, job: Job) {
+        self.requests.push(job.request);
+        self.replies.push(job.reply);
+        self.as_of = job.as_of;
+    }
+
+    fn alone(job: Job) -> Self {
+        let mut batch = Self::default();
+        batch.push(job);
+        batch
+    }
+
+    fn split_off(&mut self, at: usize) -> Self {
+        Self { requests: self.requests.split_off(at), replies: self.replies.split_off(at), as_of: self.as_of }
+    }
+
+    fn refuse(self, error: &WriteError) {
+        for reply in self.replies {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
 }
 
 /// The way to the writer. Cheap to clone.
@@ -148,6 +181,9 @@ enum Failed {
     Store(StoreError),
     /// The rules panicked on the request at this place.
     Panicked(usize),
+    /// COMMIT got no answer, and the batch is not there.
+    Lost,
+    /// COMMIT got no answer, and nobody could tell in time whether the batch is there.
     OutcomeUnknown,
 }
 
@@ -162,14 +198,14 @@ impl Desk {
         let mut taken = Vec::with_capacity(BATCH_MAX);
         while jobs.recv_many(&mut taken, BATCH_MAX).await > 0 {
             // Commands of the house, and due work with a time of its own, each make a batch of one.
-            let mut shared = Vec::new();
+            let mut shared = Batch::default();
             for job in taken.drain(..) {
                 if job.as_of.is_none() && gate_of(&job.request) == Gate::Shared {
                     shared.push(job);
                     continue;
                 }
                 self.write(std::mem::take(&mut shared)).await;
-                self.write(vec![job]).await;
+                self.write(Batch::alone(job)).await;
             }
             self.write(shared).await;
         }
@@ -177,37 +213,40 @@ impl Desk {
     }
 
     /// Brings a batch to its answers, whatever it takes.
-    async fn write(&mut self, batch: Vec<Job>) {
+    async fn write(&mut self, batch: Batch) {
         let mut waiting = vec![batch];
         while let Some(mut batch) = waiting.pop() {
-            if batch.is_empty() {
+            let requests = batch.requests.len();
+            if requests == 0 {
                 continue;
             }
             match self.try_repeatedly(&batch).await {
                 Ok(committed) => answer_all(batch, &committed),
                 Err(Failed::Panicked(at)) => {
-                    let _ = batch.remove(at).reply.send(Err(WriteError::Internal));
+                    batch.requests.remove(at);
+                    let _ = batch.replies.remove(at).send(Err(WriteError::Internal));
                     waiting.push(batch);
                 }
-                Err(Failed::OutcomeUnknown) => refuse_all(batch, &WriteError::OutcomeUnknown),
+                Err(Failed::OutcomeUnknown) => batch.refuse(&WriteError::OutcomeUnknown),
+                Err(Failed::Lost) => batch.refuse(&WriteError::Unavailable),
                 Err(Failed::Store(error)) if error.kind() == ErrorKind::Permanent => {
-                    error!(requests = batch.len(), error = &error as &dyn std::error::Error, "a batch failed for good");
-                    if batch.len() == 1 {
-                        refuse_all(batch, &WriteError::Internal);
+                    error!(requests, error = &error as &dyn std::error::Error, "a batch failed for good");
+                    if requests == 1 {
+                        batch.refuse(&WriteError::Internal);
                     } else {
-                        let second = batch.split_off(batch.len() / 2);
+                        let second = batch.split_off(requests / 2);
                         waiting.extend([second, batch]);
                     }
                 }
                 Err(Failed::Store(error)) => {
-                    warn!(requests = batch.len(), error = &error as &dyn std::error::Error, "the database is gone");
-                    refuse_all(batch, &WriteError::Unavailable);
+                    warn!(requests, error = &error as &dyn std::error::Error, "the database is gone");
+                    batch.refuse(&WriteError::Unavailable);
                 }
             }
         }
     }
 
-    async fn try_repeatedly(&mut self, batch: &[Job]) -> Result<Committed, Failed> {
+    async fn try_repeatedly(&mut self, batch: &Batch) -> Result<Committed, Failed> {
         let mut pause = PAUSE;
         for tried in 1.. {
             let outcome = self.try_once(batch).await;
@@ -218,43 +257,43 @@ impl Desk {
             match outcome {
                 Err(Failed::Store(error)) if error.kind() == ErrorKind::Transient && tried < TRIES_MAX => {
                     warn!(tried, error = &error as &dyn std::error::Error, "a batch runs again");
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
                 }
+                Err(Failed::Lost) if tried < TRIES_MAX => warn!(tried, "a batch whose commit was lost runs again"),
                 outcome => return outcome,
             }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
         unreachable!("the loop returns")
     }
 
-    async fn try_once(&mut self, batch: &[Job]) -> Result<Committed, Failed> {
+    async fn try_once(&mut self, batch: &Batch) -> Result<Committed, Failed> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => self.store.writer().await?,
         };
-        let gate = batch.first().map_or(Gate::Shared, |job| gate_of(&job.request));
+        let requests = &batch.requests;
+        let gate = requests.first().map_or(Gate::Shared, gate_of);
         let row = session.begin(gate).await?;
         let house = match &self.house {
             Some((epoch, house)) if *epoch == row.terms_epoch => Arc::clone(house),
             _ => {
-                let house = Arc::new(session.load_house().await?);
+                let house = Arc::new(session.load_house().await?.house);
                 self.house = Some((row.terms_epoch, Arc::clone(&house)));
                 house
             }
         };
         // Due work counts as of its due time; nothing counts before the window it falls into was opened.
-        let as_of = batch.first().and_then(|job| job.as_of);
-        let now = as_of.unwrap_or_else(|| self.clock.now()).max(row.opened);
+        let now = batch.as_of.unwrap_or_else(|| self.clock.now()).max(row.opened);
         let id = BatchId(clock::fresh_uuid());
         let mut book = Book::new(Arc::clone(&house), row.open_window);
         book.begin_batch(id);
-        let requests: Vec<&Request> = batch.iter().map(|job| &job.request).collect();
         let mut sequences = match gate {
-            Gate::Shared => session.load(&mut book, &requests, now).await?,
-            Gate::Exclusive => session.load_all(&mut book, &requests).await?,
+            Gate::Shared => session.load(&mut book, requests, now).await?,
+            Gate::Exclusive => session.load_all(&mut book, requests).await?,
         };
 
-        let mut answers = Vec::with_capacity(batch.len());
+        let mut answers = Vec::with_capacity(requests.len());
         for (at, request) in requests.iter().enumerate() {
             // A panic is a mistake in the rules. The book may be half changed then, so the batch starts anew.
             match catch_unwind(AssertUnwindSafe(|| book.execute(request, now))) {
@@ -282,8 +321,8 @@ impl Desk {
             Ok(()) => self.session = Some(session),
             Err(error) if error.kind() == ErrorKind::CommitUnknown => {
                 warn!(batch = %id, error = &error as &dyn std::error::Error, "the outcome of a commit is unknown");
-                if !self.look_up(id, &book, &changes).await? {
-                    return Err(Failed::Store(error.into_transient()));
+                if !self.look_up(id, &changes).await? {
+                    return Err(Failed::Lost);
                 }
             }
             Err(error) => return Err(error.into()),
@@ -293,19 +332,19 @@ impl Desk {
     }
 
     /// Whether a batch whose COMMIT got no answer is there.
-    async fn look_up(
-        &self,
-        batch: BatchId,
-        book: &Book,
-        changes: &clearing_core::changes::Changes,
-    ) -> Result<bool, Failed> {
+    async fn look_up(&self, batch: BatchId, changes: &Changes) -> Result<bool, Failed> {
+        let entry = changes.entries.first().map(|id| Probe::Entry(*id));
+        let key = changes.requests.iter().find(|(_, change)| !change.known);
+        let key = key.map(|((partner, request), _)| Probe::Request(*partner, *request));
+        // The house's own work without entries leaves nothing to ask for, and may run twice.
+        let Some(probe) = entry.or(key) else { return Ok(false) };
         let started = tokio::time::Instant::now();
         let mut pause = PAUSE;
         while started.elapsed() < OUTCOME_WAIT {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
             let Ok(mut session) = self.store.writer().await else { continue };
-            match session.was_committed(batch, book, changes).await {
+            match session.was_committed(batch, probe).await {
                 Ok(committed) => return Ok(committed),
                 Err(error) => warn!(error = &error as &dyn std::error::Error, "the outcome could not be looked up"),
             }
@@ -325,9 +364,9 @@ fn gate_of(request: &Request) -> Gate {
     }
 }
 
-fn answer_all(batch: Vec<Job>, committed: &Committed) {
+fn answer_all(batch: Batch, committed: &Committed) {
     let Committed { answers, book, sequences } = committed;
-    for (job, answer) in batch.into_iter().zip(answers) {
+    for (reply, answer) in batch.replies.into_iter().zip(answers) {
         let ids = answer.result.as_ref().map_or(&[][..], |accepted| &accepted.entries);
         let place = |id: &EntryId| {
             let first = sequences.get(&id.batch).expect("the sequence of an entry answered with is known");
@@ -337,12 +376,6 @@ fn answer_all(batch: Vec<Job>, committed: &Committed) {
         let entries = ids.iter().map(place).collect();
         let house = Arc::clone(&book.house);
         // A caller that has gone away does not mind.
-        let _ = job.reply.send(Ok(Written { answer: answer.clone(), entries, house }));
-    }
-}
-
-fn refuse_all(batch: Vec<Job>, error: &WriteError) {
-    for job in batch {
-        let _ = job.reply.send(Err(error.clone()));
+        let _ = reply.send(Ok(Written { answer: answer.clone(), entries, house }));
     }
 }

@@ -109,6 +109,8 @@ impl Book {
     ///
     /// # Errors
     /// The rejection that the redemption would meet.
+    ///
+    /// Rule: quote
     pub fn quote(
         &self,
         acceptor: PartnerId,
@@ -448,6 +450,8 @@ impl Book {
     }
 
     /// Gives `points` of a redemption back into the lots they came from, in reverse order of consumption.
+    ///
+    /// Rule: give-back
     fn give_back(
         &mut self,
         draft: EntryDraft,
@@ -470,6 +474,8 @@ impl Book {
     }
 
     /// The exact opposite of an issue, possible while all its points are there.
+    ///
+    /// Rule: undo-issue
     fn undo_issue(&mut self, draft: EntryDraft, id: EntryId, issue: &Entry) -> Result<Vec<EntryId>, Rejection> {
         let member = issue.member.expect("an issue is of a member");
         let mut draft = draft.of_member(member).linked_to(id);
@@ -487,6 +493,8 @@ impl Book {
     }
 
     /// Takes again what a return gave back: the redemption holds as much of its parts as before that return.
+    ///
+    /// Rule: undo-return
     fn undo_return(&mut self, draft: EntryDraft, returning: &Entry) -> Result<Vec<EntryId>, Rejection> {
         let redemption = returning.link.expect("a return refers to a redemption");
         let target = self.entries.get(&redemption).cloned();
@@ -518,15 +526,17 @@ impl Book {
     fn member_reply(&self, member: MemberId, entries: Vec<EntryId>, returnable: Points) -> Accepted {
         let available = self.members.get(&member).map_or(0, |member| member.available());
         let available = Points(i64::try_from(available).expect("checked when it was posted"));
-        let next_expiry = self.next_expiry(member);
+        // Due work has run, so nothing that has expired is left.
+        let next_expiry = self.next_expiry(member, Timestamp(i64::MIN));
         Accepted { entries, reply: Reply::Member(MemberReply { member, available, returnable, next_expiry }) }
     }
 
-    /// When the next of a member's points expire, and how many.
-    pub fn next_expiry(&self, member: MemberId) -> Option<(Timestamp, Points)> {
-        let first = self.lots_in_order(member).next().filter(|lot| lot.expires < Timestamp::NEVER)?;
-        let points = self.lots_in_order(member).take_while(|lot| lot.expires == first.expires);
-        Some((first.expires, Points(points.map(|lot| lot.available.0).sum())))
+    /// When the next of a member's points expire after a time, and how many.
+    pub fn next_expiry(&self, member: MemberId, now: Timestamp) -> Option<(Timestamp, Points)> {
+        let mut ahead = self.lots_in_order(member).skip_while(|lot| lot.expires <= now).peekable();
+        let expires = ahead.peek().map(|lot| lot.expires).filter(|expires| *expires < Timestamp::NEVER)?;
+        let points = ahead.take_while(|lot| lot.expires == expires);
+        Some((expires, Points(points.map(|lot| lot.available.0).sum())))
     }
 }
 

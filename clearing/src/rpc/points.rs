@@ -2,10 +2,11 @@
 
 use std::pin::Pin;
 
+use clearing_core::book::Book;
 use clearing_core::command::{Abandoned, Accepted, Command, MemberRef, MemberReply, Reply, Request as Wish};
 use clearing_core::journal::JournalEntry;
+use clearing_core::member::Holding;
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::House;
 use clearing_core::units::{EntryId, MemberId, PartnerId, Points, RequestId};
 use clearing_proto::v1;
 use clearing_proto::v1::points_service_server::PointsService;
@@ -75,8 +76,7 @@ impl PointsService for Service {
             return Err(errors::invalid("points", format!("{points} is not above zero")));
         }
         let (house, now) = (self.0.house(), self.0.clock.now());
-        let book = self.0.store.load_quote(&house, member, Points(points), now).await;
-        let book = book.map_err(|error| errors::of_store(&error))?;
+        let book = self.member_book(member, Some(Points(points))).await?;
         let id = book.find_member(member).map_err(|rejection| errors::of_rejection(&rejection, false))?;
         let (quote, available, missing) = match book.quote(caller, member, Points(points), now) {
             Ok(quote) => (quote, book.spendable(id, now), 0),
@@ -117,7 +117,7 @@ impl PointsService for Service {
         let money = convert::acceptor_money(caller, &entry.entry);
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::RedeemPointsResponse {
-            entry: Some(convert::from_written(entry, View::Part(caller), &written.house)),
+            entry: Some(answer_entry(caller, &written)),
             member_id: reply.member.to_string(),
             available_points: reply.available.0,
             fee: convert::from_money(money.fee, coalition),
@@ -144,7 +144,7 @@ impl PointsService for Service {
             convert::from_money(clearing_core::units::Money(-amount.0), coalition)
         };
         Ok(Response::new(v1::ReturnRedemptionResponse {
-            entry: Some(convert::from_written(entry, View::Part(caller), &written.house)),
+            entry: Some(answer_entry(caller, &written)),
             member_id: reply.member.to_string(),
             available_points: reply.available.0,
             fee_refund: opposite(money.fee),
@@ -185,17 +185,17 @@ impl PointsService for Service {
     ) -> Result<Response<v1::GetBalanceResponse>, Status> {
         auth::caller(&request)?.partner()?;
         let member = convert::member(request.into_inner().member, &self.0.identifier_key)?;
-        let found = self.0.store.balance(member, self.0.clock.now()).await.map_err(|error| errors::of_store(&error))?;
-        let balance = found.ok_or_else(|| match member {
-            MemberRef::Id(id) => errors::not_found("member", id),
-            MemberRef::Identifier(_) => errors::not_found("member", "with this identifier"),
-        })?;
+        let book = self.member_book(member, None).await?;
+        let id = book.find_member(member).map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        let held = |part: fn(&Holding) -> Points| -> i64 {
+            book.members.get(&id).map_or(0, |member| member.holdings.values().map(|holding| part(holding).0).sum())
+        };
         Ok(Response::new(v1::GetBalanceResponse {
-            member_id: balance.member.to_string(),
-            available_points: balance.available.0,
-            held_points: balance.held.0,
-            pending_points: balance.pending.0,
-            next_expiry: convert::from_next_expiry(balance.next_expiry),
+            member_id: id.to_string(),
+            available_points: book.spendable(id, self.0.clock.now()).0,
+            held_points: held(|holding| holding.held),
+            pending_points: held(|holding| holding.pending),
+            next_expiry: convert::from_next_expiry(book.next_expiry(id, self.0.clock.now())),
         }))
     }
 
@@ -242,6 +242,17 @@ impl PointsService for Service {
 }
 
 impl Service {
+    /// The part of the ledger that a member's balance and a quote of so many points are read from.
+    async fn member_book(&self, member: MemberRef, points: Option<Points>) -> Result<Book, Status> {
+        let read = async {
+            let mut snapshot = self.0.store.snapshot().await?;
+            let book = snapshot.member(self.0.house(), member, points, self.0.clock.now()).await?;
+            snapshot.finish().await?;
+            Ok(book)
+        };
+        read.await.map_err(|error| errors::of_store(&error))
+    }
+
     async fn ask(
         &self,
         caller: PartnerId,
@@ -295,7 +306,12 @@ impl Service {
         for wish in wishes {
             let result = wish.and_then(|_| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
-                issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)
+                let mut issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
+                // Eight thousand answers fit into a message without what their callers can look up.
+                if let Some(entry) = &mut issued.entry {
+                    entry.postings.clear();
+                }
+                Ok(issued)
             });
             results.push(convert::issue_result(result));
         }
@@ -323,11 +339,16 @@ fn accepted_entry(written: &Written) -> &JournalEntry {
     written.entries.first().expect("commands on points write an entry")
 }
 
+/// The entry that a command wrote, as its answer shows it: without the origin, which the caller has just sent.
+fn answer_entry(caller: PartnerId, written: &Written) -> v1::Entry {
+    let entry = convert::from_written(accepted_entry(written), View::Part(caller), &written.house);
+    v1::Entry { origin: None, ..entry }
+}
+
 fn issue_response(caller: PartnerId, written: &Written) -> Result<v1::IssuePointsResponse, Status> {
     let (replayed, reply) = member_reply(written)?;
-    let house: &House = &written.house;
     Ok(v1::IssuePointsResponse {
-        entry: Some(convert::from_written(accepted_entry(written), View::Part(caller), house)),
+        entry: Some(answer_entry(caller, written)),
         member_id: reply.member.to_string(),
         available_points: reply.available.0,
         next_expiry: convert::from_next_expiry(reply.next_expiry),
