@@ -498,3 +498,20 @@ pub fn from_partner(partner: &Partner, now: Timestamp, coalition: &Coalition) ->
         create_time: partner.terms.first().and_then(|terms| from_timestamp(terms.effective)),
     }
 }
+
+// ---- windows and settlements, statements and reports, the house itself, page tokens
+
+mod page;
+mod reports;
+mod service;
+mod settlement;
+
+pub use self::page::{page_numbers, page_place, page_token};
+pub use self::reports::{
+    ClassSums, from_balances, from_bilateral, from_line, from_obligation, from_totals, obligations_of, points_balance,
+};
+pub use self::service::{Limits, advanced, partner_state_set, server_info};
+pub use self::settlement::{
+    Stage, calendar, from_leg, from_leg_state, from_order, from_settlement, from_settlement_state, from_times,
+    from_window, from_window_state, fund, order_mode, orders_csv, payment, payment_parties, window_or_open,
+};

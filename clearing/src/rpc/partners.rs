@@ -1,0 +1,99 @@
+//! PartnerAdminService: how the operator admits brands and sets their terms.
+
+use clearing_core::command::HouseCommand;
+use clearing_core::terms::{Partner, PartnerState, TermsDraft};
+use clearing_core::units::PartnerId;
+use clearing_proto::v1;
+use clearing_proto::v1::partner_admin_service_server::PartnerAdminService;
+use tonic::{Request, Response, Status};
+
+use crate::rpc::settlement::house_reply;
+use crate::rpc::{Context, auth, convert, errors, page_size};
+
+/// See the module.
+pub struct Service(pub Context);
+
+/// Names that stand for something else than a partner wherever a partner may be named.
+const RESERVED: [&str; 5] = ["hub", "funds", "reserve", "pool", "bank"];
+
+#[tonic::async_trait]
+impl PartnerAdminService for Service {
+    async fn create_partner(
+        &self,
+        request: Request<v1::CreatePartnerRequest>,
+    ) -> Result<Response<v1::CreatePartnerResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::CreatePartnerRequest { request_id, partner_id, display_name, terms } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        if RESERVED.contains(&partner.as_str()) {
+            return Err(errors::invalid("partner_id", format!("{partner} is taken: it has a meaning of its own")));
+        }
+        let terms = convert::terms_draft(terms)?;
+        let command = HouseCommand::CreatePartner { partner, display_name, terms, state: PartnerState::Active };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let partner = convert::from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);
+        Ok(Response::new(v1::CreatePartnerResponse { partner: Some(partner), replayed }))
+    }
+
+    async fn set_terms(
+        &self,
+        request: Request<v1::SetTermsRequest>,
+    ) -> Result<Response<v1::SetTermsResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::SetTermsRequest { request_id, partner_id, terms, effective_time } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        let terms = convert::terms_draft(terms)?;
+        if terms == TermsDraft::default() {
+            return Err(errors::invalid("terms", "changes nothing"));
+        }
+        let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
+        let command = HouseCommand::SetTerms { partner, terms, effective };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, reply) = house_reply(&written)?;
+        let partner = self.partner(partner)?;
+        let version = reply.terms.and_then(|version| partner.terms_version(version));
+        let terms = version.map(|terms| convert::from_terms(terms, &self.0.house().coalition));
+        Ok(Response::new(v1::SetTermsResponse { terms, replayed }))
+    }
+
+    async fn set_partner_state(
+        &self,
+        request: Request<v1::SetPartnerStateRequest>,
+    ) -> Result<Response<v1::SetPartnerStateResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::SetPartnerStateRequest { request_id, partner_id, state } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        let state = convert::partner_state(state)?;
+        let command = HouseCommand::SetPartnerState { partner, state };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, reply) = house_reply(&written)?;
+        Ok(Response::new(convert::partner_state_set(reply.previous_state.unwrap_or(state), state, replayed)))
+    }
+
+    async fn list_partners(
+        &self,
+        request: Request<v1::ListPartnersRequest>,
+    ) -> Result<Response<v1::ListPartnersResponse>, Status> {
+        const LIST: &[&str] = &["ListPartners"];
+        let v1::ListPartnersRequest { page_size: size, page_token } = request.into_inner();
+        let limit = page_size(size)?;
+        let after = convert::page_place(LIST, &page_token)?.unwrap_or_default();
+        let (house, now) = (self.0.house(), self.0.clock.now());
+        let mut following = house.partners.values().filter(|partner| partner.id.as_str() > after);
+        let page: Vec<&Partner> = following.by_ref().take(limit).collect();
+        let more = following.next().is_some();
+        let last = page.last().filter(|_| more);
+        Ok(Response::new(v1::ListPartnersResponse {
+            next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, last.id.as_str())),
+            partners: page.into_iter().map(|partner| convert::from_partner(partner, now, &house.coalition)).collect(),
+        }))
+    }
+}
+
+impl Service {
+    fn partner(&self, id: PartnerId) -> Result<Partner, Status> {
+        let house = self.0.house();
+        house.partners.get(&id).cloned().ok_or_else(|| errors::not_found("partner", id))
+    }
+}

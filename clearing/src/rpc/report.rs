@@ -1,0 +1,189 @@
+//! ReportService: the whole book, for the operator and auditors.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clearing_core::journal::JournalEntry;
+use clearing_core::netting::{self, Obligations};
+use clearing_core::rejection::Rejection;
+use clearing_core::units::{MemberId, PartnerId, Points};
+use clearing_proto::v1;
+use clearing_proto::v1::report_service_server::ReportService;
+use tonic::{Request, Response, Status};
+
+use crate::rpc::convert::{self, ClassSums, View};
+use crate::rpc::{Context, auth, errors, page_size};
+use crate::store::MemberPage;
+
+/// Pairs of partners on a page of the netting report at the most, and where the caller does not say.
+const PAIRS_MAX: usize = 10_000;
+const PAIRS_DEFAULT: usize = 1_000;
+
+/// What stands before a member's id in the name of its account.
+const MEMBER_ACCOUNT: &str = "member:";
+
+/// See the module.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl ReportService for Service {
+    async fn trial_balance(
+        &self,
+        request: Request<v1::TrialBalanceRequest>,
+    ) -> Result<Response<v1::TrialBalanceResponse>, Status> {
+        auth::caller(&request)?;
+        let v1::TrialBalanceRequest { include_members, page_size: size, page_token } = request.into_inner();
+        let limit = page_size(size)?;
+        let list = ["TrialBalance", if include_members { "members" } else { "" }];
+        let after = convert::page_place(&list, &page_token)?.unwrap_or_default();
+        let members = if include_members { members_after(after, limit)? } else { None };
+        let found = self.0.store.trial_balance(members).await.map_err(|error| errors::of_store(&error))?;
+
+        let house = self.0.house();
+        let coalition = &house.coalition;
+        let (points, money) = (&found.balances.points, &found.balances.money);
+        let mut accounts = convert::from_balances(points, money, coalition);
+        let held = found.members.iter().map(|(member, held)| convert::points_balance(member_account(*member), *held));
+        accounts.extend(held);
+        accounts.sort_by(|one, other| one.account.cmp(&other.account));
+        accounts.retain(|row| row.account.as_str() > after);
+        // Behind the last member that was looked at there may be others before the next account.
+        let end = found.members_end.map(member_account);
+        if let Some(end) = &end {
+            accounts.retain(|row| row.account <= *end);
+        }
+        let more = accounts.len() > limit;
+        accounts.truncate(limit);
+        let last = if more { accounts.last().map(|row| row.account.clone()) } else { end };
+
+        let overflow = |what: &str| errors::of_rejection(&Rejection::Overflow { what: what.to_owned() }, false);
+        let held = i64::try_from(found.held_by_members).map_err(|_| overflow("the sum of what members hold"))?;
+        let sums = ClassSums::of(points, money, Points(held)).map_err(|_| overflow("the sum of a class of accounts"))?;
+        let (points_sum, money_sum) = sums.totals().map_err(|_| overflow("the sum of all accounts"))?;
+        Ok(Response::new(v1::TrialBalanceResponse {
+            accounts,
+            totals: sums.rows(coalition),
+            points_sum: points_sum.0,
+            money_sum: convert::from_money(money_sum, coalition),
+            balanced: points_sum.is_zero() && money_sum.is_zero(),
+            as_of_sequence: found.last_sequence,
+            next_page_token: last.map_or_else(String::new, |last| convert::page_token(&list, &last)),
+        }))
+    }
+
+    async fn netting_report(
+        &self,
+        request: Request<v1::NettingReportRequest>,
+    ) -> Result<Response<v1::NettingReportResponse>, Status> {
+        auth::caller(&request)?;
+        let v1::NettingReportRequest { window, page_size: size, page_token } = request.into_inner();
+        let asked = convert::window_or_open(window)?;
+        let limit = pairs_on_page(size)?;
+        let list = ["NettingReport", &window.to_string()];
+        let place = convert::page_numbers::<2>(&list, &page_token)?;
+        let number = match place {
+            Some([window, _]) => Some(convert::window(window)?),
+            None => asked,
+        };
+        let (settlement, gross) = self.0.settlement_and_gross(number).await?;
+        let first = place.map_or(0, |[_, first]| usize::try_from(first).unwrap_or(usize::MAX));
+        let pairs = pairs(&gross);
+        let more = pairs.len().saturating_sub(first) > limit;
+        let page: BTreeSet<(PartnerId, PartnerId)> = pairs.into_iter().skip(first).take(limit).collect();
+        let on_page: Obligations =
+            gross.into_iter().filter(|((issuer, acceptor), _)| page.contains(&pair(*issuer, *acceptor))).collect();
+
+        let house = self.0.house();
+        let coalition = &house.coalition;
+        let obligations = on_page.iter().map(|((issuer, acceptor), gross)| {
+            convert::from_obligation(issuer.as_str(), *acceptor, gross, coalition)
+        });
+        let nets: BTreeMap<(PartnerId, PartnerId), _> = netting::bilateral(&on_page);
+        let nets = nets.into_iter().map(|((debtor, creditor), amount)| {
+            convert::from_bilateral(debtor, creditor, amount, coalition)
+        });
+        let next = format!("{},{}", settlement.window, first.saturating_add(limit));
+        Ok(Response::new(v1::NettingReportResponse {
+            obligations: obligations.collect(),
+            bilateral_nets: nets.collect(),
+            next_page_token: if more { convert::page_token(&list, &next) } else { String::new() },
+            settlement: Some(settlement),
+        }))
+    }
+
+    async fn list_journal_entries(
+        &self,
+        request: Request<v1::ListJournalEntriesRequest>,
+    ) -> Result<Response<v1::ListJournalEntriesResponse>, Status> {
+        auth::caller(&request)?;
+        let v1::ListJournalEntriesRequest { from_sequence, window, page_size: size, page_token } = request.into_inner();
+        if from_sequence < 0 {
+            return Err(errors::invalid("from_sequence", format!("{from_sequence} is below zero")));
+        }
+        let number = convert::window_or_open(window)?;
+        let limit = page_size(size)?;
+        let list = ["ListJournalEntries", &from_sequence.to_string(), &window.to_string()];
+        let place = convert::page_numbers(&list, &page_token)?.map(|[sequence]| sequence);
+        let from = place.unwrap_or(from_sequence);
+        let mut found = self.0.store.journal(from, number, limit + 1).await.map_err(|error| errors::of_store(&error))?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|last| (last.sequence + 1).to_string());
+        let house = self.0.house();
+        let entry = |found: &JournalEntry| {
+            convert::from_written(found, View::Whole, &house)
+        };
+        Ok(Response::new(v1::ListJournalEntriesResponse {
+            entries: found.iter().map(entry).collect(),
+            next_page_token: next.map_or_else(String::new, |next| convert::page_token(&list, &next)),
+        }))
+    }
+}
+
+impl Context {
+    /// The settlement of a window, as it is or as it would be, with the gross obligations behind it.
+    async fn settlement_and_gross(
+        &self,
+        number: Option<clearing_core::units::WindowNumber>,
+    ) -> Result<(v1::Settlement, Obligations), Status> {
+        let book = self.store.open_book().await.map_err(|error| errors::of_store(&error))?;
+        let number = number.unwrap_or(book.open_window);
+        let gross = if number == book.open_window {
+            let of_window = book.gross.iter().filter(|((window, ..), _)| *window == number);
+            of_window.map(|((_, issuer, acceptor), gross)| ((*issuer, *acceptor), *gross)).collect()
+        } else {
+            self.store.gross_of(number).await.map_err(|error| errors::of_store(&error))?
+        };
+        Ok((self.settlement_from(book, number).await?, gross))
+    }
+}
+
+fn member_account(member: MemberId) -> String {
+    format!("{MEMBER_ACCOUNT}{member}")
+}
+
+/// The page of members that follows an account; none if all members stand before it.
+fn members_after(account: &str, limit: usize) -> Result<Option<MemberPage>, Status> {
+    let after = match account.strip_prefix(MEMBER_ACCOUNT) {
+        Some(member) => Some(convert::id("page_token", member)?),
+        None if account < MEMBER_ACCOUNT => None,
+        None => return Ok(None),
+    };
+    Ok(Some(MemberPage { after, limit }))
+}
+
+fn pairs_on_page(asked: i32) -> Result<usize, Status> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(PAIRS_DEFAULT),
+        Ok(size) if size <= PAIRS_MAX => Ok(size),
+        Ok(_) | Err(_) => Err(errors::invalid("page_size", format!("{asked} is not from 0 to {PAIRS_MAX}"))),
+    }
+}
+
+/// Two partners, whoever owes whom.
+fn pair(one: PartnerId, other: PartnerId) -> (PartnerId, PartnerId) {
+    if one < other { (one, other) } else { (other, one) }
+}
+
+fn pairs(obligations: &Obligations) -> BTreeSet<(PartnerId, PartnerId)> {
+    obligations.keys().map(|(issuer, acceptor)| pair(*issuer, *acceptor)).collect()
+}

@@ -1,0 +1,55 @@
+//! SandboxService: the clock of a sandbox. Only a house with a manual clock offers it.
+
+use clearing_core::rejection::Rejection;
+use clearing_core::units::Timestamp;
+use clearing_proto::v1;
+use clearing_proto::v1::sandbox_service_server::SandboxService;
+use tonic::{Request, Response, Status};
+
+use crate::rpc::{Context, auth, convert, errors};
+use crate::scheduler::{AdvanceError, ScheduleError};
+use crate::writer::WriteError;
+
+/// See the module.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl SandboxService for Service {
+    async fn get_clock(
+        &self,
+        request: Request<v1::GetClockRequest>,
+    ) -> Result<Response<v1::GetClockResponse>, Status> {
+        auth::caller(&request)?;
+        Ok(Response::new(v1::GetClockResponse { time: convert::from_timestamp(self.0.clock.now()) }))
+    }
+
+    async fn advance_clock(
+        &self,
+        request: Request<v1::AdvanceClockRequest>,
+    ) -> Result<Response<v1::AdvanceClockResponse>, Status> {
+        auth::caller(&request)?;
+        let to = request.into_inner().to_time.ok_or_else(|| errors::invalid("to_time", "is missing"))?;
+        let to = convert::timestamp("to_time", to)?;
+        let ran = self.0.scheduler.advance_to(to).await.map_err(|error| match error {
+            AdvanceError::NotManual => Status::unimplemented("only a sandbox has a clock that can be moved"),
+            AdvanceError::Backwards { now } => backwards(to, now),
+            AdvanceError::Due(ScheduleError::Write(error)) => errors::of_write(&error),
+            AdvanceError::Due(ScheduleError::Store(error)) => errors::of_store(&error),
+            AdvanceError::Due(error @ (ScheduleError::Calendar(_) | ScheduleError::CloseRefused { .. })) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "due work cannot run");
+                errors::of_write(&WriteError::Internal)
+            }
+        })?;
+        Ok(Response::new(convert::advanced(self.0.clock.now(), &ran)))
+    }
+}
+
+fn backwards(to: Timestamp, now: Timestamp) -> Status {
+    let rejection = Rejection::TimeOutOfRange {
+        field: "to_time".to_owned(),
+        time: to.to_string(),
+        earliest: now.to_string(),
+        latest: Timestamp::NEVER.to_string(),
+    };
+    errors::of_rejection(&rejection, false)
+}

@@ -1,0 +1,222 @@
+//! SettlementAdminService: how the operator closes windows and settles them.
+
+use clearing_core::book::Book;
+use clearing_core::command::{Command, HouseCommand, HouseReply, Reply};
+use clearing_core::settlement::{Settlement, Window};
+use clearing_core::units::WindowNumber;
+use clearing_proto::v1;
+use clearing_proto::v1::settlement_admin_service_server::SettlementAdminService;
+use tonic::{Request, Response, Status};
+
+use crate::rpc::convert::{self, Stage, View};
+use crate::rpc::{Context, auth, errors};
+use crate::scheduler::calendar::next_cut_offs;
+use crate::scheduler::own_work;
+use crate::writer::{WriteError, Written};
+
+/// Cut-offs that are published in advance.
+pub const CUT_OFFS_PUBLISHED: usize = 10;
+
+/// See the module.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl SettlementAdminService for Service {
+    async fn close_window(
+        &self,
+        request: Request<v1::CloseWindowRequest>,
+    ) -> Result<Response<v1::CloseWindowResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let request_id = convert::request_id(&request.into_inner().request_id)?;
+        let written = self.0.ask_house(caller, request_id, HouseCommand::CloseWindow { expected: None }).await?;
+        let (replayed, reply) = house_reply(&written)?;
+        let number = reply.window.ok_or_else(|| errors::of_write(&WriteError::Internal))?;
+        let (window, settlement) = self.0.settlement(number).await?;
+        Ok(Response::new(v1::CloseWindowResponse {
+            settlement: Some(convert::from_settlement(&window, &settlement, Stage::Made, &written.house.coalition)),
+            open_window: i64::from(number) + 1,
+            entry: first_entry(&written),
+            replayed,
+        }))
+    }
+
+    async fn preview_settlement(
+        &self,
+        request: Request<v1::PreviewSettlementRequest>,
+    ) -> Result<Response<v1::PreviewSettlementResponse>, Status> {
+        auth::caller(&request)?;
+        let number = convert::window_or_open(request.into_inner().window)?;
+        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
+        let number = number.unwrap_or(book.open_window);
+        let settlement = self.0.settlement_from(book, number).await?;
+        Ok(Response::new(v1::PreviewSettlementResponse { settlement: Some(settlement) }))
+    }
+
+    async fn confirm_settlement(
+        &self,
+        request: Request<v1::ConfirmSettlementRequest>,
+    ) -> Result<Response<v1::ConfirmSettlementResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ConfirmSettlementRequest { request_id, window } = request.into_inner();
+        let window = convert::window(window)?;
+        let command = HouseCommand::ConfirmSettlement { window };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let (window, settlement) = self.0.settlement(window).await?;
+        Ok(Response::new(v1::ConfirmSettlementResponse {
+            window_state: convert::from_window_state(window.state).into(),
+            state: convert::from_settlement_state(settlement.state).into(),
+            replayed,
+        }))
+    }
+
+    async fn export_orders(
+        &self,
+        request: Request<v1::ExportOrdersRequest>,
+    ) -> Result<Response<v1::ExportOrdersResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ExportOrdersRequest { request_id, window, mode } = request.into_inner();
+        let (number, mode) = (convert::window(window)?, convert::order_mode(mode)?);
+        let command = HouseCommand::ExportOrders { window: number, mode };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let (_, settlement) = self.0.settlement(number).await?;
+        let coalition = &written.house.coalition;
+        let due = || settlement.orders.iter().filter(|order| !order.paid);
+        Ok(Response::new(v1::ExportOrdersResponse {
+            orders: due().map(|order| convert::from_order(order, coalition)).collect(),
+            csv: convert::orders_csv(number, due(), coalition),
+            state: convert::from_settlement_state(settlement.state).into(),
+            replayed,
+        }))
+    }
+
+    async fn confirm_payment(
+        &self,
+        request: Request<v1::ConfirmPaymentRequest>,
+    ) -> Result<Response<v1::ConfirmPaymentResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ConfirmPaymentRequest { request_id, window, payment, amount } = request.into_inner();
+        let number = convert::window(window)?;
+        let payment = convert::payment(payment)?;
+        let house = self.0.house();
+        let amount = amount.map(|amount| convert::money("amount", &amount, &house.coalition)).transpose()?;
+        let command = HouseCommand::ConfirmPayment { window: number, payment, amount };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let (window, settlement) = self.0.settlement(number).await?;
+        let touched = convert::payment_parties(payment).into_iter();
+        let legs = touched.filter_map(|partner| {
+            Some(convert::from_leg(partner, settlement.legs.get(&partner)?, &written.house.coalition))
+        });
+        Ok(Response::new(v1::ConfirmPaymentResponse {
+            entry: first_entry(&written),
+            legs: legs.collect(),
+            window_state: convert::from_window_state(window.state).into(),
+            state: convert::from_settlement_state(settlement.state).into(),
+            replayed,
+        }))
+    }
+
+    async fn abort_settlement(
+        &self,
+        request: Request<v1::AbortSettlementRequest>,
+    ) -> Result<Response<v1::AbortSettlementResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::AbortSettlementRequest { request_id, window } = request.into_inner();
+        let window = convert::window(window)?;
+        let command = HouseCommand::AbortSettlement { window };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let open_window = match written.entries.first() {
+            Some(written) => written.entry.window,
+            None => self.0.store.gate().await.map_err(|error| errors::of_store(&error))?.open_window,
+        };
+        Ok(Response::new(v1::AbortSettlementResponse {
+            entry: first_entry(&written),
+            open_window: i64::from(open_window),
+            replayed,
+        }))
+    }
+
+    async fn deposit(
+        &self,
+        request: Request<v1::DepositRequest>,
+    ) -> Result<Response<v1::DepositResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::DepositRequest { request_id, account, amount } = request.into_inner();
+        let account = convert::fund(&account)?;
+        let house = self.0.house();
+        let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
+        let amount = convert::money("amount", &amount, &house.coalition)?;
+        let command = HouseCommand::Deposit { account, amount };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let balance = self.0.store.money_balance(account).await.map_err(|error| errors::of_store(&error))?;
+        Ok(Response::new(v1::DepositResponse {
+            entry: first_entry(&written),
+            balance: convert::from_money(balance, &house.coalition),
+            replayed,
+        }))
+    }
+
+    async fn set_calendar(
+        &self,
+        request: Request<v1::SetCalendarRequest>,
+    ) -> Result<Response<v1::SetCalendarResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::SetCalendarRequest { request_id, cron_expressions, time_zone } = request.into_inner();
+        let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
+        let command = HouseCommand::SetCalendar { calendar: calendar.clone() };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let next = next_cut_offs(&calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
+        Ok(Response::new(v1::SetCalendarResponse { next_close_times: convert::from_times(next), replayed }))
+    }
+}
+
+impl Context {
+    /// A window that was closed, with its settlement.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if there is no such window or it is open.
+    async fn settlement(&self, number: WindowNumber) -> Result<(Window, Settlement), Status> {
+        let found = self.store.window_row(number).await.map_err(|error| errors::of_store(&error))?;
+        let window = found.ok_or_else(|| errors::not_found("window", number))?.window;
+        let settlement = window.settlement.clone().ok_or_else(|| errors::not_found("settlement", number))?;
+        Ok((window, settlement))
+    }
+
+    /// The settlement of a closed window; of the open one, what a close would make of it now. `book` holds the open one.
+    pub(super) async fn settlement_from(&self, mut book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
+        if number != book.open_window {
+            let (window, settlement) = self.settlement(number).await?;
+            return Ok(convert::from_settlement(&window, &settlement, Stage::Made, &book.house.coalition));
+        }
+        // Closed for show: the book is a copy that nobody saves.
+        let close = own_work(Command::House(HouseCommand::CloseWindow { expected: Some(number) }));
+        let answer = book.execute(&close, self.clock.now());
+        answer.result.map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        let window = book.windows.get(&number).expect("it was just closed");
+        let settlement = window.settlement.as_ref().expect("it was just closed");
+        Ok(convert::from_settlement(window, settlement, Stage::Preview, &book.house.coalition))
+    }
+}
+
+/// Whether an accepted answer to a house command is a replay, and its figures.
+///
+/// # Errors
+/// The rejection, if it was one.
+pub(super) fn house_reply(written: &Written) -> Result<(bool, HouseReply), Status> {
+    let replayed = written.answer.replayed;
+    let accepted = written.answer.result.as_ref().map_err(|rejection| errors::of_rejection(rejection, replayed))?;
+    match &accepted.reply {
+        Reply::House(reply) => Ok((replayed, *reply)),
+        Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),
+    }
+}
+
+fn first_entry(written: &Written) -> Option<v1::Entry> {
+    let first = written.entries.first()?;
+    Some(convert::from_written(first, View::Whole, &written.house))
+}
