@@ -80,6 +80,8 @@ pub fn check_entry(id: EntryId, entry: &Entry) -> Vec<Violation> {
 }
 
 /// Everything that is wrong with a whole book, its entries included.
+///
+/// Rule: invariants
 pub fn check(book: &Book) -> Vec<Violation> {
     let mut found: Vec<Violation> = book.entries.iter().flat_map(|(id, entry)| check_entry(*id, entry)).collect();
     check_lots(book, &mut found);

@@ -20,6 +20,8 @@ pub enum PointsAccount {
 }
 
 /// Accounts in money.
+///
+/// Rule: accounts
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub enum MoneyAccount {
     /// What the partner owes (-) or is owed (+) and is not yet in a settlement.
@@ -45,7 +47,9 @@ pub enum BankPurpose {
 }
 
 /// Why money moved, so that rewards, fees and taxes never mix on a statement. Within an entry the postings of each
-/// purpose sum to zero (rule `purposes`).
+/// purpose sum to zero (rule `balanced`).
+///
+/// Rule: purposes
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Purpose {
     /// The points themselves: the issuer's price up to the acceptor's reimbursement, or up to the backing value.

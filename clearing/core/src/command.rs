@@ -171,7 +171,11 @@ impl Request {
 impl HouseCommand {
     fn validate(&self) -> Result<(), Rejection> {
         match self {
-            Self::CreatePartner { display_name, .. } => {
+            Self::CreatePartner { partner, display_name, .. } => {
+                // In a payment order these name the settlement account and the coalition's funds.
+                if ["hub", "funds"].contains(&partner.as_str()) {
+                    return Err(Rejection::invalid("partner_id", format!("{partner} is a name of the house's own")));
+                }
                 if display_name.chars().count() > 100 || display_name.chars().any(char::is_control) {
                     return Err(Rejection::invalid("display_name", "more than 100 characters, or control characters"));
                 }

@@ -523,6 +523,8 @@ pub fn chain_hash(previous: &Hash, first_sequence: i64, contents: &Hash) -> Hash
 }
 
 /// The salted commitment to an attachment.
+///
+/// Rule: attachments
 pub fn attachment_commitment(salt: &[u8; 16], contents: &[u8]) -> Hash {
     Sha256::new().chain_update([3]).chain_update(salt).chain_update(contents).finalize().into()
 }

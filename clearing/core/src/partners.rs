@@ -76,6 +76,8 @@ impl Book {
     }
 
     /// An exit is for good.
+    ///
+    /// Rule: set-partner-state
     fn set_partner_state(&mut self, id: PartnerId, state: PartnerState) -> Result<Accepted, Rejection> {
         let partner = self.house.partner(id)?;
         if partner.state == PartnerState::Exited && state != PartnerState::Exited {
@@ -87,6 +89,7 @@ impl Book {
         Ok(partner_reply(HouseReply { previous_state: Some(previous), ..HouseReply::default() }))
     }
 
+    /// Rule: set-calendar
     fn set_calendar(&mut self, calendar: &Calendar) -> Accepted {
         self.house_mut().calendar = calendar.clone();
         self.changes_mut().calendar = true;

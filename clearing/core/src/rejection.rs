@@ -46,6 +46,37 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// All public reasons, in the published order.
+    pub const REASONS: [&str; 27] = [
+        "INVALID_ARGUMENT",
+        "REQUEST_TOO_OLD",
+        "IDEMPOTENCY_CONFLICT",
+        "REQUEST_ABANDONED",
+        "TIME_OUT_OF_RANGE",
+        "PARTNER_EXITED",
+        "PARTNER_RESTRICTED",
+        "PARTNER_SUSPENDED",
+        "NOT_FOUND",
+        "PARTNER_EXISTS",
+        "RETURN_EXCEEDS_REDEMPTION",
+        "REVERSAL_SHORTFALL",
+        "INSUFFICIENT_POINTS",
+        "TOO_MANY_LOTS",
+        "BREAKAGE_NOT_ONE",
+        "PRICE_NOT_EXACT",
+        "TERMS_UNDERFUND",
+        "WINDOW_NOT_CLOSED",
+        "SETTLEMENT_NOT_PROPOSED",
+        "SETTLEMENT_NOT_CONFIRMED",
+        "SETTLEMENT_SETTLED",
+        "SETTLEMENT_ALREADY_PAID",
+        "SETTLEMENT_ABORTED",
+        "LEG_NOT_DUE",
+        "AMOUNT_MISMATCH",
+        "FUNDS_NOT_RECEIVED",
+        "OVERFLOW",
+    ];
+
     pub fn invalid(field: &str, problem: impl fmt::Display) -> Self {
         Self::InvalidArgument { field: field.to_owned(), problem: problem.to_string() }
     }
@@ -180,6 +211,8 @@ impl Rejection {
 
     /// Whether the answer is kept under the request's key and replayed. A malformed message is not; a conflict leaves
     /// what is recorded as it is; a key that is too old may have been pruned, so nothing can be kept under it.
+    ///
+    /// Rule: recorded-answers
     pub fn recorded(&self) -> bool {
         !matches!(
             self,

@@ -41,6 +41,9 @@ impl OrderMode {
     }
 }
 
+/// What has become of a window (see the module).
+///
+/// Rule: window-states
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WindowState {
     Open,
@@ -66,6 +69,9 @@ impl WindowState {
     }
 }
 
+/// What has become of a settlement (see the module).
+///
+/// Rule: settlement-states
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SettlementState {
     Proposed,
@@ -523,6 +529,8 @@ fn payment_ends(payment: Payment, settlement: &Settlement) -> (OrderParty, Order
 }
 
 /// What the settlement account holds of this settlement: what came in, with what the funds give, less what went out.
+///
+/// Rule: funds-received
 fn received_and_kept(settlement: &Settlement) -> i128 {
     let legs: i128 = settlement.legs.values().map(|leg| i128::from(leg.amount.0)).sum();
     let paid: i128 = settlement.legs.values().map(|leg| i128::from(leg.due.0) - i128::from(leg.amount.0)).sum();

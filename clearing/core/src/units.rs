@@ -58,7 +58,9 @@ quantity!(
 );
 
 impl Points {
-    /// Points times a price per point. Exact: a price is exact at the coalition's scale (rule `quantities`).
+    /// Points times a price per point. Exact, because a price is exact at the coalition's scale.
+    ///
+    /// Rule: quantities
     pub fn times(self, price: Money) -> Result<Money, Overflow> {
         self.0.checked_mul(price.0).map(Money).ok_or(Overflow)
     }
