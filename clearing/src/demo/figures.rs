@@ -1,0 +1,397 @@
+//! What the day came to, as the house said it.
+//!
+//! Nothing in here is computed on the side: every figure is one of an answer or a report, or a sum of some for display.
+//! [`Figures::check`] makes sure that they agree with each other.
+
+use partner_sdk::operator::{BilateralNet, NettingReport, Partner, PaymentOrder, TrialBalance};
+use partner_sdk::{Decimal, EntryKind, Money, Obligation, Purpose, Quantity, Statement, StatementRole};
+use serde::Serialize;
+
+use super::brands::BRANDS;
+use super::day::{Points, Tally};
+
+/// The figures of a day. The same seed gives the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    pub currency: String,
+    pub scale: u32,
+    pub point_value: Decimal,
+    pub customers: u32,
+    pub purchases: u32,
+    pub requests: Requests,
+    /// By partner id, without the operator.
+    pub brands: Vec<BrandFigures>,
+    /// By issuer, then acceptor.
+    pub obligations: Vec<ObligationFigure>,
+    pub bilateral: Vec<Payment>,
+    pub netting: Netting,
+    /// What everybody is paid (+) or pays (-), the operator last.
+    pub legs: Vec<Amount>,
+    pub orders: Vec<Payment>,
+    pub proof: Proof,
+    /// Of the brands by partner id, the operator's last.
+    pub statements: Vec<StatementFigures>,
+    pub trial_balance: Trial,
+}
+
+/// What was asked of the house during the day, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// Calls of one request each.
+    pub unary: u64,
+    /// Issues that came in one batch.
+    pub batch_items: u64,
+    pub issues: u64,
+    pub redemptions: u64,
+    pub returns: u64,
+    /// Sent a second time, and answered with the first answer.
+    pub replayed: u64,
+    /// Two tills asked for the same points at once; one of them got them.
+    pub races: u64,
+    /// Asked for more points than there were.
+    pub overspends_refused: u64,
+    /// Abandoned after the house had accepted them: undone.
+    pub abandoned_undone: u64,
+    /// Abandoned before they arrived: refused when they did.
+    pub abandoned_refused: u64,
+}
+
+/// A brand: its terms, and what it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrandFigures {
+    pub partner: String,
+    pub name: String,
+    pub funding: String,
+    pub price: Decimal,
+    pub value: Decimal,
+    pub reimbursement: Decimal,
+    pub acceptance_fee: Decimal,
+    pub fee_bearer: String,
+    /// Points it issued, less what was undone.
+    pub issued_points: i64,
+    /// Points it took, of all issuers, less what was returned.
+    pub accepted_points: i64,
+    /// Points of its own that are with members now.
+    pub outstanding_points: i64,
+}
+
+/// What an issuer owes an acceptor before netting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ObligationFigure {
+    pub issuer: String,
+    pub acceptor: String,
+    pub points: i64,
+    pub amount: Decimal,
+}
+
+/// Money from one to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Payment {
+    pub payer: String,
+    pub payee: String,
+    pub amount: Decimal,
+}
+
+/// An amount of one participant or account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    pub of: String,
+    pub amount: Decimal,
+}
+
+/// What netting was worth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Netting {
+    pub window: i64,
+    pub settlement_state: String,
+    pub gross: Decimal,
+    /// After netting between each two.
+    pub bilateral_total: Decimal,
+    /// After netting between all: what moves.
+    pub pairwise_total: Decimal,
+    /// Share of the gross that need not move.
+    pub saved: Option<Decimal>,
+}
+
+/// Legs + changes of funds + change of what is carried = 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    pub legs_total: Decimal,
+    pub fund_changes: Vec<Amount>,
+    pub carried_change: Decimal,
+    pub sum: Decimal,
+}
+
+/// A statement: opening + rows = leg + carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatementFigures {
+    pub partner: String,
+    pub opening: Decimal,
+    pub rows: Vec<StatementRow>,
+    pub leg: Decimal,
+    pub carried: Decimal,
+}
+
+/// What the lines of one role, kind and purpose come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatementRow {
+    pub role: String,
+    pub kind: String,
+    pub purpose: String,
+    pub lines: i64,
+    pub points: i64,
+    pub amount: Decimal,
+}
+
+/// The whole book in a few numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trial {
+    /// Entries in the journal.
+    pub entries: i64,
+    pub points_sum: i64,
+    pub money_sum: Decimal,
+    /// Sum of each class of accounts of money, zeros left out.
+    pub money: Vec<Amount>,
+    /// Sum of each class of accounts of points, zeros left out.
+    pub points: Vec<PointsOf>,
+}
+
+/// Points of a class of accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PointsOf {
+    pub of: String,
+    pub points: i64,
+}
+
+/// What the house answered when the day was over.
+#[derive(Debug)]
+pub struct Answers {
+    pub currency: String,
+    pub scale: u32,
+    pub point_value: Decimal,
+    pub partners: Vec<Partner>,
+    /// Of the brands by id, then the operator's; each read by its own owner.
+    pub statements: Vec<Statement>,
+    /// Of the brands by id: points with members.
+    pub outstanding: Vec<i64>,
+    /// After the last payment.
+    pub report: NettingReport,
+    pub orders: Vec<PaymentOrder>,
+    pub trial: TrialBalance,
+}
+
+impl Figures {
+    /// Puts the answers together.
+    pub fn new(customers: u32, purchases: u32, tally: &Tally, answers: Answers) -> Self {
+        let Answers { report, trial, statements, .. } = answers;
+        let settlement = report.settlement;
+        let brand = |(at, of): (usize, &super::brands::Brand)| {
+            let partner = answers.partners.iter().find(|partner| partner.partner_id == of.id);
+            let terms = &partner.expect("the operator admitted it").terms;
+            BrandFigures {
+                partner: of.id.to_owned(),
+                name: partner.map_or_else(String::new, |partner| partner.display_name.clone()),
+                funding: terms.funding.to_string(),
+                price: terms.price,
+                value: terms.value,
+                reimbursement: terms.reimbursement,
+                acceptance_fee: terms.acceptance_fee,
+                fee_bearer: terms.fee_bearer.to_string(),
+                issued_points: points(&statements[at], StatementRole::Issuer, &[EntryKind::Issue, EntryKind::Undo]),
+                accepted_points: points(&statements[at], StatementRole::Acceptor, &TAKEN),
+                outstanding_points: answers.outstanding[at],
+            }
+        };
+        let brands = BRANDS.iter().enumerate().map(brand).collect();
+        let money = |amount: &Money| amount.amount;
+        Self {
+            currency: answers.currency,
+            scale: answers.scale,
+            point_value: answers.point_value,
+            customers,
+            purchases,
+            requests: tally.requests.clone(),
+            brands,
+            obligations: report.obligations.iter().map(ObligationFigure::from).collect(),
+            bilateral: report.bilateral_nets.iter().map(Payment::from).collect(),
+            netting: Netting {
+                window: settlement.window,
+                settlement_state: settlement.state.to_string(),
+                gross: money(&settlement.gross),
+                bilateral_total: report.bilateral_nets.iter().map(|net| net.amount.amount).sum(),
+                pairwise_total: money(&settlement.pairwise_total),
+                saved: settlement.saved,
+            },
+            legs: settlement.legs.iter().map(|leg| Amount::new(&leg.partner_id, &leg.amount)).collect(),
+            orders: answers.orders.iter().map(Payment::from).collect(),
+            proof: Proof {
+                legs_total: money(&settlement.proof.legs_total),
+                fund_changes: settlement.proof.fund_changes.iter().map(|(of, amount)| Amount::new(of, amount)).collect(),
+                carried_change: money(&settlement.proof.carried_change),
+                sum: money(&settlement.proof.sum),
+            },
+            statements: statements.iter().map(StatementFigures::from).collect(),
+            trial_balance: Trial::from(&trial),
+        }
+    }
+
+    /// Every way in which the figures do not agree, in words. Empty when the books balance.
+    pub fn check(&self, replies: &[Points; BRANDS.len()]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut must = |holds: bool, what: String| {
+            if !holds {
+                wrong.push(what);
+            }
+        };
+        for statement in &self.statements {
+            let StatementFigures { partner, opening, leg, carried, .. } = statement;
+            let lines = statement.lines_total();
+            must(
+                opening + lines == leg + carried,
+                format!("statement of {partner}: opening {opening} + lines {lines} is not leg {leg} + carried {carried}"),
+            );
+            let settled = self.leg_of(partner);
+            must(settled == *leg, format!("{partner}: its statement has a leg of {leg}, the settlement one of {settled}"));
+        }
+        for (brand, answered) in self.brands.iter().zip(replies) {
+            for (what, said, stated) in [
+                ("issued", answered.issued, brand.issued_points),
+                ("accepted", answered.accepted, brand.accepted_points),
+            ] {
+                let partner = &brand.partner;
+                must(
+                    said == stated,
+                    format!("{partner}: the replies at its tills come to {said} points {what}, its statement to {stated}"),
+                );
+            }
+        }
+        let owed: Decimal = self.obligations.iter().map(|obligation| obligation.amount).sum();
+        must(owed == self.netting.gross, format!("the obligations come to {owed}, gross is {}", self.netting.gross));
+        let ordered: Decimal = self.orders.iter().map(|order| order.amount).sum();
+        let moved = self.netting.pairwise_total;
+        must(ordered == moved, format!("the orders come to {ordered}, what moves after netting is {moved}"));
+        let state = &self.netting.settlement_state;
+        must(state == "SETTLED", format!("every order is paid, and the settlement is {state}"));
+        let funds: Decimal = self.proof.fund_changes.iter().map(|fund| fund.amount).sum();
+        let sum = self.proof.legs_total + funds + self.proof.carried_change;
+        must(sum.is_zero() && self.proof.sum.is_zero(), format!("the zero-sum proof comes to {sum}"));
+        let trial = &self.trial_balance;
+        must(trial.points_sum == 0, format!("all accounts of points come to {}", trial.points_sum));
+        must(trial.money_sum.is_zero(), format!("all accounts of money come to {}", trial.money_sum));
+        wrong
+    }
+
+    /// What a participant is paid (+) or pays (-); zero without a leg.
+    pub fn leg_of(&self, partner: &str) -> Decimal {
+        self.legs.iter().find(|leg| leg.of == partner).map_or(Decimal::ZERO, |leg| leg.amount)
+    }
+
+    /// What an issuer owes an acceptor before netting.
+    pub fn obligation(&self, issuer: &str, acceptor: &str) -> Decimal {
+        let of = |one: &&ObligationFigure| one.issuer == issuer && one.acceptor == acceptor;
+        self.obligations.iter().filter(of).map(|one| one.amount).sum()
+    }
+
+    /// What an issuer owes all acceptors before netting.
+    pub fn owes(&self, issuer: &str) -> Decimal {
+        self.obligations.iter().filter(|one| one.issuer == issuer).map(|one| one.amount).sum()
+    }
+
+    /// What all issuers owe an acceptor before netting.
+    pub fn is_owed(&self, acceptor: &str) -> Decimal {
+        self.obligations.iter().filter(|one| one.acceptor == acceptor).map(|one| one.amount).sum()
+    }
+}
+
+/// What moves points through a till.
+const TAKEN: [EntryKind; 3] = [EntryKind::Redeem, EntryKind::Return, EntryKind::Undo];
+
+/// The points of a statement's lines in one role.
+fn points(statement: &Statement, role: StatementRole, kinds: &[EntryKind]) -> i64 {
+    let of = |total: &&partner_sdk::StatementTotal| {
+        total.role == role && kinds.contains(&total.kind) && total.purpose == Purpose::Reward
+    };
+    statement.totals.iter().filter(of).map(|total| total.points).sum()
+}
+
+impl StatementFigures {
+    /// What all lines come to.
+    pub fn lines_total(&self) -> Decimal {
+        self.rows.iter().map(|row| row.amount).sum()
+    }
+
+    /// The position when the window was closed: what is split into leg and carried.
+    pub fn position(&self) -> Decimal {
+        self.opening + self.lines_total()
+    }
+}
+
+impl Amount {
+    fn new(of: &str, amount: &Money) -> Self {
+        Self { of: of.to_owned(), amount: amount.amount }
+    }
+}
+
+impl From<&Obligation> for ObligationFigure {
+    fn from(obligation: &Obligation) -> Self {
+        Self {
+            issuer: obligation.issuer.clone(),
+            acceptor: obligation.acceptor.clone(),
+            points: obligation.points,
+            amount: obligation.gross.amount,
+        }
+    }
+}
+
+impl From<&BilateralNet> for Payment {
+    fn from(net: &BilateralNet) -> Self {
+        Self { payer: net.debtor.clone(), payee: net.creditor.clone(), amount: net.amount.amount }
+    }
+}
+
+impl From<&PaymentOrder> for Payment {
+    fn from(order: &PaymentOrder) -> Self {
+        Self { payer: order.payer.clone(), payee: order.payee.clone(), amount: order.amount.amount }
+    }
+}
+
+impl From<&Statement> for StatementFigures {
+    fn from(statement: &Statement) -> Self {
+        let row = |total: &partner_sdk::StatementTotal| StatementRow {
+            role: total.role.to_string(),
+            kind: total.kind.to_string(),
+            purpose: total.purpose.to_string(),
+            lines: total.line_count,
+            points: total.points,
+            amount: total.amount.amount,
+        };
+        Self {
+            partner: statement.partner_id.clone(),
+            opening: statement.opening.amount,
+            rows: statement.totals.iter().map(row).collect(),
+            leg: statement.leg.amount,
+            carried: statement.closing.amount,
+        }
+    }
+}
+
+impl From<&TrialBalance> for Trial {
+    fn from(trial: &TrialBalance) -> Self {
+        let (mut money, mut points) = (Vec::new(), Vec::new());
+        for class in &trial.totals {
+            match &class.balance {
+                Quantity::Points(balance) => points.push(PointsOf { of: class.account.clone(), points: *balance }),
+                Quantity::Money(balance) => money.push(Amount::new(&class.account, balance)),
+            }
+        }
+        money.retain(|class| !class.amount.is_zero());
+        points.retain(|class| class.points != 0);
+        Self {
+            entries: trial.as_of_sequence,
+            points_sum: trial.points_sum,
+            money_sum: trial.money_sum.amount,
+            money,
+            points,
+        }
+    }
+}

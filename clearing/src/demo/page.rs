@@ -1,0 +1,190 @@
+//! The report as one HTML file: no script, nothing loaded from elsewhere, readable in light and dark and on paper.
+//!
+//! What stands in `page.html` beside this file; here are the pictures and the words. Escaping is the template's.
+
+mod chord;
+
+use askama::Template;
+use partner_sdk::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use super::figures::{Figures, StatementFigures, StatementRow};
+use super::report::{Report, amount, count, minor, percent, plain, time, verb};
+use chord::Chord;
+
+/// Half of the width of the picture of the legs, in its own units.
+const BAR_MAX: f64 = 200.0;
+
+/// The page as it is filled in.
+#[derive(Debug, Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    report: &'a Report,
+    figures: &'a Figures,
+    tiles: Vec<Tile>,
+    chord: Chord,
+    matrix: Vec<MatrixRow>,
+    bars: Vec<Bar>,
+    statements: Vec<StatementView<'a>>,
+}
+
+/// A number that matters.
+#[derive(Debug)]
+struct Tile {
+    number: String,
+    what: String,
+}
+
+/// What one issuer owes.
+#[derive(Debug)]
+struct MatrixRow {
+    issuer: String,
+    cells: Vec<Cell>,
+    total: String,
+}
+
+/// What it owes one acceptor.
+#[derive(Debug)]
+struct Cell {
+    text: String,
+    points: String,
+    /// How much of the largest obligation it is, in percent.
+    heat: u32,
+}
+
+/// A leg, drawn.
+#[derive(Debug)]
+struct Bar {
+    of: String,
+    text: String,
+    pays: bool,
+    width: String,
+}
+
+/// A statement in words.
+#[derive(Debug)]
+struct StatementView<'a> {
+    of: &'a StatementFigures,
+    name: String,
+    rows: Vec<StatementLine<'a>>,
+}
+
+/// One row of it.
+#[derive(Debug)]
+struct StatementLine<'a> {
+    of: &'a StatementRow,
+    what: String,
+}
+
+/// The page of a report.
+pub fn page(report: &Report) -> String {
+    let figures = &report.figures;
+    let page = Page {
+        report,
+        figures,
+        tiles: tiles(report),
+        chord: Chord::of(figures),
+        matrix: matrix(figures),
+        bars: bars(figures),
+        statements: figures.statements.iter().map(|of| statement(of, figures)).collect(),
+    };
+    page.render().expect("a String takes everything, and the page has no fallible parts")
+}
+
+fn tiles(report: &Report) -> Vec<Tile> {
+    let Report { figures, run, .. } = report;
+    let netting = &figures.netting;
+    let tile = |number: String, what: &str| Tile { number, what: what.to_owned() };
+    vec![
+        tile(minor(netting.gross), &format!("{} owed between brands", figures.currency)),
+        tile(minor(netting.pairwise_total), &format!("{} move, in {} payments", figures.currency, figures.orders.len())),
+        tile(netting.saved.map_or_else(|| "-".to_owned(), percent), "need not move"),
+        tile(amount(figures.proof.sum, figures.scale), "lost or made: the books sum to zero"),
+        tile(
+            format!("{}/s", count(run.requests_per_second)),
+            &format!("requests over mutual TLS, 99 % within {}", time(run.latency_micros.p99)),
+        ),
+    ]
+}
+
+fn matrix(figures: &Figures) -> Vec<MatrixRow> {
+    let largest = figures.obligations.iter().map(|one| one.amount).max().unwrap_or_default();
+    let row = |issuer: &super::figures::BrandFigures| MatrixRow {
+        issuer: issuer.partner.clone(),
+        cells: figures
+            .brands
+            .iter()
+            .map(|acceptor| {
+                let pair = |one: &&super::figures::ObligationFigure| {
+                    one.issuer == issuer.partner && one.acceptor == acceptor.partner
+                };
+                let one = figures.obligations.iter().find(pair);
+                Cell {
+                    text: one.map_or_else(String::new, |one| amount(one.amount, figures.scale)),
+                    points: one.map_or_else(String::new, |one| count(one.points)),
+                    heat: one.map_or(0, |one| heat(one.amount, largest)),
+                }
+            })
+            .collect(),
+        total: amount(figures.owes(&issuer.partner), figures.scale),
+    };
+    figures.brands.iter().map(row).collect()
+}
+
+fn heat(part: Decimal, largest: Decimal) -> u32 {
+    let share = part.checked_div(largest).unwrap_or_default() * Decimal::from(60);
+    share.round().to_u32().unwrap_or(0)
+}
+
+fn bars(figures: &Figures) -> Vec<Bar> {
+    let largest = figures.legs.iter().map(|leg| float(leg.amount).abs()).fold(f64::MIN_POSITIVE, f64::max);
+    let bar = |leg: &super::figures::Amount| Bar {
+        of: leg.of.clone(),
+        text: format!("{} {}", verb(leg.amount), minor(leg.amount.abs())),
+        pays: leg.amount.is_sign_negative(),
+        width: format!("{:.1}", float(leg.amount).abs() / largest * BAR_MAX),
+    };
+    figures.legs.iter().map(bar).collect()
+}
+
+fn statement<'a>(of: &'a StatementFigures, figures: &'a Figures) -> StatementView<'a> {
+    let brand = figures.brands.iter().find(|brand| brand.partner == of.partner);
+    let prepays = brand.is_some_and(|brand| brand.funding == "AT_ISSUE");
+    let row = |row: &'a StatementRow| StatementLine { of: row, what: words(row, prepays) };
+    StatementView {
+        of,
+        name: brand.map_or_else(|| "who runs the house".to_owned(), |brand| brand.name.clone()),
+        rows: of.rows.iter().map(row).collect(),
+    }
+}
+
+/// What a row of a statement is about.
+fn words(row: &StatementRow, prepays: bool) -> String {
+    let what = match (row.role.as_str(), row.kind.as_str(), row.purpose.as_str()) {
+        ("ISSUER", "ISSUE", "REWARD") if prepays => "points issued, prepaid",
+        ("ISSUER", "ISSUE", "REWARD") => "points issued, to be paid when spent",
+        ("ISSUER", "UNDO", "REWARD") => "issues undone, their tills had given up",
+        ("ISSUER", "REDEEM", "REWARD") if prepays => "own points spent, paid from the pool",
+        ("ISSUER", "REDEEM", "REWARD") => "own points spent",
+        ("ISSUER", "RETURN", "REWARD") => "own points that came back",
+        ("ISSUER", "REDEEM", "FEE") => "fee on own points spent elsewhere",
+        ("ISSUER", "RETURN", "FEE") => "fee refunded for own points that came back",
+        ("ACCEPTOR", "REDEEM", "REWARD") => "points accepted, reimbursed",
+        ("ACCEPTOR", "RETURN", "REWARD") => "points returned to customers",
+        ("ACCEPTOR", "REDEEM", "FEE") => "acceptance fee",
+        ("ACCEPTOR", "RETURN", "FEE") => "acceptance fee refunded",
+        (_, "ISSUE", "SPREAD") => "spread of points issued: price less value",
+        (_, "UNDO", "SPREAD") => "spread of issues undone",
+        (_, "REDEEM", "SPREAD") => "spread of points spent: what the acceptor does not get",
+        (_, "RETURN", "SPREAD") => "spread of points returned",
+        (_, "REDEEM", "FEE") => "acceptance fees received",
+        (_, "RETURN", "FEE") => "acceptance fees refunded",
+        (role, kind, purpose) => return format!("{kind} as {role}: {purpose}").to_lowercase(),
+    };
+    what.to_owned()
+}
+
+/// For the pictures alone: no figure is made of it.
+fn float(amount: Decimal) -> f64 {
+    amount.to_f64().unwrap_or(0.0)
+}
