@@ -17,7 +17,7 @@ pub mod output;
 mod partner;
 mod report;
 mod sandbox;
-mod serve;
+pub(crate) mod serve;
 mod session;
 mod settlement;
 mod statement;
