@@ -1,0 +1,382 @@
+//! The scheduler on a real writer and database: work that falls due runs once, in order, as of its time, whatever the
+//! clock has done.
+
+use std::time::Duration;
+
+use clearing::clock::{self, Clock};
+use clearing::scenario::{CoalitionFile, Variant};
+use clearing::scheduler::{AdvanceError, DueWork, DueWorkKind, Scheduler};
+use clearing::store::{Store, Windows};
+use clearing::writer::{Writer, Written};
+use clearing_core::command::{Command, HouseCommand, MemberRef, Reply, Request};
+use clearing_core::journal::{EntryKind, JournalEntry, Origin};
+use clearing_core::settlement::{Window, WindowState};
+use clearing_core::terms::Calendar;
+use clearing_core::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
+
+const START: &str = "2026-02-01T00:00:00Z";
+
+/// A house whose first window opens at a moment, with a writer, a manual clock and a scheduler.
+struct TestHouse {
+    store: Store,
+    writer: Writer,
+    clock: Clock,
+    scheduler: Scheduler,
+    _folder: tempfile::TempDir,
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn calendar(cut_offs: &[&str], time_zone: &str) -> Calendar {
+    Calendar { cut_offs: cut_offs.iter().map(ToString::to_string).collect(), time_zone: time_zone.to_owned() }
+}
+
+impl TestHouse {
+    async fn new(start: Timestamp, calendar: Calendar, clock: Clock) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::connect(&format!("sqlite:{}", folder.path().join("house.db").display())).await.unwrap();
+        store.migrate().await.unwrap();
+        let file = format!(
+            "[coalition]\ncurrency = \"EUR\"\nscale = 2\npoint_value = \"0.01\"\nstart = \"{start}\"\n\
+             [[partner]]\nid = \"A\"\n[[partner]]\nid = \"B\"\n"
+        );
+        let mut house = CoalitionFile::parse(&file).unwrap().to_house("test", Variant::AtIssue).unwrap();
+        house.calendar = calendar;
+        store.create_coalition(&house, "test.example", start).await.unwrap();
+        let (writer, _) = Writer::start(store.clone(), clock.clone(), 256);
+        let scheduler = Scheduler::new(store.clone(), writer.clone(), clock.clone());
+        Self { store, writer, clock, scheduler, _folder: folder }
+    }
+
+    /// With a clock that stands still when the first window opens.
+    async fn manual(start: &str, calendar: Calendar) -> Self {
+        Self::new(time(start), calendar, Clock::manual(time(start))).await
+    }
+
+    /// Another scheduler of the same house, which says that it is another time.
+    fn scheduler_at(&self, now: Timestamp) -> Scheduler {
+        Scheduler::new(self.store.clone(), self.writer.clone(), Clock::manual(now))
+    }
+
+    async fn ask(&self, command: Command) -> Written {
+        let caller = if matches!(command, Command::House(_)) { PartnerId::operator() } else { "A".parse().unwrap() };
+        let request = Request {
+            caller,
+            request_id: Some(RequestId(clock::fresh_uuid())),
+            origin: Origin::default(),
+            command,
+            fresh_member: MemberId(clock::fresh_uuid()),
+            attachment: None,
+        };
+        let written = self.writer.ask(request).await.unwrap();
+        assert!(written.answer.result.is_ok(), "{:?}", written.answer.result);
+        written
+    }
+
+    async fn issue(&self, member: u8, points: i64, expires: Timestamp) -> MemberId {
+        let member = MemberRef::Identifier(IdentifierHash([member; 32]));
+        let issue = Command::Issue { member, points: Points(points), expires: Some(expires) };
+        match self.ask(issue).await.answer.result.unwrap().reply {
+            Reply::Member(reply) => reply.member,
+            other => panic!("an issue is answered with {other:?}"),
+        }
+    }
+
+    async fn windows(&self) -> Vec<Window> {
+        let mut snapshot = self.store.snapshot().await.unwrap();
+        let windows = snapshot.windows(Windows::All).await.unwrap();
+        snapshot.finish().await.unwrap();
+        windows.into_iter().map(|row| row.window).collect()
+    }
+
+    async fn entry(&self, id: EntryId) -> JournalEntry {
+        self.store.entry(id).await.unwrap().unwrap()
+    }
+
+    async fn journal(&self) -> Vec<JournalEntry> {
+        self.store.journal(1, None, 100_000).await.unwrap()
+    }
+}
+
+/// What ran, in words: `close 1 2026-…` or `expiry 2026-…`.
+fn told(ran: &[DueWork]) -> Vec<String> {
+    let words = |work: &DueWork| match work.kind {
+        DueWorkKind::Close { window } => format!("close {window} {}", work.due),
+        DueWorkKind::Expiry => format!("expiry {}", work.due),
+    };
+    ran.iter().map(words).collect()
+}
+
+#[tokio::test]
+async fn every_missed_cut_off_is_closed_on_its_own_as_of_its_time() {
+    let house = TestHouse::manual(START, calendar(&["0 18 * * *"], "UTC")).await;
+    let back = time("2026-02-04T09:30:00Z");
+    let ran = house.scheduler_at(back).replay_missed(back).await.unwrap();
+    assert_eq!(
+        told(&ran),
+        ["close 1 2026-02-01T18:00:00Z", "close 2 2026-02-02T18:00:00Z", "close 3 2026-02-03T18:00:00Z"]
+    );
+    let windows = house.windows().await;
+    let periods: Vec<(String, Option<String>)> =
+        windows.iter().map(|window| (window.opened.to_string(), window.closed.map(|closed| closed.to_string()))).collect();
+    let cut_off = |day: u32| format!("2026-02-0{day}T18:00:00Z");
+    let expected = [
+        (START.to_owned(), Some(cut_off(1))),
+        (cut_off(1), Some(cut_off(2))),
+        (cut_off(2), Some(cut_off(3))),
+        (cut_off(3), None),
+    ];
+    assert_eq!(periods, expected);
+    assert!(house.scheduler.replay_missed(back).await.unwrap().is_empty(), "nothing is missed any more");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_back_closes_nothing_twice() {
+    let house = TestHouse::manual(START, calendar(&["0 * * * *"], "UTC")).await;
+    let ran = house.scheduler_at(time("2026-02-01T02:30:00Z")).replay_missed(time("2026-02-01T02:30:00Z")).await.unwrap();
+    assert_eq!(ran.len(), 2);
+    for earlier in ["2026-02-01T00:59:00Z", "2026-02-01T01:00:00Z", "2026-02-01T02:00:00Z", "2026-02-01T02:59:59Z"] {
+        let ran = house.scheduler_at(time(earlier)).replay_missed(time(earlier)).await.unwrap();
+        assert!(ran.is_empty(), "{earlier}: {ran:?}");
+    }
+    let ran = house.scheduler.replay_missed(time("2026-02-01T03:00:00Z")).await.unwrap();
+    assert_eq!(told(&ran), ["close 3 2026-02-01T03:00:00Z"]);
+}
+
+#[tokio::test]
+async fn expiries_fall_into_the_window_of_their_time_after_downtime() {
+    let house = TestHouse::manual(START, calendar(&["0 18 * * *"], "UTC")).await;
+    house.issue(1, 10, time("2026-02-01T12:00:00Z")).await;
+    house.issue(2, 20, time("2026-02-02T12:00:00Z")).await;
+    house.issue(1, 40, time("2026-02-02T15:00:00Z")).await;
+    house.issue(3, 80, time("2026-02-03T20:00:00Z")).await;
+    let back = time("2026-02-04T00:00:00Z");
+    let ran = house.scheduler_at(back).replay_missed(back).await.unwrap();
+    let expected = [
+        "expiry 2026-02-01T12:00:00Z",
+        "close 1 2026-02-01T18:00:00Z",
+        "expiry 2026-02-02T12:00:00Z",
+        "expiry 2026-02-02T15:00:00Z",
+        "close 2 2026-02-02T18:00:00Z",
+        "close 3 2026-02-03T18:00:00Z",
+    ];
+    assert_eq!(told(&ran), expected, "what expired after the last cut-off does not hold up the start");
+    for (work, window) in ran.iter().zip([1, 1, 2, 2, 2, 3]) {
+        for id in &work.entries {
+            let written = house.entry(*id).await;
+            assert_eq!((written.entry.window, written.entry.time), (window, work.due));
+        }
+    }
+}
+
+#[tokio::test]
+async fn moving_the_clock_runs_all_that_falls_due_on_the_way() {
+    let house = TestHouse::manual(START, calendar(&["0 0 * * *"], "UTC")).await;
+    house.issue(1, 10, time("2026-02-01T12:00:00Z")).await;
+    house.issue(1, 20, time("2026-02-02T12:00:00Z")).await;
+    house.issue(2, 40, time("2026-02-02T06:00:00Z")).await;
+    let ran = house.scheduler.advance_to(time("2026-02-02T10:00:00Z")).await.unwrap();
+    let expected = ["expiry 2026-02-01T12:00:00Z", "close 1 2026-02-02T00:00:00Z", "expiry 2026-02-02T06:00:00Z"];
+    assert_eq!(told(&ran), expected);
+    assert_eq!(house.clock.now(), time("2026-02-02T10:00:00Z"));
+    let ran = house.scheduler.advance_to(time("2026-02-03T00:00:00Z")).await.unwrap();
+    assert_eq!(told(&ran), ["expiry 2026-02-02T12:00:00Z", "close 2 2026-02-03T00:00:00Z"]);
+}
+
+#[tokio::test]
+async fn points_that_expire_at_the_cut_off_expire_before_the_window_closes() {
+    let house = TestHouse::manual(START, calendar(&["0 0 * * *"], "UTC")).await;
+    let midnight = time("2026-02-02T00:00:00Z");
+    house.issue(1, 10, midnight).await;
+    let ran = house.scheduler.advance_to(midnight).await.unwrap();
+    assert_eq!(told(&ran), ["expiry 2026-02-02T00:00:00Z", "close 1 2026-02-02T00:00:00Z"]);
+    assert_eq!(house.entry(ran[0].entries[0]).await.entry.window, 1);
+}
+
+#[tokio::test]
+async fn moving_the_clock_to_where_it_is_does_nothing_and_back_is_refused() {
+    let house = TestHouse::manual(START, calendar(&["0 0 * * *"], "UTC")).await;
+    assert!(house.scheduler.advance_to(time(START)).await.unwrap().is_empty());
+    let noon = time("2026-02-02T12:00:00Z");
+    assert_eq!(house.scheduler.advance_to(noon).await.unwrap().len(), 1);
+    assert!(house.scheduler.advance_to(noon).await.unwrap().is_empty());
+    let refused = house.scheduler.advance_to(time(START)).await;
+    assert!(matches!(refused, Err(AdvanceError::Backwards { now }) if now == noon), "{refused:?}");
+    assert_eq!(house.clock.now(), noon);
+}
+
+#[tokio::test]
+async fn the_machines_clock_is_not_moved() {
+    let house = TestHouse::new(time(START), Calendar::default(), Clock::system()).await;
+    let refused = house.scheduler.advance_to(time("2126-02-01T00:00:00Z")).await;
+    assert!(matches!(refused, Err(AdvanceError::NotManual)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_daily_cut_off_closes_once_a_day_through_both_changes_of_the_clocks() {
+    // In Berlin 29 March 2026 has no 02:30, and 25 October 2026 has two.
+    for (start, end, days) in [
+        ("2026-03-27T12:00:00Z", "2026-03-31T12:00:00Z", 4),
+        ("2026-10-23T12:00:00Z", "2026-10-27T12:00:00Z", 4),
+    ] {
+        let house = TestHouse::manual(start, calendar(&["30 2 * * *"], "Europe/Berlin")).await;
+        // In steps of a quarter of an hour, as a running house would look.
+        let mut ran = Vec::new();
+        let mut now = time(start);
+        while now < time(end) {
+            now = now.plus_seconds(900);
+            ran.extend(house.scheduler.advance_to(now).await.unwrap());
+        }
+        assert_eq!(ran.len(), days, "{ran:?}");
+        // And the same in one leap.
+        let leaping = TestHouse::manual(start, calendar(&["30 2 * * *"], "Europe/Berlin")).await;
+        let at_once = leaping.scheduler_at(time(end)).replay_missed(time(end)).await.unwrap();
+        assert_eq!(told(&at_once), told(&ran));
+    }
+}
+
+#[tokio::test]
+async fn a_calendar_has_no_cut_offs_before_it_was_set() {
+    let house = TestHouse::manual(START, Calendar::default()).await;
+    house.scheduler.advance_to(time("2026-02-05T12:00:00Z")).await.unwrap();
+    let calendar = calendar(&["0 0 * * *"], "UTC");
+    house.ask(Command::House(HouseCommand::SetCalendar { calendar })).await;
+    let ran = house.scheduler.advance_to(time("2026-02-06T12:00:00Z")).await.unwrap();
+    assert_eq!(told(&ran), ["close 1 2026-02-06T00:00:00Z"]);
+}
+
+#[tokio::test]
+async fn a_window_closed_by_hand_is_closed_by_the_next_cut_off_after_it() {
+    let house = TestHouse::manual(START, calendar(&["0 18 * * *"], "UTC")).await;
+    house.scheduler.advance_to(time("2026-02-01T18:30:00Z")).await.unwrap();
+    house.ask(Command::House(HouseCommand::CloseWindow { expected: None })).await;
+    let ran = house.scheduler.advance_to(time("2026-02-02T18:00:00Z")).await.unwrap();
+    assert_eq!(told(&ran), ["close 3 2026-02-02T18:00:00Z"]);
+}
+
+#[tokio::test]
+async fn two_schedulers_at_once_close_every_cut_off_once() {
+    let house = TestHouse::manual(START, calendar(&["0 * * * *"], "UTC")).await;
+    for member in 1..=20 {
+        house.issue(member, 5, time(START).plus_seconds(600 * i64::from(member))).await;
+    }
+    let back = time("2026-02-02T00:30:00Z");
+    let (one, other) = (house.scheduler_at(back), house.scheduler_at(back));
+    let (one, other) = tokio::join!(one.replay_missed(back), other.replay_missed(back));
+    one.unwrap();
+    other.unwrap();
+    let windows = house.windows().await;
+    assert_eq!(windows.len(), 25);
+    for window in &windows[..24] {
+        assert_eq!(window.closed, Some(time(START).plus_seconds(3600 * i64::from(window.number))));
+        assert_eq!(window.state, WindowState::Closed);
+    }
+    let expired = house.journal().await.iter().filter(|written| written.entry.kind == EntryKind::Expire).count();
+    assert_eq!(expired, 20, "each lot expired once");
+}
+
+#[tokio::test]
+async fn work_that_was_interrupted_goes_on_where_it_stopped() {
+    let house = TestHouse::manual(START, calendar(&["0 * * * *"], "UTC")).await;
+    let back = time("2026-02-03T00:30:00Z");
+    let first = house.scheduler_at(back);
+    let (interrupted, ()) = tokio::join!(first.replay_missed(back), async {
+        while house.store.gate().await.unwrap().open_window < 5 {
+            tokio::task::yield_now().await;
+        }
+        first.stop().await;
+    });
+    let done = interrupted.unwrap().len();
+    let rest = house.scheduler_at(back).replay_missed(back).await.unwrap();
+    assert_eq!(done + rest.len(), 48);
+    assert_eq!(house.windows().await.len(), 49);
+}
+
+#[tokio::test]
+async fn a_thousand_members_whose_points_expire_at_once_all_lose_them() {
+    let house = TestHouse::manual(START, calendar(&["0 0 1 * *"], "UTC")).await;
+    let midnight = time("2026-02-15T00:00:00Z");
+    let issue = |number: u32| {
+        let mut hash = [0; 32];
+        hash[..4].copy_from_slice(&number.to_be_bytes());
+        let member = MemberRef::Identifier(IdentifierHash(hash));
+        Request {
+            caller: "A".parse().unwrap(),
+            request_id: Some(RequestId(clock::fresh_uuid())),
+            origin: Origin::default(),
+            command: Command::Issue { member, points: Points(3), expires: Some(midnight) },
+            fresh_member: MemberId(clock::fresh_uuid()),
+            attachment: None,
+        }
+    };
+    for answer in house.writer.ask_all((0..1000).map(issue).collect()).await {
+        answer.unwrap().answer.result.unwrap();
+    }
+    let ran = house.scheduler.advance_to(midnight).await.unwrap();
+    assert_eq!(ran.len(), 1000);
+    assert!(ran.iter().all(|work| work.due == midnight && work.entries.len() == 1));
+    assert!(house.store.members_due(midnight, None, 1).await.unwrap().is_empty(), "nothing is due any more");
+}
+
+#[tokio::test]
+async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all() {
+    let house = TestHouse::manual(START, Calendar::default()).await;
+    let midnight = time("2026-02-15T00:00:00Z");
+    let member = MemberRef::Identifier(IdentifierHash([7; 32]));
+    let issue = |_| Request {
+        caller: "A".parse().unwrap(),
+        request_id: Some(RequestId(clock::fresh_uuid())),
+        origin: Origin::default(),
+        command: Command::Issue { member, points: Points(1), expires: Some(midnight) },
+        fresh_member: MemberId(clock::fresh_uuid()),
+        attachment: None,
+    };
+    for answer in house.writer.ask_all((0..1500).map(issue).collect()).await {
+        answer.unwrap().answer.result.unwrap();
+    }
+    let ran = house.scheduler.advance_to(midnight).await.unwrap();
+    let expired: usize = ran.iter().map(|work| work.entries.len()).sum();
+    assert_eq!(expired, 1500, "{:?}", told(&ran));
+}
+
+#[tokio::test]
+async fn points_that_were_spent_before_they_expire_leave_nothing_to_run() {
+    let house = TestHouse::manual(START, Calendar::default()).await;
+    let member = house.issue(1, 10, time("2026-02-02T00:00:00Z")).await;
+    house.issue(1, 10, time("2026-02-03T00:00:00Z")).await;
+    house.ask(Command::Redeem { member: MemberRef::Id(member), points: Points(10) }).await;
+    let ran = house.scheduler.advance_to(time("2026-02-04T00:00:00Z")).await.unwrap();
+    assert_eq!(told(&ran), ["expiry 2026-02-03T00:00:00Z"]);
+}
+
+#[tokio::test]
+async fn a_running_house_looks_by_itself_until_it_is_stopped() {
+    let machine = Clock::system();
+    let now = machine.now();
+    let opened = now.plus_seconds(-150);
+    let house = TestHouse::new(opened, calendar(&["* * * * *"], "UTC"), machine.clone()).await;
+    let member = house.issue(1, 10, now.plus_seconds(2)).await;
+    house.scheduler.start();
+    house.scheduler.start();
+    let done = async {
+        loop {
+            let journal = house.journal().await;
+            let expired = journal.iter().any(|written| written.entry.kind == EntryKind::Expire);
+            if expired && house.store.gate().await.unwrap().open_window > 2 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), done).await.expect("the scheduler looks every second");
+    house.scheduler.stop().await;
+    let journal = house.journal().await;
+    let expiry = journal.iter().find(|written| written.entry.kind == EntryKind::Expire).unwrap();
+    assert_eq!((expiry.entry.member, expiry.entry.time), (Some(member), now.plus_seconds(2)));
+    for window in house.windows().await.iter().filter(|window| window.state != WindowState::Open) {
+        let closed = window.closed.unwrap();
+        assert_eq!(closed.0 % 60_000_000, 0, "as of the full minute, not of the moment it was looked at: {closed}");
+    }
+}
