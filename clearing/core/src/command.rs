@@ -20,6 +20,10 @@ pub enum MemberRef {
 }
 
 /// One wish. Commands on points share the gate; those of the house take it alone.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a queue holds some thousands at most, and plain data is worth more here than the bytes of a rare variant"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Command {
     Issue { member: MemberRef, points: Points, expires: Option<Timestamp> },

@@ -1,5 +1,7 @@
 //! The rules as they are written (`docs/rules.md`) against the rules as they are coded.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
