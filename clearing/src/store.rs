@@ -1,0 +1,346 @@
+//! The house's memory: SQLite in one file, or PostgreSQL shared by several nodes.
+//!
+//! All SQL and all of `sqlx` is in here; domain types go in and come out. The store decides nothing: which rows a
+//! command may need is known here, what becomes of them is not.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `session` | the writer's transaction: gate, load, save, commit |
+//! | `load`, `save` | which rows a batch needs, and writing what it changed |
+//! | `house` | coalition, partners, terms, calendar, gate |
+//! | `journal` | entries, batches, the head of the journal, attachments |
+//! | `members` | identifiers, members, lots, returns |
+//! | `requests` | the recorded answers |
+//! | `settlement` | windows, legs, orders, gross obligations, balances |
+//! | `sql` | the seam to the two drivers |
+//!
+//! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
+//! journal's head with the rows that every batch moves.
+
+mod books;
+mod error;
+mod house;
+mod journal;
+mod load;
+mod members;
+mod reports;
+mod requests;
+mod save;
+mod schedule;
+mod session;
+mod settlement;
+mod sql;
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clearing_core::settlement::Window;
+use clearing_core::terms::House;
+use clearing_core::units::{PartnerId, Timestamp};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Postgres, Sqlite};
+use tokio::sync::Mutex;
+
+pub use self::books::{MemberPage, TrialBalance};
+pub use self::error::{ErrorKind, StoreError};
+pub use self::house::{GateRow, HouseRow};
+pub use self::journal::{BatchRow, JournalHead};
+pub use self::save::Saved;
+pub use self::schedule::{MemberDue, Schedule};
+pub use self::session::{Gate, Probe, WriterSession};
+pub use self::settlement::{Balances, WindowRow, Windows};
+pub use self::sql::Sql;
+
+use self::session::Connection;
+use self::sql::Link;
+
+/// Every statement of the house, for the test that prepares them all on both back ends.
+pub const STATEMENTS: &[&[&Sql]] = &[
+    books::STATEMENTS,
+    house::STATEMENTS,
+    journal::STATEMENTS,
+    members::STATEMENTS,
+    requests::STATEMENTS,
+    save::STATEMENTS,
+    schedule::STATEMENTS,
+    session::STATEMENTS,
+    settlement::STATEMENTS,
+];
+
+/// Readers beside the writer. More of them than cores only wait for each other.
+const READERS_MAX: u32 = 8;
+
+/// How long a caller waits for a reader, or for the database file.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pages of the write-ahead log after which SQLite copies them into the file: a fair middle between throughput and
+/// the latency of the batch that has to do it.
+const CHECKPOINT_PAGES: &str = "4000";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// What the database knows of its own layout.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Migrations {
+    /// Versions of migrations that were applied, ascending.
+    pub applied: Vec<i64>,
+    /// Versions that this release has and the database has not.
+    pub pending: Vec<i64>,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    back_end: BackEnd,
+    /// On SQLite whoever writes takes this first, so that writers queue fairly instead of polling for the file's lock.
+    write_turn: Arc<Mutex<()>>,
+}
+
+#[derive(Debug, Clone)]
+enum BackEnd {
+    Sqlite { options: SqliteConnectOptions, readers: SqlitePool },
+    Postgres { options: PgConnectOptions, readers: PgPool },
+}
+
+impl Store {
+    /// Opens `sqlite:PATH`, `sqlite://PATH` or `postgres://…` (also `postgres:///DB?host=/SOCKET/DIR&user=U`). A
+    /// SQLite file is made if there is none. Nothing is migrated.
+    ///
+    /// # Errors
+    /// Permanent for an address that is neither, transient if the database cannot be reached.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let malformed = |error| StoreError::damaged("the database's address", error);
+        let back_end = if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url).map_err(malformed)?;
+            Self::open_sqlite(options).await?
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options = PgConnectOptions::from_str(url).map_err(malformed)?;
+            Self::open_postgres(options).await?
+        } else {
+            return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
+        };
+        Ok(Self { back_end, write_turn: Arc::new(Mutex::new(())) })
+    }
+
+    async fn open_sqlite(options: SqliteConnectOptions) -> Result<BackEnd, StoreError> {
+        let options = options.busy_timeout(PATIENCE);
+        let readers = options.clone().pragma("query_only", "ON");
+        // A page of 1 KB holds a member's row and some lots: random pages cost half as much as at 4 KB. Triggers see
+        // the delete of a REPLACE only with recursive_triggers, and the append-only ones must.
+        let options = options
+            .create_if_missing(true)
+            .page_size(1024)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("recursive_triggers", "ON")
+            .pragma("temp_store", "MEMORY")
+            .pragma("cache_size", "-65536");
+        // The file must be there, in its final form, before a reader looks.
+        let connection = options.connect().await.map_err(|error| StoreError::of("opening the database", error))?;
+        Connection::Sqlite(Box::new(connection)).close().await;
+        let pool = SqlitePoolOptions::new().max_connections(READERS_MAX).acquire_timeout(PATIENCE);
+        let readers = pool.connect_with(readers).await;
+        let readers = readers.map_err(|error| StoreError::of("opening the database", error))?;
+        Ok(BackEnd::Sqlite { options, readers })
+    }
+
+    async fn open_postgres(options: PgConnectOptions) -> Result<BackEnd, StoreError> {
+        // Compiling the writer's statements to machine code would take longer than running them.
+        let options = options.application_name("clearing").options([("jit", "off")]);
+        let pool = PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(PATIENCE);
+        let readers = pool.connect_with(options.clone()).await;
+        let readers = readers.map_err(|error| StoreError::of("connecting to the database", error))?;
+        Ok(BackEnd::Postgres { options, readers })
+    }
+
+    pub fn backend(&self) -> Backend {
+        match self.back_end {
+            BackEnd::Sqlite { .. } => Backend::Sqlite,
+            BackEnd::Postgres { .. } => Backend::Postgres,
+        }
+    }
+
+    /// A connection that writes, of its own and never of the pool: a caller that goes away cannot leave it half done.
+    async fn open(&self) -> Result<Connection, StoreError> {
+        let failed = |error| StoreError::of("connecting to the database", error);
+        Ok(match &self.back_end {
+            BackEnd::Sqlite { options, .. } => Connection::Sqlite(Box::new(options.connect().await.map_err(failed)?)),
+            BackEnd::Postgres { options, .. } => Connection::Postgres(Box::new(options.connect().await.map_err(failed)?)),
+        })
+    }
+
+    /// Opens a session for the writer.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn writer(&self) -> Result<WriterSession, StoreError> {
+        Ok(WriterSession::new(self.open().await?, Arc::clone(&self.write_turn)))
+    }
+
+    /// Brings the database to the layout of this release. Safe to be called by several nodes at once.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; permanent if the database was migrated by a release with other migrations.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let _turn = self.write_turn.lock().await;
+        let mut connection = self.open().await?;
+        let migrator = self.migrator();
+        let done = match &mut connection {
+            Connection::Sqlite(connection) => migrator.run(&mut **connection).await,
+            Connection::Postgres(connection) => migrator.run(&mut **connection).await,
+        };
+        connection.close().await;
+        done.map_err(StoreError::of_migration)
+    }
+
+    fn migrator(&self) -> sqlx::migrate::Migrator {
+        match self.backend() {
+            Backend::Sqlite => sqlx::migrate!("../migrations/sqlite"),
+            Backend::Postgres => sqlx::migrate!("../migrations/postgres"),
+        }
+    }
+
+    /// Which migrations the database has, and which it still needs.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; permanent if it has one that this release does not know.
+    pub async fn migration_state(&self) -> Result<Migrations, StoreError> {
+        let mut reader = self.reader().await?;
+        let mut link = reader.link();
+        let call = link.call(&house::MIGRATIONS_TABLE);
+        let known = link.row(call, |row| Ok(row.int(0)? > 0)).await?.unwrap_or(false);
+        let mut state = Migrations::default();
+        if known {
+            let call = link.call(&house::MIGRATIONS_APPLIED);
+            state.applied = link.rows(call, |row| row.int(0)).await?;
+        }
+        let migrator = self.migrator();
+        let versions = migrator.iter().map(|migration| migration.version);
+        state.pending = versions.filter(|version| !state.applied.contains(version)).collect();
+        if let Some(version) = state.applied.iter().find(|version| !migrator.version_exists(**version)) {
+            return Err(StoreError::permanent(format!("the database has migration {version} of a later release")));
+        }
+        Ok(state)
+    }
+
+    /// Writes a new coalition into a migrated, empty database: its settings, partners with their terms, the calendar,
+    /// and the first window, which begins at `now`.
+    ///
+    /// # Errors
+    /// Permanent if the operator is not among the partners, or if there is a coalition already.
+    pub async fn create_coalition(&self, house: &House, domain: &str, now: Timestamp) -> Result<(), StoreError> {
+        if !house.partners.contains_key(&PartnerId::operator()) {
+            return Err(StoreError::permanent("the operator is a partner of every coalition"));
+        }
+        let _turn = self.write_turn.lock().await;
+        let mut connection = self.open().await?;
+        let mut link = connection.link();
+        link.run(&house::BEGIN).await?;
+        house::insert_coalition(&mut link, house, domain, now).await?;
+        settlement::save_window(&mut link, &Window::first(now), 1, None).await?;
+        link.run(&house::COMMIT).await?;
+        connection.close().await;
+        Ok(())
+    }
+
+    /// The house as it stands.
+    ///
+    /// # Errors
+    /// Permanent if the database holds no coalition.
+    pub async fn load_house(&self) -> Result<HouseRow, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let house = house::load_house(&mut snapshot.link()).await?;
+        snapshot.finish().await?;
+        Ok(house)
+    }
+
+    /// A connection of the pool, for one statement.
+    async fn reader(&self) -> Result<Snapshot, StoreError> {
+        let failed = |error| StoreError::of("waiting for a reader", error);
+        let connection = match &self.back_end {
+            BackEnd::Sqlite { readers, .. } => Pooled::Sqlite(readers.acquire().await.map_err(failed)?),
+            BackEnd::Postgres { readers, .. } => Pooled::Postgres(readers.acquire().await.map_err(failed)?),
+        };
+        Ok(Snapshot { connection: Some(connection), open: false })
+    }
+
+    /// A connection of the pool that sees one state of the database, however many statements are asked of it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let mut snapshot = self.reader().await?;
+        snapshot.open = true;
+        snapshot.link().run(&house::BEGIN_SNAPSHOT).await?;
+        Ok(snapshot)
+    }
+}
+
+/// Reads that agree with each other. If it is dropped before it was finished, as when a caller goes away, its
+/// connection is closed rather than given back with a transaction open.
+#[derive(Debug)]
+pub struct Snapshot {
+    connection: Option<Pooled>,
+    open: bool,
+}
+
+#[derive(Debug)]
+enum Pooled {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Snapshot {
+    fn link(&mut self) -> Link<'_> {
+        match self.connection.as_mut().expect("taken only when the snapshot ends") {
+            Pooled::Sqlite(connection) => Link::Sqlite(connection),
+            Pooled::Postgres(connection) => Link::Postgres(connection),
+        }
+    }
+
+    /// Ends the snapshot and gives its connection back.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn finish(mut self) -> Result<(), StoreError> {
+        if self.open {
+            self.link().run(&house::COMMIT).await?;
+            self.open = false;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take().filter(|_| self.open) {
+            match connection {
+                Pooled::Sqlite(connection) => drop(connection.detach()),
+                Pooled::Postgres(connection) => drop(connection.detach()),
+            }
+        }
+    }
+}
+
+fn partner_id(text: &str) -> Result<PartnerId, StoreError> {
+    text.parse().map_err(|error| StoreError::damaged("a partner's id", error))
+}
+
+fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|error| StoreError::damaged("a hash", error))
+}
+
+/// A number that its column keeps small.
+fn small<T: TryFrom<i64>>(value: i64) -> Result<T, StoreError> {
+    T::try_from(value).map_err(|_| StoreError::permanent(format!("the stored number {value} is out of its range")))
+}

@@ -1,0 +1,98 @@
+//! What can break between the house and its database, and what may be done about it.
+
+use std::error::Error;
+
+/// What to do about a [`StoreError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The database was away, busy, or chose this transaction to give way: nothing was changed, and the same batch may
+    /// succeed when it is run again. Also another node wrote the same key first, which the next run will see.
+    Transient,
+    /// Running it again gives the same error.
+    Permanent,
+    /// The connection broke while COMMIT was on its way: ask
+    /// [`was_committed`](crate::store::WriterSession::was_committed) over a fresh session before anybody is answered.
+    CommitUnknown,
+}
+
+/// Something broke in or on the way to the database. After one a session is broken, too: drop it and open another.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct StoreError {
+    kind: ErrorKind,
+    what: String,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub(super) fn permanent(what: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Permanent, what: what.into(), source: None }
+    }
+
+    pub(super) fn transient(what: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Transient, what: what.into(), source: None }
+    }
+
+    /// Stored data does not read as what this release writes.
+    pub(super) fn damaged(what: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let what = format!("what is stored of {what} cannot be read");
+        Self { kind: ErrorKind::Permanent, what, source: Some(source.into()) }
+    }
+
+    /// An error of a statement before COMMIT.
+    pub(super) fn of(statement: &str, source: sqlx::Error) -> Self {
+        let kind = if is_transient(&source) { ErrorKind::Transient } else { ErrorKind::Permanent };
+        Self { kind, what: format!("{statement} failed"), source: Some(Box::new(source)) }
+    }
+
+    /// An error of COMMIT itself. Only what the database said about it, rather than about the connection, is certain.
+    pub(super) fn of_commit(source: sqlx::Error) -> Self {
+        let kind = match &source {
+            sqlx::Error::Database(error) => match error.code().as_deref() {
+                // PostgreSQL: a constraint or a conflict. SQLite: busy. The transaction did not commit.
+                Some(code) if code.starts_with("23") => ErrorKind::Permanent,
+                Some(code) if code.starts_with("40") || code == "5" => ErrorKind::Transient,
+                Some(_) | None => ErrorKind::CommitUnknown,
+            },
+            _ => ErrorKind::CommitUnknown,
+        };
+        Self { kind, what: "the outcome of COMMIT is not certain".to_owned(), source: Some(Box::new(source)) }
+    }
+
+    pub(super) fn of_migration(source: sqlx::migrate::MigrateError) -> Self {
+        let kind = match &source {
+            sqlx::migrate::MigrateError::Execute(error) if is_transient(error) => ErrorKind::Transient,
+            _ => ErrorKind::Permanent,
+        };
+        Self { kind, what: "migrating the database failed".to_owned(), source: Some(Box::new(source)) }
+    }
+}
+
+/// Whether the same statements may succeed in another transaction.
+fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+fn is_transient_code(code: &str) -> bool {
+    if code.len() == 5 && !code.starts_with("00") {
+        // PostgreSQL, https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, conflicts between
+        // transactions, resources, shutdown, a lock that was not to be had, and a key that another node wrote first.
+        return matches!(&code[..2], "08" | "40" | "53" | "57" | "58") || code == "55P03" || code == "23505";
+    }
+    // SQLite's extended codes, https://sqlite.org/rescode.html: the low byte is the primary one. Busy, locked, out of
+    // memory, I/O, full, cannot open, locking protocol. No key can be taken by somebody else: the file is ours.
+    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13 | 14 | 15))
+}

@@ -1,0 +1,431 @@
+//! The house: the coalition's settings, partners with their terms, the calendar, the gate.
+
+use std::collections::BTreeMap;
+
+use clearing_core::book::Book;
+use clearing_core::changes::Changes;
+use clearing_core::terms::{
+    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Terms,
+};
+use clearing_core::units::{Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
+use serde::{Deserialize, Serialize};
+
+use super::journal::no_coalition;
+use super::sql::{Cells, Link, Sql};
+use super::{StoreError, partner_id, small};
+
+pub(super) const STATEMENTS: &[&Sql] = &[
+    &COALITION, &PARTNERS, &TERMS, &CALENDAR, &INSERT_COALITION, &INSERT_GATE, &INSERT_HEAD, &UPSERT_PARTNER, &INSERT_TERMS, &INSERT_OUTSTANDING,
+    &INSERT_CALENDAR, &OUTSTANDING, &GATE, &UPDATE_GATE,
+    &MIGRATIONS_TABLE, &MIGRATIONS_APPLIED, &BEGIN, &COMMIT, &BEGIN_SNAPSHOT,
+];
+
+/// The house as the database holds it.
+#[derive(Debug, Clone)]
+pub struct HouseRow {
+    pub house: House,
+    /// The domain in the partners' certificates.
+    pub domain: String,
+    /// Moves with every change of partners, terms or calendar: a house kept in memory under another epoch is stale.
+    pub terms_epoch: i64,
+    pub created: Timestamp,
+}
+
+/// What a batch reads when it has passed the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GateRow {
+    pub open_window: WindowNumber,
+    /// When the open window began: no batch acts earlier than this.
+    pub opened: Timestamp,
+    pub terms_epoch: i64,
+    /// The time of the last change made under the gate: the house's clock never runs back over it.
+    pub last_time: Timestamp,
+}
+
+/// The settings of a coalition as they are stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Settings {
+    currency: String,
+    scale: u32,
+    default_terms: TermsSettings,
+    grace_days: u16,
+    settlement_threshold: i64,
+    disclose_issuers: bool,
+    time_zone: String,
+    key_retention_days: u16,
+    business_time_age_days: u16,
+}
+
+/// Money in units of 10^-scale, rates as decimals.
+#[derive(Debug, Serialize, Deserialize)]
+struct TermsSettings {
+    funding: String,
+    price: i64,
+    value: i64,
+    reimbursement: i64,
+    acceptance_fee: String,
+    fee_bearer: String,
+    breakage_reserve: String,
+    breakage_operator: String,
+    breakage_issuer: String,
+    expiry: String,
+}
+
+fn settings_of(coalition: &Coalition) -> Settings {
+    let terms = &coalition.default_terms;
+    Settings {
+        currency: coalition.currency.to_string(),
+        scale: coalition.scale,
+        default_terms: TermsSettings {
+            funding: terms.funding.as_str().to_owned(),
+            price: terms.price.0,
+            value: terms.value.0,
+            reimbursement: terms.reimbursement.0,
+            acceptance_fee: terms.acceptance_fee.decimal().to_string(),
+            fee_bearer: terms.fee_bearer.as_str().to_owned(),
+            breakage_reserve: terms.breakage.reserve.decimal().to_string(),
+            breakage_operator: terms.breakage.operator.decimal().to_string(),
+            breakage_issuer: terms.breakage.issuer.decimal().to_string(),
+            expiry: expiry_text(&terms.expiry),
+        },
+        grace_days: coalition.grace_days,
+        settlement_threshold: coalition.settlement_threshold.0,
+        disclose_issuers: coalition.disclose_issuers,
+        time_zone: coalition.time_zone.iana_name().unwrap_or("UTC").to_owned(),
+        key_retention_days: coalition.key_retention_days,
+        business_time_age_days: coalition.business_time_age_days,
+    }
+}
+
+fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
+    let settings: Settings =
+        serde_json::from_str(settings).map_err(|error| StoreError::damaged("the coalition's settings", error))?;
+    let terms = &settings.default_terms;
+    Ok(Coalition {
+        id: id.to_owned(),
+        currency: settings.currency.parse().map_err(|error| StoreError::damaged("the currency", error))?,
+        scale: settings.scale,
+        default_terms: Terms {
+            version: 1,
+            effective: Timestamp(0),
+            funding: known("funding", Funding::parse(&terms.funding))?,
+            price: Money(terms.price),
+            value: Money(terms.value),
+            reimbursement: Money(terms.reimbursement),
+            acceptance_fee: rate(&terms.acceptance_fee)?,
+            fee_bearer: known("fee bearer", FeeBearer::parse(&terms.fee_bearer))?,
+            breakage: Breakage {
+                reserve: rate(&terms.breakage_reserve)?,
+                operator: rate(&terms.breakage_operator)?,
+                issuer: rate(&terms.breakage_issuer)?,
+            },
+            expiry: known("expiry", expiry_policy(&terms.expiry))?,
+        },
+        grace_days: settings.grace_days,
+        settlement_threshold: Money(settings.settlement_threshold),
+        disclose_issuers: settings.disclose_issuers,
+        time_zone: jiff::tz::TimeZone::get(&settings.time_zone)
+            .map_err(|error| StoreError::damaged("the time zone", error))?,
+        key_retention_days: settings.key_retention_days,
+        business_time_age_days: settings.business_time_age_days,
+    })
+}
+
+fn rate(text: &str) -> Result<Rate, StoreError> {
+    let decimal: rust_decimal::Decimal = text.parse().map_err(|error| StoreError::damaged("a rate", error))?;
+    Rate::new(decimal).map_err(|error| StoreError::damaged("a rate", error))
+}
+
+/// What a stored word stands for.
+pub(super) fn known<T>(what: &str, parsed: Option<T>) -> Result<T, StoreError> {
+    parsed.ok_or_else(|| StoreError::permanent(format!("the stored {what} is none that this release knows")))
+}
+
+fn expiry_text(expiry: &ExpiryPolicy) -> String {
+    match expiry {
+        ExpiryPolicy::None => "NONE".to_owned(),
+        ExpiryPolicy::Fixed(time) => format!("FIXED {}", time.0),
+        ExpiryPolicy::Days(days) => format!("DAYS {days}"),
+        ExpiryPolicy::Months(months) => format!("MONTHS {months}"),
+        ExpiryPolicy::EndOfMonth(months) => format!("END_OF_MONTH {months}"),
+        ExpiryPolicy::EndOfYear(years) => format!("END_OF_YEAR {years}"),
+    }
+}
+
+fn expiry_policy(text: &str) -> Option<ExpiryPolicy> {
+    if text == "NONE" {
+        return Some(ExpiryPolicy::None);
+    }
+    let (word, number) = text.split_once(' ')?;
+    Some(match word {
+        "FIXED" => ExpiryPolicy::Fixed(Timestamp(number.parse().ok()?)),
+        "DAYS" => ExpiryPolicy::Days(number.parse().ok()?),
+        "MONTHS" => ExpiryPolicy::Months(number.parse().ok()?),
+        "END_OF_MONTH" => ExpiryPolicy::EndOfMonth(number.parse().ok()?),
+        "END_OF_YEAR" => ExpiryPolicy::EndOfYear(number.parse().ok()?),
+        _ => return None,
+    })
+}
+
+const COALITION: Sql = Sql::both(
+    "-- store.coalition
+    SELECT c.coalition_id, c.domain, c.settings, c.created_at, g.terms_epoch FROM coalition AS c CROSS JOIN gate AS g",
+);
+
+const PARTNERS: Sql = Sql::both(
+    "-- store.partners
+    SELECT partner, display_name, state FROM partners",
+);
+
+const TERMS: Sql = Sql::both(
+    "-- store.terms
+    SELECT partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee, fee_bearer,
+        breakage_reserve, breakage_operator, breakage_issuer, expiry
+    FROM terms ORDER BY partner, version",
+);
+
+const CALENDAR: Sql = Sql::both(
+    "-- store.calendar
+    SELECT crons, time_zone FROM calendar ORDER BY version DESC LIMIT 1",
+);
+
+/// The house. Several statements: the caller holds the gate, or a snapshot.
+pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreError> {
+    let call = link.call(&COALITION);
+    let coalition = |row: &dyn Cells| {
+        let coalition = coalition_of(row.text(0)?, row.text(2)?)?;
+        Ok((coalition, row.text(1)?.to_owned(), Timestamp(row.int(3)?), row.int(4)?))
+    };
+    let (coalition, domain, created, terms_epoch) = link.row(call, coalition).await?.ok_or_else(no_coalition)?;
+    let call = link.call(&PARTNERS);
+    let partner = |row: &dyn Cells| {
+        let id = partner_id(row.text(0)?)?;
+        let state = known("partner state", PartnerState::parse(row.text(2)?))?;
+        Ok((id, Partner { id, display_name: row.text(1)?.to_owned(), state, terms: Vec::new() }))
+    };
+    let mut partners: BTreeMap<PartnerId, Partner> = link.rows(call, partner).await?.into_iter().collect();
+    let call = link.call(&TERMS);
+    for (partner, terms) in link.rows(call, terms).await? {
+        let partner = partners.get_mut(&partner);
+        partner.ok_or_else(|| StoreError::permanent("there are terms of an unknown partner"))?.terms.push(terms);
+    }
+    let call = link.call(&CALENDAR);
+    let calendar = |row: &dyn Cells| {
+        let cut_offs = serde_json::from_str(row.text(0)?).map_err(|error| StoreError::damaged("the calendar", error))?;
+        Ok(Calendar { cut_offs, time_zone: row.text(1)?.to_owned() })
+    };
+    let calendar = link.row(call, calendar).await?.unwrap_or_default();
+    Ok(HouseRow { house: House { coalition, partners, calendar }, domain, terms_epoch, created })
+}
+
+fn terms(row: &dyn Cells) -> Result<(PartnerId, Terms), StoreError> {
+    let terms = Terms {
+        version: small(row.int(1)?)?,
+        effective: Timestamp(row.int(2)?),
+        funding: known("funding", Funding::parse(row.text(3)?))?,
+        price: Money(row.int(4)?),
+        value: Money(row.int(5)?),
+        reimbursement: Money(row.int(6)?),
+        acceptance_fee: rate(row.text(7)?)?,
+        fee_bearer: known("fee bearer", FeeBearer::parse(row.text(8)?))?,
+        breakage: Breakage { reserve: rate(row.text(9)?)?, operator: rate(row.text(10)?)?, issuer: rate(row.text(11)?)? },
+        expiry: known("expiry", expiry_policy(row.text(12)?))?,
+    };
+    Ok((partner_id(row.text(0)?)?, terms))
+}
+
+const INSERT_COALITION: Sql = Sql::both(
+    "-- store.insert_coalition
+    INSERT INTO coalition (id, coalition_id, domain, settings, created_at) VALUES (1, $1, $2, $3, $4)",
+);
+
+const INSERT_GATE: Sql = Sql::both(
+    "-- store.insert_gate
+    INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time) VALUES (1, 1, $1, 1, $1)",
+);
+
+const INSERT_HEAD: Sql = Sql::both(
+    "-- store.insert_journal_head
+    INSERT INTO journal_head (id, next_sequence, hash) VALUES (1, 1, $1)",
+);
+
+/// Writes a coalition into an empty database. The caller holds a transaction and writes the first window.
+pub(super) async fn insert_coalition(
+    link: &mut Link<'_>,
+    house: &House,
+    domain: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let call = link.call(&COALITION);
+    if link.row(call, |_| Ok(())).await?.is_some() {
+        return Err(StoreError::permanent("the database holds a coalition already"));
+    }
+    let settings = serde_json::to_string(&settings_of(&house.coalition)).expect("plain fields become JSON");
+    let call = link.call(&INSERT_COALITION).text(&*house.coalition.id).text(domain).text(settings).int(now.0);
+    link.execute_counted(call, 1).await?;
+    let call = link.call(&INSERT_GATE).int(now.0);
+    link.execute_counted(call, 1).await?;
+    let call = link.call(&INSERT_HEAD).bytes(vec![0; 32]);
+    link.execute_counted(call, 1).await?;
+    for partner in house.partners.values() {
+        upsert_partner(link, partner, now).await?;
+        for terms in &partner.terms {
+            insert_terms(link, partner.id, terms, now).await?;
+        }
+    }
+    insert_calendar(link, &house.calendar, now).await
+}
+
+/// Writes what a batch has changed of the house.
+pub(super) async fn save_house(
+    link: &mut Link<'_>,
+    book: &Book,
+    changes: &Changes,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let partner = |id: &PartnerId| {
+        let partner = book.house.partners.get(id);
+        partner.ok_or_else(|| StoreError::permanent(format!("partner {id} was changed but is not in the book")))
+    };
+    for id in &changes.partners {
+        upsert_partner(link, partner(id)?, now).await?;
+    }
+    for (id, version) in &changes.new_terms {
+        let terms = partner(id)?.terms_version(*version);
+        let terms = terms.ok_or_else(|| StoreError::permanent("new terms are not in the book"))?;
+        insert_terms(link, *id, terms, now).await?;
+    }
+    if changes.calendar {
+        insert_calendar(link, &book.house.calendar, now).await?;
+    }
+    Ok(())
+}
+
+const UPSERT_PARTNER: Sql = Sql::both(
+    "-- store.upsert_partner
+    INSERT INTO partners (partner, display_name, state, created_at, changed_at) VALUES ($1, $2, $3, $4, $4)
+    ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state,
+        changed_at = excluded.changed_at",
+);
+
+async fn upsert_partner(link: &mut Link<'_>, partner: &Partner, now: Timestamp) -> Result<(), StoreError> {
+    let call = link.call(&UPSERT_PARTNER);
+    let call = call.text(partner.id.as_str()).text(&*partner.display_name).text(partner.state.as_str()).int(now.0);
+    link.execute_counted(call, 1).await
+}
+
+const INSERT_TERMS: Sql = Sql::both(
+    "-- store.insert_terms
+    INSERT INTO terms (partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee,
+        fee_bearer, breakage_reserve, breakage_operator, breakage_issuer, expiry, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+);
+
+const INSERT_OUTSTANDING: Sql = Sql::both(
+    "-- store.insert_outstanding
+    INSERT INTO terms_outstanding (partner, version, points) VALUES ($1, $2, 0)",
+);
+
+async fn insert_terms(
+    link: &mut Link<'_>,
+    partner: PartnerId,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let version = i64::from(terms.version);
+    let call = link.call(&INSERT_TERMS).text(partner.as_str()).int(version).int(terms.effective.0);
+    let call = call.text(terms.funding.as_str()).int(terms.price.0).int(terms.value.0).int(terms.reimbursement.0);
+    let call = call.text(terms.acceptance_fee.decimal().to_string()).text(terms.fee_bearer.as_str());
+    let Breakage { reserve, operator, issuer } = &terms.breakage;
+    let call = call.text(reserve.decimal().to_string()).text(operator.decimal().to_string());
+    let call = call.text(issuer.decimal().to_string()).text(expiry_text(&terms.expiry)).int(now.0);
+    link.execute_counted(call, 1).await?;
+    let call = link.call(&INSERT_OUTSTANDING).text(partner.as_str()).int(version);
+    link.execute_counted(call, 1).await
+}
+
+const INSERT_CALENDAR: Sql = Sql::both(
+    "-- store.insert_calendar
+    INSERT INTO calendar (version, crons, time_zone, created_at)
+    SELECT COALESCE(max(version), 0) + 1, $1, $2, $3 FROM calendar",
+);
+
+async fn insert_calendar(link: &mut Link<'_>, calendar: &Calendar, now: Timestamp) -> Result<(), StoreError> {
+    let crons = serde_json::to_string(&calendar.cut_offs).expect("texts become JSON");
+    let call = link.call(&INSERT_CALENDAR).text(crons).text(&*calendar.time_zone).int(now.0);
+    link.execute_counted(call, 1).await
+}
+
+const OUTSTANDING: Sql = Sql::both(
+    "-- store.outstanding
+    SELECT partner, version, points FROM terms_outstanding",
+);
+
+/// Points not yet redeemed, expired or taken back, per version of terms.
+pub(super) async fn outstanding(link: &mut Link<'_>) -> Result<BTreeMap<(PartnerId, u32), Points>, StoreError> {
+    let call = link.call(&OUTSTANDING);
+    let points = |row: &dyn Cells| Ok(((partner_id(row.text(0)?)?, small(row.int(1)?)?), Points(row.int(2)?)));
+    Ok(link.rows(call, points).await?.into_iter().collect())
+}
+
+const GATE: Sql = Sql::both(
+    "-- store.gate
+    SELECT window_number, opened_at, terms_epoch, last_time FROM gate",
+);
+
+/// The gate row, outside of any batch.
+pub(super) async fn gate(link: &mut Link<'_>) -> Result<GateRow, StoreError> {
+    let call = link.call(&GATE);
+    link.row(call, gate_row).await?.ok_or_else(no_coalition)
+}
+
+/// The gate row from the columns window, its beginning, epoch, last time.
+pub(super) fn gate_row(row: &dyn Cells) -> Result<GateRow, StoreError> {
+    Ok(GateRow {
+        open_window: small(row.int(0)?)?,
+        opened: Timestamp(row.int(1)?),
+        terms_epoch: row.int(2)?,
+        last_time: Timestamp(row.int(3)?),
+    })
+}
+
+const UPDATE_GATE: Sql = Sql::both(
+    "-- store.update_gate
+    UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3, last_time = $4 WHERE id = 1",
+);
+
+/// Moves the gate row after a change of windows or of the house. The caller has the gate alone.
+pub(super) async fn update_gate(
+    link: &mut Link<'_>,
+    open_window: WindowNumber,
+    opened: Timestamp,
+    house_changed: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let call = link.call(&UPDATE_GATE).int(i64::from(open_window)).int(opened.0);
+    let call = call.int(i64::from(house_changed)).int(now.0);
+    link.execute_counted(call, 1).await
+}
+
+pub(super) const BEGIN: Sql = Sql::new("-- store.begin_change\n    BEGIN IMMEDIATE", "-- store.begin_change\n    BEGIN");
+pub(super) const COMMIT: Sql = Sql::both("-- store.commit_change\n    COMMIT");
+
+/// What a reader sees does not change until it ends. SQLite takes its snapshot with the first read.
+pub(super) const BEGIN_SNAPSHOT: Sql = Sql::new(
+    "-- store.begin_snapshot
+    BEGIN",
+    "-- store.begin_snapshot
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+);
+
+pub(super) const MIGRATIONS_TABLE: Sql = Sql::new(
+    "-- store.migrations_table
+    SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'",
+    "-- store.migrations_table
+    SELECT count(*) FROM (SELECT to_regclass('_sqlx_migrations') AS name) AS t WHERE name IS NOT NULL",
+);
+
+pub(super) const MIGRATIONS_APPLIED: Sql = Sql::both(
+    "-- store.migrations_applied
+    SELECT version FROM _sqlx_migrations WHERE success ORDER BY version",
+);

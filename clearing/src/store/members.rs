@@ -1,0 +1,337 @@
+//! Members: their identifiers, their rows, their lots, and what was returned of their redemptions.
+
+use std::collections::BTreeSet;
+
+use clearing_core::member::{Lot, LotId, Member};
+use clearing_core::terms::House;
+use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Points, Timestamp};
+
+use super::sql::{Cells, Kind, Link, Sql};
+use super::{StoreError, partner_id, small};
+
+pub(super) const STATEMENTS: &[&Sql] =
+    &[&IDENTIFIERS, &LOCK_IDENTIFIERS, &MEMBERS, &LOCK_MEMBERS, &LOTS_PAGE, &LOTS_DUE, &LOTS_BY_PLACE, &LOTS_BY_NUMBER, &RETURNS];
+
+const IDENTIFIERS: Sql = Sql::new(
+    "-- store.identifiers
+    SELECT identifier_hash, member_id FROM identifiers
+    WHERE identifier_hash IN (SELECT substr($2, value->>0, 32) FROM jsonb_each($1))",
+    "-- store.identifiers
+    SELECT identifier_hash, member_id FROM identifiers
+    WHERE identifier_hash = ANY (SELECT substring($2::bytea, start, 32) FROM unnest($1::int[]) AS k (start))",
+);
+
+/// The members that identifiers name; unknown ones are left out.
+pub(super) async fn identifiers(
+    link: &mut Link<'_>,
+    hashes: &[IdentifierHash],
+) -> Result<Vec<(IdentifierHash, MemberId)>, StoreError> {
+    if hashes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut keys = link.table(&[Kind::Hash]);
+    for hash in hashes {
+        keys.bytes(&hash.0);
+    }
+    let call = link.call(&IDENTIFIERS).table(keys);
+    link.rows(call, |row| Ok((IdentifierHash(super::hash(row.bytes(0)?)?), MemberId(row.uuid(1)?)))).await
+}
+
+const LOCK_IDENTIFIERS: Sql = Sql::new(
+    "-- store.lock_identifiers
+    SELECT 1 WHERE $1 IS NULL",
+    "-- store.lock_identifiers
+    SELECT pg_advisory_xact_lock(key) FROM (SELECT key FROM unnest($1::bigint[]) AS k (key) ORDER BY key) AS k",
+);
+
+/// Keeps other nodes from enrolling these identifiers until the transaction ends. `hashes` are not yet enrolled, so
+/// there is no row to lock. On SQLite the one writer has the database for itself.
+pub(super) async fn lock_identifiers(link: &mut Link<'_>, hashes: &[IdentifierHash]) -> Result<(), StoreError> {
+    match link {
+        Link::Sqlite(_) => Ok(()),
+        Link::Postgres(_) => {
+            let mut keys = link.table(&[Kind::Int]);
+            for hash in hashes {
+                let (piece, _) = hash.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
+                keys.int(i64::from_be_bytes(*piece));
+            }
+            let call = link.call(&LOCK_IDENTIFIERS).table(keys);
+            link.rows(call, |_| Ok(())).await.map(|_| ())
+        }
+    }
+}
+
+const MEMBERS: Sql = Sql::new(
+    "-- store.members
+    SELECT member_id, entry_no, first_expires_at, holdings FROM members
+    WHERE member_id IN (SELECT substr($2, value->>0, 16) FROM jsonb_each($1)) ORDER BY member_id",
+    "-- store.members
+    SELECT member_id, entry_no, first_expires_at, holdings FROM members
+    WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id",
+);
+
+const LOCK_MEMBERS: Sql = Sql::new(
+    MEMBERS.sqlite,
+    "-- store.lock_members
+    SELECT member_id, entry_no, first_expires_at, holdings FROM members
+    WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id FOR UPDATE",
+);
+
+/// The rows of members, without their lots; locked in ascending order until the transaction ends if `lock` is set.
+pub(super) async fn members(
+    link: &mut Link<'_>,
+    ids: impl Iterator<Item = MemberId>,
+    lock: bool,
+) -> Result<Vec<Member>, StoreError> {
+    let mut keys = link.table(&[Kind::Uuid]);
+    for id in ids {
+        keys.uuid(id.0);
+    }
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let call = link.call(if lock { &LOCK_MEMBERS } else { &MEMBERS }).table(keys);
+    link.rows(call, member).await
+}
+
+/// A member's row from the columns id, last entry number, lower bound of expiry, holdings.
+pub(super) fn member(row: &dyn Cells) -> Result<Member, StoreError> {
+    let next_due = Timestamp(row.int(2)?);
+    let holdings = Member::holdings_from_bytes(row.bytes(3)?);
+    Ok(Member {
+        id: MemberId(row.uuid(0)?),
+        entry_no: row.int(1)?,
+        next_due,
+        holdings: holdings.map_err(|error| StoreError::damaged("a member's holdings", error))?,
+        // No lot is read yet, and there is none before this.
+        loaded_to: next_due,
+    })
+}
+
+macro_rules! lot_columns {
+    () => {
+        "l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available, l.batch_id, \
+         l.ordinal, l.activates_at, l.origin_member_id, l.origin_entry_no, l.origin_part"
+    };
+}
+
+// The last place of the page is that of the last of `limit` lots, or the end of the day on which that one expires: lots
+// that expire together are read together, as an answer tells how many points a member loses next. Those that never
+// expire may be many, and are not summed.
+const LOTS_PAGE: Sql = Sql::new(
+    concat!(
+        "-- store.lots_page
+    SELECT ",
+        lot_columns!(),
+        " FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
+    CROSS JOIN lots AS l
+    WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first
+    AND (l.expires_at, l.entry_no, l.part) <= (
+        SELECT expires_at, iif(expires_at < 9223372036854775807, 9223372036854775807, entry_no),
+            iif(expires_at < 9223372036854775807, 2147483647, part)
+        FROM (
+            SELECT p.expires_at, p.entry_no, p.part FROM lots AS p
+            WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
+            ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
+        ) ORDER BY expires_at DESC, entry_no DESC, part DESC LIMIT 1
+    ) ORDER BY 1, 2, 3, 4"
+    ),
+    concat!(
+        "-- store.lots_page
+    SELECT ",
+        lot_columns!(),
+        " FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first)
+    CROSS JOIN LATERAL (
+        SELECT expires_at, CASE WHEN expires_at < 9223372036854775807 THEN 9223372036854775807 ELSE entry_no END AS entry_no,
+            CASE WHEN expires_at < 9223372036854775807 THEN 2147483647 ELSE part END AS part
+        FROM (
+            SELECT p.expires_at, p.entry_no, p.part FROM lots AS p
+            WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
+            ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
+        ) AS p ORDER BY p.expires_at DESC, p.entry_no DESC, p.part DESC LIMIT 1
+    ) AS z
+    JOIN lots AS l ON l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first
+    AND (l.expires_at, l.entry_no, l.part) <= (z.expires_at, z.entry_no, z.part)
+    ORDER BY 1, 2, 3, 4"
+    ),
+);
+
+/// The first `limit` lots with available points of each member that expire no earlier than the time beside it, in
+/// consumption order; and those that expire at the same time as the last of them, unless they never do. If there are
+/// fewer than `limit`, these are all.
+pub(super) async fn lots_page(
+    link: &mut Link<'_>,
+    house: &House,
+    members: &[(MemberId, Timestamp)],
+    limit: usize,
+) -> Result<Vec<Lot>, StoreError> {
+    if members.is_empty() {
+        return Ok(Vec::new());
+    }
+    let limit = i64::try_from(limit).expect("a page is small");
+    let call = link.call(&LOTS_PAGE).table(places(link, members)).int(limit);
+    link.rows(call, |row| lot(row, house)).await
+}
+
+const LOTS_DUE: Sql = Sql::new(
+    concat!(
+        "-- store.lots_due
+    SELECT ",
+        lot_columns!(),
+        " FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
+    CROSS JOIN lots AS l
+    WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first AND l.expires_at <= $3"
+    ),
+    concat!(
+        "-- store.lots_due
+    SELECT ",
+        lot_columns!(),
+        " FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first)
+    JOIN lots AS l ON l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first AND l.expires_at <= $3"
+    ),
+);
+
+/// All lots of each member that still have points although they have expired by `now`, from the lower bound beside
+/// the member. All, as what is expired must be known to the last point before anything is spent.
+pub(super) async fn lots_due(
+    link: &mut Link<'_>,
+    house: &House,
+    members: &[(MemberId, Timestamp)],
+    now: Timestamp,
+) -> Result<Vec<Lot>, StoreError> {
+    if members.is_empty() {
+        return Ok(Vec::new());
+    }
+    let call = link.call(&LOTS_DUE).table(places(link, members)).int(now.0);
+    link.rows(call, |row| lot(row, house)).await
+}
+
+fn places(link: &Link<'_>, members: &[(MemberId, Timestamp)]) -> super::sql::Table {
+    let mut keys = link.table(&[Kind::Uuid, Kind::Int]);
+    for (member, first) in members {
+        keys.uuid(member.0).int(first.0);
+    }
+    keys
+}
+
+const LOTS_BY_PLACE: Sql = Sql::new(
+    concat!(
+        "-- store.lots_by_place
+    SELECT ",
+        lot_columns!(),
+        " FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS expires_at, value->>2 AS entry_no, value->>3 AS part
+        FROM jsonb_each($1)) AS k
+    CROSS JOIN lots AS l
+    WHERE l.member_id = k.member_id AND l.expires_at = k.expires_at AND l.entry_no = k.entry_no AND l.part = k.part"
+    ),
+    concat!(
+        "-- store.lots_by_place
+    SELECT ",
+        lot_columns!(),
+        " FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (member_id, expires_at, entry_no, part)
+    JOIN lots AS l USING (member_id, expires_at, entry_no, part)"
+    ),
+);
+
+const LOTS_BY_NUMBER: Sql = Sql::new(
+    concat!(
+        "-- store.lots_by_number
+    SELECT ",
+        lot_columns!(),
+        " FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS entry_no, value->>2 AS part FROM jsonb_each($1)) AS k
+    CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.entry_no = k.entry_no AND l.part = k.part"
+    ),
+    concat!(
+        "-- store.lots_by_number
+    SELECT ",
+        lot_columns!(),
+        " FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (member_id, entry_no, part)
+    JOIN lots AS l USING (member_id, entry_no, part)"
+    ),
+);
+
+/// Lots by id, with or without points. Each comes with when it expired as far as its entry knows; a lot that lived on
+/// since then lies elsewhere among its member's lots and is looked for there.
+pub(super) async fn lots_by_id(
+    link: &mut Link<'_>,
+    house: &House,
+    lots: &[(LotId, Timestamp)],
+) -> Result<Vec<Lot>, StoreError> {
+    if lots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut places = link.table(&[Kind::Uuid, Kind::Int, Kind::Int, Kind::Int]);
+    for (id, expires) in lots {
+        places.uuid(id.member.0).int(expires.0).int(id.entry_no).int(i64::from(id.part));
+    }
+    let call = link.call(&LOTS_BY_PLACE).table(places);
+    let mut found = link.rows(call, |row| lot(row, house)).await?;
+    let mut numbers = link.table(&[Kind::Uuid, Kind::Int, Kind::Int]);
+    let seen: BTreeSet<LotId> = found.iter().map(|lot| lot.id).collect();
+    for (id, _) in lots.iter().filter(|(id, _)| !seen.contains(id)) {
+        numbers.uuid(id.member.0).int(id.entry_no).int(i64::from(id.part));
+    }
+    if !numbers.is_empty() {
+        let call = link.call(&LOTS_BY_NUMBER).table(numbers);
+        found.extend(link.rows(call, |row| lot(row, house)).await?);
+    }
+    Ok(found)
+}
+
+/// A lot from [`lot_columns`].
+pub(super) fn lot(row: &dyn Cells, house: &House) -> Result<Lot, StoreError> {
+    let issuer = partner_id(row.text(4)?)?;
+    let terms = small(row.int(5)?)?;
+    let version = house.partners.get(&issuer).and_then(|partner| partner.terms_version(terms));
+    let version = version.ok_or_else(|| StoreError::permanent(format!("there are no terms {terms} of {issuer}")))?;
+    let origin = match (row.uuid_or_null(11)?, row.int_or_null(12)?, row.int_or_null(13)?) {
+        (Some(member), Some(entry_no), Some(part)) => {
+            Some(LotId { member: MemberId(member), entry_no, part: small(part)? })
+        }
+        _ => None,
+    };
+    Ok(Lot {
+        id: LotId { member: MemberId(row.uuid(0)?), entry_no: row.int(2)?, part: small(row.int(3)?)? },
+        issuer,
+        terms,
+        funding: version.funding,
+        size: Points(row.int(6)?),
+        available: Points(row.int(7)?),
+        expires: Timestamp(row.int(1)?),
+        entry: EntryId { batch: BatchId(row.uuid(8)?), ordinal: small(row.int(9)?)? },
+        origin,
+        activates: row.int_or_null(10)?.map(Timestamp),
+    })
+}
+
+const RETURNS: Sql = Sql::new(
+    "-- store.returns
+    SELECT r.batch_id, r.ordinal, r.points
+    FROM (SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal
+        FROM jsonb_each($1)) AS k
+    CROSS JOIN returns AS r WHERE r.member_id = k.member_id AND r.batch_id = k.batch_id AND r.ordinal = k.ordinal",
+    "-- store.returns
+    SELECT r.batch_id, r.ordinal, r.points
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k (member_id, batch_id, ordinal)
+    JOIN returns AS r USING (member_id, batch_id, ordinal)",
+);
+
+/// The points returned so far of redemptions; those of which nothing was are left out.
+pub(super) async fn returns(
+    link: &mut Link<'_>,
+    redemptions: &[(MemberId, EntryId)],
+) -> Result<Vec<(EntryId, Points)>, StoreError> {
+    if redemptions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut keys = link.table(&[Kind::Uuid, Kind::Uuid, Kind::Int]);
+    for (member, entry) in redemptions {
+        keys.uuid(member.0).uuid(entry.batch.0).int(i64::from(entry.ordinal));
+    }
+    let call = link.call(&RETURNS).table(keys);
+    let returned = |row: &dyn Cells| {
+        let entry = EntryId { batch: BatchId(row.uuid(0)?), ordinal: small(row.int(1)?)? };
+        Ok((entry, Points(row.int(2)?)))
+    };
+    link.rows(call, returned).await
+}

@@ -1,0 +1,89 @@
+//! Requests: what became of every key, so that a repeated one gets the same answer.
+
+use clearing_core::command::{Accepted, Recorded, RecordedState};
+use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId};
+
+use super::sql::{Cells, Kind, Link, Sql};
+use super::{StoreError, partner_id, small};
+
+pub(super) const STATEMENTS: &[&Sql] = &[&REQUESTS];
+
+pub(super) const ACCEPTED: i64 = 1;
+pub(super) const REJECTED: i64 = 2;
+pub(super) const ABANDONED: i64 = 3;
+
+const REQUESTS: Sql = Sql::new(
+    "-- store.requests
+    SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply FROM requests
+    WHERE (partner, request_id) IN (SELECT value->>0, substr($2, value->>1, 16) FROM jsonb_each($1))",
+    "-- store.requests
+    SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply FROM requests
+    JOIN unnest($1::text[], $2::uuid[]) AS k (partner, request_id) USING (partner, request_id)",
+);
+
+/// What is recorded under a key.
+pub(super) struct RequestRow {
+    pub key: (PartnerId, RequestId),
+    /// The batch that recorded it first.
+    pub batch: BatchId,
+    pub recorded: Recorded,
+}
+
+/// What is recorded under keys; unknown ones are left out.
+pub(super) async fn requests(
+    link: &mut Link<'_>,
+    keys: impl Iterator<Item = (PartnerId, RequestId)>,
+) -> Result<Vec<RequestRow>, StoreError> {
+    let mut table = link.table(&[Kind::Text, Kind::Uuid]);
+    for (partner, request) in keys {
+        table.text(partner.as_str()).uuid(request.0);
+    }
+    if table.is_empty() {
+        return Ok(Vec::new());
+    }
+    let call = link.call(&REQUESTS).table(table);
+    link.rows(call, request).await
+}
+
+pub(super) fn request(row: &dyn Cells) -> Result<RequestRow, StoreError> {
+    let unreadable = |error| StoreError::damaged("a recorded answer", error);
+    let batch = BatchId(row.uuid(4)?);
+    let state = match row.int(3)? {
+        ACCEPTED => {
+            let first: u32 = row.int_or_null(5)?.map(small).transpose()?.unwrap_or(0);
+            let count: u32 = small(row.int(6)?)?;
+            let entries = (first..first.saturating_add(count)).map(|ordinal| EntryId { batch, ordinal }).collect();
+            let reply = borsh::from_slice(row.bytes(7)?).map_err(unreadable)?;
+            RecordedState::Accepted(Accepted { entries, reply })
+        }
+        REJECTED => RecordedState::Rejected(borsh::from_slice(row.bytes(7)?).map_err(unreadable)?),
+        ABANDONED => RecordedState::Abandoned,
+        state => return Err(StoreError::permanent(format!("a request has the unknown state {state}"))),
+    };
+    Ok(RequestRow {
+        key: (partner_id(row.text(0)?)?, RequestId(row.uuid(1)?)),
+        batch,
+        recorded: Recorded { content: super::hash(row.bytes(2)?)?, state },
+    })
+}
+
+/// The columns state, ordinal, entry_count and reply of what is to be recorded.
+///
+/// # Errors
+/// If the entries of an answer do not follow each other, which only a mistake in the rules makes.
+pub(super) fn stored_state(state: &RecordedState) -> Result<(i64, Option<i64>, i64, Vec<u8>), StoreError> {
+    let bytes = |written: Result<Vec<u8>, std::io::Error>| written.expect("writing to memory does not fail");
+    Ok(match state {
+        RecordedState::Accepted(accepted) => {
+            let first = accepted.entries.first().map(|entry| i64::from(entry.ordinal));
+            let follows = |pair: &[EntryId]| pair[0].batch == pair[1].batch && pair[0].ordinal + 1 == pair[1].ordinal;
+            if !accepted.entries.windows(2).all(follows) {
+                return Err(StoreError::permanent("the entries of an answer do not follow each other"));
+            }
+            let count = i64::try_from(accepted.entries.len()).expect("entries of a batch are few");
+            (ACCEPTED, first, count, bytes(borsh::to_vec(&accepted.reply)))
+        }
+        RecordedState::Rejected(rejection) => (REJECTED, None, 0, bytes(borsh::to_vec(rejection))),
+        RecordedState::Abandoned => (ABANDONED, None, 0, Vec::new()),
+    })
+}

@@ -1,0 +1,315 @@
+//! The one connection that writes: a transaction of a batch from the gate to the commit.
+//!
+//! | call | what happens |
+//! |---|---|
+//! | [`begin`](WriterSession::begin) | the transaction begins, passes the gate, then reads the gate row |
+//! | [`load`](WriterSession::load), [`load_all`](WriterSession::load_all) | locks, and reads the slice into the book |
+//! | [`save`](WriterSession::save) | writes what the batch has changed, the shared rows last |
+//! | [`commit`](WriterSession::commit) | makes it durable |
+//!
+//! The gate is an advisory lock of PostgreSQL, which is fair: a close that waits for it is not overtaken by the
+//! batches that came later. On SQLite there is one writer anyway, in a fair queue with the projector.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clearing_core::book::Book;
+use clearing_core::changes::Changes;
+use clearing_core::command::Request;
+use clearing_core::journal::BatchHeader;
+use clearing_core::member::LotId;
+use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::house::{GateRow, HouseRow, gate_row};
+use super::journal::{JournalHead, no_coalition};
+use super::save::Saved;
+use super::sql::{Cells, Link, Sql};
+use super::{Backend, StoreError, hash, house, journal, load, requests, save, settlement};
+
+pub(super) const STATEMENTS: &[&Sql] = &[&COMMIT, &ROLLBACK, &CLAIM_REQUEST, &CLAIM_ENTRY];
+
+/// How a batch passes the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Together with other batches: commands on points.
+    Shared,
+    /// Alone: the close, and changes of partners, terms or calendar.
+    Exclusive,
+}
+
+/// Something that a batch wrote, to ask for after an unclear commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// A key that was not recorded before the batch.
+    Request(PartnerId, RequestId),
+    /// An entry of the batch.
+    Entry(EntryId),
+}
+
+/// See the module. Belongs to one writer; after any error it is to be dropped, and another one opened.
+#[derive(Debug)]
+pub struct WriterSession {
+    connection: Connection,
+    write_turn: Arc<Mutex<()>>,
+    /// Held while a transaction of SQLite is open.
+    turn: Option<OwnedMutexGuard<()>>,
+    /// Where the journal ends; on PostgreSQL known for sure only by who has the gate alone.
+    head: JournalHead,
+    gate: Gate,
+    /// Under which expiry the lots of this transaction were read.
+    stored_lots: BTreeMap<LotId, Timestamp>,
+}
+
+/// An owned connection of either kind.
+#[derive(Debug)]
+pub(super) enum Connection {
+    Sqlite(Box<SqliteConnection>),
+    Postgres(Box<PgConnection>),
+}
+
+impl Connection {
+    pub fn link(&mut self) -> Link<'_> {
+        match self {
+            Self::Sqlite(connection) => Link::Sqlite(connection),
+            Self::Postgres(connection) => Link::Postgres(connection),
+        }
+    }
+
+    /// Says goodbye; what could not be said is of no interest any more.
+    pub async fn close(self) {
+        let closed = match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+        };
+        if let Err(error) = closed {
+            tracing::debug!(%error, "a connection did not close cleanly");
+        }
+    }
+}
+
+/// The advisory lock that is the gate: "Clearing" in ASCII.
+macro_rules! gate_key {
+    () => {
+        "4858369567231667815"
+    };
+}
+
+const BEGIN: &str = "-- store.begin
+    BEGIN IMMEDIATE;
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence, j.hash
+    FROM gate AS g CROSS JOIN journal_head AS j";
+
+// One round trip. In READ COMMITTED each statement of it sees what was committed before it began, so the gate row is
+// read as it is after the lock was granted.
+const PASS_GATE_SHARED: &str = concat!(
+    "-- store.pass_gate_shared
+    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock_shared(",
+    gate_key!(),
+    ");
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence
+    FROM gate AS g CROSS JOIN journal_head AS j"
+);
+const PASS_GATE_ALONE: &str = concat!(
+    "-- store.pass_gate_alone
+    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(",
+    gate_key!(),
+    ");
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence
+    FROM gate AS g CROSS JOIN journal_head AS j"
+);
+
+const COMMIT: Sql = Sql::both("-- store.commit\n    COMMIT");
+const ROLLBACK: Sql = Sql::both("-- store.rollback\n    ROLLBACK");
+
+impl WriterSession {
+    pub(super) fn new(connection: Connection, write_turn: Arc<Mutex<()>>) -> Self {
+        Self {
+            connection,
+            write_turn,
+            turn: None,
+            head: JournalHead { next_sequence: 1, hash: [0; 32] },
+            gate: Gate::Shared,
+            stored_lots: BTreeMap::new(),
+        }
+    }
+
+    pub fn backend(&self) -> Backend {
+        match self.connection {
+            Connection::Sqlite(_) => Backend::Sqlite,
+            Connection::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// Begins a transaction, passes the gate and reads its row. The time of the batch must be read after this, and
+    /// may lie neither before `opened` nor before `last_time`.
+    ///
+    /// # Errors
+    /// Permanent if the database holds no coalition.
+    pub async fn begin(&mut self, gate: Gate) -> Result<GateRow, StoreError> {
+        self.stored_lots.clear();
+        self.gate = gate;
+        let failed = |error| StoreError::of("store.begin", error);
+        let (row, head) = match &mut self.connection {
+            Connection::Sqlite(connection) => {
+                self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
+                let rows = sqlx::query(BEGIN).fetch_all(&mut **connection).await.map_err(failed)?;
+                let row = rows.first().ok_or_else(no_coalition)?;
+                (gate_row(row)?, JournalHead { next_sequence: row.int(4)?, hash: hash(row.bytes(5)?)? })
+            }
+            Connection::Postgres(connection) => {
+                let sql = match gate {
+                    Gate::Shared => PASS_GATE_SHARED,
+                    Gate::Exclusive => PASS_GATE_ALONE,
+                };
+                let rows = sqlx::raw_sql(sql).fetch_all(&mut **connection).await.map_err(failed)?;
+                // The first row is that of the lock, which says nothing. The hash is read under the head's own lock.
+                let row = rows.get(1).ok_or_else(no_coalition)?;
+                (gate_row(row)?, JournalHead { next_sequence: row.int(4)?, hash: [0; 32] })
+            }
+        };
+        self.head = head;
+        Ok(row)
+    }
+
+    /// The house as it stands inside the transaction.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn load_house(&mut self) -> Result<HouseRow, StoreError> {
+        house::load_house(&mut self.connection.link()).await
+    }
+
+    /// Fills the book with what these commands on points need, and keeps other nodes from it. The book must be new:
+    /// what it holds already is taken as it is. Gives the first sequence of every batch of which an entry was read,
+    /// among them those that a replayed answer names.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; transient if another node was faster with something that this batch depends on.
+    pub async fn load(
+        &mut self,
+        book: &mut Book,
+        requests: &[Request],
+        now: Timestamp,
+    ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
+        let loaded = load::load(&mut self.connection.link(), book, requests, now).await?;
+        self.stored_lots.extend(loaded.lots);
+        Ok(loaded.sequences)
+    }
+
+    /// Fills the book with what these commands of the house need. The gate must have been passed alone. Gives first
+    /// sequences as [`load`](Self::load) does.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn load_all(
+        &mut self,
+        book: &mut Book,
+        requests: &[Request],
+    ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
+        load::load_all(&mut self.connection.link(), book, requests).await
+    }
+
+    /// Writes everything that the batch has changed, with its values from the book. A batch without entries is not in
+    /// the journal: its `first_sequence` is where the journal ended when the gate was passed.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; permanent if a row is not there that should be, or there is one that should not.
+    pub async fn save(
+        &mut self,
+        book: &Book,
+        changes: &Changes,
+        header: &BatchHeader,
+    ) -> Result<Saved, StoreError> {
+        let mut link = self.connection.link();
+        if changes.house_changed() || !changes.windows.is_empty() {
+            if self.gate == Gate::Shared {
+                return Err(StoreError::permanent("the house changes only under the gate taken alone"));
+            }
+            house::save_house(&mut link, book, changes, header.time).await?;
+            settlement::save_windows(&mut link, book, changes, self.head.next_sequence).await?;
+            let opened = book.windows.get(&book.open_window).map(|window| window.opened);
+            let opened = opened.ok_or_else(|| StoreError::permanent("the open window is not in the book"))?;
+            house::update_gate(&mut link, book.open_window, opened, changes.house_changed(), header.time).await?;
+        }
+        save::save_rows(&mut link, book, changes, header, &self.stored_lots).await?;
+        journal::insert_attachments(&mut link, &changes.attachments).await?;
+        let first_sequence = if changes.entries.is_empty() {
+            self.head.next_sequence
+        } else {
+            save::save_head(&mut link, book, changes, header, &self.head).await?
+        };
+        Ok(Saved { first_sequence })
+    }
+
+    /// Makes the batch durable.
+    ///
+    /// # Errors
+    /// Commit-unknown if the connection broke before the database answered.
+    pub async fn commit(&mut self) -> Result<(), StoreError> {
+        let done = match &mut self.connection {
+            Connection::Sqlite(connection) => {
+                sqlx::raw_sql(COMMIT.sqlite).execute(&mut **connection).await.map(|_| ())
+            }
+            Connection::Postgres(connection) => {
+                sqlx::raw_sql(COMMIT.postgres).execute(&mut **connection).await.map(|_| ())
+            }
+        };
+        self.turn = None;
+        done.map_err(StoreError::of_commit)
+    }
+
+    /// Undoes everything since [`begin`](Self::begin).
+    ///
+    /// # Errors
+    /// See [`StoreError`]. Dropping the session has the same effect.
+    pub async fn rollback(&mut self) -> Result<(), StoreError> {
+        let done = self.connection.link().run(&ROLLBACK).await;
+        self.turn = None;
+        done
+    }
+
+    /// Whether a batch was committed by a session whose COMMIT did not answer. Waits until that session's transaction
+    /// has ended one way or the other. To be asked of a fresh session, outside of any transaction.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; then it is still not known.
+    pub async fn was_committed(&mut self, batch: BatchId, probe: Probe) -> Result<bool, StoreError> {
+        self.begin(Gate::Shared).await?;
+        let committed = was_committed(&mut self.connection.link(), batch, probe).await?;
+        self.rollback().await?;
+        Ok(committed)
+    }
+}
+
+// Trying to write the same key is what waits for a transaction that holds it and has not ended. The claim is rolled
+// back.
+const CLAIM_REQUEST: Sql = Sql::both(
+    "-- store.claim_request
+    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
+    VALUES ($1, $2, $3, 0, 3, $4, NULL, 0, $5) ON CONFLICT DO NOTHING",
+);
+
+const CLAIM_ENTRY: Sql = Sql::both(
+    "-- store.claim_entry
+    INSERT INTO entries (batch_id, ordinal, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+);
+
+async fn was_committed(link: &mut Link<'_>, batch: BatchId, probe: Probe) -> Result<bool, StoreError> {
+    match probe {
+        Probe::Request(partner, request) => {
+            let call = link.call(&CLAIM_REQUEST).text(partner.as_str()).uuid(request.0);
+            let call = call.bytes(vec![0; 32]).uuid(batch.0).bytes(Vec::new());
+            if link.execute(call).await? == 1 {
+                return Ok(false);
+            }
+            let rows = requests::requests(link, [(partner, request)].into_iter()).await?;
+            Ok(rows.iter().any(|row| row.batch == batch))
+        }
+        Probe::Entry(entry) => {
+            let call = link.call(&CLAIM_ENTRY).uuid(entry.batch.0).int(i64::from(entry.ordinal)).bytes(Vec::new());
+            Ok(link.execute(call).await? == 0)
+        }
+    }
+}

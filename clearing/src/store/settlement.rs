@@ -1,0 +1,339 @@
+//! Windows with their participants, settlements, legs and orders; gross obligations; balances.
+
+use std::collections::BTreeMap;
+
+use clearing_core::book::Book;
+use clearing_core::changes::{Changes, Gross};
+use clearing_core::chart::{MoneyAccount, PointsAccount};
+use clearing_core::command::OrderParty;
+use clearing_core::netting::Order;
+use clearing_core::settlement::{
+    Leg, OrderMode, ParticipantWindow, Proof, Settlement, SettlementState, Window, WindowState,
+};
+use clearing_core::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
+
+use super::house::known;
+use super::sql::{Cells, Kind, Link, Sql};
+use super::{StoreError, partner_id, small};
+
+pub(super) const STATEMENTS: &[&Sql] = &[
+    &WINDOWS, &PARTICIPANTS, &LEGS, &ORDERS, &UPSERT_WINDOW, &UPSERT_PARTICIPANTS, &UPSERT_LEGS, &DELETE_ORDERS,
+    &INSERT_ORDERS, &GROSS, &BALANCES,
+];
+
+/// A window with its place in the journal: its entries have the sequences from `first_sequence` up to, but not
+/// including, `end_sequence`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowRow {
+    pub window: Window,
+    pub first_sequence: i64,
+    /// None while the window is open.
+    pub end_sequence: Option<i64>,
+}
+
+/// Which windows to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Windows {
+    All,
+    One(WindowNumber),
+    /// From the first of these numbers to the last.
+    Between(WindowNumber, WindowNumber),
+    /// Those that are not SETTLED, and those from this number on.
+    UnsettledAndFrom(WindowNumber),
+}
+
+const WINDOWS: Sql = Sql::both(
+    "-- store.windows
+    SELECT window_number, state, opened_at, closed_at, first_sequence, end_sequence, funds_opening, aborted,
+        settlement_state, mode, legs_total, funds_change, carried_change, gross, pairwise
+    FROM windows WHERE window_number BETWEEN $1 AND $2 OR (state <> 'SETTLED' AND window_number >= $3)
+    ORDER BY window_number",
+);
+
+const PARTICIPANTS: Sql = Sql::both(
+    "-- store.participants
+    SELECT p.window_number, p.partner, p.opening, p.carried FROM windows AS w
+    JOIN participants AS p ON p.window_number = w.window_number
+    WHERE w.window_number BETWEEN $1 AND $2 OR (w.state <> 'SETTLED' AND w.window_number >= $3)",
+);
+
+const LEGS: Sql = Sql::both(
+    "-- store.legs
+    SELECT l.window_number, l.partner, l.amount, l.due FROM windows AS w
+    JOIN legs AS l ON l.window_number = w.window_number
+    WHERE w.window_number BETWEEN $1 AND $2 OR (w.state <> 'SETTLED' AND w.window_number >= $3)",
+);
+
+const ORDERS: Sql = Sql::both(
+    "-- store.orders
+    SELECT o.window_number, o.ordinal, o.payer, o.payee, o.amount, o.paid FROM windows AS w
+    JOIN orders AS o ON o.window_number = w.window_number
+    WHERE w.window_number BETWEEN $1 AND $2 OR (w.state <> 'SETTLED' AND w.window_number >= $3)
+    ORDER BY o.window_number, o.ordinal",
+);
+
+/// Windows with all that belongs to them, by number. Several statements: the caller holds the gate, or a snapshot.
+pub(super) async fn windows(link: &mut Link<'_>, which: Windows) -> Result<Vec<WindowRow>, StoreError> {
+    let (first, last, unsettled_from) = match which {
+        Windows::All => (0, i64::MAX, i64::MAX),
+        Windows::One(number) => (i64::from(number), i64::from(number), i64::MAX),
+        Windows::Between(first, last) => (i64::from(first), i64::from(last), i64::MAX),
+        Windows::UnsettledAndFrom(number) => (i64::from(number), i64::MAX, 0),
+    };
+    let mut found: BTreeMap<WindowNumber, WindowRow> = BTreeMap::new();
+    let call = link.call(&WINDOWS).int(first).int(last).int(unsettled_from);
+    for row in link.rows(call, window).await? {
+        found.insert(row.window.number, row);
+    }
+    let call = link.call(&PARTICIPANTS).int(first).int(last).int(unsettled_from);
+    let participant = |row: &dyn Cells| {
+        let participant = ParticipantWindow { opening: Money(row.int(2)?), carried: Money(row.int(3)?) };
+        Ok((small(row.int(0)?)?, partner_id(row.text(1)?)?, participant))
+    };
+    for (number, partner, participant) in link.rows(call, participant).await? {
+        if let Some(row) = found.get_mut(&number) {
+            row.window.participants.insert(partner, participant);
+        }
+    }
+    let call = link.call(&LEGS).int(first).int(last).int(unsettled_from);
+    let leg = |row: &dyn Cells| {
+        let leg = Leg { amount: Money(row.int(2)?), due: Money(row.int(3)?) };
+        Ok((small(row.int(0)?)?, partner_id(row.text(1)?)?, leg))
+    };
+    for (number, partner, leg) in link.rows(call, leg).await? {
+        if let Some(settlement) = settlement_of(&mut found, number) {
+            settlement.legs.insert(partner, leg);
+        }
+    }
+    let call = link.call(&ORDERS).int(first).int(last).int(unsettled_from);
+    for (number, order) in link.rows(call, order).await? {
+        if let Some(settlement) = settlement_of(&mut found, number) {
+            settlement.orders.push(order);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn settlement_of(
+    windows: &mut BTreeMap<WindowNumber, WindowRow>,
+    number: WindowNumber,
+) -> Option<&mut Settlement> {
+    windows.get_mut(&number)?.window.settlement.as_mut()
+}
+
+fn window(row: &dyn Cells) -> Result<WindowRow, StoreError> {
+    let number = small(row.int(0)?)?;
+    let aborted = Money(row.int(7)?);
+    let settlement = match row.text_or_null(8)? {
+        None => None,
+        Some(state) => Some(Settlement {
+            state: known("settlement state", SettlementState::parse(state))?,
+            legs: BTreeMap::new(),
+            mode: row.text_or_null(9)?.map(|mode| known("order mode", OrderMode::parse(mode))).transpose()?,
+            orders: Vec::new(),
+            gross: Money(row.int(13)?),
+            pairwise: Money(row.int(14)?),
+            proof: Proof {
+                legs: Money(row.int(10)?),
+                funds_change: Money(row.int(11)?),
+                carried_change: Money(row.int(12)?),
+                aborted,
+            },
+        }),
+    };
+    let window = Window {
+        number,
+        state: known("window state", WindowState::parse(row.text(1)?))?,
+        opened: Timestamp(row.int(2)?),
+        closed: row.int_or_null(3)?.map(Timestamp),
+        participants: BTreeMap::new(),
+        funds_opening: Money(row.int(6)?),
+        aborted,
+        settlement,
+    };
+    Ok(WindowRow { window, first_sequence: row.int(4)?, end_sequence: row.int_or_null(5)? })
+}
+
+fn order(row: &dyn Cells) -> Result<(WindowNumber, Order), StoreError> {
+    let party = |text: &str| OrderParty::parse(text).map_err(|error| StoreError::damaged("an order", error));
+    let order = Order {
+        payer: party(row.text(2)?)?,
+        payee: party(row.text(3)?)?,
+        amount: Money(row.int(4)?),
+        paid: row.int(5)? == 1,
+    };
+    Ok((small(row.int(0)?)?, order))
+}
+
+/// Writes the windows that a batch has made or changed. `next_sequence` is where the journal ended before it.
+pub(super) async fn save_windows(
+    link: &mut Link<'_>,
+    book: &Book,
+    changes: &Changes,
+    next_sequence: i64,
+) -> Result<(), StoreError> {
+    // A window begins where the first entry of it or of a later one would stand.
+    let first_sequence = |number: WindowNumber| {
+        let earlier = changes.entries.iter().filter_map(|id| book.entries.get(id)).filter(|entry| entry.window < number);
+        next_sequence + i64::try_from(earlier.count()).expect("entries of a batch are few")
+    };
+    // Ascending, so that a window is closed before the next is open.
+    for number in &changes.windows {
+        let window = book.windows.get(number);
+        let window = window.ok_or_else(|| StoreError::permanent(format!("window {number} is not in the book")))?;
+        let end = window.closed.map(|_| first_sequence(number + 1));
+        save_window(link, window, first_sequence(*number), end).await?;
+    }
+    Ok(())
+}
+
+/// The places in the journal are written once, when a window begins and when it ends.
+const UPSERT_WINDOW: Sql = Sql::both(
+    "-- store.upsert_window
+    INSERT INTO windows (window_number, state, opened_at, closed_at, first_sequence, end_sequence, funds_opening,
+        aborted, settlement_state, mode, legs_total, funds_change, carried_change, gross, pairwise)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    ON CONFLICT (window_number) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at,
+        end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), aborted = excluded.aborted,
+        settlement_state = excluded.settlement_state, mode = excluded.mode, legs_total = excluded.legs_total,
+        funds_change = excluded.funds_change, carried_change = excluded.carried_change, gross = excluded.gross,
+        pairwise = excluded.pairwise",
+);
+
+const UPSERT_PARTICIPANTS: Sql = Sql::new(
+    "-- store.upsert_participants
+    INSERT INTO participants (window_number, partner, opening, carried)
+    SELECT value->>0, value->>1, value->>2, value->>3 FROM jsonb_each($1) WHERE $2 IS NOT NULL
+    ON CONFLICT (window_number, partner) DO UPDATE SET carried = excluded.carried",
+    "-- store.upsert_participants
+    INSERT INTO participants (window_number, partner, opening, carried)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[])
+    ON CONFLICT (window_number, partner) DO UPDATE SET carried = excluded.carried",
+);
+
+const UPSERT_LEGS: Sql = Sql::new(
+    "-- store.upsert_legs
+    INSERT INTO legs (window_number, partner, amount, due)
+    SELECT value->>0, value->>1, value->>2, value->>3 FROM jsonb_each($1) WHERE $2 IS NOT NULL
+    ON CONFLICT (window_number, partner) DO UPDATE SET due = excluded.due",
+    "-- store.upsert_legs
+    INSERT INTO legs (window_number, partner, amount, due)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[])
+    ON CONFLICT (window_number, partner) DO UPDATE SET due = excluded.due",
+);
+
+const DELETE_ORDERS: Sql = Sql::both(
+    "-- store.delete_orders
+    DELETE FROM orders WHERE window_number = $1",
+);
+
+const INSERT_ORDERS: Sql = Sql::new(
+    "-- store.insert_orders
+    INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid)
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5 FROM jsonb_each($1) WHERE $2 IS NOT NULL",
+    "-- store.insert_orders
+    INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])",
+);
+
+/// Writes one window with all that belongs to it.
+pub(super) async fn save_window(
+    link: &mut Link<'_>,
+    window: &Window,
+    first_sequence: i64,
+    end_sequence: Option<i64>,
+) -> Result<(), StoreError> {
+    let number = i64::from(window.number);
+    let settlement = window.settlement.as_ref();
+    let amount = |of: fn(&Settlement) -> Money| settlement.map(|settlement| of(settlement).0);
+    let call = link.call(&UPSERT_WINDOW).int(number).text(window.state.as_str()).int(window.opened.0);
+    let call = call.int_or_null(window.closed.map(|time| time.0)).int(first_sequence).int_or_null(end_sequence);
+    let call = call.int(window.funds_opening.0).int(window.aborted.0);
+    let call = call.text_or_null(settlement.map(|settlement| settlement.state.as_str().to_owned()));
+    let call = call.text_or_null(settlement.and_then(|settlement| settlement.mode).map(|mode| mode.as_str().to_owned()));
+    let call = call
+        .int_or_null(amount(|settlement| settlement.proof.legs))
+        .int_or_null(amount(|settlement| settlement.proof.funds_change))
+        .int_or_null(amount(|settlement| settlement.proof.carried_change))
+        .int_or_null(amount(|settlement| settlement.gross))
+        .int_or_null(amount(|settlement| settlement.pairwise));
+    link.execute_counted(call, 1).await?;
+
+    let mut participants = link.table(&[Kind::Int, Kind::Text, Kind::Int, Kind::Int]);
+    for (partner, participant) in &window.participants {
+        participants.int(number).text(partner.as_str()).int(participant.opening.0).int(participant.carried.0);
+    }
+    save_rows(link, &UPSERT_PARTICIPANTS, participants).await?;
+    let Some(settlement) = settlement else { return Ok(()) };
+    let mut legs = link.table(&[Kind::Int, Kind::Text, Kind::Int, Kind::Int]);
+    for (partner, leg) in &settlement.legs {
+        legs.int(number).text(partner.as_str()).int(leg.amount.0).int(leg.due.0);
+    }
+    save_rows(link, &UPSERT_LEGS, legs).await?;
+    // Orders change altogether while another mode may still be chosen.
+    let call = link.call(&DELETE_ORDERS).int(number);
+    link.execute(call).await?;
+    let mut orders = link.table(&[Kind::Int, Kind::Int, Kind::Text, Kind::Text, Kind::Int, Kind::Int]);
+    for (ordinal, order) in (0..).zip(&settlement.orders) {
+        let (payer, payee) = (order.payer.to_string(), order.payee.to_string());
+        orders.int(number).int(ordinal).text(&payer).text(&payee).int(order.amount.0).int(i64::from(order.paid));
+    }
+    save_rows(link, &INSERT_ORDERS, orders).await
+}
+
+async fn save_rows(link: &mut Link<'_>, sql: &'static Sql, rows: super::sql::Table) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let count = rows.len();
+    let call = link.call(sql).table(rows);
+    link.execute_counted(call, count).await
+}
+
+const GROSS: Sql = Sql::both(
+    "-- store.gross
+    SELECT issuer, acceptor, points, amount FROM gross WHERE window_number = $1",
+);
+
+/// Gross obligations of a window: issuer to acceptor.
+pub(super) async fn gross(
+    link: &mut Link<'_>,
+    window: WindowNumber,
+) -> Result<BTreeMap<(PartnerId, PartnerId), Gross>, StoreError> {
+    let call = link.call(&GROSS).int(i64::from(window));
+    let gross = |row: &dyn Cells| {
+        let gross = Gross { points: Points(row.int(2)?), amount: Money(row.int(3)?) };
+        Ok(((partner_id(row.text(0)?)?, partner_id(row.text(1)?)?), gross))
+    };
+    Ok(link.rows(call, gross).await?.into_iter().collect())
+}
+
+/// The commodity of balances in points; those in money have the code of their currency.
+pub(super) const POINTS: &str = "points";
+
+/// The balances of all accounts of the house. What members hold is in their own rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Balances {
+    pub points: BTreeMap<PointsAccount, Points>,
+    pub money: BTreeMap<MoneyAccount, Money>,
+}
+
+const BALANCES: Sql = Sql::both(
+    "-- store.balances
+    SELECT commodity, account, amount FROM balances",
+);
+
+pub(super) async fn balances(link: &mut Link<'_>) -> Result<Balances, StoreError> {
+    let mut balances = Balances::default();
+    let call = link.call(&BALANCES);
+    let balance = |row: &dyn Cells| Ok((row.text(0)? == POINTS, row.text(1)?.to_owned(), row.int(2)?));
+    let damaged = |error| StoreError::damaged("an account's name", error);
+    for (points, account, amount) in link.rows(call, balance).await? {
+        if points {
+            balances.points.insert(account.parse().map_err(damaged)?, Points(amount));
+        } else {
+            balances.money.insert(account.parse().map_err(damaged)?, Money(amount));
+        }
+    }
+    Ok(balances)
+}
