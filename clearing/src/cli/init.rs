@@ -129,7 +129,7 @@ pub async fn make(arguments: &Arguments, now: Timestamp) -> Result<Made, Failure
 
     // The database comes first: it is what can fail for reasons outside of the folder, and nothing is written by then.
     make_folder(&arguments.dir)?;
-    database::found(&database, &house, &arguments.domain, Clock::system().now()).await?;
+    database::found(&database, &house, &arguments.domain, now).await?;
 
     let authority = make_authority(&files.authority, &arguments.domain)?;
     write_new(&files.ca, authority.cert_pem())?;
