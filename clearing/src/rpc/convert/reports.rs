@@ -159,3 +159,69 @@ impl ClassSums {
         points.chain(money).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{CoalitionFile, Variant};
+
+    fn house(disclose_issuers: bool) -> House {
+        let file = "[coalition]\ncurrency = \"EUR\"\nscale = 2\npoint_value = \"0.01\"\nstart = \"2026-02-01T00:00:00Z\"\n\
+                    [[partner]]\nid = \"A\"\n[[partner]]\nid = \"B\"\n[[partner]]\nid = \"C\"\n";
+        let mut house = CoalitionFile::parse(file).unwrap().to_house("test", Variant::AtIssue).unwrap();
+        house.coalition.disclose_issuers = disclose_issuers;
+        house
+    }
+
+    fn id(name: &str) -> PartnerId {
+        name.parse().unwrap()
+    }
+
+    /// A owes B 1 and C 2, B owes C 3.
+    fn gross() -> Obligations {
+        let gross = |points: i64| Gross { points: Points(points), amount: Money(points) };
+        [(("A", "B"), 1), (("A", "C"), 2), (("B", "C"), 3)]
+            .into_iter()
+            .map(|((issuer, acceptor), points)| ((id(issuer), id(acceptor)), gross(points)))
+            .collect()
+    }
+
+    fn seen(partner: &str, view: View, house: &House) -> Vec<(String, String, i64)> {
+        let rows = obligations_of(id(partner), &gross(), view, house).unwrap();
+        rows.into_iter().map(|row| (row.issuer, row.acceptor, row.points)).collect()
+    }
+
+    #[test]
+    fn a_partner_sees_the_obligations_it_has_a_side_in() {
+        let row = |issuer: &str, acceptor: &str, points| (issuer.to_owned(), acceptor.to_owned(), points);
+        let house = house(true);
+        assert_eq!(seen("B", View::Part(id("B")), &house), [row("A", "B", 1), row("B", "C", 3)]);
+        assert_eq!(seen("C", View::Part(id("C")), &house), [row("A", "C", 2), row("B", "C", 3)]);
+    }
+
+    #[test]
+    fn issuers_that_are_not_disclosed_are_one_row_without_a_name() {
+        let row = |issuer: &str, acceptor: &str, points| (issuer.to_owned(), acceptor.to_owned(), points);
+        let house = house(false);
+        assert_eq!(seen("C", View::Part(id("C")), &house), [row("", "C", 5)]);
+        assert_eq!(seen("B", View::Part(id("B")), &house), [row("", "B", 1), row("B", "C", 3)]);
+        assert_eq!(seen("C", View::Whole, &house), [row("A", "C", 2), row("B", "C", 3)], "the operator sees all");
+    }
+
+    #[test]
+    fn balances_are_listed_by_account_and_summed_by_class() {
+        let house = house(true);
+        let points = BTreeMap::from([(PointsAccount::Issuer(id("A")), Points(-7)), (PointsAccount::Issuer(id("B")), Points(0))]);
+        let money = BTreeMap::from([
+            (MoneyAccount::Position(id("B")), Money(30)),
+            (MoneyAccount::Position(id("A")), Money(-50)),
+            (MoneyAccount::Pool, Money(20)),
+        ]);
+        let names = |rows: Vec<v1::AccountBalance>| rows.into_iter().map(|row| row.account).collect::<Vec<_>>();
+        let listed = names(from_balances(&points, &money, &house.coalition));
+        assert_eq!(listed, ["issuer:A", "pool", "position:A", "position:B"]);
+        let sums = ClassSums::of(&points, &money, Points(7)).unwrap();
+        assert_eq!(names(sums.rows(&house.coalition)), ["issuer", "member", "pool", "position"]);
+        assert_eq!(sums.totals().unwrap(), (Points(0), Money(0)));
+    }
+}

@@ -230,3 +230,85 @@ pub fn calendar(cut_offs: Vec<String>, time_zone: String, coalition: &Coalition)
 pub fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
     times.into_iter().filter_map(from_timestamp).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{CoalitionFile, Variant};
+
+    fn coalition() -> Coalition {
+        let file = "[coalition]\ncurrency = \"EUR\"\nscale = 4\npoint_value = \"0.01\"\nstart = \"2026-02-01T00:00:00Z\"\n\
+                    [[partner]]\nid = \"A\"\n";
+        CoalitionFile::parse(file).unwrap().to_house("test", Variant::AtIssue).unwrap().coalition
+    }
+
+    #[test]
+    fn a_share_has_four_places_whatever_its_size_and_sign() {
+        let shares = [(8768, "0.8768"), (10_000, "1.0000"), (5, "0.0005"), (0, "0.0000"), (-5, "-0.0005"), (-25_000, "-2.5000")];
+        for (share, text) in shares {
+            assert_eq!(from_share(share), text);
+        }
+    }
+
+    #[test]
+    fn orders_are_csv_with_a_header_and_the_full_scale() {
+        let party = |name: &str| OrderParty::parse(name).unwrap();
+        let orders = [
+            Order { payer: party("A"), payee: party("hub"), amount: Money(125_000), paid: false },
+            Order { payer: party("hub"), payee: party("operator"), amount: Money(100), paid: false },
+        ];
+        let csv = "window,payer,payee,amount,currency\r\n7,A,hub,12.5000,EUR\r\n7,hub,operator,0.0100,EUR\r\n";
+        assert_eq!(orders_csv(7, &orders, &coalition()), csv);
+        assert_eq!(orders_csv(7, [], &coalition()), "window,payer,payee,amount,currency\r\n");
+    }
+
+    #[test]
+    fn a_payment_is_a_leg_or_an_order_between_two_others() {
+        use v1::confirm_payment_request::Payment as Wire;
+        let pair = |payer: &str, payee: &str| {
+            payment(Some(Wire::Pair(v1::PaymentPair { payer: payer.to_owned(), payee: payee.to_owned() })))
+        };
+        let partner = |name: &str| name.parse::<PartnerId>().unwrap();
+        assert_eq!(payment(Some(Wire::PartnerId("A".to_owned()))).unwrap(), Payment::Hub(partner("A")));
+        let funds = pair("funds", "operator").unwrap();
+        assert_eq!(funds, Payment::Pair { payer: OrderParty::Funds, payee: OrderParty::Operator });
+        assert_eq!(payment_parties(funds), [PartnerId::operator()]);
+        assert_eq!(payment_parties(pair("A", "B").unwrap()), [partner("A"), partner("B")]);
+        for wrong in [payment(None), pair("", "B"), pair("A", ""), pair("A", "A"), pair("A", "hub"), pair("A", "b c")] {
+            assert_eq!(wrong.unwrap_err().code(), tonic::Code::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn deposits_go_to_the_reserve_or_a_partners_collateral_only() {
+        assert_eq!(fund("reserve").unwrap(), MoneyAccount::Reserve);
+        assert_eq!(fund("collateral:A").unwrap(), MoneyAccount::Collateral("A".parse().unwrap()));
+        for wrong in ["", "pool", "position:A", "settle:1:A", "bank:reserve", "collateral", "collateral:"] {
+            assert_eq!(fund(wrong).unwrap_err().code(), tonic::Code::InvalidArgument, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_calendar_takes_the_coalitions_zone_where_it_names_none() {
+        let daily = || vec!["0 18 * * *".to_owned()];
+        assert_eq!(calendar(daily(), String::new(), &coalition()).unwrap().time_zone, "UTC");
+        assert_eq!(calendar(daily(), "Europe/Berlin".to_owned(), &coalition()).unwrap().time_zone, "Europe/Berlin");
+        let field = |refused: Result<Calendar, Status>| {
+            use tonic_types::StatusExt;
+            let info = refused.unwrap_err().get_details_error_info().unwrap();
+            info.metadata.get("field").cloned().unwrap_or_default()
+        };
+        assert_eq!(field(calendar(daily(), "Mars".to_owned(), &coalition())), "time_zone");
+        assert_eq!(field(calendar(vec!["x".to_owned()], String::new(), &coalition())), "cron_expressions");
+    }
+
+    #[test]
+    fn what_an_abort_put_back_counts_as_carried_into_the_window() {
+        let proof = Proof { legs: Money(-700), funds_change: Money(200), carried_change: Money(-100), aborted: Money(-600) };
+        assert!(proof.holds());
+        let coalition = coalition();
+        let wire = from_proof(&proof, &coalition);
+        assert_eq!(wire.carried_change, from_money(Money(500), &coalition));
+        assert_eq!(wire.sum, from_money(Money::ZERO, &coalition));
+    }
+}
