@@ -254,12 +254,7 @@ impl Inner {
     }
 
     /// Closes the open window for each cut-off up to `until`.
-    async fn close_passed(
-        &self,
-        until: Timestamp,
-        pace: Pace,
-        ran: &mut Vec<DueWork>,
-    ) -> Result<(), ScheduleError> {
+    async fn close_passed(&self, until: Timestamp, pace: Pace, ran: &mut Vec<DueWork>) -> Result<(), ScheduleError> {
         while !self.stop.is_cancelled()
             && let Some((cut_off, window)) = self.next_close().await?
             && cut_off <= until
@@ -291,12 +286,7 @@ impl Inner {
     }
 
     /// Posts the expiries that are due by `until`.
-    async fn expire_until(
-        &self,
-        until: Timestamp,
-        pace: Pace,
-        ran: &mut Vec<DueWork>,
-    ) -> Result<(), ScheduleError> {
+    async fn expire_until(&self, until: Timestamp, pace: Pace, ran: &mut Vec<DueWork>) -> Result<(), ScheduleError> {
         // What was asked for and came to nothing: it must not be found again and again.
         let mut fruitless = BTreeSet::new();
         while !self.stop.is_cancelled() {

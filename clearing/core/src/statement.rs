@@ -57,9 +57,12 @@ pub fn lines(partner: PartnerId, id: EntryId, sequence: i64, entry: &Entry) -> V
         // What the operator earns on others' operations is not part of its own trade.
         Purpose::Fee | Purpose::Spread if partner.is_operator() => Role::Neither,
         Purpose::Breakage if !points.contains_key(&Role::Issuer) => Role::Neither,
-        Purpose::Settlement | Purpose::Deposit | Purpose::Penalty | Purpose::Charge | Purpose::Tax | Purpose::Adjustment => {
-            Role::Neither
-        }
+        Purpose::Settlement
+        | Purpose::Deposit
+        | Purpose::Penalty
+        | Purpose::Charge
+        | Purpose::Tax
+        | Purpose::Adjustment => Role::Neither,
         Purpose::Reward | Purpose::Fee | Purpose::Spread | Purpose::Breakage => {
             [Role::Acceptor, Role::Issuer].into_iter().find(|role| points.contains_key(role)).unwrap_or(Role::Neither)
         }

@@ -1,5 +1,7 @@
 //! What a partner's statement says of each event: the role it played, the money, and the points behind it.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
 mod house;
 
 use clearing_core::command::HouseCommand;
@@ -26,8 +28,7 @@ fn none() -> String {
 /// A pays when its points are accepted, B has prepaid; C charges nothing of its own and bears a fee of 2 %.
 fn play() -> Play {
     let fee = Terms { acceptance_fee: rate("0.02"), ..terms(Funding::AtRedemption) };
-    let partners =
-        [("A", terms(Funding::AtRedemption)), ("B", terms(Funding::AtIssue)), ("C", fee)];
+    let partners = [("A", terms(Funding::AtRedemption)), ("B", terms(Funding::AtIssue)), ("C", fee)];
     Play::new(house::house(coalition(), &partners))
 }
 
@@ -76,10 +77,8 @@ fn what_is_taken_back_has_points_below_zero() {
     play.issue("A", "M", 100);
     let redemption = play.redeem("C", "M", 50).unwrap();
     let returned = play.give_back("C", redemption, 20).unwrap().entries[0];
-    let acceptor = [
-        (Role::Acceptor, "A".to_owned(), "REWARD", -2000, -20),
-        (Role::Acceptor, "A".to_owned(), "FEE", 40, 0),
-    ];
+    let acceptor =
+        [(Role::Acceptor, "A".to_owned(), "REWARD", -2000, -20), (Role::Acceptor, "A".to_owned(), "FEE", 40, 0)];
     assert_eq!(lines(&play, "C", returned), acceptor);
     assert_eq!(lines(&play, "A", returned), [(Role::Issuer, "C".to_owned(), "REWARD", 2000, -20)]);
 }
@@ -90,10 +89,7 @@ fn a_fee_that_issuers_bear_is_on_the_issuers_statement() {
     let mut play = Play::new(house::house(coalition(), &[("A", terms(Funding::AtRedemption)), ("C", bears)]));
     play.issue("A", "M", 100);
     let redemption = play.redeem("C", "M", 50).unwrap();
-    let issuer = [
-        (Role::Issuer, "C".to_owned(), "REWARD", -5000, 50),
-        (Role::Issuer, "C".to_owned(), "FEE", -100, 0),
-    ];
+    let issuer = [(Role::Issuer, "C".to_owned(), "REWARD", -5000, 50), (Role::Issuer, "C".to_owned(), "FEE", -100, 0)];
     assert_eq!(lines(&play, "A", redemption), issuer);
     assert_eq!(lines(&play, "C", redemption), [(Role::Acceptor, "A".to_owned(), "REWARD", 5000, 50)]);
 }
@@ -119,8 +115,10 @@ fn totals_count_lines_and_add_up_money_and_points() {
             totals.add(&line).unwrap();
         }
     }
-    let rows: Vec<_> = totals.rows.iter().map(|((role, kind, purpose), total)| {
-        (*role, kind.as_str(), purpose.as_str(), total.lines, total.points.0)
-    }).collect();
+    let rows: Vec<_> = totals
+        .rows
+        .iter()
+        .map(|((role, kind, purpose), total)| (*role, kind.as_str(), purpose.as_str(), total.lines, total.points.0))
+        .collect();
     assert_eq!(rows, [(Role::Issuer, "issue", "REWARD", 2, 120)]);
 }

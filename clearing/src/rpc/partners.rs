@@ -36,10 +36,7 @@ impl PartnerAdminService for Service {
         Ok(Response::new(v1::CreatePartnerResponse { partner: Some(partner), replayed }))
     }
 
-    async fn set_terms(
-        &self,
-        request: Request<v1::SetTermsRequest>,
-    ) -> Result<Response<v1::SetTermsResponse>, Status> {
+    async fn set_terms(&self, request: Request<v1::SetTermsRequest>) -> Result<Response<v1::SetTermsResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::SetTermsRequest { request_id, partner_id, terms, effective_time } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;

@@ -19,7 +19,6 @@ use crate::rpc::{Context, auth, errors, page_size};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::store::WindowRow;
 
-
 /// Entries read at once for the totals of a statement.
 const ENTRIES_AT_ONCE: usize = 1000;
 /// Statements whose totals are kept between calls, at the most.
@@ -95,7 +94,11 @@ impl PositionService for Service {
         let asked = convert::window_or_open(window)?;
         let limit = page_size(size)?;
         let list = ["GetStatement", partner.as_str(), &window.to_string()];
-        let place = convert::page_numbers(&list, &page_token)?.map(|[window, sequence, lines]| Place { window, sequence, lines });
+        let place = convert::page_numbers(&list, &page_token)?.map(|[window, sequence, lines]| Place {
+            window,
+            sequence,
+            lines,
+        });
         // A list of the open window stays one of that window, also when it closes between two pages.
         let number = match &place {
             Some(place) => Some(convert::window(place.window)?),
@@ -201,7 +204,7 @@ impl Service {
             let entries = self.entries(partner, row, from, ENTRIES_AT_ONCE).await?;
             let Some(last) = entries.last() else { break };
             from = last.sequence + 1;
-            for line in entries.iter().flat_map(|written| lines_of(partner, written)) {
+            for line in entries.iter().flat_map(|written| lines_of(partner, row, written)) {
                 totals.add(&line).map_err(|overflow| errors::of_rejection(&overflow.into(), false))?;
             }
             if entries.len() < ENTRIES_AT_ONCE {
@@ -232,7 +235,7 @@ impl Service {
         loop {
             let entries = self.entries(partner, row, from, limit + 1).await?;
             for written in &entries {
-                for (at, line) in (0_i64..).zip(lines_of(partner, written)) {
+                for (at, line) in (0_i64..).zip(lines_of(partner, row, written)) {
                     if at < skip {
                         continue;
                     }
@@ -262,7 +265,11 @@ impl Service {
     }
 }
 
-fn lines_of(partner: PartnerId, written: &JournalEntry) -> Vec<StatementLine> {
+/// The lines of an entry; none if it is of another window, as it may be when the open one was closed under the reader.
+fn lines_of(partner: PartnerId, row: &WindowRow, written: &JournalEntry) -> Vec<StatementLine> {
+    if written.entry.window != row.window.number {
+        return Vec::new();
+    }
     statement::lines(partner, written.id, written.sequence, &written.entry)
 }
 

@@ -57,7 +57,8 @@ impl ReportService for Service {
 
         let overflow = |what: &str| errors::of_rejection(&Rejection::Overflow { what: what.to_owned() }, false);
         let held = i64::try_from(found.held_by_members).map_err(|_| overflow("the sum of what members hold"))?;
-        let sums = ClassSums::of(points, money, Points(held)).map_err(|_| overflow("the sum of a class of accounts"))?;
+        let sums =
+            ClassSums::of(points, money, Points(held)).map_err(|_| overflow("the sum of a class of accounts"))?;
         let (points_sum, money_sum) = sums.totals().map_err(|_| overflow("the sum of all accounts"))?;
         Ok(Response::new(v1::TrialBalanceResponse {
             accounts,
@@ -94,13 +95,13 @@ impl ReportService for Service {
 
         let house = self.0.house();
         let coalition = &house.coalition;
-        let obligations = on_page.iter().map(|((issuer, acceptor), gross)| {
-            convert::from_obligation(issuer.as_str(), *acceptor, gross, coalition)
-        });
+        let obligations = on_page
+            .iter()
+            .map(|((issuer, acceptor), gross)| convert::from_obligation(issuer.as_str(), *acceptor, gross, coalition));
         let nets: BTreeMap<(PartnerId, PartnerId), _> = netting::bilateral(&on_page);
-        let nets = nets.into_iter().map(|((debtor, creditor), amount)| {
-            convert::from_bilateral(debtor, creditor, amount, coalition)
-        });
+        let nets = nets
+            .into_iter()
+            .map(|((debtor, creditor), amount)| convert::from_bilateral(debtor, creditor, amount, coalition));
         let next = format!("{},{}", settlement.window, first.saturating_add(limit));
         Ok(Response::new(v1::NettingReportResponse {
             obligations: obligations.collect(),
@@ -124,14 +125,13 @@ impl ReportService for Service {
         let list = ["ListJournalEntries", &from_sequence.to_string(), &window.to_string()];
         let place = convert::page_numbers(&list, &page_token)?.map(|[sequence]| sequence);
         let from = place.unwrap_or(from_sequence);
-        let mut found = self.0.store.journal(from, number, limit + 1).await.map_err(|error| errors::of_store(&error))?;
+        let mut found =
+            self.0.store.journal(from, number, limit + 1).await.map_err(|error| errors::of_store(&error))?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| (last.sequence + 1).to_string());
         let house = self.0.house();
-        let entry = |found: &JournalEntry| {
-            convert::from_written(found, View::Whole, &house)
-        };
+        let entry = |found: &JournalEntry| convert::from_written(found, View::Whole, &house);
         Ok(Response::new(v1::ListJournalEntriesResponse {
             entries: found.iter().map(entry).collect(),
             next_page_token: next.map_or_else(String::new, |next| convert::page_token(&list, &next)),

@@ -15,10 +15,7 @@ pub struct Service(pub Context);
 
 #[tonic::async_trait]
 impl SandboxService for Service {
-    async fn get_clock(
-        &self,
-        request: Request<v1::GetClockRequest>,
-    ) -> Result<Response<v1::GetClockResponse>, Status> {
+    async fn get_clock(&self, request: Request<v1::GetClockRequest>) -> Result<Response<v1::GetClockResponse>, Status> {
         auth::caller(&request)?;
         Ok(Response::new(v1::GetClockResponse { time: convert::from_timestamp(self.0.clock.now()) }))
     }

@@ -139,10 +139,7 @@ impl SettlementAdminService for Service {
         }))
     }
 
-    async fn deposit(
-        &self,
-        request: Request<v1::DepositRequest>,
-    ) -> Result<Response<v1::DepositResponse>, Status> {
+    async fn deposit(&self, request: Request<v1::DepositRequest>) -> Result<Response<v1::DepositResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::DepositRequest { request_id, account, amount } = request.into_inner();
         let account = convert::fund(&account)?;

@@ -118,7 +118,9 @@ impl Store {
                 let held: i128 = member
                     .holdings
                     .values()
-                    .map(|holding| i128::from(holding.available.0) + i128::from(holding.held.0) + i128::from(holding.pending.0))
+                    .map(|holding| {
+                        i128::from(holding.available.0) + i128::from(holding.held.0) + i128::from(holding.pending.0)
+                    })
                     .sum();
                 found.held_by_members += held;
             }
@@ -130,7 +132,8 @@ impl Store {
             let full = i64::try_from(members.len()).unwrap_or(i64::MAX) == limit;
             found.members_end = members.last().map(|member| member.id).filter(|_| full);
             for member in members {
-                let available = i64::try_from(member.available()).map_err(|error| StoreError::damaged("a holding", error))?;
+                let available =
+                    i64::try_from(member.available()).map_err(|error| StoreError::damaged("a holding", error))?;
                 if available != 0 {
                     found.members.push((member.id, Points(available)));
                 }

@@ -74,7 +74,8 @@ impl Store {
         let schedule = |row: &dyn Cells| {
             let calendar = match (row.text_or_null(2)?, row.text_or_null(3)?) {
                 (Some(crons), Some(zone)) => Calendar {
-                    cut_offs: serde_json::from_str(crons).map_err(|error| StoreError::damaged("the calendar", error))?,
+                    cut_offs: serde_json::from_str(crons)
+                        .map_err(|error| StoreError::damaged("the calendar", error))?,
                     time_zone: zone.to_owned(),
                 },
                 _ => Calendar::default(),

@@ -24,12 +24,11 @@ pub fn page_place<'a>(list: &[&str], token: &'a str) -> Result<Option<&'a str>, 
     if token.is_empty() {
         return Ok(None);
     }
-    let place = token.split_once('.').filter(|(given, place)| {
-        token.len() <= TOKEN_LENGTH_MAX && *given == check(list, place)
-    });
-    place.map(|(_, place)| Some(place)).ok_or_else(|| {
-        invalid("page_token", "is not one that this method gave to a call with the same fields")
-    })
+    let place =
+        token.split_once('.').filter(|(given, place)| token.len() <= TOKEN_LENGTH_MAX && *given == check(list, place));
+    place
+        .map(|(_, place)| Some(place))
+        .ok_or_else(|| invalid("page_token", "is not one that this method gave to a call with the same fields"))
 }
 
 /// The numbers that a place of this list holds; none for the first page.

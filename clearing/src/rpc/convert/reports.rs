@@ -85,7 +85,12 @@ pub fn from_obligation(issuer: &str, acceptor: PartnerId, gross: &Gross, coaliti
     }
 }
 
-pub fn from_bilateral(debtor: PartnerId, creditor: PartnerId, amount: Money, coalition: &Coalition) -> v1::BilateralNet {
+pub fn from_bilateral(
+    debtor: PartnerId,
+    creditor: PartnerId,
+    amount: Money,
+    coalition: &Coalition,
+) -> v1::BilateralNet {
     v1::BilateralNet {
         debtor: debtor.to_string(),
         creditor: creditor.to_string(),
@@ -211,7 +216,8 @@ mod tests {
     #[test]
     fn balances_are_listed_by_account_and_summed_by_class() {
         let house = house(true);
-        let points = BTreeMap::from([(PointsAccount::Issuer(id("A")), Points(-7)), (PointsAccount::Issuer(id("B")), Points(0))]);
+        let points =
+            BTreeMap::from([(PointsAccount::Issuer(id("A")), Points(-7)), (PointsAccount::Issuer(id("B")), Points(0))]);
         let money = BTreeMap::from([
             (MoneyAccount::Position(id("B")), Money(30)),
             (MoneyAccount::Position(id("A")), Money(-50)),

@@ -74,11 +74,7 @@ pub fn advanced(now: Timestamp, ran: &[DueWork]) -> v1::AdvanceClockResponse {
     }
 }
 
-pub fn partner_state_set(
-    previous: PartnerState,
-    state: PartnerState,
-    replayed: bool,
-) -> v1::SetPartnerStateResponse {
+pub fn partner_state_set(previous: PartnerState, state: PartnerState, replayed: bool) -> v1::SetPartnerStateResponse {
     v1::SetPartnerStateResponse {
         previous_state: from_partner_state(previous).into(),
         state: from_partner_state(state).into(),

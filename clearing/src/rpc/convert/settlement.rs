@@ -83,7 +83,12 @@ pub enum Stage {
     Preview,
 }
 
-pub fn from_settlement(window: &Window, settlement: &Settlement, stage: Stage, coalition: &Coalition) -> v1::Settlement {
+pub fn from_settlement(
+    window: &Window,
+    settlement: &Settlement,
+    stage: Stage,
+    coalition: &Coalition,
+) -> v1::Settlement {
     let (window_state, state) = match stage {
         Stage::Made => (from_window_state(window.state), from_settlement_state(settlement.state)),
         Stage::Preview => (v1::WindowState::Open, v1::SettlementState::Unspecified),
@@ -244,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_share_has_four_places_whatever_its_size_and_sign() {
-        let shares = [(8768, "0.8768"), (10_000, "1.0000"), (5, "0.0005"), (0, "0.0000"), (-5, "-0.0005"), (-25_000, "-2.5000")];
+        let shares =
+            [(8768, "0.8768"), (10_000, "1.0000"), (5, "0.0005"), (0, "0.0000"), (-5, "-0.0005"), (-25_000, "-2.5000")];
         for (share, text) in shares {
             assert_eq!(from_share(share), text);
         }
@@ -304,7 +310,8 @@ mod tests {
 
     #[test]
     fn what_an_abort_put_back_counts_as_carried_into_the_window() {
-        let proof = Proof { legs: Money(-700), funds_change: Money(200), carried_change: Money(-100), aborted: Money(-600) };
+        let proof =
+            Proof { legs: Money(-700), funds_change: Money(200), carried_change: Money(-100), aborted: Money(-600) };
         assert!(proof.holds());
         let coalition = coalition();
         let wire = from_proof(&proof, &coalition);
