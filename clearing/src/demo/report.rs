@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use partner_sdk::Decimal;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::brands::MINOR_DIGITS;
 use super::figures::{Amount, BrandFigures, Figures, Requests};
@@ -20,18 +21,8 @@ pub struct Report {
     pub seed: u64,
     /// The same for the same seed.
     pub figures: Figures,
-    /// What an auditor found, who rebuilt every balance from the journal alone.
-    pub audit: Audit,
     /// What is different in every run.
     pub run: Run,
-}
-
-/// What the audit looked at. It found nothing wrong, or there would be no report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Audit {
-    pub entries: u64,
-    pub accounts: u64,
-    pub lots: u64,
 }
 
 /// One run on one machine.
@@ -91,6 +82,11 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// For programs. Amounts are text, so that no reader makes floating-point numbers of them.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).expect("every key is text, and nothing in it can fail to be written")
+    }
+
     fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Figures { customers, purchases, currency, point_value, .. } = &self.figures;
         let what = format!(
@@ -158,8 +154,8 @@ impl Report {
                 brand.partner,
                 brand.name,
                 brand.funded(),
-                plain(brand.price),
-                plain(brand.reimbursement),
+                amount(brand.price, self.figures.scale),
+                amount(brand.reimbursement, self.figures.scale),
                 brand.fee(),
                 count(brand.issued_points),
                 count(brand.accepted_points),
@@ -172,7 +168,7 @@ impl Report {
     fn obligations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures = &self.figures;
         writeln!(f)?;
-        write!(f, "{:<25}", "WHO OWES WHOM, BEFORE NETTING")?;
+        write!(f, "{:<29}", "WHO OWES WHOM, BEFORE NETTING")?;
         for brand in &figures.brands {
             write!(f, "{:>13}", brand.partner)?;
         }
@@ -212,7 +208,7 @@ impl Report {
         });
         let legs: Vec<String> = legs.collect();
         let rows = legs.len().max(figures.orders.len());
-        writeln!(f, "  {:<43}payment orders, all paid", "each brand's one amount")?;
+        writeln!(f, "  {:<43}payment orders, all paid (funds back prepaid points)", "each brand's one amount")?;
         for row in 0..rows {
             let left = legs.get(row).map_or("", String::as_str);
             let right = orders.next().unwrap_or_default();
@@ -226,27 +222,23 @@ impl Report {
         let trial = &figures.trial_balance;
         writeln!(f)?;
         writeln!(f, "PROOF    {}", figures.proof_text())?;
+        writeln!(f, "  Each of {} statements: opening + lines = leg + carried.", figures.statements.len())?;
         writeln!(
             f,
-            "  Each of {} statements: opening + lines = leg + carried. All points: {}. All money: {}.",
-            figures.statements.len(),
+            "  All accounts over {} journal entries: points sum to {}, money to {}.",
+            count(trial.entries),
             trial.points_sum,
             amount(trial.money_sum, figures.scale)
-        )?;
-        writeln!(
-            f,
-            "  Audit: {} balances and {} lots rebuilt from {} journal entries: all are as stored.",
-            count(self.audit.accounts),
-            count(self.audit.lots),
-            count(self.audit.entries)
         )
     }
 
     fn further(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
         writeln!(f, "LOOK FURTHER")?;
-        for (what, why) in self.hints() {
-            writeln!(f, "  {what:<52}  {why}")?;
+        let hints = self.hints();
+        let width = hints.iter().map(|(what, _)| what.chars().count()).max().unwrap_or_default();
+        for (what, why) in hints {
+            writeln!(f, "  {what:<width$}  {why}")?;
         }
         Ok(())
     }
@@ -254,18 +246,17 @@ impl Report {
     /// What to do next, and what it shows.
     pub fn hints(&self) -> Vec<(String, String)> {
         let Run { program, report, kept, .. } = &self.run;
-        let mut hints = vec![(report.display().to_string(), "the same as a page with pictures".to_owned())];
+        let mut hints = vec![(report.display().to_string(), "the same with pictures".to_owned())];
         let mut hint = |what: String, why: &str| hints.push((what, why.to_owned()));
         match kept {
             Some(folder) => {
                 let config = folder.join(crate::config::FILE_DEFAULT);
                 let config = config.display();
-                hint(format!("{program} serve --config {config}"), "goes on with this coalition");
+                hint(format!("{program} serve --config {config}"), "goes on with it; meanwhile:");
                 hint(format!("{program} statement GROCER --window 1 --config {config}"), "line by line");
-                hint(format!("{program} audit --config {config}"), "checks the books again");
             }
             None => {
-                hint(format!("{program} demo --keep my-coalition"), "keeps the coalition, to go on with");
+                hint(format!("{program} demo --keep coalition"), "keeps the coalition, to go on with");
                 hint(format!("{program} demo --seed 2"), "another day");
                 hint(format!("{program} --help"), "everything else");
             }
