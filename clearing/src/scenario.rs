@@ -332,6 +332,9 @@ pub enum Action {
         account: MoneyAccount,
         amount: Decimal,
     },
+    CreatePartner {
+        terms: Box<PartnerTable>,
+    },
     SetTerms {
         terms: Box<PartnerTable>,
         effective: Option<Timestamp>,
@@ -666,7 +669,11 @@ impl Fields {
             "pay_all" => Action::PayAll { window: self.need("window")? },
             "abort_settlement" => Action::AbortSettlement { window: self.need("window")? },
             "deposit" => Action::Deposit { account: self.need_text("account")?, amount: self.need_text("amount")? },
-            "set_terms" => self.terms()?,
+            "create_partner" => Action::CreatePartner { terms: Box::new(self.terms()?) },
+            "set_terms" => {
+                let effective = self.text("effective")?;
+                Action::SetTerms { terms: Box::new(self.terms()?), effective }
+            }
             "set_state" => {
                 let state: String = self.need("state")?;
                 let state = PartnerState::parse(&state)
@@ -693,14 +700,13 @@ impl Fields {
         Ok(Payment::Pair { payer: party(self, "payer")?, payee: party(self, "payee")? })
     }
 
-    fn terms(&mut self) -> Result<Action, ScenarioError> {
-        let effective = self.text("effective")?;
+    /// The fields of a partner, which are all that is left.
+    fn terms(&mut self) -> Result<PartnerTable, ScenarioError> {
         let partner: String = self.need("partner")?;
         let mut table = std::mem::take(&mut self.table);
         table.insert("id".to_owned(), toml::Value::String(partner));
-        let terms = PartnerTable::deserialize(table)
-            .map_err(|problem| self.wrong("fields of the terms", problem.message().to_owned()))?;
-        Ok(Action::SetTerms { terms: Box::new(terms), effective })
+        PartnerTable::deserialize(table)
+            .map_err(|problem| self.wrong("fields of a partner", problem.message().to_owned()))
     }
 
     fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, ScenarioError> {

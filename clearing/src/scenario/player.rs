@@ -13,6 +13,7 @@ use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::member::LotId;
 use clearing_core::netting::Order;
 use clearing_core::settlement::WindowState;
+use clearing_core::terms::PartnerState;
 use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 use rust_decimal::Decimal;
 
@@ -218,6 +219,10 @@ impl Player<'_> {
                 }
             }
             action => {
+                if let Action::Abandon { abandons } = action {
+                    // Perhaps unseen: then this is the id that the request comes with later.
+                    self.named_request(abandons, step.at);
+                }
                 let wish = self.wish::<S>(step, action)?;
                 happened.window = match action {
                     Action::CloseWindow => Some(self.window),
@@ -273,23 +278,19 @@ impl Player<'_> {
         if let (Some(name), Some(member)) = (named, reply.member) {
             self.members.insert(member, name);
         }
+        if !reply.written.is_empty() && (reply.replayed || happened.rejected.is_some()) {
+            let what = if reply.replayed { "a replay" } else { "a rejection" };
+            happened.surprises.push(format!("{what} wrote {} entries", reply.written.len()));
+        }
+        if happened.rejected.is_some() {
+            return Ok(());
+        }
         if reply.replayed {
-            if !reply.written.is_empty() {
-                happened.surprises.push(format!("a replay wrote {} entries", reply.written.len()));
-            }
             let (entries, written) = self.answers.get(&key).cloned().unwrap_or_default();
             if entries != reply.entries {
                 happened.surprises.push(format!("replayed entries: expected {entries:?}, got {:?}", reply.entries));
             }
             happened.written.extend(written);
-            return Ok(());
-        }
-        if happened.rejected.is_some() {
-            if !reply.written.is_empty() {
-                happened.surprises.push(format!("a rejection wrote {} entries", reply.written.len()));
-            }
-            // A conflict leaves the first answer as it is.
-            self.answers.entry(key).or_default();
             return Ok(());
         }
         if let (Some(name), Some(entry)) = (&step.name, reply.entries.first()) {
@@ -323,8 +324,7 @@ impl Player<'_> {
             }
             Action::Abandon { abandons } => {
                 let request = self.requests.get(abandons).copied();
-                let request = request.unwrap_or_else(|| request_id(step.at, NAMED_LATER | name_number(abandons)));
-                Ok(Wish::Abandon { request })
+                Ok(Wish::Abandon { request: request.ok_or_else(|| broken(format!("no request {abandons:?}")))? })
             }
             Action::CloseWindow => house(HouseCommand::CloseWindow { expected: None }),
             Action::ConfirmSettlement { window } => house(HouseCommand::ConfirmSettlement { window: *window }),
@@ -337,6 +337,12 @@ impl Player<'_> {
             Action::Deposit { account, amount } => {
                 house(HouseCommand::Deposit { account: *account, amount: money(*amount)? })
             }
+            Action::CreatePartner { terms } => house(HouseCommand::CreatePartner {
+                partner: terms.id,
+                display_name: String::new(),
+                terms: terms.to_draft()?,
+                state: PartnerState::Active,
+            }),
             Action::SetTerms { terms, effective } => {
                 let draft = terms.to_draft()?;
                 house(HouseCommand::SetTerms { partner: terms.id, terms: draft, effective: *effective })
@@ -523,17 +529,9 @@ impl Player<'_> {
     }
 
     fn named_request(&mut self, name: &str, at: Timestamp) -> RequestId {
-        let fresh = request_id(at, NAMED_LATER | name_number(name));
+        let fresh = self.fresh_request(at);
         *self.requests.entry(name.to_owned()).or_insert(fresh)
     }
-}
-
-/// Sets the ids of named requests apart from those that are counted.
-const NAMED_LATER: u64 = 1 << 61;
-
-/// A number for a name, so that a request that is abandoned before it comes has the id that it will come with.
-fn name_number(name: &str) -> u64 {
-    name.bytes().fold(0u64, |hash, byte| (hash.wrapping_mul(1_099_511_628_211)) ^ u64::from(byte)) >> 4
 }
 
 /// A UUIDv7 made at a time, with a number for its random part (its lowest 62 bits).
