@@ -1,1 +1,19 @@
+//! What the load harness (`bin/load.rs`) and the micro-benchmarks are made of.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`coalition`] | the coalition that is measured: its house, its certificates |
+//! | [`workload`] | seeded requests: who asks what for whom |
+//! | [`client`] | connections over mTLS, and what a caller does on them |
+//! | [`harness`] | closed and open loops, and what they measure |
+//! | [`baseline`] | what the house is compared with |
+//! | [`system`] | everything that can be put under load, started and ended |
+//! | [`report`] | the table and the JSON |
 
+pub mod baseline;
+pub mod client;
+pub mod coalition;
+pub mod harness;
+pub mod report;
+pub mod system;
+pub mod workload;

@@ -1,0 +1,194 @@
+//! The house's rows of issues, written in batches on the house's own schema by nothing but SQL: no rules, no RPC, one
+//! connection. The way of writing is the one that `write_set` found best; there the others are compared.
+//!
+//! Only the database is timed: a batch is made before the clock runs. The rows look like the house's, but members and
+//! requests are made up, and the entries are all the same.
+
+mod postgres;
+mod sqlite;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use hdrhistogram::Histogram;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::coalition::{PARTNERS, partner};
+use crate::harness::{Measured, Span};
+
+pub use postgres::BarePostgres;
+pub use sqlite::BareSqlite;
+
+/// Times of the workload begin here, microseconds since 1970.
+const BEGIN: i64 = 1_790_000_000_000_000;
+const YEAR: i64 = 365 * 86_400_000_000;
+
+/// The rows of a batch of issues.
+pub struct Batch {
+    id: u128,
+    time: i64,
+    hash: [u8; 32],
+    salt: [u8; 16],
+    issues: Vec<Issue>,
+    /// The members touched, ascending, with the number of their last entry.
+    members: BTreeMap<u128, i64>,
+    /// What the batch adds to balances: commodity, account.
+    balances: BTreeMap<(&'static str, String), i64>,
+    /// What the batch adds to the points outstanding of an issuer.
+    outstanding: BTreeMap<String, i64>,
+}
+
+struct Issue {
+    member: u128,
+    entry_no: i64,
+    issuer: String,
+    request_id: u128,
+    content_hash: [u8; 32],
+    points: i64,
+}
+
+/// Makes batches.
+pub struct Rows {
+    rng: ChaCha8Rng,
+    time: i64,
+    members: Vec<(u128, i64)>,
+    entry: Vec<u8>,
+    reply: Vec<u8>,
+    holdings: Vec<u8>,
+}
+
+impl Rows {
+    /// `entry` is what every entry's bytes are.
+    pub fn new(seed: u64, members: u32, entry: Vec<u8>) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let members = (0..members).map(|at| (uuid_v7(&mut rng, BEGIN + i64::from(at) * 1000), 0)).collect();
+        // As long as the house's: figures of one answer; sums under three issuers.
+        Self { rng, time: BEGIN + YEAR, members, entry, reply: vec![1; 42], holdings: vec![1; 3 * 34 + 4] }
+    }
+
+    fn batch(&mut self, picked: impl Iterator<Item = usize>) -> Batch {
+        self.time += 1_000;
+        let mut batch = Batch {
+            id: uuid_v7(&mut self.rng, self.time),
+            time: self.time,
+            hash: self.rng.random(),
+            salt: self.rng.random(),
+            issues: Vec::new(),
+            members: BTreeMap::new(),
+            balances: BTreeMap::new(),
+            outstanding: BTreeMap::new(),
+        };
+        for at in picked {
+            let issuer = partner(self.rng.random_range(0..PARTNERS)).to_string();
+            let points = self.rng.random_range(10..500);
+            for (commodity, account, amount) in [
+                ("points", format!("issuer:{issuer}"), -points),
+                ("EUR", format!("position:{issuer}"), -points * 105),
+                ("EUR", "pool".to_owned(), points * 100),
+                ("EUR", "position:operator".to_owned(), points * 5),
+            ] {
+                *batch.balances.entry((commodity, account)).or_insert(0) += amount;
+            }
+            *batch.outstanding.entry(issuer.clone()).or_insert(0) += points;
+            let request_id = uuid_v7(&mut self.rng, self.time);
+            let (member, entry_no) = &mut self.members[at];
+            *entry_no += 1;
+            batch.members.insert(*member, *entry_no);
+            batch.issues.push(Issue {
+                member: *member,
+                entry_no: *entry_no,
+                issuer,
+                request_id,
+                content_hash: self.rng.random(),
+                points,
+            });
+        }
+        batch
+    }
+
+    fn random_batch(&mut self, size: usize) -> Batch {
+        let count = self.members.len();
+        let picked: Vec<usize> = (0..size).map(|_| self.rng.random_range(0..count)).collect();
+        self.batch(picked.into_iter())
+    }
+}
+
+fn uuid_v7(rng: &mut ChaCha8Rng, micros: i64) -> u128 {
+    let millis = u64::try_from(micros / 1000).expect("after 1970");
+    uuid::Builder::from_unix_timestamp_millis(millis, &rng.random()).into_uuid().as_u128()
+}
+
+/// A database that batches are written to.
+pub enum Bare {
+    Sqlite(Box<BareSqlite>),
+    Postgres(Box<BarePostgres>),
+}
+
+impl Bare {
+    async fn save(&mut self, rows: &Rows, batch: &Batch) -> Result<()> {
+        match self {
+            Self::Sqlite(database) => database.save(rows, batch).await,
+            Self::Postgres(database) => database.save(rows, batch).await,
+        }
+    }
+
+    /// Gives every member a lot.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn preload(&mut self, rows: &mut Rows) -> Result<()> {
+        let members = rows.members.len();
+        for first in (0..members).step_by(8192) {
+            let batch = rows.batch(first..(first + 8192).min(members));
+            self.save(rows, &batch).await?;
+        }
+        match self {
+            Self::Sqlite(database) => database.settle().await,
+            Self::Postgres(database) => database.settle().await,
+        }
+    }
+
+    /// Writes batches of this size, one after the other.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn measure(&mut self, rows: &mut Rows, size: usize, span: Span) -> Result<Measured> {
+        let mut measured = Measured {
+            calls: 0,
+            operations: 0,
+            failed: 0,
+            failure: None,
+            elapsed: Duration::ZERO,
+            latencies: Histogram::new(3)?,
+        };
+        let mut warming = Duration::ZERO;
+        while measured.elapsed < span.measured {
+            let batch = rows.random_batch(size);
+            let started = Instant::now();
+            self.save(rows, &batch).await?;
+            let taken = started.elapsed();
+            if warming < span.warm_up {
+                warming += taken;
+                continue;
+            }
+            measured.elapsed += taken;
+            measured.calls += 1;
+            measured.operations += size as u64;
+            measured.latencies.record(u64::try_from(taken.as_micros())?)?;
+        }
+        Ok(measured)
+    }
+
+    /// Ends the connection.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn close(self) -> Result<()> {
+        match self {
+            Self::Sqlite(database) => database.close().await,
+            Self::Postgres(database) => database.close().await,
+        }
+    }
+}

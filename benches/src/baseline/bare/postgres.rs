@@ -1,0 +1,133 @@
+//! On PostgreSQL: gate, load, one statement with all rows, one with the hot ones, commit.
+
+use std::str::FromStr as _;
+
+use anyhow::{Result, ensure};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use uuid::Uuid;
+
+use super::{Batch, Rows, YEAR};
+
+const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(4242); \
+    SELECT window_number, opened_at, terms_epoch, last_time FROM gate";
+
+const REQUESTS: &str = "
+    SELECT r.partner, r.request_id, r.content_hash FROM requests r
+    JOIN unnest($1::text[], $2::uuid[]) AS k (partner, request_id) USING (partner, request_id)";
+
+const MEMBERS: &str =
+    "SELECT member_id, entry_no, holdings FROM members WHERE member_id = ANY($1) ORDER BY member_id FOR UPDATE";
+
+const SAVE: &str = "
+    WITH e AS (
+        INSERT INTO entries (batch_id, ordinal, bytes) SELECT $1, ordinal, $3 FROM unnest($2::int[]) AS r (ordinal)
+    ), q AS (
+        INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
+        SELECT partner, request_id, content_hash, $4, 1, $1, ordinal, 1, $8
+        FROM unnest($5::text[], $6::uuid[], $7::bytea[], $2::int[]) AS r (partner, request_id, content_hash, ordinal)
+    ), l AS (
+        INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
+                          batch_id, ordinal)
+        SELECT member_id, $9, entry_no, 0, issuer, 1, size, size, 0, 0, $1, ordinal
+        FROM unnest($10::uuid[], $11::bigint[], $5::text[], $12::bigint[], $2::int[])
+             AS r (member_id, entry_no, issuer, size, ordinal)
+    )
+    INSERT INTO members (member_id, entry_no, first_expires_at, created_at, holdings)
+    SELECT member_id, entry_no, 0, $4, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
+    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings";
+
+const SAVE_HOT: &str = "
+    WITH head AS MATERIALIZED (SELECT next_sequence, hash FROM journal_head FOR UPDATE), b AS (
+        INSERT INTO balances (commodity, account, amount)
+        SELECT b.* FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount)
+        ON CONFLICT (commodity, account) DO UPDATE SET amount = balances.amount + excluded.amount
+    ), o AS (
+        INSERT INTO terms_outstanding (partner, version, points)
+        SELECT o.partner, 1, o.points FROM head, unnest($4::text[], $5::bigint[]) AS o (partner, points)
+        ON CONFLICT (partner, version) DO UPDATE SET points = terms_outstanding.points + excluded.points
+    ), h AS (
+        UPDATE journal_head SET next_sequence = head.next_sequence + $7, hash = $8 FROM head
+    )
+    INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt)
+    SELECT $6, head.next_sequence, $7, 1, $9, $8, head.hash, $10 FROM head";
+
+/// See the module above.
+pub struct BarePostgres {
+    connection: PgConnection,
+}
+
+impl BarePostgres {
+    /// Makes the house's tables in an empty database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn open(url: &str) -> Result<Self> {
+        let mut connection = PgConnectOptions::from_str(url)?.connect().await?;
+        sqlx::migrate!("../migrations/postgres").run(&mut connection).await?;
+        sqlx::raw_sql(
+            "INSERT INTO journal_head VALUES (1, 1, decode(repeat('00', 32), 'hex')); \
+             INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time) VALUES (1, 1, 0, 1, 0)",
+        )
+        .execute(&mut connection)
+        .await?;
+        Ok(Self { connection })
+    }
+
+    pub(super) async fn save(&mut self, rows: &Rows, batch: &Batch) -> Result<()> {
+        let partners: Vec<&str> = batch.issues.iter().map(|issue| issue.issuer.as_str()).collect();
+        let request_ids: Vec<Uuid> = batch.issues.iter().map(|issue| Uuid::from_u128(issue.request_id)).collect();
+        let members: Vec<Uuid> = batch.members.keys().map(|member| Uuid::from_u128(*member)).collect();
+        let count = i32::try_from(batch.issues.len())?;
+        let id = Uuid::from_u128(batch.id);
+
+        sqlx::raw_sql(BEGIN).execute(&mut self.connection).await?;
+        let known = sqlx::query(REQUESTS).bind(&partners).bind(&request_ids).fetch_all(&mut self.connection).await?;
+        ensure!(known.is_empty(), "no request of a new batch is known");
+        sqlx::query(MEMBERS).bind(&members).fetch_all(&mut self.connection).await?;
+        sqlx::query(SAVE)
+            .bind(id)
+            .bind((0..count).collect::<Vec<_>>())
+            .bind(&rows.entry)
+            .bind(batch.time)
+            .bind(&partners)
+            .bind(&request_ids)
+            .bind(batch.issues.iter().map(|issue| &issue.content_hash[..]).collect::<Vec<_>>())
+            .bind(&rows.reply)
+            .bind(batch.time + YEAR)
+            .bind(batch.issues.iter().map(|issue| Uuid::from_u128(issue.member)).collect::<Vec<_>>())
+            .bind(batch.issues.iter().map(|issue| issue.entry_no).collect::<Vec<_>>())
+            .bind(batch.issues.iter().map(|issue| issue.points).collect::<Vec<_>>())
+            .bind(&members)
+            .bind(batch.members.values().copied().collect::<Vec<_>>())
+            .bind(&rows.holdings)
+            .execute(&mut self.connection)
+            .await?;
+        sqlx::query(SAVE_HOT)
+            .bind(batch.balances.keys().map(|key| key.0).collect::<Vec<_>>())
+            .bind(batch.balances.keys().map(|key| key.1.as_str()).collect::<Vec<_>>())
+            .bind(batch.balances.values().copied().collect::<Vec<_>>())
+            .bind(batch.outstanding.keys().map(String::as_str).collect::<Vec<_>>())
+            .bind(batch.outstanding.values().copied().collect::<Vec<_>>())
+            .bind(id)
+            .bind(count)
+            .bind(&batch.hash[..])
+            .bind(batch.time)
+            .bind(&batch.salt[..])
+            .execute(&mut self.connection)
+            .await?;
+        sqlx::raw_sql("COMMIT").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    pub(super) async fn settle(&mut self) -> Result<()> {
+        sqlx::raw_sql("VACUUM ANALYZE").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// Those of the database.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.connection.close().await?)
+    }
+}

@@ -1,0 +1,76 @@
+//! The ceiling: an answer at once, of the shape and size that the house's answers have.
+
+use clearing_core::units::PartnerId;
+use clearing_proto::v1;
+use tonic::Status;
+
+use super::Issuer;
+
+/// What the echo answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// As the house answers: an entry with its postings, its lot and the origin.
+    Shaped,
+    /// An empty message.
+    Empty,
+}
+
+/// Answers, and does nothing else.
+pub struct Echo(pub Answer);
+
+impl Issuer for Echo {
+    async fn issue(
+        &self,
+        caller: PartnerId,
+        request: v1::IssuePointsRequest,
+    ) -> Result<v1::IssuePointsResponse, Status> {
+        Ok(match self.0 {
+            Answer::Empty => v1::IssuePointsResponse::default(),
+            Answer::Shaped => shaped(caller, request),
+        })
+    }
+}
+
+const ID: &str = "0193a7c2-5d0e-7c3a-9f00-0123456789ab";
+
+fn shaped(caller: PartnerId, request: v1::IssuePointsRequest) -> v1::IssuePointsResponse {
+    use v1::posting::Quantity;
+    let v1::IssuePointsRequest { request_id, points, origin, .. } = request;
+    let time = Some(prost_types::Timestamp { seconds: 1_790_000_000, nanos: 123_456_000 });
+    let posting = |account: String, quantity, purpose: v1::Purpose| v1::Posting {
+        account,
+        quantity: Some(quantity),
+        purpose: purpose.into(),
+    };
+    let money =
+        |amount: i64| Quantity::Money(v1::Money { currency_code: "EUR".to_owned(), amount: format!("{amount}.00") });
+    let position = format!("position:{caller}");
+    let lot =
+        v1::LotPart { lot_id: format!("{ID}.1.0"), issuer: caller.to_string(), points, expires_time: time, own: true };
+    let entry = v1::Entry {
+        entry_id: format!("{ID}.117"),
+        sequence: 1_000_000,
+        window: 1,
+        kind: v1::EntryKind::Issue.into(),
+        entry_time: time,
+        postings: vec![
+            posting(format!("member:{ID}"), Quantity::Points(points), v1::Purpose::Unspecified),
+            posting(format!("issuer:{caller}"), Quantity::Points(-points), v1::Purpose::Unspecified),
+            posting(position.clone(), money(-points), v1::Purpose::Reward),
+            posting(position, money(-1), v1::Purpose::Spread),
+        ],
+        lots: vec![lot],
+        origin,
+        linked_entry_id: String::new(),
+        request_id,
+        partner_id: caller.to_string(),
+        member_id: ID.to_owned(),
+    };
+    v1::IssuePointsResponse {
+        entry: Some(entry),
+        member_id: ID.to_owned(),
+        available_points: points,
+        next_expiry: Some(v1::NextExpiry { expires_time: time, points }),
+        replayed: false,
+    }
+}

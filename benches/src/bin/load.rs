@@ -1,0 +1,375 @@
+//! Puts the house and what it is compared with under the same load, side by side, and says how they do.
+//!
+//! Callers and servers run in this one process, on a runtime each, and share the machine's cores with the database; that
+//! holds for the ceiling, for the hand-written service and for the house alike. Every brand has its own certificate and
+//! connection (the first has four), and every call is a real one over TLS 1.3 with certificates on both sides.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
+use clearing::clock::Clock;
+use clearing_benches::baseline::bare::{Bare, BarePostgres, BareSqlite, Rows};
+use clearing_benches::baseline::by_hand::sample_entry;
+use clearing_benches::baseline::echo::Answer;
+use clearing_benches::client::{BatchIssues, Issues, MixedCalls, SdkIssues, StreamIssues, sdk};
+use clearing_benches::coalition::{self, Certificates};
+use clearing_benches::harness::{Measured, Source, Span, closed_loop, open_loop};
+use clearing_benches::report::{Line, Load, Report};
+use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
+use clearing_benches::workload::Spread;
+use tokio::runtime::{Handle, Runtime};
+
+/// Measures the house beside an empty call, a hand-written service and bare SQL, on SQLite and on PostgreSQL.
+#[derive(Parser)]
+struct Options {
+    /// PostgreSQL to measure on; every system makes a database of its own there and drops it. Without it only SQLite is
+    /// measured. `./check postgres cargo run …` starts a cluster and sets this.
+    #[arg(long, env = "CLEARING_TEST_POSTGRES")]
+    postgres: Option<String>,
+    /// Where to make the SQLite files: a folder on a real disk. The system's folder for temporary files by default.
+    #[arg(long)]
+    sqlite: Option<PathBuf>,
+    /// Seconds measured for each figure, over all rounds.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// How often the systems take turns under each load.
+    #[arg(long, default_value_t = 2)]
+    rounds: u32,
+    /// Members, each with points from before.
+    #[arg(long, default_value_t = 50_000)]
+    members: u32,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Connections of the hand-written service to PostgreSQL.
+    #[arg(long, default_value_t = BY_HAND_CONNECTIONS)]
+    by_hand_connections: u32,
+    /// Only the loads whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// A smoke run: everything, for a moment each.
+    #[arg(long)]
+    quick: bool,
+    /// Writes the figures to this file as well.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let mut options = Options::parse();
+    if options.quick {
+        (options.seconds, options.rounds, options.members) = (0.3, 1, 4_000);
+    }
+    let servers = Runtime::new()?;
+    let callers = Runtime::new()?;
+    let outcome = callers.block_on(run(&options, servers.handle().clone()));
+    servers.shutdown_timeout(Duration::from_secs(5));
+    outcome
+}
+
+async fn run(options: &Options, servers: Handle) -> Result<()> {
+    let folder = options.sqlite.clone().unwrap_or_else(std::env::temp_dir);
+    let mut databases = Databases::new(&folder, options.postgres.clone())?;
+    let measured = measure(options, servers, &mut databases).await;
+    // Also after a failure.
+    databases.remove().await?;
+    let mut report = measured?;
+    report.sqlite_folder = folder.display().to_string();
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))?;
+    }
+    let failed: u64 = report.loads.iter().flat_map(|load| &load.lines).map(|line| line.failed).sum();
+    ensure!(failed == 0, "{failed} calls failed");
+    ensure!(report.books.iter().all(|books| books.are_right()), "the books are not right");
+    Ok(())
+}
+
+async fn measure(options: &Options, servers: Handle, databases: &mut Databases) -> Result<Report> {
+    let clock = Clock::system();
+    let site = Site {
+        house: Arc::new(coalition::house(clock.now())),
+        certificates: Certificates::generate(&clock)?,
+        clock,
+        servers,
+        members: options.members,
+        seed: options.seed,
+    };
+    let backends: &[Backend] =
+        if options.postgres.is_some() { &[Backend::Sqlite, Backend::Postgres] } else { &[Backend::Sqlite] };
+    let mut systems = vec![System::echo(&site, Answer::Shaped).await?, System::echo(&site, Answer::Empty).await?];
+    for &backend in backends {
+        systems.push(System::by_hand(&site, databases, backend, options.by_hand_connections).await?);
+        systems.push(System::house(&site, databases, backend).await?);
+    }
+    let bench = Bench { options, site, systems, stream: 0, loads: Vec::new() };
+    let (systems, loads) = bench.run(databases, backends).await?;
+
+    let mut books = Vec::new();
+    let mut out = std::io::stdout();
+    writeln!(out)?;
+    for system in systems {
+        if let Some(found) = system.end().await? {
+            writeln!(out, "{}", found.line())?;
+            books.push(found);
+        }
+    }
+    Ok(Report {
+        command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+        seed: options.seed,
+        members: options.members,
+        seconds: options.seconds,
+        rounds: options.rounds,
+        cores: std::thread::available_parallelism()?.get(),
+        sqlite_folder: String::new(),
+        loads,
+        books,
+    })
+}
+
+/// A run under way.
+struct Bench<'a> {
+    options: &'a Options,
+    site: Site,
+    systems: Vec<System>,
+    /// Streams of the workload given out.
+    stream: u64,
+    loads: Vec<Load>,
+}
+
+const ALL: fn(Kind) -> bool = |kind| kind != Kind::EmptyAnswer;
+const HOUSES: fn(Kind) -> bool = |kind| matches!(kind, Kind::House(_));
+const CEILING_AND_HOUSES: fn(Kind) -> bool = |kind| matches!(kind, Kind::Ceiling | Kind::House(_));
+
+/// Items of a batch, and batches in flight.
+const BATCH: usize = 1_000;
+const BATCHES_IN_FLIGHT: usize = 4;
+
+/// The open loop's rate, as a share of what the slowest house did with 256 callers that wait for each answer.
+const OPEN_SHARE: f64 = 0.5;
+
+impl Bench<'_> {
+    async fn run(mut self, databases: &mut Databases, backends: &[Backend]) -> Result<(Vec<System>, Vec<Load>)> {
+        self.unary("unary, 1 in flight, 20 brands", 1, Spread::Even, ALL).await?;
+        self.unary("unary, 16 in flight, 20 brands", 16, Spread::Even, ALL).await?;
+        self.unary("unary, 256 in flight, 20 brands", 256, Spread::Even, |_| true).await?;
+        self.unary("unary, 256 in flight, one brand has 70 %", 256, Spread::OneHot, ALL).await?;
+        self.close_in_the_middle().await?;
+        self.mix().await?;
+        self.batches().await?;
+        self.streams().await?;
+        self.bare(databases, backends).await?;
+        self.sdk().await?;
+        self.open().await?;
+        Ok((self.systems, self.loads))
+    }
+
+    fn wanted(&self, name: &str) -> bool {
+        name.contains(&self.options.only)
+    }
+
+    fn span(&self) -> Span {
+        let measured = Duration::from_secs_f64(self.options.seconds / f64::from(self.options.rounds));
+        Span { warm_up: (measured / 4).min(Duration::from_millis(500)), measured }
+    }
+
+    fn callers<S>(&mut self, count: usize, mut make: impl FnMut(&mut Self) -> S) -> Vec<S> {
+        (0..count).map(|_| make(self)).collect()
+    }
+
+    fn next_stream(&mut self) -> u64 {
+        self.stream += 1;
+        self.stream
+    }
+
+    fn done(&mut self, load: Load) -> Result<()> {
+        std::io::stdout().write_all(load.table().as_bytes())?;
+        self.loads.push(load);
+        Ok(())
+    }
+
+    /// Lets the systems take turns under a closed loop of these callers.
+    async fn closed<S: Source>(
+        &mut self,
+        name: &str,
+        count: usize,
+        which: fn(Kind) -> bool,
+        mut caller: impl FnMut(&Self, &System, u64) -> S,
+    ) -> Result<()> {
+        if !self.wanted(name) {
+            return Ok(());
+        }
+        let chosen: Vec<usize> = (0..self.systems.len()).filter(|at| which(self.systems[*at].kind)).collect();
+        let mut measured: Vec<Option<Measured>> = vec![None; chosen.len()];
+        for _ in 0..self.options.rounds {
+            for (place, &at) in chosen.iter().enumerate() {
+                let callers = self.callers(count, |bench| {
+                    let stream = bench.next_stream();
+                    caller(bench, &bench.systems[at], stream)
+                });
+                let found = closed_loop(callers, self.span()).await?;
+                match &mut measured[place] {
+                    Some(all) => all.add(&found),
+                    none => *none = Some(found),
+                }
+            }
+        }
+        let lines = chosen.iter().zip(measured).filter_map(|(&at, measured)| {
+            let system = &self.systems[at];
+            measured.map(|measured| Line::new(system.name, Some(system.kind), &measured, None))
+        });
+        let load = Load::new(name, "issues/s", lines.collect());
+        self.done(load)
+    }
+
+    async fn unary(&mut self, name: &str, count: usize, spread: Spread, which: fn(Kind) -> bool) -> Result<()> {
+        self.closed(name, count, which, |bench, system, stream| Issues {
+            clients: system.clients.clone(),
+            workload: bench.site.workload(stream, spread),
+        })
+        .await
+    }
+
+    async fn batches(&mut self) -> Result<()> {
+        let name = format!("batches of {BATCH}, {BATCHES_IN_FLIGHT} in flight (latency of a batch)");
+        self.closed(&name, BATCHES_IN_FLIGHT, CEILING_AND_HOUSES, |bench, system, stream| BatchIssues {
+            clients: system.clients.clone(),
+            workload: bench.site.workload(stream, Spread::Even),
+            size: BATCH,
+        })
+        .await
+    }
+
+    async fn streams(&mut self) -> Result<()> {
+        let name = format!("{BATCHES_IN_FLIGHT} streams with batches of {BATCH} (latency of a batch)");
+        self.closed(&name, BATCHES_IN_FLIGHT, CEILING_AND_HOUSES, |bench, system, stream| {
+            StreamIssues::new(system.clients.clone(), bench.site.workload(stream, Spread::Even), BATCH)
+        })
+        .await
+    }
+
+    async fn mix(&mut self) -> Result<()> {
+        let name = "mix, 256 in flight: 70 % issue, 25 % redeem, 5 % return";
+        let redemptions: Vec<_> = self.systems.iter().map(|_| Arc::new(Mutex::new(Vec::new()))).collect();
+        let names: Vec<&'static str> = self.systems.iter().map(|system| system.name).collect();
+        self.closed(name, 256, HOUSES, |bench, system, stream| {
+            let at = names.iter().position(|name| *name == system.name).expect("the name of a system");
+            MixedCalls {
+                clients: system.clients.clone(),
+                workload: bench.site.workload(stream, Spread::Even),
+                redemptions: Arc::clone(&redemptions[at]),
+            }
+        })
+        .await
+    }
+
+    /// As unary with 256 in flight, while the operator closes the window.
+    async fn close_in_the_middle(&mut self) -> Result<()> {
+        let name = "unary, 256 in flight, the window closes in the middle";
+        if !self.wanted(name) {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        for at in 0..self.systems.len() {
+            if !HOUSES(self.systems[at].kind) {
+                continue;
+            }
+            let callers = self.callers(256, |bench| {
+                let stream = bench.next_stream();
+                Issues {
+                    clients: bench.systems[at].clients.clone(),
+                    workload: bench.site.workload(stream, Spread::Even),
+                }
+            });
+            let span = self.span();
+            let system = &self.systems[at];
+            let closing = async {
+                tokio::time::sleep(span.warm_up + span.measured / 2).await;
+                system.close_window().await
+            };
+            let (measured, closed) = tokio::join!(closed_loop(callers, span), closing);
+            let note = format!("closed in {:.1} ms", closed?.as_secs_f64() * 1e3);
+            lines.push(Line::new(system.name, Some(system.kind), &measured?, Some(note)));
+        }
+        self.done(Load::new(name, "issues/s", lines))
+    }
+
+    /// The house's rows by nothing but SQL.
+    async fn bare(&mut self, databases: &mut Databases, backends: &[Backend]) -> Result<()> {
+        let name = "bare SQL: the house's rows in batches (latency of a batch; no rules, no RPC)";
+        if !self.wanted(name) {
+            return Ok(());
+        }
+        let entry = sample_entry(&self.site.house, &self.site.clock)?;
+        let mut lines = Vec::new();
+        for &backend in backends {
+            let place = databases.make(backend, "bare").await?;
+            let (named, mut bare) = match backend {
+                Backend::Sqlite => ("SQLite", Bare::Sqlite(Box::new(BareSqlite::open(place.as_ref()).await?))),
+                Backend::Postgres => ("PostgreSQL", Bare::Postgres(Box::new(BarePostgres::open(&place).await?))),
+            };
+            let mut rows = Rows::new(self.options.seed, self.options.members, entry.clone());
+            bare.preload(&mut rows).await?;
+            let span = Span { measured: Duration::from_secs_f64(self.options.seconds), ..self.span() };
+            for size in [1, 256, 2048] {
+                let measured = bare.measure(&mut rows, size, span).await?;
+                lines.push(Line::new(&format!("{named}, batches of {size}"), None, &measured, None));
+            }
+            bare.close().await?;
+        }
+        self.done(Load::new(name, "issues/s", lines))
+    }
+
+    /// What the SDK costs its caller.
+    async fn sdk(&mut self) -> Result<()> {
+        let name = "unary through the SDK, 256 in flight, 20 brands";
+        if !self.wanted(name) {
+            return Ok(());
+        }
+        let mut brands = Vec::new();
+        for system in &self.systems {
+            let mut clients = Vec::new();
+            for identity in &self.site.certificates.partners {
+                clients.push(sdk(system.address(), &self.site.certificates, identity).await?);
+            }
+            brands.push((system.name, Arc::new(clients)));
+        }
+        self.closed(name, 256, CEILING_AND_HOUSES, |bench, system, stream| {
+            let found = brands.iter().find(|(name, _)| *name == system.name).expect("the name of a system");
+            SdkIssues {
+                brands: Arc::clone(&found.1),
+                clients: system.clients.clone(),
+                workload: bench.site.workload(stream, Spread::Even),
+            }
+        })
+        .await
+    }
+
+    /// The same number of calls a second for all, whether or not they keep up.
+    async fn open(&mut self) -> Result<()> {
+        let houses = self.loads.iter().find(|load| load.name.starts_with("unary, 256 in flight, 20"));
+        let rates = houses.into_iter().flat_map(|load| &load.lines).filter(|line| line.kind.is_some_and(HOUSES));
+        let slowest = rates.map(|line| line.rate).reduce(f64::min);
+        let Some(rate) = slowest.map(|slowest| (slowest * OPEN_SHARE / 100.0).floor() * 100.0) else { return Ok(()) };
+        let name = format!("open loop, {rate:.0} issues/s due, 20 brands (latency from when a call was due)");
+        if !self.wanted(&name) || rate <= 0.0 {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        for at in 0..self.systems.len() {
+            if !ALL(self.systems[at].kind) {
+                continue;
+            }
+            let stream = self.next_stream();
+            let system = &self.systems[at];
+            let source = Issues { clients: system.clients.clone(), workload: self.site.workload(stream, Spread::Even) };
+            let span = Span { measured: Duration::from_secs_f64(self.options.seconds), ..self.span() };
+            let measured = open_loop(source, rate, self.options.seed, span).await?;
+            lines.push(Line::new(system.name, Some(system.kind), &measured, None));
+        }
+        self.done(Load::new(name, "issues/s", lines).without_shares())
+    }
+}

@@ -1,0 +1,134 @@
+//! Callers: connections over mTLS, and what is done on them.
+//!
+//! The calls go through the generated client, on connections set up as the SDK sets them up: so the ceiling, the
+//! hand-written baseline and the house are all measured without the SDK, and [`SdkIssues`] shows what it adds.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use anyhow::{Context as _, Result};
+use clearing_proto::v1;
+use clearing_proto::v1::points_service_client::PointsServiceClient;
+use futures::future::BoxFuture;
+use hyper_util::rt::TokioIo;
+use partner_sdk::{Client, Issue, Outcome};
+use rustls::client::Resumption;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use crate::coalition::{Certificates, ClientPem};
+use crate::harness::Source;
+use crate::workload::Workload;
+
+mod sources;
+pub use sources::{BatchIssues, Issues, MixedCalls, SdkIssues, StreamIssues};
+
+/// Flow control as the SDK has it.
+const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// A batch's answer is larger than tonic takes by default.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// Connections of the brand that may have most of the load; the others have one each.
+const HOT_CONNECTIONS: usize = 4;
+
+/// The brands' connections to one system. Cheap to clone.
+#[derive(Clone)]
+pub struct Clients {
+    /// The connections of each brand.
+    channels: Arc<Vec<Vec<Channel>>>,
+    next: Arc<AtomicUsize>,
+    /// Operations that were acknowledged, whether or not they were measured.
+    acknowledged: Arc<AtomicU64>,
+}
+
+impl Clients {
+    /// # Errors
+    /// If a connection cannot be made.
+    pub async fn connect(address: SocketAddr, certificates: &Certificates) -> Result<Self> {
+        let mut channels = Vec::new();
+        for (at, identity) in certificates.partners.iter().enumerate() {
+            let tls = TlsConnector::from(Arc::new(tls_config(&certificates.server.ca_pem, identity)?));
+            let mut connections = Vec::new();
+            for _ in 0..if at == 0 { HOT_CONNECTIONS } else { 1 } {
+                connections.push(connect(address, tls.clone()).await?);
+            }
+            channels.push(connections);
+        }
+        Ok(Self { channels: Arc::new(channels), next: Arc::default(), acknowledged: Arc::default() })
+    }
+
+    /// The service as a brand sees it, over the connection whose turn it is.
+    pub fn points(&self, partner: usize) -> PointsServiceClient<Channel> {
+        let connections = &self.channels[partner];
+        let turn = match connections.len() {
+            1 => 0,
+            many => self.next.fetch_add(1, Ordering::Relaxed) % many,
+        };
+        PointsServiceClient::new(connections[turn].clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// Operations acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Counts acknowledged operations.
+    pub fn acknowledge(&self, operations: u64) {
+        self.acknowledged.fetch_add(operations, Ordering::Relaxed);
+    }
+}
+
+fn tls_config(ca_pem: &str, identity: &ClientPem) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        roots.add(authority?)?;
+    }
+    let chain = CertificateDer::pem_slice_iter(identity.cert.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut tls = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)?;
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    tls.resumption = Resumption::disabled();
+    Ok(tls)
+}
+
+async fn connect(address: SocketAddr, tls: TlsConnector) -> Result<Channel> {
+    let server = ServerName::from(address.ip());
+    let connector = tower::service_fn(move |_: Uri| {
+        let (tls, server) = (tls.clone(), server.clone());
+        async move {
+            let tcp = TcpStream::connect(address).await?;
+            tcp.set_nodelay(true)?;
+            tls.connect(server, tcp).await.map(TokioIo::new)
+        }
+    });
+    Endpoint::from_shared(format!("http://{address}"))?
+        .origin(format!("https://{address}").parse()?)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .connect_with_connector(connector)
+        .await
+        .context("connecting to the system under load")
+}
+
+/// A brand's client of the SDK, with one connection.
+///
+/// # Errors
+/// If it cannot connect.
+pub async fn sdk(address: SocketAddr, certificates: &Certificates, identity: &ClientPem) -> Result<Client> {
+    let client = Client::builder(format!("https://{address}"))
+        .ca_pem(certificates.server.ca_pem.as_bytes())
+        .identity_pem(identity.cert.as_bytes(), identity.key.as_bytes());
+    Ok(client.connect().await?)
+}

@@ -1,0 +1,115 @@
+//! The coalition that is measured: twenty brands that prepay their points, so that every issue moves four balances, two
+//! of which (`pool`, `position:operator`) belong to everybody.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use clearing::clock::Clock;
+use clearing::tls::TlsMaterial;
+use clearing_certs::{Authority, Kind, ServerAddress, Validity};
+use clearing_core::terms::{
+    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Terms,
+};
+use clearing_core::units::{Money, PartnerId, Rate, Timestamp};
+use jiff::ToSpan as _;
+use jiff::tz::TimeZone;
+
+/// Brands of the coalition.
+pub const PARTNERS: usize = 20;
+
+/// The name in all certificates.
+pub const DOMAIN: &str = "bench.example";
+
+/// The key under which identifiers are hashed.
+pub const IDENTIFIER_KEY: [u8; 32] = [7; 32];
+
+/// The window that is open when a measurement begins.
+pub const FIRST_WINDOW: u32 = 1;
+
+/// The id of a brand.
+pub fn partner(at: usize) -> PartnerId {
+    format!("brand-{at:02}").parse().expect("a well-formed id")
+}
+
+/// The house as it is when a measurement begins: a point costs its issuer 1.05, is backed by 1.00 and pays the acceptor
+/// 0.95, less a fee of 2 %. Points live for twelve months.
+pub fn house(now: Timestamp) -> House {
+    let share = |percent: u32| Rate::new(percent_of_one(percent)).expect("a share of one");
+    let terms = Terms {
+        version: 1,
+        effective: now,
+        funding: Funding::AtIssue,
+        price: Money(105),
+        value: Money(100),
+        reimbursement: Money(95),
+        acceptance_fee: share(2),
+        fee_bearer: FeeBearer::Acceptor,
+        breakage: Breakage { reserve: share(50), operator: share(30), issuer: share(20) },
+        expiry: ExpiryPolicy::Months(12),
+    };
+    let coalition = Coalition {
+        id: "bench".to_owned(),
+        currency: "EUR".parse().expect("a currency"),
+        scale: 2,
+        default_terms: terms.clone(),
+        grace_days: 14,
+        settlement_threshold: Money::ZERO,
+        disclose_issuers: true,
+        time_zone: TimeZone::UTC,
+        key_retention_days: 400,
+        business_time_age_days: 30,
+    };
+    let partners = (0..PARTNERS).map(partner).chain([PartnerId::operator()]);
+    let partners: BTreeMap<PartnerId, Partner> = partners
+        .map(|id| {
+            let partner =
+                Partner { id, display_name: id.to_string(), state: PartnerState::Active, terms: vec![terms.clone()] };
+            (id, partner)
+        })
+        .collect();
+    House { coalition, partners, calendar: Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() } }
+}
+
+fn percent_of_one(percent: u32) -> rust_decimal::Decimal {
+    rust_decimal::Decimal::new(i64::from(percent), 2)
+}
+
+/// Throw-away certificates of the coalition.
+pub struct Certificates {
+    pub server: TlsMaterial,
+    /// Of each brand, certificate and key.
+    pub partners: Vec<ClientPem>,
+    pub operator: ClientPem,
+}
+
+/// A client's certificate and key, as PEM.
+#[derive(Clone)]
+pub struct ClientPem {
+    pub cert: String,
+    pub key: String,
+}
+
+impl Certificates {
+    /// # Errors
+    /// If a certificate cannot be made.
+    pub fn generate(clock: &Clock) -> Result<Self> {
+        let now = clock.now().to_jiff();
+        let validity = Validity { not_before: now - 1.hour(), not_after: now + 48.hours() };
+        let authority = Authority::generate(DOMAIN, validity)?;
+        let (server, key) = authority.issue_server(&ServerAddress::loopback(), validity)?;
+        let client = |id: &str| -> Result<ClientPem> {
+            let (issued, key) = authority.issue_client(Kind::Partner, id, validity)?;
+            Ok(ClientPem { cert: issued.cert_pem, key: key.expose_pem().to_owned() })
+        };
+        Ok(Self {
+            partners: (0..PARTNERS).map(|at| client(partner(at).as_str())).collect::<Result<_>>()?,
+            operator: client("operator")?,
+            server: TlsMaterial {
+                ca_pem: authority.cert_pem().to_owned(),
+                cert_pem: server.cert_pem,
+                key_pem: key.expose_pem().to_owned(),
+                crl_pem: None,
+            },
+        })
+    }
+}

@@ -1,0 +1,282 @@
+//! Everything that can be put under load: started, filled with a population, and, in the end, checked and removed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clearing::clock::{self, Clock};
+use clearing::identifier::IdentifierKey;
+use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions};
+use clearing::store::Store;
+use clearing_core::terms::House;
+use partner_sdk::operator::CloseWindow;
+use partner_sdk::{Client, Outcome};
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
+use tokio::runtime::Handle;
+
+mod database;
+
+pub use database::{Backend, Databases};
+
+use crate::baseline::by_hand::{ByHandPostgres, ByHandSqlite, Desk};
+use crate::baseline::echo::{Answer, Echo};
+use crate::baseline::{Issuer, Served};
+use crate::client::{BatchIssues, Clients, sdk};
+use crate::coalition::{Certificates, DOMAIN, IDENTIFIER_KEY, PARTNERS};
+use crate::workload::{Spread, Workload, card_number};
+
+/// Points of each member before the load: more than redemptions can take.
+const PRELOADED_POINTS: i64 = 100_000;
+
+/// Connections of the hand-written service to PostgreSQL, unless asked otherwise.
+pub const BY_HAND_CONNECTIONS: u32 = 16;
+
+/// What all systems have in common.
+pub struct Site {
+    pub house: Arc<House>,
+    pub clock: Clock,
+    pub certificates: Certificates,
+    /// Where servers run: apart from the callers, as they do in life.
+    pub servers: Handle,
+    pub members: u32,
+    pub seed: u64,
+}
+
+impl Site {
+    fn desk(&self) -> Desk {
+        let key = Arc::new(IdentifierKey::new(IDENTIFIER_KEY));
+        Desk { house: Arc::clone(&self.house), clock: self.clock.clone(), key }
+    }
+
+    /// A population for the hand-written service: hashes of cards, and the members that carry them.
+    fn population(&self) -> Vec<([u8; 32], u128)> {
+        let key = IdentifierKey::new(IDENTIFIER_KEY);
+        (0..self.members).map(|at| (key.hash("card", &card_number(at)).0, clock::fresh_uuid())).collect()
+    }
+
+    /// A workload of its own for each caller.
+    pub fn workload(&self, stream: u64, spread: Spread) -> Workload {
+        Workload::new(self.seed, stream, self.clock.clone(), spread, self.members)
+    }
+
+    async fn serve<I: Issuer>(&self, issuer: I) -> Result<Served> {
+        let (house, material) = (Arc::clone(&self.house), self.certificates.server.clone());
+        self.servers.spawn(async move { Served::start(issuer, house, &material).await }).await?
+    }
+}
+
+/// A system that can be put under load.
+pub struct System {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub clients: Clients,
+    running: Running,
+    operator: Option<Client>,
+    closes: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Ceiling,
+    EmptyAnswer,
+    ByHand(Backend),
+    House(Backend),
+}
+
+enum Running {
+    Echo(Served),
+    ByHand(Served, Rows),
+    House(Box<RunningServer>, String),
+}
+
+/// Where to count what is stored.
+enum Rows {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl System {
+    /// The ceiling, or the same with an empty answer.
+    ///
+    /// # Errors
+    /// If it cannot be served or reached.
+    pub async fn echo(site: &Site, answer: Answer) -> Result<Self> {
+        let (name, kind) = match answer {
+            Answer::Shaped => ("ceiling: answers at once", Kind::Ceiling),
+            Answer::Empty => ("ceiling, empty answer", Kind::EmptyAnswer),
+        };
+        let served = site.serve(Echo(answer)).await?;
+        let clients = Clients::connect(served.address, &site.certificates).await?;
+        Ok(Self { name, kind, clients, running: Running::Echo(served), operator: None, closes: AtomicU64::new(0) })
+    }
+
+    /// The hand-written service.
+    ///
+    /// # Errors
+    /// Those of the database, or if it cannot be served or reached.
+    pub async fn by_hand(site: &Site, databases: &mut Databases, backend: Backend, connections: u32) -> Result<Self> {
+        let (desk, population) = (site.desk(), site.population());
+        let place = databases.make(backend, "by_hand").await?;
+        let (name, served, rows) = match backend {
+            Backend::Sqlite => {
+                let path = PathBuf::from(place);
+                let opening = async move { ByHandSqlite::open(&path, desk, &population, PRELOADED_POINTS).await };
+                let service = site.servers.spawn(opening).await??;
+                let pool = service.pool();
+                ("by hand, SQLite", site.serve(service).await?, Rows::Sqlite(pool))
+            }
+            Backend::Postgres => {
+                let opening =
+                    async move { ByHandPostgres::open(&place, connections, desk, &population, PRELOADED_POINTS).await };
+                let service = site.servers.spawn(opening).await??;
+                let pool = service.pool();
+                ("by hand, PostgreSQL", site.serve(service).await?, Rows::Postgres(pool))
+            }
+        };
+        let clients = Clients::connect(served.address, &site.certificates).await?;
+        let (kind, running) = (Kind::ByHand(backend), Running::ByHand(served, rows));
+        Ok(Self { name, kind, clients, running, operator: None, closes: AtomicU64::new(0) })
+    }
+
+    /// The house itself.
+    ///
+    /// # Errors
+    /// Those of the database, or if it does not open.
+    pub async fn house(site: &Site, databases: &mut Databases, backend: Backend) -> Result<Self> {
+        let place = databases.make(backend, "house").await?;
+        let (name, url) = match backend {
+            Backend::Sqlite => ("house, SQLite", format!("sqlite:{place}")),
+            Backend::Postgres => ("house, PostgreSQL", place),
+        };
+        let store = Store::connect(&url).await?;
+        store.migrate().await?;
+        store.create_coalition(&site.house, DOMAIN, site.clock.now()).await?;
+        drop(store);
+        let options = ServerOptions {
+            listen: ([127, 0, 0, 1], 0).into(),
+            tls: site.certificates.server.clone(),
+            domain: DOMAIN.to_owned(),
+            database_url: url.clone(),
+            clock: site.clock.clone(),
+            identifier_key: IDENTIFIER_KEY,
+            sandbox: false,
+            limits: ServerLimits::default(),
+        };
+        let server = site.servers.spawn(clearing::server::start(options)).await??;
+        tokio::time::timeout(Duration::from_secs(30), server.opened()).await.context("the house did not open")?;
+        let address = server.local_addr();
+        let clients = Clients::connect(address, &site.certificates).await?;
+        let operator = sdk(address, &site.certificates, &site.certificates.operator).await?;
+        let running = Running::House(Box::new(server), url);
+        let kind = Kind::House(backend);
+        let system = Self { name, kind, clients, running, operator: Some(operator), closes: AtomicU64::new(0) };
+        system.preload(site).await?;
+        databases.settle(backend, &system.place()).await?;
+        Ok(system)
+    }
+
+    fn place(&self) -> String {
+        match &self.running {
+            Running::House(_, url) => url.clone(),
+            Running::Echo(_) | Running::ByHand(..) => String::new(),
+        }
+    }
+
+    /// Enrols the population, each with a lot, in batches.
+    async fn preload(&self, site: &Site) -> Result<()> {
+        const BATCH: u32 = 2_000;
+        for first in (0..site.members).step_by(2_000) {
+            let mut workload = site.workload(u64::MAX - u64::from(first), Spread::Even);
+            let last = (first + BATCH).min(site.members);
+            let items = (first..last).map(|member| workload.issue_to(member, PRELOADED_POINTS)).collect();
+            let mut points = self.clients.points(usize::try_from(first)? / 2_000 % PARTNERS);
+            let request = clearing_proto::v1::BatchIssuePointsRequest { items };
+            let results = points.batch_issue_points(request).await?.into_inner().results;
+            let accepted = BatchIssues::accepted(&results)?;
+            ensure!(accepted == u64::from(last - first), "the house answered {accepted} of {} items", last - first);
+            self.clients.acknowledge(accepted);
+        }
+        Ok(())
+    }
+
+    /// Where its server listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        match &self.running {
+            Running::Echo(served) | Running::ByHand(served, _) => served.address,
+            Running::House(server, _) => server.local_addr(),
+        }
+    }
+
+    /// Closes the open window of the house, and says how long that took.
+    ///
+    /// # Errors
+    /// If it is not closed.
+    pub async fn close_window(&self) -> Result<Duration> {
+        let Some(operator) = &self.operator else { bail!("only a house has windows") };
+        let started = Instant::now();
+        match operator.operator().close_window(CloseWindow::now()).await? {
+            Outcome::Accepted(_) => {
+                self.closes.fetch_add(1, Ordering::Relaxed);
+                Ok(started.elapsed())
+            }
+            other @ (Outcome::Rejected(_) | Outcome::Unknown(_)) => bail!("the window was not closed: {other:?}"),
+        }
+    }
+
+    /// Ends the system, and checks its books: what was acknowledged is stored, once, and everything adds up.
+    ///
+    /// # Errors
+    /// If it cannot be ended or the books are wrong.
+    pub async fn end(self) -> Result<Option<Books>> {
+        let acknowledged = self.clients.acknowledged() + self.closes.load(Ordering::Relaxed);
+        let clients = self.clients;
+        drop(clients);
+        drop(self.operator);
+        let (stored, wrong) = match self.running {
+            Running::Echo(served) => {
+                served.end().await?;
+                return Ok(None);
+            }
+            Running::ByHand(served, rows) => {
+                served.end().await?;
+                let stored = match &rows {
+                    Rows::Sqlite(pool) => ByHandSqlite::stored(pool).await?,
+                    Rows::Postgres(pool) => ByHandPostgres::stored(pool).await?,
+                };
+                match rows {
+                    Rows::Sqlite(pool) => pool.close().await,
+                    Rows::Postgres(pool) => pool.close().await,
+                }
+                (stored, None)
+            }
+            Running::House(server, url) => {
+                let drained = server.shutdown(Duration::from_secs(20)).await;
+                ensure!(drained == Drained::Clean, "the house did not drain in time");
+                let stored = database::accepted_requests(&url).await?;
+                (stored, Some(database::trial_balance(&url).await?))
+            }
+        };
+        Ok(Some(Books { name: self.name, acknowledged, stored: u64::try_from(stored)?, wrong }))
+    }
+}
+
+/// What was found at the end.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Books {
+    pub name: &'static str,
+    /// Operations that callers were told are done.
+    pub acknowledged: u64,
+    /// Operations that the database holds.
+    pub stored: u64,
+    /// What is wrong with the sums; none looked at for the hand-written service.
+    pub wrong: Option<Vec<String>>,
+}
+
+impl Books {
+    pub fn are_right(&self) -> bool {
+        self.acknowledged == self.stored && self.wrong.as_ref().is_none_or(Vec::is_empty)
+    }
+}
