@@ -50,8 +50,8 @@ pub struct Limits {
     pub lots_per_entry_max: i32,
     /// Largest page of a list.
     pub page_size_max: i32,
-    /// How long request ids are kept.
-    pub request_retention: Duration,
+    /// How long request ids are kept; `None`: for ever.
+    pub request_retention: Option<Duration>,
     /// How far a request id may be ahead of the house's clock.
     pub clock_skew_max: Duration,
 }

@@ -487,7 +487,10 @@ pub(crate) fn server_info(answer: v1::GetServerInfoResponse) -> Result<ServerInf
             points_per_entry_max: limits.points_per_entry_max,
             lots_per_entry_max: limits.lots_per_entry_max,
             page_size_max: limits.page_size_max,
-            request_retention: duration(limits.request_retention, "request_retention")?,
+            request_retention: limits
+                .request_retention
+                .map(|kept| duration(Some(kept), "request_retention"))
+                .transpose()?,
             clock_skew_max: duration(limits.clock_skew_max, "clock_skew_max")?,
         },
         deprecations: each(answer.deprecations, |one| {

@@ -352,7 +352,7 @@ pub struct Limits {
     /// Largest page of a list, unless its own comment says otherwise.
     #[prost(int32, tag = "6")]
     pub page_size_max: i32,
-    /// How long request ids are kept: an id whose time is older is rejected as REQUEST_TOO_OLD.
+    /// How long request ids are kept: an id whose time is older is rejected as REQUEST_TOO_OLD. Not set: for ever.
     #[prost(message, optional, tag = "7")]
     pub request_retention: ::core::option::Option<::prost_types::Duration>,
     /// How far the time within a request id may be ahead of the house's clock; beyond that TIME_OUT_OF_RANGE.
