@@ -12,6 +12,9 @@
 //! | `members` | identifiers, members, lots, returns |
 //! | `requests` | the recorded answers |
 //! | `settlement` | windows, legs, orders, gross obligations, balances |
+//! | `schedule` | what the scheduler finds its work by, leases |
+//! | `reports`, `books`, `ledger` | reads for those who ask: members and entries, accounts and windows, the audit's whole |
+//! | `projection` | which entries a partner has a part in |
 //! | `sql` | the seam to the two drivers |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
@@ -21,8 +24,10 @@ mod books;
 mod error;
 mod house;
 mod journal;
+mod ledger;
 mod load;
 mod members;
+mod projection;
 mod reports;
 mod requests;
 mod save;
@@ -50,6 +55,7 @@ pub use self::books::{MemberPage, TrialBalance};
 pub use self::error::{ErrorKind, StoreError};
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};
+pub use self::projection::EntryFilter;
 pub use self::save::Saved;
 pub use self::schedule::{MemberDue, Schedule};
 pub use self::session::{Gate, Probe, WriterSession};
@@ -64,7 +70,9 @@ pub const STATEMENTS: &[&[&Sql]] = &[
     books::STATEMENTS,
     house::STATEMENTS,
     journal::STATEMENTS,
+    ledger::STATEMENTS,
     members::STATEMENTS,
+    projection::STATEMENTS,
     requests::STATEMENTS,
     save::STATEMENTS,
     schedule::STATEMENTS,
@@ -128,7 +136,7 @@ impl Store {
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self { back_end, write_turn: Arc::new(Mutex::new(())) })
+        Ok(Self { back_end, write_turn: Arc::default() })
     }
 
     async fn open_sqlite(options: SqliteConnectOptions) -> Result<BackEnd, StoreError> {

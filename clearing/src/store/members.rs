@@ -114,6 +114,7 @@ macro_rules! lot_columns {
          l.ordinal, l.activates_at, l.origin_member_id, l.origin_entry_no, l.origin_part"
     };
 }
+pub(super) use lot_columns;
 
 // The last place of the page is that of the last of `limit` lots, or the end of the day on which that one expires: lots
 // that expire together are read together, as an answer tells how many points a member loses next. Those that never

@@ -124,6 +124,11 @@ const COMMIT: Sql = Sql::both("-- store.commit\n    COMMIT");
 const ROLLBACK: Sql = Sql::both("-- store.rollback\n    ROLLBACK");
 
 impl WriterSession {
+    /// The connection, for a statement of another room.
+    pub(super) fn link(&mut self) -> Link<'_> {
+        self.connection.link()
+    }
+
     pub(super) fn new(connection: Connection, write_turn: Arc<Mutex<()>>) -> Self {
         Self {
             connection,

@@ -181,6 +181,10 @@ impl Call {
         argument!(self, Uuid::from_u128(value))
     }
 
+    pub fn uuid_or_null(mut self, value: Option<u128>) -> Self {
+        argument!(self, value.map(Uuid::from_u128))
+    }
+
     pub fn bytes(mut self, value: Vec<u8>) -> Self {
         argument!(self, value)
     }
