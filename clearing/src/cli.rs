@@ -4,6 +4,7 @@
 //! only `init`, `serve`, `migrate`, `audit`, `sandbox` and `demo` open a database. Answers go to standard output, as tables
 //! for people or as one JSON document for programs; what went wrong goes to standard error, with what to do about it.
 
+mod audit;
 mod calendar;
 pub(crate) mod certificate;
 mod check;
@@ -115,6 +116,12 @@ enum Command {
         after_help = "Examples:\n  clearing statement GROCER\n  clearing statement GROCER --window 3 --lines 0 --output json"
     )]
     Statement(statement::Arguments),
+    /// Rebuilds everything that is stored from the journal and compares; reads the database, not the house.
+    #[command(
+        after_help = "Examples:\n  clearing audit --config coalition/clearing.toml\n  clearing audit --database sqlite:copy.db --output json\n\n\
+                            It may run beside a house that is open. Exit code 4: it found something."
+    )]
+    Audit(audit::Arguments),
     /// What is configured, and where it came from.
     #[command(subcommand)]
     Config(check::Command),
@@ -170,6 +177,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Calendar(command) => calendar::run(&context, command).await,
         Command::Report(command) => report::run(&context, command).await,
         Command::Statement(arguments) => statement::run(&context, arguments).await,
+        Command::Audit(arguments) => audit::run(context, arguments).await,
         Command::Config(command) => check::run(&context, &command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -12,11 +12,13 @@
 //! | [`clock`] | time, ids and chance |
 //! | [`identifier`] | keyed hashes of members' identifiers |
 //! | [`scenario`] | coalitions and plays written as TOML |
+//! | [`cli`] | the `clearing` command |
 //! | [`config`], [`telemetry`] | what the command is told, and what it logs |
 //!
 //! The rules are the crate `clearing-core`.
 
 pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod identifier;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `clearing` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    clearing::cli::run(std::env::args_os())
+}

@@ -86,7 +86,7 @@ impl Failure {
 
     /// A file cannot be read or written.
     pub fn file(what: &str, path: &Path, error: &std::io::Error) -> Self {
-        Self::usage(format!("{what} {} : {error}", path.display()).replace(" : ", ": "))
+        Self::usage(format!("{what} {}: {error}", path.display()))
     }
 
     /// The same, with what to do.

@@ -1,0 +1,485 @@
+//! The `clearing` command as an operator runs it: the real program, on SQLite, in a folder of its own.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use partner_sdk::{Client, Issue, Redeem};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a program may take to come up or to end. Far more than it needs: a slow machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with commands that run in it, untouched by the configuration of whoever runs the test.
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clearing"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The answer of a command that succeeds, as JSON.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--output", "json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", text(&output.stdout)))
+    }
+
+    /// What people read of a command that succeeds.
+    fn table(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// The exit code and the error, as JSON, of a command that fails.
+    fn failure(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.run(&[arguments, &["--output", "json"]].concat());
+        let error: Value = serde_json::from_slice(&output.stderr)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", text(&output.stderr)));
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        (output.status.code().unwrap(), error["error"].clone())
+    }
+
+    /// Starts a server and waits for the line by which it says that it serves.
+    fn serve(&self, arguments: &[&str]) -> Server {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut ready = String::new();
+        out.read_line(&mut ready).unwrap();
+        if !ready.starts_with("ready ") {
+            let mut log = String::new();
+            child.kill().unwrap();
+            child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+            panic!("{arguments:?} said {ready:?}: {log}");
+        }
+        let endpoint = ready.split_whitespace().nth(1).unwrap().to_owned();
+        Server { child: Some(child), out, ready, endpoint }
+    }
+}
+
+/// A server that ends with the test.
+struct Server {
+    child: Option<Child>,
+    out: BufReader<ChildStdout>,
+    ready: String,
+    endpoint: String,
+}
+
+impl Server {
+    /// Asks it to stop, and gives its exit code and its log.
+    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+        let mut child = self.child.take().unwrap();
+        let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let begun = Instant::now();
+        let mut log = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        while child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "still running after {signal}: {log}");
+            std::thread::yield_now();
+        }
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "a server says one line on standard output");
+        (child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Every command with its subcommands, as `--help` names them.
+fn commands(desk: &Desk, of: &[&str]) -> Vec<Vec<String>> {
+    let help = desk.table(&[of, &["--help"]].concat());
+    let own = of.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let mut all = vec![own.clone()];
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+        let words: Vec<&str> = of.iter().copied().chain([name]).collect();
+        all.extend(commands(desk, &words));
+    }
+    all
+}
+
+async fn client(endpoint: &str, folder: &Path, id: &str) -> Client {
+    Client::builder(endpoint)
+        .ca_file(folder.join("ca.pem"))
+        .identity_files(folder.join(format!("{id}.pem")), folder.join(format!("{id}.key")))
+        .connect()
+        .await
+        .unwrap()
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let desk = Desk::new();
+    let all = commands(&desk, &[]);
+    let named = |words: &[&str]| all.iter().any(|command| command == words);
+    for words in [
+        &["init"][..],
+        &["serve"],
+        &["migrate"],
+        &["audit"],
+        &["sandbox"],
+        &["partner", "create"],
+        &["partner", "certificate"],
+        &["partner", "terms"],
+        &["partner", "state"],
+        &["partner", "list"],
+        &["window", "list"],
+        &["window", "close"],
+        &["settlement", "preview"],
+        &["settlement", "confirm"],
+        &["settlement", "export"],
+        &["settlement", "pay"],
+        &["settlement", "abort"],
+        &["deposit"],
+        &["calendar", "set"],
+        &["calendar", "show"],
+        &["report", "netting"],
+        &["report", "trial-balance"],
+        &["report", "journal"],
+        &["statement"],
+        &["config", "check"],
+        &["completions"],
+    ] {
+        assert!(named(words), "{words:?} is not among {all:?}");
+    }
+    assert!(desk.table(&["--help"]).contains("Exit codes:"));
+}
+
+#[test]
+fn completions_are_a_script_of_the_shell() {
+    let desk = Desk::new();
+    assert!(desk.table(&["completions", "bash"]).contains("complete -F"));
+    assert!(desk.table(&["completions", "fish"]).contains("complete -c clearing"));
+    assert!(desk.table(&["completions", "zsh"]).contains("#compdef clearing"));
+}
+
+#[test]
+fn a_wrong_command_line_or_configuration_is_exit_code_2() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["no-such-command"]).status.code(), Some(2));
+    assert_eq!(desk.run(&["window", "close", "--request-id", "x"]).status.code(), Some(2));
+
+    let (code, error) = desk.failure(&["window", "list"]);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")));
+    let message = error["message"].as_str().unwrap();
+    for key in ["client.ca", "client.cert", "client.key"] {
+        assert!(message.contains(&format!("{key} is missing")), "{message}");
+    }
+
+    let (code, error) = desk.failure(&["config", "check", "--set", "house.listn=1"]);
+    assert_eq!(code, 2);
+    assert!(error["message"].as_str().unwrap().contains("did you mean: house.listen"), "{error}");
+
+    fs::write(desk.path("wrong.toml"), "[house]\nlisten = \"localhost\"\n").unwrap();
+    let (code, error) = desk.failure(&["serve", "--config", "wrong.toml"]);
+    assert_eq!(code, 2);
+    assert!(error["message"].as_str().unwrap().contains("wrong.toml:2"), "{error}");
+}
+
+#[test]
+fn a_house_that_is_not_there_is_exit_code_3() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example"]);
+    // Port 1 is nobody's on a machine that runs tests.
+    let asked = ["window", "list", "--config", "coalition/clearing.toml", "--endpoint", "https://localhost:1"];
+    let (code, error) = desk.failure(&[&asked[..], &["--set", "client.deadline_seconds=2"]].concat());
+    assert_eq!((code, error["kind"].as_str()), (3, Some("UNREACHABLE")), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("clearing serve"), "{error}");
+}
+
+#[test]
+fn init_makes_a_coalition_and_overwrites_nothing() {
+    let desk = Desk::new();
+    let made = desk.json(&["init", "--domain", "points.example", "--currency", "EUR", "--point-value", "0.01"]);
+    assert_eq!((made["currency"].as_str(), made["scale"].as_u64()), (Some("EUR"), Some(2)));
+    let folder = desk.path("coalition");
+    for secret in ["authority/ca.key", "server.key", "operator.key", "auditor.key", "identifier.key"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(folder.join(secret)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{secret}");
+    }
+    let key = fs::read_to_string(folder.join("identifier.key")).unwrap();
+    assert_eq!(key.trim().len(), 64);
+    let check = desk.json(&["config", "check", "--config", "coalition/clearing.toml"]);
+    assert!(check["keys"].as_array().unwrap().iter().any(|key| key["source"] == "default"), "{check}");
+    assert!(check["keys"].as_array().unwrap().iter().any(|key| {
+        key["key"] == "house.domain" && key["source"].as_str().unwrap().starts_with("coalition/clearing.toml:")
+    }));
+    let state = desk.json(&["migrate", "--check", "--config", "coalition/clearing.toml"]);
+    assert_eq!(state["pending"].as_array().map(Vec::len), Some(0));
+
+    let (code, error) = desk.failure(&["init", "--domain", "points.example"]);
+    assert_eq!(code, 2);
+    assert!(error["message"].as_str().unwrap().contains("not overwritten"), "{error}");
+    assert_eq!(fs::read_to_string(folder.join("identifier.key")).unwrap(), key);
+
+    let (code, error) = desk.failure(&[
+        "init",
+        "--domain",
+        "other.example",
+        "--dir",
+        "other",
+        "--database",
+        "sqlite:../coalition/clearing.db",
+    ]);
+    assert_eq!(code, 2);
+    assert!(error["message"].as_str().unwrap().contains("holds the coalition points.example already"), "{error}");
+}
+
+#[test]
+fn init_refuses_what_no_coalition_can_be() {
+    let desk = Desk::new();
+    for (flag, value) in [
+        ("--domain", "Points Example"),
+        ("--currency", "rubles"),
+        ("--scale", "7"),
+        ("--scale", "1"),
+        ("--point-value", "0.001"),
+        ("--time-zone", "Mars/Olympus"),
+        ("--breakage", "0.5/0.5/0.5"),
+        ("--fee", "2"),
+        ("--fee-bearer", "NOBODY"),
+        ("--listen", "localhost:1"),
+        ("--database", "mysql://x"),
+        ("--server-name", "not a name"),
+    ] {
+        let domain = if flag == "--domain" { value } else { "points.example" };
+        let more = if flag == "--domain" { vec![] } else { vec![flag, value] };
+        let (code, error) = desk.failure(&[&["init", "--domain", domain][..], &more].concat());
+        assert_eq!(code, 2, "{flag} {value}: {error}");
+        assert!(!desk.path("coalition").exists(), "{flag} {value} left something behind");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coalition_lives_from_init_to_a_settled_window() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--fee", "0.02", "--listen", "127.0.0.1:0"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    let server = desk.serve(&[&["serve"], &config[..]].concat());
+    let endpoint = server.endpoint.clone();
+    let ask = |arguments: &[&str]| {
+        [arguments, &config, &["--endpoint", &endpoint]]
+            .concat()
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let json = |arguments: &[&str]| desk.json(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
+    let table = |arguments: &[&str]| desk.table(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
+    let failure = |arguments: &[&str]| desk.failure(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
+
+    // Two brands join.
+    let created = json(&["partner", "create", "GROCER", "--name", "Green Grocer"]);
+    assert_eq!(created["partner"]["terms"]["acceptance_fee"], "0.02");
+    json(&["partner", "create", "FUEL", "--funding", "at-issue", "--price", "1.05", "--expiry", "MONTHS 12"]);
+    let (code, error) = failure(&["partner", "create", "FUEL"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("PARTNER_EXISTS")), "{error}");
+    let (code, error) = failure(&["partner", "terms", "FUEL", "--reimbursement", "1.01"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("TERMS_UNDERFUND")), "{error}");
+    let listed = json(&["partner", "list"]);
+    let ids: Vec<_> = listed["partners"].as_array().unwrap().iter().map(|of| of["partner"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["FUEL", "GROCER", "operator"]);
+    assert!(table(&["partner", "list"]).contains("Green Grocer"));
+    assert_eq!(json(&["partner", "terms", "FUEL"])["terms"]["expiry"], "MONTHS 12");
+    for brand in ["GROCER", "FUEL"] {
+        json(&["partner", "certificate", brand, "--out", "brands"]);
+    }
+    let (code, _) = failure(&["partner", "certificate", "FUEL", "--out", "brands"]);
+    assert_eq!(code, 2);
+
+    // A member earns at one and spends at the other.
+    let grocer = client(&endpoint, &desk.path("brands"), "GROCER").await;
+    let fuel = client(&endpoint, &desk.path("brands"), "FUEL").await;
+    grocer.issue(Issue::to("card", "1").points(100)).await.unwrap().accepted().unwrap();
+    fuel.redeem(Redeem::from("card", "1").points(60)).await.unwrap().accepted().unwrap();
+
+    // The window is closed once, however often the same request is sent.
+    let preview = json(&["settlement", "preview"]);
+    assert_eq!((preview["window"].as_i64(), &preview["settlement_state"]), (Some(1), &Value::Null));
+    let request = fuel.new_request_id().to_string();
+    let closed = json(&["window", "close", "--request-id", &request]);
+    assert_eq!((closed["open_window"].as_i64(), closed["replayed"].as_bool()), (Some(2), Some(false)));
+    let again = json(&["window", "close", "--request-id", &request]);
+    assert_eq!((again["open_window"].as_i64(), again["replayed"].as_bool()), (Some(2), Some(true)));
+    let legs = &closed["settlement"]["legs"];
+    let leg = |partner: &str| {
+        let of = legs.as_array().unwrap().iter().find(|leg| leg["partner"] == partner);
+        of.unwrap()["amount"].as_str().unwrap().to_owned()
+    };
+    assert_eq!([leg("GROCER"), leg("FUEL"), leg("operator")], ["-60.00", "58.80", "1.20"]);
+    assert_eq!(closed["settlement"]["proof"]["sum"], "0.00");
+
+    // It settles.
+    let (code, error) = failure(&["settlement", "pay", "1", "GROCER"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("SETTLEMENT_NOT_CONFIRMED")), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("clearing settlement confirm"), "{error}");
+    assert_eq!(json(&["settlement", "confirm", "1"])["settlement_state"], "CONFIRMED");
+    let exported = json(&["settlement", "export", "1", "--csv", "orders.csv"]);
+    assert_eq!(exported["orders"].as_array().unwrap().len(), 3);
+    assert!(fs::read_to_string(desk.path("orders.csv")).unwrap().starts_with("window,payer,payee,amount,currency\r\n"));
+    let (code, error) = failure(&["settlement", "pay", "1", "GROCER", "--amount", "59"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("AMOUNT_MISMATCH")), "{error}");
+    assert_eq!(json(&["settlement", "pay", "1", "GROCER"])["settlement_state"], "PARTLY_PAID");
+    let (code, error) = failure(&["settlement", "abort", "1"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("SETTLEMENT_ALREADY_PAID")), "{error}");
+    assert_eq!(json(&["settlement", "pay", "1", "--all"])["settlement_state"], "SETTLED");
+    assert_eq!(json(&["window", "list"])["windows"][1]["settlement_state"], "SETTLED");
+    assert!(table(&["settlement", "preview", "1"]).contains("PAID"));
+
+    // The reports agree with it.
+    let netting = json(&["report", "netting", "1"]);
+    assert_eq!(netting["obligations"][0]["gross"], "60.00");
+    assert!(table(&["report", "netting", "1"]).contains("issuer \\ acceptor"));
+    let balance = json(&["report", "trial-balance"]);
+    assert_eq!((balance["balanced"].as_bool(), balance["points_sum"].as_i64()), (Some(true), Some(0)));
+    assert!(table(&["report", "trial-balance"]).contains("The books balance."));
+    let journal = json(&["report", "journal", "--limit", "2"]);
+    assert_eq!(journal["entries"].as_array().unwrap().len(), 2);
+    assert_eq!(journal["entries"][0]["kind"], "ISSUE");
+    let statement = json(&["statement", "FUEL", "--window", "1"]);
+    assert_eq!((statement["leg"].as_str(), statement["closing"].as_str()), (Some("58.80"), Some("0.00")));
+    assert!(table(&["statement", "GROCER", "--window", "1"]).contains("to the settlement"));
+
+    // The rest of the operator's desk.
+    assert_eq!(json(&["deposit", "reserve", "100"])["balance"], "100.00");
+    let calendar = json(&["calendar", "set", "0 0 * * *", "--time-zone", "Europe/Moscow"]);
+    let next = calendar["next_close_times"][0].as_str().unwrap();
+    assert!(next.ends_with("T21:00:00Z"), "{next}");
+    assert_eq!(json(&["calendar", "show"])["next_close_times"], calendar["next_close_times"]);
+    assert_eq!(json(&["calendar", "set", "--none"])["next_close_times"].as_array().map(Vec::len), Some(0));
+    assert_eq!(json(&["partner", "state", "FUEL", "suspended"])["state"], "SUSPENDED");
+    let refused = fuel.issue(Issue::to("card", "1").points(1)).await.unwrap();
+    assert_eq!(refused.rejection().unwrap().reason.as_str(), "PARTNER_SUSPENDED");
+
+    // An auditor reads, and changes nothing.
+    let auditor = ["--set", "client.cert=coalition/auditor.pem", "--set", "client.key=coalition/auditor.key"];
+    json(&[&["report", "trial-balance"][..], &auditor].concat());
+    let (code, error) = failure(&[&["window", "close"][..], &auditor].concat());
+    assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");
+
+    // The house stops when it is asked to, and its books hold.
+    drop((grocer, fuel));
+    let (code, log) = server.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    let audit = desk.json(&[&["audit"], &config[..]].concat());
+    assert_eq!(audit["clean"], true, "{audit}");
+}
+
+#[test]
+fn a_house_waits_for_its_migrations() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    let state = desk.json(&[&["migrate", "--check", "--database", "sqlite:empty.db"], &config[..]].concat());
+    assert!(!state["pending"].as_array().unwrap().is_empty());
+    let state = desk.json(&[&["migrate", "--database", "sqlite:empty.db"], &config[..]].concat());
+    assert!(state["pending"].as_array().unwrap().is_empty());
+    assert!(!state["pending_before"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn the_log_is_json_on_demand_and_the_ready_line_is_all_of_standard_output() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
+    let server = desk.serve(&["serve", "--config", "coalition/clearing.toml", "--set", "log.format=json"]);
+    assert!(server.ready.starts_with("ready https://127.0.0.1:"), "{}", server.ready);
+    let (code, log) = server.stop("-INT");
+    assert_eq!(code, Some(0), "{log}");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["message"] == "listening"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_gives_everyone_a_certificate_and_a_clock_that_stands_still() {
+    let desk = Desk::new();
+    let arguments = ["sandbox", "--dir", "sandbox"];
+    let server = desk.serve(&arguments);
+    assert!(server.ready.contains(" partners=BANK,CINEMA,FUEL,GROCER"), "{}", server.ready);
+    let folder = desk.path("sandbox");
+    assert_eq!(fs::read_to_string(folder.join("endpoint.txt")).unwrap(), server.endpoint);
+    let operator = client(&server.endpoint, &folder, "operator").await;
+    let start = operator.sandbox().clock().await.unwrap();
+    assert_eq!(jiff::Timestamp::try_from(start).unwrap().to_string(), "2026-01-01T00:00:00Z");
+
+    // Commands work against it, whatever the machine's clock says.
+    let closed = desk.json(&["window", "close", "--config", "sandbox/clearing.toml"]);
+    assert_eq!(closed["open_window"], 2);
+    let windows = desk.json(&["window", "list", "--config", "sandbox/clearing.toml"]);
+    assert_eq!(windows["windows"][0]["open_time"], "2026-01-01T00:00:00Z");
+    for id in ["GROCER", "FUEL", "BANK", "CINEMA"] {
+        let info = client(&server.endpoint, &folder, id).await.server_info().await.unwrap();
+        assert_eq!(info.caller_id, id);
+    }
+    let auditor = client(&server.endpoint, &folder, "auditor").await;
+    assert!(auditor.operator().trial_balance(false).await.unwrap().balanced);
+    drop((operator, auditor));
+    let (code, log) = server.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!folder.join("endpoint.txt").exists());
+
+    // The same folder begins anew.
+    let server = desk.serve(&arguments);
+    let windows = desk.json(&["window", "list", "--config", "sandbox/clearing.toml"]);
+    assert_eq!(windows["windows"].as_array().unwrap().len(), 1);
+    assert_eq!(server.stop("-TERM").0, Some(0));
+}
+
+#[test]
+fn a_sandbox_plays_any_scenario_file_and_touches_no_folder_that_is_not_its_own() {
+    let desk = Desk::new();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/S10.toml");
+    let server = desk.serve(&["sandbox", "--dir", "s10", "--coalition", scenario, "--variant", "AT_ISSUE"]);
+    assert!(server.ready.trim_end().ends_with("partners=A,C"), "{}", server.ready);
+    let listed = desk.json(&["partner", "list", "--config", "s10/clearing.toml"]);
+    let terms = &listed["partners"][0]["terms"];
+    assert_eq!((terms["price"].as_str(), terms["funding"].as_str()), (Some("0.95"), Some("AT_ISSUE")));
+    assert_eq!(server.stop("-TERM").0, Some(0));
+
+    fs::create_dir(desk.path("mine")).unwrap();
+    fs::write(desk.path("mine/letter.txt"), "dear").unwrap();
+    let (code, error) = desk.failure(&["sandbox", "--dir", "mine"]);
+    assert_eq!(code, 2);
+    assert!(error["message"].as_str().unwrap().contains("not empty"), "{error}");
+    assert_eq!(fs::read_dir(desk.path("mine")).unwrap().count(), 1);
+
+    fs::write(desk.path("wrong.toml"), "[coalition]\ncurrency = \"RUB\"\n").unwrap();
+    let (code, error) = desk.failure(&["sandbox", "--dir", "new", "--coalition", "wrong.toml"]);
+    assert_eq!(code, 2);
+    assert!(error["message"].as_str().unwrap().contains("wrong.toml"), "{error}");
+}
