@@ -21,6 +21,8 @@ mod house;
 mod page;
 mod plan;
 mod report;
+#[cfg(test)]
+mod sample;
 mod settle;
 
 use std::fs;

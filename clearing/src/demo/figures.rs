@@ -395,3 +395,36 @@ impl From<&TrialBalance> for Trial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::sample::{REPLIES, figures};
+
+    #[test]
+    fn figures_that_agree_are_not_complained_about() {
+        assert_eq!(figures().check(&REPLIES), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_figure_that_does_not_agree_is_complained_about() {
+        let wrong: [(&str, fn(&mut Figures)); 10] = [
+            ("statement of BANK", |figures| figures.statements[0].opening = Decimal::ONE),
+            ("statement of GROCER", |figures| figures.statements[1].rows[0].amount = Decimal::ONE),
+            ("settlement one of", |figures| figures.legs[2].amount = Decimal::ONE),
+            ("issued", |figures| figures.brands[0].issued_points += 1),
+            ("accepted", |figures| figures.brands[3].accepted_points += 1),
+            ("obligations", |figures| figures.obligations[0].amount = Decimal::ONE),
+            ("orders", |figures| figures.orders[0].amount = Decimal::ONE),
+            ("EXPORTED", |figures| figures.netting.settlement_state = "EXPORTED".to_owned()),
+            ("zero-sum proof", |figures| figures.proof.carried_change = Decimal::ONE),
+            ("accounts of money", |figures| figures.trial_balance.money_sum = Decimal::ONE),
+        ];
+        for (what, change) in wrong {
+            let mut figures = figures();
+            change(&mut figures);
+            let found = figures.check(&REPLIES);
+            assert!(matches!(&found[..], [one] if one.contains(what)), "{what}: {found:?}");
+        }
+    }
+}

@@ -173,10 +173,10 @@ fn words(row: &StatementRow, prepays: bool) -> String {
         ("ACCEPTOR", "RETURN", "REWARD") => "points returned to customers",
         ("ACCEPTOR", "REDEEM", "FEE") => "acceptance fee",
         ("ACCEPTOR", "RETURN", "FEE") => "acceptance fee refunded",
-        (_, "ISSUE", "SPREAD") => "spread of points issued: price less value",
-        (_, "UNDO", "SPREAD") => "spread of issues undone",
-        (_, "REDEEM", "SPREAD") => "spread of points spent: what the acceptor does not get",
-        (_, "RETURN", "SPREAD") => "spread of points returned",
+        (_, "ISSUE", "SPREAD") => "spread on points issued: price less value",
+        (_, "UNDO", "SPREAD") => "spread on issues undone",
+        (_, "REDEEM", "SPREAD") => "spread on points spent: what does not reach the acceptor",
+        (_, "RETURN", "SPREAD") => "spread on points returned",
         (_, "REDEEM", "FEE") => "acceptance fees received",
         (_, "RETURN", "FEE") => "acceptance fees refunded",
         (role, kind, purpose) => return format!("{kind} as {role}: {purpose}").to_lowercase(),
@@ -187,4 +187,36 @@ fn words(row: &StatementRow, prepays: bool) -> String {
 /// For the pictures alone: no figure is made of it.
 fn float(amount: Decimal) -> f64 {
     amount.to_f64().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::sample;
+
+    #[test]
+    fn the_page_loads_nothing_and_runs_nothing() {
+        let page = page(&sample::report());
+        for outside in ["<script", "<link", "<img", "http:", "https:", "url(", "@import", "src="] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_text_whatever_is_in_it() {
+        let mut report = sample::report();
+        report.figures.brands[0].name = "<b>Bread & \"Butter\"</b>".to_owned();
+        let page = page(&report);
+        assert!(!page.contains("<b>Bread"), "{page}");
+        assert!(page.contains("Bread &#38; &#34;Butter&#34;"), "{page}");
+    }
+
+    #[test]
+    fn a_day_without_debts_has_a_page_too() {
+        let mut report = sample::report();
+        report.figures.obligations.clear();
+        report.figures.legs.clear();
+        let page = page(&report);
+        assert!(!page.contains("NaN"), "{page}");
+    }
 }

@@ -365,6 +365,16 @@ pub fn time(micros: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::sample;
+
+    #[test]
+    fn the_screen_is_one_screen() {
+        let screen = sample::report().to_string();
+        assert!(screen.lines().count() <= 45, "{screen}");
+        for line in screen.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+        }
+    }
 
     #[test]
     fn thousands_have_commas_and_decimals_have_none() {
