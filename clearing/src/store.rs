@@ -111,6 +111,8 @@ pub struct Store {
     back_end: BackEnd,
     /// On SQLite whoever writes takes this first, so that writers queue fairly instead of polling for the file's lock.
     write_turn: Arc<Mutex<()>>,
+    /// The session of the projector, while it does not work.
+    projector: Arc<Mutex<Option<WriterSession>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -136,7 +138,7 @@ impl Store {
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self { back_end, write_turn: Arc::default() })
+        Ok(Self { back_end, write_turn: Arc::default(), projector: Arc::default() })
     }
 
     async fn open_sqlite(options: SqliteConnectOptions) -> Result<BackEnd, StoreError> {

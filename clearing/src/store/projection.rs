@@ -133,8 +133,14 @@ impl Store {
         if cursor(&mut self.reader().await?.link()).await? >= end {
             return Ok(());
         }
-        let mut session = self.writer().await?;
+        let mut kept = self.projector.lock().await;
+        // Taken out while it works: if the caller goes away, the session goes with it, and with that its transaction.
+        let mut session = match kept.take() {
+            Some(session) => session,
+            None => self.writer().await?,
+        };
         while project(&mut session).await? < end {}
+        *kept = Some(session);
         Ok(())
     }
 

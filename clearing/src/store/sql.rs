@@ -254,7 +254,7 @@ enum Rows {
 
 enum Column {
     Int(Vec<Option<i64>>),
-    Text(Vec<String>),
+    Text(Vec<Option<String>>),
     Uuid(Vec<Option<Uuid>>),
     Fixed { starts: Vec<i32> },
     Bytes { starts: Vec<i32>, lengths: Vec<i32> },
@@ -300,10 +300,17 @@ impl Table {
     }
 
     pub fn text(&mut self, value: &str) -> &mut Self {
+        self.text_or_null(Some(value))
+    }
+
+    pub fn text_or_null(&mut self, value: Option<&str>) -> &mut Self {
         match &mut self.rows {
-            Rows::Sqlite { row, .. } => jsonb_element(row, JSONB_TEXT_RAW, value.as_bytes()),
+            Rows::Sqlite { row, .. } => match value {
+                Some(text) => jsonb_element(row, JSONB_TEXT_RAW, text.as_bytes()),
+                None => jsonb_element(row, JSONB_NULL, &[]),
+            },
             Rows::Postgres(columns) => match &mut columns[self.at] {
-                Column::Text(values) => values.push(value.to_owned()),
+                Column::Text(values) => values.push(value.map(str::to_owned)),
                 Column::Int(_) | Column::Uuid(_) | Column::Fixed { .. } | Column::Bytes { .. } => wrong_column(),
             },
         }
