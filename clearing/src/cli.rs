@@ -33,6 +33,9 @@ use clap_complete::Shell;
 
 use context::{Context, Global};
 use failure::Failure;
+use output::Page;
+
+use crate::demo;
 
 const AFTER_HELP: &str = "\
 A coalition in five commands:
@@ -65,6 +68,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Plays a day of a coalition of four brands, settles it, and shows what came of it: the place to begin.
+    ///
+    /// A throw-away coalition on SQLite, real mutual TLS on loopback, every brand through the SDK. The same seed gives the
+    /// same figures.
+    #[command(
+        after_help = "Examples:\n  clearing demo\n  clearing demo --seed 7 --purchases 20000\n  clearing demo --keep day --report day.html\n  \
+                            clearing demo --output json"
+    )]
+    Demo(demo::Args),
     /// Makes a new coalition: authority, certificates, keys, configuration and database, in one folder.
     #[command(after_help = "Examples:\n  clearing init --domain points.example\n  \
                             clearing init --domain points.example --dir /srv/coalition --server-name clearing.points.example \\\n    \
@@ -166,6 +178,11 @@ fn execute(context: Context, command: Command) -> Result<(), Failure> {
 
 async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(arguments) => {
+            let report = demo::run(&arguments, context.output.is_watched()).await?;
+            context.output.show(&report.to_json(), &Page::new().text(report.to_string()));
+            Ok(())
+        }
         Command::Init(arguments) => init::run(&context, arguments).await,
         Command::Serve(arguments) => serve::run(context, arguments).await,
         Command::Sandbox(arguments) => sandbox::run(&context, arguments).await,

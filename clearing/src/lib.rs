@@ -13,6 +13,7 @@
 //! | [`identifier`] | keyed hashes of members' identifiers |
 //! | [`scenario`] | coalitions and plays written as TOML |
 //! | [`cli`] | the `clearing` command |
+//! | [`demo`] | a day of a coalition, as a demonstration |
 //! | [`config`], [`telemetry`] | what the command is told, and what it logs |
 //!
 //! The rules are the crate `clearing-core`.
@@ -21,6 +22,7 @@ pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod identifier;
 pub mod rpc;
 pub mod scenario;
