@@ -33,16 +33,20 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::cli::failure::{Exit, Failure};
+use crate::store::{Store, StoreError};
 use day::{Day, IN_FLIGHT};
 use figures::Figures;
 use house::DemoHouse;
 use plan::Plan;
-use report::{Latency, Run, micros};
+use report::{Audit, Latency, Run, micros};
 
 pub use report::Report;
 
 /// The file of the report, unless somebody names another.
 const REPORT_FILE: &str = "clearing-demo.html";
+
+/// A broken book may have a problem in each of its entries.
+const PROBLEMS_SHOWN_MAX: usize = 10;
 
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
@@ -87,13 +91,18 @@ pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
     progress.set_message("netting and paying");
     let answers = settle::settle(&house).await?;
     let day = day::date(house.midnight);
+    let database = house.database.clone();
     house.close().await?;
+
+    progress.set_message("auditing the books");
+    let audit = audit(&database).await?;
     let figures = Figures::new(args.customers, plan.purchases, &tally, answers);
     balanced(figures.check(&tally.points))?;
     progress.finish_and_clear();
 
     let report = Report {
         seed: args.seed,
+        audit,
         run: Run {
             day,
             requests_per_second: per_second(figures.requests.unary, busy),
@@ -111,12 +120,27 @@ pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// Every problem at once: one alone may mislead.
+/// Rebuilds everything from the journal, as an auditor would, from the database alone.
+async fn audit(database: &str) -> Result<Audit, Failure> {
+    let broken = |error: StoreError| Failure::internal(&error);
+    let store = Store::connect(database).await.map_err(broken)?;
+    let audit = crate::audit::audit(&store).await.map_err(broken)?;
+    balanced(audit.findings.iter().map(ToString::to_string).collect())?;
+    Ok(Audit { entries: audit.entries, batches: audit.batches, members: audit.members, lots: audit.lots })
+}
+
+/// Several problems at once: one alone may mislead.
 fn balanced(problems: Vec<String>) -> Result<(), Failure> {
     if problems.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(Exit::Unbalanced, format!("the books do not balance: {}", problems.join("; "))))
+    let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+    let mut shown: Vec<String> = problems.into_iter().take(PROBLEMS_SHOWN_MAX).collect();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    let what = format!("the books do not balance: {}", shown.join("; "));
+    Err(Failure::new(Exit::Unbalanced, what).hint("this is a fault of the program: please report it with the command line"))
 }
 
 fn progress(watched: bool, purchases: u32) -> ProgressBar {

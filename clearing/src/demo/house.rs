@@ -39,6 +39,8 @@ pub struct DemoHouse {
     /// As in [`BRANDS`], each with its own certificate.
     pub brands: [Client; BRANDS.len()],
     pub operator: Client,
+    /// Where the books are.
+    pub database: String,
     server: RunningServer,
 }
 
@@ -78,7 +80,7 @@ impl DemoHouse {
             ends.connect(fuel.id).await?,
             ends.connect(grocer.id).await?,
         ];
-        Ok(Self { clock, midnight, brands, operator, server })
+        Ok(Self { clock, midnight, brands, operator, database: settings.database, server })
     }
 
     /// Closes the house.

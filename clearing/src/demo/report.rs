@@ -21,8 +21,19 @@ pub struct Report {
     pub seed: u64,
     /// The same for the same seed.
     pub figures: Figures,
+    pub audit: Audit,
     /// What is different in every run.
     pub run: Run,
+}
+
+/// What the audit read. It found nothing wrong, or there would be no report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Audit {
+    pub entries: u64,
+    /// How many batches the entries were committed in: how well requests that came together shared a commit.
+    pub batches: u64,
+    pub members: u64,
+    pub lots: u64,
 }
 
 /// One run on one machine.
@@ -61,6 +72,14 @@ impl Latency {
             calls.get(rank).map_or(0, |time| micros(*time))
         };
         Self { p50: at(50), p99: at(99), max: at(100) }
+    }
+}
+
+impl fmt::Display for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entries, members, lots, .. } = self;
+        let (entries, members, lots) = (count(entries), count(members), count(lots));
+        write!(f, "{entries} entries replayed: {members} members, {lots} lots, balances, hashes: all as stored")
     }
 }
 
@@ -222,14 +241,14 @@ impl Report {
         let trial = &figures.trial_balance;
         writeln!(f)?;
         writeln!(f, "PROOF    {}", figures.proof_text())?;
-        writeln!(f, "  Each of {} statements: opening + lines = leg + carried.", figures.statements.len())?;
         writeln!(
             f,
-            "  All accounts over {} journal entries: points sum to {}, money to {}.",
-            count(trial.entries),
+            "  Each of {} statements: opening + lines = leg + carried. All points sum to {}, all money to {}.",
+            figures.statements.len(),
             trial.points_sum,
             amount(trial.money_sum, figures.scale)
-        )
+        )?;
+        writeln!(f, "  Audit: {}", self.audit)
     }
 
     fn further(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -254,6 +273,7 @@ impl Report {
                 let config = config.display();
                 hint(format!("{program} serve --config {config}"), "goes on with it; meanwhile:");
                 hint(format!("{program} statement GROCER --window 1 --config {config}"), "line by line");
+                hint(format!("{program} audit --config {config}"), "checks the books again");
             }
             None => {
                 hint(format!("{program} demo --keep coalition"), "keeps the coalition, to go on with");

@@ -8,7 +8,7 @@ use super::figures::{
     Amount, BrandFigures, Figures, Netting, ObligationFigure, Payment, PointsOf, Proof, Requests, StatementFigures,
     StatementRow, Trial,
 };
-use super::report::{Latency, Report, Run};
+use super::report::{Audit, Latency, Report, Run};
 
 /// What the answers at the tills come to.
 pub const REPLIES: [Points; BRANDS.len()] = {
@@ -115,6 +115,7 @@ pub fn report() -> Report {
     Report {
         seed: u64::MAX,
         figures: figures(),
+        audit: Audit { entries: 1_000_000, batches: 10_000, members: 8_000, lots: 1_000_000 },
         run: Run {
             day: "2026-02-28".to_owned(),
             requests_per_second: 123_456,
