@@ -369,10 +369,34 @@ fn check_redemption(play: &Play, entry: &Entry) {
             "who gets the fee of {entry:?}"
         );
     }
-    let own_r = entry.lots.iter().any(|moved| moved.issuer == acceptor);
-    if facts.fee_bearer == FeeBearer::Acceptor && !acceptor.is_operator() && !own_r {
+    if facts.fee_bearer == FeeBearer::Acceptor && !acceptor.is_operator() {
         let got = sum(position(acceptor), None);
         assert_eq!(got, reward - facts.fee.0, "what the acceptor gets for {entry:?}");
+    }
+}
+
+/// What comes back goes into the lots of its redemption, the last one taken first.
+fn check_return(play: &Play, entry: &Entry) {
+    let redemption = &play.book.entries[&entry.link.unwrap()];
+    let place = |lot| redemption.lots.iter().position(|taken| taken.lot == lot);
+    let places: Vec<_> = entry.lots.iter().map(|moved| place(moved.lot).unwrap()).collect();
+    assert!(places.is_sorted_by(|earlier, later| earlier > later), "{entry:?} of {redemption:?}");
+}
+
+/// What goes out through the settlement account never exceeds what came in and what the funds give.
+fn check_funds_received(play: &Play) {
+    for (number, window) in &play.book.windows {
+        let Some(settlement) = window.settlement.as_ref().filter(|settlement| settlement.mode == Some(OrderMode::Hub))
+        else {
+            continue;
+        };
+        let paid = |into: bool| -> i64 {
+            let orders =
+                settlement.orders.iter().filter(|order| order.paid && (order.payee == OrderParty::Hub) == into);
+            orders.map(|order| order.amount.0).sum()
+        };
+        let legs: i64 = settlement.legs.values().map(|leg| leg.amount.0).sum();
+        assert!(paid(false) <= paid(true) + legs.max(0), "window {number} paid out what it did not have");
     }
 }
 
@@ -417,7 +441,11 @@ proptest! {
                 prop_assert_eq!(taken, lots_to_take(&due, &request));
                 check_redemption(&asked.play, entry);
             }
+            check_funds_received(&asked.play);
             for (_, entry) in &asked.play.journal[written..] {
+                if entry.kind == EntryKind::Return {
+                    check_return(&asked.play, entry);
+                }
                 prop_assert_eq!(entry.window, due.book.open_window, "an entry of a window that is not open");
             }
             for (number, window) in &asked.play.book.windows {
@@ -429,6 +457,10 @@ proptest! {
         }
         check_statements(&asked.play);
         prop_assert_eq!(audit::compare(&asked.play.book, &asked.play.rebuilt()), vec![]);
+        for member in asked.play.book.members.values() {
+            let entries = asked.play.journal.iter().filter(|(_, entry)| entry.member == Some(member.id)).count();
+            prop_assert_eq!(usize::try_from(member.entry_no).unwrap(), entries);
+        }
     }
 
     /// Any request again gives the same answer and changes nothing, even much later; a rejection, a conflict and a
@@ -598,6 +630,13 @@ proptest! {
         let orders = netting::orders(OrderMode::Pairwise, &legs);
         let sum: i64 = legs.values().map(|leg| leg.0).sum();
         let participants = legs.len() + usize::from(sum != 0);
+        if let Some(first) = orders.first() {
+            let ends = legs.iter().map(|(partner, leg)| (OrderParty::of(*partner), leg.0));
+            let ends: Vec<_> = ends.chain([(OrderParty::Funds, -sum)]).collect();
+            let payer = ends.iter().min_by_key(|(party, leg)| (*leg, *party)).unwrap();
+            let payee = ends.iter().min_by_key(|(party, leg)| (-leg, *party)).unwrap();
+            prop_assert_eq!((first.payer, first.payee), (payer.0, payee.0));
+        }
         prop_assert!(orders.len() <= participants.saturating_sub(1), "{orders:?}");
         prop_assert!(orders.iter().all(|order| order.amount.0 > 0));
         let mut due = legs.clone();
@@ -646,6 +685,13 @@ proptest! {
         }
         prop_assert!(owed.values().all(|left| *left == 0), "{owed:?}");
     }
+}
+
+#[test]
+fn a_leg_as_large_as_the_threshold_is_not_carried() {
+    let positions = BTreeMap::from([(id("A"), Money(-500)), (id("B"), Money(499)), (id("operator"), Money(1))]);
+    let legs = netting::legs(&positions, 1, Money(500));
+    assert_eq!(legs, BTreeMap::from([(id("A"), Money(-500)), (id("operator"), Money(500))]));
 }
 
 #[test]

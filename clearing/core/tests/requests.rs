@@ -146,6 +146,10 @@ fn the_same_key_with_other_content_is_a_conflict_and_another_partners_is_another
     let mut other = first.clone();
     other.command = issue(101);
     assert_eq!(play.execute(&other).result.unwrap_err().reason(), "IDEMPOTENCY_CONFLICT");
+    let mut refused = play.request(id("C"), redeem(1000));
+    assert_eq!(play.execute(&refused).result.unwrap_err().reason(), "INSUFFICIENT_POINTS");
+    refused.command = redeem(1);
+    assert_eq!(play.execute(&refused).result.unwrap_err().reason(), "IDEMPOTENCY_CONFLICT");
     let mut another_till = first.clone();
     another_till.origin.device_counter = Some(1);
     assert_eq!(play.execute(&another_till).result.unwrap_err().reason(), "IDEMPOTENCY_CONFLICT");

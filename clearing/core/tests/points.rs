@@ -1,0 +1,146 @@
+//! Points at their edges: the moment of expiry, the number of lots, the terms that back them.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
+mod house;
+
+use clearing_core::audit;
+use clearing_core::command::{Command, HouseCommand};
+use clearing_core::rejection::Rejection;
+use clearing_core::terms::{ExpiryPolicy, Funding, Price, Terms, TermsDraft};
+use clearing_core::units::{Money, PartnerId, Points, Timestamp};
+use house::{Play, START, coalition, house, id, member_ref, terms};
+use jiff::tz::TimeZone;
+
+fn price(text: &str) -> Option<Price> {
+    Some(Price::new(text.parse().unwrap()).unwrap())
+}
+
+fn issue_until(play: &mut Play, issuer: &str, points: i64, expires: Timestamp) {
+    let command = Command::Issue { member: member_ref("M"), points: Points(points), expires: Some(expires) };
+    play.ask(issuer, command).unwrap();
+}
+
+fn available(play: &Play) -> i128 {
+    play.book.members.values().next().unwrap().available()
+}
+
+#[test]
+fn a_lot_expires_at_its_moment_and_not_before() {
+    let mut play = Play::new(house(coalition(), &[("A", terms(Funding::AtIssue)), ("C", terms(Funding::AtIssue))]));
+    let expires = START.plus_days(10);
+    issue_until(&mut play, "A", 10, expires);
+    play.now = Timestamp(expires.0 - 1);
+    play.redeem("C", "M", 4).unwrap();
+    play.now = expires;
+    assert_eq!(play.redeem("C", "M", 1).unwrap_err(), Rejection::InsufficientPoints { asked: 1, available: 0 });
+    assert_eq!(available(&play), 0);
+}
+
+#[test]
+fn points_returned_at_the_moment_of_their_expiry_have_their_days_of_grace() {
+    let mut play = Play::new(house(coalition(), &[("A", terms(Funding::AtIssue)), ("C", terms(Funding::AtIssue))]));
+    let expires = START.plus_days(10);
+    issue_until(&mut play, "A", 10, expires);
+    let redemption = play.redeem("C", "M", 10).unwrap();
+    play.now = expires;
+    play.give_back("C", redemption, 10).unwrap();
+    assert_eq!(available(&play), 10);
+    assert_eq!(play.book.lots.values().next().unwrap().expires, expires.plus_days(14));
+    play.now = expires.plus_days(14);
+    play.run_due();
+    assert_eq!(available(&play), 0);
+    assert_eq!(audit::check(&play.book), vec![]);
+}
+
+#[test]
+fn an_entry_takes_at_most_1024_lots_and_says_what_can_be_reached() {
+    let mut play = Play::new(house(coalition(), &[("A", terms(Funding::AtIssue)), ("C", terms(Funding::AtIssue))]));
+    for _ in 0..1025 {
+        play.issue("A", "M", 2);
+    }
+    let refused = play.redeem("C", "M", 2049).unwrap_err();
+    assert_eq!(refused, Rejection::TooManyLots { asked: 2049, reachable: 2048, lots_max: 1024 });
+    play.redeem("C", "M", 2048).unwrap();
+    assert_eq!(available(&play), 2);
+}
+
+/// More lots than are posted at once have expired: those that are still there are passed over, not spent.
+#[test]
+fn expired_points_are_never_taken_although_their_expiry_is_not_posted_yet() {
+    let mut play = Play::new(house(coalition(), &[("A", terms(Funding::AtIssue)), ("C", terms(Funding::AtIssue))]));
+    let expires = START.plus_days(1);
+    for _ in 0..1030 {
+        issue_until(&mut play, "A", 1, expires);
+    }
+    play.issue("C", "M", 5);
+    play.now = expires;
+    let mut other = play.clone();
+    assert_eq!(other.redeem("A", "M", 6).unwrap_err(), Rejection::InsufficientPoints { asked: 6, available: 5 });
+    let redemption = play.redeem("A", "M", 5).unwrap();
+    assert_eq!(available(&play), 6);
+    assert!(play.book.entries[&redemption].lots.iter().all(|moved| moved.issuer == id("C")));
+    play.run_due();
+    assert_eq!(available(&play), 0);
+    assert_eq!(audit::check(&play.book), vec![]);
+}
+
+/// New terms raised the value, but older points are still backed by less: what an acceptor gets may not exceed that.
+#[test]
+fn a_reimbursement_is_bounded_by_what_backs_points_that_are_still_out() {
+    let low = Terms { price: Money(90), value: Money(90), reimbursement: Money(80), ..terms(Funding::AtIssue) };
+    let mut settings = coalition();
+    settings.default_terms.reimbursement = Money(80);
+    let mut play =
+        Play::new(house(settings, &[("A", low.clone()), ("C", Terms { value: Money(100), price: Money(100), ..low })]));
+    play.issue("A", "M", 10);
+    let set =
+        |partner: &str, terms: TermsDraft| HouseCommand::SetTerms { partner: id(partner), terms, effective: None };
+    let raised = TermsDraft { price: price("1.00"), value: price("1.00"), ..TermsDraft::default() };
+    play.operator(set("A", raised)).unwrap();
+    let more = TermsDraft { reimbursement: price("0.95"), ..TermsDraft::default() };
+    assert_eq!(play.operator(set("C", more.clone())).unwrap_err().reason(), "TERMS_UNDERFUND");
+    play.redeem("C", "M", 10).unwrap();
+    play.operator(set("C", more)).unwrap();
+    // And from the other side: a value below what somebody gets.
+    let lower = TermsDraft { value: price("0.94"), ..TermsDraft::default() };
+    assert_eq!(play.operator(set("A", lower)).unwrap_err().reason(), "TERMS_UNDERFUND");
+}
+
+#[test]
+fn an_end_of_a_month_or_year_is_the_first_moment_of_the_next_in_the_coalitions_zone() {
+    let zone = TimeZone::get("Europe/Moscow").unwrap();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    // 31 January 22:00 in UTC is 1 February 01:00 in Moscow.
+    let issued = at("2026-01-31T22:00:00Z");
+    for (policy, expires) in [
+        (ExpiryPolicy::EndOfMonth(0), "2026-02-28T21:00:00Z"),
+        (ExpiryPolicy::EndOfMonth(1), "2026-03-31T21:00:00Z"),
+        (ExpiryPolicy::EndOfYear(0), "2026-12-31T21:00:00Z"),
+        (ExpiryPolicy::EndOfYear(1), "2027-12-31T21:00:00Z"),
+        (ExpiryPolicy::Months(1), "2026-02-28T22:00:00Z"),
+        (ExpiryPolicy::Days(28), "2026-02-28T22:00:00Z"),
+        (ExpiryPolicy::Fixed(START), "2026-01-01T00:00:00Z"),
+    ] {
+        assert_eq!(policy.expires(issued, &zone), at(expires), "{policy:?}");
+    }
+    assert_eq!(ExpiryPolicy::None.expires(issued, &zone), Timestamp::NEVER);
+    // A month after the last of January is the last of February.
+    let issued = at("2026-01-31T10:00:00Z");
+    assert_eq!(ExpiryPolicy::Months(1).expires(issued, &TimeZone::UTC), at("2026-02-28T10:00:00Z"));
+    // A day is a civil day: over the change to summer time it has 23 hours.
+    let berlin = TimeZone::get("Europe/Berlin").unwrap();
+    assert_eq!(ExpiryPolicy::Days(1).expires(at("2026-03-28T12:00:00Z"), &berlin), at("2026-03-29T11:00:00Z"));
+}
+
+#[test]
+fn the_house_cannot_be_named_as_a_partner_of_its_own() {
+    let mut play = Play::new(house(coalition(), &[]));
+    for (name, reason) in [("hub", "INVALID_ARGUMENT"), ("funds", "INVALID_ARGUMENT"), ("operator", "PARTNER_EXISTS")] {
+        let partner: PartnerId = id(name);
+        let state = clearing_core::terms::PartnerState::Active;
+        let command =
+            HouseCommand::CreatePartner { partner, display_name: String::new(), terms: TermsDraft::default(), state };
+        assert_eq!(play.operator(command).unwrap_err().reason(), reason, "{name}");
+    }
+}
