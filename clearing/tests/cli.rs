@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use partner_sdk::{Client, Issue, Redeem};
@@ -63,55 +63,75 @@ impl Desk {
 
     /// Starts a server and waits for the line by which it says that it serves.
     fn serve(&self, arguments: &[&str]) -> Server {
-        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut ready = String::new();
-        out.read_line(&mut ready).unwrap();
-        if !ready.starts_with("ready ") {
-            let mut log = String::new();
-            child.kill().unwrap();
-            child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-            panic!("{arguments:?} said {ready:?}: {log}");
+        let mut server = self.start(arguments);
+        server.out.read_line(&mut server.ready).unwrap();
+        if !server.ready.starts_with("ready ") {
+            let ready = server.ready.clone();
+            panic!("{arguments:?} said {ready:?}: {}", server.stop("-KILL").1);
         }
-        let endpoint = ready.split_whitespace().nth(1).unwrap().to_owned();
-        Server { child: Some(child), out, ready, endpoint }
+        server.endpoint = server.ready.split_whitespace().nth(1).unwrap().to_owned();
+        server
+    }
+
+    /// Starts a server and waits for nothing.
+    fn start(&self, arguments: &[&str]) -> Server {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Server { child, out, log, seen: String::new(), ready: String::new(), endpoint: String::new() }
     }
 }
 
 /// A server that ends with the test.
 struct Server {
-    child: Option<Child>,
+    child: Child,
     out: BufReader<ChildStdout>,
+    log: BufReader<ChildStderr>,
+    /// What has been read of the log.
+    seen: String,
     ready: String,
     endpoint: String,
 }
 
 impl Server {
+    fn signal(&self, signal: &str) {
+        let killed = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Waits for a line of the log.
+    fn logs(&mut self, what: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.log.read_line(&mut line).unwrap();
+            self.seen.push_str(&line);
+            assert!(read > 0, "the log ended before {what:?}: {}", self.seen);
+            if line.contains(what) {
+                return line;
+            }
+        }
+    }
+
     /// Asks it to stop, and gives its exit code and its log.
     fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        let mut child = self.child.take().unwrap();
-        let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        self.signal(signal);
         let begun = Instant::now();
-        let mut log = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        while child.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < PATIENCE, "still running after {signal}: {log}");
+        self.log.read_to_string(&mut self.seen).unwrap();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "still running after {signal}: {}", self.seen);
             std::thread::yield_now();
         }
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "", "a server says one line on standard output");
-        (child.wait().unwrap().code(), log)
+        (self.child.wait().unwrap().code(), self.seen.clone())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -403,15 +423,44 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
 }
 
 #[test]
-fn a_house_waits_for_its_migrations() {
+fn a_house_waits_for_its_migrations_and_stops_when_it_is_told() {
     let desk = Desk::new();
-    desk.json(&["init", "--domain", "points.example"]);
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
     let config = ["--config", "coalition/clearing.toml"];
     let state = desk.json(&[&["migrate", "--check", "--database", "sqlite:empty.db"], &config[..]].concat());
     assert!(!state["pending"].as_array().unwrap().is_empty());
+
+    let asked = ["serve", "--database", "sqlite:empty.db", "--set", "log.format=json"];
+    let mut server = desk.start(&[&asked, &config[..]].concat());
+    let listening: Value = serde_json::from_str(&server.logs("listening")).unwrap();
+    let endpoint = format!("https://{}", listening["address"].as_str().unwrap());
+    let asked = ["window", "list", "--set", "client.deadline_seconds=1", "--endpoint", &endpoint];
+    let (code, error) = desk.failure(&[&asked, &config[..]].concat());
+    assert_eq!(code, 3, "{error}");
+    server.logs("migrations are pending");
+    assert_eq!(server.stop("-TERM").0, Some(0));
+
     let state = desk.json(&[&["migrate", "--database", "sqlite:empty.db"], &config[..]].concat());
     assert!(state["pending"].as_array().unwrap().is_empty());
     assert!(!state["pending_before"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn certificates_are_read_again_on_sighup_and_unusable_ones_are_not_taken() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    let mut server = desk.serve(&[&["serve"], &config[..]].concat());
+    let endpoint = server.endpoint.clone();
+    let asked = [&["window", "list", "--endpoint", &endpoint], &config[..]].concat();
+    server.signal("-HUP");
+    server.logs("read again; new connections use them");
+    desk.json(&asked);
+    fs::write(desk.path("coalition/server.pem"), "no certificate").unwrap();
+    server.signal("-HUP");
+    server.logs("the old ones stay in use");
+    desk.json(&asked);
+    assert_eq!(server.stop("-TERM").0, Some(0));
 }
 
 #[test]
