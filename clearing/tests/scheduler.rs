@@ -15,6 +15,7 @@ use clearing_core::journal::{EntryKind, JournalEntry, Origin};
 use clearing_core::settlement::{Window, WindowState};
 use clearing_core::terms::Calendar;
 use clearing_core::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
+use tempfile::TempDir;
 
 const START: &str = "2026-02-01T00:00:00Z";
 
@@ -24,7 +25,7 @@ struct TestHouse {
     writer: Writer,
     clock: Clock,
     scheduler: Scheduler,
-    _folder: tempfile::TempDir,
+    _folder: TempDir,
 }
 
 fn time(text: &str) -> Timestamp {
@@ -38,7 +39,12 @@ fn calendar(cut_offs: &[&str], time_zone: &str) -> Calendar {
 impl TestHouse {
     async fn new(start: Timestamp, calendar: Calendar, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::connect(&format!("sqlite:{}", folder.path().join("house.db").display())).await.unwrap();
+        let url = format!("sqlite:{}", folder.path().join("house.db").display());
+        Self::on(&url, folder, start, calendar, clock).await
+    }
+
+    async fn on(url: &str, folder: TempDir, start: Timestamp, calendar: Calendar, clock: Clock) -> Self {
+        let store = Store::connect(url).await.unwrap();
         store.migrate().await.unwrap();
         let file = format!(
             "[coalition]\ncurrency = \"EUR\"\nscale = 2\npoint_value = \"0.01\"\nstart = \"{start}\"\n\
@@ -382,5 +388,71 @@ async fn a_running_house_looks_by_itself_until_it_is_stopped() {
     for window in house.windows().await.iter().filter(|window| window.state != WindowState::Open) {
         let closed = window.closed.unwrap();
         assert_eq!(closed.0 % 60_000_000, 0, "as of the full minute, not of the moment it was looked at: {closed}");
+    }
+}
+
+/// Several nodes on one database. It is the one that `CLEARING_TEST_POSTGRES` names; every test makes a schema of its own
+/// there.
+mod postgres {
+    use super::*;
+    use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+    /// The address of a new, empty schema.
+    #[expect(clippy::disallowed_methods, reason = "the tests' own database is no configuration of the house")]
+    async fn schema() -> String {
+        let base = std::env::var("CLEARING_TEST_POSTGRES")
+            .expect("CLEARING_TEST_POSTGRES is not set; `./check postgres` starts a server for the tests and says how");
+        let schema = format!("scheduler_{:032x}", clock::fresh_uuid());
+        let mut connection = PgConnection::connect(&base).await.unwrap();
+        connection.execute(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
+        connection.close().await.unwrap();
+        let separator = if base.contains('?') { '&' } else { '?' };
+        format!("{base}{separator}options[search_path]={schema}")
+    }
+
+    #[tokio::test]
+    async fn two_nodes_at_once_close_every_cut_off_once() {
+        let url = schema().await;
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(time(START));
+        let house = TestHouse::on(&url, folder, time(START), calendar(&["0 * * * *"], "UTC"), clock).await;
+        for member in 1..=20 {
+            house.issue(member, 5, time(START).plus_seconds(600 * i64::from(member))).await;
+        }
+        let back = time("2026-02-02T00:30:00Z");
+        let node = |store: Store| {
+            let clock = Clock::manual(back);
+            let (writer, _) = Writer::start(store.clone(), clock.clone(), 256);
+            Scheduler::new(store, writer, clock)
+        };
+        let (one, other) = (node(Store::connect(&url).await.unwrap()), node(Store::connect(&url).await.unwrap()));
+        let (one, other) = tokio::join!(one.replay_missed(back), other.replay_missed(back));
+        one.unwrap();
+        other.unwrap();
+        let windows = house.windows().await;
+        assert_eq!(windows.len(), 25);
+        for window in &windows[..24] {
+            assert_eq!(window.closed, Some(time(START).plus_seconds(3600 * i64::from(window.number))));
+        }
+        let journal = house.journal().await;
+        let expired = journal.iter().filter(|written| written.entry.kind == EntryKind::Expire).count();
+        assert_eq!(expired, 20, "each lot expired once");
+        assert!(journal.iter().zip(1..).all(|(written, sequence)| written.sequence == sequence));
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_of_one_node_until_it_is_given_back_or_ends() {
+        let store = Store::connect(&schema().await).await.unwrap();
+        store.migrate().await.unwrap();
+        let take = |node, seconds| store.take_lease("test", node, seconds);
+        assert!(take(1, 3600).await.unwrap());
+        assert!(!take(2, 3600).await.unwrap());
+        assert!(take(1, 3600).await.unwrap(), "its holder makes it last longer");
+        store.give_lease("test", 2).await.unwrap();
+        assert!(!take(2, 3600).await.unwrap(), "nobody gives back what another has");
+        store.give_lease("test", 1).await.unwrap();
+        assert!(take(2, 0).await.unwrap());
+        assert!(take(1, 3600).await.unwrap(), "one that has ended is anybody's");
+        assert!(store.take_lease("another", 2, 3600).await.unwrap());
     }
 }
