@@ -75,8 +75,8 @@ pub struct Args {
 ///
 /// [`Exit::Unbalanced`] if any two figures disagree that must not; whatever the house, the disk or the network say.
 pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
-    let throw_away = tempfile::tempdir()
-        .map_err(|error| Failure::file("cannot make a folder in", &std::env::temp_dir(), &error))?;
+    let throw_away =
+        tempfile::tempdir().map_err(|error| Failure::file("cannot make a folder in", &std::env::temp_dir(), &error))?;
     let folder = args.keep.as_deref().unwrap_or(throw_away.path());
     let path = args.report.clone().unwrap_or_else(|| args.keep.clone().unwrap_or_default().join(REPORT_FILE));
 
@@ -140,7 +140,8 @@ fn balanced(problems: Vec<String>) -> Result<(), Failure> {
         shown.push(format!("and {more} more"));
     }
     let what = format!("the books do not balance: {}", shown.join("; "));
-    Err(Failure::new(Exit::Unbalanced, what).hint("this is a fault of the program: please report it with the command line"))
+    Err(Failure::new(Exit::Unbalanced, what)
+        .hint("this is a fault of the program: please report it with the command line"))
 }
 
 fn progress(watched: bool, purchases: u32) -> ProgressBar {

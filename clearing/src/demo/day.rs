@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 use clearing_core::units::Timestamp;
 use indicatif::ProgressBar;
 use partner_sdk::{
-    Abandon, AbandonOutcome, Client, Decimal, Error, Issue, Issued, Money, NotAccepted, Origin, Outcome, Reason, Redeem,
-    Redeemed, Rejection, ReturnRedemption,
+    Abandon, AbandonOutcome, Client, Decimal, Error, Issue, Issued, Money, NotAccepted, Origin, Outcome, Reason,
+    Redeem, Redeemed, Rejection, ReturnRedemption,
 };
 use tokio::task::JoinSet;
 
@@ -191,8 +191,7 @@ impl Tills {
             }
             What::Race { points } => self.race(customer, visit, points, tally).await?,
             What::Overspend { points } => {
-                let rejection =
-                    refused(tally.timed(client.redeem(redeem(points))).await, &Reason::InsufficientPoints)?;
+                let rejection = refused(tally.timed(client.redeem(redeem(points))).await, &Reason::InsufficientPoints)?;
                 tally.requests.overspends_refused += 1;
                 number(&rejection, "available_points")?
             }

@@ -226,7 +226,12 @@ impl Figures {
             orders: answers.orders.iter().map(Payment::from).collect(),
             proof: Proof {
                 legs_total: money(&settlement.proof.legs_total),
-                fund_changes: settlement.proof.fund_changes.iter().map(|(of, amount)| Amount::new(of, amount)).collect(),
+                fund_changes: settlement
+                    .proof
+                    .fund_changes
+                    .iter()
+                    .map(|(of, amount)| Amount::new(of, amount))
+                    .collect(),
                 carried_change: money(&settlement.proof.carried_change),
                 sum: money(&settlement.proof.sum),
             },
@@ -248,10 +253,15 @@ impl Figures {
             let lines = statement.lines_total();
             must(
                 opening + lines == leg + carried,
-                format!("statement of {partner}: opening {opening} + lines {lines} is not leg {leg} + carried {carried}"),
+                format!(
+                    "statement of {partner}: opening {opening} + lines {lines} is not leg {leg} + carried {carried}"
+                ),
             );
             let settled = self.leg_of(partner);
-            must(settled == *leg, format!("{partner}: its statement has a leg of {leg}, the settlement one of {settled}"));
+            must(
+                settled == *leg,
+                format!("{partner}: its statement has a leg of {leg}, the settlement one of {settled}"),
+            );
         }
         for (brand, answered) in self.brands.iter().zip(replies) {
             for (what, said, stated) in [
@@ -261,7 +271,9 @@ impl Figures {
                 let partner = &brand.partner;
                 must(
                     said == stated,
-                    format!("{partner}: the replies at its tills come to {said} points {what}, its statement to {stated}"),
+                    format!(
+                        "{partner}: the replies at its tills come to {said} points {what}, its statement to {stated}"
+                    ),
                 );
             }
         }
@@ -408,7 +420,8 @@ mod tests {
 
     #[test]
     fn every_figure_that_does_not_agree_is_complained_about() {
-        let wrong: [(&str, fn(&mut Figures)); 10] = [
+        type Change = fn(&mut Figures);
+        let wrong: [(&str, Change); 10] = [
             ("statement of BANK", |figures| figures.statements[0].opening = Decimal::ONE),
             ("statement of GROCER", |figures| figures.statements[1].rows[0].amount = Decimal::ONE),
             ("settlement one of", |figures| figures.legs[2].amount = Decimal::ONE),

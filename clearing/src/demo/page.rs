@@ -97,7 +97,10 @@ fn tiles(report: &Report) -> Vec<Tile> {
     let tile = |number: String, what: &str| Tile { number, what: what.to_owned() };
     vec![
         tile(minor(netting.gross), &format!("{} owed between brands", figures.currency)),
-        tile(minor(netting.pairwise_total), &format!("{} move, in {} payments", figures.currency, figures.orders.len())),
+        tile(
+            minor(netting.pairwise_total),
+            &format!("{} move, in {} payments", figures.currency, figures.orders.len()),
+        ),
         tile(netting.saved.map_or_else(|| "-".to_owned(), percent), "need not move"),
         tile(amount(figures.proof.sum, figures.scale), "lost or made: the books sum to zero"),
         tile(

@@ -77,22 +77,43 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// Points are given.
-    Issue { points: i64 },
+    Issue {
+        points: i64,
+    },
     /// Points are taken. The customer's redemptions are counted from 0: `number` is this one's.
-    Redeem { points: i64, number: usize },
+    Redeem {
+        points: i64,
+        number: usize,
+    },
     /// As the two above, sent a second time under the same request id.
-    IssueTwice { points: i64 },
-    RedeemTwice { points: i64, number: usize },
+    IssueTwice {
+        points: i64,
+    },
+    RedeemTwice {
+        points: i64,
+        number: usize,
+    },
     /// Two tills take the same points at the same moment; there are only enough for one of them.
-    Race { points: i64 },
+    Race {
+        points: i64,
+    },
     /// More is asked for than there is.
-    Overspend { points: i64 },
+    Overspend {
+        points: i64,
+    },
     /// Points of a redemption are given back.
-    Return { number: usize, points: i64 },
+    Return {
+        number: usize,
+        points: i64,
+    },
     /// The till gets no answer to an issue, gives up and abandons it; the house had accepted it and undoes it.
-    AbandonAccepted { points: i64 },
+    AbandonAccepted {
+        points: i64,
+    },
     /// The till abandons an issue that was delayed on its way; it arrives later, and is refused.
-    AbandonUnseen { points: i64 },
+    AbandonUnseen {
+        points: i64,
+    },
 }
 
 /// Goods that will be brought back.
@@ -181,7 +202,8 @@ impl Shopper<'_> {
             return None;
         }
         // All of it, or a part that leaves something for another time.
-        let points = if self.rng.random_ratio(3, 5) { most } else { self.rng.random_range(WORTH_PAYING_WITH / 2..=most) };
+        let points =
+            if self.rng.random_ratio(3, 5) { most } else { self.rng.random_range(WORTH_PAYING_WITH / 2..=most) };
         let number = self.redemptions;
         self.available -= points;
         // Only when the points are not enough for two is a race a race.

@@ -116,7 +116,11 @@ impl Report {
             self.seed
         );
         writeln!(f, "A DAY OF A COALITION{what:>width$}", width = WIDTH - "A DAY OF A COALITION".len())?;
-        writeln!(f, "Four brands share one point, worth {} {currency}. Each request went through the partner SDK,", plain(*point_value))?;
+        writeln!(
+            f,
+            "Four brands share one point, worth {} {currency}. Each request went through the partner SDK,",
+            plain(*point_value)
+        )?;
         writeln!(f, "over mutual TLS, to a clearing house on this machine, and was answered when it was safe on disk.")
     }
 
@@ -221,10 +225,14 @@ impl Report {
             minor(netting.pairwise_total),
             figures.orders.len()
         )?;
-        let mut orders = figures.orders.iter().map(|order| format!("{:<9}->  {:<9}{:>11}", order.payer, order.payee, minor(order.amount)));
-        let legs = figures.legs.iter().map(|leg| {
-            format!("{:<9}{:<5}{:>11}", leg.of, verb(leg.amount), minor(leg.amount.abs()))
-        });
+        let mut orders = figures
+            .orders
+            .iter()
+            .map(|order| format!("{:<9}->  {:<9}{:>11}", order.payer, order.payee, minor(order.amount)));
+        let legs = figures
+            .legs
+            .iter()
+            .map(|leg| format!("{:<9}{:<5}{:>11}", leg.of, verb(leg.amount), minor(leg.amount.abs())));
         let legs: Vec<String> = legs.collect();
         let rows = legs.len().max(figures.orders.len());
         writeln!(f, "  {:<43}payment orders, all paid (funds back prepaid points)", "each brand's one amount")?;
@@ -315,7 +323,11 @@ impl BrandFigures {
             "ISSUER" => "by issuers",
             _ => "by itself",
         };
-        if self.acceptance_fee.is_zero() { "none".to_owned() } else { format!("{} {bearer}", percent(self.acceptance_fee)) }
+        if self.acceptance_fee.is_zero() {
+            "none".to_owned()
+        } else {
+            format!("{} {bearer}", percent(self.acceptance_fee))
+        }
     }
 }
 

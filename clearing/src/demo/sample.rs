@@ -88,10 +88,7 @@ pub fn figures() -> Figures {
             statement("BANK", vec![row("ISSUER", "REDEEM", "REWARD", 4_000, -416_001)], -416_000, -1),
             statement(
                 "GROCER",
-                vec![
-                    row("ACCEPTOR", "REDEEM", "REWARD", 4_000, 400_001),
-                    row("ACCEPTOR", "REDEEM", "FEE", 0, -6_000),
-                ],
+                vec![row("ACCEPTOR", "REDEEM", "REWARD", 4_000, 400_001), row("ACCEPTOR", "REDEEM", "FEE", 0, -6_000)],
                 394_000,
                 1,
             ),

@@ -1,9 +1,7 @@
 //! The evening: the window is closed and netted, the settlement confirmed, its orders exported and paid, and everybody
 //! reads its statement.
 
-use partner_sdk::operator::{
-    CloseWindow, ConfirmPayment, ConfirmSettlement, ExportOrders, OrderMode, PaymentOrder,
-};
+use partner_sdk::operator::{CloseWindow, ConfirmPayment, ConfirmSettlement, ExportOrders, OrderMode, PaymentOrder};
 
 use super::figures::Answers;
 use super::house::DemoHouse;

@@ -72,8 +72,7 @@ impl Chord {
             // Neighbours against the clock come first, so that no two ribbons cross without need.
             for step in 1..count {
                 let other = (of + count - step) % count;
-                for (span, size) in
-                    [(&mut begins[of][other], owed(of, other)), (&mut ends[other][of], owed(other, of))]
+                for (span, size) in [(&mut begins[of][other], owed(of, other)), (&mut ends[other][of], owed(other, of))]
                 {
                     *span = Span { from: at, to: at + size * unit };
                     at = span.to;
@@ -114,7 +113,13 @@ fn arc(figures: &Figures, number: usize, span: Span) -> Arc {
         label: partner.clone(),
         x: format!("{x:.1}"),
         y: format!("{y:.1}"),
-        anchor: if x.abs() < INNER / 4.0 { "middle" } else if x > 0.0 { "start" } else { "end" },
+        anchor: if x.abs() < INNER / 4.0 {
+            "middle"
+        } else if x > 0.0 {
+            "start"
+        } else {
+            "end"
+        },
         title: format!(
             "{partner} owes {} and is owed {} {}",
             amount(figures.owes(partner), figures.scale),
