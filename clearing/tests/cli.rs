@@ -1,5 +1,7 @@
 //! The `clearing` command as an operator runs it: the real program, on SQLite, in a folder of its own.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use partner_sdk::{Client, Issue, Redeem};
 use serde_json::Value;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
 /// How long a program may take to come up or to end. Far more than it needs: a slow machine is no failure.
@@ -420,6 +423,19 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert_eq!(code, Some(0), "{log}");
     let audit = desk.json(&[&["audit"], &config[..]].concat());
     assert_eq!(audit["clean"], true, "{audit}");
+
+    // Somebody writes into the database by hand, and the audit finds it.
+    let books = format!("sqlite:{}", desk.path("coalition/clearing.db").display());
+    let mut connection = sqlx::SqliteConnection::connect(&books).await.unwrap();
+    let changed = sqlx::query("UPDATE lots SET available = available + 1").execute(&mut connection).await.unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+    connection.close().await.unwrap();
+    let output = desk.run(&[&["audit"], &config[..], &["--output", "json"]].concat());
+    assert_eq!(output.status.code(), Some(4));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((found["clean"].as_bool(), found["finding_count"].as_u64() > Some(0)), (Some(false), true), "{found}");
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "UNBALANCED");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Whatever is wrong with a key, the message names the key, the value, what is allowed and where it came from.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
