@@ -94,7 +94,7 @@ enum Command {
     /// DIR holds ca.pem, PARTNER.pem and PARTNER.key of every partner, of the operator and of an auditor, endpoint.txt, and
     /// a clearing.toml for the operator's commands. It prints one line when it takes calls and runs until SIGTERM or SIGINT.
     ///
-    /// Its time is that of SandboxService.GetClock; request ids (UUIDs of version 7) must carry that time.
+    /// Its time is that of SandboxService.GetClock: what callers send as a time, of a purchase say, must not lie after it.
     #[command(
         after_help = "Examples:\n  clearing sandbox --dir /tmp/sandbox\n  clearing sandbox --dir /tmp/sandbox --coalition S01.toml --variant AT_ISSUE\n  \
                             clearing window close --config /tmp/sandbox/clearing.toml"
