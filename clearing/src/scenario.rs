@@ -45,11 +45,7 @@ pub enum ScenarioError {
     Unsupported { place: String, key: &'static str, value: String },
     /// The terms of a partner are against the rules.
     #[error("partner {partner}: {rejection}")]
-    Refused {
-        partner: PartnerId,
-        #[source]
-        rejection: Rejection,
-    },
+    Refused { partner: PartnerId, rejection: Box<Rejection> },
 }
 
 /// A scenario file.
@@ -400,7 +396,7 @@ impl CoalitionFile {
             return Err(ScenarioError::Wrong { place: place(), key: "scale", problem });
         }
         let operator = PartnerId::operator();
-        let in_coalition = |rejection| ScenarioError::Refused { partner: operator, rejection };
+        let in_coalition = |rejection| ScenarioError::Refused { partner: operator, rejection: Box::new(rejection) };
         let coalition = Coalition {
             id: id.to_owned(),
             currency: table.currency,
@@ -427,7 +423,7 @@ impl CoalitionFile {
             }
             let draft = partner.to_draft()?;
             add_partner(&mut house, id, &draft, table.start)
-                .map_err(|rejection| ScenarioError::Refused { partner: id, rejection })?;
+                .map_err(|rejection| ScenarioError::Refused { partner: id, rejection: Box::new(rejection) })?;
         }
         Ok(house)
     }

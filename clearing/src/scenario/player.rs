@@ -17,7 +17,7 @@ use clearing_core::terms::PartnerState;
 use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 use rust_decimal::Decimal;
 
-use super::{Action, Amount, Amounts, Expect, Scenario, ScenarioError, Step, Variant};
+use super::{Action, Amount, Amounts, Expect, PartnerTable, Scenario, ScenarioError, Step, Variant};
 
 /// One request to the house.
 #[derive(Debug, Clone)]
@@ -30,6 +30,7 @@ pub struct Call {
 
 /// What is asked for. Members are named by the text that the scenario calls them.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "one at a time is made, and soon used up")]
 pub enum Wish {
     Issue { member: String, points: Points, expires: Option<Timestamp> },
     Redeem { member: String, points: Points },
@@ -107,7 +108,7 @@ pub trait Stage {
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError<E: std::error::Error + 'static> {
     #[error(transparent)]
-    Scenario(#[from] ScenarioError),
+    Scenario(Box<ScenarioError>),
     /// A step that this release does not play.
     #[error("step {step}: this release does not play {what}")]
     Unsupported { step: usize, what: String },
@@ -218,20 +219,25 @@ impl Player<'_> {
                     self.call(stage, step, call, &mut happened).await?;
                 }
             }
-            action => {
+            action @ (Action::Issue { .. }
+            | Action::Redeem { .. }
+            | Action::ReturnRedemption { .. }
+            | Action::Abandon { .. }
+            | Action::CloseWindow
+            | Action::ConfirmSettlement { .. }
+            | Action::ExportOrders { .. }
+            | Action::Pay { .. }
+            | Action::AbortSettlement { .. }
+            | Action::Deposit { .. }
+            | Action::CreatePartner { .. }
+            | Action::SetTerms { .. }
+            | Action::SetState { .. }) => {
                 if let Action::Abandon { abandons } = action {
                     // Perhaps unseen: then this is the id that the request comes with later.
                     self.named_request(abandons, step.at);
                 }
                 let wish = self.wish::<S>(step, action)?;
-                happened.window = match action {
-                    Action::CloseWindow => Some(self.window),
-                    Action::ConfirmSettlement { window }
-                    | Action::ExportOrders { window, .. }
-                    | Action::Pay { window, .. }
-                    | Action::AbortSettlement { window } => Some(*window),
-                    _ => None,
-                };
+                happened.window = self.window_of(action);
                 let request = match &step.request {
                     None => self.fresh_request(step.at),
                     Some(name) => self.named_request(name, step.at),
@@ -305,6 +311,28 @@ impl Player<'_> {
         Ok(())
     }
 
+    /// The window whose legs or orders an action is about.
+    fn window_of(&self, action: &Action) -> Option<WindowNumber> {
+        match action {
+            Action::CloseWindow => Some(self.window),
+            Action::ConfirmSettlement { window }
+            | Action::ExportOrders { window, .. }
+            | Action::Pay { window, .. }
+            | Action::PayAll { window }
+            | Action::AbortSettlement { window } => Some(*window),
+            Action::Issue { .. }
+            | Action::Redeem { .. }
+            | Action::ReturnRedemption { .. }
+            | Action::Abandon { .. }
+            | Action::Deposit { .. }
+            | Action::CreatePartner { .. }
+            | Action::SetTerms { .. }
+            | Action::SetState { .. }
+            | Action::AdvanceTime
+            | Action::Unsupported { .. } => None,
+        }
+    }
+
     fn wish<S: Stage>(&self, step: &Step, action: &Action) -> Result<Wish, PlayError<S::Error>> {
         let broken = |problem| PlayError::Broken { step: step.number, problem };
         let scale = self.scale;
@@ -312,6 +340,8 @@ impl Player<'_> {
             Money::exact(amount, scale).ok_or_else(|| broken(format!("{amount} has more than {scale} decimals")))
         };
         let house = |command| Ok(Wish::House(command));
+        let draft_of =
+            |terms: &PartnerTable| terms.to_draft().map_err(|problem| PlayError::Scenario(Box::new(problem)));
         match action {
             Action::Issue { member, points, expires } => {
                 Ok(Wish::Issue { member: member.clone(), points: *points, expires: *expires })
@@ -340,11 +370,11 @@ impl Player<'_> {
             Action::CreatePartner { terms } => house(HouseCommand::CreatePartner {
                 partner: terms.id,
                 display_name: String::new(),
-                terms: terms.to_draft()?,
+                terms: draft_of(terms)?,
                 state: PartnerState::Active,
             }),
             Action::SetTerms { terms, effective } => {
-                let draft = terms.to_draft()?;
+                let draft = draft_of(terms)?;
                 house(HouseCommand::SetTerms { partner: terms.id, terms: draft, effective: *effective })
             }
             Action::SetState { partner, state } => {
@@ -448,9 +478,8 @@ impl Player<'_> {
         let members: Vec<MemberId> = self.members.keys().copied().collect();
         let balances = stage.balances(&members).await.map_err(broke)?;
         let points = balances.points.into_iter().map(|(account, points)| PointsPosting { account, points });
-        let money = balances.money.into_iter().map(|(account, amount)| (account, amount));
         differ("points", &end.points, &self.points_sums(points), &mut lines);
-        differ("money", &self.expected(&end.money), &self.money_sums(money), &mut lines);
+        differ("money", &self.expected(&end.money), &self.money_sums(balances.money.into_iter()), &mut lines);
         if let Some(expected) = &end.windows {
             let mut states = Vec::new();
             for number in 1.. {
