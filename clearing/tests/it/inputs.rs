@@ -80,7 +80,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
             (
                 "TIME_OUT_OF_RANGE",
                 "earliest_time",
-                refusal(admin.set_terms(SetTerms::of("A", TermsChange::none()).effective(now - far)).await),
+                refusal(admin.set_terms(SetTerms::of("A", fee()).effective(now - far)).await),
             ),
             // What does not exist, or is not the caller's.
             ("NOT_FOUND", "id", refusal(a.issue(Issue::to_member(MemberRef::id(nowhere)).points(1)).await)),
@@ -95,7 +95,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
                 "id",
                 refusal(a.return_redemption(ReturnRedemption::of(good.entry.entry_id.clone()).points(1)).await),
             ),
-            ("NOT_FOUND", "id", refusal(admin.set_terms(SetTerms::of("nobody", TermsChange::none())).await)),
+            ("NOT_FOUND", "id", refusal(admin.set_terms(SetTerms::of("nobody", fee())).await)),
             ("NOT_FOUND", "id", refusal(admin.confirm_settlement(ConfirmSettlement::of(7)).await)),
             (
                 "NOT_FOUND",
@@ -132,6 +132,10 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
         assert_eq!(entries(&operator).await, before);
         test.finish().await;
     }
+}
+
+fn fee() -> TermsChange {
+    TermsChange::none().acceptance_fee(Decimal::new(3, 2))
 }
 
 fn till() -> Origin {

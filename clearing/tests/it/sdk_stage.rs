@@ -9,7 +9,7 @@ use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::netting::Order;
 use clearing_core::settlement::{OrderMode, WindowState};
 use clearing_core::terms::{FeeBearer, Funding, PartnerState, TermsDraft};
-use clearing_core::units::{MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 use partner_sdk::operator::{self as op, TermsChange};
 use partner_sdk::{AbandonOutcome, Client, Entry, Error, Issue, Outcome, Quantity, Redeem, ReturnRedemption};
 
@@ -53,7 +53,7 @@ impl SdkStage {
         Self {
             clients,
             operator,
-            currency: info.currency_code,
+            currency: info.currency,
             scale: u32::try_from(info.scale).unwrap(),
             next_sequence: 1,
             open_window: 1,
