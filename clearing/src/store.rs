@@ -45,9 +45,7 @@ use clearing_core::terms::House;
 use clearing_core::units::{PartnerId, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Postgres, Sqlite};
 use tokio::sync::Mutex;
 
@@ -185,7 +183,9 @@ impl Store {
         let failed = |error| StoreError::of("connecting to the database", error);
         Ok(match &self.back_end {
             BackEnd::Sqlite { options, .. } => Connection::Sqlite(Box::new(options.connect().await.map_err(failed)?)),
-            BackEnd::Postgres { options, .. } => Connection::Postgres(Box::new(options.connect().await.map_err(failed)?)),
+            BackEnd::Postgres { options, .. } => {
+                Connection::Postgres(Box::new(options.connect().await.map_err(failed)?))
+            }
         })
     }
 

@@ -52,38 +52,37 @@ impl StoreError {
 
     /// An error of COMMIT itself. Only what the database said about it, rather than about the connection, is certain.
     pub(super) fn of_commit(source: sqlx::Error) -> Self {
-        let kind = match &source {
-            sqlx::Error::Database(error) => match error.code().as_deref() {
-                // PostgreSQL: a constraint or a conflict. SQLite: busy. The transaction did not commit.
-                Some(code) if code.starts_with("23") => ErrorKind::Permanent,
-                Some(code) if code.starts_with("40") || code == "5" => ErrorKind::Transient,
-                Some(_) | None => ErrorKind::CommitUnknown,
-            },
-            _ => ErrorKind::CommitUnknown,
+        let said = source.as_database_error().and_then(|error| error.code());
+        let kind = match said.as_deref() {
+            // PostgreSQL: a constraint or a conflict. SQLite: busy. The transaction did not commit.
+            Some(code) if code.starts_with("23") => ErrorKind::Permanent,
+            Some(code) if code.starts_with("40") || code == "5" => ErrorKind::Transient,
+            Some(_) | None => ErrorKind::CommitUnknown,
         };
-        Self { kind, what: "the outcome of COMMIT is not certain".to_owned(), source: Some(Box::new(source)) }
+        let what = if kind == ErrorKind::CommitUnknown { "COMMIT got no clear answer" } else { "COMMIT failed" };
+        Self { kind, what: what.to_owned(), source: Some(Box::new(source)) }
     }
 
     pub(super) fn of_migration(source: sqlx::migrate::MigrateError) -> Self {
-        let kind = match &source {
-            sqlx::migrate::MigrateError::Execute(error) if is_transient(error) => ErrorKind::Transient,
-            _ => ErrorKind::Permanent,
-        };
+        let passing = matches!(&source, sqlx::migrate::MigrateError::Execute(error) if is_transient(error));
+        let kind = if passing { ErrorKind::Transient } else { ErrorKind::Permanent };
         Self { kind, what: "migrating the database failed".to_owned(), source: Some(Box::new(source)) }
     }
 }
 
 /// Whether the same statements may succeed in another transaction.
 fn is_transient(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
+    if let sqlx::Error::Database(error) = error {
+        return error.code().is_some_and(|code| is_transient_code(&code));
     }
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
 }
 
 fn is_transient_code(code: &str) -> bool {

@@ -15,9 +15,25 @@ use super::sql::{Cells, Link, Sql};
 use super::{StoreError, partner_id, small};
 
 pub(super) const STATEMENTS: &[&Sql] = &[
-    &COALITION, &PARTNERS, &TERMS, &CALENDAR, &INSERT_COALITION, &INSERT_GATE, &INSERT_HEAD, &UPSERT_PARTNER, &INSERT_TERMS, &INSERT_OUTSTANDING,
-    &INSERT_CALENDAR, &OUTSTANDING, &GATE, &UPDATE_GATE,
-    &MIGRATIONS_TABLE, &MIGRATIONS_APPLIED, &BEGIN, &COMMIT, &BEGIN_SNAPSHOT,
+    &COALITION,
+    &PARTNERS,
+    &TERMS,
+    &CALENDAR,
+    &INSERT_COALITION,
+    &INSERT_GATE,
+    &INSERT_HEAD,
+    &UPSERT_PARTNER,
+    &INSERT_TERMS,
+    &INSERT_OUTSTANDING,
+    &INSERT_CALENDAR,
+    &OUTSTANDING,
+    &GATE,
+    &UPDATE_GATE,
+    &MIGRATIONS_TABLE,
+    &MIGRATIONS_APPLIED,
+    &BEGIN,
+    &COMMIT,
+    &BEGIN_SNAPSHOT,
 ];
 
 /// The house as the database holds it.
@@ -211,7 +227,8 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
     }
     let call = link.call(&CALENDAR);
     let calendar = |row: &dyn Cells| {
-        let cut_offs = serde_json::from_str(row.text(0)?).map_err(|error| StoreError::damaged("the calendar", error))?;
+        let cut_offs =
+            serde_json::from_str(row.text(0)?).map_err(|error| StoreError::damaged("the calendar", error))?;
         Ok(Calendar { cut_offs, time_zone: row.text(1)?.to_owned() })
     };
     let calendar = link.row(call, calendar).await?.unwrap_or_default();
@@ -228,7 +245,11 @@ fn terms(row: &dyn Cells) -> Result<(PartnerId, Terms), StoreError> {
         reimbursement: Money(row.int(6)?),
         acceptance_fee: rate(row.text(7)?)?,
         fee_bearer: known("fee bearer", FeeBearer::parse(row.text(8)?))?,
-        breakage: Breakage { reserve: rate(row.text(9)?)?, operator: rate(row.text(10)?)?, issuer: rate(row.text(11)?)? },
+        breakage: Breakage {
+            reserve: rate(row.text(9)?)?,
+            operator: rate(row.text(10)?)?,
+            issuer: rate(row.text(11)?)?,
+        },
         expiry: known("expiry", expiry_policy(row.text(12)?))?,
     };
     Ok((partner_id(row.text(0)?)?, terms))
@@ -407,7 +428,8 @@ pub(super) async fn update_gate(
     link.execute_counted(call, 1).await
 }
 
-pub(super) const BEGIN: Sql = Sql::new("-- store.begin_change\n    BEGIN IMMEDIATE", "-- store.begin_change\n    BEGIN");
+pub(super) const BEGIN: Sql =
+    Sql::new("-- store.begin_change\n    BEGIN IMMEDIATE", "-- store.begin_change\n    BEGIN");
 pub(super) const COMMIT: Sql = Sql::both("-- store.commit_change\n    COMMIT");
 
 /// What a reader sees does not change until it ends. SQLite takes its snapshot with the first read.

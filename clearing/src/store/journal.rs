@@ -10,7 +10,8 @@ use clearing_core::units::{BatchId, EntryId, Timestamp, WindowNumber};
 use super::sql::{Cells, Kind, Link, Sql};
 use super::{StoreError, small};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&ENTRIES, &HEAD, &BATCHES, &ENTRIES_OF_RANGE, &INSERT_ATTACHMENTS, &ATTACHMENT];
+pub(super) const STATEMENTS: &[&Sql] =
+    &[&ENTRIES, &HEAD, &BATCHES, &ENTRIES_OF_RANGE, &INSERT_ATTACHMENTS, &ATTACHMENT];
 
 /// Where the journal ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

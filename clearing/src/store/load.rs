@@ -247,7 +247,9 @@ fn needs(book: &Book, requests: &[Request], targets: &Targets) -> BTreeMap<Membe
     // A request that is abandoned in the batch it came with undoes something of a member named there.
     if !abandoned_keys(requests).is_empty() {
         let abandoned = abandoned_keys(requests);
-        let own = requests.iter().filter(|request| request.request_id.is_some_and(|id| abandoned.contains(&(request.caller, id))));
+        let own = requests
+            .iter()
+            .filter(|request| request.request_id.is_some_and(|id| abandoned.contains(&(request.caller, id))));
         let named: Vec<MemberId> = own
             .filter_map(|request| match member_ref(&request.command)? {
                 MemberRef::Id(id) => Some(id),

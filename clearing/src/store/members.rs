@@ -9,8 +9,17 @@ use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Points, T
 use super::sql::{Cells, Kind, Link, Sql};
 use super::{StoreError, partner_id, small};
 
-pub(super) const STATEMENTS: &[&Sql] =
-    &[&IDENTIFIERS, &LOCK_IDENTIFIERS, &MEMBERS, &LOCK_MEMBERS, &LOTS_PAGE, &LOTS_DUE, &LOTS_BY_PLACE, &LOTS_BY_NUMBER, &RETURNS];
+pub(super) const STATEMENTS: &[&Sql] = &[
+    &IDENTIFIERS,
+    &LOCK_IDENTIFIERS,
+    &MEMBERS,
+    &LOCK_MEMBERS,
+    &LOTS_PAGE,
+    &LOTS_DUE,
+    &LOTS_BY_PLACE,
+    &LOTS_BY_NUMBER,
+    &RETURNS,
+];
 
 const IDENTIFIERS: Sql = Sql::new(
     "-- store.identifiers
@@ -71,7 +80,9 @@ const MEMBERS: Sql = Sql::new(
 );
 
 const LOCK_MEMBERS: Sql = Sql::new(
-    MEMBERS.sqlite,
+    "-- store.lock_members
+    SELECT member_id, entry_no, first_expires_at, holdings FROM members
+    WHERE member_id IN (SELECT substr($2, value->>0, 16) FROM jsonb_each($1)) ORDER BY member_id",
     "-- store.lock_members
     SELECT member_id, entry_no, first_expires_at, holdings FROM members
     WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id FOR UPDATE",

@@ -12,17 +12,8 @@ use super::settlement::WindowRow;
 use super::sql::{Kind, Link, Sql};
 use super::{Store, StoreError, journal, members, requests};
 
-pub(super) const STATEMENTS: &[&Sql] = &[
-    &CURSOR,
-    &MOVE_CURSOR,
-    &PROJECT,
-    &OF_WINDOW,
-    &BY_SEQUENCE,
-    &BY_RECEIPT,
-    &BY_MEMBER,
-    &BY_STORE,
-    &BY_BUSINESS_DATE,
-];
+pub(super) const STATEMENTS: &[&Sql] =
+    &[&CURSOR, &MOVE_CURSOR, &PROJECT, &OF_WINDOW, &BY_SEQUENCE, &BY_RECEIPT, &BY_MEMBER, &BY_STORE, &BY_BUSINESS_DATE];
 
 /// Entries projected in one transaction: on SQLite it holds the writer up for some milliseconds.
 const STEP: i64 = 2_000;
@@ -243,9 +234,8 @@ async fn project(session: &mut super::WriterSession) -> Result<i64, StoreError> 
         for partner in entry.parties() {
             // What another asked for is found by its sequence alone: whose and where it was is not this party's.
             let asked = Some(entry).filter(|entry| entry.partner == partner);
-            let code = |of: fn(&Entry) -> &Option<Code>| {
-                asked.and_then(|entry| of(entry).as_ref()).map_or("", Code::as_str)
-            };
+            let code =
+                |of: fn(&Entry) -> &Option<Code>| asked.and_then(|entry| of(entry).as_ref()).map_or("", Code::as_str);
             rows.text(partner.as_str()).int(*sequence).uuid(id.batch.0).int(i64::from(id.ordinal));
             rows.int(i64::from(entry.window)).int(i64::from(entry.kind as u8));
             rows.uuid_or_null(asked.and_then(|entry| entry.member).map(|member| member.0));

@@ -131,8 +131,20 @@ const REQUESTS: &[Kind] =
 const IDENTIFIERS: &[Kind] = &[Kind::Hash, Kind::Uuid];
 const MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Bytes];
 const NEW_LOTS: &[Kind] = &[
-    Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Uuid, Kind::Int,
-    Kind::Int, Kind::Uuid, Kind::Int, Kind::Int,
+    Kind::Uuid,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+    Kind::Text,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+    Kind::Uuid,
+    Kind::Int,
+    Kind::Int,
+    Kind::Uuid,
+    Kind::Int,
+    Kind::Int,
 ];
 const CHANGED_LOTS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
 const MOVED_LOTS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
@@ -343,7 +355,12 @@ pub(super) async fn save_head(
     }
     let mut gross = link.table(GROSS);
     for ((window, issuer, acceptor), sums) in &changes.gross {
-        gross.int(i64::from(*window)).text(issuer.as_str()).text(acceptor.as_str()).int(sums.points.0).int(sums.amount.0);
+        gross
+            .int(i64::from(*window))
+            .text(issuer.as_str())
+            .text(acceptor.as_str())
+            .int(sums.points.0)
+            .int(sums.amount.0);
     }
     let expected = balances.len() + outstanding.len() + gross.len();
     let contents = contents_hash(book, changes, header)?;

@@ -89,10 +89,11 @@ impl Connection {
     }
 }
 
-/// The advisory lock that is the gate: "Clearing" in ASCII.
+/// The advisory lock that is the gate: "Clea" in ASCII, and the gate table of this coalition, so that coalitions in two
+/// schemas of one database do not wait for each other.
 macro_rules! gate_key {
     () => {
-        "4858369567231667815"
+        "1131177313, 'gate'::regclass::oid::int"
     };
 }
 
@@ -221,12 +222,7 @@ impl WriterSession {
     ///
     /// # Errors
     /// See [`StoreError`]; permanent if a row is not there that should be, or there is one that should not.
-    pub async fn save(
-        &mut self,
-        book: &Book,
-        changes: &Changes,
-        header: &BatchHeader,
-    ) -> Result<Saved, StoreError> {
+    pub async fn save(&mut self, book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Saved, StoreError> {
         let mut link = self.connection.link();
         if changes.house_changed() || !changes.windows.is_empty() {
             if self.gate == Gate::Shared {
@@ -254,9 +250,7 @@ impl WriterSession {
     /// Commit-unknown if the connection broke before the database answered.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
         let done = match &mut self.connection {
-            Connection::Sqlite(connection) => {
-                sqlx::raw_sql(COMMIT.sqlite).execute(&mut **connection).await.map(|_| ())
-            }
+            Connection::Sqlite(connection) => sqlx::raw_sql(COMMIT.sqlite).execute(&mut **connection).await.map(|_| ()),
             Connection::Postgres(connection) => {
                 sqlx::raw_sql(COMMIT.postgres).execute(&mut **connection).await.map(|_| ())
             }

@@ -17,8 +17,17 @@ use super::sql::{Cells, Kind, Link, Sql};
 use super::{StoreError, partner_id, small};
 
 pub(super) const STATEMENTS: &[&Sql] = &[
-    &WINDOWS, &PARTICIPANTS, &LEGS, &ORDERS, &UPSERT_WINDOW, &UPSERT_PARTICIPANTS, &UPSERT_LEGS, &DELETE_ORDERS,
-    &INSERT_ORDERS, &GROSS, &BALANCES,
+    &WINDOWS,
+    &PARTICIPANTS,
+    &LEGS,
+    &ORDERS,
+    &UPSERT_WINDOW,
+    &UPSERT_PARTICIPANTS,
+    &UPSERT_LEGS,
+    &DELETE_ORDERS,
+    &INSERT_ORDERS,
+    &GROSS,
+    &BALANCES,
 ];
 
 /// A window with its place in the journal: its entries have the sequences from `first_sequence` up to, but not
@@ -114,10 +123,7 @@ pub(super) async fn windows(link: &mut Link<'_>, which: Windows) -> Result<Vec<W
     Ok(found.into_values().collect())
 }
 
-fn settlement_of(
-    windows: &mut BTreeMap<WindowNumber, WindowRow>,
-    number: WindowNumber,
-) -> Option<&mut Settlement> {
+fn settlement_of(windows: &mut BTreeMap<WindowNumber, WindowRow>, number: WindowNumber) -> Option<&mut Settlement> {
     windows.get_mut(&number)?.window.settlement.as_mut()
 }
 
@@ -174,7 +180,8 @@ pub(super) async fn save_windows(
 ) -> Result<(), StoreError> {
     // A window begins where the first entry of it or of a later one would stand.
     let first_sequence = |number: WindowNumber| {
-        let earlier = changes.entries.iter().filter_map(|id| book.entries.get(id)).filter(|entry| entry.window < number);
+        let earlier =
+            changes.entries.iter().filter_map(|id| book.entries.get(id)).filter(|entry| entry.window < number);
         next_sequence + i64::try_from(earlier.count()).expect("entries of a batch are few")
     };
     // Ascending, so that a window is closed before the next is open.
@@ -250,7 +257,8 @@ pub(super) async fn save_window(
     let call = call.int_or_null(window.closed.map(|time| time.0)).int(first_sequence).int_or_null(end_sequence);
     let call = call.int(window.funds_opening.0).int(window.aborted.0);
     let call = call.text_or_null(settlement.map(|settlement| settlement.state.as_str().to_owned()));
-    let call = call.text_or_null(settlement.and_then(|settlement| settlement.mode).map(|mode| mode.as_str().to_owned()));
+    let call =
+        call.text_or_null(settlement.and_then(|settlement| settlement.mode).map(|mode| mode.as_str().to_owned()));
     let call = call
         .int_or_null(amount(|settlement| settlement.proof.legs))
         .int_or_null(amount(|settlement| settlement.proof.funds_change))

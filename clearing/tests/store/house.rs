@@ -1,0 +1,70 @@
+//! The coalition, its partners and its migrations.
+
+use clearing::store::{ErrorKind, Migrations};
+use clearing_core::command::{Command, HouseCommand};
+use clearing_core::terms::{Calendar, ExpiryPolicy, Funding, PartnerState, TermsDraft};
+
+use crate::{START, TestStore, Till, at, card, house, id, issue};
+
+on_both! {
+    empty: migrations_are_pending_until_they_are_applied;
+    coalition:
+    a_coalition_is_read_as_it_was_written
+    a_second_coalition_is_refused
+    changes_of_the_house_move_the_epoch;
+}
+
+async fn migrations_are_pending_until_they_are_applied(test: &TestStore) {
+    let state = test.store.migration_state().await.unwrap();
+    assert_eq!(state.applied, Vec::<i64>::new());
+    assert_eq!(state.pending, vec![1, 2, 3, 4, 5]);
+    test.store.migrate().await.unwrap();
+    test.store.migrate().await.unwrap();
+    let state = test.store.migration_state().await.unwrap();
+    assert_eq!(state, Migrations { applied: vec![1, 2, 3, 4, 5], pending: Vec::new() });
+}
+
+async fn a_coalition_is_read_as_it_was_written(test: &TestStore) {
+    let row = test.store.load_house().await.unwrap();
+    assert_eq!(row.domain, "points.example");
+    assert_eq!(row.house.coalition, house().coalition);
+    assert_eq!(row.house.partners, house().partners);
+    assert_eq!(row.house.calendar, house().calendar);
+}
+
+async fn a_second_coalition_is_refused(test: &TestStore) {
+    let error = test.store.create_coalition(&house(), "points.example", START).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permanent);
+}
+
+async fn changes_of_the_house_move_the_epoch(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    let before = test.store.load_house().await.unwrap();
+    let create = HouseCommand::CreatePartner {
+        partner: id("cinema"),
+        display_name: "Lichtspiele".to_owned(),
+        terms: TermsDraft { expiry: Some(ExpiryPolicy::EndOfYear(2)), ..TermsDraft::default() },
+        state: PartnerState::Active,
+    };
+    till.one("operator", Command::House(create), at(1)).await.unwrap();
+    let terms = TermsDraft { funding: Some(Funding::AtIssue), ..TermsDraft::default() };
+    let set = HouseCommand::SetTerms { partner: id("cinema"), terms, effective: Some(at(5)) };
+    till.one("operator", Command::House(set), at(2)).await.unwrap();
+    let state = HouseCommand::SetPartnerState { partner: id("fuel"), state: PartnerState::Restricted };
+    till.one("operator", Command::House(state), at(3)).await.unwrap();
+    let calendar = Calendar { cut_offs: Vec::new(), time_zone: "Asia/Tokyo".to_owned() };
+    till.one("operator", Command::House(HouseCommand::SetCalendar { calendar: calendar.clone() }), at(4))
+        .await
+        .unwrap();
+    let after = test.store.load_house().await.unwrap();
+    assert_eq!(after.terms_epoch, before.terms_epoch + 4);
+    assert_eq!(after.house.calendar, calendar);
+    assert_eq!(after.house.partners[&id("fuel")].state, PartnerState::Restricted);
+    let cinema = &after.house.partners[&id("cinema")];
+    assert_eq!(cinema.terms.len(), 2);
+    assert_eq!(cinema.terms[1].effective, at(5));
+    assert_eq!(cinema.terms[1].expiry, ExpiryPolicy::EndOfYear(2));
+    till.one("cinema", issue(card(1), 10), at(6)).await.unwrap();
+    let gate = test.store.gate().await.unwrap();
+    assert_eq!((gate.open_window, gate.last_time), (1, at(4)));
+}

@@ -1,0 +1,146 @@
+//! The journal: its hashes, its lists, what is kept beside it, and that nothing of it is lost or changed.
+
+use clearing::store::{Backend, EntryFilter, Gate, Probe};
+use clearing_core::command::{Attachment, Request};
+use clearing_core::journal::{Code, Origin, attachment_commitment, chain_hash};
+use clearing_core::units::{BatchId, EntryId};
+
+use crate::schema::Raw;
+use crate::{TestStore, Till, at, card, id, issue, redeem};
+
+on_both! {
+    empty: ;
+    coalition:
+    the_hash_of_the_journal_is_that_of_the_rules
+    what_is_acknowledged_is_in_the_lists_of_its_parties
+    an_attachment_is_kept_beside_its_entry
+    the_journal_refuses_to_be_changed
+    a_commit_can_be_looked_up;
+}
+
+async fn the_hash_of_the_journal_is_that_of_the_rules(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    let mut hash = [0; 32];
+    let mut next = 1;
+    for round in 0..3 {
+        let requests: Vec<Request> = (0..=round).map(|_| till.request("grocer", issue(card(1), 10))).collect();
+        let done = till.run(&requests, at(0)).await.unwrap();
+        assert_eq!(done.saved.first_sequence, next);
+        let entries: Vec<EntryId> =
+            done.answers.iter().flat_map(|answer| answer.result.as_ref().unwrap().entries.clone()).collect();
+        let entries: Vec<_> = entries.iter().map(|id| (id.ordinal, &*done.book.entries[id])).collect();
+        next += i64::try_from(entries.len()).unwrap();
+        hash = chain_hash(&hash, done.saved.first_sequence, &done.header.contents_hash(entries.into_iter()));
+    }
+    let mut snapshot = test.store.snapshot().await.unwrap();
+    let head = snapshot.journal_head().await.unwrap();
+    assert_eq!((head.next_sequence, head.hash), (next, hash));
+    let batches = snapshot.batches(1, 10).await.unwrap();
+    assert_eq!(batches.len(), 3);
+    assert_eq!(batches[2].hash, hash);
+    assert_eq!(batches[2].previous_hash, batches[1].hash);
+    snapshot.finish().await.unwrap();
+}
+
+async fn what_is_acknowledged_is_in_the_lists_of_its_parties(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    let origin = |store: &str, receipt: &str| Origin {
+        store: Some(Code::new(store).unwrap()),
+        till: Some(Code::new("1").unwrap()),
+        receipt_number: Some(Code::new(receipt).unwrap()),
+        business_date: Some("2026-01-02".parse().unwrap()),
+        ..Origin::default()
+    };
+    let mut first = till.request("grocer", issue(card(1), 10));
+    first.origin = origin("north", "r1");
+    let mut second = till.request("grocer", issue(card(2), 10));
+    second.origin = origin("south", "r2");
+    let mut third = till.request("fuel", redeem(card(1), 10));
+    third.origin = origin("north", "r1");
+    till.run(&[first.clone(), second, third], at(0)).await.unwrap();
+    let list = |partner: &'static str, filter: EntryFilter| {
+        let store = test.store.clone();
+        async move {
+            let found = store.entries_of(id(partner), &filter, 10).await.unwrap();
+            found.iter().map(|entry| entry.sequence).collect::<Vec<_>>()
+        }
+    };
+    let all = EntryFilter::default();
+    assert_eq!(list("grocer", all.clone()).await, [3, 2, 1]);
+    assert_eq!(list("fuel", all.clone()).await, [3]);
+    assert_eq!(list("bank", all.clone()).await, Vec::<i64>::new());
+    let code = |text: &str| Some(Code::new(text).unwrap());
+    assert_eq!(list("grocer", EntryFilter { store: code("north"), ..all.clone() }).await, [1]);
+    assert_eq!(list("grocer", EntryFilter { receipt_number: code("r2"), ..all.clone() }).await, [2]);
+    assert_eq!(list("grocer", EntryFilter { till: code("1"), ..all.clone() }).await, [2, 1]);
+    assert_eq!(list("grocer", EntryFilter { member: Some(card(2)), ..all.clone() }).await, [2]);
+    assert_eq!(list("grocer", EntryFilter { member: Some(card(3)), ..all.clone() }).await, Vec::<i64>::new());
+    let day = Some("2026-01-02".parse().unwrap());
+    assert_eq!(list("grocer", EntryFilter { business_date: day, ..all.clone() }).await, [2, 1]);
+    assert_eq!(list("grocer", EntryFilter { window: Some(1), ..all.clone() }).await, [3, 2, 1]);
+    assert_eq!(list("grocer", EntryFilter { window: Some(2), ..all.clone() }).await, Vec::<i64>::new());
+    assert_eq!(list("grocer", EntryFilter { before_sequence: Some(3), ..all.clone() }).await, [2, 1]);
+    till.one("grocer", issue(card(1), 10), at(1)).await.unwrap();
+    assert_eq!(list("grocer", all).await, [4, 3, 2, 1]);
+    let found = test.store.entry_of_request(id("grocer"), first.request_id.unwrap()).await.unwrap().unwrap();
+    assert_eq!(test.store.entry(found).await.unwrap().unwrap().sequence, 1);
+}
+
+async fn an_attachment_is_kept_beside_its_entry(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    let attachment = Attachment { salt: [9; 16], bytes: "cashier: Jörg".as_bytes().to_vec() };
+    let mut request = till.request("grocer", issue(card(1), 10));
+    request.origin.attachment = Some(attachment_commitment(&attachment.salt, &attachment.bytes));
+    request.attachment = Some(attachment.clone());
+    let done = till.run(&[request], at(0)).await.unwrap();
+    let entry = done.answers[0].result.as_ref().unwrap().entries[0];
+    assert_eq!(test.store.attachment(entry).await.unwrap(), Some(attachment));
+}
+
+async fn the_journal_refuses_to_be_changed(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    till.one("grocer", issue(card(1), 10), at(0)).await.unwrap();
+    let mut raw = Raw::open(test).await;
+    let mut changes = vec![
+        "UPDATE entries SET ordinal = ordinal + 1",
+        "DELETE FROM entries",
+        "UPDATE batches SET time = time + 1",
+        "DELETE FROM batches",
+    ];
+    match test.store.backend() {
+        Backend::Sqlite => {
+            changes.push("REPLACE INTO entries (batch_id, ordinal, bytes) SELECT batch_id, ordinal, x'00' FROM entries")
+        }
+        Backend::Postgres => changes.extend(["TRUNCATE entries", "TRUNCATE batches"]),
+    }
+    for change in changes {
+        let error = raw.run(change).await.unwrap_err().to_string();
+        assert!(error.contains("append-only"), "{change}: {error}");
+    }
+}
+
+async fn a_commit_can_be_looked_up(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    let request = till.request("grocer", issue(card(1), 10));
+    let done = till.run(std::slice::from_ref(&request), at(0)).await.unwrap();
+    let key = Probe::Request(request.caller, request.request_id.unwrap());
+    let entry = Probe::Entry(done.answers[0].result.as_ref().unwrap().entries[0]);
+    let mut fresh = test.store.writer().await.unwrap();
+    assert!(fresh.was_committed(done.header.batch, key).await.unwrap());
+    assert!(fresh.was_committed(done.header.batch, entry).await.unwrap());
+    assert!(!fresh.was_committed(BatchId(1), key).await.unwrap());
+    let lost = Probe::Entry(EntryId { batch: BatchId(1), ordinal: 0 });
+    assert!(!fresh.was_committed(BatchId(1), lost).await.unwrap());
+
+    // A batch that is not committed yet is waited for.
+    let request = till.request("grocer", issue(card(1), 10));
+    let gate = till.session.begin(Gate::Shared).await.unwrap();
+    let open = till.decide(&gate, false, std::slice::from_ref(&request), at(1)).await.unwrap();
+    let key = Probe::Request(request.caller, request.request_id.unwrap());
+    let look_up = fresh.was_committed(open.header.batch, key);
+    tokio::pin!(look_up);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut look_up).await;
+    assert!(early.is_err(), "the transaction is still open");
+    till.session.commit().await.unwrap();
+    assert!(look_up.await.unwrap());
+}

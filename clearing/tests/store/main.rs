@@ -1,0 +1,278 @@
+//! The store against both back ends: what goes in comes out, keys are kept, the journal cannot be changed, its hashes
+//! are those of the rules, and two nodes on one PostgreSQL do not get into each other's way.
+//!
+//! PostgreSQL is the one that `CLEARING_TEST_POSTGRES` names; every test makes and removes a database of its own there.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
+/// Runs tests on both back ends, each in a database of its own: empty, or with a coalition.
+macro_rules! on_both {
+    (empty: $($empty:ident)*; coalition: $($name:ident)*;) => {
+        on_both!(@ sqlite Sqlite; $($empty empty,)* $($name with_coalition,)*);
+        on_both!(@ postgres Postgres; $($empty empty,)* $($name with_coalition,)*);
+    };
+    (@ $module:ident $backend:ident; $($name:ident $make:ident,)*) => {
+        mod $module {
+            use clearing::store::Backend;
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let test = crate::TestStore::$make(Backend::$backend).await;
+                    super::$name(&test).await;
+                    test.remove().await;
+                }
+            )*
+        }
+    };
+}
+
+mod agreement;
+mod house;
+mod journal;
+mod nodes;
+mod points;
+mod schema;
+mod settlement;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clearing::store::{Backend, Gate, GateRow, Saved, Store, StoreError, WriterSession};
+use clearing_core::book::Book;
+use clearing_core::command::{Accepted, Answer, Command, MemberRef, Reply, Request};
+use clearing_core::journal::{BatchHeader, Origin};
+use clearing_core::rejection::Rejection;
+use clearing_core::terms::{
+    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Terms,
+};
+use clearing_core::units::{BatchId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp};
+use sqlx::{Connection as _, Executor as _};
+
+/// A database of its own for one test.
+struct TestStore {
+    store: Store,
+    url: String,
+    /// Where it lives: the file's folder, or the PostgreSQL whose database it is.
+    home: Home,
+}
+
+enum Home {
+    Folder(tempfile::TempDir),
+    Cluster { url: String, name: String },
+}
+
+impl TestStore {
+    async fn empty(backend: Backend) -> Self {
+        let (url, home) = match backend {
+            Backend::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                (format!("sqlite:{}", folder.path().join("house.db").display()), Home::Folder(folder))
+            }
+            Backend::Postgres => {
+                let cluster = postgres_url();
+                let name = format!("store_{:032x}", clearing::clock::fresh_uuid());
+                administer(&cluster, format!("CREATE DATABASE {name}")).await;
+                let url = cluster.replacen("/postgres?", &format!("/{name}?"), 1);
+                assert_ne!(url, cluster, "the server's URL names the database postgres");
+                (url, Home::Cluster { url: cluster, name })
+            }
+        };
+        Self { store: Store::connect(&url).await.unwrap(), url, home }
+    }
+
+    /// With a coalition in it.
+    async fn with_coalition(backend: Backend) -> Self {
+        let test = Self::empty(backend).await;
+        test.store.migrate().await.unwrap();
+        test.store.create_coalition(&house(), "points.example", START).await.unwrap();
+        test
+    }
+
+    /// Removes the database; a test that failed leaves it behind for a look.
+    async fn remove(self) {
+        match self.home {
+            Home::Folder(folder) => folder.close().unwrap(),
+            Home::Cluster { url, name } => administer(&url, format!("DROP DATABASE {name} WITH (FORCE)")).await,
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests' own database is no configuration of the house")]
+fn postgres_url() -> String {
+    std::env::var("CLEARING_TEST_POSTGRES").expect(
+        "CLEARING_TEST_POSTGRES is not set: run the tests as `./check postgres cargo test`, or as `./check test`",
+    )
+}
+
+async fn administer(cluster: &str, statement: String) {
+    let mut connection = sqlx::PgConnection::connect(cluster).await.unwrap();
+    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statement))).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+const START: Timestamp = Timestamp(1_767_225_600_000_000);
+
+fn at(day: i64) -> Timestamp {
+    START.plus_days(day)
+}
+
+fn id(name: &str) -> PartnerId {
+    name.parse().unwrap()
+}
+
+fn terms(funding: Funding) -> Terms {
+    Terms {
+        version: 1,
+        effective: START,
+        funding,
+        price: Money(10_000),
+        value: Money(9_000),
+        reimbursement: Money(8_000),
+        acceptance_fee: Rate::new("0.02".parse().unwrap()).unwrap(),
+        fee_bearer: FeeBearer::Acceptor,
+        breakage: Breakage {
+            reserve: Rate::new("0.5".parse().unwrap()).unwrap(),
+            operator: Rate::new("0.3".parse().unwrap()).unwrap(),
+            issuer: Rate::new("0.2".parse().unwrap()).unwrap(),
+        },
+        expiry: ExpiryPolicy::Days(30),
+    }
+}
+
+fn house() -> House {
+    let partner = |name: &str, funding| {
+        let partner = Partner {
+            id: id(name),
+            display_name: format!("The {name}'s \"house\""),
+            state: PartnerState::Active,
+            terms: vec![terms(funding)],
+        };
+        (id(name), partner)
+    };
+    let partners = BTreeMap::from([
+        partner("operator", Funding::AtRedemption),
+        partner("grocer", Funding::AtIssue),
+        partner("fuel", Funding::AtRedemption),
+        partner("bank", Funding::AtIssue),
+    ]);
+    let coalition = Coalition {
+        id: "test".to_owned(),
+        currency: "EUR".parse().unwrap(),
+        scale: 4,
+        default_terms: Terms { effective: Timestamp(0), ..terms(Funding::AtRedemption) },
+        grace_days: 14,
+        settlement_threshold: Money(100),
+        disclose_issuers: true,
+        time_zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
+        key_retention_days: 0,
+        business_time_age_days: 0,
+    };
+    House {
+        coalition,
+        partners,
+        calendar: Calendar { cut_offs: vec!["0 0 * * *".to_owned()], time_zone: "UTC".to_owned() },
+    }
+}
+
+/// Ids that look like those of the house: version 7, ascending.
+struct Ids(u128);
+
+impl Ids {
+    fn next(&mut self) -> u128 {
+        self.0 += 1;
+        let millis = u128::try_from(START.0 / 1000).unwrap();
+        millis << 80 | 0x7 << 76 | 0b10 << 62 | self.0
+    }
+}
+
+/// What the writer does with one batch, without what it does when something breaks.
+struct Till {
+    session: WriterSession,
+    ids: Ids,
+}
+
+struct Done {
+    answers: Vec<Answer>,
+    book: Book,
+    saved: Saved,
+    header: BatchHeader,
+    sequences: BTreeMap<BatchId, i64>,
+}
+
+impl Till {
+    async fn open(store: &Store, seed: u128) -> Self {
+        Self { session: store.writer().await.unwrap(), ids: Ids(seed << 32) }
+    }
+
+    fn request(&mut self, caller: &str, command: Command) -> Request {
+        Request {
+            caller: id(caller),
+            request_id: Some(RequestId(self.ids.next())),
+            origin: Origin::default(),
+            command,
+            fresh_member: MemberId(self.ids.next()),
+            attachment: None,
+        }
+    }
+
+    async fn run(&mut self, requests: &[Request], now: Timestamp) -> Result<Done, StoreError> {
+        let alone = requests.iter().any(|request| matches!(request.command, Command::House(_)));
+        let gate = if alone { Gate::Exclusive } else { Gate::Shared };
+        let row = self.session.begin(gate).await?;
+        let done = self.decide(&row, alone, requests, now).await?;
+        self.session.commit().await?;
+        Ok(done)
+    }
+
+    async fn decide(
+        &mut self,
+        gate: &GateRow,
+        alone: bool,
+        requests: &[Request],
+        now: Timestamp,
+    ) -> Result<Done, StoreError> {
+        let house = self.session.load_house().await?.house;
+        let mut book = Book::new(Arc::new(house), gate.open_window);
+        let sequences = if alone {
+            self.session.load_all(&mut book, requests).await?
+        } else {
+            self.session.load(&mut book, requests, now).await?
+        };
+        let header = BatchHeader {
+            coalition: book.house.coalition.id.clone(),
+            batch: BatchId(self.ids.next()),
+            window: gate.open_window,
+            time: now,
+            salt: [7; 16],
+        };
+        book.begin_batch(header.batch);
+        let answers = requests.iter().map(|request| book.execute(request, now)).collect();
+        let changes = book.take_changes();
+        let saved = self.session.save(&book, &changes, &header).await?;
+        Ok(Done { answers, book, saved, header, sequences })
+    }
+
+    async fn one(&mut self, caller: &str, command: Command, now: Timestamp) -> Result<Accepted, Rejection> {
+        let request = self.request(caller, command);
+        self.run(&[request], now).await.unwrap().answers.pop().unwrap().result
+    }
+}
+
+fn card(number: u8) -> MemberRef {
+    MemberRef::Identifier(IdentifierHash([number; 32]))
+}
+
+fn issue(member: MemberRef, points: i64) -> Command {
+    Command::Issue { member, points: Points(points), expires: None }
+}
+
+fn redeem(member: MemberRef, points: i64) -> Command {
+    Command::Redeem { member, points: Points(points) }
+}
+
+fn available(accepted: &Accepted) -> i64 {
+    match &accepted.reply {
+        Reply::Member(reply) => reply.available.0,
+        Reply::Abandoned(_) | Reply::House(_) => panic!("not a command on points"),
+    }
+}

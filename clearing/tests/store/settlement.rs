@@ -1,0 +1,69 @@
+//! Windows, their settlements, and the payments.
+
+use clearing::store::{Store, WindowRow, Windows};
+use clearing_core::chart::MoneyAccount;
+use clearing_core::command::{Command, HouseCommand, HouseReply, Payment, Reply};
+use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
+use clearing_core::units::{Money, PartnerId};
+
+use crate::{TestStore, Till, at, card, id, issue, redeem};
+
+on_both! {
+    empty: ;
+    coalition: a_window_closes_and_its_settlement_is_paid;
+}
+
+async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    till.one("grocer", issue(card(1), 100), at(0)).await.unwrap();
+    till.one("fuel", issue(card(1), 100), at(0)).await.unwrap();
+    till.one("bank", redeem(card(1), 150), at(0)).await.unwrap();
+    let deposit = HouseCommand::Deposit { account: MoneyAccount::Reserve, amount: Money(500_000) };
+    till.one("operator", Command::House(deposit), at(1)).await.unwrap();
+    let close = HouseCommand::CloseWindow { expected: Some(1) };
+    let closed = till.one("operator", Command::House(close), at(1)).await.unwrap();
+    assert_eq!(closed.reply, Reply::House(HouseReply { window: Some(1), ..HouseReply::default() }));
+    till.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
+    let windows = read_windows(&test.store).await;
+    assert_eq!(windows.len(), 2);
+    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(6)));
+    assert_eq!((windows[1].first_sequence, windows[1].end_sequence), (6, None));
+    let settlement = windows[0].window.settlement.clone().unwrap();
+    assert!(settlement.proof.holds() && !settlement.legs.is_empty());
+    for command in [
+        HouseCommand::ConfirmSettlement { window: 1 },
+        HouseCommand::ExportOrders { window: 1, mode: OrderMode::Pairwise },
+        HouseCommand::ExportOrders { window: 1, mode: OrderMode::Hub },
+    ] {
+        till.one("operator", Command::House(command), at(2)).await.unwrap();
+    }
+    let mut legs: Vec<(PartnerId, Money)> = settlement.legs.iter().map(|(id, leg)| (*id, leg.amount)).collect();
+    legs.sort_by_key(|(_, amount)| *amount);
+    for (partner, amount) in legs {
+        let payment = Payment::Hub(partner);
+        let pay = HouseCommand::ConfirmPayment { window: 1, payment, amount: Some(Money(amount.0.abs())) };
+        till.one("operator", Command::House(pay), at(3)).await.unwrap();
+    }
+    let windows = read_windows(&test.store).await;
+    let window = &windows[0].window;
+    assert_eq!(window.state, WindowState::Settled);
+    let paid = window.settlement.as_ref().unwrap();
+    assert_eq!(paid.state, SettlementState::Settled);
+    assert!(paid.orders.iter().all(|order| order.paid) && paid.legs.values().all(|leg| leg.due.is_zero()));
+    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(6)));
+    assert_eq!(windows[1].window.participants[&id("bank")].opening, window.participants[&id("bank")].carried);
+    till.one("operator", Command::House(HouseCommand::CloseWindow { expected: None }), at(4)).await.unwrap();
+    let abort = Command::House(HouseCommand::AbortSettlement { window: 2 });
+    till.one("operator", abort, at(5)).await.unwrap();
+    let windows = read_windows(&test.store).await;
+    assert_eq!(windows[1].window.settlement.as_ref().unwrap().state, SettlementState::Aborted);
+    assert_ne!(windows[2].window.aborted, Money::ZERO);
+    till.one("operator", Command::House(HouseCommand::CloseWindow { expected: Some(3) }), at(6)).await.unwrap();
+}
+
+async fn read_windows(store: &Store) -> Vec<WindowRow> {
+    let mut snapshot = store.snapshot().await.unwrap();
+    let windows = snapshot.windows(Windows::All).await.unwrap();
+    snapshot.finish().await.unwrap();
+    windows
+}
