@@ -154,16 +154,18 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     // It would start as SERVING.
     reporter.set_service_status("", ServingStatus::NotServing).await;
 
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(clearing_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    let reflection_v1 = reflection.clone().build_v1().expect("the descriptors are well formed");
-    let reflection_v1alpha = reflection.build_v1alpha().expect("the descriptors are well formed");
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(clearing_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let reflection_v1 = reflection().build_v1().expect("the descriptors are well formed");
+    let reflection_v1alpha = reflection().build_v1alpha().expect("the descriptors are well formed");
     let sandbox = options.sandbox && context.clock.is_manual();
     let router = transport()
         .layer(AuthLayer::new(Arc::clone(&context.house)))
         .add_service(BySize::new(&context))
-        .add_service(PositionServiceServer::new(position::Service(context.clone())))
+        .add_service(PositionServiceServer::new(position::Service::new(context.clone())))
         .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
         .add_service(SettlementAdminServiceServer::new(settlement::Service(context.clone())))
         .add_service(ReportServiceServer::new(report::Service(context.clone())))
@@ -206,9 +208,11 @@ impl RunningServer {
         reporter.set_service_status("", ServingStatus::NotServing).await;
         stop.cancel();
         let ended = tokio::time::timeout(drain, &mut serving).await;
-        // A peer that went silent can hold a graceful shutdown up for ever.
-        serving.abort();
-        let _ = serving.await;
+        // A peer that went silent can hold a graceful shutdown up for ever. A task that has ended must not be awaited again.
+        if ended.is_err() {
+            serving.abort();
+            let _ = serving.await;
+        }
         let _ = opening.await;
         context.scheduler.stop().await;
         drop(context);
@@ -256,8 +260,8 @@ async fn open(context: Context, reporter: HealthReporter, stop: CancellationToke
 /// What the house is waiting for.
 async fn try_open(context: &Context) -> Result<(), String> {
     let migrations = context.store.migration_state().await.map_err(|error| error.to_string())?;
-    if migrations.pending > 0 {
-        return Err(format!("{} migrations are pending; run `clearing migrate`", migrations.pending));
+    if !migrations.pending.is_empty() {
+        return Err(format!("{} migrations are pending; run `clearing migrate`", migrations.pending.len()));
     }
     let row = context.store.load_house().await.map_err(|error| error.to_string())?;
     let now = context.clock.now();

@@ -331,12 +331,13 @@ pub fn issue_result(result: Result<v1::IssuePointsResponse, Status>) -> v1::Issu
     let result = match result {
         Ok(issued) => v1::issue_result::Result::Issued(issued),
         Err(status) => {
-            let info = status.get_details_error_info().unwrap_or_default();
+            let info = status.get_details_error_info();
+            let (reason, metadata) = info.map_or_else(Default::default, |info| (info.reason, info.metadata));
             v1::issue_result::Result::Error(v1::ItemError {
                 code: status.code().into(),
-                reason: info.reason,
+                reason,
                 message: status.message().to_owned(),
-                metadata: info.metadata,
+                metadata: metadata.into_iter().collect(),
             })
         }
     };
