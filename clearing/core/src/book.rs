@@ -204,9 +204,11 @@ impl Book {
             MemberRef::Id(id) => {
                 self.members.contains_key(&id).then_some(id).ok_or_else(|| Rejection::not_found("member", id))
             }
-            MemberRef::Identifier(hash) => {
-                self.identifiers.get(&hash).copied().ok_or_else(|| Rejection::not_found("member", "with this identifier"))
-            }
+            MemberRef::Identifier(hash) => self
+                .identifiers
+                .get(&hash)
+                .copied()
+                .ok_or_else(|| Rejection::not_found("member", "with this identifier")),
         }
     }
 

@@ -8,9 +8,7 @@ use crate::journal::{Hash, Origin};
 use crate::rejection::Rejection;
 use crate::settlement::OrderMode;
 use crate::terms::{Calendar, PartnerState, TermsDraft};
-use crate::units::{
-    EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
-};
+use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 /// How a command names a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -26,29 +24,73 @@ pub enum MemberRef {
 )]
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Command {
-    Issue { member: MemberRef, points: Points, expires: Option<Timestamp> },
-    Redeem { member: MemberRef, points: Points },
-    Return { redemption: EntryId, points: Points },
-    Abandon { request: RequestId },
+    Issue {
+        member: MemberRef,
+        points: Points,
+        expires: Option<Timestamp>,
+    },
+    Redeem {
+        member: MemberRef,
+        points: Points,
+    },
+    Return {
+        redemption: EntryId,
+        points: Points,
+    },
+    Abandon {
+        request: RequestId,
+    },
     /// Due work of one member: the house's own.
-    RunDue { member: MemberId },
+    RunDue {
+        member: MemberId,
+    },
     House(HouseCommand),
 }
 
 /// Commands of the operator and the scheduler.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum HouseCommand {
-    CreatePartner { partner: PartnerId, display_name: String, terms: TermsDraft, state: PartnerState },
-    SetTerms { partner: PartnerId, terms: TermsDraft, effective: Option<Timestamp> },
-    SetPartnerState { partner: PartnerId, state: PartnerState },
-    SetCalendar { calendar: Calendar },
+    CreatePartner {
+        partner: PartnerId,
+        display_name: String,
+        terms: TermsDraft,
+        state: PartnerState,
+    },
+    SetTerms {
+        partner: PartnerId,
+        terms: TermsDraft,
+        effective: Option<Timestamp>,
+    },
+    SetPartnerState {
+        partner: PartnerId,
+        state: PartnerState,
+    },
+    SetCalendar {
+        calendar: Calendar,
+    },
     /// Closes the open window. The scheduler names the window it means, so that two of them close it once.
-    CloseWindow { expected: Option<WindowNumber> },
-    ConfirmSettlement { window: WindowNumber },
-    ExportOrders { window: WindowNumber, mode: OrderMode },
-    ConfirmPayment { window: WindowNumber, payment: Payment, amount: Option<Money> },
-    AbortSettlement { window: WindowNumber },
-    Deposit { account: MoneyAccount, amount: Money },
+    CloseWindow {
+        expected: Option<WindowNumber>,
+    },
+    ConfirmSettlement {
+        window: WindowNumber,
+    },
+    ExportOrders {
+        window: WindowNumber,
+        mode: OrderMode,
+    },
+    ConfirmPayment {
+        window: WindowNumber,
+        payment: Payment,
+        amount: Option<Money>,
+    },
+    AbortSettlement {
+        window: WindowNumber,
+    },
+    Deposit {
+        account: MoneyAccount,
+        amount: Money,
+    },
 }
 
 /// Which order a confirmed payment belongs to.
@@ -56,7 +98,10 @@ pub enum HouseCommand {
 pub enum Payment {
     /// The leg of a partner, against the settlement account.
     Hub(PartnerId),
-    Pair { payer: OrderParty, payee: OrderParty },
+    Pair {
+        payer: OrderParty,
+        payee: OrderParty,
+    },
 }
 
 /// One end of a payment order.
@@ -147,7 +192,11 @@ impl Request {
             return Err(Rejection::invalid("request_id", "not a version 7 UUID"));
         }
         let positive = |points: Points| {
-            if points.0 > 0 { Ok(()) } else { Err(Rejection::invalid("points", format!("{} is not above zero", points.0))) }
+            if points.0 > 0 {
+                Ok(())
+            } else {
+                Err(Rejection::invalid("points", format!("{} is not above zero", points.0)))
+            }
         };
         match &self.command {
             Command::Issue { points, expires, .. } => {

@@ -25,7 +25,8 @@ use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::member::LotId;
 use crate::terms::FeeBearer;
 use crate::units::{
-    BatchId, Currency, EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+    BatchId, Currency, EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Rate, RequestId, Timestamp,
+    WindowNumber,
 };
 
 /// A SHA-256 hash.
@@ -257,13 +258,7 @@ pub struct EntryDraft {
 }
 
 impl EntryDraft {
-    pub fn new(
-        kind: EntryKind,
-        window: WindowNumber,
-        time: Timestamp,
-        currency: Currency,
-        partner: PartnerId,
-    ) -> Self {
+    pub fn new(kind: EntryKind, window: WindowNumber, time: Timestamp, currency: Currency, partner: PartnerId) -> Self {
         let header = Entry {
             kind,
             window,

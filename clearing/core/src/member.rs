@@ -92,13 +92,7 @@ pub struct Member {
 
 impl Member {
     pub fn new(id: MemberId) -> Self {
-        Self {
-            id,
-            entry_no: 0,
-            next_due: Timestamp::NEVER,
-            holdings: BTreeMap::new(),
-            loaded_to: Timestamp::NEVER,
-        }
+        Self { id, entry_no: 0, next_due: Timestamp::NEVER, holdings: BTreeMap::new(), loaded_to: Timestamp::NEVER }
     }
 
     /// All available points.

@@ -16,11 +16,7 @@ use crate::units::{Money, PartnerId, half_up};
 /// of them make a minor unit.
 ///
 /// Rule: legs
-pub fn legs(
-    positions: &BTreeMap<PartnerId, Money>,
-    minor_unit: i64,
-    threshold: Money,
-) -> BTreeMap<PartnerId, Money> {
+pub fn legs(positions: &BTreeMap<PartnerId, Money>, minor_unit: i64, threshold: Money) -> BTreeMap<PartnerId, Money> {
     let mut order: Vec<PartnerId> = positions.keys().copied().collect();
     order.sort_by_key(PartnerId::settlement_order);
     let exact = |partner: &PartnerId| positions.get(partner).copied().unwrap_or_default().0;

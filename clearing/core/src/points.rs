@@ -9,9 +9,7 @@ use crate::journal::{Entry, EntryDraft, EntryKind, LotBirth, LotMove, Redemption
 use crate::member::{Lot, LotId};
 use crate::rejection::Rejection;
 use crate::terms::{FeeBearer, Funding, PartnerState, Terms};
-use crate::units::{
-    EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, largest_remainder,
-};
+use crate::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, largest_remainder};
 
 /// A part of a redemption: points of one lot, in consumption order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,12 +133,7 @@ impl Book {
             let free = part.issuer == acceptor && self.funding(part) == Funding::AtRedemption;
             reimbursed = if free { reimbursed } else { reimbursed.plus(part.points)? };
         }
-        Ok(Quote {
-            parts,
-            fee,
-            reimbursement: reimbursed.times(terms.reimbursement)?,
-            fee_bearer: terms.fee_bearer,
-        })
+        Ok(Quote { parts, fee, reimbursement: reimbursed.times(terms.reimbursement)?, fee_bearer: terms.fee_bearer })
     }
 
     /// Returns `points` of what is left of a redemption of the caller's.
@@ -221,12 +214,8 @@ impl Book {
         if self.members.get(&member).is_none_or(|member| member.next_due > now) {
             return Vec::new();
         }
-        let due: Vec<Lot> = self
-            .lots_in_order(member)
-            .take_while(|lot| lot.expires <= now)
-            .take(LOTS_PER_ENTRY_MAX)
-            .cloned()
-            .collect();
+        let due: Vec<Lot> =
+            self.lots_in_order(member).take_while(|lot| lot.expires <= now).take(LOTS_PER_ENTRY_MAX).cloned().collect();
         let mut written = Vec::with_capacity(due.len());
         for lot in due {
             // An expiry cannot be refused; were its amounts beyond 64 bits, the lot would stay, expired and unspent.
@@ -518,8 +507,7 @@ impl Book {
             }
         }
         let draft = draft.of_member(member).linked_to(redemption);
-        let entry =
-            self.redemption_entry(draft, target.partner, member, &facts, &parts, points, &Direction::Take)?;
+        let entry = self.redemption_entry(draft, target.partner, member, &facts, &parts, points, &Direction::Take)?;
         Ok(vec![self.post(entry)])
     }
 
@@ -569,12 +557,7 @@ impl Direction {
 /// The money of an issue: nothing under R; under P the issuer pays p, v of it backs the points.
 ///
 /// Rule: issue-money
-fn post_issue_money(
-    draft: &mut EntryDraft,
-    issuer: PartnerId,
-    terms: &Terms,
-    points: Points,
-) -> Result<(), Overflow> {
+fn post_issue_money(draft: &mut EntryDraft, issuer: PartnerId, terms: &Terms, points: Points) -> Result<(), Overflow> {
     match terms.funding {
         Funding::AtRedemption => {}
         Funding::AtIssue => {

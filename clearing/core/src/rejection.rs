@@ -13,36 +13,112 @@ use borsh::{BorshDeserialize, BorshSerialize};
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Rejection {
     /// The message alone is wrong, whatever the state of the house. Never recorded.
-    InvalidArgument { field: String, problem: String },
-    RequestTooOld { made: String, oldest: String },
-    IdempotencyConflict { request_id: String },
+    InvalidArgument {
+        field: String,
+        problem: String,
+    },
+    RequestTooOld {
+        made: String,
+        oldest: String,
+    },
+    IdempotencyConflict {
+        request_id: String,
+    },
     /// The key was abandoned before.
-    RequestAbandoned { request_id: String },
-    TimeOutOfRange { field: String, time: String, earliest: String, latest: String },
-    PartnerExited { partner: String },
-    PartnerRestricted { partner: String },
-    PartnerSuspended { partner: String },
+    RequestAbandoned {
+        request_id: String,
+    },
+    TimeOutOfRange {
+        field: String,
+        time: String,
+        earliest: String,
+        latest: String,
+    },
+    PartnerExited {
+        partner: String,
+    },
+    PartnerRestricted {
+        partner: String,
+    },
+    PartnerSuspended {
+        partner: String,
+    },
     /// Unknown, or somebody else's.
-    NotFound { what: String, id: String },
-    PartnerExists { partner: String },
-    ReturnExceedsRedemption { asked: i64, left: i64 },
-    ReversalShortfall { asked: i64, left: i64 },
-    InsufficientPoints { asked: i64, available: i64 },
-    TooManyLots { asked: i64, reachable: i64, lots_max: i64 },
-    BreakageNotOne { sum: String },
-    PriceNotExact { field: String, price: String, scale: u32 },
+    NotFound {
+        what: String,
+        id: String,
+    },
+    PartnerExists {
+        partner: String,
+    },
+    ReturnExceedsRedemption {
+        asked: i64,
+        left: i64,
+    },
+    ReversalShortfall {
+        asked: i64,
+        left: i64,
+    },
+    InsufficientPoints {
+        asked: i64,
+        available: i64,
+    },
+    TooManyLots {
+        asked: i64,
+        reachable: i64,
+        lots_max: i64,
+    },
+    BreakageNotOne {
+        sum: String,
+    },
+    PriceNotExact {
+        field: String,
+        price: String,
+        scale: u32,
+    },
     /// Somebody would get more for a point than backs it.
-    TermsUnderfund { lower: String, lower_amount: String, higher: String, higher_amount: String },
-    WindowNotClosed { window: u32 },
-    SettlementNotProposed { window: u32, state: String },
-    SettlementNotConfirmed { window: u32, state: String },
-    SettlementSettled { window: u32 },
-    SettlementAlreadyPaid { window: u32, paid: String },
-    SettlementAborted { window: u32 },
-    LegNotDue { window: u32, party: String },
-    AmountMismatch { due: String, given: String },
-    FundsNotReceived { received: String, needed: String },
-    Overflow { what: String },
+    TermsUnderfund {
+        lower: String,
+        lower_amount: String,
+        higher: String,
+        higher_amount: String,
+    },
+    WindowNotClosed {
+        window: u32,
+    },
+    SettlementNotProposed {
+        window: u32,
+        state: String,
+    },
+    SettlementNotConfirmed {
+        window: u32,
+        state: String,
+    },
+    SettlementSettled {
+        window: u32,
+    },
+    SettlementAlreadyPaid {
+        window: u32,
+        paid: String,
+    },
+    SettlementAborted {
+        window: u32,
+    },
+    LegNotDue {
+        window: u32,
+        party: String,
+    },
+    AmountMismatch {
+        due: String,
+        given: String,
+    },
+    FundsNotReceived {
+        received: String,
+        needed: String,
+    },
+    Overflow {
+        what: String,
+    },
 }
 
 impl Rejection {
@@ -229,7 +305,10 @@ impl fmt::Display for Rejection {
         match self {
             Self::InvalidArgument { field, problem } => write!(f, "{field}: {problem}"),
             Self::RequestTooOld { made, oldest } => {
-                write!(f, "the request id was made {made}, and keys older than {oldest} are no longer kept; make a new one")
+                write!(
+                    f,
+                    "the request id was made {made}, and keys older than {oldest} are no longer kept; make a new one"
+                )
             }
             Self::IdempotencyConflict { request_id } => {
                 write!(f, "request id {request_id} was used before with other content; make a new one for another wish")
@@ -239,7 +318,9 @@ impl fmt::Display for Rejection {
                 write!(f, "{field} is {time}; it may lie between {earliest} and {latest}")
             }
             Self::PartnerExited { partner } => write!(f, "partner {partner} has left the coalition"),
-            Self::PartnerRestricted { partner } => write!(f, "partner {partner} is restricted and may not issue points"),
+            Self::PartnerRestricted { partner } => {
+                write!(f, "partner {partner} is restricted and may not issue points")
+            }
             Self::PartnerSuspended { partner } => {
                 write!(f, "partner {partner} is suspended and may neither issue nor accept points")
             }
@@ -272,7 +353,9 @@ impl fmt::Display for Rejection {
             Self::SettlementNotConfirmed { window, state } => {
                 write!(f, "the settlement of window {window} is {state}; confirm it first")
             }
-            Self::SettlementSettled { window } => write!(f, "the settlement of window {window} is SETTLED, which is final"),
+            Self::SettlementSettled { window } => {
+                write!(f, "the settlement of window {window} is SETTLED, which is final")
+            }
             Self::SettlementAlreadyPaid { window, paid } => {
                 write!(f, "{paid} of the settlement of window {window} are paid already")
             }
@@ -280,7 +363,10 @@ impl fmt::Display for Rejection {
             Self::LegNotDue { window, party } => write!(f, "nothing is due between {party} and window {window}"),
             Self::AmountMismatch { due, given } => write!(f, "{due} are due, not {given}"),
             Self::FundsNotReceived { received, needed } => {
-                write!(f, "{needed} would have to be paid out, and only {received} have come in and are not yet paid out")
+                write!(
+                    f,
+                    "{needed} would have to be paid out, and only {received} have come in and are not yet paid out"
+                )
             }
             Self::Overflow { what } => write!(f, "{what} does not fit into 64 bits"),
         }

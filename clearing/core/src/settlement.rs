@@ -230,9 +230,8 @@ pub struct Preview {
 impl Book {
     /// The legs that closing the open window now would give. Needs all balances and the window's gross in the book.
     pub fn preview(&self) -> Preview {
-        let balance = |partner: PartnerId| {
-            self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default()
-        };
+        let balance =
+            |partner: PartnerId| self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
         let positions: BTreeMap<PartnerId, Money> =
             self.house.partners.keys().map(|partner| (*partner, balance(*partner))).collect();
         let coalition = &self.house.coalition;

@@ -367,9 +367,8 @@ impl House {
     ) -> Result<(), Rejection> {
         let scale = self.coalition.scale;
         // A version that the new one replaces from now on is no longer in force.
-        let replaced = |other: &Partner, terms: &Terms| {
-            other.id == partner && new.effective <= now && terms.effective <= now
-        };
+        let replaced =
+            |other: &Partner, terms: &Terms| other.id == partner && new.effective <= now && terms.effective <= now;
         let underfund = |reimbursement: Money, acceptor: PartnerId, value: Money, issuer: PartnerId| {
             Err(Rejection::TermsUnderfund {
                 lower: format!("value of {issuer}"),

@@ -100,7 +100,9 @@ impl Rate {
         let billionths = Money::exact(value, 9)
             .and_then(|units| u64::try_from(units.0).ok())
             .filter(|units| *units <= Self::UNIT)
-            .ok_or_else(|| Malformed(format!("{value} is not a rate: a decimal from 0 to 1 with at most 9 decimals")))?;
+            .ok_or_else(|| {
+                Malformed(format!("{value} is not a rate: a decimal from 0 to 1 with at most 9 decimals"))
+            })?;
         Ok(Self { billionths })
     }
 

@@ -282,7 +282,8 @@ where
         );
         request.extensions_mut().insert(caller);
         // Taken out of the request, because tonic would answer CANCELLED where the protocol says DEADLINE_EXCEEDED.
-        let deadline = request.headers_mut().remove("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
+        let deadline =
+            request.headers_mut().remove("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         // The service that was polled ready is the one to call; the clone takes its place.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);

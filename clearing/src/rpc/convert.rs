@@ -3,16 +3,12 @@
 
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Attachment, MemberRef};
-use clearing_core::journal::{
-    BusinessDate, Code, Entry, EntryKind, JournalEntry, Origin, attachment_commitment,
-};
+use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, JournalEntry, Origin, attachment_commitment};
+use clearing_core::points::{Part, Quote};
 use clearing_core::terms::{
     Breakage, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Terms, TermsDraft,
 };
-use clearing_core::points::{Part, Quote};
-use clearing_core::units::{
-    EntryId, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
-};
+use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
 use tonic::Status;
@@ -285,9 +281,10 @@ pub struct AcceptorMoney {
 pub fn acceptor_money(acceptor: PartnerId, entry: &Entry) -> AcceptorMoney {
     let bears = entry.redemption().filter(|facts| facts.fee_bearer == FeeBearer::Acceptor);
     let fee = bears.map_or(Money::ZERO, |facts| facts.fee);
-    let own = entry.money.iter().filter(|posting| {
-        posting.account == MoneyAccount::Position(acceptor) && posting.purpose == Purpose::Reward
-    });
+    let own = entry
+        .money
+        .iter()
+        .filter(|posting| posting.account == MoneyAccount::Position(acceptor) && posting.purpose == Purpose::Reward);
     let reward: i64 = own.map(|posting| posting.amount.0).sum();
     AcceptorMoney { fee, credit: Money(reward - fee.0) }
 }
@@ -374,7 +371,8 @@ pub fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, Status> 
     let price = |field: &str, text: &Option<String>| {
         let Some(text) = text else { return Ok(None) };
         let field = format!("terms.{field}");
-        let price = decimal(&field, text).and_then(|value| Price::new(value).map_err(|problem| invalid(&field, problem)));
+        let price =
+            decimal(&field, text).and_then(|value| Price::new(value).map_err(|problem| invalid(&field, problem)));
         price.map(Some)
     };
     Ok(TermsDraft {

@@ -83,6 +83,8 @@ pub fn of_store(error: &StoreError) -> Status {
         ErrorKind::Transient | ErrorKind::CommitUnknown => {
             broken(Code::Unavailable, "DATABASE_UNAVAILABLE", "the database cannot be reached", Some(RETRY_GONE))
         }
-        ErrorKind::Permanent => broken(Code::Internal, "INTERNAL", "the house failed on this read; it was logged", None),
+        ErrorKind::Permanent => {
+            broken(Code::Internal, "INTERNAL", "the house failed on this read; it was logged", None)
+        }
     }
 }

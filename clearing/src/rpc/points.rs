@@ -199,10 +199,7 @@ impl PointsService for Service {
         }))
     }
 
-    async fn get_entry(
-        &self,
-        request: Request<v1::GetEntryRequest>,
-    ) -> Result<Response<v1::GetEntryResponse>, Status> {
+    async fn get_entry(&self, request: Request<v1::GetEntryRequest>) -> Result<Response<v1::GetEntryResponse>, Status> {
         use v1::get_entry_request::Key;
         let caller = auth::caller(&request)?.partner()?;
         let (name, id) = match request.into_inner().key {
@@ -329,9 +326,7 @@ fn accepted(written: &Written) -> Result<&Accepted, Status> {
 fn member_reply(written: &Written) -> Result<(bool, &MemberReply), Status> {
     match &accepted(written)?.reply {
         Reply::Member(reply) => Ok((written.answer.replayed, reply)),
-        Reply::Abandoned(_) | Reply::House(_) => {
-            Err(errors::of_write(&WriteError::Internal))
-        }
+        Reply::Abandoned(_) | Reply::House(_) => Err(errors::of_write(&WriteError::Internal)),
     }
 }
 

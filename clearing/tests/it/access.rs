@@ -55,10 +55,7 @@ async fn admin_calls(client: &Client) -> Vec<(&'static str, bool)> {
     vec![
         ("CreatePartner", let_in(operator.create_partner(CreatePartner::new("new")).await)),
         ("SetTerms", let_in(operator.set_terms(SetTerms::of("A", TermsChange::none())).await)),
-        (
-            "SetPartnerState",
-            let_in(operator.set_partner_state(SetPartnerState::of("A", PartnerState::Active)).await),
-        ),
+        ("SetPartnerState", let_in(operator.set_partner_state(SetPartnerState::of("A", PartnerState::Active)).await)),
         ("ListPartners", let_in(operator.partners().collect().await)),
         ("PreviewSettlement", let_in(operator.preview_settlement(None).await)),
         ("ConfirmSettlement", let_in(operator.confirm_settlement(ConfirmSettlement::of(9)).await)),
@@ -82,10 +79,7 @@ async fn report_calls(client: &Client) -> Vec<(&'static str, bool)> {
 }
 
 async fn open_calls(client: &Client) -> Vec<(&'static str, bool)> {
-    vec![
-        ("GetServerInfo", let_in(client.server_info().await)),
-        ("GetClock", let_in(client.sandbox().clock().await)),
-    ]
+    vec![("GetServerInfo", let_in(client.server_info().await)), ("GetClock", let_in(client.sandbox().clock().await))]
 }
 
 fn no_entry() -> String {

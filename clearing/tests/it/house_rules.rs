@@ -41,8 +41,22 @@ fn none_has(folder: &str, texts: &[&str], except: &[&str]) {
 #[test]
 fn the_rules_know_neither_time_nor_chance_nor_files_nor_floats_nor_an_order_that_changes() {
     let texts = [
-        "async fn", ".await", "SystemTime", "Instant", "Timestamp::now", "rand::", "HashMap", "HashSet", "f32", "f64",
-        "std::fs", "std::net", "std::env", "tokio", "sqlx", "tonic",
+        "async fn",
+        ".await",
+        "SystemTime",
+        "Instant",
+        "Timestamp::now",
+        "rand::",
+        "HashMap",
+        "HashSet",
+        "f32",
+        "f64",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "tokio",
+        "sqlx",
+        "tonic",
     ];
     none_has("clearing/core/src", &texts, &[]);
 }

@@ -58,10 +58,8 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
             ),
             (
                 "origin.receipt_total.amount",
-                a.issue(issue().origin(
-                    Origin::till("s", "1").receipt_total(Money::new("RUB", Decimal::new(1, 3))),
-                ))
-                .await,
+                a.issue(issue().origin(Origin::till("s", "1").receipt_total(Money::new("RUB", Decimal::new(1, 3)))))
+                    .await,
             ),
             ("origin.device_counter", a.issue(issue().origin(Origin::till("s", "1").device_counter(-1))).await),
         ];
@@ -75,7 +73,11 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
         let nowhere = "01900000-0000-7000-8000-000000000000";
         let refused = [
             // Times.
-            ("TIME_OUT_OF_RANGE", "latest_time", refusal(a.issue(issue().origin(till().business_time(now + far))).await)),
+            (
+                "TIME_OUT_OF_RANGE",
+                "latest_time",
+                refusal(a.issue(issue().origin(till().business_time(now + far))).await),
+            ),
             ("TIME_OUT_OF_RANGE", "earliest_time", refusal(a.issue(issue().expires(now)).await)),
             (
                 "TIME_OUT_OF_RANGE",

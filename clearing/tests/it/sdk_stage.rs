@@ -54,7 +54,7 @@ impl SdkStage {
             clients,
             operator,
             currency: info.currency,
-            scale: u32::try_from(info.scale).unwrap(),
+            scale: info.scale,
             next_sequence: 1,
             open_window: 1,
             orders: BTreeMap::new(),
@@ -147,7 +147,7 @@ impl SdkStage {
                         AbandonOutcome::Undone => Abandoned::Undone,
                         AbandonOutcome::HadNoEffect => Abandoned::NoEffect,
                         AbandonOutcome::AlreadyAbandoned => Abandoned::Already,
-                        other => panic!("the outcome {other:?} is new"),
+                        other @ AbandonOutcome::Other(_) => panic!("the outcome {other:?} is new"),
                     }),
                 })
             }
@@ -232,9 +232,7 @@ impl SdkStage {
             }
             HouseCommand::AbortSettlement { window } => {
                 let abort = op::AbortSettlement::of(i64::from(*window)).request_id(request);
-                map(operator.abort_settlement(abort).await?, |done| {
-                    Accepted::house(done.entry.as_ref(), done.replayed)
-                })
+                map(operator.abort_settlement(abort).await?, |done| Accepted::house(done.entry.as_ref(), done.replayed))
             }
             HouseCommand::Deposit { account, amount } => {
                 let deposit = op::Deposit::account(account.to_string(), self.amount(*amount)).request_id(request);
@@ -393,10 +391,8 @@ pub fn system_time(time: Timestamp) -> SystemTime {
 }
 
 fn kind(kind: &partner_sdk::EntryKind) -> EntryKind {
-    let name = match kind {
-        partner_sdk::EntryKind::AbortSettlement => "abort".to_owned(),
-        kind => kind.as_str().to_lowercase(),
-    };
+    let abort = *kind == partner_sdk::EntryKind::AbortSettlement;
+    let name = if abort { "abort".to_owned() } else { kind.as_str().to_lowercase() };
     EntryKind::ALL.into_iter().find(|known| known.as_str() == name).unwrap()
 }
 
