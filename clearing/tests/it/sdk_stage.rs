@@ -147,7 +147,7 @@ impl SdkStage {
                         AbandonOutcome::Undone => Abandoned::Undone,
                         AbandonOutcome::HadNoEffect => Abandoned::NoEffect,
                         AbandonOutcome::AlreadyAbandoned => Abandoned::Already,
-                        other @ AbandonOutcome::Other(_) => panic!("the outcome {other:?} is new"),
+                        other @ (AbandonOutcome::Other(_) | _) => panic!("the outcome {other:?} is new"),
                     }),
                 })
             }
