@@ -2,7 +2,7 @@
 //!
 //! | baseline | what it does |
 //! |---|---|
-//! | [`echo`] | nothing: answers at once. The ceiling of what any handler behind this stack can reach |
+//! | [`echo`] | nothing: answers at once. The ceilings of what any handler behind this stack can reach |
 //! | [`by_hand`] | what one writes without a house: a transaction per request, straightforward and tuned |
 //! | [`bare`] | the house's rows, written in batches by nothing but SQL: no rules, no RPC |
 //!

@@ -42,15 +42,26 @@ pub struct Measured {
     /// The first error.
     pub failure: Option<String>,
     pub elapsed: Duration,
+    /// What this process used of the processors, with callers, servers and SQLite, but not PostgreSQL.
+    pub processor: Duration,
     pub latencies: Histogram<u64>,
 }
 
-impl Measured {
-    fn new() -> Self {
-        let latencies = Histogram::new(3).expect("three digits are allowed");
-        Self { calls: 0, operations: 0, failed: 0, failure: None, elapsed: Duration::ZERO, latencies }
+impl Default for Measured {
+    fn default() -> Self {
+        Self {
+            calls: 0,
+            operations: 0,
+            failed: 0,
+            failure: None,
+            elapsed: Duration::ZERO,
+            processor: Duration::ZERO,
+            latencies: Histogram::new(3).expect("three digits are allowed"),
+        }
     }
+}
 
+impl Measured {
     /// Adds another measurement of the same thing.
     pub fn add(&mut self, other: &Self) {
         self.calls += other.calls;
@@ -58,12 +69,18 @@ impl Measured {
         self.failed += other.failed;
         self.failure = self.failure.take().or_else(|| other.failure.clone());
         self.elapsed += other.elapsed;
+        self.processor += other.processor;
         self.latencies.add(&other.latencies).expect("the histograms grow as needed");
     }
 
     /// Operations in a second.
     pub fn rate(&self) -> f64 {
         if self.elapsed.is_zero() { 0.0 } else { self.operations as f64 / self.elapsed.as_secs_f64() }
+    }
+
+    /// Processor time of an operation, in microseconds.
+    pub fn processor_micros(&self) -> f64 {
+        if self.operations == 0 { 0.0 } else { self.processor.as_secs_f64() * 1e6 / self.operations as f64 }
     }
 
     fn record(&mut self, answer: &Result<u64, Status>, latency: Duration) {
@@ -82,6 +99,19 @@ impl Measured {
     }
 }
 
+/// What this process has used of the processors so far; nothing where the system does not tell.
+pub fn processor_time() -> Duration {
+    let used = || {
+        let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+        // The name of the program may hold spaces; what follows its bracket does not. Fields 14 and 15 of proc(5), in
+        // hundredths of a second.
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+        Some(Duration::from_millis(ticks * 10))
+    };
+    used().unwrap_or_default()
+}
+
 /// Each source is a caller that has one call in flight at a time. Calls that are answered within the span count.
 ///
 /// # Errors
@@ -94,7 +124,7 @@ pub async fn closed_loop<S: Source>(callers: Vec<S>, span: Span) -> Result<Measu
     for mut source in callers {
         let stop = Arc::clone(&stop);
         running.spawn(async move {
-            let mut measured = Measured::new();
+            let mut measured = Measured::default();
             while !stop.load(Ordering::Relaxed) {
                 let sent = Instant::now();
                 let answer = source.call().await;
@@ -106,14 +136,17 @@ pub async fn closed_loop<S: Source>(callers: Vec<S>, span: Span) -> Result<Measu
             measured
         });
     }
+    tokio::time::sleep_until(begin.into()).await;
+    let used = processor_time();
     tokio::time::sleep_until(end.into()).await;
+    let used = processor_time().saturating_sub(used);
     stop.store(true, Ordering::Relaxed);
-    let mut all = Measured::new();
+    let mut all = Measured::default();
     // Every call is waited for: one that was cut off would be stored, perhaps, and never counted.
     while let Some(measured) = running.join_next().await {
         all.add(&measured?);
     }
-    all.elapsed = span.measured;
+    (all.elapsed, all.processor) = (span.measured, used);
     Ok(all)
 }
 
@@ -129,8 +162,9 @@ const IN_FLIGHT_MAX: usize = 8192;
 pub async fn open_loop<S: Source>(mut source: S, calls_per_second: f64, seed: u64, span: Span) -> Result<Measured> {
     ensure!(calls_per_second > 0.0, "an open loop needs a rate above zero");
     let runtime = tokio::runtime::Handle::current();
+    let used = processor_time();
     // A thread of its own, since the runtime's timers are a millisecond wide.
-    let (calls, schedule) = tokio::task::spawn_blocking(move || {
+    let mut calls = tokio::task::spawn_blocking(move || {
         let permits = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT_MAX));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut calls = JoinSet::new();
@@ -142,7 +176,7 @@ pub async fn open_loop<S: Source>(mut source: S, calls_per_second: f64, seed: u6
             let uniform: f64 = rng.random();
             due += Duration::from_secs_f64(-(1.0 - uniform).ln() / calls_per_second);
             if due >= end {
-                return (calls, span.measured);
+                return calls;
             }
             let now = Instant::now();
             if due > now {
@@ -161,14 +195,16 @@ pub async fn open_loop<S: Source>(mut source: S, calls_per_second: f64, seed: u6
         }
     })
     .await?;
-    let mut measured = Measured::new();
-    let mut calls = calls;
+    let mut measured = Measured::default();
+    let used = processor_time().saturating_sub(used);
     while let Some(call) = calls.join_next().await {
         if let Some((answer, latency)) = call? {
             measured.record(&answer, latency);
         }
     }
-    measured.elapsed = schedule;
+    // The warm-up is in what was used, so its share is taken off.
+    let share = span.measured.as_secs_f64() / (span.warm_up + span.measured).as_secs_f64();
+    (measured.elapsed, measured.processor) = (span.measured, used.mul_f64(share));
     Ok(measured)
 }
 

@@ -40,14 +40,18 @@ pub struct Line {
     pub kind: Option<Kind>,
     /// Operations in a second.
     pub rate: f64,
-    /// The rate as a share of the ceiling's under the same load.
-    pub of_ceiling: Option<f64>,
+    /// The rate as a share of the empty call's under the same load.
+    pub of_empty: Option<f64>,
+    /// The rate as a share of that of a call that carries what the house's calls carry, and is answered at once.
+    pub of_echo: Option<f64>,
     /// How often the rate of the hand-written service on the same back end goes into it.
     pub times_by_hand: Option<f64>,
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub p999_ms: f64,
     pub max_ms: f64,
+    /// Processor time of an operation in microseconds, callers and server (and SQLite, not PostgreSQL) together.
+    pub processor_us: f64,
     pub failed: u64,
     pub note: Option<String>,
 }
@@ -60,12 +64,14 @@ impl Line {
             system: system.to_owned(),
             kind,
             rate: measured.rate(),
-            of_ceiling: None,
+            of_empty: None,
+            of_echo: None,
             times_by_hand: None,
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
             p999_ms: quantile(0.999),
             max_ms: measured.latencies.max() as f64 / 1e3,
+            processor_us: measured.processor_micros(),
             failed: measured.failed,
             note: failure.or(note),
         }
@@ -75,19 +81,23 @@ impl Line {
 impl Load {
     /// Puts the rates in proportion.
     pub fn new(name: impl Into<String>, unit: &'static str, mut lines: Vec<Line>) -> Self {
-        let rate = |wanted: Kind| lines.iter().find(|line| line.kind == Some(wanted)).map(|line| line.rate);
-        let ceiling = rate(Kind::Ceiling);
+        let rate = |wanted: Kind| {
+            let line = lines.iter().find(|line| line.kind == Some(wanted));
+            line.map(|line| line.rate).filter(|rate| *rate > 0.0)
+        };
+        let (empty, echo) = (rate(Kind::Empty), rate(Kind::Echo));
         let by_hand: Vec<Option<f64>> = lines
             .iter()
             .map(|line| match line.kind {
                 Some(Kind::House(backend)) => rate(Kind::ByHand(backend)),
-                Some(Kind::Ceiling | Kind::EmptyAnswer | Kind::ByHand(_)) | None => None,
+                Some(Kind::Empty | Kind::Echo | Kind::ByHand(_)) | None => None,
             })
             .collect();
         for (line, by_hand) in lines.iter_mut().zip(by_hand) {
-            line.of_ceiling =
-                ceiling.filter(|ceiling| *ceiling > 0.0 && line.kind.is_some()).map(|ceiling| line.rate / ceiling);
-            line.times_by_hand = by_hand.filter(|by_hand| *by_hand > 0.0).map(|by_hand| line.rate / by_hand);
+            let measured = line.kind.is_some();
+            line.of_empty = empty.filter(|_| measured).map(|empty| line.rate / empty);
+            line.of_echo = echo.filter(|_| measured).map(|echo| line.rate / echo);
+            line.times_by_hand = by_hand.map(|by_hand| line.rate / by_hand);
         }
         Self { name: name.into(), unit, lines }
     }
@@ -96,7 +106,7 @@ impl Load {
     #[must_use]
     pub fn without_shares(mut self) -> Self {
         for line in &mut self.lines {
-            (line.of_ceiling, line.times_by_hand) = (None, None);
+            (line.of_empty, line.of_echo, line.times_by_hand) = (None, None, None);
         }
         self
     }
@@ -106,21 +116,23 @@ impl Load {
         let mut text = format!("\n{}\n", self.name);
         let _ = writeln!(
             text,
-            "  {:26}{:>12}{:>9}{:>9}{:>10}{:>10}{:>10}",
-            "", self.unit, "of ceil.", "x hand", "p50 ms", "p99 ms", "p99.9 ms"
+            "  {:26}{:>11}{:>9}{:>9}{:>9}{:>10}{:>10}{:>10}{:>8}",
+            "", self.unit, "of empty", "of echo", "x hand", "p50 ms", "p99 ms", "p99.9 ms", "cpu us"
         );
         for line in &self.lines {
             let share = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{share:.2}"));
             let _ = writeln!(
                 text,
-                "  {:26}{:>12.0}{:>9}{:>9}{:>10.2}{:>10.2}{:>10.2}{}",
+                "  {:26}{:>11.0}{:>9}{:>9}{:>9}{:>10.2}{:>10.2}{:>10.2}{:>8.0}{}",
                 line.system,
                 line.rate,
-                share(line.of_ceiling),
+                share(line.of_empty),
+                share(line.of_echo),
                 share(line.times_by_hand),
                 line.p50_ms,
                 line.p99_ms,
                 line.p999_ms,
+                line.processor_us,
                 line.note.as_ref().map_or_else(String::new, |note| format!("   {note}")),
             );
         }
@@ -135,8 +147,8 @@ impl Books {
         let equal = if acknowledged == stored { "=" } else { "NOT EQUAL TO" };
         let books = match wrong {
             None => String::new(),
-            Some(found) if found.is_empty() => "; the books balance".to_owned(),
-            Some(found) => format!("; WRONG: {}", found.join("; ")),
+            Some(found) if found.is_empty() => "; audit: nothing found".to_owned(),
+            Some(found) => format!("; AUDIT: {}", found.join("; ")),
         };
         format!("{name}: {acknowledged} acknowledged {equal} {stored} stored{books}")
     }
@@ -153,25 +165,26 @@ mod tests {
         let mut latencies = hdrhistogram::Histogram::new(3).unwrap();
         latencies.record(1500).unwrap();
         let elapsed = Duration::from_secs(2);
-        Measured { calls: operations, operations, failed: 0, failure: None, elapsed, latencies }
+        Measured { calls: operations, operations, elapsed, latencies, ..Measured::default() }
     }
 
     #[test]
-    fn rates_are_put_in_proportion_to_the_ceiling_and_to_the_same_back_end_by_hand() {
+    fn rates_are_put_in_proportion_to_the_ceilings_and_to_the_same_back_end_by_hand() {
         let line = |kind, operations| Line::new("", Some(kind), &measured(operations), None);
         let load = Load::new(
             "a load",
             "issues/s",
             vec![
-                line(Kind::Ceiling, 20_000),
+                line(Kind::Empty, 20_000),
+                line(Kind::Echo, 12_000),
                 line(Kind::ByHand(Backend::Postgres), 1_000),
                 line(Kind::ByHand(Backend::Sqlite), 2_000),
                 line(Kind::House(Backend::Postgres), 6_000),
             ],
         );
         let house = load.lines.last().unwrap();
-        assert_eq!((house.rate, house.of_ceiling, house.times_by_hand), (3_000.0, Some(0.3), Some(6.0)));
+        assert_eq!((house.of_empty, house.of_echo, house.times_by_hand), (Some(0.3), Some(0.5), Some(6.0)));
         assert_eq!(house.p50_ms, 1.5);
-        assert!(load.table().contains("0.30     6.00      1.50"));
+        assert!(load.table().contains("0.30     0.50     6.00      1.50"));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use clearing::audit::audit;
 use clearing::clock::{self, Clock};
 use clearing::identifier::IdentifierKey;
 use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions};
@@ -22,7 +23,7 @@ mod database;
 pub use database::{Backend, Databases};
 
 use crate::baseline::by_hand::{ByHandPostgres, ByHandSqlite, Desk};
-use crate::baseline::echo::{Answer, Echo};
+use crate::baseline::echo::Echo;
 use crate::baseline::{Issuer, Served};
 use crate::client::{BatchIssues, Clients, sdk};
 use crate::coalition::{Certificates, DOMAIN, IDENTIFIER_KEY, PARTNERS};
@@ -80,8 +81,10 @@ pub struct System {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    Ceiling,
-    EmptyAnswer,
+    /// Empty messages both ways.
+    Empty,
+    /// The house's messages, answered at once.
+    Echo,
     ByHand(Backend),
     House(Backend),
 }
@@ -99,16 +102,13 @@ enum Rows {
 }
 
 impl System {
-    /// The ceiling, or the same with an empty answer.
+    /// The ceilings: one that answers issues, or one that is asked nothing and answers nothing.
     ///
     /// # Errors
     /// If it cannot be served or reached.
-    pub async fn echo(site: &Site, answer: Answer) -> Result<Self> {
-        let (name, kind) = match answer {
-            Answer::Shaped => ("ceiling: answers at once", Kind::Ceiling),
-            Answer::Empty => ("ceiling, empty answer", Kind::EmptyAnswer),
-        };
-        let served = site.serve(Echo(answer)).await?;
+    pub async fn ceiling(site: &Site, kind: Kind) -> Result<Self> {
+        let name = if kind == Kind::Empty { "empty call" } else { "echo of the same shape" };
+        let served = site.serve(Echo).await?;
         let clients = Clients::connect(served.address, &site.certificates).await?;
         Ok(Self { name, kind, clients, running: Running::Echo(served), operator: None, closes: AtomicU64::new(0) })
     }
@@ -256,7 +256,8 @@ impl System {
                 let drained = server.shutdown(Duration::from_secs(20)).await;
                 ensure!(drained == Drained::Clean, "the house did not drain in time");
                 let stored = database::accepted_requests(&url).await?;
-                (stored, Some(database::trial_balance(&url).await?))
+                let report = audit(&Store::connect(&url).await?).await?;
+                (stored, Some(report.findings.iter().map(ToString::to_string).collect()))
             }
         };
         Ok(Some(Books { name: self.name, acknowledged, stored: u64::try_from(stored)?, wrong }))
@@ -271,7 +272,7 @@ pub struct Books {
     pub acknowledged: u64,
     /// Operations that the database holds.
     pub stored: u64,
-    /// What is wrong with the sums; none looked at for the hand-written service.
+    /// What the audit found; the hand-written service has none.
     pub wrong: Option<Vec<String>>,
 }
 

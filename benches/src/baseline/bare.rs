@@ -11,12 +11,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use hdrhistogram::Histogram;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::coalition::{PARTNERS, partner};
-use crate::harness::{Measured, Span};
+use crate::harness::{Measured, Span, processor_time};
 
 pub use postgres::BarePostgres;
 pub use sqlite::BareSqlite;
@@ -155,17 +154,11 @@ impl Bare {
     /// # Errors
     /// Those of the database.
     pub async fn measure(&mut self, rows: &mut Rows, size: usize, span: Span) -> Result<Measured> {
-        let mut measured = Measured {
-            calls: 0,
-            operations: 0,
-            failed: 0,
-            failure: None,
-            elapsed: Duration::ZERO,
-            latencies: Histogram::new(3)?,
-        };
+        let mut measured = Measured::default();
         let mut warming = Duration::ZERO;
         while measured.elapsed < span.measured {
             let batch = rows.random_batch(size);
+            let used = processor_time();
             let started = Instant::now();
             self.save(rows, &batch).await?;
             let taken = started.elapsed();
@@ -174,6 +167,7 @@ impl Bare {
                 continue;
             }
             measured.elapsed += taken;
+            measured.processor += processor_time().saturating_sub(used);
             measured.calls += 1;
             measured.operations += size as u64;
             measured.latencies.record(u64::try_from(taken.as_micros())?)?;

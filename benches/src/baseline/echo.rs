@@ -1,4 +1,6 @@
-//! The ceiling: an answer at once, of the shape and size that the house's answers have.
+//! The ceilings. `IssuePoints` is answered at once, with an answer of the shape and size that the house's have: what any
+//! handler of this call can reach. `GetBalance` is answered with an empty message, as every baseline does: a call that
+//! carries nothing either way.
 
 use clearing_core::units::PartnerId;
 use clearing_proto::v1;
@@ -6,17 +8,8 @@ use tonic::Status;
 
 use super::Issuer;
 
-/// What the echo answers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// As the house answers: an entry with its postings, its lot and the origin.
-    Shaped,
-    /// An empty message.
-    Empty,
-}
-
 /// Answers, and does nothing else.
-pub struct Echo(pub Answer);
+pub struct Echo;
 
 impl Issuer for Echo {
     async fn issue(
@@ -24,10 +17,7 @@ impl Issuer for Echo {
         caller: PartnerId,
         request: v1::IssuePointsRequest,
     ) -> Result<v1::IssuePointsResponse, Status> {
-        Ok(match self.0 {
-            Answer::Empty => v1::IssuePointsResponse::default(),
-            Answer::Shaped => shaped(caller, request),
-        })
+        Ok(shaped(caller, request))
     }
 }
 

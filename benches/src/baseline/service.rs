@@ -1,4 +1,4 @@
-//! The points service of a baseline: issues, one by one, in batches and on streams, and nothing else.
+//! The points service of a baseline: issues, one by one, in batches and on streams, and a `GetBalance` that is empty.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -14,14 +14,15 @@ use clap::Parser;
 use clearing::clock::Clock;
 use clearing_benches::baseline::bare::{Bare, BarePostgres, BareSqlite, Rows};
 use clearing_benches::baseline::by_hand::sample_entry;
-use clearing_benches::baseline::echo::Answer;
-use clearing_benches::client::{BatchIssues, Issues, MixedCalls, SdkIssues, StreamIssues, sdk};
+use clearing_benches::client::{BatchIssues, EmptyCalls, Issues, MixedCalls, SdkIssues, StreamIssues, sdk};
 use clearing_benches::coalition::{self, Certificates};
 use clearing_benches::harness::{Measured, Source, Span, closed_loop, open_loop};
 use clearing_benches::report::{Line, Load, Report};
 use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
 use clearing_benches::workload::Spread;
+use futures::future::BoxFuture;
 use tokio::runtime::{Handle, Runtime};
+use tonic::Status;
 
 /// Measures the house beside an empty call, a hand-written service and bare SQL, on SQLite and on PostgreSQL.
 #[derive(Parser)]
@@ -100,7 +101,7 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases) 
     };
     let backends: &[Backend] =
         if options.postgres.is_some() { &[Backend::Sqlite, Backend::Postgres] } else { &[Backend::Sqlite] };
-    let mut systems = vec![System::echo(&site, Answer::Shaped).await?, System::echo(&site, Answer::Empty).await?];
+    let mut systems = vec![System::ceiling(&site, Kind::Empty).await?, System::ceiling(&site, Kind::Echo).await?];
     for &backend in backends {
         systems.push(System::by_hand(&site, databases, backend, options.by_hand_connections).await?);
         systems.push(System::house(&site, databases, backend).await?);
@@ -130,6 +131,21 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases) 
     })
 }
 
+/// What a system is asked, one by one.
+enum Unary {
+    Empty(EmptyCalls),
+    Issue(Issues),
+}
+
+impl Source for Unary {
+    fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
+        match self {
+            Self::Empty(calls) => calls.call(),
+            Self::Issue(calls) => calls.call(),
+        }
+    }
+}
+
 /// A run under way.
 struct Bench<'a> {
     options: &'a Options,
@@ -140,9 +156,10 @@ struct Bench<'a> {
     loads: Vec<Load>,
 }
 
-const ALL: fn(Kind) -> bool = |kind| kind != Kind::EmptyAnswer;
+/// Whoever can issue.
+const ISSUERS: fn(Kind) -> bool = |kind| kind != Kind::Empty;
 const HOUSES: fn(Kind) -> bool = |kind| matches!(kind, Kind::House(_));
-const CEILING_AND_HOUSES: fn(Kind) -> bool = |kind| matches!(kind, Kind::Ceiling | Kind::House(_));
+const ECHO_AND_HOUSES: fn(Kind) -> bool = |kind| matches!(kind, Kind::Echo | Kind::House(_));
 
 /// Items of a batch, and batches in flight.
 const BATCH: usize = 1_000;
@@ -153,10 +170,10 @@ const OPEN_SHARE: f64 = 0.5;
 
 impl Bench<'_> {
     async fn run(mut self, databases: &mut Databases, backends: &[Backend]) -> Result<(Vec<System>, Vec<Load>)> {
-        self.unary("unary, 1 in flight, 20 brands", 1, Spread::Even, ALL).await?;
-        self.unary("unary, 16 in flight, 20 brands", 16, Spread::Even, ALL).await?;
-        self.unary("unary, 256 in flight, 20 brands", 256, Spread::Even, |_| true).await?;
-        self.unary("unary, 256 in flight, one brand has 70 %", 256, Spread::OneHot, ALL).await?;
+        self.unary("unary, 1 in flight, 20 brands", 1, Spread::Even).await?;
+        self.unary("unary, 16 in flight, 20 brands", 16, Spread::Even).await?;
+        self.unary("unary, 256 in flight, 20 brands", 256, Spread::Even).await?;
+        self.unary("unary, 256 in flight, one brand has 70 %", 256, Spread::OneHot).await?;
         self.close_in_the_middle().await?;
         self.mix().await?;
         self.batches().await?;
@@ -225,17 +242,25 @@ impl Bench<'_> {
         self.done(load)
     }
 
-    async fn unary(&mut self, name: &str, count: usize, spread: Spread, which: fn(Kind) -> bool) -> Result<()> {
-        self.closed(name, count, which, |bench, system, stream| Issues {
-            clients: system.clients.clone(),
-            workload: bench.site.workload(stream, spread),
-        })
+    async fn unary(&mut self, name: &str, count: usize, spread: Spread) -> Result<()> {
+        self.closed(
+            name,
+            count,
+            |_| true,
+            |bench, system, stream| {
+                let (clients, workload) = (system.clients.clone(), bench.site.workload(stream, spread));
+                match system.kind {
+                    Kind::Empty => Unary::Empty(EmptyCalls { clients, workload }),
+                    Kind::Echo | Kind::ByHand(_) | Kind::House(_) => Unary::Issue(Issues { clients, workload }),
+                }
+            },
+        )
         .await
     }
 
     async fn batches(&mut self) -> Result<()> {
         let name = format!("batches of {BATCH}, {BATCHES_IN_FLIGHT} in flight (latency of a batch)");
-        self.closed(&name, BATCHES_IN_FLIGHT, CEILING_AND_HOUSES, |bench, system, stream| BatchIssues {
+        self.closed(&name, BATCHES_IN_FLIGHT, ECHO_AND_HOUSES, |bench, system, stream| BatchIssues {
             clients: system.clients.clone(),
             workload: bench.site.workload(stream, Spread::Even),
             size: BATCH,
@@ -245,7 +270,7 @@ impl Bench<'_> {
 
     async fn streams(&mut self) -> Result<()> {
         let name = format!("{BATCHES_IN_FLIGHT} streams with batches of {BATCH} (latency of a batch)");
-        self.closed(&name, BATCHES_IN_FLIGHT, CEILING_AND_HOUSES, |bench, system, stream| {
+        self.closed(&name, BATCHES_IN_FLIGHT, ECHO_AND_HOUSES, |bench, system, stream| {
             StreamIssues::new(system.clients.clone(), bench.site.workload(stream, Spread::Even), BATCH)
         })
         .await
@@ -337,7 +362,7 @@ impl Bench<'_> {
             }
             brands.push((system.name, Arc::new(clients)));
         }
-        self.closed(name, 256, CEILING_AND_HOUSES, |bench, system, stream| {
+        self.closed(name, 256, ECHO_AND_HOUSES, |bench, system, stream| {
             let found = brands.iter().find(|(name, _)| *name == system.name).expect("the name of a system");
             SdkIssues {
                 brands: Arc::clone(&found.1),
@@ -360,7 +385,7 @@ impl Bench<'_> {
         }
         let mut lines = Vec::new();
         for at in 0..self.systems.len() {
-            if !ALL(self.systems[at].kind) {
+            if !ISSUERS(self.systems[at].kind) {
                 continue;
             }
             let stream = self.next_stream();

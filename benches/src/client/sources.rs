@@ -7,6 +7,22 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+/// A call with an empty message either way.
+pub struct EmptyCalls {
+    pub clients: Clients,
+    pub workload: Workload,
+}
+
+impl Source for EmptyCalls {
+    fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
+        let mut points = self.clients.points(self.workload.partner());
+        Box::pin(async move {
+            points.get_balance(v1::GetBalanceRequest::default()).await?;
+            Ok(1)
+        })
+    }
+}
+
 /// `IssuePoints`, one by one.
 pub struct Issues {
     pub clients: Clients,

@@ -106,45 +106,12 @@ const ACCEPTED: &str = "SELECT count(*) FROM requests WHERE state = 1";
 
 /// Requests that a house has accepted.
 pub(super) async fn accepted_requests(url: &str) -> Result<i64> {
-    number(url, ACCEPTED).await
-}
-
-/// What must be zero in books that are right, and what it means if it is not.
-const ZEROES: [(&str, &str); 3] = [
-    (
-        "the money of all accounts does not sum to zero",
-        "SELECT CAST(COALESCE(sum(amount), 0) AS bigint) FROM balances WHERE commodity = 'EUR'",
-    ),
-    (
-        "what issuers have outstanding is not what members hold",
-        "SELECT CAST((SELECT COALESCE(sum(amount), 0) FROM balances WHERE account LIKE 'issuer:%')
-                   + (SELECT COALESCE(sum(available + held + pending), 0) FROM lots) AS bigint)",
-    ),
-    (
-        "the journal does not have as many entries as its head says",
-        "SELECT CAST((SELECT count(*) FROM entries) + 1 - (SELECT next_sequence FROM journal_head) AS bigint)",
-    ),
-];
-
-/// Looks at the sums of a house's books, and gives what is wrong with them.
-pub(super) async fn trial_balance(url: &str) -> Result<Vec<String>> {
-    let mut wrong = Vec::new();
-    for (meaning, sql) in ZEROES {
-        let sum = number(url, sql).await?;
-        if sum != 0 {
-            wrong.push(format!("{meaning}: {sum}"));
-        }
-    }
-    Ok(wrong)
-}
-
-async fn number(url: &str, sql: &'static str) -> Result<i64> {
     Ok(if url.starts_with("sqlite:") {
         let mut connection = SqliteConnectOptions::from_str(url)?.connect().await?;
-        sqlx::query_scalar(sql).fetch_one(&mut connection).await?
+        sqlx::query_scalar(ACCEPTED).fetch_one(&mut connection).await?
     } else {
         let mut connection = PgConnectOptions::from_str(url)?.connect().await?;
-        sqlx::query_scalar(sql).fetch_one(&mut connection).await?
+        sqlx::query_scalar(ACCEPTED).fetch_one(&mut connection).await?
     })
 }
 
