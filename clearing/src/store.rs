@@ -184,6 +184,10 @@ impl Store {
         Ok(match &self.back_end {
             BackEnd::Sqlite { options, .. } => Connection::Sqlite(Box::new(options.connect().await.map_err(failed)?)),
             BackEnd::Postgres { options, .. } => {
+                // The writer finds every row by its key. Left to guess from the statistics of a young table, the planner
+                // would read whole tables instead, and keep the plan while they grow.
+                let by_key = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+                let options = options.clone().options(by_key);
                 Connection::Postgres(Box::new(options.connect().await.map_err(failed)?))
             }
         })

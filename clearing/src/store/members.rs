@@ -127,26 +127,37 @@ macro_rules! lot_columns {
 }
 pub(super) use lot_columns;
 
-// The last place of the page is that of the last of `limit` lots, or the end of the day on which that one expires: lots
-// that expire together are read together, as an answer tells how many points a member loses next. Those that never
-// expire may be many, and are not summed.
+// The last place of the page is that of the last of `limit` lots, or the end of the moment at which that one expires:
+// lots that expire together are read together, as an answer tells how many points a member loses next. Those that never
+// expire may be many, and are not summed. SQLite would look for that place anew for every lot if it stood in the
+// condition, so all places come first.
 const LOTS_PAGE: Sql = Sql::new(
     concat!(
         "-- store.lots_page
+    WITH z AS MATERIALIZED (
+        SELECT member_id, first, (
+            SELECT max(expires_at) FROM (
+                SELECT p.expires_at FROM lots AS p
+                WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
+                ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
+            )
+        ) AS last, (
+            SELECT iif(max(expires_at) < 9223372036854775807, 9223372036854775807,
+                max(iif(expires_at < 9223372036854775807, -1, entry_no)))
+            FROM (
+                SELECT p.expires_at, p.entry_no FROM lots AS p
+                WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
+                ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
+            )
+        ) AS last_entry_no
+        FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
+    )
     SELECT ",
         lot_columns!(),
-        " FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
-    CROSS JOIN lots AS l
-    WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first
-    AND (l.expires_at, l.entry_no, l.part) <= (
-        SELECT expires_at, iif(expires_at < 9223372036854775807, 9223372036854775807, entry_no),
-            iif(expires_at < 9223372036854775807, 2147483647, part)
-        FROM (
-            SELECT p.expires_at, p.entry_no, p.part FROM lots AS p
-            WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
-            ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
-        ) ORDER BY expires_at DESC, entry_no DESC, part DESC LIMIT 1
-    ) ORDER BY 1, 2, 3, 4"
+        " FROM z CROSS JOIN lots AS l
+    WHERE l.member_id = z.member_id AND l.available > 0 AND l.expires_at >= z.first
+    AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no)
+    ORDER BY 1, 2, 3, 4"
     ),
     concat!(
         "-- store.lots_page
@@ -154,8 +165,7 @@ const LOTS_PAGE: Sql = Sql::new(
         lot_columns!(),
         " FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first)
     CROSS JOIN LATERAL (
-        SELECT expires_at, CASE WHEN expires_at < 9223372036854775807 THEN 9223372036854775807 ELSE entry_no END AS entry_no,
-            CASE WHEN expires_at < 9223372036854775807 THEN 2147483647 ELSE part END AS part
+        SELECT expires_at, CASE WHEN expires_at < 9223372036854775807 THEN 9223372036854775807 ELSE entry_no END AS entry_no
         FROM (
             SELECT p.expires_at, p.entry_no, p.part FROM lots AS p
             WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
@@ -163,7 +173,7 @@ const LOTS_PAGE: Sql = Sql::new(
         ) AS p ORDER BY p.expires_at DESC, p.entry_no DESC, p.part DESC LIMIT 1
     ) AS z
     JOIN lots AS l ON l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first
-    AND (l.expires_at, l.entry_no, l.part) <= (z.expires_at, z.entry_no, z.part)
+    AND (l.expires_at, l.entry_no) <= (z.expires_at, z.entry_no)
     ORDER BY 1, 2, 3, 4"
     ),
 );

@@ -14,8 +14,9 @@ pub(super) const ABANDONED: i64 = 3;
 
 const REQUESTS: Sql = Sql::new(
     "-- store.requests
-    SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply FROM requests
-    WHERE (partner, request_id) IN (SELECT value->>0, substr($2, value->>1, 16) FROM jsonb_each($1))",
+    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply
+    FROM (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id FROM jsonb_each($1)) AS k
+    CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id",
     "-- store.requests
     SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply FROM requests
     JOIN unnest($1::text[], $2::uuid[]) AS k (partner, request_id) USING (partner, request_id)",
