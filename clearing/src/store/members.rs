@@ -129,8 +129,8 @@ pub(super) use lot_columns;
 
 // The last place of the page is that of the last of `limit` lots, or the end of the moment at which that one expires:
 // lots that expire together are read together, as an answer tells how many points a member loses next. Those that never
-// expire may be many, and are not summed. SQLite would look for that place anew for every lot if it stood in the
-// condition, so all places come first.
+// expire may be many, and are not summed. Both back ends would look for that place anew for every lot if it stood in
+// the condition, so all places are found first.
 const LOTS_PAGE: Sql = Sql::new(
     concat!(
         "-- store.lots_page
@@ -161,19 +161,23 @@ const LOTS_PAGE: Sql = Sql::new(
     ),
     concat!(
         "-- store.lots_page
+    WITH z AS MATERIALIZED (
+        SELECT m.member_id, m.first, e.expires_at AS last, e.entry_no AS last_entry_no
+        FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first)
+        CROSS JOIN LATERAL (
+            SELECT expires_at, CASE WHEN expires_at < 9223372036854775807 THEN 9223372036854775807 ELSE entry_no END
+                AS entry_no
+            FROM (
+                SELECT p.expires_at, p.entry_no, p.part FROM lots AS p
+                WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
+                ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
+            ) AS p ORDER BY p.expires_at DESC, p.entry_no DESC, p.part DESC LIMIT 1
+        ) AS e
+    )
     SELECT ",
         lot_columns!(),
-        " FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first)
-    CROSS JOIN LATERAL (
-        SELECT expires_at, CASE WHEN expires_at < 9223372036854775807 THEN 9223372036854775807 ELSE entry_no END AS entry_no
-        FROM (
-            SELECT p.expires_at, p.entry_no, p.part FROM lots AS p
-            WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
-            ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
-        ) AS p ORDER BY p.expires_at DESC, p.entry_no DESC, p.part DESC LIMIT 1
-    ) AS z
-    JOIN lots AS l ON l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first
-    AND (l.expires_at, l.entry_no) <= (z.expires_at, z.entry_no)
+        " FROM z JOIN lots AS l ON l.member_id = z.member_id AND l.available > 0 AND l.expires_at >= z.first
+    AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no)
     ORDER BY 1, 2, 3, 4"
     ),
 );

@@ -22,6 +22,7 @@ use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::checkpoint::Committed;
 use super::house::{GateRow, HouseRow, gate_row};
 use super::journal::{JournalHead, no_coalition};
 use super::save::Saved;
@@ -55,6 +56,8 @@ pub struct WriterSession {
     write_turn: Arc<Mutex<()>>,
     /// Held while a transaction of SQLite is open.
     turn: Option<OwnedMutexGuard<()>>,
+    /// On SQLite, who copies the log is told of each commit.
+    committed: Option<Arc<Committed>>,
     /// Where the journal ends; on PostgreSQL known for sure only by who has the gate alone.
     head: JournalHead,
     gate: Gate,
@@ -130,11 +133,12 @@ impl WriterSession {
         self.connection.link()
     }
 
-    pub(super) fn new(connection: Connection, write_turn: Arc<Mutex<()>>) -> Self {
+    pub(super) fn new(connection: Connection, write_turn: Arc<Mutex<()>>, committed: Option<Arc<Committed>>) -> Self {
         Self {
             connection,
             write_turn,
             turn: None,
+            committed,
             head: JournalHead { next_sequence: 1, hash: [0; 32] },
             gate: Gate::Shared,
             stored_lots: BTreeMap::new(),
@@ -256,6 +260,9 @@ impl WriterSession {
             }
         };
         self.turn = None;
+        if let Some(committed) = &self.committed {
+            committed.note();
+        }
         done.map_err(StoreError::of_commit)
     }
 

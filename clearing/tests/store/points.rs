@@ -1,8 +1,8 @@
 //! Commands on points, each batch through the writer's session.
 
-use clearing_core::command::{Abandoned, Command, Reply};
+use clearing_core::command::{Abandoned, Command, Reply, Request};
 use clearing_core::rejection::Rejection;
-use clearing_core::units::{MemberId, Points};
+use clearing_core::units::{MemberId, Points, Timestamp};
 
 use crate::{TestStore, Till, at, available, card, issue, redeem};
 
@@ -12,7 +12,8 @@ on_both! {
     points_issued_are_there_to_be_redeemed
     a_repeated_request_gets_the_recorded_answer
     a_return_gives_back_into_the_same_lots_and_an_abandoned_return_takes_again
-    what_is_due_expires_with_the_next_command;
+    what_is_due_expires_with_the_next_command
+    a_member_of_many_lots_is_served_page_by_page;
 }
 
 async fn points_issued_are_there_to_be_redeemed(test: &TestStore) {
@@ -103,4 +104,27 @@ async fn what_is_due_expires_with_the_next_command(test: &TestStore) {
     assert_eq!(spent, Rejection::InsufficientPoints { asked: 11, available: 10 });
     let spent = till.one("fuel", redeem(card(1), 10), at(60)).await.unwrap_err();
     assert_eq!(spent, Rejection::InsufficientPoints { asked: 10, available: 0 });
+}
+
+/// Lots enough for more than one page, of which many expire together and many never do.
+async fn a_member_of_many_lots_is_served_page_by_page(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    for (expires, count) in [(at(50), 30), (Timestamp::NEVER, 1_100)] {
+        let issue = Command::Issue { member: card(1), points: Points(1), expires: Some(expires) };
+        let requests: Vec<Request> = (0..count).map(|_| till.request("grocer", issue.clone())).collect();
+        let done = till.run(&requests, at(0)).await.unwrap();
+        let last = done.answers.last().unwrap().result.as_ref().unwrap();
+        let Reply::Member(reply) = &last.reply else { panic!("not a command on points") };
+        assert_eq!(reply.next_expiry, Some((at(50), Points(30))));
+    }
+    let rejection = till.one("fuel", redeem(card(1), 1_025), at(1)).await.unwrap_err();
+    assert_eq!(rejection, Rejection::TooManyLots { asked: 1_025, reachable: 1_024, lots_max: 1_024 });
+    let some = till.one("fuel", redeem(card(1), 10), at(1)).await.unwrap();
+    let Reply::Member(reply) = &some.reply else { panic!("not a command on points") };
+    assert_eq!(reply.next_expiry, Some((at(50), Points(20))));
+    // Two redemptions of one batch may take more lots together than one may.
+    let both = [till.request("fuel", redeem(card(1), 600)), till.request("bank", redeem(card(1), 520))];
+    let done = till.run(&both, at(2)).await.unwrap();
+    let left: Vec<i64> = done.answers.iter().map(|answer| available(answer.result.as_ref().unwrap())).collect();
+    assert_eq!(left, [520, 0]);
 }
