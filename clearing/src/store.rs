@@ -124,6 +124,19 @@ impl Store {
     /// # Errors
     /// Permanent for an address that is neither, transient if the database cannot be reached.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let store = Self::connect_later(url).await?;
+        if let BackEnd::Postgres { readers, .. } = &store.back_end {
+            readers.acquire().await.map_err(|error| StoreError::of("connecting to the database", error))?;
+        }
+        Ok(store)
+    }
+
+    /// As [`connect`](Self::connect), but a PostgreSQL is first looked for when something is asked of it: a house may
+    /// start before its database.
+    ///
+    /// # Errors
+    /// Permanent for an address that is neither. A SQLite file is opened at once, since nobody else will bring it.
+    pub async fn connect_later(url: &str) -> Result<Self, StoreError> {
         let malformed = |error| StoreError::damaged("the database's address", error);
         let write_turn = Arc::default();
         let back_end = if url.starts_with("sqlite:") {
@@ -131,7 +144,7 @@ impl Store {
             Self::open_sqlite(options, &write_turn).await?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = PgConnectOptions::from_str(url).map_err(malformed)?;
-            Self::open_postgres(options).await?
+            Self::open_postgres(options)
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
@@ -164,13 +177,12 @@ impl Store {
         Ok(BackEnd::Sqlite { options, readers, committed })
     }
 
-    async fn open_postgres(options: PgConnectOptions) -> Result<BackEnd, StoreError> {
+    fn open_postgres(options: PgConnectOptions) -> BackEnd {
         // Compiling the writer's statements to machine code would take longer than running them.
         let options = options.application_name("clearing").options([("jit", "off")]);
         let pool = PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(PATIENCE);
-        let readers = pool.connect_with(options.clone()).await;
-        let readers = readers.map_err(|error| StoreError::of("connecting to the database", error))?;
-        Ok(BackEnd::Postgres { options, readers })
+        let readers = pool.connect_lazy_with(options.clone());
+        BackEnd::Postgres { options, readers }
     }
 
     pub fn backend(&self) -> Backend {
