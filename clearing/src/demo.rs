@@ -26,7 +26,7 @@ mod sample;
 mod settle;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +79,7 @@ pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
         tempfile::tempdir().map_err(|error| Failure::file("cannot make a folder in", &std::env::temp_dir(), &error))?;
     let folder = args.keep.as_deref().unwrap_or(throw_away.path());
     let path = args.report.clone().unwrap_or_else(|| args.keep.clone().unwrap_or_default().join(REPORT_FILE));
+    check_folder(&path, args)?;
 
     let progress = progress(watched, args.purchases);
     progress.set_message("making the coalition");
@@ -107,7 +108,7 @@ pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
             day,
             requests_per_second: per_second(figures.requests.unary, busy),
             latency_micros: Latency::of(tally.latencies),
-            in_flight: IN_FLIGHT,
+            in_flight: IN_FLIGHT.min(plan.customers.len()),
             busy_micros: micros(busy),
             report: path,
             kept: args.keep.clone(),
@@ -118,6 +119,19 @@ pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
     let path = &report.run.report;
     fs::write(path, page::page(&report)).map_err(|error| Failure::file("cannot write the report", path, &error))?;
     Ok(report)
+}
+
+/// That the report cannot be written must not be found out when the day is over.
+fn check_folder(report: &Path, args: &Args) -> Result<(), Failure> {
+    let folder = report.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        // The folder that is kept is yet to be made.
+        Some(folder) if args.keep.as_deref() != Some(folder) && !folder.is_dir() => {
+            let what = format!("the report cannot be written: there is no folder {}", folder.display());
+            Err(Failure::usage(what).hint("make it, or name another file with --report"))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Rebuilds everything from the journal, as an auditor would, from the database alone.
