@@ -129,14 +129,16 @@ pub fn transport() -> tonic::transport::Server {
         .http2_keepalive_timeout(Some(KEEPALIVE))
 }
 
-/// Binds, connects to the database, and starts to open. Returns as soon as the house can be asked for its health.
+/// Binds, and starts to open: a PostgreSQL that is out of reach is waited for. Returns as soon as the house can be asked
+/// for its health.
 ///
 /// # Errors
-/// [`StartError`] if it cannot listen, its certificates cannot be used, or there is no database.
+/// [`StartError`] if it cannot listen, its certificates cannot be used, the database's address is none, or its file
+/// cannot be opened.
 pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> {
     let listen = |source| StartError::Listen { address: options.listen, source };
     let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_limits(options.limits.handshakes);
-    let store = Store::connect(&options.database_url).await?;
+    let store = Store::connect_later(&options.database_url).await?;
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let (writer, writing) = Writer::start(store.clone(), options.clock.clone(), options.limits.queue_length);

@@ -10,10 +10,10 @@ use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use clearing_core::terms::House;
 use clearing_core::units::Timestamp;
-use partner_sdk::{Client, Retries};
+use partner_sdk::{Client, ClientBuilder, Retries};
 use tempfile::TempDir;
 
-const DOMAIN: &str = "test.coalition";
+pub const DOMAIN: &str = "test.coalition";
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,15 +54,16 @@ impl Identities {
 
     /// A client with the identity of a partner or auditor.
     pub async fn client(&self, endpoint: &str, kind: Kind, id: &str) -> Client {
+        self.builder(endpoint, kind, id).retries(Retries::default()).connect().await.unwrap()
+    }
+
+    /// The same, before it connects.
+    pub fn builder(&self, endpoint: &str, kind: Kind, id: &str) -> ClientBuilder {
         let (issued, key) = self.authority.issue_client(kind, id, self.validity).unwrap();
         Client::builder(endpoint)
             .ca_pem(self.authority.cert_pem())
             .identity_pem(issued.cert_pem, key.expose_pem())
             .deadline(Duration::from_secs(30))
-            .retries(Retries::default())
-            .connect()
-            .await
-            .unwrap()
     }
 }
 
@@ -156,6 +157,13 @@ impl TestHouse {
 
 /// A server on a database that holds a coalition.
 pub async fn serve(database_url: &str, identities: &Identities, clock: Clock) -> RunningServer {
+    let server = begin(database_url, identities, clock).await;
+    server.opened().await;
+    server
+}
+
+/// The same, before it is open.
+pub async fn begin(database_url: &str, identities: &Identities, clock: Clock) -> RunningServer {
     let options = ServerOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: identities.server(),
@@ -166,9 +174,7 @@ pub async fn serve(database_url: &str, identities: &Identities, clock: Clock) ->
         identifier_key: [7; 32],
         limits: ServerLimits::default(),
     };
-    let server = start(options).await.unwrap();
-    server.opened().await;
-    server
+    start(options).await.unwrap()
 }
 
 /// Fails unless the books of a database are in order.

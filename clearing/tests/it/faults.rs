@@ -1,0 +1,425 @@
+//! What may break: the house is killed, its database stops or goes away, callers leave in the middle, the answer to a
+//! COMMIT is lost. Afterwards everything that was acknowledged is there once, and everything else is there once or not
+//! at all: who asks again under the same key learns which.
+
+mod callers;
+mod cluster;
+mod program;
+mod proxy;
+
+use std::time::{Duration, Instant};
+
+use clearing::clock::Clock;
+use clearing::server::{Drained, RunningServer};
+use clearing::store::Store;
+use clearing_certs::Kind;
+use partner_sdk::operator::CloseWindow;
+use partner_sdk::{Client, Error, MemberRef, Retries};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sqlx::{Connection, PgConnection, Row, SqliteConnection};
+
+use self::callers::{Call, Callers, Heard, Verdict, Wish, ask, ask_until_answered, compare, doubts};
+use self::cluster::Cluster;
+use self::program::{BRANDS, Program};
+use self::proxy::{Fate, Proxy, Upstream};
+use crate::house::{BACKENDS, Backend, Identities, TestHouse, audit, serve};
+use crate::scenarios::read;
+
+/// How long anything may take before it is called a hang. Far more than it needs: a slow machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The brands of the scenario on which the houses of this page are built, as far as they are needed.
+const PARTNERS: [&str; 3] = ["A", "B", "C"];
+
+/// A source of chance, and the seed that repeats its choices: what happens at those moments is up to the machine.
+fn chance() -> (ChaCha8Rng, u64) {
+    let seed = u64::from_le_bytes(clearing::clock::random_bytes());
+    (ChaCha8Rng::seed_from_u64(seed), seed)
+}
+
+/// A house on a database of the test's own, on the machine's clock.
+struct House {
+    database_url: String,
+    identities: Identities,
+    server: RunningServer,
+}
+
+impl House {
+    /// Founds a coalition, and opens a house that reaches its database at another address, if one is given.
+    async fn open(database_url: String, seen_as: Option<&str>) -> Self {
+        let clock = Clock::system();
+        let scenario = read("S11a");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[1]).unwrap();
+        let store = Store::connect(&database_url).await.unwrap();
+        store.migrate().await.unwrap();
+        store.create_coalition(&house, crate::house::DOMAIN, clock.now()).await.unwrap();
+        let identities = Identities::new();
+        let server = serve(seen_as.unwrap_or(&database_url), &identities, clock).await;
+        Self { database_url, identities, server }
+    }
+
+    /// A client that asks once.
+    async fn client(&self, partner: &str) -> Client {
+        once(&self.identities, &self.server, partner).await
+    }
+
+    async fn clients(&self) -> Vec<Client> {
+        let mut clients = Vec::new();
+        for partner in PARTNERS {
+            clients.push(self.client(partner).await);
+        }
+        clients
+    }
+
+    async fn finish(self) {
+        assert_eq!(self.server.shutdown(Duration::from_secs(20)).await, Drained::Clean);
+        audit(&self.database_url).await;
+    }
+}
+
+async fn once(identities: &Identities, server: &RunningServer, partner: &str) -> Client {
+    let endpoint = format!("https://{}", server.local_addr());
+    identities.builder(&endpoint, Kind::Partner, partner).retries(Retries::none()).connect().await.unwrap()
+}
+
+fn issue(card: impl Into<String>) -> Wish {
+    Wish::Issue { card: card.into(), points: 10 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_killed_at_any_moment_has_kept_what_it_acknowledged_on_sqlite() {
+    let (mut chance, seed) = chance();
+    println!("seed {seed}");
+    let mut program = Program::found().await;
+    let mut clients = Vec::new();
+    for brand in BRANDS {
+        clients.push(program.client(brand).await);
+    }
+    let callers = Callers::start(&clients, 8);
+    for _ in 0..6 {
+        callers.work(40).await;
+        tokio::time::sleep(Duration::from_millis(chance.random_range(0..250))).await;
+        program.kill().await;
+        program.start().await;
+    }
+    callers.work(40).await;
+    let calls = callers.stop().await;
+    println!("{}", doubts(&calls));
+    compare(&clients, &calls).await;
+    program.kill().await;
+    audit(&program.database_url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_when_the_house_was_killed_before_it_could_answer_is_there_once() {
+    let mut program = Program::found().await;
+    let client = program.client(BRANDS[0]).await;
+    // The answers are on their way and arrive nowhere.
+    program.proxy.withhold(true);
+    let wishes: Vec<_> = (0..20).map(|card| (client.new_request_id(), issue(format!("{card}")))).collect();
+    let mut asking = tokio::task::JoinSet::new();
+    for (id, wish) in wishes.clone() {
+        let client = client.clone();
+        asking.spawn(async move { ask(&client.with_deadline(PATIENCE), id, &wish).await });
+    }
+    let mut reader = SqliteConnection::connect(&program.database_url()).await.unwrap();
+    let durable = async {
+        let count = "SELECT count(*) FROM requests WHERE partner = $1 AND state = 1";
+        while sqlx::query(count).bind(BRANDS[0]).fetch_one(&mut reader).await.unwrap().get::<i64, _>(0) < 20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, durable).await.expect("the house commits");
+    reader.close().await.unwrap();
+    program.kill().await;
+    program.proxy.cut();
+    for heard in asking.join_all().await {
+        assert!(matches!(heard, Heard::Doubt(_)), "{heard:?}");
+    }
+    program.proxy.withhold(false);
+    program.start().await;
+    let mut calls = Vec::new();
+    for (id, wish) in wishes {
+        match ask_after_doubt(&client, id, &wish).await {
+            (verdict, true) => {
+                calls.push(Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: true })
+            }
+            (verdict, false) => panic!("{id} was committed, and now it is {verdict:?} anew"),
+        }
+    }
+    compare(&[client], &calls).await;
+    program.kill().await;
+    audit(&program.database_url()).await;
+}
+
+/// Asks until there is an answer, after it was in doubt; gives the verdict, and whether it was a replay.
+async fn ask_after_doubt(client: &Client, id: partner_sdk::RequestId, wish: &Wish) -> (Verdict, bool) {
+    let asking = async {
+        loop {
+            if let Heard::Answer { verdict, replayed } = ask(client, id, wish).await {
+                return (verdict, replayed);
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("the house answers")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_stopped_at_any_moment_has_kept_what_the_house_acknowledged() {
+    let (mut chance, seed) = chance();
+    println!("seed {seed}");
+    let cluster = Cluster::start();
+    let house = House::open(cluster.url(), None).await;
+    let clients = house.clients().await;
+    let callers = Callers::start(&clients, 8);
+    for _ in 0..4 {
+        callers.work(40).await;
+        tokio::time::sleep(Duration::from_millis(chance.random_range(0..250))).await;
+        cluster.stop_at_once();
+        cluster.start_again();
+    }
+    // The house goes on by itself.
+    callers.work(40).await;
+    let calls = callers.stop().await;
+    println!("{}", doubts(&calls));
+    compare(&clients, &calls).await;
+    drop(clients);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_gone_callers_are_told_so_and_service_resumes_when_it_is_back() {
+    let cluster = Cluster::start();
+    let house = House::open(cluster.url(), None).await;
+    let client = house.client("A").await;
+    let mut calls = vec![ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await];
+
+    cluster.stop_at_once();
+    let mut unanswered = Vec::new();
+    for _ in 0..10 {
+        let (id, wish) = (client.new_request_id(), issue("1"));
+        let begun = Instant::now();
+        match ask(&client, id, &wish).await {
+            Heard::Doubt(Error::Unavailable { .. }) => unanswered.push((id, wish)),
+            other => panic!("without a database the answer was {other:?}"),
+        }
+        assert!(begun.elapsed() < Duration::from_secs(25), "a caller was kept waiting");
+    }
+    let refused = client.balance(MemberRef::identifier("card", "1")).await;
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+
+    cluster.start_again();
+    for (id, wish) in unanswered {
+        let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+        assert!(!replayed, "there was no database that could have kept {id}");
+        calls.push(Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: false });
+    }
+    compare(std::slice::from_ref(&client), &calls).await;
+    drop(client);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_started_while_its_database_is_away_opens_when_it_comes() {
+    let cluster = Cluster::start();
+    let House { database_url, identities, server } = House::open(cluster.url(), None).await;
+    assert_eq!(server.shutdown(Duration::from_secs(20)).await, Drained::Clean);
+    cluster.stop_at_once();
+
+    let server = crate::house::begin(&database_url, &identities, Clock::system()).await;
+    let client = once(&identities, &server, "A").await;
+    for _ in 0..3 {
+        match ask(&client, client.new_request_id(), &issue("1")).await {
+            Heard::Doubt(Error::Unavailable { message, .. }) => assert!(message.contains("not open yet"), "{message}"),
+            other => panic!("a house without a database answered {other:?}"),
+        }
+    }
+    cluster.start_again();
+    tokio::time::timeout(PATIENCE, server.opened()).await.expect("the house opens");
+    let call = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
+    compare(std::slice::from_ref(&client), &[call]).await;
+    drop(client);
+    House { database_url, identities, server }.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
+    let (mut chance, seed) = chance();
+    println!("seed {seed}");
+    let scenario = read("S11a");
+    let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+    for backend in BACKENDS {
+        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let address = test.server.local_addr();
+        let proxy = Proxy::to(Some(Upstream::Tcp(address))).await;
+        let through = format!("https://{}", proxy.address());
+        let impatient =
+            test.identities.builder(&through, Kind::Partner, "A").retries(Retries::none()).connect().await.unwrap();
+        let client = once(&test.identities, &test.server, "A").await;
+
+        // Some futures are dropped; now and then the connection is cut with all that is on it.
+        let mut wishes = Vec::new();
+        let mut asking = tokio::task::JoinSet::new();
+        for at in 0..400 {
+            let card = format!("{}", at % 9);
+            let wish = if at % 4 == 3 { Wish::Redeem { card: card.clone(), points: 13 } } else { issue(&card) };
+            let id = client.new_request_id();
+            let patience = Duration::from_micros(chance.random_range(0..40_000));
+            let impatient = impatient.clone();
+            wishes.push((id, wish.clone()));
+            asking.spawn(async move {
+                let reads = async {
+                    let card = MemberRef::identifier("card", &card);
+                    let _ = impatient.quote(card.clone(), 5).await;
+                    let _ = impatient.statement(None).await;
+                    let _ = impatient.entries(partner_sdk::EntryFilter::all()).collect().await;
+                    let _ = impatient.balance(card).await;
+                };
+                let both = futures::future::join(ask(&impatient, id, &wish), reads);
+                let _ = tokio::time::timeout(patience, both).await;
+            });
+            if at % 16 == 15 {
+                tokio::time::sleep(Duration::from_millis(chance.random_range(0..30))).await;
+            }
+            if at % 80 == 79 {
+                proxy.cut();
+            }
+        }
+        asking.join_all().await;
+
+        // What each of them came to is known to the house alone; asked again, it says so.
+        let mut calls = Vec::new();
+        let mut ran = 0;
+        for (id, wish) in wishes {
+            let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+            ran += usize::from(replayed);
+            calls.push(Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: replayed });
+        }
+        println!("{backend:?}: {ran} of {} requests ran although their callers had gone", calls.len());
+        compare(std::slice::from_ref(&client), &calls).await;
+        nothing_is_open(backend, &test.database.url).await;
+        drop((client, impatient, proxy));
+        test.finish().await;
+    }
+}
+
+/// Fails if a transaction stays open, or a lock taken.
+async fn nothing_is_open(backend: Backend, url: &str) {
+    match backend {
+        Backend::Sqlite => {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            // It waits for the file's lock for 5 seconds, unless it is told otherwise.
+            sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+        Backend::Postgres => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            let open = "SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                    AND pid <> pg_backend_pid() AND xact_start IS NOT NULL)
+                + (SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
+                    WHERE datname = current_database() AND locktype = 'advisory')";
+            let closed = async {
+                // The house reads itself anew every second, in a transaction that is none of the callers'.
+                while sqlx::query(open).fetch_one(&mut connection).await.unwrap().get::<i64, _>(0) > 0 {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, closed).await.expect("every transaction ends");
+            connection.close().await.unwrap();
+        }
+    }
+}
+
+/// A house that reaches PostgreSQL through a proxy.
+async fn house_behind(cluster: &Cluster) -> (House, Proxy) {
+    let proxy = Proxy::to(Some(Upstream::Unix(cluster.socket()))).await;
+    let seen_as = format!("postgres://postgres@{}/postgres?sslmode=disable", proxy.address());
+    (House::open(cluster.url(), Some(&seen_as)).await, proxy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
+    let cluster = Cluster::start();
+    let (house, proxy) = house_behind(&cluster).await;
+    let clients = house.clients().await;
+    let operator = house.client("operator").await.operator();
+    let mut calls = Vec::new();
+    let mut caught = 0;
+    let mut ask_all = async |wishes: Vec<(usize, Wish)>| {
+        let asking = wishes.into_iter().map(|(partner, wish)| {
+            let client = &clients[partner];
+            async move {
+                let id = client.new_request_id();
+                // One try: the house does all that is to be done.
+                match ask(client, id, &wish).await {
+                    Heard::Answer { verdict, replayed: false } => {
+                        Call { partner, id, wish, verdict, doubted: false, committed_unheard: false }
+                    }
+                    other => panic!("{wish:?} was answered {other:?}"),
+                }
+            }
+        });
+        calls.extend(futures::future::join_all(asking).await);
+    };
+    for (arrives, house_is_first) in [(true, false), (true, true), (false, false), (false, true)] {
+        let fate = Fate { arrives, house_is_first, way_stays_closed: false };
+        // Entries of several partners in few batches, one entry, and a batch with nothing but a rejection.
+        for wishes in [
+            (0..24).map(|at| (at % 3, issue(format!("{}", at % 5)))).collect(),
+            vec![(1, Wish::Redeem { card: "1".to_owned(), points: 11 })],
+            vec![(2, Wish::Redeem { card: "2".to_owned(), points: 1_000_000 })],
+        ] {
+            proxy.catch_commit(fate);
+            ask_all(wishes).await;
+            caught += 1;
+            wait_until_caught(&proxy, caught).await;
+        }
+        proxy.catch_commit(fate);
+        let before = operator.preview_settlement(None).await.unwrap().window;
+        let closed = operator.close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
+        assert!(!closed.replayed);
+        assert_eq!(operator.preview_settlement(None).await.unwrap().window, before + 1, "{fate:?}");
+        caught += 1;
+        wait_until_caught(&proxy, caught).await;
+    }
+    compare(&clients, &calls).await;
+    drop((clients, operator));
+    house.finish().await;
+}
+
+/// The house may have its answer before the proxy is done with the connection.
+async fn wait_until_caught(proxy: &Proxy, caught: u32) {
+    let counted = async {
+        while proxy.caught() < caught {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, counted).await.expect("a COMMIT is caught");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_cannot_be_looked_up_is_said_to_be_unknown() {
+    let cluster = Cluster::start();
+    let (house, proxy) = house_behind(&cluster).await;
+    let client = house.client("A").await;
+    proxy.catch_commit(Fate { arrives: true, house_is_first: false, way_stays_closed: true });
+    let (id, wish) = (client.new_request_id(), issue("1"));
+    match ask(&client.with_deadline(PATIENCE), id, &wish).await {
+        Heard::Doubt(Error::Unavailable { message, .. }) => {
+            assert!(message.contains("went away while it committed"), "{message}");
+        }
+        other => panic!("nobody could know, and the answer was {other:?}"),
+    }
+    proxy.lead(Some(Upstream::Unix(cluster.socket())));
+    let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+    assert!(replayed, "it had been committed");
+    compare(
+        std::slice::from_ref(&client),
+        &[Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: true }],
+    )
+    .await;
+    drop(client);
+    house.finish().await;
+}
