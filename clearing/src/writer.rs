@@ -2,7 +2,8 @@
 //!
 //! Handlers put a request and a way to answer on a bounded queue and wait. The writer takes what is queued and runs it
 //! as one batch: **begin - gate - load - decide - save - commit - answer**. A caller that goes away changes nothing: its
-//! request runs or was never taken, and no future of the writer is ever cancelled.
+//! request runs or was never taken. Nothing cancels a future of the writer but its own patience with a silent database,
+//! and then the session goes with it.
 //!
 //! | what fails | what happens |
 //! |---|---|
@@ -11,7 +12,7 @@
 //! | the database, before COMMIT, for good | the batch is halved until the culprit is alone; that one gets an error, unrecorded |
 //! | the outcome of COMMIT is unknown | it is looked up under the batch's id before anybody is answered |
 //! | the rules panic on one request | that one gets an error, unrecorded; the batch runs again without it |
-//! | the database is gone | callers are told so and may ask again under the same key |
+//! | the database is gone, or silent | callers are told so and may ask again under the same key |
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,6 +38,9 @@ const BATCH_MAX: usize = 2048;
 const TRIES_MAX: u32 = 4;
 /// Between tries, doubled each time.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long the database may take over one step of a batch. One that is silent for longer is gone, although its
+/// connections look alive: a machine that lost its network or its power closes none. Longer than SQLite waits for its file.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// How long an unknown outcome is looked up before callers are told that it is unknown.
 const OUTCOME_WAIT: Duration = Duration::from_secs(20);
 
@@ -179,6 +183,8 @@ struct Committed {
 /// Why a batch did not come to a commit.
 enum Failed {
     Store(StoreError),
+    /// The database did not answer in time, before COMMIT.
+    Silent,
     /// The rules panicked on the request at this place.
     Panicked(usize),
     /// COMMIT got no answer, and the batch is not there.
@@ -229,6 +235,10 @@ impl Desk {
                 }
                 Err(Failed::OutcomeUnknown) => batch.refuse(&WriteError::OutcomeUnknown),
                 Err(Failed::Lost) => batch.refuse(&WriteError::Unavailable),
+                Err(Failed::Silent) => {
+                    warn!(requests, silent = ?SILENCE_MAX, "the database does not answer");
+                    batch.refuse(&WriteError::Unavailable);
+                }
                 Err(Failed::Store(error)) if error.kind() == ErrorKind::Permanent => {
                     error!(requests, error = &error as &dyn std::error::Error, "a batch failed for good");
                     if requests == 1 {
@@ -270,15 +280,15 @@ impl Desk {
     async fn try_once(&mut self, batch: &Batch) -> Result<Committed, Failed> {
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => self.store.writer().await?,
+            None => in_time(self.store.writer()).await?,
         };
         let requests = &batch.requests;
         let gate = requests.first().map_or(Gate::Shared, gate_of);
-        let row = session.begin(gate).await?;
+        let row = in_time(session.begin(gate)).await?;
         let house = match &self.house {
             Some((epoch, house)) if *epoch == row.terms_epoch => Arc::clone(house),
             _ => {
-                let house = Arc::new(session.load_house().await?.house);
+                let house = Arc::new(in_time(session.load_house()).await?.house);
                 self.house = Some((row.terms_epoch, Arc::clone(&house)));
                 house
             }
@@ -289,8 +299,8 @@ impl Desk {
         let mut book = Book::new(Arc::clone(&house), row.open_window);
         book.begin_batch(id);
         let mut sequences = match gate {
-            Gate::Shared => session.load(&mut book, requests, now).await?,
-            Gate::Exclusive => session.load_all(&mut book, requests).await?,
+            Gate::Shared => in_time(session.load(&mut book, requests, now)).await?,
+            Gate::Exclusive => in_time(session.load_all(&mut book, requests)).await?,
         };
 
         let mut answers = Vec::with_capacity(requests.len());
@@ -300,7 +310,7 @@ impl Desk {
                 Ok(answer) => answers.push(answer),
                 Err(_) => {
                     error!(command = ?request.command, caller = %request.caller, "the rules panicked on a request");
-                    session.rollback().await?;
+                    in_time(session.rollback()).await?;
                     self.session = Some(session);
                     return Err(Failed::Panicked(at));
                 }
@@ -309,23 +319,33 @@ impl Desk {
 
         let changes = book.take_changes();
         if changes.is_empty() {
-            session.rollback().await?;
+            in_time(session.rollback()).await?;
             self.session = Some(session);
             return Ok(Committed { answers, book, sequences });
         }
         let coalition = house.coalition.id.clone();
         let window = row.open_window;
         let header = BatchHeader { coalition, batch: id, window, time: now, salt: clock::random_bytes() };
-        let saved = session.save(&book, &changes, &header).await?;
-        match session.commit().await {
-            Ok(()) => self.session = Some(session),
-            Err(error) if error.kind() == ErrorKind::CommitUnknown => {
-                warn!(batch = %id, error = &error as &dyn std::error::Error, "the outcome of a commit is unknown");
-                if !self.look_up(id, &changes).await? {
-                    return Err(Failed::Lost);
-                }
+        let saved = in_time(session.save(&book, &changes, &header)).await?;
+        let known = match in_time(session.commit()).await {
+            Ok(()) => {
+                self.session = Some(session);
+                true
             }
-            Err(error) => return Err(error.into()),
+            Err(Failed::Store(error)) if error.kind() == ErrorKind::CommitUnknown => {
+                warn!(batch = %id, error = &error as &dyn std::error::Error, "the outcome of a commit is unknown");
+                drop(session);
+                false
+            }
+            Err(Failed::Silent) => {
+                warn!(batch = %id, "the outcome of a commit is unknown: the database does not answer");
+                drop(session);
+                false
+            }
+            Err(failed) => return Err(failed),
+        };
+        if !known && !self.look_up(id, &changes).await? {
+            return Err(Failed::Lost);
         }
         sequences.insert(id, saved.first_sequence);
         Ok(Committed { answers, book, sequences })
@@ -338,18 +358,28 @@ impl Desk {
         let key = key.map(|((partner, request), _)| Probe::Request(*partner, *request));
         // The house's own work without entries leaves nothing to ask for, and may run twice.
         let Some(probe) = entry.or(key) else { return Ok(false) };
-        let started = tokio::time::Instant::now();
+        let end = tokio::time::Instant::now() + OUTCOME_WAIT;
         let mut pause = PAUSE;
-        while started.elapsed() < OUTCOME_WAIT {
+        loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
-            let Ok(mut session) = self.store.writer().await else { continue };
-            match session.was_committed(batch, probe).await {
-                Ok(committed) => return Ok(committed),
-                Err(error) => warn!(error = &error as &dyn std::error::Error, "the outcome could not be looked up"),
+            let asked = async { self.store.writer().await?.was_committed(batch, probe).await };
+            match tokio::time::timeout_at(end, asked).await {
+                Ok(Ok(committed)) => return Ok(committed),
+                Ok(Err(error)) => {
+                    warn!(error = &error as &dyn std::error::Error, "the outcome could not be looked up");
+                }
+                Err(_) => return Err(Failed::OutcomeUnknown),
             }
         }
-        Err(Failed::OutcomeUnknown)
+    }
+}
+
+/// Waits for a step of a batch, but not for ever. A session that was given up on must be dropped.
+async fn in_time<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, Failed> {
+    match tokio::time::timeout(SILENCE_MAX, step).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Failed::Silent),
     }
 }
 

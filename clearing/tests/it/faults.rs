@@ -22,7 +22,7 @@ use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 use self::callers::{Call, Callers, Heard, Verdict, Wish, ask, ask_until_answered, compare, doubts};
 use self::cluster::Cluster;
 use self::program::{BRANDS, Program};
-use self::proxy::{Fate, Proxy, Upstream};
+use self::proxy::{Fate, HouseIs, Proxy, Upstream};
 use crate::house::{BACKENDS, Backend, Identities, TestHouse, audit, serve};
 use crate::scenarios::read;
 
@@ -363,8 +363,9 @@ async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
         });
         calls.extend(futures::future::join_all(asking).await);
     };
-    for (arrives, house_is_first) in [(true, false), (true, true), (false, false), (false, true)] {
-        let fate = Fate { arrives, house_is_first, way_stays_closed: false };
+    let houses = [HouseIs::CutOffFirst, HouseIs::CutOffLast];
+    for (arrives, house) in houses.into_iter().flat_map(|house| [(true, house), (false, house)]) {
+        let fate = Fate { arrives, house, way_stays_closed: false };
         // Entries of several partners in few batches, one entry, and a batch with nothing but a rejection.
         for wishes in [
             (0..24).map(|at| (at % 3, issue(format!("{}", at % 5)))).collect(),
@@ -404,7 +405,7 @@ async fn a_commit_that_cannot_be_looked_up_is_said_to_be_unknown() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
     let client = house.client("A").await;
-    proxy.catch_commit(Fate { arrives: true, house_is_first: false, way_stays_closed: true });
+    proxy.catch_commit(Fate { arrives: true, house: HouseIs::CutOffLast, way_stays_closed: true });
     let (id, wish) = (client.new_request_id(), issue("1"));
     match ask(&client.with_deadline(PATIENCE), id, &wish).await {
         Heard::Doubt(Error::Unavailable { message, .. }) => {
@@ -420,6 +421,46 @@ async fn a_commit_that_cannot_be_looked_up_is_said_to_be_unknown() {
         &[Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: true }],
     )
     .await;
+    drop(client);
+    house.finish().await;
+}
+
+// A machine that lost its network or its power closes no connection: without a limit of its own the house would wait for
+// it until the operating system gives up, which may take hours.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_falls_silent_is_as_good_as_gone() {
+    let cluster = Cluster::start();
+    let (house, proxy) = house_behind(&cluster).await;
+    let client = house.client("A").await;
+    proxy.withhold(true);
+    let (id, wish) = (client.new_request_id(), issue("1"));
+    let heard = ask(&client.with_deadline(PATIENCE), id, &wish).await;
+    assert!(matches!(heard, Heard::Doubt(Error::Unavailable { .. })), "{heard:?}");
+    proxy.withhold(false);
+    let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+    assert!(!replayed, "the batch had never begun");
+    let call = Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: false };
+    compare(std::slice::from_ref(&client), &[call]).await;
+    drop(client);
+    house.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_met_by_silence_is_looked_up_too() {
+    let cluster = Cluster::start();
+    let (house, proxy) = house_behind(&cluster).await;
+    let client = house.client("A").await;
+    proxy.catch_commit(Fate { arrives: true, house: HouseIs::LeftWaiting, way_stays_closed: false });
+    let (id, wish) = (client.new_request_id(), issue("1"));
+    let call = match ask(&client.with_deadline(PATIENCE), id, &wish).await {
+        Heard::Answer { verdict, replayed: false } => {
+            Call { partner: 0, id, wish, verdict, doubted: false, committed_unheard: false }
+        }
+        other => panic!("the batch is there, and the answer was {other:?}"),
+    };
+    assert_eq!(proxy.caught(), 1);
+    compare(std::slice::from_ref(&client), &[call]).await;
     drop(client);
     house.finish().await;
 }

@@ -28,10 +28,20 @@ pub enum Upstream {
 pub struct Fate {
     /// Whether it gets to the database.
     pub arrives: bool,
-    /// Whether the house is cut off first, and the database learns its part only some time later.
-    pub house_is_first: bool,
+    /// What the house notices.
+    pub house: HouseIs,
     /// Whether the way stays closed for whoever asks what became of it.
     pub way_stays_closed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HouseIs {
+    /// Cut off first: the database learns its part only some time later.
+    CutOffFirst,
+    /// Cut off when the database has learnt its part.
+    CutOffLast,
+    /// Left waiting, for ever.
+    LeftWaiting,
 }
 
 /// See the module. Ends with the test.
@@ -145,19 +155,20 @@ async fn connect(near: TcpStream, control: Arc<Control>) {
         control.upstream.send_replace(None);
     }
     let near = near_in.unsplit(near_out);
-    if fate.house_is_first {
-        drop(near);
+    let mut near = Some(near);
+    if fate.house == HouseIs::CutOffFirst {
+        near = None;
         tokio::time::sleep(LAG).await;
-        if fate.arrives {
-            commit_and_wait(&commit, &mut far_in, &mut far_out).await;
-        }
-    } else {
-        if fate.arrives {
-            commit_and_wait(&commit, &mut far_in, &mut far_out).await;
-        }
-        drop(near);
     }
+    if fate.arrives {
+        commit_and_wait(&commit, &mut far_in, &mut far_out).await;
+    }
+    drop((far_in, far_out));
     control.caught.send_modify(|caught| *caught += 1);
+    if fate.house == HouseIs::LeftWaiting {
+        std::future::pending::<()>().await;
+    }
+    drop(near);
 }
 
 async fn commit_and_wait(
