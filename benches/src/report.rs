@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::harness::Measured;
-use crate::system::{Books, Kind};
+use crate::system::{Backend, Books, Kind};
 
 /// Everything a run found.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +19,8 @@ pub struct Report {
     /// Cores that the callers, the servers and the databases share.
     pub cores: usize,
     pub sqlite_folder: String,
+    /// The machine's load averages when the run began and ended: what else was running.
+    pub load_average: [String; 2],
     pub loads: Vec<Load>,
     pub books: Vec<Books>,
 }
@@ -76,6 +78,24 @@ impl Line {
             note: failure.or(note),
         }
     }
+}
+
+/// The load that the targets are about.
+pub const TARGET_LOAD: &str = "unary, 256 in flight, 20 brands";
+
+/// What is aimed at under that load, beside what was reached.
+pub fn targets(loads: &[Load]) -> String {
+    let Some(load) = loads.iter().find(|load| load.name == TARGET_LOAD) else { return String::new() };
+    let mut text = format!("\n{TARGET_LOAD}:\n");
+    for (backend, share) in [(Backend::Sqlite, 0.3), (Backend::Postgres, 0.25)] {
+        let Some(line) = load.lines.iter().find(|line| line.kind == Some(Kind::House(backend))) else { continue };
+        let figure = |figure: Option<f64>| figure.map_or_else(|| "?".to_owned(), |figure| format!("{figure:.2}"));
+        let (empty, echo, hand) = (figure(line.of_empty), figure(line.of_echo), figure(line.times_by_hand));
+        let _ = write!(text, "  {}: {empty} of an empty call, {echo} of the echo (target {share})", line.system);
+        let _ =
+            writeln!(text, ", {hand} times by hand{}", if backend == Backend::Postgres { " (target 4)" } else { "" });
+    }
+    text
 }
 
 impl Load {
@@ -159,7 +179,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::system::Backend;
 
     fn measured(operations: u64) -> Measured {
         let mut latencies = hdrhistogram::Histogram::new(3).unwrap();

@@ -12,7 +12,7 @@
 //! | balances in one statement, last, in the order of their keys | nobody waits for another while holding a hot row longer than a commit, and nobody deadlocks |
 //! | one sum per member | the house keeps one per issuer and funding |
 //! | statements prepared once per connection, no ping when a connection is taken from the pool | fewer round trips |
-//! | pool: 16 connections to PostgreSQL, one to SQLite | measured best of 4, 8, 16, 32 and 64; SQLite has one writer, and waiting in its lock is dearer than in the pool |
+//! | pool: 16 connections to PostgreSQL (`--by-hand-connections`), one to SQLite | all but a few would only wait for the hot rows; SQLite has one writer, and waiting in its lock is dearer than in the pool |
 //!
 //! It leaves out what only the house does, in its own favour: no hash chain, no gapless sequence, no guard against a close
 //! of the window (it reads the window, without a lock), no settings that would be read per request.

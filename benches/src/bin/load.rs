@@ -17,7 +17,7 @@ use clearing_benches::baseline::by_hand::sample_entry;
 use clearing_benches::client::{BatchIssues, EmptyCalls, Issues, MixedCalls, SdkIssues, StreamIssues, sdk};
 use clearing_benches::coalition::{self, Certificates};
 use clearing_benches::harness::{Measured, Source, Span, closed_loop, open_loop};
-use clearing_benches::report::{Line, Load, Report};
+use clearing_benches::report::{Line, Load, Report, TARGET_LOAD, targets};
 use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
 use clearing_benches::workload::Spread;
 use futures::future::BoxFuture;
@@ -90,7 +90,7 @@ async fn run(options: &Options, servers: Handle) -> Result<()> {
 }
 
 async fn measure(options: &Options, servers: Handle, databases: &mut Databases) -> Result<Report> {
-    let clock = Clock::system();
+    let (clock, before) = (Clock::system(), load_average());
     let site = Site {
         house: Arc::new(coalition::house(clock.now())),
         certificates: Certificates::generate(&clock)?,
@@ -109,9 +109,10 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases) 
     let bench = Bench { options, site, systems, stream: 0, loads: Vec::new() };
     let (systems, loads) = bench.run(databases, backends).await?;
 
+    let after = load_average();
     let mut books = Vec::new();
     let mut out = std::io::stdout();
-    writeln!(out)?;
+    writeln!(out, "{}\nload average before {before}, after {after}", targets(&loads))?;
     for system in systems {
         if let Some(found) = system.end().await? {
             writeln!(out, "{}", found.line())?;
@@ -126,9 +127,16 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases) 
         rounds: options.rounds,
         cores: std::thread::available_parallelism()?.get(),
         sqlite_folder: String::new(),
+        load_average: [before, after],
         loads,
         books,
     })
+}
+
+/// Running processes on average over the last minute, as the system tells.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// What a system is asked, one by one.
@@ -172,7 +180,7 @@ impl Bench<'_> {
     async fn run(mut self, databases: &mut Databases, backends: &[Backend]) -> Result<(Vec<System>, Vec<Load>)> {
         self.unary("unary, 1 in flight, 20 brands", 1, Spread::Even).await?;
         self.unary("unary, 16 in flight, 20 brands", 16, Spread::Even).await?;
-        self.unary("unary, 256 in flight, 20 brands", 256, Spread::Even).await?;
+        self.unary(TARGET_LOAD, 256, Spread::Even).await?;
         self.unary("unary, 256 in flight, one brand has 70 %", 256, Spread::OneHot).await?;
         self.close_in_the_middle().await?;
         self.mix().await?;
@@ -375,7 +383,7 @@ impl Bench<'_> {
 
     /// The same number of calls a second for all, whether or not they keep up.
     async fn open(&mut self) -> Result<()> {
-        let houses = self.loads.iter().find(|load| load.name.starts_with("unary, 256 in flight, 20"));
+        let houses = self.loads.iter().find(|load| load.name == TARGET_LOAD);
         let rates = houses.into_iter().flat_map(|load| &load.lines).filter(|line| line.kind.is_some_and(HOUSES));
         let slowest = rates.map(|line| line.rate).reduce(f64::min);
         let Some(rate) = slowest.map(|slowest| (slowest * OPEN_SHARE / 100.0).floor() * 100.0) else { return Ok(()) };
