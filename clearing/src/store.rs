@@ -203,7 +203,11 @@ impl Store {
                 // they grow.
                 let by_key = ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"];
                 let by_key = by_key.map(|setting| (setting, "off"));
-                let options = options.clone().options(by_key);
+                // A node that lost its network or its power holds its locks until PostgreSQL hears of it. Between two
+                // statements a writer only calculates; who is idle for longer than this, in milliseconds, is lost. What
+                // was under way is looked up and run again should that node come back.
+                let lost = [("idle_in_transaction_session_timeout", "10000")];
+                let options = options.clone().options(by_key).options(lost);
                 Connection::Postgres(Box::new(options.connect().await.map_err(failed)?))
             }
         })

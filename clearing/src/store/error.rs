@@ -88,8 +88,12 @@ fn is_transient(error: &sqlx::Error) -> bool {
 fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 && !code.starts_with("00") {
         // PostgreSQL, https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, conflicts between
-        // transactions, resources, shutdown, a lock that was not to be had, and a key that another node wrote first.
-        return matches!(&code[..2], "08" | "40" | "53" | "57" | "58") || code == "55P03" || code == "23505";
+        // transactions, resources, shutdown, a lock that was not to be had, a session that was idle for too long, and a
+        // key that another node wrote first.
+        return matches!(&code[..2], "08" | "40" | "53" | "57" | "58")
+            || code == "55P03"
+            || code == "25P03"
+            || code == "23505";
     }
     // SQLite's extended codes, https://sqlite.org/rescode.html: the low byte is the primary one. Busy, locked, out of
     // memory, I/O, full, cannot open, locking protocol. No key can be taken by somebody else: the file is ours.

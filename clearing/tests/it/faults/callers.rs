@@ -41,6 +41,26 @@ pub enum Heard {
     NoEffect,
 }
 
+impl Heard {
+    /// What the answer was; fails unless there is one that is a replay, or is none.
+    pub fn answer(self, a_replay: bool) -> Verdict {
+        let said = format!("{self:?}");
+        match self {
+            Self::Answer { verdict, replayed } if replayed == a_replay => verdict,
+            Self::Answer { .. } | Self::Doubt(_) | Self::NoEffect => panic!("the answer was {said}"),
+        }
+    }
+
+    /// The house's own words for why there is no answer; fails unless it said that it is not available.
+    pub fn unavailable(self) -> String {
+        let said = format!("{self:?}");
+        match self {
+            Self::Doubt(Error::Unavailable { message, source: None, .. }) => message,
+            Self::Answer { .. } | Self::Doubt(_) | Self::NoEffect => panic!("the answer was {said}"),
+        }
+    }
+}
+
 /// A request that was answered at last.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -218,9 +238,7 @@ pub async fn compare(partners: &[Client], calls: &[Call]) {
     }
     // A till that asks once more, for whatever reason, hears the same. One in seven stands for all.
     for (at, call) in calls.iter().enumerate().filter(|(at, call)| call.committed_unheard || at % 7 == 0) {
-        match ask(&partners[call.partner], call.id, &call.wish).await {
-            Heard::Answer { verdict, replayed: true } => assert_eq!(verdict, call.verdict, "{at}: {call:?}"),
-            other => panic!("{call:?} was answered {other:?}"),
-        }
+        let verdict = ask(&partners[call.partner], call.id, &call.wish).await.answer(true);
+        assert_eq!(verdict, call.verdict, "{at}: {call:?}");
     }
 }

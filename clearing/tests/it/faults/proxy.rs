@@ -40,7 +40,7 @@ pub enum HouseIs {
     CutOffFirst,
     /// Cut off when the database has learnt its part.
     CutOffLast,
-    /// Left waiting, for ever.
+    /// Left waiting, for ever, and the database too: neither learns that the other cannot be heard.
     LeftWaiting,
 }
 
@@ -163,12 +163,11 @@ async fn connect(near: TcpStream, control: Arc<Control>) {
     if fate.arrives {
         commit_and_wait(&commit, &mut far_in, &mut far_out).await;
     }
-    drop((far_in, far_out));
     control.caught.send_modify(|caught| *caught += 1);
     if fate.house == HouseIs::LeftWaiting {
         std::future::pending::<()>().await;
     }
-    drop(near);
+    drop((near, far_in, far_out));
 }
 
 async fn commit_and_wait(
