@@ -32,9 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The brands of the scenario on which the houses of this page are built, as far as they are needed.
 const PARTNERS: [&str; 3] = ["A", "B", "C"];
 
-/// A source of chance, and the seed that repeats its choices: what happens at those moments is up to the machine.
+/// A source of chance, and its seed, which CLEARING_TEST_SEED sets to repeat its choices. What happens at the moments
+/// chosen is up to the machine.
+#[allow(clippy::disallowed_methods, reason = "the one place where tests learn of a seed")]
 fn chance() -> (ChaCha8Rng, u64) {
-    let seed = u64::from_le_bytes(clearing::clock::random_bytes());
+    let seed = match std::env::var("CLEARING_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("CLEARING_TEST_SEED is a whole number"),
+        Err(_) => u64::from_le_bytes(clearing::clock::random_bytes()),
+    };
     (ChaCha8Rng::seed_from_u64(seed), seed)
 }
 
@@ -410,11 +415,18 @@ async fn a_commit_that_cannot_be_looked_up_is_said_to_be_unknown() {
     house.finish().await;
 }
 
-// A machine that lost its network or its power closes no connection: without a limit of its own the house would wait for
-// it until the operating system gives up, which may take hours.
-
+/// A machine that lost its network or its power closes no connection: without a limit of its own the house would wait for
+/// it until the operating system gives up, which may take hours. The three wait at the same time, since they do little else.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_falls_silent_is_as_good_as_gone() {
+async fn silence_is_as_good_as_absence() {
+    futures::join!(
+        a_database_that_falls_silent_before_a_commit_is_gone(),
+        a_commit_that_is_met_by_silence_is_looked_up(),
+        a_node_that_vanishes_before_its_commit_does_not_stop_the_others(),
+    );
+}
+
+async fn a_database_that_falls_silent_before_a_commit_is_gone() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
     let client = house.client("A").await;
@@ -430,8 +442,7 @@ async fn a_database_that_falls_silent_is_as_good_as_gone() {
     house.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_is_met_by_silence_is_looked_up_too() {
+async fn a_commit_that_is_met_by_silence_is_looked_up() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
     let client = house.client("A").await;
@@ -445,10 +456,8 @@ async fn a_commit_that_is_met_by_silence_is_looked_up_too() {
     house.finish().await;
 }
 
-// PostgreSQL keeps the locks of a transaction whose house has gone silent, the journal's head among them, until it hears
-// that the connection is broken. It is told not to wait for that.
-
-#[tokio::test(flavor = "multi_thread")]
+/// PostgreSQL keeps the locks of a transaction whose house has gone silent, the journal's head among them, until it hears
+/// that the connection is broken. It is told not to wait for that.
 async fn a_node_that_vanishes_before_its_commit_does_not_stop_the_others() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
