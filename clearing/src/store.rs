@@ -83,8 +83,13 @@ pub const STATEMENTS: &[&[&Sql]] = &[
 /// Readers beside the writer. More of them than cores only wait for each other.
 const READERS_MAX: u32 = 8;
 
-/// How long a caller waits for a reader, or for the database file.
+/// How long a caller waits for the database file, or for a reader of it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a caller waits for a reader of PostgreSQL. The pool takes a server that refuses connections for one that is
+/// starting, and tries for as long as this; it is shorter than the 5 seconds that the SDK gives the first try of a call,
+/// so that a caller hears that the database is away before it stops listening.
+const READER_WAIT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -180,7 +185,7 @@ impl Store {
     fn open_postgres(options: PgConnectOptions) -> BackEnd {
         // Compiling the writer's statements to machine code would take longer than running them.
         let options = options.application_name("clearing").options([("jit", "off")]);
-        let pool = PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(PATIENCE);
+        let pool = PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READER_WAIT);
         let readers = pool.connect_lazy_with(options.clone());
         BackEnd::Postgres { options, readers }
     }

@@ -337,6 +337,24 @@ async fn house_behind(cluster: &Cluster) -> (House, Proxy) {
     (House::open(cluster.url(), Some(&seen_as)).await, proxy)
 }
 
+/// The drivers' pool takes a refused connection for a server that is starting, and waits for it. A till that has waited
+/// as long as tills do must have been told by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_refuses_connections_is_reported_before_callers_give_up() {
+    let cluster = Cluster::start();
+    let (house, proxy) = house_behind(&cluster).await;
+    let client = house.client("A").await;
+    let call = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
+    compare(std::slice::from_ref(&client), &[call]).await;
+    drop(proxy);
+    let client = client.with_deadline(Duration::from_secs(10));
+    let refused = client.balance(MemberRef::identifier("card", "1")).await;
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    ask(&client, client.new_request_id(), &issue("1")).await.unavailable();
+    drop(client);
+    house.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
     let cluster = Cluster::start();
