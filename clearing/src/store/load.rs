@@ -28,9 +28,6 @@ use super::{StoreError, house, journal, members, requests, settlement};
 /// Lots read of a member who redeems: most redemptions need fewer.
 const PAGE: usize = 4;
 
-/// Lots read of a member of whom only the next expiry is wanted.
-const NEXT: usize = 1;
-
 /// What must be known of a member's lots.
 #[derive(Debug, Clone, Copy, Default)]
 struct Need {
@@ -334,13 +331,17 @@ async fn load_lots(
     // One lot more than the redemptions of a member may take, so that the rules can tell that there are more.
     let redemptions = whole_pages.iter().filter_map(|(id, _)| needs.get(id)).map(|need| need.redemptions);
     let whole = redemptions.max().unwrap_or(0).max(1).saturating_mul(LOTS_PER_ENTRY_MAX) + 1;
-    for (places, limit) in [(whole_pages, whole), (next, NEXT)] {
-        let pages = by_member(members::lots_page(link, house, &places, limit).await?);
-        for (id, _) in places {
-            note_page(book, id, pages.get(&id).map_or(&[][..], Vec::as_slice), limit);
-        }
-        lots.extend(pages.into_values().flatten());
+    let pages = by_member(members::lots_page(link, house, &whole_pages, whole).await?);
+    for (id, _) in whole_pages {
+        note_page(book, id, pages.get(&id).map_or(&[][..], Vec::as_slice), whole);
     }
+    lots.extend(pages.into_values().flatten());
+    // Of lots that never expire none is read: there is nothing to tell of them.
+    let firsts = by_member(members::lots_next(link, house, &next).await?);
+    for (id, _) in next {
+        note_page(book, id, firsts.get(&id).map_or(&[][..], Vec::as_slice), 1);
+    }
+    lots.extend(firsts.into_values().flatten());
     Ok(())
 }
 

@@ -15,6 +15,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &MEMBERS,
     &LOCK_MEMBERS,
     &LOTS_PAGE,
+    &LOTS_NEXT,
     &LOTS_DUE,
     &LOTS_BY_PLACE,
     &LOTS_BY_NUMBER,
@@ -196,6 +197,48 @@ pub(super) async fn lots_page(
     }
     let limit = i64::try_from(limit).expect("a page is small");
     let call = link.call(&LOTS_PAGE).table(places(link, members)).int(limit);
+    link.rows(call, |row| lot(row, house)).await
+}
+
+const LOTS_NEXT: Sql = Sql::new(
+    concat!(
+        "-- store.lots_next
+    SELECT ",
+        lot_columns!(),
+        " FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
+    CROSS JOIN lots AS l
+    WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at = (
+        SELECT p.expires_at FROM lots AS p
+        WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
+        AND p.expires_at < 9223372036854775807
+        ORDER BY p.expires_at, p.entry_no, p.part LIMIT 1
+    ) ORDER BY 1, 2, 3, 4"
+    ),
+    concat!(
+        "-- store.lots_next
+    SELECT ",
+        lot_columns!(),
+        " FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first)
+    CROSS JOIN LATERAL (
+        SELECT * FROM lots AS p
+        WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
+        AND p.expires_at < 9223372036854775807
+        ORDER BY p.expires_at FETCH FIRST 1 ROW WITH TIES
+    ) AS l ORDER BY 1, 2, 3, 4"
+    ),
+);
+
+/// The lots with available points of each member that expire first, if any of them expire, and no earlier than the time
+/// beside the member.
+pub(super) async fn lots_next(
+    link: &mut Link<'_>,
+    house: &House,
+    members: &[(MemberId, Timestamp)],
+) -> Result<Vec<Lot>, StoreError> {
+    if members.is_empty() {
+        return Ok(Vec::new());
+    }
+    let call = link.call(&LOTS_NEXT).table(places(link, members));
     link.rows(call, |row| lot(row, house)).await
 }
 
