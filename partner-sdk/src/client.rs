@@ -217,7 +217,8 @@ impl Client {
         self.read(request, call, |answer| wire::entry_there(answer.entry)).await
     }
 
-    /// The entries of the caller's own operations, newest first.
+    /// The entries that the caller has a part in, newest first: its own operations, and those by which its points moved
+    /// elsewhere.
     pub fn entries(&self, filter: EntryFilter) -> Pages<Entry> {
         self.pages(
             move |token| wire::to_list_entries(&filter, PAGE_SIZE, token),

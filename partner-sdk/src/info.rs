@@ -52,7 +52,7 @@ pub struct Limits {
     pub page_size_max: i32,
     /// How long request ids are kept; `None`: for ever.
     pub request_retention: Option<Duration>,
-    /// How far a request id may be ahead of the house's clock.
+    /// How far a till's own time may be ahead of the house's clock.
     pub clock_skew_max: Duration,
 }
 

@@ -355,7 +355,7 @@ pub struct Limits {
     /// How long request ids are kept: an id whose time is older is rejected as REQUEST_TOO_OLD. Not set: for ever.
     #[prost(message, optional, tag = "7")]
     pub request_retention: ::core::option::Option<::prost_types::Duration>,
-    /// How far the time within a request id may be ahead of the house's clock; beyond that TIME_OUT_OF_RANGE.
+    /// How far a till's own time (`Origin.business_time`) may be ahead of the house's clock; beyond that TIME_OUT_OF_RANGE.
     #[prost(message, optional, tag = "8")]
     pub clock_skew_max: ::core::option::Option<::prost_types::Duration>,
 }
@@ -2471,8 +2471,9 @@ pub mod points_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the entries of the caller's own operations, newest first (by falling `sequence`). Filters combine: an entry is
-        /// listed when it matches all that are set.
+        /// Lists the entries that the caller has a part in, newest first (by falling `sequence`): its own operations, and those
+        /// by which its points moved elsewhere, of which it sees its own postings and lots only. Filters combine: an entry is
+        /// listed when it matches all that are set; every filter but `window` leaves only own operations.
         pub async fn list_entries(
             &mut self,
             request: impl tonic::IntoRequest<super::ListEntriesRequest>,
@@ -2628,8 +2629,9 @@ pub mod points_service_server {
             tonic::Response<super::GetEntryResponse>,
             tonic::Status,
         >;
-        /// Lists the entries of the caller's own operations, newest first (by falling `sequence`). Filters combine: an entry is
-        /// listed when it matches all that are set.
+        /// Lists the entries that the caller has a part in, newest first (by falling `sequence`): its own operations, and those
+        /// by which its points moved elsewhere, of which it sees its own postings and lots only. Filters combine: an entry is
+        /// listed when it matches all that are set; every filter but `window` leaves only own operations.
         async fn list_entries(
             &self,
             request: tonic::Request<super::ListEntriesRequest>,
@@ -3308,7 +3310,8 @@ pub struct SettlementProof {
     /// Sum of all legs.
     #[prost(message, optional, tag = "1")]
     pub legs_total: ::core::option::Option<Money>,
-    /// What the entries of the window put into (+) or took out of (-) the house's funds, by account; zeros left out.
+    /// What the entries of the window put into (+) or took out of (-) the house's funds: by account, or in one sum under the
+    /// name `funds`; zeros left out.
     #[prost(message, repeated, tag = "2")]
     pub fund_changes: ::prost::alloc::vec::Vec<FundChange>,
     /// What is carried into the next window less what was carried into this one, over all participants.
