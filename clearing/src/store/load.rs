@@ -241,22 +241,7 @@ fn needs(book: &Book, requests: &[Request], targets: &Targets) -> BTreeMap<Membe
             need.abandons |= !returning.contains(id);
         }
     }
-    // A request that is abandoned in the batch it came with undoes something of a member named there.
-    if !abandoned_keys(requests).is_empty() {
-        let abandoned = abandoned_keys(requests);
-        let own = requests
-            .iter()
-            .filter(|request| request.request_id.is_some_and(|id| abandoned.contains(&(request.caller, id))));
-        let named: Vec<MemberId> = own
-            .filter_map(|request| match member_ref(&request.command)? {
-                MemberRef::Id(id) => Some(id),
-                MemberRef::Identifier(hash) => book.identifiers.get(&hash).copied(),
-            })
-            .collect();
-        for member in named {
-            needs.entry(member).or_default().abandons = true;
-        }
-    }
+    // A request that is abandoned in the batch it came with leaves the lots as they were read.
     needs
 }
 

@@ -105,8 +105,8 @@ impl Play {
         let member = card(self.rng.random_range(0..4));
         let caller = TILLS[self.rng.random_range(0..3)];
         match self.rng.random_range(0..20) {
-            0..8 => {
-                let points = self.rng.random_range(1..40);
+            0..10 => {
+                let points = self.rng.random_range(1..4) * 5;
                 let mut command = issue(member, points);
                 if let (Command::Issue { expires, .. }, 0..3) = (&mut command, self.rng.random_range(0..6)) {
                     // Some expire together, some never.
@@ -115,16 +115,17 @@ impl Play {
                 }
                 till.request(caller, command)
             }
-            8..14 => {
-                let points = self.rng.random_range(1..120);
+            10..14 => {
+                // Whole lots as often as not, so that what is read is used up to its end.
+                let points = self.rng.random_range(1..10) * 5;
                 till.request(caller, redeem(member, points))
             }
-            14..16 if !self.redemptions.is_empty() => {
+            14..15 if !self.redemptions.is_empty() => {
                 let (partner, redemption) = self.redemptions[self.rng.random_range(0..self.redemptions.len())];
                 let points = Points(self.rng.random_range(1..30));
                 till.request(partner.as_str(), Command::Return { redemption, points })
             }
-            16..18 if !self.asked.is_empty() => {
+            15..18 if !self.asked.is_empty() => {
                 let recent = self.asked.len().saturating_sub(20);
                 let (partner, request) = self.asked[self.rng.random_range(recent..self.asked.len())];
                 till.request(partner.as_str(), Command::Abandon { request })
