@@ -73,7 +73,7 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// [`Exit::Unbalanced`] if any two figures disagree that must not; whatever the house, the disk or the network say.
+/// `Exit::Unbalanced` if any two figures disagree that must not; whatever the house, the disk or the network say.
 pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
     let throw_away =
         tempfile::tempdir().map_err(|error| Failure::file("cannot make a folder in", &std::env::temp_dir(), &error))?;

@@ -243,7 +243,7 @@ impl Kind {
     ///
     /// # Errors
     ///
-    /// [`Unfit`] says whether the form or the range is wrong, and how.
+    /// `Unfit` says whether the form or the range is wrong, and how.
     pub fn read(self, text: &str) -> Result<Value, Unfit> {
         match self {
             Self::Whole { min, max } => read_whole(text, min, max).map(Value::Whole),
