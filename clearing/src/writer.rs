@@ -34,6 +34,10 @@ use crate::store::{ErrorKind, Gate, Probe, Store, StoreError, WriterSession};
 
 /// Requests one batch takes at the most.
 const BATCH_MAX: usize = 2048;
+/// A batch of so many costs little more each than a larger one. Beyond it the writer leaves half of what waits for the
+/// next batch: whoever took all would have every caller wait at once, and then all of them ask again at once, while in
+/// turn the handlers and the database have nothing to do.
+const BATCH_EVEN: usize = 128;
 /// How often a batch is tried again after passing failures.
 const TRIES_MAX: u32 = 4;
 /// Between tries, doubled each time.
@@ -202,7 +206,7 @@ impl From<StoreError> for Failed {
 impl Desk {
     async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut taken = Vec::with_capacity(BATCH_MAX);
-        while jobs.recv_many(&mut taken, BATCH_MAX).await > 0 {
+        while jobs.recv_many(&mut taken, (jobs.len() / 2).clamp(BATCH_EVEN, BATCH_MAX)).await > 0 {
             // Commands of the house, and due work with a time of its own, each make a batch of one.
             let mut shared = Batch::default();
             for job in taken.drain(..) {
