@@ -34,9 +34,8 @@ use crate::store::{ErrorKind, Gate, Probe, Store, StoreError, WriterSession};
 
 /// Requests one batch takes at the most.
 const BATCH_MAX: usize = 2048;
-/// A batch of so many costs little more each than a larger one. Beyond it the writer leaves half of what waits for the
-/// next batch: whoever took all would have every caller wait at once, and then all of them ask again at once, while in
-/// turn the handlers and the database have nothing to do.
+/// When more than twice as many wait, the writer leaves half of them for the next batch. Were all taken, all callers would
+/// wait for one batch, and then ask again at once, while in turn the handlers and the database have nothing to do.
 const BATCH_EVEN: usize = 128;
 /// How often a batch is tried again after passing failures.
 const TRIES_MAX: u32 = 4;

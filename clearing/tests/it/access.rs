@@ -28,6 +28,7 @@ async fn points_calls(client: &Client) -> Vec<(&'static str, bool)> {
     vec![
         ("IssuePoints", let_in(client.issue(issue()).await)),
         ("BatchIssuePoints", let_in(client.batch_issue(vec![issue()]).await)),
+        ("StreamIssuePoints", let_in(stream_once(client, issue()).await)),
         ("QuoteRedemption", let_in(client.quote(member.clone(), 1).await)),
         ("RedeemPoints", let_in(client.redeem(Redeem::from("card", "1").points(1)).await)),
         ("ReturnRedemption", let_in(client.return_redemption(ReturnRedemption::of(no_entry()).points(1)).await)),
@@ -36,6 +37,13 @@ async fn points_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("GetEntry", let_in(client.entry(&no_entry()).await)),
         ("ListEntries", let_in(client.entries(EntryFilter::all()).collect().await)),
     ]
+}
+
+/// One batch of one item over a stream.
+async fn stream_once(client: &Client, issue: Issue) -> Result<(), Error> {
+    let mut stream = client.stream_issue(1);
+    stream.send(vec![issue]).await?;
+    stream.next().await.map(drop)
 }
 
 /// Every call of the position service, about the caller's own books.
@@ -79,7 +87,12 @@ async fn report_calls(client: &Client) -> Vec<(&'static str, bool)> {
 }
 
 async fn open_calls(client: &Client) -> Vec<(&'static str, bool)> {
-    vec![("GetServerInfo", let_in(client.server_info().await)), ("GetClock", let_in(client.sandbox().clock().await))]
+    vec![
+        ("GetServerInfo", let_in(client.server_info().await)),
+        ("GetClock", let_in(client.sandbox().clock().await)),
+        // Back to 1970 is refused by the rules; whether the call is let in at all is what is asked.
+        ("AdvanceClock", let_in(client.sandbox().advance_clock(std::time::SystemTime::UNIX_EPOCH).await)),
+    ]
 }
 
 fn no_entry() -> String {
