@@ -526,6 +526,15 @@ async fn a_sandbox_gives_everyone_a_certificate_and_a_clock_that_stands_still() 
     assert_eq!(server.stop("-TERM").0, Some(0));
 }
 
+/// The sandbox's configuration once named the file in its folder whatever `--database` said, so `audit` looked there.
+#[test]
+fn a_sandbox_with_a_database_of_its_own_is_audited_there() {
+    let desk = Desk::new();
+    let server = desk.serve(&["sandbox", "--dir", "sandbox", "--database", "sqlite:own.db"]);
+    desk.json(&["audit", "--config", "sandbox/clearing.toml"]);
+    assert_eq!(server.stop("-TERM").0, Some(0));
+}
+
 #[test]
 fn a_sandbox_plays_any_scenario_file_and_touches_no_folder_that_is_not_its_own() {
     let desk = Desk::new();

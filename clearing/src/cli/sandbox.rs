@@ -87,7 +87,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
     tokio::select! {
         heard = stop.heard() => info!(signal = heard, "stopping before the house was open"),
         () = running.opened() => {
-            folder.write_config(&endpoint)?;
+            folder.write_config(&endpoint, arguments.database.as_deref())?;
             folder.write(ENDPOINT_FILE, &endpoint)?;
             let brands = house.partners.keys().filter(|id| !id.is_operator()).map(ToString::to_string);
             let brands = brands.collect::<Vec<_>>().join(",");
@@ -172,14 +172,22 @@ impl<'a> Folder<'a> {
     }
 
     /// So that `clearing --config DIR/clearing.toml window close` and the like work.
-    fn write_config(&self, endpoint: &str) -> Result<(), Failure> {
+    fn write_config(&self, endpoint: &str, database: Option<&str>) -> Result<(), Failure> {
         let of = |name: &'static str, value: &str| (name, value.to_owned());
-        let text = config::template(&[
+        let mut values = vec![
             of("client.endpoint", endpoint),
             of("client.ca", CA_FILE),
             of("client.cert", "operator.pem"),
             of("client.key", "operator.key"),
-        ]);
+        ];
+        // The configuration's own default is the file in this folder; a path given here is relative to where we stand.
+        if let Some(url) = database {
+            let file = url.strip_prefix("sqlite:").filter(|file| !file.starts_with("//"));
+            let file = file.and_then(|file| std::path::absolute(file).ok());
+            values
+                .push(of("house.database", &file.map_or(url.to_owned(), |file| format!("sqlite:{}", file.display()))));
+        }
+        let text = config::template(&values);
         self.write(config::FILE_DEFAULT, &format!("{MARK}#\n{text}"))
     }
 
