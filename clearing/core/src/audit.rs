@@ -8,8 +8,10 @@ use std::fmt::Debug;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::journal::{Entry, EntryKind};
-use crate::member::{Holding, LotId};
+use crate::hold::HoldState;
+use crate::journal::Entry;
+use crate::limits::Guard;
+use crate::member::{Holding, Lot, LotId, Member, Record};
 use crate::settlement::SettlementState;
 use crate::terms::Funding;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -23,14 +25,24 @@ pub enum Violation {
     EntryMoney { entry: EntryId, purpose: Purpose, sum: i128 },
     #[error("entry {entry}: its lots and its postings move different points of {issuer}: {lots} and {posted}")]
     EntryLots { entry: EntryId, issuer: PartnerId, lots: i128, posted: i128 },
-    #[error("lot {lot}: {available} points are available of {size}")]
-    LotOutOfRange { lot: LotId, available: i64, size: i64 },
+    #[error("lot {lot}: {available} points are available, {held} held, {pending} pending, {lost} lost, of {size}")]
+    LotOutOfRange { lot: LotId, available: i64, held: i64, pending: i64, lost: i64, size: i64 },
     #[error("issuer {issuer}: its account says {account} points are outstanding, its lots say {lots}")]
     Outstanding { issuer: PartnerId, account: i128, lots: i128 },
     #[error("issuer {issuer}, terms {terms}: {counted} points are counted as outstanding, the lots say {lots}")]
     OutstandingOfTerms { issuer: PartnerId, terms: u32, counted: i128, lots: i128 },
-    #[error("member {member}: {} points of {issuer} available under {}, the lots say {lots}", holding.available.0, funding.as_str())]
-    HoldingDiffers { member: MemberId, issuer: PartnerId, funding: Funding, holding: Holding, lots: i128 },
+    #[error("member {member}: of {issuer} under {} it holds {holding:?}, its lots say {lots:?}", funding.as_str())]
+    HoldingDiffers { member: MemberId, issuer: PartnerId, funding: Funding, holding: Holding, lots: Holding },
+    #[error("member {member}: {points} points of open holds, {held} points held")]
+    HoldsDiffer { member: MemberId, points: i128, held: i128 },
+    #[error("{creditor}: its account says {account} points are owed to it, its debtors say {debts}")]
+    DebtsDiffer { creditor: PartnerId, account: i128, debts: i128 },
+    #[error("{partner}: {reserved} of its headroom are reserved, open holds say {holds}")]
+    ReservedDiffers { partner: PartnerId, reserved: i128, holds: i128 },
+    #[error("{partner}: {unsettled} of its legs count as owed, its accounts say {accounts}")]
+    UnsettledDiffers { partner: PartnerId, unsettled: i128, accounts: i128 },
+    #[error("{unfunded} wait for payments, and pending points need {waiting}")]
+    Unfunded { unfunded: i128, waiting: i128 },
     #[error("member {member}: nothing is due before {next_due}, but a lot expires {expires}")]
     DueWorkMissed { member: MemberId, next_due: Timestamp, expires: Timestamp },
     #[error("the pool holds {pool}, and outstanding prepaid points need {backing}")]
@@ -67,7 +79,8 @@ pub fn check_entry(id: EntryId, entry: &Entry) -> Vec<Violation> {
     // What a lot gives or takes is the opposite of what its issuer has outstanding.
     let mut issuers: BTreeMap<PartnerId, (i128, i128)> = BTreeMap::new();
     for moved in &entry.lots {
-        issuers.entry(moved.issuer).or_default().0 += i128::from(moved.points.0);
+        let net = i128::from(moved.points.0) + i128::from(moved.held.0) + i128::from(moved.pending.0);
+        issuers.entry(moved.issuer).or_default().0 += net;
     }
     for posting in &entry.points {
         if let PointsAccount::Issuer(issuer) = posting.account {
@@ -85,6 +98,8 @@ pub fn check_entry(id: EntryId, entry: &Entry) -> Vec<Violation> {
 pub fn check(book: &Book) -> Vec<Violation> {
     let mut found: Vec<Violation> = book.entries.iter().flat_map(|(id, entry)| check_entry(*id, entry)).collect();
     check_lots(book, &mut found);
+    check_members(book, &mut found);
+    check_guards(book, &mut found);
     check_money(book, &mut found);
     check_returned(book, &mut found);
     check_windows(book, &mut found);
@@ -95,20 +110,23 @@ pub fn check(book: &Book) -> Vec<Violation> {
 fn check_lots(book: &Book, found: &mut Vec<Violation>) {
     let mut issuers: BTreeMap<PartnerId, i128> = BTreeMap::new();
     let mut terms: BTreeMap<(PartnerId, u32), i128> = BTreeMap::new();
-    let mut holdings: BTreeMap<(MemberId, PartnerId, Funding), i128> = BTreeMap::new();
-    let mut first_expiry: BTreeMap<MemberId, Timestamp> = BTreeMap::new();
     for lot in book.lots.values() {
-        let (available, size) = (lot.available.0, lot.size.0);
-        if !(0..=size).contains(&available) {
-            found.push(Violation::LotOutOfRange { lot: lot.id, available, size });
+        let Lot { available, held, pending, lost, size, reversed, .. } = lot;
+        let parts = [available.0, held.0, pending.0, lost.0, reversed.0];
+        let fits = parts.iter().all(|points| (0..=size.0).contains(points))
+            && lot.remaining() + i128::from(lost.0) <= i128::from(size.0);
+        if !fits {
+            found.push(Violation::LotOutOfRange {
+                lot: lot.id,
+                available: available.0,
+                held: held.0,
+                pending: pending.0,
+                lost: lost.0,
+                size: size.0,
+            });
         }
-        *issuers.entry(lot.issuer).or_default() += i128::from(available);
-        *terms.entry((lot.issuer, lot.terms)).or_default() += i128::from(available);
-        *holdings.entry((lot.id.member, lot.issuer, lot.funding)).or_default() += i128::from(available);
-        if available > 0 {
-            let first = first_expiry.entry(lot.id.member).or_insert(lot.expires);
-            *first = lot.expires.min(*first);
-        }
+        *issuers.entry(lot.issuer).or_default() += lot.remaining();
+        *terms.entry((lot.issuer, lot.terms)).or_default() += lot.remaining();
     }
     for (account, balance) in &book.points_balances {
         if let PointsAccount::Issuer(issuer) = account {
@@ -136,22 +154,53 @@ fn check_lots(book: &Book, found: &mut Vec<Violation>) {
         counted: 0,
         lots,
     }));
+}
 
+/// What members hold against their lots and holds, and when something is due for them.
+fn check_members(book: &Book, found: &mut Vec<Violation>) {
+    let mut holdings: BTreeMap<(MemberId, PartnerId, Funding), Holding> = BTreeMap::new();
+    let mut due: BTreeMap<MemberId, Timestamp> = BTreeMap::new();
+    let mut note = |member: MemberId, time: Timestamp| {
+        let first = due.entry(member).or_insert(time);
+        *first = time.min(*first);
+    };
+    for lot in book.lots.values() {
+        let sums = holdings.entry((lot.id.member, lot.issuer, lot.funding)).or_default();
+        sums.available = Points(sums.available.0.saturating_add(lot.available.0));
+        sums.held = Points(sums.held.0.saturating_add(lot.held.0));
+        sums.pending = Points(sums.pending.0.saturating_add(lot.pending.0));
+        if lot.available.0 > 0 {
+            note(lot.id.member, book.expiry_of(lot));
+        }
+        if let Some(activates) = lot.activates.filter(|_| lot.pending.0 > 0) {
+            note(lot.id.member, activates);
+        }
+    }
+    let mut held: BTreeMap<MemberId, i128> = BTreeMap::new();
+    for hold in book.holds.values().filter(|hold| hold.state == HoldState::Open) {
+        *held.entry(hold.member).or_default() += i128::from(hold.facts.points.0);
+        note(hold.member, hold.facts.lapses);
+    }
     for member in book.members.values() {
         for ((issuer, funding), holding) in &member.holdings {
             let lots = holdings.remove(&(member.id, *issuer, *funding)).unwrap_or_default();
-            let nothing_set_aside = holding.held.is_zero() && holding.pending.is_zero();
-            if i128::from(holding.available.0) != lots || !nothing_set_aside {
+            if *holding != lots {
                 let (member, issuer, funding, holding) = (member.id, *issuer, *funding, *holding);
                 found.push(Violation::HoldingDiffers { member, issuer, funding, holding, lots });
             }
         }
-        let expires = first_expiry.get(&member.id).copied().unwrap_or(Timestamp::NEVER);
-        if member.next_due > expires {
-            found.push(Violation::DueWorkMissed { member: member.id, next_due: member.next_due, expires });
+        let points = held.get(&member.id).copied().unwrap_or_default();
+        let sum = i128::from(member.held().0);
+        if points != sum {
+            found.push(Violation::HoldsDiffer { member: member.id, points, held: sum });
+        }
+        let expires = due.get(&member.id).copied().unwrap_or(Timestamp::NEVER);
+        let next_due = member.next_due(&book.house.coalition.time_zone);
+        if next_due > expires {
+            found.push(Violation::DueWorkMissed { member: member.id, next_due, expires });
         }
     }
-    let unheld = holdings.into_iter().filter(|(_, lots)| *lots != 0);
+    let unheld = holdings.into_iter().filter(|(_, lots)| *lots != Holding::default());
     found.extend(unheld.map(|((member, issuer, funding), lots)| Violation::HoldingDiffers {
         member,
         issuer,
@@ -161,14 +210,64 @@ fn check_lots(book: &Book, found: &mut Vec<Violation>) {
     }));
 }
 
+/// What partners' limits are checked against, and what members owe them.
+fn check_guards(book: &Book, found: &mut Vec<Violation>) {
+    let mut holds: BTreeMap<PartnerId, i128> = BTreeMap::new();
+    for hold in book.holds.values().filter(|hold| hold.state == HoldState::Open) {
+        for (issuer, amount) in &hold.facts.reserved {
+            *holds.entry(*issuer).or_default() += i128::from(amount.0);
+        }
+    }
+    let mut accounts: BTreeMap<PartnerId, i128> = BTreeMap::new();
+    for (account, balance) in &book.money_balances {
+        if let MoneyAccount::Settle(_, partner) = account {
+            *accounts.entry(*partner).or_default() += i128::from(balance.0.min(0));
+        }
+    }
+    let mut debts: BTreeMap<PartnerId, i128> = BTreeMap::new();
+    for debt in book.members.values().flat_map(|member| &member.record.debts) {
+        *debts.entry(debt.creditor).or_default() += i128::from(debt.points.0);
+    }
+    for partner in book.house.partners.keys().copied() {
+        let guard = book.guards.get(&partner).copied().unwrap_or_default();
+        let (reserved, held) = (i128::from(guard.reserved.0), holds.get(&partner).copied().unwrap_or_default());
+        if reserved != held {
+            found.push(Violation::ReservedDiffers { partner, reserved, holds: held });
+        }
+        let unsettled = i128::from(guard.unsettled.0);
+        let owed = accounts.get(&partner).copied().unwrap_or_default();
+        if unsettled != owed {
+            found.push(Violation::UnsettledDiffers { partner, unsettled, accounts: owed });
+        }
+        let account = book.points_balances.get(&PointsAccount::Recoverable(partner)).copied().unwrap_or_default();
+        let (account, debts) = (i128::from(account.0), debts.get(&partner).copied().unwrap_or_default());
+        if account != debts {
+            found.push(Violation::DebtsDiffer { creditor: partner, account, debts });
+        }
+    }
+}
+
 /// The pool against the value of outstanding prepaid points, and the sum of everything.
 fn check_money(book: &Book, found: &mut Vec<Violation>) {
-    let prepaid = book.lots.values().filter(|lot| lot.funding == Funding::AtIssue);
-    let backing = prepaid.map(|lot| {
+    let paid_for = |lot: &&Lot| {
+        let waits = lot.release_window.filter(|_| lot.pending.0 > 0);
+        lot.funding.is_prepaid() && waits.is_none_or(|window| book.is_funded(window, lot.issuer))
+    };
+    let backing = book.lots.values().filter(paid_for).map(|lot| {
         let value = book.house.lot_terms(lot.issuer, lot.terms).value;
-        i128::from(lot.available.0) * i128::from(value.0)
+        lot.remaining() * i128::from(value.0)
     });
     let backing: i128 = backing.sum();
+    let waiting = book.funding.iter().filter(|(_, group)| group.funded.is_none());
+    let waiting = waiting.map(|((_, issuer, terms), group)| {
+        i128::from(group.points.0) * i128::from(book.house.lot_terms(*issuer, *terms).price.0)
+    });
+    let waiting: i128 = waiting.sum();
+    let unfunded = book.money_balances.get(&MoneyAccount::Unfunded).copied().unwrap_or_default();
+    let unfunded = i128::from(unfunded.0);
+    if unfunded != waiting {
+        found.push(Violation::Unfunded { unfunded, waiting });
+    }
     let pool = i128::from(book.money_balances.get(&MoneyAccount::Pool).copied().unwrap_or_default().0);
     if pool != backing {
         found.push(Violation::Pool { pool, backing });
@@ -180,7 +279,7 @@ fn check_money(book: &Book, found: &mut Vec<Violation>) {
 }
 
 fn check_returned(book: &Book, found: &mut Vec<Violation>) {
-    for (redemption, entry) in book.entries.iter().filter(|(_, entry)| entry.kind == EntryKind::Redeem) {
+    for (redemption, entry) in book.entries.iter().filter(|(_, entry)| entry.kind.is_redemption()) {
         let points = entry.redemption().map_or(0, |facts| facts.points.0);
         let returned = book.returned.get(redemption).copied().unwrap_or_default().0;
         if !(0..=points).contains(&returned) {
@@ -247,11 +346,31 @@ pub fn compare(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     let entries = |book: &Book| book.members.values().map(|member| (member.id, member.entry_no)).collect();
     let number = |member: &MemberId| format!("number of entries of member {member}");
     differ(number, &entries(stored), &entries(rebuilt), &0, &mut found);
+    let record = |member: &MemberId| format!("record of member {member}");
+    differ(record, &records(stored), &records(rebuilt), &Record::default(), &mut found);
+    let hold = |hold: &EntryId| format!("hold {hold}");
+    let holds = |book: &Book| book.holds.iter().map(|(id, hold)| (*id, Some(hold.state))).collect();
+    differ(hold, &holds(stored), &holds(rebuilt), &None, &mut found);
+    let guard = |partner: &PartnerId| format!("what the limits of {partner} are checked against");
+    differ(guard, &stored.guards, &rebuilt.guards, &Guard::default(), &mut found);
+    let group = |(window, issuer, terms): &(WindowNumber, PartnerId, u32)| {
+        format!("points of window {window} of {issuer}, terms {terms}, that wait for a payment")
+    };
+    let groups = |book: &Book| {
+        book.funding.iter().map(|(key, group)| (*key, Some((group.points, group.funded)))).collect()
+    };
+    differ(group, &groups(stored), &groups(rebuilt), &None, &mut found);
     found
 }
 
+/// What the journal tells of members; when something is due next is only a bound.
+fn records(book: &Book) -> BTreeMap<MemberId, Record> {
+    let record = |member: &Member| (member.id, Record { next_release: None, ..member.record.clone() });
+    book.members.values().map(record).collect()
+}
+
 fn holdings(book: &Book) -> BTreeMap<(MemberId, PartnerId, Funding), Holding> {
-    let of_member = |member: &crate::member::Member| {
+    let of_member = |member: &Member| {
         let id = member.id;
         let holdings: Vec<_> =
             member.holdings.iter().map(|((issuer, funding), held)| ((id, *issuer, *funding), *held)).collect();

@@ -15,11 +15,15 @@ use std::sync::Arc;
 use crate::changes::{Changes, Gross, RequestChange};
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::{Accepted, Answer, Command, MemberRef, Recorded, RecordedState, Request};
-use crate::journal::{Entry, EntryDraft, EntryKind, LotBirth, Origin, Unbalanced};
+use crate::funding::FundingGroup;
+use crate::hold::{Hold, HoldState};
+use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, Origin, Unbalanced};
+use crate::limits::{Consent, Guard};
 use crate::member::{Lot, LotId, Member, consumption_order};
+use crate::purchase::ReceiptLine;
 use crate::rejection::Rejection;
 use crate::settlement::Window;
-use crate::terms::{CLOCK_SKEW_SECONDS, House};
+use crate::terms::{CLOCK_SKEW_SECONDS, Funding, House};
 use crate::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
@@ -44,13 +48,28 @@ pub struct Book {
     pub entries: BTreeMap<EntryId, Arc<Entry>>,
     /// Points returned so far of a redemption.
     pub returned: BTreeMap<EntryId, Points>,
+    /// Of the total of a purchase, what was returned so far; by the entry that took its points, or else gave them.
+    pub returned_amounts: BTreeMap<EntryId, Money>,
+    pub holds: BTreeMap<EntryId, Hold>,
+    /// The entries that receipts were booked with.
+    pub receipts: BTreeMap<ReceiptLine, EntryId>,
+    /// What partners' limits are checked against.
+    pub guards: BTreeMap<PartnerId, Guard>,
+    /// What a funder (first) lets a partner (second) issue at its cost.
+    pub consents: BTreeMap<(PartnerId, PartnerId), Consent>,
+    /// Points that wait for their issuer's payment, by window of issue, issuer and terms.
+    pub funding: BTreeMap<(WindowNumber, PartnerId, u32), FundingGroup>,
     pub points_balances: BTreeMap<PointsAccount, Points>,
     pub money_balances: BTreeMap<MoneyAccount, Money>,
     pub outstanding: BTreeMap<(PartnerId, u32), Points>,
     pub gross: BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>,
     pub windows: BTreeMap<WindowNumber, Window>,
-    /// Lots with available points, in consumption order per member.
+    /// Lots with available points, in consumption order per member but for those that end with inactivity.
     order: BTreeSet<(MemberId, Timestamp, i64, u16)>,
+    /// Lots with pending points.
+    pending: BTreeSet<LotId>,
+    /// Open holds of members, by when they lapse.
+    open_holds: BTreeSet<(MemberId, Timestamp, EntryId)>,
     batch: BatchId,
     ordinal: u32,
     changes: Changes,
@@ -77,12 +96,20 @@ impl Book {
             requests: BTreeMap::new(),
             entries: BTreeMap::new(),
             returned: BTreeMap::new(),
+            returned_amounts: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            guards: BTreeMap::new(),
+            consents: BTreeMap::new(),
+            funding: BTreeMap::new(),
             points_balances: BTreeMap::new(),
             money_balances: BTreeMap::new(),
             outstanding: BTreeMap::new(),
             gross: BTreeMap::new(),
             windows: BTreeMap::new(),
             order: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            open_holds: BTreeSet::new(),
             batch: BatchId(0),
             ordinal: 0,
             changes: Changes::default(),
@@ -109,7 +136,18 @@ impl Book {
         if lot.available.0 > 0 {
             self.order.insert(order_key(&lot));
         }
+        if lot.pending.0 > 0 {
+            self.pending.insert(lot.id);
+        }
         self.lots.insert(lot.id, lot);
+    }
+
+    /// Adds a hold that was loaded from the store.
+    pub fn insert_hold(&mut self, hold: Hold) {
+        if hold.state == HoldState::Open {
+            self.open_holds.insert((hold.member, hold.facts.lapses, hold.id));
+        }
+        self.holds.insert(hold.id, hold);
     }
 
     /// Takes one request: checks, decides, applies, and records the answer under the request's key.
@@ -187,10 +225,33 @@ impl Book {
 
     fn decide(&mut self, ask: &Ask<'_>, request: &Request) -> Result<Accepted, Rejection> {
         match &request.command {
-            Command::Issue { member, points, expires } => {
-                self.issue(ask, *member, request.fresh_member, *points, *expires)
-            }
+            Command::Issue { member, earn } => self.issue(ask, *member, request.fresh_member, earn),
             Command::Redeem { member, points } => self.redeem(ask, *member, *points),
+            Command::Authorize { member, points, lapses } => self.authorize(ask, *member, *points, *lapses),
+            Command::Capture { hold, points } => self.capture(ask, *hold, *points),
+            Command::Void { hold } => self.void(ask, *hold),
+            Command::Purchase { member, spend, earn } => {
+                self.purchase(ask, *member, request.fresh_member, *spend, earn.as_ref())
+            }
+            Command::ReturnPurchase { redemption, issue, amount, total } => {
+                self.return_purchase(ask, *redemption, *issue, *amount, *total)
+            }
+            Command::Reverse { target, points, refuse_shortfall } => {
+                self.reverse(ask, target, *points, *refuse_shortfall)
+            }
+            Command::Transfer { member, to, points } => {
+                self.transfer(ask, *member, *to, request.fresh_member, *points)
+            }
+            Command::Decay { member, rate, period } => self.decay(ask, *member, *rate, period),
+            Command::ExtendExpiry { member, issuer, until, expires, .. } => {
+                self.extend_expiry(ask, *member, *issuer, *until, *expires)
+            }
+            Command::Reinstate { member, funder, points, expires, .. } => {
+                self.reinstate(ask, *member, *funder, *points, *expires)
+            }
+            Command::WriteOffDebt { member, creditor, points, .. } => {
+                self.write_off_debt(ask, *member, *creditor, *points)
+            }
             Command::Return { redemption, points } => self.return_redemption(ask, *redemption, *points),
             Command::Abandon { request } => self.abandon(ask, *request),
             Command::RunDue { member } => self.run_due_alone(ask, *member),
@@ -209,6 +270,19 @@ impl Book {
                 .get(&hash)
                 .copied()
                 .ok_or_else(|| Rejection::not_found("member", "with this identifier")),
+        }
+    }
+
+    /// The member a command names; of an identifier that nobody has, `fresh` and the identifier to enrol it under.
+    pub(crate) fn find_or_fresh(
+        &self,
+        member: MemberRef,
+        fresh: MemberId,
+    ) -> Result<(MemberId, Option<IdentifierHash>), Rejection> {
+        match (self.find_member(member), member) {
+            (Ok(known), _) => Ok((known, None)),
+            (Err(_), MemberRef::Identifier(hash)) => Ok((fresh, Some(hash))),
+            (Err(rejection), MemberRef::Id(_)) => Err(rejection),
         }
     }
 
@@ -241,11 +315,15 @@ impl Book {
         })?;
         for posting in &entry.points {
             let fits = match posting.account {
-                PointsAccount::Member(member) => {
-                    let held = self.members.get(&member).map_or(0, Member::available);
-                    i64::try_from(held + i128::from(posting.points.0)).is_ok()
+                PointsAccount::Member(member) | PointsAccount::Held(member) | PointsAccount::Pending(member) => {
+                    let all = self.members.get(&member).map_or(0, Member::total);
+                    i64::try_from(all + i128::from(posting.points.0)).is_ok()
                 }
-                PointsAccount::Issuer(_) => {
+                PointsAccount::Debt(member) => {
+                    let owed = self.members.get(&member).map_or(0, |member| member.owed().0);
+                    owed.checked_sub(posting.points.0).is_some()
+                }
+                PointsAccount::Issuer(_) | PointsAccount::Recoverable(_) => {
                     let balance = self.points_balances.get(&posting.account).copied().unwrap_or_default();
                     balance.plus(posting.points).is_ok()
                 }
@@ -284,59 +362,255 @@ impl Book {
     /// # Errors
     /// [`Overflow`] if a balance does not fit.
     pub fn apply(&mut self, id: EntryId, entry: &Entry) -> Result<(), Overflow> {
-        if let Some(member) = entry.member {
+        let mut members: Vec<MemberId> = entry.member.into_iter().collect();
+        for moved in &entry.lots {
+            if !members.contains(&moved.lot.member) {
+                members.push(moved.lot.member);
+            }
+        }
+        for member in members {
             let member = self.members.entry(member).or_insert_with(|| Member::new(member));
             member.entry_no += 1;
             self.changes.members.insert(member.id);
         }
         for moved in &entry.lots {
-            let owner = entry.member.expect("an entry that moves lots is of a member");
-            let funding = self.house.lot_terms(moved.issuer, moved.terms).funding;
-            if let Some(LotBirth { origin, activates }) = moved.birth {
-                let lot = Lot {
-                    id: moved.lot,
-                    issuer: moved.issuer,
-                    terms: moved.terms,
-                    funding,
-                    size: moved.points,
-                    available: Points::ZERO,
-                    expires: moved.expires,
-                    entry: id,
-                    origin,
-                    activates,
-                };
-                self.lots.insert(moved.lot, lot);
-                self.changes.new_lots.insert(moved.lot);
-            }
-            let lot = self.lots.get_mut(&moved.lot).expect("the lots of an entry are in the book");
-            self.order.remove(&order_key(lot));
-            lot.available = lot.available.plus(moved.points)?;
-            lot.expires = moved.expires;
-            if lot.available.0 > 0 {
-                self.order.insert(order_key(lot));
-            }
-            self.changes.lots.insert(moved.lot);
-            let member = self.members.get_mut(&owner).expect("inserted above");
-            let holding = member.holdings.entry((moved.issuer, funding)).or_default();
-            holding.available = holding.available.plus(moved.points)?;
-            if moved.points.0 > 0 {
-                member.next_due = member.next_due.min(moved.expires);
-            }
-            let version = (moved.issuer, moved.terms);
-            add_points(&mut self.outstanding, version, moved.points)?;
-            add_points(&mut self.changes.outstanding, version, moved.points)?;
+            self.apply_lot(id, entry, moved)?;
         }
+        self.apply_activity(entry);
         for posting in &entry.points {
             if posting.account.member().is_none() {
                 add_points(&mut self.points_balances, posting.account, posting.points)?;
                 add_points(&mut self.changes.points_balances, posting.account, posting.points)?;
             }
+            if let (PointsAccount::Recoverable(creditor), Some(member)) = (posting.account, entry.member) {
+                let member = self.members.get_mut(&member).expect("inserted above");
+                member.owe(creditor, posting.points)?;
+            }
         }
         for posting in &entry.money {
+            if let MoneyAccount::Settle(_, partner) = posting.account {
+                let before = self.money_balances.get(&posting.account).copied().unwrap_or_default();
+                let debit = |balance: Money| balance.0.min(0);
+                let change = Money(debit(before.plus(posting.amount)?) - debit(before));
+                let change = |guard: &mut Guard| guard.unsettled.plus(change).map(|sum| guard.unsettled = sum);
+                self.change_guard(partner, change)?;
+            }
             add_money(&mut self.money_balances, posting.account, posting.amount)?;
             add_money(&mut self.changes.money_balances, posting.account, posting.amount)?;
         }
+        self.apply_hold(id, entry)?;
+        self.apply_facts(entry)?;
+        self.apply_receipt(id, entry);
         self.apply_redemption(entry)
+    }
+
+    /// What an entry does to one lot and to the sums over its owner's lots.
+    fn apply_lot(&mut self, id: EntryId, entry: &Entry, moved: &LotMove) -> Result<(), Overflow> {
+        let net = moved.net()?;
+        let version = (moved.issuer, moved.terms);
+        let funding = self.house.lot_terms(moved.issuer, moved.terms).funding;
+        if let Some(LotBirth { origin, activates }) = moved.birth {
+            let waits = funding == Funding::OnPayment && origin.is_none();
+            let lot = Lot {
+                id: moved.lot,
+                issuer: moved.issuer,
+                terms: moved.terms,
+                funding,
+                size: net,
+                available: Points::ZERO,
+                held: Points::ZERO,
+                pending: Points::ZERO,
+                lost: Points::ZERO,
+                reversed: Points::ZERO,
+                expires: moved.expires,
+                entry: id,
+                origin,
+                activates,
+                release_window: waits.then_some(entry.window),
+            };
+            self.lots.insert(moved.lot, lot);
+            self.changes.new_lots.insert(moved.lot);
+        }
+        let lot = self.lots.get_mut(&moved.lot).expect("the lots of an entry are in the book");
+        self.order.remove(&order_key(lot));
+        let (old_expiry, old_available) = (lot.expires, lot.available);
+        lot.available = lot.available.plus(moved.points)?;
+        lot.held = lot.held.plus(moved.held)?;
+        lot.pending = lot.pending.plus(moved.pending)?;
+        lot.expires = moved.expires;
+        if matches!(entry.kind, EntryKind::Expire | EntryKind::Decay) {
+            lot.lost = lot.lost.minus(net)?;
+        }
+        if lot.available.0 > 0 {
+            self.order.insert(order_key(lot));
+        }
+        if lot.pending.0 > 0 {
+            self.pending.insert(lot.id);
+        } else {
+            self.pending.remove(&lot.id);
+        }
+        let (available, release_window, activates) = (lot.available, lot.release_window, lot.activates);
+        self.changes.lots.insert(moved.lot);
+
+        let member = self.members.get_mut(&moved.lot.member).expect("the owners of lots are in the book");
+        let holding = member.holdings.entry((moved.issuer, funding)).or_default();
+        holding.available = holding.available.plus(moved.points)?;
+        holding.held = holding.held.plus(moved.held)?;
+        holding.pending = holding.pending.plus(moved.pending)?;
+        let record = &mut member.record;
+        if let Some(days) = old_expiry.inactivity_days() {
+            let sum = record.inactive.entry(days).or_default();
+            *sum = sum.minus(old_available)?;
+        }
+        match moved.expires.inactivity_days() {
+            Some(days) => add_points(&mut record.inactive, days, available)?,
+            None if available.0 > 0 => member.next_expiry = member.next_expiry.min(moved.expires),
+            None => {}
+        }
+        record.inactive.retain(|_, points| points.0 > 0);
+        if moved.pending.0 > 0
+            && let Some(activates) = activates
+        {
+            record.next_release = Some(record.next_release.map_or(activates, |next| next.min(activates)));
+        }
+        if let Some(window) = release_window.filter(|_| !moved.pending.is_zero()) {
+            add_points(&mut record.awaiting, (window, moved.issuer), moved.pending)?;
+            record.awaiting.retain(|_, points| points.0 > 0);
+            if !self.is_funded(window, moved.issuer) {
+                let key = (window, moved.issuer, moved.terms);
+                let group = self.funding.entry(key).or_insert_with(|| FundingGroup::new(window));
+                group.points = group.points.plus(moved.pending)?;
+                add_points(&mut self.changes.funding, key, moved.pending)?;
+            }
+        }
+        add_points(&mut self.outstanding, version, net)?;
+        add_points(&mut self.changes.outstanding, version, net)
+    }
+
+    /// When the member was last active, and what was issued to it today.
+    ///
+    /// Rule: activity
+    fn apply_activity(&mut self, entry: &Entry) {
+        let Some(member) = entry.member else { return };
+        let earns = entry.kind == EntryKind::Issue;
+        let day = self.day_of(entry.time);
+        let member = self.members.get_mut(&member).expect("the member of an entry is in the book");
+        let record = &mut member.record;
+        if earns || entry.kind.is_redemption() {
+            record.active = record.active.max(Some(entry.time));
+        }
+        if entry.kind == EntryKind::Transfer {
+            record.transferred.retain(|_, count| count.day == day);
+            let moved = entry.points.iter().find(|posting| posting.account == PointsAccount::Member(member.id));
+            let points = Points(moved.map_or(0, |posting| -posting.points.0));
+            // No limit counts beyond what fits.
+            let _ = record.transferred.entry(entry.partner).or_default().add(day, points);
+        }
+        if !earns {
+            return;
+        }
+        record.earned = record.earned.max(Some(entry.time));
+        record.issued.retain(|_, count| count.day == day);
+        for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
+            let points = moved.net().unwrap_or_default();
+            let _ = record.issued.entry(moved.issuer).or_default().add(day, points);
+            let guard = self.guards.entry(moved.issuer).or_default();
+            let _ = guard.issued.add(day, points);
+            let change = self.changes.guards.entry(moved.issuer).or_default();
+            let _ = change.issued.add(day, points);
+            if moved.issuer != entry.partner {
+                let consent = (moved.issuer, entry.partner);
+                if let Some(consent) = self.consents.get_mut(&consent) {
+                    consent.used = Points(consent.used.0.saturating_add(points.0));
+                }
+                let used = self.changes.consents.entry(consent).or_default();
+                *used = Points(used.0.saturating_add(points.0));
+            }
+        }
+    }
+
+    /// Opens a hold, or closes the one that an entry refers to.
+    fn apply_hold(&mut self, id: EntryId, entry: &Entry) -> Result<(), Overflow> {
+        if let Some(hold) = Hold::opened_by(id, entry) {
+            for (issuer, amount) in hold.facts.reserved.clone() {
+                self.change_guard(issuer, |guard| guard.reserved.plus(amount).map(|sum| guard.reserved = sum))?;
+            }
+            let member = self.members.get_mut(&hold.member).expect("the member of an entry is in the book");
+            let next = &mut member.record.next_release;
+            *next = Some(next.map_or(hold.facts.lapses, |next| next.min(hold.facts.lapses)));
+            self.changes.holds.insert(id);
+            self.changes.new_holds.insert(id);
+            self.insert_hold(hold);
+            return Ok(());
+        }
+        let Some(hold) = entry.link.and_then(|link| self.holds.get_mut(&link)) else { return Ok(()) };
+        if hold.state != HoldState::Open {
+            return Ok(());
+        }
+        hold.state = HoldState::after(entry.kind);
+        hold.captured = entry.redemption().map_or(Points::ZERO, |facts| facts.points);
+        self.open_holds.remove(&(hold.member, hold.facts.lapses, hold.id));
+        self.changes.holds.insert(hold.id);
+        for (issuer, amount) in hold.facts.reserved.clone() {
+            self.change_guard(issuer, |guard| guard.reserved.minus(amount).map(|sum| guard.reserved = sum))?;
+        }
+        Ok(())
+    }
+
+    /// What an entry records of lots beyond moving them, and of points that were paid for.
+    fn apply_facts(&mut self, entry: &Entry) -> Result<(), Overflow> {
+        match &entry.facts {
+            Facts::Reversal(parts) => {
+                for part in parts {
+                    let lot = self.lots.get_mut(&part.lot).expect("the lots of an entry are in the book");
+                    lot.reversed = lot.reversed.plus(part.points)?;
+                    lot.lost = lot.lost.minus(part.written_off)?;
+                    self.changes.lots.insert(part.lot);
+                }
+            }
+            Facts::Funding(parts) => {
+                for part in parts {
+                    let key = (part.window, part.issuer, part.terms);
+                    let group = self.funding.entry(key).or_insert_with(|| FundingGroup::new(part.window));
+                    group.funded = Some(entry.time);
+                    self.changes.funding_states.insert(key);
+                }
+            }
+            Facts::Decay(facts) => {
+                if let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) {
+                    member.record.decayed = Some(facts.period.clone());
+                }
+            }
+            Facts::None | Facts::Redemption(_) | Facts::Hold(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Notes the line of the receipt that an entry was booked with.
+    fn apply_receipt(&mut self, id: EntryId, entry: &Entry) {
+        if entry.kind == EntryKind::Undo
+            && let Some(target) = entry.link.and_then(|link| self.entries.get(&link))
+        {
+            let line = ReceiptLine::of_entry(target, &self.house.coalition.time_zone);
+            if let Some(line) = line.filter(|line| self.receipts.remove(line).is_some()) {
+                self.changes.receipts.insert(line, None);
+            }
+            return;
+        }
+        if let Some(line) = ReceiptLine::of_entry(entry, &self.house.coalition.time_zone) {
+            self.receipts.insert(line.clone(), id);
+            self.changes.receipts.insert(line, Some(id));
+        }
+    }
+
+    /// Moves what a partner's limits are checked against, here and in the changes.
+    pub(crate) fn change_guard(
+        &mut self,
+        partner: PartnerId,
+        change: impl Fn(&mut Guard) -> Result<(), Overflow>,
+    ) -> Result<(), Overflow> {
+        change(self.guards.entry(partner).or_default())?;
+        change(self.changes.guards.entry(partner).or_default())
     }
 
     /// What an entry does to gross obligations and to what is left of a redemption.
@@ -349,8 +623,8 @@ impl Book {
                 sum.amount = sum.amount.plus(gross.amount)?;
             }
         }
-        if let Some(redemption) = entry.link {
-            // Of a redemption itself there is no link; what refers to one gives points back, or takes them again.
+        if let Some(redemption) = entry.link.filter(|_| matches!(entry.kind, EntryKind::Return | EntryKind::Undo)) {
+            // What refers to a redemption gives points back, or takes them again.
             let returned = self.returned.entry(redemption).or_default();
             *returned = returned.minus(facts.points)?;
             self.changes.returned.insert(redemption);
@@ -358,14 +632,70 @@ impl Book {
         Ok(())
     }
 
-    /// The lots of a member that have available points, in consumption order.
-    pub(crate) fn lots_in_order(&self, member: MemberId) -> impl Iterator<Item = &Lot> {
+    /// The lots of a member that have available points, in consumption order, each with when it expires.
+    pub(crate) fn lots_in_order(&self, member: MemberId) -> impl Iterator<Item = (Timestamp, &Lot)> {
         let first = (member, Timestamp(i64::MIN), i64::MIN, 0);
         let last = (member, Timestamp::NEVER, i64::MAX, u16::MAX);
-        self.order
-            .range(first..=last)
-            .map(|(member, _, entry_no, part)| LotId { member: *member, entry_no: *entry_no, part: *part })
-            .map(|id| self.lots.get(&id).expect("the order lists lots of the book"))
+        let mut ended = self.inactive_lots(member).into_iter().peekable();
+        let own = self.order.range(first..=last).filter(|(_, expires, ..)| expires.inactivity_days().is_none());
+        let mut own = own.map(|(_, expires, entry_no, part)| (*expires, *entry_no, *part)).peekable();
+        std::iter::from_fn(move || {
+            let inactive_first = match (own.peek(), ended.peek()) {
+                (Some(own), Some(ended)) => ended < own,
+                (own, _) => own.is_none(),
+            };
+            let (expires, entry_no, part) = if inactive_first { ended.next() } else { own.next() }?;
+            let lot = self.lots.get(&LotId { member, entry_no, part }).expect("the order lists lots of the book");
+            Some((expires, lot))
+        })
+    }
+
+    /// The places in the order of lots that end with inactivity, as the member's last activity has it.
+    fn inactive_lots(&self, member: MemberId) -> Vec<(Timestamp, i64, u16)> {
+        let Some(known) = self.members.get(&member).filter(|member| !member.record.inactive.is_empty()) else {
+            return Vec::new();
+        };
+        let zone = &self.house.coalition.time_zone;
+        let mut lots = Vec::new();
+        for days in known.record.inactive.keys() {
+            let expires = known.inactive_at(*days, zone);
+            let band = Timestamp::after_inactivity(*days);
+            let range = (member, band, i64::MIN, 0)..=(member, band, i64::MAX, u16::MAX);
+            lots.extend(self.order.range(range).map(|(_, _, entry_no, part)| (expires, *entry_no, *part)));
+        }
+        lots.sort_unstable();
+        lots
+    }
+
+    /// When a lot expires as things stand.
+    pub(crate) fn expiry_of(&self, lot: &Lot) -> Timestamp {
+        let zone = &self.house.coalition.time_zone;
+        let member = self.members.get(&lot.id.member);
+        match (lot.expires.inactivity_days(), member) {
+            (Some(days), Some(member)) => member.inactive_at(days, zone),
+            _ => lot.expires,
+        }
+    }
+
+    /// Lots of a member with pending points.
+    pub(crate) fn pending_lots(&self, member: MemberId) -> impl Iterator<Item = &Lot> {
+        let first = LotId { member, entry_no: i64::MIN, part: 0 };
+        let last = LotId { member, entry_no: i64::MAX, part: u16::MAX };
+        self.pending.range(first..=last).map(|id| self.lots.get(id).expect("lots listed are in the book"))
+    }
+
+    /// Open holds of a member, the first to lapse first.
+    pub(crate) fn open_holds(&self, member: MemberId) -> impl Iterator<Item = &Hold> {
+        let first = (member, Timestamp(i64::MIN), EntryId { batch: BatchId(0), ordinal: 0 });
+        let last = (member, Timestamp::NEVER, EntryId { batch: BatchId(u128::MAX), ordinal: u32::MAX });
+        self.open_holds.range(first..=last).map(|(.., id)| self.holds.get(id).expect("holds listed are in the book"))
+    }
+
+    /// The day of a moment in the coalition's calendar, in days since 1970-01-01.
+    pub(crate) fn day_of(&self, time: Timestamp) -> i32 {
+        let date = time.to_jiff().to_zoned(self.house.coalition.time_zone.clone()).date();
+        let epoch = jiff::civil::Date::constant(1970, 1, 1);
+        epoch.until(date).map_or(0, |span| span.get_days())
     }
 }
 
@@ -377,7 +707,7 @@ fn gross_of(entry: &Entry) -> Result<BTreeMap<(WindowNumber, PartnerId, PartnerI
     let Some(facts) = entry.redemption() else { return Ok(obligations) };
     for moved in entry.lots.iter().filter(|moved| moved.issuer != entry.partner) {
         let gross = obligations.entry((entry.window, moved.issuer, entry.partner)).or_default();
-        gross.points = gross.points.minus(moved.points)?;
+        gross.points = gross.points.minus(moved.net()?)?;
         gross.amount = gross.points.times(facts.reimbursement)?;
     }
     Ok(obligations)

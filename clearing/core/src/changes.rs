@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::Attachment;
+use crate::limits::Guard;
 use crate::member::LotId;
+use crate::purchase::ReceiptLine;
 use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 /// Everything that a batch changed, by key, in key order.
@@ -23,6 +25,23 @@ pub struct Changes {
     pub lots: BTreeSet<LotId>,
     /// Redemptions of which something was returned, or taken again.
     pub returned: BTreeSet<EntryId>,
+    /// Purchases of which a part was returned.
+    pub returned_amounts: BTreeSet<EntryId>,
+    pub new_holds: BTreeSet<EntryId>,
+    /// Holds made or closed.
+    pub holds: BTreeSet<EntryId>,
+    /// Lines of receipts that were booked, or are free again.
+    pub receipts: BTreeMap<ReceiptLine, Option<EntryId>>,
+    /// By how much what limits are checked against moved.
+    pub guards: BTreeMap<PartnerId, Guard>,
+    /// Points by which what was used of consents moved: funder, partner.
+    pub consents: BTreeMap<(PartnerId, PartnerId), Points>,
+    /// Consents that were given or changed.
+    pub consents_given: BTreeSet<(PartnerId, PartnerId)>,
+    /// Points by which what waits for a payment moved.
+    pub funding: BTreeMap<(WindowNumber, PartnerId, u32), Points>,
+    /// What waits for a payment: paid for, or moved to another settlement.
+    pub funding_states: BTreeSet<(WindowNumber, PartnerId, u32)>,
     /// Amounts by which the balances of the house's accounts moved.
     pub points_balances: BTreeMap<PointsAccount, Points>,
     pub money_balances: BTreeMap<MoneyAccount, Money>,
@@ -61,6 +80,8 @@ impl Changes {
             && self.partners.is_empty()
             && self.new_terms.is_empty()
             && !self.calendar
+            && self.consents_given.is_empty()
+            && self.returned_amounts.is_empty()
             && self.windows.is_empty()
     }
 

@@ -17,6 +17,14 @@ pub enum PointsAccount {
     Member(MemberId),
     /// Minus what the partner has outstanding.
     Issuer(PartnerId),
+    /// What is reserved of the member's points by holds.
+    Held(MemberId),
+    /// What was issued to the member and is not released yet.
+    Pending(MemberId),
+    /// Minus what the member owes for points that were reversed after they were spent.
+    Debt(MemberId),
+    /// What members owe the partner in points.
+    Recoverable(PartnerId),
 }
 
 /// Accounts in money.
@@ -36,6 +44,8 @@ pub enum MoneyAccount {
     Settle(WindowNumber, PartnerId),
     /// The house's bank account: an asset, so normally negative.
     Bank(BankPurpose),
+    /// What issuers owe for points that wait for their payment.
+    Unfunded,
 }
 
 /// What the money in the bank is for. Reports show the sum.
@@ -108,16 +118,16 @@ impl PointsAccount {
     /// The member whose account this is, if it is a member's.
     pub fn member(&self) -> Option<MemberId> {
         match self {
-            Self::Member(member) => Some(*member),
-            Self::Issuer(_) => None,
+            Self::Member(member) | Self::Held(member) | Self::Pending(member) | Self::Debt(member) => Some(*member),
+            Self::Issuer(_) | Self::Recoverable(_) => None,
         }
     }
 
     /// The partner whose account this is, if it is a partner's.
     pub fn partner(&self) -> Option<PartnerId> {
         match self {
-            Self::Member(_) => None,
-            Self::Issuer(partner) => Some(*partner),
+            Self::Member(_) | Self::Held(_) | Self::Pending(_) | Self::Debt(_) => None,
+            Self::Issuer(partner) | Self::Recoverable(partner) => Some(*partner),
         }
     }
 }
@@ -127,7 +137,7 @@ impl MoneyAccount {
     pub fn partner(&self) -> Option<PartnerId> {
         match self {
             Self::Position(partner) | Self::Collateral(partner) | Self::Settle(_, partner) => Some(*partner),
-            Self::Pool | Self::Reserve | Self::Bank(_) => None,
+            Self::Pool | Self::Reserve | Self::Bank(_) | Self::Unfunded => None,
         }
     }
 
@@ -135,7 +145,7 @@ impl MoneyAccount {
     /// this goes through. The changes of the funds belong to the proof of a close (rule `proof`).
     pub fn is_fund(&self) -> bool {
         match self {
-            Self::Pool | Self::Reserve | Self::Collateral(_) => true,
+            Self::Pool | Self::Reserve | Self::Collateral(_) | Self::Unfunded => true,
             Self::Bank(purpose) => *purpose != BankPurpose::Settlement,
             Self::Position(_) | Self::Settle(..) => false,
         }
@@ -147,6 +157,10 @@ impl fmt::Display for PointsAccount {
         match self {
             Self::Member(member) => write!(f, "member:{member}"),
             Self::Issuer(partner) => write!(f, "issuer:{partner}"),
+            Self::Held(member) => write!(f, "held:{member}"),
+            Self::Pending(member) => write!(f, "pending:{member}"),
+            Self::Debt(member) => write!(f, "debt:{member}"),
+            Self::Recoverable(partner) => write!(f, "recoverable:{partner}"),
         }
     }
 }
@@ -158,6 +172,10 @@ impl FromStr for PointsAccount {
         match text.split_once(':') {
             Some(("member", member)) => Ok(Self::Member(member.parse()?)),
             Some(("issuer", partner)) => Ok(Self::Issuer(partner.parse()?)),
+            Some(("held", member)) => Ok(Self::Held(member.parse()?)),
+            Some(("pending", member)) => Ok(Self::Pending(member.parse()?)),
+            Some(("debt", member)) => Ok(Self::Debt(member.parse()?)),
+            Some(("recoverable", partner)) => Ok(Self::Recoverable(partner.parse()?)),
             _ => Err(Malformed(format!("{text:?} is not an account in points"))),
         }
     }
@@ -169,6 +187,7 @@ impl fmt::Display for MoneyAccount {
             Self::Position(partner) => write!(f, "position:{partner}"),
             Self::Pool => f.write_str("pool"),
             Self::Reserve => f.write_str("reserve"),
+            Self::Unfunded => f.write_str("unfunded"),
             Self::Collateral(partner) => write!(f, "collateral:{partner}"),
             Self::Settle(window, partner) => write!(f, "settle:{window}:{partner}"),
             Self::Bank(BankPurpose::Settlement) => f.write_str("bank:settlement"),
@@ -186,6 +205,7 @@ impl FromStr for MoneyAccount {
         match text.split_once(':') {
             None if text == "pool" => Ok(Self::Pool),
             None if text == "reserve" => Ok(Self::Reserve),
+            None if text == "unfunded" => Ok(Self::Unfunded),
             Some(("position", partner)) => Ok(Self::Position(partner.parse()?)),
             Some(("collateral", partner)) => Ok(Self::Collateral(partner.parse()?)),
             Some(("settle", rest)) => {

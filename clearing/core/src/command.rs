@@ -4,11 +4,14 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
 use crate::chart::MoneyAccount;
-use crate::journal::{Hash, Origin};
+use crate::journal::{BusinessDate, Code, Hash, Origin};
+use crate::limits::{Consent, Limits};
 use crate::rejection::Rejection;
 use crate::settlement::OrderMode;
 use crate::terms::{Calendar, PartnerState, TermsDraft};
-use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use crate::units::{
+    EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+};
 
 /// How a command names a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -26,12 +29,82 @@ pub enum MemberRef {
 pub enum Command {
     Issue {
         member: MemberRef,
-        points: Points,
-        expires: Option<Timestamp>,
+        earn: Earn,
     },
     Redeem {
         member: MemberRef,
         points: Points,
+    },
+    /// Reserves points for the caller until they are captured, voided or lapse.
+    Authorize {
+        member: MemberRef,
+        points: Points,
+        lapses: Timestamp,
+    },
+    Capture {
+        hold: EntryId,
+        points: Points,
+    },
+    Void {
+        hold: EntryId,
+    },
+    /// Spending and earning of one receipt: both, or neither.
+    Purchase {
+        member: MemberRef,
+        spend: Option<Spend>,
+        earn: Option<Earn>,
+    },
+    /// Both sides of a purchase undone in proportion.
+    ReturnPurchase {
+        /// The entry that took the points, if any were taken.
+        redemption: Option<EntryId>,
+        /// The entry that gave the points, if any were given.
+        issue: Option<EntryId>,
+        /// What is given back of the receipt, of `total`.
+        amount: Money,
+        total: Money,
+    },
+    /// Takes points of the caller's issues back.
+    Reverse {
+        target: ReversalTarget,
+        points: Points,
+        /// Rather refuse than let a shortfall become a debt.
+        refuse_shortfall: bool,
+    },
+    Transfer {
+        member: MemberRef,
+        to: MemberRef,
+        points: Points,
+    },
+    /// Takes a share of a member's points for inactivity: the operator's.
+    Decay {
+        member: MemberRef,
+        rate: Rate,
+        period: Code,
+    },
+    /// Lets lots of an issuer live longer: the operator's.
+    ExtendExpiry {
+        member: MemberRef,
+        issuer: PartnerId,
+        /// Lots that expire by then, expired ones left out.
+        until: Timestamp,
+        expires: Timestamp,
+        reason: Code,
+    },
+    /// Gives points again that expired, at the cost of a funder: the operator's.
+    Reinstate {
+        member: MemberRef,
+        funder: PartnerId,
+        points: Points,
+        expires: Option<Timestamp>,
+        reason: Code,
+    },
+    /// Gives up what a member owes to a creditor: the operator's.
+    WriteOffDebt {
+        member: MemberRef,
+        creditor: PartnerId,
+        points: Points,
+        reason: Code,
     },
     Return {
         redemption: EntryId,
@@ -47,6 +120,52 @@ pub enum Command {
     House(HouseCommand),
 }
 
+/// What is to be issued.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Earn {
+    pub points: Points,
+    /// Instead of what the terms say.
+    pub expires: Option<Timestamp>,
+    /// When the points become available, if that is later.
+    pub activates: Option<Timestamp>,
+    /// Who issues, with weights, in the order of ties; the caller alone if empty.
+    pub funders: Vec<(PartnerId, u32)>,
+}
+
+impl Earn {
+    /// Points of the caller by its terms.
+    pub fn points(points: Points) -> Self {
+        Self { points, expires: None, activates: None, funders: Vec::new() }
+    }
+}
+
+/// How a receipt is paid with points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Spend {
+    Redeem(Points),
+    Capture(EntryId, Points),
+}
+
+/// Which issues are to be reversed.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum ReversalTarget {
+    Entry(EntryId),
+    /// All issues of a receipt of the caller's, the newest first; the house finds them by its number.
+    Receipt(Receipt),
+    /// The newest lots that the caller issued to a member, for a return without a receipt.
+    Newest(MemberRef),
+}
+
+/// A receipt of a partner's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub struct Receipt {
+    pub partner: PartnerId,
+    pub store: Option<Code>,
+    pub till: Option<Code>,
+    pub date: BusinessDate,
+    pub number: Code,
+}
+
 /// Commands of the operator and the scheduler.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum HouseCommand {
@@ -55,6 +174,17 @@ pub enum HouseCommand {
         display_name: String,
         terms: TermsDraft,
         state: PartnerState,
+        limits: Limits,
+    },
+    SetLimits {
+        partner: PartnerId,
+        limits: Limits,
+    },
+    /// Lets `partner` name `funder` as a funder of joint issues.
+    SetConsent {
+        funder: PartnerId,
+        partner: PartnerId,
+        consent: Consent,
     },
     SetTerms {
         partner: PartnerId,
@@ -199,13 +329,46 @@ impl Request {
             }
         };
         match &self.command {
-            Command::Issue { points, expires, .. } => {
-                if expires.is_some_and(|time| time.0 <= 0) {
-                    return Err(Rejection::invalid("expires_time", "lies before 1970"));
-                }
+            Command::Issue { earn, .. } => earn.validate(),
+            Command::Redeem { points, .. }
+            | Command::Return { points, .. }
+            | Command::Capture { points, .. }
+            | Command::Reverse { points, .. }
+            | Command::Transfer { points, .. }
+            | Command::WriteOffDebt { points, .. } => positive(*points),
+            Command::Authorize { points, lapses, .. } => {
+                check_moment("lapse_time", Some(*lapses))?;
                 positive(*points)
             }
-            Command::Redeem { points, .. } | Command::Return { points, .. } => positive(*points),
+            Command::Purchase { spend, earn, .. } => {
+                if spend.is_none() && earn.is_none() {
+                    return Err(Rejection::invalid("spend", "neither points to spend nor points to earn are given"));
+                }
+                match spend {
+                    Some(Spend::Redeem(points) | Spend::Capture(_, points)) => positive(*points)?,
+                    None => {}
+                }
+                earn.as_ref().map_or(Ok(()), Earn::validate)
+            }
+            Command::ReturnPurchase { redemption, issue, amount, total } => {
+                if redemption.is_none() && issue.is_none() {
+                    return Err(Rejection::invalid("redemption_entry_id", "neither a redemption nor an issue is named"));
+                }
+                if amount.0 <= 0 || amount > total {
+                    return Err(Rejection::invalid("amount", "is not above zero and up to the receipt's total"));
+                }
+                Ok(())
+            }
+            Command::Decay { .. } => Ok(()),
+            Command::ExtendExpiry { until, expires, .. } => {
+                check_moment("expires_time", Some(*expires))?;
+                check_moment("until_time", Some(*until))
+            }
+            Command::Reinstate { points, expires, .. } => {
+                check_moment("expires_time", *expires)?;
+                positive(*points)
+            }
+            Command::Void { .. } => Ok(()),
             Command::Abandon { request } => {
                 if request.made_at().is_none() {
                     return Err(Rejection::invalid("abandoned_request_id", "not a version 7 UUID"));
@@ -221,10 +384,45 @@ impl Request {
     }
 }
 
+/// Refuses a moment that no calendar has.
+fn check_moment(field: &str, time: Option<Timestamp>) -> Result<(), Rejection> {
+    match time {
+        Some(time) if time.0 <= 0 => Err(Rejection::invalid(field, "lies before 1970")),
+        Some(time) if time.inactivity_days().is_some() => Err(Rejection::invalid(field, "lies too far ahead")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A joint issue has at most so many funders.
+pub const FUNDERS_MAX: usize = 16;
+
+impl Earn {
+    fn validate(&self) -> Result<(), Rejection> {
+        check_moment("expires_time", self.expires)?;
+        check_moment("activate_time", self.activates)?;
+        if self.funders.len() > FUNDERS_MAX {
+            return Err(Rejection::invalid("funders", format!("more than {FUNDERS_MAX}")));
+        }
+        for (at, (funder, weight)) in self.funders.iter().enumerate() {
+            if *weight == 0 {
+                return Err(Rejection::invalid("funders", format!("the weight of {funder} is zero")));
+            }
+            if self.funders[..at].iter().any(|(other, _)| other == funder) {
+                return Err(Rejection::invalid("funders", format!("{funder} is named twice")));
+            }
+        }
+        if self.points.0 > 0 {
+            Ok(())
+        } else {
+            Err(Rejection::invalid("points", format!("{} is not above zero", self.points.0)))
+        }
+    }
+}
+
 impl HouseCommand {
     fn validate(&self) -> Result<(), Rejection> {
         match self {
-            Self::CreatePartner { partner, display_name, .. } => {
+            Self::CreatePartner { partner, display_name, limits, .. } => {
                 // In a payment order these name the settlement account and the coalition's funds.
                 if ["hub", "funds"].contains(&partner.as_str()) {
                     return Err(Rejection::invalid("partner_id", format!("{partner} is a name of the house's own")));
@@ -232,8 +430,9 @@ impl HouseCommand {
                 if display_name.chars().count() > 100 || display_name.chars().any(char::is_control) {
                     return Err(Rejection::invalid("display_name", "more than 100 characters, or control characters"));
                 }
-                Ok(())
+                limits.validate()
             }
+            Self::SetLimits { limits, .. } => limits.validate(),
             Self::Deposit { account, amount } => {
                 if !matches!(account, MoneyAccount::Reserve | MoneyAccount::Collateral(_)) {
                     return Err(Rejection::invalid("account", "deposits go to reserve or collateral:PARTNER"));
@@ -246,7 +445,11 @@ impl HouseCommand {
             Self::ConfirmPayment { amount: Some(amount), .. } if amount.0 <= 0 => {
                 Err(Rejection::invalid("amount", "not above zero"))
             }
+            Self::SetConsent { funder, partner, .. } if funder == partner => {
+                Err(Rejection::invalid("funder", "needs no consent of its own"))
+            }
             Self::ConfirmPayment { .. }
+            | Self::SetConsent { .. }
             | Self::SetTerms { .. }
             | Self::SetPartnerState { .. }
             | Self::SetCalendar { .. }
@@ -296,10 +499,29 @@ pub struct HouseReply {
 pub struct MemberReply {
     pub member: MemberId,
     pub available: Points,
+    /// Points reserved by holds.
+    pub held: Points,
+    /// Points that are not released yet.
+    pub pending: Points,
+    /// Points that the member owes.
+    pub owed: Points,
     /// What of the redemption can still be returned, after a redemption or return.
     pub returnable: Points,
+    /// What a reversal did.
+    pub reversed: Option<Reversed>,
     /// The next points the member would lose, and when; none if none of the available points expires.
     pub next_expiry: Option<(Timestamp, Points)>,
+}
+
+/// What a reversal did with the points it was asked for; they sum to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Reversed {
+    /// Still there, and taken back.
+    pub taken_back: Points,
+    /// Expired or decayed before; the member had no good of them.
+    pub written_off: Points,
+    /// Spent, transferred or held: the member owes them.
+    pub debt: Points,
 }
 
 /// The answer to a request that was accepted.

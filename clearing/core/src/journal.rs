@@ -46,10 +46,35 @@ pub enum EntryKind {
     Payment,
     Abort,
     Deposit,
+    /// Points were reserved for an acceptor.
+    Authorize,
+    /// A hold was taken, wholly or in part.
+    Capture,
+    /// A hold was released by its acceptor.
+    Void,
+    /// A hold was released because its time was over.
+    Lapse,
+    /// Points of an issue were taken back, or became a debt.
+    Reverse,
+    /// A member's debt was paid with points.
+    Recover,
+    /// Pending points became available.
+    Activate,
+    /// Points that waited for their issuer's payment are paid for.
+    Fund,
+    /// Points taken for inactivity.
+    Decay,
+    Transfer,
+    /// Points live longer.
+    Extend,
+    /// Expired points were given again.
+    Reinstate,
+    /// A member's debt was given up.
+    WriteOff,
 }
 
 impl EntryKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 22] = [
         Self::Issue,
         Self::Redeem,
         Self::Return,
@@ -59,6 +84,19 @@ impl EntryKind {
         Self::Payment,
         Self::Abort,
         Self::Deposit,
+        Self::Authorize,
+        Self::Capture,
+        Self::Void,
+        Self::Lapse,
+        Self::Reverse,
+        Self::Recover,
+        Self::Activate,
+        Self::Fund,
+        Self::Decay,
+        Self::Transfer,
+        Self::Extend,
+        Self::Reinstate,
+        Self::WriteOff,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -72,7 +110,25 @@ impl EntryKind {
             Self::Payment => "payment",
             Self::Abort => "abort",
             Self::Deposit => "deposit",
+            Self::Authorize => "authorize",
+            Self::Capture => "capture",
+            Self::Void => "void",
+            Self::Lapse => "lapse",
+            Self::Reverse => "reverse",
+            Self::Recover => "recover",
+            Self::Activate => "activate",
+            Self::Fund => "fund",
+            Self::Decay => "decay",
+            Self::Transfer => "transfer",
+            Self::Extend => "extend",
+            Self::Reinstate => "reinstate",
+            Self::WriteOff => "write_off",
         }
+    }
+
+    /// Whether the entry took points at an acceptor, so that they can be returned.
+    pub fn is_redemption(self) -> bool {
+        matches!(self, Self::Redeem | Self::Capture)
     }
 }
 
@@ -110,6 +166,16 @@ pub struct LotMove {
     pub birth: Option<LotBirth>,
 }
 
+impl LotMove {
+    /// By how much the points of the lot changed, whatever state they are in.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the sum does not fit, which it does in every entry of the house.
+    pub fn net(&self) -> Result<Points, Overflow> {
+        self.points.plus(self.held)?.plus(self.pending)
+    }
+}
+
 /// How a lot came to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct LotBirth {
@@ -125,6 +191,10 @@ pub enum Facts {
     #[default]
     None,
     Redemption(RedemptionFacts),
+    Hold(HoldFacts),
+    Reversal(Vec<ReversedPart>),
+    Funding(Vec<FundedPart>),
+    Decay(DecayFacts),
 }
 
 /// What a redemption was made at; returns and undoing go by these figures, whatever the terms say by then.
@@ -137,6 +207,50 @@ pub struct RedemptionFacts {
     pub fee_bearer: FeeBearer,
     /// The fee charged (+) or refunded (-), whoever bears it.
     pub fee: Money,
+}
+
+/// What a hold was made at; its capture goes by these figures, whatever the terms say by then.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct HoldFacts {
+    pub points: Points,
+    pub reimbursement: Money,
+    pub fee_rate: Rate,
+    pub fee_bearer: FeeBearer,
+    /// When it is released if it was not captured.
+    pub lapses: Timestamp,
+    /// The headroom it takes from each issuer until then.
+    pub reserved: Vec<(PartnerId, Money)>,
+}
+
+/// What a reversal did with one lot: `points` = `taken` + `written_off` + `debt`.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ReversedPart {
+    pub lot: LotId,
+    pub issuer: PartnerId,
+    pub points: Points,
+    /// Points that were still there.
+    pub taken: Points,
+    /// Points that had expired or decayed.
+    pub written_off: Points,
+    /// Points that were gone, which the member now owes.
+    pub debt: Points,
+}
+
+/// Points of a window and version of terms that their issuer has paid for.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct FundedPart {
+    pub window: WindowNumber,
+    pub issuer: PartnerId,
+    pub terms: u32,
+    pub points: Points,
+}
+
+/// Why points were taken for inactivity.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DecayFacts {
+    pub rate: Rate,
+    /// The period it is for. A member decays once in a period.
+    pub period: Code,
 }
 
 /// Where in the shop a command comes from. All of it is the partner's own codes, none of it free text.
@@ -191,6 +305,10 @@ pub struct BusinessDate {
 }
 
 impl BusinessDate {
+    pub fn of(date: jiff::civil::Date) -> Self {
+        Self { year: date.year(), month: date.month(), day: date.day() }
+    }
+
     pub fn to_jiff(self) -> jiff::civil::Date {
         jiff::civil::Date::constant(self.year, self.month, self.day)
     }
@@ -293,8 +411,8 @@ impl EntryDraft {
         self
     }
 
-    pub fn with_redemption(mut self, facts: RedemptionFacts) -> Self {
-        self.header.facts = Facts::Redemption(facts);
+    pub fn with_facts(mut self, facts: Facts) -> Self {
+        self.header.facts = facts;
         self
     }
 
@@ -388,7 +506,15 @@ impl Entry {
     pub fn redemption(&self) -> Option<&RedemptionFacts> {
         match &self.facts {
             Facts::Redemption(facts) => Some(facts),
-            Facts::None => None,
+            Facts::None | Facts::Hold(_) | Facts::Reversal(_) | Facts::Funding(_) | Facts::Decay(_) => None,
+        }
+    }
+
+    /// What a hold was made at, of the entry that made it.
+    pub fn hold(&self) -> Option<&HoldFacts> {
+        match &self.facts {
+            Facts::Hold(facts) => Some(facts),
+            Facts::None | Facts::Redemption(_) | Facts::Reversal(_) | Facts::Funding(_) | Facts::Decay(_) => None,
         }
     }
 

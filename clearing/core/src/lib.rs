@@ -16,7 +16,16 @@
 //! | [`member`] | what a member holds: holdings and lots |
 //! | [`command`] | what may be asked, and what is answered |
 //! | [`rejection`] | why the rules say no, in the published order |
-//! | [`points`] | issue, redemption, return, abandon, expiry |
+//! | [`points`] | issue, redemption, quote, return |
+//! | [`hold`] | points reserved for an acceptor: authorize, capture, void |
+//! | [`purchase`] | spending and earning of one receipt; receipts told apart |
+//! | [`reversal`] | issues taken back, debts and their recovery |
+//! | [`transfer`] | points given to another member |
+//! | [`abandon`] | requests that shall have no effect |
+//! | [`due`] | what falls due by itself: activations, lapses, expiries; decay |
+//! | [`care`] | the operator's help for a member: longer life, points given again, debts given up |
+//! | [`limits`] | limits, consents, the net debit cap and its headroom |
+//! | [`funding`] | points that wait for their issuer's payment |
 //! | [`partners`] | creating partners, terms, states, calendar |
 //! | [`netting`] | positions into legs, legs into orders, obligations |
 //! | [`settlement`] | windows, the close, payments, abort, deposits |
@@ -24,18 +33,27 @@
 //! | [`audit`] | the invariants of the books, as checks over a whole book |
 //! | [`changes`] | what a batch has changed, ready to be saved |
 
+pub mod abandon;
 pub mod audit;
 pub mod book;
+pub mod care;
 pub mod changes;
 pub mod chart;
 pub mod command;
+pub mod due;
+pub mod funding;
+pub mod hold;
 pub mod journal;
+pub mod limits;
 pub mod member;
 pub mod netting;
 pub mod partners;
 pub mod points;
+pub mod purchase;
 pub mod rejection;
+pub mod reversal;
 pub mod settlement;
 pub mod statement;
 pub mod terms;
+pub mod transfer;
 pub mod units;

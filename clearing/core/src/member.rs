@@ -6,8 +6,11 @@ use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::terms::Funding;
-use crate::units::{EntryId, Malformed, MemberId, PartnerId, Points, Timestamp};
+use jiff::tz::TimeZone;
+
+use crate::journal::Code;
+use crate::terms::{ExpiryPolicy, Funding};
+use crate::units::{EntryId, Malformed, MemberId, Overflow, PartnerId, Points, Timestamp, WindowNumber};
 
 /// A lot: its first owner, the owner's own number of the entry that made it, and its place in that entry. Written
 /// `<member>.<number>.<part>`. The number is journal order for one member, so it orders lots of equal expiry.
@@ -51,7 +54,15 @@ pub struct Lot {
     /// The points it was made with.
     pub size: Points,
     pub available: Points,
-    /// [`Timestamp::NEVER`] if it does not expire.
+    /// Points reserved by holds.
+    pub held: Points,
+    /// Points that are not released yet.
+    pub pending: Points,
+    /// Points that expired or decayed and were not written off by a reversal.
+    pub lost: Points,
+    /// Points of its issue that were reversed.
+    pub reversed: Points,
+    /// [`Timestamp::NEVER`] if it does not expire; see [`Timestamp::after_inactivity`].
     pub expires: Timestamp,
     /// The entry that made it.
     pub entry: EntryId,
@@ -59,6 +70,20 @@ pub struct Lot {
     pub origin: Option<LotId>,
     /// When its points become available, if that is later than its issue.
     pub activates: Option<Timestamp>,
+    /// The window whose settlement its issuer has to pay before its points become available, if it has to.
+    pub release_window: Option<WindowNumber>,
+}
+
+impl Lot {
+    /// What of its points is still outstanding.
+    pub fn remaining(&self) -> i128 {
+        i128::from(self.available.0) + i128::from(self.held.0) + i128::from(self.pending.0)
+    }
+
+    /// What of its issue can still be reversed.
+    pub fn reversible(&self) -> Points {
+        Points(self.size.0 - self.reversed.0)
+    }
 }
 
 /// The place of a lot in the order of consumption: the earliest expiry first, then the earliest in the journal; lots
@@ -77,22 +102,145 @@ pub struct Holding {
     pub pending: Points,
 }
 
+/// Points that a member owes to an issuer, because they were reversed after they were spent.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Debt {
+    pub creditor: PartnerId,
+    pub points: Points,
+}
+
+/// What was counted on a day of the coalition's calendar, in days since 1970-01-01.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DayCount {
+    pub day: i32,
+    pub points: Points,
+}
+
+impl DayCount {
+    /// The points counted on a day.
+    pub fn on(&self, day: i32) -> Points {
+        if self.day == day { self.points } else { Points::ZERO }
+    }
+
+    /// # Errors
+    /// [`Overflow`] if the sum does not fit.
+    pub fn add(&mut self, day: i32, points: Points) -> Result<(), Overflow> {
+        *self = Self { day, points: self.on(day).plus(points)? };
+        Ok(())
+    }
+}
+
+/// What is known of a member besides what it holds. Kept in the member's own row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Record {
+    /// When the member last got points by an issue.
+    pub earned: Option<Timestamp>,
+    /// When the member last earned or redeemed.
+    pub active: Option<Timestamp>,
+    /// The oldest first. Neighbours have different creditors.
+    pub debts: Vec<Debt>,
+    /// Points issued on the last day of issue, by issuer.
+    pub issued: BTreeMap<PartnerId, DayCount>,
+    /// Points the member transferred, by the partner that asked for it.
+    pub transferred: BTreeMap<PartnerId, DayCount>,
+    /// Available points that end with inactivity, by its days.
+    pub inactive: BTreeMap<u16, Points>,
+    /// Pending points that wait for their issuer's payment, by window and issuer.
+    pub awaiting: BTreeMap<(WindowNumber, PartnerId), Points>,
+    /// The last period for which the member's points decayed.
+    pub decayed: Option<Code>,
+    /// No hold lapses and no pending point activates before this; none if there is nothing of the kind.
+    pub next_release: Option<Timestamp>,
+}
+
 /// A member, without its lots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub id: MemberId,
     /// How many entries the member has had; the next one gets this number plus one.
     pub entry_no: i64,
-    /// No lot with available points expires before this.
-    pub next_due: Timestamp,
+    /// No lot with available points and an expiry of its own (see [`Timestamp::after_inactivity`]) expires before this.
+    pub next_expiry: Timestamp,
     pub holdings: BTreeMap<(PartnerId, Funding), Holding>,
+    pub record: Record,
     /// Of the member's lots with available points, all that expire before this are in the book. Not stored.
     pub loaded_to: Timestamp,
 }
 
 impl Member {
     pub fn new(id: MemberId) -> Self {
-        Self { id, entry_no: 0, next_due: Timestamp::NEVER, holdings: BTreeMap::new(), loaded_to: Timestamp::NEVER }
+        Self {
+            id,
+            entry_no: 0,
+            next_expiry: Timestamp::NEVER,
+            holdings: BTreeMap::new(),
+            record: Record::default(),
+            loaded_to: Timestamp::NEVER,
+        }
+    }
+
+    /// When the member's lots that end after so many days of inactivity do so, if nothing happens.
+    ///
+    /// Rule: inactivity
+    pub fn inactive_at(&self, days: u16, zone: &TimeZone) -> Timestamp {
+        let active = self.record.active.unwrap_or(Timestamp(0));
+        ExpiryPolicy::Days(days).expires(active, zone)
+    }
+
+    /// Nothing is due for the member before this: no expiry, no lapse, no activation. Points that wait for a payment
+    /// are due with it.
+    pub fn next_due(&self, zone: &TimeZone) -> Timestamp {
+        let inactive = self.record.inactive.iter().filter(|(_, points)| points.0 > 0);
+        let inactive = inactive.map(|(days, _)| self.inactive_at(*days, zone));
+        let release = self.record.next_release.unwrap_or(Timestamp::NEVER);
+        inactive.chain([self.next_expiry, release]).min().expect("not empty")
+    }
+
+    /// All the points that the member owes.
+    pub fn owed(&self) -> Points {
+        Points(self.record.debts.iter().map(|debt| debt.points.0).sum())
+    }
+
+    /// Points reserved by holds.
+    pub fn held(&self) -> Points {
+        Points(self.holdings.values().map(|holding| holding.held.0).sum())
+    }
+
+    /// Points that are not released yet.
+    pub fn pending(&self) -> Points {
+        Points(self.holdings.values().map(|holding| holding.pending.0).sum())
+    }
+
+    /// Writes a change of what the member owes to a creditor: more is the youngest debt, less comes off its oldest.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the sum does not fit.
+    ///
+    /// Rule: debt-order
+    pub fn owe(&mut self, creditor: PartnerId, points: Points) -> Result<(), Overflow> {
+        let debts = &mut self.record.debts;
+        if points.0 > 0 {
+            match debts.last_mut().filter(|debt| debt.creditor == creditor) {
+                Some(debt) => debt.points = debt.points.plus(points)?,
+                None => debts.push(Debt { creditor, points }),
+            }
+            return Ok(());
+        }
+        let mut paid = points.negated()?;
+        for debt in debts.iter_mut().filter(|debt| debt.creditor == creditor) {
+            let part = Points(debt.points.0.min(paid.0));
+            debt.points = debt.points.minus(part)?;
+            paid = paid.minus(part)?;
+        }
+        debts.retain(|debt| debt.points.0 > 0);
+        debts.dedup_by(|younger, older| {
+            let same = younger.creditor == older.creditor;
+            if same {
+                older.points = Points(older.points.0 + younger.points.0);
+            }
+            same
+        });
+        Ok(())
     }
 
     /// All available points.
@@ -100,18 +248,29 @@ impl Member {
         self.holdings.values().map(|holding| i128::from(holding.available.0)).sum()
     }
 
-    /// The stored form of the holdings. Holdings of zero are left out.
-    pub fn holdings_to_bytes(&self) -> Vec<u8> {
-        let kept: Vec<(&(PartnerId, Funding), &Holding)> =
-            self.holdings.iter().filter(|(_, holding)| **holding != Holding::default()).collect();
-        borsh::to_vec(&kept).expect("writing to memory does not fail")
+    /// All points that the member has, in whatever state.
+    pub fn total(&self) -> i128 {
+        let sum = |holding: &Holding| {
+            i128::from(holding.available.0) + i128::from(holding.held.0) + i128::from(holding.pending.0)
+        };
+        self.holdings.values().map(sum).sum()
     }
 
+    /// The stored form of holdings, record and next expiry. Holdings of zero are left out.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let kept: Vec<(&(PartnerId, Funding), &Holding)> =
+            self.holdings.iter().filter(|(_, holding)| **holding != Holding::default()).collect();
+        borsh::to_vec(&(kept, &self.record, self.next_expiry)).expect("writing to memory does not fail")
+    }
+
+    /// A member from its id, its number of entries and its stored form. No lot of it is in the book yet.
+    ///
     /// # Errors
     /// [`Malformed`] for bytes that no release wrote.
-    pub fn holdings_from_bytes(bytes: &[u8]) -> Result<BTreeMap<(PartnerId, Funding), Holding>, Malformed> {
-        let kept: Vec<((PartnerId, Funding), Holding)> =
-            borsh::from_slice(bytes).map_err(|error| Malformed(format!("holdings cannot be read: {error}")))?;
-        Ok(kept.into_iter().collect())
+    pub fn from_bytes(id: MemberId, entry_no: i64, bytes: &[u8]) -> Result<Self, Malformed> {
+        type Stored = (Vec<((PartnerId, Funding), Holding)>, Record, Timestamp);
+        let (kept, record, next_expiry): Stored =
+            borsh::from_slice(bytes).map_err(|error| Malformed(format!("a member cannot be read: {error}")))?;
+        Ok(Self { id, entry_no, next_expiry, holdings: kept.into_iter().collect(), record, loaded_to: next_expiry })
     }
 }

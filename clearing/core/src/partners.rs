@@ -4,22 +4,25 @@ use std::sync::Arc;
 
 use crate::book::{Ask, Book, check_range};
 use crate::command::{Accepted, HouseCommand, HouseReply, Reply};
+use crate::limits::{Consent, Limits};
 use crate::rejection::Rejection;
 use crate::settlement::house_reply;
 use crate::terms::{Calendar, House, Partner, PartnerState, TermsDraft};
-use crate::units::{PartnerId, Timestamp};
+use crate::units::{PartnerId, Points, Timestamp};
 
 impl Book {
     pub(crate) fn decide_house(&mut self, ask: &Ask<'_>, command: &HouseCommand) -> Result<Accepted, Rejection> {
         match command {
-            HouseCommand::CreatePartner { partner, display_name, terms, state } => {
-                self.create_partner(ask, *partner, display_name, terms, *state)
+            HouseCommand::CreatePartner { partner, display_name, terms, state, limits } => {
+                self.create_partner(ask, *partner, display_name, terms, *state, *limits)
             }
+            HouseCommand::SetLimits { partner, limits } => self.set_limits(*partner, *limits),
+            HouseCommand::SetConsent { funder, partner, consent } => self.set_consent(*funder, *partner, *consent),
             HouseCommand::SetTerms { partner, terms, effective } => self.set_terms(ask, *partner, terms, *effective),
             HouseCommand::SetPartnerState { partner, state } => self.set_partner_state(*partner, *state),
             HouseCommand::SetCalendar { calendar } => Ok(self.set_calendar(calendar)),
             HouseCommand::CloseWindow { expected } => self.close_window(ask, *expected),
-            HouseCommand::ConfirmSettlement { window } => self.confirm_settlement(*window),
+            HouseCommand::ConfirmSettlement { window } => self.confirm_settlement(ask, *window),
             HouseCommand::ExportOrders { window, mode } => self.export_orders(*window, *mode),
             HouseCommand::ConfirmPayment { window, payment, amount } => {
                 self.confirm_payment(ask, *window, *payment, *amount)
@@ -37,6 +40,7 @@ impl Book {
         display_name: &str,
         draft: &TermsDraft,
         state: PartnerState,
+        limits: Limits,
     ) -> Result<Accepted, Rejection> {
         if self.house.partners.contains_key(&id) {
             return Err(Rejection::PartnerExists { partner: id.to_string() });
@@ -45,7 +49,7 @@ impl Book {
         let terms = draft.over(&coalition.default_terms, 1, ask.now, coalition.scale)?;
         self.house.check_funding(id, &terms, ask.now, &self.outstanding)?;
         let display_name = if display_name.is_empty() { id.to_string() } else { display_name.to_owned() };
-        let partner = Partner { id, display_name, state, terms: vec![terms] };
+        let partner = Partner { id, display_name, state, terms: vec![terms], limits };
         self.house_mut().partners.insert(id, partner);
         let changes = self.changes_mut();
         changes.partners.insert(id);
@@ -73,6 +77,33 @@ impl Book {
         partner.terms.push(terms);
         self.changes_mut().new_terms.insert((id, version));
         Ok(partner_reply(HouseReply { terms: Some(version), ..HouseReply::default() }))
+    }
+
+    /// The limits take the place of all there were, at once.
+    ///
+    /// Rule: set-limits
+    fn set_limits(&mut self, id: PartnerId, limits: Limits) -> Result<Accepted, Rejection> {
+        self.house.partner(id)?;
+        self.house_mut().partners.get_mut(&id).expect("found above").limits = limits;
+        self.changes_mut().partners.insert(id);
+        Ok(partner_reply(HouseReply::default()))
+    }
+
+    /// What was used of an earlier consent stays used.
+    ///
+    /// Rule: set-consent
+    fn set_consent(
+        &mut self,
+        funder: PartnerId,
+        partner: PartnerId,
+        consent: Consent,
+    ) -> Result<Accepted, Rejection> {
+        self.house.partner(funder)?;
+        self.house.partner(partner)?;
+        let used = self.consents.get(&(funder, partner)).map_or(Points::ZERO, |consent| consent.used);
+        self.consents.insert((funder, partner), Consent { used, ..consent });
+        self.changes_mut().consents_given.insert((funder, partner));
+        Ok(partner_reply(HouseReply::default()))
     }
 
     /// An exit is for good.

@@ -1,15 +1,17 @@
-//! Commands on points: issue, redemption, return, abandon, and the expiry that is due.
+//! Commands on points: issue, redemption, quote, return.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::command::{Abandoned, Accepted, MemberRef, MemberReply, Recorded, RecordedState, Reply};
-use crate::journal::{Entry, EntryDraft, EntryKind, LotBirth, LotMove, RedemptionFacts};
-use crate::member::{Lot, LotId};
+use crate::command::{Accepted, Earn, MemberRef, MemberReply, Reply};
+use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, RedemptionFacts};
+use crate::limits::headroom_cost;
+use crate::member::{Lot, LotId, Member};
 use crate::rejection::Rejection;
-use crate::terms::{FeeBearer, Funding, PartnerState, Terms};
-use crate::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, largest_remainder};
+use crate::terms::{FeeBearer, Funding, House, PartnerState, Terms};
+use crate::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, Timestamp, largest_remainder};
 
 /// A part of a redemption: points of one lot, in consumption order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,36 @@ pub struct Part {
     pub issuer: PartnerId,
     pub terms: u32,
     pub points: Points,
+    /// As its lot has it.
     pub expires: Timestamp,
+}
+
+impl Part {
+    pub(crate) fn of_lot(lot: &Lot, points: Points) -> Self {
+        Self { lot: lot.id, issuer: lot.issuer, terms: lot.terms, points, expires: lot.expires }
+    }
+
+    /// A change of the available points of the part's lot.
+    pub(crate) fn moved(&self, points: Points) -> LotMove {
+        LotMove {
+            lot: self.lot,
+            issuer: self.issuer,
+            terms: self.terms,
+            points,
+            held: Points::ZERO,
+            pending: Points::ZERO,
+            expires: self.expires,
+            birth: None,
+        }
+    }
+}
+
+/// What can be taken of a member's points.
+pub(crate) struct Walk {
+    pub parts: Vec<Part>,
+    pub missing: Points,
+    /// Whether the most lots that an entry takes are taken.
+    pub full: bool,
 }
 
 /// What a redemption would take and cost.
@@ -32,7 +63,7 @@ pub struct Quote {
 }
 
 impl Book {
-    /// Issues points of the caller to a member, as one lot.
+    /// Issues points to a member: of the caller as one lot, or of several funders as a lot each.
     ///
     /// Rule: issue
     pub(crate) fn issue(
@@ -40,45 +71,86 @@ impl Book {
         ask: &Ask<'_>,
         member: MemberRef,
         fresh: MemberId,
-        points: Points,
-        expires: Option<Timestamp>,
+        earn: &Earn,
     ) -> Result<Accepted, Rejection> {
-        if let Some(expires) = expires {
-            check_range("expires_time", expires, Timestamp(ask.now.0 + 1), Timestamp::NEVER)?;
-        }
-        self.check_may_issue(ask.caller)?;
-        let (id, newcomer) = match (self.find_member(member), member) {
-            (Ok(known), _) => (known, None),
-            (Err(_), MemberRef::Identifier(hash)) => (fresh, Some(hash)),
-            (Err(rejection), MemberRef::Id(_)) => return Err(rejection),
-        };
+        self.check_times_of(ask, earn)?;
+        self.check_may_fund(ask.caller, &earn.funders)?;
+        let (id, newcomer) = self.find_or_fresh(member, fresh)?;
         self.run_due(id, ask.now);
-        let partner = self.house.partner(ask.caller)?;
-        let terms = partner.terms_at(ask.now);
-        let expires = expires.unwrap_or_else(|| terms.expiry.expires(ask.now, &self.house.coalition.time_zone));
-        let entry_no = self.members.get(&id).map_or(0, |member| member.entry_no) + 1;
-        let lot = LotId { member: id, entry_no, part: 0 };
-
-        let mut draft = self.draft(EntryKind::Issue, ask).of_member(id);
-        draft.post_points(PointsAccount::Member(id), i128::from(points.0));
-        draft.post_points(PointsAccount::Issuer(ask.caller), -i128::from(points.0));
-        post_issue_money(&mut draft, ask.caller, terms, points)?;
-        draft.move_lot(LotMove {
-            lot,
-            issuer: ask.caller,
-            terms: terms.version,
-            points,
-            held: Points::ZERO,
-            pending: Points::ZERO,
-            expires,
-            birth: Some(LotBirth::default()),
-        });
-        let entry = self.finish(draft)?;
+        let entry = self.issue_entry(ask, id, earn, None)?;
         if let Some(hash) = newcomer {
             self.enrol(hash, id);
         }
-        let entry = self.post(entry);
-        Ok(self.member_reply(id, vec![entry], Points::ZERO))
+        let mut entries = vec![self.post(entry)];
+        self.settle_member(id, ask.now, &mut entries);
+        Ok(self.member_reply(id, entries, Points::ZERO))
+    }
+
+    pub(crate) fn check_times_of(&self, ask: &Ask<'_>, earn: &Earn) -> Result<(), Rejection> {
+        match earn.expires {
+            Some(expires) => check_range("expires_time", expires, Timestamp(ask.now.0 + 1), Timestamp::NEVER),
+            None => Ok(()),
+        }
+    }
+
+    /// The entry of an issue to a member whose due work has run. `prior` is the entry posted before it, if there is one.
+    pub(crate) fn issue_entry(
+        &self,
+        ask: &Ask<'_>,
+        member: MemberId,
+        earn: &Earn,
+        prior: Option<&Entry>,
+    ) -> Result<Entry, Rejection> {
+        self.check_receipt(ask, EntryKind::Issue)?;
+        let shares = joint_shares(ask.caller, earn);
+        for (issuer, points) in &shares {
+            self.check_consent(ask.caller, *issuer, *points)?;
+        }
+        for (issuer, points) in &shares {
+            self.check_issue_limits(*issuer, member, *points, ask.now, prior)?;
+        }
+        for (issuer, points) in &shares {
+            let terms = self.house.partner(*issuer)?.terms_at(ask.now);
+            self.check_issue_cap(*issuer, terms, *points, prior)?;
+        }
+        let draft = self.draft(EntryKind::Issue, ask).of_member(member);
+        self.issue_lots(draft, ask, member, &shares, earn, 1 + i64::from(prior.is_some()))
+    }
+
+    /// Completes the entry that makes a lot for each share. `ahead`: which of the member's entries from now on it is.
+    pub(crate) fn issue_lots(
+        &self,
+        mut draft: EntryDraft,
+        ask: &Ask<'_>,
+        member: MemberId,
+        shares: &[(PartnerId, Points)],
+        earn: &Earn,
+        ahead: i64,
+    ) -> Result<Entry, Rejection> {
+        let entry_no = self.members.get(&member).map_or(0, |member| member.entry_no) + ahead;
+        let activates = earn.activates.filter(|time| *time > ask.now);
+        for (place, (issuer, points)) in (0_u16..).zip(shares) {
+            let terms = self.house.partner(*issuer)?.terms_at(ask.now);
+            let zone = &self.house.coalition.time_zone;
+            let expires = earn.expires.unwrap_or_else(|| terms.expiry.expires(ask.now, zone));
+            let waits = activates.is_some() || terms.funding == Funding::OnPayment;
+            let account = if waits { PointsAccount::Pending(member) } else { PointsAccount::Member(member) };
+            draft.post_points(account, i128::from(points.0));
+            draft.post_points(PointsAccount::Issuer(*issuer), -i128::from(points.0));
+            post_issue_money(&mut draft, *issuer, terms, *points, terms.funding == Funding::OnPayment, 1)?;
+            let (available, pending) = if waits { (Points::ZERO, *points) } else { (*points, Points::ZERO) };
+            draft.move_lot(LotMove {
+                lot: LotId { member, entry_no, part: place },
+                issuer: *issuer,
+                terms: terms.version,
+                points: available,
+                held: Points::ZERO,
+                pending,
+                expires,
+                birth: Some(LotBirth { origin: None, activates }),
+            });
+        }
+        self.finish(draft)
     }
 
     /// Redeems points of a member at the caller.
@@ -88,19 +160,37 @@ impl Book {
         self.check_may_accept(ask.caller)?;
         let id = self.find_member(member)?;
         self.run_due(id, ask.now);
-        let terms = self.house.partner(ask.caller)?.terms_at(ask.now).clone();
-        let parts = self.take_in_order(id, points, ask.now)?;
-        let facts = RedemptionFacts {
+        let entry = self.redeem_entry(ask, id, points)?;
+        let entry = self.post(entry);
+        Ok(self.member_reply(id, vec![entry], points))
+    }
+
+    /// The entry by which the caller takes points of a member whose due work has run.
+    pub(crate) fn redeem_entry(&self, ask: &Ask<'_>, member: MemberId, points: Points) -> Result<Entry, Rejection> {
+        self.check_receipt(ask, EntryKind::Redeem)?;
+        self.check_receipt_share(ask, points)?;
+        self.check_cooling(ask, member)?;
+        let facts = self.redemption_facts(ask.caller, points, ask.now)?;
+        let parts = self.take_in_order(ask.caller, member, points, ask.now, &facts)?;
+        let draft = self.draft(EntryKind::Redeem, ask).of_member(member);
+        self.redemption_entry(draft, ask.caller, member, &facts, &parts, points, &Direction::Take)
+    }
+
+    /// What a redemption at an acceptor is made at now.
+    pub(crate) fn redemption_facts(
+        &self,
+        acceptor: PartnerId,
+        points: Points,
+        now: Timestamp,
+    ) -> Result<RedemptionFacts, Rejection> {
+        let terms = self.house.partner(acceptor)?.terms_at(now);
+        Ok(RedemptionFacts {
             points,
             reimbursement: terms.reimbursement,
             fee_rate: terms.acceptance_fee,
             fee_bearer: terms.fee_bearer,
             fee: Money::ZERO,
-        };
-        let draft = self.draft(EntryKind::Redeem, ask).of_member(id);
-        let entry = self.redemption_entry(draft, ask.caller, id, &facts, &parts, points, &Direction::Take)?;
-        let entry = self.post(entry);
-        Ok(self.member_reply(id, vec![entry], points))
+        })
     }
 
     /// What redeeming `points` at `acceptor` would take and cost now. Changes nothing.
@@ -118,22 +208,16 @@ impl Book {
     ) -> Result<Quote, Rejection> {
         self.check_may_accept(acceptor)?;
         let id = self.find_member(member)?;
-        let terms = self.house.partner(acceptor)?.terms_at(now);
-        let parts = self.take_in_order(id, points, now)?;
-        let facts = RedemptionFacts {
-            points,
-            reimbursement: terms.reimbursement,
-            fee_rate: terms.acceptance_fee,
-            fee_bearer: terms.fee_bearer,
-            fee: Money::ZERO,
-        };
+        let facts = self.redemption_facts(acceptor, points, now)?;
+        let parts = self.take_in_order(acceptor, id, points, now, &facts)?;
         let fee = Money(self.fee_shares(acceptor, &facts, &parts)?.values().sum());
         let mut reimbursed = Points::ZERO;
         for part in &parts {
             let free = part.issuer == acceptor && self.funding(part) == Funding::AtRedemption;
             reimbursed = if free { reimbursed } else { reimbursed.plus(part.points)? };
         }
-        Ok(Quote { parts, fee, reimbursement: reimbursed.times(terms.reimbursement)?, fee_bearer: terms.fee_bearer })
+        let reimbursement = reimbursed.times(facts.reimbursement)?;
+        Ok(Quote { parts, fee, reimbursement, fee_bearer: facts.fee_bearer })
     }
 
     /// Returns `points` of what is left of a redemption of the caller's.
@@ -145,10 +229,7 @@ impl Book {
         redemption: EntryId,
         points: Points,
     ) -> Result<Accepted, Rejection> {
-        let target = self.entries.get(&redemption).cloned();
-        let target = target
-            .filter(|entry| entry.kind == EntryKind::Redeem && entry.partner == ask.caller)
-            .ok_or_else(|| Rejection::not_found("redemption", redemption))?;
+        let target = self.own_redemption(ask.caller, redemption)?;
         let member = target.member.expect("a redemption is of a member");
         self.run_due(member, ask.now);
         let left = self.left_of(redemption, &target);
@@ -156,121 +237,21 @@ impl Book {
             return Err(Rejection::ReturnExceedsRedemption { asked: points.0, left: left.0 });
         }
         let draft = self.draft(EntryKind::Return, ask);
-        self.give_back(draft, redemption, &target, points, ask.now)
+        let entry = self.give_back_entry(draft, redemption, &target, points, ask.now)?;
+        let mut entries = vec![self.post(entry)];
+        // Without a grace period points that come back after their expiry expire at once.
+        self.settle_member(member, ask.now, &mut entries);
+        Ok(self.member_reply(member, entries, left.minus(points)?))
     }
 
-    /// A till that must not wait says that a request of its own shall have no effect.
-    ///
-    /// Rule: abandon
-    pub(crate) fn abandon(&mut self, ask: &Ask<'_>, request: RequestId) -> Result<Accepted, Rejection> {
-        let key = (ask.caller, request);
-        let Some(recorded) = self.requests.get(&key).cloned() else {
-            self.record(key, Recorded { content: [0; 32], state: RecordedState::Abandoned }, ask.now);
-            return Ok(abandoned(Abandoned::Burned, Vec::new()));
-        };
-        let first = match &recorded.state {
-            RecordedState::Abandoned => return Ok(abandoned(Abandoned::Already, Vec::new())),
-            RecordedState::Rejected(_) => return Ok(abandoned(Abandoned::NoEffect, Vec::new())),
-            RecordedState::Accepted(accepted) => accepted.entries.first().copied(),
-        };
-        // Only what a till asks for can be abandoned; commands of the operator write no entries of a member.
-        let target = first.and_then(|id| self.entries.get(&id).cloned().map(|entry| (id, entry)));
-        let Some((id, target)) = target.filter(|(_, entry)| entry.member.is_some()) else {
-            return Err(Rejection::not_found("request on points", request));
-        };
-        let member = target.member.expect("filtered above");
-        self.run_due(member, ask.now);
-        let draft = self.draft(EntryKind::Undo, ask);
-        let undone = match target.kind {
-            EntryKind::Issue => self.undo_issue(draft, id, &target)?,
-            EntryKind::Redeem => {
-                let left = self.left_of(id, &target);
-                if left.is_zero() { Vec::new() } else { self.give_back(draft, id, &target, left, ask.now)?.entries }
-            }
-            EntryKind::Return => self.undo_return(draft, &target)?,
-            EntryKind::Undo
-            | EntryKind::Expire
-            | EntryKind::Close
-            | EntryKind::Payment
-            | EntryKind::Abort
-            | EntryKind::Deposit => return Err(Rejection::not_found("request on points", request)),
-        };
-        self.record(key, Recorded { content: recorded.content, state: RecordedState::Abandoned }, ask.now);
-        Ok(abandoned(Abandoned::Undone, undone))
-    }
-
-    /// Runs what is due for a member on behalf of the scheduler.
-    pub(crate) fn run_due_alone(&mut self, ask: &Ask<'_>, member: MemberId) -> Result<Accepted, Rejection> {
-        let id = self.find_member(MemberRef::Id(member))?;
-        let entries = self.run_due(id, ask.now);
-        Ok(self.member_reply(id, entries, Points::ZERO))
-    }
-
-    /// Posts the expiries of a member that are due, each as of its due time, at most [`LOTS_PER_ENTRY_MAX`] at once;
-    /// what remains is no longer spent, and follows with the next command or the job.
-    ///
-    /// Rule: due-work
-    pub(crate) fn run_due(&mut self, member: MemberId, now: Timestamp) -> Vec<EntryId> {
-        if self.members.get(&member).is_none_or(|member| member.next_due > now) {
-            return Vec::new();
-        }
-        let due: Vec<Lot> =
-            self.lots_in_order(member).take_while(|lot| lot.expires <= now).take(LOTS_PER_ENTRY_MAX).cloned().collect();
-        let mut written = Vec::with_capacity(due.len());
-        for lot in due {
-            // An expiry cannot be refused; were its amounts beyond 64 bits, the lot would stay, expired and unspent.
-            if let Ok(entry) = self.expiry_entry(&lot) {
-                written.push(self.post(entry));
-            }
-        }
-        let next = self.lots_in_order(member).next().map_or(Timestamp::NEVER, |lot| lot.expires);
-        self.changes_mut().members.insert(member);
-        let member = self.members.get_mut(&member).expect("found above");
-        member.next_due = next.min(member.loaded_to);
-        written
-    }
-
-    /// Rule: expiry
-    fn expiry_entry(&self, lot: &Lot) -> Result<Entry, Rejection> {
-        let terms = self.house.lot_terms(lot.issuer, lot.terms);
-        let points = lot.available;
-        let currency = self.house.coalition.currency;
-        let operator = PartnerId::operator();
-        let mut draft = EntryDraft::new(EntryKind::Expire, self.open_window, lot.expires, currency, operator)
-            .of_member(lot.id.member)
-            .linked_to(lot.entry);
-        draft.post_points(PointsAccount::Member(lot.id.member), -i128::from(points.0));
-        draft.post_points(PointsAccount::Issuer(lot.issuer), i128::from(points.0));
-        match lot.funding {
-            Funding::AtRedemption => {}
-            Funding::AtIssue => {
-                let value = points.times(terms.value)?;
-                let [reserve, to_operator, to_issuer] = terms.breakage.split(value);
-                for (account, amount) in [
-                    (MoneyAccount::Pool, -i128::from(value.0)),
-                    (MoneyAccount::Reserve, i128::from(reserve.0)),
-                    (MoneyAccount::Position(operator), i128::from(to_operator.0)),
-                    (MoneyAccount::Position(lot.issuer), i128::from(to_issuer.0)),
-                ] {
-                    draft.post_money(account, Purpose::Breakage, amount);
-                }
-            }
-        }
-        draft.move_lot(LotMove {
-            lot: lot.id,
-            issuer: lot.issuer,
-            terms: lot.terms,
-            points: points.negated()?,
-            held: Points::ZERO,
-            pending: Points::ZERO,
-            expires: lot.expires,
-            birth: None,
-        });
-        self.finish(draft)
+    /// A redemption of the caller's.
+    pub(crate) fn own_redemption(&self, caller: PartnerId, id: EntryId) -> Result<Arc<Entry>, Rejection> {
+        let entry = self.entries.get(&id).filter(|entry| entry.kind.is_redemption() && entry.partner == caller);
+        entry.cloned().ok_or_else(|| Rejection::not_found("redemption", id))
     }
 
     /// Rule: partner-states
-    fn check_may_issue(&self, caller: PartnerId) -> Result<(), Rejection> {
+    pub(crate) fn check_may_issue(&self, caller: PartnerId) -> Result<(), Rejection> {
         let partner = caller.to_string();
         match self.house.partner(caller)?.state {
             PartnerState::Active => Ok(()),
@@ -280,7 +261,13 @@ impl Book {
         }
     }
 
-    fn check_may_accept(&self, caller: PartnerId) -> Result<(), Rejection> {
+    /// Who issues may do so: the caller, or all its funders, and the caller may ask for it.
+    pub(crate) fn check_may_fund(&self, caller: PartnerId, funders: &[(PartnerId, u32)]) -> Result<(), Rejection> {
+        self.check_may_issue(caller)?;
+        funders.iter().try_for_each(|(funder, _)| self.check_may_issue(*funder))
+    }
+
+    pub(crate) fn check_may_accept(&self, caller: PartnerId) -> Result<(), Rejection> {
         let partner = caller.to_string();
         match self.house.partner(caller)?.state {
             PartnerState::Active | PartnerState::Restricted => Ok(()),
@@ -289,41 +276,87 @@ impl Book {
         }
     }
 
-    /// The first `points` of a member in consumption order.
+    /// The first `points` of a member in consumption order that its issuers' headroom allows `acceptor` to take.
     ///
     /// Rule: lots-per-entry
-    fn take_in_order(&self, member: MemberId, points: Points, now: Timestamp) -> Result<Vec<Part>, Rejection> {
+    pub(crate) fn take_in_order(
+        &self,
+        acceptor: PartnerId,
+        member: MemberId,
+        points: Points,
+        now: Timestamp,
+        facts: &RedemptionFacts,
+    ) -> Result<Vec<Part>, Rejection> {
         let available = self.spendable(member, now);
         if points > available {
             return Err(Rejection::InsufficientPoints { asked: points.0, available: available.0 });
         }
-        let mut missing = points.0;
-        let mut parts = Vec::new();
-        for lot in self.lots_in_order(member).filter(|lot| lot.expires > now).take(LOTS_PER_ENTRY_MAX) {
-            let taken = missing.min(lot.available.0);
-            missing -= taken;
-            parts.push(Part {
-                lot: lot.id,
-                issuer: lot.issuer,
-                terms: lot.terms,
-                points: Points(taken),
-                expires: lot.expires,
-            });
-            if missing == 0 {
-                return Ok(parts);
+        let walk = self.walk(acceptor, member, points, now, facts, None)?;
+        let reachable = points.0 - walk.missing.0;
+        match walk.missing.0 {
+            0 => Ok(walk.parts),
+            _ if walk.full => Err(Rejection::too_many_lots(points, reachable)),
+            // Whose headroom is used up is no business of an acceptor who may not know the issuers.
+            _ if !self.house.coalition.disclose_issuers => {
+                Err(Rejection::InsufficientPoints { asked: points.0, available: reachable })
             }
+            _ => Err(Rejection::NetDebitCap {
+                asked: points.0,
+                reachable,
+                partner: None,
+                needed: None,
+                headroom: None,
+            }),
         }
-        Err(Rejection::TooManyLots {
-            asked: points.0,
-            reachable: points.0 - missing,
-            lots_max: i64::try_from(LOTS_PER_ENTRY_MAX).expect("a small constant"),
-        })
+    }
+
+    /// Goes through a member's lots in consumption order, of all issuers or of one, and takes what headroom allows.
+    ///
+    /// Rule: passing-over
+    pub(crate) fn walk(
+        &self,
+        acceptor: PartnerId,
+        member: MemberId,
+        points: Points,
+        now: Timestamp,
+        facts: &RedemptionFacts,
+        only: Option<PartnerId>,
+    ) -> Result<Walk, Rejection> {
+        let mut walk = Walk { parts: Vec::new(), missing: points, full: false };
+        let mut headroom: BTreeMap<PartnerId, Option<i128>> = BTreeMap::new();
+        for (expires, lot) in self.lots_in_order(member) {
+            if walk.missing.is_zero() {
+                break;
+            }
+            if expires <= now || only.is_some_and(|issuer| issuer != lot.issuer) {
+                continue;
+            }
+            let mut taken = walk.missing.0.min(lot.available.0);
+            let terms = self.house.lot_terms(lot.issuer, lot.terms);
+            let cost = i128::from(headroom_cost(acceptor, lot.issuer, terms, facts)?.0);
+            if cost > 0
+                && let Some(room) = headroom.entry(lot.issuer).or_insert_with(|| self.headroom(lot.issuer))
+            {
+                taken = taken.min(i64::try_from((*room / cost).max(0)).unwrap_or(i64::MAX));
+                *room -= i128::from(taken) * cost;
+            }
+            if taken == 0 {
+                continue;
+            }
+            if walk.parts.len() == LOTS_PER_ENTRY_MAX {
+                walk.full = true;
+                break;
+            }
+            walk.missing = Points(walk.missing.0 - taken);
+            walk.parts.push(Part::of_lot(lot, Points(taken)));
+        }
+        Ok(walk)
     }
 
     /// What a member can spend at a time: what is available and has not expired, whether or not its expiry is posted.
     pub fn spendable(&self, member: MemberId, now: Timestamp) -> Points {
-        let expired = self.lots_in_order(member).take_while(|lot| lot.expires <= now);
-        let expired: i64 = expired.map(|lot| lot.available.0).sum();
+        let expired = self.lots_in_order(member).take_while(|(expires, _)| *expires <= now);
+        let expired: i64 = expired.map(|(_, lot)| lot.available.0).sum();
         let available = self.members.get(&member).map_or(0, |member| member.available());
         Points(i64::try_from(available).expect("checked when it was posted") - expired)
     }
@@ -339,7 +372,7 @@ impl Book {
     ///
     /// Rule: redemption-money
     #[expect(clippy::too_many_arguments, reason = "the one place that knows the money of a redemption")]
-    fn redemption_entry(
+    pub(crate) fn redemption_entry(
         &self,
         mut draft: EntryDraft,
         acceptor: PartnerId,
@@ -349,7 +382,6 @@ impl Book {
         points: Points,
         direction: &Direction,
     ) -> Result<Entry, Rejection> {
-        let operator = PartnerId::operator();
         let sign = direction.sign();
         let kept = first_points(parts, parts.iter().map(|part| part.points.0).sum::<i64>() - points.0);
         let mut moved = moved_parts(parts, &kept);
@@ -362,30 +394,49 @@ impl Book {
             draft.post_points(PointsAccount::Member(member), -i128::from(taken.0));
             draft.post_points(PointsAccount::Issuer(part.issuer), i128::from(taken.0));
             post_part_money(&mut draft, acceptor, part.issuer, terms, facts.reimbursement, taken)?;
-            let expires = direction.expiry_after(part.expires, i64::from(self.house.coalition.grace_days));
-            draft.move_lot(LotMove {
-                lot: part.lot,
-                issuer: part.issuer,
-                terms: part.terms,
-                points: taken.negated()?,
-                held: Points::ZERO,
-                pending: Points::ZERO,
-                expires,
-                birth: None,
-            });
+            let lot = self.lots.get(&part.lot).expect("the lots of a redemption are in the book");
+            let expires = direction.expiry_after(part.expires, self.expiry_of(lot), &self.house);
+            draft.move_lot(LotMove { expires, ..part.moved(taken.negated()?) });
         }
+        let fee = self.post_fees(&mut draft, acceptor, facts, parts, &kept, sign)?;
+        let points = Points(points.0 * sign);
+        self.finish(draft.with_facts(Facts::Redemption(RedemptionFacts { points, fee, ..facts.clone() })))
+    }
+
+    /// Posts what `acceptor` gets for parts that it takes.
+    pub(crate) fn post_redemption_money(
+        &self,
+        draft: &mut EntryDraft,
+        acceptor: PartnerId,
+        facts: &RedemptionFacts,
+        parts: &[Part],
+    ) -> Result<(), Overflow> {
+        parts.iter().try_for_each(|part| {
+            let terms = self.house.lot_terms(part.issuer, part.terms);
+            post_part_money(draft, acceptor, part.issuer, terms, facts.reimbursement, part.points)
+        })
+    }
+
+    /// Posts the fee by which `parts` cost more than `kept`, times `sign`, and gives it.
+    pub(crate) fn post_fees(
+        &self,
+        draft: &mut EntryDraft,
+        acceptor: PartnerId,
+        facts: &RedemptionFacts,
+        parts: &[Part],
+        kept: &[Part],
+        sign: i64,
+    ) -> Result<Money, Rejection> {
         let mut fees = self.fee_shares(acceptor, facts, parts)?;
-        for (bearer, fee) in self.fee_shares(acceptor, facts, &kept)? {
+        for (bearer, fee) in self.fee_shares(acceptor, facts, kept)? {
             *fees.entry(bearer).or_default() -= fee;
         }
         for (bearer, fee) in &fees {
             let fee = i128::from(fee * sign);
             draft.post_money(MoneyAccount::Position(*bearer), Purpose::Fee, -fee);
-            draft.post_money(MoneyAccount::Position(operator), Purpose::Fee, fee);
+            draft.post_money(MoneyAccount::Position(PartnerId::operator()), Purpose::Fee, fee);
         }
-        let fee = Money(fees.values().sum::<i64>() * sign);
-        let points = Points(points.0 * sign);
-        self.finish(draft.with_redemption(RedemptionFacts { points, fee, ..facts.clone() }))
+        Ok(Money(fees.values().sum::<i64>() * sign))
     }
 
     /// The fee on a redemption of `parts`, by who bears it.
@@ -421,116 +472,71 @@ impl Book {
     }
 
     /// What of a redemption is not returned.
-    fn left_of(&self, id: EntryId, redemption: &Entry) -> Points {
+    pub(crate) fn left_of(&self, id: EntryId, redemption: &Entry) -> Points {
         let taken = redemption.redemption().map_or(0, |facts| facts.points.0);
         Points(taken - self.returned.get(&id).copied().unwrap_or_default().0)
     }
 
     /// The parts of a redemption, in consumption order.
-    fn parts_of(&self, redemption: &Entry) -> Vec<Part> {
+    pub(crate) fn parts_of(&self, redemption: &Entry) -> Vec<Part> {
         let part = |moved: &LotMove| Part {
             lot: moved.lot,
             issuer: moved.issuer,
             terms: moved.terms,
-            points: Points(-moved.points.0),
+            points: Points(-moved.net().unwrap_or_default().0),
             expires: self.lots.get(&moved.lot).map_or(moved.expires, |lot| lot.expires),
         };
-        redemption.lots.iter().map(part).collect()
+        redemption.lots.iter().map(part).filter(|part| part.points.0 > 0).collect()
     }
 
-    /// Gives `points` of a redemption back into the lots they came from, in reverse order of consumption.
+    /// The entry that gives `points` of a redemption back into the lots they came from, in reverse order of consumption.
     ///
     /// Rule: give-back
-    fn give_back(
-        &mut self,
+    pub(crate) fn give_back_entry(
+        &self,
         draft: EntryDraft,
         id: EntryId,
         redemption: &Entry,
         points: Points,
         now: Timestamp,
-    ) -> Result<Accepted, Rejection> {
+    ) -> Result<Entry, Rejection> {
         let member = redemption.member.expect("a redemption is of a member");
         let facts = redemption.redemption().cloned().expect("a redemption has its facts");
         let left = first_points(&self.parts_of(redemption), self.left_of(id, redemption).0);
         let draft = draft.of_member(member).linked_to(id);
         let direction = Direction::GiveBack { now };
-        let entry = self.redemption_entry(draft, redemption.partner, member, &facts, &left, points, &direction)?;
-        let mut entries = vec![self.post(entry)];
-        // Without a grace period points that come back after their expiry expire at once.
-        entries.extend(self.run_due(member, now));
-        let left = self.left_of(id, redemption);
-        Ok(self.member_reply(member, entries, left))
+        self.redemption_entry(draft, redemption.partner, member, &facts, &left, points, &direction)
     }
 
-    /// The exact opposite of an issue, possible while all its points are there.
-    ///
-    /// Rule: undo-issue
-    fn undo_issue(&mut self, draft: EntryDraft, id: EntryId, issue: &Entry) -> Result<Vec<EntryId>, Rejection> {
-        let member = issue.member.expect("an issue is of a member");
-        let mut draft = draft.of_member(member).linked_to(id);
-        for moved in &issue.lots {
-            let left = self.lots.get(&moved.lot).map_or(Points::ZERO, |lot| lot.available);
-            if left < moved.points {
-                return Err(Rejection::ReversalShortfall { asked: moved.points.0, left: left.0 });
-            }
-            let points = moved.points.negated()?;
-            draft.move_lot(LotMove { points, birth: None, ..moved.clone() });
-        }
-        post_opposite(&mut draft, issue);
-        let entry = self.finish(draft)?;
-        Ok(vec![self.post(entry)])
-    }
-
-    /// Takes again what a return gave back: the redemption holds as much of its parts as before that return.
-    ///
-    /// Rule: undo-return
-    fn undo_return(&mut self, draft: EntryDraft, returning: &Entry) -> Result<Vec<EntryId>, Rejection> {
-        let redemption = returning.link.expect("a return refers to a redemption");
-        let target = self.entries.get(&redemption).cloned();
-        let target = target.ok_or_else(|| Rejection::not_found("redemption", redemption))?;
-        let member = target.member.expect("a redemption is of a member");
-        let facts = target.redemption().cloned().expect("a redemption has its facts");
-        let points = Points(-returning.redemption().map_or(0, |facts| facts.points.0));
-        let key = target.request_id.map(|request| (target.partner, request));
-        let redeemed = key.and_then(|key| self.requests.get(&key));
-        if redeemed.is_some_and(|redeemed| redeemed.state == RecordedState::Abandoned) {
-            // Undoing the redemption has given back all of it; taking a part again would give it an effect after all.
-            return Ok(Vec::new());
-        }
-        let left = self.left_of(redemption, &target);
-        let parts = first_points(&self.parts_of(&target), left.plus(points)?.0);
-        let kept = first_points(&parts, left.0);
-        for part in moved_parts(&parts, &kept) {
-            let available = self.lots.get(&part.lot).map_or(Points::ZERO, |lot| lot.available);
-            if available < part.points {
-                return Err(Rejection::InsufficientPoints { asked: part.points.0, available: available.0 });
-            }
-        }
-        let draft = draft.of_member(member).linked_to(redemption);
-        let entry = self.redemption_entry(draft, target.partner, member, &facts, &parts, points, &Direction::Take)?;
-        Ok(vec![self.post(entry)])
-    }
-
-    fn member_reply(&self, member: MemberId, entries: Vec<EntryId>, returnable: Points) -> Accepted {
-        let available = self.members.get(&member).map_or(0, |member| member.available());
-        let available = Points(i64::try_from(available).expect("checked when it was posted"));
-        // Due work has run, so nothing that has expired is left.
-        let next_expiry = self.next_expiry(member, Timestamp(i64::MIN));
-        Accepted { entries, reply: Reply::Member(MemberReply { member, available, returnable, next_expiry }) }
+    pub(crate) fn member_reply(&self, member: MemberId, entries: Vec<EntryId>, returnable: Points) -> Accepted {
+        let known = self.members.get(&member);
+        let available = known.map_or(0, Member::available);
+        let reply = MemberReply {
+            member,
+            available: Points(i64::try_from(available).expect("checked when it was posted")),
+            held: known.map_or(Points::ZERO, Member::held),
+            pending: known.map_or(Points::ZERO, Member::pending),
+            owed: known.map_or(Points::ZERO, Member::owed),
+            returnable,
+            reversed: None,
+            // Due work has run, so nothing that has expired is left.
+            next_expiry: self.next_expiry(member, Timestamp(i64::MIN)),
+        };
+        Accepted { entries, reply: Reply::Member(reply) }
     }
 
     /// When the next of a member's points expire after a time, and how many.
     pub fn next_expiry(&self, member: MemberId, now: Timestamp) -> Option<(Timestamp, Points)> {
-        let mut ahead = self.lots_in_order(member).skip_while(|lot| lot.expires <= now).peekable();
-        let expires = ahead.peek().map(|lot| lot.expires).filter(|expires| *expires < Timestamp::NEVER)?;
-        let points = ahead.take_while(|lot| lot.expires == expires);
-        Some((expires, Points(points.map(|lot| lot.available.0).sum())))
+        let mut ahead = self.lots_in_order(member).skip_while(|(expires, _)| *expires <= now).peekable();
+        let next = ahead.peek().map(|(expires, _)| *expires).filter(|expires| *expires < Timestamp::NEVER)?;
+        let points = ahead.take_while(|(expires, _)| *expires == next);
+        Some((next, Points(points.map(|(_, lot)| lot.available.0).sum())))
     }
 }
 
 /// Whether a redemption takes points or gives them back.
 #[derive(Debug, Clone, Copy)]
-enum Direction {
+pub(crate) enum Direction {
     Take,
     GiveBack { now: Timestamp },
 }
@@ -546,30 +552,54 @@ impl Direction {
     /// A lot that has expired lives on for the grace period when points come back into it.
     ///
     /// Rule: grace
-    fn expiry_after(self, expires: Timestamp, grace_days: i64) -> Timestamp {
+    fn expiry_after(self, stored: Timestamp, expires: Timestamp, house: &House) -> Timestamp {
         match self {
-            Self::GiveBack { now } if expires <= now => now.plus_days(grace_days),
-            Self::GiveBack { .. } | Self::Take => expires,
+            Self::GiveBack { now } if expires <= now => now.plus_days(i64::from(house.coalition.grace_days)),
+            Self::GiveBack { .. } | Self::Take => stored,
         }
     }
 }
 
-/// The money of an issue: nothing under R; under P the issuer pays p, v of it backs the points.
+/// The money of an issue, or with a `sign` of -1 of its reversal: nothing under R; under P the issuer pays p, v of it backs
+/// the points; under F, while they wait (`unfunded`), all of it waits with them.
 ///
 /// Rule: issue-money
-fn post_issue_money(draft: &mut EntryDraft, issuer: PartnerId, terms: &Terms, points: Points) -> Result<(), Overflow> {
-    match terms.funding {
-        Funding::AtRedemption => {}
-        Funding::AtIssue => {
-            let backing = i128::from(points.times(terms.value)?.0);
-            let spread = i128::from(points.times(terms.price.minus(terms.value)?)?.0);
-            draft.post_money(MoneyAccount::Position(issuer), Purpose::Reward, -backing);
-            draft.post_money(MoneyAccount::Pool, Purpose::Reward, backing);
-            draft.post_money(MoneyAccount::Position(issuer), Purpose::Spread, -spread);
-            draft.post_money(MoneyAccount::Position(PartnerId::operator()), Purpose::Spread, spread);
-        }
+pub(crate) fn post_issue_money(
+    draft: &mut EntryDraft,
+    issuer: PartnerId,
+    terms: &Terms,
+    points: Points,
+    unfunded: bool,
+    sign: i128,
+) -> Result<(), Overflow> {
+    if !terms.funding.is_prepaid() {
+        return Ok(());
     }
+    let backing = i128::from(points.times(terms.value)?.0) * sign;
+    let spread = i128::from(points.times(terms.price.minus(terms.value)?)?.0) * sign;
+    let (fund, earner) = if unfunded {
+        (MoneyAccount::Unfunded, MoneyAccount::Unfunded)
+    } else {
+        (MoneyAccount::Pool, MoneyAccount::Position(PartnerId::operator()))
+    };
+    draft.post_money(MoneyAccount::Position(issuer), Purpose::Reward, -backing);
+    draft.post_money(fund, Purpose::Reward, backing);
+    draft.post_money(MoneyAccount::Position(issuer), Purpose::Spread, -spread);
+    draft.post_money(earner, Purpose::Spread, spread);
     Ok(())
+}
+
+/// Who issues how many points: the caller all of them, or each funder its share by largest remainder, ties in the order
+/// given. Shares of nothing are left out.
+///
+/// Rule: joint-issue
+fn joint_shares(caller: PartnerId, earn: &Earn) -> Vec<(PartnerId, Points)> {
+    if earn.funders.is_empty() {
+        return vec![(caller, earn.points)];
+    }
+    let weights: Vec<i64> = earn.funders.iter().map(|(_, weight)| i64::from(*weight)).collect();
+    let shares = largest_remainder(earn.points.0, &weights).into_iter().map(Points);
+    earn.funders.iter().map(|(funder, _)| *funder).zip(shares).filter(|(_, points)| points.0 > 0).collect()
 }
 
 /// The money of one part of a redemption, `taken` below zero for points that come back: r to the acceptor, from the
@@ -577,7 +607,7 @@ fn post_issue_money(draft: &mut EntryDraft, issuer: PartnerId, terms: &Terms, po
 /// till move no money under R.
 ///
 /// Rule: part-money
-fn post_part_money(
+pub(crate) fn post_part_money(
     draft: &mut EntryDraft,
     acceptor: PartnerId,
     issuer: PartnerId,
@@ -588,7 +618,7 @@ fn post_part_money(
     let (payer, paid) = match terms.funding {
         Funding::AtRedemption if issuer == acceptor => return Ok(()),
         Funding::AtRedemption => (MoneyAccount::Position(issuer), terms.price),
-        Funding::AtIssue => (MoneyAccount::Pool, terms.value),
+        Funding::AtIssue | Funding::OnPayment => (MoneyAccount::Pool, terms.value),
     };
     let reward = i128::from(taken.times(reimbursement)?.0);
     let spread = i128::from(taken.times(paid.minus(reimbursement)?)?.0);
@@ -599,18 +629,8 @@ fn post_part_money(
     Ok(())
 }
 
-/// Every posting of an entry with the other sign.
-fn post_opposite(draft: &mut EntryDraft, entry: &Entry) {
-    for posting in &entry.points {
-        draft.post_points(posting.account, -i128::from(posting.points.0));
-    }
-    for posting in &entry.money {
-        draft.post_money(posting.account, posting.purpose, -i128::from(posting.amount.0));
-    }
-}
-
 /// The first `points` of parts in consumption order.
-fn first_points(parts: &[Part], points: i64) -> Vec<Part> {
+pub(crate) fn first_points(parts: &[Part], points: i64) -> Vec<Part> {
     let mut missing = points;
     let mut first = Vec::with_capacity(parts.len());
     for part in parts {
@@ -624,14 +644,10 @@ fn first_points(parts: &[Part], points: i64) -> Vec<Part> {
 }
 
 /// What `parts` hold beyond `kept`, which are their beginning.
-fn moved_parts(parts: &[Part], kept: &[Part]) -> Vec<Part> {
+pub(crate) fn moved_parts(parts: &[Part], kept: &[Part]) -> Vec<Part> {
     let beyond = parts.iter().enumerate().map(|(at, part)| {
         let kept = kept.get(at).map_or(0, |part| part.points.0);
         Part { points: Points(part.points.0 - kept), ..part.clone() }
     });
     beyond.filter(|part| part.points.0 > 0).collect()
-}
-
-fn abandoned(outcome: Abandoned, entries: Vec<EntryId>) -> Accepted {
-    Accepted { entries, reply: Reply::Abandoned(outcome) }
 }

@@ -51,13 +51,56 @@ pub enum Rejection {
     PartnerExists {
         partner: String,
     },
+    /// The line of the receipt was booked before, under another request id.
+    DuplicateReceipt {
+        receipt: String,
+        entry: String,
+    },
+    HoldNotOpen {
+        hold: String,
+        state: String,
+    },
+    CaptureExceedsHold {
+        asked: i64,
+        held: i64,
+    },
     ReturnExceedsRedemption {
         asked: i64,
         left: i64,
     },
+    ReversalExceedsIssue {
+        asked: i64,
+        left: i64,
+    },
+    ReversalTooLate {
+        issued: String,
+        latest: String,
+    },
     ReversalShortfall {
         asked: i64,
         left: i64,
+    },
+    /// A funder has given the caller no consent, or not for so many points.
+    ConsentExceeded {
+        funder: String,
+        asked: i64,
+        left: i64,
+    },
+    /// A limit of the issuer or of the partner that asks; `used` is what counted before.
+    LimitExceeded {
+        partner: String,
+        limit: String,
+        asked: i64,
+        used: i64,
+        maximum: i64,
+    },
+    ReceiptShareExceeded {
+        asked: i64,
+        maximum: i64,
+    },
+    Cooling {
+        earned: String,
+        until: String,
     },
     InsufficientPoints {
         asked: i64,
@@ -67,6 +110,15 @@ pub enum Rejection {
         asked: i64,
         reachable: i64,
         lots_max: i64,
+    },
+    /// Enough points are available, but their issuers' net debit caps leave too few; or an issuer's own cap leaves no
+    /// room for an issue, then `partner`, `needed` and `headroom` are given.
+    NetDebitCap {
+        asked: i64,
+        reachable: i64,
+        partner: Option<String>,
+        needed: Option<String>,
+        headroom: Option<String>,
     },
     BreakageNotOne {
         sum: String,
@@ -123,7 +175,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// All public reasons, in the published order.
-    pub const REASONS: [&str; 27] = [
+    pub const REASONS: [&str; 37] = [
         "INVALID_ARGUMENT",
         "REQUEST_TOO_OLD",
         "IDEMPOTENCY_CONFLICT",
@@ -134,10 +186,20 @@ impl Rejection {
         "PARTNER_SUSPENDED",
         "NOT_FOUND",
         "PARTNER_EXISTS",
+        "DUPLICATE_RECEIPT",
+        "HOLD_NOT_OPEN",
+        "CAPTURE_EXCEEDS_HOLD",
         "RETURN_EXCEEDS_REDEMPTION",
+        "REVERSAL_EXCEEDS_ISSUE",
+        "REVERSAL_TOO_LATE",
         "REVERSAL_SHORTFALL",
+        "CONSENT_EXCEEDED",
+        "LIMIT_EXCEEDED",
+        "RECEIPT_SHARE_EXCEEDED",
+        "COOLING",
         "INSUFFICIENT_POINTS",
         "TOO_MANY_LOTS",
+        "NET_DEBIT_CAP",
         "BREAKAGE_NOT_ONE",
         "PRICE_NOT_EXACT",
         "TERMS_UNDERFUND",
@@ -161,6 +223,16 @@ impl Rejection {
         Self::NotFound { what: what.to_owned(), id: id.to_string() }
     }
 
+    pub(crate) fn too_many_lots(asked: crate::units::Points, reachable: i64) -> Self {
+        let lots_max = i64::try_from(crate::book::LOTS_PER_ENTRY_MAX).expect("a small constant");
+        Self::TooManyLots { asked: asked.0, reachable, lots_max }
+    }
+
+    /// The place in the published order.
+    pub(crate) fn rank(&self) -> usize {
+        Self::REASONS.iter().position(|reason| *reason == self.reason()).unwrap_or(usize::MAX)
+    }
+
     /// The public reason.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -174,10 +246,20 @@ impl Rejection {
             Self::PartnerSuspended { .. } => "PARTNER_SUSPENDED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PartnerExists { .. } => "PARTNER_EXISTS",
+            Self::DuplicateReceipt { .. } => "DUPLICATE_RECEIPT",
+            Self::HoldNotOpen { .. } => "HOLD_NOT_OPEN",
+            Self::CaptureExceedsHold { .. } => "CAPTURE_EXCEEDS_HOLD",
             Self::ReturnExceedsRedemption { .. } => "RETURN_EXCEEDS_REDEMPTION",
+            Self::ReversalExceedsIssue { .. } => "REVERSAL_EXCEEDS_ISSUE",
+            Self::ReversalTooLate { .. } => "REVERSAL_TOO_LATE",
             Self::ReversalShortfall { .. } => "REVERSAL_SHORTFALL",
+            Self::ConsentExceeded { .. } => "CONSENT_EXCEEDED",
+            Self::LimitExceeded { .. } => "LIMIT_EXCEEDED",
+            Self::ReceiptShareExceeded { .. } => "RECEIPT_SHARE_EXCEEDED",
+            Self::Cooling { .. } => "COOLING",
             Self::InsufficientPoints { .. } => "INSUFFICIENT_POINTS",
             Self::TooManyLots { .. } => "TOO_MANY_LOTS",
+            Self::NetDebitCap { .. } => "NET_DEBIT_CAP",
             Self::BreakageNotOne { .. } => "BREAKAGE_NOT_ONE",
             Self::PriceNotExact { .. } => "PRICE_NOT_EXACT",
             Self::TermsUnderfund { .. } => "TERMS_UNDERFUND",
@@ -213,8 +295,45 @@ impl Rejection {
             | Self::PartnerSuspended { partner }
             | Self::PartnerExists { partner } => vec![("partner", partner.clone())],
             Self::NotFound { what, id } => vec![("what", what.clone()), ("id", id.clone())],
-            Self::ReturnExceedsRedemption { asked, left } | Self::ReversalShortfall { asked, left } => {
+            Self::DuplicateReceipt { receipt, entry } => {
+                vec![("receipt", receipt.clone()), ("entry_id", entry.clone())]
+            }
+            Self::HoldNotOpen { hold, state } => vec![("hold_id", hold.clone()), ("state", state.clone())],
+            Self::CaptureExceedsHold { asked, held } => {
+                vec![("asked_points", asked.to_string()), ("held_points", held.to_string())]
+            }
+            Self::ReturnExceedsRedemption { asked, left }
+            | Self::ReversalExceedsIssue { asked, left }
+            | Self::ReversalShortfall { asked, left } => {
                 vec![("asked_points", asked.to_string()), ("left_points", left.to_string())]
+            }
+            Self::ReversalTooLate { issued, latest } => {
+                vec![("issued_time", issued.clone()), ("latest_time", latest.clone())]
+            }
+            Self::ConsentExceeded { funder, asked, left } => vec![
+                ("funder", funder.clone()),
+                ("asked_points", asked.to_string()),
+                ("left_points", left.to_string()),
+            ],
+            Self::LimitExceeded { partner, limit, asked, used, maximum } => vec![
+                ("partner", partner.clone()),
+                ("limit", limit.clone()),
+                ("asked_points", asked.to_string()),
+                ("used_points", used.to_string()),
+                ("maximum_points", maximum.to_string()),
+            ],
+            Self::ReceiptShareExceeded { asked, maximum } => {
+                vec![("asked_points", asked.to_string()), ("maximum_points", maximum.to_string())]
+            }
+            Self::Cooling { earned, until } => {
+                vec![("earned_time", earned.clone()), ("spendable_time", until.clone())]
+            }
+            Self::NetDebitCap { asked, reachable, partner, needed, headroom } => {
+                let mut numbers =
+                    vec![("asked_points", asked.to_string()), ("reachable_points", reachable.to_string())];
+                let named = [("partner", partner), ("needed_amount", needed), ("headroom_amount", headroom)];
+                numbers.extend(named.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+                numbers
             }
             Self::InsufficientPoints { asked, available } => {
                 vec![("asked_points", asked.to_string()), ("available_points", available.to_string())]
@@ -257,8 +376,12 @@ impl Rejection {
         match self {
             Self::PartnerRestricted { .. }
             | Self::PartnerSuspended { .. }
+            | Self::ConsentExceeded { .. }
+            | Self::LimitExceeded { .. }
+            | Self::Cooling { .. }
             | Self::InsufficientPoints { .. }
             | Self::TooManyLots { .. }
+            | Self::NetDebitCap { .. }
             | Self::TermsUnderfund { .. }
             | Self::WindowNotClosed { .. }
             | Self::SettlementNotConfirmed { .. }
@@ -271,8 +394,14 @@ impl Rejection {
             | Self::PartnerExited { .. }
             | Self::NotFound { .. }
             | Self::PartnerExists { .. }
+            | Self::DuplicateReceipt { .. }
+            | Self::HoldNotOpen { .. }
+            | Self::CaptureExceedsHold { .. }
             | Self::ReturnExceedsRedemption { .. }
+            | Self::ReversalExceedsIssue { .. }
+            | Self::ReversalTooLate { .. }
             | Self::ReversalShortfall { .. }
+            | Self::ReceiptShareExceeded { .. }
             | Self::BreakageNotOne { .. }
             | Self::PriceNotExact { .. }
             | Self::SettlementNotProposed { .. }
@@ -326,6 +455,38 @@ impl fmt::Display for Rejection {
             }
             Self::NotFound { what, id } => write!(f, "there is no {what} {id} that you may see"),
             Self::PartnerExists { partner } => write!(f, "there is a partner {partner} already"),
+            Self::DuplicateReceipt { receipt, entry } => {
+                write!(f, "{receipt} was booked before, as entry {entry}; ask for that entry instead")
+            }
+            Self::HoldNotOpen { hold, state } => write!(f, "hold {hold} is {state}, not OPEN"),
+            Self::CaptureExceedsHold { asked, held } => {
+                write!(f, "{asked} points cannot be captured: the hold has {held}")
+            }
+            Self::ReversalExceedsIssue { asked, left } => {
+                write!(f, "{asked} points cannot be reversed: {left} of what was issued are left to be")
+            }
+            Self::ReversalTooLate { issued, latest } => {
+                write!(f, "the points were issued {issued}; they could be reversed until {latest}")
+            }
+            Self::ConsentExceeded { funder, asked, left } => {
+                write!(f, "{funder} would have to fund {asked} points; its consent leaves {left}")
+            }
+            Self::LimitExceeded { partner, limit, asked, used, maximum } => {
+                write!(f, "{asked} points are beyond the limit {limit} of {partner}: {used} of {maximum} are used")
+            }
+            Self::ReceiptShareExceeded { asked, maximum } => {
+                write!(f, "{asked} points are more than the share of the receipt that points may pay: {maximum}")
+            }
+            Self::Cooling { earned, until } => {
+                write!(f, "the member earned points {earned} and can spend here from {until} on")
+            }
+            Self::NetDebitCap { partner: Some(partner), needed: Some(needed), headroom: Some(headroom), .. } => {
+                write!(f, "the issue needs {needed}, and the net debit cap of {partner} leaves {headroom}")
+            }
+            Self::NetDebitCap { asked, reachable, .. } => write!(
+                f,
+                "{asked} points were asked for; the net debit caps of their issuers leave {reachable} for now"
+            ),
             Self::ReturnExceedsRedemption { asked, left } => {
                 write!(f, "{asked} points cannot be returned: {left} of the redemption are left")
             }

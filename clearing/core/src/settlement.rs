@@ -300,6 +300,11 @@ impl Book {
         }
         self.open_window = next.number;
         self.windows.insert(next.number, next);
+        // Whose leg the threshold carried on pays for its waiting points with the next window.
+        let coalition = &self.house.coalition;
+        let all = netting::legs(&preview.positions, coalition.minor_unit(), Money::ZERO);
+        let carried = all.into_keys().filter(|partner| !preview.legs.contains_key(partner)).map(|partner| (partner, ()));
+        self.defer_funding(number, number + 1, Some(&carried.collect()));
         let changes = self.changes_mut();
         changes.windows.extend([number, number + 1]);
         Ok(house_reply(entries, Some(number)))
@@ -311,7 +316,7 @@ impl Book {
     }
 
     /// Rule: confirm
-    pub(crate) fn confirm_settlement(&mut self, window: WindowNumber) -> Result<Accepted, Rejection> {
+    pub(crate) fn confirm_settlement(&mut self, ask: &Ask<'_>, window: WindowNumber) -> Result<Accepted, Rejection> {
         let (state, settlement) = self.settlement(window)?;
         if settlement.state != SettlementState::Proposed {
             let state = settlement.state.as_str().to_owned();
@@ -322,8 +327,16 @@ impl Book {
             settlement.state = SettlementState::Settled;
             *state = WindowState::Settled;
         }
+        let paying: Vec<PartnerId> = settlement.legs.keys().copied().collect();
         self.changes_mut().windows.insert(window);
-        Ok(house_reply(Vec::new(), Some(window)))
+        // Who has nothing to pay has paid.
+        let mut entries = Vec::new();
+        for issuer in self.waiting_issuers(window) {
+            if !paying.contains(&issuer) {
+                entries.extend(self.fund(ask, window, issuer)?);
+            }
+        }
+        Ok(house_reply(entries, Some(window)))
     }
 
     /// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
@@ -411,8 +424,16 @@ impl Book {
         stored.state = if settled { WindowState::Settled } else { WindowState::Settling };
         stored.settlement = Some(chosen);
         self.changes_mut().windows.insert(window);
-        let entry = self.post(entry);
-        Ok(house_reply(vec![entry], Some(window)))
+        let paid: Vec<PartnerId> = [payer, payee].into_iter().filter_map(OrderParty::participant).collect();
+        let mut entries = vec![self.post(entry)];
+        for issuer in paid {
+            let settlement = self.windows.get(&window).and_then(|window| window.settlement.as_ref());
+            let leg = settlement.and_then(|settlement| settlement.legs.get(&issuer));
+            if leg.is_some_and(|leg| leg.state() == LegState::Paid) {
+                entries.extend(self.fund(ask, window, issuer)?);
+            }
+        }
+        Ok(house_reply(entries, Some(window)))
     }
 
     /// Takes a settlement back before anything is paid: the legs return into the positions of the open window.
@@ -443,6 +464,7 @@ impl Book {
         settlement.state = SettlementState::Aborted;
         let open = self.open_window;
         self.changes_mut().windows.extend([window, open]);
+        self.defer_funding(window, open, None);
         let entries = if legs.is_empty() { Vec::new() } else { vec![self.post(entry)] };
         Ok(house_reply(entries, Some(window)))
     }
@@ -465,7 +487,8 @@ impl Book {
             | MoneyAccount::Pool
             | MoneyAccount::Position(_)
             | MoneyAccount::Settle(..)
-            | MoneyAccount::Bank(_) => BankPurpose::Reserve,
+            | MoneyAccount::Bank(_)
+            | MoneyAccount::Unfunded => BankPurpose::Reserve,
         };
         let mut draft = self.draft(EntryKind::Deposit, ask);
         draft.post_money(account, Purpose::Deposit, i128::from(amount.0));

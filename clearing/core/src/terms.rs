@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan};
 use rust_decimal::Decimal;
 
+use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::units::{Currency, Malformed, Money, Overflow, PartnerId, Points, Rate, Timestamp, largest_remainder};
 
@@ -18,18 +19,28 @@ pub enum Funding {
     AtRedemption,
     /// P: the issuer prepays into the pool.
     AtIssue,
+    /// F: as P, but the points wait until the settlement that contains them is paid.
+    OnPayment,
 }
 
 impl Funding {
+    pub const ALL: [Self; 3] = [Self::AtRedemption, Self::AtIssue, Self::OnPayment];
+
+    /// Whether the points are backed by money of their own once they are available.
+    pub fn is_prepaid(self) -> bool {
+        self != Self::AtRedemption
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AtRedemption => "AT_REDEMPTION",
             Self::AtIssue => "AT_ISSUE",
+            Self::OnPayment => "ON_PAYMENT",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::AtRedemption, Self::AtIssue].into_iter().find(|funding| funding.as_str() == text)
+        Self::ALL.into_iter().find(|funding| funding.as_str() == text)
     }
 }
 
@@ -93,10 +104,12 @@ pub enum ExpiryPolicy {
     EndOfMonth(u16),
     /// The end of the year that lies so many years after that of the issue.
     EndOfYear(u16),
+    /// So many days without activity of the member.
+    InactiveDays(u16),
 }
 
 impl ExpiryPolicy {
-    /// When points issued at `issued` expire. Days, months and years are those of the coalition's time zone; an end
+    /// When points issued at `issued` expire; under `InactiveDays` that is [`Timestamp::after_inactivity`]. Days, months and years are those of the coalition's time zone; an end
     /// of a month or year is the first moment of the next one.
     ///
     /// Rule: expiry-policy
@@ -120,6 +133,7 @@ impl ExpiryPolicy {
                 let first = local.date().first_of_year();
                 begins(first.checked_add((i64::from(years) + 1).years()).ok())
             }
+            Self::InactiveDays(days) => Some(Timestamp::after_inactivity(days)),
         };
         expires.unwrap_or(Timestamp::NEVER)
     }
@@ -143,6 +157,12 @@ pub struct Terms {
     pub fee_bearer: FeeBearer,
     pub breakage: Breakage,
     pub expiry: ExpiryPolicy,
+    /// How many days after an issue it can be reversed; none: for ever.
+    pub return_days: Option<u16>,
+    /// What a point is worth to a customer at this partner's tills. Never in the ledger.
+    pub tender_value: Money,
+    /// The largest share of a receipt that may be paid with points.
+    pub receipt_share: Rate,
 }
 
 /// Terms as somebody wishes them: what is left out stays as it is, or takes the coalition's default.
@@ -156,6 +176,10 @@ pub struct TermsDraft {
     pub fee_bearer: Option<FeeBearer>,
     pub breakage: Option<Breakage>,
     pub expiry: Option<ExpiryPolicy>,
+    /// Some(None): issues can be reversed for ever.
+    pub return_days: Option<Option<u16>>,
+    pub tender_value: Option<Price>,
+    pub receipt_share: Option<Rate>,
 }
 
 /// A price per point as it was asked for, perhaps with more digits than the coalition's scale.
@@ -212,6 +236,9 @@ impl TermsDraft {
             fee_bearer: self.fee_bearer.unwrap_or(base.fee_bearer),
             breakage,
             expiry: self.expiry.unwrap_or(base.expiry),
+            return_days: self.return_days.unwrap_or(base.return_days),
+            tender_value: money(self.tender_value, "tender_value", base.tender_value)?,
+            receipt_share: self.receipt_share.unwrap_or(base.receipt_share),
         };
         if terms.price < terms.value {
             return Err(Rejection::TermsUnderfund {
@@ -262,6 +289,7 @@ pub struct Partner {
     pub state: PartnerState,
     /// All versions, the oldest first.
     pub terms: Vec<Terms>,
+    pub limits: Limits,
 }
 
 impl Partner {
@@ -286,6 +314,29 @@ impl Partner {
     }
 }
 
+/// From whose lots a member's debt is recovered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Recovery {
+    /// From any.
+    #[default]
+    Any,
+    /// From the creditor's own.
+    Own,
+}
+
+impl Recovery {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "ANY",
+            Self::Own => "OWN",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Any, Self::Own].into_iter().find(|recovery| recovery.as_str() == text)
+    }
+}
+
 /// What is fixed for the whole coalition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coalition {
@@ -297,6 +348,7 @@ pub struct Coalition {
     /// The defaults of new partners' terms.
     pub default_terms: Terms,
     pub grace_days: u16,
+    pub recovery: Recovery,
     /// A partner's leg smaller than this is carried.
     pub settlement_threshold: Money,
     /// Whether an acceptor learns whose points it took.

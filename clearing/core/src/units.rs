@@ -127,6 +127,20 @@ impl Rate {
         let rounded = (2 * exact + unit).div_euclid(2 * unit);
         Money(i64::try_from(rounded).expect("a share of at most 1 is no larger than the whole"))
     }
+
+    /// The rate's share of an amount of points, rounded down.
+    pub fn of_floor(self, points: Points) -> Points {
+        let exact = i128::from(points.0) * i128::from(self.billionths);
+        let rounded = exact.div_euclid(i128::from(Self::UNIT));
+        Points(i64::try_from(rounded).expect("a share of at most 1 is no larger than the whole"))
+    }
+
+    /// The rate's share of an amount, rounded up.
+    pub fn of_ceil(self, amount: Money) -> Money {
+        let exact = i128::from(amount.0) * i128::from(self.billionths);
+        let rounded = -(-exact).div_euclid(i128::from(Self::UNIT));
+        Money(i64::try_from(rounded).expect("a share of at most 1 is no larger than the whole"))
+    }
 }
 
 /// `numerator / denominator`, rounded half up: floor(x + 1/2), also below zero. `denominator` must be positive.
@@ -165,6 +179,19 @@ impl Timestamp {
     pub const NEVER: Self = Self(i64::MAX);
     const MICROS_PER_SECOND: i64 = 1_000_000;
 
+    /// The expiry of a lot that lives until so many days after its owner's last activity. Such expiries stand in a band
+    /// of their own right before [`NEVER`](Self::NEVER), so that a lot need not be rewritten when its owner is active.
+    pub const fn after_inactivity(days: u16) -> Self {
+        Self(Self::INACTIVITY_FIRST + days as i64)
+    }
+
+    const INACTIVITY_FIRST: i64 = i64::MAX - 1 - u16::MAX as i64;
+
+    /// The days without activity after which a lot with this expiry ends, if it is of that kind.
+    pub fn inactivity_days(self) -> Option<u16> {
+        if self == Self::NEVER { None } else { u16::try_from(self.0.checked_sub(Self::INACTIVITY_FIRST)?).ok() }
+    }
+
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(Self::MICROS_PER_SECOND))
     }
@@ -192,7 +219,11 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::NEVER { f.write_str("never") } else { self.to_jiff().fmt(f) }
+        match self.inactivity_days() {
+            _ if *self == Self::NEVER => f.write_str("never"),
+            Some(days) => write!(f, "{days} days after the last activity"),
+            None => self.to_jiff().fmt(f),
+        }
     }
 }
 

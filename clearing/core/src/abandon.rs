@@ -1,0 +1,136 @@
+//! A till that must not wait says that a request of its own shall have no effect.
+
+use std::sync::Arc;
+
+use crate::book::{Ask, Book};
+use crate::command::{Abandoned, Accepted, Recorded, RecordedState, Reply};
+use crate::hold::HoldState;
+use crate::journal::{Entry, EntryKind};
+use crate::points::{Direction, first_points, moved_parts};
+use crate::rejection::Rejection;
+use crate::units::{EntryId, MemberId, Points, RequestId};
+
+impl Book {
+    /// An unseen id is burned, an applied one is undone, once, whatever the order of arrival.
+    ///
+    /// Rule: abandon
+    pub(crate) fn abandon(&mut self, ask: &Ask<'_>, request: RequestId) -> Result<Accepted, Rejection> {
+        let key = (ask.caller, request);
+        let Some(recorded) = self.requests.get(&key).cloned() else {
+            self.record(key, Recorded { content: [0; 32], state: RecordedState::Abandoned }, ask.now);
+            return Ok(abandoned(Abandoned::Burned, Vec::new()));
+        };
+        let accepted = match &recorded.state {
+            RecordedState::Abandoned => return Ok(abandoned(Abandoned::Already, Vec::new())),
+            RecordedState::Rejected(_) => return Ok(abandoned(Abandoned::NoEffect, Vec::new())),
+            RecordedState::Accepted(accepted) => &accepted.entries,
+        };
+        // What followed by itself, such as a recovery, is not undone: undoing the issue it took from leaves the debt again.
+        let asked_for = accepted.iter().filter_map(|id| Some((*id, self.entries.get(id)?.clone())));
+        let targets: Vec<(EntryId, Arc<Entry>)> = asked_for.filter(|(_, entry)| is_undoable(entry.kind)).collect();
+        let member = targets.first().and_then(|(_, entry)| entry.member);
+        let Some(member) = member.filter(|_| accepted.first() == targets.first().map(|(id, _)| id)) else {
+            return Err(Rejection::not_found("request that can be abandoned", request));
+        };
+        self.run_due(member, ask.now);
+        let mut drafts = Vec::new();
+        for (id, target) in targets.iter().rev() {
+            drafts.extend(self.undo_entry(ask, *id, target, member)?);
+        }
+        let mut undone: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
+        self.settle_member(member, ask.now, &mut undone);
+        self.record(key, Recorded { content: recorded.content, state: RecordedState::Abandoned }, ask.now);
+        Ok(abandoned(Abandoned::Undone, undone))
+    }
+
+    /// The entry that undoes another one, if there is still something to undo.
+    fn undo_entry(
+        &self,
+        ask: &Ask<'_>,
+        id: EntryId,
+        target: &Entry,
+        member: MemberId,
+    ) -> Result<Option<Entry>, Rejection> {
+        let draft = self.draft(EntryKind::Undo, ask);
+        match target.kind {
+            EntryKind::Issue => self.undo_issue_entry(ask, id, target, member),
+            EntryKind::Authorize => match self.holds.get(&id).map(|hold| hold.state) {
+                Some(HoldState::Open) => self.release_entry(draft, id).map(Some),
+                Some(HoldState::Captured) => Err(Rejection::HoldNotOpen {
+                    hold: id.to_string(),
+                    state: HoldState::Captured.as_str().to_owned(),
+                }),
+                Some(HoldState::Voided | HoldState::Lapsed) | None => Ok(None),
+            },
+            EntryKind::Return => self.undo_return_entry(ask, target),
+            _ => {
+                let left = self.left_of(id, target);
+                if left.is_zero() {
+                    return Ok(None);
+                }
+                self.give_back_entry(draft, id, target, left, ask.now).map(Some)
+            }
+        }
+    }
+
+    /// Takes back all of an issue that is not yet reversed; what is spent becomes a debt.
+    ///
+    /// Rule: undo-issue
+    fn undo_issue_entry(
+        &self,
+        ask: &Ask<'_>,
+        id: EntryId,
+        issue: &Entry,
+        member: MemberId,
+    ) -> Result<Option<Entry>, Rejection> {
+        let left = issue.lots.iter().filter_map(|moved| self.lots.get(&moved.lot));
+        let left = Points(left.map(|lot| lot.reversible().0).sum());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        let shares = self.shares_of_issue(issue, left)?;
+        let draft = self.draft(EntryKind::Undo, ask);
+        self.reversal_entry(draft, id, member, &shares).map(|(entry, _)| Some(entry))
+    }
+
+    /// Takes again what a return gave back: the redemption holds as much of its parts as before that return.
+    ///
+    /// Rule: undo-return
+    fn undo_return_entry(&self, ask: &Ask<'_>, returning: &Entry) -> Result<Option<Entry>, Rejection> {
+        let redemption = returning.link.expect("a return refers to a redemption");
+        let target = self.entries.get(&redemption).cloned();
+        let target = target.ok_or_else(|| Rejection::not_found("redemption", redemption))?;
+        let member = target.member.expect("a redemption is of a member");
+        let facts = target.redemption().cloned().expect("a redemption has its facts");
+        let points = Points(-returning.redemption().map_or(0, |facts| facts.points.0));
+        let key = target.request_id.map(|request| (target.partner, request));
+        let redeemed = key.and_then(|key| self.requests.get(&key));
+        if redeemed.is_some_and(|redeemed| redeemed.state == RecordedState::Abandoned) {
+            // Undoing the redemption has given back all of it; taking a part again would give it an effect after all.
+            return Ok(None);
+        }
+        let left = self.left_of(redemption, &target);
+        let parts = first_points(&self.parts_of(&target), left.plus(points)?.0);
+        let kept = first_points(&parts, left.0);
+        for part in moved_parts(&parts, &kept) {
+            let available = self.lots.get(&part.lot).map_or(Points::ZERO, |lot| lot.available);
+            if available < part.points {
+                return Err(Rejection::InsufficientPoints { asked: part.points.0, available: available.0 });
+            }
+        }
+        let draft = self.draft(EntryKind::Undo, ask).of_member(member).linked_to(redemption);
+        self.redemption_entry(draft, target.partner, member, &facts, &parts, points, &Direction::Take).map(Some)
+    }
+}
+
+/// Whether a request that wrote such an entry first can be abandoned.
+fn is_undoable(kind: EntryKind) -> bool {
+    matches!(
+        kind,
+        EntryKind::Issue | EntryKind::Redeem | EntryKind::Capture | EntryKind::Authorize | EntryKind::Return
+    )
+}
+
+fn abandoned(outcome: Abandoned, entries: Vec<EntryId>) -> Accepted {
+    Accepted { entries, reply: Reply::Abandoned(outcome) }
+}

@@ -1,0 +1,192 @@
+//! What falls due by itself: pending points activate, holds lapse, points expire; and decay, which the operator runs.
+//!
+//! Due work acts as of its due time, in order of due time; at one moment activations come first, then lapses, then expiries,
+//! each in journal order. Before a command the due work of its members runs, bounded; the scheduler does the rest.
+
+use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
+use crate::chart::{MoneyAccount, PointsAccount, Purpose};
+use crate::command::{Accepted, MemberRef};
+use crate::hold::Hold;
+use crate::journal::{Code, DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotMove};
+use crate::member::{Lot, LotId};
+use crate::rejection::Rejection;
+use crate::units::{EntryId, MemberId, PartnerId, Points, Rate, Timestamp, largest_remainder};
+
+/// The next piece of due work of a member. Ordered as they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Activation(LotId),
+    Lapse(EntryId),
+    Expiry(LotId),
+}
+
+impl Book {
+    /// Runs what is due for a member on behalf of the scheduler.
+    pub(crate) fn run_due_alone(&mut self, ask: &Ask<'_>, member: MemberId) -> Result<Accepted, Rejection> {
+        let id = self.find_member(MemberRef::Id(member))?;
+        let entries = self.run_due(id, ask.now);
+        Ok(self.member_reply(id, entries, Points::ZERO))
+    }
+
+    /// Whether something is due for a member.
+    pub fn is_due(&self, member: MemberId, now: Timestamp) -> bool {
+        let zone = &self.house.coalition.time_zone;
+        self.members.get(&member).is_some_and(|member| {
+            let mut awaiting = member.record.awaiting.keys();
+            member.next_due(zone) <= now || awaiting.any(|(window, issuer)| self.is_funded(*window, *issuer))
+        })
+    }
+
+    /// Posts what is due for a member, each piece as of its due time, at most [`LOTS_PER_ENTRY_MAX`] at once; what remains
+    /// of expired points is no longer spent, and all of it follows with the next command or the job.
+    ///
+    /// Rule: due-work
+    pub fn run_due(&mut self, member: MemberId, now: Timestamp) -> Vec<EntryId> {
+        let mut written = Vec::new();
+        if !self.is_due(member, now) {
+            return written;
+        }
+        // When the points that were given last came, as long as debts have not been paid with them.
+        let mut given: Option<Timestamp> = None;
+        let mut at = Timestamp(i64::MIN);
+        for _ in 0..LOTS_PER_ENTRY_MAX {
+            let next = self.next_due(member).filter(|(time, _)| *time <= now);
+            // Points that came back after their expiry expire before debts are paid.
+            if let Some(time) = given
+                && next.is_none_or(|(due, work)| due > time || !matches!(work, Due::Expiry(_)))
+            {
+                self.recover(member, time, &mut written);
+                given = None;
+                continue;
+            }
+            let Some((due, work)) = next else { break };
+            at = at.max(due);
+            let entry = match work {
+                Due::Activation(lot) => self.activation_entry(&self.lots[&lot], at),
+                Due::Lapse(hold) => self.release_entry(self.own_draft(EntryKind::Lapse, at), hold),
+                Due::Expiry(lot) => {
+                    let lot = &self.lots[&lot];
+                    self.loss_entry(self.own_draft(EntryKind::Expire, at), lot, lot.available)
+                }
+            };
+            // Due work cannot be refused; were its amounts beyond 64 bits it would wait, and expired points stay unspent.
+            let Ok(entry) = entry else { break };
+            written.push(self.post(entry));
+            if !matches!(work, Due::Expiry(_)) {
+                given = Some(at);
+            }
+        }
+        self.note_next_due(member);
+        written
+    }
+
+    /// The piece of a member's due work that comes next, and when.
+    fn next_due(&self, member: MemberId) -> Option<(Timestamp, Due)> {
+        let activation = self.pending_lots(member).filter_map(|lot| {
+            let funded = lot.release_window.map(|window| self.funded_at(window, lot.issuer));
+            let funded = funded.map_or(Some(Timestamp(i64::MIN)), |funded| funded)?;
+            Some((lot.activates.unwrap_or(funded).max(funded), Due::Activation(lot.id)))
+        });
+        let lapse = self.open_holds(member).next().map(|hold: &Hold| (hold.facts.lapses, Due::Lapse(hold.id)));
+        let expiry = self.lots_in_order(member).next().map(|(expires, lot)| (expires, Due::Expiry(lot.id)));
+        let expiry = expiry.filter(|(expires, _)| *expires < Timestamp::NEVER);
+        activation.chain(lapse).chain(expiry).min()
+    }
+
+    /// Notes with a member when something is due for it next. All its pending lots and open holds are in the book.
+    fn note_next_due(&mut self, member: MemberId) {
+        let own = self.lots_in_order(member).find(|(_, lot)| lot.expires.inactivity_days().is_none());
+        let next = own.map_or(Timestamp::NEVER, |(expires, _)| expires);
+        let activations = self.pending_lots(member).filter_map(|lot| lot.activates);
+        let lapses = self.open_holds(member).map(|hold| hold.facts.lapses);
+        let release = activations.chain(lapses).min();
+        self.changes_mut().members.insert(member);
+        let member = self.members.get_mut(&member).expect("due work is of a member");
+        member.next_expiry = next.min(member.loaded_to);
+        member.record.next_release = release;
+    }
+
+    fn own_draft(&self, kind: EntryKind, time: Timestamp) -> EntryDraft {
+        EntryDraft::new(kind, self.open_window, time, self.house.coalition.currency, PartnerId::operator())
+    }
+
+    /// Rule: activation
+    fn activation_entry(&self, lot: &Lot, at: Timestamp) -> Result<Entry, Rejection> {
+        let (member, points) = (lot.id.member, lot.pending);
+        let mut draft = self.own_draft(EntryKind::Activate, at).of_member(member).linked_to(lot.entry);
+        draft.post_points(PointsAccount::Pending(member), -i128::from(points.0));
+        draft.post_points(PointsAccount::Member(member), i128::from(points.0));
+        draft.move_lot(LotMove { pending: points.negated()?, ..lot_move(lot, points) });
+        self.finish(draft)
+    }
+
+    /// The entry by which a member loses points of a lot, by expiry or decay.
+    ///
+    /// Rule: expiry
+    fn loss_entry(&self, draft: EntryDraft, lot: &Lot, points: Points) -> Result<Entry, Rejection> {
+        let terms = self.house.lot_terms(lot.issuer, lot.terms);
+        let mut draft = draft.of_member(lot.id.member).linked_to(lot.entry);
+        draft.post_points(PointsAccount::Member(lot.id.member), -i128::from(points.0));
+        draft.post_points(PointsAccount::Issuer(lot.issuer), i128::from(points.0));
+        if lot.funding.is_prepaid() {
+            let value = points.times(terms.value)?;
+            let [reserve, to_operator, to_issuer] = terms.breakage.split(value);
+            for (account, amount) in [
+                (MoneyAccount::Pool, -i128::from(value.0)),
+                (MoneyAccount::Reserve, i128::from(reserve.0)),
+                (MoneyAccount::Position(PartnerId::operator()), i128::from(to_operator.0)),
+                (MoneyAccount::Position(lot.issuer), i128::from(to_issuer.0)),
+            ] {
+                draft.post_money(account, Purpose::Breakage, amount);
+            }
+        }
+        draft.move_lot(lot_move(lot, points.negated()?));
+        self.finish(draft)
+    }
+
+    /// Takes a share of a member's available points for inactivity, once in a period; periods only go forward.
+    ///
+    /// Rule: decay
+    pub(crate) fn decay(
+        &mut self,
+        ask: &Ask<'_>,
+        member: MemberRef,
+        rate: Rate,
+        period: &Code,
+    ) -> Result<Accepted, Rejection> {
+        let id = self.find_member(member)?;
+        self.run_due(id, ask.now);
+        let before = self.members.get(&id).and_then(|member| member.record.decayed.as_ref());
+        if before.is_some_and(|before| before >= period) {
+            return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
+        }
+        let total = rate.of_floor(self.spendable(id, ask.now));
+        let lots: Vec<LotId> =
+            self.lots_in_order(id).filter(|(expires, _)| *expires > ask.now).map(|(_, lot)| lot.id).collect();
+        let weights: Vec<i64> = lots.iter().map(|lot| self.lots[lot].available.0).collect();
+        let mut drafts = Vec::new();
+        for (lot, points) in lots.iter().zip(largest_remainder(total.0, &weights)) {
+            if points > 0 {
+                let facts = Facts::Decay(DecayFacts { rate, period: period.clone() });
+                let draft = self.draft(EntryKind::Decay, ask).with_facts(facts);
+                drafts.push(self.loss_entry(draft, &self.lots[lot], Points(points))?);
+            }
+        }
+        let entries = drafts.into_iter().map(|entry| self.post(entry)).collect();
+        Ok(self.member_reply(id, entries, Points::ZERO))
+    }
+}
+
+/// A change of the available points of a lot.
+pub(crate) fn lot_move(lot: &Lot, points: Points) -> LotMove {
+    LotMove {
+        lot: lot.id,
+        issuer: lot.issuer,
+        terms: lot.terms,
+        points,
+        held: Points::ZERO,
+        pending: Points::ZERO,
+        expires: lot.expires,
+        birth: None,
+    }
+}

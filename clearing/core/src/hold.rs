@@ -1,0 +1,228 @@
+//! Holds: points reserved for an acceptor until it captures or voids them, or until they lapse.
+//!
+//! A hold pins its parts: they do not expire while they are held, and nobody else can take them. Reimbursement and fee are
+//! those of the moment of authorization; the money moves when the hold is captured.
+
+use crate::book::{Ask, Book, check_range};
+use crate::chart::PointsAccount;
+use crate::command::{Accepted, MemberRef};
+use crate::journal::{Entry, EntryDraft, EntryKind, Facts, HoldFacts, LotMove, RedemptionFacts};
+use crate::limits::headroom_cost;
+use crate::points::{Part, first_points, moved_parts};
+use crate::rejection::Rejection;
+use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp};
+
+/// The longest life of a hold, in days.
+pub const HOLD_DAYS_MAX: i64 = 366;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HoldState {
+    Open,
+    Captured,
+    Voided,
+    Lapsed,
+}
+
+impl HoldState {
+    pub const ALL: [Self; 4] = [Self::Open, Self::Captured, Self::Voided, Self::Lapsed];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Captured => "CAPTURED",
+            Self::Voided => "VOIDED",
+            Self::Lapsed => "LAPSED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// The state of a hold that an entry of some kind has ended.
+    pub(crate) fn after(kind: EntryKind) -> Self {
+        match kind {
+            EntryKind::Capture => Self::Captured,
+            EntryKind::Lapse => Self::Lapsed,
+            _ => Self::Voided,
+        }
+    }
+}
+
+/// Points reserved for an acceptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The entry that made it.
+    pub id: EntryId,
+    pub member: MemberId,
+    pub acceptor: PartnerId,
+    pub facts: HoldFacts,
+    /// In consumption order as it was then.
+    pub parts: Vec<Part>,
+    pub state: HoldState,
+    /// What was captured of it.
+    pub captured: Points,
+}
+
+impl Hold {
+    /// The hold that an entry made, if it made one; open, as it was then.
+    pub fn opened_by(id: EntryId, entry: &Entry) -> Option<Self> {
+        let facts = entry.hold()?.clone();
+        let part = |moved: &LotMove| Part {
+            lot: moved.lot,
+            issuer: moved.issuer,
+            terms: moved.terms,
+            points: moved.held,
+            expires: moved.expires,
+        };
+        Some(Self {
+            id,
+            member: entry.member?,
+            acceptor: entry.partner,
+            facts,
+            parts: entry.lots.iter().map(part).collect(),
+            state: HoldState::Open,
+            captured: Points::ZERO,
+        })
+    }
+}
+
+impl Book {
+    /// Reserves points of a member for the caller.
+    ///
+    /// Rule: authorize
+    pub(crate) fn authorize(
+        &mut self,
+        ask: &Ask<'_>,
+        member: MemberRef,
+        points: Points,
+        lapses: Timestamp,
+    ) -> Result<Accepted, Rejection> {
+        check_range("lapse_time", lapses, Timestamp(ask.now.0 + 1), ask.now.plus_days(HOLD_DAYS_MAX))?;
+        self.check_may_accept(ask.caller)?;
+        let id = self.find_member(member)?;
+        let mut entries = self.run_due(id, ask.now);
+        self.check_receipt(ask, EntryKind::Authorize)?;
+        self.check_receipt_share(ask, points)?;
+        self.check_cooling(ask, id)?;
+        let facts = self.redemption_facts(ask.caller, points, ask.now)?;
+        let parts = self.take_in_order(ask.caller, id, points, ask.now, &facts)?;
+
+        let mut reserved: Vec<(PartnerId, Money)> = Vec::new();
+        for part in &parts {
+            let terms = self.house.lot_terms(part.issuer, part.terms);
+            let cost = part.points.times(headroom_cost(ask.caller, part.issuer, terms, &facts)?)?;
+            if cost.is_zero() {
+                continue;
+            }
+            match reserved.iter_mut().find(|(issuer, _)| *issuer == part.issuer) {
+                Some((_, sum)) => *sum = sum.plus(cost)?,
+                None => reserved.push((part.issuer, cost)),
+            }
+        }
+        reserved.sort_unstable();
+        let RedemptionFacts { reimbursement, fee_rate, fee_bearer, .. } = facts;
+        let facts = HoldFacts { points, reimbursement, fee_rate, fee_bearer, lapses, reserved };
+        let mut draft = self.draft(EntryKind::Authorize, ask).of_member(id);
+        draft.post_points(PointsAccount::Member(id), -i128::from(points.0));
+        draft.post_points(PointsAccount::Held(id), i128::from(points.0));
+        for part in &parts {
+            draft.move_lot(LotMove { held: part.points, ..part.moved(part.points.negated()?) });
+        }
+        let entry = self.finish(draft.with_facts(Facts::Hold(facts)))?;
+        // Due work has its own place in the journal, and is not part of the answer.
+        entries.clear();
+        entries.push(self.post(entry));
+        Ok(self.member_reply(id, entries, Points::ZERO))
+    }
+
+    /// Takes the first `points` of a hold of the caller's as a redemption, and releases the rest.
+    ///
+    /// Rule: capture
+    pub(crate) fn capture(&mut self, ask: &Ask<'_>, hold: EntryId, points: Points) -> Result<Accepted, Rejection> {
+        let member = self.own_hold(ask.caller, hold)?.member;
+        self.run_due(member, ask.now);
+        let entry = self.capture_entry(ask, hold, points)?;
+        let mut entries = vec![self.post(entry)];
+        self.settle_member(member, ask.now, &mut entries);
+        Ok(self.member_reply(member, entries, points))
+    }
+
+    /// The entry that captures `points` of a hold, whose member's due work has run.
+    pub(crate) fn capture_entry(&self, ask: &Ask<'_>, hold: EntryId, points: Points) -> Result<Entry, Rejection> {
+        let hold = self.open_hold(ask.caller, hold)?;
+        if points > hold.facts.points {
+            return Err(Rejection::CaptureExceedsHold { asked: points.0, held: hold.facts.points.0 });
+        }
+        let HoldFacts { reimbursement, fee_rate, fee_bearer, .. } = hold.facts.clone();
+        let facts = RedemptionFacts { points, reimbursement, fee_rate, fee_bearer, fee: Money::ZERO };
+        let taken = first_points(&hold.parts, points.0);
+        let released = moved_parts(&hold.parts, &taken);
+        let mut draft = self.draft(EntryKind::Capture, ask).of_member(hold.member).linked_to(hold.id);
+        draft.post_points(PointsAccount::Held(hold.member), -i128::from(hold.facts.points.0));
+        for part in &taken {
+            draft.post_points(PointsAccount::Issuer(part.issuer), i128::from(part.points.0));
+            let back = released.iter().find(|other| other.lot == part.lot);
+            let back = back.map_or(Points::ZERO, |part| part.points);
+            draft.post_points(PointsAccount::Member(hold.member), i128::from(back.0));
+            let held = part.points.plus(back)?.negated()?;
+            draft.move_lot(LotMove { held, expires: self.kept_expiry(part), ..part.moved(back) });
+        }
+        for part in released.iter().filter(|part| taken.iter().all(|other| other.lot != part.lot)) {
+            self.release_part(&mut draft, hold.member, part)?;
+        }
+        self.post_redemption_money(&mut draft, ask.caller, &facts, &taken)?;
+        let fee = self.post_fees(&mut draft, ask.caller, &facts, &taken, &[], 1)?;
+        self.finish(draft.with_facts(Facts::Redemption(RedemptionFacts { fee, ..facts })))
+    }
+
+    /// Releases a hold of the caller's.
+    ///
+    /// Rule: void
+    pub(crate) fn void(&mut self, ask: &Ask<'_>, hold: EntryId) -> Result<Accepted, Rejection> {
+        let member = self.own_hold(ask.caller, hold)?.member;
+        self.run_due(member, ask.now);
+        self.open_hold(ask.caller, hold)?;
+        let draft = self.draft(EntryKind::Void, ask);
+        let entry = self.release_entry(draft, hold)?;
+        let mut entries = vec![self.post(entry)];
+        self.settle_member(member, ask.now, &mut entries);
+        Ok(self.member_reply(member, entries, Points::ZERO))
+    }
+
+    /// The entry that gives all points of an open hold back to its member.
+    pub(crate) fn release_entry(&self, draft: EntryDraft, hold: EntryId) -> Result<Entry, Rejection> {
+        let hold = self.holds.get(&hold).ok_or_else(|| Rejection::not_found("hold", hold))?;
+        let mut draft = draft.of_member(hold.member).linked_to(hold.id);
+        draft.post_points(PointsAccount::Held(hold.member), -i128::from(hold.facts.points.0));
+        for part in &hold.parts {
+            self.release_part(&mut draft, hold.member, part)?;
+        }
+        self.finish(draft)
+    }
+
+    fn release_part(&self, draft: &mut EntryDraft, member: MemberId, part: &Part) -> Result<(), Rejection> {
+        draft.post_points(PointsAccount::Member(member), i128::from(part.points.0));
+        let (held, expires) = (part.points.negated()?, self.kept_expiry(part));
+        draft.move_lot(LotMove { held, expires, ..part.moved(part.points) });
+        Ok(())
+    }
+
+    /// The expiry of a part's lot as it stands now; it may have moved since the part was pinned.
+    fn kept_expiry(&self, part: &Part) -> Timestamp {
+        self.lots.get(&part.lot).map_or(part.expires, |lot| lot.expires)
+    }
+
+    fn own_hold(&self, caller: PartnerId, hold: EntryId) -> Result<&Hold, Rejection> {
+        let known = self.holds.get(&hold).filter(|hold| hold.acceptor == caller);
+        known.ok_or_else(|| Rejection::not_found("hold", hold))
+    }
+
+    pub(crate) fn open_hold(&self, caller: PartnerId, hold: EntryId) -> Result<&Hold, Rejection> {
+        let hold = self.own_hold(caller, hold)?;
+        if hold.state == HoldState::Open {
+            return Ok(hold);
+        }
+        Err(Rejection::HoldNotOpen { hold: hold.id.to_string(), state: hold.state.as_str().to_owned() })
+    }
+}

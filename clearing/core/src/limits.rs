@@ -1,0 +1,290 @@
+//! Limits of partners, consents of funders, and the net debit cap with its headroom.
+//!
+//! Limits stand apart from terms: they move at once and have no versions. What they are checked against is kept in a
+//! [`Guard`] per partner, moved by every entry, so that a check reads one row and sums nothing.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::{Ask, Book};
+use crate::chart::{MoneyAccount, PointsAccount};
+use crate::journal::{Entry, RedemptionFacts};
+use crate::member::DayCount;
+use crate::rejection::Rejection;
+use crate::terms::{FeeBearer, Funding, Partner, Terms};
+use crate::units::{MemberId, Money, Overflow, PartnerId, Points, Timestamp};
+
+/// What a partner may do at the most. None: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Limits {
+    /// How far the partner's debts may grow, in money (rule `net-debit-cap`).
+    pub net_debit_cap: Option<Money>,
+    /// Points of its issues that are not redeemed, expired or reversed.
+    pub outstanding_points: Option<Points>,
+    /// Points it issues on a day.
+    pub points_per_day: Option<Points>,
+    /// Points it issues to one member on a day.
+    pub points_per_member_per_day: Option<Points>,
+    /// Points of one issue.
+    pub points_per_entry: Option<Points>,
+    /// Points of one transfer that it asks for.
+    pub transfer_points_per_entry: Option<Points>,
+    /// Points that one member transfers on a day when it asks.
+    pub transfer_points_per_member_per_day: Option<Points>,
+    /// How long after earning a member can not spend at its tills, in seconds.
+    pub cooling_seconds: Option<u32>,
+}
+
+impl Limits {
+    pub(crate) fn validate(&self) -> Result<(), Rejection> {
+        let points = [
+            ("limits.outstanding_points", self.outstanding_points),
+            ("limits.points_per_day", self.points_per_day),
+            ("limits.points_per_member_per_day", self.points_per_member_per_day),
+            ("limits.points_per_entry", self.points_per_entry),
+            ("limits.transfer_points_per_entry", self.transfer_points_per_entry),
+            ("limits.transfer_points_per_member_per_day", self.transfer_points_per_member_per_day),
+        ];
+        let below = points.into_iter().find(|(_, points)| points.is_some_and(|points| points.0 < 0));
+        if let Some((field, _)) = below {
+            return Err(Rejection::invalid(field, "is below zero"));
+        }
+        if self.net_debit_cap.is_some_and(|cap| cap.0 < 0) {
+            return Err(Rejection::invalid("limits.net_debit_cap", "is below zero"));
+        }
+        Ok(())
+    }
+
+    /// Whether something must be read before the partner's points move.
+    pub fn guards_points(&self) -> bool {
+        self.net_debit_cap.is_some() || self.outstanding_points.is_some() || self.points_per_day.is_some()
+    }
+}
+
+/// What a partner's limits are checked against, besides its position and its outstanding points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// What open holds reserve of its headroom.
+    pub reserved: Money,
+    /// The sum of what it owes to settlements that are not paid: at most zero.
+    pub unsettled: Money,
+    /// Points it issued on the last day it did.
+    pub issued: DayCount,
+}
+
+/// What a funder lets another partner issue at its cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Consent {
+    /// In points, over its whole life; none: without limit.
+    pub budget: Option<Points>,
+    /// Whether it stands.
+    pub given: bool,
+    pub used: Points,
+}
+
+impl Consent {
+    fn left(&self) -> Points {
+        if self.given { Points(self.budget.map_or(i64::MAX, |budget| budget.0 - self.used.0)) } else { Points::ZERO }
+    }
+}
+
+/// How much of its limit a partner has used. At four fifths somebody should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitUse {
+    pub limit: &'static str,
+    pub used: i64,
+    pub maximum: i64,
+}
+
+impl LimitUse {
+    /// Whether at least 80 % are used.
+    ///
+    /// Rule: limit-alarm
+    pub fn alarms(&self) -> bool {
+        i128::from(self.used) * 5 >= i128::from(self.maximum) * 4
+    }
+}
+
+impl Book {
+    /// What a partner may still come to owe, if it has a cap.
+    ///
+    /// Rule: headroom
+    pub fn headroom(&self, partner: PartnerId) -> Option<i128> {
+        let cap = self.house.partners.get(&partner)?.limits.net_debit_cap?;
+        let position = self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
+        let guard = self.guards.get(&partner).copied().unwrap_or_default();
+        let owed = i128::from(guard.unsettled.0) - i128::from(guard.reserved.0);
+        Some(i128::from(cap.0) + i128::from(position.0) + owed)
+    }
+
+    /// How much of the limits that are counted for a whole partner is used.
+    pub fn limits_used(&self, partner: &Partner, now: Timestamp) -> Vec<LimitUse> {
+        let limits = &partner.limits;
+        let guard = self.guards.get(&partner.id).copied().unwrap_or_default();
+        let mut used = Vec::new();
+        if let (Some(cap), Some(headroom)) = (limits.net_debit_cap, self.headroom(partner.id)) {
+            let used_of_cap = i64::try_from(i128::from(cap.0) - headroom).unwrap_or(i64::MAX);
+            used.push(LimitUse { limit: "net_debit_cap", used: used_of_cap, maximum: cap.0 });
+        }
+        if let Some(maximum) = limits.outstanding_points {
+            used.push(LimitUse { limit: "outstanding_points", used: self.issued_by(partner.id).0, maximum: maximum.0 });
+        }
+        if let Some(maximum) = limits.points_per_day {
+            let today = guard.issued.on(self.day_of(now));
+            used.push(LimitUse { limit: "points_per_day", used: today.0, maximum: maximum.0 });
+        }
+        used
+    }
+
+    /// What a partner has outstanding.
+    fn issued_by(&self, partner: PartnerId) -> Points {
+        let balance = self.points_balances.get(&PointsAccount::Issuer(partner)).copied().unwrap_or_default();
+        Points(balance.0.saturating_neg())
+    }
+
+    /// Checks the limits of an issuer for an issue of `points` to a member. `prior` is an entry that is posted before
+    /// it, if there is one.
+    ///
+    /// Rule: limits
+    pub(crate) fn check_issue_limits(
+        &self,
+        issuer: PartnerId,
+        member: MemberId,
+        points: Points,
+        now: Timestamp,
+        prior: Option<&Entry>,
+    ) -> Result<(), Rejection> {
+        let limits = self.house.partner(issuer)?.limits;
+        let exceeded = |limit: &str, used: i64, maximum: Option<Points>| match maximum {
+            Some(maximum) if i128::from(used) + i128::from(points.0) > i128::from(maximum.0) => {
+                let (partner, limit) = (issuer.to_string(), limit.to_owned());
+                Err(Rejection::LimitExceeded { partner, limit, asked: points.0, used, maximum: maximum.0 })
+            }
+            Some(_) | None => Ok(()),
+        };
+        exceeded("points_per_entry", 0, limits.points_per_entry)?;
+        let today = if limits.points_per_member_per_day.is_some() || limits.points_per_day.is_some() {
+            self.day_of(now)
+        } else {
+            0
+        };
+        let counted = self.members.get(&member).and_then(|member| member.record.issued.get(&issuer));
+        let to_member = counted.map_or(Points::ZERO, |count| count.on(today));
+        exceeded("points_per_member_per_day", to_member.0, limits.points_per_member_per_day)?;
+        let issued = self.guards.get(&issuer).map_or(Points::ZERO, |guard| guard.issued.on(today));
+        exceeded("points_per_day", issued.0, limits.points_per_day)?;
+        if limits.outstanding_points.is_some() {
+            let account = PointsAccount::Issuer(issuer);
+            let before = prior.and_then(|entry| entry.points.iter().find(|posting| posting.account == account));
+            let outstanding = self.issued_by(issuer).0 - before.map_or(0, |posting| posting.points.0);
+            exceeded("outstanding_points", outstanding, limits.outstanding_points)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that an issue under P or F leaves its issuer's headroom at zero or above.
+    ///
+    /// Rule: net-debit-cap
+    pub(crate) fn check_issue_cap(
+        &self,
+        issuer: PartnerId,
+        terms: &Terms,
+        points: Points,
+        prior: Option<&Entry>,
+    ) -> Result<(), Rejection> {
+        let Some(headroom) = self.headroom(issuer).filter(|_| terms.funding.is_prepaid()) else { return Ok(()) };
+        let account = MoneyAccount::Position(issuer);
+        let before = prior.map_or(&[][..], |entry| entry.money.as_slice()).iter();
+        let before: i128 =
+            before.filter(|posting| posting.account == account).map(|posting| i128::from(posting.amount.0)).sum();
+        let (headroom, needed) = (headroom + before, points.times(terms.price)?);
+        if i128::from(needed.0) <= headroom {
+            return Ok(());
+        }
+        let text = |amount: i128| {
+            let fits = i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX });
+            Some(self.house.coalition.money_text(Money(fits)))
+        };
+        Err(Rejection::NetDebitCap {
+            asked: points.0,
+            reachable: 0,
+            partner: Some(issuer.to_string()),
+            needed: text(i128::from(needed.0)),
+            headroom: text(headroom),
+        })
+    }
+
+    /// Checks that a funder lets the caller issue so many points at its cost.
+    ///
+    /// Rule: consent
+    pub(crate) fn check_consent(
+        &self,
+        caller: PartnerId,
+        funder: PartnerId,
+        points: Points,
+    ) -> Result<(), Rejection> {
+        if funder == caller {
+            return Ok(());
+        }
+        let left = self.consents.get(&(funder, caller)).map_or(Points::ZERO, Consent::left);
+        if points <= left {
+            return Ok(());
+        }
+        Err(Rejection::ConsentExceeded { funder: funder.to_string(), asked: points.0, left: left.0 })
+    }
+
+    /// Checks the limits of the partner that asks for a transfer.
+    ///
+    /// Rule: transfer-limits
+    pub(crate) fn check_transfer_limits(
+        &self,
+        ask: &Ask<'_>,
+        member: MemberId,
+        points: Points,
+    ) -> Result<(), Rejection> {
+        let limits = self.house.partner(ask.caller)?.limits;
+        let counted = self.members.get(&member).and_then(|member| member.record.transferred.get(&ask.caller));
+        let today = counted.map_or(0, |count| count.on(self.day_of(ask.now)).0);
+        for (limit, used, maximum) in [
+            ("transfer_points_per_entry", 0, limits.transfer_points_per_entry),
+            ("transfer_points_per_member_per_day", today, limits.transfer_points_per_member_per_day),
+        ] {
+            if let Some(maximum) = maximum.filter(|maximum| i128::from(used) + i128::from(points.0) > maximum.0.into()) {
+                let (partner, limit) = (ask.caller.to_string(), limit.to_owned());
+                return Err(Rejection::LimitExceeded { partner, limit, asked: points.0, used, maximum: maximum.0 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to let a member spend at a partner before the time that the partner wants between earning and spending.
+    ///
+    /// Rule: cooling
+    pub(crate) fn check_cooling(&self, ask: &Ask<'_>, member: MemberId) -> Result<(), Rejection> {
+        let Some(seconds) = self.house.partner(ask.caller)?.limits.cooling_seconds else { return Ok(()) };
+        let Some(earned) = self.members.get(&member).and_then(|member| member.record.earned) else { return Ok(()) };
+        let until = earned.plus_seconds(i64::from(seconds));
+        if ask.now >= until {
+            return Ok(());
+        }
+        Err(Rejection::Cooling { earned: earned.to_string(), until: until.to_string() })
+    }
+}
+
+/// What a point of a lot takes of its issuer's headroom when `acceptor` accepts it: nothing of prepaid points and of the
+/// acceptor's own; else its price and, where issuers bear the fee, the most that this can be for one point.
+///
+/// Rule: headroom-cost
+pub(crate) fn headroom_cost(
+    acceptor: PartnerId,
+    issuer: PartnerId,
+    terms: &Terms,
+    facts: &RedemptionFacts,
+) -> Result<Money, Overflow> {
+    if issuer == acceptor || terms.funding != Funding::AtRedemption {
+        return Ok(Money::ZERO);
+    }
+    match facts.fee_bearer {
+        FeeBearer::Acceptor => Ok(terms.price),
+        FeeBearer::Issuer => terms.price.plus(facts.fee_rate.of_ceil(facts.reimbursement)),
+    }
+}

@@ -1,0 +1,240 @@
+//! Spending and earning of one receipt, and the lines of receipts by which a repeated booking is known.
+
+use jiff::tz::TimeZone;
+
+use crate::book::{Ask, Book};
+use crate::command::{Accepted, Earn, MemberRef, Receipt, Reply, Reversed, Spend};
+use crate::journal::{BusinessDate, Entry, EntryKind, Origin};
+use crate::rejection::Rejection;
+use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, half_up};
+
+/// What a line of a receipt was booked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    Earn,
+    Spend,
+}
+
+/// A line of a receipt on one side: it is booked once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReceiptLine {
+    pub receipt: Receipt,
+    pub side: Side,
+    /// 0 for the receipt as a whole.
+    pub line: u32,
+}
+
+impl ReceiptLine {
+    /// The line that an origin names. A receipt without a business date is one of the day on which it is booked.
+    ///
+    /// Rule: receipt-line
+    pub fn of(partner: PartnerId, origin: &Origin, side: Side, time: Timestamp, zone: &TimeZone) -> Option<Self> {
+        let number = origin.receipt_number.clone()?;
+        let today = || BusinessDate::of(time.to_jiff().to_zoned(zone.clone()).date());
+        let date = origin.business_date.unwrap_or_else(today);
+        let receipt = Receipt { partner, store: origin.store.clone(), till: origin.till.clone(), date, number };
+        Some(Self { receipt, side, line: origin.receipt_line.unwrap_or(0) })
+    }
+
+    /// The line that an entry was booked for.
+    pub fn of_entry(entry: &Entry, zone: &TimeZone) -> Option<Self> {
+        Self::of(entry.partner, &entry.origin, Self::side_of(entry.kind)?, entry.time, zone)
+    }
+
+    fn side_of(kind: EntryKind) -> Option<Side> {
+        match kind {
+            EntryKind::Issue => Some(Side::Earn),
+            EntryKind::Redeem | EntryKind::Authorize => Some(Side::Spend),
+            _ => None,
+        }
+    }
+
+    /// All lines of a receipt on one side.
+    pub fn range(receipt: &Receipt, side: Side) -> std::ops::RangeInclusive<Self> {
+        let line = |line| Self { receipt: receipt.clone(), side, line };
+        line(0)..=line(u32::MAX)
+    }
+}
+
+impl std::fmt::Display for ReceiptLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Receipt { store, till, date, number, .. } = &self.receipt;
+        write!(f, "receipt {} of {date}", number.as_str())?;
+        if self.line > 0 {
+            write!(f, ", line {}", self.line)?;
+        }
+        for (what, code) in [("store", store), ("till", till)] {
+            if let Some(code) = code {
+                write!(f, ", {what} {}", code.as_str())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Book {
+    /// Refuses a line of a receipt that was booked before.
+    ///
+    /// Rule: duplicate-receipt
+    pub(crate) fn check_receipt(&self, ask: &Ask<'_>, kind: EntryKind) -> Result<(), Rejection> {
+        let Some(side) = ReceiptLine::side_of(kind) else { return Ok(()) };
+        let zone = &self.house.coalition.time_zone;
+        let line = ReceiptLine::of(ask.caller, ask.origin, side, ask.now, zone);
+        let booked = line.and_then(|line| self.receipts.get(&line).map(|entry| (line.to_string(), *entry)));
+        match booked {
+            Some((receipt, entry)) => Err(Rejection::DuplicateReceipt { receipt, entry: entry.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to let points pay more of a receipt than the partner's terms allow. What other lines of the receipt took
+    /// counts too.
+    ///
+    /// Rule: receipt-share
+    pub(crate) fn check_receipt_share(&self, ask: &Ask<'_>, points: Points) -> Result<(), Rejection> {
+        let terms = self.house.partner(ask.caller)?.terms_at(ask.now);
+        let (share, value) = (terms.receipt_share, i128::from(terms.tender_value.0));
+        let Some(total) = ask.origin.receipt_total.filter(|_| share < Rate::ONE && value > 0) else { return Ok(()) };
+        let payable = i128::from(total.0) * i128::from(share.billionths()) / i128::from(Rate::ONE.billionths()) / value;
+        let zone = &self.house.coalition.time_zone;
+        let line = ReceiptLine::of(ask.caller, ask.origin, Side::Spend, ask.now, zone);
+        let taken: i128 = line.map_or(0, |line| {
+            let lines = self.receipts.range(ReceiptLine::range(&line.receipt, Side::Spend));
+            lines.filter_map(|(_, id)| self.entries.get(id)).map(|entry| taken_by(entry)).sum()
+        });
+        let left = payable - taken;
+        if i128::from(points.0) <= left {
+            return Ok(());
+        }
+        let maximum = i64::try_from(left.max(0)).unwrap_or(i64::MAX);
+        Err(Rejection::ReceiptShareExceeded { asked: points.0, maximum })
+    }
+
+    /// Spends and earns on one receipt: both, or neither.
+    ///
+    /// Rule: purchase
+    pub(crate) fn purchase(
+        &mut self,
+        ask: &Ask<'_>,
+        member: MemberRef,
+        fresh: MemberId,
+        spend: Option<Spend>,
+        earn: Option<&Earn>,
+    ) -> Result<Accepted, Rejection> {
+        if let Some(earn) = earn {
+            self.check_may_fund(ask.caller, &earn.funders)?;
+            self.check_times_of(ask, earn)?;
+        }
+        if matches!(spend, Some(Spend::Redeem(_))) {
+            self.check_may_accept(ask.caller)?;
+        }
+        // Who spends is known; only who earns may be new.
+        let (id, newcomer) = if spend.is_some() {
+            (self.find_member(member)?, None)
+        } else {
+            self.find_or_fresh(member, fresh)?
+        };
+        self.run_due(id, ask.now);
+        let spent = spend.map(|spend| self.spend_entry(ask, id, spend)).transpose();
+        let spent = match (spent, earn) {
+            (Ok(spent), _) => spent,
+            (Err(rejection), None) => return Err(rejection),
+            // Of two reasons the first in the published order.
+            (Err(rejection), Some(earn)) => {
+                let other = self.issue_entry(ask, id, earn, None).err();
+                let first = other.filter(|other| other.rank() < rejection.rank());
+                return Err(first.unwrap_or(rejection));
+            }
+        };
+        let earned = earn.map(|earn| self.issue_entry(ask, id, earn, spent.as_ref())).transpose()?;
+        if let Some(hash) = newcomer {
+            self.enrol(hash, id);
+        }
+        let returnable = spent.as_ref().and_then(Entry::redemption).map_or(Points::ZERO, |facts| facts.points);
+        let mut entries: Vec<EntryId> = spent.into_iter().chain(earned).map(|entry| self.post(entry)).collect();
+        self.settle_member(id, ask.now, &mut entries);
+        Ok(self.member_reply(id, entries, returnable))
+    }
+
+    fn spend_entry(&self, ask: &Ask<'_>, member: MemberId, spend: Spend) -> Result<Entry, Rejection> {
+        match spend {
+            Spend::Redeem(points) => self.redeem_entry(ask, member, points),
+            Spend::Capture(hold, points) => {
+                let known = self.holds.get(&hold).filter(|hold| hold.member == member);
+                known.ok_or_else(|| Rejection::not_found("hold", hold))?;
+                self.capture_entry(ask, hold, points)
+            }
+        }
+    }
+
+    /// Undoes both sides of a purchase for a part of its total: half up, cumulatively, so that parts add up.
+    ///
+    /// Rule: return-purchase
+    pub(crate) fn return_purchase(
+        &mut self,
+        ask: &Ask<'_>,
+        redemption: Option<EntryId>,
+        issue: Option<EntryId>,
+        amount: Money,
+        total: Money,
+    ) -> Result<Accepted, Rejection> {
+        let named = redemption.or(issue).expect("one of them is named, or the message is malformed");
+        let spent = redemption.map(|id| self.own_redemption(ask.caller, id)).transpose()?;
+        let earned = issue.map(|id| self.own_issue(ask.caller, id)).transpose()?;
+        let member = spent.as_ref().or(earned.as_ref()).and_then(|entry| entry.member).expect("of a member");
+        if let (Some(id), Some(earned)) = (issue, earned.as_ref().filter(|earned| earned.member != Some(member))) {
+            debug_assert!(earned.kind == EntryKind::Issue);
+            return Err(Rejection::not_found("issue of this purchase", id));
+        }
+        self.run_due(member, ask.now);
+        let before = self.returned_amounts.get(&named).copied().unwrap_or_default();
+        let after = before.plus(amount)?;
+        let share = |points: i64| -> i64 {
+            let at = |returned: Money| half_up(i128::from(points) * i128::from(returned.0), i128::from(total.0));
+            i64::try_from(at(after) - at(before)).unwrap_or(i64::MAX)
+        };
+        let mut drafts = Vec::new();
+        let mut left = Points::ZERO;
+        if let (Some(id), Some(entry)) = (redemption, &spent) {
+            left = self.left_of(id, entry);
+            let points = Points(share(entry.redemption().map_or(0, |facts| facts.points.0)));
+            if points > left {
+                return Err(Rejection::ReturnExceedsRedemption { asked: points.0, left: left.0 });
+            }
+            if points.0 > 0 {
+                let draft = self.draft(EntryKind::Return, ask);
+                drafts.push(self.give_back_entry(draft, id, entry, points, ask.now)?);
+                left = left.minus(points)?;
+            }
+        }
+        let mut reversed = Reversed::default();
+        if let (Some(id), Some(entry)) = (issue, &earned) {
+            let issued: i64 = entry.lots.iter().filter(|moved| moved.birth.is_some()).map(|moved| moved.net().unwrap_or_default().0).sum();
+            let points = Points(share(issued));
+            if points.0 > 0 {
+                let shares = self.shares_of_issue(entry, points)?;
+                self.check_return_period(entry, &shares, ask.now)?;
+                let draft = self.draft(EntryKind::Reverse, ask);
+                let (entry, done) = self.reversal_entry(draft, id, member, &shares)?;
+                drafts.push(entry);
+                reversed = done;
+            }
+        }
+        self.returned_amounts.insert(named, after);
+        self.changes_mut().returned_amounts.insert(named);
+        let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
+        self.settle_member(member, ask.now, &mut entries);
+        let mut accepted = self.member_reply(member, entries, left);
+        if let Reply::Member(reply) = &mut accepted.reply {
+            reply.reversed = Some(reversed);
+        }
+        Ok(accepted)
+    }
+}
+
+/// The points that a spending entry took or reserved.
+fn taken_by(entry: &Entry) -> i128 {
+    let redeemed = entry.redemption().map(|facts| facts.points);
+    let held = entry.hold().map(|facts| facts.points);
+    redeemed.or(held).map_or(0, |points| i128::from(points.0))
+}

@@ -1,0 +1,291 @@
+//! Issues taken back, the debts this leaves, and their recovery.
+
+use std::sync::Arc;
+
+use crate::book::{Ask, Book};
+use crate::chart::{MoneyAccount, PointsAccount, Purpose};
+use crate::command::{Accepted, Receipt, Reply, ReversalTarget, Reversed};
+use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotMove, RedemptionFacts, ReversedPart};
+use crate::member::{Debt, Lot, LotId};
+use crate::points::{post_issue_money, post_part_money};
+use crate::purchase::{ReceiptLine, Side};
+use crate::rejection::Rejection;
+use crate::terms::{Recovery, Terms};
+use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, largest_remainder};
+
+/// How many points of which lots are to be reversed.
+pub(crate) type LotShares = Vec<(LotId, Points)>;
+
+impl Book {
+    /// Takes points of the caller's issues back; what is gone becomes a debt, unless the caller would rather be refused.
+    ///
+    /// Rule: reverse
+    pub(crate) fn reverse(
+        &mut self,
+        ask: &Ask<'_>,
+        target: &ReversalTarget,
+        points: Points,
+        refuse_shortfall: bool,
+    ) -> Result<Accepted, Rejection> {
+        let (member, issues) = self.reversal_targets(ask, target)?;
+        self.run_due(member, ask.now);
+        let mut left = points.0;
+        let mut parts: Vec<(EntryId, Arc<Entry>, LotShares)> = Vec::new();
+        for (id, issue, lots) in issues {
+            let reversible = lots.iter().map(|lot| self.reversible(lot)).sum::<i64>();
+            let share = left.min(reversible);
+            if share > 0 {
+                let shares = self.split_over(&lots, Points(share));
+                left -= share;
+                parts.push((id, issue, shares));
+            }
+        }
+        if left > 0 {
+            return Err(Rejection::ReversalExceedsIssue { asked: points.0, left: points.0 - left });
+        }
+        for (_, issue, shares) in &parts {
+            self.check_return_period(issue, shares, ask.now)?;
+        }
+        let mut drafts = Vec::new();
+        let mut done = Reversed::default();
+        for (id, _, shares) in &parts {
+            let draft = self.draft(EntryKind::Reverse, ask);
+            let (entry, reversed) = self.reversal_entry(draft, *id, member, shares)?;
+            done.taken_back = done.taken_back.plus(reversed.taken_back)?;
+            done.written_off = done.written_off.plus(reversed.written_off)?;
+            done.debt = done.debt.plus(reversed.debt)?;
+            drafts.push(entry);
+        }
+        if refuse_shortfall && done.debt.0 > 0 {
+            return Err(Rejection::ReversalShortfall { asked: points.0, left: points.0 - done.debt.0 });
+        }
+        let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
+        self.settle_member(member, ask.now, &mut entries);
+        let mut accepted = self.member_reply(member, entries, Points::ZERO);
+        if let Reply::Member(reply) = &mut accepted.reply {
+            reply.reversed = Some(done);
+        }
+        Ok(accepted)
+    }
+
+    /// The issues that a reversal is about, in the order in which they are reversed, with their lots.
+    ///
+    /// Rule: reversal-targets
+    fn reversal_targets(
+        &self,
+        ask: &Ask<'_>,
+        target: &ReversalTarget,
+    ) -> Result<(MemberId, Vec<(EntryId, Arc<Entry>, Vec<LotId>)>), Rejection> {
+        let of_issue = |id: EntryId, entry: &Arc<Entry>| (id, Arc::clone(entry), born_lots(entry));
+        match target {
+            ReversalTarget::Entry(id) => {
+                let entry = self.own_issue(ask.caller, *id)?;
+                Ok((entry.member.expect("an issue is of a member"), vec![of_issue(*id, &entry)]))
+            }
+            ReversalTarget::Receipt(receipt) => {
+                let receipt = Receipt { partner: ask.caller, ..receipt.clone() };
+                let lines = self.receipts.range(ReceiptLine::range(&receipt, Side::Earn)).map(|(_, id)| *id);
+                let mut issues: Vec<(EntryId, Arc<Entry>)> =
+                    lines.filter_map(|id| Some((id, self.entries.get(&id)?.clone()))).collect();
+                issues.sort_by_key(|(id, entry)| std::cmp::Reverse((entry.time, *id)));
+                let unknown = || Rejection::not_found("receipt", receipt.number.as_str());
+                let member = issues.first().and_then(|(_, entry)| entry.member).ok_or_else(unknown)?;
+                // Two customers may share a receipt; it is reversed for the one who earned last.
+                issues.retain(|(_, entry)| entry.member == Some(member));
+                Ok((member, issues.iter().map(|(id, entry)| of_issue(*id, entry)).collect()))
+            }
+            ReversalTarget::Newest(member) => {
+                let member = self.find_member(*member)?;
+                let first = LotId { member, entry_no: i64::MIN, part: 0 };
+                let last = LotId { member, entry_no: i64::MAX, part: u16::MAX };
+                let own = |lot: &&Lot| lot.issuer == ask.caller && lot.origin.is_none() && lot.reversible().0 > 0;
+                let lots = self.lots.range(first..=last).rev().map(|(_, lot)| lot).filter(own);
+                let issues = lots.filter_map(|lot| {
+                    let issue = self.entries.get(&lot.entry)?;
+                    Some((lot.entry, Arc::clone(issue), vec![lot.id]))
+                });
+                Ok((member, issues.collect()))
+            }
+        }
+    }
+
+    /// An issue that the caller asked for.
+    pub(crate) fn own_issue(&self, caller: PartnerId, id: EntryId) -> Result<Arc<Entry>, Rejection> {
+        let entry = self.entries.get(&id).filter(|entry| entry.kind == EntryKind::Issue && entry.partner == caller);
+        entry.cloned().ok_or_else(|| Rejection::not_found("issue", id))
+    }
+
+    fn reversible(&self, lot: &LotId) -> i64 {
+        self.lots.get(lot).map_or(0, |lot| lot.reversible().0)
+    }
+
+    /// Splits points over lots by what is not yet reversed of each.
+    ///
+    /// Rule: reversal-split
+    fn split_over(&self, lots: &[LotId], points: Points) -> LotShares {
+        let weights: Vec<i64> = lots.iter().map(|lot| self.reversible(lot)).collect();
+        let shares = largest_remainder(points.0, &weights);
+        lots.iter().copied().zip(shares.into_iter().map(Points)).filter(|(_, points)| points.0 > 0).collect()
+    }
+
+    /// The shares of the lots of one issue when `points` of it are reversed.
+    pub(crate) fn shares_of_issue(&self, issue: &Entry, points: Points) -> Result<LotShares, Rejection> {
+        let lots = born_lots(issue);
+        let left = lots.iter().map(|lot| self.reversible(lot)).sum::<i64>();
+        if points.0 > left {
+            return Err(Rejection::ReversalExceedsIssue { asked: points.0, left });
+        }
+        Ok(self.split_over(&lots, points))
+    }
+
+    /// Rule: return-period
+    pub(crate) fn check_return_period(
+        &self,
+        issue: &Entry,
+        shares: &LotShares,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        for (lot, _) in shares {
+            let Some(lot) = self.lots.get(lot) else { continue };
+            let Some(days) = self.house.lot_terms(lot.issuer, lot.terms).return_days else { continue };
+            let latest = issue.time.plus_days(i64::from(days));
+            if now > latest {
+                let (issued, latest) = (issue.time.to_string(), latest.to_string());
+                return Err(Rejection::ReversalTooLate { issued, latest });
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry that reverses points of the lots of one issue: first what is there, then what is lost already, the rest
+    /// as a debt.
+    ///
+    /// Rule: reversal-money
+    pub(crate) fn reversal_entry(
+        &self,
+        draft: EntryDraft,
+        issue: EntryId,
+        member: MemberId,
+        shares: &LotShares,
+    ) -> Result<(Entry, Reversed), Rejection> {
+        let mut draft = draft.of_member(member).linked_to(issue);
+        let mut done = Reversed::default();
+        let mut parts = Vec::with_capacity(shares.len());
+        for (id, points) in shares {
+            let lot = self.lots.get(id).ok_or_else(|| Rejection::not_found("lot", id))?;
+            let terms = self.house.lot_terms(lot.issuer, lot.terms);
+            let pending = Points(points.0.min(lot.pending.0));
+            let available = Points((points.0 - pending.0).min(lot.available.0));
+            let taken = pending.plus(available)?;
+            let written_off = Points((points.0 - taken.0).min(lot.lost.0));
+            let debt = points.minus(taken)?.minus(written_off)?;
+
+            draft.post_points(PointsAccount::Member(member), -i128::from(available.0));
+            draft.post_points(PointsAccount::Pending(member), -i128::from(pending.0));
+            draft.post_points(PointsAccount::Issuer(lot.issuer), i128::from(taken.0));
+            draft.post_points(PointsAccount::Debt(member), -i128::from(debt.0));
+            draft.post_points(PointsAccount::Recoverable(lot.issuer), i128::from(debt.0));
+            let paid_for = lot.release_window.is_none_or(|window| {
+                lot.pending.is_zero() || self.is_funded(window, lot.issuer)
+            });
+            post_issue_money(&mut draft, lot.issuer, terms, taken, !paid_for, -1)?;
+            if terms.funding.is_prepaid() {
+                post_written_off(&mut draft, lot.issuer, terms, written_off)?;
+            }
+            if taken.0 > 0 {
+                draft.move_lot(LotMove {
+                    lot: lot.id,
+                    issuer: lot.issuer,
+                    terms: lot.terms,
+                    points: available.negated()?,
+                    held: Points::ZERO,
+                    pending: pending.negated()?,
+                    expires: lot.expires,
+                    birth: None,
+                });
+            }
+            parts.push(ReversedPart { lot: lot.id, issuer: lot.issuer, points: *points, taken, written_off, debt });
+            done.taken_back = done.taken_back.plus(taken)?;
+            done.written_off = done.written_off.plus(written_off)?;
+            done.debt = done.debt.plus(debt)?;
+        }
+        Ok((self.finish(draft.with_facts(Facts::Reversal(parts)))?, done))
+    }
+
+    /// What follows an entry that may have given a member points: what of them has expired goes, then debts are paid.
+    pub(crate) fn settle_member(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
+        entries.extend(self.run_due(member, now));
+        self.recover(member, now, entries);
+    }
+
+    /// Pays a member's debts with its available points, the oldest first.
+    ///
+    /// Rule: recovery
+    pub(crate) fn recover(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
+        let known = self.members.get(&member).filter(|member| !member.record.debts.is_empty());
+        let Some(debts) = known.map(|member| member.record.debts.clone()) else { return };
+        for debt in debts {
+            // What cannot be booked now (its amounts would not fit) stays a debt.
+            if let Ok(Some(entry)) = self.recovery_entry(member, &debt, now) {
+                entries.push(self.post(entry));
+            }
+        }
+    }
+
+    fn recovery_entry(&self, member: MemberId, debt: &Debt, now: Timestamp) -> Result<Option<Entry>, Rejection> {
+        let creditor = debt.creditor;
+        let terms = self.house.partner(creditor)?.terms_at(now);
+        let facts = RedemptionFacts {
+            points: Points::ZERO,
+            reimbursement: terms.reimbursement,
+            fee_rate: Rate::ZERO,
+            fee_bearer: terms.fee_bearer,
+            fee: Money::ZERO,
+        };
+        let only = (self.house.coalition.recovery == Recovery::Own).then_some(creditor);
+        let parts = self.walk(creditor, member, debt.points, now, &facts, only)?.parts;
+        let points = Points(parts.iter().map(|part| part.points.0).sum());
+        if points.is_zero() {
+            return Ok(None);
+        }
+        let currency = self.house.coalition.currency;
+        let mut draft = EntryDraft::new(EntryKind::Recover, self.open_window, now, currency, creditor).of_member(member);
+        draft.post_points(PointsAccount::Debt(member), i128::from(points.0));
+        draft.post_points(PointsAccount::Recoverable(creditor), -i128::from(points.0));
+        for part in &parts {
+            draft.post_points(PointsAccount::Member(member), -i128::from(part.points.0));
+            draft.post_points(PointsAccount::Issuer(part.issuer), i128::from(part.points.0));
+            let terms = self.house.lot_terms(part.issuer, part.terms);
+            post_part_money(&mut draft, creditor, part.issuer, terms, facts.reimbursement, part.points)?;
+            draft.move_lot(part.moved(part.points.negated()?));
+        }
+        let facts = Facts::Redemption(RedemptionFacts { points, ..facts });
+        self.finish(draft.with_facts(facts)).map(Some)
+    }
+}
+
+/// The lots that an entry made.
+fn born_lots(entry: &Entry) -> Vec<LotId> {
+    entry.lots.iter().filter(|moved| moved.birth.is_some()).map(|moved| moved.lot).collect()
+}
+
+/// An issuer gets back what it prepaid for points that were lost before their issue was reversed.
+///
+/// Rule: written-off
+fn post_written_off(
+    draft: &mut EntryDraft,
+    issuer: PartnerId,
+    terms: &Terms,
+    points: Points,
+) -> Result<(), Rejection> {
+    let [reserve, operator, _] = terms.breakage.split(points.times(terms.value)?);
+    let spread = i128::from(points.times(terms.price.minus(terms.value)?)?.0);
+    let (reserve, operator) = (i128::from(reserve.0), i128::from(operator.0));
+    let house = MoneyAccount::Position(PartnerId::operator());
+    draft.post_money(MoneyAccount::Reserve, Purpose::Breakage, -reserve);
+    draft.post_money(house, Purpose::Breakage, -operator);
+    draft.post_money(MoneyAccount::Position(issuer), Purpose::Breakage, reserve + operator);
+    draft.post_money(house, Purpose::Spread, -spread);
+    draft.post_money(MoneyAccount::Position(issuer), Purpose::Spread, spread);
+    Ok(())
+}
