@@ -403,6 +403,8 @@ impl CoalitionFile {
             scale: table.scale,
             default_terms: self.default_terms(funding)?,
             grace_days: table.grace_days.unwrap_or(GRACE_DAYS_DEFAULT),
+            recovery: Default::default(),
+            open_consents: true,
             settlement_threshold: self.money("settlement_threshold", table.settlement_threshold.unwrap_or_default())?,
             disclose_issuers: true,
             time_zone: TimeZone::UTC,
@@ -458,6 +460,9 @@ impl CoalitionFile {
             fee_bearer: table.fee_bearer.map_or(FeeBearer::Acceptor, |bearer| bearer.0),
             breakage: table.breakage.map_or(Ok(whole_to_reserve), |breakage| breakage.read(place))?,
             expiry: ExpiryPolicy::None,
+            return_days: None,
+            tender_value: value,
+            receipt_share: Rate::ONE,
         })
     }
 }
@@ -468,7 +473,7 @@ const GRACE_DAYS_DEFAULT: u16 = 14;
 fn add_partner(house: &mut House, id: PartnerId, draft: &TermsDraft, start: Timestamp) -> Result<(), Rejection> {
     let terms = draft.over(&house.coalition.default_terms, 1, start, house.coalition.scale)?;
     house.check_funding(id, &terms, start, &BTreeMap::new())?;
-    let partner = Partner { id, display_name: id.to_string(), state: PartnerState::Active, terms: vec![terms] };
+    let partner = Partner { id, display_name: id.to_string(), state: PartnerState::Active, terms: vec![terms], limits: Default::default() };
     house.partners.insert(id, partner);
     Ok(())
 }
@@ -515,6 +520,7 @@ impl PartnerTable {
             fee_bearer: self.fee_bearer.map(|bearer| bearer.0),
             breakage: self.breakage.map(|breakage| breakage.read(&place)).transpose()?,
             expiry: self.expiry.map(expiry).transpose()?,
+            ..TermsDraft::default()
         })
     }
 }

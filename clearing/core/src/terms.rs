@@ -349,6 +349,8 @@ pub struct Coalition {
     pub default_terms: Terms,
     pub grace_days: u16,
     pub recovery: Recovery,
+    /// Whether every partner consents to being named as a funder, without limit, unless a consent of its own says otherwise.
+    pub open_consents: bool,
     /// A partner's leg smaller than this is carried.
     pub settlement_threshold: Money,
     /// Whether an acceptor learns whose points it took.

@@ -168,6 +168,19 @@ pub fn from_kind(kind: EntryKind) -> v1::EntryKind {
         EntryKind::Payment => v1::EntryKind::Payment,
         EntryKind::Abort => v1::EntryKind::AbortSettlement,
         EntryKind::Deposit => v1::EntryKind::Deposit,
+        EntryKind::Authorize => v1::EntryKind::Authorize,
+        EntryKind::Capture => v1::EntryKind::Capture,
+        EntryKind::Void => v1::EntryKind::Void,
+        EntryKind::Lapse => v1::EntryKind::Lapse,
+        EntryKind::Reverse => v1::EntryKind::Reverse,
+        EntryKind::Recover => v1::EntryKind::Recover,
+        EntryKind::Activate => v1::EntryKind::Activate,
+        EntryKind::Fund => v1::EntryKind::Fund,
+        EntryKind::Decay => v1::EntryKind::Decay,
+        EntryKind::Transfer => v1::EntryKind::Transfer,
+        EntryKind::Extend => v1::EntryKind::Extend,
+        EntryKind::Reinstate => v1::EntryKind::Reinstate,
+        EntryKind::WriteOff => v1::EntryKind::WriteOff,
     }
 }
 
@@ -216,8 +229,8 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
     // Who asked sees the member; another party learns that its points moved, not whose they were.
     let asked = own(entry.partner);
     let points = entry.points.iter().filter(|posting| match posting.account {
-        PointsAccount::Member(_) => asked,
-        PointsAccount::Issuer(partner) => own(partner),
+        PointsAccount::Member(_) | PointsAccount::Held(_) | PointsAccount::Pending(_) | PointsAccount::Debt(_) => asked,
+        PointsAccount::Issuer(partner) | PointsAccount::Recoverable(partner) => own(partner),
     });
     let points = points.map(|posting| v1::Posting {
         account: posting.account.to_string(),
@@ -228,7 +241,9 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
         MoneyAccount::Position(partner) | MoneyAccount::Collateral(partner) | MoneyAccount::Settle(_, partner) => {
             own(partner)
         }
-        MoneyAccount::Pool | MoneyAccount::Reserve | MoneyAccount::Bank(_) => view == View::Whole,
+        MoneyAccount::Pool | MoneyAccount::Reserve | MoneyAccount::Bank(_) | MoneyAccount::Unfunded => {
+            view == View::Whole
+        }
     });
     let money = money.filter_map(|posting| {
         Some(v1::Posting {
@@ -380,6 +395,7 @@ pub fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, Status> 
             Ok(v1::Funding::Unspecified) => None,
             Ok(v1::Funding::AtRedemption) => Some(Funding::AtRedemption),
             Ok(v1::Funding::AtIssue) => Some(Funding::AtIssue),
+            Ok(v1::Funding::OnPayment) => Some(Funding::OnPayment),
             Err(_) => return Err(invalid("terms.funding", format!("{} is unknown", wire.funding))),
         },
         price: price("price", &wire.price)?,
@@ -394,6 +410,7 @@ pub fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, Status> 
         },
         breakage: wire.breakage.map(breakage).transpose()?,
         expiry: wire.expiry.map(expiry_policy).transpose()?,
+        ..TermsDraft::default()
     })
 }
 
@@ -458,6 +475,7 @@ pub fn from_terms(terms: &Terms, coalition: &Coalition) -> v1::Terms {
         ExpiryPolicy::Months(count) => (v1::ExpiryKind::Months, count, None),
         ExpiryPolicy::EndOfMonth(count) => (v1::ExpiryKind::EndOfMonth, count, None),
         ExpiryPolicy::EndOfYear(count) => (v1::ExpiryKind::EndOfYear, count, None),
+        ExpiryPolicy::InactiveDays(count) => (v1::ExpiryKind::InactiveDays, count, None),
     };
     v1::Terms {
         version: i64::from(terms.version),
@@ -465,6 +483,7 @@ pub fn from_terms(terms: &Terms, coalition: &Coalition) -> v1::Terms {
         funding: match terms.funding {
             Funding::AtRedemption => v1::Funding::AtRedemption,
             Funding::AtIssue => v1::Funding::AtIssue,
+            Funding::OnPayment => v1::Funding::OnPayment,
         }
         .into(),
         price: coalition.money_text(terms.price),

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use clearing_core::book::Book;
-use clearing_core::command::{Abandoned, Accepted, Command, MemberRef, MemberReply, Reply, Request as Wish};
+use clearing_core::command::{Abandoned, Accepted, Command, Earn, MemberRef, MemberReply, Reply, Request as Wish};
 use clearing_core::journal::JournalEntry;
 use clearing_core::member::Holding;
 use clearing_core::rejection::Rejection;
@@ -283,7 +283,7 @@ impl Service {
         let v1::IssuePointsRequest { request_id, member, points, expires_time, origin } = wire;
         let member = convert::member(member, &self.0.identifier_key)?;
         let expires = expires_time.map(|time| convert::timestamp("expires_time", time)).transpose()?;
-        self.wish(caller, &request_id, origin, Command::Issue { member, points: Points(points), expires })
+        self.wish(caller, &request_id, origin, Command::Issue { member, earn: Earn { expires, ..Earn::points(Points(points)) } })
     }
 
     /// Issues a batch; one bad item fails alone.

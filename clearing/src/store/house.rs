@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
 use clearing_core::changes::Changes;
+use clearing_core::limits::Limits;
 use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Terms,
+    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
 };
 use clearing_core::units::{Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &INSERT_GATE,
     &INSERT_HEAD,
     &UPSERT_PARTNER,
+    &UPSERT_LIMITS,
+    &INSERT_GUARD,
     &INSERT_TERMS,
     &INSERT_OUTSTANDING,
     &INSERT_CALENDAR,
@@ -65,6 +68,8 @@ struct Settings {
     scale: u32,
     default_terms: TermsSettings,
     grace_days: u16,
+    recovery: String,
+    open_consents: bool,
     settlement_threshold: i64,
     disclose_issuers: bool,
     time_zone: String,
@@ -85,6 +90,9 @@ struct TermsSettings {
     breakage_operator: String,
     breakage_issuer: String,
     expiry: String,
+    return_days: Option<u16>,
+    tender_value: i64,
+    receipt_share: String,
 }
 
 fn settings_of(coalition: &Coalition) -> Settings {
@@ -103,8 +111,13 @@ fn settings_of(coalition: &Coalition) -> Settings {
             breakage_operator: terms.breakage.operator.decimal().to_string(),
             breakage_issuer: terms.breakage.issuer.decimal().to_string(),
             expiry: expiry_text(&terms.expiry),
+            return_days: terms.return_days,
+            tender_value: terms.tender_value.0,
+            receipt_share: terms.receipt_share.decimal().to_string(),
         },
         grace_days: coalition.grace_days,
+        recovery: coalition.recovery.as_str().to_owned(),
+        open_consents: coalition.open_consents,
         settlement_threshold: coalition.settlement_threshold.0,
         disclose_issuers: coalition.disclose_issuers,
         time_zone: coalition.time_zone.iana_name().unwrap_or("UTC").to_owned(),
@@ -136,8 +149,13 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
                 issuer: rate(&terms.breakage_issuer)?,
             },
             expiry: known("expiry", expiry_policy(&terms.expiry))?,
+            return_days: terms.return_days,
+            tender_value: Money(terms.tender_value),
+            receipt_share: rate(&terms.receipt_share)?,
         },
         grace_days: settings.grace_days,
+        recovery: known("recovery", Recovery::parse(&settings.recovery))?,
+        open_consents: settings.open_consents,
         settlement_threshold: Money(settings.settlement_threshold),
         disclose_issuers: settings.disclose_issuers,
         time_zone: jiff::tz::TimeZone::get(&settings.time_zone)
@@ -165,6 +183,7 @@ fn expiry_text(expiry: &ExpiryPolicy) -> String {
         ExpiryPolicy::Months(months) => format!("MONTHS {months}"),
         ExpiryPolicy::EndOfMonth(months) => format!("END_OF_MONTH {months}"),
         ExpiryPolicy::EndOfYear(years) => format!("END_OF_YEAR {years}"),
+        ExpiryPolicy::InactiveDays(days) => format!("INACTIVE_DAYS {days}"),
     }
 }
 
@@ -179,6 +198,7 @@ fn expiry_policy(text: &str) -> Option<ExpiryPolicy> {
         "MONTHS" => ExpiryPolicy::Months(number.parse().ok()?),
         "END_OF_MONTH" => ExpiryPolicy::EndOfMonth(number.parse().ok()?),
         "END_OF_YEAR" => ExpiryPolicy::EndOfYear(number.parse().ok()?),
+        "INACTIVE_DAYS" => ExpiryPolicy::InactiveDays(number.parse().ok()?),
         _ => return None,
     })
 }
@@ -190,13 +210,16 @@ const COALITION: Sql = Sql::both(
 
 const PARTNERS: Sql = Sql::both(
     "-- store.partners
-    SELECT partner, display_name, state FROM partners",
+    SELECT p.partner, p.display_name, p.state, l.net_debit_cap, l.outstanding_points, l.points_per_day,
+        l.points_per_member_per_day, l.points_per_entry, l.transfer_points_per_entry,
+        l.transfer_points_per_member_per_day, l.cooling_seconds
+    FROM partners AS p LEFT JOIN limits AS l USING (partner)",
 );
 
 const TERMS: Sql = Sql::both(
     "-- store.terms
     SELECT partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee, fee_bearer,
-        breakage_reserve, breakage_operator, breakage_issuer, expiry
+        breakage_reserve, breakage_operator, breakage_issuer, expiry, return_days, tender_value, receipt_share
     FROM terms ORDER BY partner, version",
 );
 
@@ -217,7 +240,8 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
     let partner = |row: &dyn Cells| {
         let id = partner_id(row.text(0)?)?;
         let state = known("partner state", PartnerState::parse(row.text(2)?))?;
-        Ok((id, Partner { id, display_name: row.text(1)?.to_owned(), state, terms: Vec::new() }))
+        let display_name = row.text(1)?.to_owned();
+        Ok((id, Partner { id, display_name, state, terms: Vec::new(), limits: limits(row, 3)? }))
     };
     let mut partners: BTreeMap<PartnerId, Partner> = link.rows(call, partner).await?.into_iter().collect();
     let call = link.call(&TERMS);
@@ -233,6 +257,21 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
     };
     let calendar = link.row(call, calendar).await?.unwrap_or_default();
     Ok(HouseRow { house: House { coalition, partners, calendar }, domain, terms_epoch, created })
+}
+
+/// Limits from the columns of their table, the first of them at `at`.
+fn limits(row: &dyn Cells, at: usize) -> Result<Limits, StoreError> {
+    let points = |place: usize| Ok::<_, StoreError>(row.int_or_null(at + place)?.map(Points));
+    Ok(Limits {
+        net_debit_cap: row.int_or_null(at)?.map(Money),
+        outstanding_points: points(1)?,
+        points_per_day: points(2)?,
+        points_per_member_per_day: points(3)?,
+        points_per_entry: points(4)?,
+        transfer_points_per_entry: points(5)?,
+        transfer_points_per_member_per_day: points(6)?,
+        cooling_seconds: row.int_or_null(at + 7)?.map(small).transpose()?,
+    })
 }
 
 fn terms(row: &dyn Cells) -> Result<(PartnerId, Terms), StoreError> {
@@ -251,6 +290,9 @@ fn terms(row: &dyn Cells) -> Result<(PartnerId, Terms), StoreError> {
             issuer: rate(row.text(11)?)?,
         },
         expiry: known("expiry", expiry_policy(row.text(12)?))?,
+        return_days: row.int_or_null(13)?.map(small).transpose()?,
+        tender_value: Money(row.int(14)?),
+        receipt_share: rate(row.text(15)?)?,
     };
     Ok((partner_id(row.text(0)?)?, terms))
 }
@@ -332,14 +374,46 @@ const UPSERT_PARTNER: Sql = Sql::both(
 async fn upsert_partner(link: &mut Link<'_>, partner: &Partner, now: Timestamp) -> Result<(), StoreError> {
     let call = link.call(&UPSERT_PARTNER);
     let call = call.text(partner.id.as_str()).text(&*partner.display_name).text(partner.state.as_str()).int(now.0);
-    link.execute_counted(call, 1).await
+    link.execute_counted(call, 1).await?;
+    let points = |points: Option<Points>| points.map(|points| points.0);
+    let limits = &partner.limits;
+    let call = link.call(&UPSERT_LIMITS).text(partner.id.as_str());
+    let call = call.int_or_null(limits.net_debit_cap.map(|cap| cap.0)).int_or_null(points(limits.outstanding_points));
+    let call = call.int_or_null(points(limits.points_per_day)).int_or_null(points(limits.points_per_member_per_day));
+    let call = call.int_or_null(points(limits.points_per_entry));
+    let call = call.int_or_null(points(limits.transfer_points_per_entry));
+    let call = call.int_or_null(points(limits.transfer_points_per_member_per_day));
+    let call = call.int_or_null(limits.cooling_seconds.map(i64::from)).int(now.0);
+    link.execute_counted(call, 1).await?;
+    let call = link.call(&INSERT_GUARD).text(partner.id.as_str());
+    link.execute(call).await.map(|_| ())
 }
+
+const UPSERT_LIMITS: Sql = Sql::both(
+    "-- store.upsert_limits
+    INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds, changed_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (partner) DO UPDATE SET net_debit_cap = excluded.net_debit_cap,
+        outstanding_points = excluded.outstanding_points, points_per_day = excluded.points_per_day,
+        points_per_member_per_day = excluded.points_per_member_per_day, points_per_entry = excluded.points_per_entry,
+        transfer_points_per_entry = excluded.transfer_points_per_entry,
+        transfer_points_per_member_per_day = excluded.transfer_points_per_member_per_day,
+        cooling_seconds = excluded.cooling_seconds, changed_at = excluded.changed_at",
+);
+
+const INSERT_GUARD: Sql = Sql::both(
+    "-- store.insert_guard
+    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points) VALUES ($1, 0, 0, 0, 0)
+    ON CONFLICT (partner) DO NOTHING",
+);
 
 const INSERT_TERMS: Sql = Sql::both(
     "-- store.insert_terms
     INSERT INTO terms (partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee,
-        fee_bearer, breakage_reserve, breakage_operator, breakage_issuer, expiry, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        fee_bearer, breakage_reserve, breakage_operator, breakage_issuer, expiry, return_days, tender_value,
+        receipt_share, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
 );
 
 const INSERT_OUTSTANDING: Sql = Sql::both(
@@ -359,7 +433,9 @@ async fn insert_terms(
     let call = call.text(terms.acceptance_fee.decimal().to_string()).text(terms.fee_bearer.as_str());
     let Breakage { reserve, operator, issuer } = &terms.breakage;
     let call = call.text(reserve.decimal().to_string()).text(operator.decimal().to_string());
-    let call = call.text(issuer.decimal().to_string()).text(expiry_text(&terms.expiry)).int(now.0);
+    let call = call.text(issuer.decimal().to_string()).text(expiry_text(&terms.expiry));
+    let call = call.int_or_null(terms.return_days.map(i64::from)).int(terms.tender_value.0);
+    let call = call.text(terms.receipt_share.decimal().to_string()).int(now.0);
     link.execute_counted(call, 1).await?;
     let call = link.call(&INSERT_OUTSTANDING).text(partner.as_str()).int(version);
     link.execute_counted(call, 1).await
