@@ -239,9 +239,7 @@ impl Book {
             Command::Reverse { target, points, refuse_shortfall } => {
                 self.reverse(ask, target, *points, *refuse_shortfall)
             }
-            Command::Transfer { member, to, points } => {
-                self.transfer(ask, *member, *to, request.fresh_member, *points)
-            }
+            Command::Transfer { member, to, points } => self.transfer(ask, *member, *to, request.fresh_member, *points),
             Command::Decay { member, rate, period } => self.decay(ask, *member, *rate, period),
             Command::ExtendExpiry { member, issuer, until, expires, .. } => {
                 self.extend_expiry(ask, *member, *issuer, *until, *expires)

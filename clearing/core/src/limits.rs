@@ -220,12 +220,7 @@ impl Book {
     /// Checks that a funder lets the caller issue so many points at its cost.
     ///
     /// Rule: consent
-    pub(crate) fn check_consent(
-        &self,
-        caller: PartnerId,
-        funder: PartnerId,
-        points: Points,
-    ) -> Result<(), Rejection> {
+    pub(crate) fn check_consent(&self, caller: PartnerId, funder: PartnerId, points: Points) -> Result<(), Rejection> {
         if funder == caller {
             return Ok(());
         }
@@ -253,7 +248,8 @@ impl Book {
             ("transfer_points_per_entry", 0, limits.transfer_points_per_entry),
             ("transfer_points_per_member_per_day", today, limits.transfer_points_per_member_per_day),
         ] {
-            if let Some(maximum) = maximum.filter(|maximum| i128::from(used) + i128::from(points.0) > maximum.0.into()) {
+            if let Some(maximum) = maximum.filter(|maximum| i128::from(used) + i128::from(points.0) > maximum.0.into())
+            {
                 let (partner, limit) = (ask.caller.to_string(), limit.to_owned());
                 return Err(Rejection::LimitExceeded { partner, limit, asked: points.0, used, maximum: maximum.0 });
             }

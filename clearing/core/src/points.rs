@@ -300,13 +300,9 @@ impl Book {
             _ if !self.house.coalition.disclose_issuers => {
                 Err(Rejection::InsufficientPoints { asked: points.0, available: reachable })
             }
-            _ => Err(Rejection::NetDebitCap {
-                asked: points.0,
-                reachable,
-                partner: None,
-                needed: None,
-                headroom: None,
-            }),
+            _ => {
+                Err(Rejection::NetDebitCap { asked: points.0, reachable, partner: None, needed: None, headroom: None })
+            }
         }
     }
 

@@ -145,9 +145,7 @@ pub(super) async fn lock_consents(
 }
 
 /// All consents. The caller has the gate alone, or a snapshot.
-pub(super) async fn consents(
-    link: &mut Link<'_>,
-) -> Result<BTreeMap<(PartnerId, PartnerId), Consent>, StoreError> {
+pub(super) async fn consents(link: &mut Link<'_>) -> Result<BTreeMap<(PartnerId, PartnerId), Consent>, StoreError> {
     let call = link.call(&ALL_CONSENTS);
     Ok(link.rows(call, consent).await?.into_iter().collect())
 }

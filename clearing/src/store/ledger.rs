@@ -77,7 +77,8 @@ impl Snapshot {
             let entries: BTreeMap<EntryId, _> = entries.into_iter().map(|stored| (stored.id, stored.entry)).collect();
             for row in page {
                 let entry = entries.get(&row.id);
-                let entry = entry.ok_or_else(|| StoreError::permanent(format!("the entry of hold {} is gone", row.id)))?;
+                let entry =
+                    entry.ok_or_else(|| StoreError::permanent(format!("the entry of hold {} is gone", row.id)))?;
                 book.insert_hold(row.of_entry(entry)?);
             }
         }

@@ -194,7 +194,9 @@ async fn load_receipts(
             receipts.insert(receipt);
         }
         let books = match &request.command {
-            Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. } => true,
+            Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. } => {
+                true
+            }
             _ => false,
         };
         if let Some(line) = ReceiptLine::of(request.caller, &request.origin, Side::Spend, now, zone).filter(|_| books) {

@@ -172,44 +172,15 @@ const NEW_LOTS: &[Kind] = &[
     Kind::Int,
     Kind::Int,
 ];
-const CHANGED_LOTS: &[Kind] = &[
-    Kind::Uuid,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-];
-const MOVED_LOTS: &[Kind] = &[
-    Kind::Uuid,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-];
+const CHANGED_LOTS: &[Kind] =
+    &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
+const MOVED_LOTS: &[Kind] =
+    &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
 const RETURNS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Int, Kind::Int];
 const HOLDS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
-const RECEIPTS: &[Kind] = &[
-    Kind::Text,
-    Kind::Int,
-    Kind::Text,
-    Kind::Text,
-    Kind::Text,
-    Kind::Int,
-    Kind::Int,
-    Kind::Uuid,
-    Kind::Int,
-];
-const FREED_RECEIPTS: &[Kind] =
-    &[Kind::Text, Kind::Int, Kind::Text, Kind::Text, Kind::Text, Kind::Int, Kind::Int];
+const RECEIPTS: &[Kind] =
+    &[Kind::Text, Kind::Int, Kind::Text, Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Uuid, Kind::Int];
+const FREED_RECEIPTS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Text, Kind::Text, Kind::Text, Kind::Int, Kind::Int];
 
 /// What was found when the batch was loaded, by which rows are found again.
 #[derive(Debug, Clone, Default)]

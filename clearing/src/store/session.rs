@@ -17,7 +17,7 @@ use clearing_core::book::Book;
 use clearing_core::changes::Changes;
 use clearing_core::command::Request;
 use clearing_core::journal::BatchHeader;
-use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId};
+use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
