@@ -85,6 +85,20 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
     House { coalition, partners: partners.collect(), calendar: Calendar::default() }
 }
 
+/// A, B, C and the operator under one funding, with an acceptance fee of 2 % that acceptors bear: the coalition of most
+/// acceptance scenarios.
+pub fn brands(funding: Funding) -> Play {
+    let all = Terms { acceptance_fee: rate("0.02"), ..terms(funding) };
+    let mut settings = coalition();
+    settings.default_terms = all.clone();
+    Play::new(house(settings, &[("A", all.clone()), ("B", all.clone()), ("C", all)]))
+}
+
+/// A, B, C, each with its own funding, and an operator under R; no fees.
+pub fn mixed(a: Funding, b: Funding, c: Funding) -> Play {
+    Play::new(house(coalition(), &[("A", terms(a)), ("B", terms(b)), ("C", terms(c))]))
+}
+
 /// A book that holds everything, with its clock.
 #[derive(Debug, Clone)]
 pub struct Play {
@@ -238,6 +252,20 @@ impl Play {
     /// Confirms the payment of a leg in full.
     pub fn pay(&mut self, window: u32, partner: &str) -> Result<Accepted, Rejection> {
         self.operator(HouseCommand::ConfirmPayment { window, payment: Payment::Hub(id(partner)), amount: None })
+    }
+
+    /// Closes the open window and pays all that is due for it, the debtors first; then runs what this made due.
+    pub fn settle(&mut self) {
+        let window = self.close();
+        self.confirm(window);
+        let settlement = self.book.windows[&window].settlement.clone().unwrap();
+        let mut legs: Vec<(i64, String)> =
+            settlement.legs.iter().map(|(partner, leg)| (leg.amount.0, partner.to_string())).collect();
+        legs.sort_unstable();
+        for (_, partner) in legs {
+            self.pay(window, &partner).unwrap();
+        }
+        self.run_due();
     }
 
     /// Runs everything that is due by now.
