@@ -213,7 +213,7 @@ impl Book {
 
     /// What follows an entry that may have given a member points: what of them has expired goes, then debts are paid.
     pub(crate) fn settle_member(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
-        entries.extend(self.run_due(member, now));
+        entries.extend(self.run_due_since(member, now, now));
         self.recover(member, now, entries);
     }
 
