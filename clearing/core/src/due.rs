@@ -91,6 +91,10 @@ impl Book {
                 given = Some(at);
             }
         }
+        // The bound may fall between points that came and the debts that they pay.
+        if let Some(time) = given {
+            self.recover(member, time, &mut written);
+        }
         self.note_next_due(member, now);
         written
     }
