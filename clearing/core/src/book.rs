@@ -494,9 +494,13 @@ impl Book {
         let Some(member) = entry.member else { return };
         let earns = entry.kind == EntryKind::Issue;
         let day = self.day_of(entry.time);
+        if entry.kind == EntryKind::Transfer {
+            self.share_activity(member, entry);
+        }
         let member = self.members.get_mut(&member).expect("the member of an entry is in the book");
         let record = &mut member.record;
-        if earns || entry.kind.is_redemption() {
+        // A reinstatement is an issue as well, although no limit counts it.
+        if earns || entry.kind == EntryKind::Reinstate || entry.kind.is_redemption() {
             record.active = record.active.max(Some(entry.time));
         }
         if entry.kind == EntryKind::Transfer {
@@ -526,6 +530,16 @@ impl Book {
                 let used = self.changes.consents.entry(consent).or_default();
                 *used = Points(used.0.saturating_add(points.0));
             }
+        }
+    }
+
+    /// Points that end with inactivity must not end by their transfer: who gets them was active as lately as the giver.
+    fn share_activity(&mut self, giver: MemberId, entry: &Entry) {
+        let active = self.members.get(&giver).and_then(|member| member.record.active);
+        let given = entry.lots.iter().filter(|moved| moved.birth.is_some() && moved.expires.inactivity_days().is_some());
+        for moved in given {
+            let owner = self.members.get_mut(&moved.lot.member).expect("the owners of lots are in the book");
+            owner.record.active = owner.record.active.max(active);
         }
     }
 
