@@ -605,6 +605,10 @@ impl Book {
         if entry.kind == EntryKind::Undo
             && let Some(target) = entry.link.and_then(|link| self.entries.get(&link))
         {
+            // Undoing a return takes points of the redemption again, which stands.
+            if entry.redemption().is_some_and(|facts| facts.points.0 > 0) {
+                return;
+            }
             let line = ReceiptLine::of_entry(target, &self.house.coalition.time_zone);
             if let Some(line) = line.filter(|line| self.receipts.remove(line).is_some()) {
                 self.changes.receipts.insert(line, None);
