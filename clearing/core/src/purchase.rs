@@ -122,8 +122,8 @@ impl Book {
         earn: Option<&Earn>,
     ) -> Result<Accepted, Rejection> {
         if let Some(earn) = earn {
-            self.check_may_fund(ask.caller, &earn.funders)?;
             self.check_times_of(ask, earn)?;
+            self.check_may_fund(ask.caller, &earn.funders)?;
         }
         if matches!(spend, Some(Spend::Redeem(_))) {
             self.check_may_accept(ask.caller)?;
