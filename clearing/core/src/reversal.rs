@@ -115,7 +115,7 @@ impl Book {
         entry.cloned().ok_or_else(|| Rejection::not_found("issue", id))
     }
 
-    fn reversible(&self, lot: &LotId) -> i64 {
+    pub(crate) fn reversible(&self, lot: &LotId) -> i64 {
         self.lots.get(lot).map_or(0, |lot| lot.reversible().0)
     }
 
@@ -265,7 +265,7 @@ impl Book {
 }
 
 /// The lots that an entry made.
-fn born_lots(entry: &Entry) -> Vec<LotId> {
+pub(crate) fn born_lots(entry: &Entry) -> Vec<LotId> {
     entry.lots.iter().filter(|moved| moved.birth.is_some()).map(|moved| moved.lot).collect()
 }
 
