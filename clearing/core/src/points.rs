@@ -556,7 +556,7 @@ impl Direction {
     /// Rule: grace
     fn expiry_after(self, stored: Timestamp, expires: Timestamp, house: &House) -> Timestamp {
         match self {
-            Self::GiveBack { now } if expires <= now => now.plus_days(i64::from(house.coalition.grace_days)),
+            Self::GiveBack { now } if expires <= now => house.coalition.days_after(house.coalition.grace_days, now),
             Self::GiveBack { .. } | Self::Take => stored,
         }
     }

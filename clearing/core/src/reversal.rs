@@ -148,7 +148,7 @@ impl Book {
         for (lot, _) in shares {
             let Some(lot) = self.lots.get(lot) else { continue };
             let Some(days) = self.house.lot_terms(lot.issuer, lot.terms).return_days else { continue };
-            let latest = issue.time.plus_days(i64::from(days));
+            let latest = self.house.coalition.days_after(days, issue.time);
             if now > latest {
                 let (issued, latest) = (issue.time.to_string(), latest.to_string());
                 return Err(Rejection::ReversalTooLate { issued, latest });
