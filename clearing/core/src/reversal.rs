@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::book::{Ask, Book};
+use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, Receipt, Reply, ReversalTarget, Reversed};
 use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotMove, RedemptionFacts, ReversedPart};
@@ -58,6 +58,11 @@ impl Book {
         }
         if refuse_shortfall && done.debt.0 > 0 {
             return Err(Rejection::ReversalShortfall { asked: points.0, left: points.0 - done.debt.0 });
+        }
+        let reachable = parts.iter().take(LOTS_PER_ENTRY_MAX).flat_map(|(.., shares)| shares);
+        let reachable: i64 = reachable.map(|(_, points)| points.0).sum();
+        if reachable < points.0 {
+            return Err(Rejection::too_many_lots(points, reachable));
         }
         let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
         self.settle_member(member, ask.now, &mut entries);
