@@ -6,7 +6,7 @@ use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, Receipt, Reply, ReversalTarget, Reversed};
 use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotMove, RedemptionFacts, ReversedPart};
-use crate::member::{Debt, Lot, LotId};
+use crate::member::{Debt, Lot, LotId, Member};
 use crate::points::{post_issue_money, post_part_money};
 use crate::purchase::{ReceiptLine, Side};
 use crate::rejection::Rejection;
@@ -63,6 +63,12 @@ impl Book {
         let reachable: i64 = reachable.map(|(_, points)| points.0).sum();
         if reachable < points.0 {
             return Err(Rejection::too_many_lots(points, reachable));
+        }
+        // Each entry fits on its own; so must all of them together.
+        self.members.get(&member).map_or(Points::ZERO, Member::owed).plus(done.debt)?;
+        let lots = parts.iter().flat_map(|(.., shares)| shares).filter_map(|(lot, _)| self.lots.get(lot));
+        for account in lots.map(|lot| PointsAccount::Recoverable(lot.issuer)) {
+            self.points_balances.get(&account).copied().unwrap_or_default().plus(done.debt)?;
         }
         let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
         self.settle_member(member, ask.now, &mut entries);
