@@ -52,6 +52,7 @@ pub(super) async fn load(
     let targets = load_targets(link, book, requests, &mut loaded).await?;
     let needs = needs(book, requests, &targets);
     for member in members::members(link, needs.keys().copied(), true).await? {
+        loaded.members.insert(member.id, member.next_due);
         book.members.insert(member.id, member);
     }
     load_requests(link, book, requests, &mut loaded).await?;
@@ -84,6 +85,8 @@ pub(super) struct Loaded {
     pub sequences: BTreeMap<BatchId, i64>,
     /// Under which expiry the lots are stored.
     pub lots: BTreeMap<LotId, Timestamp>,
+    /// With which lower bound of expiry the members are stored.
+    pub members: BTreeMap<MemberId, Timestamp>,
 }
 
 impl Loaded {

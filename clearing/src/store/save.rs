@@ -55,7 +55,10 @@ const SAVE_ROWS: Sql = Sql::new(
     WHERE member_id = k.m AND expires_at = k.e AND entry_no = k.n AND part = k.p;
     INSERT OR FAIL INTO returns (member_id, batch_id, ordinal, points)
     SELECT substr($14, value->>0, 16), substr($14, value->>1, 16), value->>2, value->>3 FROM jsonb_each($13) WHERE true
-    ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET points = excluded.points",
+    ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET points = excluded.points;
+    WITH k (m, n, h) AS MATERIALIZED (
+        SELECT substr($18, value->>0, 16), value->>1, substr($18, value->>2, value->>3) FROM jsonb_each($17)
+    ) UPDATE OR FAIL members SET entry_no = k.n, holdings = k.h FROM k WHERE member_id = k.m",
     "-- store.save_rows
     WITH e AS (
         INSERT INTO entries (batch_id, ordinal, bytes)
@@ -130,6 +133,7 @@ const REQUESTS: &[Kind] =
     &[Kind::Text, Kind::Uuid, Kind::Hash, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Bytes];
 const IDENTIFIERS: &[Kind] = &[Kind::Hash, Kind::Uuid];
 const MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Bytes];
+const UPDATED_MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Bytes];
 const NEW_LOTS: &[Kind] = &[
     Kind::Uuid,
     Kind::Int,
@@ -151,13 +155,14 @@ const MOVED_LOTS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind:
 const RETURNS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Int];
 
 /// Writes entries, requests, identifiers, members, lots and returns. `stored_lots` tells under which expiry the lots
-/// were read.
+/// were read, `stored_members` with which lower bound of it the members.
 pub(super) async fn save_rows(
     link: &mut Link<'_>,
     book: &Book,
     changes: &Changes,
     header: &BatchHeader,
     stored_lots: &BTreeMap<LotId, Timestamp>,
+    stored_members: &BTreeMap<MemberId, Timestamp>,
 ) -> Result<(), StoreError> {
     let mut entries = link.table(ENTRIES);
     for id in &changes.entries {
@@ -184,10 +189,18 @@ pub(super) async fn save_rows(
     }
     let first_lots = first_lots(book, changes);
     let mut members = link.table(MEMBERS);
+    let mut updated_members = link.table(UPDATED_MEMBERS);
+    // The lower bound of expiry of nearly all members stays what it was. SQLite would write the index over it anew all the
+    // same, so it gets these members apart; PostgreSQL sees by itself that an indexed column has not changed.
+    let apart = link.backend() == super::Backend::Sqlite;
     for id in &changes.members {
         let member = of_book(book.members.get(id))?;
         // All lots that expire before `loaded_to` are in the book, so nothing has points before the first of them.
         let first = first_lots.get(id).copied().unwrap_or(Timestamp::NEVER).min(member.loaded_to).max(member.next_due);
+        if apart && stored_members.get(id) == Some(&first) {
+            updated_members.uuid(id.0).int(member.entry_no).bytes(&member.holdings_to_bytes());
+            continue;
+        }
         members.uuid(id.0).int(member.entry_no).int(first.0).bytes(&member.holdings_to_bytes());
     }
     let mut new_lots = link.table(NEW_LOTS);
@@ -222,12 +235,13 @@ pub(super) async fn save_rows(
         link.execute_counted(call, count).await?;
     }
     let tables = [entries, requests, identifiers, members, new_lots, changed_lots, returns];
-    let expected: usize = tables.iter().map(Table::len).sum();
+    let expected = tables.iter().map(Table::len).sum::<usize>() + updated_members.len();
     if expected == 0 {
         return Ok(());
     }
     let call = tables.into_iter().fold(link.call(&SAVE_ROWS), super::sql::Call::table);
     let call = call.uuid(header.batch.0).int(header.time.0);
+    let call = if apart { call.table(updated_members) } else { call };
     execute_counted_in_parts(link, call, SAVE_ROWS.name(), expected).await
 }
 
@@ -333,13 +347,14 @@ const GROSS: &[Kind] = &[Kind::Int, Kind::Text, Kind::Text, Kind::Int, Kind::Int
 
 /// Moves the sums that all batches share, advances the head of the journal and writes the batch. `head` is where the
 /// journal ends, if this transaction is sure of it; on PostgreSQL other nodes move it until this statement locks it.
-/// Gives the first sequence of the batch.
+/// `contents` is the hash over the batch. Gives the first sequence of the batch.
 pub(super) async fn save_head(
     link: &mut Link<'_>,
     book: &Book,
     changes: &Changes,
     header: &BatchHeader,
     head: &JournalHead,
+    contents: Hash,
 ) -> Result<i64, StoreError> {
     let mut balances = link.table(BALANCES);
     let currency = book.house.coalition.currency;
@@ -363,7 +378,6 @@ pub(super) async fn save_head(
             .int(sums.amount.0);
     }
     let expected = balances.len() + outstanding.len() + gross.len();
-    let contents = contents_hash(book, changes, header)?;
     let count = i64::try_from(changes.entries.len()).expect("entries of a batch are few");
     let call = link.call(&SAVE_HEAD).table(balances).table(outstanding).table(gross);
     let call = call.uuid(header.batch.0).int(count).int(i64::from(header.window)).int(header.time.0);
@@ -385,7 +399,8 @@ pub(super) async fn save_head(
     }
 }
 
-fn contents_hash(book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Hash, StoreError> {
+/// The hash over everything in the batch.
+pub(super) fn contents_hash(book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Hash, StoreError> {
     let mut entries = Vec::with_capacity(changes.entries.len());
     for id in &changes.entries {
         entries.push((id.ordinal, &**of_book(book.entries.get(id))?));

@@ -18,7 +18,7 @@ use clearing_core::changes::Changes;
 use clearing_core::command::Request;
 use clearing_core::journal::BatchHeader;
 use clearing_core::member::LotId;
-use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
+use clearing_core::units::{BatchId, EntryId, MemberId, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -63,6 +63,8 @@ pub struct WriterSession {
     gate: Gate,
     /// Under which expiry the lots of this transaction were read.
     stored_lots: BTreeMap<LotId, Timestamp>,
+    /// With which lower bound of expiry the members of this transaction were read.
+    stored_members: BTreeMap<MemberId, Timestamp>,
 }
 
 /// An owned connection of either kind.
@@ -142,6 +144,7 @@ impl WriterSession {
             head: JournalHead { next_sequence: 1, hash: [0; 32] },
             gate: Gate::Shared,
             stored_lots: BTreeMap::new(),
+            stored_members: BTreeMap::new(),
         }
     }
 
@@ -159,6 +162,7 @@ impl WriterSession {
     /// Permanent if the database holds no coalition.
     pub async fn begin(&mut self, gate: Gate) -> Result<GateRow, StoreError> {
         self.stored_lots.clear();
+        self.stored_members.clear();
         self.gate = gate;
         let failed = |error| StoreError::of("store.begin", error);
         let (row, head) = match &mut self.connection {
@@ -205,6 +209,7 @@ impl WriterSession {
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
         let loaded = load::load(&mut self.connection.link(), book, requests, now).await?;
         self.stored_lots.extend(loaded.lots);
+        self.stored_members.extend(loaded.members);
         Ok(loaded.sequences)
     }
 
@@ -238,12 +243,15 @@ impl WriterSession {
             let opened = opened.ok_or_else(|| StoreError::permanent("the open window is not in the book"))?;
             house::update_gate(&mut link, book.open_window, opened, changes.house_changed(), header.time).await?;
         }
-        save::save_rows(&mut link, book, changes, header, &self.stored_lots).await?;
+        let rows = save::save_rows(&mut link, book, changes, header, &self.stored_lots, &self.stored_members);
+        // The entries are hashed while the database writes them.
+        let (rows, contents) = futures::join!(rows, async { save::contents_hash(book, changes, header) });
+        rows?;
         journal::insert_attachments(&mut link, &changes.attachments).await?;
         let first_sequence = if changes.entries.is_empty() {
             self.head.next_sequence
         } else {
-            save::save_head(&mut link, book, changes, header, &self.head).await?
+            save::save_head(&mut link, book, changes, header, &self.head, contents?).await?
         };
         Ok(Saved { first_sequence })
     }
