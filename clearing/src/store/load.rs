@@ -68,6 +68,7 @@ pub(super) async fn load(
     let targets = load_targets(link, book, requests, &mut loaded).await?;
     let mut needs = needs(book, requests, &targets);
     for member in members::members(link, needs.keys().copied(), true).await? {
+        loaded.stored.members.insert(member.id, member.next_due(&book.house.coalition.time_zone));
         book.members.insert(member.id, member);
     }
     load_requests(link, book, requests, &mut loaded).await?;
