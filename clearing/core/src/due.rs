@@ -179,6 +179,9 @@ impl Book {
             return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
         }
         let total = rate.of_floor(self.spendable(id, ask.now));
+        if total.is_zero() {
+            return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
+        }
         let lots: Vec<LotId> =
             self.lots_in_order(id).filter(|(expires, _)| *expires > ask.now).map(|(_, lot)| lot.id).collect();
         let weights: Vec<i64> = lots.iter().map(|lot| self.lots[lot].available.0).collect();
