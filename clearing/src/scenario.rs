@@ -473,7 +473,13 @@ const GRACE_DAYS_DEFAULT: u16 = 14;
 fn add_partner(house: &mut House, id: PartnerId, draft: &TermsDraft, start: Timestamp) -> Result<(), Rejection> {
     let terms = draft.over(&house.coalition.default_terms, 1, start, house.coalition.scale)?;
     house.check_funding(id, &terms, start, &BTreeMap::new())?;
-    let partner = Partner { id, display_name: id.to_string(), state: PartnerState::Active, terms: vec![terms], limits: Default::default() };
+    let partner = Partner {
+        id,
+        display_name: id.to_string(),
+        state: PartnerState::Active,
+        terms: vec![terms],
+        limits: Default::default(),
+    };
     house.partners.insert(id, partner);
     Ok(())
 }

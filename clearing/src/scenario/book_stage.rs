@@ -55,7 +55,10 @@ impl BookStage {
 
     fn request(&mut self, call: Call) -> Request {
         let command = match call.wish {
-            Wish::Issue { member, points, expires } => Command::Issue { member: named(&member), earn: Earn { expires, ..Earn::points(points) } },
+            Wish::Issue { member, points, expires } => Command::Issue {
+                member: named(&member),
+                earn: clearing_core::command::Earn { expires, ..clearing_core::command::Earn::points(points) },
+            },
             Wish::Redeem { member, points } => Command::Redeem { member: named(&member), points },
             Wish::Return { redemption, points } => Command::Return { redemption, points },
             Wish::Abandon { request } => Command::Abandon { request },
@@ -79,7 +82,12 @@ impl Stage for BookStage {
     async fn advance_time(&mut self, to: Timestamp) -> Result<Vec<Posted>, Infallible> {
         let mut written = Vec::new();
         loop {
-            let due = self.book.members.values().map(|member| (member.next_due(&self.book.house.coalition.time_zone), member.id)).min();
+            let due = self
+                .book
+                .members
+                .values()
+                .map(|member| (member.next_due(&self.book.house.coalition.time_zone), member.id))
+                .min();
             let Some((time, member)) = due.filter(|(time, _)| *time <= to) else { break };
             self.now = self.now.max(time);
             let request = Request {

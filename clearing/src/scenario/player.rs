@@ -372,6 +372,7 @@ impl Player<'_> {
                 display_name: String::new(),
                 terms: draft_of(terms)?,
                 state: PartnerState::Active,
+                limits: Default::default(),
             }),
             Action::SetTerms { terms, effective } => {
                 let draft = draft_of(terms)?;
@@ -536,7 +537,7 @@ impl Player<'_> {
             PointsAccount::Member(member) => {
                 self.members.get(&member).map_or_else(|| account.to_string(), |name| format!("member:{name}"))
             }
-            PointsAccount::Issuer(_) => account.to_string(),
+            _ => account.to_string(),
         }
     }
 
@@ -576,6 +577,7 @@ fn money_account(account: MoneyAccount) -> String {
         | MoneyAccount::Pool
         | MoneyAccount::Reserve
         | MoneyAccount::Collateral(_)
+        | MoneyAccount::Unfunded
         | MoneyAccount::Settle(..) => account.to_string(),
     }
 }
