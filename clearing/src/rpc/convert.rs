@@ -514,8 +514,8 @@ mod settlement;
 pub use self::limits::{from_consent, from_limit_uses, from_limits, limits, partner_with_limits};
 pub use self::page::{page_numbers, page_place, page_token};
 pub use self::points::{
-    AcceptorMoney, DaySought, Following, abandon_outcome, acceptor_money, add_to_day, code, counted_day, day_answer, earn,
-    following, from_hold, from_quote, issue_result, purchase_earn, quoted_amount, reversal_target, spend,
+    AcceptorMoney, DaySought, Following, abandon_outcome, acceptor_money, add_to_day, code, counted_day, day_answer,
+    earn, following, from_hold, from_quote, issue_result, purchase_earn, quoted_amount, reversal_target, spend,
 };
 pub use self::reports::{
     ClassSums, from_balances, from_bilateral, from_line, from_obligation, from_totals, obligations_of, points_balance,

@@ -19,10 +19,7 @@ pub struct Service(pub Context);
 
 #[tonic::async_trait]
 impl MemberAdminService for Service {
-    async fn run_decay(
-        &self,
-        request: Request<v1::RunDecayRequest>,
-    ) -> Result<Response<v1::RunDecayResponse>, Status> {
+    async fn run_decay(&self, request: Request<v1::RunDecayRequest>) -> Result<Response<v1::RunDecayResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::RunDecayRequest { request_id, member, rate, period } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;

@@ -175,10 +175,7 @@ impl PointsService for Service {
         }))
     }
 
-    async fn void_hold(
-        &self,
-        request: Request<v1::VoidHoldRequest>,
-    ) -> Result<Response<v1::VoidHoldResponse>, Status> {
+    async fn void_hold(&self, request: Request<v1::VoidHoldRequest>) -> Result<Response<v1::VoidHoldResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::VoidHoldRequest { request_id, hold_id, origin } = request.into_inner();
         let hold: EntryId = convert::id("hold_id", &hold_id)?;
@@ -550,9 +547,10 @@ impl Asked {
             quote => quote?,
         };
         let active = book.members.get(&id).and_then(|member| member.record.active).unwrap_or(now);
-        let (held, pending, owed) = book.members.get(&id).map_or_else(Default::default, |member| {
-            (member.held(), member.pending(), member.owed())
-        });
+        let (held, pending, owed) = book
+            .members
+            .get(&id)
+            .map_or_else(Default::default, |member| (member.held(), member.pending(), member.owed()));
         let coalition = book.house.coalition.clone();
         let answer = convert::from_quote(id, &quote, caller, active, terms, &coalition)?;
         let mut left = available;
@@ -595,7 +593,9 @@ impl Asked {
         };
         match book.execute(&wish, self.now).result?.reply {
             Reply::Member(reply) => Ok(reply),
-            Reply::Abandoned(_) | Reply::House(_) => unreachable!("commands on points answer with the member's figures"),
+            Reply::Abandoned(_) | Reply::House(_) => {
+                unreachable!("commands on points answer with the member's figures")
+            }
         }
     }
 }

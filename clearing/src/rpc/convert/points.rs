@@ -184,7 +184,8 @@ fn funders(field: &str, wire: Vec<v1::Funder>) -> Result<Vec<(PartnerId, u32)>, 
         let field = format!("{field}[{at}]");
         let partner: PartnerId = id(&format!("{field}.partner_id"), &funder.partner_id)?;
         let weight = u32::try_from(funder.weight).ok().filter(|weight| *weight > 0);
-        let problem = || invalid(&format!("{field}.weight"), format!("{} is not from 1 to {}", funder.weight, u32::MAX));
+        let problem =
+            || invalid(&format!("{field}.weight"), format!("{} is not from 1 to {}", funder.weight, u32::MAX));
         Ok((partner, weight.ok_or_else(problem)?))
     };
     wire.into_iter().enumerate().map(funder).collect()
