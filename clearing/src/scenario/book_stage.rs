@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, MemberRef, Reply as CoreReply, Request};
-use clearing_core::journal::{Entry, Origin};
+use clearing_core::command::{Command, MemberRef, Reply as CoreReply, Request, ReversalTarget};
+use clearing_core::journal::{Entry, EntryKind, LotMove, Origin};
 use clearing_core::settlement::Window;
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Points, RequestId, Timestamp, WindowNumber};
 use sha2::{Digest, Sha256};
 
-use super::player::{Balances, Call, Posted, Reply, Stage, WindowView, Wish};
+use super::player::{Balances, Call, LotMoved, Posted, Reply, Stage, WindowView, Wish};
 
 /// A [`Book`] that holds a whole coalition, and its clock.
 #[derive(Debug)]
@@ -31,6 +31,19 @@ impl BookStage {
         Self { book, now: start, batches: 0, members: 0 }
     }
 
+    /// The member for whom something is due next, and when.
+    fn next_due(&self) -> Option<(Timestamp, MemberId)> {
+        let zone = &self.book.house.coalition.time_zone;
+        let own = self.book.members.values().map(|member| (member.next_due(zone), member.id));
+        // Points that wait for a payment are due when it is there, and not before they are to be released.
+        let waiting = self.book.lots.values().filter(|lot| lot.pending.0 > 0);
+        let paid = waiting.filter_map(|lot| {
+            let funded = self.book.funded_at(lot.release_window?, lot.issuer)?;
+            Some((lot.activates.map_or(funded, |activates| activates.max(funded)), lot.id.member))
+        });
+        own.chain(paid).min()
+    }
+
     /// Takes one request as a batch of its own.
     fn execute(&mut self, request: &Request) -> Reply {
         self.batches += 1;
@@ -44,7 +57,11 @@ impl BookStage {
             Ok(accepted) => {
                 reply.entries = accepted.entries;
                 match accepted.reply {
-                    CoreReply::Member(member) => reply.member = Some(member.member),
+                    CoreReply::Member(member) => {
+                        reply.member = Some(member.member);
+                        reply.reversed = member.reversed;
+                        reply.to_member = self.receiver(&reply.entries);
+                    }
                     CoreReply::Abandoned(abandoned) => reply.abandoned = Some(abandoned),
                     CoreReply::House(_) => {}
                 }
@@ -53,10 +70,27 @@ impl BookStage {
         reply
     }
 
+    /// The member that points went to, if the answer is that to a transfer.
+    fn receiver(&self, entries: &[EntryId]) -> Option<MemberId> {
+        let entry = self.book.entries.get(entries.first()?)?;
+        let made = entry.lots.iter().find(|moved| moved.birth.is_some());
+        made.filter(|_| entry.kind == EntryKind::Transfer).map(|moved| moved.lot.member)
+    }
+
     fn request(&mut self, call: Call) -> Request {
         let command = match call.wish {
-            Wish::Issue { member, points, expires } => Command::Issue { member: named(&member), earn: Earn { expires, ..Earn::points(points) } },
+            Wish::Issue { member, earn } => Command::Issue { member: named(&member), earn },
             Wish::Redeem { member, points } => Command::Redeem { member: named(&member), points },
+            Wish::Authorize { member, points, lapses } => Command::Authorize { member: named(&member), points, lapses },
+            Wish::Capture { hold, points } => Command::Capture { hold, points },
+            Wish::Void { hold } => Command::Void { hold },
+            Wish::Reverse { issue, points, refuse_shortfall } => {
+                Command::Reverse { target: ReversalTarget::Entry(issue), points, refuse_shortfall }
+            }
+            Wish::Transfer { member, to, points } => {
+                Command::Transfer { member: named(&member), to: named(&to), points }
+            }
+            Wish::Decay { member, rate, period } => Command::Decay { member: named(&member), rate, period },
             Wish::Return { redemption, points } => Command::Return { redemption, points },
             Wish::Abandon { request } => Command::Abandon { request },
             Wish::House(command) => Command::House(command),
@@ -79,7 +113,7 @@ impl Stage for BookStage {
     async fn advance_time(&mut self, to: Timestamp) -> Result<Vec<Posted>, Infallible> {
         let mut written = Vec::new();
         loop {
-            let due = self.book.members.values().map(|member| (member.next_due(&self.book.house.coalition.time_zone), member.id)).min();
+            let due = self.next_due();
             let Some((time, member)) = due.filter(|(time, _)| *time <= to) else { break };
             self.now = self.now.max(time);
             let request = Request {
@@ -118,10 +152,13 @@ impl Stage for BookStage {
 
     async fn balances(&mut self, members: &[MemberId]) -> Result<Balances, Infallible> {
         let mut points = self.book.points_balances.clone();
-        for id in members {
-            let available = self.book.members.get(id).map_or(0, clearing_core::member::Member::available);
-            let available = i64::try_from(available).expect("the book checks that what a member has fits");
-            points.insert(PointsAccount::Member(*id), Points(available));
+        for member in members.iter().filter_map(|id| self.book.members.get(id)) {
+            let id = member.id;
+            let available = i64::try_from(member.available()).expect("the book checks that what a member has fits");
+            points.insert(PointsAccount::Member(id), Points(available));
+            points.insert(PointsAccount::Held(id), member.held());
+            points.insert(PointsAccount::Pending(id), member.pending());
+            points.insert(PointsAccount::Debt(id), Points(-member.owed().0));
         }
         Ok(Balances { points, money: self.book.money_balances.clone() })
     }
@@ -137,6 +174,13 @@ fn posted(id: EntryId, entry: &Entry) -> Posted {
         kind: entry.kind,
         points: entry.points.clone(),
         money: entry.money.clone(),
-        lots: entry.lots.iter().map(|moved| (moved.lot, moved.points)).collect(),
+        lots: entry.lots.iter().map(lot_moved).collect(),
     }
+}
+
+fn lot_moved(moved: &LotMove) -> LotMoved {
+    let net = moved.net().expect("the book checks that the points of an entry fit");
+    // What a hold reserves or releases changes the state of points and not their number.
+    let points = if net.is_zero() { moved.held } else { net };
+    LotMoved { lot: moved.lot, issuer: moved.issuer, points: Points(points.0.abs()), made: moved.birth.is_some() }
 }
