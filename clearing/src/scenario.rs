@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use clearing_core::chart::MoneyAccount;
 use clearing_core::command::{Earn, OrderParty, Payment};
-use clearing_core::journal::Code;
+use clearing_core::journal::{Code, Origin};
 use clearing_core::limits::Limits;
 use clearing_core::rejection::Rejection;
 use clearing_core::settlement::OrderMode;
@@ -290,7 +290,36 @@ pub struct Step {
     pub name: Option<String>,
     /// The name of the request id; a fresh one if none.
     pub request: Option<String>,
+    pub receipt: Receipt,
     pub expect: Option<Expect>,
+}
+
+/// The receipt that a step belongs to: an addition of our own to the common form.
+#[derive(Debug, Clone, Default)]
+pub struct Receipt {
+    pub number: Option<Code>,
+    pub line: Option<u32>,
+    pub total: Option<Decimal>,
+}
+
+impl Receipt {
+    /// Where a step comes from, as far as the file tells.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Wrong`] for a total with more decimals than the `scale`.
+    pub fn origin(&self, scale: u32) -> Result<Origin, ScenarioError> {
+        let exact = |total: Decimal| {
+            let problem = format!("{total} has more than the {scale} decimals of the coalition's money");
+            let wrong = || ScenarioError::Wrong { place: "receipt".to_owned(), key: "total", problem };
+            Money::exact(total, scale).ok_or_else(wrong)
+        };
+        Ok(Origin {
+            receipt_number: self.number.clone(),
+            receipt_line: self.line,
+            receipt_total: self.total.map(exact).transpose()?,
+            ..Origin::default()
+        })
+    }
 }
 
 /// What a step does.
@@ -372,6 +401,13 @@ pub enum Action {
     SetState {
         partner: PartnerId,
         state: PartnerState,
+    },
+    /// Lets `partner` name `funder` in joint issues, up to a budget; or no longer.
+    SetConsent {
+        funder: PartnerId,
+        partner: PartnerId,
+        budget: Option<Points>,
+        given: bool,
     },
     AdvanceTime,
     /// Something of the format that this release does not do.
@@ -657,6 +693,10 @@ struct StepTable {
     by: Option<PartnerId>,
     r#as: Option<String>,
     request: Option<String>,
+    receipt: Option<String>,
+    line: Option<u32>,
+    #[serde(default, deserialize_with = "optional_text")]
+    total: Option<Decimal>,
     expect: Option<Expect>,
     #[serde(flatten)]
     fields: toml::Table,
@@ -666,6 +706,8 @@ impl StepTable {
     fn read(self, number: usize) -> Result<Step, ScenarioError> {
         let mut fields = Fields { number, action: self.r#do.clone(), table: self.fields };
         let action = fields.action()?;
+        let number_of = |text: String| Code::new(&text).map_err(|problem| fields.wrong("receipt", problem.to_string()));
+        let receipt = Receipt { number: self.receipt.map(number_of).transpose()?, line: self.line, total: self.total };
         Ok(Step {
             number,
             at: self.at,
@@ -674,6 +716,7 @@ impl StepTable {
             by: self.by.unwrap_or_else(PartnerId::operator),
             name: self.r#as,
             request: self.request,
+            receipt,
             expect: self.expect,
         })
     }
@@ -759,6 +802,11 @@ impl Fields {
                 let state = PartnerState::parse(&state)
                     .ok_or_else(|| self.wrong("state", format!("{state:?} is not a partner's state")))?;
                 Action::SetState { partner: self.need_text("partner")?, state }
+            }
+            "set_consent" => {
+                let (funder, partner) = (self.need_text("funder")?, self.need_text("partner")?);
+                let budget = self.take("budget")?.map(Points);
+                Action::SetConsent { funder, partner, budget, given: !self.take("revoke")?.unwrap_or(false) }
             }
             "advance_time" => Action::AdvanceTime,
             unknown => return Err(self.wrong("do", format!("there is no step {unknown:?}"))),

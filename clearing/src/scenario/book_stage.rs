@@ -99,7 +99,7 @@ impl BookStage {
         Request {
             caller: call.by,
             request_id: Some(call.request),
-            origin: Origin::default(),
+            origin: call.origin,
             command,
             fresh_member: MemberId(self.members),
             attachment: None,

@@ -9,8 +9,8 @@ use std::fmt;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::command::{Abandoned, Earn, HouseCommand, OrderParty, Payment, Reversed};
-use clearing_core::journal::{Code, EntryKind, MoneyPosting, PointsPosting};
-use clearing_core::limits::Limits;
+use clearing_core::journal::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
+use clearing_core::limits::{Consent, Limits};
 use clearing_core::member::LotId;
 use clearing_core::netting::Order;
 use clearing_core::settlement::WindowState;
@@ -26,6 +26,7 @@ pub struct Call {
     /// Who asks.
     pub by: PartnerId,
     pub request: RequestId,
+    pub origin: Origin,
     pub wish: Wish,
 }
 
@@ -244,7 +245,8 @@ impl Player<'_> {
                 for order in view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid) {
                     let payment = payment_of(order);
                     let wish = Wish::House(HouseCommand::ConfirmPayment { window: *window, payment, amount: None });
-                    let call = Call { by: step.by, request: self.fresh_request(step.at), wish };
+                    let (request, origin) = (self.fresh_request(step.at), Origin::default());
+                    let call = Call { by: step.by, request, origin, wish };
                     self.call(stage, step, call, &mut happened).await?;
                 }
             }
@@ -258,8 +260,11 @@ impl Player<'_> {
                     None => self.fresh_request(step.at),
                     Some(name) => self.named_request(name, step.at),
                 };
+                let origin =
+                    step.receipt.origin(self.scale).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
                 for wish in self.wishes::<S>(step, action)? {
-                    self.call(stage, step, Call { by: step.by, request, wish }, &mut happened).await?;
+                    let call = Call { by: step.by, request, origin: origin.clone(), wish };
+                    self.call(stage, step, call, &mut happened).await?;
                     request = self.fresh_request(step.at);
                     if happened.rejected.is_some() {
                         break;
@@ -376,6 +381,7 @@ impl Player<'_> {
             | Action::CreatePartner { .. }
             | Action::SetTerms { .. }
             | Action::SetState { .. }
+            | Action::SetConsent { .. }
             | Action::AdvanceTime
             | Action::Unsupported { .. } => None,
         }
@@ -467,6 +473,10 @@ impl Player<'_> {
             }
             Action::SetState { partner, state } => {
                 house(HouseCommand::SetPartnerState { partner: *partner, state: *state })
+            }
+            Action::SetConsent { funder, partner, budget, given } => {
+                let consent = Consent { budget: *budget, given: *given, used: Points::ZERO };
+                house(HouseCommand::SetConsent { funder: *funder, partner: *partner, consent })
             }
             Action::SetTerms { .. } | Action::PayAll { .. } | Action::AdvanceTime | Action::Unsupported { .. } => {
                 Err(broken("not one request".to_owned()))
