@@ -23,6 +23,7 @@
 mod books;
 mod checkpoint;
 mod error;
+mod guards;
 mod house;
 mod journal;
 mod ledger;
@@ -68,6 +69,7 @@ use self::sql::Link;
 /// Every statement of the house, for the test that prepares them all on both back ends.
 pub const STATEMENTS: &[&[&Sql]] = &[
     books::STATEMENTS,
+    guards::STATEMENTS,
     house::STATEMENTS,
     journal::STATEMENTS,
     ledger::STATEMENTS,

@@ -54,3 +54,17 @@ CREATE TABLE orders (
 );
 -- A payment names its payer and payee; there is one order between two participants.
 CREATE UNIQUE INDEX orders_by_parties ON orders (window_number, payer, payee);
+
+-- Points that wait for their issuer's payment, by window of issue, issuer and terms: paid for at once, however many lots
+-- there are. Hot like balances while the window is open.
+CREATE TABLE funding (
+    window_number bigint NOT NULL,
+    issuer        text NOT NULL,
+    terms_version integer NOT NULL,
+    points        bigint NOT NULL CHECK (points >= 0),
+    settles_in    bigint NOT NULL, -- the window whose settlement pays for them
+    funded_at     bigint, -- null: they wait
+    PRIMARY KEY (window_number, issuer, terms_version)
+) WITH (fillfactor = 20);
+-- What still waits: few, and read by every command of the house.
+CREATE INDEX funding_waiting ON funding (settles_in, issuer) WHERE funded_at IS NULL;

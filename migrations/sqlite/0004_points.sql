@@ -21,20 +21,22 @@ CREATE TABLE requests (
 CREATE TABLE members (
     member_id        BLOB NOT NULL PRIMARY KEY,
     entry_no         INTEGER NOT NULL CHECK (entry_no >= 0), -- the number of the member's last entry: journal order as far as the member goes
-    first_expires_at INTEGER NOT NULL, -- no lot that expires before this has available points: reading starts here, so lots long spent cost
-                                     -- nothing, and a member with nothing due is known without reading a lot. A lower bound.
+    first_expires_at INTEGER NOT NULL, -- nothing is due for the member before this: no expiry, no lapse of a hold, no activation. A lower
+                                     -- bound: a member with nothing due is known without reading a lot.
     created_at       INTEGER NOT NULL,
-    holdings         BLOB NOT NULL -- available, held and pending points per issuer and funding, packed: known without reading a lot
+    holdings         BLOB NOT NULL -- available, held and pending points per issuer and funding, debts, counts of the day and what else is
+                                     -- known of the member, packed: known without reading a lot
 ) STRICT, WITHOUT ROWID;
--- The members whose points are next to expire, earliest first: the job that posts expiries finds its work here and reads
--- no lot. Members with nothing that expires are left out. The column only moves when a member's earliest expiry does.
+-- The members for whom something is due next, earliest first: the job that does due work finds it here and reads no lot.
+-- Members for whom nothing falls due are left out. The column only moves when what is due first does.
 CREATE INDEX members_by_first_expiry ON members (first_expires_at, member_id) WHERE first_expires_at < 9223372036854775807;
 
 -- Lots lie in consumption order of their member: the first available ones are neighbours, and no second index has to be
 -- kept. A lot is found again as (member_id, entry_no, part) within its member's range. Size, issuer and terms never change.
 CREATE TABLE lots (
     member_id        BLOB NOT NULL,
-    expires_at       INTEGER NOT NULL, -- 9223372036854775807: never
+    expires_at       INTEGER NOT NULL, -- 9223372036854775807: never; the 65,536 numbers before: so many days after
+                                     -- the member's last activity, so that no lot is rewritten when the member is active
     entry_no         INTEGER NOT NULL, -- the member's own number of the entry that made the lot
     part             INTEGER NOT NULL CHECK (part >= 0), -- one entry can make several lots of a member
     issuer           TEXT NOT NULL,
@@ -43,16 +45,49 @@ CREATE TABLE lots (
     available        INTEGER NOT NULL CHECK (available >= 0),
     held             INTEGER NOT NULL CHECK (held >= 0),
     pending          INTEGER NOT NULL CHECK (pending >= 0),
+    lost             INTEGER NOT NULL CHECK (lost >= 0), -- expired or decayed, and not written off by a reversal
+    reversed         INTEGER NOT NULL CHECK (reversed >= 0 AND reversed <= size), -- of its issue
     batch_id         BLOB NOT NULL, -- the entry that made it
     ordinal          INTEGER NOT NULL,
     activates_at     INTEGER, -- pending until then
     release_window   INTEGER, -- pending until the issuer's leg of this window is paid
-    inactive_days    INTEGER CHECK (inactive_days > 0), -- expires_at moves with the member's activity
     origin_member_id BLOB, -- the lot it was transferred from
     origin_entry_no  INTEGER,
     origin_part      INTEGER,
     PRIMARY KEY (member_id, expires_at, entry_no, part),
-    CHECK (available + held + pending <= size) -- domain rule: no lot above its size
+    CHECK (available + held + pending + lost <= size) -- domain rule: no lot above its size
+) STRICT, WITHOUT ROWID;
+
+-- Lots that wait: few, so an index of them alone. Finds what of a member is to be activated or released, and whom a payment
+-- of an issuer's leg concerns.
+CREATE INDEX lots_pending ON lots (member_id, entry_no, part) WHERE pending > 0;
+CREATE INDEX lots_by_release ON lots (release_window, issuer, member_id) WHERE pending > 0 AND release_window IS NOT NULL;
+
+-- Points reserved for an acceptor. What a hold was made at is in its entry.
+CREATE TABLE holds (
+    member_id BLOB NOT NULL,
+    batch_id  BLOB NOT NULL, -- the entry that made it
+    ordinal   INTEGER NOT NULL,
+    lapses_at INTEGER NOT NULL,
+    state     INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4), -- 1 open, 2 captured, 3 voided, 4 lapsed
+    captured  INTEGER NOT NULL CHECK (captured >= 0), -- points
+    PRIMARY KEY (member_id, batch_id, ordinal)
+) STRICT, WITHOUT ROWID;
+-- A member's open holds, the first to lapse first.
+CREATE INDEX holds_open ON holds (member_id, lapses_at) WHERE state = 1;
+
+-- Lines of receipts that were booked: each once, whatever its request id. Lies in the order in which tills print.
+CREATE TABLE receipts (
+    partner       TEXT NOT NULL,
+    business_date INTEGER NOT NULL, -- yyyymmdd as a number
+    store         TEXT NOT NULL, -- empty: none
+    till          TEXT NOT NULL, -- empty: none
+    number        TEXT NOT NULL,
+    side          INTEGER NOT NULL CHECK (side IN (1, 2)), -- 1 points earned, 2 points spent
+    line          INTEGER NOT NULL, -- 0: the receipt as a whole
+    batch_id      BLOB NOT NULL,
+    ordinal       INTEGER NOT NULL,
+    PRIMARY KEY (partner, business_date, store, till, number, side, line)
 ) STRICT, WITHOUT ROWID;
 
 -- Which member an identifier names. Only a keyed hash of scheme and value is stored.
@@ -64,11 +99,13 @@ CREATE TABLE identifiers (
 -- A member's identifiers, for merging and erasing.
 CREATE INDEX identifiers_by_member ON identifiers (member_id);
 
--- What has been returned so far of a redemption; made at its first return, so that redemptions write no such row.
+-- What has been returned so far of a redemption, and of the total of a purchase; made at its first return, so that
+-- redemptions write no such row.
 CREATE TABLE returns (
     member_id BLOB NOT NULL,
-    batch_id  BLOB NOT NULL, -- the redemption's entry
+    batch_id  BLOB NOT NULL, -- the redemption's entry; of a purchase without one that of its issue
     ordinal   INTEGER NOT NULL,
     points    INTEGER NOT NULL CHECK (points >= 0),
+    amount    INTEGER NOT NULL CHECK (amount >= 0), -- money, of the receipt's total
     PRIMARY KEY (member_id, batch_id, ordinal)
 ) STRICT, WITHOUT ROWID;

@@ -54,3 +54,17 @@ CREATE TABLE orders (
 ) STRICT, WITHOUT ROWID;
 -- A payment names its payer and payee; there is one order between two participants.
 CREATE UNIQUE INDEX orders_by_parties ON orders (window_number, payer, payee);
+
+-- Points that wait for their issuer's payment, by window of issue, issuer and terms: paid for at once, however many lots
+-- there are. Hot like balances while the window is open.
+CREATE TABLE funding (
+    window_number INTEGER NOT NULL,
+    issuer        TEXT NOT NULL,
+    terms_version INTEGER NOT NULL,
+    points        INTEGER NOT NULL CHECK (points >= 0),
+    settles_in    INTEGER NOT NULL, -- the window whose settlement pays for them
+    funded_at     INTEGER, -- null: they wait
+    PRIMARY KEY (window_number, issuer, terms_version)
+) STRICT, WITHOUT ROWID;
+-- What still waits: few, and read by every command of the house.
+CREATE INDEX funding_waiting ON funding (settles_in, issuer) WHERE funded_at IS NULL;

@@ -49,6 +49,32 @@ open_enum! {
         Undo = "UNDO",
         /// Points expired.
         Expire = "EXPIRE",
+        /// Points were reserved for an acceptor.
+        Authorize = "AUTHORIZE",
+        /// A hold was taken, wholly or in part.
+        Capture = "CAPTURE",
+        /// A hold was released by its acceptor.
+        Void = "VOID",
+        /// A hold was released because its time was over.
+        Lapse = "LAPSE",
+        /// Points of an issue were taken back, or became a debt.
+        Reverse = "REVERSE",
+        /// A member's debt was paid with points.
+        Recover = "RECOVER",
+        /// Pending points became available.
+        Activate = "ACTIVATE",
+        /// Points that waited for their issuer's payment were paid for.
+        Fund = "FUND",
+        /// Points were taken for inactivity.
+        Decay = "DECAY",
+        /// A member gave points to another one.
+        Transfer = "TRANSFER",
+        /// Points live longer.
+        Extend = "EXTEND",
+        /// Points that had expired were given again.
+        Reinstate = "REINSTATE",
+        /// A member's debt was given up.
+        WriteOff = "WRITE_OFF",
         /// A window was closed.
         Close = "CLOSE",
         /// A payment of a settlement was confirmed.

@@ -25,6 +25,8 @@ open_enum! {
         AtRedemption = "AT_REDEMPTION",
         /// When it issues them.
         AtIssue = "AT_ISSUE",
+        /// When it issues them; they are pending until the settlement that contains them is paid.
+        OnPayment = "ON_PAYMENT",
     }
 }
 
@@ -54,6 +56,8 @@ pub enum Expiry {
     EndOfMonth(i32),
     /// At the end of the year so many years after that of the issue.
     EndOfYear(i32),
+    /// So many days after the member's last activity.
+    InactiveDays(i32),
 }
 
 /// Who gets the value of prepaid points that expire. The shares add up to 1.

@@ -121,6 +121,7 @@ fn to_expiry(expiry: Expiry) -> v1::ExpiryPolicy {
         Expiry::Months(count) => (v1::ExpiryKind::Months, count, None),
         Expiry::EndOfMonth(count) => (v1::ExpiryKind::EndOfMonth, count, None),
         Expiry::EndOfYear(count) => (v1::ExpiryKind::EndOfYear, count, None),
+        Expiry::InactiveDays(count) => (v1::ExpiryKind::InactiveDays, count, None),
     };
     v1::ExpiryPolicy { kind: kind.into(), count, fixed_time }
 }
@@ -537,6 +538,7 @@ fn expiry(policy: v1::ExpiryPolicy) -> Result<Expiry, Error> {
         Ok(v1::ExpiryKind::Months) => Ok(Expiry::Months(policy.count)),
         Ok(v1::ExpiryKind::EndOfMonth) => Ok(Expiry::EndOfMonth(policy.count)),
         Ok(v1::ExpiryKind::EndOfYear) => Ok(Expiry::EndOfYear(policy.count)),
+        Ok(v1::ExpiryKind::InactiveDays) => Ok(Expiry::InactiveDays(policy.count)),
         Ok(v1::ExpiryKind::Unspecified) | Err(_) => {
             Err(Error::protocol(format!("an expiry of kind {}, which this version does not know", policy.kind)))
         }

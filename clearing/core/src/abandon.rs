@@ -56,10 +56,9 @@ impl Book {
             EntryKind::Issue => self.undo_issue_entry(ask, id, target, member),
             EntryKind::Authorize => match self.holds.get(&id).map(|hold| hold.state) {
                 Some(HoldState::Open) => self.release_entry(draft, id).map(Some),
-                Some(HoldState::Captured) => Err(Rejection::HoldNotOpen {
-                    hold: id.to_string(),
-                    state: HoldState::Captured.as_str().to_owned(),
-                }),
+                Some(HoldState::Captured) => {
+                    Err(Rejection::HoldNotOpen { hold: id.to_string(), state: HoldState::Captured.as_str().to_owned() })
+                }
                 Some(HoldState::Voided | HoldState::Lapsed) | None => Ok(None),
             },
             EntryKind::Return => self.undo_return_entry(ask, target),
@@ -125,10 +124,7 @@ impl Book {
 
 /// Whether a request that wrote such an entry first can be abandoned.
 fn is_undoable(kind: EntryKind) -> bool {
-    matches!(
-        kind,
-        EntryKind::Issue | EntryKind::Redeem | EntryKind::Capture | EntryKind::Authorize | EntryKind::Return
-    )
+    matches!(kind, EntryKind::Issue | EntryKind::Redeem | EntryKind::Capture | EntryKind::Authorize | EntryKind::Return)
 }
 
 fn abandoned(outcome: Abandoned, entries: Vec<EntryId>) -> Accepted {

@@ -356,9 +356,8 @@ pub fn compare(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     let group = |(window, issuer, terms): &(WindowNumber, PartnerId, u32)| {
         format!("points of window {window} of {issuer}, terms {terms}, that wait for a payment")
     };
-    let groups = |book: &Book| {
-        book.funding.iter().map(|(key, group)| (*key, Some((group.points, group.funded)))).collect()
-    };
+    let groups =
+        |book: &Book| book.funding.iter().map(|(key, group)| (*key, Some((group.points, group.funded)))).collect();
     differ(group, &groups(stored), &groups(rebuilt), &None, &mut found);
     found
 }

@@ -239,9 +239,7 @@ impl Book {
             Command::Reverse { target, points, refuse_shortfall } => {
                 self.reverse(ask, target, *points, *refuse_shortfall)
             }
-            Command::Transfer { member, to, points } => {
-                self.transfer(ask, *member, *to, request.fresh_member, *points)
-            }
+            Command::Transfer { member, to, points } => self.transfer(ask, *member, *to, request.fresh_member, *points),
             Command::Decay { member, rate, period } => self.decay(ask, *member, *rate, period),
             Command::ExtendExpiry { member, issuer, until, expires, .. } => {
                 self.extend_expiry(ask, *member, *issuer, *until, *expires)
@@ -519,11 +517,10 @@ impl Book {
             let change = self.changes.guards.entry(moved.issuer).or_default();
             let _ = change.issued.add(day, points);
             if moved.issuer != entry.partner {
-                let consent = (moved.issuer, entry.partner);
-                if let Some(consent) = self.consents.get_mut(&consent) {
-                    consent.used = Points(consent.used.0.saturating_add(points.0));
-                }
-                let used = self.changes.consents.entry(consent).or_default();
+                let key = (moved.issuer, entry.partner);
+                let consent = self.consents.entry(key).or_default();
+                consent.used = Points(consent.used.0.saturating_add(points.0));
+                let used = self.changes.consents.entry(key).or_default();
                 *used = Points(used.0.saturating_add(points.0));
             }
         }

@@ -352,7 +352,10 @@ impl Request {
             }
             Command::ReturnPurchase { redemption, issue, amount, total } => {
                 if redemption.is_none() && issue.is_none() {
-                    return Err(Rejection::invalid("redemption_entry_id", "neither a redemption nor an issue is named"));
+                    return Err(Rejection::invalid(
+                        "redemption_entry_id",
+                        "neither a redemption nor an issue is named",
+                    ));
                 }
                 if amount.0 <= 0 || amount > total {
                     return Err(Rejection::invalid("amount", "is not above zero and up to the receipt's total"));

@@ -42,13 +42,18 @@ impl Book {
     ///
     /// Rule: due-work
     pub fn run_due(&mut self, member: MemberId, now: Timestamp) -> Vec<EntryId> {
+        self.run_due_since(member, now, Timestamp(i64::MIN))
+    }
+
+    /// As [`Book::run_due`], nothing of it as of before `since`: what an entry of that time released fell due then.
+    pub(crate) fn run_due_since(&mut self, member: MemberId, now: Timestamp, since: Timestamp) -> Vec<EntryId> {
         let mut written = Vec::new();
         if !self.is_due(member, now) {
             return written;
         }
         // When the points that were given last came, as long as debts have not been paid with them.
         let mut given: Option<Timestamp> = None;
-        let mut at = Timestamp(i64::MIN);
+        let mut at = since;
         for _ in 0..LOTS_PER_ENTRY_MAX {
             let next = self.next_due(member).filter(|(time, _)| *time <= now);
             // Points that came back after their expiry expire before debts are paid.

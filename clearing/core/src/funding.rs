@@ -78,12 +78,7 @@ impl Book {
     /// Lets what waits for the settlement of one window wait for that of another: of the issuers in `of`, or of all.
     ///
     /// Rule: funding-carried
-    pub(crate) fn defer_funding(
-        &mut self,
-        from: WindowNumber,
-        to: WindowNumber,
-        of: Option<&BTreeMap<PartnerId, ()>>,
-    ) {
+    pub(crate) fn defer_funding(&mut self, from: WindowNumber, to: WindowNumber, of: Option<&BTreeMap<PartnerId, ()>>) {
         let mut moved = Vec::new();
         for (key, group) in &mut self.funding {
             let concerned = of.is_none_or(|issuers| issuers.contains_key(&key.1));

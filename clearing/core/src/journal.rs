@@ -305,6 +305,21 @@ pub struct BusinessDate {
 }
 
 impl BusinessDate {
+    /// The date as a number that sorts: 20260201.
+    pub fn number(self) -> i64 {
+        i64::from(self.year) * 10_000 + i64::from(self.month) * 100 + i64::from(self.day)
+    }
+
+    /// # Errors
+    /// [`Malformed`] for a number that is no date.
+    pub fn from_number(number: i64) -> Result<Self, Malformed> {
+        let part = |value: i64| i8::try_from(value).ok();
+        let year = i16::try_from(number / 10_000).ok();
+        let date = year.zip(part(number / 100 % 100)).zip(part(number % 100));
+        let date = date.and_then(|((year, month), day)| jiff::civil::Date::new(year, month, day).ok());
+        date.map(Self::of).ok_or_else(|| Malformed(format!("{number} is not a date such as 20260201")))
+    }
+
     pub fn of(date: jiff::civil::Date) -> Self {
         Self { year: date.year(), month: date.month(), day: date.day() }
     }

@@ -76,14 +76,18 @@ pub struct Guard {
 pub struct Consent {
     /// In points, over its whole life; none: without limit.
     pub budget: Option<Points>,
-    /// Whether it stands.
-    pub given: bool,
+    /// Whether it was given or refused; none: nothing was said, and the coalition's default holds.
+    pub granted: Option<bool>,
     pub used: Points,
 }
 
 impl Consent {
-    fn left(&self) -> Points {
-        if self.given { Points(self.budget.map_or(i64::MAX, |budget| budget.0 - self.used.0)) } else { Points::ZERO }
+    fn left(&self, open: bool) -> Points {
+        match self.granted {
+            Some(true) => Points(self.budget.map_or(i64::MAX, |budget| budget.0 - self.used.0)),
+            Some(false) => Points::ZERO,
+            None => Points(if open { i64::MAX } else { 0 }),
+        }
     }
 }
 
@@ -216,17 +220,12 @@ impl Book {
     /// Checks that a funder lets the caller issue so many points at its cost.
     ///
     /// Rule: consent
-    pub(crate) fn check_consent(
-        &self,
-        caller: PartnerId,
-        funder: PartnerId,
-        points: Points,
-    ) -> Result<(), Rejection> {
+    pub(crate) fn check_consent(&self, caller: PartnerId, funder: PartnerId, points: Points) -> Result<(), Rejection> {
         if funder == caller {
             return Ok(());
         }
-        let open = if self.house.coalition.open_consents { Points(i64::MAX) } else { Points::ZERO };
-        let left = self.consents.get(&(funder, caller)).map_or(open, Consent::left);
+        let consent = self.consents.get(&(funder, caller)).copied().unwrap_or_default();
+        let left = consent.left(self.house.coalition.open_consents);
         if points <= left {
             return Ok(());
         }
@@ -249,7 +248,8 @@ impl Book {
             ("transfer_points_per_entry", 0, limits.transfer_points_per_entry),
             ("transfer_points_per_member_per_day", today, limits.transfer_points_per_member_per_day),
         ] {
-            if let Some(maximum) = maximum.filter(|maximum| i128::from(used) + i128::from(points.0) > maximum.0.into()) {
+            if let Some(maximum) = maximum.filter(|maximum| i128::from(used) + i128::from(points.0) > maximum.0.into())
+            {
                 let (partner, limit) = (ask.caller.to_string(), limit.to_owned());
                 return Err(Rejection::LimitExceeded { partner, limit, asked: points.0, used, maximum: maximum.0 });
             }

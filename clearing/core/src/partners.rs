@@ -92,12 +92,7 @@ impl Book {
     /// What was used of an earlier consent stays used.
     ///
     /// Rule: set-consent
-    fn set_consent(
-        &mut self,
-        funder: PartnerId,
-        partner: PartnerId,
-        consent: Consent,
-    ) -> Result<Accepted, Rejection> {
+    fn set_consent(&mut self, funder: PartnerId, partner: PartnerId, consent: Consent) -> Result<Accepted, Rejection> {
         self.house.partner(funder)?;
         self.house.partner(partner)?;
         let used = self.consents.get(&(funder, partner)).map_or(Points::ZERO, |consent| consent.used);

@@ -300,13 +300,9 @@ impl Book {
             _ if !self.house.coalition.disclose_issuers => {
                 Err(Rejection::InsufficientPoints { asked: points.0, available: reachable })
             }
-            _ => Err(Rejection::NetDebitCap {
-                asked: points.0,
-                reachable,
-                partner: None,
-                needed: None,
-                headroom: None,
-            }),
+            _ => {
+                Err(Rejection::NetDebitCap { asked: points.0, reachable, partner: None, needed: None, headroom: None })
+            }
         }
     }
 
@@ -527,10 +523,23 @@ impl Book {
 
     /// When the next of a member's points expire after a time, and how many.
     pub fn next_expiry(&self, member: MemberId, now: Timestamp) -> Option<(Timestamp, Points)> {
-        let mut ahead = self.lots_in_order(member).skip_while(|(expires, _)| *expires <= now).peekable();
-        let next = ahead.peek().map(|(expires, _)| *expires).filter(|expires| *expires < Timestamp::NEVER)?;
-        let points = ahead.take_while(|(expires, _)| *expires == next);
-        Some((next, Points(points.map(|(_, lot)| lot.available.0).sum())))
+        let own = self.lots_in_order(member).filter(|(expires, lot)| *expires > now && *expires == lot.expires);
+        let mut own = own.peekable();
+        let first = own.peek().map_or(Timestamp::NEVER, |(expires, _)| *expires);
+        // Points that end with inactivity are summed in the member's record, so that no lot need be read for them.
+        let zone = &self.house.coalition.time_zone;
+        let known = self.members.get(&member);
+        let inactive = known.iter().flat_map(|known| {
+            known.record.inactive.iter().map(|(days, points)| (known.inactive_at(*days, zone), points.0))
+        });
+        let inactive: Vec<(Timestamp, i64)> = inactive.filter(|(expires, _)| *expires > now).collect();
+        let next = inactive.iter().map(|(expires, _)| *expires).fold(first, Timestamp::min);
+        if next == Timestamp::NEVER {
+            return None;
+        }
+        let own: i64 = own.take_while(|(expires, _)| *expires == next).map(|(_, lot)| lot.available.0).sum();
+        let inactive: i64 = inactive.iter().filter(|(expires, _)| *expires == next).map(|(_, points)| points).sum();
+        Some((next, Points(own + inactive)))
     }
 }
 

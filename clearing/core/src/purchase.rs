@@ -129,11 +129,8 @@ impl Book {
             self.check_may_accept(ask.caller)?;
         }
         // Who spends is known; only who earns may be new.
-        let (id, newcomer) = if spend.is_some() {
-            (self.find_member(member)?, None)
-        } else {
-            self.find_or_fresh(member, fresh)?
-        };
+        let (id, newcomer) =
+            if spend.is_some() { (self.find_member(member)?, None) } else { self.find_or_fresh(member, fresh)? };
         self.run_due(id, ask.now);
         let spent = spend.map(|spend| self.spend_entry(ask, id, spend)).transpose();
         let spent = match (spent, earn) {
@@ -209,7 +206,12 @@ impl Book {
         }
         let mut reversed = Reversed::default();
         if let (Some(id), Some(entry)) = (issue, &earned) {
-            let issued: i64 = entry.lots.iter().filter(|moved| moved.birth.is_some()).map(|moved| moved.net().unwrap_or_default().0).sum();
+            let issued: i64 = entry
+                .lots
+                .iter()
+                .filter(|moved| moved.birth.is_some())
+                .map(|moved| moved.net().unwrap_or_default().0)
+                .sum();
             let points = Points(share(issued));
             if points.0 > 0 {
                 let shares = self.shares_of_issue(entry, points)?;

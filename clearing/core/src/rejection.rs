@@ -310,11 +310,9 @@ impl Rejection {
             Self::ReversalTooLate { issued, latest } => {
                 vec![("issued_time", issued.clone()), ("latest_time", latest.clone())]
             }
-            Self::ConsentExceeded { funder, asked, left } => vec![
-                ("funder", funder.clone()),
-                ("asked_points", asked.to_string()),
-                ("left_points", left.to_string()),
-            ],
+            Self::ConsentExceeded { funder, asked, left } => {
+                vec![("funder", funder.clone()), ("asked_points", asked.to_string()), ("left_points", left.to_string())]
+            }
             Self::LimitExceeded { partner, limit, asked, used, maximum } => vec![
                 ("partner", partner.clone()),
                 ("limit", limit.clone()),

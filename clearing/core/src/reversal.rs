@@ -185,9 +185,8 @@ impl Book {
             draft.post_points(PointsAccount::Issuer(lot.issuer), i128::from(taken.0));
             draft.post_points(PointsAccount::Debt(member), -i128::from(debt.0));
             draft.post_points(PointsAccount::Recoverable(lot.issuer), i128::from(debt.0));
-            let paid_for = lot.release_window.is_none_or(|window| {
-                lot.pending.is_zero() || self.is_funded(window, lot.issuer)
-            });
+            let paid_for =
+                lot.release_window.is_none_or(|window| lot.pending.is_zero() || self.is_funded(window, lot.issuer));
             post_issue_money(&mut draft, lot.issuer, terms, taken, !paid_for, -1)?;
             if terms.funding.is_prepaid() {
                 post_written_off(&mut draft, lot.issuer, terms, written_off)?;
@@ -214,7 +213,7 @@ impl Book {
 
     /// What follows an entry that may have given a member points: what of them has expired goes, then debts are paid.
     pub(crate) fn settle_member(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
-        entries.extend(self.run_due(member, now));
+        entries.extend(self.run_due_since(member, now, now));
         self.recover(member, now, entries);
     }
 
@@ -249,7 +248,8 @@ impl Book {
             return Ok(None);
         }
         let currency = self.house.coalition.currency;
-        let mut draft = EntryDraft::new(EntryKind::Recover, self.open_window, now, currency, creditor).of_member(member);
+        let mut draft =
+            EntryDraft::new(EntryKind::Recover, self.open_window, now, currency, creditor).of_member(member);
         draft.post_points(PointsAccount::Debt(member), i128::from(points.0));
         draft.post_points(PointsAccount::Recoverable(creditor), -i128::from(points.0));
         for part in &parts {
@@ -272,12 +272,7 @@ fn born_lots(entry: &Entry) -> Vec<LotId> {
 /// An issuer gets back what it prepaid for points that were lost before their issue was reversed.
 ///
 /// Rule: written-off
-fn post_written_off(
-    draft: &mut EntryDraft,
-    issuer: PartnerId,
-    terms: &Terms,
-    points: Points,
-) -> Result<(), Rejection> {
+fn post_written_off(draft: &mut EntryDraft, issuer: PartnerId, terms: &Terms, points: Points) -> Result<(), Rejection> {
     let [reserve, operator, _] = terms.breakage.split(points.times(terms.value)?);
     let spread = i128::from(points.times(terms.price.minus(terms.value)?)?.0);
     let (reserve, operator) = (i128::from(reserve.0), i128::from(operator.0));

@@ -49,12 +49,7 @@ impl Book {
     }
 
     /// The first `points` of a member in consumption order, whatever their issuers' headroom.
-    fn take_any(
-        &self,
-        member: MemberId,
-        points: Points,
-        now: crate::units::Timestamp,
-    ) -> Result<Vec<Part>, Rejection> {
+    fn take_any(&self, member: MemberId, points: Points, now: crate::units::Timestamp) -> Result<Vec<Part>, Rejection> {
         let available = self.spendable(member, now);
         if points > available {
             return Err(Rejection::InsufficientPoints { asked: points.0, available: available.0 });

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use clearing_core::audit;
 use clearing_core::chart::{MoneyAccount, Purpose};
-use clearing_core::command::{Command, HouseCommand, OrderParty, Payment, Request};
+use clearing_core::command::{Command, Earn, HouseCommand, OrderParty, Payment, Request};
 use clearing_core::journal::{Entry, EntryKind};
 use clearing_core::netting;
 use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
@@ -137,6 +137,7 @@ impl Wish {
             fee_bearer: Some(if self.issuer_bears { FeeBearer::Issuer } else { FeeBearer::Acceptor }),
             breakage: Some(Breakage { reserve: share(reserve), operator: share(operator), issuer: share(issuer) }),
             expiry: Some(if self.days == 0 { ExpiryPolicy::None } else { ExpiryPolicy::Days(self.days) }),
+            ..TermsDraft::default()
         }
     }
 
@@ -211,7 +212,10 @@ impl Asked {
             Op::Issue { by, member, points, days } => {
                 let expires = days.map(|days| play.now.plus_days(days));
                 let member = member_ref(MEMBERS[*member]);
-                Some((id(PARTNERS[*by]), Command::Issue { member, points: Points(*points), expires }))
+                Some((
+                    id(PARTNERS[*by]),
+                    Command::Issue { member, earn: Earn { expires, ..Earn::points(Points(*points)) } },
+                ))
             }
             Op::Redeem { by, member, points } => {
                 let member = member_ref(MEMBERS[*member]);
@@ -749,7 +753,6 @@ fn random_play_reaches_settled_and_aborted_windows_undone_entries_and_expiries()
         "REQUEST_ABANDONED",
         "INSUFFICIENT_POINTS",
         "RETURN_EXCEEDS_REDEMPTION",
-        "REVERSAL_SHORTFALL",
         "PARTNER_RESTRICTED",
         "PARTNER_SUSPENDED",
         "LEG_NOT_DUE",

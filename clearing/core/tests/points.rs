@@ -5,11 +5,12 @@
 mod house;
 
 use clearing_core::audit;
-use clearing_core::command::{Command, HouseCommand};
+use clearing_core::command::HouseCommand;
+use clearing_core::limits::Limits;
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{ExpiryPolicy, Funding, Price, Terms, TermsDraft};
-use clearing_core::units::{Money, PartnerId, Points, Timestamp};
-use house::{Play, START, coalition, house, id, member_ref, terms};
+use clearing_core::units::{Money, PartnerId, Timestamp};
+use house::{Play, START, coalition, house, id, terms};
 use jiff::tz::TimeZone;
 
 fn price(text: &str) -> Option<Price> {
@@ -17,8 +18,7 @@ fn price(text: &str) -> Option<Price> {
 }
 
 fn issue_until(play: &mut Play, issuer: &str, points: i64, expires: Timestamp) {
-    let command = Command::Issue { member: member_ref("M"), points: Points(points), expires: Some(expires) };
-    play.ask(issuer, command).unwrap();
+    play.issue_until(issuer, "M", points, expires);
 }
 
 fn available(play: &Play) -> i128 {
@@ -139,8 +139,8 @@ fn the_house_cannot_be_named_as_a_partner_of_its_own() {
     for (name, reason) in [("hub", "INVALID_ARGUMENT"), ("funds", "INVALID_ARGUMENT"), ("operator", "PARTNER_EXISTS")] {
         let partner: PartnerId = id(name);
         let state = clearing_core::terms::PartnerState::Active;
-        let command =
-            HouseCommand::CreatePartner { partner, display_name: String::new(), terms: TermsDraft::default(), state };
+        let (display_name, terms, limits) = (String::new(), TermsDraft::default(), Limits::default());
+        let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits };
         assert_eq!(play.operator(command).unwrap_err().reason(), reason, "{name}");
     }
 }

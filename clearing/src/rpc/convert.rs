@@ -441,6 +441,7 @@ fn expiry_policy(policy: v1::ExpiryPolicy) -> Result<ExpiryPolicy, Status> {
         Ok(v1::ExpiryKind::Months) => ExpiryPolicy::Months(count()?),
         Ok(v1::ExpiryKind::EndOfMonth) => ExpiryPolicy::EndOfMonth(count()?),
         Ok(v1::ExpiryKind::EndOfYear) => ExpiryPolicy::EndOfYear(count()?),
+        Ok(v1::ExpiryKind::InactiveDays) => ExpiryPolicy::InactiveDays(count()?),
         Ok(v1::ExpiryKind::Unspecified) | Err(_) => {
             return Err(invalid("terms.expiry.kind", format!("{} is unknown", policy.kind)));
         }

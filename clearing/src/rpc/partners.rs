@@ -29,7 +29,13 @@ impl PartnerAdminService for Service {
             return Err(errors::invalid("partner_id", format!("{partner} is taken: it has a meaning of its own")));
         }
         let terms = convert::terms_draft(terms)?;
-        let command = HouseCommand::CreatePartner { partner, display_name, terms, state: PartnerState::Active, limits: Default::default() };
+        let command = HouseCommand::CreatePartner {
+            partner,
+            display_name,
+            terms,
+            state: PartnerState::Active,
+            limits: Default::default(),
+        };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let (replayed, _) = house_reply(&written)?;
         let partner = convert::from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);

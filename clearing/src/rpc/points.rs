@@ -283,7 +283,12 @@ impl Service {
         let v1::IssuePointsRequest { request_id, member, points, expires_time, origin } = wire;
         let member = convert::member(member, &self.0.identifier_key)?;
         let expires = expires_time.map(|time| convert::timestamp("expires_time", time)).transpose()?;
-        self.wish(caller, &request_id, origin, Command::Issue { member, earn: Earn { expires, ..Earn::points(Points(points)) } })
+        self.wish(
+            caller,
+            &request_id,
+            origin,
+            Command::Issue { member, earn: Earn { expires, ..Earn::points(Points(points)) } },
+        )
     }
 
     /// Issues a batch; one bad item fails alone.

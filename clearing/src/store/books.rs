@@ -42,7 +42,7 @@ pub struct MemberPage {
 
 const MEMBERS_FROM: Sql = Sql::both(
     "-- store.members_from
-    SELECT member_id, entry_no, first_expires_at, holdings FROM members WHERE member_id > $1
+    SELECT member_id, entry_no, holdings FROM members WHERE member_id > $1
     ORDER BY member_id LIMIT $2",
 );
 

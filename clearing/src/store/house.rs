@@ -26,6 +26,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &UPSERT_PARTNER,
     &UPSERT_LIMITS,
     &INSERT_GUARD,
+    &GIVE_CONSENT,
     &INSERT_TERMS,
     &INSERT_OUTSTANDING,
     &INSERT_CALENDAR,
@@ -439,6 +440,23 @@ async fn insert_terms(
     link.execute_counted(call, 1).await?;
     let call = link.call(&INSERT_OUTSTANDING).text(partner.as_str()).int(version);
     link.execute_counted(call, 1).await
+}
+
+const GIVE_CONSENT: Sql = Sql::both(
+    "-- store.give_consent
+    INSERT INTO consents (funder, partner, granted, budget, used) VALUES ($1, $2, $3, $4, 0)
+    ON CONFLICT (funder, partner) DO UPDATE SET granted = excluded.granted, budget = excluded.budget",
+);
+
+/// Writes the consents that a batch has given or taken back; what was used of them stays.
+pub(super) async fn save_consents(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Result<(), StoreError> {
+    for key in &changes.consents_given {
+        let consent = book.consents.get(key).copied().unwrap_or_default();
+        let call = link.call(&GIVE_CONSENT).text(key.0.as_str()).text(key.1.as_str());
+        let call = call.int_or_null(consent.granted.map(i64::from)).int_or_null(consent.budget.map(|budget| budget.0));
+        link.execute_counted(call, 1).await?;
+    }
+    Ok(())
 }
 
 const INSERT_CALENDAR: Sql = Sql::both(

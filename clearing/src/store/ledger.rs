@@ -10,26 +10,29 @@ use clearing_core::units::{BatchId, EntryId, Money, Points};
 
 use super::settlement::Windows;
 use super::sql::{Cells, Sql};
-use super::{Snapshot, StoreError, members, partner_id, small};
+use super::{Snapshot, StoreError, guards, journal, members, partner_id, small};
 
 pub(super) const STATEMENTS: &[&Sql] = &[&ALL_MEMBERS, &ALL_LOTS, &ALL_RETURNS, &ALL_GROSS];
 
 const ALL_MEMBERS: Sql = Sql::both(
     "-- store.all_members
-    SELECT member_id, entry_no, first_expires_at, holdings FROM members",
+    SELECT member_id, entry_no, holdings FROM members",
 );
 
 const ALL_LOTS: Sql = Sql::both(concat!("-- store.all_lots\n    SELECT ", members::lot_columns!(), " FROM lots AS l"));
 
 const ALL_RETURNS: Sql = Sql::both(
     "-- store.all_returns
-    SELECT batch_id, ordinal, points FROM returns",
+    SELECT batch_id, ordinal, points FROM returns WHERE points > 0",
 );
 
 const ALL_GROSS: Sql = Sql::both(
     "-- store.all_gross
     SELECT window_number, issuer, acceptor, points, amount FROM gross",
 );
+
+/// Holds whose entries are read at once.
+const HOLDS_AT_ONCE: usize = 1_000;
 
 impl Snapshot {
     /// Everything that is stored of the ledger but the journal itself. Costs memory for every lot there ever was.
@@ -61,11 +64,25 @@ impl Snapshot {
             Ok((entry, Points(row.int(2)?)))
         };
         book.returned = link.rows(call, returned).await?.into_iter().collect();
-        let call = link.call(&ALL_GROSS);
         let gross = |row: &dyn Cells| {
             let key = (small(row.int(0)?)?, partner_id(row.text(1)?)?, partner_id(row.text(2)?)?);
             Ok((key, Gross { points: Points(row.int(3)?), amount: Money(row.int(4)?) }))
         };
+        book.guards = guards::guards(&mut link).await?;
+        book.consents = guards::consents(&mut link).await?;
+        book.funding = guards::all_funding(&mut link).await?;
+        let holds = guards::all_holds(&mut link).await?;
+        for page in holds.chunks(HOLDS_AT_ONCE) {
+            let entries = journal::entries(&mut link, page.iter().map(|hold| hold.id)).await?;
+            let entries: BTreeMap<EntryId, _> = entries.into_iter().map(|stored| (stored.id, stored.entry)).collect();
+            for row in page {
+                let entry = entries.get(&row.id);
+                let entry =
+                    entry.ok_or_else(|| StoreError::permanent(format!("the entry of hold {} is gone", row.id)))?;
+                book.insert_hold(row.of_entry(entry)?);
+            }
+        }
+        let call = link.call(&ALL_GROSS);
         book.gross = link.rows(call, gross).await?.into_iter().collect::<BTreeMap<_, _>>();
         Ok(book)
     }

@@ -13,34 +13,49 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::{Book, LOTS_PER_ENTRY_MAX};
-use clearing_core::command::{Command, MemberRef, RecordedState, Request};
-use clearing_core::journal::{Entry, EntryKind, JournalEntry};
+use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, RecordedState, Request, ReversalTarget, Spend};
+use clearing_core::journal::{EntryKind, JournalEntry};
 use clearing_core::member::{Lot, LotId};
+use clearing_core::purchase::{ReceiptLine, Side};
 use clearing_core::terms::House;
 use clearing_core::units::{
-    BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+    BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
 };
 
+use super::save::Stored;
 use super::settlement::Windows;
 use super::sql::Link;
-use super::{StoreError, house, journal, members, requests, settlement};
+use super::{StoreError, guards, house, journal, members, requests, settlement};
 
 /// Lots read of a member who redeems: most redemptions need fewer.
 const PAGE: usize = 4;
+/// How many times as many lots are read where issuers without headroom may have to be passed over.
+const PASSED_OVER: usize = 8;
+/// Lots read of a member whose points decay, which takes a part of each.
+const DECAYING: usize = 100_000;
 
 /// What must be known of a member's lots.
 #[derive(Debug, Clone, Copy, Default)]
 struct Need {
-    /// The sum of what the batch redeems of the member.
+    /// The sum of what the batch takes of the member in consumption order.
     redeems: i64,
-    /// How many redemptions that is.
+    /// How many times something is taken.
     redemptions: usize,
     /// Something is taken out of the lots in another order than theirs, so that how many a redemption passes is open.
-    abandons: bool,
+    all: bool,
+    /// Something is taken of every lot.
+    decays: bool,
+}
+
+impl Need {
+    fn takes(&mut self, points: Points) {
+        self.redeems = self.redeems.saturating_add(points.0.max(0));
+        self.redemptions += 1;
+    }
 }
 
 /// Fills the book with what commands on points need. Gives the first sequence of every batch of which an entry was
-/// read, and the place of every lot read.
+/// read, and what is stored under which key.
 pub(super) async fn load(
     link: &mut Link<'_>,
     book: &mut Book,
@@ -49,29 +64,36 @@ pub(super) async fn load(
 ) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     load_identifiers(link, book, requests).await?;
+    load_receipts(link, book, requests, now, &mut loaded).await?;
     let targets = load_targets(link, book, requests, &mut loaded).await?;
-    let needs = needs(book, requests, &targets);
+    let mut needs = needs(book, requests, &targets);
     for member in members::members(link, needs.keys().copied(), true).await? {
         book.members.insert(member.id, member);
     }
     load_requests(link, book, requests, &mut loaded).await?;
-    for target in abandoned_entries(book, requests) {
-        let member = target.1.member;
-        if member.is_some_and(|member| !needs.contains_key(&member)) {
+    for member in abandoned_members(book, requests) {
+        if !needs.contains_key(&member) {
             return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
         }
     }
-    let redemptions: Vec<(MemberId, EntryId)> =
-        targets.redemptions.iter().filter_map(|id| Some((book.entries.get(id)?.member?, *id))).collect();
-    book.returned.extend(members::returns(link, &redemptions).await?);
-    let mut lots = Vec::new();
-    let wanted: BTreeMap<LotId, Timestamp> = targets.lots(book);
-    let wanted: Vec<(LotId, Timestamp)> = wanted.into_iter().collect();
+    load_guards(link, book, requests, &targets).await?;
+    refine_needs(book, &mut needs);
+
+    let returnable = targets.redemptions.iter().chain(&targets.purchases);
+    let returnable: Vec<(MemberId, EntryId)> =
+        returnable.filter_map(|id| Some((book.entries.get(id)?.member?, *id))).collect();
+    for row in members::returns(link, &returnable).await? {
+        book.returned.insert(row.entry, row.points);
+        book.returned_amounts.insert(row.entry, row.amount);
+    }
     let house = book.house.clone();
+    let mut lots = load_holds(link, book, &targets, &needs, now, &mut loaded).await?;
+    let wanted: Vec<(LotId, Timestamp)> = targets.lots(book).into_iter().collect();
     lots.extend(members::lots_by_id(link, &house, &wanted).await?);
+    lots.extend(load_newest(link, book, requests, &mut loaded).await?);
     load_lots(link, book, &house, &needs, now, &mut lots).await?;
     for lot in lots {
-        loaded.lots.insert(lot.id, lot.expires);
+        loaded.stored.lots.insert(lot.id, lot.expires);
         book.insert_lot(lot);
     }
     Ok(loaded)
@@ -82,8 +104,7 @@ pub(super) async fn load(
 pub(super) struct Loaded {
     /// The first sequence of every batch of which an entry was read.
     pub sequences: BTreeMap<BatchId, i64>,
-    /// Under which expiry the lots are stored.
-    pub lots: BTreeMap<LotId, Timestamp>,
+    pub stored: Stored,
 }
 
 impl Loaded {
@@ -95,27 +116,57 @@ impl Loaded {
     }
 }
 
-fn member_ref(command: &Command) -> Option<MemberRef> {
+/// The members that a command names: whose points it takes or moves, and to whom it gives.
+fn named_members(command: &Command) -> [Option<MemberRef>; 2] {
     match command {
-        Command::Issue { member, .. } | Command::Redeem { member, .. } => Some(*member),
-        Command::RunDue { member } => Some(MemberRef::Id(*member)),
-        Command::Return { .. } | Command::Abandon { .. } | Command::House(_) => None,
+        Command::Issue { member, .. }
+        | Command::Redeem { member, .. }
+        | Command::Authorize { member, .. }
+        | Command::Purchase { member, .. }
+        | Command::Decay { member, .. }
+        | Command::ExtendExpiry { member, .. }
+        | Command::Reinstate { member, .. }
+        | Command::WriteOffDebt { member, .. }
+        | Command::Reverse { target: ReversalTarget::Newest(member), .. } => [Some(*member), None],
+        Command::Transfer { member, to, .. } => [Some(*member), Some(*to)],
+        Command::RunDue { member } => [Some(MemberRef::Id(*member)), None],
+        Command::Reverse { target: ReversalTarget::Entry(_) | ReversalTarget::Receipt(_), .. }
+        | Command::Capture { .. }
+        | Command::Void { .. }
+        | Command::ReturnPurchase { .. }
+        | Command::Return { .. }
+        | Command::Abandon { .. }
+        | Command::House(_) => [None, None],
+    }
+}
+
+/// The identifier that a command may enrol.
+fn enrolled(command: &Command) -> Option<MemberRef> {
+    match command {
+        Command::Issue { member, .. } | Command::Purchase { member, spend: None, .. } => Some(*member),
+        Command::Transfer { to, .. } => Some(*to),
+        _ => None,
+    }
+}
+
+fn earn_of(command: &Command) -> Option<&Earn> {
+    match command {
+        Command::Issue { earn, .. } | Command::Purchase { earn: Some(earn), .. } => Some(earn),
+        _ => None,
     }
 }
 
 async fn load_identifiers(link: &mut Link<'_>, book: &mut Book, requests: &[Request]) -> Result<(), StoreError> {
-    let mut named: BTreeSet<IdentifierHash> = BTreeSet::new();
-    let mut enrolling: BTreeSet<IdentifierHash> = BTreeSet::new();
-    for request in requests {
-        if let Some(MemberRef::Identifier(hash)) = member_ref(&request.command) {
-            named.insert(hash);
-            if matches!(request.command, Command::Issue { .. }) {
-                enrolling.insert(hash);
-            }
-        }
-    }
+    let identifier = |member: MemberRef| match member {
+        MemberRef::Identifier(hash) => Some(hash),
+        MemberRef::Id(_) => None,
+    };
+    let named = requests.iter().flat_map(|request| named_members(&request.command)).flatten().filter_map(identifier);
+    let named: BTreeSet<IdentifierHash> = named.collect();
     let named: Vec<IdentifierHash> = named.into_iter().collect();
     book.identifiers.extend(members::identifiers(link, &named).await?);
+    let enrolling = requests.iter().filter_map(|request| enrolled(&request.command)).filter_map(identifier);
+    let enrolling: BTreeSet<IdentifierHash> = enrolling.collect();
     let unknown: Vec<IdentifierHash> =
         enrolling.into_iter().filter(|hash| !book.identifiers.contains_key(hash)).collect();
     if !unknown.is_empty() && link.backend() == super::Backend::Postgres {
@@ -125,13 +176,60 @@ async fn load_identifiers(link: &mut Link<'_>, book: &mut Book, requests: &[Requ
     Ok(())
 }
 
-/// What returns and abandons refer to.
+/// Reads the lines of the receipts that the batch books or refers to, and the entries of those that count for it.
+async fn load_receipts(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    requests: &[Request],
+    now: Timestamp,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    let zone = &book.house.coalition.time_zone;
+    let mut receipts = BTreeSet::new();
+    let mut shared = BTreeSet::new();
+    for request in requests {
+        if let Command::Reverse { target: ReversalTarget::Receipt(receipt), .. } = &request.command {
+            let mut receipt = receipt.clone();
+            receipt.partner = request.caller;
+            receipts.insert(receipt);
+        }
+        let books = match &request.command {
+            Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. } => {
+                true
+            }
+            _ => false,
+        };
+        if let Some(line) = ReceiptLine::of(request.caller, &request.origin, Side::Spend, now, zone).filter(|_| books) {
+            let terms = book.house.partners.get(&request.caller).map(|partner| partner.terms_at(now));
+            if terms.is_some_and(|terms| terms.receipt_share < Rate::ONE) {
+                shared.insert(line.receipt.clone());
+            }
+            receipts.insert(line.receipt);
+        }
+    }
+    let lines = guards::receipts(link, &receipts).await?;
+    let counted = lines.iter().filter(|(line, _)| line.side == Side::Spend && shared.contains(&line.receipt));
+    let counted: Vec<EntryId> = counted.map(|(_, entry)| *entry).collect();
+    for (line, entry) in lines {
+        loaded.stored.receipts.insert(line.clone());
+        book.receipts.insert(line, entry);
+    }
+    let entries = journal::entries(link, counted.into_iter()).await?;
+    loaded.keep(book, entries);
+    Ok(())
+}
+
+/// What commands refer to.
 #[derive(Debug, Default)]
 struct Targets {
-    /// Entries that are to be returned or undone.
+    /// Entries that are to be returned, reversed, captured, released or undone.
     entries: BTreeSet<EntryId>,
     /// Redemptions of which it must be known what was returned.
     redemptions: BTreeSet<EntryId>,
+    /// Issues that stand for a purchase, of which it must be known what was returned.
+    purchases: BTreeSet<EntryId>,
+    /// Those of `entries` that can only give points back.
+    giving: BTreeSet<EntryId>,
 }
 
 impl Targets {
@@ -139,6 +237,17 @@ impl Targets {
     fn lots(&self, book: &Book) -> BTreeMap<LotId, Timestamp> {
         let entries = self.entries.iter().chain(&self.redemptions).filter_map(|id| book.entries.get(id));
         entries.flat_map(|entry| &entry.lots).map(|moved| (moved.lot, moved.expires)).collect()
+    }
+
+    fn gives(&mut self, entry: EntryId) {
+        if self.entries.insert(entry) {
+            self.giving.insert(entry);
+        }
+    }
+
+    fn takes(&mut self, entry: EntryId) {
+        self.entries.insert(entry);
+        self.giving.remove(&entry);
     }
 }
 
@@ -149,34 +258,45 @@ async fn load_targets(
     loaded: &mut Loaded,
 ) -> Result<Targets, StoreError> {
     let mut targets = Targets::default();
+    for request in requests {
+        match &request.command {
+            Command::Return { redemption, .. } => {
+                targets.gives(*redemption);
+                targets.redemptions.insert(*redemption);
+            }
+            Command::Capture { hold, .. }
+            | Command::Void { hold }
+            | Command::Purchase { spend: Some(Spend::Capture(hold, _)), .. } => targets.gives(*hold),
+            Command::ReturnPurchase { redemption, issue, .. } => {
+                redemption.iter().chain(issue).for_each(|entry| targets.takes(*entry));
+                targets.redemptions.extend(redemption);
+                targets.purchases.extend(issue);
+            }
+            Command::Reverse { target: ReversalTarget::Entry(entry), .. } => targets.takes(*entry),
+            Command::Reverse { target: ReversalTarget::Receipt(receipt), .. } => {
+                let mut receipt = receipt.clone();
+                receipt.partner = request.caller;
+                let lines = book.receipts.range(ReceiptLine::range(&receipt, Side::Earn));
+                lines.for_each(|(_, entry)| targets.takes(*entry));
+            }
+            _ => {}
+        }
+    }
     let abandoned = abandoned_keys(requests);
     for row in requests::requests(link, abandoned.iter().copied()).await? {
         if let RecordedState::Accepted(accepted) = &row.recorded.state {
-            targets.entries.extend(accepted.entries.first());
-        }
-    }
-    for request in requests {
-        if let Command::Return { redemption, .. } = &request.command {
-            targets.entries.insert(*redemption);
-            targets.redemptions.insert(*redemption);
+            accepted.entries.iter().for_each(|entry| targets.takes(*entry));
         }
     }
     let entries = journal::entries(link, targets.entries.iter().copied()).await?;
     let mut linked = BTreeSet::new();
     for stored in &entries {
-        match stored.entry.kind {
-            EntryKind::Redeem => {
-                targets.redemptions.insert(stored.id);
-            }
-            // Undoing a return needs the redemption that it gave back.
-            EntryKind::Return => linked.extend(stored.entry.link),
-            EntryKind::Issue
-            | EntryKind::Undo
-            | EntryKind::Expire
-            | EntryKind::Close
-            | EntryKind::Payment
-            | EntryKind::Abort
-            | EntryKind::Deposit => {}
+        if stored.entry.kind.is_redemption() {
+            targets.redemptions.insert(stored.id);
+        }
+        // Undoing a return needs the redemption that it gave back.
+        if stored.entry.kind == EntryKind::Return {
+            linked.extend(stored.entry.link);
         }
     }
     loaded.keep(book, entries);
@@ -189,60 +309,167 @@ async fn load_targets(
 fn abandoned_keys(requests: &[Request]) -> BTreeSet<(PartnerId, RequestId)> {
     let key = |request: &Request| match &request.command {
         Command::Abandon { request: abandoned } => Some((request.caller, *abandoned)),
-        Command::Issue { .. }
-        | Command::Redeem { .. }
-        | Command::Return { .. }
-        | Command::RunDue { .. }
-        | Command::House(_) => None,
+        _ => None,
     };
     requests.iter().filter_map(key).collect()
 }
 
-/// The first entries of accepted requests that are to be abandoned, as far as they are in the book.
-fn abandoned_entries<'a>(book: &'a Book, requests: &[Request]) -> Vec<(EntryId, &'a Entry)> {
+/// The members of accepted requests that are to be abandoned, as far as their entries are in the book.
+fn abandoned_members(book: &Book, requests: &[Request]) -> Vec<MemberId> {
     let recorded = abandoned_keys(requests).into_iter().filter_map(|key| book.requests.get(&key));
-    let first = recorded.filter_map(|recorded| match &recorded.state {
-        RecordedState::Accepted(accepted) => accepted.entries.first().copied(),
-        RecordedState::Rejected(_) | RecordedState::Abandoned => None,
+    let entries = recorded.flat_map(|recorded| match &recorded.state {
+        RecordedState::Accepted(accepted) => accepted.entries.as_slice(),
+        RecordedState::Rejected(_) | RecordedState::Abandoned => &[],
     });
-    first.filter_map(|id| Some((id, &**book.entries.get(&id)?))).collect()
+    entries.filter_map(|id| book.entries.get(id)?.member).collect()
 }
 
 /// The members that the batch touches, and what it needs of each.
 fn needs(book: &Book, requests: &[Request], targets: &Targets) -> BTreeMap<MemberId, Need> {
     let mut needs: BTreeMap<MemberId, Need> = BTreeMap::new();
+    let known = |member: MemberRef| match member {
+        MemberRef::Id(id) => Some(id),
+        MemberRef::Identifier(hash) => book.identifiers.get(&hash).copied(),
+    };
     for request in requests {
-        let member = match member_ref(&request.command) {
-            Some(MemberRef::Id(id)) => Some(id),
-            Some(MemberRef::Identifier(hash)) => book.identifiers.get(&hash).copied(),
-            None => None,
-        };
+        let [member, receiver] = named_members(&request.command).map(|member| member.and_then(known));
+        if let Some(receiver) = receiver {
+            needs.entry(receiver).or_default();
+        }
         let Some(member) = member else { continue };
         let need = needs.entry(member).or_default();
-        if let Command::Redeem { points, .. } = &request.command {
-            need.redeems = need.redeems.saturating_add(points.0.max(0));
-            need.redemptions += 1;
+        match &request.command {
+            Command::Redeem { points, .. }
+            | Command::Authorize { points, .. }
+            | Command::Transfer { points, .. }
+            | Command::Purchase { spend: Some(Spend::Redeem(points)), .. } => need.takes(*points),
+            Command::Decay { .. } => need.decays = true,
+            Command::ExtendExpiry { .. } | Command::Reverse { .. } => need.all = true,
+            _ => {}
         }
     }
-    let returning: BTreeSet<EntryId> = requests
-        .iter()
-        .filter_map(|request| match &request.command {
-            Command::Return { redemption, .. } => Some(*redemption),
-            Command::Issue { .. }
-            | Command::Redeem { .. }
-            | Command::Abandon { .. }
-            | Command::RunDue { .. }
-            | Command::House(_) => None,
-        })
-        .collect();
     for id in targets.entries.iter().chain(&targets.redemptions) {
-        if let Some(member) = book.entries.get(id).and_then(|entry| entry.member) {
-            let need = needs.entry(member).or_default();
-            need.abandons |= !returning.contains(id);
+        let Some(entry) = book.entries.get(id) else { continue };
+        let need = entry.member.map(|member| needs.entry(member).or_default());
+        if let Some(need) = need.filter(|_| !targets.giving.contains(id)) {
+            need.all |= targets.entries.contains(id);
+        }
+        // Undoing a transfer or a return touches other members, too.
+        for moved in &entry.lots {
+            needs.entry(moved.lot.member).or_default();
         }
     }
     // A request that is abandoned in the batch it came with leaves the lots as they were read.
     needs
+}
+
+/// What the members' rows tell of what is needed: debts are paid from any lot, and issuers with a cap may be passed over.
+fn refine_needs(book: &Book, needs: &mut BTreeMap<MemberId, Need>) {
+    let capped = |issuer: &PartnerId| {
+        book.house.partners.get(issuer).is_some_and(|partner| partner.limits.net_debit_cap.is_some())
+    };
+    for (id, need) in needs {
+        let Some(member) = book.members.get(id) else { continue };
+        let passed_over = need.redemptions > 0 && member.holdings.keys().any(|(issuer, _)| capped(issuer));
+        need.all |= passed_over || !member.record.debts.is_empty();
+    }
+}
+
+/// Locks and reads what limits, consents and payments say of this batch.
+async fn load_guards(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    requests: &[Request],
+    targets: &Targets,
+) -> Result<(), StoreError> {
+    let partners = &book.house.partners;
+    if partners.values().any(|partner| partner.limits.guards_points()) {
+        let asking = requests.iter().flat_map(|request| {
+            let funders = earn_of(&request.command).map_or(&[][..], |earn| earn.funders.as_slice());
+            let funder = if let Command::Reinstate { funder, .. } = &request.command { Some(*funder) } else { None };
+            funders.iter().map(|(funder, _)| *funder).chain([request.caller]).chain(funder)
+        });
+        let held = book.members.values().flat_map(|member| member.holdings.keys().map(|(issuer, _)| *issuer));
+        let owed = book.members.values().flat_map(|member| member.record.debts.iter().map(|debt| debt.creditor));
+        let moved = targets.entries.iter().chain(&targets.redemptions).filter_map(|id| book.entries.get(id));
+        let moved = moved.flat_map(|entry| entry.lots.iter().map(|moved| moved.issuer).chain([entry.partner]));
+        let mut guarded: BTreeSet<PartnerId> = asking.chain(held).chain(owed).chain(moved).collect();
+        guarded.retain(|id| partners.get(id).is_some_and(|partner| partner.limits.guards_points()));
+        book.guards = guards::lock_guards(link, &guarded).await?;
+        let currency = book.house.coalition.currency;
+        let (money, points) = guards::balances_of(link, currency.as_str(), guarded.iter().copied()).await?;
+        book.money_balances.extend(money);
+        book.points_balances.extend(points);
+    }
+    let mut consents = BTreeSet::new();
+    for request in requests {
+        let funders = earn_of(&request.command).map_or(&[][..], |earn| earn.funders.as_slice());
+        let others = funders.iter().map(|(funder, _)| *funder).filter(|funder| *funder != request.caller);
+        consents.extend(others.map(|funder| (funder, request.caller)));
+    }
+    book.consents = guards::lock_consents(link, &consents).await?;
+    load_funded(link, book).await
+}
+
+/// Reads which of the points that members wait for were paid for.
+async fn load_funded(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreError> {
+    let awaited = book.members.values().flat_map(|member| member.record.awaiting.keys().copied()).collect();
+    book.funding = guards::funded(link, &awaited).await?;
+    Ok(())
+}
+
+/// Reads the holds that commands refer to, and those of members for whom something is due; gives lots that these need.
+async fn load_holds(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    targets: &Targets,
+    needs: &BTreeMap<MemberId, Need>,
+    now: Timestamp,
+    loaded: &mut Loaded,
+) -> Result<Vec<Lot>, StoreError> {
+    let named = targets.entries.iter().filter_map(|id| {
+        let entry = book.entries.get(id).filter(|entry| entry.kind == EntryKind::Authorize)?;
+        Some((entry.member?, *id))
+    });
+    let mut rows = guards::holds(link, &named.collect()).await?;
+    let due: Vec<MemberId> = needs.keys().copied().filter(|member| book.is_due(*member, now)).collect();
+    rows.extend(guards::holds_open(link, &due).await?);
+    let unread: Vec<EntryId> = rows.iter().map(|row| row.id).filter(|id| !book.entries.contains_key(id)).collect();
+    let entries = journal::entries(link, unread.into_iter()).await?;
+    loaded.keep(book, entries);
+    let mut wanted = BTreeMap::new();
+    for row in rows {
+        let entry = book.entries.get(&row.id);
+        let entry = entry.ok_or_else(|| StoreError::permanent(format!("the entry of hold {} is gone", row.id)))?;
+        wanted.extend(entry.lots.iter().map(|moved| (moved.lot, moved.expires)));
+        let hold = row.of_entry(entry)?;
+        book.insert_hold(hold);
+    }
+    let wanted: Vec<(LotId, Timestamp)> = wanted.into_iter().collect();
+    let house = book.house.clone();
+    let mut lots = members::lots_by_id(link, &house, &wanted).await?;
+    lots.extend(members::lots_pending(link, &house, &due).await?);
+    Ok(lots)
+}
+
+/// Reads the newest lots of issuers for members, where they are to be reversed without a receipt, and their issues.
+async fn load_newest(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    requests: &[Request],
+    loaded: &mut Loaded,
+) -> Result<Vec<Lot>, StoreError> {
+    let house = book.house.clone();
+    let mut lots = Vec::new();
+    for request in requests {
+        let Command::Reverse { target: ReversalTarget::Newest(member), .. } = &request.command else { continue };
+        let Ok(member) = book.find_member(*member) else { continue };
+        lots.extend(members::lots_newest(link, &house, member, request.caller, LOTS_PER_ENTRY_MAX).await?);
+    }
+    let issues: BTreeSet<EntryId> = lots.iter().map(|lot| lot.entry).collect();
+    let entries = journal::entries(link, issues.into_iter()).await?;
+    loaded.keep(book, entries);
+    Ok(lots)
 }
 
 /// Reads the recorded answers to all keys of the batch, with the entries that they name.
@@ -254,7 +481,7 @@ async fn load_requests(
 ) -> Result<(), StoreError> {
     let own = requests.iter().filter_map(|request| Some((request.caller, request.request_id?)));
     // Whether a redemption was itself abandoned decides what undoing its return does.
-    let redemptions = book.entries.values().filter(|entry| entry.kind == EntryKind::Redeem);
+    let redemptions = book.entries.values().filter(|entry| entry.kind.is_redemption());
     let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
     let keys: BTreeSet<(PartnerId, RequestId)> = own.chain(abandoned_keys(requests)).chain(redemptions).collect();
     let mut answered = Vec::new();
@@ -282,15 +509,19 @@ async fn load_lots(
     let mut next = Vec::new();
     let mut first_pages = Vec::new();
     let mut whole_pages = Vec::new();
+    let mut inactive = Vec::new();
     for (id, need) in needs {
         let Some(member) = book.members.get(id) else { continue };
-        let is_due = member.next_due <= now;
+        let is_due = book.is_due(*id, now);
         // What is due is read to the last lot, so what follows begins after now.
-        let from = if is_due { Timestamp(now.0.saturating_add(1)) } else { member.next_due };
+        let from = if is_due { Timestamp(now.0.saturating_add(1)) } else { member.next_expiry };
         if is_due {
-            due.push((*id, member.next_due));
+            due.push((*id, member.next_expiry));
         }
-        if need.abandons || (is_due && need.redemptions > 0) {
+        if !member.record.inactive.is_empty() && (is_due || need.redemptions > 0 || need.all || need.decays) {
+            inactive.push(*id);
+        }
+        if need.all || need.decays || (is_due && need.redemptions > 0) {
             whole_pages.push((*id, from));
         } else if need.redemptions > 0 {
             first_pages.push((*id, from));
@@ -299,6 +530,7 @@ async fn load_lots(
         }
     }
     lots.extend(members::lots_due(link, house, &due, now).await?);
+    lots.extend(members::lots_inactive(link, house, &inactive).await?);
     let page = members::lots_page(link, house, &first_pages, PAGE).await?;
     let pages = by_member(page);
     for place in first_pages {
@@ -313,9 +545,7 @@ async fn load_lots(
         }
     }
     lots.extend(pages.into_values().flatten());
-    // One lot more than the redemptions of a member may take, so that the rules can tell that there are more.
-    let redemptions = whole_pages.iter().filter_map(|(id, _)| needs.get(id)).map(|need| need.redemptions);
-    let whole = redemptions.max().unwrap_or(0).max(1).saturating_mul(LOTS_PER_ENTRY_MAX) + 1;
+    let whole = whole_page(&whole_pages, needs);
     let pages = by_member(members::lots_page(link, house, &whole_pages, whole).await?);
     for (id, _) in whole_pages {
         note_page(book, id, pages.get(&id).map_or(&[][..], Vec::as_slice), whole);
@@ -328,6 +558,18 @@ async fn load_lots(
     }
     lots.extend(firsts.into_values().flatten());
     Ok(())
+}
+
+/// One lot more than the redemptions of a member may take, so that the rules can tell that there are more; some times as
+/// many where lots may have to be passed over or all of them are touched.
+fn whole_page(members: &[(MemberId, Timestamp)], needs: &BTreeMap<MemberId, Need>) -> usize {
+    let needs = members.iter().filter_map(|(id, _)| needs.get(id));
+    let lots = needs.map(|need| {
+        let taken = need.redemptions.max(1).saturating_mul(LOTS_PER_ENTRY_MAX);
+        let passed_over = if need.all && need.redemptions > 0 { PASSED_OVER } else { 1 };
+        taken.saturating_mul(passed_over).max(if need.decays { DECAYING } else { 0 }) + 1
+    });
+    lots.max().unwrap_or(1)
 }
 
 fn by_member(lots: Vec<Lot>) -> BTreeMap<MemberId, Vec<Lot>> {
@@ -367,9 +609,21 @@ pub(super) async fn load_member(
         book.members.insert(member.id, member);
     }
     let redeems = points.map_or(0, |points| points.0);
-    let needs = BTreeMap::from([(id, Need { redeems, redemptions: usize::from(points.is_some()), abandons: false })]);
+    let need = Need { redeems, redemptions: usize::from(points.is_some()), ..Need::default() };
+    let mut needs = BTreeMap::from([(id, need)]);
+    if book.house.partners.values().any(|partner| partner.limits.guards_points()) {
+        book.guards = guards::guards(link).await?;
+        let partners: Vec<PartnerId> = book.guards.keys().copied().collect();
+        let currency = book.house.coalition.currency;
+        let (money, points) = guards::balances_of(link, currency.as_str(), partners.into_iter()).await?;
+        book.money_balances.extend(money);
+        book.points_balances.extend(points);
+    }
+    load_funded(link, book).await?;
+    refine_needs(book, &mut needs);
+    let mut loaded = Loaded::default();
+    let mut lots = load_holds(link, book, &Targets::default(), &needs, now, &mut loaded).await?;
     let house = book.house.clone();
-    let mut lots = Vec::new();
     load_lots(link, book, &house, &needs, now, &mut lots).await?;
     for lot in lots {
         book.insert_lot(lot);
@@ -388,6 +642,9 @@ pub(super) async fn load_all(
     book.points_balances = balances.points;
     book.money_balances = balances.money;
     book.outstanding = house::outstanding(link).await?;
+    book.guards = guards::guards(link).await?;
+    book.consents = guards::consents(link).await?;
+    book.funding = guards::funding_waiting(link).await?;
     let mut windows = settlement::windows(link, Windows::UnsettledAndFrom(book.open_window)).await?;
     for number in named_windows(requests) {
         if !windows.iter().any(|row| row.window.number == number) {
@@ -407,7 +664,6 @@ pub(super) async fn load_all(
 }
 
 fn named_windows(requests: &[Request]) -> BTreeSet<WindowNumber> {
-    use clearing_core::command::HouseCommand;
     let window = |request: &Request| match &request.command {
         Command::House(
             HouseCommand::ConfirmSettlement { window }
@@ -415,19 +671,7 @@ fn named_windows(requests: &[Request]) -> BTreeSet<WindowNumber> {
             | HouseCommand::ConfirmPayment { window, .. }
             | HouseCommand::AbortSettlement { window },
         ) => Some(*window),
-        Command::House(
-            HouseCommand::CreatePartner { .. }
-            | HouseCommand::SetTerms { .. }
-            | HouseCommand::SetPartnerState { .. }
-            | HouseCommand::SetCalendar { .. }
-            | HouseCommand::CloseWindow { .. }
-            | HouseCommand::Deposit { .. },
-        )
-        | Command::Issue { .. }
-        | Command::Redeem { .. }
-        | Command::Return { .. }
-        | Command::Abandon { .. }
-        | Command::RunDue { .. } => None,
+        _ => None,
     };
     requests.iter().filter_map(window).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clearing_core::member::{Lot, LotId, Member};
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Points, Timestamp};
+use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Timestamp};
 
 use super::sql::{Cells, Kind, Link, Sql};
 use super::{StoreError, partner_id, small};
@@ -19,6 +19,9 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &LOTS_DUE,
     &LOTS_BY_PLACE,
     &LOTS_BY_NUMBER,
+    &LOTS_INACTIVE,
+    &LOTS_PENDING,
+    &LOTS_NEWEST,
     &RETURNS,
 ];
 
@@ -73,19 +76,19 @@ pub(super) async fn lock_identifiers(link: &mut Link<'_>, hashes: &[IdentifierHa
 
 const MEMBERS: Sql = Sql::new(
     "-- store.members
-    SELECT member_id, entry_no, first_expires_at, holdings FROM members
+    SELECT member_id, entry_no, holdings FROM members
     WHERE member_id IN (SELECT substr($2, value->>0, 16) FROM jsonb_each($1)) ORDER BY member_id",
     "-- store.members
-    SELECT member_id, entry_no, first_expires_at, holdings FROM members
+    SELECT member_id, entry_no, holdings FROM members
     WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id",
 );
 
 const LOCK_MEMBERS: Sql = Sql::new(
     "-- store.lock_members
-    SELECT member_id, entry_no, first_expires_at, holdings FROM members
+    SELECT member_id, entry_no, holdings FROM members
     WHERE member_id IN (SELECT substr($2, value->>0, 16) FROM jsonb_each($1)) ORDER BY member_id",
     "-- store.lock_members
-    SELECT member_id, entry_no, first_expires_at, holdings FROM members
+    SELECT member_id, entry_no, holdings FROM members
     WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id FOR UPDATE",
 );
 
@@ -106,24 +109,17 @@ pub(super) async fn members(
     link.rows(call, member).await
 }
 
-/// A member's row from the columns id, last entry number, lower bound of expiry, holdings.
+/// A member's row from the columns id, last entry number, holdings.
 pub(super) fn member(row: &dyn Cells) -> Result<Member, StoreError> {
-    let next_due = Timestamp(row.int(2)?);
-    let holdings = Member::holdings_from_bytes(row.bytes(3)?);
-    Ok(Member {
-        id: MemberId(row.uuid(0)?),
-        entry_no: row.int(1)?,
-        next_due,
-        holdings: holdings.map_err(|error| StoreError::damaged("a member's holdings", error))?,
-        // No lot is read yet, and there is none before this.
-        loaded_to: next_due,
-    })
+    let member = Member::from_bytes(MemberId(row.uuid(0)?), row.int(1)?, row.bytes(2)?);
+    member.map_err(|error| StoreError::damaged("a member", error))
 }
 
 macro_rules! lot_columns {
     () => {
         "l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available, l.batch_id, \
-         l.ordinal, l.activates_at, l.origin_member_id, l.origin_entry_no, l.origin_part"
+         l.ordinal, l.activates_at, l.origin_member_id, l.origin_entry_no, l.origin_part, l.held, l.pending, l.lost, \
+         l.reversed, l.release_window"
     };
 }
 pub(super) use lot_columns;
@@ -283,6 +279,99 @@ fn places(link: &Link<'_>, members: &[(MemberId, Timestamp)]) -> super::sql::Tab
     keys
 }
 
+const LOTS_INACTIVE: Sql = Sql::new(
+    concat!(
+        "-- store.lots_inactive
+    SELECT ",
+        lot_columns!(),
+        " FROM (SELECT substr($2, value->>0, 16) AS member_id FROM jsonb_each($1)) AS m
+    CROSS JOIN lots AS l
+    WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= $3 AND l.expires_at < 9223372036854775807"
+    ),
+    concat!(
+        "-- store.lots_inactive
+    SELECT ",
+        lot_columns!(),
+        " FROM unnest($1::uuid[]) AS m (member_id)
+    JOIN lots AS l ON l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= $2
+        AND l.expires_at < 9223372036854775807"
+    ),
+);
+
+/// The lots with available points of each member that end with inactivity.
+pub(super) async fn lots_inactive(
+    link: &mut Link<'_>,
+    house: &House,
+    members: &[MemberId],
+) -> Result<Vec<Lot>, StoreError> {
+    if members.is_empty() {
+        return Ok(Vec::new());
+    }
+    let call = link.call(&LOTS_INACTIVE).table(ids(link, members)).int(Timestamp::after_inactivity(0).0);
+    link.rows(call, |row| lot(row, house)).await
+}
+
+const LOTS_PENDING: Sql = Sql::new(
+    concat!(
+        "-- store.lots_pending
+    SELECT ",
+        lot_columns!(),
+        " FROM (SELECT substr($2, value->>0, 16) AS member_id FROM jsonb_each($1)) AS m
+    CROSS JOIN lots AS l INDEXED BY lots_pending WHERE l.member_id = m.member_id AND l.pending > 0"
+    ),
+    concat!(
+        "-- store.lots_pending
+    SELECT ",
+        lot_columns!(),
+        " FROM unnest($1::uuid[]) AS m (member_id)
+    JOIN lots AS l ON l.member_id = m.member_id AND l.pending > 0"
+    ),
+);
+
+/// The lots with pending points of each member.
+pub(super) async fn lots_pending(
+    link: &mut Link<'_>,
+    house: &House,
+    members: &[MemberId],
+) -> Result<Vec<Lot>, StoreError> {
+    if members.is_empty() {
+        return Ok(Vec::new());
+    }
+    let call = link.call(&LOTS_PENDING).table(ids(link, members));
+    link.rows(call, |row| lot(row, house)).await
+}
+
+// No index helps: this is one member's range, read for a return without a receipt, which is rare.
+const LOTS_NEWEST: Sql = Sql::both(concat!(
+    "-- store.lots_newest
+    SELECT ",
+    lot_columns!(),
+    " FROM lots AS l
+    WHERE l.member_id = $1 AND l.issuer = $2 AND l.origin_member_id IS NULL AND l.reversed < l.size
+    ORDER BY l.entry_no DESC, l.part DESC LIMIT $3"
+));
+
+/// The newest lots that an issuer made for a member and that are not yet reversed, at most `limit`.
+pub(super) async fn lots_newest(
+    link: &mut Link<'_>,
+    house: &House,
+    member: MemberId,
+    issuer: PartnerId,
+    limit: usize,
+) -> Result<Vec<Lot>, StoreError> {
+    let limit = i64::try_from(limit).expect("a page is small");
+    let call = link.call(&LOTS_NEWEST).uuid(member.0).text(issuer.as_str()).int(limit);
+    link.rows(call, |row| lot(row, house)).await
+}
+
+fn ids(link: &Link<'_>, members: &[MemberId]) -> super::sql::Table {
+    let mut keys = link.table(&[Kind::Uuid]);
+    for member in members {
+        keys.uuid(member.0);
+    }
+    keys
+}
+
 const LOTS_BY_PLACE: Sql = Sql::new(
     concat!(
         "-- store.lots_by_place
@@ -370,26 +459,38 @@ pub(super) fn lot(row: &dyn Cells, house: &House) -> Result<Lot, StoreError> {
         entry: EntryId { batch: BatchId(row.uuid(8)?), ordinal: small(row.int(9)?)? },
         origin,
         activates: row.int_or_null(10)?.map(Timestamp),
+        held: Points(row.int(14)?),
+        pending: Points(row.int(15)?),
+        lost: Points(row.int(16)?),
+        reversed: Points(row.int(17)?),
+        release_window: row.int_or_null(18)?.map(small).transpose()?,
     })
 }
 
 const RETURNS: Sql = Sql::new(
     "-- store.returns
-    SELECT r.batch_id, r.ordinal, r.points
+    SELECT r.batch_id, r.ordinal, r.points, r.amount
     FROM (SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal
         FROM jsonb_each($1)) AS k
     CROSS JOIN returns AS r WHERE r.member_id = k.member_id AND r.batch_id = k.batch_id AND r.ordinal = k.ordinal",
     "-- store.returns
-    SELECT r.batch_id, r.ordinal, r.points
+    SELECT r.batch_id, r.ordinal, r.points, r.amount
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k (member_id, batch_id, ordinal)
     JOIN returns AS r USING (member_id, batch_id, ordinal)",
 );
 
-/// The points returned so far of redemptions; those of which nothing was are left out.
+/// What was returned so far of a redemption or a purchase.
+pub(super) struct ReturnedRow {
+    pub entry: EntryId,
+    pub points: Points,
+    pub amount: Money,
+}
+
+/// What was returned so far of redemptions and purchases; those of which nothing was are left out.
 pub(super) async fn returns(
     link: &mut Link<'_>,
     redemptions: &[(MemberId, EntryId)],
-) -> Result<Vec<(EntryId, Points)>, StoreError> {
+) -> Result<Vec<ReturnedRow>, StoreError> {
     if redemptions.is_empty() {
         return Ok(Vec::new());
     }
@@ -400,7 +501,7 @@ pub(super) async fn returns(
     let call = link.call(&RETURNS).table(keys);
     let returned = |row: &dyn Cells| {
         let entry = EntryId { batch: BatchId(row.uuid(0)?), ordinal: small(row.int(1)?)? };
-        Ok((entry, Points(row.int(2)?)))
+        Ok(ReturnedRow { entry, points: Points(row.int(2)?), amount: Money(row.int(3)?) })
     };
     link.rows(call, returned).await
 }

@@ -17,7 +17,6 @@ use clearing_core::book::Book;
 use clearing_core::changes::Changes;
 use clearing_core::command::Request;
 use clearing_core::journal::BatchHeader;
-use clearing_core::member::LotId;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -25,7 +24,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::checkpoint::Committed;
 use super::house::{GateRow, HouseRow, gate_row};
 use super::journal::{JournalHead, no_coalition};
-use super::save::Saved;
+use super::save::{Saved, Stored};
 use super::sql::{Cells, Link, Sql};
 use super::{Backend, StoreError, hash, house, journal, load, requests, save, settlement};
 
@@ -61,8 +60,8 @@ pub struct WriterSession {
     /// Where the journal ends; on PostgreSQL known for sure only by who has the gate alone.
     head: JournalHead,
     gate: Gate,
-    /// Under which expiry the lots of this transaction were read.
-    stored_lots: BTreeMap<LotId, Timestamp>,
+    /// What was read in this transaction, by which rows are found again.
+    stored: Stored,
 }
 
 /// An owned connection of either kind.
@@ -141,7 +140,7 @@ impl WriterSession {
             committed,
             head: JournalHead { next_sequence: 1, hash: [0; 32] },
             gate: Gate::Shared,
-            stored_lots: BTreeMap::new(),
+            stored: Stored::default(),
         }
     }
 
@@ -158,7 +157,7 @@ impl WriterSession {
     /// # Errors
     /// Permanent if the database holds no coalition.
     pub async fn begin(&mut self, gate: Gate) -> Result<GateRow, StoreError> {
-        self.stored_lots.clear();
+        self.stored = Stored::default();
         self.gate = gate;
         let failed = |error| StoreError::of("store.begin", error);
         let (row, head) = match &mut self.connection {
@@ -204,7 +203,7 @@ impl WriterSession {
         now: Timestamp,
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
         let loaded = load::load(&mut self.connection.link(), book, requests, now).await?;
-        self.stored_lots.extend(loaded.lots);
+        self.stored = loaded.stored;
         Ok(loaded.sequences)
     }
 
@@ -238,13 +237,19 @@ impl WriterSession {
             let opened = opened.ok_or_else(|| StoreError::permanent("the open window is not in the book"))?;
             house::update_gate(&mut link, book.open_window, opened, changes.house_changed(), header.time).await?;
         }
-        save::save_rows(&mut link, book, changes, header, &self.stored_lots).await?;
+        if !changes.consents_given.is_empty() {
+            house::save_consents(&mut link, book, changes).await?;
+        }
+        save::save_rows(&mut link, book, changes, header, &self.stored).await?;
         journal::insert_attachments(&mut link, &changes.attachments).await?;
         let first_sequence = if changes.entries.is_empty() {
             self.head.next_sequence
         } else {
             save::save_head(&mut link, book, changes, header, &self.head).await?
         };
+        if !changes.funding_states.is_empty() {
+            settlement::save_funding(&mut link, book, changes).await?;
+        }
         Ok(Saved { first_sequence })
     }
 

@@ -28,6 +28,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &INSERT_ORDERS,
     &GROSS,
     &BALANCES,
+    &SAVE_FUNDING,
 ];
 
 /// A window with its place in the journal: its entries have the sequences from `first_sequence` up to, but not
@@ -344,4 +345,21 @@ pub(super) async fn balances(link: &mut Link<'_>) -> Result<Balances, StoreError
         }
     }
     Ok(balances)
+}
+
+const SAVE_FUNDING: Sql = Sql::both(
+    "-- store.save_funding
+    UPDATE funding SET settles_in = $4, funded_at = $5 WHERE window_number = $1 AND issuer = $2 AND terms_version = $3",
+);
+
+/// Writes which points that wait for a payment were paid for, or wait for another settlement. O(partners).
+pub(super) async fn save_funding(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Result<(), StoreError> {
+    for key in &changes.funding_states {
+        let group = book.funding.get(key);
+        let group = group.ok_or_else(|| StoreError::permanent("points that wait for a payment are not in the book"))?;
+        let call = link.call(&SAVE_FUNDING).int(i64::from(key.0)).text(key.1.as_str()).int(i64::from(key.2));
+        let call = call.int(i64::from(group.settles_in)).int_or_null(group.funded.map(|time| time.0));
+        link.execute_counted(call, 1).await?;
+    }
+    Ok(())
 }

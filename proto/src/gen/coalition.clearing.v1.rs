@@ -178,6 +178,32 @@ pub enum EntryKind {
     /// Points that expired: the member loses them, and what prepaid points leave behind is split as the
     /// issuer's terms say. Written by the house as of the time the lot expired.
     Expire = 5,
+    /// Points were reserved for an acceptor: AuthorizeRedemption.
+    Authorize = 6,
+    /// A hold was taken, wholly or in part; the rest was released. `linked_entry_id` is the authorization.
+    Capture = 7,
+    /// A hold was released by its acceptor. `linked_entry_id` is the authorization.
+    Void = 8,
+    /// A hold was released because its time was over. `linked_entry_id` is the authorization.
+    Lapse = 9,
+    /// Points of an issue were taken back; what was spent of them became a debt. `linked_entry_id` is the issue.
+    Reverse = 10,
+    /// A member's debt was paid with points of the member.
+    Recover = 11,
+    /// Pending points became available. `linked_entry_id` is their issue.
+    Activate = 12,
+    /// Points that waited for their issuer's payment were paid for.
+    Fund = 13,
+    /// Points were taken for inactivity.
+    Decay = 14,
+    /// A member gave points to another one.
+    Transfer = 15,
+    /// The operator let points live longer.
+    Extend = 16,
+    /// The operator gave points again that had expired, at the cost of a funder.
+    Reinstate = 17,
+    /// The operator gave up what a member owed.
+    WriteOff = 18,
     /// A window was closed: positions became legs of its settlement.
     Close = 20,
     /// A payment of a settlement was confirmed.
@@ -200,6 +226,19 @@ impl EntryKind {
             Self::Return => "ENTRY_KIND_RETURN",
             Self::Undo => "ENTRY_KIND_UNDO",
             Self::Expire => "ENTRY_KIND_EXPIRE",
+            Self::Authorize => "ENTRY_KIND_AUTHORIZE",
+            Self::Capture => "ENTRY_KIND_CAPTURE",
+            Self::Void => "ENTRY_KIND_VOID",
+            Self::Lapse => "ENTRY_KIND_LAPSE",
+            Self::Reverse => "ENTRY_KIND_REVERSE",
+            Self::Recover => "ENTRY_KIND_RECOVER",
+            Self::Activate => "ENTRY_KIND_ACTIVATE",
+            Self::Fund => "ENTRY_KIND_FUND",
+            Self::Decay => "ENTRY_KIND_DECAY",
+            Self::Transfer => "ENTRY_KIND_TRANSFER",
+            Self::Extend => "ENTRY_KIND_EXTEND",
+            Self::Reinstate => "ENTRY_KIND_REINSTATE",
+            Self::WriteOff => "ENTRY_KIND_WRITE_OFF",
             Self::Close => "ENTRY_KIND_CLOSE",
             Self::Payment => "ENTRY_KIND_PAYMENT",
             Self::AbortSettlement => "ENTRY_KIND_ABORT_SETTLEMENT",
@@ -215,6 +254,19 @@ impl EntryKind {
             "ENTRY_KIND_RETURN" => Some(Self::Return),
             "ENTRY_KIND_UNDO" => Some(Self::Undo),
             "ENTRY_KIND_EXPIRE" => Some(Self::Expire),
+            "ENTRY_KIND_AUTHORIZE" => Some(Self::Authorize),
+            "ENTRY_KIND_CAPTURE" => Some(Self::Capture),
+            "ENTRY_KIND_VOID" => Some(Self::Void),
+            "ENTRY_KIND_LAPSE" => Some(Self::Lapse),
+            "ENTRY_KIND_REVERSE" => Some(Self::Reverse),
+            "ENTRY_KIND_RECOVER" => Some(Self::Recover),
+            "ENTRY_KIND_ACTIVATE" => Some(Self::Activate),
+            "ENTRY_KIND_FUND" => Some(Self::Fund),
+            "ENTRY_KIND_DECAY" => Some(Self::Decay),
+            "ENTRY_KIND_TRANSFER" => Some(Self::Transfer),
+            "ENTRY_KIND_EXTEND" => Some(Self::Extend),
+            "ENTRY_KIND_REINSTATE" => Some(Self::Reinstate),
+            "ENTRY_KIND_WRITE_OFF" => Some(Self::WriteOff),
             "ENTRY_KIND_CLOSE" => Some(Self::Close),
             "ENTRY_KIND_PAYMENT" => Some(Self::Payment),
             "ENTRY_KIND_ABORT_SETTLEMENT" => Some(Self::AbortSettlement),
@@ -970,6 +1022,8 @@ pub enum Funding {
     AtRedemption = 1,
     /// It pays the price when it issues them; the value goes into the coalition's pool and backs them.
     AtIssue = 2,
+    /// As AT_ISSUE, but the points stay pending until the settlement that contains them is paid.
+    OnPayment = 3,
 }
 impl Funding {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -981,6 +1035,7 @@ impl Funding {
             Self::Unspecified => "FUNDING_UNSPECIFIED",
             Self::AtRedemption => "FUNDING_AT_REDEMPTION",
             Self::AtIssue => "FUNDING_AT_ISSUE",
+            Self::OnPayment => "FUNDING_ON_PAYMENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -989,6 +1044,7 @@ impl Funding {
             "FUNDING_UNSPECIFIED" => Some(Self::Unspecified),
             "FUNDING_AT_REDEMPTION" => Some(Self::AtRedemption),
             "FUNDING_AT_ISSUE" => Some(Self::AtIssue),
+            "FUNDING_ON_PAYMENT" => Some(Self::OnPayment),
             _ => None,
         }
     }
@@ -1044,6 +1100,8 @@ pub enum ExpiryKind {
     EndOfMonth = 5,
     /// At the end of the year that is `count` years after that of the issue, in the coalition's time zone.
     EndOfYear = 6,
+    /// `count` days after the member's last activity: an issue to it, or a redemption by it.
+    InactiveDays = 7,
 }
 impl ExpiryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1059,6 +1117,7 @@ impl ExpiryKind {
             Self::Months => "EXPIRY_KIND_MONTHS",
             Self::EndOfMonth => "EXPIRY_KIND_END_OF_MONTH",
             Self::EndOfYear => "EXPIRY_KIND_END_OF_YEAR",
+            Self::InactiveDays => "EXPIRY_KIND_INACTIVE_DAYS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1071,6 +1130,7 @@ impl ExpiryKind {
             "EXPIRY_KIND_MONTHS" => Some(Self::Months),
             "EXPIRY_KIND_END_OF_MONTH" => Some(Self::EndOfMonth),
             "EXPIRY_KIND_END_OF_YEAR" => Some(Self::EndOfYear),
+            "EXPIRY_KIND_INACTIVE_DAYS" => Some(Self::InactiveDays),
             _ => None,
         }
     }

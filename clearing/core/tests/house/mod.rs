@@ -5,13 +5,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clearing_core::audit;
 use clearing_core::book::Book;
-use clearing_core::command::{Accepted, Answer, Command, HouseCommand, MemberRef, Request};
-use clearing_core::journal::{Entry, Origin};
+use clearing_core::command::{
+    Accepted, Answer, Command, Earn, HouseCommand, MemberRef, MemberReply, Payment, Reply, Request, ReversalTarget,
+    Reversed, Spend,
+};
+use clearing_core::journal::{Code, Entry, EntryKind, Origin};
+use clearing_core::limits::{Consent, Limits};
 use clearing_core::rejection::Rejection;
 use clearing_core::settlement::Window;
 use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Terms,
+    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
+    TermsDraft,
 };
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp,
@@ -41,6 +47,9 @@ pub fn terms(funding: Funding) -> Terms {
         fee_bearer: FeeBearer::Acceptor,
         breakage: Breakage { reserve: rate("0.5"), operator: rate("0.3"), issuer: rate("0.2") },
         expiry: ExpiryPolicy::None,
+        return_days: None,
+        tender_value: Money(100),
+        receipt_share: Rate::ONE,
     }
 }
 
@@ -52,6 +61,7 @@ pub fn coalition() -> Coalition {
         scale: 2,
         default_terms: terms(Funding::AtRedemption),
         grace_days: 14,
+        recovery: Recovery::Any,
         settlement_threshold: Money::ZERO,
         disclose_issuers: true,
         time_zone: jiff::tz::TimeZone::UTC,
@@ -63,11 +73,30 @@ pub fn coalition() -> Coalition {
 pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
     let operator = ("operator", coalition.default_terms.clone());
     let partners = partners.iter().cloned().chain([operator]).map(|(name, terms)| {
-        let partner =
-            Partner { id: id(name), display_name: name.to_owned(), state: PartnerState::Active, terms: vec![terms] };
+        let partner = Partner {
+            id: id(name),
+            display_name: name.to_owned(),
+            state: PartnerState::Active,
+            terms: vec![terms],
+            limits: Limits::default(),
+        };
         (partner.id, partner)
     });
     House { coalition, partners: partners.collect(), calendar: Calendar::default() }
+}
+
+/// A, B, C and the operator under one funding, with an acceptance fee of 2 % that acceptors bear: the coalition of most
+/// acceptance scenarios.
+pub fn brands(funding: Funding) -> Play {
+    let all = Terms { acceptance_fee: rate("0.02"), ..terms(funding) };
+    let mut settings = coalition();
+    settings.default_terms = all.clone();
+    Play::new(house(settings, &[("A", all.clone()), ("B", all.clone()), ("C", all)]))
+}
+
+/// A, B, C, each with its own funding, and an operator under R; no fees.
+pub fn mixed(a: Funding, b: Funding, c: Funding) -> Play {
+    Play::new(house(coalition(), &[("A", terms(a)), ("B", terms(b)), ("C", terms(c))]))
 }
 
 /// A book that holds everything, with its clock.
@@ -120,30 +149,218 @@ impl Play {
         self.ask("operator", Command::House(command))
     }
 
+    /// Asks and gives the figures of the answer.
+    pub fn reply(&mut self, caller: &str, command: Command) -> Result<MemberReply, Rejection> {
+        self.ask(caller, command).map(|accepted| match accepted.reply {
+            Reply::Member(reply) => reply,
+            other @ (Reply::Abandoned(_) | Reply::House(_)) => panic!("not an answer on a member: {other:?}"),
+        })
+    }
+
+    /// Asks and gives the reason of the refusal.
+    pub fn refused(&mut self, caller: &str, command: Command) -> &'static str {
+        self.ask(caller, command.clone())
+            .map_or_else(|rejection| rejection.reason(), |_| panic!("{command:?} was accepted"))
+    }
+
     /// Issues points and gives the entry.
     pub fn issue(&mut self, issuer: &str, member: &str, points: i64) -> EntryId {
-        let command = Command::Issue { member: member_ref(member), points: Points(points), expires: None };
-        self.ask(issuer, command).unwrap().entries[0]
+        self.earn(issuer, member, Earn::points(Points(points)))
+    }
+
+    /// Issues points that expire at a time and gives the entry.
+    pub fn issue_until(&mut self, issuer: &str, member: &str, points: i64, expires: Timestamp) -> EntryId {
+        self.earn(issuer, member, Earn { expires: Some(expires), ..Earn::points(Points(points)) })
+    }
+
+    pub fn earn(&mut self, issuer: &str, member: &str, earn: Earn) -> EntryId {
+        self.ask(issuer, Command::Issue { member: member_ref(member), earn }).unwrap().entries[0]
     }
 
     pub fn redeem(&mut self, acceptor: &str, member: &str, points: i64) -> Result<EntryId, Rejection> {
-        let command = Command::Redeem { member: member_ref(member), points: Points(points) };
-        self.ask(acceptor, command).map(|accepted| accepted.entries[0])
+        self.ask(acceptor, redeem(member, points)).map(|accepted| accepted.entries[0])
     }
 
     pub fn give_back(&mut self, acceptor: &str, redemption: EntryId, points: i64) -> Result<Accepted, Rejection> {
         self.ask(acceptor, Command::Return { redemption, points: Points(points) })
     }
 
+    /// Reserves points for a week.
+    pub fn authorize(&mut self, acceptor: &str, member: &str, points: i64) -> Result<EntryId, Rejection> {
+        let lapses = self.now.plus_days(7);
+        self.ask(acceptor, authorize(member, points, lapses)).map(|accepted| accepted.entries[0])
+    }
+
+    pub fn capture(&mut self, acceptor: &str, hold: EntryId, points: i64) -> Result<Accepted, Rejection> {
+        self.ask(acceptor, Command::Capture { hold, points: Points(points) })
+    }
+
+    pub fn void(&mut self, acceptor: &str, hold: EntryId) -> Result<Accepted, Rejection> {
+        self.ask(acceptor, Command::Void { hold })
+    }
+
+    /// Takes points of an issue back, letting what is gone become a debt.
+    pub fn reverse(&mut self, issuer: &str, issue: EntryId, points: i64) -> Result<Reversed, Rejection> {
+        self.reply(issuer, reverse(issue, points)).map(|reply| reply.reversed.unwrap())
+    }
+
+    pub fn transfer(&mut self, by: &str, from: &str, to: &str, points: i64) -> Result<Accepted, Rejection> {
+        self.ask(by, transfer(from, to, points))
+    }
+
+    pub fn decay(&mut self, member: &str, share: &str, period: &str) -> Result<Accepted, Rejection> {
+        let command =
+            Command::Decay { member: member_ref(member), rate: rate(share), period: Code::new(period).unwrap() };
+        self.ask("operator", command)
+    }
+
+    pub fn set_limits(&mut self, partner: &str, limits: Limits) {
+        self.operator(HouseCommand::SetLimits { partner: id(partner), limits }).unwrap();
+    }
+
+    /// Sets a net debit cap, in hundredths, and no other limit.
+    pub fn set_cap(&mut self, partner: &str, cap: i64) {
+        self.set_limits(partner, Limits { net_debit_cap: Some(Money(cap)), ..Limits::default() });
+    }
+
+    pub fn set_state(&mut self, partner: &str, state: PartnerState) {
+        self.operator(HouseCommand::SetPartnerState { partner: id(partner), state }).unwrap();
+    }
+
+    pub fn set_terms(&mut self, partner: &str, terms: TermsDraft) {
+        self.operator(HouseCommand::SetTerms { partner: id(partner), terms, effective: None }).unwrap();
+    }
+
+    /// Lets `partner` issue at the cost of `funder`.
+    pub fn consent(&mut self, funder: &str, partner: &str, budget: Option<i64>) {
+        let consent = Consent { budget: budget.map(Points), given: true, used: Points::ZERO };
+        let command = HouseCommand::SetConsent { funder: id(funder), partner: id(partner), consent };
+        self.operator(command).unwrap();
+    }
+
+    /// Closes the open window and gives its number.
+    pub fn close(&mut self) -> u32 {
+        let window = self.book.open_window;
+        self.operator(HouseCommand::CloseWindow { expected: None }).unwrap();
+        window
+    }
+
+    pub fn confirm(&mut self, window: u32) {
+        self.operator(HouseCommand::ConfirmSettlement { window }).unwrap();
+    }
+
+    /// Confirms the payment of a leg in full.
+    pub fn pay(&mut self, window: u32, partner: &str) -> Result<Accepted, Rejection> {
+        self.operator(HouseCommand::ConfirmPayment { window, payment: Payment::Hub(id(partner)), amount: None })
+    }
+
+    /// Closes the open window and pays all that is due for it, the debtors first; then runs what this made due.
+    pub fn settle(&mut self) {
+        let window = self.close();
+        self.confirm(window);
+        let settlement = self.book.windows[&window].settlement.clone().unwrap();
+        let mut legs: Vec<(i64, String)> =
+            settlement.legs.iter().map(|(partner, leg)| (leg.amount.0, partner.to_string())).collect();
+        legs.sort_unstable();
+        for (_, partner) in legs {
+            self.pay(window, &partner).unwrap();
+        }
+        self.run_due();
+    }
+
     /// Runs everything that is due by now.
     pub fn run_due(&mut self) {
         loop {
-            let due = self.book.members.values().find(|member| member.next_due <= self.now).map(|member| member.id);
+            let due = self.book.members.keys().copied().find(|member| self.book.is_due(*member, self.now));
             let Some(member) = due else { return };
             let mut request = self.request(PartnerId::operator(), Command::RunDue { member });
             request.request_id = None;
+            let written = self.journal.len();
             self.execute(&request).result.unwrap();
+            // When something is due next is a bound: at times nothing is, and the bound moves on.
+            let done = self.journal.len() > written || !self.book.is_due(member, self.now);
+            assert!(done, "something is due for {member}, and nothing was done");
         }
+    }
+
+    /// Lets time pass up to a moment and runs what is due by then.
+    pub fn wait_until(&mut self, time: Timestamp) {
+        self.now = time;
+        self.run_due();
+    }
+
+    /// The kinds of the entries written from one place in the journal on.
+    pub fn kinds_from(&self, written: usize) -> Vec<&'static str> {
+        self.journal[written..].iter().map(|(_, entry)| entry.kind.as_str()).collect()
+    }
+
+    pub fn member(&self, name: &str) -> MemberId {
+        self.book.find_member(member_ref(name)).unwrap()
+    }
+
+    pub fn available(&self, name: &str) -> i64 {
+        i64::try_from(self.book.members[&self.member(name)].available()).unwrap()
+    }
+
+    pub fn owed(&self, name: &str) -> i64 {
+        self.book.members[&self.member(name)].owed().0
+    }
+
+    pub fn pending(&self, name: &str) -> i64 {
+        self.book.members[&self.member(name)].pending().0
+    }
+
+    pub fn held(&self, name: &str) -> i64 {
+        self.book.members[&self.member(name)].held().0
+    }
+
+    /// The lot that an issue made, if it made one.
+    pub fn lot_of(&self, issue: EntryId) -> &clearing_core::member::Lot {
+        let lot = self.book.entries[&issue].lots.iter().find(|moved| moved.birth.is_some()).unwrap().lot;
+        &self.book.lots[&lot]
+    }
+
+    /// What an entry did to lots: issuer and net points, in the order it happened.
+    pub fn parts(&self, entry: EntryId) -> Vec<(String, i64)> {
+        let lots = self.book.entries[&entry].lots.iter();
+        lots.map(|moved| (moved.issuer.to_string(), moved.net().unwrap().0)).filter(|(_, net)| *net != 0).collect()
+    }
+
+    /// The postings in points of the entries written from one place in the journal on, summed; members by their names.
+    pub fn points_from(&self, written: usize, names: &[&str]) -> BTreeMap<String, i64> {
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        for posting in self.journal[written..].iter().flat_map(|(_, entry)| &entry.points) {
+            let mut account = posting.account.to_string();
+            for name in names {
+                if let Ok(member) = self.book.find_member(member_ref(name)) {
+                    account = account.replace(&member.to_string(), name);
+                }
+            }
+            *sums.entry(account).or_default() += posting.points.0;
+        }
+        sums.retain(|_, sum| *sum != 0);
+        sums
+    }
+
+    /// The postings in money of the entries written from one place in the journal on, summed.
+    pub fn money_from(&self, written: usize) -> BTreeMap<String, i64> {
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        for posting in self.journal[written..].iter().flat_map(|(_, entry)| &entry.money) {
+            *sums.entry(posting.account.to_string()).or_default() += posting.amount.0;
+        }
+        sums.retain(|_, sum| *sum != 0);
+        sums
+    }
+
+    /// Whether an entry of a kind was written.
+    pub fn wrote(&self, kind: EntryKind) -> bool {
+        self.journal.iter().any(|(_, entry)| entry.kind == kind)
+    }
+
+    /// Ends a test: the books balance, and the journal gives the same book again.
+    pub fn assert_sound(&self) {
+        assert_eq!(audit::check(&self.book), vec![]);
+        assert_eq!(audit::compare(&self.book, &self.rebuilt()), vec![]);
     }
 
     /// The balances in money that are not zero.
@@ -172,4 +389,38 @@ pub fn member_ref(name: &str) -> MemberRef {
 pub fn request_id(at: Timestamp, number: u128) -> RequestId {
     let millis = u128::from((at.0 / 1000).unsigned_abs());
     RequestId(millis << 80 | 0x7 << 76 | 0b10 << 62 | number)
+}
+
+pub fn issue(member: &str, points: i64) -> Command {
+    Command::Issue { member: member_ref(member), earn: Earn::points(Points(points)) }
+}
+
+pub fn redeem(member: &str, points: i64) -> Command {
+    Command::Redeem { member: member_ref(member), points: Points(points) }
+}
+
+pub fn authorize(member: &str, points: i64, lapses: Timestamp) -> Command {
+    Command::Authorize { member: member_ref(member), points: Points(points), lapses }
+}
+
+pub fn reverse(issue: EntryId, points: i64) -> Command {
+    Command::Reverse { target: ReversalTarget::Entry(issue), points: Points(points), refuse_shortfall: false }
+}
+
+pub fn transfer(from: &str, to: &str, points: i64) -> Command {
+    Command::Transfer { member: member_ref(from), to: member_ref(to), points: Points(points) }
+}
+
+/// A purchase that spends and earns, nothing where there are no points.
+pub fn purchase(member: &str, spend: i64, earn: i64) -> Command {
+    Command::Purchase {
+        member: member_ref(member),
+        spend: (spend > 0).then_some(Spend::Redeem(Points(spend))),
+        earn: (earn > 0).then(|| Earn::points(Points(earn))),
+    }
+}
+
+/// What accounts hold, to be compared: names and amounts.
+pub fn sums(amounts: &[(&str, i64)]) -> BTreeMap<String, i64> {
+    amounts.iter().map(|(account, amount)| ((*account).to_owned(), *amount)).collect()
 }

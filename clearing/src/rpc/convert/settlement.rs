@@ -206,7 +206,11 @@ pub fn payment_parties(payment: Payment) -> Vec<PartnerId> {
 pub fn fund(account: &str) -> Result<MoneyAccount, Status> {
     let fund = account.parse().ok().filter(|account| match account {
         MoneyAccount::Reserve | MoneyAccount::Collateral(_) => true,
-        MoneyAccount::Pool | MoneyAccount::Position(_) | MoneyAccount::Settle(..) | MoneyAccount::Bank(_) | MoneyAccount::Unfunded => false,
+        MoneyAccount::Pool
+        | MoneyAccount::Position(_)
+        | MoneyAccount::Settle(..)
+        | MoneyAccount::Bank(_)
+        | MoneyAccount::Unfunded => false,
     });
     fund.ok_or_else(|| invalid("account", format!("{account:?} is neither reserve nor collateral:PARTNER")))
 }
