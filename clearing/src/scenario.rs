@@ -546,19 +546,8 @@ fn add_partner(
 ) -> Result<(), Rejection> {
     let terms = draft.over(&house.coalition.default_terms, 1, start, house.coalition.scale)?;
     house.check_funding(id, &terms, start, &BTreeMap::new())?;
-<<<<<<< HEAD
     let (display_name, state) = (id.to_string(), PartnerState::Active);
     house.partners.insert(id, Partner { id, display_name, state, terms: vec![terms], limits });
-=======
-    let partner = Partner {
-        id,
-        display_name: id.to_string(),
-        state: PartnerState::Active,
-        terms: vec![terms],
-        limits: Default::default(),
-    };
-    house.partners.insert(id, partner);
->>>>>>> main
     Ok(())
 }
 
