@@ -475,7 +475,7 @@ impl Player<'_> {
                 house(HouseCommand::SetPartnerState { partner: *partner, state: *state })
             }
             Action::SetConsent { funder, partner, budget, given } => {
-                let consent = Consent { budget: *budget, given: *given, used: Points::ZERO };
+                let consent = Consent { budget: *budget, granted: Some(*given), used: Points::ZERO };
                 house(HouseCommand::SetConsent { funder: *funder, partner: *partner, consent })
             }
             Action::SetTerms { .. } | Action::PayAll { .. } | Action::AdvanceTime | Action::Unsupported { .. } => {
