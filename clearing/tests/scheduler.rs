@@ -10,7 +10,7 @@ use clearing::scenario::{CoalitionFile, Variant};
 use clearing::scheduler::{AdvanceError, DueWork, DueWorkKind, Scheduler};
 use clearing::store::{Store, Windows};
 use clearing::writer::{Writer, Written};
-use clearing_core::command::{Command, HouseCommand, MemberRef, Reply, Request};
+use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, Reply, Request};
 use clearing_core::journal::{EntryKind, JournalEntry, Origin};
 use clearing_core::settlement::{Window, WindowState};
 use clearing_core::terms::Calendar;
@@ -85,7 +85,7 @@ impl TestHouse {
 
     async fn issue(&self, member: u8, points: i64, expires: Timestamp) -> MemberId {
         let member = MemberRef::Identifier(IdentifierHash([member; 32]));
-        let issue = Command::Issue { member, points: Points(points), expires: Some(expires) };
+        let issue = Command::Issue { member, earn: Earn { expires: Some(expires), ..Earn::points(Points(points)) } };
         match self.ask(issue).await.answer.result.unwrap().reply {
             Reply::Member(reply) => reply.member,
             other @ (Reply::Abandoned(_) | Reply::House(_)) => panic!("an issue is answered with {other:?}"),
@@ -316,7 +316,7 @@ async fn a_thousand_members_whose_points_expire_at_once_all_lose_them() {
             caller: "A".parse().unwrap(),
             request_id: Some(RequestId(clock::fresh_uuid())),
             origin: Origin::default(),
-            command: Command::Issue { member, points: Points(3), expires: Some(midnight) },
+            command: Command::Issue { member, earn: Earn { expires: Some(midnight), ..Earn::points(Points(3)) } },
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment: None,
         }
@@ -339,7 +339,7 @@ async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all() {
         caller: "A".parse().unwrap(),
         request_id: Some(RequestId(clock::fresh_uuid())),
         origin: Origin::default(),
-        command: Command::Issue { member, points: Points(1), expires: Some(midnight) },
+        command: Command::Issue { member, earn: Earn { expires: Some(midnight), ..Earn::points(Points(1)) } },
         fresh_member: MemberId(clock::fresh_uuid()),
         attachment: None,
     };

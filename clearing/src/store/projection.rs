@@ -3,14 +3,17 @@
 //! It is moved along when somebody reads it, never by the writer's batches: a reader first has it catch up with the
 //! journal, so what was acknowledged is always in the list. It may be thrown away and made again at any time.
 
+use std::collections::BTreeSet;
+
 use clearing_core::command::{MemberRef, RecordedState};
+use clearing_core::hold::Hold;
 use clearing_core::journal::{BusinessDate, Code, Entry, JournalEntry};
 use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, WindowNumber};
 
 use super::session::Gate;
 use super::settlement::WindowRow;
 use super::sql::{Kind, Link, Sql};
-use super::{Store, StoreError, journal, members, requests};
+use super::{Store, StoreError, guards, journal, members, requests};
 
 pub(super) const STATEMENTS: &[&Sql] =
     &[&CURSOR, &MOVE_CURSOR, &PROJECT, &OF_WINDOW, &BY_SEQUENCE, &BY_RECEIPT, &BY_MEMBER, &BY_STORE, &BY_BUSINESS_DATE];
@@ -196,6 +199,35 @@ impl Store {
             RecordedState::Accepted(accepted) => accepted.entries.first().copied(),
             RecordedState::Rejected(_) | RecordedState::Abandoned => None,
         }))
+    }
+
+    /// Those of a partner's keys whose requests were abandoned.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn abandoned_requests(
+        &self,
+        partner: PartnerId,
+        ids: &[RequestId],
+    ) -> Result<BTreeSet<RequestId>, StoreError> {
+        let keys = ids.iter().map(|id| (partner, *id));
+        let found = requests::requests(&mut self.reader().await?.link(), keys).await?;
+        let abandoned = found.into_iter().filter(|row| row.recorded.state == RecordedState::Abandoned);
+        Ok(abandoned.map(|row| row.key.1).collect())
+    }
+
+    /// The hold that an entry made, as it is stored.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn hold(&self, id: EntryId) -> Result<Option<Hold>, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let mut link = snapshot.link();
+        let entry = journal::entries(&mut link, [id].into_iter()).await?.pop().map(|stored| stored.entry);
+        let member = entry.as_ref().filter(|entry| entry.hold().is_some()).and_then(|entry| entry.member);
+        let rows = guards::holds(&mut link, &member.map(|member| (member, id)).into_iter().collect()).await?;
+        snapshot.finish().await?;
+        entry.and_then(|entry| Some(rows.first()?.of_entry(&entry))).transpose()
     }
 }
 

@@ -1,150 +1,381 @@
 //! What the store loads for a batch is enough: it answers as a book that holds everything.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clearing_core::audit;
 use clearing_core::book::Book;
-use clearing_core::command::{Answer, Command, Request};
-use clearing_core::settlement::Window;
-use clearing_core::units::{EntryId, PartnerId, Points, RequestId, Timestamp};
+use clearing_core::command::{
+    Answer, Command, Earn, HouseCommand, MemberRef, OrderParty, Payment, Receipt, Reply, Request, ReversalTarget, Spend,
+};
+use clearing_core::journal::{BusinessDate, Code, EntryKind};
+use clearing_core::limits::{Consent, Limits};
+use clearing_core::settlement::{OrderMode, Window};
+use clearing_core::terms::{ExpiryPolicy, Funding, House, PartnerState, Recovery, TermsDraft};
+use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::{START, TestStore, Till, at, card, house, issue, redeem};
+use crate::{START, TestStore, Till, card, house, id, redeem};
 
 on_both! {
     empty: a_store_answers_as_a_book_that_holds_everything;
     coalition: ;
 }
 
-/// How many games are played, some hundred commands each.
-const SEEDS: u64 = 6;
+/// How many games are played on each back end, some hundred commands each.
+const SEEDS: u64 = 10;
+/// Batches of a game.
+const BATCHES: usize = 70;
 
-/// Random batches, with members who have many lots, expiries, returns and abandons, must be answered alike by a book
-/// that holds everything and by the store, which loads what it thinks is needed.
+/// Random batches of everything that can be asked, with members who have many lots, must be answered alike by a book that
+/// holds everything and by the store, which loads what it thinks is needed; and in the end both must say the same of
+/// every member, lot, hold, balance and limit.
 async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
     for seed in 0..SEEDS {
-        let test = TestStore::with_coalition(test.store.backend()).await;
+        let test = TestStore::empty(test.store.backend()).await;
+        test.store.migrate().await.unwrap();
+        let coalition = coalition(seed);
+        test.store.create_coalition(&coalition, "points.example", START).await.unwrap();
         let mut till = Till::open(&test.store, 1).await;
         let mut play = Play::new(seed);
-        let mut whole = Book::new(Arc::new(house()), 1);
+        let mut whole = Book::new(Arc::new(coalition), 1);
         whole.windows.insert(1, Window::first(START));
         let mut now = START;
-        for _ in 0..60 {
-            now = now.plus_seconds(play.rng.random_range(0..200_000));
-            let requests = play.batch(&mut till);
+        for _ in 0..BATCHES {
+            now = now.plus_seconds(play.rng.random_range(0..150_000));
+            let requests = play.batch(&mut till, now);
             let done = till.run(&requests, now).await.unwrap();
             whole.begin_batch(done.header.batch);
             for (request, answer) in requests.iter().zip(done.answers) {
                 let expected = whole.execute(request, now);
                 assert_eq!(answer, expected, "seed {seed}, {:?} at {now}", request.command);
-                play.learn(request, &expected);
+                play.learn(request, &expected, &whole);
             }
         }
         whole.take_changes();
+        let violations = audit::check(&whole);
+        assert!(violations.is_empty(), "seed {seed}: {violations:?}");
         let mut snapshot = test.store.snapshot().await.unwrap();
-        let stored = snapshot.ledger(Arc::new(house())).await.unwrap();
-        let lots = |book: &Book| book.lots.values().map(|lot| (lot.id, lot.available, lot.expires)).collect::<Vec<_>>();
-        assert_eq!(lots(&stored), lots(&whole));
-        for (id, member) in &whole.members {
-            let read = &stored.members[id];
-            assert_eq!(read.entry_no, member.entry_no);
-            assert_eq!(read.holdings_to_bytes(), member.holdings_to_bytes());
-            let first = whole.lots.values().filter(|lot| lot.id.member == *id && lot.available.0 > 0);
-            let first = first.map(|lot| lot.expires).min().unwrap_or(Timestamp::NEVER);
-            assert!(
-                read.next_due <= first,
-                "nothing of {id} is due before {}, but a lot expires {first}",
-                read.next_due
-            );
-        }
-        let nonzero = |book: &Book| {
-            let money = book.money_balances.iter().filter(|(_, amount)| !amount.is_zero());
-            money.map(|(account, amount)| (*account, *amount)).collect::<Vec<_>>()
-        };
-        assert_eq!(nonzero(&stored), nonzero(&whole));
-        assert_eq!(
-            snapshot.outstanding().await.unwrap().values().sum_points(),
-            whole.outstanding.values().sum_points()
-        );
+        let stored = snapshot.ledger(whole.house.clone()).await.unwrap();
         snapshot.finish().await.unwrap();
+        let violations = audit::check(&stored);
+        assert!(violations.is_empty(), "seed {seed}: {violations:?}");
+        let differences = audit::compare(&stored, &whole);
+        assert!(differences.is_empty(), "seed {seed}: {differences:?}");
+        assert_eq!(without_settled(&stored.funding), without_settled(&whole.funding), "seed {seed}");
+        assert_eq!(stored.consents, whole.consents, "seed {seed}");
         test.remove().await;
     }
 }
 
-trait SumPoints {
-    fn sum_points(self) -> i64;
+type Funding_ = BTreeMap<(WindowNumber, PartnerId, u32), clearing_core::funding::FundingGroup>;
+
+fn without_settled(funding: &Funding_) -> Vec<((WindowNumber, PartnerId, u32), WindowNumber)> {
+    let waiting = funding.iter().filter(|(_, group)| group.funded.is_none());
+    waiting.map(|(key, group)| (*key, group.settles_in)).collect()
 }
 
-impl<'a, I: Iterator<Item = &'a Points>> SumPoints for I {
-    fn sum_points(self) -> i64 {
-        self.map(|points| points.0).sum()
+/// A coalition of its own for each game: with recovery from own lots or any, with caps and limits or without.
+fn coalition(seed: u64) -> House {
+    let mut house = house();
+    house.coalition.recovery = if seed % 2 == 0 { Recovery::Any } else { Recovery::Own };
+    house.coalition.grace_days = if seed % 3 == 0 { 0 } else { 14 };
+    house.coalition.open_consents = seed % 4 != 3;
+    house.coalition.settlement_threshold = Money(if seed % 3 == 1 { 200_000 } else { 100 });
+    let terms = &mut house.partners.get_mut(&id("bank")).unwrap().terms[0];
+    if seed % 2 == 1 {
+        terms.funding = Funding::OnPayment;
     }
+    if seed % 5 == 2 {
+        terms.expiry = ExpiryPolicy::InactiveDays(9);
+    }
+    if seed % 3 == 2 {
+        let fuel = house.partners.get_mut(&id("fuel")).unwrap();
+        fuel.limits = Limits {
+            net_debit_cap: Some(Money(900_000)),
+            points_per_day: Some(Points(120)),
+            cooling_seconds: Some(3_600),
+            ..Limits::default()
+        };
+        let grocer = house.partners.get_mut(&id("grocer")).unwrap();
+        grocer.limits = Limits {
+            net_debit_cap: Some(Money(5_000_000)),
+            outstanding_points: Some(Points(400)),
+            points_per_member_per_day: Some(Points(30)),
+            points_per_entry: Some(Points(14)),
+            transfer_points_per_member_per_day: Some(Points(40)),
+            ..Limits::default()
+        };
+        grocer.terms[0].receipt_share = Rate::new("0.5".parse().unwrap()).unwrap();
+        grocer.terms[0].return_days = Some(20);
+    }
+    house
 }
 
 /// Random commands that refer to what was answered before.
 struct Play {
     rng: rand_chacha::ChaCha8Rng,
     redemptions: Vec<(PartnerId, EntryId)>,
+    issues: Vec<(PartnerId, EntryId)>,
+    holds: Vec<(PartnerId, EntryId, MemberRef)>,
+    purchases: Vec<(PartnerId, Option<EntryId>, Option<EntryId>)>,
+    receipts: Vec<Receipt>,
     asked: Vec<(PartnerId, RequestId)>,
     repeats: Vec<Request>,
+    closed: Vec<WindowNumber>,
+    payments: Vec<(WindowNumber, Payment)>,
+    numbers: u32,
 }
 
 pub const TILLS: [&str; 3] = ["grocer", "fuel", "bank"];
 
 impl Play {
     fn new(seed: u64) -> Self {
-        let rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        Self { rng, redemptions: Vec::new(), asked: Vec::new(), repeats: Vec::new() }
+        Self {
+            rng: rand_chacha::ChaCha8Rng::seed_from_u64(seed),
+            redemptions: Vec::new(),
+            issues: Vec::new(),
+            holds: Vec::new(),
+            purchases: Vec::new(),
+            receipts: Vec::new(),
+            asked: Vec::new(),
+            repeats: Vec::new(),
+            closed: Vec::new(),
+            payments: Vec::new(),
+            numbers: 0,
+        }
     }
 
-    fn batch(&mut self, till: &mut Till) -> Vec<Request> {
+    fn batch(&mut self, till: &mut Till, now: Timestamp) -> Vec<Request> {
+        if self.rng.random_range(0..5) == 0 {
+            return vec![self.house_request(till)];
+        }
         let size = self.rng.random_range(1..12);
-        (0..size).map(|_| self.request(till)).collect()
+        (0..size).map(|_| self.request(till, now)).collect()
     }
 
-    fn request(&mut self, till: &mut Till) -> Request {
+    fn pick<T: Clone>(&mut self, of: &[T]) -> Option<T> {
+        // Rather something recent: what is long past is spent.
+        let recent = of.len().saturating_sub(12);
+        (!of.is_empty()).then(|| of[self.rng.random_range(recent..of.len())].clone())
+    }
+
+    fn house_request(&mut self, till: &mut Till) -> Request {
+        let partner = id(TILLS[self.rng.random_range(0..3)]);
+        let command = match self.rng.random_range(0..12) {
+            0..4 => HouseCommand::CloseWindow { expected: None },
+            4..6 => match self.pick(&self.closed.clone()) {
+                Some(window) => HouseCommand::ConfirmSettlement { window },
+                None => HouseCommand::CloseWindow { expected: None },
+            },
+            6..9 => match self.pick(&self.payments.clone()) {
+                Some((window, payment)) => HouseCommand::ConfirmPayment { window, payment, amount: None },
+                None => HouseCommand::CloseWindow { expected: None },
+            },
+            9 => match self.pick(&self.closed.clone()) {
+                Some(window) => HouseCommand::AbortSettlement { window },
+                None => HouseCommand::CloseWindow { expected: None },
+            },
+            10 => {
+                let state = [PartnerState::Active, PartnerState::Active, PartnerState::Restricted];
+                HouseCommand::SetPartnerState { partner, state: state[self.rng.random_range(0..3)] }
+            }
+            _ if self.rng.random_range(0..2) == 0 => HouseCommand::SetConsent {
+                funder: id("fuel"),
+                partner: id("grocer"),
+                consent: Consent {
+                    granted: Some(self.rng.random_range(0..4) > 0),
+                    budget: Some(Points(self.rng.random_range(0..200))),
+                    used: Points::ZERO,
+                },
+            },
+            _ => HouseCommand::SetTerms {
+                partner,
+                terms: TermsDraft { acceptance_fee: Some(Rate::ZERO), ..TermsDraft::default() },
+                effective: None,
+            },
+        };
+        till.request("operator", Command::House(command))
+    }
+
+    fn earn(&mut self, now: Timestamp) -> Earn {
+        let mut earn = Earn::points(Points(self.rng.random_range(1..4) * 5));
+        // Some expire together, some never.
+        if self.rng.random_range(0..2) == 0 {
+            let day = self.rng.random_range(0..5) * 10;
+            earn.expires = Some(if day > 30 { Timestamp::NEVER } else { now.plus_days(day + 1) });
+        }
+        if self.rng.random_range(0..8) == 0 {
+            earn.activates = Some(now.plus_days(self.rng.random_range(0..6)));
+        }
+        if self.rng.random_range(0..8) == 0 {
+            earn.funders = vec![(id("fuel"), 2), (id("bank"), 1), (id("operator"), 1)];
+        }
+        earn
+    }
+
+    fn request(&mut self, till: &mut Till, now: Timestamp) -> Request {
         let member = card(self.rng.random_range(0..4));
         let caller = TILLS[self.rng.random_range(0..3)];
-        match self.rng.random_range(0..20) {
-            0..10 => {
-                let points = self.rng.random_range(1..4) * 5;
-                let mut command = issue(member, points);
-                if let (Command::Issue { expires, .. }, 0..3) = (&mut command, self.rng.random_range(0..6)) {
-                    // Some expire together, some never.
-                    let day = self.rng.random_range(0..4) * 20 + 40;
-                    *expires = Some(if day > 80 { Timestamp::NEVER } else { at(day) });
-                }
-                till.request(caller, command)
-            }
-            10..14 => {
+        let command = match self.rng.random_range(0..40) {
+            0..12 => Command::Issue { member, earn: self.earn(now) },
+            12..17 => {
                 // Whole lots as often as not, so that what is read is used up to its end.
                 let points = self.rng.random_range(1..10) * 5;
-                till.request(caller, redeem(member, points))
+                redeem(member, points)
             }
-            14..15 if !self.redemptions.is_empty() => {
-                let (partner, redemption) = self.redemptions[self.rng.random_range(0..self.redemptions.len())];
+            17..19 => {
+                let lapses = now.plus_seconds(self.rng.random_range(1..800_000));
+                Command::Authorize { member, points: Points(self.rng.random_range(1..8) * 5), lapses }
+            }
+            19..22 if !self.holds.is_empty() => {
+                let (partner, hold, _) = self.pick(&self.holds.clone()).unwrap();
+                let points = Points(self.rng.random_range(1..25));
+                let void = self.rng.random_range(0..3) == 0;
+                let command = if void { Command::Void { hold } } else { Command::Capture { hold, points } };
+                return till.request(partner.as_str(), command);
+            }
+            22..24 => {
+                let hold = self.pick(&self.holds.clone());
+                let (caller, member, spend) = match (self.rng.random_range(0..3), hold) {
+                    (0, Some((partner, hold, member))) => {
+                        (partner, member, Some(Spend::Capture(hold, Points(self.rng.random_range(1..15)))))
+                    }
+                    (1, _) => (id(caller), member, Some(Spend::Redeem(Points(self.rng.random_range(1..20))))),
+                    _ => (id(caller), member, None),
+                };
+                let earn = Some(self.earn(now));
+                return till.request(caller.as_str(), Command::Purchase { member, spend, earn });
+            }
+            24 if !self.purchases.is_empty() => {
+                let (partner, redemption, issue) = self.pick(&self.purchases.clone()).unwrap();
+                let amount = Money(self.rng.random_range(1..100));
+                let command = Command::ReturnPurchase { redemption, issue, amount, total: Money(100) };
+                return till.request(partner.as_str(), command);
+            }
+            25..28 if !self.issues.is_empty() => {
+                let (partner, issue) = self.pick(&self.issues.clone()).unwrap();
+                let target = ReversalTarget::Entry(issue);
+                let refuse_shortfall = self.rng.random_range(0..4) == 0;
+                let points = Points(self.rng.random_range(1..16));
+                return till.request(partner.as_str(), Command::Reverse { target, points, refuse_shortfall });
+            }
+            28 => {
+                let target = match self.pick(&self.receipts.clone()) {
+                    Some(receipt) if self.rng.random_range(0..2) == 0 => {
+                        let command = Command::Reverse {
+                            target: ReversalTarget::Receipt(receipt.clone()),
+                            points: Points(self.rng.random_range(1..16)),
+                            refuse_shortfall: false,
+                        };
+                        return till.request(receipt.partner.as_str(), command);
+                    }
+                    _ => ReversalTarget::Newest(member),
+                };
+                Command::Reverse { target, points: Points(self.rng.random_range(1..30)), refuse_shortfall: false }
+            }
+            29 => {
+                let to = card(self.rng.random_range(0..6));
+                Command::Transfer { member, to, points: Points(self.rng.random_range(1..25)) }
+            }
+            30 => return self.operator_request(till, member, now),
+            31..33 if !self.redemptions.is_empty() => {
+                let (partner, redemption) = self.pick(&self.redemptions.clone()).unwrap();
                 let points = Points(self.rng.random_range(1..30));
-                till.request(partner.as_str(), Command::Return { redemption, points })
+                return till.request(partner.as_str(), Command::Return { redemption, points });
             }
-            15..18 if !self.asked.is_empty() => {
-                let recent = self.asked.len().saturating_sub(20);
-                let (partner, request) = self.asked[self.rng.random_range(recent..self.asked.len())];
-                till.request(partner.as_str(), Command::Abandon { request })
+            33..36 if !self.asked.is_empty() => {
+                let (partner, request) = self.pick(&self.asked.clone()).unwrap();
+                return till.request(partner.as_str(), Command::Abandon { request });
             }
-            18 if !self.repeats.is_empty() => self.repeats[self.rng.random_range(0..self.repeats.len())].clone(),
+            36 if !self.repeats.is_empty() => return self.pick(&self.repeats.clone()).unwrap(),
             _ => {
                 let request = till.request(caller, redeem(member, 1));
                 // Now and then a request and its abandoning come in one batch, or in the wrong order.
                 self.asked.push((request.caller, request.request_id.unwrap()));
-                request
+                return request;
             }
+        };
+        let mut request = till.request(caller, command);
+        if self.rng.random_range(0..2) == 0 {
+            // Receipts repeat now and then.
+            self.numbers += u32::from(self.rng.random_range(0..5) > 0);
+            request.origin.receipt_number = Some(Code::new(&format!("R-{}", self.numbers)).unwrap());
+            request.origin.receipt_line = Some(self.rng.random_range(1..3));
+            request.origin.receipt_total = Some(Money(200_000));
+            request.origin.store = Some(Code::new("s").unwrap());
+            request.origin.business_date = Some("2026-01-01".parse().unwrap());
         }
+        request
     }
 
-    fn learn(&mut self, request: &Request, answer: &Answer) {
+    fn operator_request(&mut self, till: &mut Till, member: MemberRef, now: Timestamp) -> Request {
+        let issuer = id(TILLS[self.rng.random_range(0..3)]);
+        let reason = Code::new("goodwill").unwrap();
+        let command = match self.rng.random_range(0..4) {
+            0 => Command::Decay {
+                member,
+                rate: Rate::new("0.3".parse().unwrap()).unwrap(),
+                period: Code::new(&format!("2026-{:02}", 1 + (now.0 - START.0) / 864_000_000_000)).unwrap(),
+            },
+            1 => Command::ExtendExpiry {
+                member,
+                issuer,
+                until: now.plus_days(20),
+                expires: now.plus_days(self.rng.random_range(10..60)),
+                reason,
+            },
+            2 => Command::Reinstate { member, funder: issuer, points: Points(7), expires: None, reason },
+            _ => Command::WriteOffDebt { member, creditor: issuer, points: Points(4), reason },
+        };
+        till.request("operator", command)
+    }
+
+    fn learn(&mut self, request: &Request, answer: &Answer, whole: &Book) {
         self.repeats.push(request.clone());
         self.asked.push((request.caller, request.request_id.unwrap()));
-        if let (Command::Redeem { .. }, Ok(accepted)) = (&request.command, &answer.result) {
-            self.redemptions.push((request.caller, accepted.entries[0]));
+        let Ok(accepted) = &answer.result else { return };
+        let of_kind =
+            |wanted: fn(EntryKind) -> bool| accepted.entries.iter().copied().find(|id| wanted(whole.entries[id].kind));
+        let redemption = of_kind(EntryKind::is_redemption);
+        let issue = of_kind(|kind| kind == EntryKind::Issue);
+        self.redemptions.extend(redemption.map(|entry| (request.caller, entry)));
+        self.issues.extend(issue.map(|entry| (request.caller, entry)));
+        match &request.command {
+            Command::Authorize { member, .. } => {
+                self.holds.push((request.caller, accepted.entries[0], *member));
+            }
+            Command::Purchase { .. } => self.purchases.push((request.caller, redemption, issue)),
+            Command::Issue { .. } => {
+                self.receipts.extend(request.origin.receipt_number.clone().map(|number| Receipt {
+                    partner: request.caller,
+                    store: request.origin.store.clone(),
+                    till: None,
+                    date: request.origin.business_date.unwrap_or("2026-01-01".parse::<BusinessDate>().unwrap()),
+                    number,
+                }))
+            }
+            Command::House(HouseCommand::CloseWindow { .. }) => {
+                if let Reply::House(reply) = &accepted.reply {
+                    self.closed.extend(reply.window);
+                }
+            }
+            Command::House(HouseCommand::ConfirmSettlement { window }) => {
+                let settlement = whole.windows[window].settlement.as_ref().unwrap();
+                let mode = if self.rng.random_range(0..2) == 0 { OrderMode::Hub } else { OrderMode::Pairwise };
+                let legs: BTreeMap<PartnerId, Money> =
+                    settlement.legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
+                for order in clearing_core::netting::orders(mode, &legs) {
+                    let payment = match (order.payer, order.payee) {
+                        (OrderParty::Hub, party) | (party, OrderParty::Hub) => {
+                            Payment::Hub(party.participant().unwrap())
+                        }
+                        (payer, payee) => Payment::Pair { payer, payee },
+                    };
+                    self.payments.push((*window, payment));
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -45,6 +45,7 @@ async fn changes_of_the_house_move_the_epoch(test: &TestStore) {
         display_name: "Lichtspiele".to_owned(),
         terms: TermsDraft { expiry: Some(ExpiryPolicy::EndOfYear(2)), ..TermsDraft::default() },
         state: PartnerState::Active,
+        limits: Default::default(),
     };
     till.one("operator", Command::House(create), at(1)).await.unwrap();
     let terms = TermsDraft { funding: Some(Funding::AtIssue), ..TermsDraft::default() };

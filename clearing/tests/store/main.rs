@@ -39,11 +39,12 @@ use std::sync::Arc;
 
 use clearing::store::{Backend, Gate, GateRow, Saved, Store, StoreError, WriterSession};
 use clearing_core::book::Book;
-use clearing_core::command::{Accepted, Answer, Command, MemberRef, Reply, Request};
+use clearing_core::command::{Accepted, Answer, Command, Earn, MemberRef, Reply, Request};
 use clearing_core::journal::{BatchHeader, Origin};
+use clearing_core::limits::Limits;
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Terms,
+    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
 };
 use clearing_core::units::{BatchId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp};
 use sqlx::{Connection as _, Executor as _};
@@ -136,6 +137,9 @@ fn terms(funding: Funding) -> Terms {
             issuer: Rate::new("0.2".parse().unwrap()).unwrap(),
         },
         expiry: ExpiryPolicy::Days(30),
+        return_days: None,
+        tender_value: Money(10_000),
+        receipt_share: Rate::ONE,
     }
 }
 
@@ -146,6 +150,7 @@ fn house() -> House {
             display_name: format!("The {name}'s \"house\""),
             state: PartnerState::Active,
             terms: vec![terms(funding)],
+            limits: Limits::default(),
         };
         (id(name), partner)
     };
@@ -161,6 +166,8 @@ fn house() -> House {
         scale: 4,
         default_terms: Terms { effective: Timestamp(0), ..terms(Funding::AtRedemption) },
         grace_days: 14,
+        recovery: Recovery::Any,
+        open_consents: true,
         settlement_threshold: Money(100),
         disclose_issuers: true,
         time_zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
@@ -263,7 +270,7 @@ fn card(number: u8) -> MemberRef {
 }
 
 fn issue(member: MemberRef, points: i64) -> Command {
-    Command::Issue { member, points: Points(points), expires: None }
+    Command::Issue { member, earn: Earn::points(Points(points)) }
 }
 
 fn redeem(member: MemberRef, points: i64) -> Command {

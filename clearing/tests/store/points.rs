@@ -1,5 +1,6 @@
 //! Commands on points, each batch through the writer's session.
 
+use clearing_core::command::Earn;
 use clearing_core::command::{Abandoned, Command, Reply, Request};
 use clearing_core::rejection::Rejection;
 use clearing_core::units::{MemberId, Points, Timestamp};
@@ -110,7 +111,8 @@ async fn what_is_due_expires_with_the_next_command(test: &TestStore) {
 async fn a_member_of_many_lots_is_served_page_by_page(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
     for (expires, count) in [(at(50), 30), (Timestamp::NEVER, 1_100)] {
-        let issue = Command::Issue { member: card(1), points: Points(1), expires: Some(expires) };
+        let issue =
+            Command::Issue { member: card(1), earn: Earn { expires: Some(expires), ..Earn::points(Points(1)) } };
         let requests: Vec<Request> = (0..count).map(|_| till.request("grocer", issue.clone())).collect();
         let done = till.run(&requests, at(0)).await.unwrap();
         let last = done.answers.last().unwrap().result.as_ref().unwrap();
