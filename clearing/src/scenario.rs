@@ -9,6 +9,7 @@
 
 pub mod book_stage;
 pub mod player;
+pub mod wishes;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

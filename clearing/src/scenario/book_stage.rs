@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, MemberRef, Reply as CoreReply, Request, ReversalTarget};
-use clearing_core::journal::{Entry, EntryKind, LotMove, Origin};
+use clearing_core::command::{Command, Request};
+use clearing_core::journal::Origin;
 use clearing_core::settlement::Window;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Points, RequestId, Timestamp, WindowNumber};
-use sha2::{Digest, Sha256};
+use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
 
-use super::player::{Balances, Call, LotMoved, Posted, Reply, Stage, WindowView, Wish};
+use super::player::{Balances, Call, Posted, Reply, Stage, WindowView};
+use super::wishes::{command_of, posted, reply_of, view_of};
 
 /// A [`Book`] that holds a whole coalition, and its clock.
 #[derive(Debug)]
@@ -51,56 +51,17 @@ impl BookStage {
         let answer = self.book.execute(request, self.now);
         let written = self.book.take_changes().entries;
         let written = written.into_iter().map(|id| posted(id, &self.book.entries[&id])).collect();
-        let mut reply = Reply { written, replayed: answer.replayed, ..Reply::default() };
-        match answer.result {
-            Err(rejection) => reply.rejected = Some(rejection.reason().to_owned()),
-            Ok(accepted) => {
-                reply.entries = accepted.entries;
-                match accepted.reply {
-                    CoreReply::Member(member) => {
-                        reply.member = Some(member.member);
-                        reply.reversed = member.reversed;
-                        reply.to_member = self.receiver(&reply.entries);
-                    }
-                    CoreReply::Abandoned(abandoned) => reply.abandoned = Some(abandoned),
-                    CoreReply::House(_) => {}
-                }
-            }
-        }
-        reply
-    }
-
-    /// The member that points went to, if the answer is that to a transfer.
-    fn receiver(&self, entries: &[EntryId]) -> Option<MemberId> {
-        let entry = self.book.entries.get(entries.first()?)?;
-        let made = entry.lots.iter().find(|moved| moved.birth.is_some());
-        made.filter(|_| entry.kind == EntryKind::Transfer).map(|moved| moved.lot.member)
+        let written_now = |id: &EntryId| self.book.entries.get(id).map(Arc::as_ref);
+        reply_of(&answer, written, written_now)
     }
 
     fn request(&mut self, call: Call) -> Request {
-        let command = match call.wish {
-            Wish::Issue { member, earn } => Command::Issue { member: named(&member), earn },
-            Wish::Redeem { member, points } => Command::Redeem { member: named(&member), points },
-            Wish::Authorize { member, points, lapses } => Command::Authorize { member: named(&member), points, lapses },
-            Wish::Capture { hold, points } => Command::Capture { hold, points },
-            Wish::Void { hold } => Command::Void { hold },
-            Wish::Reverse { issue, points, refuse_shortfall } => {
-                Command::Reverse { target: ReversalTarget::Entry(issue), points, refuse_shortfall }
-            }
-            Wish::Transfer { member, to, points } => {
-                Command::Transfer { member: named(&member), to: named(&to), points }
-            }
-            Wish::Decay { member, rate, period } => Command::Decay { member: named(&member), rate, period },
-            Wish::Return { redemption, points } => Command::Return { redemption, points },
-            Wish::Abandon { request } => Command::Abandon { request },
-            Wish::House(command) => Command::House(command),
-        };
         self.members += 1;
         Request {
             caller: call.by,
             request_id: Some(call.request),
             origin: call.origin,
-            command,
+            command: command_of(call.wish),
             fresh_member: MemberId(self.members),
             attachment: None,
         }
@@ -136,18 +97,7 @@ impl Stage for BookStage {
     }
 
     async fn window(&mut self, window: WindowNumber) -> Result<Option<WindowView>, Infallible> {
-        let view = self.book.windows.get(&window).map(|window| {
-            let settlement = window.settlement.as_ref();
-            let legs = settlement.iter().flat_map(|settlement| &settlement.legs);
-            WindowView {
-                state: window.state,
-                legs: legs.map(|(partner, leg)| (*partner, leg.amount)).collect(),
-                carried: window.participants.iter().map(|(partner, part)| (*partner, part.carried)).collect(),
-                saved: settlement.and_then(clearing_core::settlement::Settlement::saved),
-                orders: settlement.map_or_else(Vec::new, |settlement| settlement.orders.clone()),
-            }
-        });
-        Ok(view)
+        Ok(self.book.windows.get(&window).map(view_of))
     }
 
     async fn balances(&mut self, members: &[MemberId]) -> Result<Balances, Infallible> {
@@ -162,25 +112,4 @@ impl Stage for BookStage {
         }
         Ok(Balances { points, money: self.book.money_balances.clone() })
     }
-}
-
-fn named(member: &str) -> MemberRef {
-    MemberRef::Identifier(IdentifierHash(Sha256::digest(member.as_bytes()).into()))
-}
-
-fn posted(id: EntryId, entry: &Entry) -> Posted {
-    Posted {
-        id,
-        kind: entry.kind,
-        points: entry.points.clone(),
-        money: entry.money.clone(),
-        lots: entry.lots.iter().map(lot_moved).collect(),
-    }
-}
-
-fn lot_moved(moved: &LotMove) -> LotMoved {
-    let net = moved.net().expect("the book checks that the points of an entry fit");
-    // What a hold reserves or releases changes the state of points and not their number.
-    let points = if net.is_zero() { moved.held } else { net };
-    LotMoved { lot: moved.lot, issuer: moved.issuer, points: Points(points.0.abs()), made: moved.birth.is_some() }
 }
