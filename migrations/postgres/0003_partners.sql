@@ -72,6 +72,6 @@ CREATE TABLE consents (
     partner text NOT NULL,
     granted smallint CHECK (granted IN (0, 1)), -- null: nothing was said, the coalition's default holds
     budget  bigint CHECK (budget >= 0), -- points; null: without limit
-    used    bigint NOT NULL CHECK (used >= 0),
+    used    bigint NOT NULL,
     PRIMARY KEY (funder, partner)
 ) WITH (fillfactor = 20);

@@ -61,7 +61,7 @@ CREATE TABLE funding (
     window_number bigint NOT NULL,
     issuer        text NOT NULL,
     terms_version integer NOT NULL,
-    points        bigint NOT NULL CHECK (points >= 0),
+    points        bigint NOT NULL, -- moved by sums, which may be below zero on their own
     settles_in    bigint NOT NULL, -- the window whose settlement pays for them
     funded_at     bigint, -- null: they wait
     PRIMARY KEY (window_number, issuer, terms_version)

@@ -72,6 +72,6 @@ CREATE TABLE consents (
     partner TEXT NOT NULL,
     granted INTEGER CHECK (granted IN (0, 1)), -- null: nothing was said, the coalition's default holds
     budget  INTEGER CHECK (budget >= 0), -- points; null: without limit
-    used    INTEGER NOT NULL CHECK (used >= 0),
+    used    INTEGER NOT NULL,
     PRIMARY KEY (funder, partner)
 ) STRICT, WITHOUT ROWID;

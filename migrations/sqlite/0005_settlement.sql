@@ -61,7 +61,7 @@ CREATE TABLE funding (
     window_number INTEGER NOT NULL,
     issuer        TEXT NOT NULL,
     terms_version INTEGER NOT NULL,
-    points        INTEGER NOT NULL CHECK (points >= 0),
+    points        INTEGER NOT NULL, -- moved by sums, which may be below zero on their own
     settles_in    INTEGER NOT NULL, -- the window whose settlement pays for them
     funded_at     INTEGER, -- null: they wait
     PRIMARY KEY (window_number, issuer, terms_version)

@@ -172,7 +172,8 @@ fn check_members(book: &Book, found: &mut Vec<Violation>) {
         if lot.available.0 > 0 {
             note(lot.id.member, book.expiry_of(lot));
         }
-        if let Some(activates) = lot.activates.filter(|_| lot.pending.0 > 0) {
+        // Points that wait for a payment are due with it.
+        if let Some(activates) = lot.activates.filter(|_| lot.pending.0 > 0 && lot.release_window.is_none()) {
             note(lot.id.member, activates);
         }
     }

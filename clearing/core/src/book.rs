@@ -492,9 +492,13 @@ impl Book {
         let Some(member) = entry.member else { return };
         let earns = entry.kind == EntryKind::Issue;
         let day = self.day_of(entry.time);
+        if entry.kind == EntryKind::Transfer {
+            self.share_activity(member, entry);
+        }
         let member = self.members.get_mut(&member).expect("the member of an entry is in the book");
         let record = &mut member.record;
-        if earns || entry.kind.is_redemption() {
+        // A reinstatement is an issue as well, although no limit counts it.
+        if earns || entry.kind == EntryKind::Reinstate || entry.kind.is_redemption() {
             record.active = record.active.max(Some(entry.time));
         }
         if entry.kind == EntryKind::Transfer {
@@ -523,6 +527,16 @@ impl Book {
                 let used = self.changes.consents.entry(key).or_default();
                 *used = Points(used.0.saturating_add(points.0));
             }
+        }
+    }
+
+    /// Points that end with inactivity must not end by their transfer: who gets them was active as lately as the giver.
+    fn share_activity(&mut self, giver: MemberId, entry: &Entry) {
+        let active = self.members.get(&giver).and_then(|member| member.record.active);
+        let given = entry.lots.iter().filter(|moved| moved.birth.is_some() && moved.expires.inactivity_days().is_some());
+        for moved in given {
+            let owner = self.members.get_mut(&moved.lot.member).expect("the owners of lots are in the book");
+            owner.record.active = owner.record.active.max(active);
         }
     }
 
@@ -588,6 +602,10 @@ impl Book {
         if entry.kind == EntryKind::Undo
             && let Some(target) = entry.link.and_then(|link| self.entries.get(&link))
         {
+            // Undoing a return takes points of the redemption again, which stands.
+            if entry.redemption().is_some_and(|facts| facts.points.0 > 0) {
+                return;
+            }
             let line = ReceiptLine::of_entry(target, &self.house.coalition.time_zone);
             if let Some(line) = line.filter(|line| self.receipts.remove(line).is_some()) {
                 self.changes.receipts.insert(line, None);

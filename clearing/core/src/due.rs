@@ -31,10 +31,20 @@ impl Book {
     /// Whether something is due for a member.
     pub fn is_due(&self, member: MemberId, now: Timestamp) -> bool {
         let zone = &self.house.coalition.time_zone;
-        self.members.get(&member).is_some_and(|member| {
-            let mut awaiting = member.record.awaiting.keys();
-            member.next_due(zone) <= now || awaiting.any(|(window, issuer)| self.is_funded(*window, *issuer))
+        self.members.get(&member).is_some_and(|known| {
+            let mut awaiting = known.record.awaiting.keys();
+            let paid_for = awaiting.any(|(window, issuer)| self.is_funded(*window, *issuer));
+            let mut released = self.pending_lots(member).filter_map(|lot| self.released_at(lot));
+            // Of points that are paid for some may have a later activation.
+            known.next_due(zone) <= now || (paid_for && released.any(|time| time <= now))
         })
+    }
+
+    /// When the pending points of a lot become available, if that is known: they may wait for a payment.
+    fn released_at(&self, lot: &Lot) -> Option<Timestamp> {
+        let funded = lot.release_window.map(|window| self.funded_at(window, lot.issuer));
+        let funded = funded.map_or(Some(Timestamp(i64::MIN)), |funded| funded)?;
+        Some(lot.activates.map_or(funded, |activates| activates.max(funded)))
     }
 
     /// Posts what is due for a member, each piece as of its due time, at most [`LOTS_PER_ENTRY_MAX`] at once; what remains
@@ -81,17 +91,18 @@ impl Book {
                 given = Some(at);
             }
         }
-        self.note_next_due(member);
+        // The bound may fall between points that came and the debts that they pay.
+        if let Some(time) = given {
+            self.recover(member, time, &mut written);
+        }
+        self.note_next_due(member, now);
         written
     }
 
     /// The piece of a member's due work that comes next, and when.
     fn next_due(&self, member: MemberId) -> Option<(Timestamp, Due)> {
-        let activation = self.pending_lots(member).filter_map(|lot| {
-            let funded = lot.release_window.map(|window| self.funded_at(window, lot.issuer));
-            let funded = funded.map_or(Some(Timestamp(i64::MIN)), |funded| funded)?;
-            Some((lot.activates.unwrap_or(funded).max(funded), Due::Activation(lot.id)))
-        });
+        let activation = self.pending_lots(member);
+        let activation = activation.filter_map(|lot| Some((self.released_at(lot)?, Due::Activation(lot.id))));
         let lapse = self.open_holds(member).next().map(|hold: &Hold| (hold.facts.lapses, Due::Lapse(hold.id)));
         let expiry = self.lots_in_order(member).next().map(|(expires, lot)| (expires, Due::Expiry(lot.id)));
         let expiry = expiry.filter(|(expires, _)| *expires < Timestamp::NEVER);
@@ -99,10 +110,12 @@ impl Book {
     }
 
     /// Notes with a member when something is due for it next. All its pending lots and open holds are in the book.
-    fn note_next_due(&mut self, member: MemberId) {
+    fn note_next_due(&mut self, member: MemberId, now: Timestamp) {
         let own = self.lots_in_order(member).find(|(_, lot)| lot.expires.inactivity_days().is_none());
         let next = own.map_or(Timestamp::NEVER, |(expires, _)| expires);
-        let activations = self.pending_lots(member).filter_map(|lot| lot.activates);
+        // What should have been active by now and is not paid for is due with its payment.
+        let timed = self.pending_lots(member).filter(|lot| lot.release_window.is_none() || lot.activates > Some(now));
+        let activations = timed.filter_map(|lot| lot.activates);
         let lapses = self.open_holds(member).map(|hold| hold.facts.lapses);
         let release = activations.chain(lapses).min();
         self.changes_mut().members.insert(member);
@@ -166,6 +179,9 @@ impl Book {
             return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
         }
         let total = rate.of_floor(self.spendable(id, ask.now));
+        if total.is_zero() {
+            return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
+        }
         let lots: Vec<LotId> =
             self.lots_in_order(id).filter(|(expires, _)| *expires > ask.now).map(|(_, lot)| lot.id).collect();
         let weights: Vec<i64> = lots.iter().map(|lot| self.lots[lot].available.0).collect();

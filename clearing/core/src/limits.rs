@@ -200,6 +200,10 @@ impl Book {
         let before = prior.map_or(&[][..], |entry| entry.money.as_slice()).iter();
         let before: i128 =
             before.filter(|posting| posting.account == account).map(|posting| i128::from(posting.amount.0)).sum();
+        // A capture frees what its hold had reserved, as well as it moves the position.
+        let captured = prior.and_then(|entry| self.holds.get(&entry.link?));
+        let freed = captured.and_then(|hold| hold.facts.reserved.iter().find(|(of, _)| *of == issuer));
+        let before = before + freed.map_or(0, |(_, reserved)| i128::from(reserved.0));
         let (headroom, needed) = (headroom + before, points.times(terms.price)?);
         if i128::from(needed.0) <= headroom {
             return Ok(());

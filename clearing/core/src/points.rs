@@ -263,8 +263,10 @@ impl Book {
 
     /// Who issues may do so: the caller, or all its funders, and the caller may ask for it.
     pub(crate) fn check_may_fund(&self, caller: PartnerId, funders: &[(PartnerId, u32)]) -> Result<(), Rejection> {
-        self.check_may_issue(caller)?;
-        funders.iter().try_for_each(|(funder, _)| self.check_may_issue(*funder))
+        let asked = funders.iter().map(|(funder, _)| *funder).chain([caller]);
+        // Of several reasons the first in the published order.
+        let refused = asked.filter_map(|partner| self.check_may_issue(partner).err());
+        refused.min_by_key(Rejection::rank).map_or(Ok(()), Err)
     }
 
     pub(crate) fn check_may_accept(&self, caller: PartnerId) -> Result<(), Rejection> {
@@ -563,7 +565,7 @@ impl Direction {
     /// Rule: grace
     fn expiry_after(self, stored: Timestamp, expires: Timestamp, house: &House) -> Timestamp {
         match self {
-            Self::GiveBack { now } if expires <= now => now.plus_days(i64::from(house.coalition.grace_days)),
+            Self::GiveBack { now } if expires <= now => house.coalition.days_after(house.coalition.grace_days, now),
             Self::GiveBack { .. } | Self::Take => stored,
         }
     }

@@ -6,6 +6,7 @@ use crate::book::{Ask, Book};
 use crate::command::{Accepted, Earn, MemberRef, Receipt, Reply, Reversed, Spend};
 use crate::journal::{BusinessDate, Entry, EntryKind, Origin};
 use crate::rejection::Rejection;
+use crate::reversal::born_lots;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, half_up};
 
 /// What a line of a receipt was booked for.
@@ -122,8 +123,8 @@ impl Book {
         earn: Option<&Earn>,
     ) -> Result<Accepted, Rejection> {
         if let Some(earn) = earn {
-            self.check_may_fund(ask.caller, &earn.funders)?;
             self.check_times_of(ask, earn)?;
+            self.check_may_fund(ask.caller, &earn.funders)?;
         }
         if matches!(spend, Some(Spend::Redeem(_))) {
             self.check_may_accept(ask.caller)?;
@@ -195,8 +196,8 @@ impl Book {
         if let (Some(id), Some(entry)) = (redemption, &spent) {
             left = self.left_of(id, entry);
             let points = Points(share(entry.redemption().map_or(0, |facts| facts.points.0)));
-            if points > left {
-                return Err(Rejection::ReturnExceedsRedemption { asked: points.0, left: left.0 });
+            if points > left || after > total {
+                return Err(Rejection::ReturnExceedsRedemption { asked: points.0.max(left.0 + 1), left: left.0 });
             }
             if points.0 > 0 {
                 let draft = self.draft(EntryKind::Return, ask);
@@ -213,6 +214,10 @@ impl Book {
                 .map(|moved| moved.net().unwrap_or_default().0)
                 .sum();
             let points = Points(share(issued));
+            if after > total {
+                let left = born_lots(entry).iter().map(|lot| self.reversible(lot)).sum::<i64>();
+                return Err(Rejection::ReversalExceedsIssue { asked: points.0.max(left + 1), left });
+            }
             if points.0 > 0 {
                 let shares = self.shares_of_issue(entry, points)?;
                 self.check_return_period(entry, &shares, ask.now)?;

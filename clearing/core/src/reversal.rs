@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::book::{Ask, Book};
+use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, Receipt, Reply, ReversalTarget, Reversed};
 use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotMove, RedemptionFacts, ReversedPart};
-use crate::member::{Debt, Lot, LotId};
+use crate::member::{Debt, Lot, LotId, Member};
 use crate::points::{post_issue_money, post_part_money};
 use crate::purchase::{ReceiptLine, Side};
 use crate::rejection::Rejection;
@@ -58,6 +58,17 @@ impl Book {
         }
         if refuse_shortfall && done.debt.0 > 0 {
             return Err(Rejection::ReversalShortfall { asked: points.0, left: points.0 - done.debt.0 });
+        }
+        let reachable = parts.iter().take(LOTS_PER_ENTRY_MAX).flat_map(|(.., shares)| shares);
+        let reachable: i64 = reachable.map(|(_, points)| points.0).sum();
+        if reachable < points.0 {
+            return Err(Rejection::too_many_lots(points, reachable));
+        }
+        // Each entry fits on its own; so must all of them together.
+        self.members.get(&member).map_or(Points::ZERO, Member::owed).plus(done.debt)?;
+        let lots = parts.iter().flat_map(|(.., shares)| shares).filter_map(|(lot, _)| self.lots.get(lot));
+        for account in lots.map(|lot| PointsAccount::Recoverable(lot.issuer)) {
+            self.points_balances.get(&account).copied().unwrap_or_default().plus(done.debt)?;
         }
         let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
         self.settle_member(member, ask.now, &mut entries);
@@ -115,7 +126,7 @@ impl Book {
         entry.cloned().ok_or_else(|| Rejection::not_found("issue", id))
     }
 
-    fn reversible(&self, lot: &LotId) -> i64 {
+    pub(crate) fn reversible(&self, lot: &LotId) -> i64 {
         self.lots.get(lot).map_or(0, |lot| lot.reversible().0)
     }
 
@@ -148,7 +159,7 @@ impl Book {
         for (lot, _) in shares {
             let Some(lot) = self.lots.get(lot) else { continue };
             let Some(days) = self.house.lot_terms(lot.issuer, lot.terms).return_days else { continue };
-            let latest = issue.time.plus_days(i64::from(days));
+            let latest = self.house.coalition.days_after(days, issue.time);
             if now > latest {
                 let (issued, latest) = (issue.time.to_string(), latest.to_string());
                 return Err(Rejection::ReversalTooLate { issued, latest });
@@ -265,7 +276,7 @@ impl Book {
 }
 
 /// The lots that an entry made.
-fn born_lots(entry: &Entry) -> Vec<LotId> {
+pub(crate) fn born_lots(entry: &Entry) -> Vec<LotId> {
     entry.lots.iter().filter(|moved| moved.birth.is_some()).map(|moved| moved.lot).collect()
 }
 

@@ -374,6 +374,11 @@ impl Coalition {
         10i64.pow(self.scale - self.currency.minor_digits())
     }
 
+    /// The moment so many days after another, as the coalition's calendar counts them.
+    pub fn days_after(&self, days: u16, moment: Timestamp) -> Timestamp {
+        ExpiryPolicy::Days(days).expires(moment, &self.time_zone)
+    }
+
     pub fn money_text(&self, amount: Money) -> String {
         amount.text(self.scale)
     }

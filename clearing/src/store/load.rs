@@ -208,15 +208,19 @@ async fn load_receipts(
         }
     }
     let lines = guards::receipts(link, &receipts).await?;
+    keep_lines(book, loaded, &lines);
     let counted = lines.iter().filter(|(line, _)| line.side == Side::Spend && shared.contains(&line.receipt));
     let counted: Vec<EntryId> = counted.map(|(_, entry)| *entry).collect();
-    for (line, entry) in lines {
-        loaded.stored.receipts.insert(line.clone());
-        book.receipts.insert(line, entry);
-    }
     let entries = journal::entries(link, counted.into_iter()).await?;
     loaded.keep(book, entries);
     Ok(())
+}
+
+fn keep_lines(book: &mut Book, loaded: &mut Loaded, lines: &[(ReceiptLine, EntryId)]) {
+    for (line, entry) in lines {
+        loaded.stored.receipts.insert(line.clone());
+        book.receipts.insert(line.clone(), *entry);
+    }
 }
 
 /// What commands refer to.
@@ -299,6 +303,12 @@ async fn load_targets(
             linked.extend(stored.entry.link);
         }
     }
+    // What is undone frees the line of its receipt.
+    let zone = &book.house.coalition.time_zone;
+    let undone = entries.iter().filter(|stored| !targets.giving.contains(&stored.id));
+    let lines = undone.filter_map(|stored| ReceiptLine::of_entry(&stored.entry, zone));
+    let lines = guards::receipts(link, &lines.map(|line| line.receipt).collect()).await?;
+    keep_lines(book, loaded, &lines);
     loaded.keep(book, entries);
     let redemptions = journal::entries(link, linked.iter().copied()).await?;
     loaded.keep(book, redemptions);
@@ -432,7 +442,11 @@ async fn load_holds(
         Some((entry.member?, *id))
     });
     let mut rows = guards::holds(link, &named.collect()).await?;
-    let due: Vec<MemberId> = needs.keys().copied().filter(|member| book.is_due(*member, now)).collect();
+    // What a command releases may have expired and so be due in turn: when the next release is, must then be known.
+    let releases = |id: &MemberId| {
+        book.members.get(id).is_some_and(|member| member.record.next_release.is_some()) || book.is_due(*id, now)
+    };
+    let due: Vec<MemberId> = needs.keys().copied().filter(releases).collect();
     rows.extend(guards::holds_open(link, &due).await?);
     let unread: Vec<EntryId> = rows.iter().map(|row| row.id).filter(|id| !book.entries.contains_key(id)).collect();
     let entries = journal::entries(link, unread.into_iter()).await?;

@@ -485,7 +485,7 @@ const ISSUED: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int];
 // locks already if their partners have limits, and else write here what nobody waits for with a lock of its own.
 const MOVE_GUARDS: Sql = Sql::new(
     "-- store.move_guards
-    UPDATE guards SET reserved = reserved + k.reserved, unsettled = unsettled + k.unsettled
+    UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled
     FROM (SELECT value->>0 AS partner, value->>1 AS reserved, value->>2 AS unsettled FROM jsonb_each($1)) AS k
     WHERE guards.partner = k.partner AND $2 IS NOT NULL",
     "-- store.move_guards

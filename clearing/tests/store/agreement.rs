@@ -332,7 +332,10 @@ impl Play {
     }
 
     fn learn(&mut self, request: &Request, answer: &Answer, whole: &Book) {
-        self.repeats.push(request.clone());
+        // A command of the house makes a batch of its own.
+        if !matches!(request.command, Command::House(_)) {
+            self.repeats.push(request.clone());
+        }
         self.asked.push((request.caller, request.request_id.unwrap()));
         let Ok(accepted) = &answer.result else { return };
         let of_kind =
