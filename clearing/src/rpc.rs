@@ -7,6 +7,7 @@ pub mod auth;
 pub mod convert;
 pub mod errors;
 pub mod info;
+pub mod members;
 pub mod partners;
 pub mod points;
 pub mod position;

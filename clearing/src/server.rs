@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use clearing_proto::v1::info_service_server::InfoServiceServer;
+use clearing_proto::v1::member_admin_service_server::MemberAdminServiceServer;
 use clearing_proto::v1::partner_admin_service_server::PartnerAdminServiceServer;
 use clearing_proto::v1::points_service_server::PointsServiceServer;
 use clearing_proto::v1::position_service_server::PositionServiceServer;
@@ -34,7 +35,7 @@ use crate::clock::Clock;
 use crate::identifier::IdentifierKey;
 use crate::rpc::auth::AuthLayer;
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
-use crate::rpc::{report, sandbox, settlement};
+use crate::rpc::{members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, HandshakeLimits, TlsError, TlsMaterial, server_config};
@@ -169,6 +170,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         .add_service(BySize::new(&context))
         .add_service(PositionServiceServer::new(position::Service::new(context.clone())))
         .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
+        .add_service(MemberAdminServiceServer::new(members::Service(context.clone())))
         .add_service(SettlementAdminServiceServer::new(settlement::Service(context.clone())))
         .add_service(ReportServiceServer::new(report::Service(context.clone())))
         .add_service(InfoServiceServer::new(info_service::Service(context.clone())))

@@ -1,5 +1,7 @@
 //! The client of a brand.
 
+mod till;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ use crate::operator::{Operator, Sandbox};
 use crate::outcome::{Outcome, Unknown};
 use crate::pages::Pages;
 use crate::points::{
-    Abandon, Abandoned, Balance, EntryFilter, Issue, Issued, Keyed, Quote, Redeem, Redeemed, ReturnRedemption, Returned,
+    Abandon, Abandoned, Balance, EntryFilter, Issue, Issued, Keyed, Quote, QuoteRequest, Redeem, Redeemed,
+    ReturnRedemption, Returned,
 };
 use crate::position::{Position, Statement, StatementLine, Window};
 use crate::request_id::RequestId;
@@ -152,10 +155,7 @@ impl Client {
     /// # Errors
     /// Those of a read, [`Error::NotFound`] for an unknown member among them.
     pub async fn quote(&self, member: impl Into<MemberRef>, how_many: i64) -> Result<Quote, Error> {
-        let member = member.into();
-        let request = || v1::QuoteRedemptionRequest { member: Some(wire::to_member(&member)), points: how_many };
-        self.read(request, points(|mut to, request| async move { to.quote_redemption(request).await }), wire::quote)
-            .await
+        self.quote_redemption(QuoteRequest::points(member, how_many)).await
     }
 
     /// Takes points from a member.
@@ -477,7 +477,9 @@ fn statement_request(
 }
 
 /// A call of the points service, on whatever connection has its turn.
-fn points<W, T>(call: impl Fn(PointsServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
+pub(crate) fn points<W, T>(
+    call: impl Fn(PointsServiceClient<Line>, Request<W>) -> T,
+) -> impl Fn(Line, Request<W>) -> T {
     move |line, request| call(PointsServiceClient::new(line), request)
 }
 

@@ -26,7 +26,7 @@ pub struct Entry {
     pub lots: Vec<LotPart>,
     /// Where it came from. Not in the answer to the operation itself.
     pub origin: Option<Origin>,
-    /// The entry that it returns or undoes.
+    /// The entry that it returns, undoes, captures, releases or reverses.
     pub linked_entry_id: Option<String>,
     /// The request that caused it, when the caller made it.
     pub request_id: Option<String>,
@@ -141,12 +141,14 @@ pub struct LotPart {
     pub lot_id: String,
     /// Its issuer; `None` when the coalition does not disclose it.
     pub issuer: Option<String>,
-    /// Points of the lot that the entry made, took or gave back.
+    /// Points of the lot that the entry made, took, gave back, reserved or released; 0 where it moved none for good.
     pub points: i64,
     /// From when on they cannot be spent; `None`: never.
     pub expires_time: Option<SystemTime>,
     /// Whether the caller is the issuer.
     pub own: bool,
+    /// Points of the lot that a capture did not take and released.
+    pub released_points: i64,
 }
 
 /// The next points a member loses unless they are spent.

@@ -40,10 +40,13 @@
 
 mod builder;
 mod call;
+mod care;
 mod client;
 mod entry;
 mod error;
+mod hold;
 mod info;
+mod limits;
 mod line;
 mod member;
 mod money;
@@ -54,12 +57,16 @@ mod outcome;
 mod pages;
 mod points;
 mod position;
+mod purchase;
+mod receipt;
 mod request_id;
 mod retry;
+mod reversal;
 mod settlement;
 mod stream;
 mod terms;
 mod tls;
+mod transfer;
 mod wire;
 
 pub use rust_decimal::Decimal;
@@ -68,6 +75,7 @@ pub use builder::ClientBuilder;
 pub use client::Client;
 pub use entry::{Entry, EntryKind, LotPart, NextExpiry, Posting, Purpose, Quantity};
 pub use error::Error;
+pub use hold::{Authorize, Authorized, Capture, Captured, Hold, HoldState, Void, Voided};
 pub use info::{Deprecation, Limits, ServerInfo};
 pub use member::MemberRef;
 pub use money::Money;
@@ -75,13 +83,17 @@ pub use origin::Origin;
 pub use outcome::{NotAccepted, Outcome, Reason, Rejection, Unknown};
 pub use pages::Pages;
 pub use points::{
-    Abandon, AbandonOutcome, Abandoned, Balance, EntryFilter, Issue, Issued, Quote, Redeem, Redeemed, ReturnRedemption,
-    Returned,
+    Abandon, AbandonOutcome, Abandoned, Balance, EarnPreview, EntryFilter, Issue, Issued, Quote, QuoteRequest, Redeem,
+    Redeemed, ReturnRedemption, Returned,
 };
 pub use position::{InFlight, Position, Statement, StatementLine, StatementRole, StatementTotal, Window};
+pub use purchase::{Earn, Purchase, PurchaseReturned, Purchased, ReturnPurchase};
+pub use receipt::{DayCount, DayDifference, DayTotals, Receipt, ReconcileState, Reconciliation, Total};
 pub use request_id::{NotARequestId, RequestId};
 pub use retry::Retries;
+pub use reversal::{Reverse, Reversed};
 pub use settlement::{
     Leg, LegState, Obligation, ParticipantAmount, Settlement, SettlementProof, SettlementState, WindowState,
 };
 pub use stream::{BatchAnswer, IssueStream};
+pub use transfer::{Transfer, Transferred};

@@ -4,6 +4,7 @@
 use std::time::SystemTime;
 
 use clearing_proto::v1;
+use clearing_proto::v1::member_admin_service_client::MemberAdminServiceClient;
 use clearing_proto::v1::partner_admin_service_client::PartnerAdminServiceClient;
 use clearing_proto::v1::report_service_client::ReportServiceClient;
 use clearing_proto::v1::sandbox_service_client::SandboxServiceClient;
@@ -23,6 +24,10 @@ use crate::request_id::RequestId;
 use crate::settlement::{Leg, Obligation, Settlement, SettlementState, WindowState};
 use crate::wire;
 
+pub use crate::care::{
+    DebtWrittenOff, Decayed, ExpiryExtended, ExtendExpiry, PointsReinstated, ReinstatePoints, RunDecay, WriteOffDebt,
+};
+pub use crate::limits::{FundingConsent, LimitUse, PartnerLimits};
 pub use crate::terms::{BreakageSplit, Expiry, FeeBearer, Funding, Partner, PartnerState, Terms, TermsChange};
 
 /// The calls of the operator and of auditors.
@@ -67,6 +72,60 @@ impl Operator {
     pub async fn set_partner_state(&self, set: SetPartnerState) -> Result<Outcome<StateSet>, Error> {
         let call = partners(|mut to, request| async move { to.set_partner_state(request).await });
         self.client.write(set, wire::to_set_state, call, wire::state_set).await
+    }
+
+    /// Sets the limits of a partner, all at once.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn set_limits(&self, set: SetLimits) -> Result<Outcome<LimitsSet>, Error> {
+        let call = partners(|mut to, request| async move { to.set_limits(request).await });
+        self.client.write(set, wire::to_set_limits, call, wire::limits_set).await
+    }
+
+    /// Lets a partner name another one as a funder of its issues, or withdraws that.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn set_funding_consent(&self, set: SetFundingConsent) -> Result<Outcome<ConsentSet>, Error> {
+        let call = partners(|mut to, request| async move { to.set_funding_consent(request).await });
+        self.client.write(set, wire::to_set_consent, call, wire::consent_set).await
+    }
+
+    /// Takes a share of a member's points for inactivity.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn run_decay(&self, run: RunDecay) -> Result<Outcome<Decayed>, Error> {
+        let call = members(|mut to, request| async move { to.run_decay(request).await });
+        self.client.write(run, wire::to_run_decay, call, wire::decayed).await
+    }
+
+    /// Lets points of a member live longer.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn extend_expiry(&self, extend: ExtendExpiry) -> Result<Outcome<ExpiryExtended>, Error> {
+        let call = members(|mut to, request| async move { to.extend_expiry(request).await });
+        self.client.write(extend, wire::to_extend_expiry, call, wire::expiry_extended).await
+    }
+
+    /// Gives a member points again that it lost.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn reinstate_points(&self, reinstate: ReinstatePoints) -> Result<Outcome<PointsReinstated>, Error> {
+        let call = members(|mut to, request| async move { to.reinstate_points(request).await });
+        self.client.write(reinstate, wire::to_reinstate, call, wire::reinstated).await
+    }
+
+    /// Gives up what a member owes.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn write_off_debt(&self, write_off: WriteOffDebt) -> Result<Outcome<DebtWrittenOff>, Error> {
+        let call = members(|mut to, request| async move { to.write_off_debt(request).await });
+        self.client.write(write_off, wire::to_write_off, call, wire::written_off).await
     }
 
     /// The partners, by id.
@@ -271,6 +330,7 @@ pub struct CreatePartner {
     pub(crate) partner_id: String,
     pub(crate) display_name: String,
     pub(crate) terms: TermsChange,
+    pub(crate) limits: PartnerLimits,
 }
 
 impl CreatePartner {
@@ -281,6 +341,7 @@ impl CreatePartner {
             partner_id: partner_id.into(),
             display_name: String::new(),
             terms: TermsChange::none(),
+            limits: PartnerLimits::none(),
         }
     }
 
@@ -293,6 +354,58 @@ impl CreatePartner {
     /// Its terms, where they are not the coalition's defaults.
     pub fn terms(mut self, terms: TermsChange) -> Self {
         self.terms = terms;
+        self
+    }
+
+    /// What it may do at the most. Default: no limits.
+    pub fn limits(mut self, limits: PartnerLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+/// Sets the limits of a partner, all at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct SetLimits {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) partner_id: String,
+    pub(crate) limits: PartnerLimits,
+}
+
+impl SetLimits {
+    /// Of this partner; they take the place of all there were.
+    pub fn of(partner_id: impl Into<String>, limits: PartnerLimits) -> Self {
+        Self { request_id: None, partner_id: partner_id.into(), limits }
+    }
+}
+
+/// Lets a partner name another one as a funder of its issues, or withdraws that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct SetFundingConsent {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) funder_id: String,
+    pub(crate) partner_id: String,
+    pub(crate) given: bool,
+    pub(crate) budget_points: Option<i64>,
+}
+
+impl SetFundingConsent {
+    /// `partner_id` may name `funder_id`.
+    pub fn give(funder_id: impl Into<String>, partner_id: impl Into<String>) -> Self {
+        let (funder_id, partner_id) = (funder_id.into(), partner_id.into());
+        Self { request_id: None, funder_id, partner_id, given: true, budget_points: None }
+    }
+
+    /// `partner_id` may not name `funder_id` any more.
+    pub fn withdraw(funder_id: impl Into<String>, partner_id: impl Into<String>) -> Self {
+        Self { given: false, ..Self::give(funder_id, partner_id) }
+    }
+
+    /// For so many points in all. Default: any number.
+    pub fn budget(mut self, points: i64) -> Self {
+        self.budget_points = Some(points);
         self
     }
 }
@@ -498,6 +611,8 @@ keyed!(
     CreatePartner,
     SetTerms,
     SetPartnerState,
+    SetLimits,
+    SetFundingConsent,
     CloseWindow,
     ConfirmSettlement,
     ExportOrders,
@@ -535,6 +650,28 @@ pub struct StateSet {
     pub previous_state: PartnerState,
     /// Now.
     pub state: PartnerState,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// Limits were set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitsSet {
+    /// The limits that were set.
+    pub limits: PartnerLimits,
+    /// How much is used now.
+    pub limit_uses: Vec<LimitUse>,
+    /// Whether this is the answer to an earlier call under the same key.
+    pub replayed: bool,
+}
+
+/// A consent was given or withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsentSet {
+    /// As it stands now.
+    pub consent: FundingConsent,
     /// Whether this is the answer to an earlier call under the same key.
     pub replayed: bool,
 }
@@ -731,6 +868,10 @@ pub struct DueWork {
 
 fn partners<W, T>(call: impl Fn(PartnerAdminServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
     move |line, request| call(PartnerAdminServiceClient::new(line), request)
+}
+
+fn members<W, T>(call: impl Fn(MemberAdminServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
+    move |line, request| call(MemberAdminServiceClient::new(line), request)
 }
 
 fn settlements<W, T>(

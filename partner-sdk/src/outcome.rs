@@ -155,14 +155,34 @@ reasons! {
     NotFound = "NOT_FOUND";
     /// There is a partner of that id.
     PartnerExists = "PARTNER_EXISTS";
+    /// The line of the receipt was booked before, under another request id.
+    DuplicateReceipt = "DUPLICATE_RECEIPT";
+    /// The hold was captured, voided, or has lapsed.
+    HoldNotOpen = "HOLD_NOT_OPEN";
+    /// More than the hold has.
+    CaptureExceedsHold = "CAPTURE_EXCEEDS_HOLD";
     /// More than what is left of the redemption.
     ReturnExceedsRedemption = "RETURN_EXCEEDS_REDEMPTION";
+    /// More than what is left of the issue to be reversed.
+    ReversalExceedsIssue = "REVERSAL_EXCEEDS_ISSUE";
+    /// The return period of the issue is over.
+    ReversalTooLate = "REVERSAL_TOO_LATE";
     /// Points that should be taken back are spent.
     ReversalShortfall = "REVERSAL_SHORTFALL";
+    /// A funder has given no consent, or not for so many points.
+    ConsentExceeded = "CONSENT_EXCEEDED";
+    /// A limit of a partner would be exceeded.
+    LimitExceeded = "LIMIT_EXCEEDED";
+    /// Points may pay a smaller share of the receipt.
+    ReceiptShareExceeded = "RECEIPT_SHARE_EXCEEDED";
+    /// The member has earned too recently to spend here.
+    Cooling = "COOLING";
     /// The member has too few points.
     InsufficientPoints = "INSUFFICIENT_POINTS";
     /// The points lie in more lots than one entry takes.
     TooManyLots = "TOO_MANY_LOTS";
+    /// Debts of an issuer would grow beyond its cap.
+    NetDebitCap = "NET_DEBIT_CAP";
     /// Breakage shares do not add up to 1.
     BreakageNotOne = "BREAKAGE_NOT_ONE";
     /// An amount per point has too many decimals.

@@ -52,6 +52,8 @@ pub struct Issue {
     pub(crate) member: MemberRef,
     pub(crate) points: i64,
     pub(crate) expires_time: Option<SystemTime>,
+    pub(crate) activate_time: Option<SystemTime>,
+    pub(crate) funders: Vec<(String, u32)>,
     pub(crate) origin: Origin,
 }
 
@@ -63,7 +65,15 @@ impl Issue {
 
     /// To this member.
     pub fn to_member(member: impl Into<MemberRef>) -> Self {
-        Self { request_id: None, member: member.into(), points: 0, expires_time: None, origin: Origin::default() }
+        Self {
+            request_id: None,
+            member: member.into(),
+            points: 0,
+            expires_time: None,
+            activate_time: None,
+            funders: Vec::new(),
+            origin: Origin::default(),
+        }
     }
 
     /// How many points, more than 0. Without it the house answers `INVALID_ARGUMENT`.
@@ -75,6 +85,25 @@ impl Issue {
     /// When these points expire, instead of what the issuer's terms say.
     pub fn expires(mut self, time: SystemTime) -> Self {
         self.expires_time = Some(time);
+        self
+    }
+
+    /// When these points become available; until then they are pending.
+    pub fn activates(mut self, time: SystemTime) -> Self {
+        self.activate_time = Some(time);
+        self
+    }
+
+    /// Who issues them, when it is not the caller alone: partner ids with weights, at most 16. Each issues its share, and
+    /// who is not the caller must have given the caller a consent.
+    ///
+    /// ```
+    /// use partner_sdk::Issue;
+    ///
+    /// let joint = Issue::to("card", "4000123").points(100).funders([("grocer", 3), ("maker", 1)]);
+    /// ```
+    pub fn funders(mut self, funders: impl IntoIterator<Item = (impl Into<String>, u32)>) -> Self {
+        self.funders = funders.into_iter().map(|(partner, weight)| (partner.into(), weight)).collect();
         self
     }
 
@@ -158,7 +187,8 @@ pub struct Abandon {
 }
 
 impl Abandon {
-    /// The issue, redemption or return that was sent under this key.
+    /// The one that was sent under this key: an issue, redemption, authorization, capture, purchase or return of a
+    /// redemption. Points of an issue that the member has spent meanwhile become a debt of the member.
     pub fn request(abandoned_request_id: RequestId) -> Self {
         Self { request_id: None, abandoned_request_id, origin: Origin::default() }
     }
@@ -186,6 +216,16 @@ pub struct Issued {
     pub next_expiry: Option<NextExpiry>,
     /// Whether this is the answer to an earlier call under the same key.
     pub replayed: bool,
+    /// What holds reserve of the member's points after it; in a replay, as it was then.
+    pub held_points: i64,
+    /// What the member has that is not available yet; in a replay, as it was then.
+    pub pending_points: i64,
+    /// What the member owes to issuers after it; in a replay, as it was then.
+    pub owed_points: i64,
+    /// Points with which debts of the member were paid by what this brought.
+    pub recovered_points: i64,
+    /// What followed by itself in the same commit, as far as the caller has a part in it.
+    pub following: Vec<Entry>,
 }
 
 /// Points were taken.
@@ -206,6 +246,12 @@ pub struct Redeemed {
     pub next_expiry: Option<NextExpiry>,
     /// Whether this is the answer to an earlier call under the same key.
     pub replayed: bool,
+    /// What holds reserve of the member's points after it; in a replay, as it was then.
+    pub held_points: i64,
+    /// What the member has that is not available yet; in a replay, as it was then.
+    pub pending_points: i64,
+    /// What the member owes to issuers after it; in a replay, as it was then.
+    pub owed_points: i64,
 }
 
 /// Points of a redemption were given back.
@@ -228,6 +274,16 @@ pub struct Returned {
     pub next_expiry: Option<NextExpiry>,
     /// Whether this is the answer to an earlier call under the same key.
     pub replayed: bool,
+    /// What holds reserve of the member's points after it; in a replay, as it was then.
+    pub held_points: i64,
+    /// What the member has that is not available yet; in a replay, as it was then.
+    pub pending_points: i64,
+    /// What the member owes to issuers after it; in a replay, as it was then.
+    pub owed_points: i64,
+    /// Points with which debts of the member were paid by what this brought.
+    pub recovered_points: i64,
+    /// What followed by itself in the same commit, as far as the caller has a part in it.
+    pub following: Vec<Entry>,
 }
 
 /// A request has no effect, now and later.
@@ -256,22 +312,89 @@ open_enum! {
     }
 }
 
+/// Asks what a redemption would do.
+///
+/// ```
+/// use partner_sdk::{Decimal, Money, QuoteRequest};
+///
+/// // How much of a purchase of 25 can this card pay, and what would the rest earn?
+/// let request = QuoteRequest::amount(("card", "4000123"), Money::new("EUR", Decimal::new(2500, 2))).earning(20);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct QuoteRequest {
+    pub(crate) member: MemberRef,
+    pub(crate) points: i64,
+    pub(crate) amount: Option<Money>,
+    pub(crate) earn_points: i64,
+}
+
+impl QuoteRequest {
+    /// Of so many points.
+    pub fn points(member: impl Into<MemberRef>, points: i64) -> Self {
+        Self { member: member.into(), points, amount: None, earn_points: 0 }
+    }
+
+    /// Of as many points as may pay a purchase of this amount, at the brand's tender value.
+    pub fn amount(member: impl Into<MemberRef>, amount: Money) -> Self {
+        Self { member: member.into(), points: 0, amount: Some(amount), earn_points: 0 }
+    }
+
+    /// Also tells what an issue of so many points would do after the redemption.
+    pub fn earning(mut self, points: i64) -> Self {
+        self.earn_points = points;
+        self
+    }
+}
+
 /// What a redemption would do if it were accepted now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quote {
     /// The member.
     pub member_id: String,
+    /// How many points would be taken.
+    pub points: i64,
     /// The lots that would be taken, in order.
     pub lots: Vec<LotPart>,
+    /// What the points are worth to the customer, at the brand's tender value.
+    pub discount: Money,
     /// The acceptance fee this brand would bear.
     pub fee: Money,
     /// What this brand's position would gain.
     pub acceptor_credit: Money,
     /// What the member can spend now.
     pub available_points: i64,
-    /// How many points are missing; 0 when a redemption would be accepted.
+    /// How many points are missing; 0 when a redemption would be accepted. By amount: of `payable_points`.
     pub points_missing: i64,
+    /// By amount: the most points that may pay it, whether or not the member has them; else 0.
+    pub payable_points: i64,
+    /// What the member could spend after the redemption.
+    pub points_left: i64,
+    /// The next points the member would lose after it.
+    pub next_expiry: Option<NextExpiry>,
+    /// What an issue would do after it, when that was asked.
+    pub earn: Option<EarnPreview>,
+    /// What holds reserve of the member's points now.
+    pub held_points: i64,
+    /// What the member has that is not available yet.
+    pub pending_points: i64,
+    /// What the member owes to issuers.
+    pub owed_points: i64,
+}
+
+/// What an issue would do after a redemption that is quoted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EarnPreview {
+    /// The points of the issue.
+    pub points: i64,
+    /// When they would expire; `None`: never.
+    pub expires_time: Option<SystemTime>,
+    /// What the member could spend after both.
+    pub available_points: i64,
+    /// Why the house would refuse the issue; `None` when it would accept it.
+    pub refusal: Option<crate::outcome::Reason>,
 }
 
 /// The points of one member, of all issuers together.
@@ -286,6 +409,8 @@ pub struct Balance {
     pub held_points: i64,
     /// What is issued and not released yet.
     pub pending_points: i64,
+    /// What is owed to issuers, because it was reversed after it was spent.
+    pub owed_points: i64,
     /// The next points the member would lose.
     pub next_expiry: Option<NextExpiry>,
 }

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::entry::{EntryKind, Purpose};
+use crate::limits::LimitUse;
 use crate::money::Money;
 use crate::open_enum::open_enum;
 use crate::settlement::{Leg, LegState, SettlementState, WindowState};
@@ -21,6 +22,10 @@ pub struct Position {
     pub in_flight: Vec<InFlight>,
     /// Points that it issued and that are neither spent nor expired.
     pub outstanding_points: i64,
+    /// What it may still come to owe under its net debit cap; `None` when it has none.
+    pub headroom: Option<Money>,
+    /// How much of its limits is used.
+    pub limit_uses: Vec<LimitUse>,
 }
 
 /// A leg of a settlement that is not finished.

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use rust_decimal::Decimal;
 
+use crate::limits::{FundingConsent, LimitUse, PartnerLimits};
 use crate::open_enum::open_enum;
 
 open_enum! {
@@ -95,6 +96,12 @@ pub struct Terms {
     pub breakage: BreakageSplit,
     /// When the points it issues expire.
     pub expiry: Expiry,
+    /// For how many days after an issue it can be reversed; `None`: for ever.
+    pub return_days: Option<i32>,
+    /// What a point is worth to a customer at its tills.
+    pub tender_value: Decimal,
+    /// The largest share of a receipt that points may pay at its tills: 0.5 is half.
+    pub receipt_share: Decimal,
 }
 
 /// A change of terms. What is not set stays; for a new partner it is the coalition's default.
@@ -116,6 +123,9 @@ pub struct TermsChange {
     pub(crate) fee_bearer: Option<FeeBearer>,
     pub(crate) breakage: Option<BreakageSplit>,
     pub(crate) expiry: Option<Expiry>,
+    pub(crate) return_days: Option<Option<i32>>,
+    pub(crate) tender_value: Option<Decimal>,
+    pub(crate) receipt_share: Option<Decimal>,
 }
 
 impl TermsChange {
@@ -171,6 +181,24 @@ impl TermsChange {
         self.expiry = Some(expiry);
         self
     }
+
+    /// Sets for how many days after an issue it can be reversed; `None`: for ever.
+    pub fn return_days(mut self, days: Option<i32>) -> Self {
+        self.return_days = Some(days);
+        self
+    }
+
+    /// Sets what a point is worth to a customer at its tills.
+    pub fn tender_value(mut self, value: Decimal) -> Self {
+        self.tender_value = Some(value);
+        self
+    }
+
+    /// Sets the largest share of a receipt that points may pay: 0.5 is half.
+    pub fn receipt_share(mut self, share: Decimal) -> Self {
+        self.receipt_share = Some(share);
+        self
+    }
 }
 
 /// One partner.
@@ -189,4 +217,12 @@ pub struct Partner {
     pub scheduled_terms: Vec<Terms>,
     /// When it was admitted.
     pub create_time: SystemTime,
+    /// What it may do at the most.
+    pub limits: PartnerLimits,
+    /// How much of it is used. Only in lists.
+    pub limit_uses: Vec<LimitUse>,
+    /// Whether at least 80 % of a limit are used. Only in lists.
+    pub alarm: bool,
+    /// Who may name it as a funder. Only in lists.
+    pub consents: Vec<FundingConsent>,
 }

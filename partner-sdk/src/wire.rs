@@ -1,4 +1,17 @@
-//! Between this crate's types and those of the interface. The only file that sees both.
+//! Between this crate's types and those of the interface. Nothing else sees both.
+
+mod care;
+mod till;
+
+pub(crate) use care::{
+    consent_set, decayed, expiry_extended, limits_set, reinstated, to_extend_expiry, to_reinstate, to_run_decay,
+    to_set_consent, to_set_limits, to_write_off, written_off,
+};
+pub(crate) use till::{
+    authorized, captured, hold_there, purchase_returned, purchased, quote, reconciliation, reversed, to_authorize,
+    to_capture, to_find_receipt, to_purchase, to_quote, to_reconcile, to_return_purchase, to_reverse, to_transfer,
+    to_void, transferred, voided,
+};
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +31,7 @@ use crate::operator::{
 };
 use crate::origin::Origin;
 use crate::points::{
-    Abandon, AbandonOutcome, Abandoned, Balance, EntryFilter, Issue, Issued, Quote, Redeem, Redeemed, ReturnRedemption,
+    Abandon, AbandonOutcome, Abandoned, Balance, EntryFilter, Issue, Issued, Redeem, Redeemed, ReturnRedemption,
     Returned,
 };
 use crate::position::{InFlight, Position, Statement, StatementLine, StatementRole, StatementTotal, Window};
@@ -70,6 +83,8 @@ pub(crate) fn to_issue(issue: &Issue) -> v1::IssuePointsRequest {
         member: Some(to_member(&issue.member)),
         points: issue.points,
         expires_time: issue.expires_time.map(Timestamp::from),
+        activate_time: issue.activate_time.map(Timestamp::from),
+        funders: till::to_funders(&issue.funders),
         origin: to_origin(&issue.origin),
     }
 }
@@ -141,6 +156,9 @@ fn to_terms(change: &TermsChange) -> v1::TermsChange {
             issuer: split.issuer.to_string(),
         }),
         expiry: change.expiry.map(to_expiry),
+        return_period: change.return_days.map(|days| v1::ReturnPeriod { days }),
+        tender_value: text(change.tender_value),
+        receipt_share: text(change.receipt_share),
     }
 }
 
@@ -150,6 +168,7 @@ pub(crate) fn to_create_partner(create: &CreatePartner) -> v1::CreatePartnerRequ
         partner_id: create.partner_id.clone(),
         display_name: create.display_name.clone(),
         terms: Some(to_terms(&create.terms)),
+        limits: Some(care::to_limits(&create.limits)),
     }
 }
 
@@ -289,6 +308,7 @@ fn lot(lot: v1::LotPart) -> Result<LotPart, Error> {
         points: lot.points,
         expires_time: lot.expires_time.map(time).transpose()?,
         own: lot.own,
+        released_points: lot.released_points,
     })
 }
 
@@ -327,6 +347,11 @@ pub(crate) fn issued(answer: v1::IssuePointsResponse) -> Result<Issued, Error> {
         member_id: answer.member_id,
         available_points: answer.available_points,
         next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
+        held_points: answer.held_points,
+        pending_points: answer.pending_points,
+        owed_points: answer.owed_points,
+        recovered_points: answer.recovered_points,
+        following: entries(answer.following_entries)?,
         replayed: answer.replayed,
     })
 }
@@ -339,6 +364,9 @@ pub(crate) fn redeemed(answer: v1::RedeemPointsResponse) -> Result<Redeemed, Err
         fee: money(answer.fee, "fee")?,
         acceptor_credit: money(answer.acceptor_credit, "acceptor_credit")?,
         next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
+        held_points: answer.held_points,
+        pending_points: answer.pending_points,
+        owed_points: answer.owed_points,
         replayed: answer.replayed,
     })
 }
@@ -352,6 +380,11 @@ pub(crate) fn returned(answer: v1::ReturnRedemptionResponse) -> Result<Returned,
         acceptor_debit: money(answer.acceptor_debit, "acceptor_debit")?,
         returnable_points: answer.returnable_points,
         next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
+        held_points: answer.held_points,
+        pending_points: answer.pending_points,
+        owed_points: answer.owed_points,
+        recovered_points: answer.recovered_points,
+        following: entries(answer.following_entries)?,
         replayed: answer.replayed,
     })
 }
@@ -364,23 +397,13 @@ pub(crate) fn abandoned(answer: v1::AbandonRequestResponse) -> Result<Abandoned,
     })
 }
 
-pub(crate) fn quote(answer: v1::QuoteRedemptionResponse) -> Result<Quote, Error> {
-    Ok(Quote {
-        member_id: answer.member_id,
-        lots: each(answer.lots, lot)?,
-        fee: money(answer.fee, "fee")?,
-        acceptor_credit: money(answer.acceptor_credit, "acceptor_credit")?,
-        available_points: answer.available_points,
-        points_missing: answer.points_missing,
-    })
-}
-
 pub(crate) fn balance(answer: v1::GetBalanceResponse) -> Result<Balance, Error> {
     Ok(Balance {
         member_id: answer.member_id,
         available_points: answer.available_points,
         held_points: answer.held_points,
         pending_points: answer.pending_points,
+        owed_points: answer.owed_points,
         next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
     })
 }
@@ -394,6 +417,8 @@ pub(crate) fn position(answer: v1::GetPositionResponse) -> Result<Position, Erro
             Ok(InFlight { window: leg.window, due: money(leg.due, "due")?, state: LegState::from_wire(leg.state) })
         })?,
         outstanding_points: answer.outstanding_points,
+        headroom: answer.headroom.map(amount).transpose()?,
+        limit_uses: care::limit_uses(answer.limit_uses)?,
     })
 }
 
@@ -562,6 +587,9 @@ fn terms(terms: v1::Terms) -> Result<Terms, Error> {
             issuer: decimal(&split.issuer, "breakage.issuer")?,
         },
         expiry: expiry(there(terms.expiry, "expiry")?)?,
+        return_days: there(terms.return_period, "return_period")?.days,
+        tender_value: decimal(&terms.tender_value, "tender_value")?,
+        receipt_share: decimal(&terms.receipt_share, "receipt_share")?,
     })
 }
 
@@ -573,6 +601,10 @@ fn partner(partner: v1::Partner) -> Result<Partner, Error> {
         terms: terms(there(partner.terms, "terms")?)?,
         scheduled_terms: each(partner.scheduled_terms, terms)?,
         create_time: time_there(partner.create_time, "create_time")?,
+        limits: care::limits(there(partner.limits, "limits")?)?,
+        limit_uses: care::limit_uses(partner.limit_uses)?,
+        alarm: partner.alarm,
+        consents: partner.consents.into_iter().map(care::consent).collect(),
     })
 }
 

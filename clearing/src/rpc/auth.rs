@@ -94,12 +94,14 @@ pub enum Role {
 /// What an operation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Issue, redeem, return; balances and own entries.
+    /// Issue, redeem, reserve, return, reverse, transfer; balances, holds and own entries.
     Points,
     /// Positions, statements and obligations: own ones, or all for the operator and auditors.
     Position,
-    /// Partners and their terms.
+    /// Partners, their terms and limits.
     PartnerAdmin,
+    /// The points of single members: decay, goodwill.
+    MemberAdmin,
     /// Windows, settlements, funds, the calendar.
     Settlement,
     /// The whole books.
@@ -119,6 +121,7 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
             Scope::Points,
             Scope::Position,
             Scope::PartnerAdmin,
+            Scope::MemberAdmin,
             Scope::Settlement,
             Scope::Report,
             Scope::Sandbox,
@@ -129,17 +132,27 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
 ];
 
 /// Every operation of the house and the scope it needs.
-pub const OPERATIONS: [(&str, Scope); 36] = [
+pub const OPERATIONS: [(&str, Scope); 52] = [
     ("/coalition.clearing.v1.PointsService/IssuePoints", Scope::Points),
     ("/coalition.clearing.v1.PointsService/BatchIssuePoints", Scope::Points),
     ("/coalition.clearing.v1.PointsService/StreamIssuePoints", Scope::Points),
     ("/coalition.clearing.v1.PointsService/QuoteRedemption", Scope::Points),
     ("/coalition.clearing.v1.PointsService/RedeemPoints", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/AuthorizeRedemption", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/CaptureHold", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/VoidHold", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/GetHold", Scope::Points),
     ("/coalition.clearing.v1.PointsService/ReturnRedemption", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/ReverseIssue", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/PostPurchase", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/ReturnPurchase", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/TransferPoints", Scope::Points),
     ("/coalition.clearing.v1.PointsService/AbandonRequest", Scope::Points),
     ("/coalition.clearing.v1.PointsService/GetBalance", Scope::Points),
     ("/coalition.clearing.v1.PointsService/GetEntry", Scope::Points),
     ("/coalition.clearing.v1.PointsService/ListEntries", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/FindReceipt", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/ReconcileDay", Scope::Points),
     ("/coalition.clearing.v1.PositionService/GetPosition", Scope::Position),
     ("/coalition.clearing.v1.PositionService/ListWindows", Scope::Position),
     ("/coalition.clearing.v1.PositionService/GetStatement", Scope::Position),
@@ -147,7 +160,13 @@ pub const OPERATIONS: [(&str, Scope); 36] = [
     ("/coalition.clearing.v1.PartnerAdminService/CreatePartner", Scope::PartnerAdmin),
     ("/coalition.clearing.v1.PartnerAdminService/SetTerms", Scope::PartnerAdmin),
     ("/coalition.clearing.v1.PartnerAdminService/SetPartnerState", Scope::PartnerAdmin),
+    ("/coalition.clearing.v1.PartnerAdminService/SetLimits", Scope::PartnerAdmin),
+    ("/coalition.clearing.v1.PartnerAdminService/SetFundingConsent", Scope::PartnerAdmin),
     ("/coalition.clearing.v1.PartnerAdminService/ListPartners", Scope::PartnerAdmin),
+    ("/coalition.clearing.v1.MemberAdminService/RunDecay", Scope::MemberAdmin),
+    ("/coalition.clearing.v1.MemberAdminService/ExtendExpiry", Scope::MemberAdmin),
+    ("/coalition.clearing.v1.MemberAdminService/ReinstatePoints", Scope::MemberAdmin),
+    ("/coalition.clearing.v1.MemberAdminService/WriteOffDebt", Scope::MemberAdmin),
     ("/coalition.clearing.v1.SettlementAdminService/CloseWindow", Scope::Settlement),
     ("/coalition.clearing.v1.SettlementAdminService/PreviewSettlement", Scope::Settlement),
     ("/coalition.clearing.v1.SettlementAdminService/ConfirmSettlement", Scope::Settlement),

@@ -3,12 +3,13 @@
 
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Attachment, MemberRef};
-use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, JournalEntry, Origin, attachment_commitment};
-use clearing_core::points::{Part, Quote};
+use clearing_core::journal::{
+    BusinessDate, Code, Entry, EntryKind, JournalEntry, LotMove, Origin, attachment_commitment,
+};
 use clearing_core::terms::{
     Breakage, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Terms, TermsDraft,
 };
-use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
 use tonic::Status;
@@ -43,20 +44,25 @@ pub fn window(number: i64) -> Result<WindowNumber, Status> {
 }
 
 pub fn member(member: Option<v1::MemberRef>, key: &IdentifierKey) -> Result<MemberRef, Status> {
+    member_in("member", member, key)
+}
+
+/// A member named in some field.
+pub fn member_in(field: &str, member: Option<v1::MemberRef>, key: &IdentifierKey) -> Result<MemberRef, Status> {
     use v1::member_ref::Member;
     match member.and_then(|member| member.member) {
-        None => Err(invalid("member", "is missing: give a member_id or an identifier")),
-        Some(Member::MemberId(text)) => id("member.member_id", &text).map(MemberRef::Id),
+        None => Err(invalid(field, "is missing: give a member_id or an identifier")),
+        Some(Member::MemberId(text)) => id(&format!("{field}.member_id"), &text).map(MemberRef::Id),
         Some(Member::Identifier(v1::Identifier { scheme, value })) => {
             let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
             if scheme.is_empty() || scheme.len() > SCHEME_MAX || !scheme.bytes().all(fits) {
                 let form = format!("{scheme:?} is not 1 to {SCHEME_MAX} characters of a-z 0-9 _ -");
-                return Err(invalid("member.identifier.scheme", form));
+                return Err(invalid(&format!("{field}.identifier.scheme"), form));
             }
             if value.is_empty() || value.len() > IDENTIFIER_MAX || value.chars().any(char::is_control) {
                 // The value itself is somebody's card or phone: it is not repeated.
                 let form = format!("is not 1 to {IDENTIFIER_MAX} bytes without control characters");
-                return Err(invalid("member.identifier.value", form));
+                return Err(invalid(&format!("{field}.identifier.value"), form));
             }
             Ok(MemberRef::Identifier(key.hash(&scheme, &value)))
         }
@@ -68,12 +74,31 @@ pub fn timestamp(field: &str, time: prost_types::Timestamp) -> Result<Timestamp,
     Ok(Timestamp::from_jiff(moment))
 }
 
+/// A required moment.
+pub fn moment(field: &str, time: Option<prost_types::Timestamp>) -> Result<Timestamp, Status> {
+    timestamp(field, time.ok_or_else(|| invalid(field, "is missing"))?)
+}
+
+/// A moment that may be left out.
+pub fn moment_or_none(field: &str, time: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, Status> {
+    time.map(|time| timestamp(field, time)).transpose()
+}
+
+/// A moment; none for one that never comes.
 pub fn from_timestamp(time: Timestamp) -> Option<prost_types::Timestamp> {
-    if time == Timestamp::NEVER {
+    if time == Timestamp::NEVER || time.inactivity_days().is_some() {
         return None;
     }
     let nanos = i32::try_from(time.0.rem_euclid(1_000_000) * 1000).expect("less than a second");
     Some(prost_types::Timestamp { seconds: time.0.div_euclid(1_000_000), nanos })
+}
+
+/// When a lot expires; of one that ends with inactivity, when it does so if its owner is inactive from `active` on.
+pub fn from_expiry(expires: Timestamp, active: Timestamp, coalition: &Coalition) -> Option<prost_types::Timestamp> {
+    match expires.inactivity_days() {
+        Some(days) => from_timestamp(ExpiryPolicy::Days(days).expires(active, &coalition.time_zone)),
+        None => from_timestamp(expires),
+    }
 }
 
 pub fn money(field: &str, money: &v1::Money, coalition: &Coalition) -> Result<Money, Status> {
@@ -91,7 +116,7 @@ pub fn from_money(amount: Money, coalition: &Coalition) -> Option<v1::Money> {
     Some(v1::Money { currency_code: coalition.currency.to_string(), amount: coalition.money_text(amount) })
 }
 
-fn decimal(field: &str, text: &str) -> Result<Decimal, Status> {
+pub(super) fn decimal(field: &str, text: &str) -> Result<Decimal, Status> {
     Decimal::from_str_exact(text).map_err(|_| invalid(field, format!("{text:?} is not a decimal number such as 1.00")))
 }
 
@@ -252,17 +277,8 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
             purpose: from_purpose(posting.purpose).into(),
         })
     });
-    let lots = entry.lots.iter().filter(|moved| asked || own(moved.issuer)).map(|moved| {
-        let is_own = view == View::Part(moved.issuer);
-        let disclosed = is_own || view == View::Whole || coalition.disclose_issuers;
-        v1::LotPart {
-            lot_id: moved.lot.to_string(),
-            issuer: if disclosed { moved.issuer.to_string() } else { String::new() },
-            points: moved.points.0.abs(),
-            expires_time: from_timestamp(moved.expires),
-            own: is_own,
-        }
-    });
+    let lots = entry.lots.iter().filter(|moved| asked || own(moved.issuer));
+    let lots = lots.map(|moved| from_lot(moved, entry, view, coalition));
     v1::Entry {
         entry_id: id.to_string(),
         sequence,
@@ -279,82 +295,29 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
     }
 }
 
+/// What an entry did to one lot.
+fn from_lot(moved: &LotMove, entry: &Entry, view: View, coalition: &Coalition) -> v1::LotPart {
+    let is_own = view == View::Part(moved.issuer);
+    let disclosed = is_own || view == View::Whole || coalition.disclose_issuers;
+    let net = moved.net().unwrap_or_default();
+    let captured = entry.kind == EntryKind::Capture;
+    // Points that only changed their state (reserved, released, activated) did so out of or into what is available.
+    let points = if net.is_zero() && !captured { moved.points } else { net };
+    v1::LotPart {
+        lot_id: moved.lot.to_string(),
+        issuer: if disclosed { moved.issuer.to_string() } else { String::new() },
+        points: points.0.abs(),
+        expires_time: from_expiry(moved.expires, entry.time, coalition),
+        own: is_own,
+        released_points: if captured { moved.points.0 } else { 0 },
+    }
+}
+
 pub fn from_next_expiry(next: Option<(Timestamp, Points)>) -> Option<v1::NextExpiry> {
     next.map(|(expires, points)| v1::NextExpiry { expires_time: from_timestamp(expires), points: points.0 })
 }
 
-// ---- points
-
-/// What a redemption or return did to the acceptor's position, from its own postings.
-pub struct AcceptorMoney {
-    /// The fee that the acceptor bears; below zero for a refund.
-    pub fee: Money,
-    /// The reimbursement less that fee; below zero for a return.
-    pub credit: Money,
-}
-
-pub fn acceptor_money(acceptor: PartnerId, entry: &Entry) -> AcceptorMoney {
-    let bears = entry.redemption().filter(|facts| facts.fee_bearer == FeeBearer::Acceptor);
-    let fee = bears.map_or(Money::ZERO, |facts| facts.fee);
-    let own = entry
-        .money
-        .iter()
-        .filter(|posting| posting.account == MoneyAccount::Position(acceptor) && posting.purpose == Purpose::Reward);
-    let reward: i64 = own.map(|posting| posting.amount.0).sum();
-    AcceptorMoney { fee, credit: Money(reward - fee.0) }
-}
-
-pub fn from_quote(
-    member: MemberId,
-    quote: &Quote,
-    caller: PartnerId,
-    available: Points,
-    missing: i64,
-    house: &House,
-) -> v1::QuoteRedemptionResponse {
-    let coalition = &house.coalition;
-    let fee = match quote.fee_bearer {
-        FeeBearer::Acceptor => quote.fee,
-        FeeBearer::Issuer => Money::ZERO,
-    };
-    let lot = |part: &Part| {
-        let own = part.issuer == caller;
-        v1::LotPart {
-            lot_id: part.lot.to_string(),
-            issuer: if own || coalition.disclose_issuers { part.issuer.to_string() } else { String::new() },
-            points: part.points.0,
-            expires_time: from_timestamp(part.expires),
-            own,
-        }
-    };
-    v1::QuoteRedemptionResponse {
-        member_id: member.to_string(),
-        lots: quote.parts.iter().map(lot).collect(),
-        fee: from_money(fee, coalition),
-        acceptor_credit: from_money(Money(quote.reimbursement.0 - fee.0), coalition),
-        available_points: available.0,
-        points_missing: missing,
-    }
-}
-
-/// An item of a batch: issued, or why not.
-pub fn issue_result(result: Result<v1::IssuePointsResponse, Status>) -> v1::IssueResult {
-    use tonic_types::StatusExt;
-    let result = match result {
-        Ok(issued) => v1::issue_result::Result::Issued(issued),
-        Err(status) => {
-            let info = status.get_details_error_info();
-            let (reason, metadata) = info.map_or_else(Default::default, |info| (info.reason, info.metadata));
-            v1::issue_result::Result::Error(v1::ItemError {
-                code: status.code().into(),
-                reason,
-                message: status.message().to_owned(),
-                metadata: metadata.into_iter().collect(),
-            })
-        }
-    };
-    v1::IssueResult { result: Some(result) }
-}
+// ---- lists
 
 pub fn entry_filter(wire: v1::ListEntriesRequest, key: &IdentifierKey) -> Result<EntryFilter, Status> {
     let code = |field: &str, text: &str| {
@@ -410,11 +373,23 @@ pub fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, Status> 
         },
         breakage: wire.breakage.map(breakage).transpose()?,
         expiry: wire.expiry.map(expiry_policy).transpose()?,
-        ..TermsDraft::default()
+        return_days: wire.return_period.map(return_days).transpose()?,
+        tender_value: price("tender_value", &wire.tender_value)?,
+        receipt_share: wire.receipt_share.map(|text| rate("terms.receipt_share", &text)).transpose()?,
     })
 }
 
-fn rate(field: &str, text: &str) -> Result<Rate, Status> {
+/// The longest span of days, months or years in terms.
+const SPAN_MAX: u16 = 36_500;
+
+fn return_days(period: v1::ReturnPeriod) -> Result<Option<u16>, Status> {
+    let Some(days) = period.days else { return Ok(None) };
+    let fits = u16::try_from(days).ok().filter(|days| *days <= SPAN_MAX);
+    let fits = fits.ok_or_else(|| invalid("terms.return_period.days", format!("{days} is not from 0 to {SPAN_MAX}")));
+    fits.map(Some)
+}
+
+pub fn rate(field: &str, text: &str) -> Result<Rate, Status> {
     Rate::new(decimal(field, text)?).map_err(|problem| invalid(field, problem))
 }
 
@@ -428,8 +403,8 @@ fn breakage(split: v1::BreakageSplit) -> Result<Breakage, Status> {
 
 fn expiry_policy(policy: v1::ExpiryPolicy) -> Result<ExpiryPolicy, Status> {
     let count = || {
-        let count = u16::try_from(policy.count).ok();
-        count.ok_or_else(|| invalid("terms.expiry.count", format!("{} is not from 0 to 65535", policy.count)))
+        let count = u16::try_from(policy.count).ok().filter(|count| *count <= SPAN_MAX);
+        count.ok_or_else(|| invalid("terms.expiry.count", format!("{} is not from 0 to {SPAN_MAX}", policy.count)))
     };
     Ok(match v1::ExpiryKind::try_from(policy.kind) {
         Ok(v1::ExpiryKind::None) => ExpiryPolicy::None,
@@ -441,7 +416,11 @@ fn expiry_policy(policy: v1::ExpiryPolicy) -> Result<ExpiryPolicy, Status> {
         Ok(v1::ExpiryKind::Months) => ExpiryPolicy::Months(count()?),
         Ok(v1::ExpiryKind::EndOfMonth) => ExpiryPolicy::EndOfMonth(count()?),
         Ok(v1::ExpiryKind::EndOfYear) => ExpiryPolicy::EndOfYear(count()?),
-        Ok(v1::ExpiryKind::InactiveDays) => ExpiryPolicy::InactiveDays(count()?),
+        Ok(v1::ExpiryKind::InactiveDays) => match count()? {
+            // On the day of the issue itself the points would be gone.
+            0 => return Err(invalid("terms.expiry.count", "is not above zero")),
+            days => ExpiryPolicy::InactiveDays(days),
+        },
         Ok(v1::ExpiryKind::Unspecified) | Err(_) => {
             return Err(invalid("terms.expiry.kind", format!("{} is unknown", policy.kind)));
         }
@@ -502,6 +481,9 @@ pub fn from_terms(terms: &Terms, coalition: &Coalition) -> v1::Terms {
             issuer: terms.breakage.issuer.decimal().to_string(),
         }),
         expiry: Some(v1::ExpiryPolicy { kind: kind.into(), count: i32::from(count), fixed_time }),
+        return_period: Some(v1::ReturnPeriod { days: terms.return_days.map(i32::from) }),
+        tender_value: coalition.money_text(terms.tender_value),
+        receipt_share: terms.receipt_share.decimal().to_string(),
     }
 }
 
@@ -515,17 +497,26 @@ pub fn from_partner(partner: &Partner, now: Timestamp, coalition: &Coalition) ->
         terms: Some(from_terms(current, coalition)),
         scheduled_terms: scheduled.map(|terms| from_terms(terms, coalition)).collect(),
         create_time: partner.terms.first().and_then(|terms| from_timestamp(terms.effective)),
+        limits: Some(from_limits(&partner.limits, coalition)),
+        ..v1::Partner::default()
     }
 }
 
 // ---- windows and settlements, statements and reports, the house itself, page tokens
 
+mod limits;
 mod page;
+mod points;
 mod reports;
 mod service;
 mod settlement;
 
+pub use self::limits::{from_consent, from_limit_uses, from_limits, limits, partner_with_limits};
 pub use self::page::{page_numbers, page_place, page_token};
+pub use self::points::{
+    AcceptorMoney, DaySought, Following, abandon_outcome, acceptor_money, add_to_day, code, counted_day, day_answer,
+    earn, following, from_hold, from_quote, issue_result, purchase_earn, quoted_amount, reversal_target, spend,
+};
 pub use self::reports::{
     ClassSums, from_balances, from_bilateral, from_line, from_obligation, from_totals, obligations_of, points_balance,
 };

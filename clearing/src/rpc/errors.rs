@@ -23,7 +23,9 @@ pub fn code(rejection: &Rejection) -> Code {
     match rejection.reason() {
         "INVALID_ARGUMENT" => Code::InvalidArgument,
         "NOT_FOUND" => Code::NotFound,
-        "PARTNER_EXISTS" => Code::AlreadyExists,
+        "PARTNER_EXISTS" | "DUPLICATE_RECEIPT" => Code::AlreadyExists,
+        // Allowances that are used up. A cap on debts, and points that are missing, are states of the books.
+        "LIMIT_EXCEEDED" | "CONSENT_EXCEEDED" => Code::ResourceExhausted,
         _ => Code::FailedPrecondition,
     }
 }

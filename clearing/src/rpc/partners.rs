@@ -1,8 +1,9 @@
 //! PartnerAdminService: how the operator admits brands and sets their terms.
 
 use clearing_core::command::HouseCommand;
+use clearing_core::limits::Consent;
 use clearing_core::terms::{Partner, PartnerState, TermsDraft};
-use clearing_core::units::PartnerId;
+use clearing_core::units::{PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::partner_admin_service_server::PartnerAdminService;
 use tonic::{Request, Response, Status};
@@ -23,19 +24,15 @@ impl PartnerAdminService for Service {
         request: Request<v1::CreatePartnerRequest>,
     ) -> Result<Response<v1::CreatePartnerResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::CreatePartnerRequest { request_id, partner_id, display_name, terms } = request.into_inner();
+        let v1::CreatePartnerRequest { request_id, partner_id, display_name, terms, limits } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         if RESERVED.contains(&partner.as_str()) {
             return Err(errors::invalid("partner_id", format!("{partner} is taken: it has a meaning of its own")));
         }
         let terms = convert::terms_draft(terms)?;
-        let command = HouseCommand::CreatePartner {
-            partner,
-            display_name,
-            terms,
-            state: PartnerState::Active,
-            limits: Default::default(),
-        };
+        let limits = convert::limits(limits, &self.0.house().coalition)?;
+        let state = PartnerState::Active;
+        let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let (replayed, _) = house_reply(&written)?;
         let partner = convert::from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);
@@ -74,6 +71,54 @@ impl PartnerAdminService for Service {
         Ok(Response::new(convert::partner_state_set(reply.previous_state.unwrap_or(state), state, replayed)))
     }
 
+    async fn set_limits(
+        &self,
+        request: Request<v1::SetLimitsRequest>,
+    ) -> Result<Response<v1::SetLimitsResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::SetLimitsRequest { request_id, partner_id, limits } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        if limits.is_none() {
+            return Err(errors::invalid("limits", "is missing; an empty message takes all limits away"));
+        }
+        let limits = convert::limits(limits, &self.0.house().coalition)?;
+        let command = HouseCommand::SetLimits { partner, limits };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
+        let partner = self.partner(partner)?;
+        Ok(Response::new(v1::SetLimitsResponse {
+            limits: Some(convert::from_limits(&limits, &book.house.coalition)),
+            limit_uses: convert::from_limit_uses(&partner, &book, self.0.clock.now()),
+            replayed,
+        }))
+    }
+
+    async fn set_funding_consent(
+        &self,
+        request: Request<v1::SetFundingConsentRequest>,
+    ) -> Result<Response<v1::SetFundingConsentResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::SetFundingConsentRequest { request_id, funder_id, partner_id, given, budget_points } =
+            request.into_inner();
+        let funder: PartnerId = convert::id("funder_id", &funder_id)?;
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        if funder == partner {
+            return Err(errors::invalid("funder_id", "needs no consent of its own"));
+        }
+        if let Some(budget) = budget_points.filter(|budget| *budget < 0) {
+            return Err(errors::invalid("budget_points", format!("{budget} is below zero")));
+        }
+        let consent = Consent { budget: budget_points.map(Points), granted: Some(given), used: Points::ZERO };
+        let command = HouseCommand::SetConsent { funder, partner, consent };
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let (replayed, _) = house_reply(&written)?;
+        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
+        let consent = book.consents.get(&(funder, partner)).copied().unwrap_or(consent);
+        let consent = convert::from_consent(funder, partner, &consent, &book.house.coalition);
+        Ok(Response::new(v1::SetFundingConsentResponse { consent: Some(consent), replayed }))
+    }
+
     async fn list_partners(
         &self,
         request: Request<v1::ListPartnersRequest>,
@@ -82,14 +127,15 @@ impl PartnerAdminService for Service {
         let v1::ListPartnersRequest { page_size: size, page_token } = request.into_inner();
         let limit = page_size(size)?;
         let after = convert::page_place(LIST, &page_token)?.unwrap_or_default();
-        let (house, now) = (self.0.house(), self.0.clock.now());
-        let mut following = house.partners.values().filter(|partner| partner.id.as_str() > after);
+        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
+        let now = self.0.clock.now();
+        let mut following = book.house.partners.values().filter(|partner| partner.id.as_str() > after);
         let page: Vec<&Partner> = following.by_ref().take(limit).collect();
         let more = following.next().is_some();
         let last = page.last().filter(|_| more);
         Ok(Response::new(v1::ListPartnersResponse {
             next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, last.id.as_str())),
-            partners: page.into_iter().map(|partner| convert::from_partner(partner, now, &house.coalition)).collect(),
+            partners: page.into_iter().map(|partner| convert::partner_with_limits(partner, &book, now)).collect(),
         }))
     }
 }

@@ -3,18 +3,20 @@
 use std::pin::Pin;
 
 use clearing_core::book::Book;
-use clearing_core::command::{Abandoned, Accepted, Command, Earn, MemberRef, MemberReply, Reply, Request as Wish};
-use clearing_core::journal::JournalEntry;
-use clearing_core::member::Holding;
+use clearing_core::command::{Accepted, Command, Earn, MemberRef, MemberReply, Reply, Request as Wish};
+use clearing_core::journal::{Code, Entry, EntryKind, JournalEntry, Origin};
+use clearing_core::member::Member;
+use clearing_core::points::Quote;
 use clearing_core::rejection::Rejection;
-use clearing_core::units::{EntryId, MemberId, PartnerId, Points, RequestId};
+use clearing_core::terms::Terms;
+use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::points_service_server::PointsService;
 use futures::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::clock;
-use crate::rpc::convert::{self, View};
+use crate::rpc::convert::{self, AcceptorMoney, DaySought, Following, View};
 use crate::rpc::{BATCH_ITEMS_MAX, Context, auth, errors, page_size};
 use crate::store::EntryFilter;
 use crate::writer::{WriteError, Written};
@@ -70,37 +72,24 @@ impl PointsService for Service {
         request: Request<v1::QuoteRedemptionRequest>,
     ) -> Result<Response<v1::QuoteRedemptionResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::QuoteRedemptionRequest { member, points } = request.into_inner();
+        let v1::QuoteRedemptionRequest { member, points, amount, earn_points } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
-        if points <= 0 {
-            return Err(errors::invalid("points", format!("{points} is not above zero")));
-        }
         let (house, now) = (self.0.house(), self.0.clock.now());
-        let book = self.member_book(member, Some(Points(points))).await?;
-        let id = book.find_member(member).map_err(|rejection| errors::of_rejection(&rejection, false))?;
-        let (quote, available, missing) = match book.quote(caller, member, Points(points), now) {
-            Ok(quote) => (quote, book.spendable(id, now), 0),
-            // Too few: what could be taken instead, and how many are missing.
-            Err(Rejection::InsufficientPoints { available, .. }) if available > 0 => {
-                let quote = book.quote(caller, member, Points(available), now);
-                let quote = quote.map_err(|rejection| errors::of_rejection(&rejection, false))?;
-                (quote, Points(available), points - available)
-            }
-            Err(Rejection::InsufficientPoints { available, .. }) => {
-                let member_id = id.to_string();
-                let empty = v1::QuoteRedemptionResponse {
-                    member_id,
-                    fee: convert::from_money(Default::default(), &house.coalition),
-                    acceptor_credit: convert::from_money(Default::default(), &house.coalition),
-                    available_points: available,
-                    points_missing: points,
-                    ..Default::default()
-                };
-                return Ok(Response::new(empty));
-            }
-            Err(rejection) => return Err(errors::of_rejection(&rejection, false)),
+        let terms = house.partner(caller).map_err(|rejection| errors::of_rejection(&rejection, false))?.terms_at(now);
+        let wanted = match &amount {
+            Some(_) if points != 0 => return Err(errors::invalid("amount", "give points or an amount, not both")),
+            Some(amount) => convert::quoted_amount(amount, terms, &house.coalition)?,
+            None if points > 0 => Points(points),
+            None => return Err(errors::invalid("points", format!("{points} is not above zero"))),
         };
-        Ok(Response::new(convert::from_quote(id, &quote, caller, available, missing, &house)))
+        if earn_points < 0 {
+            return Err(errors::invalid("earn_points", format!("{earn_points} is below zero")));
+        }
+        let book = self.member_book(member, Some(wanted), now).await?;
+        let quote = Asked { caller, member, wanted, earn: Points(earn_points), now }.quote(book, terms);
+        let quote = quote.map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        let payable_points = if amount.is_some() { wanted.0 } else { 0 };
+        Ok(Response::new(v1::QuoteRedemptionResponse { payable_points, ..quote }))
     }
 
     async fn redeem_points(
@@ -112,19 +101,114 @@ impl PointsService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let command = Command::Redeem { member, points: Points(points) };
         let written = self.ask(caller, &request_id, origin, command).await?;
-        let (accepted, reply) = member_reply(&written)?;
-        let entry = accepted_entry(&written);
+        let (replayed, reply) = member_reply(&written)?;
+        let entry = accepted_entry(&written)?;
         let money = convert::acceptor_money(caller, &entry.entry);
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::RedeemPointsResponse {
-            entry: Some(answer_entry(caller, &written)),
+            entry: Some(answer_entry(caller, entry, &written)),
             member_id: reply.member.to_string(),
             available_points: reply.available.0,
             fee: convert::from_money(money.fee, coalition),
             acceptor_credit: convert::from_money(money.credit, coalition),
             next_expiry: convert::from_next_expiry(reply.next_expiry),
-            replayed: accepted,
+            replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
         }))
+    }
+
+    async fn authorize_redemption(
+        &self,
+        request: Request<v1::AuthorizeRedemptionRequest>,
+    ) -> Result<Response<v1::AuthorizeRedemptionResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::AuthorizeRedemptionRequest { request_id, member, points, lapse_time, origin } = request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let lapses = convert::moment("lapse_time", lapse_time)?;
+        let command = Command::Authorize { member, points: Points(points), lapses };
+        let written = self.ask(caller, &request_id, origin, command).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let entry = accepted_entry(&written)?;
+        Ok(Response::new(v1::AuthorizeRedemptionResponse {
+            entry: Some(answer_entry(caller, entry, &written)),
+            hold_id: entry.id.to_string(),
+            member_id: reply.member.to_string(),
+            available_points: reply.available.0,
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+        }))
+    }
+
+    async fn capture_hold(
+        &self,
+        request: Request<v1::CaptureHoldRequest>,
+    ) -> Result<Response<v1::CaptureHoldResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::CaptureHoldRequest { request_id, hold_id, points, origin } = request.into_inner();
+        let hold: EntryId = convert::id("hold_id", &hold_id)?;
+        let command = Command::Capture { hold, points: Points(points) };
+        let written = self.ask(caller, &request_id, origin, command).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let entry = accepted_entry(&written)?;
+        let money = convert::acceptor_money(caller, &entry.entry);
+        let coalition = &written.house.coalition;
+        let following = follow(caller, &written);
+        Ok(Response::new(v1::CaptureHoldResponse {
+            entry: Some(answer_entry(caller, entry, &written)),
+            member_id: reply.member.to_string(),
+            available_points: reply.available.0,
+            fee: convert::from_money(money.fee, coalition),
+            acceptor_credit: convert::from_money(money.credit, coalition),
+            released_points: released(&entry.entry).0,
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            recovered_points: following.recovered.0,
+            following_entries: following.entries,
+        }))
+    }
+
+    async fn void_hold(&self, request: Request<v1::VoidHoldRequest>) -> Result<Response<v1::VoidHoldResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::VoidHoldRequest { request_id, hold_id, origin } = request.into_inner();
+        let hold: EntryId = convert::id("hold_id", &hold_id)?;
+        let written = self.ask(caller, &request_id, origin, Command::Void { hold }).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let entry = accepted_entry(&written)?;
+        let following = follow(caller, &written);
+        Ok(Response::new(v1::VoidHoldResponse {
+            entry: Some(answer_entry(caller, entry, &written)),
+            member_id: reply.member.to_string(),
+            available_points: reply.available.0,
+            released_points: released(&entry.entry).0,
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            recovered_points: following.recovered.0,
+            following_entries: following.entries,
+        }))
+    }
+
+    async fn get_hold(&self, request: Request<v1::GetHoldRequest>) -> Result<Response<v1::GetHoldResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let text = request.into_inner().hold_id;
+        let id: EntryId = convert::id("hold_id", &text)?;
+        let unknown = || errors::not_found("hold", &text);
+        let hold = self.0.store.hold(id).await.map_err(|error| errors::of_store(&error))?;
+        // What another partner holds does not exist for the caller.
+        let hold = hold.filter(|hold| hold.acceptor == caller).ok_or_else(unknown)?;
+        let made = self.0.store.entry(id).await.map_err(|error| errors::of_store(&error))?.ok_or_else(unknown)?;
+        let hold = convert::from_hold(&hold, &made, self.0.clock.now(), &self.0.house());
+        Ok(Response::new(v1::GetHoldResponse { hold: Some(hold) }))
     }
 
     async fn return_redemption(
@@ -137,21 +221,173 @@ impl PointsService for Service {
         let command = Command::Return { redemption, points: Points(points) };
         let written = self.ask(caller, &request_id, origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
-        let entry = accepted_entry(&written);
+        let entry = accepted_entry(&written)?;
         let money = convert::acceptor_money(caller, &entry.entry);
         let coalition = &written.house.coalition;
-        let opposite = |amount: clearing_core::units::Money| {
-            convert::from_money(clearing_core::units::Money(-amount.0), coalition)
-        };
+        let following = follow(caller, &written);
         Ok(Response::new(v1::ReturnRedemptionResponse {
-            entry: Some(answer_entry(caller, &written)),
+            entry: Some(answer_entry(caller, entry, &written)),
             member_id: reply.member.to_string(),
             available_points: reply.available.0,
-            fee_refund: opposite(money.fee),
-            acceptor_debit: opposite(money.credit),
+            fee_refund: convert::from_money(opposite(money.fee), coalition),
+            acceptor_debit: convert::from_money(opposite(money.credit), coalition),
             returnable_points: reply.returnable.0,
             next_expiry: convert::from_next_expiry(reply.next_expiry),
             replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            recovered_points: following.recovered.0,
+            following_entries: following.entries,
+        }))
+    }
+
+    async fn reverse_issue(
+        &self,
+        request: Request<v1::ReverseIssueRequest>,
+    ) -> Result<Response<v1::ReverseIssueResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ReverseIssueRequest { request_id, points, refuse_shortfall, origin, target } = request.into_inner();
+        let target = convert::reversal_target(target, caller, &self.0.identifier_key)?;
+        let command = Command::Reverse { target, points: Points(points), refuse_shortfall };
+        let written = self.ask(caller, &request_id, origin, command).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let done = reply.reversed.unwrap_or_default();
+        let following = follow(caller, &written);
+        let reversals = written.entries.iter().filter(|written| written.entry.kind == EntryKind::Reverse);
+        Ok(Response::new(v1::ReverseIssueResponse {
+            entries: reversals.map(|entry| answer_entry(caller, entry, &written)).collect(),
+            member_id: reply.member.to_string(),
+            taken_back_points: done.taken_back.0,
+            written_off_points: done.written_off.0,
+            debt_points: done.debt.0,
+            available_points: reply.available.0,
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            recovered_points: following.recovered.0,
+            following_entries: following.entries,
+        }))
+    }
+
+    async fn post_purchase(
+        &self,
+        request: Request<v1::PostPurchaseRequest>,
+    ) -> Result<Response<v1::PostPurchaseResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::PostPurchaseRequest { request_id, member, spend, earn, origin } = request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let spend = spend.map(convert::spend).transpose()?;
+        let earn = earn.map(convert::purchase_earn).transpose()?;
+        let earned = earn.as_ref().map_or(0, |earn| earn.points.0);
+        let written = self.ask(caller, &request_id, origin, Command::Purchase { member, spend, earn }).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let spent = of_kind(&written, EntryKind::is_redemption);
+        let money = spent.map_or(AcceptorMoney::NONE, |spent| convert::acceptor_money(caller, &spent.entry));
+        let issue = of_kind(&written, |kind| kind == EntryKind::Issue);
+        let coalition = &written.house.coalition;
+        let following = follow(caller, &written);
+        Ok(Response::new(v1::PostPurchaseResponse {
+            spend_entry: spent.map(|entry| answer_entry(caller, entry, &written)),
+            earn_entry: issue.map(|entry| answer_entry(caller, entry, &written)),
+            member_id: reply.member.to_string(),
+            spent_points: taken(spent).0,
+            earned_points: earned,
+            available_points: reply.available.0,
+            fee: convert::from_money(money.fee, coalition),
+            acceptor_credit: convert::from_money(money.credit, coalition),
+            released_points: spent.map_or(0, |spent| released(&spent.entry).0),
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            recovered_points: following.recovered.0,
+            following_entries: following.entries,
+        }))
+    }
+
+    async fn return_purchase(
+        &self,
+        request: Request<v1::ReturnPurchaseRequest>,
+    ) -> Result<Response<v1::ReturnPurchaseResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let wire = request.into_inner();
+        let entry = |field: &str, text: &str| match text {
+            "" => Ok(None),
+            text => convert::id::<EntryId>(field, text).map(Some),
+        };
+        let redemption = entry("redemption_entry_id", &wire.redemption_entry_id)?;
+        let issue = entry("issue_entry_id", &wire.issue_entry_id)?;
+        let house = self.0.house();
+        let amount = |field: &str, money: Option<v1::Money>| {
+            let money = money.ok_or_else(|| errors::invalid(field, "is missing"))?;
+            convert::money(field, &money, &house.coalition)
+        };
+        let total = amount("receipt_total", wire.receipt_total)?;
+        let returned = amount("returned_amount", wire.returned_amount)?;
+        if returned.0 <= 0 || returned > total {
+            return Err(errors::invalid("returned_amount", "is not above zero and up to the receipt's total"));
+        }
+        let command = Command::ReturnPurchase { redemption, issue, amount: returned, total };
+        let written = self.ask(caller, &wire.request_id, wire.origin, command).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let returned = of_kind(&written, |kind| kind == EntryKind::Return);
+        let reversed = of_kind(&written, |kind| kind == EntryKind::Reverse);
+        let money = returned.map_or(AcceptorMoney::NONE, |entry| convert::acceptor_money(caller, &entry.entry));
+        let done = reply.reversed.unwrap_or_default();
+        let coalition = &written.house.coalition;
+        let following = follow(caller, &written);
+        Ok(Response::new(v1::ReturnPurchaseResponse {
+            return_entry: returned.map(|entry| answer_entry(caller, entry, &written)),
+            reverse_entry: reversed.map(|entry| answer_entry(caller, entry, &written)),
+            member_id: reply.member.to_string(),
+            returned_points: -taken(returned).0,
+            taken_back_points: done.taken_back.0,
+            written_off_points: done.written_off.0,
+            debt_points: done.debt.0,
+            returnable_points: reply.returnable.0,
+            available_points: reply.available.0,
+            fee_refund: convert::from_money(opposite(money.fee), coalition),
+            acceptor_debit: convert::from_money(opposite(money.credit), coalition),
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            recovered_points: following.recovered.0,
+            following_entries: following.entries,
+        }))
+    }
+
+    async fn transfer_points(
+        &self,
+        request: Request<v1::TransferPointsRequest>,
+    ) -> Result<Response<v1::TransferPointsResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::TransferPointsRequest { request_id, member, to_member, points, origin } = request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let to = convert::member_in("to_member", to_member, &self.0.identifier_key)?;
+        let command = Command::Transfer { member, to, points: Points(points) };
+        let written = self.ask(caller, &request_id, origin, command).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let entry = accepted_entry(&written)?;
+        let receiver = entry.entry.lots.iter().find(|moved| moved.birth.is_some()).map(|moved| moved.lot.member);
+        let following = follow(caller, &written);
+        Ok(Response::new(v1::TransferPointsResponse {
+            entry: Some(answer_entry(caller, entry, &written)),
+            member_id: reply.member.to_string(),
+            to_member_id: receiver.map_or_else(String::new, |member| member.to_string()),
+            available_points: reply.available.0,
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            recovered_points: following.recovered.0,
+            following_entries: following.entries,
         }))
     }
 
@@ -165,13 +401,10 @@ impl PointsService for Service {
         let written = self.ask(caller, &request_id, origin, Command::Abandon { request: abandoned }).await?;
         let accepted = accepted(&written)?;
         let outcome = match &accepted.reply {
-            Reply::Abandoned(Abandoned::Burned) => v1::AbandonOutcome::BurnedUnseen,
-            Reply::Abandoned(Abandoned::Undone) => v1::AbandonOutcome::Undone,
-            Reply::Abandoned(Abandoned::NoEffect) => v1::AbandonOutcome::HadNoEffect,
-            Reply::Abandoned(Abandoned::Already) => v1::AbandonOutcome::AlreadyAbandoned,
-            Reply::Member(_) | Reply::House(_) => v1::AbandonOutcome::Unspecified,
+            Reply::Abandoned(outcome) => convert::abandon_outcome(*outcome),
+            Reply::Member(_) | Reply::House(_) => return Err(errors::of_write(&WriteError::Internal)),
         };
-        let entries = written.entries.iter();
+        let entries = written.entries.iter().filter(|entry| entry.entry.parties().contains(&caller));
         Ok(Response::new(v1::AbandonRequestResponse {
             outcome: outcome.into(),
             entries: entries.map(|entry| convert::from_written(entry, View::Part(caller), &written.house)).collect(),
@@ -185,17 +418,20 @@ impl PointsService for Service {
     ) -> Result<Response<v1::GetBalanceResponse>, Status> {
         auth::caller(&request)?.partner()?;
         let member = convert::member(request.into_inner().member, &self.0.identifier_key)?;
-        let book = self.member_book(member, None).await?;
+        let now = self.0.clock.now();
+        let mut book = self.member_book(member, None, now).await?;
         let id = book.find_member(member).map_err(|rejection| errors::of_rejection(&rejection, false))?;
-        let held = |part: fn(&Holding) -> Points| -> i64 {
-            book.members.get(&id).map_or(0, |member| member.holdings.values().map(|holding| part(holding).0).sum())
-        };
+        // On a copy that nobody saves: the job or the member's next command posts it.
+        book.run_due(id, now);
+        let known = book.members.get(&id);
+        let sum = |points: fn(&Member) -> Points| known.map_or(0, |member| points(member).0);
         Ok(Response::new(v1::GetBalanceResponse {
             member_id: id.to_string(),
-            available_points: book.spendable(id, self.0.clock.now()).0,
-            held_points: held(|holding| holding.held),
-            pending_points: held(|holding| holding.pending),
-            next_expiry: convert::from_next_expiry(book.next_expiry(id, self.0.clock.now())),
+            available_points: book.spendable(id, now).0,
+            held_points: sum(Member::held),
+            pending_points: sum(Member::pending),
+            next_expiry: convert::from_next_expiry(book.next_expiry(id, now)),
+            owed_points: sum(Member::owed),
         }))
     }
 
@@ -236,14 +472,232 @@ impl PointsService for Service {
         let entries = found.iter().map(|entry| convert::from_written(entry, View::Part(caller), &house)).collect();
         Ok(Response::new(v1::ListEntriesResponse { entries, next_page_token }))
     }
+
+    async fn find_receipt(
+        &self,
+        request: Request<v1::FindReceiptRequest>,
+    ) -> Result<Response<v1::FindReceiptResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let wire = request.into_inner();
+        let sought = DaySought::of(&wire.store, &wire.till, &wire.business_date)?;
+        let number = convert::code("receipt_number", &wire.receipt_number)?;
+        let limit = page_size(wire.page_size)?;
+        let list = ["FindReceipt", &wire.store, &wire.till, &wire.receipt_number, &wire.business_date];
+        let before = convert::page_numbers(&list, &wire.page_token)?.map(|[before]| before);
+        let (page, next) = self.receipt_entries(caller, &sought, number, before, limit).await?;
+        let house = self.0.house();
+        let entries = page.iter().map(|entry| convert::from_written(entry, View::Part(caller), &house)).collect();
+        let next_page_token = next.map_or_else(String::new, |next| convert::page_token(&list, &next.to_string()));
+        Ok(Response::new(v1::FindReceiptResponse { entries, next_page_token }))
+    }
+
+    async fn reconcile_day(
+        &self,
+        request: Request<v1::ReconcileDayRequest>,
+    ) -> Result<Response<v1::ReconcileDayResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ReconcileDayRequest { store, till, business_date, counted } = request.into_inner();
+        let sought = DaySought::of(&store, &till, &business_date)?;
+        if sought.store.is_none() {
+            return Err(errors::invalid("store", "is missing"));
+        }
+        let counted = convert::counted_day(counted)?;
+        let booked = self.booked_day(caller, sought).await?;
+        Ok(Response::new(convert::day_answer(counted, booked)))
+    }
+}
+
+/// Entries that are looked through at once for a receipt or a day.
+const LOOKED_THROUGH: usize = 1000;
+/// How often one call looks through so many for a receipt before it gives what it has, and a token to go on.
+const LOOKS_MAX: usize = 20;
+/// Entries of a day that one call sums at the most.
+const DAY_ENTRIES_MAX: usize = 100_000;
+/// So long before the first moment of its business date a receipt may be booked: a trading day's grace on either side.
+const EARLY_DAYS: i64 = 2;
+
+/// What a quote is asked for.
+struct Asked {
+    caller: PartnerId,
+    member: MemberRef,
+    wanted: Points,
+    earn: Points,
+    now: Timestamp,
+}
+
+impl Asked {
+    /// The quote, from a copy of the member's part of the ledger: what the redemption and then the issue would do is
+    /// found out by doing them on it.
+    fn quote(&self, mut book: Book, terms: &Terms) -> Result<v1::QuoteRedemptionResponse, Rejection> {
+        let (caller, member, now) = (self.caller, self.member, self.now);
+        let id = book.find_member(member)?;
+        book.run_due(id, now);
+        let available = book.spendable(id, now);
+        let quote = match book.quote(caller, member, self.wanted, now) {
+            // Too few: what could be taken instead.
+            Err(
+                Rejection::InsufficientPoints { available: reachable, .. }
+                | Rejection::TooManyLots { reachable, .. }
+                | Rejection::NetDebitCap { reachable, .. },
+            ) if reachable > 0 => book.quote(caller, member, Points(reachable), now)?,
+            Err(
+                Rejection::InsufficientPoints { .. } | Rejection::TooManyLots { .. } | Rejection::NetDebitCap { .. },
+            ) => nothing_of(terms),
+            Ok(_) if self.wanted.is_zero() => nothing_of(terms),
+            quote => quote?,
+        };
+        let active = book.members.get(&id).and_then(|member| member.record.active).unwrap_or(now);
+        let (held, pending, owed) = book
+            .members
+            .get(&id)
+            .map_or_else(Default::default, |member| (member.held(), member.pending(), member.owed()));
+        let coalition = book.house.coalition.clone();
+        let answer = convert::from_quote(id, &quote, caller, active, terms, &coalition)?;
+        let mut left = available;
+        let mut next_expiry = book.next_expiry(id, now);
+        if answer.points > 0 {
+            let redeemed = self.try_out(&mut book, Command::Redeem { member, points: Points(answer.points) })?;
+            (left, next_expiry) = (redeemed.available, redeemed.next_expiry);
+        }
+        let earn = (self.earn.0 > 0).then(|| {
+            let issued = self.try_out(&mut book, Command::Issue { member, earn: Earn::points(self.earn) });
+            let expires = terms.expiry.expires(now, &coalition.time_zone);
+            v1::EarnPreview {
+                points: self.earn.0,
+                expires_time: convert::from_expiry(expires, now, &coalition),
+                available_points: issued.as_ref().map_or(left, |issued| issued.available).0,
+                refusal_reason: issued.err().map_or_else(String::new, |rejection| rejection.reason().to_owned()),
+            }
+        });
+        Ok(v1::QuoteRedemptionResponse {
+            available_points: available.0,
+            points_missing: self.wanted.0 - answer.points,
+            points_left: left.0,
+            next_expiry: convert::from_next_expiry(next_expiry),
+            earn,
+            held_points: held.0,
+            pending_points: pending.0,
+            owed_points: owed.0,
+            ..answer
+        })
+    }
+
+    fn try_out(&self, book: &mut Book, command: Command) -> Result<MemberReply, Rejection> {
+        let wish = Wish {
+            caller: self.caller,
+            request_id: None,
+            origin: Origin::default(),
+            command,
+            fresh_member: MemberId(clock::fresh_uuid()),
+            attachment: None,
+        };
+        match book.execute(&wish, self.now).result?.reply {
+            Reply::Member(reply) => Ok(reply),
+            Reply::Abandoned(_) | Reply::House(_) => {
+                unreachable!("commands on points answer with the member's figures")
+            }
+        }
+    }
+}
+
+/// A quote of no points at all.
+fn nothing_of(terms: &Terms) -> Quote {
+    Quote { parts: Vec::new(), fee: Money::ZERO, reimbursement: Money::ZERO, fee_bearer: terms.fee_bearer }
 }
 
 impl Service {
+    /// At most `limit` entries of the caller that were booked with a receipt, newest first, and where to go on.
+    async fn receipt_entries(
+        &self,
+        caller: PartnerId,
+        sought: &DaySought,
+        number: Code,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<(Vec<JournalEntry>, Option<i64>), Status> {
+        let house = self.0.house();
+        let zone = &house.coalition.time_zone;
+        let day = sought.date.to_jiff();
+        let begins = day.to_zoned(zone.clone()).map(|midnight| Timestamp::from_jiff(midnight.timestamp()));
+        let earliest = begins.map_err(|problem| errors::invalid("business_date", problem))?.plus_days(-EARLY_DAYS);
+        let of_day = |entry: &Entry| match entry.origin.business_date {
+            Some(date) => date == sought.date,
+            None => entry.time.to_jiff().to_zoned(zone.clone()).date() == day,
+        };
+        let mut filter = EntryFilter {
+            store: sought.store.clone(),
+            till: sought.till.clone(),
+            receipt_number: Some(number),
+            business_date: None,
+            member: None,
+            window: None,
+            before_sequence: before,
+        };
+        let mut page: Vec<JournalEntry> = Vec::new();
+        for _ in 0..LOOKS_MAX {
+            let found = self.0.store.entries_of(caller, &filter, LOOKED_THROUGH).await;
+            let found = found.map_err(|error| errors::of_store(&error))?;
+            let last = found.len() < LOOKED_THROUGH;
+            for entry in found {
+                // Newest first: what follows was booked before the day.
+                if entry.entry.time < earliest {
+                    return Ok((page, None));
+                }
+                if page.len() == limit {
+                    return Ok((page, filter.before_sequence));
+                }
+                filter.before_sequence = Some(entry.sequence);
+                if of_day(&entry.entry) {
+                    page.push(entry);
+                }
+            }
+            if last {
+                return Ok((page, None));
+            }
+        }
+        Ok((page, filter.before_sequence))
+    }
+
+    /// What the house has booked of a day.
+    async fn booked_day(&self, caller: PartnerId, sought: DaySought) -> Result<v1::DayTotals, Status> {
+        let mut filter = EntryFilter {
+            store: sought.store,
+            till: sought.till,
+            receipt_number: None,
+            business_date: Some(sought.date),
+            member: None,
+            window: None,
+            before_sequence: None,
+        };
+        let mut day = v1::DayTotals::default();
+        let mut seen = 0;
+        loop {
+            let found = self.0.store.entries_of(caller, &filter, LOOKED_THROUGH).await;
+            let found = found.map_err(|error| errors::of_store(&error))?;
+            let requests: Vec<RequestId> = found.iter().filter_map(|entry| entry.entry.request_id).collect();
+            let abandoned = self.0.store.abandoned_requests(caller, &requests).await;
+            let abandoned = abandoned.map_err(|error| errors::of_store(&error))?;
+            let stands = |entry: &&JournalEntry| entry.entry.request_id.is_none_or(|id| !abandoned.contains(&id));
+            for entry in found.iter().filter(stands) {
+                convert::add_to_day(&mut day, &entry.entry);
+            }
+            seen += found.len();
+            match found.last() {
+                Some(last) if found.len() == LOOKED_THROUGH => filter.before_sequence = Some(last.sequence),
+                Some(_) | None => return Ok(day),
+            }
+            if seen >= DAY_ENTRIES_MAX {
+                let problem = format!("the day has more than {DAY_ENTRIES_MAX} entries: ask till by till");
+                return Err(errors::invalid("till", problem));
+            }
+        }
+    }
+
     /// The part of the ledger that a member's balance and a quote of so many points are read from.
-    async fn member_book(&self, member: MemberRef, points: Option<Points>) -> Result<Book, Status> {
+    async fn member_book(&self, member: MemberRef, points: Option<Points>, now: Timestamp) -> Result<Book, Status> {
         let read = async {
             let mut snapshot = self.0.store.snapshot().await?;
-            let book = snapshot.member(self.0.house(), member, points, self.0.clock.now()).await?;
+            let book = snapshot.member(self.0.house(), member, points, now).await?;
             snapshot.finish().await?;
             Ok(book)
         };
@@ -280,15 +734,10 @@ impl Service {
     }
 
     fn issue_wish(&self, caller: PartnerId, wire: v1::IssuePointsRequest) -> Result<Wish, Status> {
-        let v1::IssuePointsRequest { request_id, member, points, expires_time, origin } = wire;
+        let v1::IssuePointsRequest { request_id, member, points, expires_time, origin, activate_time, funders } = wire;
         let member = convert::member(member, &self.0.identifier_key)?;
-        let expires = expires_time.map(|time| convert::timestamp("expires_time", time)).transpose()?;
-        self.wish(
-            caller,
-            &request_id,
-            origin,
-            Command::Issue { member, earn: Earn { expires, ..Earn::points(Points(points)) } },
-        )
+        let earn = convert::earn(points, expires_time, activate_time, funders)?;
+        self.wish(caller, &request_id, origin, Command::Issue { member, earn })
     }
 
     /// Issues a batch; one bad item fails alone.
@@ -310,9 +759,8 @@ impl Service {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
                 let mut issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
                 // Eight thousand answers fit into a message without what their callers can look up.
-                if let Some(entry) = &mut issued.entry {
-                    entry.postings.clear();
-                }
+                issued.entry.iter_mut().for_each(|entry| entry.postings.clear());
+                issued.following_entries.iter_mut().for_each(|entry| entry.postings.clear());
                 Ok(issued)
             });
             results.push(convert::issue_result(result));
@@ -328,30 +776,60 @@ fn accepted(written: &Written) -> Result<&Accepted, Status> {
 }
 
 /// Whether an accepted answer is a replay, and its figures.
-fn member_reply(written: &Written) -> Result<(bool, &MemberReply), Status> {
+pub(super) fn member_reply(written: &Written) -> Result<(bool, &MemberReply), Status> {
     match &accepted(written)?.reply {
         Reply::Member(reply) => Ok((written.answer.replayed, reply)),
         Reply::Abandoned(_) | Reply::House(_) => Err(errors::of_write(&WriteError::Internal)),
     }
 }
 
-fn accepted_entry(written: &Written) -> &JournalEntry {
-    written.entries.first().expect("commands on points write an entry")
+/// The entry of a command that writes one before all that follows from it.
+fn accepted_entry(written: &Written) -> Result<&JournalEntry, Status> {
+    written.entries.first().ok_or_else(|| errors::of_write(&WriteError::Internal))
 }
 
-/// The entry that a command wrote, as its answer shows it: without the origin, which the caller has just sent.
-fn answer_entry(caller: PartnerId, written: &Written) -> v1::Entry {
-    let entry = convert::from_written(accepted_entry(written), View::Part(caller), &written.house);
-    v1::Entry { origin: None, ..entry }
+/// The first entry of a kind among those that a command wrote.
+fn of_kind(written: &Written, kind: impl Fn(EntryKind) -> bool) -> Option<&JournalEntry> {
+    written.entries.iter().find(|written| kind(written.entry.kind))
+}
+
+/// An entry that a command wrote, as its answer shows it: without the origin, which the caller has just sent.
+fn answer_entry(caller: PartnerId, entry: &JournalEntry, written: &Written) -> v1::Entry {
+    v1::Entry { origin: None, ..convert::from_written(entry, View::Part(caller), &written.house) }
+}
+
+fn follow(caller: PartnerId, written: &Written) -> Following {
+    convert::following(&written.entries, View::Part(caller), &written.house)
+}
+
+/// The points that a redemption took, below zero for a return.
+fn taken(entry: Option<&JournalEntry>) -> Points {
+    let facts = entry.and_then(|written| written.entry.redemption());
+    facts.map_or(Points::ZERO, |facts| facts.points)
+}
+
+/// The points of a hold that became available again.
+fn released(entry: &Entry) -> Points {
+    Points(entry.lots.iter().filter(|moved| moved.held.0 < 0).map(|moved| moved.points.0).sum())
+}
+
+fn opposite(amount: Money) -> Money {
+    Money(-amount.0)
 }
 
 fn issue_response(caller: PartnerId, written: &Written) -> Result<v1::IssuePointsResponse, Status> {
     let (replayed, reply) = member_reply(written)?;
+    let following = follow(caller, written);
     Ok(v1::IssuePointsResponse {
-        entry: Some(answer_entry(caller, written)),
+        entry: Some(answer_entry(caller, accepted_entry(written)?, written)),
         member_id: reply.member.to_string(),
         available_points: reply.available.0,
         next_expiry: convert::from_next_expiry(reply.next_expiry),
         replayed,
+        held_points: reply.held.0,
+        pending_points: reply.pending.0,
+        owed_points: reply.owed.0,
+        recovered_points: following.recovered.0,
+        following_entries: following.entries,
     })
 }

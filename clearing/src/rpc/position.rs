@@ -53,12 +53,20 @@ impl PositionService for Service {
                 state: convert::from_leg_state(leg.state()).into(),
             })
         });
+        let headroom = book.headroom(partner).map(|headroom| {
+            let fits = i64::try_from(headroom).unwrap_or(if headroom < 0 { i64::MIN } else { i64::MAX });
+            Money(fits)
+        });
+        let known = book.house.partners.get(&partner);
+        let now = self.context.clock.now();
         Ok(Response::new(v1::GetPositionResponse {
             partner_id: partner.to_string(),
             window: i64::from(book.open_window),
             position: convert::from_money(position, coalition),
             in_flight: in_flight.collect(),
             outstanding_points: -issued.0,
+            headroom: headroom.and_then(|headroom| convert::from_money(headroom, coalition)),
+            limit_uses: known.map(|known| convert::from_limit_uses(known, &book, now)).unwrap_or_default(),
         }))
     }
 

@@ -74,19 +74,20 @@ pub struct Entry {
     pub entry_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The postings that the caller may see. The operator and auditors see all of them, and these sum to zero in points
     /// and, separately, in money. A partner sees the points of the member in its own operations and the postings to its
-    /// own accounts (`issuer:<its id>`, `position:<its id>`, `settle:<window>:<its id>`, `collateral:<its id>`).
+    /// own accounts (`issuer:<its id>`, `recoverable:<its id>`, `position:<its id>`, `settle:<window>:<its id>`,
+    /// `collateral:<its id>`).
     /// Left out in the answers of BatchIssuePoints and StreamIssuePoints, to keep them small.
     #[prost(message, repeated, tag = "6")]
     pub postings: ::prost::alloc::vec::Vec<Posting>,
-    /// The lots that the entry made, took or gave back, in the order in which it did. A partner that is only the issuer
-    /// of some of them sees those alone.
+    /// The lots that the entry made, took, reserved, released or gave back, in the order in which it did. A partner that is
+    /// only the issuer of some of them sees those alone.
     #[prost(message, repeated, tag = "7")]
     pub lots: ::prost::alloc::vec::Vec<LotPart>,
     /// Where the operation came from. Set by GetEntry, ListEntries and ListJournalEntries, for the partner that asked for
     /// the operation, the operator and auditors; left out in the answer to the operation itself, whose caller sent it.
     #[prost(message, optional, tag = "8")]
     pub origin: ::core::option::Option<Origin>,
-    /// The entry that this one returns or undoes; empty when it stands alone.
+    /// The entry that this one returns, undoes, captures, releases, reverses or follows from; empty when it stands alone.
     #[prost(string, tag = "9")]
     pub linked_entry_id: ::prost::alloc::string::String,
     /// The `request_id` of the call that caused it, for the partner that made the call, the operator and auditors. Empty
@@ -105,8 +106,17 @@ pub struct Entry {
 /// One signed line of an entry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Posting {
-    /// The account. Accounts of points: `member:<member_id>`, `issuer:<partner_id>`. Accounts of money:
-    /// `position:<partner_id>`, `pool`, `reserve`, `settle:<window>:<partner_id>`, `collateral:<partner_id>`, `bank`.
+    /// The account. Accounts of points:
+    ///
+    /// * `member:<member_id>`: what the member can spend.
+    /// * `held:<member_id>`: what holds reserve of the member's points.
+    /// * `pending:<member_id>`: what was issued to the member and is not available yet.
+    /// * `debt:<member_id>`: minus what the member owes for points that were reversed after they were spent.
+    /// * `issuer:<partner_id>`: minus what the partner has outstanding.
+    /// * `recoverable:<partner_id>`: what members owe the partner in points.
+    ///
+    /// Accounts of money: `position:<partner_id>`, `pool` (backs prepaid points), `unfunded` (what issuers owe for points
+    /// that wait for their payment), `reserve`, `settle:<window>:<partner_id>`, `collateral:<partner_id>`, `bank:<purpose>`.
     /// The operator's partner id is `operator`. New accounts may appear.
     #[prost(string, tag = "1")]
     pub account: ::prost::alloc::string::String,
@@ -140,15 +150,21 @@ pub struct LotPart {
     /// caller's own.
     #[prost(string, tag = "2")]
     pub issuer: ::prost::alloc::string::String,
-    /// Points of this lot that the entry made, took or gave back: more than 0.
+    /// Points of this lot that the entry made, took or gave back; in an AUTHORIZE those it reserved, in a VOID or LAPSE
+    /// those that came back, in an ACTIVATE those that became available. 0 where the entry moved none of them for good: a
+    /// lot of a CAPTURE that was only released, and the lots of an EXTEND, whose expiry alone moved.
     #[prost(int64, tag = "3")]
     pub points: i64,
-    /// When the lot expires: from this moment on its points cannot be spent. Not set: never.
+    /// When the lot expires: from this moment on its points cannot be spent. Not set: never. Of points that end with the
+    /// member's inactivity: the moment at which they do so if the member stays inactive from this entry on.
     #[prost(message, optional, tag = "4")]
     pub expires_time: ::core::option::Option<::prost_types::Timestamp>,
     /// True when the caller is the issuer of the lot.
     #[prost(bool, tag = "5")]
     pub own: bool,
+    /// Points of this lot that a CAPTURE did not take and released; 0 in every other entry.
+    #[prost(int64, tag = "6")]
+    pub released_points: i64,
 }
 /// The next points that a member loses unless they are spent.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -729,6 +745,55 @@ pub mod info_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// What a partner may do at the most. A field that is not set is no limit. Limits hold from the moment they are set and
+/// have no versions; an operation beyond one is rejected as LIMIT_EXCEEDED, or NET_DEBIT_CAP for the cap.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PartnerLimits {
+    /// How far the partner's debts may grow: a decimal in the coalition's currency, not negative. Its headroom is this plus
+    /// its position, less what it still has to pay of settlements and what holds on its points reserve. Headroom guards
+    /// prepaid issues, and redemptions, holds and recoveries of points that are paid for at redemption.
+    #[prost(string, optional, tag = "1")]
+    pub net_debit_cap: ::core::option::Option<::prost::alloc::string::String>,
+    /// Points of its issues that are neither redeemed nor expired nor reversed. Not negative.
+    #[prost(int64, optional, tag = "2")]
+    pub outstanding_points: ::core::option::Option<i64>,
+    /// Points that it issues on one day of the coalition's calendar. Not negative; reversals give no room back.
+    #[prost(int64, optional, tag = "3")]
+    pub points_per_day: ::core::option::Option<i64>,
+    /// Points that it issues to one member on one day. Not negative.
+    #[prost(int64, optional, tag = "4")]
+    pub points_per_member_per_day: ::core::option::Option<i64>,
+    /// Points of one issue. Not negative.
+    #[prost(int64, optional, tag = "5")]
+    pub points_per_entry: ::core::option::Option<i64>,
+    /// Points of one transfer that it asks for. Not negative.
+    #[prost(int64, optional, tag = "6")]
+    pub transfer_points_per_entry: ::core::option::Option<i64>,
+    /// Points that one member transfers on one day when this partner asks. Not negative.
+    #[prost(int64, optional, tag = "7")]
+    pub transfer_points_per_member_per_day: ::core::option::Option<i64>,
+    /// For how long after earning, at any partner, a member cannot spend at this partner (COOLING), in seconds. Not
+    /// negative.
+    #[prost(int64, optional, tag = "8")]
+    pub cooling_seconds: ::core::option::Option<i64>,
+}
+/// How much of a limit that is counted for a whole partner is used.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitUse {
+    /// Name of the limit: "net_debit_cap", "outstanding_points" or "points_per_day".
+    #[prost(string, tag = "1")]
+    pub limit: ::prost::alloc::string::String,
+    /// How much is used: points; of "net_debit_cap" a decimal in the coalition's currency. Below zero when the partner is
+    /// owed more than it owes.
+    #[prost(string, tag = "2")]
+    pub used: ::prost::alloc::string::String,
+    /// The limit, in the same unit.
+    #[prost(string, tag = "3")]
+    pub maximum: ::prost::alloc::string::String,
+    /// True when at least 80 % of the limit are used.
+    #[prost(bool, tag = "4")]
+    pub alarm: bool,
+}
 /// Names one member: the person or company that holds points. Exactly one of the two must be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MemberRef {
@@ -763,14 +828,777 @@ pub struct Identifier {
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
 }
+/// Request of RunDecay.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunDecayRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose points. Required.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// The share that is taken: a decimal from "0" to "1", at most 9 places. What it gives is rounded down to whole points.
+    /// Required.
+    #[prost(string, tag = "3")]
+    pub rate: ::prost::alloc::string::String,
+    /// The period it is for, as a code: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\], for example "2026-02". Periods are compared
+    /// as text and only go forward. It is also the reason that the journal keeps. Required.
+    #[prost(string, tag = "4")]
+    pub period: ::prost::alloc::string::String,
+}
+/// Answer of RunDecay.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunDecayResponse {
+    /// The entries that were written, one a lot; empty when nothing was taken.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<Entry>,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub member_id: ::prost::alloc::string::String,
+    /// Points that were taken.
+    #[prost(int64, tag = "3")]
+    pub decayed_points: i64,
+    /// The member's available points after this; in a replay, as they were then.
+    #[prost(int64, tag = "4")]
+    pub available_points: i64,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+}
+/// Request of ExtendExpiry.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExtendExpiryRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose points. Required.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// Of which issuer. Required.
+    #[prost(string, tag = "3")]
+    pub issuer_id: ::prost::alloc::string::String,
+    /// Those that expire at this moment or before, and have not expired yet. Required.
+    #[prost(message, optional, tag = "4")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When they shall expire instead. Required; lots that expire later stay as they are.
+    #[prost(message, optional, tag = "5")]
+    pub expires_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why. Required.
+    #[prost(string, tag = "6")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of ExtendExpiry.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExtendExpiryResponse {
+    /// The entry that was written: its `lots` are those that live longer, at most 1,024; repeat the wish under a new id when
+    /// there are more.
+    #[prost(message, optional, tag = "1")]
+    pub entry: ::core::option::Option<Entry>,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub member_id: ::prost::alloc::string::String,
+    /// The next points the member would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "3")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "4")]
+    pub replayed: bool,
+}
+/// Request of ReinstatePoints.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReinstatePointsRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Who gets the points. Required.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// Whose points they are and who pays for them: a partner id, or "operator". Required.
+    #[prost(string, tag = "3")]
+    pub funder_id: ::prost::alloc::string::String,
+    /// How many points: 1 to the limit of an entry. Required.
+    #[prost(int64, tag = "4")]
+    pub points: i64,
+    /// When they expire, instead of what the funder's terms say. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub expires_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why. Required.
+    #[prost(string, tag = "6")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of ReinstatePoints.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReinstatePointsResponse {
+    /// The entry that was written; its lot is the one made.
+    #[prost(message, optional, tag = "1")]
+    pub entry: ::core::option::Option<Entry>,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub member_id: ::prost::alloc::string::String,
+    /// The member's available points after this; in a replay, as they were then.
+    #[prost(int64, tag = "3")]
+    pub available_points: i64,
+    /// Points that are pending after this; in a replay, as they were then.
+    #[prost(int64, tag = "4")]
+    pub pending_points: i64,
+    /// Points that the member owes after this; in a replay, as they were then.
+    #[prost(int64, tag = "5")]
+    pub owed_points: i64,
+    /// Points with which debts of the member were paid at once.
+    #[prost(int64, tag = "6")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit.
+    #[prost(message, repeated, tag = "7")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
+    /// The next points the member would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "8")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "9")]
+    pub replayed: bool,
+}
+/// Request of WriteOffDebt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WriteOffDebtRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose debt. Required.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// To which partner. Required.
+    #[prost(string, tag = "3")]
+    pub creditor_id: ::prost::alloc::string::String,
+    /// How many points at most: what is owed beyond them stays owed. Required.
+    #[prost(int64, tag = "4")]
+    pub points: i64,
+    /// Why. Required.
+    #[prost(string, tag = "5")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of WriteOffDebt.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WriteOffDebtResponse {
+    /// The entry that was written.
+    #[prost(message, optional, tag = "1")]
+    pub entry: ::core::option::Option<Entry>,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub member_id: ::prost::alloc::string::String,
+    /// Points that were given up.
+    #[prost(int64, tag = "3")]
+    pub written_off_points: i64,
+    /// Points that the member still owes, to all creditors; in a replay, as they were then.
+    #[prost(int64, tag = "4")]
+    pub owed_points: i64,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+}
+/// Generated client implementations.
+pub mod member_admin_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What the operator does to the points of single members, by the coalition's rules or out of goodwill. For the operator
+    /// only; everybody else gets PERMISSION_DENIED. It is a service of its own, apart from settlements and partners, so that
+    /// the people and programs who care for members need no right to move money or to change terms. Request ids and errors
+    /// are described at PointsService.
+    ///
+    /// A `reason_code` is a code of the operator's own, 1 to 64 characters of \[A-Za-z0-9.\_:/#-\], that says why: it is part of
+    /// the request and so of what a repeated request is compared with. Put no names or other personal data into it.
+    #[derive(Debug, Clone)]
+    pub struct MemberAdminServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl MemberAdminServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> MemberAdminServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MemberAdminServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MemberAdminServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Takes a share of a member's available points for inactivity, once in a period: a second call for the same or an
+        /// earlier period takes nothing and is accepted. Each lot loses its share as if it had expired.
+        ///
+        /// Reasons: NOT_FOUND (unknown member), OVERFLOW, and those of every call with an effect.
+        pub async fn run_decay(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RunDecayRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RunDecayResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.MemberAdminService/RunDecay",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.MemberAdminService",
+                        "RunDecay",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets points of one issuer live longer. Nobody pays for that: what backs the points stays.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE (the new expiry is not ahead), NOT_FOUND (unknown member or issuer, or the member has no
+        /// points of this issuer that expire by then), and those of every call with an effect.
+        pub async fn extend_expiry(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExtendExpiryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExtendExpiryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.MemberAdminService/ExtendExpiry",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.MemberAdminService",
+                        "ExtendExpiry",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE, PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (of the funder), NOT_FOUND (unknown
+        /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
+        pub async fn reinstate_points(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReinstatePointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReinstatePointsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.MemberAdminService/ReinstatePoints",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.MemberAdminService",
+                        "ReinstatePoints",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives up what a member owes to a creditor. The creditor bears it; no money moves.
+        ///
+        /// Reasons: NOT_FOUND (unknown member or creditor, or nothing is owed), and those of every call with an effect.
+        pub async fn write_off_debt(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WriteOffDebtRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteOffDebtResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.MemberAdminService/WriteOffDebt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.MemberAdminService",
+                        "WriteOffDebt",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod member_admin_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with MemberAdminServiceServer.
+    #[async_trait]
+    pub trait MemberAdminService: std::marker::Send + std::marker::Sync + 'static {
+        /// Takes a share of a member's available points for inactivity, once in a period: a second call for the same or an
+        /// earlier period takes nothing and is accepted. Each lot loses its share as if it had expired.
+        ///
+        /// Reasons: NOT_FOUND (unknown member), OVERFLOW, and those of every call with an effect.
+        async fn run_decay(
+            &self,
+            request: tonic::Request<super::RunDecayRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RunDecayResponse>,
+            tonic::Status,
+        >;
+        /// Lets points of one issuer live longer. Nobody pays for that: what backs the points stays.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE (the new expiry is not ahead), NOT_FOUND (unknown member or issuer, or the member has no
+        /// points of this issuer that expire by then), and those of every call with an effect.
+        async fn extend_expiry(
+            &self,
+            request: tonic::Request<super::ExtendExpiryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExtendExpiryResponse>,
+            tonic::Status,
+        >;
+        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE, PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (of the funder), NOT_FOUND (unknown
+        /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
+        async fn reinstate_points(
+            &self,
+            request: tonic::Request<super::ReinstatePointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReinstatePointsResponse>,
+            tonic::Status,
+        >;
+        /// Gives up what a member owes to a creditor. The creditor bears it; no money moves.
+        ///
+        /// Reasons: NOT_FOUND (unknown member or creditor, or nothing is owed), and those of every call with an effect.
+        async fn write_off_debt(
+            &self,
+            request: tonic::Request<super::WriteOffDebtRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteOffDebtResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What the operator does to the points of single members, by the coalition's rules or out of goodwill. For the operator
+    /// only; everybody else gets PERMISSION_DENIED. It is a service of its own, apart from settlements and partners, so that
+    /// the people and programs who care for members need no right to move money or to change terms. Request ids and errors
+    /// are described at PointsService.
+    ///
+    /// A `reason_code` is a code of the operator's own, 1 to 64 characters of \[A-Za-z0-9.\_:/#-\], that says why: it is part of
+    /// the request and so of what a repeated request is compared with. Put no names or other personal data into it.
+    #[derive(Debug)]
+    pub struct MemberAdminServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> MemberAdminServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for MemberAdminServiceServer<T>
+    where
+        T: MemberAdminService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/coalition.clearing.v1.MemberAdminService/RunDecay" => {
+                    #[allow(non_camel_case_types)]
+                    struct RunDecaySvc<T: MemberAdminService>(pub Arc<T>);
+                    impl<
+                        T: MemberAdminService,
+                    > tonic::server::UnaryService<super::RunDecayRequest>
+                    for RunDecaySvc<T> {
+                        type Response = super::RunDecayResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RunDecayRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MemberAdminService>::run_decay(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RunDecaySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.MemberAdminService/ExtendExpiry" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExtendExpirySvc<T: MemberAdminService>(pub Arc<T>);
+                    impl<
+                        T: MemberAdminService,
+                    > tonic::server::UnaryService<super::ExtendExpiryRequest>
+                    for ExtendExpirySvc<T> {
+                        type Response = super::ExtendExpiryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExtendExpiryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MemberAdminService>::extend_expiry(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExtendExpirySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.MemberAdminService/ReinstatePoints" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReinstatePointsSvc<T: MemberAdminService>(pub Arc<T>);
+                    impl<
+                        T: MemberAdminService,
+                    > tonic::server::UnaryService<super::ReinstatePointsRequest>
+                    for ReinstatePointsSvc<T> {
+                        type Response = super::ReinstatePointsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReinstatePointsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MemberAdminService>::reinstate_points(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReinstatePointsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.MemberAdminService/WriteOffDebt" => {
+                    #[allow(non_camel_case_types)]
+                    struct WriteOffDebtSvc<T: MemberAdminService>(pub Arc<T>);
+                    impl<
+                        T: MemberAdminService,
+                    > tonic::server::UnaryService<super::WriteOffDebtRequest>
+                    for WriteOffDebtSvc<T> {
+                        type Response = super::WriteOffDebtResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WriteOffDebtRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MemberAdminService>::write_off_debt(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WriteOffDebtSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for MemberAdminServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "coalition.clearing.v1.MemberAdminService";
+    impl<T> tonic::server::NamedService for MemberAdminServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// When points expire, unless an issue names its own expiry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExpiryPolicy {
     /// How the expiry is found. Required.
     #[prost(enumeration = "ExpiryKind", tag = "1")]
     pub kind: i32,
-    /// How many days, months or years. DAYS and MONTHS: 1 to 36,500; END_OF_MONTH and END_OF_YEAR: 0 to 36,500; must be 0
-    /// for the other kinds.
+    /// How many days, months or years. DAYS, MONTHS and INACTIVE_DAYS: 1 to 36,500; END_OF_MONTH and END_OF_YEAR: 0 to
+    /// 36,500; must be 0 for the other kinds.
     #[prost(int32, tag = "2")]
     pub count: i32,
     /// The moment for FIXED, required there; must not be set for the other kinds.
@@ -789,6 +1617,13 @@ pub struct BreakageSplit {
     /// Share of the issuer: likewise.
     #[prost(string, tag = "3")]
     pub issuer: ::prost::alloc::string::String,
+}
+/// For how long after an issue it can be reversed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnPeriod {
+    /// So many days, 0 to 36,500; a reversal after that is rejected as REVERSAL_TOO_LATE. Not set: for ever.
+    #[prost(int32, optional, tag = "1")]
+    pub days: ::core::option::Option<i32>,
 }
 /// The terms of a partner, complete.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -823,6 +1658,16 @@ pub struct Terms {
     /// When the points it issues expire.
     #[prost(message, optional, tag = "10")]
     pub expiry: ::core::option::Option<ExpiryPolicy>,
+    /// For how long its issues can be reversed. Always set.
+    #[prost(message, optional, tag = "11")]
+    pub return_period: ::core::option::Option<ReturnPeriod>,
+    /// What a point is worth to a customer at its tills: an amount in the coalition's currency. For quotes by amount and
+    /// for `receipt_share`; never in the ledger.
+    #[prost(string, tag = "12")]
+    pub tender_value: ::prost::alloc::string::String,
+    /// The largest share of a receipt that may be paid with points at its tills: a decimal from "0" to "1".
+    #[prost(string, tag = "13")]
+    pub receipt_share: ::prost::alloc::string::String,
 }
 /// A change of terms. What is not set stays as it is; for a new partner it is the coalition's default.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -852,6 +1697,36 @@ pub struct TermsChange {
     /// When the points it issues expire; set as a whole.
     #[prost(message, optional, tag = "8")]
     pub expiry: ::core::option::Option<ExpiryPolicy>,
+    /// For how long its issues can be reversed; set as a whole.
+    #[prost(message, optional, tag = "9")]
+    pub return_period: ::core::option::Option<ReturnPeriod>,
+    /// What a point is worth to a customer at its tills: a decimal with at most the coalition's scale of places.
+    #[prost(string, optional, tag = "10")]
+    pub tender_value: ::core::option::Option<::prost::alloc::string::String>,
+    /// The largest share of a receipt that may be paid with points: a decimal from "0" to "1", at most 9 places. A
+    /// redemption or hold whose origin gives the receipt's total and that is beyond it is rejected as
+    /// RECEIPT_SHARE_EXCEEDED.
+    #[prost(string, optional, tag = "11")]
+    pub receipt_share: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// That a partner may name another one as a funder of its issues.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FundingConsent {
+    /// Who pays.
+    #[prost(string, tag = "1")]
+    pub funder_id: ::prost::alloc::string::String,
+    /// Who may name it.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// True when the consent stands; false when it was withdrawn.
+    #[prost(bool, tag = "3")]
+    pub given: bool,
+    /// How many points it may name it for in all, over the consent's whole life. Not set: any number.
+    #[prost(int64, optional, tag = "4")]
+    pub budget_points: ::core::option::Option<i64>,
+    /// How many it has named it for so far.
+    #[prost(int64, tag = "5")]
+    pub used_points: i64,
 }
 /// One partner.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -874,6 +1749,19 @@ pub struct Partner {
     /// When it was admitted.
     #[prost(message, optional, tag = "6")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What it may do at the most.
+    #[prost(message, optional, tag = "7")]
+    pub limits: ::core::option::Option<PartnerLimits>,
+    /// How much is used of those of its limits that are counted for the whole partner. Only in the answers of ListPartners.
+    #[prost(message, repeated, tag = "8")]
+    pub limit_uses: ::prost::alloc::vec::Vec<LimitUse>,
+    /// True when at least 80 % of one of these limits are used. Only in the answers of ListPartners.
+    #[prost(bool, tag = "9")]
+    pub alarm: bool,
+    /// The consents that were given, or given and withdrawn, to name this partner as a funder, by the partner that may
+    /// name it. Only in the answers of ListPartners.
+    #[prost(message, repeated, tag = "10")]
+    pub consents: ::prost::alloc::vec::Vec<FundingConsent>,
 }
 /// Request of CreatePartner.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -891,6 +1779,9 @@ pub struct CreatePartnerRequest {
     /// Its terms; what is not set is the coalition's default.
     #[prost(message, optional, tag = "4")]
     pub terms: ::core::option::Option<TermsChange>,
+    /// What it may do at the most; not set means no limits.
+    #[prost(message, optional, tag = "5")]
+    pub limits: ::core::option::Option<PartnerLimits>,
 }
 /// Answer of CreatePartner.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -952,6 +1843,61 @@ pub struct SetPartnerStateResponse {
     pub state: i32,
     /// True when this request was answered before and this is the same answer again.
     #[prost(bool, tag = "3")]
+    pub replayed: bool,
+}
+/// Request of SetLimits.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLimitsRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose limits. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// The limits; they take the place of all there were. Required; an empty message takes all limits away.
+    #[prost(message, optional, tag = "3")]
+    pub limits: ::core::option::Option<PartnerLimits>,
+}
+/// Answer of SetLimits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetLimitsResponse {
+    /// The limits that this request set.
+    #[prost(message, optional, tag = "1")]
+    pub limits: ::core::option::Option<PartnerLimits>,
+    /// How much is used, now, of those that the partner has now.
+    #[prost(message, repeated, tag = "2")]
+    pub limit_uses: ::prost::alloc::vec::Vec<LimitUse>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "3")]
+    pub replayed: bool,
+}
+/// Request of SetFundingConsent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetFundingConsentRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Who shall pay. Required.
+    #[prost(string, tag = "2")]
+    pub funder_id: ::prost::alloc::string::String,
+    /// Who may name it as a funder. Required; not the funder itself.
+    #[prost(string, tag = "3")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// True to give the consent, false to withdraw it. What was issued under it stays.
+    #[prost(bool, tag = "4")]
+    pub given: bool,
+    /// How many points it may name it for in all, what was used before included. Not negative; not set: any number.
+    #[prost(int64, optional, tag = "5")]
+    pub budget_points: ::core::option::Option<i64>,
+}
+/// Answer of SetFundingConsent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetFundingConsentResponse {
+    /// The consent as it stands now.
+    #[prost(message, optional, tag = "1")]
+    pub consent: ::core::option::Option<FundingConsent>,
+    /// True when this request was answered before and has no second effect.
+    #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
 /// Request of ListPartners.
@@ -1328,7 +2274,72 @@ pub mod partner_admin_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the partners, the operator among them, by partner id.
+        /// Sets the limits of a partner, all at once and from now on: what is not set has no limit.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        pub async fn set_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerAdminService/SetLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PartnerAdminService",
+                        "SetLimits",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets a partner name another one as a funder of its issues, or withdraws that. Without a consent such an issue is
+        /// rejected as CONSENT_EXCEEDED, unless the coalition gives every consent by default.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        pub async fn set_funding_consent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetFundingConsentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetFundingConsentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerAdminService/SetFundingConsent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PartnerAdminService",
+                        "SetFundingConsent",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used.
         pub async fn list_partners(
             &mut self,
             request: impl tonic::IntoRequest<super::ListPartnersRequest>,
@@ -1407,7 +2418,28 @@ pub mod partner_admin_service_server {
             tonic::Response<super::SetPartnerStateResponse>,
             tonic::Status,
         >;
-        /// Lists the partners, the operator among them, by partner id.
+        /// Sets the limits of a partner, all at once and from now on: what is not set has no limit.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        async fn set_limits(
+            &self,
+            request: tonic::Request<super::SetLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLimitsResponse>,
+            tonic::Status,
+        >;
+        /// Lets a partner name another one as a funder of its issues, or withdraws that. Without a consent such an issue is
+        /// rejected as CONSENT_EXCEEDED, unless the coalition gives every consent by default.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        async fn set_funding_consent(
+            &self,
+            request: tonic::Request<super::SetFundingConsentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetFundingConsentResponse>,
+            tonic::Status,
+        >;
+        /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used.
         async fn list_partners(
             &self,
             request: tonic::Request<super::ListPartnersRequest>,
@@ -1634,6 +2666,101 @@ pub mod partner_admin_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/coalition.clearing.v1.PartnerAdminService/SetLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetLimitsSvc<T: PartnerAdminService>(pub Arc<T>);
+                    impl<
+                        T: PartnerAdminService,
+                    > tonic::server::UnaryService<super::SetLimitsRequest>
+                    for SetLimitsSvc<T> {
+                        type Response = super::SetLimitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerAdminService>::set_limits(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetLimitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PartnerAdminService/SetFundingConsent" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetFundingConsentSvc<T: PartnerAdminService>(pub Arc<T>);
+                    impl<
+                        T: PartnerAdminService,
+                    > tonic::server::UnaryService<super::SetFundingConsentRequest>
+                    for SetFundingConsentSvc<T> {
+                        type Response = super::SetFundingConsentResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetFundingConsentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerAdminService>::set_funding_consent(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetFundingConsentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/coalition.clearing.v1.PartnerAdminService/ListPartners" => {
                     #[allow(non_camel_case_types)]
                     struct ListPartnersSvc<T: PartnerAdminService>(pub Arc<T>);
@@ -1721,7 +2848,7 @@ pub mod partner_admin_service_server {
     }
 }
 /// Request of IssuePoints, and one item of a batch.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IssuePointsRequest {
     /// The caller's id of this request, a UUIDv7 as text (36 characters). Required. See the service's comment.
     #[prost(string, tag = "1")]
@@ -1736,9 +2863,28 @@ pub struct IssuePointsRequest {
     /// TIME_OUT_OF_RANGE.
     #[prost(message, optional, tag = "4")]
     pub expires_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Where the operation comes from. Optional, and worth filling: it is what reconciliation finds entries by.
+    /// Where the operation comes from. Optional, and worth filling: it is what reconciliation finds entries by. A line of a
+    /// receipt earns once: another request for the same line is DUPLICATE_RECEIPT.
     #[prost(message, optional, tag = "5")]
     pub origin: ::core::option::Option<Origin>,
+    /// When these points become available; until then they are pending. Optional; a moment that is past means at once.
+    #[prost(message, optional, tag = "6")]
+    pub activate_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who issues these points, when it is not the caller alone: each funder issues its share as a lot of its own, by
+    /// largest remainder, ties in the order given. At most 16; a funder that is not the caller must have given the caller a
+    /// consent. Optional.
+    #[prost(message, repeated, tag = "7")]
+    pub funders: ::prost::alloc::vec::Vec<Funder>,
+}
+/// One of several issuers of a joint issue.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Funder {
+    /// Id of the partner that issues and pays. Required.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Its weight among the funders: more than 0. Required.
+    #[prost(int64, tag = "2")]
+    pub weight: i64,
 }
 /// Answer of IssuePoints: the points are the member's, durably.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1759,6 +2905,22 @@ pub struct IssuePointsResponse {
     /// True when this request was answered before and this is the same answer again.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "6")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "7")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "8")]
+    pub owed_points: i64,
+    /// Points of the member with which debts were paid by what this call brought.
+    #[prost(int64, tag = "9")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them: points that
+    /// came back after their expiry (EXPIRE), debts that were paid (RECOVER).
+    #[prost(message, repeated, tag = "10")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
 }
 /// Request of BatchIssuePoints.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1841,9 +3003,16 @@ pub struct QuoteRedemptionRequest {
     /// Whose points. Required.
     #[prost(message, optional, tag = "1")]
     pub member: ::core::option::Option<MemberRef>,
-    /// How many points the caller would take: 1 to the limit of an entry. Required.
+    /// How many points the caller would take: 1 to the limit of an entry. Either this or `amount` is required, not both.
     #[prost(int64, tag = "2")]
     pub points: i64,
+    /// The amount of a purchase, more than zero: how much of it points would pay, at the caller's tender value per point and
+    /// up to the largest share of a receipt that its terms let points pay.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// How many points the caller would issue for the same receipt; 0 for no preview of that. Not negative.
+    #[prost(int64, tag = "4")]
+    pub earn_points: i64,
 }
 /// Answer of QuoteRedemption.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1851,7 +3020,7 @@ pub struct QuoteRedemptionResponse {
     /// The member, also when an identifier named it.
     #[prost(string, tag = "1")]
     pub member_id: ::prost::alloc::string::String,
-    /// The lots that would be taken, in order. When points are missing: those that could be taken.
+    /// The lots that would be taken, in order. When points are missing: those that could be taken. They are `points` in all.
     #[prost(message, repeated, tag = "2")]
     pub lots: ::prost::alloc::vec::Vec<LotPart>,
     /// The acceptance fee that the caller would bear on these lots; "0.00" when the coalition lets issuers bear it.
@@ -1863,9 +3032,53 @@ pub struct QuoteRedemptionResponse {
     /// The member's available points now.
     #[prost(int64, tag = "5")]
     pub available_points: i64,
-    /// How many of the points asked for could not be taken; 0 when a redemption would be accepted.
+    /// How many of the points asked for could not be taken; 0 when a redemption would be accepted. In a quote by amount: of
+    /// `payable_points`, and then no hindrance, as `points` can be redeemed.
     #[prost(int64, tag = "6")]
     pub points_missing: i64,
+    /// How many points would be taken.
+    #[prost(int64, tag = "7")]
+    pub points: i64,
+    /// What these points are worth to the customer at the caller's tills: the tender value of the caller's terms.
+    #[prost(message, optional, tag = "8")]
+    pub discount: ::core::option::Option<Money>,
+    /// In a quote by amount: the most points that may pay this purchase, whether or not the member has them; else 0.
+    #[prost(int64, tag = "9")]
+    pub payable_points: i64,
+    /// The member's available points after the redemption.
+    #[prost(int64, tag = "10")]
+    pub points_left: i64,
+    /// The next points that the member would lose after the redemption; not set when none of them expires.
+    #[prost(message, optional, tag = "11")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// What the receipt would earn; not set when `earn_points` is 0.
+    #[prost(message, optional, tag = "12")]
+    pub earn: ::core::option::Option<EarnPreview>,
+    /// Points of the member that holds reserve now.
+    #[prost(int64, tag = "13")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet now.
+    #[prost(int64, tag = "14")]
+    pub pending_points: i64,
+    /// Points that the member owes now. An issue pays such a debt first.
+    #[prost(int64, tag = "15")]
+    pub owed_points: i64,
+}
+/// What a receipt would earn if it were booked now, after the redemption that is quoted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EarnPreview {
+    /// The points that the caller would issue.
+    #[prost(int64, tag = "1")]
+    pub points: i64,
+    /// When they would expire; not set: never.
+    #[prost(message, optional, tag = "2")]
+    pub expires_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The member's available points after redemption and issue; those of the redemption alone if the issue is refused.
+    #[prost(int64, tag = "3")]
+    pub available_points: i64,
+    /// Why the house would refuse the issue, for example "LIMIT_EXCEEDED"; empty when it would accept it.
+    #[prost(string, tag = "4")]
+    pub refusal_reason: ::prost::alloc::string::String,
 }
 /// Request of RedeemPoints.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1908,6 +3121,228 @@ pub struct RedeemPointsResponse {
     /// True when this request was answered before and this is the same answer again.
     #[prost(bool, tag = "7")]
     pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "8")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "9")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "10")]
+    pub owed_points: i64,
+}
+/// Request of AuthorizeRedemption.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuthorizeRedemptionRequest {
+    /// The caller's id of this request, a UUIDv7 as text (36 characters). Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose points. Required.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// How many points: 1 to the limit of an entry. Required.
+    #[prost(int64, tag = "3")]
+    pub points: i64,
+    /// When the hold is released if it was not captured: ahead of now by at most 366 days. Required.
+    #[prost(message, optional, tag = "4")]
+    pub lapse_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where the operation comes from. Optional, and worth filling.
+    #[prost(message, optional, tag = "5")]
+    pub origin: ::core::option::Option<Origin>,
+}
+/// Answer of AuthorizeRedemption: the points are reserved, durably.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizeRedemptionResponse {
+    /// The entry that was written; its `lots` are those reserved, in the order in which a capture takes them.
+    #[prost(message, optional, tag = "1")]
+    pub entry: ::core::option::Option<Entry>,
+    /// Id of the hold, for CaptureHold, VoidHold and GetHold: the `entry_id` of this entry.
+    #[prost(string, tag = "2")]
+    pub hold_id: ::prost::alloc::string::String,
+    /// The member, also when an identifier named it.
+    #[prost(string, tag = "3")]
+    pub member_id: ::prost::alloc::string::String,
+    /// The member's available points after this entry; in a replay, as they were then.
+    #[prost(int64, tag = "4")]
+    pub available_points: i64,
+    /// The next points the member would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "5")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "6")]
+    pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "7")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "8")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "9")]
+    pub owed_points: i64,
+}
+/// Request of CaptureHold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaptureHoldRequest {
+    /// The caller's id of this request, a UUIDv7 as text (36 characters). Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The `hold_id` of the hold. Required; it must be the caller's own.
+    #[prost(string, tag = "2")]
+    pub hold_id: ::prost::alloc::string::String,
+    /// How many of its points to take: 1 to all of them. Required.
+    #[prost(int64, tag = "3")]
+    pub points: i64,
+    /// Where the operation comes from. Optional, and worth filling.
+    #[prost(message, optional, tag = "4")]
+    pub origin: ::core::option::Option<Origin>,
+}
+/// Answer of CaptureHold: the points are taken, durably, and the rest is released.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CaptureHoldResponse {
+    /// The entry that was written, a redemption: its `lots` are those taken, in the order taken, and those released.
+    #[prost(message, optional, tag = "1")]
+    pub entry: ::core::option::Option<Entry>,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub member_id: ::prost::alloc::string::String,
+    /// The member's available points after this entry; in a replay, as they were then.
+    #[prost(int64, tag = "3")]
+    pub available_points: i64,
+    /// The acceptance fee that the caller bears; "0.00" when the coalition lets issuers bear it.
+    #[prost(message, optional, tag = "4")]
+    pub fee: ::core::option::Option<Money>,
+    /// What the caller's position gained: the reimbursement less the fee.
+    #[prost(message, optional, tag = "5")]
+    pub acceptor_credit: ::core::option::Option<Money>,
+    /// Points of the hold that were not taken and are the member's again.
+    #[prost(int64, tag = "6")]
+    pub released_points: i64,
+    /// The next points the member would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "7")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "8")]
+    pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "9")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "10")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "11")]
+    pub owed_points: i64,
+    /// Points of the member with which debts were paid by what this call brought.
+    #[prost(int64, tag = "12")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them: points that
+    /// came back after their expiry (EXPIRE), debts that were paid (RECOVER).
+    #[prost(message, repeated, tag = "13")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
+}
+/// Request of VoidHold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VoidHoldRequest {
+    /// The caller's id of this request, a UUIDv7 as text (36 characters). Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The `hold_id` of the hold. Required; it must be the caller's own.
+    #[prost(string, tag = "2")]
+    pub hold_id: ::prost::alloc::string::String,
+    /// Where the operation comes from. Optional.
+    #[prost(message, optional, tag = "3")]
+    pub origin: ::core::option::Option<Origin>,
+}
+/// Answer of VoidHold: the points are the member's again, durably.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VoidHoldResponse {
+    /// The entry that was written; its `lots` are those released.
+    #[prost(message, optional, tag = "1")]
+    pub entry: ::core::option::Option<Entry>,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub member_id: ::prost::alloc::string::String,
+    /// The member's available points after this entry; in a replay, as they were then.
+    #[prost(int64, tag = "3")]
+    pub available_points: i64,
+    /// Points that were released.
+    #[prost(int64, tag = "4")]
+    pub released_points: i64,
+    /// The next points the member would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "5")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "6")]
+    pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "7")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "8")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "9")]
+    pub owed_points: i64,
+    /// Points of the member with which debts were paid by what this call brought.
+    #[prost(int64, tag = "10")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them: points that
+    /// came back after their expiry (EXPIRE), debts that were paid (RECOVER).
+    #[prost(message, repeated, tag = "11")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
+}
+/// Request of GetHold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHoldRequest {
+    /// The `hold_id` of the hold. Required.
+    #[prost(string, tag = "1")]
+    pub hold_id: ::prost::alloc::string::String,
+}
+/// Answer of GetHold.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetHoldResponse {
+    /// The hold, as of now.
+    #[prost(message, optional, tag = "1")]
+    pub hold: ::core::option::Option<Hold>,
+}
+/// Points that are reserved for an acceptor, or were.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Hold {
+    /// Its id: the `entry_id` of its authorization.
+    #[prost(string, tag = "1")]
+    pub hold_id: ::prost::alloc::string::String,
+    /// What became of it.
+    #[prost(enumeration = "HoldState", tag = "2")]
+    pub state: i32,
+    /// The member.
+    #[prost(string, tag = "3")]
+    pub member_id: ::prost::alloc::string::String,
+    /// The points that were reserved.
+    #[prost(int64, tag = "4")]
+    pub points: i64,
+    /// The points that were captured; 0 unless the state is CAPTURED.
+    #[prost(int64, tag = "5")]
+    pub captured_points: i64,
+    /// When it was authorized.
+    #[prost(message, optional, tag = "6")]
+    pub authorize_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it lapses, or would have.
+    #[prost(message, optional, tag = "7")]
+    pub lapse_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The lots that were reserved, in the order in which a capture takes them.
+    #[prost(message, repeated, tag = "8")]
+    pub lots: ::prost::alloc::vec::Vec<LotPart>,
+    /// What the caller gets per captured point, as it was fixed when the hold was authorized.
+    #[prost(message, optional, tag = "9")]
+    pub reimbursement: ::core::option::Option<Money>,
+    /// The acceptance fee that the caller bears on points of other issuers, as a share of the reimbursement ("0.02" is
+    /// 2 %), as it was fixed when the hold was authorized; "0" when issuers bear the fee.
+    #[prost(string, tag = "10")]
+    pub acceptance_fee: ::prost::alloc::string::String,
 }
 /// Request of ReturnRedemption.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1915,7 +3350,7 @@ pub struct ReturnRedemptionRequest {
     /// The caller's id of this request, a UUIDv7 as text (36 characters). Required.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The `entry_id` of the redemption. Required; it must be the caller's own.
+    /// The `entry_id` of the redemption or capture. Required; it must be the caller's own.
     #[prost(string, tag = "2")]
     pub redemption_entry_id: ::prost::alloc::string::String,
     /// How many points to give back: 1 to what is left of the redemption. Required.
@@ -1953,6 +3388,381 @@ pub struct ReturnRedemptionResponse {
     /// True when this request was answered before and this is the same answer again.
     #[prost(bool, tag = "8")]
     pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "9")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "10")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "11")]
+    pub owed_points: i64,
+    /// Points of the member with which debts were paid by what this call brought.
+    #[prost(int64, tag = "12")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them: points that
+    /// came back after their expiry (EXPIRE), debts that were paid (RECOVER).
+    #[prost(message, repeated, tag = "13")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
+}
+/// Names a receipt of the caller. It is found when all four are as its origins named them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceiptRef {
+    /// The store; empty when the receipt was booked without one.
+    #[prost(string, tag = "1")]
+    pub store: ::prost::alloc::string::String,
+    /// The till; empty when the receipt was booked without one.
+    #[prost(string, tag = "2")]
+    pub till: ::prost::alloc::string::String,
+    /// The number printed on the receipt. Required.
+    #[prost(string, tag = "3")]
+    pub receipt_number: ::prost::alloc::string::String,
+    /// The business day, YYYY-MM-DD; of a receipt that was booked without one, the day on which it was booked, in the
+    /// coalition's time zone. Required.
+    #[prost(string, tag = "4")]
+    pub business_date: ::prost::alloc::string::String,
+}
+/// Request of ReverseIssue.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReverseIssueRequest {
+    /// The caller's id of this request, a UUIDv7 as text (36 characters). Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// How many points: 1 to what is not yet reversed. Required.
+    #[prost(int64, tag = "5")]
+    pub points: i64,
+    /// True to be refused (REVERSAL_SHORTFALL) rather than leave the member with a debt.
+    #[prost(bool, tag = "6")]
+    pub refuse_shortfall: bool,
+    /// Where the reversal comes from. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub origin: ::core::option::Option<Origin>,
+    /// What is to be reversed. Required.
+    #[prost(oneof = "reverse_issue_request::Target", tags = "2, 3, 4")]
+    pub target: ::core::option::Option<reverse_issue_request::Target>,
+}
+/// Nested message and enum types in `ReverseIssueRequest`.
+pub mod reverse_issue_request {
+    /// What is to be reversed. Required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// One issue of the caller: its `entry_id`.
+        #[prost(string, tag = "2")]
+        EntryId(::prost::alloc::string::String),
+        /// All issues of a receipt of the caller, the newest first. Of a receipt that two members earned on, those of the one
+        /// who earned last.
+        #[prost(message, tag = "3")]
+        Receipt(super::ReceiptRef),
+        /// The newest issues of the caller to this member, for goods that come back without a receipt.
+        #[prost(message, tag = "4")]
+        NewestOfMember(super::MemberRef),
+    }
+}
+/// Answer of ReverseIssue: the points are taken back, durably. `taken_back_points`, `written_off_points` and `debt_points`
+/// are the points asked for.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReverseIssueResponse {
+    /// The entries that were written: one for each issue that was reversed.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<Entry>,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub member_id: ::prost::alloc::string::String,
+    /// Points that were still there and are gone now.
+    #[prost(int64, tag = "3")]
+    pub taken_back_points: i64,
+    /// Points that had expired or decayed before; their issuer gets back what it had prepaid for them.
+    #[prost(int64, tag = "4")]
+    pub written_off_points: i64,
+    /// Points that the member had spent or given away, or that are held: they became a debt. What of it was paid at once
+    /// from other points is in `recovered_points`.
+    #[prost(int64, tag = "5")]
+    pub debt_points: i64,
+    /// The member's available points after this; in a replay, as they were then.
+    #[prost(int64, tag = "6")]
+    pub available_points: i64,
+    /// The next points the member would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "7")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "8")]
+    pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "9")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "10")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "11")]
+    pub owed_points: i64,
+    /// Points of the member with which debts were paid by what this call brought.
+    #[prost(int64, tag = "12")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them: points that
+    /// came back after their expiry (EXPIRE), debts that were paid (RECOVER).
+    #[prost(message, repeated, tag = "13")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
+}
+/// Request of PostPurchase.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PostPurchaseRequest {
+    /// The caller's id of this request, a UUIDv7 as text (36 characters). Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose receipt. Required. An identifier that the house has never seen is enrolled when nothing is spent.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// How points pay. `spend`, `earn` or both are required.
+    #[prost(message, optional, tag = "3")]
+    pub spend: ::core::option::Option<PurchaseSpend>,
+    /// What the receipt earns.
+    #[prost(message, optional, tag = "4")]
+    pub earn: ::core::option::Option<PurchaseEarn>,
+    /// Where the receipt comes from. Optional, and worth filling.
+    #[prost(message, optional, tag = "5")]
+    pub origin: ::core::option::Option<Origin>,
+}
+/// How points pay a receipt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PurchaseSpend {
+    /// Where the points come from. Required.
+    #[prost(oneof = "purchase_spend::Source", tags = "1, 2")]
+    pub source: ::core::option::Option<purchase_spend::Source>,
+}
+/// Nested message and enum types in `PurchaseSpend`.
+pub mod purchase_spend {
+    /// Where the points come from. Required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Source {
+        /// So many of the member's available points, as in RedeemPoints.
+        #[prost(int64, tag = "1")]
+        RedeemPoints(i64),
+        /// Points of a hold of this member, as in CaptureHold.
+        #[prost(message, tag = "2")]
+        Capture(super::HoldCapture),
+    }
+}
+/// Points of a hold that pay a receipt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldCapture {
+    /// The `hold_id` of the hold. Required; it must be the caller's own.
+    #[prost(string, tag = "1")]
+    pub hold_id: ::prost::alloc::string::String,
+    /// How many of its points to take: 1 to all of them; the rest is released. Required.
+    #[prost(int64, tag = "2")]
+    pub points: i64,
+}
+/// What a receipt earns.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PurchaseEarn {
+    /// How many points: 1 to the limit of an entry. Required.
+    #[prost(int64, tag = "1")]
+    pub points: i64,
+    /// When they expire, instead of what the issuer's terms say. Optional.
+    #[prost(message, optional, tag = "2")]
+    pub expires_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When they become available; until then they are pending. Optional.
+    #[prost(message, optional, tag = "3")]
+    pub activate_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who issues them, when it is not the caller alone; as in IssuePointsRequest.
+    #[prost(message, repeated, tag = "4")]
+    pub funders: ::prost::alloc::vec::Vec<Funder>,
+}
+/// Answer of PostPurchase: the receipt is booked, durably.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PostPurchaseResponse {
+    /// The entry that took the points; not set when nothing was spent.
+    #[prost(message, optional, tag = "1")]
+    pub spend_entry: ::core::option::Option<Entry>,
+    /// The entry that gave the points; not set when nothing was earned.
+    #[prost(message, optional, tag = "2")]
+    pub earn_entry: ::core::option::Option<Entry>,
+    /// The member, also when an identifier named it.
+    #[prost(string, tag = "3")]
+    pub member_id: ::prost::alloc::string::String,
+    /// Points that were taken.
+    #[prost(int64, tag = "4")]
+    pub spent_points: i64,
+    /// Points that were issued, pending ones included.
+    #[prost(int64, tag = "5")]
+    pub earned_points: i64,
+    /// The member's available points after both; in a replay, as they were then.
+    #[prost(int64, tag = "6")]
+    pub available_points: i64,
+    /// The acceptance fee that the caller bears; "0.00" when it bears none.
+    #[prost(message, optional, tag = "7")]
+    pub fee: ::core::option::Option<Money>,
+    /// What the caller's position gained by what was spent: the reimbursement less the fee.
+    #[prost(message, optional, tag = "8")]
+    pub acceptor_credit: ::core::option::Option<Money>,
+    /// Points of a captured hold that were not taken and are the member's again.
+    #[prost(int64, tag = "9")]
+    pub released_points: i64,
+    /// The next points the member would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "10")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "11")]
+    pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "12")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "13")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "14")]
+    pub owed_points: i64,
+    /// Points of the member with which debts were paid by what this call brought.
+    #[prost(int64, tag = "15")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them: points that
+    /// came back after their expiry (EXPIRE), debts that were paid (RECOVER).
+    #[prost(message, repeated, tag = "16")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
+}
+/// Request of ReturnPurchase.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnPurchaseRequest {
+    /// The caller's id of this request, a UUIDv7 as text (36 characters). Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The entry that took points for the receipt (`spend_entry` of PostPurchase), if any were taken. This, `issue_entry_id`
+    /// or both are required. Name the same entries in every return of one receipt.
+    #[prost(string, tag = "2")]
+    pub redemption_entry_id: ::prost::alloc::string::String,
+    /// The entry that gave points for the receipt (`earn_entry` of PostPurchase), if any were given.
+    #[prost(string, tag = "3")]
+    pub issue_entry_id: ::prost::alloc::string::String,
+    /// What is given back of the receipt now: more than zero, at most its total. Required.
+    #[prost(message, optional, tag = "4")]
+    pub returned_amount: ::core::option::Option<Money>,
+    /// The total of the receipt. Required.
+    #[prost(message, optional, tag = "5")]
+    pub receipt_total: ::core::option::Option<Money>,
+    /// Where the return comes from. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub origin: ::core::option::Option<Origin>,
+}
+/// Answer of ReturnPurchase: both sides are given back, durably.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReturnPurchaseResponse {
+    /// The entry that gave points back; not set when none were due.
+    #[prost(message, optional, tag = "1")]
+    pub return_entry: ::core::option::Option<Entry>,
+    /// The entry that took points back; not set when none were due.
+    #[prost(message, optional, tag = "2")]
+    pub reverse_entry: ::core::option::Option<Entry>,
+    /// The member.
+    #[prost(string, tag = "3")]
+    pub member_id: ::prost::alloc::string::String,
+    /// Points that were given back.
+    #[prost(int64, tag = "4")]
+    pub returned_points: i64,
+    /// Points of the issue that were still there and are gone now.
+    #[prost(int64, tag = "5")]
+    pub taken_back_points: i64,
+    /// Points of the issue that had expired or decayed before.
+    #[prost(int64, tag = "6")]
+    pub written_off_points: i64,
+    /// Points of the issue that the member had spent or given away: they became a debt.
+    #[prost(int64, tag = "7")]
+    pub debt_points: i64,
+    /// How many points of the redemption can still be returned after this.
+    #[prost(int64, tag = "8")]
+    pub returnable_points: i64,
+    /// The member's available points after this; in a replay, as they were then.
+    #[prost(int64, tag = "9")]
+    pub available_points: i64,
+    /// The part of the acceptance fee that the caller gets back.
+    #[prost(message, optional, tag = "10")]
+    pub fee_refund: ::core::option::Option<Money>,
+    /// What the caller's position lost by what was given back: the reimbursement less the refund, as a positive amount.
+    #[prost(message, optional, tag = "11")]
+    pub acceptor_debit: ::core::option::Option<Money>,
+    /// The next points the member would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "12")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "13")]
+    pub replayed: bool,
+    /// Points of the member that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "14")]
+    pub held_points: i64,
+    /// Points of the member that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "15")]
+    pub pending_points: i64,
+    /// Points that the member owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "16")]
+    pub owed_points: i64,
+    /// Points of the member with which debts were paid by what this call brought.
+    #[prost(int64, tag = "17")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them: points that
+    /// came back after their expiry (EXPIRE), debts that were paid (RECOVER).
+    #[prost(message, repeated, tag = "18")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
+}
+/// Request of TransferPoints.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferPointsRequest {
+    /// The caller's id of this request, a UUIDv7 as text (36 characters). Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Who gives. Required.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// Who gets. Required. An unknown identifier is enrolled as a new member.
+    #[prost(message, optional, tag = "3")]
+    pub to_member: ::core::option::Option<MemberRef>,
+    /// How many points: 1 to the limit of an entry. Required.
+    #[prost(int64, tag = "4")]
+    pub points: i64,
+    /// Where the operation comes from. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub origin: ::core::option::Option<Origin>,
+}
+/// Answer of TransferPoints: the points are the other member's, durably.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransferPointsResponse {
+    /// The entry that was written; its `lots` are those taken and those made of them, in pairs.
+    #[prost(message, optional, tag = "1")]
+    pub entry: ::core::option::Option<Entry>,
+    /// Who gave.
+    #[prost(string, tag = "2")]
+    pub member_id: ::prost::alloc::string::String,
+    /// Who got, also when an identifier named it.
+    #[prost(string, tag = "3")]
+    pub to_member_id: ::prost::alloc::string::String,
+    /// The giver's available points after this; in a replay, as they were then.
+    #[prost(int64, tag = "4")]
+    pub available_points: i64,
+    /// The next points the giver would lose; not set when none of the available points expires. In a replay, as it was
+    /// then.
+    #[prost(message, optional, tag = "5")]
+    pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// True when this request was answered before and this is the same answer again.
+    #[prost(bool, tag = "6")]
+    pub replayed: bool,
+    /// Points of the giver that holds reserve, after this; in a replay, as they were then.
+    #[prost(int64, tag = "7")]
+    pub held_points: i64,
+    /// Points of the giver that are not available yet, after this; in a replay, as they were then.
+    #[prost(int64, tag = "8")]
+    pub pending_points: i64,
+    /// Points that the giver owes, after this; in a replay, as they were then.
+    #[prost(int64, tag = "9")]
+    pub owed_points: i64,
+    /// Points with which debts of the receiver were paid at once.
+    #[prost(int64, tag = "10")]
+    pub recovered_points: i64,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them.
+    #[prost(message, repeated, tag = "11")]
+    pub following_entries: ::prost::alloc::vec::Vec<Entry>,
 }
 /// Request of AbandonRequest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1960,8 +3770,8 @@ pub struct AbandonRequestRequest {
     /// The caller's id of this request, a UUIDv7 as text (36 characters). Required; not the id that is abandoned.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The id of the request that shall have no effect, an IssuePoints, RedeemPoints or ReturnRedemption of the caller.
-    /// Required.
+    /// The id of the request of the caller that shall have no effect. Required. The call's comment tells which can be
+    /// abandoned.
     #[prost(string, tag = "2")]
     pub abandoned_request_id: ::prost::alloc::string::String,
     /// Where this comes from. Optional.
@@ -1974,7 +3784,8 @@ pub struct AbandonRequestResponse {
     /// What the house found and did.
     #[prost(enumeration = "AbandonOutcome", tag = "1")]
     pub outcome: i32,
-    /// The entries written to undo the request; empty unless `outcome` is ABANDON_OUTCOME_UNDONE.
+    /// The entries written to undo the request, and what followed from that, as far as the caller has a part in it; empty
+    /// unless `outcome` is ABANDON_OUTCOME_UNDONE. Also empty then when nothing was left to undo.
     #[prost(message, repeated, tag = "2")]
     pub entries: ::prost::alloc::vec::Vec<Entry>,
     /// True when this request was answered before and this is the same answer again.
@@ -1988,7 +3799,8 @@ pub struct GetBalanceRequest {
     #[prost(message, optional, tag = "1")]
     pub member: ::core::option::Option<MemberRef>,
 }
-/// Answer of GetBalance: the points of the member as of the last commit, of all issuers together.
+/// Answer of GetBalance: the points of the member as of now, of all issuers together. What fell due by now (points that
+/// became available, holds that lapsed, points that expired, debts that were paid with any of them) is counted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetBalanceResponse {
     /// The member, also when an identifier named it.
@@ -2006,6 +3818,9 @@ pub struct GetBalanceResponse {
     /// The next points the member would lose; not set when none of the available points expires.
     #[prost(message, optional, tag = "5")]
     pub next_expiry: ::core::option::Option<NextExpiry>,
+    /// Points that the member owes to issuers, because they were reversed after they were spent.
+    #[prost(int64, tag = "6")]
+    pub owed_points: i64,
 }
 /// Request of GetEntry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2074,6 +3889,157 @@ pub struct ListEntriesResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// Request of FindReceipt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindReceiptRequest {
+    /// The store; empty means any.
+    #[prost(string, tag = "1")]
+    pub store: ::prost::alloc::string::String,
+    /// The till; empty means any.
+    #[prost(string, tag = "2")]
+    pub till: ::prost::alloc::string::String,
+    /// The number printed on the receipt. Required.
+    #[prost(string, tag = "3")]
+    pub receipt_number: ::prost::alloc::string::String,
+    /// The business day, YYYY-MM-DD. Required.
+    #[prost(string, tag = "4")]
+    pub business_date: ::prost::alloc::string::String,
+    /// How many entries at most: 1 to 1,000; 0 means 100. A page may hold fewer although more follow.
+    #[prost(int32, tag = "5")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must be as in the call that gave
+    /// the token, else INVALID_ARGUMENT.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of FindReceipt.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindReceiptResponse {
+    /// The entries, newest first; `origin.receipt_line` is the line of the receipt.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<Entry>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Request of ReconcileDay.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReconcileDayRequest {
+    /// The store. Required.
+    #[prost(string, tag = "1")]
+    pub store: ::prost::alloc::string::String,
+    /// The till; empty means all tills of the store.
+    #[prost(string, tag = "2")]
+    pub till: ::prost::alloc::string::String,
+    /// The business day, YYYY-MM-DD. Required.
+    #[prost(string, tag = "3")]
+    pub business_date: ::prost::alloc::string::String,
+    /// What the till or store counted itself. Required.
+    #[prost(message, optional, tag = "4")]
+    pub counted: ::core::option::Option<DayTotals>,
+}
+/// What was booked on a day. Every count and sum is 0 or more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DayTotals {
+    /// Issues: the number of entries of kind ISSUE.
+    #[prost(int64, tag = "1")]
+    pub issue_count: i64,
+    /// Points issued, pending ones included.
+    #[prost(int64, tag = "2")]
+    pub issued_points: i64,
+    /// Redemptions: entries of kind REDEEM and CAPTURE. An authorization that was not captured is none.
+    #[prost(int64, tag = "3")]
+    pub redemption_count: i64,
+    /// Points redeemed, before returns.
+    #[prost(int64, tag = "4")]
+    pub redeemed_points: i64,
+    /// Returns: entries of kind RETURN.
+    #[prost(int64, tag = "5")]
+    pub return_count: i64,
+    /// Points returned.
+    #[prost(int64, tag = "6")]
+    pub returned_points: i64,
+    /// Reversals: entries of kind REVERSE. A reversal by receipt or member writes one for each issue.
+    #[prost(int64, tag = "7")]
+    pub reversal_count: i64,
+    /// Points reversed, written off ones and debts included.
+    #[prost(int64, tag = "8")]
+    pub reversed_points: i64,
+}
+/// Answer of ReconcileDay.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReconcileDayResponse {
+    /// Whether all is as the till counted it.
+    #[prost(enumeration = "ReconcileState", tag = "1")]
+    pub state: i32,
+    /// What the house has booked.
+    #[prost(message, optional, tag = "2")]
+    pub booked: ::core::option::Option<DayTotals>,
+    /// Where the two differ, one row a kind; empty when the state is MATCHED. ListEntries with the same store, till and
+    /// business date gives the entries behind them.
+    #[prost(message, repeated, tag = "3")]
+    pub differences: ::prost::alloc::vec::Vec<DayDifference>,
+}
+/// A kind of operation of which till and house have counted different numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DayDifference {
+    /// ENTRY_KIND_ISSUE, ENTRY_KIND_REDEEM (captures included), ENTRY_KIND_RETURN or ENTRY_KIND_REVERSE.
+    #[prost(enumeration = "EntryKind", tag = "1")]
+    pub kind: i32,
+    /// How many the till counted.
+    #[prost(int64, tag = "2")]
+    pub counted_count: i64,
+    /// How many the house has.
+    #[prost(int64, tag = "3")]
+    pub booked_count: i64,
+    /// The points the till counted.
+    #[prost(int64, tag = "4")]
+    pub counted_points: i64,
+    /// The points the house has.
+    #[prost(int64, tag = "5")]
+    pub booked_points: i64,
+}
+/// What became of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HoldState {
+    /// Not set; never sent by the house.
+    Unspecified = 0,
+    /// The points are reserved.
+    Open = 1,
+    /// Points of it were taken, and the rest was released.
+    Captured = 2,
+    /// Its acceptor released it, or abandoned its request.
+    Voided = 3,
+    /// Its time was over.
+    Lapsed = 4,
+}
+impl HoldState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HOLD_STATE_UNSPECIFIED",
+            Self::Open => "HOLD_STATE_OPEN",
+            Self::Captured => "HOLD_STATE_CAPTURED",
+            Self::Voided => "HOLD_STATE_VOIDED",
+            Self::Lapsed => "HOLD_STATE_LAPSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HOLD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "HOLD_STATE_OPEN" => Some(Self::Open),
+            "HOLD_STATE_CAPTURED" => Some(Self::Captured),
+            "HOLD_STATE_VOIDED" => Some(Self::Voided),
+            "HOLD_STATE_LAPSED" => Some(Self::Lapsed),
+            _ => None,
+        }
+    }
+}
 /// What AbandonRequest found and did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2115,6 +4081,39 @@ impl AbandonOutcome {
         }
     }
 }
+/// Whether a day's books agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReconcileState {
+    /// Not set; never sent by the house.
+    Unspecified = 0,
+    /// Every count and sum is the same.
+    Matched = 1,
+    /// Something differs.
+    Different = 2,
+}
+impl ReconcileState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RECONCILE_STATE_UNSPECIFIED",
+            Self::Matched => "RECONCILE_STATE_MATCHED",
+            Self::Different => "RECONCILE_STATE_DIFFERENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RECONCILE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RECONCILE_STATE_MATCHED" => Some(Self::Matched),
+            "RECONCILE_STATE_DIFFERENT" => Some(Self::Different),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod points_service_client {
     #![allow(
@@ -2126,7 +4125,7 @@ pub mod points_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// What a brand does at the till: give points, take points, take them back.
+    /// What a brand does at the till: give points, take points, reserve them, take them back.
     ///
     /// WHO IS ASKING is the partner named in the client certificate (its one URI SAN, spiffe://<coalition>/partner/<id>).
     /// No request says it.
@@ -2237,8 +4236,12 @@ pub mod points_service_client {
         }
         /// Gives points to a member; the caller is their issuer and pays for them by its terms.
         ///
-        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown `member_id`), OVERFLOW, and those
-        /// of every call with an effect.
+        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (also of a funder), NOT_FOUND (unknown `member_id`, or
+        /// a funder that is no partner), DUPLICATE_RECEIPT (this line of the receipt has earned before, under another id;
+        /// metadata: receipt, entry_id), CONSENT_EXCEEDED (a funder has given no consent, or not for so many points; metadata:
+        /// funder, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner, limit, asked_points, used_points,
+        /// maximum_points), NET_DEBIT_CAP (the issuer prepays and its headroom is too small; metadata: partner, needed_amount,
+        /// headroom_amount), OVERFLOW, and those of every call with an effect.
         pub async fn issue_points(
             &mut self,
             request: impl tonic::IntoRequest<super::IssuePointsRequest>,
@@ -2331,10 +4334,11 @@ pub mod points_service_client {
                 );
             self.inner.streaming(req, path, codec).await
         }
-        /// Tells what a redemption by the caller would do if it were accepted now. Reserves nothing and writes nothing, so a
-        /// redemption a moment later may differ. Too few points are no error here: see `points_missing`.
+        /// Tells what a redemption by the caller would do if it were accepted now: of so many points, or of as many as may pay
+        /// a purchase of some amount. Reserves nothing and writes nothing, so a redemption a moment later may differ. Too few
+        /// points are no error here: see `points_missing`.
         ///
-        /// Errors: NOT_FOUND (unknown member).
+        /// Errors: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), COOLING.
         pub async fn quote_redemption(
             &mut self,
             request: impl tonic::IntoRequest<super::QuoteRedemptionRequest>,
@@ -2368,9 +4372,13 @@ pub mod points_service_client {
         /// earliest expiry first, no expiry last; of equal expiry, the one issued first. All the points asked for are taken, or
         /// none.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), INSUFFICIENT_POINTS (metadata:
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), DUPLICATE_RECEIPT (this line of the receipt was
+        /// paid with points before, under another id; metadata: receipt, entry_id), RECEIPT_SHARE_EXCEEDED (the caller's terms
+        /// let points pay less of `origin.receipt_total`; metadata: asked_points, maximum_points), COOLING (the member has
+        /// earned too recently for the caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata:
         /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_max; one entry takes at
-        /// most 1,024 lots), OVERFLOW, and those of every call with an effect.
+        /// most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata: asked_points,
+        /// reachable_points), OVERFLOW, and those of every call with an effect.
         pub async fn redeem_points(
             &mut self,
             request: impl tonic::IntoRequest<super::RedeemPointsRequest>,
@@ -2397,6 +4405,130 @@ pub mod points_service_client {
                         "coalition.clearing.v1.PointsService",
                         "RedeemPoints",
                     ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reserves points of a member for the caller until they are captured, voided, or the hold lapses. Nobody else can take
+        /// them and they do not expire meanwhile; reimbursement and fee of a later capture are those of now.
+        ///
+        /// Reasons: those of RedeemPoints; TIME_OUT_OF_RANGE also for a `lapse_time` that is not ahead or too far.
+        pub async fn authorize_redemption(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AuthorizeRedemptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuthorizeRedemptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/AuthorizeRedemption",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PointsService",
+                        "AuthorizeRedemption",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes points of a hold of the caller as a redemption, once; what it does not take is released at once. A capture can
+        /// be given back like any redemption (ReturnRedemption). Allowed in every partner state.
+        ///
+        /// Reasons: NOT_FOUND (no such hold of the caller), HOLD_NOT_OPEN (metadata: hold_id, state), CAPTURE_EXCEEDS_HOLD
+        /// (metadata: asked_points, held_points), OVERFLOW, and those of every call with an effect.
+        pub async fn capture_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CaptureHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CaptureHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/CaptureHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PointsService", "CaptureHold"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Releases a hold of the caller. Points whose lot has expired meanwhile expire at once; then debts are recovered.
+        /// Allowed in every partner state.
+        ///
+        /// Reasons: NOT_FOUND (no such hold of the caller), HOLD_NOT_OPEN (metadata: hold_id, state), and those of every call
+        /// with an effect.
+        pub async fn void_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VoidHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VoidHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/VoidHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PointsService", "VoidHold"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a hold of the caller.
+        ///
+        /// Errors: NOT_FOUND (no such hold of the caller).
+        pub async fn get_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/GetHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PointsService", "GetHold"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -2436,14 +4568,156 @@ pub mod points_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Takes points back that the caller issued: of one issue, of a receipt, or of its newest issues to a member. What is
+        /// still there is taken; what has expired or decayed meanwhile is written off (the member had no good of it); what was
+        /// spent, given away or is held becomes a debt of the member to the issuer, which is paid at once and later from points
+        /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state.
+        ///
+        /// Reasons: NOT_FOUND (no such issue or receipt of the caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata:
+        /// asked_points, left_points), REVERSAL_TOO_LATE (the return period of the terms is over; metadata: issued_time,
+        /// latest_time), REVERSAL_SHORTFALL (a debt would be left and `refuse_shortfall` is set; metadata: asked_points,
+        /// left_points), OVERFLOW, and those of every call with an effect.
+        pub async fn reverse_issue(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReverseIssueRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReverseIssueResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/ReverseIssue",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PointsService",
+                        "ReverseIssue",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Books what a receipt takes and gives, together: both, or neither. The points are taken first, so none that this
+        /// receipt earns can pay it.
+        ///
+        /// Reasons: those of RedeemPoints or CaptureHold for what is spent, and of IssuePoints for what is earned.
+        pub async fn post_purchase(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PostPurchaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PostPurchaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/PostPurchase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PointsService",
+                        "PostPurchase",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a part of a receipt back: the points that were spent on it return and those that it earned are taken back, both
+        /// in proportion to what is returned of the receipt's total. Shares are rounded half up, cumulatively, so that the parts
+        /// of a receipt add up exactly. Allowed in every partner state.
+        ///
+        /// Reasons: NOT_FOUND (no such redemption or issue of the caller, or not of the same member), RETURN_EXCEEDS_REDEMPTION,
+        /// REVERSAL_EXCEEDS_ISSUE, REVERSAL_TOO_LATE, OVERFLOW, and those of every call with an effect.
+        pub async fn return_purchase(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReturnPurchaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnPurchaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/ReturnPurchase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PointsService",
+                        "ReturnPurchase",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives points of one member to another, who may be new to the house. They keep issuer, backing and expiry, and no
+        /// money moves. Points that a debt of the receiver takes are recovered at once.
+        ///
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), LIMIT_EXCEEDED (of the caller's limits on
+        /// transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS, OVERFLOW, and those of every call with an effect.
+        pub async fn transfer_points(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TransferPointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TransferPointsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/TransferPoints",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PointsService",
+                        "TransferPoints",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Says of an earlier request of the caller: it shall have no effect. For a till that could not wait for its answer.
         /// A request the house has not seen is burned, so that it is refused (REQUEST_ABANDONED) should it still arrive; one that
-        /// was accepted is undone by its exact opposite, once. Calls that undo can themselves not be abandoned. Repeating the call with a new
-        /// id changes nothing more.
+        /// was accepted is undone by its exact opposite, once. IssuePoints, RedeemPoints, AuthorizeRedemption, CaptureHold,
+        /// PostPurchase and ReturnRedemption can be abandoned; other calls cannot (NOT_FOUND): they are undone by what is their
+        /// opposite anyway. Points of an undone issue that the member has spent meanwhile become a debt of the member, as in
+        /// ReverseIssue, but in no return period. Repeating the call with a new id changes nothing more.
         ///
         /// Reasons: those of every call with an effect, NOT_FOUND when the request named is of a kind that cannot be abandoned,
-        /// and REVERSAL_SHORTFALL when points of an issue that is to be undone have been spent meanwhile (metadata: asked_points,
-        /// left_points).
+        /// HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first), INSUFFICIENT_POINTS
+        /// when it is a return whose points have been spent again.
         pub async fn abandon_request(
             &mut self,
             request: impl tonic::IntoRequest<super::AbandonRequestRequest>,
@@ -2560,6 +4834,69 @@ pub mod points_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Finds a receipt again: all entries that the caller had booked with it, newest first, each with its origin and so
+        /// with the line of the receipt. An entry without a business date counts for the day on which it was booked. A receipt
+        /// that nothing was booked with gives an empty list.
+        pub async fn find_receipt(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FindReceiptRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindReceiptResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/FindReceipt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PointsService", "FindReceipt"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Compares a day of a store or till with the house's books: the till gives what it counted, the house answers that this
+        /// is what it has, or where the two differ. Entries count for the business date that their origin names; requests that
+        /// were abandoned count as if they had never been made. Writes nothing.
+        ///
+        /// Errors: INVALID_ARGUMENT on `till` when the day of the whole store has more than 100,000 entries.
+        pub async fn reconcile_day(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReconcileDayRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReconcileDayResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/ReconcileDay",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PointsService",
+                        "ReconcileDay",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2577,8 +4914,12 @@ pub mod points_service_server {
     pub trait PointsService: std::marker::Send + std::marker::Sync + 'static {
         /// Gives points to a member; the caller is their issuer and pays for them by its terms.
         ///
-        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown `member_id`), OVERFLOW, and those
-        /// of every call with an effect.
+        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (also of a funder), NOT_FOUND (unknown `member_id`, or
+        /// a funder that is no partner), DUPLICATE_RECEIPT (this line of the receipt has earned before, under another id;
+        /// metadata: receipt, entry_id), CONSENT_EXCEEDED (a funder has given no consent, or not for so many points; metadata:
+        /// funder, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner, limit, asked_points, used_points,
+        /// maximum_points), NET_DEBIT_CAP (the issuer prepays and its headroom is too small; metadata: partner, needed_amount,
+        /// headroom_amount), OVERFLOW, and those of every call with an effect.
         async fn issue_points(
             &self,
             request: tonic::Request<super::IssuePointsRequest>,
@@ -2615,10 +4956,11 @@ pub mod points_service_server {
             tonic::Response<Self::StreamIssuePointsStream>,
             tonic::Status,
         >;
-        /// Tells what a redemption by the caller would do if it were accepted now. Reserves nothing and writes nothing, so a
-        /// redemption a moment later may differ. Too few points are no error here: see `points_missing`.
+        /// Tells what a redemption by the caller would do if it were accepted now: of so many points, or of as many as may pay
+        /// a purchase of some amount. Reserves nothing and writes nothing, so a redemption a moment later may differ. Too few
+        /// points are no error here: see `points_missing`.
         ///
-        /// Errors: NOT_FOUND (unknown member).
+        /// Errors: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), COOLING.
         async fn quote_redemption(
             &self,
             request: tonic::Request<super::QuoteRedemptionRequest>,
@@ -2630,9 +4972,13 @@ pub mod points_service_server {
         /// earliest expiry first, no expiry last; of equal expiry, the one issued first. All the points asked for are taken, or
         /// none.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), INSUFFICIENT_POINTS (metadata:
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), DUPLICATE_RECEIPT (this line of the receipt was
+        /// paid with points before, under another id; metadata: receipt, entry_id), RECEIPT_SHARE_EXCEEDED (the caller's terms
+        /// let points pay less of `origin.receipt_total`; metadata: asked_points, maximum_points), COOLING (the member has
+        /// earned too recently for the caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata:
         /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_max; one entry takes at
-        /// most 1,024 lots), OVERFLOW, and those of every call with an effect.
+        /// most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata: asked_points,
+        /// reachable_points), OVERFLOW, and those of every call with an effect.
         async fn redeem_points(
             &self,
             request: tonic::Request<super::RedeemPointsRequest>,
@@ -2640,6 +4986,48 @@ pub mod points_service_server {
             tonic::Response<super::RedeemPointsResponse>,
             tonic::Status,
         >;
+        /// Reserves points of a member for the caller until they are captured, voided, or the hold lapses. Nobody else can take
+        /// them and they do not expire meanwhile; reimbursement and fee of a later capture are those of now.
+        ///
+        /// Reasons: those of RedeemPoints; TIME_OUT_OF_RANGE also for a `lapse_time` that is not ahead or too far.
+        async fn authorize_redemption(
+            &self,
+            request: tonic::Request<super::AuthorizeRedemptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuthorizeRedemptionResponse>,
+            tonic::Status,
+        >;
+        /// Takes points of a hold of the caller as a redemption, once; what it does not take is released at once. A capture can
+        /// be given back like any redemption (ReturnRedemption). Allowed in every partner state.
+        ///
+        /// Reasons: NOT_FOUND (no such hold of the caller), HOLD_NOT_OPEN (metadata: hold_id, state), CAPTURE_EXCEEDS_HOLD
+        /// (metadata: asked_points, held_points), OVERFLOW, and those of every call with an effect.
+        async fn capture_hold(
+            &self,
+            request: tonic::Request<super::CaptureHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CaptureHoldResponse>,
+            tonic::Status,
+        >;
+        /// Releases a hold of the caller. Points whose lot has expired meanwhile expire at once; then debts are recovered.
+        /// Allowed in every partner state.
+        ///
+        /// Reasons: NOT_FOUND (no such hold of the caller), HOLD_NOT_OPEN (metadata: hold_id, state), and those of every call
+        /// with an effect.
+        async fn void_hold(
+            &self,
+            request: tonic::Request<super::VoidHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VoidHoldResponse>,
+            tonic::Status,
+        >;
+        /// Gives a hold of the caller.
+        ///
+        /// Errors: NOT_FOUND (no such hold of the caller).
+        async fn get_hold(
+            &self,
+            request: tonic::Request<super::GetHoldRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetHoldResponse>, tonic::Status>;
         /// Gives points of a redemption back to the member, wholly or in part, as often as something of it is left. They return
         /// into the lots they came from, last taken first, and the money flows back at the prices of the redemption; the fee is
         /// refunded so that parts add up exactly. A lot that has expired meanwhile lives on for the coalition's grace period.
@@ -2654,14 +5042,68 @@ pub mod points_service_server {
             tonic::Response<super::ReturnRedemptionResponse>,
             tonic::Status,
         >;
+        /// Takes points back that the caller issued: of one issue, of a receipt, or of its newest issues to a member. What is
+        /// still there is taken; what has expired or decayed meanwhile is written off (the member had no good of it); what was
+        /// spent, given away or is held becomes a debt of the member to the issuer, which is paid at once and later from points
+        /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state.
+        ///
+        /// Reasons: NOT_FOUND (no such issue or receipt of the caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata:
+        /// asked_points, left_points), REVERSAL_TOO_LATE (the return period of the terms is over; metadata: issued_time,
+        /// latest_time), REVERSAL_SHORTFALL (a debt would be left and `refuse_shortfall` is set; metadata: asked_points,
+        /// left_points), OVERFLOW, and those of every call with an effect.
+        async fn reverse_issue(
+            &self,
+            request: tonic::Request<super::ReverseIssueRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReverseIssueResponse>,
+            tonic::Status,
+        >;
+        /// Books what a receipt takes and gives, together: both, or neither. The points are taken first, so none that this
+        /// receipt earns can pay it.
+        ///
+        /// Reasons: those of RedeemPoints or CaptureHold for what is spent, and of IssuePoints for what is earned.
+        async fn post_purchase(
+            &self,
+            request: tonic::Request<super::PostPurchaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PostPurchaseResponse>,
+            tonic::Status,
+        >;
+        /// Gives a part of a receipt back: the points that were spent on it return and those that it earned are taken back, both
+        /// in proportion to what is returned of the receipt's total. Shares are rounded half up, cumulatively, so that the parts
+        /// of a receipt add up exactly. Allowed in every partner state.
+        ///
+        /// Reasons: NOT_FOUND (no such redemption or issue of the caller, or not of the same member), RETURN_EXCEEDS_REDEMPTION,
+        /// REVERSAL_EXCEEDS_ISSUE, REVERSAL_TOO_LATE, OVERFLOW, and those of every call with an effect.
+        async fn return_purchase(
+            &self,
+            request: tonic::Request<super::ReturnPurchaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnPurchaseResponse>,
+            tonic::Status,
+        >;
+        /// Gives points of one member to another, who may be new to the house. They keep issuer, backing and expiry, and no
+        /// money moves. Points that a debt of the receiver takes are recovered at once.
+        ///
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), LIMIT_EXCEEDED (of the caller's limits on
+        /// transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS, OVERFLOW, and those of every call with an effect.
+        async fn transfer_points(
+            &self,
+            request: tonic::Request<super::TransferPointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TransferPointsResponse>,
+            tonic::Status,
+        >;
         /// Says of an earlier request of the caller: it shall have no effect. For a till that could not wait for its answer.
         /// A request the house has not seen is burned, so that it is refused (REQUEST_ABANDONED) should it still arrive; one that
-        /// was accepted is undone by its exact opposite, once. Calls that undo can themselves not be abandoned. Repeating the call with a new
-        /// id changes nothing more.
+        /// was accepted is undone by its exact opposite, once. IssuePoints, RedeemPoints, AuthorizeRedemption, CaptureHold,
+        /// PostPurchase and ReturnRedemption can be abandoned; other calls cannot (NOT_FOUND): they are undone by what is their
+        /// opposite anyway. Points of an undone issue that the member has spent meanwhile become a debt of the member, as in
+        /// ReverseIssue, but in no return period. Repeating the call with a new id changes nothing more.
         ///
         /// Reasons: those of every call with an effect, NOT_FOUND when the request named is of a kind that cannot be abandoned,
-        /// and REVERSAL_SHORTFALL when points of an issue that is to be undone have been spent meanwhile (metadata: asked_points,
-        /// left_points).
+        /// HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first), INSUFFICIENT_POINTS
+        /// when it is a return whose points have been spent again.
         async fn abandon_request(
             &self,
             request: tonic::Request<super::AbandonRequestRequest>,
@@ -2699,8 +5141,30 @@ pub mod points_service_server {
             tonic::Response<super::ListEntriesResponse>,
             tonic::Status,
         >;
+        /// Finds a receipt again: all entries that the caller had booked with it, newest first, each with its origin and so
+        /// with the line of the receipt. An entry without a business date counts for the day on which it was booked. A receipt
+        /// that nothing was booked with gives an empty list.
+        async fn find_receipt(
+            &self,
+            request: tonic::Request<super::FindReceiptRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindReceiptResponse>,
+            tonic::Status,
+        >;
+        /// Compares a day of a store or till with the house's books: the till gives what it counted, the house answers that this
+        /// is what it has, or where the two differ. Entries count for the business date that their origin names; requests that
+        /// were abandoned count as if they had never been made. Writes nothing.
+        ///
+        /// Errors: INVALID_ARGUMENT on `till` when the day of the whole store has more than 100,000 entries.
+        async fn reconcile_day(
+            &self,
+            request: tonic::Request<super::ReconcileDayRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReconcileDayResponse>,
+            tonic::Status,
+        >;
     }
-    /// What a brand does at the till: give points, take points, take them back.
+    /// What a brand does at the till: give points, take points, reserve them, take them back.
     ///
     /// WHO IS ASKING is the partner named in the client certificate (its one URI SAN, spiffe://<coalition>/partner/<id>).
     /// No request says it.
@@ -3036,6 +5500,187 @@ pub mod points_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/coalition.clearing.v1.PointsService/AuthorizeRedemption" => {
+                    #[allow(non_camel_case_types)]
+                    struct AuthorizeRedemptionSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::AuthorizeRedemptionRequest>
+                    for AuthorizeRedemptionSvc<T> {
+                        type Response = super::AuthorizeRedemptionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AuthorizeRedemptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::authorize_redemption(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AuthorizeRedemptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/CaptureHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct CaptureHoldSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::CaptureHoldRequest>
+                    for CaptureHoldSvc<T> {
+                        type Response = super::CaptureHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CaptureHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::capture_hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CaptureHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/VoidHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct VoidHoldSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::VoidHoldRequest>
+                    for VoidHoldSvc<T> {
+                        type Response = super::VoidHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VoidHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::void_hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VoidHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/GetHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetHoldSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::GetHoldRequest>
+                    for GetHoldSvc<T> {
+                        type Response = super::GetHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::get_hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/coalition.clearing.v1.PointsService/ReturnRedemption" => {
                     #[allow(non_camel_case_types)]
                     struct ReturnRedemptionSvc<T: PointsService>(pub Arc<T>);
@@ -3067,6 +5712,186 @@ pub mod points_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReturnRedemptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/ReverseIssue" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReverseIssueSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::ReverseIssueRequest>
+                    for ReverseIssueSvc<T> {
+                        type Response = super::ReverseIssueResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReverseIssueRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::reverse_issue(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReverseIssueSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/PostPurchase" => {
+                    #[allow(non_camel_case_types)]
+                    struct PostPurchaseSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::PostPurchaseRequest>
+                    for PostPurchaseSvc<T> {
+                        type Response = super::PostPurchaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PostPurchaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::post_purchase(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PostPurchaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/ReturnPurchase" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReturnPurchaseSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::ReturnPurchaseRequest>
+                    for ReturnPurchaseSvc<T> {
+                        type Response = super::ReturnPurchaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReturnPurchaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::return_purchase(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReturnPurchaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/TransferPoints" => {
+                    #[allow(non_camel_case_types)]
+                    struct TransferPointsSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::TransferPointsRequest>
+                    for TransferPointsSvc<T> {
+                        type Response = super::TransferPointsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TransferPointsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::transfer_points(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TransferPointsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3247,6 +6072,96 @@ pub mod points_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListEntriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/FindReceipt" => {
+                    #[allow(non_camel_case_types)]
+                    struct FindReceiptSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::FindReceiptRequest>
+                    for FindReceiptSvc<T> {
+                        type Response = super::FindReceiptResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FindReceiptRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::find_receipt(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FindReceiptSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/ReconcileDay" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReconcileDaySvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::ReconcileDayRequest>
+                    for ReconcileDaySvc<T> {
+                        type Response = super::ReconcileDayResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReconcileDayRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::reconcile_day(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReconcileDaySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3564,6 +6479,13 @@ pub struct GetPositionResponse {
     /// Points that it has issued and that are neither spent nor expired.
     #[prost(int64, tag = "5")]
     pub outstanding_points: i64,
+    /// What the partner may still come to owe under its net debit cap; not set when it has none. Below zero when an
+    /// operation that may pass the cap, such as a return, has passed it.
+    #[prost(message, optional, tag = "6")]
+    pub headroom: ::core::option::Option<Money>,
+    /// How much is used of those of its limits that are counted for the whole partner.
+    #[prost(message, repeated, tag = "7")]
+    pub limit_uses: ::prost::alloc::vec::Vec<LimitUse>,
 }
 /// A leg of a settlement that is not finished.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

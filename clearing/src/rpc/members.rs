@@ -1,0 +1,142 @@
+//! MemberAdminService: what the operator does to the points of single members.
+
+use clearing_core::chart::PointsAccount;
+use clearing_core::command::{Command, MemberReply, Request as Wish};
+use clearing_core::journal::{JournalEntry, Origin};
+use clearing_core::units::{MemberId, PartnerId, Points};
+use clearing_proto::v1;
+use clearing_proto::v1::member_admin_service_server::MemberAdminService;
+use tonic::{Request, Response, Status};
+
+use crate::clock;
+use crate::rpc::convert::{self, View};
+use crate::rpc::points::member_reply;
+use crate::rpc::{Context, auth, errors};
+use crate::writer::{WriteError, Written};
+
+/// See the module.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl MemberAdminService for Service {
+    async fn run_decay(&self, request: Request<v1::RunDecayRequest>) -> Result<Response<v1::RunDecayResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::RunDecayRequest { request_id, member, rate, period } = request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let rate = convert::rate("rate", &rate)?;
+        let period = convert::code("period", &period)?;
+        let written = self.ask(caller, &request_id, Command::Decay { member, rate, period }).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let lost = written.entries.iter().map(|written| of_member(written, reply).0).sum::<i64>();
+        Ok(Response::new(v1::RunDecayResponse {
+            entries: written.entries.iter().map(|entry| seen(entry, &written)).collect(),
+            member_id: reply.member.to_string(),
+            decayed_points: -lost,
+            available_points: reply.available.0,
+            replayed,
+        }))
+    }
+
+    async fn extend_expiry(
+        &self,
+        request: Request<v1::ExtendExpiryRequest>,
+    ) -> Result<Response<v1::ExtendExpiryResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ExtendExpiryRequest { request_id, member, issuer_id, until_time, expires_time, reason_code } =
+            request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let issuer: PartnerId = convert::id("issuer_id", &issuer_id)?;
+        let until = convert::moment("until_time", until_time)?;
+        let expires = convert::moment("expires_time", expires_time)?;
+        let reason = convert::code("reason_code", &reason_code)?;
+        let command = Command::ExtendExpiry { member, issuer, until, expires, reason };
+        let written = self.ask(caller, &request_id, command).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        Ok(Response::new(v1::ExtendExpiryResponse {
+            entry: Some(seen(first(&written)?, &written)),
+            member_id: reply.member.to_string(),
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+        }))
+    }
+
+    async fn reinstate_points(
+        &self,
+        request: Request<v1::ReinstatePointsRequest>,
+    ) -> Result<Response<v1::ReinstatePointsResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ReinstatePointsRequest { request_id, member, funder_id, points, expires_time, reason_code } =
+            request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let funder: PartnerId = convert::id("funder_id", &funder_id)?;
+        let expires = convert::moment_or_none("expires_time", expires_time)?;
+        let reason = convert::code("reason_code", &reason_code)?;
+        let command = Command::Reinstate { member, funder, points: Points(points), expires, reason };
+        let written = self.ask(caller, &request_id, command).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let following = convert::following(&written.entries, View::Whole, &written.house);
+        Ok(Response::new(v1::ReinstatePointsResponse {
+            entry: Some(seen(first(&written)?, &written)),
+            member_id: reply.member.to_string(),
+            available_points: reply.available.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            recovered_points: following.recovered.0,
+            following_entries: following.entries,
+            next_expiry: convert::from_next_expiry(reply.next_expiry),
+            replayed,
+        }))
+    }
+
+    async fn write_off_debt(
+        &self,
+        request: Request<v1::WriteOffDebtRequest>,
+    ) -> Result<Response<v1::WriteOffDebtResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::WriteOffDebtRequest { request_id, member, creditor_id, points, reason_code } = request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let creditor: PartnerId = convert::id("creditor_id", &creditor_id)?;
+        let reason = convert::code("reason_code", &reason_code)?;
+        let command = Command::WriteOffDebt { member, creditor, points: Points(points), reason };
+        let written = self.ask(caller, &request_id, command).await?;
+        let (replayed, reply) = member_reply(&written)?;
+        let entry = first(&written)?;
+        let given_up = entry.entry.points.iter().find(|posting| posting.account == PointsAccount::Debt(reply.member));
+        Ok(Response::new(v1::WriteOffDebtResponse {
+            entry: Some(seen(entry, &written)),
+            member_id: reply.member.to_string(),
+            written_off_points: given_up.map_or(0, |posting| posting.points.0),
+            owed_points: reply.owed.0,
+            replayed,
+        }))
+    }
+}
+
+impl Service {
+    async fn ask(&self, caller: PartnerId, request_id: &str, command: Command) -> Result<Written, Status> {
+        let wish = Wish {
+            caller,
+            request_id: Some(convert::request_id(request_id)?),
+            origin: Origin::default(),
+            command,
+            fresh_member: MemberId(clock::fresh_uuid()),
+            attachment: None,
+        };
+        wish.validate().map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        self.0.writer.ask(wish).await.map_err(|error| errors::of_write(&error))
+    }
+}
+
+fn first(written: &Written) -> Result<&JournalEntry, Status> {
+    written.entries.first().ok_or_else(|| errors::of_write(&WriteError::Internal))
+}
+
+fn seen(entry: &JournalEntry, written: &Written) -> v1::Entry {
+    convert::from_written(entry, View::Whole, &written.house)
+}
+
+/// By how much an entry moved what the member of the answer can spend.
+fn of_member(written: &JournalEntry, reply: &MemberReply) -> Points {
+    let own = written.entry.points.iter().filter(|posting| posting.account == PointsAccount::Member(reply.member));
+    Points(own.map(|posting| posting.points.0).sum())
+}
