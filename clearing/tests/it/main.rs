@@ -11,3 +11,4 @@ mod inputs;
 mod nodes;
 mod scenarios;
 mod sdk_stage;
+mod till;
