@@ -4,23 +4,26 @@
 //! [`player`]). The `[coalition]` and `[[partner]]` tables are also a form of their own, [`CoalitionFile`]: what
 //! `clearing sandbox --coalition FILE.toml` starts from. The format is described in `scenarios/README.md`.
 //!
-//! Unknown keys are errors. What the format knows and this release does not (limits, holds, disputes) is read, and
-//! refused by name where it would have to be obeyed: by [`CoalitionFile::to_house`] or by the player.
+//! Unknown keys are errors. What the format knows and this release does not (exchange, disputes, defaults, exits) is read,
+//! and refused by name where it would have to be obeyed: by [`CoalitionFile::to_house`] or by the player.
 
 pub mod book_stage;
 pub mod player;
+pub mod wishes;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{OrderParty, Payment};
+use clearing_core::command::{Earn, OrderParty, Payment};
+use clearing_core::journal::{Code, Origin};
+use clearing_core::limits::Limits;
 use clearing_core::rejection::Rejection;
 use clearing_core::settlement::OrderMode;
 use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, SCALE_MAX,
-    Terms, TermsDraft,
+    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Recovery,
+    SCALE_MAX, Terms, TermsDraft,
 };
 use clearing_core::units::{Currency, Malformed, Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
 use jiff::tz::TimeZone;
@@ -79,18 +82,14 @@ pub enum Variant {
 
 impl Variant {
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AtRedemption => Funding::AtRedemption.as_str(),
-            Self::AtIssue => Funding::AtIssue.as_str(),
-            Self::OnPayment => "ON_PAYMENT",
-        }
+        self.funding().as_str()
     }
 
-    fn funding(self) -> Option<Funding> {
+    pub fn funding(self) -> Funding {
         match self {
-            Self::AtRedemption => Some(Funding::AtRedemption),
-            Self::AtIssue => Some(Funding::AtIssue),
-            Self::OnPayment => None,
+            Self::AtRedemption => Funding::AtRedemption,
+            Self::AtIssue => Funding::AtIssue,
+            Self::OnPayment => Funding::OnPayment,
         }
     }
 }
@@ -117,17 +116,22 @@ pub struct CoalitionTable {
     pub breakage: Option<BreakageTable>,
     #[serde(default, deserialize_with = "optional_text")]
     pub settlement_threshold: Option<Decimal>,
-    #[serde(default)]
-    pub recovery: Recovery,
+    #[serde(default, deserialize_with = "optional_text")]
+    pub recovery: Option<NamedRecovery>,
+    /// Whether every partner consents to being named as a funder, without limit. Left out: it does.
+    pub open_consents: Option<bool>,
 }
 
-/// Which lots recover a debt.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Recovery {
-    #[default]
-    Any,
-    Own,
+/// From whose lots a debt is recovered: `ANY` or `OWN`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedRecovery(pub Recovery);
+
+impl FromStr for NamedRecovery {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Recovery::parse(text).map(Self).ok_or_else(|| Malformed(format!("{text:?} is not ANY or OWN")))
+    }
 }
 
 /// The shares of breakage.
@@ -162,12 +166,21 @@ pub struct PartnerTable {
     pub breakage: Option<BreakageTable>,
     #[serde(default, deserialize_with = "optional_text")]
     pub expiry: Option<NamedExpiry>,
+    /// How many days after an issue it can be reversed. Left out: for ever.
+    pub return_days: Option<u16>,
+    #[serde(default, deserialize_with = "optional_text")]
+    pub tender_value: Option<Decimal>,
+    #[serde(default, deserialize_with = "optional_text")]
+    pub receipt_share: Option<Decimal>,
     #[serde(default, deserialize_with = "optional_text")]
     pub net_debit_cap: Option<Decimal>,
     pub points_per_entry: Option<i64>,
     pub points_per_member_per_day: Option<i64>,
     pub points_per_day: Option<i64>,
     pub outstanding_points: Option<i64>,
+    pub transfer_points_per_entry: Option<i64>,
+    pub transfer_points_per_member_per_day: Option<i64>,
+    pub cooling_seconds: Option<u32>,
     pub exchange_in: Option<String>,
     pub exchange_out: Option<String>,
 }
@@ -185,13 +198,9 @@ impl FromStr for NamedFeeBearer {
     }
 }
 
-/// An expiry by its name in a file: `NONE`, `FIXED 2026-12-31T00:00:00Z`, `DAYS 30`, `END_OF_YEAR 1` …
+/// An expiry by its name in a file: `NONE`, `FIXED 2026-12-31T00:00:00Z`, `DAYS 30`, `END_OF_YEAR 1`, `INACTIVE_DAYS 90` …
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NamedExpiry {
-    Policy(ExpiryPolicy),
-    /// So many days without activity.
-    InactiveDays(u16),
-}
+pub struct NamedExpiry(pub ExpiryPolicy);
 
 impl FromStr for NamedExpiry {
     type Err = Malformed;
@@ -212,10 +221,10 @@ impl FromStr for NamedExpiry {
             "MONTHS" => ExpiryPolicy::Months(number()?),
             "END_OF_MONTH" => ExpiryPolicy::EndOfMonth(number()?),
             "END_OF_YEAR" => ExpiryPolicy::EndOfYear(number()?),
-            "INACTIVE_DAYS" => return Ok(Self::InactiveDays(number()?)),
+            "INACTIVE_DAYS" => ExpiryPolicy::InactiveDays(number()?),
             _ => return Err(malformed()),
         };
-        Ok(Self::Policy(policy))
+        Ok(Self(policy))
     }
 }
 
@@ -282,7 +291,36 @@ pub struct Step {
     pub name: Option<String>,
     /// The name of the request id; a fresh one if none.
     pub request: Option<String>,
+    pub receipt: Receipt,
     pub expect: Option<Expect>,
+}
+
+/// The receipt that a step belongs to: an addition of our own to the common form.
+#[derive(Debug, Clone, Default)]
+pub struct Receipt {
+    pub number: Option<Code>,
+    pub line: Option<u32>,
+    pub total: Option<Decimal>,
+}
+
+impl Receipt {
+    /// Where a step comes from, as far as the file tells.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Wrong`] for a total with more decimals than the `scale`.
+    pub fn origin(&self, scale: u32) -> Result<Origin, ScenarioError> {
+        let exact = |total: Decimal| {
+            let problem = format!("{total} has more than the {scale} decimals of the coalition's money");
+            let wrong = || ScenarioError::Wrong { place: "receipt".to_owned(), key: "total", problem };
+            Money::exact(total, scale).ok_or_else(wrong)
+        };
+        Ok(Origin {
+            receipt_number: self.number.clone(),
+            receipt_line: self.line,
+            receipt_total: self.total.map(exact).transpose()?,
+            ..Origin::default()
+        })
+    }
 }
 
 /// What a step does.
@@ -290,12 +328,38 @@ pub struct Step {
 pub enum Action {
     Issue {
         member: String,
-        points: Points,
-        expires: Option<Timestamp>,
+        earn: Earn,
     },
     Redeem {
         member: String,
         points: Points,
+    },
+    Authorize {
+        member: String,
+        points: Points,
+        lapses: Timestamp,
+    },
+    Capture {
+        of: String,
+        points: Points,
+    },
+    Void {
+        of: String,
+    },
+    ReverseIssue {
+        of: String,
+        points: Points,
+        refuse_shortfall: bool,
+    },
+    Transfer {
+        member: String,
+        to: String,
+        points: Points,
+    },
+    Decay {
+        member: String,
+        rate: Rate,
+        period: Code,
     },
     ReturnRedemption {
         of: String,
@@ -338,6 +402,13 @@ pub enum Action {
     SetState {
         partner: PartnerId,
         state: PartnerState,
+    },
+    /// Lets `partner` name `funder` in joint issues, up to a budget; or no longer.
+    SetConsent {
+        funder: PartnerId,
+        partner: PartnerId,
+        budget: Option<Points>,
+        given: bool,
     },
     AdvanceTime,
     /// Something of the format that this release does not do.
@@ -387,9 +458,6 @@ impl CoalitionFile {
     pub fn to_house(&self, id: &str, funding: Variant) -> Result<House, ScenarioError> {
         let table = &self.coalition;
         let place = || "coalition".to_owned();
-        if table.recovery == Recovery::Own {
-            return Err(ScenarioError::Unsupported { place: place(), key: "recovery", value: "OWN".to_owned() });
-        }
         let minor_digits = table.currency.minor_digits();
         if !(minor_digits..=SCALE_MAX).contains(&table.scale) {
             let problem = format!("{} is not between {minor_digits} and {SCALE_MAX}", table.scale);
@@ -403,8 +471,8 @@ impl CoalitionFile {
             scale: table.scale,
             default_terms: self.default_terms(funding)?,
             grace_days: table.grace_days.unwrap_or(GRACE_DAYS_DEFAULT),
-            recovery: Default::default(),
-            open_consents: true,
+            recovery: table.recovery.map(|recovery| recovery.0).unwrap_or_default(),
+            open_consents: table.open_consents.unwrap_or(true),
             settlement_threshold: self.money("settlement_threshold", table.settlement_threshold.unwrap_or_default())?,
             disclose_issuers: true,
             time_zone: TimeZone::UTC,
@@ -415,7 +483,7 @@ impl CoalitionFile {
         let named = self.partners.iter().any(|partner| partner.id == operator);
         if !named {
             let draft = TermsDraft::default();
-            add_partner(&mut house, operator, &draft, table.start).map_err(in_coalition)?;
+            add_partner(&mut house, operator, &draft, Limits::default(), table.start).map_err(in_coalition)?;
         }
         for partner in &self.partners {
             let id = partner.id;
@@ -424,7 +492,8 @@ impl CoalitionFile {
                 return Err(ScenarioError::Wrong { place: "partner".to_owned(), key: "id", problem });
             }
             let draft = partner.to_draft()?;
-            add_partner(&mut house, id, &draft, table.start)
+            let limits = partner.limits_over(Limits::default(), table.scale)?;
+            add_partner(&mut house, id, &draft, limits, table.start)
                 .map_err(|rejection| ScenarioError::Refused { partner: id, rejection: Box::new(rejection) })?;
         }
         Ok(house)
@@ -447,12 +516,11 @@ impl CoalitionFile {
         let table = &self.coalition;
         let place = "coalition";
         let value = self.money("point_value", table.point_value)?;
-        let funding = funding.funding().ok_or_else(|| unsupported_funding(place, funding))?;
         let whole_to_reserve = Breakage { reserve: Rate::ONE, operator: Rate::ZERO, issuer: Rate::ZERO };
         Ok(Terms {
             version: 1,
             effective: table.start,
-            funding,
+            funding: funding.funding(),
             price: value,
             value,
             reimbursement: value,
@@ -470,17 +538,17 @@ impl CoalitionFile {
 /// How long a returned point lives on if its lot has expired, unless the file says otherwise.
 const GRACE_DAYS_DEFAULT: u16 = 14;
 
-fn add_partner(house: &mut House, id: PartnerId, draft: &TermsDraft, start: Timestamp) -> Result<(), Rejection> {
+fn add_partner(
+    house: &mut House,
+    id: PartnerId,
+    draft: &TermsDraft,
+    limits: Limits,
+    start: Timestamp,
+) -> Result<(), Rejection> {
     let terms = draft.over(&house.coalition.default_terms, 1, start, house.coalition.scale)?;
     house.check_funding(id, &terms, start, &BTreeMap::new())?;
-    let partner = Partner {
-        id,
-        display_name: id.to_string(),
-        state: PartnerState::Active,
-        terms: vec![terms],
-        limits: Default::default(),
-    };
-    house.partners.insert(id, partner);
+    let (display_name, state) = (id.to_string(), PartnerState::Active);
+    house.partners.insert(id, Partner { id, display_name, state, terms: vec![terms], limits });
     Ok(())
 }
 
@@ -488,19 +556,10 @@ impl PartnerTable {
     /// The terms that the table asks for.
     ///
     /// # Errors
-    /// [`ScenarioError::Unsupported`] for limits, exchange rates and the rest that this release lacks.
+    /// [`ScenarioError::Unsupported`] for exchange rates, [`ScenarioError::Wrong`] for a rate or price that is none.
     pub fn to_draft(&self) -> Result<TermsDraft, ScenarioError> {
-        let place = format!("partner {}", self.id);
-        let number = |number: Option<i64>| number.map(|number| number.to_string());
-        let lacking = [
-            ("net_debit_cap", self.net_debit_cap.map(|cap| cap.to_string())),
-            ("points_per_entry", number(self.points_per_entry)),
-            ("points_per_member_per_day", number(self.points_per_member_per_day)),
-            ("points_per_day", number(self.points_per_day)),
-            ("outstanding_points", number(self.outstanding_points)),
-            ("exchange_in", self.exchange_in.clone()),
-            ("exchange_out", self.exchange_out.clone()),
-        ];
+        let place = self.place();
+        let lacking = [("exchange_in", self.exchange_in.clone()), ("exchange_out", self.exchange_out.clone())];
         if let Some((key, value)) = lacking.into_iter().find_map(|(key, value)| value.map(|value| (key, value))) {
             return Err(ScenarioError::Unsupported { place, key, value });
         }
@@ -509,25 +568,69 @@ impl PartnerTable {
                 |problem: Malformed| ScenarioError::Wrong { place: place.clone(), key, problem: problem.to_string() };
             wish.map(|price| Price::new(price).map_err(wrong)).transpose()
         };
-        let funding = |variant: Variant| variant.funding().ok_or_else(|| unsupported_funding(&place, variant));
-        let expiry = |expiry| match expiry {
-            NamedExpiry::Policy(policy) => Ok(policy),
-            NamedExpiry::InactiveDays(days) => {
-                let value = format!("INACTIVE_DAYS {days}");
-                Err(ScenarioError::Unsupported { place: place.clone(), key: "expiry", value })
-            }
-        };
+        let share = |key, wish: Option<Decimal>| wish.map(|share| rate(&place, key, share)).transpose();
         Ok(TermsDraft {
-            funding: self.funding.map(funding).transpose()?,
+            funding: self.funding.map(Variant::funding),
             price: price("price", self.price)?,
             value: price("value", self.value)?,
             reimbursement: price("reimbursement", self.reimbursement)?,
-            acceptance_fee: self.acceptance_fee.map(|fee| rate(&place, "acceptance_fee", fee)).transpose()?,
+            acceptance_fee: share("acceptance_fee", self.acceptance_fee)?,
             fee_bearer: self.fee_bearer.map(|bearer| bearer.0),
             breakage: self.breakage.map(|breakage| breakage.read(&place)).transpose()?,
-            expiry: self.expiry.map(expiry).transpose()?,
-            ..TermsDraft::default()
+            expiry: self.expiry.map(|expiry| expiry.0),
+            return_days: self.return_days.map(Some),
+            tender_value: price("tender_value", self.tender_value)?,
+            receipt_share: share("receipt_share", self.receipt_share)?,
         })
+    }
+
+    /// The limits that the table asks for; what it leaves out stays as it was `before`.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Wrong`] for a limit below zero or a cap with more decimals than the `scale`.
+    pub fn limits_over(&self, before: Limits, scale: u32) -> Result<Limits, ScenarioError> {
+        let wrong = |key, problem| ScenarioError::Wrong { place: self.place(), key, problem };
+        let points = |key, wish: Option<i64>, before: Option<Points>| match wish {
+            Some(below) if below < 0 => Err(wrong(key, format!("{below} is below zero"))),
+            Some(points) => Ok(Some(Points(points))),
+            None => Ok(before),
+        };
+        let net_debit_cap = match self.net_debit_cap {
+            Some(cap) if cap.is_sign_negative() => {
+                return Err(wrong("net_debit_cap", format!("{cap} is below zero")));
+            }
+            Some(cap) => {
+                let problem = || format!("{cap} has more than the {scale} decimals of the coalition's money");
+                Some(Money::exact(cap, scale).ok_or_else(|| wrong("net_debit_cap", problem()))?)
+            }
+            None => before.net_debit_cap,
+        };
+        Ok(Limits {
+            net_debit_cap,
+            outstanding_points: points("outstanding_points", self.outstanding_points, before.outstanding_points)?,
+            points_per_day: points("points_per_day", self.points_per_day, before.points_per_day)?,
+            points_per_member_per_day: points(
+                "points_per_member_per_day",
+                self.points_per_member_per_day,
+                before.points_per_member_per_day,
+            )?,
+            points_per_entry: points("points_per_entry", self.points_per_entry, before.points_per_entry)?,
+            transfer_points_per_entry: points(
+                "transfer_points_per_entry",
+                self.transfer_points_per_entry,
+                before.transfer_points_per_entry,
+            )?,
+            transfer_points_per_member_per_day: points(
+                "transfer_points_per_member_per_day",
+                self.transfer_points_per_member_per_day,
+                before.transfer_points_per_member_per_day,
+            )?,
+            cooling_seconds: self.cooling_seconds.or(before.cooling_seconds),
+        })
+    }
+
+    fn place(&self) -> String {
+        format!("partner {}", self.id)
     }
 }
 
@@ -545,10 +648,6 @@ fn rate(place: &str, key: &'static str, value: Decimal) -> Result<Rate, Scenario
     let wrong =
         |problem: Malformed| ScenarioError::Wrong { place: place.to_owned(), key, problem: problem.to_string() };
     Rate::new(value).map_err(wrong)
-}
-
-fn unsupported_funding(place: &str, funding: Variant) -> ScenarioError {
-    ScenarioError::Unsupported { place: place.to_owned(), key: "funding", value: funding.as_str().to_owned() }
 }
 
 /// The whole file as it stands.
@@ -595,6 +694,10 @@ struct StepTable {
     by: Option<PartnerId>,
     r#as: Option<String>,
     request: Option<String>,
+    receipt: Option<String>,
+    line: Option<u32>,
+    #[serde(default, deserialize_with = "optional_text")]
+    total: Option<Decimal>,
     expect: Option<Expect>,
     #[serde(flatten)]
     fields: toml::Table,
@@ -604,6 +707,8 @@ impl StepTable {
     fn read(self, number: usize) -> Result<Step, ScenarioError> {
         let mut fields = Fields { number, action: self.r#do.clone(), table: self.fields };
         let action = fields.action()?;
+        let number_of = |text: String| Code::new(&text).map_err(|problem| fields.wrong("receipt", problem.to_string()));
+        let receipt = Receipt { number: self.receipt.map(number_of).transpose()?, line: self.line, total: self.total };
         Ok(Step {
             number,
             at: self.at,
@@ -612,21 +717,16 @@ impl StepTable {
             by: self.by.unwrap_or_else(PartnerId::operator),
             name: self.r#as,
             request: self.request,
+            receipt,
             expect: self.expect,
         })
     }
 }
 
 /// The steps of the format that this release does not play.
-const UNSUPPORTED_STEPS: [&str; 16] = [
-    "authorize",
-    "capture",
-    "void",
-    "reverse_issue",
-    "transfer",
+const UNSUPPORTED_STEPS: [&str; 10] = [
     "exchange_in",
     "exchange_out",
-    "decay",
     "return_payment",
     "cover_default",
     "repay_claim",
@@ -650,14 +750,30 @@ impl Fields {
             return Ok(Action::Unsupported { what: self.action.clone() });
         }
         let action = match self.action.as_str() {
-            "issue" => {
-                if let Some(key) = ["funders", "activates"].into_iter().find(|key| self.table.contains_key(*key)) {
-                    return Ok(Action::Unsupported { what: format!("an issue with {key}") });
-                }
-                let (member, points) = (self.need("member")?, Points(self.need("points")?));
-                Action::Issue { member, points, expires: self.text("expires")? }
-            }
+            "issue" => Action::Issue { member: self.need("member")?, earn: self.earn()? },
             "redeem" => Action::Redeem { member: self.need("member")?, points: Points(self.need("points")?) },
+            "authorize" => {
+                let (member, points) = (self.need("member")?, Points(self.need("points")?));
+                Action::Authorize { member, points, lapses: self.need_text("lapses")? }
+            }
+            "capture" => Action::Capture { of: self.need("of")?, points: Points(self.need("points")?) },
+            "void" => Action::Void { of: self.need("of")? },
+            "reverse_issue" => Action::ReverseIssue {
+                of: self.need("of")?,
+                points: Points(self.need("points")?),
+                refuse_shortfall: self.take("refuse_shortfall")?.unwrap_or(false),
+            },
+            "transfer" => {
+                let (member, to) = (self.need("member")?, self.need("to")?);
+                Action::Transfer { member, to, points: Points(self.need("points")?) }
+            }
+            "decay" => {
+                let (member, share): (String, Decimal) = (self.need("member")?, self.need_text("rate")?);
+                let rate = Rate::new(share).map_err(|problem| self.wrong("rate", problem.to_string()))?;
+                let period: String = self.need("period")?;
+                let period = Code::new(&period).map_err(|problem| self.wrong("period", problem.to_string()))?;
+                Action::Decay { member, rate, period }
+            }
             "return_redemption" => {
                 Action::ReturnRedemption { of: self.need("of")?, points: Points(self.need("points")?) }
             }
@@ -688,6 +804,11 @@ impl Fields {
                     .ok_or_else(|| self.wrong("state", format!("{state:?} is not a partner's state")))?;
                 Action::SetState { partner: self.need_text("partner")?, state }
             }
+            "set_consent" => {
+                let (funder, partner) = (self.need_text("funder")?, self.need_text("partner")?);
+                let budget = self.take("budget")?.map(Points);
+                Action::SetConsent { funder, partner, budget, given: !self.take("revoke")?.unwrap_or(false) }
+            }
             "advance_time" => Action::AdvanceTime,
             unknown => return Err(self.wrong("do", format!("there is no step {unknown:?}"))),
         };
@@ -695,6 +816,18 @@ impl Fields {
             return Err(self.wrong(&key, "unknown key".to_owned()));
         }
         Ok(action)
+    }
+
+    fn earn(&mut self) -> Result<Earn, ScenarioError> {
+        let points = Points(self.need("points")?);
+        let (expires, activates) = (self.text("expires")?, self.text("activates")?);
+        let named: Vec<(String, u32)> = self.take("funders")?.unwrap_or_default();
+        let funder = |(id, weight): (String, u32)| match id.parse() {
+            Ok(id) => Ok((id, weight)),
+            Err(problem) => Err(self.wrong("funders", Malformed::to_string(&problem))),
+        };
+        let funders = named.into_iter().map(funder).collect::<Result<_, _>>()?;
+        Ok(Earn { points, expires, activates, funders })
     }
 
     fn payment(&mut self) -> Result<Payment, ScenarioError> {

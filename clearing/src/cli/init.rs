@@ -22,7 +22,7 @@ use super::output::Page;
 use super::terms::word;
 use crate::clock::Clock;
 use crate::config::{self, Kind as KeyKind};
-use crate::scenario::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, Recovery, Variant};
+use crate::scenario::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery, Variant};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -81,7 +81,8 @@ struct Rules {
     /// Who bears that fee: ACCEPTOR or ISSUER.
     #[arg(long, value_name = "BEARER", default_value = "ACCEPTOR")]
     fee_bearer: String,
-    /// When issuers pay unless their terms say otherwise: AT_REDEMPTION or AT_ISSUE.
+    /// When issuers pay unless their terms say otherwise: AT_REDEMPTION, AT_ISSUE or ON_PAYMENT (the points wait until the
+    /// settlement that contains them is paid).
     #[arg(long, value_name = "FUNDING", default_value = "AT_REDEMPTION")]
     funding: String,
     /// Who gets the value of prepaid points that expire: shares that add up to 1.
@@ -90,6 +91,14 @@ struct Rules {
     /// How many days returned points live when their lot has expired meanwhile.
     #[arg(long, value_name = "DAYS", default_value_t = 14)]
     grace_days: u16,
+    /// From whose points a member's debt is recovered, when an issue is reversed after its points were spent: ANY issuer's
+    /// or only the creditor's OWN.
+    #[arg(long, value_name = "WHOSE", default_value = "ANY")]
+    recovery: String,
+    /// Every partner may name every other as a funder of joint issues, without limit. Left out: each needs a consent, given
+    /// with `clearing partner consent`.
+    #[arg(long)]
+    open_consents: bool,
     /// A partner's leg smaller than this is carried into the next window.
     #[arg(long, value_name = "AMOUNT", default_value = "0")]
     settlement_threshold: Decimal,
@@ -198,8 +207,11 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
     let funding = match word(&rules.funding).as_str() {
         "AT_REDEMPTION" => Variant::AtRedemption,
         "AT_ISSUE" => Variant::AtIssue,
-        _ => return Err(wrong("--funding", &rules.funding, "AT_REDEMPTION or AT_ISSUE")),
+        "ON_PAYMENT" => Variant::OnPayment,
+        _ => return Err(wrong("--funding", &rules.funding, "AT_REDEMPTION, AT_ISSUE or ON_PAYMENT")),
     };
+    let recovery: NamedRecovery =
+        word(&rules.recovery).parse().map_err(|_| wrong("--recovery", &rules.recovery, "ANY or OWN"))?;
     let shares: Vec<Decimal> = rules.breakage.split('/').filter_map(|share| share.parse().ok()).collect();
     let [reserve, operator, issuer] = shares[..] else {
         return Err(wrong("--breakage", &rules.breakage, "three shares that add up to 1, such as 0.5/0.3/0.2"));
@@ -215,7 +227,8 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             start: now,
             breakage: Some(BreakageTable { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),
-            recovery: Recovery::Any,
+            recovery: Some(recovery),
+            open_consents: Some(rules.open_consents),
         },
         partners: Vec::new(),
     };

@@ -50,7 +50,7 @@ pub struct Arguments {
     /// The [coalition] and [[partner]] tables of a scenario file. Left out: a grocer, a fuel chain, a bank and a cinema.
     #[arg(long, value_name = "FILE")]
     coalition: Option<PathBuf>,
-    /// The funding of every partner that names none: AT_REDEMPTION or AT_ISSUE.
+    /// The funding of every partner that names none: AT_REDEMPTION, AT_ISSUE or ON_PAYMENT.
     #[arg(long, value_name = "FUNDING", default_value = "AT_REDEMPTION", value_parser = variant)]
     variant: Variant,
 }
@@ -241,6 +241,7 @@ fn variant(text: &str) -> Result<Variant, String> {
     match word(text).as_str() {
         "AT_REDEMPTION" => Ok(Variant::AtRedemption),
         "AT_ISSUE" => Ok(Variant::AtIssue),
-        _ => Err("one of: AT_REDEMPTION, AT_ISSUE".to_owned()),
+        "ON_PAYMENT" => Ok(Variant::OnPayment),
+        _ => Err("one of: AT_REDEMPTION, AT_ISSUE, ON_PAYMENT".to_owned()),
     }
 }

@@ -14,7 +14,8 @@ use super::session::moment;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Terms")]
 pub struct TermsFlags {
-    /// When it pays for the points it issues: AT_REDEMPTION (when they are accepted elsewhere) or AT_ISSUE (prepaid).
+    /// When it pays for the points it issues: AT_REDEMPTION (when they are accepted elsewhere), AT_ISSUE (prepaid) or
+    /// ON_PAYMENT (prepaid, and the points wait until the settlement that contains them is paid).
     #[arg(long, value_parser = funding, value_name = "FUNDING")]
     funding: Option<Funding>,
     /// What it pays per point, in the coalition's currency; at least the value.
@@ -35,7 +36,8 @@ pub struct TermsFlags {
     /// Who gets the value of its prepaid points that expire: shares that add up to 1.
     #[arg(long, value_parser = breakage, value_name = "RESERVE/OPERATOR/ISSUER")]
     breakage: Option<BreakageSplit>,
-    /// When its points expire: NONE, "FIXED TIME", "DAYS N", "MONTHS N", "END_OF_MONTH N" or "END_OF_YEAR N".
+    /// When its points expire: NONE, "FIXED TIME", "DAYS N", "MONTHS N", "END_OF_MONTH N", "END_OF_YEAR N" or
+    /// "INACTIVE_DAYS N" (days without an issue to the member or a redemption by it).
     #[arg(long, value_parser = expiry, value_name = "POLICY")]
     expiry: Option<Expiry>,
 }
@@ -91,7 +93,12 @@ fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
 }
 
 fn funding(text: &str) -> Result<Funding, String> {
-    one_of(text, &[("AT_REDEMPTION", Funding::AtRedemption), ("AT_ISSUE", Funding::AtIssue)])
+    let all = [
+        ("AT_REDEMPTION", Funding::AtRedemption),
+        ("AT_ISSUE", Funding::AtIssue),
+        ("ON_PAYMENT", Funding::OnPayment),
+    ];
+    one_of(text, &all)
 }
 
 fn bearer(text: &str) -> Result<FeeBearer, String> {
@@ -110,7 +117,8 @@ fn breakage(text: &str) -> Result<BreakageSplit, String> {
 
 fn expiry(text: &str) -> Result<Expiry, String> {
     let wrong = || {
-        "NONE, \"FIXED 2027-01-01T00:00:00Z\", \"DAYS 365\", \"MONTHS 12\", \"END_OF_MONTH 1\" or \"END_OF_YEAR 0\""
+        "NONE, \"FIXED 2027-01-01T00:00:00Z\", \"DAYS 365\", \"MONTHS 12\", \"END_OF_MONTH 1\", \"END_OF_YEAR 0\" or \
+         \"INACTIVE_DAYS 90\""
             .to_owned()
     };
     let (kind, argument) = text.split_once([' ', ':']).unwrap_or((text, ""));
@@ -122,6 +130,7 @@ fn expiry(text: &str) -> Result<Expiry, String> {
         "MONTHS" => count().map(Expiry::Months),
         "END_OF_MONTH" => count().map(Expiry::EndOfMonth),
         "END_OF_YEAR" => count().map(Expiry::EndOfYear),
+        "INACTIVE_DAYS" => count().map(Expiry::InactiveDays),
         _ => Err(wrong()),
     }
 }
@@ -180,6 +189,7 @@ fn expiry_words(expiry: &Expiry) -> String {
         Expiry::Months(count) => format!("MONTHS {count}"),
         Expiry::EndOfMonth(count) => format!("END_OF_MONTH {count}"),
         Expiry::EndOfYear(count) => format!("END_OF_YEAR {count}"),
+        Expiry::InactiveDays(count) => format!("INACTIVE_DAYS {count}"),
         _ => "OTHER".to_owned(),
     }
 }
@@ -190,7 +200,15 @@ mod tests {
 
     #[test]
     fn an_expiry_is_written_as_it_is_read() {
-        for text in ["NONE", "FIXED 2027-01-01T00:00:00Z", "DAYS 365", "MONTHS 12", "END_OF_MONTH 0", "END_OF_YEAR 1"] {
+        for text in [
+            "NONE",
+            "FIXED 2027-01-01T00:00:00Z",
+            "DAYS 365",
+            "MONTHS 12",
+            "END_OF_MONTH 0",
+            "END_OF_YEAR 1",
+            "INACTIVE_DAYS 90",
+        ] {
             assert_eq!(expiry_words(&expiry(text).unwrap()), text);
         }
         assert_eq!(expiry("end-of-year:1"), expiry("END_OF_YEAR 1"));

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, MemberRef, Reply as CoreReply, Request};
-use clearing_core::journal::{Entry, Origin};
+use clearing_core::command::{Command, Request};
+use clearing_core::journal::Origin;
 use clearing_core::settlement::Window;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Points, RequestId, Timestamp, WindowNumber};
-use sha2::{Digest, Sha256};
+use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
 
-use super::player::{Balances, Call, Posted, Reply, Stage, WindowView, Wish};
+use super::player::{Balances, Call, Posted, Reply, Stage, WindowView};
+use super::wishes::{command_of, posted, reply_of, view_of};
 
 /// A [`Book`] that holds a whole coalition, and its clock.
 #[derive(Debug)]
@@ -31,6 +31,19 @@ impl BookStage {
         Self { book, now: start, batches: 0, members: 0 }
     }
 
+    /// The member for whom something is due next, and when.
+    fn next_due(&self) -> Option<(Timestamp, MemberId)> {
+        let zone = &self.book.house.coalition.time_zone;
+        let own = self.book.members.values().map(|member| (member.next_due(zone), member.id));
+        // Points that wait for a payment are due when it is there, and not before they are to be released.
+        let waiting = self.book.lots.values().filter(|lot| lot.pending.0 > 0);
+        let paid = waiting.filter_map(|lot| {
+            let funded = self.book.funded_at(lot.release_window?, lot.issuer)?;
+            Some((lot.activates.map_or(funded, |activates| activates.max(funded)), lot.id.member))
+        });
+        own.chain(paid).min()
+    }
+
     /// Takes one request as a batch of its own.
     fn execute(&mut self, request: &Request) -> Reply {
         self.batches += 1;
@@ -38,38 +51,17 @@ impl BookStage {
         let answer = self.book.execute(request, self.now);
         let written = self.book.take_changes().entries;
         let written = written.into_iter().map(|id| posted(id, &self.book.entries[&id])).collect();
-        let mut reply = Reply { written, replayed: answer.replayed, ..Reply::default() };
-        match answer.result {
-            Err(rejection) => reply.rejected = Some(rejection.reason().to_owned()),
-            Ok(accepted) => {
-                reply.entries = accepted.entries;
-                match accepted.reply {
-                    CoreReply::Member(member) => reply.member = Some(member.member),
-                    CoreReply::Abandoned(abandoned) => reply.abandoned = Some(abandoned),
-                    CoreReply::House(_) => {}
-                }
-            }
-        }
-        reply
+        let written_now = |id: &EntryId| self.book.entries.get(id).map(Arc::as_ref);
+        reply_of(&answer, written, written_now)
     }
 
     fn request(&mut self, call: Call) -> Request {
-        let command = match call.wish {
-            Wish::Issue { member, points, expires } => Command::Issue {
-                member: named(&member),
-                earn: clearing_core::command::Earn { expires, ..clearing_core::command::Earn::points(points) },
-            },
-            Wish::Redeem { member, points } => Command::Redeem { member: named(&member), points },
-            Wish::Return { redemption, points } => Command::Return { redemption, points },
-            Wish::Abandon { request } => Command::Abandon { request },
-            Wish::House(command) => Command::House(command),
-        };
         self.members += 1;
         Request {
             caller: call.by,
             request_id: Some(call.request),
-            origin: Origin::default(),
-            command,
+            origin: call.origin,
+            command: command_of(call.wish),
             fresh_member: MemberId(self.members),
             attachment: None,
         }
@@ -82,12 +74,7 @@ impl Stage for BookStage {
     async fn advance_time(&mut self, to: Timestamp) -> Result<Vec<Posted>, Infallible> {
         let mut written = Vec::new();
         loop {
-            let due = self
-                .book
-                .members
-                .values()
-                .map(|member| (member.next_due(&self.book.house.coalition.time_zone), member.id))
-                .min();
+            let due = self.next_due();
             let Some((time, member)) = due.filter(|(time, _)| *time <= to) else { break };
             self.now = self.now.max(time);
             let request = Request {
@@ -110,41 +97,19 @@ impl Stage for BookStage {
     }
 
     async fn window(&mut self, window: WindowNumber) -> Result<Option<WindowView>, Infallible> {
-        let view = self.book.windows.get(&window).map(|window| {
-            let settlement = window.settlement.as_ref();
-            let legs = settlement.iter().flat_map(|settlement| &settlement.legs);
-            WindowView {
-                state: window.state,
-                legs: legs.map(|(partner, leg)| (*partner, leg.amount)).collect(),
-                carried: window.participants.iter().map(|(partner, part)| (*partner, part.carried)).collect(),
-                saved: settlement.and_then(clearing_core::settlement::Settlement::saved),
-                orders: settlement.map_or_else(Vec::new, |settlement| settlement.orders.clone()),
-            }
-        });
-        Ok(view)
+        Ok(self.book.windows.get(&window).map(view_of))
     }
 
     async fn balances(&mut self, members: &[MemberId]) -> Result<Balances, Infallible> {
         let mut points = self.book.points_balances.clone();
-        for id in members {
-            let available = self.book.members.get(id).map_or(0, clearing_core::member::Member::available);
-            let available = i64::try_from(available).expect("the book checks that what a member has fits");
-            points.insert(PointsAccount::Member(*id), Points(available));
+        for member in members.iter().filter_map(|id| self.book.members.get(id)) {
+            let id = member.id;
+            let available = i64::try_from(member.available()).expect("the book checks that what a member has fits");
+            points.insert(PointsAccount::Member(id), Points(available));
+            points.insert(PointsAccount::Held(id), member.held());
+            points.insert(PointsAccount::Pending(id), member.pending());
+            points.insert(PointsAccount::Debt(id), Points(-member.owed().0));
         }
         Ok(Balances { points, money: self.book.money_balances.clone() })
-    }
-}
-
-fn named(member: &str) -> MemberRef {
-    MemberRef::Identifier(IdentifierHash(Sha256::digest(member.as_bytes()).into()))
-}
-
-fn posted(id: EntryId, entry: &Entry) -> Posted {
-    Posted {
-        id,
-        kind: entry.kind,
-        points: entry.points.clone(),
-        money: entry.money.clone(),
-        lots: entry.lots.iter().map(|moved| (moved.lot, moved.points)).collect(),
     }
 }

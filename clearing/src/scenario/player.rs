@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment};
-use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
+use clearing_core::command::{Abandoned, Earn, HouseCommand, OrderParty, Payment, Reversed};
+use clearing_core::journal::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
+use clearing_core::limits::{Consent, Limits};
 use clearing_core::member::LotId;
 use clearing_core::netting::Order;
 use clearing_core::settlement::WindowState;
-use clearing_core::terms::PartnerState;
-use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use clearing_core::terms::{PartnerState, TermsDraft};
+use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 use rust_decimal::Decimal;
 
 use super::{Action, Amount, Amounts, Expect, PartnerTable, Scenario, ScenarioError, Step, Variant};
@@ -25,6 +26,7 @@ pub struct Call {
     /// Who asks.
     pub by: PartnerId,
     pub request: RequestId,
+    pub origin: Origin,
     pub wish: Wish,
 }
 
@@ -32,8 +34,14 @@ pub struct Call {
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "one at a time is made, and soon used up")]
 pub enum Wish {
-    Issue { member: String, points: Points, expires: Option<Timestamp> },
+    Issue { member: String, earn: Earn },
     Redeem { member: String, points: Points },
+    Authorize { member: String, points: Points, lapses: Timestamp },
+    Capture { hold: EntryId, points: Points },
+    Void { hold: EntryId },
+    Reverse { issue: EntryId, points: Points, refuse_shortfall: bool },
+    Transfer { member: String, to: String, points: Points },
+    Decay { member: String, rate: Rate, period: Code },
     Return { redemption: EntryId, points: Points },
     Abandon { request: RequestId },
     House(HouseCommand),
@@ -51,8 +59,12 @@ pub struct Reply {
     pub replayed: bool,
     /// The member it was about.
     pub member: Option<MemberId>,
+    /// The member that points went to, of a transfer.
+    pub to_member: Option<MemberId>,
     /// What became of an abandoned request.
     pub abandoned: Option<Abandoned>,
+    /// What a reversal did.
+    pub reversed: Option<Reversed>,
 }
 
 /// An entry of the journal, as far as a scenario looks at it.
@@ -62,8 +74,19 @@ pub struct Posted {
     pub kind: EntryKind,
     pub points: Vec<PointsPosting>,
     pub money: Vec<MoneyPosting>,
-    /// Lots in the order moved, with the points that moved (+ into the lot).
-    pub lots: Vec<(LotId, Points)>,
+    /// Lots in the order moved.
+    pub lots: Vec<LotMoved>,
+}
+
+/// What an entry did to a lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LotMoved {
+    pub lot: LotId,
+    pub issuer: PartnerId,
+    /// The points that the entry was about: taken, given back, reserved or made; never below zero.
+    pub points: Points,
+    /// Whether the entry made the lot.
+    pub made: bool,
 }
 
 /// A window, as far as a scenario looks at it.
@@ -162,7 +185,11 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
         answers: BTreeMap::new(),
         members: BTreeMap::new(),
         lots: BTreeMap::new(),
+        limits: BTreeMap::new(),
     };
+    for partner in &scenario.house.partners {
+        player.set_limits(partner).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
+    }
     for step in &scenario.steps {
         player.step(stage, step).await?;
     }
@@ -184,6 +211,8 @@ struct Player<'a> {
     answers: BTreeMap<(PartnerId, RequestId), (Vec<EntryId>, Vec<Posted>)>,
     members: BTreeMap<MemberId, String>,
     lots: BTreeMap<LotId, String>,
+    /// A step that sets a limit leaves the others as they are, and the house takes all of them at once.
+    limits: BTreeMap<PartnerId, Limits>,
 }
 
 /// What a step did, in the words of the file.
@@ -193,6 +222,7 @@ struct Happened {
     rejected: Option<String>,
     replayed: bool,
     abandoned: Option<Abandoned>,
+    reversed: Option<Reversed>,
     /// The window whose legs or orders the step is about.
     window: Option<WindowNumber>,
     /// Something that no expectation names but that must not be.
@@ -215,34 +245,31 @@ impl Player<'_> {
                 for order in view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid) {
                     let payment = payment_of(order);
                     let wish = Wish::House(HouseCommand::ConfirmPayment { window: *window, payment, amount: None });
-                    let call = Call { by: step.by, request: self.fresh_request(step.at), wish };
+                    let (request, origin) = (self.fresh_request(step.at), Origin::default());
+                    let call = Call { by: step.by, request, origin, wish };
                     self.call(stage, step, call, &mut happened).await?;
                 }
             }
-            action @ (Action::Issue { .. }
-            | Action::Redeem { .. }
-            | Action::ReturnRedemption { .. }
-            | Action::Abandon { .. }
-            | Action::CloseWindow
-            | Action::ConfirmSettlement { .. }
-            | Action::ExportOrders { .. }
-            | Action::Pay { .. }
-            | Action::AbortSettlement { .. }
-            | Action::Deposit { .. }
-            | Action::CreatePartner { .. }
-            | Action::SetTerms { .. }
-            | Action::SetState { .. }) => {
+            action => {
                 if let Action::Abandon { abandons } = action {
                     // Perhaps unseen: then this is the id that the request comes with later.
                     self.named_request(abandons, step.at);
                 }
-                let wish = self.wish::<S>(step, action)?;
                 happened.window = self.window_of(action);
-                let request = match &step.request {
+                let mut request = match &step.request {
                     None => self.fresh_request(step.at),
                     Some(name) => self.named_request(name, step.at),
                 };
-                self.call(stage, step, Call { by: step.by, request, wish }, &mut happened).await?;
+                let origin =
+                    step.receipt.origin(self.scale).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
+                for wish in self.wishes::<S>(step, action)? {
+                    let call = Call { by: step.by, request, origin: origin.clone(), wish };
+                    self.call(stage, step, call, &mut happened).await?;
+                    request = self.fresh_request(step.at);
+                    if happened.rejected.is_some() {
+                        break;
+                    }
+                }
                 if matches!(action, Action::CloseWindow) && happened.rejected.is_none() && !happened.replayed {
                     self.window += 1;
                 }
@@ -273,16 +300,29 @@ impl Player<'_> {
         happened: &mut Happened,
     ) -> Result<(), PlayError<S::Error>> {
         let key = (call.by, call.request);
-        let named = match &call.wish {
-            Wish::Issue { member, .. } | Wish::Redeem { member, .. } => Some(member.clone()),
-            Wish::Return { .. } | Wish::Abandon { .. } | Wish::House(_) => None,
+        let (named, to) = match &call.wish {
+            Wish::Issue { member, .. }
+            | Wish::Redeem { member, .. }
+            | Wish::Authorize { member, .. }
+            | Wish::Decay { member, .. } => (Some(member.clone()), None),
+            Wish::Transfer { member, to, .. } => (Some(member.clone()), Some(to.clone())),
+            Wish::Capture { .. }
+            | Wish::Void { .. }
+            | Wish::Reverse { .. }
+            | Wish::Return { .. }
+            | Wish::Abandon { .. }
+            | Wish::House(_) => (None, None),
         };
+        let joint = matches!(&call.wish, Wish::Issue { earn, .. } if !earn.funders.is_empty());
         let reply = stage.call(call).await.map_err(|source| PlayError::Stage { step: step.number, source })?;
         happened.rejected = reply.rejected;
         happened.replayed = reply.replayed;
         happened.abandoned = reply.abandoned;
-        if let (Some(name), Some(member)) = (named, reply.member) {
-            self.members.insert(member, name);
+        happened.reversed = reply.reversed;
+        for (name, member) in [(named, reply.member), (to, reply.to_member)] {
+            if let (Some(name), Some(member)) = (name, member) {
+                self.members.insert(member, name);
+            }
         }
         if !reply.written.is_empty() && (reply.replayed || happened.rejected.is_some()) {
             let what = if reply.replayed { "a replay" } else { "a rejection" };
@@ -301,9 +341,16 @@ impl Player<'_> {
         }
         if let (Some(name), Some(entry)) = (&step.name, reply.entries.first()) {
             self.results.insert(name.clone(), *entry);
-            let made = reply.written.iter().find(|posted| posted.id == *entry && posted.kind == EntryKind::Issue);
-            for (lot, _) in made.iter().flat_map(|posted| &posted.lots) {
-                self.lots.insert(*lot, name.clone());
+            let written = reply.written.iter().find(|posted| posted.id == *entry);
+            let made = written.into_iter().flat_map(|posted| posted.lots.iter().filter(|moved| moved.made));
+            let moved = written.is_some_and(|posted| posted.kind == EntryKind::Transfer);
+            for (at, lot) in made.enumerate() {
+                let name = match () {
+                    () if moved => format!("{name}.{}", at + 1),
+                    () if joint => format!("{name}.{}", lot.issuer),
+                    () => name.clone(),
+                };
+                self.lots.insert(lot.lot, name);
             }
         }
         self.answers.insert(key, (reply.entries, reply.written.clone()));
@@ -322,35 +369,82 @@ impl Player<'_> {
             | Action::AbortSettlement { window } => Some(*window),
             Action::Issue { .. }
             | Action::Redeem { .. }
+            | Action::Authorize { .. }
+            | Action::Capture { .. }
+            | Action::Void { .. }
+            | Action::ReverseIssue { .. }
+            | Action::Transfer { .. }
+            | Action::Decay { .. }
             | Action::ReturnRedemption { .. }
             | Action::Abandon { .. }
             | Action::Deposit { .. }
             | Action::CreatePartner { .. }
             | Action::SetTerms { .. }
             | Action::SetState { .. }
+            | Action::SetConsent { .. }
             | Action::AdvanceTime
             | Action::Unsupported { .. } => None,
         }
     }
 
-    fn wish<S: Stage>(&self, step: &Step, action: &Action) -> Result<Wish, PlayError<S::Error>> {
+    /// Takes up the limits of a partner's table over those that it had.
+    fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, ScenarioError> {
+        let before = self.limits.get(&table.id).copied().unwrap_or_default();
+        let limits = table.limits_over(before, self.scale)?;
+        self.limits.insert(table.id, limits);
+        Ok(limits)
+    }
+
+    fn entry<S: Stage>(&self, step: &Step, name: &str) -> Result<EntryId, PlayError<S::Error>> {
+        let problem = || PlayError::Broken { step: step.number, problem: format!("no step is named {name:?}") };
+        self.results.get(name).copied().ok_or_else(problem)
+    }
+
+    /// What a step asks for: one request, or two if it sets terms and limits.
+    fn wishes<S: Stage>(&mut self, step: &Step, action: &Action) -> Result<Vec<Wish>, PlayError<S::Error>> {
+        let Action::SetTerms { terms, effective } = action else { return Ok(vec![self.wish::<S>(step, action)?]) };
+        let wrong = |problem| PlayError::Scenario(Box::new(problem));
+        let (partner, draft) = (terms.id, terms.to_draft().map_err(wrong)?);
+        let before = self.limits.get(&partner).copied().unwrap_or_default();
+        let limits = self.set_limits(terms).map_err(wrong)?;
+        let mut wishes = Vec::new();
+        if draft != TermsDraft::default() || limits == before {
+            wishes.push(Wish::House(HouseCommand::SetTerms { partner, terms: draft, effective: *effective }));
+        }
+        if limits != before {
+            wishes.push(Wish::House(HouseCommand::SetLimits { partner, limits }));
+        }
+        Ok(wishes)
+    }
+
+    fn wish<S: Stage>(&mut self, step: &Step, action: &Action) -> Result<Wish, PlayError<S::Error>> {
         let broken = |problem| PlayError::Broken { step: step.number, problem };
         let scale = self.scale;
         let money = |amount: Decimal| {
             Money::exact(amount, scale).ok_or_else(|| broken(format!("{amount} has more than {scale} decimals")))
         };
         let house = |command| Ok(Wish::House(command));
-        let draft_of =
-            |terms: &PartnerTable| terms.to_draft().map_err(|problem| PlayError::Scenario(Box::new(problem)));
         match action {
-            Action::Issue { member, points, expires } => {
-                Ok(Wish::Issue { member: member.clone(), points: *points, expires: *expires })
-            }
+            Action::Issue { member, earn } => Ok(Wish::Issue { member: member.clone(), earn: earn.clone() }),
             Action::Redeem { member, points } => Ok(Wish::Redeem { member: member.clone(), points: *points }),
+            Action::Authorize { member, points, lapses } => {
+                Ok(Wish::Authorize { member: member.clone(), points: *points, lapses: *lapses })
+            }
+            Action::Capture { of, points } => Ok(Wish::Capture { hold: self.entry::<S>(step, of)?, points: *points }),
+            Action::Void { of } => Ok(Wish::Void { hold: self.entry::<S>(step, of)? }),
+            Action::ReverseIssue { of, points, refuse_shortfall } => Ok(Wish::Reverse {
+                issue: self.entry::<S>(step, of)?,
+                points: *points,
+                refuse_shortfall: *refuse_shortfall,
+            }),
+            Action::Transfer { member, to, points } => {
+                Ok(Wish::Transfer { member: member.clone(), to: to.clone(), points: *points })
+            }
+            Action::Decay { member, rate, period } => {
+                Ok(Wish::Decay { member: member.clone(), rate: *rate, period: period.clone() })
+            }
             Action::ReturnRedemption { of, points } => {
-                let redemption = self.results.get(of).copied();
-                let redemption = redemption.ok_or_else(|| broken(format!("no step is named {of:?}")))?;
-                Ok(Wish::Return { redemption, points: *points })
+                Ok(Wish::Return { redemption: self.entry::<S>(step, of)?, points: *points })
             }
             Action::Abandon { abandons } => {
                 let request = self.requests.get(abandons).copied();
@@ -367,21 +461,24 @@ impl Player<'_> {
             Action::Deposit { account, amount } => {
                 house(HouseCommand::Deposit { account: *account, amount: money(*amount)? })
             }
-            Action::CreatePartner { terms } => house(HouseCommand::CreatePartner {
-                partner: terms.id,
-                display_name: String::new(),
-                terms: draft_of(terms)?,
-                state: PartnerState::Active,
-                limits: Default::default(),
-            }),
-            Action::SetTerms { terms, effective } => {
-                let draft = draft_of(terms)?;
-                house(HouseCommand::SetTerms { partner: terms.id, terms: draft, effective: *effective })
+            Action::CreatePartner { terms } => {
+                let wrong = |problem| PlayError::Scenario(Box::new(problem));
+                house(HouseCommand::CreatePartner {
+                    partner: terms.id,
+                    display_name: String::new(),
+                    terms: terms.to_draft().map_err(wrong)?,
+                    state: PartnerState::Active,
+                    limits: self.set_limits(terms).map_err(wrong)?,
+                })
             }
             Action::SetState { partner, state } => {
                 house(HouseCommand::SetPartnerState { partner: *partner, state: *state })
             }
-            Action::PayAll { .. } | Action::AdvanceTime | Action::Unsupported { .. } => {
+            Action::SetConsent { funder, partner, budget, given } => {
+                let consent = Consent { budget: *budget, granted: Some(*given), used: Points::ZERO };
+                house(HouseCommand::SetConsent { funder: *funder, partner: *partner, consent })
+            }
+            Action::SetTerms { .. } | Action::PayAll { .. } | Action::AdvanceTime | Action::Unsupported { .. } => {
                 Err(broken("not one request".to_owned()))
             }
         }
@@ -396,7 +493,7 @@ impl Player<'_> {
         lines: &mut Vec<String>,
     ) -> Result<(), PlayError<S::Error>> {
         let broken = |problem: &str| PlayError::Broken { step: step.number, problem: problem.to_owned() };
-        let figures = [expect.taken_back, expect.debt, expect.units, expect.units_taken, expect.units_back];
+        let figures = [expect.units, expect.units_taken, expect.units_back];
         if figures.iter().any(Option::is_some) {
             return Err(broken("expects a figure that no reply of this release has"));
         }
@@ -416,8 +513,16 @@ impl Player<'_> {
             differ("points", expected, &points, lines);
         }
         differ("money", &self.expected(&expect.money), &money, lines);
+        for (what, expected, got) in [
+            ("taken_back", expect.taken_back, happened.reversed.map(|reversed| reversed.taken_back.0)),
+            ("debt", expect.debt, happened.reversed.map(|reversed| reversed.debt.0)),
+        ] {
+            if expected.is_some() && expected != got {
+                lines.push(format!("{what}: expected {expected:?}, got {got:?}"));
+            }
+        }
         if let Some(expected) = &expect.lots {
-            let lots = happened.written.first().map_or(Vec::new(), |posted| self.named_lots(posted));
+            let lots = self.named_lots(&happened.written);
             if *expected != lots {
                 lines.push(format!("lots: expected {expected:?}, got {lots:?}"));
             }
@@ -534,17 +639,30 @@ impl Player<'_> {
 
     fn points_account(&self, account: PointsAccount) -> String {
         match account {
-            PointsAccount::Member(member) => {
-                self.members.get(&member).map_or_else(|| account.to_string(), |name| format!("member:{name}"))
+            PointsAccount::Member(member)
+            | PointsAccount::Held(member)
+            | PointsAccount::Pending(member)
+            | PointsAccount::Debt(member) => {
+                let text = account.to_string();
+                match (self.members.get(&member), text.split_once(':')) {
+                    (Some(name), Some((class, _))) => format!("{class}:{name}"),
+                    (Some(_) | None, _) => text,
+                }
             }
-            _ => account.to_string(),
+            PointsAccount::Issuer(_) | PointsAccount::Recoverable(_) => account.to_string(),
         }
     }
 
-    fn named_lots(&self, posted: &Posted) -> Vec<(String, i64)> {
-        let named = posted.lots.iter().map(|(lot, points)| {
-            let name = self.lots.get(lot).cloned().unwrap_or_else(|| lot.to_string());
-            (name, points.0.abs())
+    /// The lots that the first entry moved, and others of its kind: a decay is an entry for each lot. Of a transfer those
+    /// that it took from.
+    fn named_lots(&self, written: &[Posted]) -> Vec<(String, i64)> {
+        let Some(first) = written.first() else { return Vec::new() };
+        let same = written.iter().filter(|posted| posted.kind == first.kind);
+        let lots = same.flat_map(|posted| &posted.lots);
+        let taken = lots.filter(|moved| moved.points.0 != 0 && !(first.kind == EntryKind::Transfer && moved.made));
+        let named = taken.map(|moved| {
+            let name = self.lots.get(&moved.lot).cloned().unwrap_or_else(|| moved.lot.to_string());
+            (name, moved.points.0)
         });
         named.collect()
     }
@@ -576,8 +694,8 @@ fn money_account(account: MoneyAccount) -> String {
         MoneyAccount::Position(_)
         | MoneyAccount::Pool
         | MoneyAccount::Reserve
-        | MoneyAccount::Collateral(_)
         | MoneyAccount::Unfunded
+        | MoneyAccount::Collateral(_)
         | MoneyAccount::Settle(..) => account.to_string(),
     }
 }

@@ -12,3 +12,4 @@ mod nodes;
 mod scenarios;
 mod sdk_stage;
 mod till;
+mod writer_stage;

@@ -1,0 +1,88 @@
+//! Wishes of a scenario as commands of the rules, and what the rules answer as a scenario sees it: what the stages that
+//! speak to the rules directly have in common.
+
+use clearing_core::command::{Answer, Command, MemberRef, Reply as CoreReply, ReversalTarget};
+use clearing_core::journal::{Entry, EntryKind, LotMove};
+use clearing_core::settlement::{Settlement, Window};
+use clearing_core::units::{EntryId, IdentifierHash, Points};
+use sha2::{Digest, Sha256};
+
+use super::player::{LotMoved, Posted, Reply, WindowView, Wish};
+
+/// The command that a wish is.
+pub fn command_of(wish: Wish) -> Command {
+    match wish {
+        Wish::Issue { member, earn } => Command::Issue { member: named(&member), earn },
+        Wish::Redeem { member, points } => Command::Redeem { member: named(&member), points },
+        Wish::Authorize { member, points, lapses } => Command::Authorize { member: named(&member), points, lapses },
+        Wish::Capture { hold, points } => Command::Capture { hold, points },
+        Wish::Void { hold } => Command::Void { hold },
+        Wish::Reverse { issue, points, refuse_shortfall } => {
+            Command::Reverse { target: ReversalTarget::Entry(issue), points, refuse_shortfall }
+        }
+        Wish::Transfer { member, to, points } => Command::Transfer { member: named(&member), to: named(&to), points },
+        Wish::Decay { member, rate, period } => Command::Decay { member: named(&member), rate, period },
+        Wish::Return { redemption, points } => Command::Return { redemption, points },
+        Wish::Abandon { request } => Command::Abandon { request },
+        Wish::House(command) => Command::House(command),
+    }
+}
+
+/// An answer as a scenario sees it, with the entries that it wrote and a way to those that it names.
+pub fn reply_of<'a>(answer: &Answer, written: Vec<Posted>, entry: impl Fn(&EntryId) -> Option<&'a Entry>) -> Reply {
+    let mut reply = Reply { written, replayed: answer.replayed, ..Reply::default() };
+    match &answer.result {
+        Err(rejection) => reply.rejected = Some(rejection.reason().to_owned()),
+        Ok(accepted) => {
+            reply.entries.clone_from(&accepted.entries);
+            match &accepted.reply {
+                CoreReply::Member(member) => {
+                    reply.member = Some(member.member);
+                    reply.reversed = member.reversed;
+                    let first = reply.entries.first().and_then(entry);
+                    let transfer = first.filter(|entry| entry.kind == EntryKind::Transfer);
+                    let made = transfer.and_then(|entry| entry.lots.iter().find(|moved| moved.birth.is_some()));
+                    reply.to_member = made.map(|moved| moved.lot.member);
+                }
+                CoreReply::Abandoned(abandoned) => reply.abandoned = Some(*abandoned),
+                CoreReply::House(_) => {}
+            }
+        }
+    }
+    reply
+}
+
+/// An entry as a scenario sees it.
+pub fn posted(id: EntryId, entry: &Entry) -> Posted {
+    Posted {
+        id,
+        kind: entry.kind,
+        points: entry.points.clone(),
+        money: entry.money.clone(),
+        lots: entry.lots.iter().map(lot_moved).collect(),
+    }
+}
+
+fn lot_moved(moved: &LotMove) -> LotMoved {
+    let net = moved.net().expect("the book checks that the points of an entry fit");
+    // What a hold reserves or releases changes the state of points and not their number.
+    let points = if net.is_zero() { moved.held } else { net };
+    LotMoved { lot: moved.lot, issuer: moved.issuer, points: Points(points.0.abs()), made: moved.birth.is_some() }
+}
+
+/// A window as a scenario sees it.
+pub fn view_of(window: &Window) -> WindowView {
+    let settlement = window.settlement.as_ref();
+    let legs = settlement.iter().flat_map(|settlement| &settlement.legs);
+    WindowView {
+        state: window.state,
+        legs: legs.map(|(partner, leg)| (*partner, leg.amount)).collect(),
+        carried: window.participants.iter().map(|(partner, part)| (*partner, part.carried)).collect(),
+        saved: settlement.and_then(Settlement::saved),
+        orders: settlement.map_or_else(Vec::new, |settlement| settlement.orders.clone()),
+    }
+}
+
+fn named(member: &str) -> MemberRef {
+    MemberRef::Identifier(IdentifierHash(Sha256::digest(member.as_bytes()).into()))
+}
