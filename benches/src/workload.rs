@@ -60,8 +60,8 @@ impl Workload {
             request_id: self.request_id(),
             member: Some(card(member)),
             points,
-            expires_time: None,
             origin: Some(self.origin(points)),
+            ..v1::IssuePointsRequest::default()
         }
     }
 

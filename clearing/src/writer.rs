@@ -25,8 +25,9 @@ use clearing_core::command::{Answer, Command, Request};
 use clearing_core::journal::{BatchHeader, JournalEntry};
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use crate::clock::{self, Clock};
@@ -120,12 +121,26 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer. It ends, with everything queued answered, when all clones of the handle are gone.
+    /// Starts the writer, on a thread of its own: among the handlers, whatever the database answered would wait until a
+    /// thread has done with some of them, several times a batch, and everybody waits for the batch. It ends, with
+    /// everything queued answered, when all clones of the handle are gone.
     pub fn start(store: Store, clock: Clock, queue_length: usize) -> (Self, JoinHandle<()>) {
         let (queue, jobs) = mpsc::channel(queue_length);
-        let desk = Desk { store, clock, session: None, house: None };
-        #[allow(clippy::disallowed_methods, reason = "the writer's one task; its handle is awaited at shutdown")]
-        let task = tokio::spawn(desk.run(jobs).instrument(info_span!("writer")));
+        let handlers = Handle::current();
+        let desk = Desk { store, clock, session: None, house: None, handlers, answering: JoinSet::new() };
+        let run = desk.run(jobs).instrument(info_span!("writer"));
+        let (end, ended) = oneshot::channel::<()>();
+        // Not one of the runtime's threads for what blocks: the process could not end while a database is silent.
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let _end = end;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a thread gets the files that it waits on").block_on(run);
+        });
+        thread.expect("a process that starts can start a thread");
+        #[allow(clippy::disallowed_methods, reason = "it tells that the thread has ended; awaited at shutdown")]
+        let task = tokio::spawn(async move {
+            let _ = ended.await;
+        });
         (Self { queue }, task)
     }
 
@@ -173,6 +188,9 @@ struct Desk {
     session: Option<WriterSession>,
     /// The house as of an epoch of its terms.
     house: Option<(i64, Arc<House>)>,
+    /// Where the callers wait. Their answers are made there, beside the next batch.
+    handlers: Handle,
+    answering: JoinSet<()>,
 }
 
 /// A batch that was decided, saved and committed.
@@ -218,6 +236,9 @@ impl Desk {
             }
             self.write(shared).await;
         }
+        while let Some(answered) = self.answering.join_next().await {
+            note_answered(answered);
+        }
         debug!("the writer's queue is closed and empty");
     }
 
@@ -230,7 +251,7 @@ impl Desk {
                 continue;
             }
             match self.try_repeatedly(&batch).await {
-                Ok(committed) => answer_all(batch, &committed),
+                Ok(committed) => self.answer(batch, committed),
                 Err(Failed::Panicked(at)) => {
                     batch.requests.remove(at);
                     let _ = batch.replies.remove(at).send(Err(WriteError::Internal));
@@ -257,6 +278,14 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Has a batch answered without waiting for it.
+    fn answer(&mut self, batch: Batch, committed: Committed) {
+        while let Some(answered) = self.answering.try_join_next() {
+            note_answered(answered);
+        }
+        self.answering.spawn_on(async move { answer_all(batch, &committed) }, &self.handlers);
     }
 
     async fn try_repeatedly(&mut self, batch: &Batch) -> Result<Committed, Failed> {
@@ -390,6 +419,12 @@ fn gate_of(request: &Request) -> Gate {
     match request.command {
         Command::House(_) => Gate::Exclusive,
         _ => Gate::Shared,
+    }
+}
+
+fn note_answered(answered: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = answered {
+        error!(error = &error as &dyn std::error::Error, "a batch was committed, and not all of it answered");
     }
 }
 

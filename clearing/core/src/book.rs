@@ -533,7 +533,8 @@ impl Book {
     /// Points that end with inactivity must not end by their transfer: who gets them was active as lately as the giver.
     fn share_activity(&mut self, giver: MemberId, entry: &Entry) {
         let active = self.members.get(&giver).and_then(|member| member.record.active);
-        let given = entry.lots.iter().filter(|moved| moved.birth.is_some() && moved.expires.inactivity_days().is_some());
+        let given =
+            entry.lots.iter().filter(|moved| moved.birth.is_some() && moved.expires.inactivity_days().is_some());
         for moved in given {
             let owner = self.members.get_mut(&moved.lot.member).expect("the owners of lots are in the book");
             owner.record.active = owner.record.active.max(active);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::book::{Ask, Book};
 use crate::chart::{MoneyAccount, Purpose};
-use crate::journal::{EntryKind, Facts, FundedPart};
+use crate::journal::{Entry, EntryKind, Facts, FundedPart};
 use crate::rejection::Rejection;
-use crate::units::{EntryId, PartnerId, Points, Timestamp, WindowNumber};
+use crate::units::{PartnerId, Points, Timestamp, WindowNumber};
 
 /// The pending points of one window of issue, issuer and version of terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,16 +37,16 @@ impl Book {
         self.funded_at(window, issuer).is_some()
     }
 
-    /// Pays for the points of an issuer that wait for the settlement of a window. The money moves at once; the points
-    /// become available as due work of their members.
+    /// The entry that pays for the points of an issuer that wait for the settlement of a window, if there are any. The
+    /// money moves at once; the points become available as due work of their members.
     ///
     /// Rule: fund
-    pub(crate) fn fund(
-        &mut self,
+    pub(crate) fn fund_entry(
+        &self,
         ask: &Ask<'_>,
         window: WindowNumber,
         issuer: PartnerId,
-    ) -> Result<Vec<EntryId>, Rejection> {
+    ) -> Result<Option<Entry>, Rejection> {
         let waiting = self.funding.iter().filter(|((_, of, _), group)| {
             *of == issuer && group.settles_in == window && group.funded.is_none() && group.points.0 > 0
         });
@@ -59,7 +59,7 @@ impl Book {
             })
             .collect();
         if parts.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let mut draft = self.draft(EntryKind::Fund, ask);
         for part in &parts {
@@ -71,8 +71,7 @@ impl Book {
             draft.post_money(MoneyAccount::Unfunded, Purpose::Spread, -spread);
             draft.post_money(MoneyAccount::Position(PartnerId::operator()), Purpose::Spread, spread);
         }
-        let entry = self.finish(draft.with_facts(Facts::Funding(parts)))?;
-        Ok(vec![self.post(entry)])
+        self.finish(draft.with_facts(Facts::Funding(parts))).map(Some)
     }
 
     /// Lets what waits for the settlement of one window wait for that of another: of the issuers in `of`, or of all.

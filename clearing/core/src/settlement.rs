@@ -318,25 +318,25 @@ impl Book {
 
     /// Rule: confirm
     pub(crate) fn confirm_settlement(&mut self, ask: &Ask<'_>, window: WindowNumber) -> Result<Accepted, Rejection> {
-        let (state, settlement) = self.settlement(window)?;
+        let (_, settlement) = self.settlement(window)?;
         if settlement.state != SettlementState::Proposed {
             let state = settlement.state.as_str().to_owned();
             return Err(Rejection::SettlementNotProposed { window, state });
         }
+        // Who has nothing to pay has paid.
+        let paying: Vec<PartnerId> = settlement.legs.keys().copied().collect();
+        let mut funded = Vec::new();
+        for issuer in self.waiting_issuers(window).into_iter().filter(|issuer| !paying.contains(issuer)) {
+            funded.extend(self.fund_entry(ask, window, issuer)?);
+        }
+        let (state, settlement) = self.settlement(window)?;
         settlement.state = SettlementState::Confirmed;
         if settlement.legs.is_empty() {
             settlement.state = SettlementState::Settled;
             *state = WindowState::Settled;
         }
-        let paying: Vec<PartnerId> = settlement.legs.keys().copied().collect();
         self.changes_mut().windows.insert(window);
-        // Who has nothing to pay has paid.
-        let mut entries = Vec::new();
-        for issuer in self.waiting_issuers(window) {
-            if !paying.contains(&issuer) {
-                entries.extend(self.fund(ask, window, issuer)?);
-            }
-        }
+        let entries = funded.into_iter().map(|entry| self.post(entry)).collect();
         Ok(house_reply(entries, Some(window)))
     }
 
@@ -420,20 +420,18 @@ impl Book {
         let entry = self.finish(draft)?;
         let settled = chosen.legs.values().all(|leg| leg.state() == LegState::Paid)
             && chosen.orders.iter().all(|order| order.paid);
+        let mut written = vec![entry];
+        for issuer in [payer, payee].into_iter().filter_map(OrderParty::participant) {
+            if chosen.legs.get(&issuer).is_some_and(|leg| leg.state() == LegState::Paid) {
+                written.extend(self.fund_entry(ask, window, issuer)?);
+            }
+        }
         chosen.state = if settled { SettlementState::Settled } else { SettlementState::PartlyPaid };
         let stored = self.windows.get_mut(&window).expect("found above");
         stored.state = if settled { WindowState::Settled } else { WindowState::Settling };
         stored.settlement = Some(chosen);
         self.changes_mut().windows.insert(window);
-        let paid: Vec<PartnerId> = [payer, payee].into_iter().filter_map(OrderParty::participant).collect();
-        let mut entries = vec![self.post(entry)];
-        for issuer in paid {
-            let settlement = self.windows.get(&window).and_then(|window| window.settlement.as_ref());
-            let leg = settlement.and_then(|settlement| settlement.legs.get(&issuer));
-            if leg.is_some_and(|leg| leg.state() == LegState::Paid) {
-                entries.extend(self.fund(ask, window, issuer)?);
-            }
-        }
+        let entries = written.into_iter().map(|entry| self.post(entry)).collect();
         Ok(house_reply(entries, Some(window)))
     }
 

@@ -50,7 +50,7 @@ pub fn lines(partner: PartnerId, id: EntryId, sequence: i64, entry: &Entry) -> V
     }
     if let Some(posting) = entry.points.iter().find(|posting| posting.account == PointsAccount::Issuer(partner)) {
         // An issue debits its issuer, and counts as points given; whatever else credits it, as points that came home.
-        let issued = facts.is_none() && entry.kind != EntryKind::Expire;
+        let issued = facts.is_none() && !matches!(entry.kind, EntryKind::Expire | EntryKind::Decay);
         points.insert(Role::Issuer, Points(if issued { -posting.points.0 } else { posting.points.0 }));
     }
     let role_of = |posting: &MoneyPosting| match posting.purpose {

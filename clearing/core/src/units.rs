@@ -313,22 +313,30 @@ impl BorshDeserialize for PartnerId {
     }
 }
 
-/// Writes sixteen bytes in the form of a UUID.
+/// Where the hyphens are in the form of a UUID.
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
+/// Writes sixteen bytes in the form of a UUID. Every answer holds several, so it is done by hand.
 fn write_uuid(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let hex = format!("{value:032x}");
-    write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let mut text = [b'-'; 36];
+    let mut rest = value;
+    for at in (0..text.len()).rev().filter(|at| !HYPHENS.contains(at)) {
+        let digit = u32::try_from(rest & 0xf).expect("four bits");
+        text[at] = u8::try_from(char::from_digit(digit, 16).expect("below 16")).expect("a digit is ASCII");
+        rest >>= 4;
+    }
+    f.write_str(std::str::from_utf8(&text).expect("digits and hyphens"))
 }
 
 /// Reads the hyphenated form of a UUID in lower or upper case, and no other.
 fn read_uuid(text: &str) -> Result<u128, Malformed> {
     let malformed = || Malformed(format!("{text:?} is not a UUID such as 0193a7c2-5d0e-7c3a-9f00-0123456789ab"));
-    let hyphens = [8, 13, 18, 23];
     if text.len() != 36 || !text.is_ascii() {
         return Err(malformed());
     }
     let mut value = 0u128;
     for (at, character) in text.char_indices() {
-        if hyphens.contains(&at) {
+        if HYPHENS.contains(&at) {
             if character != '-' {
                 return Err(malformed());
             }

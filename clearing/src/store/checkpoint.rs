@@ -15,8 +15,8 @@ use tracing::warn;
 
 use super::StoreError;
 
-/// Between two looks at the log.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks at the log. Pages that were written several times in between are copied once.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Pages of the log after which it has to start again: 64 MiB of 2 KB pages.
 const LOG_PAGES_MAX: i64 = 32 * 1024;

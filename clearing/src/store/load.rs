@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clearing_core::book::{Book, LOTS_PER_ENTRY_MAX};
 use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, RecordedState, Request, ReversalTarget, Spend};
 use clearing_core::journal::{EntryKind, JournalEntry};
-use clearing_core::member::{Lot, LotId};
+use clearing_core::member::{Lot, LotId, Member};
 use clearing_core::purchase::{ReceiptLine, Side};
 use clearing_core::terms::House;
 use clearing_core::units::{
@@ -68,6 +68,7 @@ pub(super) async fn load(
     let targets = load_targets(link, book, requests, &mut loaded).await?;
     let mut needs = needs(book, requests, &targets);
     for member in members::members(link, needs.keys().copied(), true).await? {
+        loaded.stored.members.insert(member.id, member.next_due(&book.house.coalition.time_zone));
         book.members.insert(member.id, member);
     }
     load_requests(link, book, requests, &mut loaded).await?;
@@ -428,6 +429,15 @@ async fn load_funded(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Whether something may be due for a member, as far as can be told before its lots are read.
+fn may_be_due(book: &Book, id: MemberId, now: Timestamp) -> bool {
+    let paid_for = |member: &Member| {
+        let mut awaiting = member.record.awaiting.keys();
+        awaiting.any(|(window, issuer)| book.funded_at(*window, *issuer).is_some())
+    };
+    book.is_due(id, now) || book.members.get(&id).is_some_and(paid_for)
+}
+
 /// Reads the holds that commands refer to, and those of members for whom something is due; gives lots that these need.
 async fn load_holds(
     link: &mut Link<'_>,
@@ -444,7 +454,7 @@ async fn load_holds(
     let mut rows = guards::holds(link, &named.collect()).await?;
     // What a command releases may have expired and so be due in turn: when the next release is, must then be known.
     let releases = |id: &MemberId| {
-        book.members.get(id).is_some_and(|member| member.record.next_release.is_some()) || book.is_due(*id, now)
+        book.members.get(id).is_some_and(|member| member.record.next_release.is_some()) || may_be_due(book, *id, now)
     };
     let due: Vec<MemberId> = needs.keys().copied().filter(releases).collect();
     rows.extend(guards::holds_open(link, &due).await?);
@@ -526,7 +536,7 @@ async fn load_lots(
     let mut inactive = Vec::new();
     for (id, need) in needs {
         let Some(member) = book.members.get(id) else { continue };
-        let is_due = book.is_due(*id, now);
+        let is_due = may_be_due(book, *id, now);
         // What is due is read to the last lot, so what follows begins after now.
         let from = if is_due { Timestamp(now.0.saturating_add(1)) } else { member.next_expiry };
         if is_due {

@@ -27,7 +27,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
 
 const IDENTIFIERS: Sql = Sql::new(
     "-- store.identifiers
-    SELECT identifier_hash, member_id FROM identifiers
+    SELECT group_concat(concat_ws(',', hex(identifier_hash), hex(member_id)), ';') FROM identifiers
     WHERE identifier_hash IN (SELECT substr($2, value->>0, 32) FROM jsonb_each($1))",
     "-- store.identifiers
     SELECT identifier_hash, member_id FROM identifiers
@@ -47,7 +47,8 @@ pub(super) async fn identifiers(
         keys.bytes(&hash.0);
     }
     let call = link.call(&IDENTIFIERS).table(keys);
-    link.rows(call, |row| Ok((IdentifierHash(super::hash(row.bytes(0)?)?), MemberId(row.uuid(1)?)))).await
+    let identifier = |row: &dyn Cells| Ok((IdentifierHash(super::hash(row.bytes(0)?)?), MemberId(row.uuid(1)?)));
+    link.packed_rows(call, &[Kind::Hash, Kind::Uuid], identifier).await
 }
 
 const LOCK_IDENTIFIERS: Sql = Sql::new(
@@ -76,8 +77,8 @@ pub(super) async fn lock_identifiers(link: &mut Link<'_>, hashes: &[IdentifierHa
 
 const MEMBERS: Sql = Sql::new(
     "-- store.members
-    SELECT member_id, entry_no, holdings FROM members
-    WHERE member_id IN (SELECT substr($2, value->>0, 16) FROM jsonb_each($1)) ORDER BY member_id",
+    SELECT group_concat(concat_ws(',', hex(member_id), entry_no, hex(holdings)), ';') FROM members
+    WHERE member_id IN (SELECT substr($2, value->>0, 16) FROM jsonb_each($1))",
     "-- store.members
     SELECT member_id, entry_no, holdings FROM members
     WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id",
@@ -85,8 +86,8 @@ const MEMBERS: Sql = Sql::new(
 
 const LOCK_MEMBERS: Sql = Sql::new(
     "-- store.lock_members
-    SELECT member_id, entry_no, holdings FROM members
-    WHERE member_id IN (SELECT substr($2, value->>0, 16) FROM jsonb_each($1)) ORDER BY member_id",
+    SELECT group_concat(concat_ws(',', hex(member_id), entry_no, hex(holdings)), ';') FROM members
+    WHERE member_id IN (SELECT substr($2, value->>0, 16) FROM jsonb_each($1))",
     "-- store.lock_members
     SELECT member_id, entry_no, holdings FROM members
     WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id FOR UPDATE",
@@ -106,7 +107,7 @@ pub(super) async fn members(
         return Ok(Vec::new());
     }
     let call = link.call(if lock { &LOCK_MEMBERS } else { &MEMBERS }).table(keys);
-    link.rows(call, member).await
+    link.packed_rows(call, &[Kind::Uuid, Kind::Int, Kind::Bytes], member).await
 }
 
 /// A member's row from the columns id, last entry number, holdings.
@@ -123,6 +124,38 @@ macro_rules! lot_columns {
     };
 }
 pub(super) use lot_columns;
+
+/// [`lot_columns`] as SQLite packs them into one cell; a null is an empty text.
+macro_rules! packed_lot {
+    () => {
+        "concat_ws(',', hex(l.member_id), l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, \
+         l.available, hex(l.batch_id), l.ordinal, ifnull(l.activates_at, ''), hex(l.origin_member_id), \
+         ifnull(l.origin_entry_no, ''), ifnull(l.origin_part, ''), l.held, l.pending, l.lost, l.reversed, \
+         ifnull(l.release_window, ''))"
+    };
+}
+
+const LOT_KINDS: &[Kind] = &[
+    Kind::Uuid,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+    Kind::Text,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+    Kind::Uuid,
+    Kind::Int,
+    Kind::Int,
+    Kind::Uuid,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+    Kind::Int,
+];
 
 // The last place of the page is that of the last of `limit` lots, or the end of the moment at which that one expires:
 // lots that expire together are read together, as an answer tells how many points a member loses next. Those that never
@@ -199,16 +232,16 @@ pub(super) async fn lots_page(
 const LOTS_NEXT: Sql = Sql::new(
     concat!(
         "-- store.lots_next
-    SELECT ",
-        lot_columns!(),
-        " FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
+    SELECT group_concat(",
+        packed_lot!(),
+        ", ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
     CROSS JOIN lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at = (
         SELECT p.expires_at FROM lots AS p
         WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
         AND p.expires_at < 9223372036854775807
         ORDER BY p.expires_at, p.entry_no, p.part LIMIT 1
-    ) ORDER BY 1, 2, 3, 4"
+    )"
     ),
     concat!(
         "-- store.lots_next
@@ -235,7 +268,7 @@ pub(super) async fn lots_next(
         return Ok(Vec::new());
     }
     let call = link.call(&LOTS_NEXT).table(places(link, members));
-    link.rows(call, |row| lot(row, house)).await
+    link.packed_rows(call, LOT_KINDS, |row| lot(row, house)).await
 }
 
 const LOTS_DUE: Sql = Sql::new(

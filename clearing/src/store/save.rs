@@ -70,7 +70,10 @@ const SAVE_ROWS: Sql = Sql::new(
     WHERE member_id = k.m AND expires_at = k.e AND entry_no = k.n AND part = k.p;
     INSERT OR FAIL INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, substr($14, value->>7, 16),
-        value->>8 FROM jsonb_each($13)",
+        value->>8 FROM jsonb_each($13);
+    WITH k (m, n, h) AS MATERIALIZED (
+        SELECT substr($18, value->>0, 16), value->>1, substr($18, value->>2, value->>3) FROM jsonb_each($17)
+    ) UPDATE OR FAIL members SET entry_no = k.n, holdings = k.h FROM k WHERE member_id = k.m",
     "-- store.save_rows
     WITH e AS (
         INSERT INTO entries (batch_id, ordinal, bytes)
@@ -151,6 +154,7 @@ const REQUESTS: &[Kind] =
     &[Kind::Text, Kind::Uuid, Kind::Hash, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Bytes];
 const IDENTIFIERS: &[Kind] = &[Kind::Hash, Kind::Uuid];
 const MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Bytes];
+const UPDATED_MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Bytes];
 const NEW_LOTS: &[Kind] = &[
     Kind::Uuid,
     Kind::Int,
@@ -187,6 +191,8 @@ const FREED_RECEIPTS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Text, Kind::Text,
 pub(super) struct Stored {
     /// Under which expiry lots were read.
     pub lots: BTreeMap<LotId, Timestamp>,
+    /// From when on something is due for members, as it is stored.
+    pub members: BTreeMap<MemberId, Timestamp>,
     /// Lines of receipts that were booked.
     pub receipts: BTreeSet<ReceiptLine>,
 }
@@ -225,12 +231,21 @@ pub(super) async fn save_rows(
     let first_lots = first_lots(book, changes);
     let zone = &book.house.coalition.time_zone;
     let mut members = link.table(MEMBERS);
+    let mut updated_members = link.table(UPDATED_MEMBERS);
+    // The lower bound of expiry of nearly all members stays what it was. SQLite would write the index over it anew all the
+    // same, so it gets these members apart; PostgreSQL sees by itself that an indexed column has not changed.
+    let apart = link.backend() == super::Backend::Sqlite;
     for id in &changes.members {
         let member = of_book(book.members.get(id))?;
         // All lots that expire before `loaded_to` are in the book, so nothing has points before the first of them.
         let first = first_lots.get(id).copied().unwrap_or(Timestamp::NEVER).min(member.loaded_to);
         let member = Member { next_expiry: first.max(member.next_expiry), ..member.clone() };
-        members.uuid(id.0).int(member.entry_no).int(member.next_due(zone).0).bytes(&member.to_bytes());
+        let due = member.next_due(zone);
+        if apart && stored.members.get(id) == Some(&due) {
+            updated_members.uuid(id.0).int(member.entry_no).bytes(&member.to_bytes());
+            continue;
+        }
+        members.uuid(id.0).int(member.entry_no).int(due.0).bytes(&member.to_bytes());
     }
     let mut new_lots = link.table(NEW_LOTS);
     let mut changed_lots = link.table(CHANGED_LOTS);
@@ -268,12 +283,13 @@ pub(super) async fn save_rows(
         link.execute_counted(call, count).await?;
     }
     let tables = [entries, requests, identifiers, members, new_lots, changed_lots, receipts];
-    let expected: usize = tables.iter().map(Table::len).sum();
+    let expected = tables.iter().map(Table::len).sum::<usize>() + updated_members.len();
     if expected == 0 {
         return Ok(());
     }
     let call = tables.into_iter().fold(link.call(&SAVE_ROWS), super::sql::Call::table);
     let call = call.uuid(header.batch.0).int(header.time.0);
+    let call = if apart { call.table(updated_members) } else { call };
     execute_counted_in_parts(link, call, SAVE_ROWS.name(), expected).await
 }
 
@@ -554,13 +570,14 @@ async fn save_rare(link: &mut Link<'_>, changes: &Changes) -> Result<(), StoreEr
 
 /// Moves the sums that all batches share, advances the head of the journal and writes the batch. `head` is where the
 /// journal ends, if this transaction is sure of it; on PostgreSQL other nodes move it until this statement locks it.
-/// Gives the first sequence of the batch.
+/// `contents` is the hash over the batch. Gives the first sequence of the batch.
 pub(super) async fn save_head(
     link: &mut Link<'_>,
     book: &Book,
     changes: &Changes,
     header: &BatchHeader,
     head: &JournalHead,
+    contents: Hash,
 ) -> Result<i64, StoreError> {
     let mut balances = link.table(BALANCES);
     let currency = book.house.coalition.currency;
@@ -589,7 +606,6 @@ pub(super) async fn save_head(
     }
     save_rare(link, changes).await?;
     let expected = balances.len() + outstanding.len() + gross.len() + issued.len();
-    let contents = contents_hash(book, changes, header)?;
     let count = i64::try_from(changes.entries.len()).expect("entries of a batch are few");
     let call = link.call(&SAVE_HEAD).table(balances).table(outstanding).table(gross).table(issued);
     let call = call.uuid(header.batch.0).int(count).int(i64::from(header.window)).int(header.time.0);
@@ -611,7 +627,8 @@ pub(super) async fn save_head(
     }
 }
 
-fn contents_hash(book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Hash, StoreError> {
+/// The hash over everything in the batch.
+pub(super) fn contents_hash(book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Hash, StoreError> {
     let mut entries = Vec::with_capacity(changes.entries.len());
     for id in &changes.entries {
         entries.push((id.ordinal, &**of_book(book.entries.get(id))?));

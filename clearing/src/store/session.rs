@@ -240,12 +240,15 @@ impl WriterSession {
         if !changes.consents_given.is_empty() {
             house::save_consents(&mut link, book, changes).await?;
         }
-        save::save_rows(&mut link, book, changes, header, &self.stored).await?;
+        let rows = save::save_rows(&mut link, book, changes, header, &self.stored);
+        // The entries are hashed while the database writes them.
+        let (rows, contents) = futures::join!(rows, async { save::contents_hash(book, changes, header) });
+        rows?;
         journal::insert_attachments(&mut link, &changes.attachments).await?;
         let first_sequence = if changes.entries.is_empty() {
             self.head.next_sequence
         } else {
-            save::save_head(&mut link, book, changes, header, &self.head).await?
+            save::save_head(&mut link, book, changes, header, &self.head, contents?).await?
         };
         if !changes.funding_states.is_empty() {
             settlement::save_funding(&mut link, book, changes).await?;

@@ -85,6 +85,23 @@ impl Link<'_> {
         }
     }
 
+    /// All rows of a statement that SQLite packs into one text: cells apart by `,`, rows by `;`, bytes as hex digits. Its
+    /// driver hands each row from thread to thread, which costs more than finding the row. `kinds` are those of the
+    /// columns; a text among them must hold neither separator.
+    pub async fn packed_rows<T>(
+        &mut self,
+        call: Call,
+        kinds: &[Kind],
+        mut decode: impl FnMut(&dyn Cells) -> Result<T, StoreError> + Send,
+    ) -> Result<Vec<T>, StoreError> {
+        if self.backend() == Backend::Postgres {
+            return self.rows(call, decode).await;
+        }
+        // An aggregate over nothing is null.
+        let packed = self.row(call, |row| Ok(row.text_or_null(0)?.map(str::to_owned))).await?.flatten();
+        packed.iter().flat_map(|rows| rows.split(';')).map(|row| decode(&PackedRow::read(row, kinds)?)).collect()
+    }
+
     /// The one row of a statement that gives at most one.
     pub async fn row<T>(
         &mut self,
@@ -447,6 +464,73 @@ fn undecoded(error: sqlx::Error) -> StoreError {
     StoreError::of("reading a row", error)
 }
 
+/// A row of [`Link::packed_rows`].
+struct PackedRow<'a>(Vec<PackedCell<'a>>);
+
+enum PackedCell<'a> {
+    Null,
+    Plain(&'a str),
+    Bytes(Vec<u8>),
+}
+
+impl<'a> PackedRow<'a> {
+    fn read(row: &'a str, kinds: &[Kind]) -> Result<Self, StoreError> {
+        let mut cells = Vec::with_capacity(kinds.len());
+        let mut texts = row.split(',');
+        for kind in kinds {
+            let text = texts.next().ok_or_else(unpacked)?;
+            cells.push(match kind {
+                Kind::Hash | Kind::Bytes => PackedCell::Bytes(from_hex(text).ok_or_else(unpacked)?),
+                Kind::Int | Kind::Text | Kind::Uuid if text.is_empty() => PackedCell::Null,
+                Kind::Int | Kind::Text | Kind::Uuid => PackedCell::Plain(text),
+            });
+        }
+        if texts.next().is_some() { Err(unpacked()) } else { Ok(Self(cells)) }
+    }
+
+    fn plain(&self, at: usize) -> Result<Option<&'a str>, StoreError> {
+        match self.0.get(at) {
+            Some(PackedCell::Plain(text)) => Ok(Some(text)),
+            Some(PackedCell::Null) => Ok(None),
+            Some(PackedCell::Bytes(_)) | None => Err(unpacked()),
+        }
+    }
+}
+
+fn unpacked() -> StoreError {
+    StoreError::permanent("a packed row is not what its statement packs")
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    };
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
+impl Cells for PackedRow<'_> {
+    fn int_or_null(&self, at: usize) -> Result<Option<i64>, StoreError> {
+        self.plain(at)?.map(|text| text.parse().map_err(|_| unpacked())).transpose()
+    }
+
+    fn text_or_null(&self, at: usize) -> Result<Option<&str>, StoreError> {
+        self.plain(at)
+    }
+
+    fn bytes_or_null(&self, at: usize) -> Result<Option<&[u8]>, StoreError> {
+        match self.0.get(at) {
+            Some(PackedCell::Bytes(bytes)) => Ok(Some(bytes)),
+            Some(PackedCell::Null | PackedCell::Plain(_)) | None => Err(unpacked()),
+        }
+    }
+
+    fn uuid_or_null(&self, at: usize) -> Result<Option<u128>, StoreError> {
+        self.plain(at)?.map(|text| u128::from_str_radix(text, 16).map_err(|_| unpacked())).transpose()
+    }
+}
+
 impl Cells for SqliteRow {
     fn int_or_null(&self, at: usize) -> Result<Option<i64>, StoreError> {
         self.try_get(at).map_err(undecoded)
@@ -488,5 +572,31 @@ impl Cells for PgRow {
     fn uuid_or_null(&self, at: usize) -> Result<Option<u128>, StoreError> {
         let value: Option<Uuid> = self.try_get(at).map_err(undecoded)?;
         Ok(value.map(|value| value.as_u128()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_row_reads_as_the_row_it_was() {
+        let kinds = [Kind::Uuid, Kind::Int, Kind::Text, Kind::Bytes, Kind::Uuid, Kind::Int];
+        let row = PackedRow::read("0193A7C25D0E7C3A9F000123456789AB,-7,brand_1-A,00FF10,,", &kinds).unwrap();
+        assert_eq!(row.uuid(0).unwrap(), 0x0193_a7c2_5d0e_7c3a_9f00_0123_4567_89ab);
+        assert_eq!(row.int(1).unwrap(), -7);
+        assert_eq!(row.text(2).unwrap(), "brand_1-A");
+        assert_eq!(row.bytes(3).unwrap(), [0, 255, 16]);
+        assert_eq!(row.uuid_or_null(4).unwrap(), None);
+        assert_eq!(row.int_or_null(5).unwrap(), None);
+        assert!(row.int(5).is_err(), "a null where there must be a number");
+    }
+
+    #[test]
+    fn a_packed_row_of_another_shape_is_an_error() {
+        assert!(PackedRow::read("1", &[Kind::Int, Kind::Int]).is_err(), "a cell is missing");
+        assert!(PackedRow::read("1,2,3", &[Kind::Int, Kind::Int]).is_err(), "a cell too many");
+        assert!(PackedRow::read("0F0", &[Kind::Bytes]).is_err(), "half a byte");
+        assert!(PackedRow::read("0G", &[Kind::Bytes]).is_err(), "not a digit");
     }
 }

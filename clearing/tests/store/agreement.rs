@@ -23,7 +23,7 @@ on_both! {
 }
 
 /// How many games are played on each back end, some hundred commands each.
-const SEEDS: u64 = 10;
+const SEEDS: u64 = 12;
 /// Batches of a game.
 const BATCHES: usize = 70;
 

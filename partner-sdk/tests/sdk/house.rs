@@ -99,6 +99,8 @@ struct State {
     script: Mutex<VecDeque<Step>>,
     issues: Mutex<Vec<v1::IssuePointsRequest>>,
     batches: Mutex<Vec<i64>>,
+    /// The request ids of authorizations that arrived.
+    holds: Mutex<Vec<String>>,
     pages: Mutex<Vec<String>>,
     /// How many connections were taken, and a switch for each that is open: on means lost.
     connections: Mutex<Vec<Arc<AtomicBool>>>,
@@ -162,6 +164,11 @@ impl House {
         self.state.batches.lock().unwrap().clone()
     }
 
+    /// The request ids of the authorizations that arrived.
+    pub fn holds(&self) -> Vec<String> {
+        self.state.holds.lock().unwrap().clone()
+    }
+
     /// The page tokens that arrived.
     pub fn pages(&self) -> Vec<String> {
         self.state.pages.lock().unwrap().clone()
@@ -202,8 +209,7 @@ impl State {
             }),
             member_id: "M".to_owned(),
             available_points: request.points,
-            next_expiry: None,
-            replayed: false,
+            ..v1::IssuePointsResponse::default()
         }
     }
 
@@ -326,6 +332,82 @@ impl PointsService for Script {
         &self,
         _: Request<v1::AbandonRequestRequest>,
     ) -> Result<Response<v1::AbandonRequestResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn authorize_redemption(
+        &self,
+        request: Request<v1::AuthorizeRedemptionRequest>,
+    ) -> Result<Response<v1::AuthorizeRedemptionResponse>, Status> {
+        let request = request.into_inner();
+        self.0.holds.lock().unwrap().push(request.request_id.clone());
+        self.0.play().await?;
+        let entry = v1::Entry {
+            entry_id: format!("entry-of-{}", request.request_id),
+            entry_time: Some(prost_types::Timestamp::default()),
+            ..v1::Entry::default()
+        };
+        Ok(Response::new(v1::AuthorizeRedemptionResponse {
+            hold_id: entry.entry_id.clone(),
+            entry: Some(entry),
+            ..v1::AuthorizeRedemptionResponse::default()
+        }))
+    }
+
+    async fn void_hold(&self, _: Request<v1::VoidHoldRequest>) -> Result<Response<v1::VoidHoldResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn get_hold(&self, _: Request<v1::GetHoldRequest>) -> Result<Response<v1::GetHoldResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn reverse_issue(
+        &self,
+        _: Request<v1::ReverseIssueRequest>,
+    ) -> Result<Response<v1::ReverseIssueResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn post_purchase(
+        &self,
+        _: Request<v1::PostPurchaseRequest>,
+    ) -> Result<Response<v1::PostPurchaseResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn return_purchase(
+        &self,
+        _: Request<v1::ReturnPurchaseRequest>,
+    ) -> Result<Response<v1::ReturnPurchaseResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn transfer_points(
+        &self,
+        _: Request<v1::TransferPointsRequest>,
+    ) -> Result<Response<v1::TransferPointsResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn find_receipt(
+        &self,
+        _: Request<v1::FindReceiptRequest>,
+    ) -> Result<Response<v1::FindReceiptResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn reconcile_day(
+        &self,
+        _: Request<v1::ReconcileDayRequest>,
+    ) -> Result<Response<v1::ReconcileDayResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn capture_hold(
+        &self,
+        _: Request<v1::CaptureHoldRequest>,
+    ) -> Result<Response<v1::CaptureHoldResponse>, Status> {
         Err(Status::unimplemented("not in this script"))
     }
 

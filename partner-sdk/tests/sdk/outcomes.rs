@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use partner_sdk::{Client, EntryFilter, EntryKind, Error, Issue, Origin, Outcome, Reason, Redeem, Retries};
+use partner_sdk::{Authorize, Client, EntryFilter, EntryKind, Error, Issue, Origin, Outcome, Reason, Redeem, Retries};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -55,6 +55,19 @@ async fn when_an_answer_is_lost_the_retry_carries_the_same_request_id() {
     assert_eq!(requests[0], requests[1]);
     assert_eq!(house.connections(), 2);
     assert_eq!(issued.entry.request_id, Some(requests[0].request_id.clone()));
+}
+
+/// Points must not be reserved twice because an answer was lost.
+#[tokio::test]
+async fn a_hold_whose_answer_was_lost_is_asked_for_under_the_same_request_id() {
+    let house = House::playing([Step::LoseConnection]).await;
+    let client = house.builder().retries(eager()).connect().await.unwrap();
+    let lapses = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    let held = client.authorize(Authorize::from("card", "4000").points(5).lapses(lapses)).await.unwrap();
+    let held = held.accepted().unwrap();
+    let [first, second] = &house.holds()[..] else { panic!("two requests") };
+    assert_eq!(first, second);
+    assert_eq!(held.hold_id, format!("entry-of-{first}"));
 }
 
 #[tokio::test]
@@ -131,7 +144,7 @@ async fn every_kind_of_rejection_is_one_and_an_unknown_reason_too() {
     // A limit that is a rule is recorded; one that protects the house is not, and is asked again.
     let house = House::playing([rejection(Code::ResourceExhausted, "LIMIT_EXCEEDED", &[("recorded", "true")])]).await;
     let outcome = house.client().await.issue(issue()).await.unwrap();
-    assert_eq!(outcome.rejection().unwrap().reason, Reason::Other("LIMIT_EXCEEDED".to_owned()));
+    assert_eq!(outcome.rejection().unwrap().reason, Reason::LimitExceeded);
     assert_eq!(house.issues().len(), 1);
 }
 

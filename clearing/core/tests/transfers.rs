@@ -1,0 +1,224 @@
+//! Points given to others, taken for inactivity, and what the operator can do for a member.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
+mod house;
+
+use clearing_core::command::Command;
+use clearing_core::journal::Code;
+use clearing_core::limits::Limits;
+use clearing_core::statement::{self, Role};
+use clearing_core::terms::Funding;
+use clearing_core::units::{Points, Timestamp};
+use house::{START, brands, id, member_ref, mixed, sums, transfer};
+
+#[test]
+fn a_transfer_moves_lots_in_consumption_order_with_all_they_have_and_no_money() {
+    for funding in [Funding::AtRedemption, Funding::AtIssue] {
+        let mut play = brands(funding);
+        play.issue("A", "M", 10);
+        play.issue_until("B", "M", 10, START.plus_days(5));
+        let (written, money) = (play.journal.len(), play.money());
+        let moved = play.transfer("C", "M", "N", 15).unwrap().entries[0];
+        assert_eq!(play.points_from(written, &["M", "N"]), sums(&[("member:M", -15), ("member:N", 15)]));
+        assert_eq!(play.money(), money);
+        let lots: Vec<_> = play.book.lots.values().filter(|lot| lot.id.member == play.member("N")).collect();
+        let of = |lot: &&clearing_core::member::Lot| (lot.issuer, lot.terms, lot.funding, lot.available.0, lot.expires);
+        let expected = [(id("B"), 1, funding, 10, START.plus_days(5)), (id("A"), 1, funding, 5, Timestamp::NEVER)];
+        assert_eq!(lots.iter().map(of).collect::<Vec<_>>(), expected);
+        assert!(lots.iter().all(|lot| lot.entry == moved && lot.origin.is_some() && lot.release_window.is_none()));
+        play.assert_sound();
+    }
+}
+
+#[test]
+fn the_place_of_a_transferred_lot_is_that_of_the_transfer() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 10);
+    play.issue("B", "N", 10);
+    play.transfer("C", "M", "N", 10).unwrap();
+    play.issue("C", "N", 10);
+    let taken = play.redeem("operator", "N", 21).unwrap();
+    let parts = [("B", -10), ("A", -10), ("C", -1)].map(|(name, points)| (name.to_owned(), points));
+    assert_eq!(play.parts(taken), parts);
+    play.assert_sound();
+}
+
+#[test]
+fn a_transfer_to_an_unknown_identifier_enrols_and_from_one_is_not_found() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 10);
+    assert_eq!(play.refused("C", transfer("N", "M", 1)), "NOT_FOUND");
+    assert_eq!(play.refused("C", transfer("M", "N", 11)), "INSUFFICIENT_POINTS");
+    assert!(play.book.find_member(member_ref("N")).is_err(), "nobody was enrolled");
+    play.transfer("C", "M", "N", 10).unwrap();
+    assert_eq!(play.available("N"), 10);
+    play.assert_sound();
+}
+
+#[test]
+fn a_transfer_passes_nothing_over() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 10);
+    play.set_cap("A", 0);
+    play.transfer("C", "M", "N", 10).unwrap();
+    assert_eq!(play.redeem("C", "N", 1).unwrap_err().reason(), "NET_DEBIT_CAP");
+    play.assert_sound();
+}
+
+#[test]
+fn a_transfer_takes_at_most_1024_lots() {
+    let mut play = brands(Funding::AtRedemption);
+    for _ in 0..1025 {
+        play.issue("A", "M", 1);
+    }
+    assert_eq!(play.refused("C", transfer("M", "N", 1025)), "TOO_MANY_LOTS");
+    play.transfer("C", "M", "N", 1024).unwrap();
+    play.assert_sound();
+}
+
+#[test]
+fn transferred_points_of_a_reversed_issue_are_owed_by_who_was_given_them() {
+    let mut play = brands(Funding::AtIssue);
+    let issue = play.issue("A", "M", 10);
+    play.transfer("C", "M", "N", 6).unwrap();
+    let done = play.reverse("A", issue, 10).unwrap();
+    assert_eq!((done.taken_back.0, done.debt.0), (4, 6));
+    assert_eq!((play.owed("M"), play.owed("N"), play.available("N")), (6, 0, 6));
+    play.assert_sound();
+}
+
+#[test]
+fn a_transfer_to_oneself_only_moves_points_to_the_end_of_the_order() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 10);
+    play.issue("B", "M", 10);
+    play.transfer("C", "M", "M", 10).unwrap();
+    assert_eq!(play.available("M"), 20);
+    let taken = play.redeem("C", "M", 1).unwrap();
+    assert_eq!(play.parts(taken), [("B".to_owned(), -1)]);
+    play.assert_sound();
+}
+
+#[test]
+fn decay_takes_the_floor_of_its_share_over_the_lots_by_largest_remainder() {
+    let mut play = mixed(Funding::AtIssue, Funding::AtRedemption, Funding::AtRedemption);
+    play.issue("A", "M", 5);
+    play.issue_until("B", "M", 5, START.plus_days(9));
+    play.issue("C", "M", 5);
+    let written = play.journal.len();
+    // floor(0.75 x 15) = 11: 3.67 each, so 4, 4, 3 with ties in consumption order.
+    let entries = play.decay("M", "0.75", "2026-01").unwrap().entries;
+    assert_eq!(play.kinds_from(written), ["decay", "decay", "decay"]);
+    let parts: Vec<_> = entries.iter().map(|entry| play.parts(*entry)[0].clone()).collect();
+    assert_eq!(parts, [("B", -4), ("A", -4), ("C", -3)].map(|(name, points)| (name.to_owned(), points)));
+    let money = [("pool", -400), ("reserve", 200), ("position:operator", 120), ("position:A", 80)];
+    assert_eq!(play.money_from(written), sums(&money), "each as an expiry");
+    let line = &statement::lines(id("B"), entries[0], 1, &play.book.entries[&entries[0]])[0];
+    assert_eq!((line.role, line.points.0), (Role::Issuer, 4), "as an expiry on the statement, too");
+    play.assert_sound();
+}
+
+#[test]
+fn decay_comes_once_in_a_period_and_periods_go_forward() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 100);
+    play.decay("M", "0.5", "2026-02").unwrap();
+    for period in ["2026-02", "2026-01"] {
+        let again = play.decay("M", "0.5", period).unwrap();
+        assert_eq!((again.entries.len(), play.available("M")), (0, 50), "{period}");
+    }
+    play.decay("M", "0.5", "2026-03").unwrap();
+    assert_eq!(play.available("M"), 25);
+    play.assert_sound();
+}
+
+/// A member without a point was once more than the split of nothing could bear.
+#[test]
+fn decay_of_nothing_does_nothing() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 1);
+    assert_eq!(play.decay("M", "0.5", "2026-01").unwrap().entries.len(), 0, "a share below one point");
+    play.redeem("C", "M", 1).unwrap();
+    assert_eq!(play.decay("M", "0.5", "2026-01").unwrap().entries.len(), 0);
+    assert_eq!(play.decay("M", "0", "2026-01").unwrap().entries.len(), 0);
+    play.assert_sound();
+}
+
+#[test]
+fn decay_leaves_held_pending_and_expired_points_alone() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue_until("A", "M", 10, START.plus_days(2));
+    play.issue("B", "M", 10);
+    play.ask("C", house::authorize("M", 15, START.plus_days(9))).unwrap();
+    play.now = START.plus_days(3);
+    play.decay("M", "1", "2026-01").unwrap();
+    assert_eq!((play.available("M"), play.held("M")), (0, 15));
+    play.assert_sound();
+}
+
+fn extend(issuer: &str, until: Timestamp, expires: Timestamp) -> Command {
+    Command::ExtendExpiry {
+        member: member_ref("M"),
+        issuer: id(issuer),
+        until,
+        expires,
+        reason: Code::new("storm").unwrap(),
+    }
+}
+
+#[test]
+fn the_operator_lets_an_issuers_lots_live_longer_at_nobodys_cost() {
+    let mut play = brands(Funding::AtIssue);
+    play.issue_until("A", "M", 10, START.plus_days(5));
+    play.issue_until("A", "M", 10, START.plus_days(6));
+    play.issue_until("B", "M", 10, START.plus_days(5));
+    let (money, written) = (play.money(), play.journal.len());
+    play.ask("operator", extend("A", START.plus_days(5), START.plus_days(30))).unwrap();
+    assert_eq!(play.kinds_from(written), ["extend"]);
+    assert_eq!(play.money(), money);
+    play.wait_until(START.plus_days(10));
+    assert_eq!(play.available("M"), 10);
+    assert_eq!(
+        play.refused("operator", extend("B", START.plus_days(5), START.plus_days(30))),
+        "NOT_FOUND",
+        "they are gone"
+    );
+    assert_eq!(
+        play.refused("operator", extend("A", START.plus_days(40), START.plus_days(20))),
+        "NOT_FOUND",
+        "no shorter life"
+    );
+    assert_eq!(play.refused("operator", extend("A", START.plus_days(40), play.now)), "TIME_OUT_OF_RANGE");
+    play.wait_until(START.plus_days(30));
+    assert_eq!(play.available("M"), 0);
+    play.assert_sound();
+}
+
+#[test]
+fn a_reinstatement_is_an_issue_at_the_funders_cost_that_no_day_counts() {
+    let mut play = brands(Funding::AtIssue);
+    play.issue_until("A", "M", 10, START.plus_days(5));
+    play.wait_until(START.plus_days(5));
+    let limits = Limits {
+        points_per_day: Some(Points(0)),
+        net_debit_cap: Some(clearing_core::units::Money(1800)),
+        ..Limits::default()
+    };
+    play.set_limits("A", limits);
+    let again = |points: i64| Command::Reinstate {
+        member: member_ref("M"),
+        funder: id("A"),
+        points: Points(points),
+        expires: Some(START.plus_days(30)),
+        reason: Code::new("goodwill").unwrap(),
+    };
+    let written = play.journal.len();
+    // The cap of 18.00 less 10.00, and 2.00 of the breakage: 10.00 are left.
+    assert_eq!(play.refused("operator", again(11)), "NET_DEBIT_CAP");
+    play.ask("operator", again(10)).unwrap();
+    assert_eq!(play.kinds_from(written), ["reinstate"]);
+    assert_eq!(play.money_from(written), sums(&[("position:A", -1000), ("pool", 1000)]));
+    assert_eq!(play.available("M"), 10);
+    play.assert_sound();
+}
