@@ -62,6 +62,7 @@ pub fn coalition() -> Coalition {
         default_terms: terms(Funding::AtRedemption),
         grace_days: 14,
         recovery: Recovery::Any,
+        open_consents: false,
         settlement_threshold: Money::ZERO,
         disclose_issuers: true,
         time_zone: jiff::tz::TimeZone::UTC,
@@ -420,7 +421,7 @@ pub fn purchase(member: &str, spend: i64, earn: i64) -> Command {
 
 /// Lets `partner` issue at the cost of `funder`.
 pub fn consent(funder: &str, partner: &str, budget: Option<i64>) -> HouseCommand {
-    let consent = Consent { budget: budget.map(Points), given: true, used: Points::ZERO };
+    let consent = Consent { budget: budget.map(Points), granted: Some(true), used: Points::ZERO };
     HouseCommand::SetConsent { funder: id(funder), partner: id(partner), consent }
 }
 
