@@ -24,7 +24,9 @@ impl Book {
             RecordedState::Abandoned => return Ok(abandoned(Abandoned::Already, Vec::new())),
             RecordedState::Rejected(_) => return Ok(abandoned(Abandoned::NoEffect, Vec::new())),
             // A reversal, alone or as a side of a purchase's return, stands.
-            RecordedState::Accepted(Accepted { reply: Reply::Member(MemberReply { reversed: Some(_), .. }), .. }) => {
+            RecordedState::Accepted(Accepted {
+                reply: Reply::Member(MemberReply { reversed: Some(_), .. }), ..
+            }) => {
                 return Err(Rejection::not_found("request that can be abandoned", request));
             }
             RecordedState::Accepted(accepted) => &accepted.entries,
