@@ -93,11 +93,8 @@ fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
 }
 
 fn funding(text: &str) -> Result<Funding, String> {
-    let all = [
-        ("AT_REDEMPTION", Funding::AtRedemption),
-        ("AT_ISSUE", Funding::AtIssue),
-        ("ON_PAYMENT", Funding::OnPayment),
-    ];
+    let all =
+        [("AT_REDEMPTION", Funding::AtRedemption), ("AT_ISSUE", Funding::AtIssue), ("ON_PAYMENT", Funding::OnPayment)];
     one_of(text, &all)
 }
 
