@@ -61,6 +61,7 @@ impl SettlementAdminService for Service {
         let window = convert::window(window)?;
         let command = HouseCommand::ConfirmSettlement { window };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        release_paid(&self.0).await?;
         let (replayed, _) = house_reply(&written)?;
         let (window, settlement) = self.0.settlement(window).await?;
         Ok(Response::new(v1::ConfirmSettlementResponse {
@@ -103,6 +104,7 @@ impl SettlementAdminService for Service {
         let amount = amount.map(|amount| convert::money("amount", &amount, &house.coalition)).transpose()?;
         let command = HouseCommand::ConfirmPayment { window: number, payment, amount };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        release_paid(&self.0).await?;
         let (replayed, _) = house_reply(&written)?;
         let (window, settlement) = self.0.settlement(number).await?;
         let touched = convert::payment_parties(payment).into_iter();
@@ -211,6 +213,13 @@ pub(super) fn house_reply(written: &Written) -> Result<(bool, HouseReply), Statu
         Reply::House(reply) => Ok((replayed, *reply)),
         Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),
     }
+}
+/// Releases the points that a payment has paid for, where nobody else looks for them.
+async fn release_paid(context: &Context) -> Result<(), Status> {
+    context.scheduler.catch_up().await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "points that were paid for were not released");
+        errors::of_write(&WriteError::Internal)
+    })
 }
 
 fn first_entry(written: &Written) -> Option<v1::Entry> {
