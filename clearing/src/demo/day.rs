@@ -87,11 +87,13 @@ pub async fn play(house: &DemoHouse, seed: u64, plan: &Arc<Plan>, progress: &Pro
 async fn credit_turnover(house: &DemoHouse, plan: &Plan) -> Result<Tally, Failure> {
     house.clock.advance_to(house.midnight.plus_seconds(BATCH_HOUR * 3_600));
     let day = date(house.midnight.plus_days(-1));
-    let issue = |customer: &Customer| {
+    // The list of the day is one receipt, and every customer a line of it: a line is credited once.
+    let issue = |(line, customer): (i32, &Customer)| {
         let origin = Origin::store("card-centre").receipt(format!("turnover-{day}")).business_date(day.as_str());
+        let origin = origin.receipt_line(line);
         Issue::to("card", customer.card.as_str()).points(customer.turnover_points).origin(origin)
     };
-    let items = plan.customers.iter().map(issue).collect();
+    let items = (1..).zip(&plan.customers).map(issue).collect();
     let outcomes = house.brands[BANK].batch_issue(items).await?;
     let mut tally = Tally::default();
     for (customer, outcome) in plan.customers.iter().zip(outcomes) {

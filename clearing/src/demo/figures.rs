@@ -7,7 +7,7 @@ use partner_sdk::operator::{BilateralNet, NettingReport, Partner, PaymentOrder, 
 use partner_sdk::{Decimal, EntryKind, Money, Obligation, Purpose, Quantity, Statement, StatementRole};
 use serde::Serialize;
 
-use super::brands::BRANDS;
+use super::brands::{BRANDS, CINEMA};
 use super::day::{Points, Tally};
 use super::stories::Stories;
 
@@ -218,7 +218,7 @@ impl Figures {
         };
         let brands = BRANDS.iter().enumerate().map(brand).collect();
         let money = |amount: &Money| amount.amount;
-        let breakage = Breakage::of(&statements, &settlement.proof.fund_changes);
+        let breakage = Breakage::of(&statements, &trial);
         Self {
             currency: answers.currency,
             scale: answers.scale,
@@ -296,6 +296,9 @@ impl Figures {
         }
         let (expired, stated) = (self.stories.expired, self.breakage.points);
         must(expired == stated, format!("{expired} points expired, the statements say {stated}"));
+        let shared = self.breakage.reserve + self.breakage.operator + self.breakage.issuer;
+        let backing = self.brands.get(CINEMA).map_or(Decimal::ZERO, |brand| brand.value) * Decimal::from(stated);
+        must(shared == backing, format!("{backing} was behind the points that expired, {shared} of it was shared out"));
         let lapsed = self.stories.lapsed;
         must(lapsed == self.stories.unclaimed, format!("{lapsed} points came back of a hold that lapsed"));
         let owed: Decimal = self.obligations.iter().map(|obligation| obligation.amount).sum();
@@ -344,18 +347,21 @@ const TAKEN: [EntryKind; 5] =
     [EntryKind::Redeem, EntryKind::Capture, EntryKind::Recover, EntryKind::Return, EntryKind::Undo];
 
 impl Breakage {
-    /// From the statements of all, the operator's last, and from the change of the reserve.
-    fn of(statements: &[Statement], fund_changes: &[(String, Money)]) -> Self {
+    /// From the statements of all, the operator's last, and from the reserve, which nothing else has moved.
+    fn of(statements: &[Statement], trial: &TrialBalance) -> Self {
         let totals = |statements: &[Statement], purpose: Purpose| {
             let of = statements.iter().flat_map(|statement| &statement.totals);
             let of = of.filter(|total| total.kind == EntryKind::Expire && total.purpose == purpose);
             of.fold((0, Decimal::ZERO), |(points, amount), total| (points + total.points, amount + total.amount.amount))
         };
         let (operator, brands) = statements.split_last().expect("the operator has a statement");
-        let reserve = fund_changes.iter().find(|(of, _)| of == "reserve");
+        let reserve = trial.totals.iter().find(|class| class.account == "reserve");
         Self {
             points: totals(brands, Purpose::Reward).0,
-            reserve: reserve.map_or(Decimal::ZERO, |(_, change)| change.amount),
+            reserve: match reserve.map(|class| &class.balance) {
+                Some(Quantity::Money(balance)) => balance.amount,
+                Some(Quantity::Points(_)) | None => Decimal::ZERO,
+            },
             operator: totals(std::slice::from_ref(operator), Purpose::Breakage).1,
             issuer: totals(brands, Purpose::Breakage).1,
         }
@@ -465,8 +471,9 @@ mod tests {
     #[test]
     fn every_figure_that_does_not_agree_is_complained_about() {
         type Change = fn(&mut Figures);
-        let wrong: [(&str, Change); 12] = [
+        let wrong: [(&str, Change); 13] = [
             ("points expired", |figures| figures.stories.expired += 1),
+            ("was shared out", |figures| figures.breakage.reserve += Decimal::ONE),
             ("hold that lapsed", |figures| figures.stories.lapsed -= 1),
             ("statement of BANK", |figures| figures.statements[0].opening = Decimal::ONE),
             ("statement of GROCER", |figures| figures.statements[1].rows[0].amount = Decimal::ONE),
