@@ -424,7 +424,7 @@ async fn load_guards(
 
 /// Reads which of the points that members wait for were paid for.
 async fn load_funded(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreError> {
-    let awaited = book.members.values().flat_map(|member| member.record.awaiting.keys().copied()).collect();
+    let awaited = book.members.values().flat_map(|member| member.record.waiting.keys().copied()).collect();
     book.funding = guards::funded(link, &awaited).await?;
     Ok(())
 }
@@ -432,8 +432,8 @@ async fn load_funded(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreEr
 /// Whether something may be due for a member, as far as can be told before its lots are read.
 fn may_be_due(book: &Book, id: MemberId, now: Timestamp) -> bool {
     let paid_for = |member: &Member| {
-        let mut awaiting = member.record.awaiting.keys();
-        awaiting.any(|(window, issuer)| book.funded_at(*window, *issuer).is_some())
+        let mut waiting = member.record.waiting.keys();
+        waiting.any(|(window, issuer)| book.funded_at(*window, *issuer).is_some())
     };
     book.is_due(id, now) || book.members.get(&id).is_some_and(paid_for)
 }

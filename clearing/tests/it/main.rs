@@ -11,4 +11,5 @@ mod inputs;
 mod nodes;
 mod scenarios;
 mod sdk_stage;
+mod till;
 mod writer_stage;
