@@ -143,17 +143,17 @@ fn named_members(command: &Command) -> [Option<MemberRef>; 2] {
 
 /// The identifier that a command may enrol.
 fn enrolled(command: &Command) -> Option<MemberRef> {
-    match command {
-        Command::Issue { member, .. } | Command::Purchase { member, spend: None, .. } => Some(*member),
-        Command::Transfer { to, .. } => Some(*to),
-        _ => None,
+    if let Command::Issue { member, .. } | Command::Purchase { member, spend: None, .. } = command {
+        return Some(*member);
     }
+    if let Command::Transfer { to, .. } = command { Some(*to) } else { None }
 }
 
 fn earn_of(command: &Command) -> Option<&Earn> {
-    match command {
-        Command::Issue { earn, .. } | Command::Purchase { earn: Some(earn), .. } => Some(earn),
-        _ => None,
+    if let Command::Issue { earn, .. } | Command::Purchase { earn: Some(earn), .. } = command {
+        Some(earn)
+    } else {
+        None
     }
 }
 
@@ -194,12 +194,10 @@ async fn load_receipts(
             receipt.partner = request.caller;
             receipts.insert(receipt);
         }
-        let books = match &request.command {
-            Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. } => {
-                true
-            }
-            _ => false,
-        };
+        let books = matches!(
+            &request.command,
+            Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. }
+        );
         if let Some(line) = ReceiptLine::of(request.caller, &request.origin, Side::Spend, now, zone).filter(|_| books) {
             let terms = book.house.partners.get(&request.caller).map(|partner| partner.terms_at(now));
             if terms.is_some_and(|terms| terms.receipt_share < Rate::ONE) {
@@ -284,7 +282,19 @@ async fn load_targets(
                 let lines = book.receipts.range(ReceiptLine::range(&receipt, Side::Earn));
                 lines.for_each(|(_, entry)| targets.takes(*entry));
             }
-            _ => {}
+            Command::Issue { .. }
+            | Command::Redeem { .. }
+            | Command::Authorize { .. }
+            | Command::Purchase { .. }
+            | Command::Reverse { target: ReversalTarget::Newest(_), .. }
+            | Command::Transfer { .. }
+            | Command::Decay { .. }
+            | Command::ExtendExpiry { .. }
+            | Command::Reinstate { .. }
+            | Command::WriteOffDebt { .. }
+            | Command::Abandon { .. }
+            | Command::RunDue { .. }
+            | Command::House(_) => {}
         }
     }
     let abandoned = abandoned_keys(requests);
@@ -318,9 +328,9 @@ async fn load_targets(
 }
 
 fn abandoned_keys(requests: &[Request]) -> BTreeSet<(PartnerId, RequestId)> {
-    let key = |request: &Request| match &request.command {
-        Command::Abandon { request: abandoned } => Some((request.caller, *abandoned)),
-        _ => None,
+    let key = |request: &Request| {
+        let Command::Abandon { request: abandoned } = &request.command else { return None };
+        Some((request.caller, *abandoned))
     };
     requests.iter().filter_map(key).collect()
 }
@@ -356,7 +366,17 @@ fn needs(book: &Book, requests: &[Request], targets: &Targets) -> BTreeMap<Membe
             | Command::Purchase { spend: Some(Spend::Redeem(points)), .. } => need.takes(*points),
             Command::Decay { .. } => need.decays = true,
             Command::ExtendExpiry { .. } | Command::Reverse { .. } => need.all = true,
-            _ => {}
+            Command::Issue { .. }
+            | Command::Purchase { .. }
+            | Command::Capture { .. }
+            | Command::Void { .. }
+            | Command::ReturnPurchase { .. }
+            | Command::Reinstate { .. }
+            | Command::WriteOffDebt { .. }
+            | Command::Return { .. }
+            | Command::Abandon { .. }
+            | Command::RunDue { .. }
+            | Command::House(_) => {}
         }
     }
     for id in targets.entries.iter().chain(&targets.redemptions) {
@@ -688,14 +708,17 @@ pub(super) async fn load_all(
 }
 
 fn named_windows(requests: &[Request]) -> BTreeSet<WindowNumber> {
-    let window = |request: &Request| match &request.command {
-        Command::House(
+    let window = |request: &Request| {
+        let Command::House(
             HouseCommand::ConfirmSettlement { window }
             | HouseCommand::ExportOrders { window, .. }
             | HouseCommand::ConfirmPayment { window, .. }
             | HouseCommand::AbortSettlement { window },
-        ) => Some(*window),
-        _ => None,
+        ) = &request.command
+        else {
+            return None;
+        };
+        Some(*window)
     };
     requests.iter().filter_map(window).collect()
 }
