@@ -96,8 +96,7 @@ impl House {
             request_id: request_id(),
             member: member_ref(member),
             points,
-            expires_time: None,
-            origin: None,
+            ..v1::IssuePointsRequest::default()
         };
         self.points.issue_points(by(issuer, request)).await.unwrap();
     }
@@ -547,6 +546,7 @@ async fn partners_are_created_changed_and_listed_and_replays_say_the_same() {
         partner_id: "D".to_owned(),
         display_name: "Delta".to_owned(),
         terms: Some(v1::TermsChange { price: Some("0.02".to_owned()), ..v1::TermsChange::default() }),
+        limits: None,
     };
     let created = house.partners.create_partner(by("operator", create.clone())).await.unwrap().into_inner();
     assert_eq!(created.partner.as_ref().unwrap().terms.as_ref().unwrap().price, "0.0200");

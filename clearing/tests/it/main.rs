@@ -13,4 +13,5 @@ mod nodes;
 mod rivals;
 mod scenarios;
 mod sdk_stage;
+mod till;
 mod writer_stage;

@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use clearing::scenario::player::{Balances, Call, Posted, Reply, Stage, WindowView, Wish};
-use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment};
+use clearing::scenario::player::{Balances, Call, LotMoved, Posted, Reply, Stage, WindowView, Wish};
+use clearing_core::chart::PointsAccount;
+use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment, Reversed};
 use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
+use clearing_core::limits::Limits;
+use clearing_core::member::LotId;
 use clearing_core::netting::Order;
 use clearing_core::settlement::{OrderMode, WindowState};
 use clearing_core::terms::{FeeBearer, Funding, PartnerState, TermsDraft};
 use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 use partner_sdk::operator::{self as op, TermsChange};
-use partner_sdk::{AbandonOutcome, Client, Entry, Error, Issue, Outcome, Quantity, Redeem, ReturnRedemption};
+use partner_sdk::{
+    AbandonOutcome, Authorize, Capture, Client, Entry, Error, Issue, MemberRef, Origin, Outcome, Quantity, Redeem,
+    ReturnRedemption, Reverse, Transfer, Void,
+};
 
 use crate::house::TestHouse;
 
@@ -31,14 +37,21 @@ pub struct SdkStage {
 struct Accepted {
     entries: Vec<String>,
     member: Option<String>,
+    to_member: Option<String>,
     replayed: bool,
     abandoned: Option<Abandoned>,
+    reversed: Option<Reversed>,
 }
 
 impl Accepted {
+    /// A command on points: its entry, and the member that it was about.
+    fn of(entry: &Entry, member: String, replayed: bool) -> Self {
+        Self { member: Some(member), ..Self::house(Some(entry), replayed) }
+    }
+
     fn house(entry: Option<&Entry>, replayed: bool) -> Self {
         let entries = entry.map(|entry| entry.entry_id.clone()).into_iter().collect();
-        Self { entries, member: None, replayed, abandoned: None }
+        Self { entries, member: None, to_member: None, replayed, abandoned: None, reversed: None }
     }
 }
 
@@ -87,9 +100,18 @@ impl SdkStage {
             }
         }
         let kind = kind(&entry.kind);
-        let sign = if matches!(kind, EntryKind::Redeem | EntryKind::Expire) { -1 } else { 1 };
-        let lots = entry.lots.iter();
-        let lots = lots.map(|lot| (lot.lot_id.parse().unwrap(), Points(lot.points * sign))).collect();
+        let made_by = matches!(kind, EntryKind::Issue | EntryKind::Reinstate);
+        let giver = entry.lots.first().map(|lot| lot.lot_id.parse::<LotId>().unwrap().member);
+        let moved = |lot: &partner_sdk::LotPart| {
+            let id: LotId = lot.lot_id.parse().unwrap();
+            LotMoved {
+                lot: id,
+                issuer: lot.issuer.as_deref().unwrap().parse().unwrap(),
+                points: Points(lot.points),
+                made: made_by || (kind == EntryKind::Transfer && Some(id.member) != giver),
+            }
+        };
+        let lots = entry.lots.iter().map(moved).collect();
         Posted { id: entry.entry_id.parse().unwrap(), kind, points, money, lots }
     }
 
@@ -102,46 +124,94 @@ impl SdkStage {
         partner_sdk::Money::new(self.currency.clone(), amount.text(self.scale).parse().unwrap())
     }
 
+    fn origin(&self, of: &clearing_core::journal::Origin) -> Origin {
+        let mut origin = Origin::default();
+        if let Some(number) = &of.receipt_number {
+            origin = origin.receipt(number.as_str());
+        }
+        if let Some(line) = of.receipt_line {
+            origin = origin.receipt_line(i32::try_from(line).unwrap());
+        }
+        if let Some(total) = of.receipt_total {
+            origin = origin.receipt_total(self.amount(total));
+        }
+        origin
+    }
+
     async fn ask(&mut self, call: &Call) -> Result<Outcome<Accepted>, Error> {
         let client = self.clients[&call.by].clone();
         let request = call.request.to_string().parse().unwrap();
+        let origin = self.origin(&call.origin);
         Ok(match &call.wish {
-            Wish::Issue { member, points, expires } => {
-                let mut issue = Issue::to("scenario", member).points(points.0).request_id(request);
-                if let Some(expires) = expires {
-                    issue = issue.expires(system_time(*expires));
+            Wish::Issue { member, earn } => {
+                let mut issue = Issue::to(SCHEME, member).points(earn.points.0).request_id(request).origin(origin);
+                if let Some(expires) = earn.expires {
+                    issue = issue.expires(system_time(expires));
                 }
-                map(client.issue(issue).await?, |issued| Accepted {
-                    entries: vec![issued.entry.entry_id],
-                    member: Some(issued.member_id),
-                    replayed: issued.replayed,
-                    abandoned: None,
-                })
+                if let Some(activates) = earn.activates {
+                    issue = issue.activates(system_time(activates));
+                }
+                issue = issue.funders(earn.funders.iter().map(|(funder, weight)| (funder.as_str(), *weight)));
+                map(client.issue(issue).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
             }
             Wish::Redeem { member, points } => {
-                let redeem = Redeem::from("scenario", member).points(points.0).request_id(request);
-                map(client.redeem(redeem).await?, |redeemed| Accepted {
-                    entries: vec![redeemed.entry.entry_id],
-                    member: Some(redeemed.member_id),
-                    replayed: redeemed.replayed,
-                    abandoned: None,
+                let redeem = Redeem::from(SCHEME, member).points(points.0).request_id(request).origin(origin);
+                map(client.redeem(redeem).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+            }
+            Wish::Authorize { member, points, lapses } => {
+                let hold = Authorize::from(SCHEME, member).points(points.0).lapses(system_time(*lapses));
+                let hold = hold.request_id(request).origin(origin);
+                map(client.authorize(hold).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+            }
+            Wish::Capture { hold, points } => {
+                let capture = Capture::hold(hold.to_string()).points(points.0).request_id(request).origin(origin);
+                map(client.capture(capture).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+            }
+            Wish::Void { hold } => {
+                let void = Void::hold(hold.to_string()).request_id(request).origin(origin);
+                map(client.void(void).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+            }
+            Wish::Reverse { issue, points, refuse_shortfall } => {
+                let mut reverse = Reverse::entry(issue.to_string()).points(points.0);
+                if *refuse_shortfall {
+                    reverse = reverse.refuse_shortfall();
+                }
+                map(client.reverse(reverse.request_id(request).origin(origin)).await?, |done| Accepted {
+                    entries: done.entries.iter().map(|entry| entry.entry_id.clone()).collect(),
+                    reversed: Some(Reversed {
+                        taken_back: Points(done.taken_back_points),
+                        written_off: Points(done.written_off_points),
+                        debt: Points(done.debt_points),
+                    }),
+                    ..Accepted::of(&done.entries[0], done.member_id, done.replayed)
+                })
+            }
+            Wish::Transfer { member, to, points } => {
+                let transfer = Transfer::between((SCHEME, member.as_str()), (SCHEME, to.as_str())).points(points.0);
+                map(client.transfer(transfer.request_id(request).origin(origin)).await?, |done| Accepted {
+                    to_member: Some(done.to_member_id),
+                    ..Accepted::of(&done.entry, done.member_id, done.replayed)
+                })
+            }
+            Wish::Decay { member, rate, period } => {
+                let member = MemberRef::identifier(SCHEME, member);
+                let decay = op::RunDecay::of(member, rate.decimal(), period.as_str()).request_id(request);
+                map(client.operator().run_decay(decay).await?, |done| Accepted {
+                    entries: done.entries.iter().map(|entry| entry.entry_id.clone()).collect(),
+                    member: Some(done.member_id),
+                    ..Accepted::house(None, done.replayed)
                 })
             }
             Wish::Return { redemption, points } => {
                 let back = ReturnRedemption::of(redemption.to_string()).points(points.0).request_id(request);
-                map(client.return_redemption(back).await?, |returned| Accepted {
-                    entries: vec![returned.entry.entry_id],
-                    member: Some(returned.member_id),
-                    replayed: returned.replayed,
-                    abandoned: None,
+                map(client.return_redemption(back.origin(origin)).await?, |done| {
+                    Accepted::of(&done.entry, done.member_id, done.replayed)
                 })
             }
             Wish::Abandon { request: abandoned } => {
                 let abandon = partner_sdk::Abandon::request(abandoned.to_string().parse().unwrap());
                 map(client.abandon(abandon.request_id(request)).await?, |abandoned| Accepted {
                     entries: abandoned.entries.iter().map(|entry| entry.entry_id.clone()).collect(),
-                    member: None,
-                    replayed: abandoned.replayed,
                     abandoned: Some(match abandoned.outcome {
                         AbandonOutcome::BurnedUnseen => Abandoned::Burned,
                         AbandonOutcome::Undone => Abandoned::Undone,
@@ -149,6 +219,7 @@ impl SdkStage {
                         AbandonOutcome::AlreadyAbandoned => Abandoned::Already,
                         other @ (AbandonOutcome::Other(_) | _) => panic!("the outcome {other:?} is new"),
                     }),
+                    ..Accepted::house(None, abandoned.replayed)
                 })
             }
             Wish::House(command) => self.ask_house(&client.operator(), request, command).await?,
@@ -164,6 +235,21 @@ impl SdkStage {
         Ok(match command {
             HouseCommand::CreatePartner { .. } | HouseCommand::SetCalendar { .. } => {
                 panic!("no step of a scenario does {command:?}")
+            }
+            HouseCommand::SetLimits { partner, limits } => {
+                let set = op::SetLimits::of(partner.as_str(), self.limits(limits)).request_id(request);
+                map(operator.set_limits(set).await?, |set| Accepted::house(None, set.replayed))
+            }
+            HouseCommand::SetConsent { funder, partner, consent } => {
+                let (funder, partner) = (funder.as_str(), partner.as_str());
+                let set = match (consent.granted, consent.budget) {
+                    (Some(false), _) => op::SetFundingConsent::withdraw(funder, partner),
+                    (_, None) => op::SetFundingConsent::give(funder, partner),
+                    (_, Some(budget)) => op::SetFundingConsent::give(funder, partner).budget(budget.0),
+                };
+                map(operator.set_funding_consent(set.request_id(request)).await?, |set| {
+                    Accepted::house(None, set.replayed)
+                })
             }
             HouseCommand::SetTerms { partner, terms, effective } => {
                 let mut set = op::SetTerms::of(partner.as_str(), self.change(terms)).request_id(request);
@@ -255,12 +341,26 @@ impl SdkStage {
         }
     }
 
+    fn limits(&self, limits: &Limits) -> op::PartnerLimits {
+        let mut wire = op::PartnerLimits::none();
+        wire.net_debit_cap = limits.net_debit_cap.map(|cap| self.amount(cap).amount);
+        wire.outstanding_points = limits.outstanding_points.map(|points| points.0);
+        wire.points_per_day = limits.points_per_day.map(|points| points.0);
+        wire.points_per_member_per_day = limits.points_per_member_per_day.map(|points| points.0);
+        wire.points_per_entry = limits.points_per_entry.map(|points| points.0);
+        wire.transfer_points_per_entry = limits.transfer_points_per_entry.map(|points| points.0);
+        wire.transfer_points_per_member_per_day = limits.transfer_points_per_member_per_day.map(|points| points.0);
+        wire.cooling_seconds = limits.cooling_seconds.map(i64::from);
+        wire
+    }
+
     fn change(&self, draft: &TermsDraft) -> TermsChange {
         let mut change = TermsChange::none();
         if let Some(funding) = draft.funding {
             change = change.funding(match funding {
                 Funding::AtRedemption => op::Funding::AtRedemption,
                 Funding::AtIssue => op::Funding::AtIssue,
+                Funding::OnPayment => op::Funding::OnPayment,
             });
         }
         if let Some(price) = draft.price {
@@ -299,8 +399,8 @@ impl Stage for SdkStage {
     async fn advance_time(&mut self, to: Timestamp) -> Result<Vec<Posted>, Error> {
         let sandbox = self.operator.sandbox();
         let to = system_time(to);
-        // A manual clock never runs back; a step at the same moment moves nothing.
-        if sandbox.clock().await? < to {
+        // A manual clock never runs back. At the same moment something may have fallen due by a payment.
+        if sandbox.clock().await? <= to {
             sandbox.advance_clock(to).await?;
         }
         self.written().await
@@ -327,7 +427,9 @@ impl Stage for SdkStage {
                 rejected: None,
                 replayed: accepted.replayed,
                 member: accepted.member.map(|id| id.parse().unwrap()),
+                to_member: accepted.to_member.map(|id| id.parse().unwrap()),
                 abandoned: accepted.abandoned,
+                reversed: accepted.reversed,
             },
             Outcome::Rejected(rejection) => Reply {
                 written,
@@ -369,14 +471,24 @@ impl Stage for SdkStage {
             }
         }
         for member in members {
-            let account = clearing_core::chart::PointsAccount::Member(*member);
-            let balance = self.operator.balance(partner_sdk::MemberRef::id(member.to_string())).await?;
-            let listed = balances.points.get(&account).copied().unwrap_or_default();
+            let balance = self.operator.balance(MemberRef::id(member.to_string())).await?;
+            let listed = balances.points.get(&PointsAccount::Member(*member)).copied().unwrap_or_default();
             assert_eq!(balance.available_points, listed.0, "the balance of {member} and the trial balance differ");
+            // The trial balance does not list these of single members.
+            for (account, points) in [
+                (PointsAccount::Held(*member), balance.held_points),
+                (PointsAccount::Pending(*member), balance.pending_points),
+                (PointsAccount::Debt(*member), -balance.owed_points),
+            ] {
+                balances.points.insert(account, Points(points));
+            }
         }
         Ok(balances)
     }
 }
+
+/// By what members are known in a scenario.
+const SCHEME: &str = "scenario";
 
 fn map<A, B>(outcome: Outcome<A>, change: impl FnOnce(A) -> B) -> Outcome<B> {
     match outcome {

@@ -1,0 +1,457 @@
+//! What a till can ask beyond issue and redemption, through the SDK: holds, reversals, purchases, transfers, receipts; and
+//! what the operator can do for partners and members.
+
+use std::time::{Duration, SystemTime};
+
+use clearing_core::terms::House;
+use partner_sdk::operator::{
+    ExtendExpiry, PartnerLimits, ReinstatePoints, RunDecay, SetFundingConsent, SetLimits, SetTerms, TermsChange,
+    WriteOffDebt,
+};
+use partner_sdk::{
+    Abandon, AbandonOutcome, Authorize, Capture, Client, DayCount, Decimal, Earn, EntryKind, Error, HoldState, Issue,
+    MemberRef, Money, Origin, Outcome, Purchase, QuoteRequest, Reason, Receipt, ReconcileState, Redeem, ReturnPurchase,
+    ReturnRedemption, Reverse, Transfer, Void,
+};
+
+use crate::house::{BACKENDS, Backend, TestHouse};
+use crate::scenarios::read;
+use crate::sdk_stage::system_time;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn card(number: &str) -> MemberRef {
+    MemberRef::identifier("card", number)
+}
+
+fn rub(kopecks: i64) -> Money {
+    Money::new("RUB", Decimal::new(kopecks, 2))
+}
+
+fn receipt(number: &str) -> Origin {
+    Origin::till("s1", "t1").receipt(number).business_date("2026-02-01")
+}
+
+/// The house of S01: A, B and C pay at redemption, a point is a rouble, acceptors bear a fee of 2 %.
+async fn open(backend: Backend, change: impl FnOnce(&mut House)) -> (TestHouse, SystemTime) {
+    let scenario = read("S01");
+    let mut house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+    change(&mut house);
+    let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+    (test, system_time(scenario.house.coalition.start))
+}
+
+async fn issue(client: &Client, number: &str, points: i64) -> String {
+    let issued = client.issue(Issue::to("card", number).points(points)).await.unwrap().accepted().unwrap();
+    issued.entry.entry_id
+}
+
+async fn available(client: &Client, number: &str) -> i64 {
+    client.balance(card(number)).await.unwrap().available_points
+}
+
+fn reason<T: std::fmt::Debug>(result: Result<Outcome<T>, Error>) -> Reason {
+    result.unwrap().rejection().expect("it is rejected").reason.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_captured_in_part_and_the_rest_is_the_members_again() {
+    for backend in BACKENDS {
+        let (test, now) = open(backend, |_| ()).await;
+        let (a, c) = (test.client("A").await, test.client("C").await);
+        issue(&a, "1", 100).await;
+        let wish = Authorize::from("card", "1").points(80).lapses(now + DAY).request_id(c.new_request_id());
+        let held = c.authorize(wish.clone()).await.unwrap().accepted().unwrap();
+        assert_eq!((held.available_points, held.held_points), (20, 80));
+        assert_eq!(held.entry.lots.iter().map(|lot| lot.points).collect::<Vec<_>>(), [80]);
+        let again = c.authorize(wish).await.unwrap().accepted().unwrap();
+        assert!(again.replayed && again.hold_id == held.hold_id);
+        let hold = c.hold(&held.hold_id).await.unwrap();
+        assert_eq!((hold.state, hold.points, hold.captured_points), (HoldState::Open, 80, 0));
+        assert_eq!((hold.reimbursement, hold.acceptance_fee), (rub(100), Decimal::new(2, 2)));
+        assert_eq!((hold.lapse_time, hold.lots[0].issuer.as_deref()), (now + DAY, Some("A")));
+        assert_eq!(available(&c, "1").await, 20);
+
+        let captured = c.capture(Capture::hold(&held.hold_id).points(50)).await.unwrap().accepted().unwrap();
+        assert_eq!((captured.available_points, captured.held_points, captured.released_points), (50, 0, 30));
+        assert_eq!((captured.fee, captured.acceptor_credit), (rub(100), rub(4900)));
+        assert_eq!((captured.entry.lots[0].points, captured.entry.lots[0].released_points), (50, 30));
+        assert_eq!(captured.entry.linked_entry_id.as_deref(), Some(held.hold_id.as_str()));
+        let hold = c.hold(&held.hold_id).await.unwrap();
+        assert_eq!((hold.state, hold.captured_points), (HoldState::Captured, 50));
+        assert_eq!(reason(c.void(Void::hold(&held.hold_id)).await), Reason::HoldNotOpen);
+
+        // A capture is returned like any redemption.
+        let back = ReturnRedemption::of(captured.entry.entry_id).points(10);
+        let returned = c.return_redemption(back).await.unwrap().accepted().unwrap();
+        assert_eq!((returned.available_points, returned.returnable_points), (60, 40));
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_released_by_its_acceptor_or_by_time() {
+    for backend in BACKENDS {
+        let (test, now) = open(backend, |_| ()).await;
+        let (a, c) = (test.client("A").await, test.client("C").await);
+        issue(&a, "1", 100).await;
+        let authorize = |points| Authorize::from("card", "1").points(points).lapses(now + HOUR);
+        let first = c.authorize(authorize(40)).await.unwrap().accepted().unwrap();
+        let second = c.authorize(authorize(60)).await.unwrap().accepted().unwrap();
+        let voided = c.void(Void::hold(&first.hold_id)).await.unwrap().accepted().unwrap();
+        assert_eq!((voided.released_points, voided.available_points, voided.held_points), (40, 40, 60));
+        assert_eq!(voided.entry.lots[0].points, 40);
+
+        test.client("operator").await.sandbox().advance_clock(now + HOUR).await.unwrap();
+        assert_eq!(c.hold(&second.hold_id).await.unwrap().state, HoldState::Lapsed);
+        let balance = c.balance(card("1")).await.unwrap();
+        assert_eq!((balance.available_points, balance.held_points), (100, 0));
+        assert_eq!(reason(c.capture(Capture::hold(&second.hold_id).points(1)).await), Reason::HoldNotOpen);
+        assert_eq!(reason(c.authorize(authorize(1)).await), Reason::TimeOutOfRange, "it would lapse at once");
+
+        // What could not wait for its answer is abandoned.
+        let id = c.new_request_id();
+        let wish = Authorize::from("card", "1").points(5).lapses(now + DAY).request_id(id);
+        c.authorize(wish).await.unwrap().accepted().unwrap();
+        let abandoned = c.abandon(Abandon::request(id)).await.unwrap().accepted().unwrap();
+        assert_eq!(abandoned.outcome, AbandonOutcome::Undone);
+        assert_eq!(abandoned.entries[0].lots[0].points, 5);
+        assert_eq!(available(&c, "1").await, 100);
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reversal_takes_what_is_there_and_leaves_a_debt_that_later_points_pay() {
+    for backend in BACKENDS {
+        let (test, _) = open(backend, |_| ()).await;
+        let (a, c) = (test.client("A").await, test.client("C").await);
+        let issued = issue(&a, "1", 100).await;
+        c.redeem(Redeem::from("card", "1").points(70)).await.unwrap().accepted().unwrap();
+        let shortfall = a.reverse(Reverse::entry(&issued).points(50).refuse_shortfall()).await;
+        assert_eq!(reason(shortfall), Reason::ReversalShortfall);
+        let reversed = a.reverse(Reverse::entry(&issued).points(50)).await.unwrap().accepted().unwrap();
+        assert_eq!((reversed.taken_back_points, reversed.debt_points, reversed.written_off_points), (30, 20, 0));
+        assert_eq!((reversed.available_points, reversed.owed_points), (0, 20));
+        assert_eq!(reversed.entries[0].kind, EntryKind::Reverse);
+        assert_eq!(reason(a.reverse(Reverse::entry(&issued).points(51)).await), Reason::ReversalExceedsIssue);
+
+        // Points that come pay it at once, and the answer shows that.
+        let issued = a.issue(Issue::to("card", "1").points(25)).await.unwrap().accepted().unwrap();
+        assert_eq!((issued.available_points, issued.recovered_points, issued.owed_points), (5, 20, 0));
+        assert_eq!(issued.following.iter().map(|entry| entry.kind).collect::<Vec<_>>(), [EntryKind::Recover]);
+
+        // By receipt, and by member for goods without one.
+        for line in [1, 2] {
+            let origin = receipt("R-1").receipt_line(line);
+            a.issue(Issue::to("card", "2").points(10).origin(origin)).await.unwrap().accepted().unwrap();
+        }
+        let by_receipt = || Reverse::receipt(Receipt::new("R-1", "2026-02-01").till("s1", "t1"));
+        let reversed = a.reverse(by_receipt().points(15)).await.unwrap().accepted().unwrap();
+        assert_eq!((reversed.entries.len(), reversed.available_points), (2, 5));
+        let newest = a.reverse(Reverse::newest(card("2")).points(5)).await.unwrap().accepted().unwrap();
+        assert_eq!((newest.taken_back_points, newest.available_points), (5, 0));
+        assert_eq!(
+            reason(a.reverse(Reverse::receipt(Receipt::new("R-2", "2026-02-01")).points(1)).await),
+            Reason::NotFound
+        );
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_spends_and_earns_together_and_comes_back_in_parts() {
+    for backend in BACKENDS {
+        let (test, now) = open(backend, |_| ()).await;
+        let (a, c) = (test.client("A").await, test.client("C").await);
+        issue(&a, "1", 100).await;
+        let purchase = Purchase::by("card", "1").redeem(40).earn(Earn::points(9)).origin(receipt("R-1"));
+        let booked = c.purchase(purchase).await.unwrap().accepted().unwrap();
+        assert_eq!((booked.spent_points, booked.earned_points, booked.available_points), (40, 9, 69));
+        assert_eq!(booked.acceptor_credit, rub(3920));
+        let (spent, earned) = (booked.spend_entry.unwrap(), booked.earn_entry.unwrap());
+        assert_eq!((spent.kind, earned.kind), (EntryKind::Redeem, EntryKind::Issue));
+
+        let back = || ReturnPurchase::of(rub(3333), rub(10_000)).redemption(&spent.entry_id).issue(&earned.entry_id);
+        let (mut returned, mut taken_back) = (0, 0);
+        for _ in 0..3 {
+            let part = c.return_purchase(back()).await.unwrap().accepted().unwrap();
+            assert!(part.return_entry.is_some() && part.reverse_entry.is_some());
+            returned += part.returned_points;
+            taken_back += part.taken_back_points;
+        }
+        assert_eq!((returned, taken_back), (40, 9), "the parts add up");
+        assert_eq!(available(&c, "1").await, 100);
+        assert_eq!(reason(c.return_purchase(back()).await), Reason::ReturnExceedsRedemption);
+
+        // With a hold, and by a newcomer who only earns.
+        let held = c.authorize(Authorize::from("card", "1").points(50).lapses(now + DAY)).await.unwrap();
+        let held = held.accepted().unwrap();
+        let purchase = Purchase::by("card", "1").capture(&held.hold_id, 30).earn(Earn::points(2));
+        let booked = c.purchase(purchase).await.unwrap().accepted().unwrap();
+        assert_eq!((booked.spent_points, booked.released_points, booked.available_points), (30, 20, 72));
+        let earns = Purchase::by("card", "new").earn(Earn::points(3).activates(now + DAY));
+        let booked = c.purchase(earns).await.unwrap().accepted().unwrap();
+        assert!(booked.spend_entry.is_none());
+        assert_eq!((booked.available_points, booked.pending_points), (0, 3));
+        assert_eq!((booked.fee, booked.acceptor_credit), (rub(0), rub(0)));
+        // Both or neither.
+        let too_much = Purchase::by("card", "1").redeem(1000).earn(Earn::points(5));
+        assert_eq!(reason(c.purchase(too_much).await), Reason::InsufficientPoints);
+        assert_eq!(available(&c, "1").await, 72);
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn points_are_given_to_another_member_and_pay_what_that_one_owes() {
+    for backend in BACKENDS {
+        let (test, _) = open(backend, |_| ()).await;
+        let (a, c) = (test.client("A").await, test.client("C").await);
+        issue(&a, "1", 100).await;
+        let gift = Transfer::between(card("1"), card("2")).points(30);
+        let given = a.transfer(gift).await.unwrap().accepted().unwrap();
+        assert_eq!((given.available_points, given.recovered_points), (70, 0));
+        assert_eq!(available(&a, "2").await, 30);
+        assert_eq!(a.balance(MemberRef::id(&given.to_member_id)).await.unwrap().available_points, 30);
+
+        let issued = issue(&a, "3", 20).await;
+        c.redeem(Redeem::from("card", "3").points(20)).await.unwrap().accepted().unwrap();
+        a.reverse(Reverse::entry(issued).points(20)).await.unwrap().accepted().unwrap();
+        let given = a.transfer(Transfer::between(card("1"), card("3")).points(50)).await.unwrap().accepted().unwrap();
+        assert_eq!((given.available_points, given.recovered_points), (20, 20));
+        assert_eq!(available(&a, "3").await, 30);
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_is_found_again_and_a_day_is_compared_with_the_books() {
+    for backend in BACKENDS {
+        let (test, _) = open(backend, |_| ()).await;
+        let (a, c) = (test.client("A").await, test.client("C").await);
+        let earn = |line: i32, points| Issue::to("card", "1").points(points).origin(receipt("R-1").receipt_line(line));
+        a.issue(earn(1, 40)).await.unwrap().accepted().unwrap();
+        a.issue(earn(2, 10)).await.unwrap().accepted().unwrap();
+        let duplicate = a.issue(earn(2, 10)).await.unwrap();
+        assert_eq!(duplicate.rejection().unwrap().reason, Reason::DuplicateReceipt);
+        // Booked without a business date: it counts for the day on which it was booked.
+        let undated = Origin::till("s1", "t1").receipt("R-2");
+        a.issue(Issue::to("card", "1").points(7).origin(undated)).await.unwrap().accepted().unwrap();
+        c.redeem(Redeem::from("card", "1").points(5).origin(receipt("R-1"))).await.unwrap().accepted().unwrap();
+
+        let find = |number: &str| a.find_receipt(Receipt::new(number, "2026-02-01").till("s1", "t1"));
+        let found = find("R-1").collect().await.unwrap();
+        let lines: Vec<i32> = found.iter().map(|entry| entry.origin.as_ref().unwrap().receipt_line).collect();
+        assert_eq!(lines, [2, 1], "newest first, and nothing of C's receipt of the same number");
+        assert_eq!(find("R-2").collect().await.unwrap().len(), 1);
+        assert!(find("R-9").collect().await.unwrap().is_empty());
+        let other_day = a.find_receipt(Receipt::new("R-1", "2026-02-02")).collect().await.unwrap();
+        assert!(other_day.is_empty());
+
+        // A request that was abandoned is none.
+        let id = a.new_request_id();
+        a.issue(earn(3, 1000).request_id(id)).await.unwrap().accepted().unwrap();
+        a.abandon(Abandon::request(id)).await.unwrap().accepted().unwrap();
+        let reverse = Reverse::receipt(Receipt::new("R-1", "2026-02-01").till("s1", "t1")).points(4);
+        a.reverse(reverse.origin(receipt("R-3"))).await.unwrap().accepted().unwrap();
+        let count = DayCount::of_till("s1", "t1", "2026-02-01").issued(2, 50).reversed(1, 4);
+        let matched = a.reconcile_day(count.clone()).await.unwrap();
+        assert_eq!(matched.state, ReconcileState::Matched, "{matched:?}");
+        let different = a.reconcile_day(count.issued(3, 60)).await.unwrap();
+        assert_eq!(different.state, ReconcileState::Different);
+        let [row] = &different.differences[..] else { panic!("{different:?}") };
+        assert_eq!((row.kind, row.counted.count, row.booked.count), (EntryKind::Issue, 3, 2));
+        assert_eq!((row.counted.points, row.booked.points), (60, 50));
+        let store = c.reconcile_day(DayCount::of_store("s1", "2026-02-01").redeemed(1, 5)).await.unwrap();
+        assert_eq!(store.state, ReconcileState::Matched, "each its own books: {store:?}");
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quote_by_amount_tells_what_points_pay_what_is_left_and_what_the_rest_earns() {
+    for backend in BACKENDS {
+        let (test, now) = open(backend, |_| ()).await;
+        let (a, operator) = (test.client("A").await, test.client("operator").await.operator());
+        let terms = TermsChange::none().tender_value(Decimal::new(50, 2)).receipt_share(Decimal::new(5, 1));
+        operator.set_terms(SetTerms::of("C", terms)).await.unwrap().accepted().unwrap();
+        let c = test.client("C").await;
+        let expires = now + 10 * DAY;
+        a.issue(Issue::to("card", "1").points(60).expires(expires)).await.unwrap().accepted().unwrap();
+        issue(&a, "1", 10).await;
+
+        // Half of 100.00 at 0.50 a point: 100 points, of which the member has 70.
+        let quote = c.quote_amount(card("1"), rub(10_000)).await.unwrap();
+        assert_eq!((quote.payable_points, quote.points, quote.points_missing), (100, 70, 30));
+        assert_eq!((quote.discount, quote.points_left, quote.next_expiry), (rub(3500), 0, None));
+        let small = QuoteRequest::amount(card("1"), rub(4_050)).earning(8);
+        let quote = c.quote_redemption(small).await.unwrap();
+        assert_eq!((quote.payable_points, quote.points, quote.points_missing), (40, 40, 0));
+        assert_eq!((quote.discount, quote.acceptor_credit), (rub(2000), rub(3920)));
+        let next = quote.next_expiry.unwrap();
+        assert_eq!((quote.points_left, next.points, next.expires_time), (30, 20, expires));
+        let earn = quote.earn.unwrap();
+        assert_eq!((earn.points, earn.available_points, earn.refusal), (8, 38, None));
+        assert_eq!(available(&c, "1").await, 70, "a quote takes nothing");
+
+        // The share guards redemptions of receipts whose total is told.
+        let total = Origin::till("s1", "t1").receipt("R-1").receipt_total(rub(4_050));
+        let redeem = |points| Redeem::from("card", "1").points(points).origin(total.clone());
+        assert_eq!(reason(c.redeem(redeem(41)).await), Reason::ReceiptShareExceeded);
+        c.redeem(redeem(40)).await.unwrap().accepted().unwrap();
+
+        // What would be refused is told, too.
+        let limits = PartnerLimits::none().points_per_entry(5).cooling_seconds(3600);
+        operator.set_limits(SetLimits::of("C", limits)).await.unwrap().accepted().unwrap();
+        let cooling = c.quote(card("1"), 10).await;
+        assert!(matches!(&cooling, Err(Error::Refused(why)) if why.reason == Reason::Cooling), "{cooling:?}");
+        test.client("operator").await.sandbox().advance_clock(now + 2 * HOUR).await.unwrap();
+        let quote = c.quote_redemption(QuoteRequest::points(card("1"), 10).earning(8)).await.unwrap();
+        let earn = quote.earn.unwrap();
+        assert_eq!((earn.available_points, earn.refusal), (20, Some(Reason::LimitExceeded)));
+        let none = c.quote_redemption(QuoteRequest::amount(card("1"), rub(1))).await.unwrap();
+        assert_eq!((none.points, none.payable_points, none.points_left), (0, 0, 30));
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
+    for backend in BACKENDS {
+        let (test, _) = open(backend, |_| ()).await;
+        let (a, c) = (test.client("A").await, test.client("C").await);
+        let operator = test.client("operator").await.operator();
+        let limits = PartnerLimits::none()
+            .net_debit_cap(Decimal::new(5_000, 2))
+            .outstanding_points(100)
+            .points_per_member_per_day(80)
+            .transfer_points_per_entry(5);
+        let set = operator.set_limits(SetLimits::of("A", limits)).await.unwrap().accepted().unwrap();
+        assert_eq!((set.limits, set.limit_uses.len()), (limits, 2));
+        issue(&a, "1", 80).await;
+        let beyond = a.issue(Issue::to("card", "1").points(1)).await.unwrap();
+        let rejection = beyond.rejection().unwrap();
+        assert_eq!((&rejection.reason, rejection.transient), (&Reason::LimitExceeded, true));
+        assert_eq!(rejection.metadata["limit"], "points_per_member_per_day");
+        assert_eq!((rejection.number("used_points"), rejection.number("maximum_points")), (Some(80), Some(80)));
+        assert_eq!(reason(a.transfer(Transfer::between(card("1"), card("2")).points(6)).await), Reason::LimitExceeded);
+
+        // A pays when its points are accepted: up to 50.00.
+        let capped = c.redeem(Redeem::from("card", "1").points(60)).await.unwrap();
+        let rejection = capped.rejection().unwrap();
+        assert_eq!(rejection.reason, Reason::NetDebitCap);
+        assert_eq!(rejection.number("reachable_points"), Some(50));
+        let quote = c.quote(card("1"), 60).await.unwrap();
+        assert_eq!((quote.points, quote.points_missing), (50, 10));
+        c.redeem(Redeem::from("card", "1").points(45)).await.unwrap().accepted().unwrap();
+        let position = a.position().await.unwrap();
+        assert_eq!(position.headroom, Some(rub(500)));
+        let used: Vec<(&str, String, bool)> =
+            position.limit_uses.iter().map(|one| (one.limit.as_str(), one.used.to_string(), one.alarm)).collect();
+        let expected = [("net_debit_cap", "45.00".to_owned(), true), ("outstanding_points", "35".to_owned(), false)];
+        assert_eq!(used, expected);
+        assert_eq!(c.position().await.unwrap().headroom, None);
+        let partners = operator.partners().collect().await.unwrap();
+        let listed = partners.iter().find(|partner| partner.partner_id == "A").unwrap();
+        assert!(listed.alarm && listed.limits == limits && listed.limit_uses == position.limit_uses);
+        assert!(partners.iter().filter(|partner| partner.alarm).count() == 1);
+        operator.set_limits(SetLimits::of("A", PartnerLimits::none())).await.unwrap().accepted().unwrap();
+        assert_eq!(a.position().await.unwrap().headroom, None);
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
+    for backend in BACKENDS {
+        let (test, _) = open(backend, |house| house.coalition.open_consents = false).await;
+        let (a, b) = (test.client("A").await, test.client("B").await);
+        let operator = test.client("operator").await.operator();
+        let joint = |points| Issue::to("card", "1").points(points).funders([("A", 1), ("B", 2)]);
+        assert_eq!(reason(a.issue(joint(30)).await), Reason::ConsentExceeded);
+        let give = SetFundingConsent::give("B", "A").budget(20);
+        let set = operator.set_funding_consent(give).await.unwrap().accepted().unwrap();
+        assert_eq!((set.consent.given, set.consent.budget_points, set.consent.used_points), (true, Some(20), 0));
+        let issued = a.issue(joint(30)).await.unwrap().accepted().unwrap();
+        let lots: Vec<_> = issued.entry.lots.iter().map(|lot| (lot.issuer.as_deref(), lot.points)).collect();
+        assert_eq!(lots, [(Some("A"), 10), (Some("B"), 20)]);
+        assert_eq!(reason(a.issue(joint(3)).await), Reason::ConsentExceeded);
+        let partners = operator.partners().collect().await.unwrap();
+        let funder = partners.iter().find(|partner| partner.partner_id == "B").unwrap();
+        assert_eq!(funder.consents[0].used_points, 20);
+        assert_eq!(b.position().await.unwrap().outstanding_points, 20);
+        let withdrawn = operator.set_funding_consent(SetFundingConsent::withdraw("B", "A")).await.unwrap();
+        assert!(!withdrawn.accepted().unwrap().consent.given);
+        // Its reversal takes from both.
+        a.reverse(Reverse::entry(issued.entry.entry_id).points(15)).await.unwrap().accepted().unwrap();
+        assert_eq!(b.position().await.unwrap().outstanding_points, 10);
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts() {
+    for backend in BACKENDS {
+        let (test, now) = open(backend, |_| ()).await;
+        let (a, c) = (test.client("A").await, test.client("C").await);
+        let desk = test.client("operator").await;
+        let operator = desk.operator();
+        a.issue(Issue::to("card", "1").points(100).expires(now + DAY)).await.unwrap().accepted().unwrap();
+        let run = |period: &str| RunDecay::of(card("1"), Decimal::new(1, 1), period);
+        let decayed = operator.run_decay(run("2026-01")).await.unwrap().accepted().unwrap();
+        assert_eq!((decayed.decayed_points, decayed.available_points), (10, 90));
+        assert_eq!(decayed.entries[0].kind, EntryKind::Decay);
+        let again = operator.run_decay(run("2026-01")).await.unwrap().accepted().unwrap();
+        assert_eq!((again.decayed_points, again.available_points, again.entries.len()), (0, 90, 0));
+
+        let extend = ExtendExpiry::of(card("1"), "A").expiring_until(now + 2 * DAY).to(now + 9 * DAY).reason("OUTAGE");
+        let extended = operator.extend_expiry(extend).await.unwrap().accepted().unwrap();
+        assert_eq!(extended.next_expiry.unwrap().expires_time, now + 9 * DAY);
+        desk.sandbox().advance_clock(now + 5 * DAY).await.unwrap();
+        assert_eq!(available(&a, "1").await, 90);
+        desk.sandbox().advance_clock(now + 10 * DAY).await.unwrap();
+        assert_eq!(available(&a, "1").await, 0);
+
+        let reinstate = ReinstatePoints::to(card("1"), "A").points(40).expires(now + 30 * DAY).reason("COMPLAINT-17");
+        let given = operator.reinstate_points(reinstate).await.unwrap().accepted().unwrap();
+        assert_eq!((given.available_points, given.entry.kind), (40, EntryKind::Reinstate));
+
+        let issued = issue(&a, "2", 10).await;
+        c.redeem(Redeem::from("card", "2").points(10)).await.unwrap().accepted().unwrap();
+        a.reverse(Reverse::entry(issued).points(10)).await.unwrap().accepted().unwrap();
+        let give_up = |points| WriteOffDebt::of(card("2"), "A").points(points).reason("GOODWILL");
+        let given_up = operator.write_off_debt(give_up(4)).await.unwrap().accepted().unwrap();
+        assert_eq!((given_up.written_off_points, given_up.owed_points), (4, 6));
+        operator.write_off_debt(give_up(100)).await.unwrap().accepted().unwrap();
+        assert_eq!(a.balance(card("2")).await.unwrap().owed_points, 0);
+        assert_eq!(reason(operator.write_off_debt(give_up(1)).await), Reason::NotFound);
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn points_activate_later_and_end_with_inactivity() {
+    for backend in BACKENDS {
+        let (test, now) = open(backend, |_| ()).await;
+        let (a, desk) = (test.client("A").await, test.client("operator").await);
+        let terms = TermsChange::none().expiry(partner_sdk::operator::Expiry::InactiveDays(30)).return_days(Some(2));
+        desk.operator().set_terms(SetTerms::of("A", terms)).await.unwrap().accepted().unwrap();
+        let pending =
+            a.issue(Issue::to("card", "1").points(10).activates(now + DAY)).await.unwrap().accepted().unwrap();
+        assert_eq!((pending.available_points, pending.pending_points), (0, 10));
+        // A month of inactivity from its issue on; then from the last activity on.
+        assert_eq!(pending.entry.lots[0].expires_time, Some(now + 30 * DAY));
+        desk.sandbox().advance_clock(now + 3 * DAY).await.unwrap();
+        let balance = a.balance(card("1")).await.unwrap();
+        assert_eq!((balance.available_points, balance.pending_points), (10, 0));
+        let issued = a.issue(Issue::to("card", "1").points(5)).await.unwrap().accepted().unwrap();
+        let next = issued.next_expiry.unwrap();
+        assert_eq!((next.points, next.expires_time), (15, now + 33 * DAY));
+        // The first issue is past its return period, the second is not.
+        assert_eq!(reason(a.reverse(Reverse::entry(pending.entry.entry_id).points(1)).await), Reason::ReversalTooLate);
+        a.reverse(Reverse::entry(issued.entry.entry_id).points(1)).await.unwrap().accepted().unwrap();
+        test.finish().await;
+    }
+}
