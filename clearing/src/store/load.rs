@@ -404,7 +404,9 @@ async fn load_guards(
         let owed = book.members.values().flat_map(|member| member.record.debts.iter().map(|debt| debt.creditor));
         let moved = targets.entries.iter().chain(&targets.redemptions).filter_map(|id| book.entries.get(id));
         let moved = moved.flat_map(|entry| entry.lots.iter().map(|moved| moved.issuer).chain([entry.partner]));
-        let mut guarded: BTreeSet<PartnerId> = asking.chain(held).chain(owed).chain(moved).collect();
+        // Fees and spreads, and what of them is given back, are the operator's, whoever asks.
+        let operator = [PartnerId::operator()];
+        let mut guarded: BTreeSet<PartnerId> = asking.chain(held).chain(owed).chain(moved).chain(operator).collect();
         guarded.retain(|id| partners.get(id).is_some_and(|partner| partner.limits.guards_points()));
         book.guards = guards::lock_guards(link, &guarded).await?;
         let currency = book.house.coalition.currency;
