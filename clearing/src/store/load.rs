@@ -72,10 +72,9 @@ pub(super) async fn load(
         book.members.insert(member.id, member);
     }
     load_requests(link, book, requests, &mut loaded).await?;
-    for member in abandoned_members(book, requests) {
-        if !needs.contains_key(&member) {
-            return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
-        }
+    // What undoes an entry needs all that is known of it, read under the lock of its member.
+    if abandoned_entries(book, requests).any(|id| !targets.entries.contains(&id)) {
+        return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
     }
     load_guards(link, book, requests, &targets).await?;
     refine_needs(book, &mut needs);
@@ -325,14 +324,13 @@ fn abandoned_keys(requests: &[Request]) -> BTreeSet<(PartnerId, RequestId)> {
     requests.iter().filter_map(key).collect()
 }
 
-/// The members of accepted requests that are to be abandoned, as far as their entries are in the book.
-fn abandoned_members(book: &Book, requests: &[Request]) -> Vec<MemberId> {
+/// The entries of accepted requests that are to be abandoned.
+fn abandoned_entries(book: &Book, requests: &[Request]) -> impl Iterator<Item = EntryId> {
     let recorded = abandoned_keys(requests).into_iter().filter_map(|key| book.requests.get(&key));
-    let entries = recorded.flat_map(|recorded| match &recorded.state {
-        RecordedState::Accepted(accepted) => accepted.entries.as_slice(),
-        RecordedState::Rejected(_) | RecordedState::Abandoned => &[],
-    });
-    entries.filter_map(|id| book.entries.get(id)?.member).collect()
+    recorded.flat_map(|recorded| match &recorded.state {
+        RecordedState::Accepted(accepted) => accepted.entries.clone(),
+        RecordedState::Rejected(_) | RecordedState::Abandoned => Vec::new(),
+    })
 }
 
 /// The members that the batch touches, and what it needs of each.
