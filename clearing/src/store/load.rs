@@ -3,9 +3,10 @@
 //! | step | locked | why there |
 //! |---|---|---|
 //! | identifiers | unknown ones that may be enrolled, ascending | two nodes must not enrol one identifier twice |
+//! | receipts of which points may pay a share only | ascending | all that was spent on one must be known, whoever spent it |
 //! | what returns and abandons refer to | | entries never change; they tell whose member it is |
 //! | members | ascending | whoever holds the row has the member's lots and returns for itself |
-//! | request keys | | after the members: a duplicate that came through another node has waited, and now sees it |
+//! | lines of receipts, request keys | | after the members: a duplicate that came through another node has waited, and now sees it |
 //! | returns, lots | | under the member's lock |
 //!
 //! A key that turns out to be different under lock makes the whole batch run again, as a transient error.
@@ -13,7 +14,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::{Book, LOTS_PER_ENTRY_MAX};
-use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, RecordedState, Request, ReversalTarget, Spend};
+use clearing_core::command::{
+    Command, Earn, HouseCommand, MemberRef, Receipt, RecordedState, Request, ReversalTarget, Spend,
+};
 use clearing_core::journal::{EntryKind, JournalEntry};
 use clearing_core::member::{Lot, LotId, Member};
 use clearing_core::purchase::{ReceiptLine, Side};
@@ -64,13 +67,16 @@ pub(super) async fn load(
 ) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     load_identifiers(link, book, requests).await?;
-    load_receipts(link, book, requests, now, &mut loaded).await?;
+    let (receipts, shared) = booked_receipts(book, requests, now);
+    guards::lock_receipts(link, &shared).await?;
+    load_reversed_receipts(link, book, requests, &mut loaded).await?;
     let targets = load_targets(link, book, requests, &mut loaded).await?;
     let mut needs = needs(book, requests, &targets);
     for member in members::members(link, needs.keys().copied(), true).await? {
         loaded.stored.members.insert(member.id, member.next_due(&book.house.coalition.time_zone));
         book.members.insert(member.id, member);
     }
+    load_booked_receipts(link, book, &receipts, &shared, &mut loaded).await?;
     load_requests(link, book, requests, &mut loaded).await?;
     // What undoes an entry needs all that is known of it, read under the lock of its member.
     if abandoned_entries(book, requests).any(|id| !targets.entries.contains(&id)) {
@@ -176,23 +182,29 @@ async fn load_identifiers(link: &mut Link<'_>, book: &mut Book, requests: &[Requ
     Ok(())
 }
 
-/// Reads the lines of the receipts that the batch books or refers to, and the entries of those that count for it.
-async fn load_receipts(
+/// Reads the lines of the receipts that the batch reverses: they tell whose members' rows are to be locked.
+async fn load_reversed_receipts(
     link: &mut Link<'_>,
     book: &mut Book,
     requests: &[Request],
-    now: Timestamp,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    let zone = &book.house.coalition.time_zone;
     let mut receipts = BTreeSet::new();
-    let mut shared = BTreeSet::new();
     for request in requests {
         if let Command::Reverse { target: ReversalTarget::Receipt(receipt), .. } = &request.command {
-            let mut receipt = receipt.clone();
-            receipt.partner = request.caller;
-            receipts.insert(receipt);
+            receipts.insert(Receipt { partner: request.caller, ..receipt.clone() });
         }
+    }
+    let lines = guards::receipts(link, &receipts).await?;
+    keep_lines(book, loaded, &lines);
+    Ok(())
+}
+
+/// The receipts that the batch books; and those among them of which points may pay a share only.
+fn booked_receipts(book: &Book, requests: &[Request], now: Timestamp) -> (BTreeSet<Receipt>, BTreeSet<Receipt>) {
+    let zone = &book.house.coalition.time_zone;
+    let (mut receipts, mut shared) = (BTreeSet::new(), BTreeSet::new());
+    for request in requests {
         let books = match &request.command {
             Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. } => {
                 true
@@ -207,7 +219,22 @@ async fn load_receipts(
             receipts.insert(line.receipt);
         }
     }
-    let lines = guards::receipts(link, &receipts).await?;
+    (receipts, shared)
+}
+
+/// Reads the lines of the receipts that the batch books, and the entries of those that count for it. A line that came
+/// through another node is mostly the same member's, whose lock has waited for it; else the second one runs again.
+async fn load_booked_receipts(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    receipts: &BTreeSet<Receipt>,
+    shared: &BTreeSet<Receipt>,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    // What was read of them before the members were locked may be out of date.
+    book.receipts.retain(|line, _| !receipts.contains(&line.receipt));
+    loaded.stored.receipts.retain(|line| !receipts.contains(&line.receipt));
+    let lines = guards::receipts(link, receipts).await?;
     keep_lines(book, loaded, &lines);
     let counted = lines.iter().filter(|(line, _)| line.side == Side::Spend && shared.contains(&line.receipt));
     let counted: Vec<EntryId> = counted.map(|(_, entry)| *entry).collect();
