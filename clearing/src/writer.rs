@@ -358,8 +358,9 @@ impl Desk {
                 house
             }
         };
-        // Due work counts as of its due time; nothing counts before the window it falls into was opened.
-        let now = batch.as_of.unwrap_or_else(|| self.clock.now()).max(row.opened);
+        // Due work counts as of its due time; nothing counts before the window it falls into was opened. Nodes' clocks
+        // differ, and no batch may find terms in force that another node has replaced.
+        let now = batch.as_of.unwrap_or_else(|| self.clock.now().max(row.last_time)).max(row.opened);
         let id = BatchId(clock::fresh_uuid());
         let mut book = Book::new(Arc::clone(&house), row.open_window);
         book.begin_batch(id);
