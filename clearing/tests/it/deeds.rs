@@ -11,16 +11,74 @@ use partner_sdk::{
 /// What a till asks for. Cards are identifiers of the scheme "card".
 #[derive(Debug, Clone)]
 pub enum Deed {
-    Issue { card: String, points: i64 },
-    Redeem { card: String, points: i64 },
-    Return { redemption: String, points: i64 },
-    Authorize { card: String, points: i64, lapses: SystemTime },
-    Capture { hold: String, points: i64 },
-    Void { hold: String },
-    Reverse { issue: String, points: i64 },
+    Issue {
+        card: String,
+        points: i64,
+    },
+    Redeem {
+        card: String,
+        points: i64,
+    },
+    Return {
+        redemption: String,
+        points: i64,
+    },
+    Authorize {
+        card: String,
+        points: i64,
+        lapses: SystemTime,
+    },
+    Capture {
+        hold: String,
+        points: i64,
+    },
+    Void {
+        hold: String,
+    },
+    Reverse {
+        issue: String,
+        points: i64,
+    },
     /// Spends, where `spend` is not 0, then earns.
-    Purchase { card: String, spend: i64, earn: i64 },
-    Transfer { card: String, to: String, points: i64 },
+    Purchase {
+        card: String,
+        spend: i64,
+        earn: i64,
+    },
+    Transfer {
+        card: String,
+        to: String,
+        points: i64,
+    },
+}
+
+impl Deed {
+    /// The card that it names, if it names one.
+    pub fn card(&self) -> Option<&str> {
+        match self {
+            Self::Issue { card, .. }
+            | Self::Redeem { card, .. }
+            | Self::Authorize { card, .. }
+            | Self::Purchase { card, .. }
+            | Self::Transfer { card, .. } => Some(card),
+            Self::Return { .. } | Self::Capture { .. } | Self::Void { .. } | Self::Reverse { .. } => None,
+        }
+    }
+
+    /// The entry of an earlier deed that it is about, if it is.
+    pub fn about(&self) -> Option<&str> {
+        match self {
+            Self::Return { redemption: entry, .. }
+            | Self::Capture { hold: entry, .. }
+            | Self::Void { hold: entry }
+            | Self::Reverse { issue: entry, .. } => Some(entry),
+            Self::Issue { .. }
+            | Self::Redeem { .. }
+            | Self::Authorize { .. }
+            | Self::Purchase { .. }
+            | Self::Transfer { .. } => None,
+        }
+    }
 }
 
 /// What an accepted deed came to.
@@ -33,12 +91,7 @@ pub struct Done {
 }
 
 /// Asks once, as far as the client does.
-pub async fn ask(
-    client: &Client,
-    id: RequestId,
-    deed: &Deed,
-    origin: Origin,
-) -> Result<Outcome<Done>, Error> {
+pub async fn ask(client: &Client, id: RequestId, deed: &Deed, origin: Origin) -> Result<Outcome<Done>, Error> {
     macro_rules! done {
         ($asked:expr, |$answer:ident| $entries:expr) => {
             match $asked.await? {

@@ -10,9 +10,8 @@ use clearing::store::Store;
 use clearing::writer::WriterCounts;
 use clearing_certs::Kind;
 use clearing_core::journal::JournalEntry;
-use clearing_core::units::Timestamp;
 use futures::future::join_all;
-use partner_sdk::{Balance, Client, Error, Issue, Outcome, Redeem, Rejection};
+use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::deeds::{self, Deed, Done};
@@ -205,14 +204,4 @@ pub async fn redeem(till: &Client, card: &str, points: i64) -> Result<Done, Reje
 
 pub async fn balance(till: &Client, card: &str) -> Balance {
     till.balance(("card", card)).await.unwrap()
-}
-
-/// A redemption that the caller shapes.
-pub async fn redeemed(till: &Client, redeem: Redeem) -> Result<partner_sdk::Redeemed, Rejection> {
-    told(till.redeem(redeem).await)
-}
-
-/// The time of a scenario's text.
-pub fn time(text: &str) -> SystemTime {
-    system_time(text.parse::<Timestamp>().unwrap())
 }
