@@ -283,34 +283,3 @@ async fn a_limit_that_is_lowered_while_points_are_spent_holds_from_the_next_entr
         arena.finish().await;
     }
 }
-
-/// The operator's position moves with every fee, whoever asks for what: returns at other brands once took fees out of it
-/// beside a redemption of the operator's own points that had just measured its headroom.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_operators_own_cap_holds_while_fees_are_given_back() {
-    let capped = format!("{LIMITED}[[partner]]\nid = \"operator\"\nnet_debit_cap = \"30.00\"\n");
-    for place in PLACES {
-        let arena = Arena::open(place, &capped).await;
-        let operator = arena.till("operator").await;
-        let issuer = arena.till("D").await;
-        let acceptors = arena.tills_of(&["B", "C"]).await;
-        let mut returns = Vec::new();
-        for at in 0..RIVALS {
-            let till = &acceptors[at % acceptors.len()];
-            issue(&issuer, &format!("D{at}"), 20).await;
-            let redemption = redeem(till, &format!("D{at}"), 20).await.unwrap().entries.remove(0);
-            returns.push((till, Deed::Return { redemption, points: 20 }));
-        }
-        for card in 0..CARDS {
-            issue(&operator, &card.to_string(), 200).await;
-        }
-        // Each return takes 0.40 out of the operator's position, each redemption about 1.
-        let returned = futures::future::join_all(returns.into_iter().map(async |(till, deed)| act(till, deed).await));
-        let spends = all_at_once(&acceptors, spread(|_, card| Deed::Redeem { card, points: 1 }));
-        let (returned, spends) = futures::future::join(returned, spends).await;
-        assert!(returned.iter().all(Result::is_ok), "{place:?}");
-        accepted(&spends, "NET_DEBIT_CAP");
-        least_headroom(&arena.journal().await, "operator", Money(3_000));
-        arena.finish().await;
-    }
-}

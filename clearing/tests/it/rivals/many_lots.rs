@@ -36,57 +36,64 @@ fn by_batch(journal: &[JournalEntry], kind: EntryKind) -> BTreeMap<BatchId, usiz
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_lots_are_spent_held_reversed_and_expire_in_steps_of_bounded_size() {
-    for place in [Place::OneNodeOnSqlite, Place::OneNodeOnPostgres] {
-        let arena = Arena::open(place, BRANDS).await;
-        let issuer = arena.till("A").await;
-        let till = arena.till("B").await;
-        let card = "1";
-        let lots = fill(&arena, &issuer, card).await;
+async fn ten_thousand_lots_are_spent_held_reversed_and_expire_in_steps_of_bounded_size_on_sqlite() {
+    the_life_of_ten_thousand_lots(Place::OneNodeOnSqlite).await;
+}
 
-        // A redemption takes the first lots, whatever else there is, and 1,024 at the most.
-        assert_eq!(redeem(&till, card, 5).await.unwrap().available, 9_995);
-        assert_eq!(redeem(&till, card, 1024).await.unwrap().available, 8_971);
-        let refused = redeem(&till, card, 1025).await.unwrap_err();
-        assert_eq!(refused.reason.as_str(), "TOO_MANY_LOTS");
-        assert_eq!(refused.number("reachable_points"), Some(1024));
-        let purchase = Deed::Purchase { card: card.to_owned(), spend: 2000, earn: 1 };
-        assert_eq!(act(&till, purchase).await.unwrap_err().reason.as_str(), "TOO_MANY_LOTS");
-        let gift = Deed::Transfer { card: card.to_owned(), to: "2".to_owned(), points: 1025 };
-        assert_eq!(act(&till, gift).await.unwrap_err().reason.as_str(), "TOO_MANY_LOTS");
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_lots_are_spent_held_reversed_and_expire_in_steps_of_bounded_size_on_postgresql() {
+    the_life_of_ten_thousand_lots(Place::OneNodeOnPostgres).await;
+}
 
-        // An issue, a hold, a reversal of a lot in the middle, a gift, a return.
-        assert_eq!(issue(&issuer, card, 100).await.available, 9_071);
-        let lapses = arena.in_seconds(3600);
-        let hold = Deed::Authorize { card: card.to_owned(), points: 1024, lapses };
-        let hold = act(&till, hold).await.unwrap();
-        assert_eq!(hold.available, 8_047);
-        let capture = Deed::Capture { hold: hold.entries[0].clone(), points: 1000 };
-        let captured = act(&till, capture).await.unwrap();
-        assert_eq!(captured.available, 8_071);
-        let reverse = Deed::Reverse { issue: lots[LOTS / 2].clone(), points: 1 };
-        assert_eq!(act(&issuer, reverse).await.unwrap().available, 8_070);
-        let gift = Deed::Transfer { card: card.to_owned(), to: "2".to_owned(), points: 1024 };
-        assert_eq!(act(&till, gift).await.unwrap().available, 7_046);
-        let back = Deed::Return { redemption: captured.entries[0].clone(), points: 1000 };
-        assert_eq!(act(&till, back).await.unwrap().available, 8_046);
+async fn the_life_of_ten_thousand_lots(place: Place) {
+    let arena = Arena::open(place, BRANDS).await;
+    let issuer = arena.till("A").await;
+    let till = arena.till("B").await;
+    let card = "1";
+    let lots = fill(&arena, &issuer, card).await;
 
-        // The first lots expire in steps; then the others.
-        for _ in 0..2 {
-            arena.advance(arena.in_seconds(86_400)).await;
-        }
-        assert_eq!(balance(&issuer, card).await.available_points, 100);
-        let journal = arena.journal().await;
-        let expiries = by_batch(&journal, EntryKind::Expire);
-        let expired: usize = expiries.values().sum();
-        assert_eq!(expired, 7_946 + 1024, "{place:?}");
-        // The two members who expire together may share a batch.
-        assert!(expiries.values().all(|entries| *entries <= 2 * STEP), "{place:?}: {expiries:?}");
-        assert!(expiries.len() >= 6, "{place:?}: {expiries:?}");
-        let most = journal.iter().map(|stored| stored.entry.lots.len()).max();
-        assert!(most <= Some(2 * STEP), "a transfer takes 1,024 lots and makes as many");
-        arena.finish().await;
+    // A redemption takes the first lots, whatever else there is, and 1,024 at the most.
+    assert_eq!(redeem(&till, card, 5).await.unwrap().available, 9_995);
+    assert_eq!(redeem(&till, card, 1024).await.unwrap().available, 8_971);
+    let refused = redeem(&till, card, 1025).await.unwrap_err();
+    assert_eq!(refused.reason.as_str(), "TOO_MANY_LOTS");
+    assert_eq!(refused.number("reachable_points"), Some(1024));
+    let purchase = Deed::Purchase { card: card.to_owned(), spend: 2000, earn: 1 };
+    assert_eq!(act(&till, purchase).await.unwrap_err().reason.as_str(), "TOO_MANY_LOTS");
+    let gift = Deed::Transfer { card: card.to_owned(), to: "2".to_owned(), points: 1025 };
+    assert_eq!(act(&till, gift).await.unwrap_err().reason.as_str(), "TOO_MANY_LOTS");
+
+    // An issue, a hold, a reversal of a lot in the middle, a gift, a return.
+    assert_eq!(issue(&issuer, card, 100).await.available, 9_071);
+    let lapses = arena.in_seconds(3600);
+    let hold = Deed::Authorize { card: card.to_owned(), points: 1024, lapses };
+    let hold = act(&till, hold).await.unwrap();
+    assert_eq!(hold.available, 8_047);
+    let capture = Deed::Capture { hold: hold.entries[0].clone(), points: 1000 };
+    let captured = act(&till, capture).await.unwrap();
+    assert_eq!(captured.available, 8_071);
+    let reverse = Deed::Reverse { issue: lots[LOTS / 2].clone(), points: 1 };
+    assert_eq!(act(&issuer, reverse).await.unwrap().available, 8_070);
+    let gift = Deed::Transfer { card: card.to_owned(), to: "2".to_owned(), points: 1024 };
+    assert_eq!(act(&till, gift).await.unwrap().available, 7_046);
+    let back = Deed::Return { redemption: captured.entries[0].clone(), points: 1000 };
+    assert_eq!(act(&till, back).await.unwrap().available, 8_046);
+
+    // The first lots expire in steps; then the others.
+    for _ in 0..2 {
+        arena.advance(arena.in_seconds(86_400)).await;
     }
+    assert_eq!(balance(&issuer, card).await.available_points, 100);
+    let journal = arena.journal().await;
+    let expiries = by_batch(&journal, EntryKind::Expire);
+    let expired: usize = expiries.values().sum();
+    assert_eq!(expired, 7_946 + 1024, "{place:?}");
+    // The two members who expire together may share a batch.
+    assert!(expiries.values().all(|entries| *entries <= 2 * STEP), "{place:?}: {expiries:?}");
+    assert!(expiries.len() >= 6, "{place:?}: {expiries:?}");
+    let most = journal.iter().map(|stored| stored.entry.lots.len()).max();
+    assert!(most <= Some(2 * STEP), "a transfer takes 1,024 lots and makes as many");
+    arena.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

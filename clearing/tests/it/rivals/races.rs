@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3};
 use partner_sdk::operator::SetFundingConsent;
-use partner_sdk::{EntryKind, Issue, Reverse};
+use partner_sdk::{Abandon, EntryKind, Issue, Origin, Receipt, Reverse};
 
-use super::arena::{Arena, BRANDS, PLACES, accepted, act, all_at_once, balance, issue, redeem, told};
+use super::arena::{Arena, BRANDS, PLACES, accepted, act, all_at_once, balance, issue, issue_lots, redeem, told};
 use crate::deeds::Deed;
 
 /// How often two things meet.
@@ -173,6 +173,47 @@ async fn joint_issues_use_a_consents_budget_to_the_last_point_and_no_further() {
             assert_eq!(consent.unwrap().used_points, 1000, "{place:?}");
         }
         arena.reruns_are_rare();
+        arena.finish().await;
+    }
+}
+
+/// An issue, the spending of its points and its reversal may come in one batch, which reads a page of the member's lots: it
+/// must be enough to pay the debt.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_points_owes_none_although_all_came_and_went_in_one_batch() {
+    for place in PLACES {
+        let arena = Arena::open(place, BRANDS).await;
+        let (issuer, till) = (arena.till("A").await, arena.till("B").await);
+        let expires = arena.in_seconds(3600);
+        for card in 0..2 * ROUNDS {
+            issue_lots(&issuer, &card.to_string(), 12, 20).await;
+        }
+        let rounds = (0..ROUNDS).map(async |round| {
+            // Points that go first.
+            let soon = |card: String| Issue::to("card", card).points(50).expires(expires);
+            let card = format!("{round}");
+            let receipt = format!("R-{round}");
+            let origin = Origin::default().receipt(&receipt).business_date("2026-01-01");
+            let given = async { told(issuer.issue(soon(card.clone()).origin(origin)).await).unwrap() };
+            let back = Reverse::receipt(Receipt::new(&receipt, "2026-01-01")).points(50);
+            let (_, spent, reversed) =
+                join3(given, redeem(&till, &card, 50), async { told(issuer.reverse(back).await) }).await;
+            spent.unwrap();
+            accepted(&[reversed], "NOT_FOUND");
+
+            let card = format!("{}", ROUNDS + round);
+            let id = issuer.new_request_id();
+            let given = async { told(issuer.issue(soon(card.clone()).request_id(id)).await) };
+            let undone = async { told(issuer.abandon(Abandon::request(id)).await).unwrap() };
+            let (given, spent, _) = join3(given, redeem(&till, &card, 50), undone).await;
+            spent.unwrap();
+            accepted(&[given], "REQUEST_ABANDONED");
+        });
+        join_all(rounds).await;
+        for card in 0..2 * ROUNDS {
+            let left = balance(&issuer, &card.to_string()).await;
+            assert!(left.available_points >= 190 && left.owed_points == 0, "{place:?}: {left:?}");
+        }
         arena.finish().await;
     }
 }
