@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clearing_benches::coalition;
 use clearing_core::book::Book;
-use clearing_core::command::{Command, HouseCommand, MemberRef, Request};
+use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, Request};
 use clearing_core::journal::{Code, Entry, Origin};
 use clearing_core::settlement::Window;
 use clearing_core::terms::{House, Partner};
@@ -25,7 +25,7 @@ fn request(caller: PartnerId, number: u64, command: Command) -> Request {
     let origin = Origin {
         store: code("store-7"),
         till: code("till-3"),
-        receipt_number: code("R-1234567"),
+        receipt_number: code(&format!("R-{number:07}")),
         receipt_line: Some(1),
         business_date: Some("2026-09-21".parse().expect("a date")),
         business_time: Some(NOW),
@@ -53,7 +53,7 @@ fn execute(book: &mut Book, request: &Request) -> Vec<EntryId> {
 }
 
 fn issue(number: u64, issuer: usize, member: u8) -> Request {
-    let command = Command::Issue { member: card(member), points: Points(100), expires: None };
+    let command = Command::Issue { member: card(member), earn: Earn::points(Points(100)) };
     request(coalition::partner(issuer), number, command)
 }
 
@@ -96,7 +96,7 @@ fn hundred_brands() -> Book {
     house.partners.extend(brands);
     let mut book = book(house);
     for (number, issuer) in (0..BRANDS).zip(&ids) {
-        let command = Command::Issue { member: card(1), points: Points(1_000), expires: None };
+        let command = Command::Issue { member: card(1), earn: Earn::points(Points(1_000)) };
         execute(&mut book, &request(*issuer, number, command));
     }
     // In consumption order each brand takes the points of its neighbours.

@@ -27,7 +27,7 @@ use crate::harness::Source;
 use crate::workload::Workload;
 
 mod sources;
-pub use sources::{BatchIssues, EmptyCalls, Issues, MixedCalls, SdkIssues, StreamIssues};
+pub use sources::{BatchIssues, EmptyCalls, Holds, Issues, MixedCalls, Redemptions, SdkIssues, StreamIssues};
 
 /// Flow control as the SDK has it.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;

@@ -1,5 +1,5 @@
 //! The coalition that is measured: twenty brands that prepay their points, so that every issue moves four balances, two
-//! of which (`pool`, `position:operator`) belong to everybody.
+//! of which (`pool`, `position:operator`) belong to everybody; and five more whose points are redeemed.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,9 @@ use anyhow::Result;
 use clearing::clock::Clock;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
+use clearing_core::limits::Limits;
 use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Terms,
+    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
 };
 use clearing_core::units::{Money, PartnerId, Rate, Timestamp};
 use jiff::ToSpan as _;
@@ -16,6 +17,9 @@ use jiff::tz::TimeZone;
 
 /// Brands of the coalition.
 pub const PARTNERS: usize = 20;
+
+/// More brands, whose points the members hold who redeem. Every other one pays when its points are redeemed.
+pub const WALLET_ISSUERS: usize = 5;
 
 /// The name in all certificates.
 pub const DOMAIN: &str = "bench.example";
@@ -46,6 +50,9 @@ pub fn house(now: Timestamp) -> House {
         fee_bearer: FeeBearer::Acceptor,
         breakage: Breakage { reserve: share(50), operator: share(30), issuer: share(20) },
         expiry: ExpiryPolicy::Months(12),
+        return_days: None,
+        tender_value: Money(100),
+        receipt_share: Rate::ONE,
     };
     let coalition = Coalition {
         id: "bench".to_owned(),
@@ -53,20 +60,25 @@ pub fn house(now: Timestamp) -> House {
         scale: 2,
         default_terms: terms.clone(),
         grace_days: 14,
+        recovery: Recovery::Any,
+        open_consents: false,
         settlement_threshold: Money::ZERO,
         disclose_issuers: true,
         time_zone: TimeZone::UTC,
         key_retention_days: 400,
         business_time_age_days: 30,
     };
-    let partners = (0..PARTNERS).map(partner).chain([PartnerId::operator()]);
-    let partners: BTreeMap<PartnerId, Partner> = partners
-        .map(|id| {
-            let partner =
-                Partner { id, display_name: id.to_string(), state: PartnerState::Active, terms: vec![terms.clone()] };
-            (id, partner)
-        })
-        .collect();
+    let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
+        let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
+        (partner(at), if at_redemption { Funding::AtRedemption } else { Funding::AtIssue })
+    });
+    let partners = partners.chain([(PartnerId::operator(), Funding::AtIssue)]);
+    let partners = partners.map(|(id, funding)| {
+        let terms = vec![Terms { funding, ..terms.clone() }];
+        let (display_name, state) = (id.to_string(), PartnerState::Active);
+        (id, Partner { id, display_name, state, terms, limits: Limits::default() })
+    });
+    let partners: BTreeMap<PartnerId, Partner> = partners.collect();
     House { coalition, partners, calendar: Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() } }
 }
 
@@ -102,7 +114,7 @@ impl Certificates {
             Ok(ClientPem { cert: issued.cert_pem, key: key.expose_pem().to_owned() })
         };
         Ok(Self {
-            partners: (0..PARTNERS).map(|at| client(partner(at).as_str())).collect::<Result<_>>()?,
+            partners: (0..PARTNERS + WALLET_ISSUERS).map(|at| client(partner(at).as_str())).collect::<Result<_>>()?,
             operator: client("operator")?,
             server: TlsMaterial {
                 ca_pem: authority.cert_pem().to_owned(),

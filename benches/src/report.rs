@@ -48,6 +48,8 @@ pub struct Line {
     pub of_echo: Option<f64>,
     /// How often the rate of the hand-written service on the same back end goes into it.
     pub times_by_hand: Option<f64>,
+    /// The rate as a share of that of issues, measured in turns with it.
+    pub of_issues: Option<f64>,
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub p999_ms: f64,
@@ -59,6 +61,13 @@ pub struct Line {
 }
 
 impl Line {
+    /// What stands beside the figures.
+    fn remark(&self) -> String {
+        let share = self.of_issues.map(|share| format!("   {share:.2} of issues"));
+        let note = self.note.as_ref().map(|note| format!("   {note}"));
+        share.into_iter().chain(note).collect()
+    }
+
     pub fn new(system: &str, kind: Option<Kind>, measured: &Measured, note: Option<String>) -> Self {
         let quantile = |share| measured.latencies.value_at_quantile(share) as f64 / 1e3;
         let failure = measured.failure.as_ref().map(|failure| format!("{} failed: {failure}", measured.failed));
@@ -69,6 +78,7 @@ impl Line {
             of_empty: None,
             of_echo: None,
             times_by_hand: None,
+            of_issues: None,
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
             p999_ms: quantile(0.999),
@@ -83,17 +93,26 @@ impl Line {
 /// The load that the targets are about.
 pub const TARGET_LOAD: &str = "unary, 256 in flight, 20 brands";
 
-/// What is aimed at under that load, beside what was reached.
+/// The share of the rate of issues that redemptions, authorizations and captures aim at.
+pub const REDEMPTIONS_TARGET: f64 = 0.6;
+
+/// What is aimed at, beside what was reached.
 pub fn targets(loads: &[Load]) -> String {
-    let Some(load) = loads.iter().find(|load| load.name == TARGET_LOAD) else { return String::new() };
-    let mut text = format!("\n{TARGET_LOAD}:\n");
-    for (backend, share) in [(Backend::Sqlite, 0.3), (Backend::Postgres, 0.25)] {
-        let Some(line) = load.lines.iter().find(|line| line.kind == Some(Kind::House(backend))) else { continue };
-        let figure = |figure: Option<f64>| figure.map_or_else(|| "?".to_owned(), |figure| format!("{figure:.2}"));
-        let (empty, echo, hand) = (figure(line.of_empty), figure(line.of_echo), figure(line.times_by_hand));
-        let _ = write!(text, "  {}: {empty} of an empty call, {echo} of the echo (target {share})", line.system);
-        let _ =
-            writeln!(text, ", {hand} times by hand{}", if backend == Backend::Postgres { " (target 4)" } else { "" });
+    let mut text = String::new();
+    let figure = |figure: Option<f64>| figure.map_or_else(|| "?".to_owned(), |figure| format!("{figure:.2}"));
+    if let Some(load) = loads.iter().find(|load| load.name == TARGET_LOAD) {
+        let _ = writeln!(text, "\n{TARGET_LOAD}:");
+        for (backend, share) in [(Backend::Sqlite, 0.3), (Backend::Postgres, 0.25)] {
+            let Some(line) = load.lines.iter().find(|line| line.kind == Some(Kind::House(backend))) else { continue };
+            let (empty, echo, hand) = (figure(line.of_empty), figure(line.of_echo), figure(line.times_by_hand));
+            let _ = write!(text, "  {}: {empty} of an empty call, {echo} of the echo (target {share})", line.system);
+            let by_hand_target = if backend == Backend::Postgres { " (target 4)" } else { "" };
+            let _ = writeln!(text, ", {hand} times by hand{by_hand_target}");
+        }
+    }
+    for line in loads.iter().flat_map(|load| &load.lines).filter(|line| line.of_issues.is_some()) {
+        let share = figure(line.of_issues);
+        let _ = writeln!(text, "  {}: {share} of issues (target {REDEMPTIONS_TARGET})", line.system);
     }
     text
 }
@@ -136,14 +155,14 @@ impl Load {
         let mut text = format!("\n{}\n", self.name);
         let _ = writeln!(
             text,
-            "  {:26}{:>11}{:>9}{:>9}{:>9}{:>10}{:>10}{:>10}{:>8}",
+            "  {:34}{:>11}{:>9}{:>9}{:>9}{:>10}{:>10}{:>10}{:>8}",
             "", self.unit, "of empty", "of echo", "x hand", "p50 ms", "p99 ms", "p99.9 ms", "cpu us"
         );
         for line in &self.lines {
             let share = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{share:.2}"));
             let _ = writeln!(
                 text,
-                "  {:26}{:>11.0}{:>9}{:>9}{:>9}{:>10.2}{:>10.2}{:>10.2}{:>8.0}{}",
+                "  {:34}{:>11.0}{:>9}{:>9}{:>9}{:>10.2}{:>10.2}{:>10.2}{:>8.0}{}",
                 line.system,
                 line.rate,
                 share(line.of_empty),
@@ -153,7 +172,7 @@ impl Load {
                 line.p99_ms,
                 line.p999_ms,
                 line.processor_us,
-                line.note.as_ref().map_or_else(String::new, |note| format!("   {note}")),
+                line.remark(),
             );
         }
         text

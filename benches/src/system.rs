@@ -12,11 +12,13 @@ use clearing::identifier::IdentifierKey;
 use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions};
 use clearing::store::Store;
 use clearing_core::terms::House;
+use clearing_proto::v1;
 use partner_sdk::operator::CloseWindow;
 use partner_sdk::{Client, Outcome};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 mod database;
 
@@ -26,11 +28,14 @@ use crate::baseline::by_hand::{ByHandPostgres, ByHandSqlite, Desk};
 use crate::baseline::echo::Echo;
 use crate::baseline::{Issuer, Served};
 use crate::client::{BatchIssues, Clients, sdk};
-use crate::coalition::{Certificates, DOMAIN, IDENTIFIER_KEY, PARTNERS};
+use crate::coalition::{Certificates, DOMAIN, IDENTIFIER_KEY, PARTNERS, WALLET_ISSUERS};
 use crate::workload::{Spread, Workload, card_number};
 
 /// Points of each member before the load: more than redemptions can take.
 const PRELOADED_POINTS: i64 = 100_000;
+
+/// Lots of a member who redeems, at the most.
+const LOTS_MAX: u32 = 50;
 
 /// Connections of the hand-written service to PostgreSQL, unless asked otherwise.
 pub const BY_HAND_CONNECTIONS: u32 = 16;
@@ -43,6 +48,8 @@ pub struct Site {
     /// Where servers run: apart from the callers, as they do in life.
     pub servers: Handle,
     pub members: u32,
+    /// Members beside these, who redeem.
+    pub wallets: u32,
     pub seed: u64,
 }
 
@@ -60,7 +67,13 @@ impl Site {
 
     /// A workload of its own for each caller.
     pub fn workload(&self, stream: u64, spread: Spread) -> Workload {
-        Workload::new(self.seed, stream, self.clock.clone(), spread, self.members)
+        Workload::new(self.seed, stream, self.clock.clone(), spread, 0..self.members)
+    }
+
+    /// As [`workload`](Self::workload), over the members who redeem.
+    pub fn wallet_workload(&self, stream: u64) -> Workload {
+        let wallets = self.members..self.members + self.wallets;
+        Workload::new(self.seed, stream, self.clock.clone(), Spread::Even, wallets)
     }
 
     async fn serve<I: Issuer>(&self, issuer: I) -> Result<Served> {
@@ -193,13 +206,52 @@ impl System {
             let last = (first + BATCH).min(site.members);
             let items = (first..last).map(|member| workload.issue_to(member, PRELOADED_POINTS)).collect();
             let mut points = self.clients.points(usize::try_from(first)? / 2_000 % PARTNERS);
-            let request = clearing_proto::v1::BatchIssuePointsRequest { items };
+            let request = v1::BatchIssuePointsRequest { items };
             let results = points.batch_issue_points(request).await?.into_inner().results;
             let accepted = BatchIssues::accepted(&results)?;
             ensure!(accepted == u64::from(last - first), "the house answered {accepted} of {} items", last - first);
             self.clients.acknowledge(accepted);
         }
         Ok(())
+    }
+
+    /// Enrols the members who redeem. Each has from 1 to 50 lots of five issuers, of which two expire together; the last
+    /// has more points than redemptions can take.
+    ///
+    /// # Errors
+    /// If the house refuses an issue.
+    pub async fn fill_wallets(&self, site: &Site, databases: &Databases) -> Result<()> {
+        const BATCH: usize = 4_000;
+        let Kind::House(backend) = self.kind else { bail!("only a house has members who redeem") };
+        let mut workload = site.wallet_workload(u64::MAX);
+        let mut lots: [Vec<v1::IssuePointsRequest>; WALLET_ISSUERS] = Default::default();
+        let now = site.clock.now();
+        for member in site.members..site.members + site.wallets {
+            let count = 1 + workload.below(LOTS_MAX);
+            for lot in 0..count {
+                let reserve = if lot + 1 == count { PRELOADED_POINTS } else { 0 };
+                let points = reserve + i64::from(100 + workload.below(800));
+                let expires = now.plus_days(30 + i64::from(lot / 2) * 10);
+                let issuer = usize::try_from(member + lot)? % WALLET_ISSUERS;
+                lots[issuer].push(workload.wallet_lot(member, points, expires));
+            }
+        }
+        let mut filling = JoinSet::new();
+        for (at, lots) in lots.into_iter().enumerate() {
+            let clients = self.clients.clone();
+            filling.spawn(async move {
+                for items in lots.chunks(BATCH) {
+                    let request = v1::BatchIssuePointsRequest { items: items.to_vec() };
+                    let answer = clients.points(PARTNERS + at).batch_issue_points(request).await?;
+                    clients.acknowledge(BatchIssues::accepted(&answer.into_inner().results)?);
+                }
+                Ok::<_, anyhow::Error>(())
+            });
+        }
+        while let Some(filled) = filling.join_next().await {
+            filled??;
+        }
+        databases.settle(backend, &self.place()).await
     }
 
     /// Where its server listens.

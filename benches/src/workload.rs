@@ -1,5 +1,7 @@
 //! Seeded requests: the same seed asks the same of every system, but for the request ids, which carry the time.
 
+use std::ops::Range;
+
 use clearing::clock::Clock;
 use clearing_proto::v1;
 use prost_types::Timestamp;
@@ -23,13 +25,13 @@ pub struct Workload {
     rng: ChaCha8Rng,
     clock: Clock,
     spread: Spread,
-    members: u32,
+    members: Range<u32>,
     counter: i64,
     till: String,
 }
 
 impl Workload {
-    pub fn new(seed: u64, stream: u64, clock: Clock, spread: Spread, members: u32) -> Self {
+    pub fn new(seed: u64, stream: u64, clock: Clock, spread: Spread, members: Range<u32>) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
         Self { rng, clock, spread, members, counter: 0, till: format!("till-{stream}") }
@@ -50,8 +52,7 @@ impl Workload {
     }
 
     pub fn issue(&mut self) -> v1::IssuePointsRequest {
-        let member = self.rng.random_range(0..self.members);
-        let points = self.rng.random_range(10..500);
+        let (member, points) = (self.member(), self.rng.random_range(10..500));
         self.issue_to(member, points)
     }
 
@@ -65,12 +66,50 @@ impl Workload {
         }
     }
 
-    /// Takes few enough points that a member of the preloaded population has them.
-    pub fn redeem(&mut self) -> v1::RedeemPointsRequest {
-        let member = self.rng.random_range(0..self.members);
-        let points = self.rng.random_range(5..50);
+    fn member(&mut self) -> u32 {
+        self.rng.random_range(self.members.clone())
+    }
+
+    /// Takes some of so many points: few enough that a member of the population has them.
+    pub fn redeem(&mut self, points: Range<i64>) -> v1::RedeemPointsRequest {
+        let (member, points) = (self.member(), self.rng.random_range(points));
         let (request_id, origin) = (self.request_id(), self.origin(points));
         v1::RedeemPointsRequest { request_id, member: Some(card(member)), points, origin: Some(origin) }
+    }
+
+    /// Reserves some of so many points for a day.
+    pub fn authorize(&mut self, points: Range<i64>) -> v1::AuthorizeRedemptionRequest {
+        let (member, points) = (self.member(), self.rng.random_range(points));
+        let (request_id, origin) = (self.request_id(), self.origin(points));
+        let lapse_time = Some(wire_time(self.clock.now().plus_days(1)));
+        v1::AuthorizeRedemptionRequest {
+            request_id,
+            member: Some(card(member)),
+            points,
+            lapse_time,
+            origin: Some(origin),
+        }
+    }
+
+    pub fn capture(&mut self, hold_id: String, points: i64) -> v1::CaptureHoldRequest {
+        let (request_id, origin) = (self.request_id(), self.origin(points));
+        v1::CaptureHoldRequest { request_id, hold_id, points, origin: Some(origin) }
+    }
+
+    /// One of the first lots of a member who redeems: without a receipt, as points brought along have none.
+    pub fn wallet_lot(
+        &mut self,
+        member: u32,
+        points: i64,
+        expires: clearing_core::units::Timestamp,
+    ) -> v1::IssuePointsRequest {
+        v1::IssuePointsRequest {
+            request_id: self.request_id(),
+            member: Some(card(member)),
+            points,
+            expires_time: Some(wire_time(expires)),
+            ..v1::IssuePointsRequest::default()
+        }
     }
 
     pub fn return_of(&mut self, redemption_entry_id: String, points: i64) -> v1::ReturnRedemptionRequest {
@@ -90,7 +129,6 @@ impl Workload {
         self.counter += 1;
         let now = self.clock.now();
         let date = now.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).date();
-        let micros = now.0.rem_euclid(1_000_000);
         v1::Origin {
             store: format!("store-{}", self.rng.random_range(0..50)),
             till: self.till.clone(),
@@ -98,14 +136,16 @@ impl Workload {
             receipt_number: format!("R-{}", self.counter),
             receipt_line: 1,
             business_date: date.to_string(),
-            business_time: Some(Timestamp {
-                seconds: now.0.div_euclid(1_000_000),
-                nanos: i32::try_from(micros * 1000).expect("below a second"),
-            }),
+            business_time: Some(wire_time(now)),
             receipt_total: Some(v1::Money { currency_code: "EUR".to_owned(), amount: format!("{points}.00") }),
             device_counter: self.counter,
         }
     }
+}
+
+fn wire_time(time: clearing_core::units::Timestamp) -> Timestamp {
+    let nanos = i32::try_from(time.0.rem_euclid(1_000_000) * 1000).expect("below a second");
+    Timestamp { seconds: time.0.div_euclid(1_000_000), nanos }
 }
 
 /// A member by the number of its card.
@@ -127,7 +167,7 @@ mod tests {
     fn a_seed_asks_the_same_again_but_for_request_ids_and_times() {
         let clock = Clock::manual(clearing_core::units::Timestamp::from_seconds(1_790_000_000));
         let asked = |seed, stream| {
-            let mut workload = Workload::new(seed, stream, clock.clone(), Spread::OneHot, 1000);
+            let mut workload = Workload::new(seed, stream, clock.clone(), Spread::OneHot, 0..1000);
             (0..50).map(|_| (workload.partner(), workload.issue())).collect::<Vec<_>>()
         };
         assert_eq!(asked(1, 0), asked(1, 0));
@@ -137,7 +177,7 @@ mod tests {
 
     #[test]
     fn one_hot_brand_has_seven_tenths_of_the_load() {
-        let mut workload = Workload::new(1, 0, Clock::system(), Spread::OneHot, 1000);
+        let mut workload = Workload::new(1, 0, Clock::system(), Spread::OneHot, 0..1000);
         let hot = (0..10_000).filter(|_| workload.partner() == 0).count();
         assert!((6_800..7_200).contains(&hot), "{hot}");
     }

@@ -20,7 +20,7 @@ fn desk() -> Desk {
 }
 
 async fn keeps_requests_apart(service: &impl Issuer) {
-    let mut workload = Workload::new(1, 1, Clock::system(), Spread::Even, 10);
+    let mut workload = Workload::new(1, 1, Clock::system(), Spread::Even, 0..10);
     let (one, other) = (coalition::partner(1), coalition::partner(2));
     let mut request = workload.issue_to(3, 100);
     let first = service.issue(one, request.clone()).await.unwrap();
@@ -30,6 +30,12 @@ async fn keeps_requests_apart(service: &impl Issuer) {
     let again = service.issue(one, request.clone()).await.unwrap();
     assert!(again.replayed);
     assert_eq!((&again.entry, again.available_points), (&first.entry, 100));
+
+    // A line of a receipt is booked once, whatever the key.
+    let mut twice = workload.issue_to(3, 100);
+    twice.origin.clone_from(&request.origin);
+    let twice = service.issue(one, twice).await.unwrap_err();
+    assert_eq!(twice.code(), Code::AlreadyExists);
 
     // A key is one partner's own, and the same key with another wish is a conflict.
     let second = service.issue(other, request.clone()).await.unwrap();

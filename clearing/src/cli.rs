@@ -13,7 +13,9 @@ mod database;
 mod deposit;
 pub(crate) mod failure;
 pub(crate) mod init;
+mod limits;
 pub(crate) mod material;
+mod member;
 pub mod output;
 mod partner;
 mod report;
@@ -105,9 +107,12 @@ enum Command {
         after_help = "Examples:\n  clearing migrate --check\n  clearing migrate --config coalition/clearing.toml"
     )]
     Migrate(database::Arguments),
-    /// Admits brands, sets their terms and states, makes their certificates.
+    /// Admits brands, sets their terms, limits and states, makes their certificates.
     #[command(subcommand)]
     Partner(partner::Command),
+    /// What a member has, and what the operator can do for it.
+    #[command(subcommand)]
+    Member(member::Command),
     /// The periods whose positions settle together.
     #[command(subcommand)]
     Window(window::Command),
@@ -188,6 +193,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Sandbox(arguments) => sandbox::run(&context, arguments).await,
         Command::Migrate(arguments) => database::migrate(context, arguments).await,
         Command::Partner(command) => partner::run(&context, command).await,
+        Command::Member(command) => member::run(&context, command).await,
         Command::Window(command) => window::run(&context, command).await,
         Command::Settlement(command) => settlement::run(&context, command).await,
         Command::Deposit(arguments) => deposit::run(&context, arguments).await,

@@ -10,6 +10,7 @@
 //! | `plan` | the day as the seed gives it |
 //! | `house` | making the coalition and opening the house |
 //! | `day` | playing the plan at the tills |
+//! | `stories` | five customers whose day is told one by one |
 //! | `settle` | closing, netting, paying, reading the statements |
 //! | `figures` | what the day came to, and whether it agrees |
 //! | `report`, `page` | the same for programs, for a terminal and for a browser |
@@ -24,6 +25,7 @@ mod report;
 #[cfg(test)]
 mod sample;
 mod settle;
+mod stories;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,10 +89,10 @@ pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
     let house = DemoHouse::open(folder).await?;
 
     progress.set_message("playing the day");
-    let Day { tally, busy } = day::play(&house, &plan, &progress).await?;
+    let Day { tally, busy, stories } = day::play(&house, args.seed, &plan, &progress).await?;
 
     progress.set_message("netting and paying");
-    let answers = settle::settle(&house).await?;
+    let answers = settle::settle(&house, stories).await?;
     let day = day::date(house.midnight);
     let database = house.database.clone();
     house.close().await?;

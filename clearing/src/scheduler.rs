@@ -305,7 +305,7 @@ impl Inner {
                 }
             }
         }
-        Ok(())
+        Ok(self.store.mark_released().await?)
     }
 
     /// The members to ask for next, the earliest due first: all due at the same moment, unless the order is of no

@@ -450,10 +450,7 @@ async fn in_time<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result
 }
 
 fn gate_of(request: &Request) -> Gate {
-    match request.command {
-        Command::House(_) => Gate::Exclusive,
-        _ => Gate::Shared,
-    }
+    if matches!(request.command, Command::House(_)) { Gate::Exclusive } else { Gate::Shared }
 }
 
 fn note_answered(answered: Result<(), tokio::task::JoinError>) {

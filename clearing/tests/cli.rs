@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use partner_sdk::{Client, Issue, Redeem};
+use partner_sdk::{Client, Issue, Redeem, Reverse};
 use serde_json::Value;
 use sqlx::Connection as _;
 use tempfile::TempDir;
@@ -180,8 +180,15 @@ fn every_command_explains_itself() {
         &["partner", "create"],
         &["partner", "certificate"],
         &["partner", "terms"],
+        &["partner", "limits"],
+        &["partner", "consent"],
         &["partner", "state"],
         &["partner", "list"],
+        &["member", "balance"],
+        &["member", "decay"],
+        &["member", "extend-expiry"],
+        &["member", "reinstate"],
+        &["member", "write-off-debt"],
         &["window", "list"],
         &["window", "close"],
         &["settlement", "preview"],
@@ -298,6 +305,8 @@ fn init_refuses_what_no_coalition_can_be() {
         ("--breakage", "0.5/0.5/0.5"),
         ("--fee", "2"),
         ("--fee-bearer", "NOBODY"),
+        ("--recovery", "NONE"),
+        ("--funding", "LATER"),
         ("--listen", "localhost:1"),
         ("--database", "mysql://x"),
         ("--server-name", "not a name"),
@@ -557,4 +566,120 @@ fn a_sandbox_plays_any_scenario_file_and_touches_no_folder_that_is_not_its_own()
     let (code, error) = desk.failure(&["sandbox", "--dir", "new", "--coalition", "wrong.toml"]);
     assert_eq!(code, 2);
     assert!(error["message"].as_str().unwrap().contains("wrong.toml"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_and_consents_hold_at_once_and_are_marked_when_they_are_nearly_used() {
+    let desk = Desk::new();
+    let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
+    let folder = desk.path("sandbox");
+    let config = ["--config", "sandbox/clearing.toml"];
+    let json = |arguments: &[&str]| desk.json(&[arguments, &config].concat());
+    let table = |arguments: &[&str]| desk.table(&[arguments, &config].concat());
+    let grocer = client(&server.endpoint, &folder, "grocer").await;
+    let issue = async |points| grocer.issue(Issue::to("card", "1").points(points)).await.unwrap();
+
+    let set = json(&["partner", "limits", "grocer", "--net-debit-cap", "1000.00", "--points-per-day", "500"]);
+    assert_eq!((&set["limits"]["net_debit_cap"], &set["limits"]["points_per_day"]), (&"1000.00".into(), &500.into()));
+    assert!(!table(&["partner", "list"]).contains("80 %"));
+    issue(450).await.accepted().unwrap();
+    assert_eq!(issue(51).await.rejection().unwrap().reason.as_str(), "LIMIT_EXCEEDED");
+    let listed = json(&["partner", "list"]);
+    let shown = listed["partners"].as_array().unwrap().iter().find(|of| of["partner"] == "grocer").unwrap();
+    assert_eq!(shown["alarm"], true, "{shown}");
+    let used = shown["limit_uses"].as_array().unwrap().iter().find(|of| of["limit"] == "points_per_day").unwrap();
+    assert_eq!((&used["used"], &used["alarm"]), (&"450".into(), &true.into()));
+    let people = table(&["partner", "list"]);
+    assert!(people.contains("points per day (90 %) !"), "{people}");
+    assert!(people.contains("! grocer used 80 % of a limit or more."), "{people}");
+    assert!(table(&["partner", "limits", "grocer"]).contains("450 (90 %) !"));
+
+    // What is not named stays, what is cleared is gone.
+    let set = json(&["partner", "limits", "grocer", "--clear", "points-per-day"]);
+    assert_eq!((&set["limits"]["net_debit_cap"], &set["limits"]["points_per_day"]), (&"1000.00".into(), &Value::Null));
+    issue(51).await.accepted().unwrap();
+    let (code, error) =
+        desk.failure(&[&["partner", "limits", "nobody", "--points-per-day", "1"][..], &config].concat());
+    assert_eq!(code, 1, "{error}");
+    assert_eq!(desk.run(&["partner", "limits", "grocer", "--points-per-day", "-1"]).status.code(), Some(2));
+    assert_eq!(desk.run(&["partner", "limits", "grocer", "--clear", "everything"]).status.code(), Some(2));
+
+    // The sandbox consents to everything until somebody says otherwise.
+    let joint = async |points| {
+        let issue = Issue::to("card", "1").points(points).funders([("fuel", 1)]);
+        grocer.issue(issue).await.unwrap()
+    };
+    joint(5).await.accepted().unwrap();
+    let given = json(&["partner", "consent", "fuel", "grocer", "--budget", "20"]);
+    assert_eq!((&given["given"], &given["budget_points"]), (&true.into(), &20.into()));
+    assert_eq!(joint(21).await.rejection().unwrap().reason.as_str(), "CONSENT_EXCEEDED");
+    let used = given["used_points"].as_i64().unwrap();
+    joint(20 - used).await.accepted().unwrap();
+    assert!(table(&["partner", "limits", "fuel"]).contains("Who may name fuel as a funder"));
+    assert_eq!(json(&["partner", "consent", "fuel", "grocer", "--revoke"])["given"], false);
+    assert_eq!(joint(1).await.rejection().unwrap().reason.as_str(), "CONSENT_EXCEEDED");
+
+    let terms = [
+        &["partner", "terms", "grocer", "--return-days", "forever", "--tender-value", "0.90"][..],
+        &["--receipt-share", "0.5", "--expiry", "INACTIVE_DAYS 90", "--funding", "on-payment"],
+    ];
+    let terms = &json(&terms.concat())["terms"];
+    assert_eq!((&terms["return_days"], &terms["tender_value"]), (&Value::Null, &"0.90".into()));
+    assert_eq!((&terms["receipt_share"], &terms["expiry"]), (&"0.5".into(), &"INACTIVE_DAYS 90".into()));
+    assert_eq!(terms["funding"], "ON_PAYMENT");
+    assert_eq!(json(&["partner", "terms", "grocer", "--return-days", "14"])["terms"]["return_days"], 14);
+    assert!(table(&["partner", "terms", "grocer"]).contains("return days"));
+    drop(grocer);
+    assert_eq!(server.stop("-TERM").0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_cares_for_members() {
+    let desk = Desk::new();
+    let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
+    let folder = desk.path("sandbox");
+    let config = ["--config", "sandbox/clearing.toml"];
+    let json = |arguments: &[&str]| desk.json(&[arguments, &config].concat());
+    let table = |arguments: &[&str]| desk.table(&[arguments, &config].concat());
+    let grocer = client(&server.endpoint, &folder, "grocer").await;
+    let fuel = client(&server.endpoint, &folder, "fuel").await;
+    let issued = grocer.issue(Issue::to("card", "1").points(100)).await.unwrap().accepted().unwrap();
+
+    let balance = json(&["member", "balance", "card:1"]);
+    assert_eq!((&balance["available_points"], &balance["owed_points"]), (&100.into(), &0.into()));
+    assert_eq!(balance["next_expiry"]["time"], "2027-01-01T00:00:00Z");
+    assert!(table(&["member", "balance", &issued.member_id]).contains("100 points expire at 2027-01-01"));
+
+    // A tenth for January, once.
+    let decay = ["member", "decay", "card:1", "--rate", "0.1", "--period", "2026-01"];
+    let decayed = json(&decay);
+    assert_eq!((&decayed["decayed_points"], &decayed["available_points"]), (&10.into(), &90.into()));
+    assert_eq!(json(&decay)["decayed_points"], 0);
+    assert!(table(&decay).contains("Nothing was taken"));
+
+    let extended = [
+        &["member", "extend-expiry", "card:1", "--issuer", "grocer", "--until", "2027-06-01T00:00:00Z"][..],
+        &["--expires", "2028-01-01T00:00:00Z", "--reason", "OUTAGE-7"],
+    ];
+    assert_eq!(json(&extended.concat())["next_expiry"]["time"], "2028-01-01T00:00:00Z");
+
+    // Of 100 points 30 are spent and 10 decayed; what is reversed beyond the 60 left and the 10 that are gone is owed.
+    fuel.redeem(Redeem::from("card", "1").points(30)).await.unwrap().accepted().unwrap();
+    let reversed = grocer.reverse(Reverse::entry(issued.entry.entry_id).points(100)).await.unwrap().accepted().unwrap();
+    assert_eq!((reversed.taken_back_points, reversed.written_off_points, reversed.debt_points), (60, 10, 30));
+    assert_eq!(json(&["member", "balance", "card:1"])["owed_points"], 30);
+    let off = ["member", "write-off-debt", "card:1", "--creditor", "grocer", "--points", "20", "--reason", "CASE-12"];
+    let off = json(&off);
+    assert_eq!((&off["written_off_points"], &off["owed_points"]), (&20.into(), &10.into()));
+    let given = ["member", "reinstate", "card:1", "--funder", "operator", "--points", "25", "--reason", "GOODWILL"];
+    let given = json(&given);
+    assert_eq!((&given["recovered_points"], &given["available_points"]), (&10.into(), &15.into()));
+
+    let (code, error) = desk.failure(&[&["member", "balance", "card:2"][..], &config].concat());
+    assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");
+    assert_eq!(desk.run(&["member", "balance", "card:"]).status.code(), Some(2));
+    drop((grocer, fuel));
+    assert_eq!(server.stop("-TERM").0, Some(0));
+    // Once a sandbox named a file that was not there when it was given no database.
+    assert_eq!(desk.json(&[&["audit"], &config[..]].concat())["clean"], true);
 }

@@ -666,3 +666,46 @@ async fn the_house_says_who_it_takes_the_caller_for() {
     let operator = info.get_server_info(by("operator", v1::GetServerInfoRequest {})).await.unwrap().into_inner();
     assert_eq!(operator.caller_id, PartnerId::operator().as_str());
 }
+
+#[tokio::test]
+async fn a_receipt_is_found_in_pages_and_its_tokens_belong_to_it() {
+    let house = House::new().await;
+    let origin = |line: i32| v1::Origin {
+        store: "s1".to_owned(),
+        receipt_number: "R-1".to_owned(),
+        business_date: "2026-02-01".to_owned(),
+        receipt_line: line,
+        ..v1::Origin::default()
+    };
+    for line in 1..=3 {
+        let request = v1::IssuePointsRequest {
+            request_id: request_id(),
+            member: member_ref("m1"),
+            points: i64::from(line),
+            origin: Some(origin(line)),
+            ..v1::IssuePointsRequest::default()
+        };
+        house.points.issue_points(by("A", request)).await.unwrap();
+    }
+    let ask = |number: &str, page_size, page_token: &str| v1::FindReceiptRequest {
+        store: "s1".to_owned(),
+        till: String::new(),
+        receipt_number: number.to_owned(),
+        business_date: "2026-02-01".to_owned(),
+        page_size,
+        page_token: page_token.to_owned(),
+    };
+    let all = house.points.find_receipt(by("A", ask("R-1", 0, ""))).await.unwrap().into_inner();
+    let lines = |entries: &[v1::Entry]| -> Vec<i32> {
+        entries.iter().map(|entry| entry.origin.as_ref().unwrap().receipt_line).collect()
+    };
+    assert_eq!((lines(&all.entries), all.next_page_token.as_str()), (vec![3, 2, 1], ""));
+    let first = house.points.find_receipt(by("A", ask("R-1", 2, ""))).await.unwrap().into_inner();
+    assert_eq!(lines(&first.entries), [3, 2]);
+    let rest = house.points.find_receipt(by("A", ask("R-1", 2, &first.next_page_token))).await.unwrap().into_inner();
+    assert_eq!((lines(&rest.entries), rest.next_page_token.as_str()), (vec![1], ""));
+    let other = house.points.find_receipt(by("A", ask("R-2", 2, &first.next_page_token))).await.unwrap_err();
+    assert_eq!(other.code(), Code::InvalidArgument);
+    let exact = house.points.find_receipt(by("A", ask("R-1", 3, ""))).await.unwrap().into_inner();
+    assert_eq!((exact.entries.len(), exact.next_page_token.as_str()), (3, ""));
+}

@@ -64,7 +64,10 @@ CREATE TABLE funding (
     points        INTEGER NOT NULL, -- moved by sums, which may be below zero on their own
     settles_in    INTEGER NOT NULL, -- the window whose settlement pays for them
     funded_at     INTEGER, -- null: they wait
+    released      INTEGER NOT NULL CHECK (released IN (0, 1)), -- whether no lot is left that was to be released when they were paid for
     PRIMARY KEY (window_number, issuer, terms_version)
 ) STRICT, WITHOUT ROWID;
 -- What still waits: few, and read by every command of the house.
 CREATE INDEX funding_waiting ON funding (settles_in, issuer) WHERE funded_at IS NULL;
+-- What was paid for and is not yet released to the members: the job finds its lots by these.
+CREATE INDEX funding_releasing ON funding (funded_at) WHERE funded_at IS NOT NULL AND released = 0;

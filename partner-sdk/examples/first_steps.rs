@@ -1,4 +1,5 @@
-//! First steps of a brand: earn at one partner, spend at another, return half, read the statement.
+//! First steps of a brand: earn at one partner, spend at another, return half, reserve and capture, reverse an issue, read
+//! the statement.
 //!
 //! Start a sandbox in one terminal, and this in another:
 //!
@@ -13,9 +14,10 @@
 #![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use partner_sdk::{Client, Issue, MemberRef, Origin, Outcome, Redeem, ReturnRedemption};
+use partner_sdk::{Authorize, Capture, Client, Issue, MemberRef, Origin, Outcome, Redeem, ReturnRedemption, Reverse};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -60,6 +62,18 @@ async fn main() -> Result<()> {
     let returned = acceptor.return_redemption(back).await?.accepted()?;
     println!("returned 30 points, balance {}", returned.available_points);
     ensure!(acceptor.balance(member()).await?.available_points == 70, "100 - 60 + 30 is 70");
+
+    // Reserve points until the price is known, then take what it comes to; the rest is the member's again.
+    let lapses = acceptor.server_info().await?.server_time + Duration::from_secs(600);
+    let held =
+        acceptor.authorize(Authorize::from("card", card.as_str()).points(50).lapses(lapses)).await?.accepted()?;
+    let captured = acceptor.capture(Capture::hold(held.hold_id).points(20)).await?.accepted()?;
+    println!("reserved 50 points and took 20, balance {}", captured.available_points);
+
+    // Goods go back to the issuer: what is still there of their points is taken back, what was spent becomes a debt.
+    let reversed = issuer.reverse(Reverse::entry(issued.entry.entry_id).points(60)).await?.accepted()?;
+    println!("took {} points back, {} are owed", reversed.taken_back_points, reversed.debt_points);
+    ensure!((reversed.available_points, reversed.owed_points) == (0, 10), "50 of the 60 were there");
 
     // Where the acceptor stands now, and why. It always adds up: opening + lines = closing + leg.
     let statement = acceptor.statement(None).await?;

@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use clearing_core::command::{MemberReply, Reply};
+use clearing_core::member::{DayCount, Holding, Member};
+use clearing_core::terms::Funding;
+use clearing_core::units::{MemberId, Points, Timestamp};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -22,7 +26,12 @@ pub use sqlite::BareSqlite;
 
 /// Times of the workload begin here, microseconds since 1970.
 const BEGIN: i64 = 1_790_000_000_000_000;
-const YEAR: i64 = 365 * 86_400_000_000;
+const YEAR: i64 = 365 * DAY;
+const DAY: i64 = 86_400_000_000;
+/// The business date on all receipts.
+const DATE: i64 = 2027_09_21;
+/// Tills that print receipts in turns.
+const TILLS: u64 = 256;
 
 /// The rows of a batch of issues.
 pub struct Batch {
@@ -35,7 +44,7 @@ pub struct Batch {
     members: BTreeMap<u128, i64>,
     /// What the batch adds to balances: commodity, account.
     balances: BTreeMap<(&'static str, String), i64>,
-    /// What the batch adds to the points outstanding of an issuer.
+    /// What the batch adds to the points outstanding of an issuer, and to what it issued that day.
     outstanding: BTreeMap<String, i64>,
 }
 
@@ -46,6 +55,8 @@ struct Issue {
     request_id: u128,
     content_hash: [u8; 32],
     points: i64,
+    till: String,
+    receipt: String,
 }
 
 /// Makes batches.
@@ -53,6 +64,8 @@ pub struct Rows {
     rng: ChaCha8Rng,
     time: i64,
     members: Vec<(u128, i64)>,
+    /// Receipts printed so far.
+    receipts: u64,
     entry: Vec<u8>,
     reply: Vec<u8>,
     holdings: Vec<u8>,
@@ -63,8 +76,8 @@ impl Rows {
     pub fn new(seed: u64, members: u32, entry: Vec<u8>) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let members = (0..members).map(|at| (uuid_v7(&mut rng, BEGIN + i64::from(at) * 1000), 0)).collect();
-        // As long as the house's: figures of one answer; sums under three issuers.
-        Self { rng, time: BEGIN + YEAR, members, entry, reply: vec![1; 42], holdings: vec![1; 3 * 34 + 4] }
+        let time = BEGIN + YEAR;
+        Self { rng, time, members, receipts: 0, entry, reply: reply(time), holdings: holdings(3, time) }
     }
 
     fn batch(&mut self, picked: impl Iterator<Item = usize>) -> Batch {
@@ -102,7 +115,10 @@ impl Rows {
                 request_id,
                 content_hash: self.rng.random(),
                 points,
+                till: format!("till-{}", self.receipts % TILLS),
+                receipt: format!("R-{}", self.receipts / TILLS),
             });
+            self.receipts += 1;
         }
         batch
     }
@@ -112,6 +128,31 @@ impl Rows {
         let picked: Vec<usize> = (0..size).map(|_| self.rng.random_range(0..count)).collect();
         self.batch(picked.into_iter())
     }
+}
+
+/// The figures of an answer, as the house keeps them.
+pub fn reply(time: i64) -> Vec<u8> {
+    let reply = Reply::Member(MemberReply {
+        member: MemberId(1),
+        available: Points(500),
+        held: Points::ZERO,
+        pending: Points::ZERO,
+        owed: Points::ZERO,
+        returnable: Points::ZERO,
+        reversed: None,
+        next_expiry: Some((Timestamp(time + YEAR), Points(500))),
+    });
+    borsh::to_vec(&reply).expect("writing to memory does not fail")
+}
+
+/// A member with sums of some issuers, one of which issued to it that day, as the house packs it.
+pub fn holdings(issuers: usize, time: i64) -> Vec<u8> {
+    let mut member = Member::new(MemberId(1));
+    let holding = Holding { available: Points(500), ..Holding::default() };
+    member.holdings = (0..issuers).map(|at| ((partner(at), Funding::AtIssue), holding)).collect();
+    (member.record.earned, member.record.active) = (Some(Timestamp(time)), Some(Timestamp(time)));
+    member.record.issued.insert(partner(0), DayCount { day: 20_717, points: Points(100) });
+    member.to_bytes()
 }
 
 fn uuid_v7(rng: &mut ChaCha8Rng, micros: i64) -> u128 {

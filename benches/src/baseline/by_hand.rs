@@ -1,16 +1,17 @@
 //! The service one would write by hand: the handler opens a transaction, does what one `IssuePoints` needs, and commits.
 //!
 //! It is meant to be fair. It keeps the facts that the house keeps: the entry's canonical bytes, the request with the hash
-//! of its content and its answer, the lot, the member's sum, the balances of the issuer, its position, the pool and the
-//! operator, and what is outstanding under the terms. It makes the same answer with the same functions, is as
-//! durable, and finds a repeated request. Its choices, each the faster of those that are right:
+//! of its content and its answer, the line of the receipt, the lot, the member's sum, when the member last earned and how much
+//! it got that day, the balances of the issuer, its position, the pool and the operator, what is outstanding under the terms,
+//! and what the issuer issued that day. It makes the same answer with the same functions, is as
+//! durable, and finds a repeated request and a line that was booked before. Its choices, each the faster of those that are right:
 //!
 //! | choice | why |
 //! |---|---|
 //! | the member's row first, by its identifier, in one statement | it is the lock of the member, and gives the entry's number |
-//! | the request's row is inserted without looking first | its key finds a repeated request; almost none is one |
+//! | the rows of request and receipt are inserted without looking first | their keys find what is repeated; almost nothing is |
 //! | balances in one statement, last, in the order of their keys | nobody waits for another while holding a hot row longer than a commit, and nobody deadlocks |
-//! | one sum per member | the house keeps one per issuer and funding |
+//! | one sum per member, one count of the day | the house keeps them per issuer, and the sums per funding, too |
 //! | statements prepared once per connection, no ping when a connection is taken from the pool | fewer round trips |
 //! | pool: 16 connections to PostgreSQL (`--by-hand-connections`), one to SQLite | all but a few would only wait for the hot rows; SQLite has one writer, and waiting in its lock is dearer than in the pool |
 //!
@@ -30,9 +31,10 @@ use clearing::identifier::IdentifierKey;
 use clearing::rpc::convert::{self, View};
 use clearing::rpc::errors;
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
-use clearing_core::command::{Command, MemberRef, MemberReply, Reply, Request};
-use clearing_core::journal::{Entry, EntryDraft, EntryKind, LotBirth, LotMove};
+use clearing_core::command::{Command, Earn, MemberRef, MemberReply, Reply, Request};
+use clearing_core::journal::{Code, Entry, EntryDraft, EntryKind, LotBirth, LotMove};
 use clearing_core::member::LotId;
+use clearing_core::purchase::{ReceiptLine, Side};
 use clearing_core::terms::House;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber,
@@ -58,7 +60,11 @@ struct Wish {
     content_hash: [u8; 32],
     entry_id: u128,
     fresh_member: MemberId,
+    /// The line of the receipt, if the till named one.
+    receipt: Option<ReceiptLine>,
     now: Timestamp,
+    /// In days since 1970.
+    day: i64,
     expires: Timestamp,
 }
 
@@ -83,25 +89,29 @@ impl Desk {
             caller,
             request_id: Some(request_id),
             origin,
-            command: Command::Issue { member, points, expires: None },
+            command: Command::Issue { member, earn: Earn::points(points) },
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment,
         };
         request.validate().map_err(|rejection| errors::of_rejection(&rejection, false))?;
         let now = self.clock.now();
         let coalition = &self.house.coalition;
-        let terms = coalition.default_terms.clone();
+        let terms = &coalition.default_terms;
+        let zone = &coalition.time_zone;
         Ok(Wish {
             caller,
             request_id,
             identifier,
             points,
             content_hash: request.content_hash(),
+            receipt: ReceiptLine::of(caller, &request.origin, Side::Earn, now, zone),
             origin: request.origin,
             entry_id: clock::fresh_uuid(),
             fresh_member: request.fresh_member,
             now,
-            expires: terms.expiry.expires(now, &coalition.time_zone),
+            // The coalition that is measured counts days as they are counted in UTC.
+            day: now.0.div_euclid(86_400_000_000),
+            expires: terms.expiry.expires(now, zone),
         })
     }
 
@@ -151,7 +161,11 @@ impl Desk {
         MemberReply {
             member: member.id,
             available: Points(member.available),
+            held: Points::ZERO,
+            pending: Points::ZERO,
+            owed: Points::ZERO,
             returnable: Points::ZERO,
+            reversed: None,
             next_expiry: Some((Timestamp(next_expiry.0), Points(next_expiry.1))),
         }
     }
@@ -172,6 +186,10 @@ impl Desk {
             available_points: reply.available.0,
             next_expiry: convert::from_next_expiry(reply.next_expiry),
             replayed,
+            held_points: reply.held.0,
+            pending_points: reply.pending.0,
+            owed_points: reply.owed.0,
+            ..v1::IssuePointsResponse::default()
         }
     }
 
@@ -189,6 +207,28 @@ impl Desk {
     }
 }
 
+/// A line of a receipt as its columns hold it.
+struct ReceiptRow {
+    date: i64,
+    store: String,
+    till: String,
+    number: String,
+    line: i64,
+}
+
+impl ReceiptRow {
+    fn of(line: &ReceiptLine) -> Self {
+        let text = |code: &Option<Code>| code.as_ref().map_or_else(String::new, |code| code.as_str().to_owned());
+        Self {
+            date: line.receipt.date.number(),
+            store: text(&line.receipt.store),
+            till: text(&line.receipt.till),
+            number: line.receipt.number.as_str().to_owned(),
+            line: i64::from(line.line),
+        }
+    }
+}
+
 /// What is kept of a request.
 struct Kept {
     content_hash: Vec<u8>,
@@ -200,6 +240,10 @@ struct Kept {
 
 fn reply_bytes(reply: &MemberReply) -> Vec<u8> {
     borsh::to_vec(&Reply::Member(reply.clone())).expect("writing to memory does not fail")
+}
+
+fn booked_before() -> Status {
+    Status::already_exists("DUPLICATE_RECEIPT")
 }
 
 fn broken(error: impl std::fmt::Display) -> Status {
@@ -222,7 +266,7 @@ fn next_expiry(known: Option<(i64, i64)>, new: (i64, i64)) -> (i64, i64) {
 pub fn sample_entry(house: &Arc<House>, clock: &Clock) -> Result<Vec<u8>, Status> {
     let key = Arc::new(IdentifierKey::new(crate::coalition::IDENTIFIER_KEY));
     let desk = Desk { house: Arc::clone(house), clock: clock.clone(), key };
-    let mut workload = crate::workload::Workload::new(1, 1, clock.clone(), crate::workload::Spread::Even, 1000);
+    let mut workload = crate::workload::Workload::new(1, 1, clock.clone(), crate::workload::Spread::Even, 0..1000);
     let wish = desk.wish(crate::coalition::partner(0), workload.issue())?;
     let member = MemberRow { id: wish.fresh_member, entry_no: 7, available: 0, window: 1 };
     Ok(desk.entry(&wish, &member)?.to_bytes())

@@ -35,8 +35,14 @@ fn shaped(caller: PartnerId, request: v1::IssuePointsRequest) -> v1::IssuePoints
     let money =
         |amount: i64| Quantity::Money(v1::Money { currency_code: "EUR".to_owned(), amount: format!("{amount}.00") });
     let position = format!("position:{caller}");
-    let lot =
-        v1::LotPart { lot_id: format!("{ID}.1.0"), issuer: caller.to_string(), points, expires_time: time, own: true };
+    let lot = v1::LotPart {
+        lot_id: format!("{ID}.1.0"),
+        issuer: caller.to_string(),
+        points,
+        expires_time: time,
+        own: true,
+        released_points: 0,
+    };
     let entry = v1::Entry {
         entry_id: format!("{ID}.117"),
         sequence: 1_000_000,
@@ -61,6 +67,6 @@ fn shaped(caller: PartnerId, request: v1::IssuePointsRequest) -> v1::IssuePoints
         member_id: ID.to_owned(),
         available_points: points,
         next_expiry: Some(v1::NextExpiry { expires_time: time, points }),
-        replayed: false,
+        ..v1::IssuePointsResponse::default()
     }
 }

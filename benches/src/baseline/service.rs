@@ -37,8 +37,20 @@ async fn issue_all<I: Issuer>(
     results
 }
 
-fn not_measured<T>() -> Result<T, Status> {
-    Err(Status::unimplemented("a baseline only issues"))
+/// Operations that no baseline has, as `async_trait` would write them.
+macro_rules! not_measured {
+    ($($operation:ident: $request:ident => $response:ident,)*) => {$(
+        fn $operation<'life0, 'async_trait>(
+            &'life0 self,
+            _: Request<v1::$request>,
+        ) -> Pin<Box<dyn Future<Output = Result<Response<v1::$response>, Status>> + Send + 'async_trait>>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            Box::pin(std::future::ready(Err(Status::unimplemented("a baseline only issues"))))
+        }
+    )*};
 }
 
 #[tonic::async_trait]
@@ -79,34 +91,6 @@ impl<I: Issuer> PointsService for Service<I> {
         Ok(Response::new(Box::pin(answers)))
     }
 
-    async fn quote_redemption(
-        &self,
-        _: Request<v1::QuoteRedemptionRequest>,
-    ) -> Result<Response<v1::QuoteRedemptionResponse>, Status> {
-        not_measured()
-    }
-
-    async fn redeem_points(
-        &self,
-        _: Request<v1::RedeemPointsRequest>,
-    ) -> Result<Response<v1::RedeemPointsResponse>, Status> {
-        not_measured()
-    }
-
-    async fn return_redemption(
-        &self,
-        _: Request<v1::ReturnRedemptionRequest>,
-    ) -> Result<Response<v1::ReturnRedemptionResponse>, Status> {
-        not_measured()
-    }
-
-    async fn abandon_request(
-        &self,
-        _: Request<v1::AbandonRequestRequest>,
-    ) -> Result<Response<v1::AbandonRequestResponse>, Status> {
-        not_measured()
-    }
-
     async fn get_balance(
         &self,
         request: Request<v1::GetBalanceRequest>,
@@ -115,14 +99,22 @@ impl<I: Issuer> PointsService for Service<I> {
         Ok(Response::new(v1::GetBalanceResponse::default()))
     }
 
-    async fn get_entry(&self, _: Request<v1::GetEntryRequest>) -> Result<Response<v1::GetEntryResponse>, Status> {
-        not_measured()
-    }
-
-    async fn list_entries(
-        &self,
-        _: Request<v1::ListEntriesRequest>,
-    ) -> Result<Response<v1::ListEntriesResponse>, Status> {
-        not_measured()
+    not_measured! {
+        quote_redemption: QuoteRedemptionRequest => QuoteRedemptionResponse,
+        redeem_points: RedeemPointsRequest => RedeemPointsResponse,
+        authorize_redemption: AuthorizeRedemptionRequest => AuthorizeRedemptionResponse,
+        capture_hold: CaptureHoldRequest => CaptureHoldResponse,
+        void_hold: VoidHoldRequest => VoidHoldResponse,
+        get_hold: GetHoldRequest => GetHoldResponse,
+        return_redemption: ReturnRedemptionRequest => ReturnRedemptionResponse,
+        reverse_issue: ReverseIssueRequest => ReverseIssueResponse,
+        post_purchase: PostPurchaseRequest => PostPurchaseResponse,
+        return_purchase: ReturnPurchaseRequest => ReturnPurchaseResponse,
+        transfer_points: TransferPointsRequest => TransferPointsResponse,
+        abandon_request: AbandonRequestRequest => AbandonRequestResponse,
+        get_entry: GetEntryRequest => GetEntryResponse,
+        list_entries: ListEntriesRequest => ListEntriesResponse,
+        find_receipt: FindReceiptRequest => FindReceiptResponse,
+        reconcile_day: ReconcileDayRequest => ReconcileDayResponse,
     }
 }

@@ -14,7 +14,9 @@ use clap::Parser;
 use clearing::clock::Clock;
 use clearing_benches::baseline::bare::{Bare, BarePostgres, BareSqlite, Rows};
 use clearing_benches::baseline::by_hand::sample_entry;
-use clearing_benches::client::{BatchIssues, EmptyCalls, Issues, MixedCalls, SdkIssues, StreamIssues, sdk};
+use clearing_benches::client::{
+    BatchIssues, EmptyCalls, Holds, Issues, MixedCalls, Redemptions, SdkIssues, StreamIssues, sdk,
+};
 use clearing_benches::coalition::{self, Certificates};
 use clearing_benches::harness::{Measured, Source, Span, closed_loop, open_loop};
 use clearing_benches::report::{Line, Load, Report, TARGET_LOAD, targets};
@@ -43,6 +45,9 @@ struct Options {
     /// Members, each with points from before.
     #[arg(long, default_value_t = 50_000)]
     members: u32,
+    /// Members beside these, who redeem: with 1 to 50 lots of five issuers each.
+    #[arg(long, default_value_t = 10_000)]
+    wallets: u32,
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Connections of the hand-written service to PostgreSQL.
@@ -62,7 +67,7 @@ struct Options {
 fn main() -> Result<()> {
     let mut options = Options::parse();
     if options.quick {
-        (options.seconds, options.rounds, options.members) = (0.3, 1, 4_000);
+        (options.seconds, options.rounds, options.members, options.wallets) = (0.3, 1, 4_000, 400);
     }
     let servers = Runtime::new()?;
     let callers = Runtime::new()?;
@@ -97,6 +102,7 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases) 
         clock,
         servers,
         members: options.members,
+        wallets: options.wallets,
         seed: options.seed,
     };
     let backends: &[Backend] =
@@ -154,6 +160,23 @@ impl Source for Unary {
     }
 }
 
+/// Calls on the points of one member, one by one.
+enum Taking {
+    Issue(Issues),
+    Redeem(Redemptions),
+    Hold(Holds),
+}
+
+impl Source for Taking {
+    fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
+        match self {
+            Self::Issue(calls) => calls.call(),
+            Self::Redeem(calls) => calls.call(),
+            Self::Hold(calls) => calls.call(),
+        }
+    }
+}
+
 /// A run under way.
 struct Bench<'a> {
     options: &'a Options,
@@ -184,6 +207,7 @@ impl Bench<'_> {
         self.unary("unary, 256 in flight, one brand has 70 %", 256, Spread::OneHot).await?;
         self.close_in_the_middle().await?;
         self.mix().await?;
+        self.redemptions(databases).await?;
         self.batches().await?;
         self.streams().await?;
         self.bare(databases, backends).await?;
@@ -297,6 +321,48 @@ impl Bench<'_> {
             }
         })
         .await
+    }
+
+    /// Redemptions, and authorizations with captures, of members with many lots; in turns with issues, whose rate they are
+    /// compared with.
+    async fn redemptions(&mut self, databases: &Databases) -> Result<()> {
+        let name = "redeem, authorize and capture, 256 in flight: 1 to 50 lots of 5 issuers";
+        if !self.wanted(name) {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        for at in 0..self.systems.len() {
+            if !HOUSES(self.systems[at].kind) {
+                continue;
+            }
+            self.systems[at].fill_wallets(&self.site, databases).await?;
+            let mut measured = [const { None::<Measured> }; 3];
+            for turn in 0..self.options.rounds as usize * measured.len() {
+                let which = turn % measured.len();
+                let callers = self.callers(256, |bench| {
+                    let (clients, stream) = (bench.systems[at].clients.clone(), bench.next_stream());
+                    match which {
+                        0 => Taking::Issue(Issues { clients, workload: bench.site.workload(stream, Spread::Even) }),
+                        1 => Taking::Redeem(Redemptions { clients, workload: bench.site.wallet_workload(stream) }),
+                        _ => Taking::Hold(Holds::new(clients, bench.site.wallet_workload(stream))),
+                    }
+                });
+                let found = closed_loop(callers, self.span()).await?;
+                match &mut measured[which] {
+                    Some(all) => all.add(&found),
+                    none => *none = Some(found),
+                }
+            }
+            let system = &self.systems[at];
+            let mut issues = None;
+            for (measured, what) in measured.into_iter().flatten().zip(["issue", "redeem", "hold, capture"]) {
+                let mut line = Line::new(&format!("{}: {what}", system.name), None, &measured, None);
+                line.of_issues = issues.map(|issues: f64| line.rate / issues);
+                issues = issues.or(Some(line.rate));
+                lines.push(line);
+            }
+        }
+        self.done(Load::new(name, "calls/s", lines))
     }
 
     /// As unary with 256 in flight, while the operator closes the window.

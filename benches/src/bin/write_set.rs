@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
+use clearing_benches::baseline::bare::{holdings, reply};
 use rand::seq::index::sample;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -130,6 +131,8 @@ const POSTGRES_WAYS: &[Way] = &[
 const PARTNERS: usize = 20;
 const NEVER: i64 = i64::MAX;
 const DAY_MICROS: i64 = 86_400_000_000;
+/// The business date on all receipts.
+const DATE: i64 = 2026_09_21;
 
 /// Where a lot lies: member, expiry, number of the member's entry.
 type Place = (Uuid, i64, i64);
@@ -142,7 +145,8 @@ struct Issue {
     request_id: Uuid,
     content_hash: [u8; 32],
     entry: Vec<u8>,
-    reply: [u8; 40],
+    reply: Vec<u8>,
+    receipt: i64,
     points: i64,
     expires_at: i64,
 }
@@ -161,6 +165,8 @@ struct Workload {
     partners: Vec<String>,
     members: Vec<Uuid>,
     entry_no: Vec<i64>,
+    /// Receipts printed so far.
+    receipts: i64,
 }
 
 impl Workload {
@@ -174,7 +180,7 @@ impl Workload {
             })
             .collect::<Vec<_>>();
         let partners = (0..PARTNERS).map(|i| format!("brand-{i:02}.example")).collect();
-        Self { entry_no: vec![0; members.len()], rng, time, partners, members }
+        Self { entry_no: vec![0; members.len()], rng, time, partners, members, receipts: 0 }
     }
 
     fn batch(&mut self, members: impl Iterator<Item = usize>) -> Batch {
@@ -185,15 +191,15 @@ impl Workload {
             let rng = &mut self.rng;
             let mut entry = vec![0; rng.random_range(250..350)];
             rng.fill_bytes(&mut entry);
-            let mut reply = [0; 40];
-            rng.fill_bytes(&mut reply);
+            self.receipts += 1;
             issues.push(Issue {
                 member,
                 partner: rng.random_range(0..PARTNERS),
                 request_id: uuid_v7(rng, self.time),
                 content_hash: rng.random(),
                 entry,
-                reply,
+                reply: reply(self.time),
+                receipt: self.receipts,
                 points: rng.random_range(1..500),
                 expires_at: if rng.random_ratio(1, 4) {
                     NEVER
@@ -228,19 +234,14 @@ fn uuid_v7(rng: &mut ChaCha8Rng, time_micros: i64) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
-/// Packed holdings as long as the house's: partner number, funding and three sums for up to five issuers.
-fn packed_holdings(member: usize, entry_no: i64) -> Vec<u8> {
-    let issuers = entry_no.clamp(1, 5);
-    let mut packed = Vec::new();
-    for issuer in 0..issuers {
-        packed.extend_from_slice(
-            &(member.wrapping_add(usize::try_from(issuer).expect("at most five")) % PARTNERS).to_be_bytes()[6..],
-        );
-        packed.push(0);
-        packed.extend_from_slice(&entry_no.to_be_bytes()[4..]);
-        packed.extend_from_slice(&[0, 0]);
-    }
-    packed
+/// Issuers of a member's points: with few entries few.
+fn issuers(entry_no: i64) -> usize {
+    usize::try_from(entry_no.clamp(1, 5)).expect("at most five")
+}
+
+/// Till and number of a receipt, of 256 tills that print in turns.
+fn till_and_number(receipt: i64) -> (String, String) {
+    (format!("till-{}", receipt % 256), format!("R-{}", receipt / 256))
 }
 
 /// What a batch adds to the hot rows, in the order of their keys.
@@ -549,8 +550,8 @@ impl Sqlite {
                     + &columns_sql_from(way.hand_over, &[Value, Value, Bytes], 4, &[Value, Fixed(16), Fixed(32)]),
             ),
             format!(
-                "INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, batch_id, ordinal) \
-                 SELECT {}, 0, 0, $15, {} FROM {each}($5)",
+                "INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost, reversed, batch_id, ordinal) \
+                 SELECT {}, 0, 0, 0, 0, $15, {} FROM {each}($5)",
                 rows(&[Fixed(16), Value, Value, Value, Value, Value, Value, Value], 5),
                 columns_sql_from(
                     way.hand_over,
@@ -577,6 +578,16 @@ impl Sqlite {
                 rows(&[Value, Value, Value], 11)
             ),
         ];
+        save.push(format!(
+            "INSERT INTO receipts (partner, business_date, store, till, number, side, line, ordinal, batch_id) \
+             SELECT {}, $15 FROM {each}($22)",
+            rows(&[Value, Value, Value, Value, Value, Value, Value, Value], 22)
+        ));
+        save.push(format!(
+            "INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points) \
+             SELECT value->>0, 0, 0, $16 / 86400000000, value->>2 FROM {each}($11) WHERE true \
+             ON CONFLICT (partner) DO UPDATE SET issued_points = issued_points + excluded.issued_points"
+        ));
         if way.holdings_table {
             save.push(format!(
                 "INSERT INTO holdings (member_id, issuer, funding, available, held, pending) SELECT {}, 0, 0 FROM {each}($13) WHERE true \
@@ -635,7 +646,8 @@ impl Sqlite {
         ensure!(loaded.len() <= touched.len(), "no request of a new batch is known");
 
         let mut tables = [(); 7].map(|()| Rows::new(form));
-        let [entries, requests, lots, members, balances, outstanding, holdings] = &mut tables;
+        let [entries, requests, lots, members, balances, outstanding, sums] = &mut tables;
+        let mut receipts = Rows::new(form);
         for (ordinal, issue) in (0_i64..).zip(&batch.issues) {
             let partner = &workload.partners[issue.partner];
             let member_id = workload.members[issue.member];
@@ -660,12 +672,26 @@ impl Sqlite {
                 .int(ordinal)
                 .end_row();
             if self.way.holdings_table {
-                holdings.bytes(member_id.as_bytes(), true).text(partner).int(1).int(issue.points).end_row();
+                sums.bytes(member_id.as_bytes(), true).text(partner).int(1).int(issue.points).end_row();
             }
+            let (till, number) = till_and_number(issue.receipt);
+            receipts
+                .text(partner)
+                .int(DATE)
+                .text("store-7")
+                .text(&till)
+                .text(&number)
+                .int(1)
+                .int(1)
+                .int(ordinal)
+                .end_row();
         }
         for &member in touched.keys() {
-            let packed =
-                if self.way.holdings_table { Vec::new() } else { packed_holdings(member, workload.entry_no[member]) };
+            let packed = if self.way.holdings_table {
+                Vec::new()
+            } else {
+                holdings(issuers(workload.entry_no[member]), batch.time)
+            };
             members
                 .bytes(workload.members[member].as_bytes(), true)
                 .int(workload.entry_no[member])
@@ -681,7 +707,7 @@ impl Sqlite {
             outstanding.text(&partner).int(1).int(points).end_row();
         }
         let count = i64::try_from(batch.issues.len())?;
-        let tables = tables.map(Rows::finish);
+        let (tables, receipts) = (tables.map(Rows::finish), receipts.finish());
         for &sql in &self.save {
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (json, blob) in &tables {
@@ -691,16 +717,19 @@ impl Sqlite {
                 };
                 query = query.bind(&blob[..]);
             }
-            query
+            query = query
                 .bind(batch.batch_id)
                 .bind(batch.time)
                 .bind(&batch.hash[..])
                 .bind(count)
                 .bind(&self.hash[..])
                 .bind(&batch.salt[..])
-                .bind(self.next_sequence)
-                .execute(&mut self.connection)
-                .await?;
+                .bind(self.next_sequence);
+            query = match &receipts.0 {
+                JsonArgument::Text(json) => query.bind(json.as_str()),
+                JsonArgument::Binary(json) => query.bind(&json[..]),
+            };
+            query.bind(&receipts.1[..]).execute(&mut self.connection).await?;
         }
         self.next_sequence += count;
         self.hash = batch.hash;
@@ -839,8 +868,8 @@ impl Postgres {
             if b { ", " } else { "" },
             if b { "reply, content_hash" } else { "start, length" },
         );
-        let lots = "INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, batch_id, ordinal) \
-             SELECT member_id, expires_at, entry_no, 0, issuer, version, size, size, 0, 0, $1, ordinal \
+        let lots = "INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost, reversed, batch_id, ordinal) \
+             SELECT member_id, expires_at, entry_no, 0, issuer, version, size, size, 0, 0, 0, 0, $1, ordinal \
              FROM unnest($10::uuid[], $11::bigint[], $12::bigint[], $5::text[], $13::int[], $14::bigint[], $2::int[]) \
              AS r (member_id, expires_at, entry_no, issuer, version, size, ordinal)"
             .to_owned();
@@ -851,7 +880,12 @@ impl Postgres {
             if b { "holdings" } else { "substring($17::bytea, start, length)" },
             if b { "holdings" } else { "start, length" },
         );
-        let mut parts = vec![entries, requests, lots, members];
+        let receipts = format!(
+            "INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal) \
+             SELECT partner, {DATE}, 'store-7', till, number, 1, 1, $1, ordinal \
+             FROM unnest($5::text[], $23::text[], $24::text[], $2::int[]) AS r (partner, till, number, ordinal)"
+        );
+        let mut parts = vec![entries, requests, lots, members, receipts];
         if way.holdings_table {
             parts.push(
                 "INSERT INTO holdings (member_id, issuer, funding, available, held, pending) \
@@ -863,7 +897,7 @@ impl Postgres {
         // Every part must see all parameters typed, also in a statement of its own.
         let typed = "(SELECT $1::uuid, $2::int[], $5::text[], $6::uuid[], $10::uuid[], $11::bigint[], $12::bigint[], $13::int[], $14::bigint[], \
              $15::uuid[], $18::bigint[], $19::bigint, $3::int[], $8::int[], $16::int[], \
-             $20::int[], $21::int[], $22::int[], "
+             $20::int[], $21::int[], $22::int[], $23::text[], $24::text[], "
             .to_owned()
             + if b { "$4::bytea[], $7::bytea[], $9::bytea[], $17::bytea[])" } else { "$4::bytea, $7::bytea, $9::bytea, $17::bytea)" };
         let save = if way.one_query {
@@ -880,6 +914,9 @@ impl Postgres {
              outstanding AS (INSERT INTO terms_outstanding (partner, version, points) \
                SELECT o.* FROM head, unnest($4::text[], $5::int[], $6::bigint[]) AS o (partner, version, points) ORDER BY 1, 2 \
                ON CONFLICT (partner, version) DO UPDATE SET points = terms_outstanding.points + excluded.points), \
+             counted AS (INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points) \
+               SELECT o.partner, 0, 0, $10 / 86400000000, o.points FROM head, unnest($4::text[], $6::bigint[]) AS o (partner, points) ORDER BY 1 \
+               ON CONFLICT (partner) DO UPDATE SET issued_points = guards.issued_points + excluded.issued_points), \
              linked AS (UPDATE journal_head SET next_sequence = head.next_sequence + $8, \
                hash = sha256($9 || int8send(head.next_sequence) || head.hash) FROM head \
                RETURNING journal_head.hash, head.next_sequence AS first_sequence, head.hash AS previous_hash) \
@@ -924,13 +961,14 @@ impl Postgres {
             packed.push(&if self.way.holdings_table {
                 Vec::new()
             } else {
-                packed_holdings(member, workload.entry_no[member])
+                holdings(issuers(workload.entry_no[member]), batch.time)
             })?;
         }
         let members = batch.issues.iter().map(|i| workload.members[i.member]).collect::<Vec<_>>();
         let expires = batch.issues.iter().map(|i| i.expires_at).collect::<Vec<_>>();
         let points = batch.issues.iter().map(|i| i.points).collect::<Vec<_>>();
         let versions = vec![1_i32; batch.issues.len()];
+        let receipts = batch.issues.iter().map(|issue| till_and_number(issue.receipt)).collect::<Vec<_>>();
         let touched_nos = touched.keys().map(|&m| workload.entry_no[m]).collect::<Vec<_>>();
         for &sql in &self.save {
             let mut query = sqlx::query(AssertSqlSafe(sql)).bind(batch.batch_id).bind(&ordinals).bind(&entries.starts);
@@ -954,6 +992,8 @@ impl Postgres {
                 .bind(&entries.lengths)
                 .bind(&replies.lengths)
                 .bind(&packed.lengths)
+                .bind(receipts.iter().map(|receipt| receipt.0.as_str()).collect::<Vec<_>>())
+                .bind(receipts.iter().map(|receipt| receipt.1.as_str()).collect::<Vec<_>>())
                 .execute(&mut self.connection)
                 .await?;
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use clearing_proto::v1::issue_result::Result as ItemResult;
+use std::ops::Range;
 use std::sync::Mutex;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -130,6 +131,8 @@ pub struct MixedCalls {
     pub redemptions: Arc<Mutex<Vec<(usize, String)>>>,
 }
 
+/// Points taken by redemptions of the mix: as few that all members have them.
+const REDEEMED_POINTS: Range<i64> = 5..50;
 /// Points taken back of a redemption; each has at least as many.
 const RETURNED_POINTS: i64 = 5;
 
@@ -159,7 +162,7 @@ impl Source for MixedCalls {
                 Ok(1)
             });
         }
-        let request = self.workload.redeem();
+        let request = self.workload.redeem(REDEEMED_POINTS);
         Box::pin(async move {
             let answer = clients.points(partner).redeem_points(request).await?.into_inner();
             clients.acknowledge(1);
@@ -170,6 +173,66 @@ impl Source for MixedCalls {
                     redemptions.push((partner, entry.entry_id));
                 }
             }
+            Ok(1)
+        })
+    }
+}
+
+/// Points taken or reserved of members who hold lots of several issuers.
+const TAKEN_POINTS: Range<i64> = 10..500;
+
+/// `RedeemPoints`.
+pub struct Redemptions {
+    pub clients: Clients,
+    pub workload: Workload,
+}
+
+impl Source for Redemptions {
+    fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
+        let clients = self.clients.clone();
+        let mut points = clients.points(self.workload.partner());
+        let request = self.workload.redeem(TAKEN_POINTS);
+        Box::pin(async move {
+            points.redeem_points(request).await?;
+            clients.acknowledge(1);
+            Ok(1)
+        })
+    }
+}
+
+/// `AuthorizeRedemption` and, as the next call, `CaptureHold` of a part of it, in turns.
+pub struct Holds {
+    clients: Clients,
+    workload: Workload,
+    /// The acceptor, the hold and its points, while it is open.
+    hold: Arc<Mutex<Option<(usize, String, i64)>>>,
+}
+
+impl Holds {
+    pub fn new(clients: Clients, workload: Workload) -> Self {
+        Self { clients, workload, hold: Arc::default() }
+    }
+}
+
+impl Source for Holds {
+    fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
+        let clients = self.clients.clone();
+        let open = self.hold.lock().expect("nobody panics with it").take();
+        if let Some((acceptor, hold, reserved)) = open {
+            let request = self.workload.capture(hold, (reserved / 2).max(1));
+            return Box::pin(async move {
+                clients.points(acceptor).capture_hold(request).await?;
+                clients.acknowledge(1);
+                Ok(1)
+            });
+        }
+        let (acceptor, hold) = (self.workload.partner(), Arc::clone(&self.hold));
+        let request = self.workload.authorize(TAKEN_POINTS);
+        Box::pin(async move {
+            let reserved = request.points;
+            let answer = clients.points(acceptor).authorize_redemption(request).await?.into_inner();
+            clients.acknowledge(1);
+            *hold.lock().expect("nobody panics with it") = Some((acceptor, answer.hold_id, reserved));
             Ok(1)
         })
     }

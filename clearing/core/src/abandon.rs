@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::book::{Ask, Book};
-use crate::command::{Abandoned, Accepted, Recorded, RecordedState, Reply};
+use crate::command::{Abandoned, Accepted, MemberReply, Recorded, RecordedState, Reply};
 use crate::hold::HoldState;
 use crate::journal::{Entry, EntryKind};
 use crate::points::{Direction, first_points, moved_parts};
@@ -23,6 +23,12 @@ impl Book {
         let accepted = match &recorded.state {
             RecordedState::Abandoned => return Ok(abandoned(Abandoned::Already, Vec::new())),
             RecordedState::Rejected(_) => return Ok(abandoned(Abandoned::NoEffect, Vec::new())),
+            // A reversal, alone or as a side of a purchase's return, stands.
+            RecordedState::Accepted(Accepted {
+                reply: Reply::Member(MemberReply { reversed: Some(_), .. }), ..
+            }) => {
+                return Err(Rejection::not_found("request that can be abandoned", request));
+            }
             RecordedState::Accepted(accepted) => &accepted.entries,
         };
         // What followed by itself, such as a recovery, is not undone: undoing the issue it took from leaves the debt again.

@@ -472,8 +472,8 @@ impl Book {
             record.next_release = Some(record.next_release.map_or(activates, |next| next.min(activates)));
         }
         if let Some(window) = release_window.filter(|_| !moved.pending.is_zero()) {
-            add_points(&mut record.awaiting, (window, moved.issuer), moved.pending)?;
-            record.awaiting.retain(|_, points| points.0 > 0);
+            add_points(&mut record.waiting, (window, moved.issuer), moved.pending)?;
+            record.waiting.retain(|_, points| points.0 > 0);
             if !self.is_funded(window, moved.issuer) {
                 let key = (window, moved.issuer, moved.terms);
                 let group = self.funding.entry(key).or_insert_with(|| FundingGroup::new(window));

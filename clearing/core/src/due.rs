@@ -32,8 +32,8 @@ impl Book {
     pub fn is_due(&self, member: MemberId, now: Timestamp) -> bool {
         let zone = &self.house.coalition.time_zone;
         self.members.get(&member).is_some_and(|known| {
-            let mut awaiting = known.record.awaiting.keys();
-            let paid_for = awaiting.any(|(window, issuer)| self.is_funded(*window, *issuer));
+            let mut waiting = known.record.waiting.keys();
+            let paid_for = waiting.any(|(window, issuer)| self.is_funded(*window, *issuer));
             let mut released = self.pending_lots(member).filter_map(|lot| self.released_at(lot));
             // Of points that are paid for some may have a later activation.
             known.next_due(zone) <= now || (paid_for && released.any(|time| time <= now))

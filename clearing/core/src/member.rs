@@ -146,7 +146,7 @@ pub struct Record {
     /// Available points that end with inactivity, by its days.
     pub inactive: BTreeMap<u16, Points>,
     /// Pending points that wait for their issuer's payment, by window and issuer.
-    pub awaiting: BTreeMap<(WindowNumber, PartnerId), Points>,
+    pub waiting: BTreeMap<(WindowNumber, PartnerId), Points>,
     /// The last period for which the member's points decayed.
     pub decayed: Option<Code>,
     /// No hold lapses and no pending point activates before this; none if there is nothing of the kind.

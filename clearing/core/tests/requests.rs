@@ -124,6 +124,110 @@ fn only_requests_on_points_can_be_abandoned() {
     assert_eq!(play.ask("A", again).unwrap_err().reason(), "NOT_FOUND");
 }
 
+#[test]
+fn an_abandoned_hold_is_released_and_a_captured_one_is_not_abandoned() {
+    let mut play = play();
+    play.issue("A", "M", 100);
+    let lapses = START.plus_days(1);
+    let open = asked(&mut play, "C", house::authorize("M", 40, lapses));
+    assert_eq!(abandon(&mut play, "C", open), Abandoned::Undone);
+    assert_eq!(play.available("M"), 100);
+    for end in [true, false] {
+        let request = asked(&mut play, "C", house::authorize("M", 40, lapses));
+        let hold = play.journal.last().unwrap().0;
+        if end {
+            play.void("C", hold).unwrap();
+            assert_eq!(abandon(&mut play, "C", request), Abandoned::Undone);
+            assert_eq!(play.available("M"), 100);
+        } else {
+            play.capture("C", hold, 10).unwrap();
+            let refused = play.ask("C", Command::Abandon { request }).unwrap_err();
+            assert_eq!(refused.reason(), "HOLD_NOT_OPEN");
+        }
+    }
+    play.assert_sound();
+}
+
+#[test]
+fn an_abandoned_capture_gives_its_points_and_money_back_to_the_member() {
+    let mut play = play();
+    play.issue("A", "M", 60);
+    play.issue("B", "M", 40);
+    let money = play.money();
+    let hold = play.authorize("C", "M", 80).unwrap();
+    let captured = asked(&mut play, "C", Command::Capture { hold, points: Points(70) });
+    assert_eq!(abandon(&mut play, "C", captured), Abandoned::Undone);
+    assert_eq!((play.money(), play.available("M"), play.held("M")), (money, 100, 0));
+    let again = play.capture("C", hold, 1).unwrap_err();
+    assert_eq!(again.reason(), "HOLD_NOT_OPEN", "the hold stays captured");
+    play.assert_sound();
+}
+
+#[test]
+fn an_abandoned_purchase_is_undone_on_both_sides() {
+    let mut play = play();
+    play.issue("A", "M", 60);
+    let money = play.money();
+    let bought = asked(&mut play, "C", house::purchase("M", 50, 7));
+    assert_eq!(abandon(&mut play, "C", bought), Abandoned::Undone);
+    assert_eq!((play.money(), play.available("M"), play.owed("M")), (money, 60, 0));
+    play.assert_sound();
+}
+
+/// What a recovery took of an abandoned issue is a debt again: in sum nothing has happened.
+#[test]
+fn an_abandoned_issue_that_paid_a_debt_leaves_the_debt_again() {
+    let mut play = play();
+    let gone = play.issue("A", "M", 30);
+    play.redeem("A", "M", 30).unwrap();
+    play.reverse("A", gone, 30).unwrap();
+    let before = (play.money(), play.owed("M"));
+    let request = asked(&mut play, "A", issue(10));
+    assert_eq!(play.owed("M"), 20);
+    assert_eq!(abandon(&mut play, "A", request), Abandoned::Undone);
+    assert_eq!((play.money(), play.owed("M")), before);
+    play.assert_sound();
+}
+
+#[test]
+fn an_issue_of_any_age_can_be_abandoned_before_and_after_a_part_of_it_was_reversed() {
+    let mut play = play();
+    let short = clearing_core::terms::TermsDraft { return_days: Some(Some(1)), ..Default::default() };
+    play.set_terms("B", short);
+    let request = asked(&mut play, "B", issue(10));
+    let entry = play.journal.last().unwrap().0;
+    play.reverse("B", entry, 4).unwrap();
+    play.now = START.plus_days(30);
+    assert_eq!(abandon(&mut play, "B", request), Abandoned::Undone);
+    assert_eq!((play.money(), play.available("M")), (house::sums(&[]), 0));
+    assert_eq!(abandon(&mut play, "B", request), Abandoned::Already);
+    play.assert_sound();
+}
+
+/// The return of a purchase was once abandoned by halves: its points were taken again, and what it reversed stayed so.
+#[test]
+fn voids_reversals_returns_of_purchases_and_transfers_cannot_be_abandoned() {
+    let mut play = play();
+    play.issue("A", "M", 100);
+    let hold = play.authorize("C", "M", 10).unwrap();
+    let entries = play.ask("C", house::purchase("M", 20, 5)).unwrap().entries;
+    let issued = play.issue("A", "M", 5);
+    let both = |redemption, issue| Command::ReturnPurchase { redemption, issue, amount: Money(1), total: Money(2) };
+    for (caller, command) in [
+        ("C", Command::Void { hold }),
+        ("A", house::reverse(issued, 1)),
+        ("C", both(Some(entries[0]), Some(entries[1]))),
+        ("C", both(Some(entries[0]), None)),
+        ("C", house::transfer("M", "N", 1)),
+    ] {
+        let request = asked(&mut play, caller, command.clone());
+        let written = play.journal.len();
+        let refused = play.ask(caller, Command::Abandon { request }).unwrap_err();
+        assert_eq!((refused.reason(), play.journal.len()), ("NOT_FOUND", written), "{command:?}");
+    }
+    play.assert_sound();
+}
+
 /// A key older than the keys that are kept may have been applied and pruned: it was once called unseen, and burned,
 /// while its effect stood.
 #[test]

@@ -231,6 +231,8 @@ fn advice(reason: &str) -> Option<&'static str> {
             "no reimbursement may be above a value that backs points, and no value above its price; lower the one or raise \
              the other"
         }
+        "NET_DEBIT_CAP" => "clearing partner limits ID shows the cap and what is used of it",
+        "PARTNER_RESTRICTED" | "PARTNER_SUSPENDED" => "clearing partner state ID active lets it act again",
         "TIME_OUT_OF_RANGE" => "give a time that is not in the past",
         "IDEMPOTENCY_CONFLICT" => "leave --request-id out, or repeat exactly the command that it belongs to",
         "REQUEST_TOO_OLD" => "leave --request-id out; first look whether the command had its effect",

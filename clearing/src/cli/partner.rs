@@ -3,12 +3,15 @@
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use partner_sdk::operator::{CreatePartner, Partner, PartnerState, SetPartnerState, SetTerms};
+use partner_sdk::operator::{
+    CreatePartner, FundingConsent, Partner, PartnerState, SetFundingConsent, SetLimits, SetPartnerState, SetTerms,
+};
 use serde_json::{Value, json};
 
 use super::certificate;
 use super::context::Context;
 use super::failure::{Failure, accepted};
+use super::limits::{self, LimitFlags};
 use super::output::Page;
 use super::session::{Effect, Session, moment};
 use super::terms::{self, TermsFlags};
@@ -34,6 +37,23 @@ pub enum Command {
                             clearing partner terms operator --expiry 'MONTHS 12'"
     )]
     Terms(SetTermsArguments),
+    /// Changes the limits of a partner, or shows them with what is used when nothing is to change.
+    ///
+    /// Limits hold at once. What is left out stays as it is: the command reads the limits that there are and sets them anew,
+    /// so two operators should not change the same partner's at the same time.
+    #[command(after_help = "Examples:\n  clearing partner limits GROCER\n  \
+                            clearing partner limits GROCER --net-debit-cap 1000.00 --points-per-day 50000\n  \
+                            clearing partner limits GROCER --clear net-debit-cap --clear points-per-day")]
+    Limits(LimitsArguments),
+    /// Lets a partner name another one as a funder of joint issues, or no longer.
+    ///
+    /// The funder issues its share of each such issue and pays for it by its own terms.
+    #[command(
+        after_help = "Examples:\n  clearing partner consent SUPPLIER GROCER --budget 100000     SUPPLIER pays up to so many points\n  \
+                            clearing partner consent SUPPLIER GROCER                     any number\n  \
+                            clearing partner consent SUPPLIER GROCER --revoke"
+    )]
+    Consent(ConsentArguments),
     /// Restricts or suspends a partner, or lets it act again.
     #[command(after_help = "Examples:\n  clearing partner state GROCER restricted     no issues\n  \
                             clearing partner state GROCER suspended      neither issues nor redemptions\n  \
@@ -80,6 +100,34 @@ pub struct SetTermsArguments {
     effect: Effect,
 }
 
+/// Arguments of `partner limits`.
+#[derive(Debug, Args)]
+pub struct LimitsArguments {
+    /// Which partner; "operator" for the operator.
+    partner: String,
+    #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `partner consent`.
+#[derive(Debug, Args)]
+pub struct ConsentArguments {
+    /// Who pays.
+    funder: String,
+    /// Who may name it as a funder.
+    partner: String,
+    /// How many points in all, those that were used before among them. Left out: any number.
+    #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(i64).range(0..))]
+    budget: Option<i64>,
+    /// Withdraws the consent. What was issued under it stays.
+    #[arg(long, conflicts_with = "budget")]
+    revoke: bool,
+    #[command(flatten)]
+    effect: Effect,
+}
+
 /// Runs one of them.
 pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
@@ -89,6 +137,8 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
             show_terms(context, &Session::open(context).await?, &arguments).await
         }
         Command::Terms(arguments) => set_terms(context, &Session::open(context).await?, arguments).await,
+        Command::Limits(arguments) => limits(context, &Session::open(context).await?, arguments).await,
+        Command::Consent(arguments) => consent(context, &Session::open(context).await?, arguments).await,
         Command::State { partner, state, effect } => {
             set_state(context, &Session::open(context).await?, &partner, state, effect).await
         }
@@ -121,11 +171,7 @@ async fn show_terms(context: &Context, session: &Session, arguments: &SetTermsAr
     if arguments.from.is_some() || arguments.effect.request_id.is_some() {
         return Err(Failure::usage("nothing is to change").hint("name a term, such as --fee 0.015; --help lists them"));
     }
-    let all = session.operator().partners().collect().await?;
-    let partner = all.iter().find(|partner| partner.partner_id == arguments.partner).ok_or_else(|| {
-        Failure::new(super::failure::Exit::Rejected, format!("there is no partner {}", arguments.partner))
-            .hint("clearing partner list shows all")
-    })?;
+    let partner = find(session, &arguments.partner).await?;
     let json = json!({
         "partner": partner.partner_id,
         "currency": session.info.currency,
@@ -161,6 +207,96 @@ async fn set_terms(context: &Context, session: &Session, arguments: SetTermsArgu
         .text("Lots that were issued before keep the version they were issued under.");
     context.output.show(&json, &page);
     Ok(())
+}
+
+async fn find(session: &Session, id: &str) -> Result<Partner, Failure> {
+    let all = session.operator().partners().collect().await?;
+    all.into_iter().find(|partner| partner.partner_id == id).ok_or_else(|| {
+        Failure::new(super::failure::Exit::Rejected, format!("there is no partner {id}"))
+            .hint("clearing partner list shows all")
+    })
+}
+
+async fn limits(context: &Context, session: &Session, arguments: LimitsArguments) -> Result<(), Failure> {
+    let LimitsArguments { partner: id, limits: flags, effect } = arguments;
+    let partner = find(session, &id).await?;
+    let (limits, uses, replayed) = if flags.is_empty() {
+        if effect.request_id.is_some() {
+            return Err(Failure::usage("nothing is to change")
+                .hint("name a limit, such as --points-per-day 50000; --help lists them"));
+        }
+        (partner.limits, partner.limit_uses.clone(), None)
+    } else {
+        let request = SetLimits::of(&id, flags.over(partner.limits)).request_id(session.request_id(effect));
+        let set = accepted(session.operator().set_limits(request).await)?;
+        (set.limits, set.limit_uses, Some(set.replayed))
+    };
+    let mut json = json!({
+        "partner": id,
+        "currency": session.info.currency,
+        "limits": limits::to_json(&limits),
+        "limit_uses": limits::uses_to_json(&uses),
+        "consents": partner.consents.iter().map(consent_to_json).collect::<Vec<_>>(),
+    });
+    if let Some(replayed) = replayed {
+        json["replayed"] = replayed.into();
+    }
+    let verb = if replayed.is_some() { "has these limits now" } else { "has these limits" };
+    let mut page = Page::new()
+        .text(format!("{id} {verb}, the cap in {}; ! from 80 % on:", session.info.currency))
+        .table(&["limit", ">most", ">used"], limits::rows(&limits, &uses));
+    if !partner.consents.is_empty() {
+        page = page.text(format!("Who may name {id} as a funder of joint issues:")).table(
+            &["partner", "consent", ">budget", ">used"],
+            partner.consents.iter().map(|consent| {
+                vec![
+                    consent.partner_id.clone(),
+                    if consent.given { "given" } else { "withdrawn" }.to_owned(),
+                    consent.budget_points.map_or_else(|| "any".to_owned(), |points| points.to_string()),
+                    consent.used_points.to_string(),
+                ]
+            }),
+        );
+    }
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+async fn consent(context: &Context, session: &Session, arguments: ConsentArguments) -> Result<(), Failure> {
+    let ConsentArguments { funder, partner, budget, revoke, effect } = arguments;
+    let mut request = if revoke {
+        SetFundingConsent::withdraw(&funder, &partner)
+    } else {
+        SetFundingConsent::give(&funder, &partner)
+    };
+    if let Some(points) = budget {
+        request = request.budget(points);
+    }
+    let request = request.request_id(session.request_id(effect));
+    let set = accepted(session.operator().set_funding_consent(request).await)?;
+    let mut json = consent_to_json(&set.consent);
+    json["replayed"] = set.replayed.into();
+    let used = set.consent.used_points;
+    let page = Page::new().text(match (set.consent.given, set.consent.budget_points) {
+        (false, _) => format!("{partner} may no longer name {funder} as a funder; {used} points were used."),
+        (true, None) => format!("{partner} may name {funder} as a funder of any number of points; {used} are used."),
+        (true, Some(budget)) => {
+            format!("{partner} may name {funder} as a funder of {budget} points in all; {used} are used.")
+        }
+    });
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+/// A consent for programs.
+fn consent_to_json(consent: &FundingConsent) -> Value {
+    json!({
+        "funder": consent.funder_id,
+        "partner": consent.partner_id,
+        "given": consent.given,
+        "budget_points": consent.budget_points,
+        "used_points": consent.used_points,
+    })
 }
 
 async fn set_state(
@@ -209,15 +345,35 @@ async fn list(context: &Context, session: &Session) -> Result<(), Failure> {
             terms.reimbursement.to_string(),
             terms.acceptance_fee.to_string(),
             terms.fee_bearer.to_string(),
+            limits::cell(partner),
             match partner.scheduled_terms.first() {
                 Some(scheduled) => format!("from {}", moment(scheduled.effective_time)),
                 None => String::new(),
             },
         ]
     });
-    let header =
-        ["partner", "name", "state", "funding", ">price", ">value", ">reimbursement", ">fee", "bearer", "change"];
-    let page = Page::new().table(&header, rows).text(format!("Amounts are per point, in {}.", session.info.currency));
+    let header = [
+        "partner",
+        "name",
+        "state",
+        "funding",
+        ">price",
+        ">value",
+        ">gets",
+        ">fee",
+        "bearer",
+        "limit used most",
+        "change",
+    ];
+    let mut page =
+        Page::new().table(&header, rows).text(format!("Amounts are per point, in {}.", session.info.currency));
+    let alarmed: Vec<&str> =
+        partners.iter().filter(|partner| partner.alarm).map(|partner| partner.partner_id.as_str()).collect();
+    if let Some(first) = alarmed.first() {
+        page = page
+            .text(format!("! {} used 80 % of a limit or more.", alarmed.join(", ")))
+            .next(format!("clearing partner limits {first}"));
+    }
     context.output.show(&json, &page);
     Ok(())
 }
@@ -240,5 +396,9 @@ fn to_json(partner: &Partner) -> Value {
         "terms": terms::to_json(&partner.terms),
         "scheduled_terms": partner.scheduled_terms.iter().map(terms::to_json).collect::<Vec<_>>(),
         "create_time": moment(partner.create_time),
+        "limits": limits::to_json(&partner.limits),
+        "limit_uses": limits::uses_to_json(&partner.limit_uses),
+        "alarm": partner.alarm,
+        "consents": partner.consents.iter().map(consent_to_json).collect::<Vec<_>>(),
     })
 }

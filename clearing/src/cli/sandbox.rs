@@ -32,6 +32,9 @@ const DOMAIN: &str = "sandbox.coalition";
 /// Where the house can be reached; there while it can.
 const ENDPOINT_FILE: &str = "endpoint.txt";
 
+/// The books of a sandbox that is given no database, seen from its folder.
+const BOOKS_URL: &str = "sqlite:sandbox.db";
+
 /// The first line of a sandbox's configuration file: a folder with it may be used again.
 const MARK: &str = "# Written by `clearing sandbox`, for the operator's commands; overwritten when it starts again.\n";
 
@@ -180,13 +183,11 @@ impl<'a> Folder<'a> {
             of("client.cert", "operator.pem"),
             of("client.key", "operator.key"),
         ];
-        // The configuration's own default is the file in this folder; a path given here is relative to where we stand.
-        if let Some(url) = database {
-            let file = url.strip_prefix("sqlite:").filter(|file| !file.starts_with("//"));
-            let file = file.and_then(|file| std::path::absolute(file).ok());
-            values
-                .push(of("house.database", &file.map_or(url.to_owned(), |file| format!("sqlite:{}", file.display()))));
-        }
+        // Without a database of its own, the file in this folder; a path given here is relative to where we stand.
+        let url = database.unwrap_or(BOOKS_URL);
+        let file = database.and_then(|url| url.strip_prefix("sqlite:")).filter(|file| !file.starts_with("//"));
+        let file = file.and_then(|file| std::path::absolute(file).ok());
+        values.push(of("house.database", &file.map_or(url.to_owned(), |file| format!("sqlite:{}", file.display()))));
         let text = config::template(&values);
         self.write(config::FILE_DEFAULT, &format!("{MARK}#\n{text}"))
     }

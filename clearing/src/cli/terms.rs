@@ -40,7 +40,21 @@ pub struct TermsFlags {
     /// "INACTIVE_DAYS N" (days without an issue to the member or a redemption by it).
     #[arg(long, value_parser = expiry, value_name = "POLICY")]
     expiry: Option<Expiry>,
+    /// How many days after an issue it can be reversed, or "forever".
+    #[arg(long, value_parser = return_days, value_name = "DAYS")]
+    return_days: Option<ReturnDays>,
+    /// What a point is worth to a customer at its tills. It is for quotes and for the share of a receipt, never in the
+    /// books.
+    #[arg(long, value_name = "AMOUNT")]
+    tender_value: Option<Decimal>,
+    /// The largest share of a receipt that may be paid with points at its tills: 0.5 is half.
+    #[arg(long, value_name = "RATE")]
+    receipt_share: Option<Decimal>,
 }
+
+/// So many days, or for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ReturnDays(Option<i32>);
 
 impl TermsFlags {
     /// Whether nothing is set.
@@ -75,6 +89,15 @@ impl TermsFlags {
         if let Some(expiry) = self.expiry {
             change = change.expiry(expiry);
         }
+        if let Some(ReturnDays(days)) = self.return_days {
+            change = change.return_days(days);
+        }
+        if let Some(value) = self.tender_value {
+            change = change.tender_value(value);
+        }
+        if let Some(share) = self.receipt_share {
+            change = change.receipt_share(share);
+        }
         change
     }
 }
@@ -93,11 +116,8 @@ fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
 }
 
 fn funding(text: &str) -> Result<Funding, String> {
-    let all = [
-        ("AT_REDEMPTION", Funding::AtRedemption),
-        ("AT_ISSUE", Funding::AtIssue),
-        ("ON_PAYMENT", Funding::OnPayment),
-    ];
+    let all =
+        [("AT_REDEMPTION", Funding::AtRedemption), ("AT_ISSUE", Funding::AtIssue), ("ON_PAYMENT", Funding::OnPayment)];
     one_of(text, &all)
 }
 
@@ -135,6 +155,14 @@ fn expiry(text: &str) -> Result<Expiry, String> {
     }
 }
 
+fn return_days(text: &str) -> Result<ReturnDays, String> {
+    if word(text) == "FOREVER" {
+        return Ok(ReturnDays(None));
+    }
+    let days = text.parse().ok().filter(|days| *days >= 0);
+    days.map(|days| ReturnDays(Some(days))).ok_or_else(|| "a number of days, or \"forever\"".to_owned())
+}
+
 /// A moment on the command line.
 pub fn time(text: &str) -> Result<SystemTime, String> {
     let wrong = |_| "a time such as 2027-01-01T00:00:00Z".to_owned();
@@ -158,6 +186,9 @@ pub fn to_json(terms: &Terms) -> Value {
             "issuer": terms.breakage.issuer.to_string(),
         },
         "expiry": expiry_words(&terms.expiry),
+        "return_days": terms.return_days,
+        "tender_value": terms.tender_value.to_string(),
+        "receipt_share": terms.receipt_share.to_string(),
     })
 }
 
@@ -175,6 +206,9 @@ pub fn rows(terms: &Terms) -> Vec<Vec<String>> {
         ("fee bearer", terms.fee_bearer.to_string()),
         ("breakage", format!("reserve {}, operator {}, issuer {}", split.reserve, split.operator, split.issuer)),
         ("expiry", expiry_words(&terms.expiry)),
+        ("return days", terms.return_days.map_or_else(|| "forever".to_owned(), |days| days.to_string())),
+        ("tender value", terms.tender_value.to_string()),
+        ("receipt share", terms.receipt_share.to_string()),
     ]
     .map(|(name, value)| vec![name.to_owned(), value])
     .to_vec()
@@ -214,6 +248,15 @@ mod tests {
         assert_eq!(expiry("end-of-year:1"), expiry("END_OF_YEAR 1"));
         for wrong in ["", "DAYS", "DAYS x", "NONE 3", "FIXED tomorrow", "WEEKS 3"] {
             expiry(wrong).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_return_period_is_a_number_of_days_or_for_ever() {
+        assert_eq!(return_days("14"), Ok(ReturnDays(Some(14))));
+        assert_eq!(return_days("forever"), Ok(ReturnDays(None)));
+        for wrong in ["", "-1", "never", "14 days"] {
+            return_days(wrong).unwrap_err();
         }
     }
 

@@ -111,8 +111,11 @@ pub const BRANDS: [Brand; 4] = [
     },
 ];
 
-/// The place of the bank among [`BRANDS`]: it credits the card turnover of the day before, in one batch.
+/// The places of the brands among [`BRANDS`]. The bank credits the card turnover of the day before, in one batch.
 pub const BANK: usize = 0;
+pub const CINEMA: usize = 1;
+pub const FUEL: usize = 2;
+pub const GROCER: usize = 3;
 
 /// The terms with which the operator admits a brand.
 impl Brand {

@@ -20,6 +20,7 @@ use super::brands::{BANK, BRANDS, CURRENCY, MINOR_DIGITS};
 use super::figures::Requests;
 use super::house::DemoHouse;
 use super::plan::{Customer, HOURS, Plan, Step, Visit, What};
+use super::stories::{self, Stories};
 use crate::cli::failure::{Exit, Failure, accepted};
 
 /// Customers who are being served at the same time.
@@ -49,13 +50,15 @@ pub struct Points {
 #[derive(Debug)]
 pub struct Day {
     pub tally: Tally,
-    /// How long the tills were busy: the day without the batch of the morning.
+    /// How long the tills were busy: the day without the batch of the morning and the stories.
     pub busy: Duration,
+    pub stories: Stories,
 }
 
-/// Plays a plan.
-pub async fn play(house: &DemoHouse, plan: &Arc<Plan>, progress: &ProgressBar) -> Result<Day, Failure> {
+/// Plays a plan, and the stories of a seed.
+pub async fn play(house: &DemoHouse, seed: u64, plan: &Arc<Plan>, progress: &ProgressBar) -> Result<Day, Failure> {
     let mut tally = credit_turnover(house, plan).await?;
+    let stories = stories::play(house, seed, &mut tally).await?;
     let tills = Arc::new(Tills { clients: house.brands.clone(), midnight: house.midnight, progress: progress.clone() });
     let mut wallets: Vec<Wallet> = plan.customers.iter().map(|_| Wallet::default()).collect();
     let began = Instant::now();
@@ -77,18 +80,20 @@ pub async fn play(house: &DemoHouse, plan: &Arc<Plan>, progress: &ProgressBar) -
             ended(running.join_next().await, &mut wallets, &mut tally)?;
         }
     }
-    Ok(Day { tally, busy: began.elapsed() })
+    Ok(Day { tally, busy: began.elapsed(), stories })
 }
 
 /// Early in the morning the bank credits the card turnover of the day before, as one batch.
 async fn credit_turnover(house: &DemoHouse, plan: &Plan) -> Result<Tally, Failure> {
     house.clock.advance_to(house.midnight.plus_seconds(BATCH_HOUR * 3_600));
     let day = date(house.midnight.plus_days(-1));
-    let issue = |customer: &Customer| {
+    // The list of the day is one receipt, and every customer a line of it: a line is credited once.
+    let issue = |(line, customer): (i32, &Customer)| {
         let origin = Origin::store("card-centre").receipt(format!("turnover-{day}")).business_date(day.as_str());
+        let origin = origin.receipt_line(line);
         Issue::to("card", customer.card.as_str()).points(customer.turnover_points).origin(origin)
     };
-    let items = plan.customers.iter().map(issue).collect();
+    let items = (1..).zip(&plan.customers).map(issue).collect();
     let outcomes = house.brands[BANK].batch_issue(items).await?;
     let mut tally = Tally::default();
     for (customer, outcome) in plan.customers.iter().zip(outcomes) {

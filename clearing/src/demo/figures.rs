@@ -7,8 +7,9 @@ use partner_sdk::operator::{BilateralNet, NettingReport, Partner, PaymentOrder, 
 use partner_sdk::{Decimal, EntryKind, Money, Obligation, Purpose, Quantity, Statement, StatementRole};
 use serde::Serialize;
 
-use super::brands::BRANDS;
+use super::brands::{BRANDS, CINEMA};
 use super::day::{Points, Tally};
+use super::stories::Stories;
 
 /// The figures of a day. The same seed gives the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,6 +20,9 @@ pub struct Figures {
     pub customers: u32,
     pub purchases: u32,
     pub requests: Requests,
+    pub stories: Stories,
+    /// What became of the value of the points that expired.
+    pub breakage: Breakage,
     /// By partner id, without the operator.
     pub brands: Vec<BrandFigures>,
     /// By issuer, then acceptor.
@@ -56,6 +60,15 @@ pub struct Requests {
     pub abandoned_refused: u64,
 }
 
+/// Who got the value of prepaid points that expired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Breakage {
+    pub points: i64,
+    pub reserve: Decimal,
+    pub operator: Decimal,
+    pub issuer: Decimal,
+}
+
 /// A brand: its terms, and what it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BrandFigures {
@@ -67,7 +80,7 @@ pub struct BrandFigures {
     pub reimbursement: Decimal,
     pub acceptance_fee: Decimal,
     pub fee_bearer: String,
-    /// Points it issued, less what was undone.
+    /// Points it issued, less what was undone or taken back.
     pub issued_points: i64,
     /// Points it took, of all issuers, less what was returned.
     pub accepted_points: i64,
@@ -178,6 +191,7 @@ pub struct Answers {
     pub report: NettingReport,
     pub orders: Vec<PaymentOrder>,
     pub trial: TrialBalance,
+    pub stories: Stories,
 }
 
 impl Figures {
@@ -197,13 +211,14 @@ impl Figures {
                 reimbursement: terms.reimbursement,
                 acceptance_fee: terms.acceptance_fee,
                 fee_bearer: terms.fee_bearer.to_string(),
-                issued_points: points(&statements[at], StatementRole::Issuer, &[EntryKind::Issue, EntryKind::Undo]),
+                issued_points: points(&statements[at], StatementRole::Issuer, &GIVEN),
                 accepted_points: points(&statements[at], StatementRole::Acceptor, &TAKEN),
                 outstanding_points: answers.outstanding[at],
             }
         };
         let brands = BRANDS.iter().enumerate().map(brand).collect();
         let money = |amount: &Money| amount.amount;
+        let breakage = Breakage::of(&statements, &trial);
         Self {
             currency: answers.currency,
             scale: answers.scale,
@@ -211,6 +226,8 @@ impl Figures {
             customers,
             purchases,
             requests: tally.requests.clone(),
+            stories: answers.stories,
+            breakage,
             brands,
             obligations: report.obligations.iter().map(ObligationFigure::from).collect(),
             bilateral: report.bilateral_nets.iter().map(Payment::from).collect(),
@@ -277,6 +294,13 @@ impl Figures {
                 );
             }
         }
+        let (expired, stated) = (self.stories.expired, self.breakage.points);
+        must(expired == stated, format!("{expired} points expired, the statements say {stated}"));
+        let shared = self.breakage.reserve + self.breakage.operator + self.breakage.issuer;
+        let backing = self.brands.get(CINEMA).map_or(Decimal::ZERO, |brand| brand.value) * Decimal::from(stated);
+        must(shared == backing, format!("{backing} was behind the points that expired, {shared} of it was shared out"));
+        let lapsed = self.stories.lapsed;
+        must(lapsed == self.stories.unclaimed, format!("{lapsed} points came back of a hold that lapsed"));
         let owed: Decimal = self.obligations.iter().map(|obligation| obligation.amount).sum();
         must(owed == self.netting.gross, format!("the obligations come to {owed}, gross is {}", self.netting.gross));
         let ordered: Decimal = self.orders.iter().map(|order| order.amount).sum();
@@ -315,8 +339,34 @@ impl Figures {
     }
 }
 
-/// What moves points through a till.
-const TAKEN: [EntryKind; 3] = [EntryKind::Redeem, EntryKind::Return, EntryKind::Undo];
+/// What gives points to members, and takes it back.
+const GIVEN: [EntryKind; 3] = [EntryKind::Issue, EntryKind::Undo, EntryKind::Reverse];
+
+/// What moves points through a till, and what pays a debt to it.
+const TAKEN: [EntryKind; 5] =
+    [EntryKind::Redeem, EntryKind::Capture, EntryKind::Recover, EntryKind::Return, EntryKind::Undo];
+
+impl Breakage {
+    /// From the statements of all, the operator's last, and from the reserve, which nothing else has moved.
+    fn of(statements: &[Statement], trial: &TrialBalance) -> Self {
+        let totals = |statements: &[Statement], purpose: Purpose| {
+            let of = statements.iter().flat_map(|statement| &statement.totals);
+            let of = of.filter(|total| total.kind == EntryKind::Expire && total.purpose == purpose);
+            of.fold((0, Decimal::ZERO), |(points, amount), total| (points + total.points, amount + total.amount.amount))
+        };
+        let (operator, brands) = statements.split_last().expect("the operator has a statement");
+        let reserve = trial.totals.iter().find(|class| class.account == "reserve");
+        Self {
+            points: totals(brands, Purpose::Reward).0,
+            reserve: match reserve.map(|class| &class.balance) {
+                Some(Quantity::Money(balance)) => balance.amount,
+                Some(Quantity::Points(_)) | None => Decimal::ZERO,
+            },
+            operator: totals(std::slice::from_ref(operator), Purpose::Breakage).1,
+            issuer: totals(brands, Purpose::Breakage).1,
+        }
+    }
+}
 
 /// The points of a statement's lines in one role.
 fn points(statement: &Statement, role: StatementRole, kinds: &[EntryKind]) -> i64 {
@@ -421,7 +471,10 @@ mod tests {
     #[test]
     fn every_figure_that_does_not_agree_is_complained_about() {
         type Change = fn(&mut Figures);
-        let wrong: [(&str, Change); 10] = [
+        let wrong: [(&str, Change); 13] = [
+            ("points expired", |figures| figures.stories.expired += 1),
+            ("was shared out", |figures| figures.breakage.reserve += Decimal::ONE),
+            ("hold that lapsed", |figures| figures.stories.lapsed -= 1),
             ("statement of BANK", |figures| figures.statements[0].opening = Decimal::ONE),
             ("statement of GROCER", |figures| figures.statements[1].rows[0].amount = Decimal::ONE),
             ("settlement one of", |figures| figures.legs[2].amount = Decimal::ONE),

@@ -92,6 +92,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.head(f)?;
         self.tills(f)?;
+        self.told(f)?;
         self.brands(f)?;
         self.obligations(f)?;
         self.netting(f)?;
@@ -160,6 +161,85 @@ impl Report {
             (requests.overspends_refused, "attempts to spend more points than there were: refused"),
             (requests.abandoned_undone, "tills gave up waiting for an answer: what the house had done was undone"),
             (requests.abandoned_refused, "requests came after their till had given up: refused"),
+        ]
+    }
+
+    fn told(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        writeln!(f, "FIVE CUSTOMERS   what can happen to points between earning and spending")?;
+        for (what, lines) in self.stories() {
+            for (at, line) in lines.iter().enumerate() {
+                writeln!(f, "  {:<11}{line}", if at == 0 { what } else { "" })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The stories of the day, each with its name, in lines that fit on the screen.
+    pub fn stories(&self) -> Vec<(&'static str, Vec<String>)> {
+        let Figures { stories, breakage, currency, scale, .. } = &self.figures;
+        let money = |of: Decimal| amount(of, *scale);
+        let funders = stories.funders.iter().map(|funder| format!("{} pays {}", funder.partner, count(funder.points)));
+        vec![
+            (
+                "a hold",
+                vec![format!(
+                    "{} points held at FUEL's pump before filling, {} taken, {} back at once",
+                    count(stories.held),
+                    count(stories.captured),
+                    count(stories.released)
+                )],
+            ),
+            (
+                "a lapse",
+                vec![format!(
+                    "{} points held at CINEMA for seats that nobody collected: {} back at 22:00",
+                    count(stories.unclaimed),
+                    count(stories.lapsed)
+                )],
+            ),
+            (
+                "a return",
+                vec![
+                    format!(
+                        "goods back at GROCER when {} of their {} points were spent: {} taken back, {} owed;",
+                        count(stories.spent),
+                        count(stories.earned),
+                        count(stories.taken_back),
+                        count(stories.owed)
+                    ),
+                    format!(
+                        "of the next {} points, FUEL's, {} paid GROCER what was owed, and {} stayed",
+                        count(stories.next),
+                        count(stories.recovered),
+                        count(stories.kept)
+                    ),
+                ],
+            ),
+            (
+                "a gift",
+                vec![format!(
+                    "{} points of one promotion of GROCER's: {}",
+                    count(stories.promotion),
+                    funders.collect::<Vec<_>>().join(", ")
+                )],
+            ),
+            (
+                "an expiry",
+                vec![
+                    format!(
+                        "{} birthday points of CINEMA's expired at midnight. Of the {} {currency} behind them",
+                        count(stories.expired),
+                        money(breakage.reserve + breakage.operator + breakage.issuer)
+                    ),
+                    format!(
+                        "the reserve got {}, the operator {}, CINEMA {}",
+                        money(breakage.reserve),
+                        money(breakage.operator),
+                        money(breakage.issuer)
+                    ),
+                ],
+            ),
         ]
     }
 
@@ -402,7 +482,7 @@ mod tests {
     #[test]
     fn the_screen_is_one_screen() {
         let screen = sample::report().to_string();
-        assert!(screen.lines().count() <= 45, "{screen}");
+        assert!(screen.lines().count() <= 54, "{screen}");
         for line in screen.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }

@@ -5,10 +5,11 @@ use partner_sdk::Decimal;
 use super::brands::{BRANDS, SCALE};
 use super::day::Points;
 use super::figures::{
-    Amount, BrandFigures, Figures, Netting, ObligationFigure, Payment, PointsOf, Proof, Requests, StatementFigures,
-    StatementRow, Trial,
+    Amount, BrandFigures, Breakage, Figures, Netting, ObligationFigure, Payment, PointsOf, Proof, Requests,
+    StatementFigures, StatementRow, Trial,
 };
 use super::report::{Audit, Latency, Report, Run};
+use super::stories::{Funder, Stories};
 
 /// What the answers at the tills come to.
 pub const REPLIES: [Points; BRANDS.len()] = {
@@ -60,6 +61,27 @@ pub fn figures() -> Figures {
         customers: 8_000,
         purchases: 1_000_000,
         requests: Requests { unary: 1_000_000, issues: 1, redemptions: 1, ..Requests::default() },
+        stories: Stories {
+            held: 4_000,
+            captured: 2_735,
+            released: 1_265,
+            unclaimed: 1_200,
+            lapsed: 1_200,
+            earned: 890,
+            spent: 640,
+            taken_back: 250,
+            owed: 640,
+            next: 890,
+            recovered: 640,
+            kept: 250,
+            promotion: 1_000,
+            funders: [("CINEMA", 600), ("GROCER", 400)]
+                .map(|(partner, points)| Funder { partner: partner.to_owned(), points })
+                .to_vec(),
+            birthday: 250,
+            expired: 250,
+        },
+        breakage: Breakage { points: 250, reserve: money(12_625), operator: money(7_575), issuer: money(5_050) },
         brands: BRANDS.iter().zip(&REPLIES).map(brand).collect(),
         obligations: vec![ObligationFigure {
             issuer: "BANK".to_owned(),

@@ -1,15 +1,21 @@
 //! The evening: the window is closed and netted, the settlement confirmed, its orders exported and paid, and everybody
 //! reads its statement.
 
+use std::time::SystemTime;
+
 use partner_sdk::operator::{CloseWindow, ConfirmPayment, ConfirmSettlement, ExportOrders, OrderMode, PaymentOrder};
 
 use super::figures::Answers;
 use super::house::DemoHouse;
+use super::stories::{self, Stories};
 use crate::cli::failure::{Failure, accepted};
 
 /// Settles the day, and asks for everything there is to know about it.
-pub async fn settle(house: &DemoHouse) -> Result<Answers, Failure> {
-    house.clock.advance_to(house.midnight.plus_days(1));
+pub async fn settle(house: &DemoHouse, mut stories: Stories) -> Result<Answers, Failure> {
+    // The house runs on the way what falls due in the evening and at midnight.
+    let midnight = house.midnight.plus_days(1);
+    house.operator.sandbox().advance_clock(SystemTime::from(midnight.to_jiff())).await?;
+    stories::after_the_night(house, &mut stories).await?;
     let operator = house.operator.operator();
     let closed = accepted(operator.close_window(CloseWindow::now()).await)?;
     let window = closed.settlement.window;
@@ -41,5 +47,6 @@ pub async fn settle(house: &DemoHouse) -> Result<Answers, Failure> {
         report: operator.netting_report(Some(window)).await?,
         orders,
         trial: operator.trial_balance(false).await?,
+        stories,
     })
 }

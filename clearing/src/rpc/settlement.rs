@@ -212,7 +212,6 @@ pub(super) fn house_reply(written: &Written) -> Result<(bool, HouseReply), Statu
         Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),
     }
 }
-
 fn first_entry(written: &Written) -> Option<v1::Entry> {
     let first = written.entries.first()?;
     Some(convert::from_written(first, View::Whole, &written.house))

@@ -148,18 +148,20 @@ fn named_members(command: &Command) -> [Option<MemberRef>; 2] {
 
 /// The identifier that a command may enrol.
 fn enrolled(command: &Command) -> Option<MemberRef> {
-    match command {
-        Command::Issue { member, .. } | Command::Purchase { member, spend: None, .. } => Some(*member),
-        Command::Transfer { to, .. } => Some(*to),
-        _ => None,
+    if let Command::Issue { member, .. }
+    | Command::Purchase { member, spend: None, .. }
+    | Command::Transfer { to: member, .. } = command
+    {
+        return Some(*member);
     }
+    None
 }
 
 fn earn_of(command: &Command) -> Option<&Earn> {
-    match command {
-        Command::Issue { earn, .. } | Command::Purchase { earn: Some(earn), .. } => Some(earn),
-        _ => None,
+    if let Command::Issue { earn, .. } | Command::Purchase { earn: Some(earn), .. } = command {
+        return Some(earn);
     }
+    None
 }
 
 async fn load_identifiers(link: &mut Link<'_>, book: &mut Book, requests: &[Request]) -> Result<(), StoreError> {
@@ -205,12 +207,10 @@ fn booked_receipts(book: &Book, requests: &[Request], now: Timestamp) -> (BTreeS
     let zone = &book.house.coalition.time_zone;
     let (mut receipts, mut shared) = (BTreeSet::new(), BTreeSet::new());
     for request in requests {
-        let books = match &request.command {
-            Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. } => {
-                true
-            }
-            _ => false,
-        };
+        let books = matches!(
+            &request.command,
+            Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. }
+        );
         if let Some(line) = ReceiptLine::of(request.caller, &request.origin, Side::Spend, now, zone).filter(|_| books) {
             let terms = book.house.partners.get(&request.caller).map(|partner| partner.terms_at(now));
             if terms.is_some_and(|terms| terms.receipt_share < Rate::ONE) {
@@ -310,7 +310,19 @@ async fn load_targets(
                 let lines = book.receipts.range(ReceiptLine::range(&receipt, Side::Earn));
                 lines.for_each(|(_, entry)| targets.takes(*entry));
             }
-            _ => {}
+            Command::Issue { .. }
+            | Command::Redeem { .. }
+            | Command::Authorize { .. }
+            | Command::Purchase { spend: Some(Spend::Redeem(_)) | None, .. }
+            | Command::Reverse { target: ReversalTarget::Newest(_), .. }
+            | Command::Transfer { .. }
+            | Command::Decay { .. }
+            | Command::ExtendExpiry { .. }
+            | Command::Reinstate { .. }
+            | Command::WriteOffDebt { .. }
+            | Command::Abandon { .. }
+            | Command::RunDue { .. }
+            | Command::House(_) => {}
         }
     }
     let abandoned = abandoned_keys(requests);
@@ -344,9 +356,9 @@ async fn load_targets(
 }
 
 fn abandoned_keys(requests: &[Request]) -> BTreeSet<(PartnerId, RequestId)> {
-    let key = |request: &Request| match &request.command {
-        Command::Abandon { request: abandoned } => Some((request.caller, *abandoned)),
-        _ => None,
+    let key = |request: &Request| {
+        let Command::Abandon { request: abandoned } = &request.command else { return None };
+        Some((request.caller, *abandoned))
     };
     requests.iter().filter_map(key).collect()
 }
@@ -381,7 +393,17 @@ fn needs(book: &Book, requests: &[Request], targets: &Targets) -> BTreeMap<Membe
             | Command::Purchase { spend: Some(Spend::Redeem(points)), .. } => need.takes(*points),
             Command::Decay { .. } => need.decays = true,
             Command::ExtendExpiry { .. } | Command::Reverse { .. } => need.all = true,
-            _ => {}
+            Command::Issue { .. }
+            | Command::Purchase { spend: Some(Spend::Capture(..)) | None, .. }
+            | Command::Capture { .. }
+            | Command::Void { .. }
+            | Command::ReturnPurchase { .. }
+            | Command::Reinstate { .. }
+            | Command::WriteOffDebt { .. }
+            | Command::Return { .. }
+            | Command::Abandon { .. }
+            | Command::RunDue { .. }
+            | Command::House(_) => {}
         }
     }
     for id in targets.entries.iter().chain(&targets.redemptions) {
@@ -451,7 +473,7 @@ async fn load_guards(
 
 /// Reads which of the points that members wait for were paid for.
 async fn load_funded(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreError> {
-    let awaited = book.members.values().flat_map(|member| member.record.awaiting.keys().copied()).collect();
+    let awaited = book.members.values().flat_map(|member| member.record.waiting.keys().copied()).collect();
     book.funding = guards::funded(link, &awaited).await?;
     Ok(())
 }
@@ -459,8 +481,8 @@ async fn load_funded(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreEr
 /// Whether something may be due for a member, as far as can be told before its lots are read.
 fn may_be_due(book: &Book, id: MemberId, now: Timestamp) -> bool {
     let paid_for = |member: &Member| {
-        let mut awaiting = member.record.awaiting.keys();
-        awaiting.any(|(window, issuer)| book.funded_at(*window, *issuer).is_some())
+        let mut waiting = member.record.waiting.keys();
+        waiting.any(|(window, issuer)| book.funded_at(*window, *issuer).is_some())
     };
     book.is_due(id, now) || book.members.get(&id).is_some_and(paid_for)
 }
@@ -715,14 +737,17 @@ pub(super) async fn load_all(
 }
 
 fn named_windows(requests: &[Request]) -> BTreeSet<WindowNumber> {
-    let window = |request: &Request| match &request.command {
-        Command::House(
+    let window = |request: &Request| {
+        let Command::House(
             HouseCommand::ConfirmSettlement { window }
             | HouseCommand::ExportOrders { window, .. }
             | HouseCommand::ConfirmPayment { window, .. }
             | HouseCommand::AbortSettlement { window },
-        ) => Some(*window),
-        _ => None,
+        ) = &request.command
+        else {
+            return None;
+        };
+        Some(*window)
     };
     requests.iter().filter_map(window).collect()
 }

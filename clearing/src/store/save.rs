@@ -526,13 +526,13 @@ const USE_CONSENTS: Sql = Sql::new(
 
 const MOVE_FUNDING: Sql = Sql::new(
     "-- store.move_funding
-    INSERT INTO funding (window_number, issuer, terms_version, points, settles_in)
-    SELECT value->>0, value->>1, value->>2, value->>3, value->>0 FROM jsonb_each($1) WHERE $2 IS NOT NULL
+    INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, released)
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>0, 0 FROM jsonb_each($1) WHERE $2 IS NOT NULL
     ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = points + excluded.points",
     "-- store.move_funding
     WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)
-    INSERT INTO funding (window_number, issuer, terms_version, points, settles_in)
-    SELECT k.window_number, k.issuer, k.terms_version, k.points, k.window_number
+    INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, released)
+    SELECT k.window_number, k.issuer, k.terms_version, k.points, k.window_number, 0
     FROM head CROSS JOIN unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[])
         AS k (window_number, issuer, terms_version, points)
     ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = funding.points + excluded.points",

@@ -1,4 +1,4 @@
-//! What the scheduler reads: when the open window began and by which calendar it closes, whose points expire next; and
+//! What the scheduler reads: when the open window began and by which calendar it closes, for whom something is due; and
 //! the lease that keeps nodes from doing the same work twice.
 
 use clearing_core::terms::Calendar;
@@ -6,9 +6,10 @@ use clearing_core::units::{MemberId, Timestamp, WindowNumber};
 
 use super::journal::no_coalition;
 use super::sql::{Cells, Sql};
-use super::{Backend, Store, StoreError, small};
+use super::{Backend, Gate, Store, StoreError, small};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&SCHEDULE, &MEMBERS_DUE, &TAKE_LEASE, &GIVE_LEASE];
+pub(super) const STATEMENTS: &[&Sql] =
+    &[&SCHEDULE, &MEMBERS_DUE, &MEMBERS_PAID_FOR, &RELEASING, &MARK_RELEASED, &TAKE_LEASE, &GIVE_LEASE];
 
 /// By what the open window closes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +21,10 @@ pub struct Schedule {
     pub calendar_since: Timestamp,
 }
 
-/// A member some of whose points may have expired.
+/// A member for whom something may be due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MemberDue {
-    /// None of its points expire before this.
+    /// Nothing is due for it before this.
     pub due: Timestamp,
     pub member: MemberId,
 }
@@ -40,6 +41,32 @@ const MEMBERS_DUE: Sql = Sql::both(
     WHERE first_expires_at < 9223372036854775807 AND first_expires_at <= $1
     AND (first_expires_at, member_id) > ($2, $3)
     ORDER BY first_expires_at, member_id LIMIT $4",
+);
+
+// A lot that waits for a payment and for its activation is due with the later of the two; one whose activation comes after
+// the payment stands in its member's row.
+const MEMBERS_PAID_FOR: Sql = Sql::both(
+    "-- store.members_paid_for
+    SELECT f.funded_at, l.member_id FROM funding AS f
+    JOIN lots AS l ON l.release_window = f.window_number AND l.issuer = f.issuer AND l.terms_version = f.terms_version
+    WHERE f.funded_at IS NOT NULL AND f.released = 0 AND f.funded_at <= $1 AND l.pending > 0
+    AND l.release_window IS NOT NULL AND (l.activates_at IS NULL OR l.activates_at <= f.funded_at)
+    AND (f.funded_at, l.member_id) > ($2, $3)
+    GROUP BY f.funded_at, l.member_id ORDER BY f.funded_at, l.member_id LIMIT $4",
+);
+
+const RELEASING: Sql = Sql::both(
+    "-- store.releasing
+    SELECT 1 FROM funding WHERE funded_at IS NOT NULL AND released = 0 LIMIT 1",
+);
+
+const MARK_RELEASED: Sql = Sql::both(
+    "-- store.mark_released
+    UPDATE funding SET released = 1 WHERE funded_at IS NOT NULL AND released = 0 AND NOT EXISTS (
+        SELECT 1 FROM lots AS l WHERE l.release_window = funding.window_number AND l.issuer = funding.issuer
+        AND l.terms_version = funding.terms_version AND l.pending > 0 AND l.release_window IS NOT NULL
+        AND (l.activates_at IS NULL OR l.activates_at <= funding.funded_at)
+    )",
 );
 
 // By the database's clock, which all nodes share: theirs may differ.
@@ -90,8 +117,8 @@ impl Store {
         link.row(call, schedule).await?.ok_or_else(no_coalition)
     }
 
-    /// At most `limit` members some of whose points may have expired by `until`, the earliest first, from behind
-    /// `after`.
+    /// At most `limit` members for whom something may be due by `until`, the earliest first, from behind `after`: by
+    /// their own rows, or because points that they wait for were paid for.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -104,8 +131,36 @@ impl Store {
         let mut reader = self.reader().await?;
         let mut link = reader.link();
         let MemberDue { due, member } = after.unwrap_or(MemberDue { due: Timestamp(i64::MIN), member: MemberId(0) });
+        let found = |row: &dyn Cells| Ok(MemberDue { due: Timestamp(row.int(0)?), member: MemberId(row.uuid(1)?) });
         let call = link.call(&MEMBERS_DUE).int(until.0).int(due.0).uuid(member.0).int(i64::from(limit));
-        link.rows(call, |row| Ok(MemberDue { due: Timestamp(row.int(0)?), member: MemberId(row.uuid(1)?) })).await
+        let mut members = link.rows(call, found).await?;
+        let call = link.call(&RELEASING);
+        if link.row(call, |_| Ok(())).await?.is_some() {
+            let call = link.call(&MEMBERS_PAID_FOR).int(until.0).int(due.0).uuid(member.0).int(i64::from(limit));
+            members.extend(link.rows(call, found).await?);
+            members.sort_unstable();
+            members.dedup();
+            members.truncate(limit as usize);
+        }
+        Ok(members)
+    }
+
+    /// Notes which points that were paid for are all released to their members, so that nobody looks for them again.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn mark_released(&self) -> Result<(), StoreError> {
+        let mut reader = self.reader().await?;
+        let mut link = reader.link();
+        let call = link.call(&RELEASING);
+        if link.row(call, |_| Ok(())).await?.is_none() {
+            return Ok(());
+        }
+        let mut session = self.writer().await?;
+        session.begin(Gate::Shared).await?;
+        let call = session.link().call(&MARK_RELEASED);
+        session.link().execute(call).await?;
+        session.commit().await
     }
 
     /// Takes a lease for `seconds`, or makes it last as long again; false if another node has it. A file of SQLite

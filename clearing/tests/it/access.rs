@@ -2,11 +2,13 @@
 
 use clearing_certs::Kind;
 use partner_sdk::operator::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, Deposit, ExportOrders, OrderMode,
-    PartnerState, SetCalendar, SetPartnerState, SetTerms, TermsChange,
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, Deposit, ExportOrders,
+    ExtendExpiry, OrderMode, PartnerLimits, PartnerState, ReinstatePoints, RunDecay, SetCalendar, SetFundingConsent,
+    SetLimits, SetPartnerState, SetTerms, TermsChange, WriteOffDebt,
 };
 use partner_sdk::{
-    Abandon, Client, Decimal, EntryFilter, Error, Issue, MemberRef, Money, Outcome, Redeem, RequestId, ReturnRedemption,
+    Abandon, Authorize, Capture, Client, DayCount, Decimal, Earn, EntryFilter, Error, Issue, MemberRef, Money, Origin,
+    Outcome, Purchase, Receipt, Redeem, RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
 use crate::house::{BACKENDS, TestHouse};
@@ -31,12 +33,27 @@ async fn points_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("StreamIssuePoints", let_in(stream_once(client, issue()).await)),
         ("QuoteRedemption", let_in(client.quote(member.clone(), 1).await)),
         ("RedeemPoints", let_in(client.redeem(Redeem::from("card", "1").points(1)).await)),
+        ("AuthorizeRedemption", let_in(client.authorize(Authorize::from("card", "1").points(1)).await)),
+        ("CaptureHold", let_in(client.capture(Capture::hold(no_entry()).points(1)).await)),
+        ("VoidHold", let_in(client.void(Void::hold(no_entry())).await)),
+        ("GetHold", let_in(client.hold(&no_entry()).await)),
+        ("ReverseIssue", let_in(client.reverse(Reverse::entry(no_entry()).points(1)).await)),
+        ("PostPurchase", let_in(client.purchase(Purchase::by("card", "1").earn(Earn::points(1))).await)),
+        ("ReturnPurchase", let_in(client.return_purchase(return_purchase(&no_entry())).await)),
+        ("TransferPoints", let_in(client.transfer(Transfer::between(("card", "0"), ("card", "1")).points(1)).await)),
+        ("FindReceipt", let_in(client.find_receipt(Receipt::new("R-1", "2026-02-01")).collect().await)),
+        ("ReconcileDay", let_in(client.reconcile_day(DayCount::of_store("s1", "2026-02-01")).await)),
         ("ReturnRedemption", let_in(client.return_redemption(ReturnRedemption::of(no_entry()).points(1)).await)),
         ("AbandonRequest", let_in(client.abandon(Abandon::request(client.new_request_id())).await)),
         ("GetBalance", let_in(client.balance(member).await)),
         ("GetEntry", let_in(client.entry(&no_entry()).await)),
         ("ListEntries", let_in(client.entries(EntryFilter::all()).collect().await)),
     ]
+}
+
+fn return_purchase(redemption: &str) -> ReturnPurchase {
+    let money = Money::new("RUB", Decimal::new(100, 2));
+    ReturnPurchase::of(money.clone(), money).redemption(redemption)
 }
 
 /// One batch of one item over a stream.
@@ -64,7 +81,13 @@ async fn admin_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("CreatePartner", let_in(operator.create_partner(CreatePartner::new("new")).await)),
         ("SetTerms", let_in(operator.set_terms(SetTerms::of("A", TermsChange::none())).await)),
         ("SetPartnerState", let_in(operator.set_partner_state(SetPartnerState::of("A", PartnerState::Active)).await)),
+        ("SetLimits", let_in(operator.set_limits(SetLimits::of("A", PartnerLimits::none())).await)),
+        ("SetFundingConsent", let_in(operator.set_funding_consent(SetFundingConsent::give("A", "B")).await)),
         ("ListPartners", let_in(operator.partners().collect().await)),
+        ("RunDecay", let_in(operator.run_decay(RunDecay::of(("card", "0"), Decimal::ONE, "2026-01")).await)),
+        ("ExtendExpiry", let_in(operator.extend_expiry(ExtendExpiry::of(("card", "0"), "A")).await)),
+        ("ReinstatePoints", let_in(operator.reinstate_points(ReinstatePoints::to(("card", "0"), "A")).await)),
+        ("WriteOffDebt", let_in(operator.write_off_debt(WriteOffDebt::of(("card", "0"), "A")).await)),
         ("PreviewSettlement", let_in(operator.preview_settlement(None).await)),
         ("ConfirmSettlement", let_in(operator.confirm_settlement(ConfirmSettlement::of(9)).await)),
         ("ExportOrders", let_in(operator.export_orders(ExportOrders::of(9, OrderMode::Hub)).await)),
@@ -144,6 +167,16 @@ async fn every_call_is_open_to_the_roles_it_is_meant_for_and_to_no_other() {
     }
 }
 
+#[test]
+fn every_operation_of_the_house_is_among_the_calls_that_are_tried() {
+    let source = include_str!("access.rs");
+    for (operation, _) in clearing::rpc::auth::OPERATIONS {
+        let method = operation.rsplit('/').next().unwrap();
+        let foreign = operation.starts_with("/grpc.");
+        assert!(foreign || source.contains(&format!("(\"{method}\", let_in(")), "{operation} is not tried");
+    }
+}
+
 async fn position_calls_about_another(client: &Client) -> Vec<(&'static str, bool)> {
     let calls = position_calls(client, "B").await;
     calls.into_iter().filter(|(call, _)| *call != "ListWindows").collect()
@@ -187,6 +220,93 @@ async fn no_partner_reads_or_moves_what_is_anothers() {
         assert_eq!(other.rejection().unwrap().reason.as_str(), "REQUEST_ABANDONED", "B burned its own key of that id");
         let third = c.issue(Issue::to("card", "2").points(5).request_id(used)).await.unwrap();
         assert!(matches!(third, Outcome::Accepted(_)), "C's key of that id is unused");
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_partner_touches_anothers_holds_issues_purchases_or_receipts() {
+    for backend in BACKENDS {
+        let scenario = read("S01");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let begin = crate::sdk_stage::system_time(scenario.house.coalition.start);
+        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (a, b, c) = (test.client("A").await, test.client("B").await, test.client("C").await);
+        let origin = Origin::till("s1", "t1").receipt("R-1").business_date("2026-02-01");
+        let issued = Issue::to("card", "1").points(100).origin(origin.clone());
+        let issued = a.issue(issued).await.unwrap().accepted().unwrap().entry.entry_id;
+        let day = std::time::Duration::from_secs(86_400);
+        let held = c.authorize(Authorize::from("card", "1").points(30).lapses(begin + day)).await.unwrap();
+        let hold = held.accepted().unwrap().hold_id;
+        let spent = c.purchase(Purchase::by("card", "1").redeem(10).origin(origin)).await.unwrap().accepted().unwrap();
+        let spent = spent.spend_entry.unwrap().entry_id;
+        let entries = async || test.client("operator").await.operator().journal(1, None).collect().await.unwrap().len();
+        let before = entries().await;
+
+        let reason = |rejection: Option<&partner_sdk::Rejection>| rejection.unwrap().reason.as_str().to_owned();
+        for thief in [&a, &b] {
+            assert!(matches!(thief.hold(&hold).await, Err(Error::NotFound { .. })), "not even whose points they are");
+            let captured = thief.capture(Capture::hold(&hold).points(1)).await.unwrap();
+            assert_eq!(reason(captured.rejection()), "NOT_FOUND");
+            assert_eq!(reason(thief.void(Void::hold(&hold)).await.unwrap().rejection()), "NOT_FOUND");
+            let purchase = Purchase::by("card", "1").capture(&hold, 1);
+            assert_eq!(reason(thief.purchase(purchase).await.unwrap().rejection()), "NOT_FOUND");
+            let back = thief.return_purchase(return_purchase(&spent)).await.unwrap();
+            assert_eq!(reason(back.rejection()), "NOT_FOUND");
+        }
+        for thief in [&b, &c] {
+            let reversed = thief.reverse(Reverse::entry(&issued).points(1)).await.unwrap();
+            assert_eq!(reason(reversed.rejection()), "NOT_FOUND");
+            let receipt = Receipt::new("R-1", "2026-02-01").till("s1", "t1");
+            let reversed = thief.reverse(Reverse::receipt(receipt).points(1)).await.unwrap();
+            assert_eq!(reason(reversed.rejection()), "NOT_FOUND");
+            // Newest of a member means of the caller's own issues.
+            let reversed = thief.reverse(Reverse::newest(("card", "1")).points(1)).await.unwrap();
+            assert_eq!(reason(reversed.rejection()), "REVERSAL_EXCEEDS_ISSUE");
+        }
+        let receipt = || Receipt::new("R-1", "2026-02-01").till("s1", "t1");
+        assert!(b.find_receipt(receipt()).collect().await.unwrap().is_empty());
+        assert_eq!(a.find_receipt(receipt()).collect().await.unwrap().len(), 1);
+        // Another member's hold pays no receipt, even that of the right partner.
+        a.issue(Issue::to("card", "2").points(1)).await.unwrap().accepted().unwrap();
+        let purchase = c.purchase(Purchase::by("card", "2").capture(&hold, 1)).await.unwrap();
+        assert_eq!(reason(purchase.rejection()), "NOT_FOUND");
+        assert_eq!(entries().await, before + 1, "nothing was written but the last issue");
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_partner_still_ends_what_it_began() {
+    for backend in BACKENDS {
+        let scenario = read("S01");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let begin = crate::sdk_stage::system_time(scenario.house.coalition.start);
+        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (c, operator) = (test.client("C").await, test.client("operator").await.operator());
+        let issued = c.issue(Issue::to("card", "1").points(100)).await.unwrap().accepted().unwrap().entry.entry_id;
+        let day = std::time::Duration::from_secs(86_400);
+        let authorize = || Authorize::from("card", "1").points(10).lapses(begin + day);
+        let mut holds = Vec::new();
+        for _ in 0..2 {
+            holds.push(c.authorize(authorize()).await.unwrap().accepted().unwrap().hold_id);
+        }
+        let suspend = SetPartnerState::of("C", PartnerState::Suspended);
+        operator.set_partner_state(suspend).await.unwrap().accepted().unwrap();
+        let reason = |rejection: Option<&partner_sdk::Rejection>| rejection.unwrap().reason.as_str().to_owned();
+        assert_eq!(reason(c.authorize(authorize()).await.unwrap().rejection()), "PARTNER_SUSPENDED");
+        let spends = Purchase::by("card", "1").redeem(1);
+        assert_eq!(reason(c.purchase(spends).await.unwrap().rejection()), "PARTNER_SUSPENDED");
+        let earns = Purchase::by("card", "1").capture(&holds[0], 1).earn(Earn::points(1));
+        assert_eq!(reason(c.purchase(earns).await.unwrap().rejection()), "PARTNER_SUSPENDED");
+        let gift = Transfer::between(("card", "1"), ("card", "2")).points(1);
+        assert_eq!(reason(c.transfer(gift).await.unwrap().rejection()), "PARTNER_SUSPENDED");
+        let captured = c.capture(Capture::hold(&holds[0]).points(10)).await.unwrap().accepted().unwrap();
+        c.void(Void::hold(&holds[1])).await.unwrap().accepted().unwrap();
+        let back = ReturnPurchase::of(Money::new("RUB", Decimal::ONE), Money::new("RUB", Decimal::ONE));
+        let back = back.redemption(captured.entry.entry_id).issue(&issued);
+        c.return_purchase(back).await.unwrap().accepted().unwrap();
+        assert_eq!(c.balance(("card", "1")).await.unwrap().available_points, 0);
         test.finish().await;
     }
 }

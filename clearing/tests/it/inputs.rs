@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use partner_sdk::operator::{
-    AbortSettlement, ConfirmPayment, ConfirmSettlement, CreatePartner, Deposit, ExportOrders, OrderMode, SetCalendar,
-    SetTerms, TermsChange,
+    AbortSettlement, ConfirmPayment, ConfirmSettlement, CreatePartner, Deposit, Expiry, ExportOrders, ExtendExpiry,
+    OrderMode, PartnerLimits, ReinstatePoints, RunDecay, SetCalendar, SetFundingConsent, SetLimits, SetTerms,
+    TermsChange, WriteOffDebt,
 };
 use partner_sdk::{
-    Client, Decimal, Error, Issue, MemberRef, Money, Origin, Outcome, Redeem, RequestId, ReturnRedemption,
+    Authorize, Capture, Client, DayCount, Decimal, Earn, Error, Issue, MemberRef, Money, Origin, Outcome, Purchase,
+    QuoteRequest, Receipt, Redeem, RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
 use crate::house::{BACKENDS, TestHouse};
@@ -175,6 +177,176 @@ async fn a_request_has_its_effect_once_however_often_it_comes() {
         a.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
         assert_eq!(refusal(a.redeem(redeem()).await).0, "INSUFFICIENT_POINTS");
         assert_eq!(a.balance(MemberRef::identifier("card", "1")).await.unwrap().available_points, 20);
+        test.finish().await;
+    }
+}
+
+/// The field that a malformed call is told of.
+fn field<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    match result {
+        Err(Error::InvalidArgument { fields, .. }) => fields.first().expect("a field is named").0.clone(),
+        other => panic!("not malformed: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
+    for backend in BACKENDS {
+        let scenario = read("S01");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let begin = scenario.house.coalition.start;
+        let test = TestHouse::open(backend, &house, begin).await;
+        let (a, desk) = (test.client("A").await, test.client("operator").await);
+        let (admin, now) = (desk.operator(), system_time(begin));
+        let soon = now + Duration::from_secs(60);
+        let rub = |kopecks| Money::new("RUB", Decimal::new(kopecks, 2));
+        let card = || MemberRef::identifier("card", "1");
+        let entry = "01900000-0000-7000-8000-000000000000.0";
+        let before = entries(&desk).await;
+
+        let authorize = || Authorize::from("card", "1").points(1);
+        assert_eq!(field(a.authorize(authorize()).await), "lapse_time");
+        assert_eq!(field(a.authorize(authorize().points(0).lapses(soon)).await), "points");
+        assert_eq!(field(a.capture(Capture::hold("42").points(1)).await), "hold_id");
+        assert_eq!(field(a.capture(Capture::hold(entry)).await), "points");
+        assert_eq!(field(a.void(Void::hold("")).await), "hold_id");
+        assert_eq!(field(a.hold("x").await), "hold_id");
+        assert_eq!(field(a.reverse(Reverse::entry("x").points(1)).await), "entry_id");
+        assert_eq!(field(a.reverse(Reverse::entry(entry)).await), "points");
+        let nameless = Reverse::receipt(Receipt::new("", "2026-02-01")).points(1);
+        assert_eq!(field(a.reverse(nameless).await), "receipt.receipt_number");
+        let undated = Reverse::receipt(Receipt::new("R-1", "")).points(1);
+        assert_eq!(field(a.reverse(undated).await), "receipt.business_date");
+        let newest = Reverse::newest(MemberRef::id("42")).points(1);
+        assert_eq!(field(a.reverse(newest).await), "newest_of_member.member_id");
+        let purchase = || Purchase::by("card", "1");
+        assert_eq!(field(a.purchase(purchase()).await), "spend");
+        assert_eq!(field(a.purchase(purchase().redeem(0)).await), "spend.redeem_points");
+        assert_eq!(field(a.purchase(purchase().capture("x", 1)).await), "spend.capture.hold_id");
+        assert_eq!(field(a.purchase(purchase().capture(entry, -1)).await), "spend.capture.points");
+        assert_eq!(field(a.purchase(purchase().earn(Earn::points(0))).await), "earn.points");
+        let weightless = purchase().earn(Earn::points(1).funders([("A", 0)]));
+        assert_eq!(field(a.purchase(weightless).await), "earn.funders[0].weight");
+        let back = |returned, total| ReturnPurchase::of(rub(returned), rub(total));
+        assert_eq!(field(a.return_purchase(back(1, 1)).await), "redemption_entry_id");
+        assert_eq!(field(a.return_purchase(back(2, 1).issue(entry)).await), "returned_amount");
+        assert_eq!(field(a.return_purchase(back(0, 1).issue(entry)).await), "returned_amount");
+        assert_eq!(field(a.return_purchase(back(1, 1).issue("x")).await), "issue_entry_id");
+        let euro = ReturnPurchase::of(Money::new("EUR", Decimal::ONE), rub(100)).issue(entry);
+        assert_eq!(field(a.return_purchase(euro).await), "returned_amount.currency_code");
+        let gift = Transfer::between(("card", "1"), MemberRef::id("x")).points(1);
+        assert_eq!(field(a.transfer(gift).await), "to_member.member_id");
+        assert_eq!(field(a.transfer(Transfer::between(("card", "1"), ("card", "2"))).await), "points");
+        let joint = |funders: &[(&str, u32)]| Issue::to("card", "1").points(9).funders(funders.iter().copied());
+        assert_eq!(field(a.issue(joint(&[("A", 1), ("A", 1)])).await), "funders");
+        assert_eq!(field(a.issue(joint(&[("not a partner", 1)])).await), "funders[0].partner_id");
+        let many: Vec<(String, u32)> = (0..17).map(|at| (format!("P{at}"), 1)).collect();
+        assert_eq!(field(a.issue(Issue::to("card", "1").points(99).funders(many)).await), "funders");
+        let early = Issue::to("card", "1").points(1).activates(std::time::SystemTime::UNIX_EPOCH);
+        assert_eq!(field(a.issue(early).await), "activate_time");
+        assert_eq!(field(a.quote(card(), 0).await), "points");
+        assert_eq!(field(a.quote_amount(card(), rub(0)).await), "amount");
+        assert_eq!(field(a.quote_amount(card(), Money::new("RUB", Decimal::new(1, 3))).await), "amount.amount");
+        assert_eq!(field(a.quote_redemption(QuoteRequest::points(card(), 1).earning(-1)).await), "earn_points");
+        assert_eq!(field(a.find_receipt(Receipt::new("", "2026-02-01")).collect().await), "receipt_number");
+        assert_eq!(field(a.find_receipt(Receipt::new("R-1", "yesterday")).collect().await), "business_date");
+        assert_eq!(field(a.reconcile_day(DayCount::of_store("", "2026-02-01")).await), "store");
+        assert_eq!(field(a.reconcile_day(DayCount::of_store("s1", "")).await), "business_date");
+        assert_eq!(field(a.reconcile_day(DayCount::of_store("s1", "2026-02-01").issued(-1, 0)).await), "counted");
+
+        let cap = |cap| SetLimits::of("A", PartnerLimits::none().net_debit_cap(cap));
+        assert_eq!(field(admin.set_limits(cap(Decimal::new(1, 3))).await), "limits.net_debit_cap");
+        assert_eq!(field(admin.set_limits(cap(Decimal::NEGATIVE_ONE)).await), "limits.net_debit_cap");
+        let below = PartnerLimits::none().points_per_day(-1);
+        assert_eq!(field(admin.set_limits(SetLimits::of("A", below)).await), "limits.points_per_day");
+        assert_eq!(field(admin.create_partner(CreatePartner::new("new").limits(below)).await), "limits.points_per_day");
+        let cooling = PartnerLimits::none().cooling_seconds(-1);
+        assert_eq!(field(admin.set_limits(SetLimits::of("A", cooling)).await), "limits.cooling_seconds");
+        assert_eq!(field(admin.set_funding_consent(SetFundingConsent::give("A", "A")).await), "funder_id");
+        let consent = SetFundingConsent::give("A", "B").budget(-1);
+        assert_eq!(field(admin.set_funding_consent(consent).await), "budget_points");
+        let terms = |terms| SetTerms::of("A", terms);
+        let share = TermsChange::none().receipt_share(Decimal::TWO);
+        assert_eq!(field(admin.set_terms(terms(share)).await), "terms.receipt_share");
+        let tender = TermsChange::none().tender_value(Decimal::NEGATIVE_ONE);
+        assert_eq!(field(admin.set_terms(terms(tender)).await), "terms.tender_value");
+        let days = TermsChange::none().return_days(Some(-1));
+        assert_eq!(field(admin.set_terms(terms(days)).await), "terms.return_period.days");
+        let inactive = TermsChange::none().expiry(Expiry::InactiveDays(0));
+        assert_eq!(field(admin.set_terms(terms(inactive)).await), "terms.expiry.count");
+        assert_eq!(field(admin.run_decay(RunDecay::of(card(), Decimal::TWO, "2026-01")).await), "rate");
+        assert_eq!(field(admin.run_decay(RunDecay::of(card(), Decimal::ONE, "")).await), "period");
+        let extend = || ExtendExpiry::of(card(), "A");
+        assert_eq!(field(admin.extend_expiry(extend().reason("R")).await), "until_time");
+        assert_eq!(field(admin.extend_expiry(extend().expiring_until(soon).to(soon)).await), "reason_code");
+        let reinstate = || ReinstatePoints::to(card(), "A").points(1);
+        assert_eq!(field(admin.reinstate_points(reinstate()).await), "reason_code");
+        assert_eq!(field(admin.reinstate_points(reinstate().points(0).reason("R")).await), "points");
+        let write_off = WriteOffDebt::of(card(), "").points(1).reason("R");
+        assert_eq!(field(admin.write_off_debt(write_off).await), "creditor_id");
+
+        assert_eq!(entries(&desk).await, before);
+        test.finish().await;
+    }
+}
+
+/// What has reasons of its own elsewhere (holds, reversals, receipts, limits, consents) is refused in `till`, with its
+/// numbers; here what is unknown, too late, or of a partner that does not exist.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_unknown_or_at_the_wrong_time_is_refused_with_its_numbers() {
+    for backend in BACKENDS {
+        let scenario = read("S01");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let begin = scenario.house.coalition.start;
+        let test = TestHouse::open(backend, &house, begin).await;
+        let (a, desk) = (test.client("A").await, test.client("operator").await);
+        let (admin, now) = (desk.operator(), system_time(begin));
+        let day = Duration::from_secs(86_400);
+        let entry = "01900000-0000-7000-8000-000000000000.0";
+        a.issue(Issue::to("card", "1").points(50)).await.unwrap().accepted().unwrap();
+        let held = a.authorize(Authorize::from("card", "1").points(10).lapses(now + day)).await.unwrap();
+        let hold = held.accepted().unwrap().hold_id;
+        let before = entries(&desk).await;
+        let back = ReturnPurchase::of(Money::new("RUB", Decimal::ONE), Money::new("RUB", Decimal::ONE)).issue(entry);
+        let extend = |issuer: &str| {
+            ExtendExpiry::of(("card", "1"), issuer).expiring_until(now + day).to(now + 2 * day).reason("R")
+        };
+        let reinstate = |funder: &str| ReinstatePoints::to(("card", "1"), funder).points(1).reason("R");
+        let too_far = Authorize::from("card", "1").points(1).lapses(now + 367 * day);
+        let stranger = Issue::to("card", "1").points(9).funders([("nobody", 1)]);
+        let refused = [
+            ("TIME_OUT_OF_RANGE", "latest_time", refusal(a.authorize(too_far).await)),
+            ("NOT_FOUND", "id", refusal(a.authorize(Authorize::from("card", "9").points(1).lapses(now + day)).await)),
+            ("NOT_FOUND", "id", refusal(a.capture(Capture::hold(entry).points(1)).await)),
+            ("CAPTURE_EXCEEDS_HOLD", "held_points", refusal(a.capture(Capture::hold(&hold).points(11)).await)),
+            ("NOT_FOUND", "id", refusal(a.void(Void::hold(entry)).await)),
+            ("NOT_FOUND", "id", refusal(a.reverse(Reverse::entry(entry).points(1)).await)),
+            ("NOT_FOUND", "id", refusal(a.reverse(Reverse::newest(("card", "9")).points(1)).await)),
+            ("NOT_FOUND", "id", refusal(a.purchase(Purchase::by("card", "9").redeem(1)).await)),
+            ("NOT_FOUND", "id", refusal(a.purchase(Purchase::by("card", "1").capture(entry, 1)).await)),
+            ("NOT_FOUND", "id", refusal(a.return_purchase(back).await)),
+            ("NOT_FOUND", "id", refusal(a.transfer(Transfer::between(("card", "9"), ("card", "1")).points(1)).await)),
+            (
+                "INSUFFICIENT_POINTS",
+                "available_points",
+                refusal(a.transfer(Transfer::between(("card", "1"), ("card", "2")).points(41)).await),
+            ),
+            ("NOT_FOUND", "id", refusal(a.issue(stranger).await)),
+            ("NOT_FOUND", "id", refusal(admin.set_limits(SetLimits::of("nobody", PartnerLimits::none())).await)),
+            ("NOT_FOUND", "id", refusal(admin.set_funding_consent(SetFundingConsent::give("nobody", "A")).await)),
+            ("NOT_FOUND", "id", refusal(admin.run_decay(RunDecay::of(("card", "9"), Decimal::ONE, "2026-01")).await)),
+            ("NOT_FOUND", "id", refusal(admin.extend_expiry(extend("A")).await)),
+            ("NOT_FOUND", "id", refusal(admin.extend_expiry(extend("nobody")).await)),
+            ("TIME_OUT_OF_RANGE", "earliest_time", refusal(admin.extend_expiry(extend("A").to(now)).await)),
+            ("NOT_FOUND", "id", refusal(admin.reinstate_points(reinstate("nobody")).await)),
+            ("TIME_OUT_OF_RANGE", "earliest_time", refusal(admin.reinstate_points(reinstate("A").expires(now)).await)),
+        ];
+        for (expected, number, (reason, metadata)) in refused {
+            assert_eq!(reason, expected, "{metadata:?}");
+            assert!(metadata.iter().any(|(name, _)| name == number), "{expected} does not name {number}: {metadata:?}");
+        }
+        assert!(matches!(a.hold(entry).await, Err(Error::NotFound { .. })));
+        assert_eq!(entries(&desk).await, before);
         test.finish().await;
     }
 }

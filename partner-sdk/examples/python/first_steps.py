@@ -13,6 +13,7 @@ import uuid
 from decimal import Decimal
 
 import grpc
+from google.protobuf import timestamp_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_tools import protoc
 
@@ -148,9 +149,29 @@ def play(pb, folder, issuer_id, acceptor_id):
         balance = issuer.GetBalance(points.GetBalanceRequest(member=card), timeout=DEADLINE)
         check("balance, asked by the issuer", balance.available_points, 70)
 
+        # Reserve, and take a part of it: the rest is the member's again.
+        lapse_time = timestamp_pb2.Timestamp(seconds=about.server_time.seconds + 600)
+        held = acceptor.AuthorizeRedemption(
+            points.AuthorizeRedemptionRequest(request_id=request_id(), member=card, points=50, lapse_time=lapse_time),
+            timeout=DEADLINE,
+        )
+        check("balance and held after reserving 50", (held.available_points, held.held_points), (20, 50))
+        captured = acceptor.CaptureHold(
+            points.CaptureHoldRequest(request_id=request_id(), hold_id=held.hold_id, points=20), timeout=DEADLINE
+        )
+        check("balance after capturing 20", (captured.available_points, captured.released_points), (50, 30))
+
+        # Goods go back to the issuer: what is still there is taken back, what was spent becomes a debt.
+        reversed_issue = issuer.ReverseIssue(
+            points.ReverseIssueRequest(request_id=request_id(), entry_id=issued.entry.entry_id, points=60),
+            timeout=DEADLINE,
+        )
+        check("taken back and owed", (reversed_issue.taken_back_points, reversed_issue.debt_points), (50, 10))
+        check("balance and debt", (reversed_issue.available_points, reversed_issue.owed_points), (0, 10))
+
         # Where the acceptor stands, and why. Another client may be at work in the same window: what must hold is that the
         # statement adds up, and that our own lines are on it.
-        gained = amount(redeemed.acceptor_credit) - amount(returned.acceptor_debit)
+        gained = amount(redeemed.acceptor_credit) - amount(returned.acceptor_debit) + amount(captured.acceptor_credit)
         lines, token = [], ""
         while True:
             statement = accounts.GetStatement(
@@ -160,10 +181,10 @@ def play(pb, folder, issuer_id, acceptor_id):
             token = statement.next_page_token
             if not token:
                 break
-        entries = (redeemed.entry.entry_id, returned.entry.entry_id)
+        entries = (redeemed.entry.entry_id, returned.entry.entry_id, captured.entry.entry_id)
         ours = [line for line in lines if line.entry_id in entries]
         check("gained, as the statement says", sum((amount(line.amount) for line in ours), Decimal()), gained)
-        check("points accepted, as the statement says", sum(line.points for line in ours), 30)
+        check("points accepted, as the statement says", sum(line.points for line in ours), 50)
         total = sum((amount(total.amount) for total in statement.totals), Decimal())
         check(
             "opening + lines - closing - leg",

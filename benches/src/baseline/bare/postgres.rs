@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use uuid::Uuid;
 
-use super::{Batch, Rows, YEAR};
+use super::{Batch, DATE, Rows, YEAR};
 
 const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(4242); \
     SELECT window_number, opened_at, terms_epoch, last_time FROM gate";
@@ -28,10 +28,14 @@ const SAVE: &str = "
         FROM unnest($5::text[], $6::uuid[], $7::bytea[], $2::int[]) AS r (partner, request_id, content_hash, ordinal)
     ), l AS (
         INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
-                          batch_id, ordinal)
-        SELECT member_id, $9, entry_no, 0, issuer, 1, size, size, 0, 0, $1, ordinal
+                          lost, reversed, batch_id, ordinal)
+        SELECT member_id, $9, entry_no, 0, issuer, 1, size, size, 0, 0, 0, 0, $1, ordinal
         FROM unnest($10::uuid[], $11::bigint[], $5::text[], $12::bigint[], $2::int[])
              AS r (member_id, entry_no, issuer, size, ordinal)
+    ), t AS (
+        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
+        SELECT partner, $18::int, 'store-7', till, number, 1, 1, $1, ordinal
+        FROM unnest($5::text[], $16::text[], $17::text[], $2::int[]) AS r (partner, till, number, ordinal)
     )
     INSERT INTO members (member_id, entry_no, first_expires_at, created_at, holdings)
     SELECT member_id, entry_no, 0, $4, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
@@ -46,6 +50,10 @@ const SAVE_HOT: &str = "
         INSERT INTO terms_outstanding (partner, version, points)
         SELECT o.partner, 1, o.points FROM head, unnest($4::text[], $5::bigint[]) AS o (partner, points)
         ON CONFLICT (partner, version) DO UPDATE SET points = terms_outstanding.points + excluded.points
+    ), g AS (
+        INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
+        SELECT o.partner, 0, 0, $9 / 86400000000, o.points FROM head, unnest($4::text[], $5::bigint[]) AS o (partner, points)
+        ON CONFLICT (partner) DO UPDATE SET issued_points = guards.issued_points + excluded.issued_points
     ), h AS (
         UPDATE journal_head SET next_sequence = head.next_sequence + $7, hash = $8 FROM head
     )
@@ -101,6 +109,9 @@ impl BarePostgres {
             .bind(&members)
             .bind(batch.members.values().copied().collect::<Vec<_>>())
             .bind(&rows.holdings)
+            .bind(batch.issues.iter().map(|issue| issue.till.as_str()).collect::<Vec<_>>())
+            .bind(batch.issues.iter().map(|issue| issue.receipt.as_str()).collect::<Vec<_>>())
+            .bind(DATE)
             .execute(&mut self.connection)
             .await?;
         sqlx::query(SAVE_HOT)

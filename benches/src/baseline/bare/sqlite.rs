@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Batch, Rows, YEAR};
+use super::{Batch, DATE, Rows, YEAR};
 
 const LOAD: &str = "
     BEGIN IMMEDIATE;
@@ -22,9 +22,11 @@ const SAVE: &str = "
     SELECT value->>1, substr($2, value->>2, 16), substr($2, value->>3, 32), $11, 1, $9, value->>0, 1, $12
     FROM jsonb_each($1);
     INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
-                      batch_id, ordinal)
-    SELECT substr($2, value->>4, 16), $13, value->>5, 0, value->>1, 1, value->>6, value->>6, 0, 0, $9, value->>0
+                      lost, reversed, batch_id, ordinal)
+    SELECT substr($2, value->>4, 16), $13, value->>5, 0, value->>1, 1, value->>6, value->>6, 0, 0, 0, 0, $9, value->>0
     FROM jsonb_each($1);
+    INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
+    SELECT value->>1, $16, 'store-7', value->>7, value->>8, 1, 1, $9, value->>0 FROM jsonb_each($1);
     INSERT INTO members (member_id, entry_no, first_expires_at, created_at, holdings)
     SELECT substr($4, value->>0, 16), value->>1, 0, $11, $14 FROM jsonb_each($3) WHERE true
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings;
@@ -32,6 +34,9 @@ const SAVE: &str = "
     ON CONFLICT (commodity, account) DO UPDATE SET amount = amount + excluded.amount;
     INSERT INTO terms_outstanding (partner, version, points) SELECT value->>0, 1, value->>1 FROM jsonb_each($6) WHERE true
     ON CONFLICT (partner, version) DO UPDATE SET points = points + excluded.points;
+    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
+    SELECT value->>0, 0, 0, $11 / 86400000000, value->>1 FROM jsonb_each($6) WHERE true
+    ON CONFLICT (partner) DO UPDATE SET issued_points = issued_points + excluded.issued_points;
     INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt)
     SELECT $9, next_sequence, $7, 1, $11, $8, hash, $15 FROM journal_head;
     UPDATE journal_head SET next_sequence = next_sequence + $7, hash = $8;
@@ -75,6 +80,8 @@ impl BareSqlite {
                 .bytes(&issue.member.to_be_bytes())
                 .int(issue.entry_no)
                 .int(issue.points)
+                .text(&issue.till)
+                .text(&issue.receipt)
                 .end_row();
         }
         for (member, entry_no) in &batch.members {
@@ -108,6 +115,7 @@ impl BareSqlite {
             .bind(batch.time + YEAR)
             .bind(&rows.holdings[..])
             .bind(&batch.salt[..])
+            .bind(DATE)
             .execute(&mut self.connection)
             .await?;
         Ok(())

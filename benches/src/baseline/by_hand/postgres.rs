@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Postgres, Row as _, Transaction};
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{Desk, Kept, MemberRow, Wish, broken, next_expiry, reply_bytes};
+use super::{Desk, Kept, MemberRow, ReceiptRow, Wish, booked_before, broken, next_expiry, reply_bytes};
 use crate::baseline::Issuer;
 use crate::coalition::FIRST_WINDOW;
 
@@ -36,9 +36,13 @@ const TABLES: &str = "
         member_id       uuid NOT NULL
     );
     CREATE TABLE members (
-        member_id uuid NOT NULL PRIMARY KEY,
-        entry_no  bigint NOT NULL,
-        available bigint NOT NULL
+        member_id     uuid NOT NULL PRIMARY KEY,
+        entry_no      bigint NOT NULL,
+        available     bigint NOT NULL,
+        earned_at     bigint NOT NULL,
+        active_at     bigint NOT NULL,
+        issued_day    integer NOT NULL,
+        issued_points bigint NOT NULL
     ) WITH (fillfactor = 80);
     CREATE TABLE lots (
         member_id     uuid NOT NULL,
@@ -48,9 +52,29 @@ const TABLES: &str = "
         terms_version integer NOT NULL,
         size          bigint NOT NULL,
         available     bigint NOT NULL CHECK (available >= 0),
+        held          bigint NOT NULL CHECK (held >= 0),
+        pending       bigint NOT NULL CHECK (pending >= 0),
+        lost          bigint NOT NULL CHECK (lost >= 0),
+        reversed      bigint NOT NULL CHECK (reversed >= 0),
         entry_id      uuid NOT NULL,
         PRIMARY KEY (member_id, expires_at, entry_no)
     ) WITH (fillfactor = 90);
+    CREATE TABLE receipts (
+        partner       text NOT NULL,
+        business_date integer NOT NULL,
+        store         text NOT NULL,
+        till          text NOT NULL,
+        number        text NOT NULL,
+        side          smallint NOT NULL,
+        line          integer NOT NULL,
+        entry_id      uuid NOT NULL,
+        PRIMARY KEY (partner, business_date, store, till, number, side, line)
+    );
+    CREATE TABLE guards (
+        partner       text NOT NULL PRIMARY KEY,
+        issued_day    integer NOT NULL,
+        issued_points bigint NOT NULL
+    ) WITH (fillfactor = 20);
     CREATE TABLE balances (
         commodity text NOT NULL,
         account   text NOT NULL,
@@ -72,12 +96,13 @@ const PRELOAD: &str = "
     ), i AS (
         INSERT INTO identifiers SELECT identifier_hash, member_id FROM population
     ), m AS (
-        INSERT INTO members SELECT member_id, 1, $3 FROM population
+        INSERT INTO members SELECT member_id, 1, $3, 0, 0, 0, 0 FROM population
     )
-    INSERT INTO lots SELECT member_id, $4, 1, $5, 1, $3, $3, member_id FROM population";
+    INSERT INTO lots SELECT member_id, $4, 1, $5, 1, $3, $3, 0, 0, 0, 0, member_id FROM population";
 
 const LOCK_MEMBER: &str = "
-    UPDATE members m SET entry_no = m.entry_no + 1, available = m.available + $2
+    UPDATE members m SET entry_no = m.entry_no + 1, available = m.available + $2, earned_at = $3, active_at = $3,
+        issued_points = $2 + CASE WHEN m.issued_day = $4 THEN m.issued_points ELSE 0 END, issued_day = $4
     FROM identifiers i, gate g WHERE i.identifier_hash = $1 AND m.member_id = i.member_id
     RETURNING m.member_id, m.entry_no, m.available, g.window_number";
 
@@ -86,11 +111,19 @@ const ENROL: &str = "
         INSERT INTO identifiers (identifier_hash, member_id) VALUES ($1, $2)
         ON CONFLICT (identifier_hash) DO NOTHING RETURNING member_id
     )
-    INSERT INTO members (member_id, entry_no, available) SELECT member_id, 0, 0 FROM i";
+    INSERT INTO members SELECT member_id, 0, 0, 0, 0, 0, 0 FROM i";
 
+/// Gives how many rows of the two were new. A receipt that the till did not name has a null date.
 const INSERT_REQUEST: &str = "
-    INSERT INTO requests (partner, request_id, content_hash, time, entry_id, reply) VALUES ($1, $2, $3, $4, $5, $6)
-    ON CONFLICT (partner, request_id) DO NOTHING";
+    WITH q AS (
+        INSERT INTO requests (partner, request_id, content_hash, time, entry_id, reply)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (partner, request_id) DO NOTHING RETURNING 1
+    ), r AS (
+        INSERT INTO receipts (partner, business_date, store, till, number, side, line, entry_id)
+        SELECT $1, $7::int, $8, $9, $10, 1, $11::int, $5 WHERE $7 IS NOT NULL
+        ON CONFLICT (partner, business_date, store, till, number, side, line) DO NOTHING RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM q), (SELECT count(*) FROM r)";
 
 const KEPT: &str = "
     SELECT r.content_hash, r.reply, r.entry_id, e.sequence, e.bytes FROM requests r JOIN entries e USING (entry_id)
@@ -101,8 +134,9 @@ const INSERT_ENTRY: &str = "INSERT INTO entries (entry_id, bytes) VALUES ($1, $2
 /// Gives the next expiry of the lots there were: the statement does not see its own row.
 const INSERT_LOT: &str = "
     WITH made AS (
-        INSERT INTO lots (member_id, expires_at, entry_no, issuer, terms_version, size, available, entry_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $6, $7)
+        INSERT INTO lots (member_id, expires_at, entry_no, issuer, terms_version, size, available, held, pending, lost, reversed,
+            entry_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $6, 0, 0, 0, 0, $7)
     )
     SELECT expires_at, available FROM lots WHERE member_id = $1 AND available > 0 ORDER BY expires_at LIMIT 1";
 
@@ -110,6 +144,10 @@ const MOVE_BALANCES: &str = "
     WITH o AS (
         INSERT INTO outstanding (partner, version, points) VALUES ($4, $5, $6)
         ON CONFLICT (partner, version) DO UPDATE SET points = outstanding.points + excluded.points
+    ), g AS (
+        INSERT INTO guards (partner, issued_day, issued_points) VALUES ($4, $7, $6)
+        ON CONFLICT (partner) DO UPDATE SET issued_day = excluded.issued_day, issued_points = excluded.issued_points
+            + CASE WHEN guards.issued_day = excluded.issued_day THEN guards.issued_points ELSE 0 END
     )
     INSERT INTO balances (commodity, account, amount) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
     ON CONFLICT (commodity, account) DO UPDATE SET amount = balances.amount + excluded.amount";
@@ -165,9 +203,12 @@ impl ByHandPostgres {
     }
 
     async fn lock_member(&self, transaction: &mut PgConnection, wish: &Wish) -> Result<Option<MemberRow>, sqlx::Error> {
+        let day = day_of(wish)?;
         let row = sqlx::query(LOCK_MEMBER)
             .bind(&wish.identifier.0[..])
             .bind(wish.points.0)
+            .bind(wish.now.0)
+            .bind(day)
             .fetch_optional(transaction)
             .await?;
         row.map(|row: PgRow| {
@@ -213,19 +254,29 @@ impl ByHandPostgres {
             .await
             .map_err(broken)?;
         let reply = self.desk.reply(&member, next_expiry(known, (wish.expires.0, wish.points.0)));
-        let recorded = sqlx::query(INSERT_REQUEST)
+        let line = wish.receipt.as_ref().map(ReceiptRow::of);
+        let (recorded, booked): (i64, i64) = sqlx::query_as(INSERT_REQUEST)
             .bind(issuer)
             .bind(Uuid::from_u128(wish.request_id.0))
             .bind(&wish.content_hash[..])
             .bind(wish.now.0)
             .bind(entry_id)
             .bind(reply_bytes(&reply))
-            .execute(&mut *transaction)
+            .bind(line.as_ref().map(|line| line.date))
+            .bind(line.as_ref().map(|line| line.store.as_str()))
+            .bind(line.as_ref().map(|line| line.till.as_str()))
+            .bind(line.as_ref().map(|line| line.number.as_str()))
+            .bind(line.as_ref().map(|line| line.line))
+            .fetch_one(&mut *transaction)
             .await
             .map_err(broken)?;
-        if recorded.rows_affected() == 0 {
+        if recorded == 0 {
             transaction.rollback().await.map_err(broken)?;
             return self.kept(wish).await;
+        }
+        if line.is_some() && booked == 0 {
+            transaction.rollback().await.map_err(broken)?;
+            return Err(booked_before());
         }
         let balances = self.desk.balances(&entry);
         sqlx::query(MOVE_BALANCES)
@@ -235,6 +286,7 @@ impl ByHandPostgres {
             .bind(issuer)
             .bind(version)
             .bind(wish.points.0)
+            .bind(day_of(wish).map_err(broken)?)
             .execute(&mut *transaction)
             .await
             .map_err(broken)?;
@@ -258,6 +310,10 @@ impl ByHandPostgres {
         };
         self.desk.replay(wish, &kept)
     }
+}
+
+fn day_of(wish: &Wish) -> Result<i32, sqlx::Error> {
+    i32::try_from(wish.day).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 impl Issuer for ByHandPostgres {

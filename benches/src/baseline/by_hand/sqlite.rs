@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 use sqlx::{Row as _, Sqlite, Transaction};
 use tonic::Status;
 
-use super::{Desk, Kept, MemberRow, Wish, broken, next_expiry, reply_bytes};
+use super::{Desk, Kept, MemberRow, ReceiptRow, Wish, booked_before, broken, next_expiry, reply_bytes};
 use crate::baseline::Issuer;
 use crate::coalition::FIRST_WINDOW;
 
@@ -38,9 +38,13 @@ const TABLES: &str = "
         member_id       BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE members (
-        member_id BLOB NOT NULL PRIMARY KEY,
-        entry_no  INTEGER NOT NULL,
-        available INTEGER NOT NULL
+        member_id     BLOB NOT NULL PRIMARY KEY,
+        entry_no      INTEGER NOT NULL,
+        available     INTEGER NOT NULL,
+        earned_at     INTEGER NOT NULL,
+        active_at     INTEGER NOT NULL,
+        issued_day    INTEGER NOT NULL,
+        issued_points INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE lots (
         member_id     BLOB NOT NULL,
@@ -50,8 +54,28 @@ const TABLES: &str = "
         terms_version INTEGER NOT NULL,
         size          INTEGER NOT NULL,
         available     INTEGER NOT NULL CHECK (available >= 0),
+        held          INTEGER NOT NULL CHECK (held >= 0),
+        pending       INTEGER NOT NULL CHECK (pending >= 0),
+        lost          INTEGER NOT NULL CHECK (lost >= 0),
+        reversed      INTEGER NOT NULL CHECK (reversed >= 0),
         entry_id      BLOB NOT NULL,
         PRIMARY KEY (member_id, expires_at, entry_no)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE receipts (
+        partner       TEXT NOT NULL,
+        business_date INTEGER NOT NULL,
+        store         TEXT NOT NULL,
+        till          TEXT NOT NULL,
+        number        TEXT NOT NULL,
+        side          INTEGER NOT NULL,
+        line          INTEGER NOT NULL,
+        entry_id      BLOB NOT NULL,
+        PRIMARY KEY (partner, business_date, store, till, number, side, line)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE guards (
+        partner       TEXT NOT NULL PRIMARY KEY,
+        issued_day    INTEGER NOT NULL,
+        issued_points INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE balances (
         commodity TEXT NOT NULL,
@@ -69,13 +93,16 @@ const TABLES: &str = "
 ";
 
 const LOCK_MEMBER: &str = "
-    UPDATE members SET entry_no = entry_no + 1, available = available + $2
+    UPDATE members SET entry_no = entry_no + 1, available = available + $2, earned_at = $3, active_at = $3,
+        issued_points = $2 + iif(issued_day = $4, issued_points, 0), issued_day = $4
     WHERE member_id = (SELECT member_id FROM identifiers WHERE identifier_hash = $1)
     RETURNING member_id, entry_no, available, (SELECT window_number FROM gate)";
 
 const INSERT_IDENTIFIER: &str = "INSERT INTO identifiers (identifier_hash, member_id) VALUES ($1, $2)";
 
-const INSERT_MEMBER: &str = "INSERT INTO members (member_id, entry_no, available) VALUES ($1, $2, $3)";
+const INSERT_MEMBER: &str = "
+    INSERT INTO members (member_id, entry_no, available, earned_at, active_at, issued_day, issued_points)
+    VALUES ($1, $2, $3, 0, 0, 0, 0)";
 
 const INSERT_REQUEST: &str = "
     INSERT INTO requests (partner, request_id, content_hash, time, entry_id, reply) VALUES ($1, $2, $3, $4, $5, $6)
@@ -91,8 +118,13 @@ const NEXT_EXPIRY: &str =
     "SELECT expires_at, available FROM lots WHERE member_id = $1 AND available > 0 ORDER BY expires_at LIMIT 1";
 
 const INSERT_LOT: &str = "
-    INSERT INTO lots (member_id, expires_at, entry_no, issuer, terms_version, size, available, entry_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
+    INSERT INTO lots (member_id, expires_at, entry_no, issuer, terms_version, size, available, held, pending, lost, reversed, entry_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $6, 0, 0, 0, 0, $7)";
+
+const INSERT_RECEIPT: &str = "
+    INSERT INTO receipts (partner, business_date, store, till, number, side, line, entry_id)
+    VALUES ($1, $2, $3, $4, $5, 1, $6, $7)
+    ON CONFLICT (partner, business_date, store, till, number, side, line) DO NOTHING";
 
 /// An issue that prepays moves these four: issuer, pool, its position, the operator's.
 const MOVE_BALANCES: &str = "
@@ -103,6 +135,11 @@ const MOVE_BALANCES: &str = "
 const MOVE_OUTSTANDING: &str = "
     INSERT INTO outstanding (partner, version, points) VALUES ($1, $2, $3)
     ON CONFLICT (partner, version) DO UPDATE SET points = points + excluded.points";
+
+const COUNT_ISSUE: &str = "
+    INSERT INTO guards (partner, issued_day, issued_points) VALUES ($1, $2, $3)
+    ON CONFLICT (partner) DO UPDATE SET issued_day = excluded.issued_day,
+        issued_points = excluded.issued_points + iif(issued_day = excluded.issued_day, issued_points, 0)";
 
 /// See the module above.
 pub struct ByHandSqlite {
@@ -170,6 +207,8 @@ impl ByHandSqlite {
         let row = sqlx::query(LOCK_MEMBER)
             .bind(&wish.identifier.0[..])
             .bind(wish.points.0)
+            .bind(wish.now.0)
+            .bind(wish.day)
             .fetch_optional(transaction)
             .await?;
         row.map(|row: SqliteRow| {
@@ -235,6 +274,23 @@ impl ByHandSqlite {
             transaction.rollback().await.map_err(broken)?;
             return self.kept(wish).await;
         }
+        if let Some(line) = wish.receipt.as_ref().map(ReceiptRow::of) {
+            let booked = sqlx::query(INSERT_RECEIPT)
+                .bind(issuer)
+                .bind(line.date)
+                .bind(line.store)
+                .bind(line.till)
+                .bind(line.number)
+                .bind(line.line)
+                .bind(&entry_id[..])
+                .execute(&mut *transaction)
+                .await
+                .map_err(broken)?;
+            if booked.rows_affected() == 0 {
+                transaction.rollback().await.map_err(broken)?;
+                return Err(booked_before());
+            }
+        }
         let mut balances = sqlx::query(MOVE_BALANCES);
         for (commodity, account, amount) in self.desk.balances(&entry) {
             balances = balances.bind(commodity).bind(account).bind(amount);
@@ -242,6 +298,8 @@ impl ByHandSqlite {
         balances.execute(&mut *transaction).await.map_err(broken)?;
         let outstanding = sqlx::query(MOVE_OUTSTANDING).bind(issuer).bind(version).bind(wish.points.0);
         outstanding.execute(&mut *transaction).await.map_err(broken)?;
+        let counted = sqlx::query(COUNT_ISSUE).bind(issuer).bind(wish.day).bind(wish.points.0);
+        counted.execute(&mut *transaction).await.map_err(broken)?;
         transaction.commit().await.map_err(broken)?;
         Ok(self.desk.response(wish.caller, wish.entry_id, sequence, &entry, &reply, false))
     }

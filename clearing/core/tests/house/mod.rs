@@ -62,6 +62,7 @@ pub fn coalition() -> Coalition {
         default_terms: terms(Funding::AtRedemption),
         grace_days: 14,
         recovery: Recovery::Any,
+        open_consents: false,
         settlement_threshold: Money::ZERO,
         disclose_issuers: true,
         time_zone: jiff::tz::TimeZone::UTC,
@@ -233,9 +234,7 @@ impl Play {
 
     /// Lets `partner` issue at the cost of `funder`.
     pub fn consent(&mut self, funder: &str, partner: &str, budget: Option<i64>) {
-        let consent = Consent { budget: budget.map(Points), given: true, used: Points::ZERO };
-        let command = HouseCommand::SetConsent { funder: id(funder), partner: id(partner), consent };
-        self.operator(command).unwrap();
+        self.operator(consent(funder, partner, budget)).unwrap();
     }
 
     /// Closes the open window and gives its number.
@@ -418,6 +417,12 @@ pub fn purchase(member: &str, spend: i64, earn: i64) -> Command {
         spend: (spend > 0).then_some(Spend::Redeem(Points(spend))),
         earn: (earn > 0).then(|| Earn::points(Points(earn))),
     }
+}
+
+/// Lets `partner` issue at the cost of `funder`.
+pub fn consent(funder: &str, partner: &str, budget: Option<i64>) -> HouseCommand {
+    let consent = Consent { budget: budget.map(Points), granted: Some(true), used: Points::ZERO };
+    HouseCommand::SetConsent { funder: id(funder), partner: id(partner), consent }
 }
 
 /// What accounts hold, to be compared: names and amounts.

@@ -1,0 +1,263 @@
+//! Every operation in every state of its partner, and every reason to refuse.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
+mod house;
+
+use std::collections::BTreeSet;
+
+use clearing_core::chart::MoneyAccount;
+use clearing_core::command::{Command, Earn, HouseCommand, Payment, ReversalTarget, Spend};
+use clearing_core::journal::{Code, Origin};
+use clearing_core::limits::Limits;
+use clearing_core::rejection::Rejection;
+use clearing_core::settlement::OrderMode;
+use clearing_core::terms::{Breakage, Funding, PartnerState, Price, TermsDraft};
+use clearing_core::units::{EntryId, Money, Points};
+use house::{
+    Play, START, authorize, brands, coalition, house, id, issue, member_ref, purchase, rate, redeem, reverse, terms,
+    transfer,
+};
+
+/// B with a hold, a redemption, an issue and a purchase of its own, from when it was active.
+struct Past {
+    play: Play,
+    hold: EntryId,
+    redemption: EntryId,
+    issue: EntryId,
+    bought: EntryId,
+    earned: EntryId,
+    last: clearing_core::units::RequestId,
+}
+
+fn past() -> Past {
+    let mut play = brands(Funding::AtIssue);
+    play.consent("B", "C", None);
+    play.consent("A", "B", None);
+    play.issue("A", "M", 1000);
+    let hold = play.authorize("B", "M", 10).unwrap();
+    let redemption = play.redeem("B", "M", 10).unwrap();
+    let issue = play.issue("B", "M", 10);
+    let entries = play.ask("B", purchase("M", 10, 10)).unwrap().entries;
+    let request = play.request(id("B"), redeem("M", 5));
+    play.execute(&request).result.unwrap();
+    Past { play, hold, redemption, issue, bought: entries[0], earned: entries[1], last: request.request_id.unwrap() }
+}
+
+fn joint(funder: &str) -> Earn {
+    Earn { funders: vec![(id(funder), 1)], ..Earn::points(Points(1)) }
+}
+
+#[test]
+fn every_operation_in_every_state_of_its_partner() {
+    type Call = fn(&Past) -> (&'static str, Command);
+    // The operation, and whether RESTRICTED and SUSPENDED (as EXITED) let it pass.
+    let operations: [(&str, bool, bool, Call); 20] = [
+        ("issue", false, false, |_| ("B", issue("M", 1))),
+        ("issue at another's cost", false, false, |_| {
+            ("B", Command::Issue { member: member_ref("M"), earn: joint("A") })
+        }),
+        ("be a funder", false, false, |_| ("C", Command::Issue { member: member_ref("M"), earn: joint("B") })),
+        ("be a funder of a purchase", false, false, |_| {
+            ("C", Command::Purchase { member: member_ref("M"), spend: None, earn: Some(joint("B")) })
+        }),
+        ("reinstate", false, false, |_| {
+            let reason = Code::new("goodwill").unwrap();
+            let (member, funder, points) = (member_ref("M"), id("B"), Points(1));
+            ("operator", Command::Reinstate { member, funder, points, expires: None, reason })
+        }),
+        ("purchase", false, false, |_| ("B", purchase("M", 1, 1))),
+        ("purchase that earns", false, false, |_| ("B", purchase("M", 0, 1))),
+        ("purchase that captures and earns", false, false, |past| {
+            let spend = Some(Spend::Capture(past.hold, Points(1)));
+            ("B", Command::Purchase { member: member_ref("M"), spend, earn: Some(Earn::points(Points(1))) })
+        }),
+        ("purchase that spends", true, false, |_| ("B", purchase("M", 1, 0))),
+        ("redeem", true, false, |_| ("B", redeem("M", 1))),
+        ("authorize", true, false, |_| ("B", authorize("M", 1, START.plus_days(1)))),
+        ("transfer", true, false, |_| ("B", transfer("M", "N", 1))),
+        ("purchase that captures", true, true, |past| {
+            let spend = Some(Spend::Capture(past.hold, Points(1)));
+            ("B", Command::Purchase { member: member_ref("M"), spend, earn: None })
+        }),
+        ("capture", true, true, |past| ("B", Command::Capture { hold: past.hold, points: Points(1) })),
+        ("void", true, true, |past| ("B", Command::Void { hold: past.hold })),
+        ("return", true, true, |past| ("B", Command::Return { redemption: past.redemption, points: Points(1) })),
+        ("reverse", true, true, |past| ("B", reverse(past.issue, 1))),
+        ("return of a purchase", true, true, |past| {
+            let (redemption, issue) = (Some(past.bought), Some(past.earned));
+            ("B", Command::ReturnPurchase { redemption, issue, amount: Money(1), total: Money(2) })
+        }),
+        ("abandon", true, true, |past| ("B", Command::Abandon { request: past.last })),
+        ("have its points spent elsewhere", true, true, |_| ("C", redeem("M", 5))),
+    ];
+    for (name, restricted, suspended, call) in operations {
+        for (state, passes, reason) in [
+            (PartnerState::Active, true, ""),
+            (PartnerState::Restricted, restricted, "PARTNER_RESTRICTED"),
+            (PartnerState::Suspended, suspended, "PARTNER_SUSPENDED"),
+            (PartnerState::Exited, suspended, "PARTNER_EXITED"),
+        ] {
+            let mut past = past();
+            past.play.set_state("B", state);
+            let (caller, command) = call(&past);
+            let answer = past.play.ask(caller, command);
+            let found = answer.as_ref().err().map(Rejection::reason);
+            assert_eq!(found, (!passes).then_some(reason), "{name} while {}", state.as_str());
+            past.play.assert_sound();
+        }
+    }
+}
+
+#[test]
+fn of_several_partners_the_first_reason_in_the_published_order_is_given() {
+    let mut play = brands(Funding::AtIssue);
+    play.set_state("B", PartnerState::Suspended);
+    play.set_state("C", PartnerState::Exited);
+    let ask = |funders: &[&str]| {
+        let funders = funders.iter().map(|funder| (id(funder), 1)).collect();
+        Command::Issue { member: member_ref("M"), earn: Earn { funders, ..Earn::points(Points(9)) } }
+    };
+    assert_eq!(play.refused("A", ask(&["nobody", "B", "C"])), "PARTNER_EXITED");
+    assert_eq!(play.refused("A", ask(&["nobody", "B"])), "PARTNER_SUSPENDED");
+    assert_eq!(play.refused("A", ask(&["nobody"])), "NOT_FOUND");
+}
+
+/// One call for each public reason, so that none of them is only a word.
+#[test]
+fn every_public_reason_is_given_for_some_call() {
+    let mut given: BTreeSet<&'static str> = BTreeSet::new();
+    let price = |text: &str| Some(Price::new(text.parse().unwrap()).unwrap());
+    let set = |terms: TermsDraft| Command::House(HouseCommand::SetTerms { partner: id("A"), terms, effective: None });
+    let house_call = |command: HouseCommand| ("operator", Command::House(command));
+    let pay = |amount: Option<i64>, window: u32| {
+        let payment = Payment::Hub(id("C"));
+        house_call(HouseCommand::ConfirmPayment { window, payment, amount: amount.map(Money) })
+    };
+
+    // A: price 1.00 under P, reversible for a day, within limits; C wants a pause and lets points pay half a receipt.
+    let mut settings = coalition();
+    settings.key_retention_days = 300;
+    let half = clearing_core::terms::Terms { receipt_share: rate("0.5"), ..terms(Funding::AtIssue) };
+    let short = clearing_core::terms::Terms { return_days: Some(1), ..terms(Funding::AtRedemption) };
+    let partners = [
+        ("A", short),
+        ("B", terms(Funding::AtIssue)),
+        ("C", half),
+        ("R", terms(Funding::AtIssue)),
+        ("S", terms(Funding::AtIssue)),
+        ("X", terms(Funding::AtIssue)),
+    ];
+    let mut play = Play::new(house(settings, &partners));
+    play.set_state("R", PartnerState::Restricted);
+    play.set_state("S", PartnerState::Suspended);
+    play.set_state("X", PartnerState::Exited);
+    let old = play.request(id("A"), issue("M", 1));
+    let old_issue = play.issue("A", "M", 50);
+    let closed_hold = play.authorize("C", "M", 1).unwrap();
+    play.void("C", closed_hold).unwrap();
+    play.now = START.plus_days(301);
+    given.insert(play.execute(&old).result.unwrap_err().reason());
+    let gone = play.issue("A", "M", 50);
+    let open_hold = play.authorize("C", "M", 10).unwrap();
+    let redemption = play.redeem("C", "M", 60).unwrap();
+    play.set_limits("C", Limits { cooling_seconds: Some(60), points_per_entry: Some(Points(5)), ..Limits::default() });
+    for _ in 0..1025 {
+        play.issue("B", "L", 1);
+    }
+    play.issue("A", "K", 10);
+    play.set_cap("A", 0);
+    // The same id with another wish, and an id that was abandoned.
+    let mut first = play.request(id("A"), issue("M", 1));
+    play.execute(&first).result.unwrap();
+    first.command = issue("M", 2);
+    given.insert(play.execute(&first).result.unwrap_err().reason());
+    let burned = play.request(id("A"), issue("M", 1));
+    play.ask("A", Command::Abandon { request: burned.request_id.unwrap() }).unwrap();
+    given.insert(play.execute(&burned).result.unwrap_err().reason());
+    // Receipts.
+    let receipt = Origin { receipt_number: Some(Code::new("7").unwrap()), ..Origin::default() };
+    for total in [None, None, Some(Money(100))] {
+        let command = if total.is_some() { redeem("L", 2) } else { issue("L", 1) };
+        let caller = if total.is_some() { "C" } else { "B" };
+        let mut request = play.request(id(caller), command);
+        request.origin = Origin { receipt_total: total, ..receipt.clone() };
+        if let Err(rejection) = play.execute(&request).result {
+            given.insert(rejection.reason());
+        }
+    }
+    let refuse = Command::Reverse { target: ReversalTarget::Entry(gone), points: Points(50), refuse_shortfall: true };
+    let thirds = Breakage { reserve: rate("0.3"), operator: rate("0.3"), issuer: rate("0.3") };
+    for (caller, command) in [
+        ("A", issue("M", 0)),
+        ("C", authorize("M", 1, START)),
+        ("X", issue("M", 1)),
+        ("R", issue("M", 1)),
+        ("S", redeem("M", 1)),
+        ("C", redeem("nobody", 1)),
+        house_call(HouseCommand::CreatePartner {
+            partner: id("A"),
+            display_name: String::new(),
+            terms: TermsDraft::default(),
+            state: PartnerState::Active,
+            limits: Limits::default(),
+        }),
+        ("C", Command::Void { hold: closed_hold }),
+        ("C", Command::Capture { hold: open_hold, points: Points(11) }),
+        ("C", Command::Return { redemption, points: Points(61) }),
+        ("A", reverse(gone, 51)),
+        ("A", reverse(old_issue, 1)),
+        ("A", refuse),
+        (
+            "A",
+            Command::Issue {
+                member: member_ref("M"),
+                earn: Earn { funders: vec![(id("B"), 1)], ..Earn::points(Points(1)) },
+            },
+        ),
+        ("C", issue("M", 6)),
+        ("C", redeem("M", 1)),
+        ("B", redeem("M", 1000)),
+        ("A", redeem("L", 1025)),
+        ("B", redeem("K", 10)),
+        ("operator", set(TermsDraft { breakage: Some(thirds), ..TermsDraft::default() })),
+        ("operator", set(TermsDraft { price: price("1.001"), ..TermsDraft::default() })),
+        ("operator", set(TermsDraft { price: price("0.5"), ..TermsDraft::default() })),
+        house_call(HouseCommand::ConfirmSettlement { window: 1 }),
+        ("B", issue("M", i64::MAX)),
+    ] {
+        let reason = play.refused(caller, command.clone());
+        assert!(given.insert(reason), "{reason} again, for {command:?}");
+    }
+    let _ = play.close();
+    let before = [pay(None, 1), house_call(HouseCommand::ExportOrders { window: 1, mode: OrderMode::Hub })];
+    for (caller, command) in before {
+        given.insert(play.refused(caller, command));
+    }
+    play.confirm(1);
+    let due = play.book.windows[&1].settlement.as_ref().unwrap().legs[&id("C")].due.0;
+    assert!(due > 0, "C is owed");
+    for (caller, command) in [
+        house_call(HouseCommand::ConfirmSettlement { window: 1 }),
+        pay(Some(due + 1), 1),
+        pay(None, 1),
+        house_call(HouseCommand::ConfirmPayment { window: 1, payment: Payment::Hub(id("X")), amount: None }),
+    ] {
+        given.insert(play.refused(caller, command));
+    }
+    play.pay(1, "A").unwrap();
+    given.insert(play.refused("operator", Command::House(HouseCommand::AbortSettlement { window: 1 })));
+    for partner in ["B", "C"] {
+        play.pay(1, partner).unwrap();
+    }
+    given.insert(play.refused("operator", Command::House(HouseCommand::AbortSettlement { window: 1 })));
+    play.operator(HouseCommand::Deposit { account: MoneyAccount::Reserve, amount: Money(1) }).unwrap();
+    play.issue("B", "M", 1);
+    play.close();
+    play.operator(HouseCommand::AbortSettlement { window: 2 }).unwrap();
+    given.insert(play.refused("operator", Command::House(HouseCommand::AbortSettlement { window: 2 })));
+
+    let missing: Vec<_> = Rejection::REASONS.into_iter().filter(|reason| !given.contains(reason)).collect();
+    assert!(missing.is_empty(), "never given: {missing:?}");
+    play.assert_sound();
+}

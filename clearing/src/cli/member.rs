@@ -1,0 +1,300 @@
+//! `clearing member`: what a member has, and what the operator can do about it.
+
+use std::time::SystemTime;
+
+use clap::{Args, Subcommand};
+use partner_sdk::operator::{ExtendExpiry, ReinstatePoints, RunDecay, WriteOffDebt};
+use partner_sdk::{Decimal, MemberRef, NextExpiry};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::failure::{Failure, accepted};
+use super::output::Page;
+use super::session::{Effect, Session, moment};
+use super::terms;
+
+/// The member commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What a member has: available, held, pending, owed, and what expires next.
+    #[command(after_help = "Examples:\n  clearing member balance card:4000123\n  \
+                            clearing member balance 0197f2a4-6d3e-7c11-9c55-0242ac120002 --output json")]
+    Balance(Who),
+    /// Takes a share of a member's available points for inactivity, once in a period.
+    ///
+    /// What is taken goes the way of expired points. For the same period, or an earlier one, nothing more is taken.
+    #[command(after_help = "Examples:\n  clearing member decay card:4000123 --rate 0.1 --period 2026-02")]
+    Decay(Decay),
+    /// Lets a member's points of one issuer live longer.
+    #[command(
+        after_help = "Examples:\n  clearing member extend-expiry card:4000123 --issuer GROCER --until 2026-03-01T00:00:00Z \\\n    \
+                            --expires 2026-06-01T00:00:00Z --reason OUTAGE-7"
+    )]
+    ExtendExpiry(Extend),
+    /// Gives a member points again that it lost, at the cost of a funder.
+    #[command(
+        after_help = "Examples:\n  clearing member reinstate card:4000123 --funder operator --points 250 --reason GOODWILL"
+    )]
+    Reinstate(Reinstate),
+    /// Gives up what a member owes to a partner, at that partner's cost.
+    #[command(
+        after_help = "Examples:\n  clearing member write-off-debt card:4000123 --creditor GROCER --points 70 --reason CASE-12"
+    )]
+    WriteOffDebt(WriteOff),
+}
+
+/// Which member.
+#[derive(Debug, Args)]
+pub struct Who {
+    /// An identifier, as SCHEME:VALUE, or the id of the member.
+    #[arg(value_parser = member, value_name = "MEMBER")]
+    member: MemberRef,
+}
+
+/// Arguments of `member decay`.
+#[derive(Debug, Args)]
+pub struct Decay {
+    #[command(flatten)]
+    who: Who,
+    /// The share to take: 0.1 is a tenth, rounded down to whole points.
+    #[arg(long, value_name = "RATE")]
+    rate: Decimal,
+    /// The period it is for. Periods are compared as text and only go forward.
+    #[arg(long, value_name = "CODE")]
+    period: String,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `member extend-expiry`.
+#[derive(Debug, Args)]
+pub struct Extend {
+    #[command(flatten)]
+    who: Who,
+    /// Whose points.
+    #[arg(long, value_name = "PARTNER")]
+    issuer: String,
+    /// Those that expire by then, and have not expired yet.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    until: SystemTime,
+    /// When they shall expire instead.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    expires: SystemTime,
+    #[command(flatten)]
+    reason: Reason,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `member reinstate`.
+#[derive(Debug, Args)]
+pub struct Reinstate {
+    #[command(flatten)]
+    who: Who,
+    /// Who issues the points and pays for them by its terms: a partner, or "operator".
+    #[arg(long, value_name = "PARTNER")]
+    funder: String,
+    /// How many.
+    #[arg(long, value_name = "POINTS")]
+    points: i64,
+    /// When they expire. Left out: by the funder's terms.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    expires: Option<SystemTime>,
+    #[command(flatten)]
+    reason: Reason,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `member write-off-debt`.
+#[derive(Debug, Args)]
+pub struct WriteOff {
+    #[command(flatten)]
+    who: Who,
+    /// To whom the member owes.
+    #[arg(long, value_name = "PARTNER")]
+    creditor: String,
+    /// How many points at most.
+    #[arg(long, value_name = "POINTS")]
+    points: i64,
+    #[command(flatten)]
+    reason: Reason,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Why.
+#[derive(Debug, Args)]
+struct Reason {
+    /// Why, as a code of your own: 1 to 64 characters of A-Z a-z 0-9 . _ : / # -. No names: it is kept with the request.
+    #[arg(long = "reason", value_name = "CODE")]
+    code: String,
+}
+
+/// Runs one of them.
+pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    let session = Session::open(context).await?;
+    let (json, page) = match command {
+        Command::Balance(who) => balance(&session, who).await?,
+        Command::Decay(arguments) => decay(&session, arguments).await?,
+        Command::ExtendExpiry(arguments) => extend(&session, arguments).await?,
+        Command::Reinstate(arguments) => reinstate(&session, arguments).await?,
+        Command::WriteOffDebt(arguments) => write_off(&session, arguments).await?,
+    };
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+type Told = (Value, Page);
+
+async fn balance(session: &Session, who: Who) -> Result<Told, Failure> {
+    let balance = session.client.balance(who.member).await?;
+    let json = json!({
+        "member": balance.member_id,
+        "available_points": balance.available_points,
+        "held_points": balance.held_points,
+        "pending_points": balance.pending_points,
+        "owed_points": balance.owed_points,
+        "next_expiry": expiry_json(balance.next_expiry.as_ref()),
+    });
+    let rows = [
+        ("available", balance.available_points, "can be spent now"),
+        ("held", balance.held_points, "reserved for an acceptor"),
+        ("pending", balance.pending_points, "not released yet"),
+        ("owed", balance.owed_points, "reversed after they were spent"),
+    ];
+    let rows = rows.map(|(what, points, why)| vec![what.to_owned(), points.to_string(), why.to_owned()]);
+    let page = Page::new()
+        .text(format!("Member {}:", balance.member_id))
+        .table(&["points", ">number", ""], rows)
+        .text(expiry_words(balance.next_expiry.as_ref()));
+    Ok((json, page))
+}
+
+async fn decay(session: &Session, arguments: Decay) -> Result<Told, Failure> {
+    let Decay { who, rate, period, effect } = arguments;
+    let request = RunDecay::of(who.member, rate, &period).request_id(session.request_id(effect));
+    let done = accepted(session.operator().run_decay(request).await)?;
+    let json = json!({
+        "member": done.member_id,
+        "period": period,
+        "decayed_points": done.decayed_points,
+        "available_points": done.available_points,
+        "entry_ids": done.entries.iter().map(|entry| entry.entry_id.as_str()).collect::<Vec<_>>(),
+        "replayed": done.replayed,
+    });
+    let what = if done.decayed_points == 0 {
+        format!("Nothing was taken of member {}: there is too little, or it was done for {period}", done.member_id)
+    } else {
+        format!("Took {} points of member {} for {period}", done.decayed_points, done.member_id)
+    };
+    Ok((json, Page::new().text(format!("{what}; {} are available.", done.available_points))))
+}
+
+async fn extend(session: &Session, arguments: Extend) -> Result<Told, Failure> {
+    let Extend { who, issuer, until, expires, reason, effect } = arguments;
+    let request = ExtendExpiry::of(who.member, &issuer).expiring_until(until).to(expires).reason(reason.code);
+    let request = request.request_id(session.request_id(effect));
+    let done = accepted(session.operator().extend_expiry(request).await)?;
+    let json = json!({
+        "member": done.member_id,
+        "issuer": issuer,
+        "lots": done.entry.lots.len(),
+        "expires_time": moment(expires),
+        "next_expiry": expiry_json(done.next_expiry.as_ref()),
+        "entry_id": done.entry.entry_id,
+        "replayed": done.replayed,
+    });
+    let page = Page::new()
+        .text(format!(
+            "{} lots of {issuer} of member {} live until {}.",
+            done.entry.lots.len(),
+            done.member_id,
+            moment(expires)
+        ))
+        .text(expiry_words(done.next_expiry.as_ref()));
+    Ok((json, page))
+}
+
+async fn reinstate(session: &Session, arguments: Reinstate) -> Result<Told, Failure> {
+    let Reinstate { who, funder, points, expires, reason, effect } = arguments;
+    let mut request = ReinstatePoints::to(who.member, &funder).points(points).reason(reason.code);
+    if let Some(expires) = expires {
+        request = request.expires(expires);
+    }
+    let request = request.request_id(session.request_id(effect));
+    let done = accepted(session.operator().reinstate_points(request).await)?;
+    let json = json!({
+        "member": done.member_id,
+        "funder": funder,
+        "points": points,
+        "available_points": done.available_points,
+        "pending_points": done.pending_points,
+        "owed_points": done.owed_points,
+        "recovered_points": done.recovered_points,
+        "entry_id": done.entry.entry_id,
+        "replayed": done.replayed,
+    });
+    let mut page = Page::new().text(format!(
+        "Gave member {} {points} points of {funder}; {} are available, {} pending.",
+        done.member_id, done.available_points, done.pending_points
+    ));
+    if done.recovered_points > 0 {
+        page = page.text(format!("{} of its points paid debts at once.", done.recovered_points));
+    }
+    Ok((json, page))
+}
+
+async fn write_off(session: &Session, arguments: WriteOff) -> Result<Told, Failure> {
+    let WriteOff { who, creditor, points, reason, effect } = arguments;
+    let request = WriteOffDebt::of(who.member, &creditor).points(points).reason(reason.code);
+    let request = request.request_id(session.request_id(effect));
+    let done = accepted(session.operator().write_off_debt(request).await)?;
+    let json = json!({
+        "member": done.member_id,
+        "creditor": creditor,
+        "written_off_points": done.written_off_points,
+        "owed_points": done.owed_points,
+        "entry_id": done.entry.entry_id,
+        "replayed": done.replayed,
+    });
+    let page = Page::new().text(format!(
+        "{creditor} gave up {} points that member {} owed it; the member owes {} in all now.",
+        done.written_off_points, done.member_id, done.owed_points
+    ));
+    Ok((json, page))
+}
+
+fn expiry_json(next: Option<&NextExpiry>) -> Value {
+    next.map_or(Value::Null, |next| json!({ "time": moment(next.expires_time), "points": next.points }))
+}
+
+fn expiry_words(next: Option<&NextExpiry>) -> String {
+    next.map_or_else(
+        || "None of its points expires.".to_owned(),
+        |next| format!("Next, {} points expire at {}.", next.points, moment(next.expires_time)),
+    )
+}
+
+/// A member as people name it: `card:4000123`, or its id.
+fn member(text: &str) -> Result<MemberRef, String> {
+    match text.split_once(':') {
+        Some((scheme, value)) if !scheme.is_empty() && !value.is_empty() => Ok(MemberRef::identifier(scheme, value)),
+        None if !text.is_empty() => Ok(MemberRef::id(text)),
+        Some(_) | None => Err("SCHEME:VALUE, such as card:4000123, or the id of a member".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_named_by_an_identifier_or_its_id() {
+        assert_eq!(member("card:4000:1"), Ok(MemberRef::identifier("card", "4000:1")));
+        assert_eq!(member("0197f2a4"), Ok(MemberRef::id("0197f2a4")));
+        for wrong in ["", ":", "card:", ":1"] {
+            member(wrong).unwrap_err();
+        }
+    }
+}
