@@ -39,7 +39,7 @@ use crate::rpc::{members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, HandshakeLimits, TlsError, TlsMaterial, server_config};
-use crate::writer::Writer;
+use crate::writer::{Writer, WriterCounts};
 
 /// How often an unfinished start is tried again, and how old this node's view of the house may be.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -197,6 +197,11 @@ impl RunningServer {
     /// The acceptor, to give it new certificates or revocation lists.
     pub fn acceptor(&self) -> &Acceptor {
         &self.acceptor
+    }
+
+    /// How many batches this node has written, and how many of them ran again.
+    pub fn counts(&self) -> WriterCounts {
+        self.context.writer.counts()
     }
 
     /// Waits until the house is open.

@@ -116,7 +116,12 @@ pub struct Store {
     write_turn: Arc<Mutex<()>>,
     /// The session of the projector, while it does not work.
     projector: Arc<Mutex<Option<WriterSession>>>,
+    /// The house as of an epoch of its terms, for reads.
+    house: Known,
 }
+
+/// The house as of an epoch of its terms, kept until a read finds another epoch.
+type Known = Arc<std::sync::Mutex<Option<(i64, Arc<House>)>>>;
 
 #[derive(Debug, Clone)]
 enum BackEnd {
@@ -155,7 +160,7 @@ impl Store {
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self { back_end, write_turn, projector: Arc::default() })
+        Ok(Self { back_end, write_turn, projector: Arc::default(), house: Arc::default() })
     }
 
     async fn open_sqlite(options: SqliteConnectOptions, write_turn: &Arc<Mutex<()>>) -> Result<BackEnd, StoreError> {
@@ -316,7 +321,7 @@ impl Store {
             BackEnd::Sqlite { readers, .. } => Pooled::Sqlite(readers.acquire().await.map_err(failed)?),
             BackEnd::Postgres { readers, .. } => Pooled::Postgres(readers.acquire().await.map_err(failed)?),
         };
-        Ok(Snapshot { connection: Some(connection), open: false })
+        Ok(Snapshot { connection: Some(connection), open: false, house: Arc::clone(&self.house) })
     }
 
     /// A connection of the pool that sees one state of the database, however many statements are asked of it.
@@ -337,6 +342,7 @@ impl Store {
 pub struct Snapshot {
     connection: Option<Pooled>,
     open: bool,
+    house: Known,
 }
 
 #[derive(Debug)]

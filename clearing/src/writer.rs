@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clearing_core::book::Book;
@@ -114,10 +115,28 @@ impl Batch {
     }
 }
 
+/// How much the writer has done since it was started. Nodes that share a database must seldom want the same thing at once:
+/// reruns are to be few among the batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriterCounts {
+    /// Batches that were begun, each once however often it ran.
+    pub batches: u64,
+    /// How many times a batch ran again after a passing failure: another node was faster, or the database was away.
+    pub reruns: u64,
+}
+
+/// [`WriterCounts`] as the writer keeps them.
+#[derive(Debug, Default)]
+struct Counters {
+    batches: AtomicU64,
+    reruns: AtomicU64,
+}
+
 /// The way to the writer. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Job>,
+    counters: Arc<Counters>,
 }
 
 impl Writer {
@@ -127,7 +146,10 @@ impl Writer {
     pub fn start(store: Store, clock: Clock, queue_length: usize) -> (Self, JoinHandle<()>) {
         let (queue, jobs) = mpsc::channel(queue_length);
         let handlers = Handle::current();
-        let desk = Desk { store, clock, session: None, house: None, handlers, answering: JoinSet::new() };
+        let counters = Arc::new(Counters::default());
+        let counted = Arc::clone(&counters);
+        let answering = JoinSet::new();
+        let desk = Desk { store, clock, session: None, house: None, handlers, answering, counters: counted };
         let run = desk.run(jobs).instrument(info_span!("writer"));
         let (end, ended) = oneshot::channel::<()>();
         // Not one of the runtime's threads for what blocks: the process could not end while a database is silent.
@@ -141,7 +163,15 @@ impl Writer {
         let task = tokio::spawn(async move {
             let _ = ended.await;
         });
-        (Self { queue }, task)
+        (Self { queue, counters }, task)
+    }
+
+    /// What the writer has done so far.
+    pub fn counts(&self) -> WriterCounts {
+        WriterCounts {
+            batches: self.counters.batches.load(Ordering::Relaxed),
+            reruns: self.counters.reruns.load(Ordering::Relaxed),
+        }
     }
 
     /// Asks the house, or says at once that it is too busy.
@@ -191,6 +221,7 @@ struct Desk {
     /// Where the callers wait. Their answers are made there, beside the next batch.
     handlers: Handle,
     answering: JoinSet<()>,
+    counters: Arc<Counters>,
 }
 
 /// A batch that was decided, saved and committed.
@@ -289,6 +320,7 @@ impl Desk {
     }
 
     async fn try_repeatedly(&mut self, batch: &Batch) -> Result<Committed, Failed> {
+        self.counters.batches.fetch_add(1, Ordering::Relaxed);
         let mut pause = PAUSE;
         for tried in 1.. {
             let outcome = self.try_once(batch).await;
@@ -303,6 +335,7 @@ impl Desk {
                 Err(Failed::Lost) if tried < TRIES_MAX => warn!(tried, "a batch whose commit was lost runs again"),
                 outcome => return outcome,
             }
+            self.counters.reruns.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
@@ -325,8 +358,9 @@ impl Desk {
                 house
             }
         };
-        // Due work counts as of its due time; nothing counts before the window it falls into was opened.
-        let now = batch.as_of.unwrap_or_else(|| self.clock.now()).max(row.opened);
+        // Due work counts as of its due time; nothing counts before the window it falls into was opened. Nodes' clocks
+        // differ, and no batch may find terms in force that another node has replaced.
+        let now = batch.as_of.unwrap_or_else(|| self.clock.now().max(row.last_time)).max(row.opened);
         let id = BatchId(clock::fresh_uuid());
         let mut book = Book::new(Arc::clone(&house), row.open_window);
         book.begin_batch(id);

@@ -697,7 +697,7 @@ impl Service {
     async fn member_book(&self, member: MemberRef, points: Option<Points>, now: Timestamp) -> Result<Book, Status> {
         let read = async {
             let mut snapshot = self.0.store.snapshot().await?;
-            let book = snapshot.member(self.0.house(), member, points, now).await?;
+            let book = snapshot.member(member, points, now).await?;
             snapshot.finish().await?;
             Ok(book)
         };

@@ -29,6 +29,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &HOLDS_OPEN,
     &ALL_HOLDS,
     &RECEIPTS,
+    &LOCK_RECEIPTS,
 ];
 
 const LOCK_GUARDS: Sql = Sql::new(
@@ -348,6 +349,31 @@ const RECEIPTS: Sql = Sql::new(
     JOIN unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
     AS k (partner, business_date, store, till, number) USING (partner, business_date, store, till, number)",
 );
+
+const LOCK_RECEIPTS: Sql = Sql::new(
+    "-- store.lock_receipts
+    SELECT 1 WHERE $1 IS NULL AND $2 IS NULL",
+    "-- store.lock_receipts
+    SELECT pg_advisory_xact_lock(key) FROM (
+        SELECT DISTINCT hashtextextended(concat_ws(chr(31), partner, business_date, store, till, number), 0) AS key
+        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+            AS k (partner, business_date, store, till, number) ORDER BY key
+    ) AS k",
+);
+
+/// Keeps other nodes from booking these receipts until the transaction ends: there may be no row yet to lock. On SQLite
+/// the one writer has the database for itself.
+pub(super) async fn lock_receipts(link: &mut Link<'_>, wanted: &BTreeSet<Receipt>) -> Result<(), StoreError> {
+    if wanted.is_empty() || link.backend() == super::Backend::Sqlite {
+        return Ok(());
+    }
+    let mut keys = link.table(RECEIPT_KEY);
+    for receipt in wanted {
+        push_receipt(&mut keys, receipt);
+    }
+    let call = link.call(&LOCK_RECEIPTS).table(keys);
+    link.rows(call, |_| Ok(())).await.map(|_| ())
+}
 
 /// The columns that tell a receipt.
 const RECEIPT_KEY: &[Kind] = &[Kind::Text, Kind::Int, Kind::Text, Kind::Text, Kind::Text];

@@ -504,9 +504,14 @@ pub(super) fn gate_row(row: &dyn Cells) -> Result<GateRow, StoreError> {
     })
 }
 
-const UPDATE_GATE: Sql = Sql::both(
+// A cut-off that was missed is closed as of its time, which may lie before the last change of terms.
+const UPDATE_GATE: Sql = Sql::new(
     "-- store.update_gate
-    UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3, last_time = $4 WHERE id = 1",
+    UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
+        last_time = max(last_time, $4) WHERE id = 1",
+    "-- store.update_gate
+    UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
+        last_time = greatest(last_time, $4) WHERE id = 1",
 );
 
 /// Moves the gate row after a change of windows or of the house. The caller has the gate alone.

@@ -3,9 +3,10 @@
 //! | step | locked | why there |
 //! |---|---|---|
 //! | identifiers | unknown ones that may be enrolled, ascending | two nodes must not enrol one identifier twice |
+//! | receipts of which points may pay a share only | ascending | all that was spent on one must be known, whoever spent it |
 //! | what returns and abandons refer to | | entries never change; they tell whose member it is |
 //! | members | ascending | whoever holds the row has the member's lots and returns for itself |
-//! | request keys | | after the members: a duplicate that came through another node has waited, and now sees it |
+//! | lines of receipts, request keys | | after the members: a duplicate that came through another node has waited, and now sees it |
 //! | returns, lots | | under the member's lock |
 //!
 //! A key that turns out to be different under lock makes the whole batch run again, as a transient error.
@@ -13,7 +14,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::{Book, LOTS_PER_ENTRY_MAX};
-use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, RecordedState, Request, ReversalTarget, Spend};
+use clearing_core::command::{
+    Command, Earn, HouseCommand, MemberRef, Receipt, RecordedState, Request, ReversalTarget, Spend,
+};
 use clearing_core::journal::{EntryKind, JournalEntry};
 use clearing_core::member::{Lot, LotId, Member};
 use clearing_core::purchase::{ReceiptLine, Side};
@@ -64,18 +67,20 @@ pub(super) async fn load(
 ) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     load_identifiers(link, book, requests).await?;
-    load_receipts(link, book, requests, now, &mut loaded).await?;
+    let (receipts, shared) = booked_receipts(book, requests, now);
+    guards::lock_receipts(link, &shared).await?;
+    load_reversed_receipts(link, book, requests, &mut loaded).await?;
     let targets = load_targets(link, book, requests, &mut loaded).await?;
     let mut needs = needs(book, requests, &targets);
     for member in members::members(link, needs.keys().copied(), true).await? {
         loaded.stored.members.insert(member.id, member.next_due(&book.house.coalition.time_zone));
         book.members.insert(member.id, member);
     }
+    load_booked_receipts(link, book, &receipts, &shared, &mut loaded).await?;
     load_requests(link, book, requests, &mut loaded).await?;
-    for member in abandoned_members(book, requests) {
-        if !needs.contains_key(&member) {
-            return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
-        }
+    // What undoes an entry needs all that is known of it, read under the lock of its member.
+    if abandoned_entries(book, requests).any(|id| !targets.entries.contains(&id)) {
+        return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
     }
     load_guards(link, book, requests, &targets).await?;
     refine_needs(book, &mut needs);
@@ -143,18 +148,20 @@ fn named_members(command: &Command) -> [Option<MemberRef>; 2] {
 
 /// The identifier that a command may enrol.
 fn enrolled(command: &Command) -> Option<MemberRef> {
-    if let Command::Issue { member, .. } | Command::Purchase { member, spend: None, .. } = command {
+    if let Command::Issue { member, .. }
+    | Command::Purchase { member, spend: None, .. }
+    | Command::Transfer { to: member, .. } = command
+    {
         return Some(*member);
     }
-    if let Command::Transfer { to, .. } = command { Some(*to) } else { None }
+    None
 }
 
 fn earn_of(command: &Command) -> Option<&Earn> {
     if let Command::Issue { earn, .. } | Command::Purchase { earn: Some(earn), .. } = command {
-        Some(earn)
-    } else {
-        None
+        return Some(earn);
     }
+    None
 }
 
 async fn load_identifiers(link: &mut Link<'_>, book: &mut Book, requests: &[Request]) -> Result<(), StoreError> {
@@ -177,23 +184,29 @@ async fn load_identifiers(link: &mut Link<'_>, book: &mut Book, requests: &[Requ
     Ok(())
 }
 
-/// Reads the lines of the receipts that the batch books or refers to, and the entries of those that count for it.
-async fn load_receipts(
+/// Reads the lines of the receipts that the batch reverses: they tell whose members' rows are to be locked.
+async fn load_reversed_receipts(
     link: &mut Link<'_>,
     book: &mut Book,
     requests: &[Request],
-    now: Timestamp,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    let zone = &book.house.coalition.time_zone;
     let mut receipts = BTreeSet::new();
-    let mut shared = BTreeSet::new();
     for request in requests {
         if let Command::Reverse { target: ReversalTarget::Receipt(receipt), .. } = &request.command {
-            let mut receipt = receipt.clone();
-            receipt.partner = request.caller;
-            receipts.insert(receipt);
+            receipts.insert(Receipt { partner: request.caller, ..receipt.clone() });
         }
+    }
+    let lines = guards::receipts(link, &receipts).await?;
+    keep_lines(book, loaded, &lines);
+    Ok(())
+}
+
+/// The receipts that the batch books; and those among them of which points may pay a share only.
+fn booked_receipts(book: &Book, requests: &[Request], now: Timestamp) -> (BTreeSet<Receipt>, BTreeSet<Receipt>) {
+    let zone = &book.house.coalition.time_zone;
+    let (mut receipts, mut shared) = (BTreeSet::new(), BTreeSet::new());
+    for request in requests {
         let books = matches!(
             &request.command,
             Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. }
@@ -206,7 +219,22 @@ async fn load_receipts(
             receipts.insert(line.receipt);
         }
     }
-    let lines = guards::receipts(link, &receipts).await?;
+    (receipts, shared)
+}
+
+/// Reads the lines of the receipts that the batch books, and the entries of those that count for it. A line that came
+/// through another node is mostly the same member's, whose lock has waited for it; else the second one runs again.
+async fn load_booked_receipts(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    receipts: &BTreeSet<Receipt>,
+    shared: &BTreeSet<Receipt>,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    // What was read of them before the members were locked may be out of date.
+    book.receipts.retain(|line, _| !receipts.contains(&line.receipt));
+    loaded.stored.receipts.retain(|line| !receipts.contains(&line.receipt));
+    let lines = guards::receipts(link, receipts).await?;
     keep_lines(book, loaded, &lines);
     let counted = lines.iter().filter(|(line, _)| line.side == Side::Spend && shared.contains(&line.receipt));
     let counted: Vec<EntryId> = counted.map(|(_, entry)| *entry).collect();
@@ -285,7 +313,7 @@ async fn load_targets(
             Command::Issue { .. }
             | Command::Redeem { .. }
             | Command::Authorize { .. }
-            | Command::Purchase { .. }
+            | Command::Purchase { spend: Some(Spend::Redeem(_)) | None, .. }
             | Command::Reverse { target: ReversalTarget::Newest(_), .. }
             | Command::Transfer { .. }
             | Command::Decay { .. }
@@ -335,14 +363,13 @@ fn abandoned_keys(requests: &[Request]) -> BTreeSet<(PartnerId, RequestId)> {
     requests.iter().filter_map(key).collect()
 }
 
-/// The members of accepted requests that are to be abandoned, as far as their entries are in the book.
-fn abandoned_members(book: &Book, requests: &[Request]) -> Vec<MemberId> {
+/// The entries of accepted requests that are to be abandoned.
+fn abandoned_entries(book: &Book, requests: &[Request]) -> impl Iterator<Item = EntryId> {
     let recorded = abandoned_keys(requests).into_iter().filter_map(|key| book.requests.get(&key));
-    let entries = recorded.flat_map(|recorded| match &recorded.state {
-        RecordedState::Accepted(accepted) => accepted.entries.as_slice(),
-        RecordedState::Rejected(_) | RecordedState::Abandoned => &[],
-    });
-    entries.filter_map(|id| book.entries.get(id)?.member).collect()
+    recorded.flat_map(|recorded| match &recorded.state {
+        RecordedState::Accepted(accepted) => accepted.entries.clone(),
+        RecordedState::Rejected(_) | RecordedState::Abandoned => Vec::new(),
+    })
 }
 
 /// The members that the batch touches, and what it needs of each.
@@ -367,7 +394,7 @@ fn needs(book: &Book, requests: &[Request], targets: &Targets) -> BTreeMap<Membe
             Command::Decay { .. } => need.decays = true,
             Command::ExtendExpiry { .. } | Command::Reverse { .. } => need.all = true,
             Command::Issue { .. }
-            | Command::Purchase { .. }
+            | Command::Purchase { spend: Some(Spend::Capture(..)) | None, .. }
             | Command::Capture { .. }
             | Command::Void { .. }
             | Command::ReturnPurchase { .. }
@@ -424,7 +451,9 @@ async fn load_guards(
         let owed = book.members.values().flat_map(|member| member.record.debts.iter().map(|debt| debt.creditor));
         let moved = targets.entries.iter().chain(&targets.redemptions).filter_map(|id| book.entries.get(id));
         let moved = moved.flat_map(|entry| entry.lots.iter().map(|moved| moved.issuer).chain([entry.partner]));
-        let mut guarded: BTreeSet<PartnerId> = asking.chain(held).chain(owed).chain(moved).collect();
+        // Fees and spreads, and what of them is given back, are the operator's, whoever asks.
+        let operator = [PartnerId::operator()];
+        let mut guarded: BTreeSet<PartnerId> = asking.chain(held).chain(owed).chain(moved).chain(operator).collect();
         guarded.retain(|id| partners.get(id).is_some_and(|partner| partner.limits.guards_points()));
         book.guards = guards::lock_guards(link, &guarded).await?;
         let currency = book.house.coalition.currency;

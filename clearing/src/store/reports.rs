@@ -50,15 +50,26 @@ impl Snapshot {
     /// See [`StoreError`].
     pub async fn member(
         &mut self,
-        house: Arc<House>,
         member: MemberRef,
         points: Option<Points>,
         now: Timestamp,
     ) -> Result<Book, StoreError> {
-        let open_window = self.gate().await?.open_window;
-        let mut book = Book::new(house, open_window);
+        let gate = self.gate().await?;
+        let house = self.house_of(gate.terms_epoch).await?;
+        let mut book = Book::new(house, gate.open_window);
         load::load_member(&mut self.link(), &mut book, member, points, now).await?;
         Ok(book)
+    }
+
+    /// The house as this snapshot has it: lots may be of terms that another node made a moment ago.
+    async fn house_of(&mut self, terms_epoch: i64) -> Result<Arc<House>, StoreError> {
+        let known = self.house.lock().expect("nobody panics with the lock").clone();
+        if let Some((_, house)) = known.filter(|(epoch, _)| *epoch == terms_epoch) {
+            return Ok(house);
+        }
+        let house = Arc::new(self.house().await?.house);
+        *self.house.lock().expect("nobody panics with the lock") = Some((terms_epoch, Arc::clone(&house)));
+        Ok(house)
     }
 
     /// The house.

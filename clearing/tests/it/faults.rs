@@ -19,10 +19,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
-use self::callers::{Call, Callers, Heard, Verdict, Wish, ask, ask_until_answered, compare, doubts};
+use self::callers::{Call, Callers, Heard, Verdict, ask, ask_until_answered, compare, doubts};
 use self::cluster::Cluster;
 use self::program::{BRANDS, Program};
 use self::proxy::{Fate, HouseIs, Proxy, Upstream};
+use crate::deeds::Deed;
 use crate::house::{BACKENDS, Backend, Identities, TestHouse, audit, serve};
 use crate::scenarios::read;
 
@@ -88,8 +89,8 @@ async fn once(identities: &Identities, server: &RunningServer, partner: &str) ->
     identities.builder(&endpoint, Kind::Partner, partner).retries(Retries::none()).connect().await.unwrap()
 }
 
-fn issue(card: impl Into<String>) -> Wish {
-    Wish::Issue { card: card.into(), points: 10 }
+fn issue(card: impl Into<String>) -> Deed {
+    Deed::Issue { card: card.into(), points: 10 }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +157,7 @@ async fn what_was_committed_when_the_house_was_killed_before_it_could_answer_is_
 }
 
 /// Asks until there is an answer, after it was in doubt; gives the verdict, and whether it was a replay.
-async fn ask_after_doubt(client: &Client, id: partner_sdk::RequestId, wish: &Wish) -> (Verdict, bool) {
+async fn ask_after_doubt(client: &Client, id: partner_sdk::RequestId, wish: &Deed) -> (Verdict, bool) {
     let asking = async {
         loop {
             if let Heard::Answer { verdict, replayed } = ask(client, id, wish).await {
@@ -262,7 +263,7 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
         let mut asking = tokio::task::JoinSet::new();
         for at in 0..400 {
             let card = format!("{}", at % 9);
-            let wish = if at % 4 == 3 { Wish::Redeem { card: card.clone(), points: 13 } } else { issue(&card) };
+            let wish = if at % 4 == 3 { Deed::Redeem { card: card.clone(), points: 13 } } else { issue(&card) };
             let id = client.new_request_id();
             let patience = Duration::from_micros(chance.random_range(0..40_000));
             let impatient = impatient.clone();
@@ -363,7 +364,7 @@ async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
     let operator = house.client("operator").await.operator();
     let mut calls = Vec::new();
     let mut caught = 0;
-    let mut ask_all = async |wishes: Vec<(usize, Wish)>| {
+    let mut ask_all = async |wishes: Vec<(usize, Deed)>| {
         let asking = wishes.into_iter().map(|(partner, wish)| {
             let client = &clients[partner];
             async move {
@@ -381,8 +382,8 @@ async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
         // Entries of several partners in few batches, one entry, and a batch with nothing but a rejection.
         for wishes in [
             (0..24).map(|at| (at % 3, issue(format!("{}", at % 5)))).collect(),
-            vec![(1, Wish::Redeem { card: "1".to_owned(), points: 11 })],
-            vec![(2, Wish::Redeem { card: "2".to_owned(), points: 1_000_000 })],
+            vec![(1, Deed::Redeem { card: "1".to_owned(), points: 11 })],
+            vec![(2, Deed::Redeem { card: "2".to_owned(), points: 1_000_000 })],
         ] {
             proxy.catch_commit(fate);
             ask_all(wishes).await;

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
 mod access;
+mod deeds;
 mod faults;
 mod house;
 mod house_rules;
 mod inputs;
 mod nodes;
+mod rivals;
 mod scenarios;
 mod sdk_stage;
 mod till;

@@ -92,11 +92,10 @@ impl Stage for WriterStage {
     async fn balances(&mut self, members: &[MemberId]) -> Result<Balances, Broken> {
         let trial = self.store.trial_balance(None).await?;
         let mut balances = Balances { points: trial.balances.points, money: trial.balances.money };
-        let house = Arc::new(self.store.load_house().await?.house);
         let mut snapshot = self.store.snapshot().await?;
         for id in members {
             let now = self.clock.now();
-            let book = snapshot.member(Arc::clone(&house), MemberRef::Id(*id), None, now).await?;
+            let book = snapshot.member(MemberRef::Id(*id), None, now).await?;
             let member = &book.members[id];
             let available = i64::try_from(member.available()).unwrap();
             for (account, points) in [

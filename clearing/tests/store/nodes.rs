@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use clearing::store::{Backend, ErrorKind, Store};
-use clearing_core::command::{Command, HouseCommand, Request};
-use clearing_core::units::RequestId;
+use clearing::store::{Backend, ErrorKind, Gate, Store, StoreError};
+use clearing_core::command::{Abandoned, Command, HouseCommand, Reply, Request};
+use clearing_core::journal::{Code, Origin};
+use clearing_core::limits::Limits;
+use clearing_core::rejection::Rejection;
+use clearing_core::terms::TermsDraft;
+use clearing_core::units::{Money, Points, Rate, RequestId};
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::agreement::TILLS;
-use crate::{Ids, TestStore, Till, at, card, issue, redeem};
+use crate::{Done, Ids, TestStore, Till, at, available, card, id, issue, redeem};
 
 /// Two writers on one PostgreSQL: the same members, tills and keys, and a close in the middle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,4 +88,118 @@ async fn node_at_work(store: Store, node: u64) -> i64 {
         };
     }
     i64::try_from(entries).unwrap()
+}
+
+/// Two nodes, and what they do at once.
+struct Nodes {
+    test: TestStore,
+    first: Till,
+    second: Till,
+}
+
+impl Nodes {
+    async fn open() -> Self {
+        let test = TestStore::with_coalition(Backend::Postgres).await;
+        let (first, second) = (Till::open(&test.store, 1).await, Till::open(&test.store, 2).await);
+        Self { test, first, second }
+    }
+
+    /// Runs a batch at the first node; before it commits another one begins at the second, and waits where they meet.
+    async fn meet(&mut self, first: &[Request], second: &[Request]) -> (Done, Result<Done, StoreError>) {
+        let gate = self.first.session.begin(Gate::Shared).await.unwrap();
+        let done = self.first.decide(&gate, false, first, at(1)).await.unwrap();
+        let commit = async {
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+            self.first.session.commit().await.unwrap();
+        };
+        let ((), met) = tokio::join!(commit, self.second.run(second, at(1)));
+        (done, met)
+    }
+
+    async fn finish(self) {
+        let mut snapshot = self.test.store.snapshot().await.unwrap();
+        let house = Arc::new(snapshot.house().await.unwrap().house);
+        let stored = snapshot.ledger(house).await.unwrap();
+        let found = clearing_core::audit::check(&stored);
+        assert!(found.is_empty(), "{found:?}");
+        snapshot.finish().await.unwrap();
+        self.test.remove().await;
+    }
+}
+
+/// The request was accepted between the look for it and the lock of its member, and the member was in the batch for another
+/// reason: the batch once went on, and undid an entry without the lots that it had taken.
+#[tokio::test]
+async fn a_request_accepted_at_one_node_while_another_abandons_it_is_undone_with_all_that_it_took() {
+    let mut nodes = Nodes::open().await;
+    nodes.first.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
+    nodes.first.one("fuel", issue(card(1), 100), at(1)).await.unwrap();
+    let spend = nodes.first.request("fuel", redeem(card(1), 120));
+    let abandon = Command::Abandon { request: spend.request_id.unwrap() };
+    let second = [nodes.second.request("bank", issue(card(1), 5)), nodes.second.request("fuel", abandon)];
+    let (done, met) = nodes.meet(std::slice::from_ref(&spend), &second).await;
+    assert_eq!(available(done.answers[0].result.as_ref().unwrap()), 80);
+    assert_eq!(met.err().unwrap().kind(), ErrorKind::Transient);
+
+    nodes.second = Till::open(&nodes.test.store, 3).await;
+    let again = nodes.second.run(&second, at(1)).await.unwrap();
+    let undone = again.answers[1].result.as_ref().unwrap();
+    assert!(matches!(undone.reply, Reply::Abandoned(Abandoned::Undone)), "{undone:?}");
+    assert_eq!(available(&nodes.first.one("fuel", issue(card(1), 1), at(1)).await.unwrap()), 206);
+    nodes.finish().await;
+}
+
+fn on_receipt(mut request: Request, line: u32) -> Request {
+    let number = Some(Code::new("R-1").unwrap());
+    let receipt_total = Some(Money(1_000_000));
+    request.origin = Origin { receipt_number: number, receipt_line: Some(line), receipt_total, ..Origin::default() };
+    request
+}
+
+/// What had been booked with a receipt was once read before anything was locked.
+#[tokio::test]
+async fn a_node_knows_what_another_has_just_booked_with_a_receipt() {
+    let mut nodes = Nodes::open().await;
+    let half = TermsDraft { receipt_share: Some(Rate::new("0.5".parse().unwrap()).unwrap()), ..TermsDraft::default() };
+    let half = HouseCommand::SetTerms { partner: id("fuel"), terms: half, effective: None };
+    nodes.first.one("operator", Command::House(half), at(1)).await.unwrap();
+    for member in 1..=2 {
+        nodes.first.one("bank", issue(card(member), 200), at(1)).await.unwrap();
+    }
+
+    // The same line, of the same member.
+    let first = on_receipt(nodes.first.request("fuel", redeem(card(1), 30)), 1);
+    let second = on_receipt(nodes.second.request("fuel", redeem(card(1), 30)), 1);
+    let (_, met) = nodes.meet(&[first], &[second]).await;
+    let refused = met.unwrap().answers.remove(0).result.unwrap_err();
+    assert!(matches!(refused, Rejection::DuplicateReceipt { .. }), "{refused}");
+
+    // Other lines: 50 points may pay half of the receipt, and 30 do.
+    let first = on_receipt(nodes.first.request("fuel", redeem(card(1), 15)), 2);
+    let second = on_receipt(nodes.second.request("fuel", redeem(card(2), 15)), 3);
+    let (_, met) = nodes.meet(&[first], &[second]).await;
+    let refused = met.unwrap().answers.remove(0).result.unwrap_err();
+    assert!(matches!(refused, Rejection::ReceiptShareExceeded { maximum: 5, .. }), "{refused}");
+    nodes.finish().await;
+}
+
+/// Fees and spreads move the operator's position, whoever asks; once its headroom was measured beside them.
+#[tokio::test]
+async fn the_operators_headroom_is_measured_after_the_fees_that_another_node_gives_back() {
+    let mut nodes = Nodes::open().await;
+    let limits = Limits { net_debit_cap: Some(Money::ZERO), ..Limits::default() };
+    let limits = HouseCommand::SetLimits { partner: id("operator"), limits };
+    nodes.first.one("operator", Command::House(limits), at(1)).await.unwrap();
+    nodes.first.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
+    let redemption = nodes.first.one("fuel", redeem(card(1), 100), at(1)).await.unwrap().entries[0];
+    nodes.first.one("operator", issue(card(2), 21), at(1)).await.unwrap();
+
+    // The operator has 10.00 of the issue; of the redemption 10.00 and a fee of 1.60, which go back.
+    let back = Command::Return { redemption, points: Points(100) };
+    let first = [nodes.first.request("fuel", back)];
+    let second = [nodes.second.request("fuel", redeem(card(2), 21))];
+    let (_, met) = nodes.meet(&first, &second).await;
+    let refused = met.unwrap().answers.remove(0).result.unwrap_err();
+    assert!(matches!(refused, Rejection::NetDebitCap { reachable: 10, .. }), "{refused}");
+    nodes.finish().await;
 }

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use partner_sdk::{Client, EntryFilter, Error, Issue, MemberRef, Outcome, Redeem, RequestId};
+use clearing::clock::Clock;
+use partner_sdk::{Client, EntryFilter, EntryKind, Error, MemberRef, Origin, Outcome, RequestId};
 use tokio::task::JoinSet;
+
+use crate::deeds::{self, Deed};
+use crate::sdk_stage::system_time;
 
 /// Between two tries of a till that has no answer.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -14,17 +18,10 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// Members whom all tills share.
 const CARDS: usize = 12;
 
-/// What a till asks for.
-#[derive(Debug, Clone)]
-pub enum Wish {
-    Issue { card: String, points: i64 },
-    Redeem { card: String, points: i64 },
-}
-
 /// What the house answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    Accepted { entry: String },
+    Accepted { entries: Vec<String> },
     Rejected { reason: String },
 }
 
@@ -67,7 +64,7 @@ pub struct Call {
     /// The place of the caller among the partners.
     pub partner: usize,
     pub id: RequestId,
-    pub wish: Wish,
+    pub wish: Deed,
     pub verdict: Verdict,
     /// Whether there was a try that nobody knew the effect of.
     pub doubted: bool,
@@ -76,24 +73,10 @@ pub struct Call {
 }
 
 /// Asks once.
-pub async fn ask(client: &Client, id: RequestId, wish: &Wish) -> Heard {
-    match wish {
-        Wish::Issue { card, points } => {
-            let asked = client.issue(Issue::to("card", card).points(*points).request_id(id)).await;
-            heard(id, asked, |issued| (issued.entry.entry_id, issued.replayed))
-        }
-        Wish::Redeem { card, points } => {
-            let asked = client.redeem(Redeem::from("card", card).points(*points).request_id(id)).await;
-            heard(id, asked, |redeemed| (redeemed.entry.entry_id, redeemed.replayed))
-        }
-    }
-}
-
-fn heard<T>(id: RequestId, asked: Result<Outcome<T>, Error>, read: impl FnOnce(T) -> (String, bool)) -> Heard {
-    match asked {
-        Ok(Outcome::Accepted(answer)) => {
-            let (entry, replayed) = read(answer);
-            Heard::Answer { verdict: Verdict::Accepted { entry }, replayed }
+pub async fn ask(client: &Client, id: RequestId, wish: &Deed) -> Heard {
+    match deeds::ask(client, id, wish, Origin::default()).await {
+        Ok(Outcome::Accepted(done)) => {
+            Heard::Answer { verdict: Verdict::Accepted { entries: done.entries }, replayed: done.replayed }
         }
         Ok(Outcome::Rejected(rejection)) => {
             let reason = rejection.reason.as_str().to_owned();
@@ -119,7 +102,7 @@ pub fn is_absence(error: &Error) -> bool {
 }
 
 /// Asks under one key until there is an answer.
-pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, wish: Wish) -> Call {
+pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, wish: Deed) -> Call {
     let asking = async {
         let mut doubted = false;
         loop {
@@ -163,13 +146,10 @@ impl Callers {
             for till in 0..tills_each {
                 let (client, closing, answered) = (client.clone(), Arc::clone(&closing), Arc::clone(&answered));
                 tills.spawn(async move {
-                    let mut calls = Vec::new();
+                    let mut calls: Vec<Call> = Vec::new();
                     while !closing.load(Ordering::Relaxed) {
                         let card = format!("{}", (partner + till + calls.len()) % CARDS);
-                        let wish = match calls.len() % 3 {
-                            0 | 1 => Wish::Issue { card, points: 10 },
-                            _ => Wish::Redeem { card, points: 17 },
-                        };
+                        let wish = next_wish(&calls, card);
                         calls.push(ask_until_answered(&client, partner, client.new_request_id(), wish).await);
                         answered.fetch_add(1, Ordering::Relaxed);
                     }
@@ -198,9 +178,52 @@ impl Callers {
     }
 }
 
+/// What a till asks for next: everything that it can ask for comes round, and what needs an earlier deed follows it.
+fn next_wish(calls: &[Call], card: String) -> Deed {
+    let lately = |ago: usize| {
+        let call = calls.len().checked_sub(ago).and_then(|at| calls.get(at));
+        match call.map(|call| &call.verdict) {
+            Some(Verdict::Accepted { entries }) => Some(entries[0].clone()),
+            Some(Verdict::Rejected { .. }) | None => None,
+        }
+    };
+    let redeem = |card| Deed::Redeem { card, points: 17 };
+    let in_an_hour = || system_time(Clock::system().now().plus_seconds(3600));
+    match calls.len() % 12 {
+        2 | 7 => redeem(card),
+        3 => lately(1).map_or_else(|| redeem(card), |redemption| Deed::Return { redemption, points: 4 }),
+        4 | 8 => Deed::Authorize { card, points: 9, lapses: in_an_hour() },
+        5 => lately(1).map_or_else(|| redeem(card), |hold| Deed::Capture { hold, points: 6 }),
+        9 => lately(1).map_or_else(|| redeem(card), |hold| Deed::Void { hold }),
+        10 => lately(10).map_or_else(|| redeem(card), |issue| Deed::Reverse { issue, points: 10 }),
+        11 => Deed::Purchase { card, spend: 5, earn: 3 },
+        _ => Deed::Issue { card, points: 10 },
+    }
+}
+
+/// The card that each accepted entry is about, as far as the deed named it.
+fn cards(calls: &[Call]) -> BTreeMap<&str, &str> {
+    let named = calls.iter().filter_map(|call| match &call.verdict {
+        Verdict::Accepted { entries } => Some((entries.first()?.as_str(), call.wish.card()?)),
+        Verdict::Rejected { .. } => None,
+    });
+    named.collect()
+}
+
+/// By how much a deed moves what its member has, less what it owes: a hold takes nothing, and a reversal all it says.
+fn worth(wish: &Deed) -> i64 {
+    match wish {
+        Deed::Issue { points, .. } | Deed::Return { points, .. } => *points,
+        Deed::Redeem { points, .. } | Deed::Capture { points, .. } | Deed::Reverse { points, .. } => -points,
+        Deed::Authorize { .. } | Deed::Void { .. } | Deed::Transfer { .. } => 0,
+        Deed::Purchase { spend, earn, .. } => earn - spend,
+    }
+}
+
 /// Fails unless the books hold what the tills were told: every accepted request is there once, by entry and by key, and
 /// nothing else is.
 pub async fn compare(partners: &[Client], calls: &[Call]) {
+    let cards = cards(calls);
     let mut points: BTreeMap<&str, i64> = BTreeMap::new();
     for (partner, client) in partners.iter().enumerate() {
         let own = client.server_info().await.unwrap().caller_id;
@@ -208,33 +231,41 @@ pub async fn compare(partners: &[Client], calls: &[Call]) {
         // What others redeem of a brand's points is no operation of the brand.
         listed.retain(|entry| entry.partner_id == own);
         let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut entries = BTreeSet::new();
+        let (mut entries, mut recovered) = (BTreeSet::new(), 0);
         for entry in &listed {
-            let key = entry.request_id.clone().expect("a partner sees the keys of its own requests");
-            by_key.entry(key).or_default().push(entry.entry_id.clone());
             assert!(entries.insert(&entry.entry_id), "{} is listed twice", entry.entry_id);
+            // A debt is paid by whatever brings points, and nobody asks for it.
+            let Some(key) = entry.request_id.clone() else {
+                assert_eq!(entry.kind, EntryKind::Recover, "a partner sees the keys of its own requests: {entry:?}");
+                recovered += 1;
+                continue;
+            };
+            by_key.entry(key).or_default().push(entry.entry_id.clone());
         }
         let mut accepted = 0;
         for call in calls.iter().filter(|call| call.partner == partner) {
             let found = by_key.remove(&call.id.to_string()).unwrap_or_default();
             match &call.verdict {
-                Verdict::Accepted { entry } => {
-                    assert_eq!(&found, std::slice::from_ref(entry), "{call:?}");
-                    accepted += 1;
-                    match &call.wish {
-                        Wish::Issue { card, points: more } => *points.entry(card).or_default() += more,
-                        Wish::Redeem { card, points: less } => *points.entry(card).or_default() -= less,
-                    }
+                Verdict::Accepted { entries } => {
+                    let (mut found, mut told) = (found, entries.clone());
+                    found.sort();
+                    told.sort();
+                    assert_eq!(found, told, "{call:?}");
+                    accepted += told.len();
+                    let card = call.wish.card().or_else(|| cards.get(call.wish.about()?).copied());
+                    *points.entry(card.expect("the card of an earlier deed is known")).or_default() +=
+                        worth(&call.wish);
                 }
                 Verdict::Rejected { .. } => assert!(found.is_empty(), "{call:?} wrote {found:?}"),
             }
         }
         assert!(by_key.is_empty(), "there are entries that nobody asked for: {by_key:?}");
-        assert_eq!(entries.len(), accepted);
+        assert_eq!(entries.len(), accepted + recovered);
     }
     for (card, points) in points {
         let balance = partners[0].balance(MemberRef::identifier("card", card)).await.unwrap();
-        assert_eq!(balance.available_points, points, "card {card}");
+        let worth = balance.available_points + balance.held_points - balance.owed_points;
+        assert_eq!(worth, points, "card {card}");
     }
     // A till that asks once more, for whatever reason, hears the same. One in seven stands for all.
     for (at, call) in calls.iter().enumerate().filter(|(at, call)| call.committed_unheard || at % 7 == 0) {

@@ -1,0 +1,207 @@
+//! One or two nodes on a database, with tills at each.
+
+use std::fmt::Debug;
+use std::time::{Duration, SystemTime};
+
+use clearing::clock::Clock;
+use clearing::scenario::{CoalitionFile, Variant};
+use clearing::server::{Drained, RunningServer};
+use clearing::store::Store;
+use clearing::writer::WriterCounts;
+use clearing_certs::Kind;
+use clearing_core::journal::JournalEntry;
+use futures::future::join_all;
+use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::deeds::{self, Deed, Done};
+use crate::house::{Backend, DOMAIN, Database, Identities, audit, serve};
+use crate::sdk_stage::system_time;
+
+/// Where rivals meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    OneNodeOnSqlite,
+    OneNodeOnPostgres,
+    TwoNodesOnPostgres,
+}
+
+pub const PLACES: [Place; 3] = [Place::OneNodeOnSqlite, Place::OneNodeOnPostgres, Place::TwoNodesOnPostgres];
+
+/// Three brands that pay at redemption, and one that prepays. Nobody funds another's points unless it said so.
+pub const BRANDS: &str = r#"
+    [[partner]]
+    id = "A"
+    [[partner]]
+    id = "B"
+    [[partner]]
+    id = "C"
+    [[partner]]
+    id = "P"
+    funding = "AT_ISSUE"
+"#;
+
+/// See the module. All nodes share one clock, which stands still until it is moved.
+pub struct Arena {
+    pub place: Place,
+    pub database: Database,
+    pub identities: Identities,
+    pub clock: Clock,
+    nodes: Vec<RunningServer>,
+}
+
+impl Arena {
+    /// Opens a house with these `[[partner]]` tables.
+    pub async fn open(place: Place, partners: &str) -> Self {
+        let coalition = r#"
+            [coalition]
+            currency = "RUB"
+            scale = 2
+            point_value = "1.00"
+            acceptance_fee = "0.02"
+            fee_bearer = "ACCEPTOR"
+            grace_days = 14
+            start = "2026-01-01T00:00:00Z"
+            breakage = { reserve = "0.5", operator = "0.3", issuer = "0.2" }
+            open_consents = false
+        "#;
+        let file = CoalitionFile::parse(&format!("{coalition}{partners}")).unwrap();
+        let house = file.to_house("rivals", Variant::AtRedemption).unwrap();
+        let backend = if place == Place::OneNodeOnSqlite { Backend::Sqlite } else { Backend::Postgres };
+        let database = Database::new(backend).await;
+        let store = Store::connect(&database.url).await.unwrap();
+        store.migrate().await.unwrap();
+        store.create_coalition(&house, DOMAIN, file.coalition.start).await.unwrap();
+        drop(store);
+        let (identities, clock) = (Identities::new(), Clock::manual(file.coalition.start));
+        let mut nodes = vec![serve(&database.url, &identities, clock.clone()).await];
+        if place == Place::TwoNodesOnPostgres {
+            nodes.push(serve(&database.url, &identities, clock.clone()).await);
+        }
+        Self { place, database, identities, clock, nodes }
+    }
+
+    /// A till of the partner at the first node.
+    pub async fn till(&self, partner: &str) -> Client {
+        self.tills(partner).await.swap_remove(0)
+    }
+
+    /// A till of the partner at each node.
+    pub async fn tills(&self, partner: &str) -> Vec<Client> {
+        let clients = self.nodes.iter().map(|node| {
+            let endpoint = format!("https://{}", node.local_addr());
+            async move { self.identities.client(&endpoint, Kind::Partner, partner).await }
+        });
+        join_all(clients).await
+    }
+
+    /// Tills of all these partners at each node, neighbours at different nodes.
+    pub async fn tills_of(&self, partners: &[&str]) -> Vec<Client> {
+        let mut tills = Vec::new();
+        for (at, partner) in partners.iter().enumerate() {
+            let mut own = self.tills(partner).await;
+            let nodes = own.len();
+            own.rotate_left(at % nodes);
+            tills.extend(own);
+        }
+        tills
+    }
+
+    /// This many seconds after the clock's time.
+    pub fn in_seconds(&self, seconds: i64) -> SystemTime {
+        system_time(self.clock.now().plus_seconds(seconds))
+    }
+
+    /// Moves the clock, running all that falls due.
+    pub async fn advance(&self, to: SystemTime) {
+        self.till("operator").await.sandbox().advance_clock(to).await.unwrap();
+    }
+
+    /// The whole journal.
+    pub async fn journal(&self) -> Vec<JournalEntry> {
+        let store = Store::connect(&self.database.url).await.unwrap();
+        store.journal(1, None, 1_000_000).await.unwrap()
+    }
+
+    /// What the nodes' writers have done.
+    pub fn counts(&self) -> WriterCounts {
+        let counts = self.nodes.iter().map(RunningServer::counts);
+        counts.fold(WriterCounts::default(), |sum, node| WriterCounts {
+            batches: sum.batches + node.batches,
+            reruns: sum.reruns + node.reruns,
+        })
+    }
+
+    /// Fails if more than one batch in a hundred had to run again.
+    pub fn reruns_are_rare(&self) {
+        let counts = self.counts();
+        println!("{:?}: {counts:?}", self.place);
+        assert!(counts.reruns * 100 <= counts.batches, "{:?}: {counts:?}", self.place);
+    }
+
+    /// Fails if PostgreSQL had to break a deadlock; closes the house and audits its books.
+    pub async fn finish(self) {
+        for node in self.nodes {
+            assert_eq!(node.shutdown(Duration::from_secs(20)).await, Drained::Clean, "{:?}", self.place);
+        }
+        if self.place != Place::OneNodeOnSqlite {
+            // A connection's statistics are in the view at the latest when it is closed, as all others are by now.
+            let mut connection = PgConnection::connect(&self.database.url).await.unwrap();
+            let row = sqlx::query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
+            let deadlocks: i64 = row.fetch_one(&mut connection).await.unwrap().get(0);
+            connection.close().await.unwrap();
+            assert_eq!(deadlocks, 0, "{:?}", self.place);
+        }
+        audit(&self.database.url).await;
+        self.database.remove().await;
+    }
+}
+
+/// What the rules said; the house must have answered.
+pub fn told<T: Debug>(asked: Result<Outcome<T>, Error>) -> Result<T, Rejection> {
+    match asked.unwrap() {
+        Outcome::Accepted(answer) => Ok(answer),
+        Outcome::Rejected(rejection) => Err(rejection),
+        Outcome::Unknown(unknown) => panic!("nobody knows what became of {}", unknown.request_id),
+    }
+}
+
+/// How many were accepted; all others must have been told this reason.
+pub fn accepted<T: Debug>(answers: &[Result<T, Rejection>], otherwise: &str) -> usize {
+    for rejection in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+        assert_eq!(rejection.reason.as_str(), otherwise, "{rejection}");
+    }
+    answers.iter().filter(|answer| answer.is_ok()).count()
+}
+
+/// Does something under a key of its own.
+pub async fn act(till: &Client, deed: Deed) -> Result<Done, Rejection> {
+    told(deeds::ask(till, till.new_request_id(), &deed, partner_sdk::Origin::default()).await)
+}
+
+/// Does all of it at once: the first deed at the first till, the next at the next, and so on; the answers come in the
+/// order of the deeds.
+pub async fn all_at_once(tills: &[Client], deeds: impl IntoIterator<Item = Deed>) -> Vec<Result<Done, Rejection>> {
+    let asked = deeds.into_iter().zip(tills.iter().cycle());
+    join_all(asked.map(|(deed, till)| act(till, deed))).await
+}
+
+pub async fn issue(till: &Client, card: &str, points: i64) -> Done {
+    act(till, Deed::Issue { card: card.to_owned(), points }).await.unwrap()
+}
+
+/// Gives a card so many lots, in one batch.
+pub async fn issue_lots(till: &Client, card: &str, lots: usize, points: i64) {
+    let items = (0..lots).map(|_| Issue::to("card", card).points(points)).collect();
+    for issued in till.batch_issue(items).await.unwrap() {
+        told(issued).unwrap();
+    }
+}
+
+pub async fn redeem(till: &Client, card: &str, points: i64) -> Result<Done, Rejection> {
+    act(till, Deed::Redeem { card: card.to_owned(), points }).await
+}
+
+pub async fn balance(till: &Client, card: &str) -> Balance {
+    till.balance(("card", card)).await.unwrap()
+}
