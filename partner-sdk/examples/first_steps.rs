@@ -26,12 +26,13 @@ async fn main() -> Result<()> {
     let issuer = connect(Path::new(&folder), &args.next().unwrap_or_else(|| "grocer".to_owned())).await?;
     let acceptor = connect(Path::new(&folder), &args.next().unwrap_or_else(|| "cinema".to_owned())).await?;
 
-    // A card of its own for each run, so that the figures below are always the same.
-    let card = format!("4000-{}", issuer.new_request_id());
+    // A card and a receipt of its own for each run, so that the figures below are always the same: a receipt earns once.
+    let run = issuer.new_request_id();
+    let card = format!("4000-{run}");
     let member = || MemberRef::identifier("card", card.clone());
 
     // Earn. An identifier that the house has never seen becomes a new member.
-    let origin = Origin::till("store-7", "3").receipt("R-1001");
+    let origin = Origin::till("store-7", "3").receipt(format!("R-{run}"));
     let issued = issuer.issue(Issue::to("card", card.as_str()).points(100).origin(origin)).await?.accepted()?;
     println!("earned 100 points, balance {}", issued.available_points);
 

@@ -32,7 +32,7 @@ impl RunDecay {
 /// use std::time::{Duration, SystemTime};
 /// use partner_sdk::operator::ExtendExpiry;
 ///
-/// let day = |day| SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400);
+/// let day = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400);
 /// let extend = ExtendExpiry::of(("card", "4000123"), "grocer").expiring_until(day(20_600)).to(day(20_690)).reason("OUTAGE");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -91,15 +91,16 @@ def play(pb, folder, issuer_id, acceptor_id):
         check("I am", about.caller_id, acceptor_id)
         opening = accounts.GetPosition(position.GetPositionRequest(), timeout=DEADLINE)
 
-        # A card of its own for each run, so that the figures are always the same.
-        card = member.MemberRef(identifier=member.Identifier(scheme="card", value=f"4000-{secrets.token_hex(8)}"))
+        # A card and a receipt of its own for each run, so that the figures are always the same: a receipt earns once.
+        run = secrets.token_hex(8)
+        card = member.MemberRef(identifier=member.Identifier(scheme="card", value=f"4000-{run}"))
 
         # Earn.
         issue = points.IssuePointsRequest(
             request_id=request_id(),
             member=card,
             points=100,
-            origin=origin.Origin(store="store-7", till="3", receipt_number="R-1001"),
+            origin=origin.Origin(store="store-7", till="3", receipt_number=f"R-{run}"),
         )
         issued = issuer.IssuePoints(issue, timeout=DEADLINE)
         check("balance after earning 100", issued.available_points, 100)
