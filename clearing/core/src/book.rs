@@ -241,14 +241,14 @@ impl Book {
             }
             Command::Transfer { member, to, points } => self.transfer(ask, *member, *to, request.fresh_member, *points),
             Command::Decay { member, rate, period } => self.decay(ask, *member, *rate, period),
-            Command::ExtendExpiry { member, issuer, until, expires, .. } => {
-                self.extend_expiry(ask, *member, *issuer, *until, *expires)
+            Command::ExtendExpiry { member, issuer, until, expires, reason } => {
+                self.extend_expiry(ask, *member, *issuer, *until, *expires, reason)
             }
-            Command::Reinstate { member, funder, points, expires, .. } => {
-                self.reinstate(ask, *member, *funder, *points, *expires)
+            Command::Reinstate { member, funder, points, expires, reason } => {
+                self.reinstate(ask, *member, *funder, *points, *expires, reason)
             }
-            Command::WriteOffDebt { member, creditor, points, .. } => {
-                self.write_off_debt(ask, *member, *creditor, *points)
+            Command::WriteOffDebt { member, creditor, points, reason } => {
+                self.write_off_debt(ask, *member, *creditor, *points, reason)
             }
             Command::Return { redemption, points } => self.return_redemption(ask, *redemption, *points),
             Command::Abandon { request } => self.abandon(ask, *request),
@@ -593,7 +593,7 @@ impl Book {
                     member.record.decayed = Some(facts.period.clone());
                 }
             }
-            Facts::None | Facts::Redemption(_) | Facts::Hold(_) => {}
+            Facts::None | Facts::Redemption(_) | Facts::Hold(_) | Facts::Reason(_) => {}
         }
         Ok(())
     }

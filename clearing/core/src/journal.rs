@@ -195,6 +195,8 @@ pub enum Facts {
     Reversal(Vec<ReversedPart>),
     Funding(Vec<FundedPart>),
     Decay(DecayFacts),
+    /// Why the operator did it.
+    Reason(Code),
 }
 
 /// What a redemption was made at; returns and undoing go by these figures, whatever the terms say by then.
@@ -521,7 +523,12 @@ impl Entry {
     pub fn redemption(&self) -> Option<&RedemptionFacts> {
         match &self.facts {
             Facts::Redemption(facts) => Some(facts),
-            Facts::None | Facts::Hold(_) | Facts::Reversal(_) | Facts::Funding(_) | Facts::Decay(_) => None,
+            Facts::None
+            | Facts::Hold(_)
+            | Facts::Reversal(_)
+            | Facts::Funding(_)
+            | Facts::Decay(_)
+            | Facts::Reason(_) => None,
         }
     }
 
@@ -529,7 +536,12 @@ impl Entry {
     pub fn hold(&self) -> Option<&HoldFacts> {
         match &self.facts {
             Facts::Hold(facts) => Some(facts),
-            Facts::None | Facts::Redemption(_) | Facts::Reversal(_) | Facts::Funding(_) | Facts::Decay(_) => None,
+            Facts::None
+            | Facts::Redemption(_)
+            | Facts::Reversal(_)
+            | Facts::Funding(_)
+            | Facts::Decay(_)
+            | Facts::Reason(_) => None,
         }
     }
 
