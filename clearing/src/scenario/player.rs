@@ -250,7 +250,26 @@ impl Player<'_> {
                     self.call(stage, step, call, &mut happened).await?;
                 }
             }
-            action => {
+            action @ (Action::Issue { .. }
+            | Action::Redeem { .. }
+            | Action::Authorize { .. }
+            | Action::Capture { .. }
+            | Action::Void { .. }
+            | Action::ReverseIssue { .. }
+            | Action::Transfer { .. }
+            | Action::Decay { .. }
+            | Action::ReturnRedemption { .. }
+            | Action::Abandon { .. }
+            | Action::CloseWindow
+            | Action::ConfirmSettlement { .. }
+            | Action::ExportOrders { .. }
+            | Action::Pay { .. }
+            | Action::AbortSettlement { .. }
+            | Action::Deposit { .. }
+            | Action::CreatePartner { .. }
+            | Action::SetTerms { .. }
+            | Action::SetState { .. }
+            | Action::SetConsent { .. }) => {
                 if let Action::Abandon { abandons } = action {
                     // Perhaps unseen: then this is the id that the request comes with later.
                     self.named_request(abandons, step.at);
