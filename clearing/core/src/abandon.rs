@@ -58,24 +58,26 @@ impl Book {
         member: MemberId,
     ) -> Result<Option<Entry>, Rejection> {
         let draft = self.draft(EntryKind::Undo, ask);
-        match target.kind {
-            EntryKind::Issue => self.undo_issue_entry(ask, id, target, member),
-            EntryKind::Authorize => match self.holds.get(&id).map(|hold| hold.state) {
+        if target.kind == EntryKind::Issue {
+            return self.undo_issue_entry(ask, id, target, member);
+        }
+        if target.kind == EntryKind::Return {
+            return self.undo_return_entry(ask, target);
+        }
+        if target.kind == EntryKind::Authorize {
+            return match self.holds.get(&id).map(|hold| hold.state) {
                 Some(HoldState::Open) => self.release_entry(draft, id).map(Some),
                 Some(HoldState::Captured) => {
                     Err(Rejection::HoldNotOpen { hold: id.to_string(), state: HoldState::Captured.as_str().to_owned() })
                 }
                 Some(HoldState::Voided | HoldState::Lapsed) | None => Ok(None),
-            },
-            EntryKind::Return => self.undo_return_entry(ask, target),
-            _ => {
-                let left = self.left_of(id, target);
-                if left.is_zero() {
-                    return Ok(None);
-                }
-                self.give_back_entry(draft, id, target, left, ask.now).map(Some)
-            }
+            };
         }
+        let left = self.left_of(id, target);
+        if left.is_zero() {
+            return Ok(None);
+        }
+        self.give_back_entry(draft, id, target, left, ask.now).map(Some)
     }
 
     /// Takes back all of an issue that is not yet reversed; what is spent becomes a debt.

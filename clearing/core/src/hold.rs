@@ -41,10 +41,12 @@ impl HoldState {
 
     /// The state of a hold that an entry of some kind has ended.
     pub(crate) fn after(kind: EntryKind) -> Self {
-        match kind {
-            EntryKind::Capture => Self::Captured,
-            EntryKind::Lapse => Self::Lapsed,
-            _ => Self::Voided,
+        if kind == EntryKind::Capture {
+            Self::Captured
+        } else if kind == EntryKind::Lapse {
+            Self::Lapsed
+        } else {
+            Self::Voided
         }
     }
 }

@@ -43,11 +43,8 @@ impl ReceiptLine {
     }
 
     fn side_of(kind: EntryKind) -> Option<Side> {
-        match kind {
-            EntryKind::Issue => Some(Side::Earn),
-            EntryKind::Redeem | EntryKind::Authorize => Some(Side::Spend),
-            _ => None,
-        }
+        let spends = matches!(kind, EntryKind::Redeem | EntryKind::Authorize);
+        if spends { Some(Side::Spend) } else { (kind == EntryKind::Issue).then_some(Side::Earn) }
     }
 
     /// All lines of a receipt on one side.

@@ -16,6 +16,9 @@ use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp,
 /// How many points of which lots are to be reversed.
 pub(crate) type LotShares = Vec<(LotId, Points)>;
 
+/// An issue with lots of it.
+type IssueLots = (EntryId, Arc<Entry>, Vec<LotId>);
+
 impl Book {
     /// Takes points of the caller's issues back; what is gone becomes a debt, unless the caller would rather be refused.
     ///
@@ -86,7 +89,7 @@ impl Book {
         &self,
         ask: &Ask<'_>,
         target: &ReversalTarget,
-    ) -> Result<(MemberId, Vec<(EntryId, Arc<Entry>, Vec<LotId>)>), Rejection> {
+    ) -> Result<(MemberId, Vec<IssueLots>), Rejection> {
         let of_issue = |id: EntryId, entry: &Arc<Entry>| (id, Arc::clone(entry), born_lots(entry));
         match target {
             ReversalTarget::Entry(id) => {

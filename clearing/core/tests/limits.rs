@@ -245,14 +245,14 @@ fn a_coalition_that_does_not_disclose_issuers_calls_it_insufficient_points() {
 
 #[test]
 fn where_issuers_bear_the_fee_a_point_takes_its_price_and_the_fee_rounded_up() {
-    let bears = Terms { acceptance_fee: rate("0.015"), fee_bearer: FeeBearer::Issuer, ..terms(Funding::AtRedemption) };
+    let bears = Terms { acceptance_fee: rate("0.012"), fee_bearer: FeeBearer::Issuer, ..terms(Funding::AtRedemption) };
     let mut play = Play::new(house(coalition(), &[("A", terms(Funding::AtRedemption)), ("C", bears)]));
     play.issue("A", "M", 10);
     play.set_cap("A", 305);
     assert_eq!(play.redeem("C", "M", 3).unwrap_err().reason(), "NET_DEBIT_CAP", "3 points may cost 3.06");
     play.set_cap("A", 306);
     play.redeem("C", "M", 3).unwrap();
-    assert_eq!(play.book.headroom(id("A")), Some(1), "and cost 3.05");
+    assert_eq!(play.book.headroom(id("A")), Some(2), "and cost 3.04");
     play.assert_sound();
 }
 

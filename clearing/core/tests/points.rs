@@ -8,9 +8,9 @@ use clearing_core::audit;
 use clearing_core::command::HouseCommand;
 use clearing_core::limits::Limits;
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{ExpiryPolicy, Funding, Price, Terms, TermsDraft};
+use clearing_core::terms::{ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::units::{Money, PartnerId, Timestamp};
-use house::{Play, START, coalition, house, id, terms};
+use house::{Play, START, coalition, house, id, rate, sums, terms};
 use jiff::tz::TimeZone;
 
 fn price(text: &str) -> Option<Price> {
@@ -143,4 +143,25 @@ fn the_house_cannot_be_named_as_a_partner_of_its_own() {
         let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits };
         assert_eq!(play.operator(command).unwrap_err().reason(), reason, "{name}");
     }
+}
+
+/// 15 kopecks over two issuers with five points each: the odd one is A's, although B's points are taken first. On the way
+/// back A's share of a refund may be above its points' part, and in the end all is as it was.
+#[test]
+fn a_fee_that_issuers_bear_is_split_with_ties_by_partner_id_and_given_back_in_parts() {
+    let fee = Terms { acceptance_fee: rate("0.015"), fee_bearer: FeeBearer::Issuer, ..terms(Funding::AtRedemption) };
+    let own = terms(Funding::AtRedemption);
+    let mut play = Play::new(house(coalition(), &[("A", own.clone()), ("B", own), ("C", fee)]));
+    play.issue("B", "M", 5);
+    play.issue("A", "M", 5);
+    let redemption = play.redeem("C", "M", 10).unwrap();
+    let money = [("position:A", -508), ("position:B", -507), ("position:C", 1000), ("position:operator", 15)];
+    assert_eq!(play.money(), sums(&money));
+    // 8 are left, of B 5 and of A 3: the fee is 12, of which B bears 7.5 and A 4.5; the tie is A's.
+    play.give_back("C", redemption, 2).unwrap();
+    let money = [("position:A", -305), ("position:B", -507), ("position:C", 800), ("position:operator", 12)];
+    assert_eq!(play.money(), sums(&money));
+    play.give_back("C", redemption, 8).unwrap();
+    assert_eq!(play.money(), sums(&[]));
+    play.assert_sound();
 }
