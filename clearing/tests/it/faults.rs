@@ -249,6 +249,7 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
     println!("seed {seed}");
     let scenario = read("S11a");
     let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+    let lapses = crate::sdk_stage::system_time(scenario.house.coalition.start.plus_seconds(3600));
     for backend in BACKENDS {
         let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
         let address = test.server.local_addr();
@@ -263,7 +264,12 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
         let mut asking = tokio::task::JoinSet::new();
         for at in 0..400 {
             let card = format!("{}", at % 9);
-            let wish = if at % 4 == 3 { Deed::Redeem { card: card.clone(), points: 13 } } else { issue(&card) };
+            let wish = match at % 8 {
+                3 => Deed::Redeem { card: card.clone(), points: 13 },
+                5 => Deed::Purchase { card: card.clone(), spend: 4, earn: 3 },
+                7 => Deed::Authorize { card: card.clone(), points: 9, lapses },
+                _ => issue(&card),
+            };
             let id = client.new_request_id();
             let patience = Duration::from_micros(chance.random_range(0..40_000));
             let impatient = impatient.clone();

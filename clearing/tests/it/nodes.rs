@@ -78,6 +78,10 @@ async fn two_nodes_share_a_ledger_without_gaps_or_deadlocks_while_a_window_close
     let deadlocks: i64 = row.fetch_one(&mut connection).await.unwrap().get(0);
     assert_eq!(deadlocks, 0);
     connection.close().await.unwrap();
+    for node in [&test.server, &second] {
+        let counts = node.counts();
+        assert!(counts.reruns * 100 <= counts.batches, "{counts:?}");
+    }
     assert_eq!(second.shutdown(std::time::Duration::from_secs(10)).await, clearing::server::Drained::Clean);
     // The audit checks that the sequence has no gap and that no entry stands in a window that was closed before it.
     test.finish().await;

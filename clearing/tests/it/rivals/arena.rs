@@ -41,7 +41,7 @@ pub const BRANDS: &str = r#"
     funding = "AT_ISSUE"
 "#;
 
-/// See the module. All nodes share one clock, which stands still until it is moved.
+/// See the module. All nodes share one clock, which stands still until it is moved; or each has the machine's.
 pub struct Arena {
     pub place: Place,
     pub database: Database,
@@ -53,6 +53,15 @@ pub struct Arena {
 impl Arena {
     /// Opens a house with these `[[partner]]` tables.
     pub async fn open(place: Place, partners: &str) -> Self {
+        Self::open_by(place, partners, None).await
+    }
+
+    /// The same, where time goes by and due work is looked for.
+    pub async fn open_by_the_machines_clock(place: Place, partners: &str) -> Self {
+        Self::open_by(place, partners, Some(Clock::system)).await
+    }
+
+    async fn open_by(place: Place, partners: &str, clock: Option<fn() -> Clock>) -> Self {
         let coalition = r#"
             [coalition]
             currency = "RUB"
@@ -71,13 +80,16 @@ impl Arena {
         let database = Database::new(backend).await;
         let store = Store::connect(&database.url).await.unwrap();
         store.migrate().await.unwrap();
-        store.create_coalition(&house, DOMAIN, file.coalition.start).await.unwrap();
+        let manual = Clock::manual(file.coalition.start);
+        let clock = || clock.map_or_else(|| manual.clone(), |clock| clock());
+        store.create_coalition(&house, DOMAIN, clock().now()).await.unwrap();
         drop(store);
-        let (identities, clock) = (Identities::new(), Clock::manual(file.coalition.start));
-        let mut nodes = vec![serve(&database.url, &identities, clock.clone()).await];
+        let identities = Identities::new();
+        let mut nodes = vec![serve(&database.url, &identities, clock()).await];
         if place == Place::TwoNodesOnPostgres {
-            nodes.push(serve(&database.url, &identities, clock.clone()).await);
+            nodes.push(serve(&database.url, &identities, clock()).await);
         }
+        let clock = clock();
         Self { place, database, identities, clock, nodes }
     }
 
@@ -135,7 +147,6 @@ impl Arena {
     /// Fails if more than one batch in a hundred had to run again.
     pub fn reruns_are_rare(&self) {
         let counts = self.counts();
-        println!("{:?}: {counts:?}", self.place);
         assert!(counts.reruns * 100 <= counts.batches, "{:?}: {counts:?}", self.place);
     }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use clearing_core::journal::EntryKind;
 use futures::future::{join, join_all};
 use partner_sdk::HoldState;
 
-use super::arena::{Arena, BRANDS, PLACES, accepted, act, all_at_once, balance, issue_lots, redeem};
+use super::arena::{Arena, BRANDS, PLACES, Place, accepted, act, all_at_once, balance, issue_lots, redeem};
 use crate::deeds::Deed;
 
 /// Tills that ask at once.
@@ -116,4 +117,38 @@ async fn a_hold_is_captured_or_lapses_when_the_clock_moves_past_its_end_while_ca
         assert!(captured > 0 && lapsed > 0, "{place:?}: they did not meet: {captured} captured, {lapsed} lapsed");
         arena.finish().await;
     }
+}
+
+/// One of the nodes looks for what lapses; both find it done before they serve the member.
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_lapse_once_while_time_goes_by_at_two_nodes_and_captures_arrive_at_both() {
+    let arena = Arena::open_by_the_machines_clock(Place::TwoNodesOnPostgres, BRANDS).await;
+    let issuer = arena.till("A").await;
+    let tills = arena.tills("B").await;
+    for card in 0..6 {
+        issue_lots(&issuer, &card.to_string(), 4, 30).await;
+    }
+    let lapses = arena.in_seconds(3);
+    let holds = (0..24).map(|at| Deed::Authorize { card: (at % 6).to_string(), points: 30, lapses });
+    let holds = all_at_once(&tills, holds).await.into_iter().map(|hold| hold.unwrap().entries.remove(0));
+    let holds: Vec<String> = holds.collect();
+    let captures = holds.iter().zip(tills.iter().cycle()).enumerate().map(async |(at, (hold, till))| {
+        tokio::time::sleep(Duration::from_millis(200 * u64::try_from(at).unwrap())).await;
+        act(till, Deed::Capture { hold: hold.clone(), points: 20 }).await
+    });
+    let captures = join_all(captures).await;
+    let taken = i64::try_from(accepted(&captures, "HOLD_NOT_OPEN")).unwrap();
+    assert!((1..24).contains(&taken), "{taken} of 24 holds were captured");
+    let mut left = 0;
+    for card in 0..6 {
+        let balance = balance(&issuer, &card.to_string()).await;
+        assert_eq!(balance.held_points, 0);
+        left += balance.available_points;
+    }
+    assert_eq!(left, 24 * 30 - taken * 20);
+    let journal = arena.journal().await;
+    let lapsed = journal.iter().filter(|stored| stored.entry.kind == EntryKind::Lapse).count();
+    assert_eq!(i64::try_from(lapsed).unwrap(), 24 - taken);
+    arena.reruns_are_rare();
+    arena.finish().await;
 }
