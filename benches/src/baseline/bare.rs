@@ -29,7 +29,7 @@ const BEGIN: i64 = 1_790_000_000_000_000;
 const YEAR: i64 = 365 * DAY;
 const DAY: i64 = 86_400_000_000;
 /// The business date on all receipts.
-const DATE: i64 = 2027_09_21;
+const DATE: i64 = 20_270_921;
 /// Tills that print receipts in turns.
 const TILLS: u64 = 256;
 

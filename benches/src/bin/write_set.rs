@@ -132,7 +132,7 @@ const PARTNERS: usize = 20;
 const NEVER: i64 = i64::MAX;
 const DAY_MICROS: i64 = 86_400_000_000;
 /// The business date on all receipts.
-const DATE: i64 = 2026_09_21;
+const DATE: i64 = 20_260_921;
 
 /// Where a lot lies: member, expiry, number of the member's entry.
 type Place = (Uuid, i64, i64);

@@ -5,7 +5,7 @@
 //! | identifiers | unknown ones that may be enrolled, ascending | two nodes must not enrol one identifier twice |
 //! | what returns and abandons refer to | | entries never change; they tell whose member it is |
 //! | members | ascending | whoever holds the row has the member's lots and returns for itself |
-//! | request keys | | after the members: a duplicate that came through another node has waited, and now sees it |
+//! | request keys, lines of receipts | | after the members: a duplicate that came through another node has waited, and now sees it |
 //! | returns, lots | | under the member's lock |
 //!
 //! A key that turns out to be different under lock makes the whole batch run again, as a transient error.
@@ -13,7 +13,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::{Book, LOTS_PER_ENTRY_MAX};
-use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, RecordedState, Request, ReversalTarget, Spend};
+use clearing_core::command::{
+    Command, Earn, HouseCommand, MemberRef, Receipt, RecordedState, Request, ReversalTarget, Spend,
+};
 use clearing_core::journal::{EntryKind, JournalEntry};
 use clearing_core::member::{Lot, LotId, Member};
 use clearing_core::purchase::{ReceiptLine, Side};
@@ -64,14 +66,14 @@ pub(super) async fn load(
 ) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     load_identifiers(link, book, requests).await?;
-    load_receipts(link, book, requests, now, &mut loaded).await?;
+    let booked = load_receipts(link, book, requests, now, &mut loaded).await?;
     let targets = load_targets(link, book, requests, &mut loaded).await?;
     let mut needs = needs(book, requests, &targets);
     for member in members::members(link, needs.keys().copied(), true).await? {
         loaded.stored.members.insert(member.id, member.next_due(&book.house.coalition.time_zone));
         book.members.insert(member.id, member);
     }
-    load_requests(link, book, requests, &mut loaded).await?;
+    load_requests(link, book, requests, &booked, &mut loaded).await?;
     for member in abandoned_members(book, requests) {
         if !needs.contains_key(&member) {
             return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
@@ -89,7 +91,9 @@ pub(super) async fn load(
     }
     let house = book.house.clone();
     let mut lots = load_holds(link, book, &targets, &needs, now, &mut loaded).await?;
-    let wanted: Vec<(LotId, Timestamp)> = targets.lots(book).into_iter().collect();
+    let held: BTreeSet<LotId> = lots.iter().map(|lot| lot.id).collect();
+    let wanted = targets.lots(book).into_iter().filter(|(id, _)| !held.contains(id));
+    let wanted: Vec<(LotId, Timestamp)> = wanted.collect();
     lots.extend(members::lots_by_id(link, &house, &wanted).await?);
     lots.extend(load_newest(link, book, requests, &mut loaded).await?);
     load_lots(link, book, &house, &needs, now, &mut lots).await?;
@@ -177,22 +181,24 @@ async fn load_identifiers(link: &mut Link<'_>, book: &mut Book, requests: &[Requ
     Ok(())
 }
 
-/// Reads the lines of the receipts that the batch books or refers to, and the entries of those that count for it.
+/// Reads the lines of the receipts on which it depends what else must be read: that are to be reversed, or of which points
+/// pay a part only; and the entries that count for such a part. Gives the other receipts that the batch books.
 async fn load_receipts(
     link: &mut Link<'_>,
     book: &mut Book,
     requests: &[Request],
     now: Timestamp,
     loaded: &mut Loaded,
-) -> Result<(), StoreError> {
+) -> Result<BTreeSet<Receipt>, StoreError> {
     let zone = &book.house.coalition.time_zone;
-    let mut receipts = BTreeSet::new();
+    let mut booked = BTreeSet::new();
+    let mut first = BTreeSet::new();
     let mut shared = BTreeSet::new();
     for request in requests {
         if let Command::Reverse { target: ReversalTarget::Receipt(receipt), .. } = &request.command {
             let mut receipt = receipt.clone();
             receipt.partner = request.caller;
-            receipts.insert(receipt);
+            first.insert(receipt);
         }
         let books = match &request.command {
             Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. } => {
@@ -205,16 +211,18 @@ async fn load_receipts(
             if terms.is_some_and(|terms| terms.receipt_share < Rate::ONE) {
                 shared.insert(line.receipt.clone());
             }
-            receipts.insert(line.receipt);
+            booked.insert(line.receipt);
         }
     }
-    let lines = guards::receipts(link, &receipts).await?;
+    first.extend(shared.iter().cloned());
+    booked.retain(|receipt| !first.contains(receipt));
+    let lines = guards::receipts(link, &first).await?;
     keep_lines(book, loaded, &lines);
     let counted = lines.iter().filter(|(line, _)| line.side == Side::Spend && shared.contains(&line.receipt));
     let counted: Vec<EntryId> = counted.map(|(_, entry)| *entry).collect();
     let entries = journal::entries(link, counted.into_iter()).await?;
     loaded.keep(book, entries);
-    Ok(())
+    Ok(booked)
 }
 
 fn keep_lines(book: &mut Book, loaded: &mut Loaded, lines: &[(ReceiptLine, EntryId)]) {
@@ -496,11 +504,12 @@ async fn load_newest(
     Ok(lots)
 }
 
-/// Reads the recorded answers to all keys of the batch, with the entries that they name.
+/// Reads the recorded answers to all keys of the batch, with the entries that they name, and the lines of these receipts.
 async fn load_requests(
     link: &mut Link<'_>,
     book: &mut Book,
     requests: &[Request],
+    receipts: &BTreeSet<Receipt>,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
     let own = requests.iter().filter_map(|request| Some((request.caller, request.request_id?)));
@@ -509,7 +518,9 @@ async fn load_requests(
     let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
     let keys: BTreeSet<(PartnerId, RequestId)> = own.chain(abandoned_keys(requests)).chain(redemptions).collect();
     let mut answered = Vec::new();
-    for row in requests::requests(link, keys.into_iter()).await? {
+    let (rows, lines) = requests::known(link, keys.into_iter(), receipts).await?;
+    keep_lines(book, loaded, &lines);
+    for row in rows {
         if let RecordedState::Accepted(accepted) = &row.recorded.state {
             answered.extend(accepted.entries.iter().copied().filter(|id| !book.entries.contains_key(id)));
         }
@@ -683,7 +694,7 @@ pub(super) async fn load_all(
         book.gross.insert((window, issuer, acceptor), gross);
     }
     let mut loaded = Loaded::default();
-    load_requests(link, book, requests, &mut loaded).await?;
+    load_requests(link, book, requests, &BTreeSet::new(), &mut loaded).await?;
     Ok(loaded.sequences)
 }
 
