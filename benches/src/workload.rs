@@ -27,6 +27,8 @@ pub struct Workload {
     spread: Spread,
     members: Range<u32>,
     counter: i64,
+    /// A till stands in one store.
+    store: String,
     till: String,
 }
 
@@ -34,7 +36,15 @@ impl Workload {
     pub fn new(seed: u64, stream: u64, clock: Clock, spread: Spread, members: Range<u32>) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
-        Self { rng, clock, spread, members, counter: 0, till: format!("till-{stream}") }
+        Self {
+            rng,
+            clock,
+            spread,
+            members,
+            counter: 0,
+            store: format!("store-{}", stream % 50),
+            till: format!("till-{stream}"),
+        }
     }
 
     /// The brand whose turn it is.
@@ -130,7 +140,7 @@ impl Workload {
         let now = self.clock.now();
         let date = now.to_jiff().to_zoned(jiff::tz::TimeZone::UTC).date();
         v1::Origin {
-            store: format!("store-{}", self.rng.random_range(0..50)),
+            store: self.store.clone(),
             till: self.till.clone(),
             cashier: String::new(),
             receipt_number: format!("R-{}", self.counter),

@@ -236,7 +236,7 @@ fn funding_group(row: &dyn Cells) -> Result<((WindowNumber, PartnerId, u32), Fun
 
 const HOLDS: Sql = Sql::new(
     "-- store.holds
-    SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured
+    SELECT group_concat(concat_ws(',', hex(h.member_id), hex(h.batch_id), h.ordinal, h.state, h.captured), ';')
     FROM (SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal
         FROM jsonb_each($1)) AS k
     CROSS JOIN holds AS h WHERE h.member_id = k.member_id AND h.batch_id = k.batch_id AND h.ordinal = k.ordinal",
@@ -248,7 +248,7 @@ const HOLDS: Sql = Sql::new(
 
 const HOLDS_OPEN: Sql = Sql::new(
     "-- store.holds_open
-    SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured
+    SELECT group_concat(concat_ws(',', hex(h.member_id), hex(h.batch_id), h.ordinal, h.state, h.captured), ';')
     FROM (SELECT substr($2, value->>0, 16) AS member_id FROM jsonb_each($1)) AS m
     CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1",
     "-- store.holds_open
@@ -260,6 +260,8 @@ const ALL_HOLDS: Sql = Sql::both(
     "-- store.all_holds
     SELECT member_id, batch_id, ordinal, state, captured FROM holds",
 );
+
+const HOLD_KINDS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Int, Kind::Int];
 
 /// How a hold stands; what it was made at is in its entry.
 #[derive(Debug, Clone, Copy)]
@@ -282,7 +284,7 @@ pub(super) async fn holds(
         return Ok(Vec::new());
     }
     let call = link.call(&HOLDS).table(keys);
-    link.rows(call, hold).await
+    link.packed_rows(call, HOLD_KINDS, hold).await
 }
 
 /// The open holds of members.
@@ -295,7 +297,7 @@ pub(super) async fn holds_open(link: &mut Link<'_>, members: &[MemberId]) -> Res
         return Ok(Vec::new());
     }
     let call = link.call(&HOLDS_OPEN).table(keys);
-    link.rows(call, hold).await
+    link.packed_rows(call, HOLD_KINDS, hold).await
 }
 
 /// All holds there ever were.
@@ -376,7 +378,7 @@ pub(super) async fn lock_receipts(link: &mut Link<'_>, wanted: &BTreeSet<Receipt
 }
 
 /// The columns that tell a receipt.
-const RECEIPT_KEY: &[Kind] = &[Kind::Text, Kind::Int, Kind::Text, Kind::Text, Kind::Text];
+pub(super) const RECEIPT_KEY: &[Kind] = &[Kind::Text, Kind::Int, Kind::Text, Kind::Text, Kind::Text];
 
 /// All lines of receipts, with the entries that they were booked with.
 pub(super) async fn receipts(
@@ -391,7 +393,7 @@ pub(super) async fn receipts(
         return Ok(Vec::new());
     }
     let call = link.call(&RECEIPTS).table(keys);
-    link.rows(call, receipt_line).await
+    link.rows(call, |row| receipt_line(row, [0, 1, 2, 3, 4, 5, 6, 7, 8])).await
 }
 
 /// The cells that tell a receipt, in the order of [`RECEIPT_KEY`].
@@ -409,20 +411,23 @@ pub(super) fn side_number(side: Side) -> i64 {
     }
 }
 
-fn receipt_line(row: &dyn Cells) -> Result<(ReceiptLine, EntryId), StoreError> {
+/// A line and its entry from the columns partner, business date, store, till, number, side, line, batch, ordinal, which
+/// stand at these places.
+pub(super) fn receipt_line(row: &dyn Cells, places: [usize; 9]) -> Result<(ReceiptLine, EntryId), StoreError> {
+    let [partner, date, store, till, number, side, line, batch, ordinal] = places;
     let unreadable = |error| StoreError::damaged("a receipt", error);
     let code = |at: usize| match row.text(at)? {
         "" => Ok(None),
         text => Code::new(text).map(Some).map_err(unreadable),
     };
     let receipt = Receipt {
-        partner: partner_id(row.text(0)?)?,
-        date: BusinessDate::from_number(row.int(1)?).map_err(unreadable)?,
-        store: code(2)?,
-        till: code(3)?,
-        number: Code::new(row.text(4)?).map_err(unreadable)?,
+        partner: partner_id(row.text(partner)?)?,
+        date: BusinessDate::from_number(row.int(date)?).map_err(unreadable)?,
+        store: code(store)?,
+        till: code(till)?,
+        number: Code::new(row.text(number)?).map_err(unreadable)?,
     };
-    let side = if row.int(5)? == 1 { Side::Earn } else { Side::Spend };
-    let line = ReceiptLine { receipt, side, line: small(row.int(6)?)? };
-    Ok((line, EntryId { batch: BatchId(row.uuid(7)?), ordinal: small(row.int(8)?)? }))
+    let side = if row.int(side)? == 1 { Side::Earn } else { Side::Spend };
+    let line = ReceiptLine { receipt, side, line: small(row.int(line)?)? };
+    Ok((line, EntryId { batch: BatchId(row.uuid(batch)?), ordinal: small(row.int(ordinal)?)? }))
 }

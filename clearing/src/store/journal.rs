@@ -37,7 +37,7 @@ pub struct BatchRow {
 
 const ENTRIES: Sql = Sql::new(
     "-- store.entries
-    SELECT e.batch_id, e.ordinal, b.first_sequence + e.ordinal, e.bytes
+    SELECT group_concat(concat_ws(',', hex(e.batch_id), e.ordinal, b.first_sequence + e.ordinal, hex(e.bytes)), ';')
     FROM (SELECT substr($2, value->>0, 16) AS batch_id, value->>1 AS ordinal FROM jsonb_each($1)) AS k
     CROSS JOIN entries AS e ON e.batch_id = k.batch_id AND e.ordinal = k.ordinal
     CROSS JOIN batches AS b ON b.batch_id = k.batch_id",
@@ -60,7 +60,7 @@ pub(super) async fn entries(
         return Ok(Vec::new());
     }
     let call = link.call(&ENTRIES).table(keys);
-    link.rows(call, entry).await
+    link.packed_rows(call, &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Bytes], entry).await
 }
 
 /// An entry from the columns batch, ordinal, sequence, bytes.

@@ -6,7 +6,7 @@
 //! | receipts of which points may pay a share only | ascending | all that was spent on one must be known, whoever spent it |
 //! | what returns and abandons refer to | | entries never change; they tell whose member it is |
 //! | members | ascending | whoever holds the row has the member's lots and returns for itself |
-//! | lines of receipts, request keys | | after the members: a duplicate that came through another node has waited, and now sees it |
+//! | request keys, lines of receipts | | after the members: a duplicate that came through another node has waited, and now sees it |
 //! | returns, lots | | under the member's lock |
 //!
 //! A key that turns out to be different under lock makes the whole batch run again, as a transient error.
@@ -76,8 +76,11 @@ pub(super) async fn load(
         loaded.stored.members.insert(member.id, member.next_due(&book.house.coalition.time_zone));
         book.members.insert(member.id, member);
     }
-    load_booked_receipts(link, book, &receipts, &shared, &mut loaded).await?;
-    load_requests(link, book, requests, &mut loaded).await?;
+    // What was read of them before the members were locked may be out of date.
+    book.receipts.retain(|line, _| !receipts.contains(&line.receipt));
+    loaded.stored.receipts.retain(|line| !receipts.contains(&line.receipt));
+    load_requests(link, book, requests, &receipts, &mut loaded).await?;
+    load_counted_entries(link, book, &shared, &mut loaded).await?;
     // What undoes an entry needs all that is known of it, read under the lock of its member.
     if abandoned_entries(book, requests).any(|id| !targets.entries.contains(&id)) {
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
@@ -94,7 +97,9 @@ pub(super) async fn load(
     }
     let house = book.house.clone();
     let mut lots = load_holds(link, book, &targets, &needs, now, &mut loaded).await?;
-    let wanted: Vec<(LotId, Timestamp)> = targets.lots(book).into_iter().collect();
+    let held: BTreeSet<LotId> = lots.iter().map(|lot| lot.id).collect();
+    let wanted = targets.lots(book).into_iter().filter(|(id, _)| !held.contains(id));
+    let wanted: Vec<(LotId, Timestamp)> = wanted.collect();
     lots.extend(members::lots_by_id(link, &house, &wanted).await?);
     lots.extend(load_newest(link, book, requests, &mut loaded).await?);
     load_lots(link, book, &house, &needs, now, &mut lots).await?;
@@ -222,22 +227,15 @@ fn booked_receipts(book: &Book, requests: &[Request], now: Timestamp) -> (BTreeS
     (receipts, shared)
 }
 
-/// Reads the lines of the receipts that the batch books, and the entries of those that count for it. A line that came
-/// through another node is mostly the same member's, whose lock has waited for it; else the second one runs again.
-async fn load_booked_receipts(
+/// Reads the entries that count for what points may pay of receipts.
+async fn load_counted_entries(
     link: &mut Link<'_>,
     book: &mut Book,
-    receipts: &BTreeSet<Receipt>,
     shared: &BTreeSet<Receipt>,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    // What was read of them before the members were locked may be out of date.
-    book.receipts.retain(|line, _| !receipts.contains(&line.receipt));
-    loaded.stored.receipts.retain(|line| !receipts.contains(&line.receipt));
-    let lines = guards::receipts(link, receipts).await?;
-    keep_lines(book, loaded, &lines);
-    let counted = lines.iter().filter(|(line, _)| line.side == Side::Spend && shared.contains(&line.receipt));
-    let counted: Vec<EntryId> = counted.map(|(_, entry)| *entry).collect();
+    let lines = shared.iter().flat_map(|receipt| book.receipts.range(ReceiptLine::range(receipt, Side::Spend)));
+    let counted: Vec<EntryId> = lines.map(|(_, entry)| *entry).collect();
     let entries = journal::entries(link, counted.into_iter()).await?;
     loaded.keep(book, entries);
     Ok(())
@@ -545,11 +543,14 @@ async fn load_newest(
     Ok(lots)
 }
 
-/// Reads the recorded answers to all keys of the batch, with the entries that they name.
+/// Reads the recorded answers to all keys of the batch, with the entries that they name, and the lines of the receipts that
+/// it books. A line that came through another node is mostly the same member's, whose lock has waited for it; else the
+/// second one runs again.
 async fn load_requests(
     link: &mut Link<'_>,
     book: &mut Book,
     requests: &[Request],
+    receipts: &BTreeSet<Receipt>,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
     let own = requests.iter().filter_map(|request| Some((request.caller, request.request_id?)));
@@ -558,7 +559,9 @@ async fn load_requests(
     let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
     let keys: BTreeSet<(PartnerId, RequestId)> = own.chain(abandoned_keys(requests)).chain(redemptions).collect();
     let mut answered = Vec::new();
-    for row in requests::requests(link, keys.into_iter()).await? {
+    let (rows, lines) = requests::known(link, keys.into_iter(), receipts).await?;
+    keep_lines(book, loaded, &lines);
+    for row in rows {
         if let RecordedState::Accepted(accepted) = &row.recorded.state {
             answered.extend(accepted.entries.iter().copied().filter(|id| !book.entries.contains_key(id)));
         }
@@ -732,7 +735,7 @@ pub(super) async fn load_all(
         book.gross.insert((window, issuer, acceptor), gross);
     }
     let mut loaded = Loaded::default();
-    load_requests(link, book, requests, &mut loaded).await?;
+    load_requests(link, book, requests, &BTreeSet::new(), &mut loaded).await?;
     Ok(loaded.sequences)
 }
 

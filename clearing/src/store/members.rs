@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clearing_core::member::{Lot, LotId, Member};
+use clearing_core::member::{Lot, LotId, Member, consumption_order};
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Timestamp};
 
@@ -159,35 +159,35 @@ const LOT_KINDS: &[Kind] = &[
 
 // The last place of the page is that of the last of `limit` lots, or the end of the moment at which that one expires:
 // lots that expire together are read together, as an answer tells how many points a member loses next. Those that never
-// expire may be many, and are not summed. Both back ends would look for that place anew for every lot if it stood in
-// the condition, so all places are found first.
+// expire may be many, and are not summed; only for them does SQLite look for the place a second time. Both back ends
+// would look for that place anew for every lot if it stood in the condition, so all places are found first.
 const LOTS_PAGE: Sql = Sql::new(
     concat!(
         "-- store.lots_page
-    WITH z AS MATERIALIZED (
+    WITH y AS MATERIALIZED (
         SELECT member_id, first, (
             SELECT max(expires_at) FROM (
                 SELECT p.expires_at FROM lots AS p
                 WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
                 ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
             )
-        ) AS last, (
-            SELECT iif(max(expires_at) < 9223372036854775807, 9223372036854775807,
-                max(iif(expires_at < 9223372036854775807, -1, entry_no)))
-            FROM (
+        ) AS last
+        FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
+    ), z AS MATERIALIZED (
+        SELECT member_id, first, last, iif(last < 9223372036854775807, 9223372036854775807, (
+            SELECT max(iif(expires_at < 9223372036854775807, -1, entry_no)) FROM (
                 SELECT p.expires_at, p.entry_no FROM lots AS p
-                WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
+                WHERE p.member_id = y.member_id AND p.available > 0 AND p.expires_at >= y.first
                 ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
             )
-        ) AS last_entry_no
-        FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1)) AS m
+        )) AS last_entry_no
+        FROM y
     )
-    SELECT ",
-        lot_columns!(),
-        " FROM z CROSS JOIN lots AS l
+    SELECT group_concat(",
+        packed_lot!(),
+        ", ';') FROM z CROSS JOIN lots AS l
     WHERE l.member_id = z.member_id AND l.available > 0 AND l.expires_at >= z.first
-    AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no)
-    ORDER BY 1, 2, 3, 4"
+    AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no)"
     ),
     concat!(
         "-- store.lots_page
@@ -207,8 +207,7 @@ const LOTS_PAGE: Sql = Sql::new(
     SELECT ",
         lot_columns!(),
         " FROM z JOIN lots AS l ON l.member_id = z.member_id AND l.available > 0 AND l.expires_at >= z.first
-    AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no)
-    ORDER BY 1, 2, 3, 4"
+    AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no)"
     ),
 );
 
@@ -226,7 +225,9 @@ pub(super) async fn lots_page(
     }
     let limit = i64::try_from(limit).expect("a page is small");
     let call = link.call(&LOTS_PAGE).table(places(link, members)).int(limit);
-    link.rows(call, |row| lot(row, house)).await
+    let mut lots = link.packed_rows(call, LOT_KINDS, |row| lot(row, house)).await?;
+    lots.sort_unstable_by_key(|lot| (lot.id.member, consumption_order(lot)));
+    Ok(lots)
 }
 
 const LOTS_NEXT: Sql = Sql::new(
@@ -408,9 +409,9 @@ fn ids(link: &Link<'_>, members: &[MemberId]) -> super::sql::Table {
 const LOTS_BY_PLACE: Sql = Sql::new(
     concat!(
         "-- store.lots_by_place
-    SELECT ",
-        lot_columns!(),
-        " FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS expires_at, value->>2 AS entry_no, value->>3 AS part
+    SELECT group_concat(",
+        packed_lot!(),
+        ", ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS expires_at, value->>2 AS entry_no, value->>3 AS part
         FROM jsonb_each($1)) AS k
     CROSS JOIN lots AS l
     WHERE l.member_id = k.member_id AND l.expires_at = k.expires_at AND l.entry_no = k.entry_no AND l.part = k.part"
@@ -456,7 +457,7 @@ pub(super) async fn lots_by_id(
         places.uuid(id.member.0).int(expires.0).int(id.entry_no).int(i64::from(id.part));
     }
     let call = link.call(&LOTS_BY_PLACE).table(places);
-    let mut found = link.rows(call, |row| lot(row, house)).await?;
+    let mut found = link.packed_rows(call, LOT_KINDS, |row| lot(row, house)).await?;
     let mut numbers = link.table(&[Kind::Uuid, Kind::Int, Kind::Int]);
     let seen: BTreeSet<LotId> = found.iter().map(|lot| lot.id).collect();
     for (id, _) in lots.iter().filter(|(id, _)| !seen.contains(id)) {

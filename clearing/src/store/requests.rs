@@ -1,12 +1,15 @@
 //! Requests: what became of every key, so that a repeated one gets the same answer.
 
-use clearing_core::command::{Accepted, Recorded, RecordedState};
+use std::collections::BTreeSet;
+
+use clearing_core::command::{Accepted, Receipt, Recorded, RecordedState};
+use clearing_core::purchase::ReceiptLine;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId};
 
 use super::sql::{Cells, Kind, Link, Sql};
-use super::{StoreError, partner_id, small};
+use super::{StoreError, guards, partner_id, small};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&REQUESTS];
+pub(super) const STATEMENTS: &[&Sql] = &[&REQUESTS, &KNOWN];
 
 pub(super) const ACCEPTED: i64 = 1;
 pub(super) const REJECTED: i64 = 2;
@@ -44,6 +47,70 @@ pub(super) async fn requests(
     }
     let call = link.call(&REQUESTS).table(table);
     link.rows(call, request).await
+}
+
+// Most batches know no key and no line yet, and would wait for the database twice to hear so.
+const KNOWN: Sql = Sql::new(
+    "-- store.known
+    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply,
+        NULL, NULL, NULL, NULL
+    FROM (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id FROM jsonb_each($1)) AS k
+    CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
+    UNION ALL
+    SELECT r.partner, NULL, NULL, r.side, r.batch_id, r.ordinal, r.line, NULL,
+        r.business_date, r.store, r.till, r.number
+    FROM (SELECT value->>0 AS partner, value->>1 AS business_date, value->>2 AS store, value->>3 AS till,
+        value->>4 AS number FROM jsonb_each($3)) AS k
+    CROSS JOIN receipts AS r
+    WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till
+    AND r.number = k.number AND $4 IS NOT NULL",
+    "-- store.known
+    SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply,
+        NULL::integer, NULL::text, NULL::text, NULL::text
+    FROM requests JOIN unnest($1::text[], $2::uuid[]) AS k (partner, request_id) USING (partner, request_id)
+    UNION ALL
+    SELECT partner, NULL, NULL, side, batch_id, ordinal, line, NULL, business_date, store, till, number
+    FROM receipts JOIN unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
+        AS k (partner, business_date, store, till, number) USING (partner, business_date, store, till, number)",
+);
+
+/// A row of [`KNOWN`].
+enum Known {
+    Request(RequestRow),
+    Line(ReceiptLine, EntryId),
+}
+
+/// What is recorded under keys, and all lines of receipts with the entries that they were booked with; unknown ones are
+/// left out.
+pub(super) async fn known(
+    link: &mut Link<'_>,
+    keys: impl Iterator<Item = (PartnerId, RequestId)>,
+    receipts: &BTreeSet<Receipt>,
+) -> Result<(Vec<RequestRow>, Vec<(ReceiptLine, EntryId)>), StoreError> {
+    if receipts.is_empty() {
+        return Ok((requests(link, keys).await?, Vec::new()));
+    }
+    let mut asked = link.table(&[Kind::Text, Kind::Uuid]);
+    for (partner, request) in keys {
+        asked.text(partner.as_str()).uuid(request.0);
+    }
+    let mut printed = link.table(guards::RECEIPT_KEY);
+    for receipt in receipts {
+        guards::push_receipt(&mut printed, receipt);
+    }
+    let call = link.call(&KNOWN).table(asked).table(printed);
+    let found = link.rows(call, |row| match row.uuid_or_null(1)? {
+        Some(_) => request(row).map(Known::Request),
+        None => guards::receipt_line(row, [0, 8, 9, 10, 11, 3, 6, 4, 5]).map(|(line, entry)| Known::Line(line, entry)),
+    });
+    let (mut requests, mut lines) = (Vec::new(), Vec::new());
+    for known in found.await? {
+        match known {
+            Known::Request(row) => requests.push(row),
+            Known::Line(line, entry) => lines.push((line, entry)),
+        }
+    }
+    Ok((requests, lines))
 }
 
 pub(super) fn request(row: &dyn Cells) -> Result<RequestRow, StoreError> {

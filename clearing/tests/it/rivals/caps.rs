@@ -52,12 +52,12 @@ fn least_headroom(journal: &[JournalEntry], of: &str, cap: Money) -> Money {
     let mut before = cap.0;
     for JournalEntry { id, sequence, entry } in journal {
         for posting in &entry.money {
-            match posting.account {
-                MoneyAccount::Position(partner) if partner == of => position += posting.amount.0,
-                MoneyAccount::Settle(window, partner) if partner == of => {
-                    *unsettled.entry(window).or_default() += posting.amount.0;
-                }
-                _ => {}
+            if posting.account == MoneyAccount::Position(of) {
+                position += posting.amount.0;
+            } else if let MoneyAccount::Settle(window, partner) = posting.account
+                && partner == of
+            {
+                *unsettled.entry(window).or_default() += posting.amount.0;
             }
         }
         if let Some(hold) = entry.hold() {

@@ -95,12 +95,12 @@ async fn a_line_of_a_receipt_is_booked_once_however_many_tills_send_it_at_once()
             let mut sent = Vec::new();
             for at in 0..TIMES {
                 let till = &tills[at % tills.len()];
-                let deed = match deed.clone() {
-                    Deed::Issue { card, points } if *shared => {
-                        Deed::Issue { card: format!("{card}.{}", at % 3), points }
-                    }
-                    deed => deed,
-                };
+                let mut deed = deed.clone();
+                if let Deed::Issue { card, .. } = &mut deed
+                    && *shared
+                {
+                    *card = format!("{card}.{}", at % 3);
+                }
                 let origin = origin.clone();
                 sent.push(async move { told(deeds::ask(till, till.new_request_id(), &deed, origin).await) });
             }
