@@ -1,7 +1,7 @@
 //! Points that wait for their issuer's payment (funding F): they are released by the payment of the settlement that
 //! contains them, all points of an issuer and version of terms at once, however many lots there are.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::book::{Ask, Book};
 use crate::chart::{MoneyAccount, Purpose};
@@ -77,10 +77,10 @@ impl Book {
     /// Lets what waits for the settlement of one window wait for that of another: of the issuers in `of`, or of all.
     ///
     /// Rule: funding-carried
-    pub(crate) fn defer_funding(&mut self, from: WindowNumber, to: WindowNumber, of: Option<&BTreeMap<PartnerId, ()>>) {
+    pub(crate) fn defer_funding(&mut self, from: WindowNumber, to: WindowNumber, of: Option<&BTreeSet<PartnerId>>) {
         let mut moved = Vec::new();
         for (key, group) in &mut self.funding {
-            let concerned = of.is_none_or(|issuers| issuers.contains_key(&key.1));
+            let concerned = of.is_none_or(|issuers| issuers.contains(&key.1));
             if group.settles_in == from && group.funded.is_none() && concerned {
                 group.settles_in = to;
                 moved.push(*key);

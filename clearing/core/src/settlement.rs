@@ -303,8 +303,7 @@ impl Book {
         // Whose leg the threshold carried on pays for its waiting points with the next window.
         let coalition = &self.house.coalition;
         let all = netting::legs(&preview.positions, coalition.minor_unit(), Money::ZERO);
-        let carried =
-            all.into_keys().filter(|partner| !preview.legs.contains_key(partner)).map(|partner| (partner, ()));
+        let carried = all.into_keys().filter(|partner| !preview.legs.contains_key(partner));
         self.defer_funding(number, number + 1, Some(&carried.collect()));
         let changes = self.changes_mut();
         changes.windows.extend([number, number + 1]);
