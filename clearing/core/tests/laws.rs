@@ -909,7 +909,11 @@ proptest! {
             play.issue(PARTNERS[*issuer], "M", *points);
         }
         play.settle();
-        prop_assume!(play.available("M") >= spend);
+        let available = play.available("M");
+        if available == 0 {
+            return Ok(());
+        }
+        let spend = spend.min(available);
         let before = (play.money(), play.available("M"), play.pending("M"));
         let caller = PARTNERS[partner];
         // Within the return period, were there one.
@@ -948,7 +952,9 @@ proptest! {
         }
         play.settle();
         let available = play.available("M");
-        prop_assume!(available > 0);
+        if available == 0 {
+            return Ok(());
+        }
         let before = (play.money(), available_lots(&play));
         let acceptor = PARTNERS[acceptor];
         let points = (available * share / 100).max(1);
