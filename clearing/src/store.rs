@@ -51,7 +51,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{ConnectOptions as _, Postgres, Sqlite};
 use tokio::sync::Mutex;
 
-pub use self::books::{MemberPage, TrialBalance};
+pub use self::books::{MemberClass, MemberPage, TrialBalance};
 pub use self::error::{ErrorKind, StoreError};
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};

@@ -91,14 +91,14 @@ impl House {
         }
     }
 
-    async fn issue(&self, issuer: &str, member: &str, points: i64) {
+    async fn issue(&self, issuer: &str, member: &str, points: i64) -> String {
         let request = v1::IssuePointsRequest {
             request_id: request_id(),
             member: member_ref(member),
             points,
             ..v1::IssuePointsRequest::default()
         };
-        self.points.issue_points(by(issuer, request)).await.unwrap();
+        self.points.issue_points(by(issuer, request)).await.unwrap().into_inner().entry.unwrap().entry_id
     }
 
     async fn redeem(&self, acceptor: &str, member: &str, points: i64) -> String {
@@ -420,6 +420,24 @@ async fn obligations_are_paged_and_show_the_partners_own_sides() {
 async fn the_trial_balance_sums_to_zero_and_lists_members_in_pages() {
     let house = House::new().await;
     house.trade().await;
+    // m1 has points on hold, m4 owes points that it had spent and lost.
+    let hold = v1::AuthorizeRedemptionRequest {
+        request_id: request_id(),
+        member: member_ref("m1"),
+        points: 40,
+        lapse_time: Some(wire_time("2026-12-31T00:00:00Z")),
+        ..v1::AuthorizeRedemptionRequest::default()
+    };
+    house.points.authorize_redemption(by("B", hold)).await.unwrap();
+    let issue = house.issue("A", "m4", 60).await;
+    house.redeem("C", "m4", 50).await;
+    let reversal = v1::ReverseIssueRequest {
+        request_id: request_id(),
+        points: 60,
+        target: Some(v1::reverse_issue_request::Target::EntryId(issue)),
+        ..v1::ReverseIssueRequest::default()
+    };
+    house.points.reverse_issue(by("A", reversal)).await.unwrap();
     house.close().await;
     let ask =
         |include_members, page_size, page_token| v1::TrialBalanceRequest { include_members, page_size, page_token };
@@ -427,10 +445,12 @@ async fn the_trial_balance_sums_to_zero_and_lists_members_in_pages() {
     assert!(whole.balanced && whole.points_sum == 0 && units(&whole.money_sum) == 0);
     assert!(whole.as_of_sequence > 0);
     assert!(whole.accounts.is_sorted_by_key(|row| row.account.clone()));
-    let members = whole.accounts.iter().filter(|row| row.account.starts_with("member:")).count();
-    assert_eq!(members, 3);
-    let held = whole.totals.iter().find(|row| row.account == "member").unwrap();
-    assert_eq!(held.balance, Some(v1::account_balance::Balance::Points(1050)));
+    for (class, accounts, total) in [("member", 3, 1010), ("held", 1, 40), ("debt", 1, -50), ("pending", 0, 0)] {
+        let listed = whole.accounts.iter().filter(|row| row.account.starts_with(&format!("{class}:"))).count();
+        assert_eq!(listed, accounts, "accounts of {class}");
+        let sum = whole.totals.iter().find(|row| row.account == class).unwrap();
+        assert_eq!(sum.balance, Some(v1::account_balance::Balance::Points(total)), "{class}");
+    }
     for page_size in [1, 2, 3] {
         let (mut accounts, mut token) = (Vec::new(), String::new());
         loop {
@@ -446,7 +466,8 @@ async fn the_trial_balance_sums_to_zero_and_lists_members_in_pages() {
         assert_eq!(accounts, whole.accounts, "in pages of {page_size}");
     }
     let without = house.report.trial_balance(by("operator", ask(false, 0, String::new()))).await.unwrap().into_inner();
-    assert!(without.accounts.iter().all(|row| !row.account.starts_with("member:")));
+    let of_members = ["member:", "held:", "pending:", "debt:"];
+    assert!(without.accounts.iter().all(|row| !of_members.iter().any(|class| row.account.starts_with(class))));
     assert_eq!(without.totals, whole.totals);
 }
 

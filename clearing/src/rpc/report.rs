@@ -12,14 +12,11 @@ use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::{self, ClassSums, View};
 use crate::rpc::{Context, auth, errors, page_size};
-use crate::store::MemberPage;
+use crate::store::{MemberClass, MemberPage};
 
 /// Pairs of partners on a page of the netting report at the most, and where the caller does not say.
 const PAIRS_MAX: usize = 10_000;
 const PAIRS_DEFAULT: usize = 1_000;
-
-/// What stands before a member's id in the name of its account.
-const MEMBER_ACCOUNT: &str = "member:";
 
 /// See the module.
 pub struct Service(pub Context);
@@ -42,12 +39,11 @@ impl ReportService for Service {
         let coalition = &house.coalition;
         let (points, money) = (&found.balances.points, &found.balances.money);
         let mut accounts = convert::from_balances(points, money, coalition);
-        let held = found.members.iter().map(|(member, held)| convert::points_balance(member_account(*member), *held));
-        accounts.extend(held);
+        accounts.extend(found.members.iter().map(|(account, balance)| convert::points_balance(account, *balance)));
         accounts.sort_by(|one, other| one.account.cmp(&other.account));
         accounts.retain(|row| row.account.as_str() > after);
         // Behind the last member that was looked at there may be others before the next account.
-        let end = found.members_end.map(member_account);
+        let end = found.members_end.map(|account| account.to_string());
         if let Some(end) = &end {
             accounts.retain(|row| row.account <= *end);
         }
@@ -56,9 +52,12 @@ impl ReportService for Service {
         let last = if more { accounts.last().map(|row| row.account.clone()) } else { end };
 
         let overflow = |what: &str| errors::of_rejection(&Rejection::Overflow { what: what.to_owned() }, false);
-        let held = i64::try_from(found.held_by_members).map_err(|_| overflow("the sum of what members hold"))?;
-        let sums =
-            ClassSums::of(points, money, Points(held)).map_err(|_| overflow("the sum of a class of accounts"))?;
+        let mut of_members = Vec::with_capacity(found.of_members.len());
+        for (class, sum) in &found.of_members {
+            let sum = i64::try_from(*sum).map_err(|_| overflow("the sum of what members hold"))?;
+            of_members.push((class.account(MemberId(0)), Points(sum)));
+        }
+        let sums = ClassSums::of(points, money, &of_members).map_err(|_| overflow("the sum of a class of accounts"))?;
         let (points_sum, money_sum) = sums.totals().map_err(|_| overflow("the sum of all accounts"))?;
         Ok(Response::new(v1::TrialBalanceResponse {
             accounts,
@@ -157,18 +156,19 @@ impl Context {
     }
 }
 
-fn member_account(member: MemberId) -> String {
-    format!("{MEMBER_ACCOUNT}{member}")
-}
-
-/// The page of members that follows an account; none if all members stand before it.
+/// The page of members' accounts that follows an account; none if all of them stand before it.
 fn members_after(account: &str, limit: usize) -> Result<Option<MemberPage>, Status> {
-    let after = match account.strip_prefix(MEMBER_ACCOUNT) {
-        Some(member) => Some(convert::id("page_token", member)?),
-        None if account < MEMBER_ACCOUNT => None,
-        None => return Ok(None),
-    };
-    Ok(Some(MemberPage { after, limit }))
+    for class in MemberClass::ALL {
+        let first = class.account(MemberId(0)).to_string();
+        let prefix = first.split_inclusive(':').next().unwrap_or_default();
+        let after = match account.strip_prefix(prefix) {
+            Some(member) => Some(convert::id("page_token", member)?),
+            None if account < prefix => None,
+            None => continue,
+        };
+        return Ok(Some(MemberPage { class, after, limit }));
+    }
+    Ok(None)
 }
 
 fn pairs_on_page(asked: i32) -> Result<usize, Status> {

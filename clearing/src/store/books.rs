@@ -1,15 +1,18 @@
 //! What accountants read: the open window as a close would find it, windows, the balances of everybody.
 
+use std::collections::BTreeMap;
+
 use clearing_core::book::Book;
-use clearing_core::chart::MoneyAccount;
+use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::journal::JournalEntry;
+use clearing_core::member::Member;
 use clearing_core::netting::Obligations;
 use clearing_core::units::{MemberId, Money, Points, WindowNumber};
 
 use super::load::load_all;
 use super::members::member;
 use super::settlement::{self, Balances, WindowRow, Windows};
-use super::sql::Sql;
+use super::sql::{Link, Sql};
 use super::{Store, StoreError, house, journal};
 
 pub(super) const STATEMENTS: &[&Sql] = &[&MEMBERS_FROM];
@@ -17,25 +20,61 @@ pub(super) const STATEMENTS: &[&Sql] = &[&MEMBERS_FROM];
 /// Members whose rows are read at once.
 const MEMBERS_AT_ONCE: u32 = 10_000;
 
+/// Members whose accounts of one class are looked at for a page, at the least.
+const MEMBERS_LOOKED_AT: i64 = 1_000;
+
 /// The balances of all accounts at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrialBalance {
     /// The accounts of the house.
     pub balances: Balances,
-    /// What all members hold, from their own rows and not from what their issuers owe. Wider than any balance, so that
-    /// it is told rather than cut off should the books be broken.
-    pub held_by_members: i128,
-    /// A page of the members who hold something, by id.
-    pub members: Vec<(MemberId, Points)>,
-    /// The last member that the page has looked at, if there are more behind it.
-    pub members_end: Option<MemberId>,
+    /// What all members have and owe, from their own rows and not from what their issuers owe. Wider than any balance, so
+    /// that it is told rather than cut off should the books be broken.
+    pub of_members: BTreeMap<MemberClass, i128>,
+    /// A page of the members' accounts whose balance is not zero, by class and member.
+    pub members: Vec<(PointsAccount, Points)>,
+    /// The last account that the page has looked at, if there are more behind it.
+    pub members_end: Option<PointsAccount>,
     /// The sequence of the last entry in all these figures; 0 if there is none.
     pub last_sequence: i64,
 }
 
-/// Which members a trial balance lists.
+/// A kind of account that every member has. Ordered as the names of the accounts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MemberClass {
+    Debt,
+    Held,
+    Member,
+    Pending,
+}
+
+impl MemberClass {
+    pub const ALL: [Self; 4] = [Self::Debt, Self::Held, Self::Member, Self::Pending];
+
+    pub fn account(self, member: MemberId) -> PointsAccount {
+        match self {
+            Self::Debt => PointsAccount::Debt(member),
+            Self::Held => PointsAccount::Held(member),
+            Self::Member => PointsAccount::Member(member),
+            Self::Pending => PointsAccount::Pending(member),
+        }
+    }
+
+    fn balance(self, member: &Member) -> i128 {
+        match self {
+            Self::Debt => -i128::from(member.owed().0),
+            Self::Held => i128::from(member.held().0),
+            Self::Member => member.available(),
+            Self::Pending => i128::from(member.pending().0),
+        }
+    }
+}
+
+/// Which accounts of members a trial balance lists: those of a class and of the classes behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberPage {
+    pub class: MemberClass,
+    /// Of the first class.
     pub after: Option<MemberId>,
     pub limit: usize,
 }
@@ -114,30 +153,13 @@ impl Store {
             let call = link.call(&MEMBERS_FROM).uuid(after.0).int(i64::from(MEMBERS_AT_ONCE));
             let members = link.rows(call, member).await?;
             last = members.last().map(|member| member.id).filter(|_| members.len() == MEMBERS_AT_ONCE as usize);
-            for member in members {
-                let held: i128 = member
-                    .holdings
-                    .values()
-                    .map(|holding| {
-                        i128::from(holding.available.0) + i128::from(holding.held.0) + i128::from(holding.pending.0)
-                    })
-                    .sum();
-                found.held_by_members += held;
+            for class in MemberClass::ALL {
+                let sum: i128 = members.iter().map(|member| class.balance(member)).sum();
+                *found.of_members.entry(class).or_default() += sum;
             }
         }
-        if let Some(MemberPage { after, limit }) = page {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let call = link.call(&MEMBERS_FROM).uuid(after.map_or(0, |after| after.0)).int(limit);
-            let members = link.rows(call, member).await?;
-            let full = i64::try_from(members.len()).unwrap_or(i64::MAX) == limit;
-            found.members_end = members.last().map(|member| member.id).filter(|_| full);
-            for member in members {
-                let available =
-                    i64::try_from(member.available()).map_err(|error| StoreError::damaged("a holding", error))?;
-                if available != 0 {
-                    found.members.push((member.id, Points(available)));
-                }
-            }
+        if let Some(page) = page {
+            (found.members, found.members_end) = member_accounts(&mut link, page).await?;
         }
         snapshot.finish().await?;
         Ok(found)
@@ -191,4 +213,36 @@ impl Store {
         snapshot.finish().await?;
         Ok(found)
     }
+}
+
+/// A page of members' accounts whose balance is not zero, and its last place if there is more behind it.
+async fn member_accounts(
+    link: &mut Link<'_>,
+    page: MemberPage,
+) -> Result<(Vec<(PointsAccount, Points)>, Option<PointsAccount>), StoreError> {
+    let mut found = Vec::new();
+    let mut after = page.after;
+    for class in MemberClass::ALL.into_iter().filter(|class| *class >= page.class) {
+        // Few members have a debt or a hold, so more are looked at than may be found.
+        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX).max(MEMBERS_LOOKED_AT);
+        let call = link.call(&MEMBERS_FROM).uuid(after.take().map_or(0, |after| after.0)).int(limit);
+        let members = link.rows(call, member).await?;
+        for member in &members {
+            let balance = i64::try_from(class.balance(member));
+            let balance = Points(balance.map_err(|error| StoreError::damaged("a holding", error))?);
+            if balance.is_zero() {
+                continue;
+            }
+            let account = class.account(member.id);
+            found.push((account, balance));
+            if found.len() == page.limit {
+                return Ok((found, Some(account)));
+            }
+        }
+        let full = i64::try_from(members.len()).unwrap_or(i64::MAX) == limit;
+        if let Some(last) = members.last().filter(|_| full) {
+            return Ok((found, Some(class.account(last.id))));
+        }
+    }
+    Ok((found, None))
 }

@@ -460,7 +460,9 @@ impl Stage for SdkStage {
 
     async fn balances(&mut self, members: &[MemberId]) -> Result<Balances, Error> {
         let mut balances = Balances::default();
-        for account in self.operator.operator().trial_balance(true).await?.accounts {
+        let trial = self.operator.operator().trial_balance(true).await?;
+        assert!(trial.balanced, "points {}, money {}", trial.points_sum, trial.money_sum);
+        for account in trial.accounts {
             match account.balance {
                 Quantity::Points(points) => {
                     balances.points.insert(account.account.parse().unwrap(), Points(points));
@@ -472,15 +474,14 @@ impl Stage for SdkStage {
         }
         for member in members {
             let balance = self.operator.balance(MemberRef::id(member.to_string())).await?;
-            let listed = balances.points.get(&PointsAccount::Member(*member)).copied().unwrap_or_default();
-            assert_eq!(balance.available_points, listed.0, "the balance of {member} and the trial balance differ");
-            // The trial balance does not list these of single members.
             for (account, points) in [
+                (PointsAccount::Member(*member), balance.available_points),
                 (PointsAccount::Held(*member), balance.held_points),
                 (PointsAccount::Pending(*member), balance.pending_points),
                 (PointsAccount::Debt(*member), -balance.owed_points),
             ] {
-                balances.points.insert(account, Points(points));
+                let listed = balances.points.get(&account).copied().unwrap_or_default();
+                assert_eq!(points, listed.0, "{account}: the balance and the trial balance differ");
             }
         }
         Ok(balances)

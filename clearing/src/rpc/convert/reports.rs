@@ -121,7 +121,7 @@ pub fn from_balances(
     rows
 }
 
-/// The sums of the house's accounts and of what all members hold, by class of account: the text before the colon.
+/// The sums of the house's accounts and of what all members have and owe, by class of account: the text before the colon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClassSums {
     pub points: BTreeMap<String, Points>,
@@ -134,12 +134,11 @@ impl ClassSums {
     pub fn of(
         points: &BTreeMap<PointsAccount, Points>,
         money: &BTreeMap<MoneyAccount, Money>,
-        held_by_members: Points,
+        of_members: &[(PointsAccount, Points)],
     ) -> Result<Self, Overflow> {
         let class = |account: String| account.split(':').next().unwrap_or_default().to_owned();
         let mut sums = Self::default();
-        sums.points.insert("member".to_owned(), held_by_members);
-        for (account, balance) in points {
+        for (account, balance) in points.iter().chain(of_members.iter().map(|(account, sum)| (account, sum))) {
             let sum = sums.points.entry(class(account.to_string())).or_default();
             *sum = sum.plus(*balance)?;
         }
@@ -167,6 +166,8 @@ impl ClassSums {
 
 #[cfg(test)]
 mod tests {
+    use clearing_core::units::MemberId;
+
     use super::*;
     use crate::scenario::{CoalitionFile, Variant};
 
@@ -223,11 +224,13 @@ mod tests {
             (MoneyAccount::Position(id("A")), Money(-50)),
             (MoneyAccount::Pool, Money(20)),
         ]);
+        let member = MemberId(0);
+        let of_members = [(PointsAccount::Member(member), Points(5)), (PointsAccount::Held(member), Points(2))];
         let names = |rows: Vec<v1::AccountBalance>| rows.into_iter().map(|row| row.account).collect::<Vec<_>>();
         let listed = names(from_balances(&points, &money, &house.coalition));
         assert_eq!(listed, ["issuer:A", "pool", "position:A", "position:B"]);
-        let sums = ClassSums::of(&points, &money, Points(7)).unwrap();
-        assert_eq!(names(sums.rows(&house.coalition)), ["issuer", "member", "pool", "position"]);
+        let sums = ClassSums::of(&points, &money, &of_members).unwrap();
+        assert_eq!(names(sums.rows(&house.coalition)), ["held", "issuer", "member", "pool", "position"]);
         assert_eq!(sums.totals().unwrap(), (Points(0), Money(0)));
     }
 }
