@@ -25,7 +25,7 @@ impl MemberAdminService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let rate = convert::rate("rate", &rate)?;
         let period = convert::code("period", &period)?;
-        let written = self.ask(caller, &request_id, Command::Decay { member, rate, period }).await?;
+        let written = self.ask(caller, &request_id, Command::Decay { member, rate, period, inactive_since: None }).await?;
         let (replayed, reply) = member_reply(&written)?;
         let lost = written.entries.iter().map(|written| of_member(written, reply).0).sum::<i64>();
         Ok(Response::new(v1::RunDecayResponse {
