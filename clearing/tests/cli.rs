@@ -657,6 +657,26 @@ async fn the_operator_cares_for_members() {
     assert_eq!(json(&decay)["decayed_points"], 0);
     assert!(table(&decay).contains("Nothing was taken"));
 
+    // Of all who were inactive since the first moment of the sandbox: nobody, the card was used today.
+    let all = ["member", "decay", "--all", "--rate", "0.5", "--period", "2026-02", "--inactive-days", "1"];
+    let nobody = json(&all);
+    assert_eq!((&nobody["members"], &nobody["decayed_members"], &nobody["decayed_points"]), (&1.into(), &0.into(), &0.into()));
+    let now = moment(operator_clock(&server.endpoint, &folder).await);
+    let since = ["member", "decay", "--all", "--rate", "0.1", "--period", "2026-01", "--inactive-since", &now];
+    assert_eq!((json(&since)["decayed_points"].as_i64(), table(&since).contains("looked at")), (Some(0), true));
+    for wrong in [
+        &["member", "decay", "--rate", "0.1", "--period", "1"][..],
+        &["member", "decay", "--all", "--rate", "0.1", "--period", "1"],
+        &["member", "decay", "card:1", "--all", "--rate", "0.1", "--period", "1", "--inactive-days", "1"],
+        &["member", "decay", "card:1", "--rate", "0.1", "--period", "1", "--inactive-days", "1"],
+        &["member", "decay", "--all", "--rate", "0.1", "--period", "1", "--inactive-days", "1", "--inactive-since", &now],
+    ] {
+        assert_eq!(desk.run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    let ahead = ["member", "decay", "--all", "--rate", "0.1", "--period", "2026-03", "--inactive-since", "2999-01-01T00:00:00Z"];
+    let (code, error) = desk.failure(&[&ahead, &config[..]].concat());
+    assert_eq!((code, error["reason"].as_str()), (1, Some("TIME_OUT_OF_RANGE")), "{error}");
+
     let extended = [
         &["member", "extend-expiry", "card:1", "--issuer", "grocer", "--until", "2027-06-01T00:00:00Z"][..],
         &["--expires", "2028-01-01T00:00:00Z", "--reason", "OUTAGE-7"],
