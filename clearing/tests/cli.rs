@@ -657,26 +657,6 @@ async fn the_operator_cares_for_members() {
     assert_eq!(json(&decay)["decayed_points"], 0);
     assert!(table(&decay).contains("Nothing was taken"));
 
-    // Of all who were inactive since the first moment of the sandbox: nobody, the card was used today.
-    let all = ["member", "decay", "--all", "--rate", "0.5", "--period", "2026-02", "--inactive-days", "1"];
-    let nobody = json(&all);
-    assert_eq!((&nobody["members"], &nobody["decayed_members"], &nobody["decayed_points"]), (&1.into(), &0.into(), &0.into()));
-    let now = moment(operator_clock(&server.endpoint, &folder).await);
-    let since = ["member", "decay", "--all", "--rate", "0.1", "--period", "2026-01", "--inactive-since", &now];
-    assert_eq!((json(&since)["decayed_points"].as_i64(), table(&since).contains("looked at")), (Some(0), true));
-    for wrong in [
-        &["member", "decay", "--rate", "0.1", "--period", "1"][..],
-        &["member", "decay", "--all", "--rate", "0.1", "--period", "1"],
-        &["member", "decay", "card:1", "--all", "--rate", "0.1", "--period", "1", "--inactive-days", "1"],
-        &["member", "decay", "card:1", "--rate", "0.1", "--period", "1", "--inactive-days", "1"],
-        &["member", "decay", "--all", "--rate", "0.1", "--period", "1", "--inactive-days", "1", "--inactive-since", &now],
-    ] {
-        assert_eq!(desk.run(wrong).status.code(), Some(2), "{wrong:?}");
-    }
-    let ahead = ["member", "decay", "--all", "--rate", "0.1", "--period", "2026-03", "--inactive-since", "2999-01-01T00:00:00Z"];
-    let (code, error) = desk.failure(&[&ahead, &config[..]].concat());
-    assert_eq!((code, error["reason"].as_str()), (1, Some("TIME_OUT_OF_RANGE")), "{error}");
-
     let extended = [
         &["member", "extend-expiry", "card:1", "--issuer", "grocer", "--until", "2027-06-01T00:00:00Z"][..],
         &["--expires", "2028-01-01T00:00:00Z", "--reason", "OUTAGE-7"],
@@ -694,6 +674,33 @@ async fn the_operator_cares_for_members() {
     let given = ["member", "reinstate", "card:1", "--funder", "operator", "--points", "25", "--reason", "GOODWILL"];
     let given = json(&given);
     assert_eq!((&given["recovered_points"], &given["available_points"]), (&10.into(), &15.into()));
+
+    // Of all who are inactive: nobody is, until two days have gone by.
+    let all = ["member", "decay", "--all", "--rate", "0.2", "--period", "2026-02", "--inactive-days", "1"];
+    let nobody = json(&all);
+    assert_eq!([&nobody["members"], &nobody["decayed_members"], &nobody["decayed_points"]], [1, 0, 0]);
+    let sandbox = grocer.sandbox();
+    let now = sandbox.clock().await.unwrap();
+    sandbox.advance_clock(now + Duration::from_secs(2 * 86_400)).await.unwrap();
+    let somebody = json(&all);
+    assert_eq!([&somebody["members"], &somebody["decayed_members"], &somebody["decayed_points"]], [1, 1, 3]);
+    assert_eq!(json(&all)["decayed_members"], 0);
+    let since = nobody["inactive_since_time"].as_str().unwrap();
+    assert!(table(&[&all[..7], &["--inactive-since", since]].concat()).contains("not active after"));
+    let ahead = [&all[..7], &["--inactive-since", "2999-01-01T00:00:00Z"], &config].concat();
+    let (code, error) = desk.failure(&ahead);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("TIME_OUT_OF_RANGE")), "{error}");
+    for wrong in [&["--all"][..], &["card:1", "--all", "--inactive-days", "1"], &["card:1", "--inactive-days", "1"], &[]] {
+        let command = [&["member", "decay", "--rate", "0.1", "--period", "1"], wrong].concat();
+        assert_eq!(desk.run(&command).status.code(), Some(2), "{wrong:?}");
+    }
+    let both = [&all[..], &["--inactive-since", since]].concat();
+    assert_eq!(desk.run(&both).status.code(), Some(2));
+    // Why, in the journal.
+    let journal = json(&["report", "journal"]);
+    let reasons = journal["entries"].as_array().unwrap().iter().filter_map(|entry| entry["reason_code"].as_str());
+    assert_eq!(reasons.collect::<Vec<_>>(), ["2026-01", "OUTAGE-7", "CASE-12", "GOODWILL", "2026-02"]);
+    assert!(table(&["report", "journal"]).contains("GOODWILL"));
 
     let (code, error) = desk.failure(&[&["member", "balance", "card:2"][..], &config].concat());
     assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");

@@ -175,7 +175,7 @@ impl Book {
         inactive_since: Option<Timestamp>,
     ) -> Result<Accepted, Rejection> {
         if let Some(since) = inactive_since {
-            check_range("inactive_since_time", since, Timestamp(0), ask.now)?;
+            check_inactive_since(since, ask.now)?;
         }
         let id = self.find_member(member)?;
         self.run_due(id, ask.now);
@@ -201,6 +201,14 @@ impl Book {
         let entries = drafts.into_iter().map(|entry| self.post(entry)).collect();
         Ok(self.member_reply(id, entries, Points::ZERO))
     }
+}
+
+/// Refuses to call members inactive since a moment that is ahead: everybody would be.
+///
+/// # Errors
+/// `TIME_OUT_OF_RANGE`
+pub fn check_inactive_since(since: Timestamp, now: Timestamp) -> Result<(), Rejection> {
+    check_range("inactive_since_time", since, Timestamp(0), now)
 }
 
 /// A change of the available points of a lot.

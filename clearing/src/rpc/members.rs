@@ -2,6 +2,7 @@
 
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::{Command, MemberRef, MemberReply, Request as Wish};
+use clearing_core::due::check_inactive_since;
 use clearing_core::journal::{JournalEntry, Origin};
 use clearing_core::member::Member;
 use clearing_core::units::{MemberId, PartnerId, Points};
@@ -59,8 +60,9 @@ impl MemberAdminService for Service {
             let (member, period) = (MemberRef::Id(member), period.clone());
             own_work(Command::Decay { member, rate, period, inactive_since: Some(since) })
         };
-        // What is wrong with the message is wrong whatever members there are.
-        command(MemberId(0)).validate().map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        // What is wrong with the wish is wrong whatever members there are.
+        let checked = command(MemberId(0)).validate().and_then(|()| check_inactive_since(since, self.0.clock.now()));
+        checked.map_err(|rejection| errors::of_rejection(&rejection, false))?;
 
         let one_more = u32::try_from(limit + 1).expect("a page is small");
         let found = self.0.store.members_after(after.unwrap_or(MemberId(0)), one_more).await;
