@@ -690,7 +690,9 @@ async fn the_operator_cares_for_members() {
     let ahead = [&all[..7], &["--inactive-since", "2999-01-01T00:00:00Z"], &config].concat();
     let (code, error) = desk.failure(&ahead);
     assert_eq!((code, error["reason"].as_str()), (1, Some("TIME_OUT_OF_RANGE")), "{error}");
-    for wrong in [&["--all"][..], &["card:1", "--all", "--inactive-days", "1"], &["card:1", "--inactive-days", "1"], &[]] {
+    for wrong in
+        [&["--all"][..], &["card:1", "--all", "--inactive-days", "1"], &["card:1", "--inactive-days", "1"], &[]]
+    {
         let command = [&["member", "decay", "--rate", "0.1", "--period", "1"], wrong].concat();
         assert_eq!(desk.run(&command).status.code(), Some(2), "{wrong:?}");
     }

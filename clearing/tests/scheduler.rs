@@ -184,7 +184,8 @@ async fn limits_that_come_to_be_nearly_used_are_told_of_once() {
     assert_eq!(look("2026-02-01T05:00:00Z").await, [""; 0]);
     // On the next day all of it is there again; somebody else's budget is used then, and the prepaid price of each point
     // counts against the cap.
-    let again = "INFO less than 80 % of a limit are used again partner=A limit=\"points_per_day\" used=\"0\" maximum=\"100\"";
+    let again =
+        "INFO less than 80 % of a limit are used again partner=A limit=\"points_per_day\" used=\"0\" maximum=\"100\"";
     assert_eq!(look("2026-02-02T00:00:00Z").await, [again]);
     let member = MemberRef::Identifier(IdentifierHash([1; 32]));
     house.ask(Command::Issue { member, earn: Earn { funders: vec![(b, 1)], ..Earn::points(Points(45)) } }).await;
@@ -438,6 +439,31 @@ async fn points_that_were_spent_before_they_expire_leave_nothing_to_run() {
     house.ask(Command::Redeem { member: MemberRef::Id(member), points: Points(10) }).await;
     let ran = house.scheduler.advance_to(time("2026-02-04T00:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["expiry 2026-02-03T00:00:00Z"]);
+}
+
+#[tokio::test]
+async fn a_running_house_looks_at_limits_by_itself() {
+    let log = Log::default();
+    let _captured = log.capture();
+    let machine = Clock::system();
+    let house = TestHouse::new(machine.now(), Calendar::default(), machine.clone()).await;
+    let limits = Limits { outstanding_points: Some(Points(10)), ..Limits::default() };
+    house.ask(Command::House(HouseCommand::SetLimits { partner: "A".parse().unwrap(), limits })).await;
+    house.issue(1, 9, Timestamp::NEVER).await;
+    house.scheduler.start();
+    let told = async {
+        loop {
+            let lines = log.of_limits();
+            if !lines.is_empty() {
+                break lines;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let lines = tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
+    house.scheduler.stop().await;
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].ends_with("partner=A limit=\"outstanding_points\" used=\"9\" maximum=\"10\""), "{lines:?}");
 }
 
 #[tokio::test]

@@ -5,8 +5,7 @@ mod till;
 
 pub(crate) use care::{
     consent_set, decayed, expiry_extended, limits_set, members_decayed, reinstated, to_decay_members, to_extend_expiry,
-    to_reinstate, to_run_decay,
-    to_set_consent, to_set_limits, to_write_off, written_off,
+    to_reinstate, to_run_decay, to_set_consent, to_set_limits, to_write_off, written_off,
 };
 pub(crate) use till::{
     authorized, captured, hold_there, purchase_returned, purchased, quote, reconciliation, reversed, to_authorize,

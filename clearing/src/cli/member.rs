@@ -4,9 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use partner_sdk::operator::{
-    DecayMembers, ExtendExpiry, MembersDecayed, ReinstatePoints, RunDecay, WriteOffDebt,
-};
+use partner_sdk::operator::{DecayMembers, ExtendExpiry, MembersDecayed, ReinstatePoints, RunDecay, WriteOffDebt};
 use partner_sdk::{Decimal, MemberRef, NextExpiry};
 use serde_json::{Value, json};
 

@@ -31,7 +31,8 @@ impl MemberAdminService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let rate = convert::rate("rate", &rate)?;
         let period = convert::code("period", &period)?;
-        let written = self.ask(caller, &request_id, Command::Decay { member, rate, period, inactive_since: None }).await?;
+        let written =
+            self.ask(caller, &request_id, Command::Decay { member, rate, period, inactive_since: None }).await?;
         let (replayed, reply) = member_reply(&written)?;
         Ok(Response::new(v1::RunDecayResponse {
             entries: written.entries.iter().map(|entry| seen(entry, &written)).collect(),
@@ -54,7 +55,8 @@ impl MemberAdminService for Service {
         let since = convert::moment("inactive_since_time", inactive_since_time)?;
         let limit = if size == 0 { PAGE_SIZE_MAX } else { page_size(size)? };
         let list = ["DecayMembers", &rate.decimal().to_string(), period.as_str(), &since.to_string()];
-        let after = convert::page_place(&list, &page_token)?.map(|place| convert::id("page_token", place)).transpose()?;
+        let after =
+            convert::page_place(&list, &page_token)?.map(|place| convert::id("page_token", place)).transpose()?;
 
         let command = |member: MemberId| {
             let (member, period) = (MemberRef::Id(member), period.clone());

@@ -2,9 +2,9 @@
 
 use clearing_certs::Kind;
 use partner_sdk::operator::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, DecayMembers, Deposit, ExportOrders,
-    ExtendExpiry, OrderMode, PartnerLimits, PartnerState, ReinstatePoints, RunDecay, SetCalendar, SetFundingConsent,
-    SetLimits, SetPartnerState, SetTerms, TermsChange, WriteOffDebt,
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, DecayMembers, Deposit,
+    ExportOrders, ExtendExpiry, OrderMode, PartnerLimits, PartnerState, ReinstatePoints, RunDecay, SetCalendar,
+    SetFundingConsent, SetLimits, SetPartnerState, SetTerms, TermsChange, WriteOffDebt,
 };
 use partner_sdk::{
     Abandon, Authorize, Capture, Client, DayCount, Decimal, Earn, EntryFilter, Error, Issue, MemberRef, Money, Origin,

@@ -68,10 +68,8 @@ fn figures(done: &MembersDecayed) -> (i64, i64, i64) {
 }
 
 fn field(error: Error) -> String {
-    match error {
-        Error::InvalidArgument { fields, .. } => fields[0].0.clone(),
-        other => panic!("{other:?} is no wrong field"),
-    }
+    let Error::InvalidArgument { fields, .. } = error else { panic!("{error:?} is no wrong field") };
+    fields[0].0.clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1173,7 +1173,8 @@ pub mod member_admin_service_client {
         /// a call: as RunDecay, once in a period for each. Call it with the `next_page_token` of each answer until that is empty.
         ///
         /// It has no request id: members that were served are passed over, so a call may be repeated, with the same token or from
-        /// the beginning, at any time. An error ends the call where it was; what was done until then stays. Members are looked up
+        /// the beginning, at any time. An error ends the call where it was; what was done until then stays, and no refusal is
+        /// kept. Members are looked up
         /// without holding anybody up; whether a member is still inactive is looked at again when its points are taken.
         ///
         /// Reasons: TIME_OUT_OF_RANGE (`inactive_since_time` is ahead), OVERFLOW.
@@ -1334,7 +1335,8 @@ pub mod member_admin_service_server {
         /// a call: as RunDecay, once in a period for each. Call it with the `next_page_token` of each answer until that is empty.
         ///
         /// It has no request id: members that were served are passed over, so a call may be repeated, with the same token or from
-        /// the beginning, at any time. An error ends the call where it was; what was done until then stays. Members are looked up
+        /// the beginning, at any time. An error ends the call where it was; what was done until then stays, and no refusal is
+        /// kept. Members are looked up
         /// without holding anybody up; whether a member is still inactive is looked at again when its points are taken.
         ///
         /// Reasons: TIME_OUT_OF_RANGE (`inactive_since_time` is ahead), OVERFLOW.
