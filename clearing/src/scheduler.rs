@@ -1,4 +1,5 @@
-//! Work that falls due by itself: the calendar closes the open window, points expire.
+//! Work that falls due by itself: the calendar closes the open window, points expire. And a look at the limits of partners,
+//! which [`alarms`] tells of.
 //!
 //! All of it is asked of the writer like anything else, and each piece is right whoever asks and however often: a close
 //! names the window it means, and points expire once. So work that was interrupted is found again by looking, nothing
@@ -16,6 +17,7 @@
 //! expiry runs as of its own time and in order, so that it falls into the right window; otherwise expiries join the batches
 //! of the tills, and cost no commit of their own.
 
+pub mod alarms;
 pub mod calendar;
 
 use std::collections::BTreeSet;
@@ -28,9 +30,11 @@ use clearing_core::rejection::Rejection;
 use clearing_core::units::{EntryId, MemberId, PartnerId, Timestamp, WindowNumber};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
+use self::alarms::Told;
 use self::calendar::{CalendarProblem, CutOffs};
 use crate::clock::{self, Clock};
 use crate::store::{MemberDue, Schedule, Store, StoreError};
@@ -40,6 +44,8 @@ use crate::writer::{WriteError, Writer, Written};
 const LOOK: Duration = Duration::from_secs(1);
 /// Between two looks after failures: doubled from [`LOOK`] up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Between two looks at the limits of partners.
+const LIMITS_LOOK: Duration = Duration::from_secs(10);
 /// Members looked up, and asked for, at once.
 const MEMBERS_AT_ONCE: u32 = 256;
 /// What the lease of the node that looks is called, and how long it lasts: some looks, so that one that is late loses
@@ -115,6 +121,8 @@ struct Inner {
     node: u128,
     /// Held while due work runs, so that it runs once and in order, and nobody moves a manual clock under it.
     turn: Mutex<()>,
+    /// What was said about limits.
+    told: std::sync::Mutex<Told>,
     stop: CancellationToken,
     task: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -138,6 +146,7 @@ impl Scheduler {
             clock,
             node: clock::fresh_uuid(),
             turn: Mutex::new(()),
+            told: std::sync::Mutex::default(),
             stop: CancellationToken::new(),
             task: std::sync::Mutex::new(None),
         };
@@ -181,7 +190,8 @@ impl Scheduler {
         Ok(ran)
     }
 
-    /// Moves a manual clock, running on the way all that falls due: each piece with the clock at its due time.
+    /// Moves a manual clock, running on the way all that falls due: each piece with the clock at its due time. Then it looks
+    /// at the limits of partners.
     ///
     /// # Errors
     /// [`AdvanceError`]. After [`AdvanceError::Due`] the clock stands where the work stopped; it may be called again.
@@ -199,6 +209,7 @@ impl Scheduler {
         inner.close_passed(to, Pace::Moving, &mut ran).await?;
         inner.expire_until(to, Pace::Moving, &mut ran).await?;
         inner.clock.advance_to(to);
+        inner.look_at_limits().await;
         Ok(ran)
     }
 }
@@ -207,6 +218,7 @@ impl Inner {
     async fn look_until_stopped(self: Arc<Self>) {
         let mut failures = 0;
         let mut leading = false;
+        let mut limits_at = Instant::now();
         while !self.stop.is_cancelled() {
             let pause = match self.look(&mut leading).await {
                 Ok(pause) => {
@@ -220,9 +232,14 @@ impl Inner {
                     pause
                 }
             };
+            let next = Instant::now() + pause;
+            if leading && Instant::now() >= limits_at {
+                self.look_at_limits().await;
+                limits_at = Instant::now() + LIMITS_LOOK;
+            }
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep_until(next) => {}
             }
         }
         if leading && let Err(error) = self.store.give_lease(LEASE, self.node).await {
@@ -251,6 +268,25 @@ impl Inner {
         // Expiries can wait for the next look: a member's own command finds them done. A cut-off is kept to the moment.
         let next = self.next_close().await?.map(|(cut_off, _)| cut_off.0.saturating_sub(self.clock.now().0));
         Ok(next.map_or(LOOK, |micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LOOK)))
+    }
+
+    /// Tells of limits that came to be nearly used, or are no longer. It reads what the list of partners reads, beside the
+    /// writer; where that fails, the next look will do.
+    async fn look_at_limits(&self) {
+        let book = match self.store.open_book().await {
+            Ok(book) => book,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "the limits of partners wait for another look");
+                return;
+            }
+        };
+        let uses = alarms::uses(&book, self.clock.now());
+        let mut told = self.told.lock().expect("nobody panics with the lock");
+        let (crossed, after) = alarms::crossings(&told, &uses);
+        *told = after;
+        for crossing in &crossed {
+            alarms::tell(crossing, &book.house.coalition);
+        }
     }
 
     /// Closes the open window for each cut-off up to `until`.

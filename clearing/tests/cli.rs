@@ -675,6 +675,35 @@ async fn the_operator_cares_for_members() {
     let given = json(&given);
     assert_eq!((&given["recovered_points"], &given["available_points"]), (&10.into(), &15.into()));
 
+    // Of all who are inactive: nobody is, until two days have gone by.
+    let all = ["member", "decay", "--all", "--rate", "0.2", "--period", "2026-02", "--inactive-days", "1"];
+    let nobody = json(&all);
+    assert_eq!([&nobody["members"], &nobody["decayed_members"], &nobody["decayed_points"]], [1, 0, 0]);
+    let sandbox = grocer.sandbox();
+    let now = sandbox.clock().await.unwrap();
+    sandbox.advance_clock(now + Duration::from_secs(2 * 86_400)).await.unwrap();
+    let somebody = json(&all);
+    assert_eq!([&somebody["members"], &somebody["decayed_members"], &somebody["decayed_points"]], [1, 1, 3]);
+    assert_eq!(json(&all)["decayed_members"], 0);
+    let since = nobody["inactive_since_time"].as_str().unwrap();
+    assert!(table(&[&all[..7], &["--inactive-since", since]].concat()).contains("not active after"));
+    let ahead = [&all[..7], &["--inactive-since", "2999-01-01T00:00:00Z"], &config].concat();
+    let (code, error) = desk.failure(&ahead);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("TIME_OUT_OF_RANGE")), "{error}");
+    for wrong in
+        [&["--all"][..], &["card:1", "--all", "--inactive-days", "1"], &["card:1", "--inactive-days", "1"], &[]]
+    {
+        let command = [&["member", "decay", "--rate", "0.1", "--period", "1"], wrong].concat();
+        assert_eq!(desk.run(&command).status.code(), Some(2), "{wrong:?}");
+    }
+    let both = [&all[..], &["--inactive-since", since]].concat();
+    assert_eq!(desk.run(&both).status.code(), Some(2));
+    // Why, in the journal.
+    let journal = json(&["report", "journal"]);
+    let reasons = journal["entries"].as_array().unwrap().iter().filter_map(|entry| entry["reason_code"].as_str());
+    assert_eq!(reasons.collect::<Vec<_>>(), ["2026-01", "OUTAGE-7", "CASE-12", "GOODWILL", "2026-02"]);
+    assert!(table(&["report", "journal"]).contains("GOODWILL"));
+
     let (code, error) = desk.failure(&[&["member", "balance", "card:2"][..], &config].concat());
     assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");
     assert_eq!(desk.run(&["member", "balance", "card:"]).status.code(), Some(2));

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clearing::clock::{self, Clock};
@@ -12,9 +13,10 @@ use clearing::store::{Store, Windows};
 use clearing::writer::{Writer, Written};
 use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, Reply, Request};
 use clearing_core::journal::{EntryKind, JournalEntry, Origin};
+use clearing_core::limits::{Consent, Limits};
 use clearing_core::settlement::{Window, WindowState};
 use clearing_core::terms::Calendar;
-use clearing_core::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
+use clearing_core::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp};
 use tempfile::TempDir;
 
 const START: &str = "2026-02-01T00:00:00Z";
@@ -115,6 +117,84 @@ fn told(ran: &[DueWork]) -> Vec<String> {
         DueWorkKind::Expiry => format!("expiry {}", work.due),
     };
     ran.iter().map(words).collect()
+}
+
+/// The log of this thread, as long as it is kept.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
+        tracing::subscriber::set_default(subscriber.with_writer(move || log.clone()).finish())
+    }
+
+    /// The lines about limits since the last call, sorted.
+    fn of_limits(&self) -> Vec<String> {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        let mut lines: Vec<String> =
+            text.lines().filter(|line| line.contains("limit=")).map(|line| line.trim().to_owned()).collect();
+        lines.sort();
+        lines
+    }
+}
+
+#[tokio::test]
+async fn limits_that_come_to_be_nearly_used_are_told_of_once() {
+    let house = TestHouse::manual(START, Calendar::default()).await;
+    let log = Log::default();
+    let _captured = log.capture();
+    let (a, b) = ("A".parse().unwrap(), "B".parse().unwrap());
+    let limits = Limits {
+        points_per_day: Some(Points(100)),
+        outstanding_points: Some(Points(300)),
+        net_debit_cap: Some(Money(1000)),
+        ..Limits::default()
+    };
+    house.ask(Command::House(HouseCommand::SetLimits { partner: a, limits })).await;
+    let consent = Consent { budget: Some(Points(50)), granted: Some(true), used: Points::ZERO };
+    house.ask(Command::House(HouseCommand::SetConsent { funder: b, partner: a, consent })).await;
+    let look = async |at: &str| {
+        house.scheduler.advance_to(time(at)).await.unwrap();
+        log.of_limits()
+    };
+    let never = Timestamp::NEVER;
+    house.issue(1, 79, never).await;
+    assert_eq!(look("2026-02-01T01:00:00Z").await, [""; 0]);
+    house.issue(1, 1, never).await;
+    let nearly = "WARN 80 % of a limit are used partner=A limit=\"points_per_day\" used=\"80\" maximum=\"100\"";
+    assert_eq!(look("2026-02-01T02:00:00Z").await, [nearly]);
+    house.issue(1, 10, never).await;
+    assert_eq!(look("2026-02-01T03:00:00Z").await, [""; 0], "it stays nearly used");
+    house.issue(1, 10, never).await;
+    let up = "WARN a limit is used up partner=A limit=\"points_per_day\" used=\"100\" maximum=\"100\"";
+    assert_eq!(look("2026-02-01T04:00:00Z").await, [up]);
+    assert_eq!(look("2026-02-01T05:00:00Z").await, [""; 0]);
+    // On the next day all of it is there again; somebody else's budget is used then, and the prepaid price of each point
+    // counts against the cap.
+    let again =
+        "INFO less than 80 % of a limit are used again partner=A limit=\"points_per_day\" used=\"0\" maximum=\"100\"";
+    assert_eq!(look("2026-02-02T00:00:00Z").await, [again]);
+    let member = MemberRef::Identifier(IdentifierHash([1; 32]));
+    house.ask(Command::Issue { member, earn: Earn { funders: vec![(b, 1)], ..Earn::points(Points(45)) } }).await;
+    let budget = "WARN 80 % of a limit are used partner=B limit=\"consent_budget\" by=A used=\"45\" maximum=\"50\"";
+    assert_eq!(look("2026-02-02T01:00:00Z").await, [budget]);
+    let limits = Limits { net_debit_cap: Some(Money(120)), ..Limits::default() };
+    house.ask(Command::House(HouseCommand::SetLimits { partner: a, limits })).await;
+    let cap = "WARN 80 % of a limit are used partner=A limit=\"net_debit_cap\" used=\"1.00\" maximum=\"1.20\"";
+    assert_eq!(look("2026-02-02T02:00:00Z").await, [cap]);
 }
 
 #[tokio::test]
@@ -359,6 +439,31 @@ async fn points_that_were_spent_before_they_expire_leave_nothing_to_run() {
     house.ask(Command::Redeem { member: MemberRef::Id(member), points: Points(10) }).await;
     let ran = house.scheduler.advance_to(time("2026-02-04T00:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["expiry 2026-02-03T00:00:00Z"]);
+}
+
+#[tokio::test]
+async fn a_running_house_looks_at_limits_by_itself() {
+    let log = Log::default();
+    let _captured = log.capture();
+    let machine = Clock::system();
+    let house = TestHouse::new(machine.now(), Calendar::default(), machine.clone()).await;
+    let limits = Limits { outstanding_points: Some(Points(10)), ..Limits::default() };
+    house.ask(Command::House(HouseCommand::SetLimits { partner: "A".parse().unwrap(), limits })).await;
+    house.issue(1, 9, Timestamp::NEVER).await;
+    house.scheduler.start();
+    let told = async {
+        loop {
+            let lines = log.of_limits();
+            if !lines.is_empty() {
+                break lines;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let lines = tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
+    house.scheduler.stop().await;
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].ends_with("partner=A limit=\"outstanding_points\" used=\"9\" maximum=\"10\""), "{lines:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the operator does to the points of single members.
+//! What the operator does to the points of members.
 
 use std::time::SystemTime;
 
@@ -23,6 +23,44 @@ impl RunDecay {
     /// Of this member's points the share `rate` (0.1 is 10 %), for a period such as "2026-02".
     pub fn of(member: impl Into<MemberRef>, rate: Decimal, period: impl Into<String>) -> Self {
         Self { request_id: None, member: member.into(), rate, period: period.into() }
+    }
+}
+
+/// Takes a share of the points of all members that have been inactive since a moment, once in a period for each.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use partner_sdk::operator::{DecayMembers, Operator};
+/// use partner_sdk::{Decimal, Error};
+///
+/// # async fn example(operator: Operator) -> Result<(), Error> {
+/// let year = Duration::from_secs(365 * 86_400);
+/// let decay = DecayMembers::of(Decimal::new(1, 1), "2026-02", SystemTime::now() - year);
+/// let done = operator.decay_members(&decay, |so_far| println!("{} members looked at", so_far.members)).await?;
+/// println!("{} points were taken of {} members", done.decayed_points, done.decayed_members);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct DecayMembers {
+    pub(crate) rate: Decimal,
+    pub(crate) period: String,
+    pub(crate) inactive_since: SystemTime,
+    pub(crate) page_size: i32,
+}
+
+impl DecayMembers {
+    /// Of each the share `rate` (0.1 is 10 %), for a period such as "2026-02": of those whose last activity was at this
+    /// moment or before.
+    pub fn of(rate: Decimal, period: impl Into<String>, inactive_since: SystemTime) -> Self {
+        Self { rate, period: period.into(), inactive_since, page_size: 0 }
+    }
+
+    /// How many members a call looks at, at most 1,000, which it does where nothing is said.
+    pub fn page_size(mut self, members: i32) -> Self {
+        self.page_size = members;
+        self
     }
 }
 
@@ -174,6 +212,18 @@ pub struct Decayed {
     pub available_points: i64,
     /// Whether this is the answer to an earlier call under the same key.
     pub replayed: bool,
+}
+
+/// What a decay of many members came to: of a page, or so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MembersDecayed {
+    /// Members that were looked at.
+    pub members: i64,
+    /// Members that lost points.
+    pub decayed_members: i64,
+    /// Points that they lost.
+    pub decayed_points: i64,
 }
 
 /// Points live longer.

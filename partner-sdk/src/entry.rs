@@ -34,6 +34,9 @@ pub struct Entry {
     pub partner_id: String,
     /// Whose points moved, when the caller may know.
     pub member_id: Option<String>,
+    /// Why the operator did it, when the caller may know: the reason of a longer life, a reinstatement or a debt given up,
+    /// the period of a decay.
+    pub reason_code: Option<String>,
 }
 
 open_enum! {

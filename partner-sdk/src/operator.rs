@@ -25,7 +25,8 @@ use crate::settlement::{Leg, Obligation, Settlement, SettlementState, WindowStat
 use crate::wire;
 
 pub use crate::care::{
-    DebtWrittenOff, Decayed, ExpiryExtended, ExtendExpiry, PointsReinstated, ReinstatePoints, RunDecay, WriteOffDebt,
+    DebtWrittenOff, DecayMembers, Decayed, ExpiryExtended, ExtendExpiry, MembersDecayed, PointsReinstated,
+    ReinstatePoints, RunDecay, WriteOffDebt,
 };
 pub use crate::limits::{FundingConsent, LimitUse, PartnerLimits};
 pub use crate::terms::{BreakageSplit, Expiry, FeeBearer, Funding, Partner, PartnerState, Terms, TermsChange};
@@ -99,6 +100,46 @@ impl Operator {
     pub async fn run_decay(&self, run: RunDecay) -> Result<Outcome<Decayed>, Error> {
         let call = members(|mut to, request| async move { to.run_decay(request).await });
         self.client.write(run, wire::to_run_decay, call, wire::decayed).await
+    }
+
+    /// Takes a share of the points of all inactive members, page by page. `told` hears after each page what was done so
+    /// far.
+    ///
+    /// It may be broken off and called again: members that were served are passed over.
+    ///
+    /// # Errors
+    /// Those of a read: see [`Error`]; [`Error::Refused`] for a moment that is ahead of the house's clock.
+    pub async fn decay_members(
+        &self,
+        decay: &DecayMembers,
+        mut told: impl FnMut(&MembersDecayed),
+    ) -> Result<MembersDecayed, Error> {
+        let mut sum = MembersDecayed::default();
+        let mut next = Some(String::new());
+        while let Some(token) = next {
+            let page;
+            (page, next) = self.decay_members_page(decay, token).await?;
+            sum.members += page.members;
+            sum.decayed_members += page.decayed_members;
+            sum.decayed_points += page.decayed_points;
+            told(&sum);
+        }
+        Ok(sum)
+    }
+
+    /// One page of [`Operator::decay_members`], and the token of the next; none after the last. The first page has an empty
+    /// token. It may be asked for again at any time.
+    ///
+    /// # Errors
+    /// As of [`Operator::decay_members`].
+    pub async fn decay_members_page(
+        &self,
+        decay: &DecayMembers,
+        page_token: String,
+    ) -> Result<(MembersDecayed, Option<String>), Error> {
+        let request = || wire::to_decay_members(decay, page_token.clone());
+        let call = members(|mut to, request| async move { to.decay_members(request).await });
+        self.client.read(request, call, |answer| Ok(wire::members_decayed(answer))).await
     }
 
     /// Lets points of a member live longer.

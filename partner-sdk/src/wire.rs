@@ -4,8 +4,8 @@ mod care;
 mod till;
 
 pub(crate) use care::{
-    consent_set, decayed, expiry_extended, limits_set, reinstated, to_extend_expiry, to_reinstate, to_run_decay,
-    to_set_consent, to_set_limits, to_write_off, written_off,
+    consent_set, decayed, expiry_extended, limits_set, members_decayed, reinstated, to_decay_members, to_extend_expiry,
+    to_reinstate, to_run_decay, to_set_consent, to_set_limits, to_write_off, written_off,
 };
 pub(crate) use till::{
     authorized, captured, hold_there, purchase_returned, purchased, quote, reconciliation, reversed, to_authorize,
@@ -330,6 +330,7 @@ fn entry(entry: v1::Entry) -> Result<Entry, Error> {
         request_id: some(entry.request_id),
         partner_id: entry.partner_id,
         member_id: some(entry.member_id),
+        reason_code: some(entry.reason_code),
     })
 }
 

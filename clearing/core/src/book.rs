@@ -240,7 +240,9 @@ impl Book {
                 self.reverse(ask, target, *points, *refuse_shortfall)
             }
             Command::Transfer { member, to, points } => self.transfer(ask, *member, *to, request.fresh_member, *points),
-            Command::Decay { member, rate, period } => self.decay(ask, *member, *rate, period),
+            Command::Decay { member, rate, period, inactive_since } => {
+                self.decay(ask, *member, *rate, period, *inactive_since)
+            }
             Command::ExtendExpiry { member, issuer, until, expires, reason } => {
                 self.extend_expiry(ask, *member, *issuer, *until, *expires, reason)
             }

@@ -81,6 +81,8 @@ pub enum Command {
         member: MemberRef,
         rate: Rate,
         period: Code,
+        /// Only if the member has not been active after this.
+        inactive_since: Option<Timestamp>,
     },
     /// Lets lots of an issuer live longer: the operator's.
     ExtendExpiry {
@@ -362,7 +364,7 @@ impl Request {
                 }
                 Ok(())
             }
-            Command::Decay { .. } => Ok(()),
+            Command::Decay { inactive_since, .. } => check_moment("inactive_since_time", *inactive_since),
             Command::ExtendExpiry { until, expires, .. } => {
                 check_moment("expires_time", Some(*expires))?;
                 check_moment("until_time", Some(*until))

@@ -3,12 +3,12 @@
 //! Due work acts as of its due time, in order of due time; at one moment activations come first, then lapses, then expiries,
 //! each in journal order. Before a command the due work of its members runs, bounded; the scheduler does the rest.
 
-use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
+use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, MemberRef};
 use crate::hold::Hold;
 use crate::journal::{Code, DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotMove};
-use crate::member::{Lot, LotId};
+use crate::member::{Lot, LotId, Record};
 use crate::rejection::Rejection;
 use crate::units::{EntryId, MemberId, PartnerId, Points, Rate, Timestamp, largest_remainder};
 
@@ -162,7 +162,8 @@ impl Book {
         self.finish(draft)
     }
 
-    /// Takes a share of a member's available points for inactivity, once in a period; periods only go forward.
+    /// Takes a share of a member's available points for inactivity, once in a period; periods only go forward. With
+    /// `inactive_since` it takes nothing of a member that has been active after that.
     ///
     /// Rule: decay
     pub(crate) fn decay(
@@ -171,11 +172,15 @@ impl Book {
         member: MemberRef,
         rate: Rate,
         period: &Code,
+        inactive_since: Option<Timestamp>,
     ) -> Result<Accepted, Rejection> {
+        if let Some(since) = inactive_since {
+            check_inactive_since(since, ask.now)?;
+        }
         let id = self.find_member(member)?;
         self.run_due(id, ask.now);
-        let before = self.members.get(&id).and_then(|member| member.record.decayed.as_ref());
-        if before.is_some_and(|before| before >= period) {
+        let decays = |record: &Record| record.decays(period, inactive_since);
+        if !self.members.get(&id).is_some_and(|member| decays(&member.record)) {
             return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
         }
         let total = rate.of_floor(self.spendable(id, ask.now));
@@ -196,6 +201,14 @@ impl Book {
         let entries = drafts.into_iter().map(|entry| self.post(entry)).collect();
         Ok(self.member_reply(id, entries, Points::ZERO))
     }
+}
+
+/// Refuses to call members inactive since a moment that is ahead: everybody would be.
+///
+/// # Errors
+/// `TIME_OUT_OF_RANGE`
+pub fn check_inactive_since(since: Timestamp, now: Timestamp) -> Result<(), Rejection> {
+    check_range("inactive_since_time", since, Timestamp(0), now)
 }
 
 /// A change of the available points of a lot.

@@ -199,6 +199,17 @@ pub enum Facts {
     Reason(Code),
 }
 
+impl Facts {
+    /// The code by which the operator said why: a reason, or the period of a decay.
+    pub fn reason(&self) -> Option<&Code> {
+        match self {
+            Self::Reason(code) => Some(code),
+            Self::Decay(facts) => Some(&facts.period),
+            Self::None | Self::Redemption(_) | Self::Hold(_) | Self::Reversal(_) | Self::Funding(_) => None,
+        }
+    }
+}
+
 /// What a redemption was made at; returns and undoing go by these figures, whatever the terms say by then.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct RedemptionFacts {

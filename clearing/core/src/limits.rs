@@ -10,7 +10,7 @@ use crate::chart::{MoneyAccount, PointsAccount};
 use crate::journal::{Entry, RedemptionFacts};
 use crate::member::DayCount;
 use crate::rejection::Rejection;
-use crate::terms::{FeeBearer, Funding, Partner, Terms};
+use crate::terms::{Coalition, FeeBearer, Funding, Partner, Terms};
 use crate::units::{MemberId, Money, Overflow, PartnerId, Points, Timestamp};
 
 /// What a partner may do at the most. None: no limit.
@@ -82,6 +82,12 @@ pub struct Consent {
 }
 
 impl Consent {
+    /// How much of its budget is used, if it was given and has one.
+    pub fn budget_used(&self) -> Option<LimitUse> {
+        let budget = self.budget.filter(|_| self.granted == Some(true))?;
+        Some(LimitUse { limit: CONSENT_BUDGET, used: self.used.0, maximum: budget.0 })
+    }
+
     fn left(&self, open: bool) -> Points {
         match self.granted {
             Some(true) => Points(self.budget.map_or(i64::MAX, |budget| budget.0 - self.used.0)),
@@ -89,6 +95,22 @@ impl Consent {
             None => Points(if open { i64::MAX } else { 0 }),
         }
     }
+}
+
+/// The one limit that is money.
+const NET_DEBIT_CAP: &str = "net_debit_cap";
+const CONSENT_BUDGET: &str = "consent_budget";
+
+/// How near to its maximum a limit is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LimitLevel {
+    /// Less than 80 %.
+    #[default]
+    Below,
+    /// At least 80 %.
+    Nearly,
+    /// All of it, or more.
+    Reached,
 }
 
 /// How much of its limit a partner has used. At four fifths somebody should know.
@@ -100,11 +122,29 @@ pub struct LimitUse {
 }
 
 impl LimitUse {
-    /// Whether at least 80 % are used.
-    ///
     /// Rule: limit-alarm
+    pub fn level(&self) -> LimitLevel {
+        if self.used >= self.maximum {
+            LimitLevel::Reached
+        } else if i128::from(self.used) * 5 >= i128::from(self.maximum) * 4 {
+            LimitLevel::Nearly
+        } else {
+            LimitLevel::Below
+        }
+    }
+
+    /// Whether at least 80 % are used.
     pub fn alarms(&self) -> bool {
-        i128::from(self.used) * 5 >= i128::from(self.maximum) * 4
+        self.level() > LimitLevel::Below
+    }
+
+    /// What is used and the maximum as text: points, or money in the coalition's currency.
+    pub fn texts(&self, coalition: &Coalition) -> [String; 2] {
+        let text = |units: i64| match self.limit {
+            NET_DEBIT_CAP => coalition.money_text(Money(units)),
+            _ => units.to_string(),
+        };
+        [text(self.used), text(self.maximum)]
     }
 }
 
@@ -127,7 +167,7 @@ impl Book {
         let mut used = Vec::new();
         if let (Some(cap), Some(headroom)) = (limits.net_debit_cap, self.headroom(partner.id)) {
             let used_of_cap = i64::try_from(i128::from(cap.0) - headroom).unwrap_or(i64::MAX);
-            used.push(LimitUse { limit: "net_debit_cap", used: used_of_cap, maximum: cap.0 });
+            used.push(LimitUse { limit: NET_DEBIT_CAP, used: used_of_cap, maximum: cap.0 });
         }
         if let Some(maximum) = limits.outstanding_points {
             used.push(LimitUse { limit: "outstanding_points", used: self.issued_by(partner.id).0, maximum: maximum.0 });

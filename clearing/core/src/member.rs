@@ -153,6 +153,16 @@ pub struct Record {
     pub next_release: Option<Timestamp>,
 }
 
+impl Record {
+    /// Whether decay for a period may take points: none were taken for this period or a later one, and the member has not
+    /// been active after `inactive_since`, if that is asked for.
+    pub fn decays(&self, period: &Code, inactive_since: Option<Timestamp>) -> bool {
+        let decayed = self.decayed.as_ref().is_some_and(|before| before >= period);
+        let inactive = inactive_since.is_none_or(|since| self.active.is_none_or(|active| active <= since));
+        !decayed && inactive
+    }
+}
+
 /// A member, without its lots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

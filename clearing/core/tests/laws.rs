@@ -103,6 +103,8 @@ enum Op {
         member: usize,
         permille: u32,
         period: u32,
+        /// How many hours before.
+        inactive: Option<i64>,
     },
     JointIssue {
         by: usize,
@@ -281,8 +283,8 @@ fn op() -> impl Strategy<Value = Op> {
         5 => reverse.prop_map(|(of, points, refuse)| Op::Reverse { of, points, refuse: refuse && points % 3 == 0 }),
         1 => newest.prop_map(|(by, member, points)| Op::ReverseNewest { by, member, points }),
         3 => transfer.prop_map(|(by, member, to, points)| Op::Transfer { by, member, to, points }),
-        2 => (member.clone(), 0..=1000u32, 0..12u32)
-            .prop_map(|(member, permille, period)| Op::Decay { member, permille, period }),
+        2 => (member.clone(), 0..=1000u32, 0..12u32, prop_oneof![Just(None), (0..100i64).prop_map(Some)])
+            .prop_map(|(member, permille, period, inactive)| Op::Decay { member, permille, period, inactive }),
         3 => joint.prop_map(|(by, member, points, weights)| Op::JointIssue { by, member, points, weights }),
         2 => (by.clone(), by.clone(), prop_oneof![Just(None), (1..400i64).prop_map(Some)])
             .prop_map(|(funder, partner, budget)| Op::Consent { funder, partner, budget }),
@@ -432,10 +434,11 @@ impl Asked {
             Op::Transfer { by, member, to, points } => {
                 Some((id(PARTNERS[*by]), house::transfer(MEMBERS[*member], MEMBERS[*to], *points)))
             }
-            Op::Decay { member, permille, period } => {
+            Op::Decay { member, permille, period, inactive } => {
                 let rate = Rate::new(Decimal::new(i64::from(*permille), 3)).unwrap();
-                let period = Code::new(&format!("{period:02}")).unwrap();
-                Some((operator, Command::Decay { member: member_ref(MEMBERS[*member]), rate, period }))
+                let (member, period) = (member_ref(MEMBERS[*member]), Code::new(&format!("{period:02}")).unwrap());
+                let inactive_since = inactive.map(|hours| play.now.plus_seconds(-hours * 3600));
+                Some((operator, Command::Decay { member, rate, period, inactive_since }))
             }
             Op::JointIssue { by, member, points, weights } => {
                 let funders = PARTNERS.into_iter().zip(weights).filter(|(_, weight)| **weight > 0);

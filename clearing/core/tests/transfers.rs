@@ -10,7 +10,7 @@ use clearing_core::limits::Limits;
 use clearing_core::statement::{self, Role};
 use clearing_core::terms::Funding;
 use clearing_core::units::{Points, Timestamp};
-use house::{START, brands, id, member_ref, mixed, sums, transfer};
+use house::{Play, START, brands, id, member_ref, mixed, sums, transfer};
 
 #[test]
 fn a_transfer_moves_lots_in_consumption_order_with_all_they_have_and_no_money() {
@@ -154,6 +154,40 @@ fn decay_leaves_held_pending_and_expired_points_alone() {
     play.now = START.plus_days(3);
     play.decay("M", "1", "2026-01").unwrap();
     assert_eq!((play.available("M"), play.held("M")), (0, 15));
+    play.assert_sound();
+}
+
+/// As a page of members asks for it: looked up as inactive, and then active before the turn comes.
+#[test]
+fn decay_of_the_inactive_leaves_alone_who_was_active_since() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 100);
+    play.issue("A", "N", 100);
+    play.transfer("A", "M", "L", 40).unwrap();
+    let looked_up = play.now;
+    play.now = START.plus_days(1);
+    play.redeem("C", "N", 10).unwrap();
+    let decay = |play: &mut Play, member| {
+        play.ask("operator", house::decay(member, "0.5", "2026-02", Some(looked_up))).unwrap().entries.len()
+    };
+    assert_eq!([decay(&mut play, "M"), decay(&mut play, "N"), decay(&mut play, "L")], [1, 0, 1]);
+    let available = |play: &Play| ["M", "N", "L"].map(|member| play.available(member));
+    assert_eq!(available(&play), [30, 90, 20], "active at the very moment is not active after it, never is neither");
+    // Who was passed over is not done with for the period; who was served is.
+    play.decay("N", "0.5", "2026-02").unwrap();
+    play.decay("M", "0.5", "2026-02").unwrap();
+    assert_eq!(available(&play), [30, 45, 20]);
+    play.assert_sound();
+}
+
+#[test]
+fn decay_of_those_inactive_since_a_moment_ahead_is_refused() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 100);
+    let ahead = play.now.plus_seconds(1);
+    let refused = play.ask("operator", house::decay("M", "0.5", "2026-02", Some(ahead))).unwrap_err();
+    assert_eq!(refused.reason(), "TIME_OUT_OF_RANGE");
+    assert_eq!(play.available("M"), 100);
     play.assert_sound();
 }
 

@@ -1,14 +1,15 @@
 //! `clearing member`: what a member has, and what the operator can do about it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use partner_sdk::operator::{ExtendExpiry, ReinstatePoints, RunDecay, WriteOffDebt};
+use indicatif::{ProgressBar, ProgressStyle};
+use partner_sdk::operator::{DecayMembers, ExtendExpiry, MembersDecayed, ReinstatePoints, RunDecay, WriteOffDebt};
 use partner_sdk::{Decimal, MemberRef, NextExpiry};
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::failure::{Failure, accepted};
+use super::failure::{Exit, Failure, accepted};
 use super::output::Page;
 use super::session::{Effect, Session, moment};
 use super::terms;
@@ -20,10 +21,17 @@ pub enum Command {
     #[command(after_help = "Examples:\n  clearing member balance card:4000123\n  \
                             clearing member balance 0197f2a4-6d3e-7c11-9c55-0242ac120002 --output json")]
     Balance(Who),
-    /// Takes a share of a member's available points for inactivity, once in a period.
+    /// Takes a share of available points for inactivity, once in a period: of a member, or of all that are inactive.
     ///
-    /// What is taken goes the way of expired points. For the same period, or an earlier one, nothing more is taken.
-    #[command(after_help = "Examples:\n  clearing member decay card:4000123 --rate 0.1 --period 2026-02")]
+    /// What is taken goes the way of expired points. For the same period, or an earlier one, nothing more is taken of a
+    /// member.
+    ///
+    /// With --all the house looks at its members page by page, while the tills go on. Whoever was active after the moment
+    /// that --inactive-days or --inactive-since gives keeps all points, even who buys something while the work goes on. If
+    /// it is interrupted, run the same command again: members that were served are passed over.
+    #[command(after_help = "Examples:\n  clearing member decay card:4000123 --rate 0.1 --period 2026-02\n  \
+                            clearing member decay --all --rate 0.1 --period 2026-02 --inactive-days 365\n  \
+                            clearing member decay --all --rate 0.1 --period 2026-02 --inactive-since 2025-02-01T00:00:00Z")]
     Decay(Decay),
     /// Lets a member's points of one issuer live longer.
     #[command(
@@ -54,8 +62,19 @@ pub struct Who {
 /// Arguments of `member decay`.
 #[derive(Debug, Args)]
 pub struct Decay {
-    #[command(flatten)]
-    who: Who,
+    /// An identifier, as SCHEME:VALUE, or the id of the member.
+    #[arg(value_parser = member, value_name = "MEMBER", required_unless_present = "all", conflicts_with = "all")]
+    member: Option<MemberRef>,
+    /// Of all members that are inactive, instead of one.
+    #[arg(long, requires = "inactive", conflicts_with = "request_id")]
+    all: bool,
+    /// With --all: of those that have not been active for so many days, by the house's clock.
+    #[arg(long, value_name = "DAYS", group = "inactive", requires = "all",
+          value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    inactive_days: Option<u32>,
+    /// With --all: of those whose last activity was then or before.
+    #[arg(long, value_name = "TIME", group = "inactive", requires = "all", value_parser = terms::time)]
+    inactive_since: Option<SystemTime>,
     /// The share to take: 0.1 is a tenth, rounded down to whole points.
     #[arg(long, value_name = "RATE")]
     rate: Decimal,
@@ -136,7 +155,7 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     let session = Session::open(context).await?;
     let (json, page) = match command {
         Command::Balance(who) => balance(&session, who).await?,
-        Command::Decay(arguments) => decay(&session, arguments).await?,
+        Command::Decay(arguments) => decay(context, &session, arguments).await?,
         Command::ExtendExpiry(arguments) => extend(&session, arguments).await?,
         Command::Reinstate(arguments) => reinstate(&session, arguments).await?,
         Command::WriteOffDebt(arguments) => write_off(&session, arguments).await?,
@@ -171,9 +190,16 @@ async fn balance(session: &Session, who: Who) -> Result<Told, Failure> {
     Ok((json, page))
 }
 
-async fn decay(session: &Session, arguments: Decay) -> Result<Told, Failure> {
-    let Decay { who, rate, period, effect } = arguments;
-    let request = RunDecay::of(who.member, rate, &period).request_id(session.request_id(effect));
+async fn decay(context: &Context, session: &Session, arguments: Decay) -> Result<Told, Failure> {
+    let Decay { member, all: _, inactive_days, inactive_since, rate, period, effect } = arguments;
+    let Some(member) = member else {
+        let days = Duration::from_secs(u64::from(inactive_days.unwrap_or_default()) * 86_400);
+        // Both are not given together.
+        let since = inactive_since.or_else(|| session.info.server_time.checked_sub(days));
+        let since = since.ok_or_else(|| Failure::usage("--inactive-days: so long ago there was no time"))?;
+        return decay_all(context, session, &DecayMembers::of(rate, &period, since), since, &period).await;
+    };
+    let request = RunDecay::of(member, rate, &period).request_id(session.request_id(effect));
     let done = accepted(session.operator().run_decay(request).await)?;
     let json = json!({
         "member": done.member_id,
@@ -189,6 +215,61 @@ async fn decay(session: &Session, arguments: Decay) -> Result<Told, Failure> {
         format!("Took {} points of member {} for {period}", done.decayed_points, done.member_id)
     };
     Ok((json, Page::new().text(format!("{what}; {} are available.", done.available_points))))
+}
+
+async fn decay_all(
+    context: &Context,
+    session: &Session,
+    decay: &DecayMembers,
+    since: SystemTime,
+    period: &str,
+) -> Result<Told, Failure> {
+    let bar = if context.output.is_watched() {
+        let style = ProgressStyle::with_template("{spinner} {elapsed:>4} {human_pos} members looked at, {msg}")
+            .expect("the template is well formed");
+        ProgressBar::new_spinner().with_style(style)
+    } else {
+        ProgressBar::hidden()
+    };
+    let told = |so_far: &MembersDecayed| {
+        bar.set_message(format!("{} points taken of {}", so_far.decayed_points, so_far.decayed_members));
+        bar.set_position(u64::try_from(so_far.members).unwrap_or_default());
+    };
+    let done = session.operator().decay_members(decay, told).await;
+    bar.finish_and_clear();
+    let done = done.map_err(|error| broken_off(error.into()))?;
+    let json = json!({
+        "period": period,
+        "inactive_since_time": moment(since),
+        "members": done.members,
+        "decayed_members": done.decayed_members,
+        "decayed_points": done.decayed_points,
+    });
+    let rows = [
+        ("looked at", done.members, "all members"),
+        ("decayed", done.decayed_members, "inactive, with points to take, and not served before"),
+        ("points", done.decayed_points, "taken of them"),
+    ];
+    let rows = rows.map(|(what, count, why)| vec![what.to_owned(), count.to_string(), why.to_owned()]);
+    let page = Page::new()
+        .text(format!("Decay for {period} of members not active after {}:", moment(since)))
+        .table(&["members", ">number", ""], rows);
+    Ok((json, page))
+}
+
+/// Why a decay of all members ended early, with how to go on.
+fn broken_off(failure: Failure) -> Failure {
+    let on = "to go on, run the same command again: members that were served are passed over";
+    match failure.exit {
+        Exit::Rejected if failure.reason.as_ref().is_some_and(|(reason, _)| reason == "TIME_OUT_OF_RANGE") => {
+            failure.hint("give a time that is not ahead of the house's clock")
+        }
+        Exit::Unreachable | Exit::Internal => {
+            let first = failure.hint.as_ref().map_or_else(String::new, |hint| format!("{hint}; "));
+            failure.hint(format!("{first}{on}"))
+        }
+        Exit::Rejected | Exit::Usage | Exit::Unbalanced => failure,
+    }
 }
 
 async fn extend(session: &Session, arguments: Extend) -> Result<Told, Failure> {

@@ -185,6 +185,7 @@ async fn journal(context: &Context, session: &Session, arguments: Journal) -> Re
                 first(entry.window.to_string()),
                 first(entry.kind.to_string()),
                 first(entry.partner_id.clone()),
+                first(entry.reason_code.clone().unwrap_or_default()),
                 posting.account.clone(),
                 points,
                 money,
@@ -193,7 +194,7 @@ async fn journal(context: &Context, session: &Session, arguments: Journal) -> Re
         }
     }
     let money = format!(">{}", session.info.currency);
-    let header = [">entry", "time", ">window", "what", "by", "account", ">points", &money, "purpose"];
+    let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
     let mut page = Page::new().table(&header, rows);
     if let (true, Some(last)) = (more, entries.last()) {
         page = page.next(format!("clearing report journal --from {}", last.sequence + 1));
@@ -233,6 +234,7 @@ fn entry_json(entry: &Entry) -> Value {
         "member": entry.member_id,
         "request_id": entry.request_id,
         "linked_entry_id": entry.linked_entry_id,
+        "reason_code": entry.reason_code,
         "postings": postings,
     })
 }

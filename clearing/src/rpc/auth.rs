@@ -100,7 +100,7 @@ pub enum Scope {
     Position,
     /// Partners, their terms and limits.
     PartnerAdmin,
-    /// The points of single members: decay, goodwill.
+    /// The points of members: decay, goodwill.
     MemberAdmin,
     /// Windows, settlements, funds, the calendar.
     Settlement,
@@ -132,7 +132,7 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
 ];
 
 /// Every operation of the house and the scope it needs.
-pub const OPERATIONS: [(&str, Scope); 52] = [
+pub const OPERATIONS: [(&str, Scope); 53] = [
     ("/coalition.clearing.v1.PointsService/IssuePoints", Scope::Points),
     ("/coalition.clearing.v1.PointsService/BatchIssuePoints", Scope::Points),
     ("/coalition.clearing.v1.PointsService/StreamIssuePoints", Scope::Points),
@@ -164,6 +164,7 @@ pub const OPERATIONS: [(&str, Scope); 52] = [
     ("/coalition.clearing.v1.PartnerAdminService/SetFundingConsent", Scope::PartnerAdmin),
     ("/coalition.clearing.v1.PartnerAdminService/ListPartners", Scope::PartnerAdmin),
     ("/coalition.clearing.v1.MemberAdminService/RunDecay", Scope::MemberAdmin),
+    ("/coalition.clearing.v1.MemberAdminService/DecayMembers", Scope::MemberAdmin),
     ("/coalition.clearing.v1.MemberAdminService/ExtendExpiry", Scope::MemberAdmin),
     ("/coalition.clearing.v1.MemberAdminService/ReinstatePoints", Scope::MemberAdmin),
     ("/coalition.clearing.v1.MemberAdminService/WriteOffDebt", Scope::MemberAdmin),

@@ -292,6 +292,7 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
         request_id: entry.request_id.filter(|_| asked).map_or_else(String::new, |id| id.to_string()),
         partner_id: if asked { entry.partner.to_string() } else { String::new() },
         member_id: entry.member.filter(|_| asked).map_or_else(String::new, |member| member.to_string()),
+        reason_code: entry.facts.reason().filter(|_| asked).map_or_else(String::new, |code| code.as_str().to_owned()),
     }
 }
 

@@ -1,8 +1,10 @@
-//! MemberAdminService: what the operator does to the points of single members.
+//! MemberAdminService: what the operator does to the points of members.
 
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, MemberReply, Request as Wish};
+use clearing_core::command::{Command, MemberRef, MemberReply, Request as Wish};
+use clearing_core::due::check_inactive_since;
 use clearing_core::journal::{JournalEntry, Origin};
+use clearing_core::member::Member;
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::member_admin_service_server::MemberAdminService;
@@ -11,8 +13,12 @@ use tonic::{Request, Response, Status};
 use crate::clock;
 use crate::rpc::convert::{self, View};
 use crate::rpc::points::member_reply;
-use crate::rpc::{Context, auth, errors};
+use crate::rpc::{Context, PAGE_SIZE_MAX, auth, errors, page_size};
+use crate::scheduler::own_work;
 use crate::writer::{WriteError, Written};
+
+/// Members whose decay is asked of the writer at once: enough to fill a batch with, and few beside what tills ask for.
+const DECAYS_AT_ONCE: usize = 64;
 
 /// See the module.
 pub struct Service(pub Context);
@@ -25,15 +31,67 @@ impl MemberAdminService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let rate = convert::rate("rate", &rate)?;
         let period = convert::code("period", &period)?;
-        let written = self.ask(caller, &request_id, Command::Decay { member, rate, period }).await?;
+        let written =
+            self.ask(caller, &request_id, Command::Decay { member, rate, period, inactive_since: None }).await?;
         let (replayed, reply) = member_reply(&written)?;
-        let lost = written.entries.iter().map(|written| of_member(written, reply).0).sum::<i64>();
         Ok(Response::new(v1::RunDecayResponse {
             entries: written.entries.iter().map(|entry| seen(entry, &written)).collect(),
             member_id: reply.member.to_string(),
-            decayed_points: -lost,
+            decayed_points: -decayed(&written, reply),
             available_points: reply.available.0,
             replayed,
+        }))
+    }
+
+    async fn decay_members(
+        &self,
+        request: Request<v1::DecayMembersRequest>,
+    ) -> Result<Response<v1::DecayMembersResponse>, Status> {
+        auth::caller(&request)?.partner()?;
+        let v1::DecayMembersRequest { rate: share, period, inactive_since_time, page_size: size, page_token } =
+            request.into_inner();
+        let rate = convert::rate("rate", &share)?;
+        let period = convert::code("period", &period)?;
+        let since = convert::moment("inactive_since_time", inactive_since_time)?;
+        let limit = if size == 0 { PAGE_SIZE_MAX } else { page_size(size)? };
+        let list = ["DecayMembers", &rate.decimal().to_string(), period.as_str(), &since.to_string()];
+        let after =
+            convert::page_place(&list, &page_token)?.map(|place| convert::id("page_token", place)).transpose()?;
+
+        let command = |member: MemberId| {
+            let (member, period) = (MemberRef::Id(member), period.clone());
+            own_work(Command::Decay { member, rate, period, inactive_since: Some(since) })
+        };
+        // What is wrong with the wish is wrong whatever members there are.
+        let checked = command(MemberId(0)).validate().and_then(|()| check_inactive_since(since, self.0.clock.now()));
+        checked.map_err(|rejection| errors::of_rejection(&rejection, false))?;
+
+        let one_more = u32::try_from(limit + 1).expect("a page is small");
+        let found = self.0.store.members_after(after.unwrap_or(MemberId(0)), one_more).await;
+        let mut page = found.map_err(|error| errors::of_store(&error))?;
+        let more = page.len() > limit;
+        page.truncate(limit);
+        // Who has nothing of any kind has nothing that may become available until then either.
+        let decays = |member: &&Member| member.record.decays(&period, Some(since)) && member.total() > 0;
+        let inactive: Vec<MemberId> = page.iter().filter(decays).map(|member| member.id).collect();
+
+        let (mut decayed_members, mut decayed_points) = (0, 0);
+        for some in inactive.chunks(DECAYS_AT_ONCE) {
+            // They join the batches of the tills, and wait for room in the queue where a till would be turned away.
+            for written in self.0.writer.ask_all(some.iter().copied().map(command).collect()).await {
+                let written = written.map_err(|error| errors::of_write(&error))?;
+                let (_, reply) = member_reply(&written)?;
+                let lost = -decayed(&written, reply);
+                decayed_members += i64::from(lost > 0);
+                decayed_points += lost;
+            }
+        }
+        let last = page.last().filter(|_| more);
+        Ok(Response::new(v1::DecayMembersResponse {
+            members: i64::try_from(page.len()).expect("a page is small"),
+            decayed_members,
+            decayed_points,
+            next_page_token: last.map_or_else(String::new, |last| convert::page_token(&list, &last.id.to_string())),
         }))
     }
 
@@ -133,6 +191,11 @@ fn first(written: &Written) -> Result<&JournalEntry, Status> {
 
 fn seen(entry: &JournalEntry, written: &Written) -> v1::Entry {
     convert::from_written(entry, View::Whole, &written.house)
+}
+
+/// What the entries of a decay did to what the member can spend.
+fn decayed(written: &Written, reply: &MemberReply) -> i64 {
+    written.entries.iter().map(|entry| of_member(entry, reply).0).sum()
 }
 
 /// By how much an entry moved what the member of the answer can spend.

@@ -21,7 +21,9 @@ pub fn command_of(wish: Wish) -> Command {
             Command::Reverse { target: ReversalTarget::Entry(issue), points, refuse_shortfall }
         }
         Wish::Transfer { member, to, points } => Command::Transfer { member: named(&member), to: named(&to), points },
-        Wish::Decay { member, rate, period } => Command::Decay { member: named(&member), rate, period },
+        Wish::Decay { member, rate, period } => {
+            Command::Decay { member: named(&member), rate, period, inactive_since: None }
+        }
         Wish::Return { redemption, points } => Command::Return { redemption, points },
         Wish::Abandon { request } => Command::Abandon { request },
         Wish::House(command) => Command::House(command),

@@ -2,9 +2,9 @@
 
 use clearing_certs::Kind;
 use partner_sdk::operator::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, Deposit, ExportOrders,
-    ExtendExpiry, OrderMode, PartnerLimits, PartnerState, ReinstatePoints, RunDecay, SetCalendar, SetFundingConsent,
-    SetLimits, SetPartnerState, SetTerms, TermsChange, WriteOffDebt,
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, DecayMembers, Deposit,
+    ExportOrders, ExtendExpiry, OrderMode, PartnerLimits, PartnerState, ReinstatePoints, RunDecay, SetCalendar,
+    SetFundingConsent, SetLimits, SetPartnerState, SetTerms, TermsChange, WriteOffDebt,
 };
 use partner_sdk::{
     Abandon, Authorize, Capture, Client, DayCount, Decimal, Earn, EntryFilter, Error, Issue, MemberRef, Money, Origin,
@@ -85,6 +85,7 @@ async fn admin_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("SetFundingConsent", let_in(operator.set_funding_consent(SetFundingConsent::give("A", "B")).await)),
         ("ListPartners", let_in(operator.partners().collect().await)),
         ("RunDecay", let_in(operator.run_decay(RunDecay::of(("card", "0"), Decimal::ONE, "2026-01")).await)),
+        ("DecayMembers", let_in(operator.decay_members_page(&decay_members(), String::new()).await)),
         ("ExtendExpiry", let_in(operator.extend_expiry(ExtendExpiry::of(("card", "0"), "A")).await)),
         ("ReinstatePoints", let_in(operator.reinstate_points(ReinstatePoints::to(("card", "0"), "A")).await)),
         ("WriteOffDebt", let_in(operator.write_off_debt(WriteOffDebt::of(("card", "0"), "A")).await)),
@@ -97,6 +98,11 @@ async fn admin_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("SetCalendar", let_in(operator.set_calendar(SetCalendar::new(["0 0 1 * *"]).time_zone("UTC")).await)),
         ("CloseWindow", let_in(operator.close_window(CloseWindow::now()).await)),
     ]
+}
+
+/// For a period before any other, at a rate of nothing.
+fn decay_members() -> DecayMembers {
+    DecayMembers::of(Decimal::ZERO, "0", std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1))
 }
 
 /// Every call on the whole books.

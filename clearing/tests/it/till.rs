@@ -409,6 +409,7 @@ async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts
         let extend = ExtendExpiry::of(card("1"), "A").expiring_until(now + 2 * DAY).to(now + 9 * DAY).reason("OUTAGE");
         let extended = operator.extend_expiry(extend).await.unwrap().accepted().unwrap();
         assert_eq!(extended.next_expiry.unwrap().expires_time, now + 9 * DAY);
+        assert_eq!(extended.entry.reason_code.as_deref(), Some("OUTAGE"));
         desk.sandbox().advance_clock(now + 5 * DAY).await.unwrap();
         assert_eq!(available(&a, "1").await, 90);
         desk.sandbox().advance_clock(now + 10 * DAY).await.unwrap();
@@ -417,6 +418,7 @@ async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts
         let reinstate = ReinstatePoints::to(card("1"), "A").points(40).expires(now + 30 * DAY).reason("COMPLAINT-17");
         let given = operator.reinstate_points(reinstate).await.unwrap().accepted().unwrap();
         assert_eq!((given.available_points, given.entry.kind), (40, EntryKind::Reinstate));
+        assert_eq!(given.entry.reason_code.as_deref(), Some("COMPLAINT-17"));
 
         let issued = issue(&a, "2", 10).await;
         c.redeem(Redeem::from("card", "2").points(10)).await.unwrap().accepted().unwrap();
@@ -424,6 +426,12 @@ async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts
         let give_up = |points| WriteOffDebt::of(card("2"), "A").points(points).reason("GOODWILL");
         let given_up = operator.write_off_debt(give_up(4)).await.unwrap().accepted().unwrap();
         assert_eq!((given_up.written_off_points, given_up.owed_points), (4, 6));
+        // Why is the operator's to know, whoever pays for it; and what else is in the journal has no reason.
+        let (written, entry) = (given_up.entry.reason_code, &given.entry.entry_id);
+        assert_eq!((written.as_deref(), a.entry(entry).await.unwrap().reason_code), (Some("GOODWILL"), None));
+        let journal = operator.journal(1, None).collect().await.unwrap();
+        let reasons: Vec<_> = journal.iter().filter_map(|entry| entry.reason_code.as_deref()).collect();
+        assert_eq!(reasons, ["2026-01", "OUTAGE", "COMPLAINT-17", "GOODWILL"]);
         operator.write_off_debt(give_up(100)).await.unwrap().accepted().unwrap();
         assert_eq!(a.balance(card("2")).await.unwrap().owed_points, 0);
         assert_eq!(reason(operator.write_off_debt(give_up(1)).await), Reason::NotFound);

@@ -322,6 +322,11 @@ impl Play {
                 member,
                 rate: Rate::new("0.3".parse().unwrap()).unwrap(),
                 period: Code::new(&format!("2026-{:02}", 1 + (now.0 - START.0) / 864_000_000_000)).unwrap(),
+                inactive_since: match self.rng.random_range(0..3) {
+                    0 => None,
+                    // Now and then a moment ahead, which is refused.
+                    _ => Some(now.plus_seconds(self.rng.random_range(-500_000..50_000))),
+                },
             },
             1 => Command::ExtendExpiry {
                 member,

@@ -1,8 +1,9 @@
 //! Limits, consents, and what the operator does to the points of single members.
 
-use super::{decimal, each, entries, entry_there, key, next_expiry, there, to_member};
+use super::{decimal, each, entries, entry_there, key, next_expiry, some, there, to_member};
 use crate::care::{
-    DebtWrittenOff, Decayed, ExpiryExtended, ExtendExpiry, PointsReinstated, ReinstatePoints, RunDecay, WriteOffDebt,
+    DebtWrittenOff, DecayMembers, Decayed, ExpiryExtended, ExtendExpiry, MembersDecayed, PointsReinstated,
+    ReinstatePoints, RunDecay, WriteOffDebt,
 };
 use crate::error::Error;
 use crate::limits::{FundingConsent, LimitUse, PartnerLimits};
@@ -104,6 +105,21 @@ pub(crate) fn decayed(answer: v1::RunDecayResponse) -> Result<Decayed, Error> {
         available_points: answer.available_points,
         replayed: answer.replayed,
     })
+}
+
+pub(crate) fn to_decay_members(decay: &DecayMembers, page_token: String) -> v1::DecayMembersRequest {
+    v1::DecayMembersRequest {
+        rate: decay.rate.to_string(),
+        period: decay.period.clone(),
+        inactive_since_time: Some(Timestamp::from(decay.inactive_since)),
+        page_size: decay.page_size,
+        page_token,
+    }
+}
+
+pub(crate) fn members_decayed(answer: v1::DecayMembersResponse) -> (MembersDecayed, Option<String>) {
+    let v1::DecayMembersResponse { members, decayed_members, decayed_points, next_page_token } = answer;
+    (MembersDecayed { members, decayed_members, decayed_points }, some(next_page_token))
 }
 
 pub(crate) fn to_extend_expiry(extend: &ExtendExpiry) -> v1::ExtendExpiryRequest {

@@ -102,6 +102,10 @@ pub struct Entry {
     /// (an issuer learns that its points were accepted elsewhere, not from whom).
     #[prost(string, tag = "12")]
     pub member_id: ::prost::alloc::string::String,
+    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE or WRITE_OFF, the `period` of a DECAY. Empty in
+    /// every other entry, and for whoever took no part in the operation itself.
+    #[prost(string, tag = "13")]
+    pub reason_code: ::prost::alloc::string::String,
 }
 /// One signed line of an entry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -865,6 +869,43 @@ pub struct RunDecayResponse {
     #[prost(bool, tag = "5")]
     pub replayed: bool,
 }
+/// Request of DecayMembers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecayMembersRequest {
+    /// The share that is taken of each: a decimal from "0" to "1", at most 9 places. What it gives is rounded down to whole
+    /// points. Required.
+    #[prost(string, tag = "1")]
+    pub rate: ::prost::alloc::string::String,
+    /// The period it is for, as in RunDecay. Required.
+    #[prost(string, tag = "2")]
+    pub period: ::prost::alloc::string::String,
+    /// Members whose last activity (an issue, a reinstatement, a redemption or a capture) was at this moment or before, and
+    /// those that were never active. Not ahead of the house's clock. Required.
+    #[prost(message, optional, tag = "3")]
+    pub inactive_since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Members to look at, at most: 0 to 1,000; 0 means 1,000.
+    #[prost(int32, tag = "4")]
+    pub page_size: i32,
+    /// `next_page_token` of the answer before; empty for the beginning. All other fields but `page_size` must be the same.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of DecayMembers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecayMembersResponse {
+    /// Members that were looked at.
+    #[prost(int64, tag = "1")]
+    pub members: i64,
+    /// Members that lost points by this call.
+    #[prost(int64, tag = "2")]
+    pub decayed_members: i64,
+    /// Points that they lost.
+    #[prost(int64, tag = "3")]
+    pub decayed_points: i64,
+    /// Where to go on; empty when all members were looked at.
+    #[prost(string, tag = "4")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// Request of ExtendExpiry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExtendExpiryRequest {
@@ -1008,7 +1049,7 @@ pub mod member_admin_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// What the operator does to the points of single members, by the coalition's rules or out of goodwill. For the operator
+    /// What the operator does to the points of members, by the coalition's rules or out of goodwill. For the operator
     /// only; everybody else gets PERMISSION_DENIED. It is a service of its own, apart from settlements and partners, so that
     /// the people and programs who care for members need no right to move money or to change terms. Request ids and errors
     /// are described at PointsService.
@@ -1124,6 +1165,44 @@ pub mod member_admin_service_client {
                     GrpcMethod::new(
                         "coalition.clearing.v1.MemberAdminService",
                         "RunDecay",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a share of the available points of all members that have been inactive since a given moment, a page of members
+        /// a call: as RunDecay, once in a period for each. Call it with the `next_page_token` of each answer until that is empty.
+        ///
+        /// It has no request id: members that were served are passed over, so a call may be repeated, with the same token or from
+        /// the beginning, at any time. An error ends the call where it was; what was done until then stays, and no refusal is
+        /// kept. Members are looked up
+        /// without holding anybody up; whether a member is still inactive is looked at again when its points are taken.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE (`inactive_since_time` is ahead), OVERFLOW.
+        pub async fn decay_members(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecayMembersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecayMembersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.MemberAdminService/DecayMembers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.MemberAdminService",
+                        "DecayMembers",
                     ),
                 );
             self.inner.unary(req, path, codec).await
@@ -1252,6 +1331,22 @@ pub mod member_admin_service_server {
             tonic::Response<super::RunDecayResponse>,
             tonic::Status,
         >;
+        /// Takes a share of the available points of all members that have been inactive since a given moment, a page of members
+        /// a call: as RunDecay, once in a period for each. Call it with the `next_page_token` of each answer until that is empty.
+        ///
+        /// It has no request id: members that were served are passed over, so a call may be repeated, with the same token or from
+        /// the beginning, at any time. An error ends the call where it was; what was done until then stays, and no refusal is
+        /// kept. Members are looked up
+        /// without holding anybody up; whether a member is still inactive is looked at again when its points are taken.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE (`inactive_since_time` is ahead), OVERFLOW.
+        async fn decay_members(
+            &self,
+            request: tonic::Request<super::DecayMembersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecayMembersResponse>,
+            tonic::Status,
+        >;
         /// Lets points of one issuer live longer. Nobody pays for that: what backs the points stays.
         ///
         /// Reasons: TIME_OUT_OF_RANGE (the new expiry is not ahead), NOT_FOUND (unknown member or issuer, or the member has no
@@ -1285,7 +1380,7 @@ pub mod member_admin_service_server {
             tonic::Status,
         >;
     }
-    /// What the operator does to the points of single members, by the coalition's rules or out of goodwill. For the operator
+    /// What the operator does to the points of members, by the coalition's rules or out of goodwill. For the operator
     /// only; everybody else gets PERMISSION_DENIED. It is a service of its own, apart from settlements and partners, so that
     /// the people and programs who care for members need no right to move money or to change terms. Request ids and errors
     /// are described at PointsService.
@@ -1398,6 +1493,52 @@ pub mod member_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RunDecaySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.MemberAdminService/DecayMembers" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecayMembersSvc<T: MemberAdminService>(pub Arc<T>);
+                    impl<
+                        T: MemberAdminService,
+                    > tonic::server::UnaryService<super::DecayMembersRequest>
+                    for DecayMembersSvc<T> {
+                        type Response = super::DecayMembersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecayMembersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MemberAdminService>::decay_members(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecayMembersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -210,9 +210,7 @@ impl Play {
     }
 
     pub fn decay(&mut self, member: &str, share: &str, period: &str) -> Result<Accepted, Rejection> {
-        let command =
-            Command::Decay { member: member_ref(member), rate: rate(share), period: Code::new(period).unwrap() };
-        self.ask("operator", command)
+        self.ask("operator", decay(member, share, period, None))
     }
 
     pub fn set_limits(&mut self, partner: &str, limits: Limits) {
@@ -404,6 +402,11 @@ pub fn authorize(member: &str, points: i64, lapses: Timestamp) -> Command {
 
 pub fn reverse(issue: EntryId, points: i64) -> Command {
     Command::Reverse { target: ReversalTarget::Entry(issue), points: Points(points), refuse_shortfall: false }
+}
+
+pub fn decay(member: &str, share: &str, period: &str, inactive_since: Option<Timestamp>) -> Command {
+    let (member, period) = (member_ref(member), Code::new(period).unwrap());
+    Command::Decay { member, rate: rate(share), period, inactive_since }
 }
 
 pub fn transfer(from: &str, to: &str, points: i64) -> Command {

@@ -10,9 +10,6 @@ use tonic::Status;
 use super::{decimal, from_partner};
 use crate::rpc::errors::invalid;
 
-/// The one limit that is money.
-const NET_DEBIT_CAP: &str = "net_debit_cap";
-
 pub fn limits(wire: Option<v1::PartnerLimits>, coalition: &Coalition) -> Result<Limits, Status> {
     let Some(wire) = wire else { return Ok(Limits::default()) };
     let cap = wire.net_debit_cap.map(|text| {
@@ -54,16 +51,9 @@ pub fn from_limits(limits: &Limits, coalition: &Coalition) -> v1::PartnerLimits 
 
 /// How much of a partner's limits is used, as a book tells that holds all balances.
 pub fn from_limit_uses(partner: &Partner, book: &Book, now: Timestamp) -> Vec<v1::LimitUse> {
-    let coalition = &book.house.coalition;
-    let amount = |limit: &str, units: i64| match limit {
-        NET_DEBIT_CAP => coalition.money_text(Money(units)),
-        _ => units.to_string(),
-    };
-    let uses = book.limits_used(partner, now).into_iter().map(|used: LimitUse| v1::LimitUse {
-        limit: used.limit.to_owned(),
-        used: amount(used.limit, used.used),
-        maximum: amount(used.limit, used.maximum),
-        alarm: used.alarms(),
+    let uses = book.limits_used(partner, now).into_iter().map(|limit: LimitUse| {
+        let [used, maximum] = limit.texts(&book.house.coalition);
+        v1::LimitUse { limit: limit.limit.to_owned(), used, maximum, alarm: limit.alarms() }
     });
     uses.collect()
 }

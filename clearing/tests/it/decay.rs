@@ -1,0 +1,188 @@
+//! The decay of all members, a page at a time, through the SDK.
+
+use std::time::{Duration, SystemTime};
+
+use partner_sdk::operator::{DecayMembers, MembersDecayed, Operator, RunDecay};
+use partner_sdk::{Client, Decimal, EntryKind, Error, Issue, MemberRef, Redeem};
+
+use crate::house::{BACKENDS, Backend, TestHouse};
+use crate::scenarios::read;
+use crate::sdk_stage::system_time;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The house of S01 with members 0 to 6 who are idle from its first day on, each with 100 points and some more by its
+/// number; and member 7, who bought something nine days later. It is the tenth day.
+struct Stage {
+    test: TestHouse,
+    a: Client,
+    operator: Operator,
+    /// The end of the first day.
+    since: SystemTime,
+}
+
+impl Stage {
+    async fn open(backend: Backend) -> Self {
+        let scenario = read("S01");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let begin = scenario.house.coalition.start;
+        let test = TestHouse::open(backend, &house, begin).await;
+        let begin = system_time(begin);
+        let (a, desk) = (test.client("A").await, test.client("operator").await);
+        for number in 0..8 {
+            issue(&a, number, 100 + i64::from(number)).await;
+        }
+        desk.sandbox().advance_clock(begin + 9 * DAY).await.unwrap();
+        let c = test.client("C").await;
+        c.redeem(Redeem::from("card", "7").points(7)).await.unwrap().accepted().unwrap();
+        desk.sandbox().advance_clock(begin + 10 * DAY).await.unwrap();
+        Self { test, a, operator: desk.operator(), since: begin + DAY }
+    }
+
+    fn decay(&self, period: &str) -> DecayMembers {
+        DecayMembers::of(Decimal::new(1, 1), period, self.since)
+    }
+
+    async fn available(&self) -> Vec<i64> {
+        let mut available = Vec::new();
+        for number in 0..8 {
+            available.push(self.a.balance(card(number)).await.unwrap().available_points);
+        }
+        available
+    }
+}
+
+/// What the members have after a tenth was taken of those that are idle.
+const DECAYED: [i64; 8] = [90, 91, 92, 93, 94, 95, 96, 100];
+
+fn card(number: u32) -> MemberRef {
+    MemberRef::identifier("card", number.to_string())
+}
+
+async fn issue(client: &Client, number: u32, points: i64) {
+    client.issue(Issue::to("card", number.to_string()).points(points)).await.unwrap().accepted().unwrap();
+}
+
+fn figures(done: &MembersDecayed) -> (i64, i64, i64) {
+    (done.members, done.decayed_members, done.decayed_points)
+}
+
+fn field(error: Error) -> String {
+    let Error::InvalidArgument { fields, .. } = error else { panic!("{error:?} is no wrong field") };
+    fields[0].0.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decay_of_all_members_takes_of_the_inactive_once_in_a_period() {
+    for backend in BACKENDS {
+        let stage = Stage::open(backend).await;
+        let mut told = Vec::new();
+        let decay = stage.decay("2026-02").page_size(3);
+        let done = stage.operator.decay_members(&decay, |so_far| told.push(so_far.members)).await.unwrap();
+        assert_eq!(figures(&done), (8, 7, 70));
+        assert_eq!(told, [3, 6, 8]);
+        assert_eq!(stage.available().await, DECAYED);
+
+        let again = stage.operator.decay_members(&stage.decay("2026-02"), |_| ()).await.unwrap();
+        assert_eq!(figures(&again), (8, 0, 0));
+        let earlier = stage.operator.decay_members(&stage.decay("2026-01"), |_| ()).await.unwrap();
+        assert_eq!(figures(&earlier), (8, 0, 0));
+        assert_eq!(stage.available().await, DECAYED);
+        let next = stage.operator.decay_members(&stage.decay("2026-03"), |_| ()).await.unwrap();
+        assert_eq!(figures(&next), (8, 7, 9 * 7));
+
+        // The journal tells by whom and for what; the issuer of the points is not told.
+        let journal = stage.operator.journal(1, None).collect().await.unwrap();
+        let mut decays = journal.iter().filter(|entry| entry.kind == EntryKind::Decay);
+        let first = decays.next().unwrap();
+        assert_eq!((first.partner_id.as_str(), first.reason_code.as_deref()), ("operator", Some("2026-02")));
+        assert_eq!((decays.count(), &first.request_id), (13, &None));
+        assert_eq!(stage.a.entry(&first.entry_id).await.unwrap().reason_code, None);
+        stage.test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decay_that_was_broken_off_and_begun_again_ends_as_if_it_had_not_been() {
+    for backend in BACKENDS {
+        let stage = Stage::open(backend).await;
+        let decay = stage.decay("2026-02").page_size(2);
+        let (first, token) = stage.operator.decay_members_page(&decay, String::new()).await.unwrap();
+        let token = token.unwrap();
+        let (second, _) = stage.operator.decay_members_page(&decay, token.clone()).await.unwrap();
+        // The same page again, as when its answer was lost.
+        let (repeated, _) = stage.operator.decay_members_page(&decay, token).await.unwrap();
+        assert_eq!(figures(&repeated), (2, 0, 0));
+        // Somebody is served on its own meanwhile.
+        let alone = RunDecay::of(card(6), Decimal::new(1, 1), "2026-02");
+        let alone = stage.operator.run_decay(alone).await.unwrap().accepted().unwrap();
+
+        let rest = stage.operator.decay_members(&decay, |_| ()).await.unwrap();
+        let pages = first.decayed_points + second.decayed_points;
+        assert_eq!((rest.members, pages + alone.decayed_points + rest.decayed_points), (8, 70));
+        assert_eq!(stage.available().await, DECAYED);
+        stage.test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decay_leaves_their_points_to_members_that_come_back_while_it_goes_on() {
+    for backend in BACKENDS {
+        let stage = Stage::open(backend).await;
+        let decay = stage.decay("2026-02").page_size(1);
+        let (_, mut next) = stage.operator.decay_members_page(&decay, String::new()).await.unwrap();
+        let before = stage.available().await;
+        let served = before.iter().zip(DECAYED).take(7).filter(|(has, decayed)| *has == decayed).count();
+        assert!(served <= 1, "{before:?}");
+        // All but who was served come back.
+        for number in 0..7 {
+            issue(&stage.a, number, 1).await;
+        }
+        while let Some(token) = next {
+            let page;
+            (page, next) = stage.operator.decay_members_page(&decay, token).await.unwrap();
+            assert_eq!(figures(&page), (1, 0, 0));
+        }
+        let after: Vec<i64> = before.iter().enumerate().map(|(at, points)| points + i64::from(at < 7)).collect();
+        assert_eq!(stage.available().await, after);
+        stage.test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decay_of_all_members_refuses_pages_tokens_and_times_that_are_none() {
+    for backend in BACKENDS {
+        let stage = Stage::open(backend).await;
+        let operator = &stage.operator;
+        let page = async |decay: DecayMembers, token: &str| operator.decay_members_page(&decay, token.to_owned()).await;
+        let wrong = async |decay: DecayMembers, token: &str| field(page(decay, token).await.unwrap_err());
+        let decay = || stage.decay("2026-02");
+        let of = |rate, period: &str| DecayMembers::of(rate, period, stage.since);
+
+        assert_eq!(wrong(decay().page_size(1001), "").await, "page_size");
+        assert_eq!(wrong(decay().page_size(-1), "").await, "page_size");
+        assert_eq!(wrong(of(Decimal::TWO, "2026-02"), "").await, "rate");
+        assert_eq!(wrong(of(Decimal::ONE, ""), "").await, "period");
+        let never = DecayMembers::of(Decimal::ONE, "2026-02", SystemTime::UNIX_EPOCH);
+        assert_eq!(wrong(never, "").await, "inactive_since_time");
+
+        assert_eq!(wrong(decay(), "x").await, "page_token");
+        let (_, token) = page(of(Decimal::ZERO, "2026-02").page_size(1), "").await.unwrap();
+        let token = token.unwrap();
+        assert_eq!(wrong(decay(), &token).await, "page_token", "of another rate");
+        assert_eq!(wrong(of(Decimal::ZERO, "2026-03"), &token).await, "page_token");
+        let other = DecayMembers::of(Decimal::ZERO, "2026-02", stage.since + DAY);
+        assert_eq!(wrong(other, &token).await, "page_token");
+        // The length of a page may change.
+        page(of(Decimal::ZERO, "2026-02").page_size(2), &token).await.unwrap();
+
+        let ahead = DecayMembers::of(Decimal::ONE, "2026-02", stage.since + 10 * DAY);
+        match page(ahead, "").await {
+            Err(Error::Refused(rejection)) => assert_eq!(rejection.reason.as_str(), "TIME_OUT_OF_RANGE"),
+            other => panic!("{other:?}"),
+        }
+        let before = [100, 101, 102, 103, 104, 105, 106, 100];
+        assert_eq!(stage.available().await, before, "nothing of all this took a point");
+        stage.test.finish().await;
+    }
+}
