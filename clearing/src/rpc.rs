@@ -35,6 +35,8 @@ pub const BATCH_ITEMS_MAX: usize = 8192;
 /// Rows on a page at the most, and where the caller does not say.
 pub const PAGE_SIZE_MAX: usize = 1000;
 pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// Members on a page of notices where the caller does not say.
+pub const NOTICE_MEMBERS_DEFAULT: usize = 500;
 /// A unary message at the most, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// A batch at the most, in bytes.
@@ -86,13 +88,21 @@ impl Context {
     }
 }
 
-/// The rows of a page: what the caller asked for, or the default.
+/// The rows of a page: what the caller asked for, or [`PAGE_SIZE_DEFAULT`].
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` below zero or above [`PAGE_SIZE_MAX`].
 pub(crate) fn page_size(asked: i32) -> Result<usize, Status> {
+    page_size_or(asked, PAGE_SIZE_DEFAULT)
+}
+
+/// The same with another default.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` below zero or above [`PAGE_SIZE_MAX`].
+pub(crate) fn page_size_or(asked: i32, default: usize) -> Result<usize, Status> {
     match usize::try_from(asked) {
-        Ok(0) => Ok(PAGE_SIZE_DEFAULT),
+        Ok(0) => Ok(default),
         Ok(size) if size <= PAGE_SIZE_MAX => Ok(size),
         Ok(_) | Err(_) => Err(errors::invalid("page_size", format!("{asked} is not from 0 to {PAGE_SIZE_MAX}"))),
     }

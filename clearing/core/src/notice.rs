@@ -8,7 +8,9 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::book::check_range;
 use crate::member::{Lot, Member};
+use crate::rejection::Rejection;
 use crate::units::{MemberId, PartnerId, Points, Timestamp};
 
 /// How many days ahead of an expiry its notices are due.
@@ -28,6 +30,7 @@ pub struct Notice {
 /// A day of the coalition's calendar, with the days that its notices are about.
 #[derive(Debug, Clone)]
 pub struct NoticeDay {
+    pub day: Date,
     ahead: [Ahead; LEADS.len()],
     zone: TimeZone,
 }
@@ -41,15 +44,25 @@ struct Ahead {
 }
 
 impl NoticeDay {
-    /// `None` for a day at the end of time, whose notices no calendar can tell.
+    /// The day that somebody asks for at a moment, or that day itself.
+    ///
+    /// # Errors
+    /// [`Rejection::TimeOutOfRange`] for a day later than tomorrow.
+    pub fn asked(day: Option<Date>, now: Timestamp, zone: &TimeZone) -> Result<Self, Rejection> {
+        let today = now.to_jiff().to_zoned(zone.clone()).date();
+        let day = day.unwrap_or(today);
+        let never = |moment: Option<Timestamp>| moment.unwrap_or(Timestamp::NEVER);
+        let tomorrow = today.tomorrow().ok().and_then(|tomorrow| begin(tomorrow, zone));
+        check_range("day", never(begin(day, zone)), Timestamp(0), never(tomorrow))?;
+        Self::of(day, zone).ok_or_else(|| Rejection::invalid("day", "the calendar ends before what would be told"))
+    }
+
+    /// `None` for a day at the end of the calendar, which cannot tell what comes after it.
     pub fn of(day: Date, zone: &TimeZone) -> Option<Self> {
-        let begins = |days: i8| {
-            let date = day.checked_add(i64::from(days).days()).ok()?;
-            Some(Timestamp::from_jiff(date.to_zoned(zone.clone()).ok()?.timestamp()))
-        };
+        let begins = |days: i8| begin(day.checked_add(i64::from(days).days()).ok()?, zone);
         let ahead = |days: i8| Some(Ahead { days, behind: begins(days)?, until: begins(days + 1)? });
         let [first, second, third] = LEADS.map(ahead);
-        Some(Self { ahead: [first?, second?, third?], zone: zone.clone() })
+        Some(Self { day, ahead: [first?, second?, third?], zone: zone.clone() })
     }
 
     /// What expires after this is not spoken of yet.
@@ -91,4 +104,9 @@ impl NoticeDay {
         let ahead = self.ahead.iter().find(|ahead| ahead.behind < expires && expires <= ahead.until);
         ahead.map(|ahead| ahead.days)
     }
+}
+
+/// The first moment of a day, if the calendar has it.
+fn begin(day: Date, zone: &TimeZone) -> Option<Timestamp> {
+    Some(Timestamp::from_jiff(day.to_zoned(zone.clone()).ok()?.timestamp()))
 }

@@ -147,6 +147,21 @@ fn a_day_at_the_end_of_the_calendar_has_no_notices() {
     }
 }
 
+#[test]
+fn a_day_may_be_past_but_not_later_than_tomorrow() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    // Half past midnight in Berlin.
+    let now: Timestamp = "2026-03-28T23:30:00Z".parse().unwrap();
+    let asked = |day: Option<Date>| NoticeDay::asked(day, now, &zone).map(|asked| asked.day);
+    assert_eq!(asked(None), Ok(date(2026, 3, 29)));
+    for day in [date(2026, 3, 30), date(2026, 3, 28), date(1999, 1, 1)] {
+        assert_eq!(asked(Some(day)), Ok(day));
+    }
+    for day in [date(2026, 3, 31), Date::MAX, Date::MIN] {
+        assert_eq!(asked(Some(day)).unwrap_err().reason(), "TIME_OUT_OF_RANGE", "{day}");
+    }
+}
+
 proptest! {
     /// Of every moment, whatever day is asked for: one notice of each kind in all, on the day that the calendar says, and
     /// the last one more than the rest of its day ahead.

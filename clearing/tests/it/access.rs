@@ -47,6 +47,7 @@ async fn points_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("AbandonRequest", let_in(client.abandon(Abandon::request(client.new_request_id())).await)),
         ("GetBalance", let_in(client.balance(member).await)),
         ("GetEntry", let_in(client.entry(&no_entry()).await)),
+        ("ListExpiryNotices", let_in(client.expiry_notices(None).collect().await)),
         ("ListEntries", let_in(client.entries(EntryFilter::all()).collect().await)),
     ]
 }

@@ -10,6 +10,7 @@ mod house;
 mod house_rules;
 mod inputs;
 mod nodes;
+mod notices;
 mod rivals;
 mod scenarios;
 mod sdk_stage;
