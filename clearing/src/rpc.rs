@@ -8,6 +8,7 @@ pub mod convert;
 pub mod errors;
 pub mod info;
 pub mod members;
+mod notices;
 pub mod partners;
 pub mod points;
 pub mod position;
@@ -35,8 +36,6 @@ pub const BATCH_ITEMS_MAX: usize = 8192;
 /// Rows on a page at the most, and where the caller does not say.
 pub const PAGE_SIZE_MAX: usize = 1000;
 pub const PAGE_SIZE_DEFAULT: usize = 100;
-/// Members on a page of notices where the caller does not say.
-pub const NOTICE_MEMBERS_DEFAULT: usize = 500;
 /// A unary message at the most, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// A batch at the most, in bytes.

@@ -415,7 +415,7 @@ pub struct Balance {
     pub next_expiry: Option<NextExpiry>,
 }
 
-/// Points of this brand that a member loses at one moment, unless they are spent before.
+/// Points of one issuer that a member loses at one moment, unless they are spent before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExpiryNotice {
@@ -427,6 +427,8 @@ pub struct ExpiryNotice {
     pub expires_time: SystemTime,
     /// How many days ahead the notice is: 30, 7 or 1.
     pub days_ahead: i32,
+    /// Whose points they are.
+    pub issuer: String,
 }
 
 /// Which entries to list: those that match all that is set.

@@ -513,7 +513,7 @@ mod service;
 mod settlement;
 
 pub use self::limits::{from_consent, from_limit_uses, from_limits, limits, partner_with_limits};
-pub use self::notices::{day_or_none, from_notice, notice_place, notice_token};
+pub use self::notices::{NoticesPage, day_or_none, notice_place, notices_page};
 pub use self::page::{page_numbers, page_place, page_token};
 pub use self::points::{
     AcceptorMoney, DaySought, Following, abandon_outcome, acceptor_money, add_to_day, code, counted_day, day_answer,

@@ -6,7 +6,6 @@ use clearing_core::book::Book;
 use clearing_core::command::{Accepted, Command, Earn, MemberRef, MemberReply, Reply, Request as Wish};
 use clearing_core::journal::{Code, Entry, EntryKind, JournalEntry, Origin};
 use clearing_core::member::Member;
-use clearing_core::notice::NoticeDay;
 use clearing_core::points::Quote;
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::Terms;
@@ -18,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::clock;
 use crate::rpc::convert::{self, AcceptorMoney, DaySought, Following, View};
-use crate::rpc::{BATCH_ITEMS_MAX, Context, NOTICE_MEMBERS_DEFAULT, auth, errors, page_size, page_size_or};
+use crate::rpc::{BATCH_ITEMS_MAX, Context, auth, errors, page_size};
 use crate::store::EntryFilter;
 use crate::writer::{WriteError, Written};
 
@@ -513,24 +512,9 @@ impl PointsService for Service {
     ) -> Result<Response<v1::ListExpiryNoticesResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ListExpiryNoticesRequest { day, page_size: size, page_token } = request.into_inner();
-        let limit = page_size_or(size, NOTICE_MEMBERS_DEFAULT)?;
-        let list = ["ListExpiryNotices", &day];
-        let named = convert::day_or_none("day", &day)?;
-        let (named, from) = match convert::notice_place(&list, &page_token)? {
-            // Today may be over before its list is.
-            Some((day, from)) => (Some(day), from),
-            None => (named, MemberId(0)),
-        };
-        let now = self.0.clock.now();
-        let zone = self.0.house().coalition.time_zone.clone();
-        let day = NoticeDay::asked(named, now, &zone).map_err(|rejection| errors::of_rejection(&rejection, false))?;
-        let page = self.0.store.expiry_notices(&day, Some(caller), from, limit, now).await;
-        let page = page.map_err(|error| errors::of_store(&error))?;
-        Ok(Response::new(v1::ListExpiryNoticesResponse {
-            notices: page.notices.iter().map(convert::from_notice).collect(),
-            next_page_token: page.next.map_or_else(String::new, |next| convert::notice_token(&list, day.day, next)),
-            day: day.day.to_string(),
-        }))
+        let page = self.0.notices(["ListExpiryNotices", &day], Some(caller), size, &page_token).await?;
+        let convert::NoticesPage { notices, next_page_token, day } = page;
+        Ok(Response::new(v1::ListExpiryNoticesResponse { notices, next_page_token, day }))
     }
 }
 

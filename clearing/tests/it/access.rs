@@ -106,6 +106,7 @@ async fn report_calls(client: &Client) -> Vec<(&'static str, bool)> {
     vec![
         ("TrialBalance", let_in(operator.trial_balance(true).await)),
         ("NettingReport", let_in(operator.netting_report(None).await)),
+        ("ListAllExpiryNotices", let_in(operator.expiry_notices(None).collect().await)),
         ("ListJournalEntries", let_in(operator.journal(1, None).collect().await)),
     ]
 }

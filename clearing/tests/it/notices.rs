@@ -139,6 +139,10 @@ async fn nobody_hears_of_anothers_points_or_members() {
         let seen: BTreeSet<(&str, i64)> = seen.iter().map(|one| (one.member_id.as_str(), one.points)).collect();
         assert_eq!(seen, [(both.as_str(), 20), (of_b.as_str(), 30)].into());
         assert_eq!(told(&desk, today).await, [], "the operator issued nothing");
+        let all = desk.operator().expiry_notices(None).collect().await.unwrap();
+        let mut all: Vec<_> = all.iter().map(|one| (one.issuer.as_str(), one.points, one.days_ahead)).collect();
+        all.sort_unstable();
+        assert_eq!(all, [("A", 10, 7), ("B", 20, 7), ("B", 30, 7)], "but sees what all have");
         // Points that were given to a friend are still their issuer's.
         let gift = Transfer::between(("card", "1"), ("card", "3")).points(4);
         let given = a.transfer(gift).await.unwrap().accepted().unwrap();

@@ -175,7 +175,7 @@ async fn notices_are_found_page_by_page_by_the_members_key(test: &TestStore) {
 
 async fn a_page_of_notices_ends_after_many_members_with_nothing_to_lose(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
-    let earn = Earn { expires: Some(at(7)), ..Earn::points(Points(1)) };
+    let earn = Earn { expires: Some(at(7).plus_seconds(1)), ..Earn::points(Points(1)) };
     till.one("grocer", Command::Issue { member: card(1), earn }, at(0)).await.unwrap();
     // Members of whom no row is looked into, all of them before the one that loses something.
     let mut raw = Raw::open(test).await;

@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// Which members are about to lose points of this brand: those that expire 30, 7 or 1 days after a day, YYYY-MM-DD in
-    /// the coalition's time zone. `None`: today. Each page is of the members of 1,000 at most, and may be empty.
+    /// the coalition's time zone. `None`: today. A page looks through 1,000 members at most, and may be empty.
     ///
     /// The house does not keep what it has told. Every morning: the notices of today to whatever sends mail, under a key
     /// that makes sending twice impossible. A day that was missed can be asked for later.

@@ -352,6 +352,7 @@ pub(crate) fn notices(all: Vec<v1::ExpiryNotice>) -> Result<Vec<ExpiryNotice>, E
             points: notice.points,
             expires_time: time_there(notice.expires_time, "expires_time")?,
             days_ahead: notice.days_ahead,
+            issuer: notice.issuer,
         })
     })
 }

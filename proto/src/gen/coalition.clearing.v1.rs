@@ -4027,7 +4027,7 @@ pub struct ListExpiryNoticesResponse {
     #[prost(string, tag = "3")]
     pub day: ::prost::alloc::string::String,
 }
-/// Points of the caller's that a member loses at one moment, unless they are spent before.
+/// Points of one issuer that a member loses at one moment, unless they are spent before.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExpiryNotice {
     /// The member.
@@ -4042,6 +4042,9 @@ pub struct ExpiryNotice {
     /// How many days ahead of the expiry the notice is: 30, 7 or 1.
     #[prost(int32, tag = "4")]
     pub days_ahead: i32,
+    /// Partner id of the issuer; in ListExpiryNotices always the caller.
+    #[prost(string, tag = "5")]
+    pub issuer: ::prost::alloc::string::String,
 }
 /// What became of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -7573,6 +7576,34 @@ pub struct ListJournalEntriesResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// Request of ListAllExpiryNotices.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAllExpiryNoticesRequest {
+    /// The day whose notices to list, YYYY-MM-DD in the coalition's time zone; tomorrow at the latest. Empty means today.
+    #[prost(string, tag = "1")]
+    pub day: ::prost::alloc::string::String,
+    /// How many members to look through at most: 1 to 1,000; 0 means 500. A member may have several notices or none, so a
+    /// page may hold more than that or be empty although more follow.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. `day` must be as in the call that gave the token, else
+    /// INVALID_ARGUMENT.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListAllExpiryNotices.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAllExpiryNoticesResponse {
+    /// The notices, by member, moment and issuer.
+    #[prost(message, repeated, tag = "1")]
+    pub notices: ::prost::alloc::vec::Vec<ExpiryNotice>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// The day that the notices are of, YYYY-MM-DD: the one asked for, or today when the first page was asked for.
+    #[prost(string, tag = "3")]
+    pub day: ::prost::alloc::string::String,
+}
 /// Generated client implementations.
 pub mod report_service_client {
     #![allow(
@@ -7758,6 +7789,38 @@ pub mod report_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lists which members are about to lose points of any issuer: as PointsService.ListExpiryNotices, for all at once.
+        ///
+        /// Errors: TIME_OUT_OF_RANGE (the day is later than tomorrow; metadata: field, time, earliest_time, latest_time).
+        pub async fn list_all_expiry_notices(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAllExpiryNoticesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAllExpiryNoticesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ReportService/ListAllExpiryNotices",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.ReportService",
+                        "ListAllExpiryNotices",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -7797,6 +7860,16 @@ pub mod report_service_server {
             request: tonic::Request<super::ListJournalEntriesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListJournalEntriesResponse>,
+            tonic::Status,
+        >;
+        /// Lists which members are about to lose points of any issuer: as PointsService.ListExpiryNotices, for all at once.
+        ///
+        /// Errors: TIME_OUT_OF_RANGE (the day is later than tomorrow; metadata: field, time, earliest_time, latest_time).
+        async fn list_all_expiry_notices(
+            &self,
+            request: tonic::Request<super::ListAllExpiryNoticesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAllExpiryNoticesResponse>,
             tonic::Status,
         >;
     }
@@ -7999,6 +8072,55 @@ pub mod report_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListJournalEntriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.ReportService/ListAllExpiryNotices" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAllExpiryNoticesSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::ListAllExpiryNoticesRequest>
+                    for ListAllExpiryNoticesSvc<T> {
+                        type Response = super::ListAllExpiryNoticesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAllExpiryNoticesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::list_all_expiry_notices(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAllExpiryNoticesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
