@@ -8,6 +8,7 @@ pub mod convert;
 pub mod errors;
 pub mod info;
 pub mod members;
+mod notices;
 pub mod partners;
 pub mod points;
 pub mod position;
@@ -86,13 +87,21 @@ impl Context {
     }
 }
 
-/// The rows of a page: what the caller asked for, or the default.
+/// The rows of a page: what the caller asked for, or [`PAGE_SIZE_DEFAULT`].
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` below zero or above [`PAGE_SIZE_MAX`].
 pub(crate) fn page_size(asked: i32) -> Result<usize, Status> {
+    page_size_or(asked, PAGE_SIZE_DEFAULT)
+}
+
+/// The same with another default.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` below zero or above [`PAGE_SIZE_MAX`].
+pub(crate) fn page_size_or(asked: i32, default: usize) -> Result<usize, Status> {
     match usize::try_from(asked) {
-        Ok(0) => Ok(PAGE_SIZE_DEFAULT),
+        Ok(0) => Ok(default),
         Ok(size) if size <= PAGE_SIZE_MAX => Ok(size),
         Ok(_) | Err(_) => Err(errors::invalid("page_size", format!("{asked} is not from 0 to {PAGE_SIZE_MAX}"))),
     }

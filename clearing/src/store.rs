@@ -14,6 +14,7 @@
 //! | `settlement` | windows, legs, orders, gross obligations, balances |
 //! | `schedule` | what the scheduler finds its work by, leases |
 //! | `reports`, `books`, `ledger` | reads for those who ask: members and entries, accounts and windows, the audit's whole |
+//! | `notices` | for whom something expires soon |
 //! | `projection` | which entries a partner has a part in |
 //! | `sql` | the seam to the two drivers |
 //!
@@ -29,6 +30,7 @@ mod journal;
 mod ledger;
 mod load;
 mod members;
+mod notices;
 mod projection;
 mod reports;
 mod requests;
@@ -55,6 +57,7 @@ pub use self::books::{MemberClass, MemberPage, TrialBalance};
 pub use self::error::{ErrorKind, StoreError};
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};
+pub use self::notices::NoticePage;
 pub use self::projection::EntryFilter;
 pub use self::save::Saved;
 pub use self::schedule::{MemberDue, Schedule};
@@ -74,6 +77,7 @@ pub const STATEMENTS: &[&[&Sql]] = &[
     journal::STATEMENTS,
     ledger::STATEMENTS,
     members::STATEMENTS,
+    notices::STATEMENTS,
     projection::STATEMENTS,
     requests::STATEMENTS,
     save::STATEMENTS,

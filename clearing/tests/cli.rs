@@ -202,6 +202,7 @@ fn every_command_explains_itself() {
         &["report", "netting"],
         &["report", "trial-balance"],
         &["report", "journal"],
+        &["report", "notices"],
         &["statement"],
         &["config", "check"],
         &["completions"],
@@ -405,6 +406,9 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let journal = json(&["report", "journal", "--limit", "2"]);
     assert_eq!(journal["entries"].as_array().unwrap().len(), 2);
     assert_eq!(journal["entries"][0]["kind"], "ISSUE");
+    assert_eq!(json(&["report", "notices"])["notices"].as_array().map(Vec::len), Some(0), "no points expire");
+    let (code, error) = failure(&["report", "notices", "--day", "tomorrow"]);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "{error}");
     let statement = json(&["statement", "FUEL", "--window", "1"]);
     assert_eq!((statement["leg"].as_str(), statement["closing"].as_str()), (Some("58.80"), Some("0.00")));
     assert!(table(&["statement", "GROCER", "--window", "1"]).contains("to the settlement"));

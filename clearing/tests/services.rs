@@ -730,3 +730,89 @@ async fn a_receipt_is_found_in_pages_and_its_tokens_belong_to_it() {
     let exact = house.points.find_receipt(by("A", ask("R-1", 3, ""))).await.unwrap().into_inner();
     assert_eq!((exact.entries.len(), exact.next_page_token.as_str()), (3, ""));
 }
+
+/// The pages of the notices of today, so many members each, as a partner reads them.
+async fn notice_pages(house: &House, partner: &str, page_size: i32) -> Vec<v1::ListExpiryNoticesResponse> {
+    let mut pages: Vec<v1::ListExpiryNoticesResponse> = Vec::new();
+    loop {
+        let page_token = pages.last().map_or_else(String::new, |page| page.next_page_token.clone());
+        let request = v1::ListExpiryNoticesRequest { day: String::new(), page_size, page_token };
+        let page = house.points.list_expiry_notices(by(partner, request)).await.unwrap().into_inner();
+        pages.push(page);
+        if pages.last().unwrap().next_page_token.is_empty() {
+            return pages;
+        }
+    }
+}
+
+async fn issue_until(house: &House, issuer: &str, member: &str, expires: &str) -> String {
+    let request = v1::IssuePointsRequest {
+        request_id: request_id(),
+        member: member_ref(member),
+        points: 10,
+        expires_time: Some(prost_types::Timestamp { seconds: time(expires).0 / 1_000_000, nanos: 0 }),
+        ..v1::IssuePointsRequest::default()
+    };
+    house.points.issue_points(by(issuer, request)).await.unwrap().into_inner().member_id
+}
+
+#[tokio::test]
+async fn pages_of_notices_tell_of_each_member_once_and_of_no_strangers() {
+    let house = House::new().await;
+    let (mut own, mut strangers) = (Vec::new(), Vec::new());
+    for number in 0..7 {
+        own.push(issue_until(&house, "A", &format!("a{number}"), "2026-02-08T12:00:00Z").await);
+        strangers.push(issue_until(&house, "B", &format!("b{number}"), "2026-02-08T12:00:00Z").await);
+    }
+    // Members with nothing to lose soon take no place on a page.
+    issue_until(&house, "A", "late", "2027-02-08T12:00:00Z").await;
+    own.sort_unstable();
+    for page_size in [1, 2, 3, 1_000, 0] {
+        let pages = notice_pages(&house, "A", page_size).await;
+        let members: Vec<_> =
+            pages.iter().flat_map(|page| &page.notices).map(|notice| notice.member_id.clone()).collect();
+        assert_eq!(members, own, "pages of {page_size}");
+        let looked_through = if page_size == 0 { 500 } else { page_size };
+        assert_eq!(pages.len(), usize::try_from(14 / looked_through + i32::from(14 % looked_through > 0)).unwrap());
+        assert!(pages.iter().all(|page| page.day == "2026-02-01"));
+        for page in &pages {
+            let tells = |members: &[String]| members.iter().any(|member| page.next_page_token.contains(member));
+            assert!(!tells(&own) && !tells(&strangers), "a token names nobody: {}", page.next_page_token);
+        }
+        assert!(page_size != 1 || pages.iter().any(|page| page.notices.is_empty()), "an empty page is not the last");
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_today_goes_on_when_its_day_is_over_and_takes_no_other_token() {
+    let house = House::new().await;
+    for number in 0..3 {
+        issue_until(&house, "A", &format!("a{number}"), "2026-02-08T12:00:00Z").await;
+    }
+    let ask = async |day: &str, page_size: i32, page_token: &str| {
+        let (day, page_token) = (day.to_owned(), page_token.to_owned());
+        let request = v1::ListExpiryNoticesRequest { day, page_size, page_token };
+        house.points.list_expiry_notices(by("A", request)).await.map(tonic::Response::into_inner)
+    };
+    let first = ask("", 2, "").await.unwrap();
+    assert_eq!((first.day.as_str(), first.notices.len()), ("2026-02-01", 2));
+    house.context.clock.advance_to(time("2026-02-02T00:00:01Z"));
+    let second = ask("", 2, &first.next_page_token).await.unwrap();
+    assert_eq!((second.day.as_str(), second.notices.len()), ("2026-02-01", 1));
+    assert_eq!(ask("", 2, "").await.unwrap().notices, [], "the next day has none");
+    let violation = |status: tonic::Status| {
+        assert_eq!(status.code(), Code::InvalidArgument);
+        status.get_details_bad_request().unwrap().field_violations[0].field.clone()
+    };
+    for token in ["x", "1", &first.next_page_token[1..]] {
+        assert_eq!(violation(ask("", 2, token).await.unwrap_err()), "page_token", "{token}");
+    }
+    let other_day = ask("2026-02-01", 2, &first.next_page_token).await.unwrap_err();
+    assert_eq!(violation(other_day), "page_token");
+    for size in [-1, 1_001] {
+        assert_eq!(violation(ask("", size, "").await.unwrap_err()), "page_size");
+    }
+    assert_eq!(violation(ask("soon", 2, "").await.unwrap_err()), "day");
+    let auditor = Request::new(v1::ListExpiryNoticesRequest::default());
+    assert_eq!(house.points.list_expiry_notices(auditor).await.unwrap_err().code(), Code::Unauthenticated);
+}

@@ -83,8 +83,8 @@ pub use origin::Origin;
 pub use outcome::{NotAccepted, Outcome, Reason, Rejection, Unknown};
 pub use pages::Pages;
 pub use points::{
-    Abandon, AbandonOutcome, Abandoned, Balance, EarnPreview, EntryFilter, Issue, Issued, Quote, QuoteRequest, Redeem,
-    Redeemed, ReturnRedemption, Returned,
+    Abandon, AbandonOutcome, Abandoned, Balance, EarnPreview, EntryFilter, ExpiryNotice, Issue, Issued, Quote,
+    QuoteRequest, Redeem, Redeemed, ReturnRedemption, Returned,
 };
 pub use position::{InFlight, Position, Statement, StatementLine, StatementRole, StatementTotal, Window};
 pub use purchase::{Earn, Purchase, PurchaseReturned, Purchased, ReturnPurchase};

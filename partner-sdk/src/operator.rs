@@ -19,7 +19,7 @@ use crate::money::Money;
 use crate::open_enum::open_enum;
 use crate::outcome::Outcome;
 use crate::pages::Pages;
-use crate::points::keyed;
+use crate::points::{ExpiryNotice, keyed};
 use crate::request_id::RequestId;
 use crate::settlement::{Leg, Obligation, Settlement, SettlementState, WindowState};
 use crate::wire;
@@ -315,6 +315,16 @@ impl Operator {
         report.obligations.sort_by(|a, b| (&a.issuer, &a.acceptor).cmp(&(&b.issuer, &b.acceptor)));
         report.bilateral_nets.sort_by(|a, b| (&a.debtor, &a.creditor).cmp(&(&b.debtor, &b.creditor)));
         Ok(report)
+    }
+
+    /// Which members are about to lose points of any issuer: as [`Client::expiry_notices`], for all at once.
+    pub fn expiry_notices(&self, day: Option<&str>) -> Pages<ExpiryNotice> {
+        let day = day.unwrap_or_default().to_owned();
+        self.client.pages(
+            move |page_token| v1::ListAllExpiryNoticesRequest { day: day.clone(), page_size: PAGE_SIZE, page_token },
+            reports(|mut to, request| async move { to.list_all_expiry_notices(request).await }),
+            |answer| Ok((wire::notices(answer.notices)?, answer.next_page_token)),
+        )
     }
 
     /// The journal with every posting, from this sequence on, in its own order; of one window or of all.

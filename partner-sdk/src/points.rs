@@ -415,6 +415,22 @@ pub struct Balance {
     pub next_expiry: Option<NextExpiry>,
 }
 
+/// Points of one issuer that a member loses at one moment, unless they are spent before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExpiryNotice {
+    /// The member.
+    pub member_id: String,
+    /// How many of the points expire.
+    pub points: i64,
+    /// From when on they cannot be spent.
+    pub expires_time: SystemTime,
+    /// How many days ahead the notice is: 30, 7 or 1.
+    pub days_ahead: i32,
+    /// Whose points they are.
+    pub issuer: String,
+}
+
 /// Which entries to list: those that match all that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use = "a filter does nothing until a client uses it"]

@@ -8,9 +8,9 @@ pub(crate) use care::{
     to_reinstate, to_run_decay, to_set_consent, to_set_limits, to_write_off, written_off,
 };
 pub(crate) use till::{
-    authorized, captured, hold_there, purchase_returned, purchased, quote, reconciliation, reversed, to_authorize,
-    to_capture, to_find_receipt, to_purchase, to_quote, to_reconcile, to_return_purchase, to_reverse, to_transfer,
-    to_void, transferred, voided,
+    authorized, captured, hold_there, notices, purchase_returned, purchased, quote, reconciliation, reversed,
+    to_authorize, to_capture, to_find_receipt, to_purchase, to_quote, to_reconcile, to_return_purchase, to_reverse,
+    to_transfer, to_void, transferred, voided,
 };
 
 use std::time::{Duration, SystemTime};

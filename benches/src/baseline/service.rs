@@ -116,5 +116,6 @@ impl<I: Issuer> PointsService for Service<I> {
         list_entries: ListEntriesRequest => ListEntriesResponse,
         find_receipt: FindReceiptRequest => FindReceiptResponse,
         reconcile_day: ReconcileDayRequest => ReconcileDayResponse,
+        list_expiry_notices: ListExpiryNoticesRequest => ListExpiryNoticesResponse,
     }
 }

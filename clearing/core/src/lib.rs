@@ -23,6 +23,7 @@
 //! | [`transfer`] | points given to another member |
 //! | [`abandon`] | requests that shall have no effect |
 //! | [`due`] | what falls due by itself: activations, lapses, expiries; decay |
+//! | [`notice`] | what members are about to lose, told 30, 7 and 1 days ahead |
 //! | [`care`] | the operator's help for a member: longer life, points given again, debts given up |
 //! | [`limits`] | limits, consents, the net debit cap and its headroom |
 //! | [`funding`] | points that wait for their issuer's payment |
@@ -47,6 +48,7 @@ pub mod journal;
 pub mod limits;
 pub mod member;
 pub mod netting;
+pub mod notice;
 pub mod partners;
 pub mod points;
 pub mod purchase;

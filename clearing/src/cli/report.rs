@@ -35,6 +35,15 @@ pub enum Command {
         after_help = "Examples:\n  clearing report journal --window 3\n  clearing report journal --from 1001 --limit 50 --output json"
     )]
     Journal(Journal),
+    /// Which members are about to lose points, 30, 7 and 1 days ahead.
+    #[command(
+        after_help = "Examples:\n  clearing report notices\n  clearing report notices --day 2026-02-01 --output json"
+    )]
+    Notices {
+        /// The day whose notices to list, in the coalition's time zone; tomorrow at the latest. Left out: today.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        day: Option<String>,
+    },
 }
 
 /// Arguments of `report journal`.
@@ -58,6 +67,7 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Netting { window } => netting(context, &session, window).await,
         Command::TrialBalance { members } => trial_balance(context, &session, members).await,
         Command::Journal(arguments) => journal(context, &session, arguments).await,
+        Command::Notices { day } => notices(context, &session, day.as_deref()).await,
     }
 }
 
@@ -155,6 +165,26 @@ async fn trial_balance(context: &Context, session: &Session, members: bool) -> R
     }
     let message = format!("the books do not balance: points {}, money {}", balance.points_sum, balance.money_sum);
     Err(Failure::new(Exit::Unbalanced, message).hint("stop the house and run `clearing audit`, which finds the entry"))
+}
+
+async fn notices(context: &Context, session: &Session, day: Option<&str>) -> Result<(), Failure> {
+    let notices = session.operator().expiry_notices(day).collect().await?;
+    let json = json!({
+        "notices": notices.iter().map(|notice| json!({
+            "member_id": notice.member_id,
+            "issuer": notice.issuer,
+            "points": notice.points,
+            "expires_time": moment(notice.expires_time),
+            "days_ahead": notice.days_ahead,
+        })).collect::<Vec<_>>(),
+    });
+    let rows = notices.iter().map(|notice| {
+        let (points, expires, ahead) = (notice.points, moment(notice.expires_time), notice.days_ahead);
+        vec![notice.member_id.clone(), notice.issuer.clone(), points.to_string(), expires, ahead.to_string()]
+    });
+    let page = Page::new().table(&["member", "issuer", ">points", "expires", ">days ahead"], rows);
+    context.output.show(&json, &page);
+    Ok(())
 }
 
 async fn journal(context: &Context, session: &Session, arguments: Journal) -> Result<(), Failure> {

@@ -132,7 +132,7 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
 ];
 
 /// Every operation of the house and the scope it needs.
-pub const OPERATIONS: [(&str, Scope); 53] = [
+pub const OPERATIONS: [(&str, Scope); 55] = [
     ("/coalition.clearing.v1.PointsService/IssuePoints", Scope::Points),
     ("/coalition.clearing.v1.PointsService/BatchIssuePoints", Scope::Points),
     ("/coalition.clearing.v1.PointsService/StreamIssuePoints", Scope::Points),
@@ -153,6 +153,7 @@ pub const OPERATIONS: [(&str, Scope); 53] = [
     ("/coalition.clearing.v1.PointsService/ListEntries", Scope::Points),
     ("/coalition.clearing.v1.PointsService/FindReceipt", Scope::Points),
     ("/coalition.clearing.v1.PointsService/ReconcileDay", Scope::Points),
+    ("/coalition.clearing.v1.PointsService/ListExpiryNotices", Scope::Points),
     ("/coalition.clearing.v1.PositionService/GetPosition", Scope::Position),
     ("/coalition.clearing.v1.PositionService/ListWindows", Scope::Position),
     ("/coalition.clearing.v1.PositionService/GetStatement", Scope::Position),
@@ -179,6 +180,7 @@ pub const OPERATIONS: [(&str, Scope); 53] = [
     ("/coalition.clearing.v1.ReportService/TrialBalance", Scope::Report),
     ("/coalition.clearing.v1.ReportService/NettingReport", Scope::Report),
     ("/coalition.clearing.v1.ReportService/ListJournalEntries", Scope::Report),
+    ("/coalition.clearing.v1.ReportService/ListAllExpiryNotices", Scope::Report),
     ("/coalition.clearing.v1.SandboxService/GetClock", Scope::Sandbox),
     ("/coalition.clearing.v1.SandboxService/AdvanceClock", Scope::Sandbox),
     ("/coalition.clearing.v1.InfoService/GetServerInfo", Scope::Info),

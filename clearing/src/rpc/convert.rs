@@ -506,6 +506,7 @@ pub fn from_partner(partner: &Partner, now: Timestamp, coalition: &Coalition) ->
 // ---- windows and settlements, statements and reports, the house itself, page tokens
 
 mod limits;
+mod notices;
 mod page;
 mod points;
 mod reports;
@@ -513,6 +514,7 @@ mod service;
 mod settlement;
 
 pub use self::limits::{from_consent, from_limit_uses, from_limits, limits, partner_with_limits};
+pub use self::notices::{NoticesPage, day_or_none, notice_place, notices_page};
 pub use self::page::{page_numbers, page_place, page_token};
 pub use self::points::{
     AcceptorMoney, DaySought, Following, abandon_outcome, acceptor_money, add_to_day, code, counted_day, day_answer,

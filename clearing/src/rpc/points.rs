@@ -505,6 +505,17 @@ impl PointsService for Service {
         let booked = self.booked_day(caller, sought).await?;
         Ok(Response::new(convert::day_answer(counted, booked)))
     }
+
+    async fn list_expiry_notices(
+        &self,
+        request: Request<v1::ListExpiryNoticesRequest>,
+    ) -> Result<Response<v1::ListExpiryNoticesResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ListExpiryNoticesRequest { day, page_size: size, page_token } = request.into_inner();
+        let page = self.0.notices(["ListExpiryNotices", &day], Some(caller), size, &page_token).await?;
+        let convert::NoticesPage { notices, next_page_token, day } = page;
+        Ok(Response::new(v1::ListExpiryNoticesResponse { notices, next_page_token, day }))
+    }
 }
 
 /// Entries that are looked through at once for a receipt or a day.

@@ -136,6 +136,17 @@ impl ReportService for Service {
             next_page_token: next.map_or_else(String::new, |next| convert::page_token(&list, &next)),
         }))
     }
+
+    async fn list_all_expiry_notices(
+        &self,
+        request: Request<v1::ListAllExpiryNoticesRequest>,
+    ) -> Result<Response<v1::ListAllExpiryNoticesResponse>, Status> {
+        auth::caller(&request)?;
+        let v1::ListAllExpiryNoticesRequest { day, page_size: size, page_token } = request.into_inner();
+        let page = self.0.notices(["ListAllExpiryNotices", &day], None, size, &page_token).await?;
+        let convert::NoticesPage { notices, next_page_token, day } = page;
+        Ok(Response::new(v1::ListAllExpiryNoticesResponse { notices, next_page_token, day }))
+    }
 }
 
 impl Context {

@@ -20,6 +20,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &LOTS_BY_PLACE,
     &LOTS_BY_NUMBER,
     &LOTS_INACTIVE,
+    &LOTS_EXPIRING,
     &LOTS_PENDING,
     &LOTS_NEWEST,
     &RETURNS,
@@ -343,6 +344,47 @@ pub(super) async fn lots_inactive(
     }
     let call = link.call(&LOTS_INACTIVE).table(ids(link, members)).int(Timestamp::after_inactivity(0).0);
     link.rows(call, |row| lot(row, house)).await
+}
+
+const LOTS_EXPIRING: Sql = Sql::new(
+    concat!(
+        "-- store.lots_expiring
+    SELECT group_concat(",
+        packed_lot!(),
+        ", ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first, value->>2 AS last
+        FROM jsonb_each($1)) AS m
+    CROSS JOIN lots AS l
+    WHERE l.member_id = m.member_id AND l.expires_at >= m.first AND l.expires_at <= m.last AND l.available > 0
+    AND ($3 IS NULL OR l.issuer = $3)"
+    ),
+    concat!(
+        "-- store.lots_expiring
+    SELECT ",
+        lot_columns!(),
+        " FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS m (member_id, first, last)
+    JOIN lots AS l ON l.member_id = m.member_id AND l.expires_at >= m.first AND l.expires_at <= m.last AND l.available > 0
+        AND ($4::text IS NULL OR l.issuer = $4)"
+    ),
+);
+
+/// The lots with available points of each member that expire in the range beside it, both ends included; those of one
+/// issuer if it is named. A member may have several ranges, which do not overlap.
+pub(super) async fn lots_expiring(
+    link: &mut Link<'_>,
+    house: &House,
+    ranges: &[(MemberId, Timestamp, Timestamp)],
+    issuer: Option<PartnerId>,
+) -> Result<Vec<Lot>, StoreError> {
+    if ranges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut keys = link.table(&[Kind::Uuid, Kind::Int, Kind::Int]);
+    for (member, first, last) in ranges {
+        keys.uuid(member.0).int(first.0).int(last.0);
+    }
+    let issuer = issuer.map(|issuer| issuer.as_str().to_owned());
+    let call = link.call(&LOTS_EXPIRING).table(keys).text_or_null(issuer);
+    link.packed_rows(call, LOT_KINDS, |row| lot(row, house)).await
 }
 
 const LOTS_PENDING: Sql = Sql::new(

@@ -62,7 +62,7 @@ impl Snapshot {
     }
 
     /// The house as this snapshot has it: lots may be of terms that another node made a moment ago.
-    async fn house_of(&mut self, terms_epoch: i64) -> Result<Arc<House>, StoreError> {
+    pub(super) async fn house_of(&mut self, terms_epoch: i64) -> Result<Arc<House>, StoreError> {
         let known = self.house.lock().expect("nobody panics with the lock").clone();
         if let Some((_, house)) = known.filter(|(epoch, _)| *epoch == terms_epoch) {
             return Ok(house);

@@ -47,6 +47,7 @@ async fn points_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("AbandonRequest", let_in(client.abandon(Abandon::request(client.new_request_id())).await)),
         ("GetBalance", let_in(client.balance(member).await)),
         ("GetEntry", let_in(client.entry(&no_entry()).await)),
+        ("ListExpiryNotices", let_in(client.expiry_notices(None).collect().await)),
         ("ListEntries", let_in(client.entries(EntryFilter::all()).collect().await)),
     ]
 }
@@ -111,6 +112,7 @@ async fn report_calls(client: &Client) -> Vec<(&'static str, bool)> {
     vec![
         ("TrialBalance", let_in(operator.trial_balance(true).await)),
         ("NettingReport", let_in(operator.netting_report(None).await)),
+        ("ListAllExpiryNotices", let_in(operator.expiry_notices(None).collect().await)),
         ("ListJournalEntries", let_in(operator.journal(1, None).collect().await)),
     ]
 }

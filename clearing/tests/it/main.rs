@@ -11,6 +11,7 @@ mod house;
 mod house_rules;
 mod inputs;
 mod nodes;
+mod notices;
 mod rivals;
 mod scenarios;
 mod sdk_stage;

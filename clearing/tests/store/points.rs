@@ -1,10 +1,13 @@
 //! Commands on points, each batch through the writer's session.
 
+use clearing::store::Backend;
 use clearing_core::command::Earn;
 use clearing_core::command::{Abandoned, Command, Reply, Request};
+use clearing_core::notice::NoticeDay;
 use clearing_core::rejection::Rejection;
 use clearing_core::units::{MemberId, Points, Timestamp};
 
+use crate::schema::Raw;
 use crate::{TestStore, Till, at, available, card, issue, redeem};
 
 on_both! {
@@ -14,7 +17,9 @@ on_both! {
     a_repeated_request_gets_the_recorded_answer
     a_return_gives_back_into_the_same_lots_and_an_abandoned_return_takes_again
     what_is_due_expires_with_the_next_command
-    a_member_of_many_lots_is_served_page_by_page;
+    a_member_of_many_lots_is_served_page_by_page
+    notices_are_found_page_by_page_by_the_members_key
+    a_page_of_notices_ends_after_many_members_with_nothing_to_lose;
 }
 
 async fn points_issued_are_there_to_be_redeemed(test: &TestStore) {
@@ -129,4 +134,68 @@ async fn a_member_of_many_lots_is_served_page_by_page(test: &TestStore) {
     let done = till.run(&both, at(2)).await.unwrap();
     let left: Vec<i64> = done.answers.iter().map(|answer| available(answer.result.as_ref().unwrap())).collect();
     assert_eq!(left, [520, 0]);
+}
+
+async fn notices_are_found_page_by_page_by_the_members_key(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    let berlin = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let until = |number: u8, expires: Timestamp| Command::Issue {
+        member: card(number),
+        earn: Earn { expires: Some(expires), ..Earn::points(Points(i64::from(number))) },
+    };
+    // Members 1 to 5 lose points of the grocer and of the bank in a week, the others later or never.
+    let mut requests: Vec<Request> = Vec::new();
+    for number in 1..=5 {
+        requests.push(till.request("grocer", until(number, at(7))));
+        requests.push(till.request("bank", until(number, at(7))));
+        requests.push(till.request("grocer", until(number, at(40))));
+        requests.push(till.request("grocer", until(number + 5, at(90))));
+        requests.push(till.request("grocer", until(number + 10, Timestamp::NEVER)));
+    }
+    till.run(&requests, at(0)).await.unwrap();
+    let day = NoticeDay::asked(None, at(0), &berlin).unwrap();
+    for (issuer, count) in [(Some("grocer"), 5), (Some("fuel"), 0), (None, 10)] {
+        let mut found = Vec::new();
+        let (mut from, mut pages) = (MemberId(0), 0);
+        loop {
+            let issuer = issuer.map(crate::id);
+            let page = test.store.expiry_notices(&day, issuer, from, 2, at(0)).await.unwrap();
+            pages += 1;
+            found.extend(page.notices);
+            let Some(next) = page.next else { break };
+            from = next;
+        }
+        assert_eq!((found.len(), pages), (count, 3), "{issuer:?}");
+        assert!(found.is_sorted_by_key(|notice| notice.member));
+        assert!(found.iter().all(|notice| (notice.expires, notice.days_ahead) == (at(7), 7)));
+        let points: i64 = found.iter().map(|notice| notice.points.0).sum();
+        assert_eq!(points, 3 * i64::try_from(count).unwrap());
+    }
+}
+
+async fn a_page_of_notices_ends_after_many_members_with_nothing_to_lose(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    let earn = Earn { expires: Some(at(7).plus_seconds(1)), ..Earn::points(Points(1)) };
+    till.one("grocer", Command::Issue { member: card(1), earn }, at(0)).await.unwrap();
+    // Members of whom no row is looked into, all of them before the one that loses something.
+    let mut raw = Raw::open(test).await;
+    let strangers = match test.store.backend() {
+        Backend::Sqlite => {
+            "INSERT INTO members (member_id, entry_no, first_expires_at, created_at, holdings)
+            WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10001)
+            SELECT unhex(printf('%032x', n)), 0, 9223372036854775807, 0, x'' FROM n"
+        }
+        Backend::Postgres => {
+            "INSERT INTO members (member_id, entry_no, first_expires_at, created_at, holdings)
+            SELECT lpad(to_hex(n), 32, '0')::uuid, 0, 9223372036854775807, 0, ''
+            FROM generate_series(1, 10001) AS n"
+        }
+    };
+    raw.run(strangers).await.unwrap();
+    let day = NoticeDay::asked(None, at(0), &jiff::tz::TimeZone::UTC).unwrap();
+    let grocer = Some(crate::id("grocer"));
+    let first = test.store.expiry_notices(&day, grocer, MemberId(0), 2, at(0)).await.unwrap();
+    assert_eq!((first.notices.len(), first.next), (0, Some(MemberId(10_001))));
+    let second = test.store.expiry_notices(&day, grocer, first.next.unwrap(), 2, at(0)).await.unwrap();
+    assert_eq!((second.notices.len(), second.next), (1, None));
 }

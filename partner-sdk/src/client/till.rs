@@ -8,7 +8,7 @@ use crate::member::MemberRef;
 use crate::money::Money;
 use crate::outcome::Outcome;
 use crate::pages::Pages;
-use crate::points::{Quote, QuoteRequest};
+use crate::points::{ExpiryNotice, Quote, QuoteRequest};
 use crate::purchase::{Purchase, PurchaseReturned, Purchased, ReturnPurchase};
 use crate::receipt::{DayCount, Receipt, Reconciliation};
 use crate::reversal::{Reverse, Reversed};
@@ -133,5 +133,35 @@ impl Client {
     pub async fn reconcile_day(&self, count: DayCount) -> Result<Reconciliation, Error> {
         let call = points(|mut to, request| async move { to.reconcile_day(request).await });
         self.read(|| wire::to_reconcile(&count), call, wire::reconciliation).await
+    }
+
+    /// Which members are about to lose points of this brand: those that expire 30, 7 or 1 days after a day, YYYY-MM-DD in
+    /// the coalition's time zone. `None`: today. A page looks through 1,000 members at most, and may be empty.
+    ///
+    /// The house does not keep what it has told. Every morning: the notices of today to whatever sends mail, under a key
+    /// that makes sending twice impossible. A day that was missed can be asked for later.
+    ///
+    /// ```no_run
+    /// # use partner_sdk::Client;
+    /// # use std::time::SystemTime;
+    /// # fn send_once(key: (&str, SystemTime, i32), text: String) {}
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut notices = client.expiry_notices(None);
+    /// while let Some(page) = notices.next_page().await? {
+    ///     for notice in page {
+    ///         let key = (notice.member_id.as_str(), notice.expires_time, notice.days_ahead);
+    ///         send_once(key, format!("{} points are yours for {} days more", notice.points, notice.days_ahead));
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn expiry_notices(&self, day: Option<&str>) -> Pages<ExpiryNotice> {
+        let day = day.unwrap_or_default().to_owned();
+        self.pages(
+            move |page_token| v1::ListExpiryNoticesRequest { day: day.clone(), page_size: PAGE_SIZE, page_token },
+            points(|mut to, request| async move { to.list_expiry_notices(request).await }),
+            |answer| Ok((wire::notices(answer.notices)?, answer.next_page_token)),
+        )
     }
 }

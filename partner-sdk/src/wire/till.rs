@@ -7,7 +7,7 @@ use super::{
 use crate::entry::EntryKind;
 use crate::error::Error;
 use crate::hold::{Authorize, Authorized, Capture, Captured, Hold, HoldState, Void, Voided};
-use crate::points::{EarnPreview, Quote, QuoteRequest};
+use crate::points::{EarnPreview, ExpiryNotice, Quote, QuoteRequest};
 use crate::purchase::{Earn, Purchase, PurchaseReturned, Purchased, ReturnPurchase, Spend};
 use crate::receipt::{DayCount, DayDifference, DayTotals, Receipt, ReconcileState, Reconciliation, Total};
 use crate::reversal::{Reverse, Reversed, Target};
@@ -342,5 +342,17 @@ pub(crate) fn reconciliation(answer: v1::ReconcileDayResponse) -> Result<Reconci
             reversed: total(booked.reversal_count, booked.reversed_points),
         },
         differences: answer.differences.into_iter().map(difference).collect(),
+    })
+}
+
+pub(crate) fn notices(all: Vec<v1::ExpiryNotice>) -> Result<Vec<ExpiryNotice>, Error> {
+    each(all, |notice| {
+        Ok(ExpiryNotice {
+            member_id: notice.member_id,
+            points: notice.points,
+            expires_time: time_there(notice.expires_time, "expires_time")?,
+            days_ahead: notice.days_ahead,
+            issuer: notice.issuer,
+        })
     })
 }

@@ -404,6 +404,13 @@ impl PointsService for Script {
         Err(Status::unimplemented("not in this script"))
     }
 
+    async fn list_expiry_notices(
+        &self,
+        _: Request<v1::ListExpiryNoticesRequest>,
+    ) -> Result<Response<v1::ListExpiryNoticesResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
     async fn capture_hold(
         &self,
         _: Request<v1::CaptureHoldRequest>,

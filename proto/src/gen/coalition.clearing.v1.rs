@@ -4140,6 +4140,53 @@ pub struct DayDifference {
     #[prost(int64, tag = "5")]
     pub booked_points: i64,
 }
+/// Request of ListExpiryNotices.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListExpiryNoticesRequest {
+    /// The day whose notices to list, YYYY-MM-DD in the coalition's time zone; tomorrow at the latest. Empty means today.
+    #[prost(string, tag = "1")]
+    pub day: ::prost::alloc::string::String,
+    /// How many members to look through at most: 1 to 1,000; 0 means 500. A member may have several notices or none, so a
+    /// page may hold more than that or be empty although more follow.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. `day` must be as in the call that gave the token, else
+    /// INVALID_ARGUMENT.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListExpiryNotices.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListExpiryNoticesResponse {
+    /// The notices, by member and moment.
+    #[prost(message, repeated, tag = "1")]
+    pub notices: ::prost::alloc::vec::Vec<ExpiryNotice>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// The day that the notices are of, YYYY-MM-DD: the one asked for, or today when the first page was asked for.
+    #[prost(string, tag = "3")]
+    pub day: ::prost::alloc::string::String,
+}
+/// Points of one issuer that a member loses at one moment, unless they are spent before.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExpiryNotice {
+    /// The member.
+    #[prost(string, tag = "1")]
+    pub member_id: ::prost::alloc::string::String,
+    /// How many of the points expire: more than 0.
+    #[prost(int64, tag = "2")]
+    pub points: i64,
+    /// The moment from which they cannot be spent.
+    #[prost(message, optional, tag = "3")]
+    pub expires_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many days ahead of the expiry the notice is: 30, 7 or 1.
+    #[prost(int32, tag = "4")]
+    pub days_ahead: i32,
+    /// Partner id of the issuer; in ListExpiryNotices always the caller.
+    #[prost(string, tag = "5")]
+    pub issuer: ::prost::alloc::string::String,
+}
 /// What became of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -5038,6 +5085,43 @@ pub mod points_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lists which members are about to lose points that the caller issued: those that expire 30, 7 or 1 days after a day of
+        /// the coalition's calendar. Midnight counts for the day that ends with it. A day that was missed can be asked for later;
+        /// the points are always those that are available now, without what has expired. Points that end with inactivity are
+        /// listed with the moment at which they do so if the member stays inactive. Writes nothing, and keeps no account of what
+        /// was listed: whoever sends notices on keys them by (`member_id`, `expires_time`, `days_ahead`), so that each is sent
+        /// once. What fell due a moment ago is counted once it is posted. Allowed in every partner state.
+        ///
+        /// Errors: TIME_OUT_OF_RANGE (the day is later than tomorrow; metadata: field, time, earliest_time, latest_time).
+        pub async fn list_expiry_notices(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListExpiryNoticesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExpiryNoticesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PointsService/ListExpiryNotices",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PointsService",
+                        "ListExpiryNotices",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5302,6 +5386,21 @@ pub mod points_service_server {
             request: tonic::Request<super::ReconcileDayRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ReconcileDayResponse>,
+            tonic::Status,
+        >;
+        /// Lists which members are about to lose points that the caller issued: those that expire 30, 7 or 1 days after a day of
+        /// the coalition's calendar. Midnight counts for the day that ends with it. A day that was missed can be asked for later;
+        /// the points are always those that are available now, without what has expired. Points that end with inactivity are
+        /// listed with the moment at which they do so if the member stays inactive. Writes nothing, and keeps no account of what
+        /// was listed: whoever sends notices on keys them by (`member_id`, `expires_time`, `days_ahead`), so that each is sent
+        /// once. What fell due a moment ago is counted once it is posted. Allowed in every partner state.
+        ///
+        /// Errors: TIME_OUT_OF_RANGE (the day is later than tomorrow; metadata: field, time, earliest_time, latest_time).
+        async fn list_expiry_notices(
+            &self,
+            request: tonic::Request<super::ListExpiryNoticesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExpiryNoticesResponse>,
             tonic::Status,
         >;
     }
@@ -6303,6 +6402,52 @@ pub mod points_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReconcileDaySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PointsService/ListExpiryNotices" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListExpiryNoticesSvc<T: PointsService>(pub Arc<T>);
+                    impl<
+                        T: PointsService,
+                    > tonic::server::UnaryService<super::ListExpiryNoticesRequest>
+                    for ListExpiryNoticesSvc<T> {
+                        type Response = super::ListExpiryNoticesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListExpiryNoticesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PointsService>::list_expiry_notices(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListExpiryNoticesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -7572,6 +7717,34 @@ pub struct ListJournalEntriesResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// Request of ListAllExpiryNotices.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAllExpiryNoticesRequest {
+    /// The day whose notices to list, YYYY-MM-DD in the coalition's time zone; tomorrow at the latest. Empty means today.
+    #[prost(string, tag = "1")]
+    pub day: ::prost::alloc::string::String,
+    /// How many members to look through at most: 1 to 1,000; 0 means 500. A member may have several notices or none, so a
+    /// page may hold more than that or be empty although more follow.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. `day` must be as in the call that gave the token, else
+    /// INVALID_ARGUMENT.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListAllExpiryNotices.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAllExpiryNoticesResponse {
+    /// The notices, by member, moment and issuer.
+    #[prost(message, repeated, tag = "1")]
+    pub notices: ::prost::alloc::vec::Vec<ExpiryNotice>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// The day that the notices are of, YYYY-MM-DD: the one asked for, or today when the first page was asked for.
+    #[prost(string, tag = "3")]
+    pub day: ::prost::alloc::string::String,
+}
 /// Generated client implementations.
 pub mod report_service_client {
     #![allow(
@@ -7757,6 +7930,38 @@ pub mod report_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lists which members are about to lose points of any issuer: as PointsService.ListExpiryNotices, for all at once.
+        ///
+        /// Errors: TIME_OUT_OF_RANGE (the day is later than tomorrow; metadata: field, time, earliest_time, latest_time).
+        pub async fn list_all_expiry_notices(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAllExpiryNoticesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAllExpiryNoticesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ReportService/ListAllExpiryNotices",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.ReportService",
+                        "ListAllExpiryNotices",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -7796,6 +8001,16 @@ pub mod report_service_server {
             request: tonic::Request<super::ListJournalEntriesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListJournalEntriesResponse>,
+            tonic::Status,
+        >;
+        /// Lists which members are about to lose points of any issuer: as PointsService.ListExpiryNotices, for all at once.
+        ///
+        /// Errors: TIME_OUT_OF_RANGE (the day is later than tomorrow; metadata: field, time, earliest_time, latest_time).
+        async fn list_all_expiry_notices(
+            &self,
+            request: tonic::Request<super::ListAllExpiryNoticesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAllExpiryNoticesResponse>,
             tonic::Status,
         >;
     }
@@ -7998,6 +8213,55 @@ pub mod report_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListJournalEntriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.ReportService/ListAllExpiryNotices" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAllExpiryNoticesSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::ListAllExpiryNoticesRequest>
+                    for ListAllExpiryNoticesSvc<T> {
+                        type Response = super::ListAllExpiryNoticesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAllExpiryNoticesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::list_all_expiry_notices(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAllExpiryNoticesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
