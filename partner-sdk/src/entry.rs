@@ -34,6 +34,9 @@ pub struct Entry {
     pub partner_id: String,
     /// Whose points moved, when the caller may know.
     pub member_id: Option<String>,
+    /// Of a redemption or an authorization: the issuers whose points were passed over because they could owe no more.
+    /// Empty where the coalition does not disclose issuers.
+    pub passed_over_issuer_ids: Vec<String>,
 }
 
 open_enum! {

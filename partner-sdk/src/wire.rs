@@ -330,6 +330,7 @@ fn entry(entry: v1::Entry) -> Result<Entry, Error> {
         request_id: some(entry.request_id),
         partner_id: entry.partner_id,
         member_id: some(entry.member_id),
+        passed_over_issuer_ids: entry.passed_over_issuer_ids,
     })
 }
 

@@ -61,6 +61,7 @@ fn shaped(caller: PartnerId, request: v1::IssuePointsRequest) -> v1::IssuePoints
         request_id,
         partner_id: caller.to_string(),
         member_id: ID.to_owned(),
+        passed_over_issuer_ids: Vec::new(),
     };
     v1::IssuePointsResponse {
         entry: Some(entry),
