@@ -1,4 +1,5 @@
-//! What falls due by itself: pending points activate, holds lapse, points expire; and decay, which the operator runs.
+//! What falls due by itself: pending points activate, holds lapse, points expire, or live on where they were passed over; and
+//! decay, which the operator runs.
 //!
 //! Due work acts as of its due time, in order of due time; at one moment activations come first, then lapses, then expiries,
 //! each in journal order. Before a command the due work of its members runs, bounded; the scheduler does the rest.
