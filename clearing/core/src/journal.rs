@@ -215,7 +215,13 @@ impl Facts {
         match self {
             Self::Redemption(facts) => Self::PassingRedemption(facts, issuers),
             Self::Hold(facts) => Self::PassingHold(facts, issuers),
-            other => other,
+            other @ (Self::None
+            | Self::Reversal(_)
+            | Self::Funding(_)
+            | Self::Decay(_)
+            | Self::Reason(_)
+            | Self::PassingRedemption(..)
+            | Self::PassingHold(..)) => other,
         }
     }
 }

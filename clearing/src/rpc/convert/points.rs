@@ -48,11 +48,10 @@ pub struct Following {
 
 /// What of the entries of an answer is not the operation itself.
 pub fn following(entries: &[JournalEntry], view: View, house: &House) -> Following {
-    let own = |entry: &Entry| match entry.kind {
-        EntryKind::Recover | EntryKind::Expire | EntryKind::Activate | EntryKind::Lapse => true,
-        // Of points that were passed over; nobody asked for it.
-        EntryKind::Extend => entry.request_id.is_none(),
-        _ => false,
+    let own = |entry: &Entry| {
+        let due = [EntryKind::Recover, EntryKind::Expire, EntryKind::Activate, EntryKind::Lapse].contains(&entry.kind);
+        // Points that were passed over live on; nobody asked for it.
+        due || (entry.kind == EntryKind::Extend && entry.request_id.is_none())
     };
     let follow: Vec<&JournalEntry> = entries.iter().filter(|written| own(&written.entry)).collect();
     let recovered = follow.iter().filter(|written| written.entry.kind == EntryKind::Recover);
