@@ -60,6 +60,7 @@ pub fn house(now: Timestamp) -> House {
         scale: 2,
         default_terms: terms.clone(),
         grace_days: 14,
+        passed_over_grace_days: 14,
         recovery: Recovery::Any,
         open_consents: false,
         settlement_threshold: Money::ZERO,

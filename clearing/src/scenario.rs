@@ -110,6 +110,9 @@ pub struct CoalitionTable {
     #[serde(default, deserialize_with = "optional_text")]
     pub fee_bearer: Option<NamedFeeBearer>,
     pub grace_days: Option<u16>,
+    /// For how many days after lots were passed over none of them expires. Left out: 0, unlike in a coalition made by
+    /// `clearing init`, because the published scenarios and the design they come from know no such rule.
+    pub passed_over_grace_days: Option<u16>,
     /// When the first window opens; the clock of a play begins here.
     #[serde(deserialize_with = "text")]
     pub start: Timestamp,
@@ -471,6 +474,7 @@ impl CoalitionFile {
             scale: table.scale,
             default_terms: self.default_terms(funding)?,
             grace_days: table.grace_days.unwrap_or(GRACE_DAYS_DEFAULT),
+            passed_over_grace_days: table.passed_over_grace_days.unwrap_or(0),
             recovery: table.recovery.map(|recovery| recovery.0).unwrap_or_default(),
             open_consents: table.open_consents.unwrap_or(true),
             settlement_threshold: self.money("settlement_threshold", table.settlement_threshold.unwrap_or_default())?,

@@ -37,6 +37,9 @@ pub struct Entry {
     /// Why the operator did it, when the caller may know: the reason of a longer life, a reinstatement or a debt given up,
     /// the period of a decay.
     pub reason_code: Option<String>,
+    /// Of a redemption or an authorization: the issuers whose points were passed over because they could owe no more.
+    /// Empty where the coalition does not disclose issuers.
+    pub passed_over_issuer_ids: Vec<String>,
 }
 
 open_enum! {

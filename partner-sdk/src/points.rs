@@ -371,6 +371,9 @@ pub struct Quote {
     pub payable_points: i64,
     /// What the member could spend after the redemption.
     pub points_left: i64,
+    /// The issuers whose points would be passed over because they could owe no more. Empty where the coalition does not
+    /// disclose issuers.
+    pub passed_over_issuer_ids: Vec<String>,
     /// The next points the member would lose after it.
     pub next_expiry: Option<NextExpiry>,
     /// What an issue would do after it, when that was asked.

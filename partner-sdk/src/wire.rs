@@ -331,6 +331,7 @@ fn entry(entry: v1::Entry) -> Result<Entry, Error> {
         partner_id: entry.partner_id,
         member_id: some(entry.member_id),
         reason_code: some(entry.reason_code),
+        passed_over_issuer_ids: entry.passed_over_issuer_ids,
     })
 }
 

@@ -62,6 +62,7 @@ fn shaped(caller: PartnerId, request: v1::IssuePointsRequest) -> v1::IssuePoints
         partner_id: caller.to_string(),
         member_id: ID.to_owned(),
         reason_code: String::new(),
+        passed_over_issuer_ids: Vec::new(),
     };
     v1::IssuePointsResponse {
         entry: Some(entry),

@@ -19,7 +19,7 @@ use crate::funding::FundingGroup;
 use crate::hold::{Hold, HoldState};
 use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, Origin, Unbalanced};
 use crate::limits::{Consent, Guard};
-use crate::member::{Lot, LotId, Member, consumption_order};
+use crate::member::{Lot, LotId, Member, PassedOver, consumption_order};
 use crate::purchase::ReceiptLine;
 use crate::rejection::Rejection;
 use crate::settlement::Window;
@@ -371,6 +371,9 @@ impl Book {
         for member in members {
             let member = self.members.entry(member).or_insert_with(|| Member::new(member));
             member.entry_no += 1;
+            // What can no longer put off an expiry is forgotten.
+            let coalition = &self.house.coalition;
+            member.record.passed_over.retain(|_, mark| coalition.passed_over_until(mark.time) > entry.time);
             self.changes.members.insert(member.id);
         }
         for moved in &entry.lots {
@@ -593,6 +596,13 @@ impl Book {
             Facts::Decay(facts) => {
                 if let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) {
                     member.record.decayed = Some(facts.period.clone());
+                }
+            }
+            Facts::PassingRedemption(_, issuers) | Facts::PassingHold(_, issuers) => {
+                let noting = entry.member.filter(|_| self.house.coalition.passed_over_grace_days > 0);
+                if let Some(member) = noting.and_then(|member| self.members.get_mut(&member)) {
+                    let mark = PassedOver { time: entry.time, entry_no: member.entry_no };
+                    member.record.passed_over.extend(issuers.iter().map(|issuer| (*issuer, mark)));
                 }
             }
             Facts::None | Facts::Redemption(_) | Facts::Hold(_) | Facts::Reason(_) => {}

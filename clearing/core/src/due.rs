@@ -1,4 +1,5 @@
-//! What falls due by itself: pending points activate, holds lapse, points expire; and decay, which the operator runs.
+//! What falls due by itself: pending points activate, holds lapse, points expire, or live on where they were passed over; and
+//! decay, which the operator runs.
 //!
 //! Due work acts as of its due time, in order of due time; at one moment activations come first, then lapses, then expiries,
 //! each in journal order. Before a command the due work of its members runs, bounded; the scheduler does the rest.
@@ -10,7 +11,11 @@ use crate::hold::Hold;
 use crate::journal::{Code, DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotMove};
 use crate::member::{Lot, LotId, Record};
 use crate::rejection::Rejection;
+use crate::terms::Funding;
 use crate::units::{EntryId, MemberId, PartnerId, Points, Rate, Timestamp, largest_remainder};
+
+/// The reason of an entry that lets a lot live on because it was passed over.
+pub const PASSED_OVER: &str = "PASSED_OVER";
 
 /// The next piece of due work of a member. Ordered as they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +86,10 @@ impl Book {
                 Due::Lapse(hold) => self.release_entry(self.own_draft(EntryKind::Lapse, at), hold),
                 Due::Expiry(lot) => {
                     let lot = &self.lots[&lot];
-                    self.loss_entry(self.own_draft(EntryKind::Expire, at), lot, lot.available)
+                    match self.passed_over_until(lot, at) {
+                        Some(until) => self.grace_entry(lot, at, until),
+                        None => self.loss_entry(self.own_draft(EntryKind::Expire, at), lot, lot.available),
+                    }
                 }
             };
             // Due work cannot be refused; were its amounts beyond 64 bits it would wait, and expired points stay unspent.
@@ -135,6 +143,26 @@ impl Book {
         draft.post_points(PointsAccount::Pending(member), -i128::from(points.0));
         draft.post_points(PointsAccount::Member(member), i128::from(points.0));
         draft.move_lot(LotMove { pending: points.negated()?, ..lot_move(lot, points) });
+        self.finish(draft)
+    }
+
+    /// Until when a lot lives on that would expire at a moment, because points of its issuer were asked for and passed
+    /// over. A lot that is moved there expires there, unless it has been passed over again.
+    ///
+    /// Rule: passed-over-grace
+    fn passed_over_until(&self, lot: &Lot, at: Timestamp) -> Option<Timestamp> {
+        let mark = self.members.get(&lot.id.member)?.record.passed_over.get(&lot.issuer)?;
+        let then = lot.funding == Funding::AtRedemption && lot.id.entry_no <= mark.entry_no;
+        let until = then.then(|| self.house.coalition.passed_over_until(mark.time));
+        until.filter(|until| at < *until)
+    }
+
+    /// The entry by which a lot lives on that was passed over.
+    fn grace_entry(&self, lot: &Lot, at: Timestamp, until: Timestamp) -> Result<Entry, Rejection> {
+        let reason = Code::new(PASSED_OVER).expect("a code");
+        let draft = self.own_draft(EntryKind::Extend, at).of_member(lot.id.member).linked_to(lot.entry);
+        let mut draft = draft.with_facts(Facts::Reason(reason));
+        draft.move_lot(LotMove { expires: until, ..lot_move(lot, Points::ZERO) });
         self.finish(draft)
     }
 

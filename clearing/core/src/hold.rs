@@ -8,7 +8,7 @@ use crate::chart::PointsAccount;
 use crate::command::{Accepted, MemberRef};
 use crate::journal::{Entry, EntryDraft, EntryKind, Facts, HoldFacts, LotMove, RedemptionFacts};
 use crate::limits::headroom_cost;
-use crate::points::{Part, first_points, moved_parts};
+use crate::points::{Part, Walk, first_points, moved_parts};
 use crate::rejection::Rejection;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp};
 
@@ -108,7 +108,7 @@ impl Book {
         self.check_receipt_share(ask, points)?;
         self.check_cooling(ask, id)?;
         let facts = self.redemption_facts(ask.caller, points, ask.now)?;
-        let parts = self.take_in_order(ask.caller, id, points, ask.now, &facts)?;
+        let Walk { parts, passed_over, .. } = self.take_in_order(ask.caller, id, points, ask.now, &facts)?;
 
         let mut reserved: Vec<(PartnerId, Money)> = Vec::new();
         for part in &parts {
@@ -131,7 +131,7 @@ impl Book {
         for part in &parts {
             draft.move_lot(LotMove { held: part.points, ..part.moved(part.points.negated()?) });
         }
-        let entry = self.finish(draft.with_facts(Facts::Hold(facts)))?;
+        let entry = self.finish(draft.with_facts(Facts::Hold(facts).passing_over(passed_over)))?;
         // Due work has its own place in the journal, and is not part of the answer.
         entries.clear();
         entries.push(self.post(entry));

@@ -15,7 +15,7 @@
 //! they earn. Nothing in an entry is personal data or free text: whoever and whatever a till wants to note goes into
 //! an attachment that can be erased, of which the entry holds only a salted commitment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -195,17 +195,48 @@ pub enum Facts {
     Reversal(Vec<ReversedPart>),
     Funding(Vec<FundedPart>),
     Decay(DecayFacts),
-    /// Why the operator did it.
+    /// Why it was done: by the operator, or by the house as a rule has it.
     Reason(Code),
+    /// A redemption that passed over lots for want of headroom, and their issuers, ascending.
+    PassingRedemption(RedemptionFacts, Vec<PartnerId>),
+    /// A hold that passed over lots for want of headroom, and their issuers, ascending.
+    PassingHold(HoldFacts, Vec<PartnerId>),
 }
 
 impl Facts {
-    /// The code by which the operator said why: a reason, or the period of a decay.
+    /// These facts with the issuers whose lots were passed over. Where there are none, which is nearly always, they cost
+    /// no byte.
+    #[must_use]
+    pub fn passing_over(self, issuers: BTreeSet<PartnerId>) -> Self {
+        if issuers.is_empty() {
+            return self;
+        }
+        let issuers = issuers.into_iter().collect();
+        match self {
+            Self::Redemption(facts) => Self::PassingRedemption(facts, issuers),
+            Self::Hold(facts) => Self::PassingHold(facts, issuers),
+            other @ (Self::None
+            | Self::Reversal(_)
+            | Self::Funding(_)
+            | Self::Decay(_)
+            | Self::Reason(_)
+            | Self::PassingRedemption(..)
+            | Self::PassingHold(..)) => other,
+        }
+    }
+
+    /// The code by which it was said why: a reason, or the period of a decay.
     pub fn reason(&self) -> Option<&Code> {
         match self {
             Self::Reason(code) => Some(code),
             Self::Decay(facts) => Some(&facts.period),
-            Self::None | Self::Redemption(_) | Self::Hold(_) | Self::Reversal(_) | Self::Funding(_) => None,
+            Self::None
+            | Self::Redemption(_)
+            | Self::PassingRedemption(_, _)
+            | Self::Hold(_)
+            | Self::PassingHold(_, _)
+            | Self::Reversal(_)
+            | Self::Funding(_) => None,
         }
     }
 }
@@ -533,9 +564,10 @@ impl Entry {
     /// What the redemption was made at, of an entry that takes or gives back redeemed points.
     pub fn redemption(&self) -> Option<&RedemptionFacts> {
         match &self.facts {
-            Facts::Redemption(facts) => Some(facts),
+            Facts::Redemption(facts) | Facts::PassingRedemption(facts, _) => Some(facts),
             Facts::None
             | Facts::Hold(_)
+            | Facts::PassingHold(..)
             | Facts::Reversal(_)
             | Facts::Funding(_)
             | Facts::Decay(_)
@@ -546,13 +578,28 @@ impl Entry {
     /// What a hold was made at, of the entry that made it.
     pub fn hold(&self) -> Option<&HoldFacts> {
         match &self.facts {
-            Facts::Hold(facts) => Some(facts),
+            Facts::Hold(facts) | Facts::PassingHold(facts, _) => Some(facts),
             Facts::None
             | Facts::Redemption(_)
+            | Facts::PassingRedemption(..)
             | Facts::Reversal(_)
             | Facts::Funding(_)
             | Facts::Decay(_)
             | Facts::Reason(_) => None,
+        }
+    }
+
+    /// The issuers whose lots the entry passed over for want of headroom, ascending.
+    pub fn passed_over(&self) -> &[PartnerId] {
+        match &self.facts {
+            Facts::PassingRedemption(_, issuers) | Facts::PassingHold(_, issuers) => issuers,
+            Facts::None
+            | Facts::Redemption(_)
+            | Facts::Hold(_)
+            | Facts::Reversal(_)
+            | Facts::Funding(_)
+            | Facts::Decay(_)
+            | Facts::Reason(_) => &[],
         }
     }
 

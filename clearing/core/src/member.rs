@@ -130,6 +130,13 @@ impl DayCount {
     }
 }
 
+/// When lots of an issuer were last passed over for want of headroom, and the member's number of the entry that did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PassedOver {
+    pub time: Timestamp,
+    pub entry_no: i64,
+}
+
 /// What is known of a member besides what it holds. Kept in the member's own row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Record {
@@ -151,6 +158,8 @@ pub struct Record {
     pub decayed: Option<Code>,
     /// No hold lapses and no pending point activates before this; none if there is nothing of the kind.
     pub next_release: Option<Timestamp>,
+    /// The issuers whose lots were passed over of late; empty in a coalition that gives no grace for it.
+    pub passed_over: BTreeMap<PartnerId, PassedOver>,
 }
 
 impl Record {

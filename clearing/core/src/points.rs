@@ -1,6 +1,6 @@
 //! Commands on points: issue, redemption, quote, return.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX, check_range};
@@ -48,6 +48,8 @@ impl Part {
 pub(crate) struct Walk {
     pub parts: Vec<Part>,
     pub missing: Points,
+    /// The issuers of lots of which headroom allowed less than would have been taken.
+    pub passed_over: BTreeSet<PartnerId>,
     /// Whether the most lots that an entry takes are taken.
     pub full: bool,
 }
@@ -56,6 +58,8 @@ pub(crate) struct Walk {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
     pub parts: Vec<Part>,
+    /// The issuers whose lots it would pass over for want of headroom.
+    pub passed_over: BTreeSet<PartnerId>,
     pub fee: Money,
     /// What the acceptor gets for the parts, before a fee that it bears.
     pub reimbursement: Money,
@@ -171,9 +175,11 @@ impl Book {
         self.check_receipt_share(ask, points)?;
         self.check_cooling(ask, member)?;
         let facts = self.redemption_facts(ask.caller, points, ask.now)?;
-        let parts = self.take_in_order(ask.caller, member, points, ask.now, &facts)?;
+        let Walk { parts, passed_over, .. } = self.take_in_order(ask.caller, member, points, ask.now, &facts)?;
         let draft = self.draft(EntryKind::Redeem, ask).of_member(member);
-        self.redemption_entry(draft, ask.caller, member, &facts, &parts, points, &Direction::Take)
+        let entry = self.redemption_entry(draft, ask.caller, member, &facts, &parts, points, &Direction::Take)?;
+        let facts = entry.facts.passing_over(passed_over);
+        Ok(Entry { facts, ..entry })
     }
 
     /// What a redemption at an acceptor is made at now.
@@ -209,7 +215,7 @@ impl Book {
         self.check_may_accept(acceptor)?;
         let id = self.find_member(member)?;
         let facts = self.redemption_facts(acceptor, points, now)?;
-        let parts = self.take_in_order(acceptor, id, points, now, &facts)?;
+        let Walk { parts, passed_over, .. } = self.take_in_order(acceptor, id, points, now, &facts)?;
         let fee = Money(self.fee_shares(acceptor, &facts, &parts)?.values().sum());
         let mut reimbursed = Points::ZERO;
         for part in &parts {
@@ -217,7 +223,7 @@ impl Book {
             reimbursed = if free { reimbursed } else { reimbursed.plus(part.points)? };
         }
         let reimbursement = reimbursed.times(facts.reimbursement)?;
-        Ok(Quote { parts, fee, reimbursement, fee_bearer: facts.fee_bearer })
+        Ok(Quote { parts, passed_over, fee, reimbursement, fee_bearer: facts.fee_bearer })
     }
 
     /// Returns `points` of what is left of a redemption of the caller's.
@@ -288,7 +294,7 @@ impl Book {
         points: Points,
         now: Timestamp,
         facts: &RedemptionFacts,
-    ) -> Result<Vec<Part>, Rejection> {
+    ) -> Result<Walk, Rejection> {
         let available = self.spendable(member, now);
         if points > available {
             return Err(Rejection::InsufficientPoints { asked: points.0, available: available.0 });
@@ -296,7 +302,7 @@ impl Book {
         let walk = self.walk(acceptor, member, points, now, facts, None)?;
         let reachable = points.0 - walk.missing.0;
         match walk.missing.0 {
-            0 => Ok(walk.parts),
+            0 => Ok(walk),
             _ if walk.full => Err(Rejection::too_many_lots(points, reachable)),
             // Whose headroom is used up is no business of an acceptor who may not know the issuers.
             _ if !self.house.coalition.disclose_issuers => {
@@ -320,7 +326,7 @@ impl Book {
         facts: &RedemptionFacts,
         only: Option<PartnerId>,
     ) -> Result<Walk, Rejection> {
-        let mut walk = Walk { parts: Vec::new(), missing: points, full: false };
+        let mut walk = Walk { parts: Vec::new(), missing: points, passed_over: BTreeSet::new(), full: false };
         let mut headroom: BTreeMap<PartnerId, Option<i128>> = BTreeMap::new();
         for (expires, lot) in self.lots_in_order(member) {
             if walk.missing.is_zero() {
@@ -335,8 +341,12 @@ impl Book {
             if cost > 0
                 && let Some(room) = headroom.entry(lot.issuer).or_insert_with(|| self.headroom(lot.issuer))
             {
+                let wanted = taken;
                 taken = taken.min(i64::try_from((*room / cost).max(0)).unwrap_or(i64::MAX));
                 *room -= i128::from(taken) * cost;
+                if taken < wanted {
+                    walk.passed_over.insert(lot.issuer);
+                }
             }
             if taken == 0 {
                 continue;

@@ -348,6 +348,8 @@ pub struct Coalition {
     /// The defaults of new partners' terms.
     pub default_terms: Terms,
     pub grace_days: u16,
+    /// For how many days after lots were passed over none of them expires. 0: they expire as usual.
+    pub passed_over_grace_days: u16,
     pub recovery: Recovery,
     /// Whether every partner consents to being named as a funder, without limit, unless a consent of its own says otherwise.
     pub open_consents: bool,
@@ -377,6 +379,11 @@ impl Coalition {
     /// The moment so many days after another, as the coalition's calendar counts them.
     pub fn days_after(&self, days: u16, moment: Timestamp) -> Timestamp {
         ExpiryPolicy::Days(days).expires(moment, &self.time_zone)
+    }
+
+    /// Until when lots do not expire that were passed over at a moment.
+    pub fn passed_over_until(&self, moment: Timestamp) -> Timestamp {
+        self.days_after(self.passed_over_grace_days, moment)
     }
 
     pub fn money_text(&self, amount: Money) -> String {

@@ -1,8 +1,8 @@
 //! The formats that cannot change: the canonical bytes of an entry, its hash, the hash of a batch and of the chain.
 //!
 //! The figures stand in `golden/journal-v1.txt`, those of kinds of entries that were added later in
-//! `golden/journal-v1-kinds.txt`. They are the first release's, and every journal in the world is
-//! written and chained in them.
+//! `golden/journal-v1-kinds.txt`, those of facts that were added later in `golden/journal-v1-facts.txt`. They are the first
+//! release's, and every journal in the world is written and chained in them.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
 
@@ -289,6 +289,15 @@ fn later_entries() -> Vec<(&'static str, Entry)> {
     with_facts.into_iter().chain(plain.map(|kind| (kind.as_str(), of_kind(kind)))).collect()
 }
 
+/// Facts that came later still: of what was passed over, beside those without it.
+fn passing_entries() -> Vec<(&'static str, Entry)> {
+    let passing = |entry: Entry| {
+        let facts = entry.facts.clone().passing_over([id("hotel"), id("airline")].into());
+        Entry { facts, ..entry }
+    };
+    vec![("passing_redemption", passing(redemption())), ("passing_authorize", passing(hold()))]
+}
+
 /// Every frozen figure by its name.
 fn figures() -> BTreeMap<String, String> {
     let entries = entries();
@@ -298,6 +307,10 @@ fn figures() -> BTreeMap<String, String> {
         figures.insert(format!("{name}.hash"), hex(&entry.hash(&SALT, ordinal)));
     }
     for (ordinal, (name, entry)) in (5u32..).zip(&later_entries()) {
+        figures.insert(format!("{name}.bytes"), hex(&entry.to_bytes()));
+        figures.insert(format!("{name}.hash"), hex(&entry.hash(&SALT, ordinal)));
+    }
+    for (ordinal, (name, entry)) in (100u32..).zip(&passing_entries()) {
         figures.insert(format!("{name}.bytes"), hex(&entry.to_bytes()));
         figures.insert(format!("{name}.hash"), hex(&entry.hash(&SALT, ordinal)));
     }
@@ -322,6 +335,7 @@ fn the_bytes_and_hashes_of_the_journal_never_change() {
     let golden: BTreeMap<String, String> = include_str!("golden/journal-v1.txt")
         .lines()
         .chain(include_str!("golden/journal-v1-kinds.txt").lines())
+        .chain(include_str!("golden/journal-v1-facts.txt").lines())
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| {
             let (name, figure) = line.split_once(' ').expect("a name and a figure");
@@ -344,7 +358,8 @@ fn every_kind_of_entry_has_its_figures() {
 
 #[test]
 fn what_is_written_is_read_back() {
-    for (ordinal, (name, entry)) in (0u32..).zip(entries().into_iter().chain(later_entries())) {
+    let all = entries().into_iter().chain(later_entries()).chain(passing_entries());
+    for (ordinal, (name, entry)) in (0u32..).zip(all) {
         let id = EntryId { batch: BATCH, ordinal };
         let bytes = entry.to_bytes();
         assert_eq!(Entry::from_bytes(id, &bytes).unwrap(), entry, "{name}");
@@ -356,6 +371,18 @@ fn what_is_written_is_read_back() {
         unknown[0] = 200;
         let problem = Entry::from_bytes(id, &unknown).unwrap_err().to_string();
         assert!(problem.contains("version 200 is unknown"), "{problem}");
+    }
+}
+
+#[test]
+fn passing_over_nobody_costs_no_byte_and_the_figures_stay_readable() {
+    for entry in [redemption(), hold()] {
+        assert_eq!(entry.facts.clone().passing_over([].into()), entry.facts);
+    }
+    for ((_, passing), plain) in passing_entries().into_iter().zip([redemption(), hold()]) {
+        assert_eq!(passing.passed_over(), [id("airline"), id("hotel")]);
+        assert_eq!((passing.redemption(), passing.hold()), (plain.redemption(), plain.hold()));
+        assert_eq!(plain.passed_over(), []);
     }
 }
 
@@ -378,6 +405,9 @@ fn a_hash_changes_with_everything_that_it_covers() {
     let mut changed = entry.clone();
     changed.facts = Facts::None;
     assert_ne!(hash, changed.hash(&SALT, 1), "the facts");
+    let mut changed = entry.clone();
+    changed.facts = changed.facts.passing_over([id("hotel")].into());
+    assert_ne!(hash, changed.hash(&SALT, 1), "who was passed over");
     assert_ne!(chain_hash(&[0; 32], 1, &hash), chain_hash(&[0; 32], 2, &hash), "the sequence");
     assert_ne!(chain_hash(&[0; 32], 1, &hash), chain_hash(&[1; 32], 1, &hash), "what came before");
 }

@@ -7,13 +7,14 @@
 
 mod house;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::audit;
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{
     Answer, Command, Earn, HouseCommand, MemberRef, OrderParty, Payment, Request, ReversalTarget, Spend,
 };
+use clearing_core::due::PASSED_OVER;
 use clearing_core::hold::{Hold, HoldState};
 use clearing_core::journal::{Code, Entry, EntryKind};
 use clearing_core::limits::Limits;
@@ -330,11 +331,13 @@ fn coalitions() -> impl Strategy<Value = House> {
     let scale = 2..=4u32;
     let partners = [wish(), wish(), wish()];
     let threshold = prop_oneof![Just(0i64), 1..20_000i64];
-    (scale, partners, prop_oneof![Just(0u16), Just(14)], threshold, any::<bool>()).prop_map(
-        |(scale, wishes, grace_days, threshold, own)| {
+    let days = || prop_oneof![Just(0u16), Just(14)];
+    (scale, partners, days(), days(), threshold, any::<bool>()).prop_map(
+        |(scale, wishes, grace_days, passed_over_grace_days, threshold, own)| {
             let mut coalition = coalition();
             coalition.scale = scale;
             coalition.grace_days = grace_days;
+            coalition.passed_over_grace_days = passed_over_grace_days;
             coalition.settlement_threshold = Money(threshold);
             coalition.recovery = if own { Recovery::Own } else { Recovery::Any };
             coalition.default_terms.reimbursement = Money(60);
@@ -594,10 +597,12 @@ fn contents(play: &Play) -> impl PartialEq + std::fmt::Debug + use<> {
 }
 
 /// The lots that a redemption must take: by earliest expiry, then by the number of the entry that made them; of points
-/// under R at another partner what their issuer's headroom allows. Computed once more, from nothing but lots.
-fn lots_to_take(play: &Play, request: &Request) -> Vec<(PartnerId, i64)> {
-    let Command::Redeem { member, points } = request.command else { return Vec::new() };
-    let Ok(member) = play.book.find_member(member) else { return Vec::new() };
+/// under R at another partner what their issuer's headroom allows; and of whom it allows less than is wanted. Computed once
+/// more, from nothing but lots.
+fn lots_to_take(play: &Play, request: &Request) -> (Vec<(PartnerId, i64)>, BTreeSet<PartnerId>) {
+    let mut passed_over = BTreeSet::new();
+    let Command::Redeem { member, points } = request.command else { return (Vec::new(), passed_over) };
+    let Ok(member) = play.book.find_member(member) else { return (Vec::new(), passed_over) };
     let ends = |lot: &Lot| match lot.expires.inactivity_days() {
         Some(days) => play.book.members[&member].record.active.unwrap().plus_days(i64::from(days)),
         None => lot.expires,
@@ -620,6 +625,7 @@ fn lots_to_take(play: &Play, request: &Request) -> Vec<(PartnerId, i64)> {
             while part > 0 && play.book.headroom(lot.issuer).is_some_and(|room| *used + i128::from(part) * cost > room)
             {
                 part -= 1;
+                passed_over.insert(lot.issuer);
             }
             *used += i128::from(part) * cost;
         }
@@ -628,7 +634,7 @@ fn lots_to_take(play: &Play, request: &Request) -> Vec<(PartnerId, i64)> {
             taken.push((lot.issuer, part));
         }
     }
-    taken
+    (taken, passed_over)
 }
 
 /// The fee and what the acceptor and the funds get of a redemption, computed once more by decimals.
@@ -683,11 +689,22 @@ fn check_redemption(play: &Play, entry: &Entry) {
 fn check_headroom(before: &BTreeMap<PartnerId, i128>, after: &Play, written: usize) {
     let guarded = |kind: EntryKind| {
         use EntryKind::{
-            Activate, Authorize, Capture, Expire, Issue, Lapse, Recover, Redeem, Reinstate, Transfer, Void,
+            Activate, Authorize, Capture, Expire, Extend, Issue, Lapse, Recover, Redeem, Reinstate, Transfer, Void,
         };
         matches!(
             kind,
-            Issue | Redeem | Authorize | Recover | Reinstate | Capture | Void | Lapse | Activate | Expire | Transfer
+            Issue
+                | Redeem
+                | Authorize
+                | Recover
+                | Reinstate
+                | Capture
+                | Void
+                | Lapse
+                | Activate
+                | Expire
+                | Extend
+                | Transfer
         )
     };
     if !after.journal[written..].iter().all(|(_, entry)| guarded(entry.kind)) {
@@ -696,6 +713,29 @@ fn check_headroom(before: &BTreeMap<PartnerId, i128>, after: &Play, written: usi
     for (partner, is) in headrooms(after) {
         let was = before[&partner];
         assert!(is >= 0 || is >= was, "the headroom of {partner} went from {was} to {is}");
+    }
+}
+
+/// Of what was written from one place in the journal on: nothing expires that was passed over within the grace, and nothing
+/// is moved by the house but to the end of the grace of the last time that it was. Told from the journal alone.
+fn check_passed_over(play: &Play, written: usize) {
+    let coalition = &play.book.house.coalition;
+    let days = coalition.passed_over_grace_days;
+    for (at, (_, entry)) in play.journal.iter().enumerate().skip(written) {
+        let moved = entry.kind == EntryKind::Extend && entry.request_id.is_none();
+        if !moved && entry.kind != EntryKind::Expire {
+            continue;
+        }
+        let lot = &play.book.lots[&entry.lots[0].lot];
+        // Of the entries that passed over lots of its issuer since it was made, the last one.
+        let since = play.journal[..at].iter().rev().map(|(_, entry)| entry);
+        let since =
+            since.take_while(|entry| entry.lots.iter().all(|moved| moved.lot != lot.id || moved.birth.is_none()));
+        let mut passing = since.filter(|entry| entry.member == Some(lot.id.member));
+        let last = passing.find(|entry| days > 0 && entry.passed_over().contains(&lot.issuer));
+        let end = last.filter(|_| lot.funding == Funding::AtRedemption);
+        let end = end.map(|entry| coalition.days_after(days, entry.time)).filter(|end| entry.time < *end);
+        assert_eq!(moved.then_some(entry.lots[0].expires), end, "{entry:?} of {lot:?}");
     }
 }
 
@@ -789,11 +829,13 @@ proptest! {
             if let (Ok(accepted), Command::Redeem { .. }, false) = (&answer.result, &request.command, answer.replayed) {
                 let entry = &asked.play.book.entries[&accepted.entries[0]];
                 let taken: Vec<_> = entry.lots.iter().map(|moved| (moved.issuer, -moved.points.0)).collect();
-                prop_assert_eq!(taken, lots_to_take(&due, &request));
+                let passed_over = entry.passed_over().iter().copied().collect();
+                prop_assert_eq!((taken, passed_over), lots_to_take(&due, &request));
                 check_redemption(&asked.play, entry);
             }
             check_funds_received(&asked.play);
             check_points(&asked.play);
+            check_passed_over(&asked.play, written);
             if matches!(
                 request.command,
                 Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Capture { .. }
@@ -1171,6 +1213,9 @@ fn random_play_reaches_every_kind_of_entry_every_state_and_the_reasons_that_matt
             }
         }
         for (_, entry) in &asked.play.journal {
+            if entry.kind == EntryKind::Extend && entry.request_id.is_none() {
+                *reached.entry(PASSED_OVER.to_owned()).or_default() += 1;
+            }
             *reached.entry(entry.kind.as_str().to_owned()).or_default() += 1;
         }
         for window in asked.play.book.windows.values() {
@@ -1195,6 +1240,7 @@ fn random_play_reaches_every_kind_of_entry_every_state_and_the_reasons_that_matt
         "decay",
         "transfer",
         "extend",
+        PASSED_OVER,
         "reinstate",
         "write_off",
         "DUPLICATE_RECEIPT",

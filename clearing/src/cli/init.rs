@@ -91,6 +91,10 @@ struct Rules {
     /// How many days returned points live when their lot has expired meanwhile.
     #[arg(long, value_name = "DAYS", default_value_t = 14)]
     grace_days: u16,
+    /// How many days from a redemption that passed over points, because their issuer could owe no more, these points do not
+    /// expire; 0: they expire as usual.
+    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    passed_over_grace_days: u16,
     /// From whose points a member's debt is recovered, when an issue is reversed after its points were spent: ANY issuer's
     /// or only the creditor's OWN.
     #[arg(long, value_name = "WHOSE", default_value = "ANY")]
@@ -224,6 +228,7 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             acceptance_fee: Some(rules.fee),
             fee_bearer: Some(fee_bearer),
             grace_days: Some(rules.grace_days),
+            passed_over_grace_days: Some(rules.passed_over_grace_days),
             start: now,
             breakage: Some(BreakageTable { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),

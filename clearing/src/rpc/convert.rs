@@ -279,6 +279,8 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
     });
     let lots = entry.lots.iter().filter(|moved| asked || own(moved.issuer));
     let lots = lots.map(|moved| from_lot(moved, entry, view, coalition));
+    let passed_over = asked && (view == View::Whole || coalition.disclose_issuers);
+    let passed_over = entry.passed_over().iter().filter(|_| passed_over);
     v1::Entry {
         entry_id: id.to_string(),
         sequence,
@@ -293,6 +295,7 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
         partner_id: if asked { entry.partner.to_string() } else { String::new() },
         member_id: entry.member.filter(|_| asked).map_or_else(String::new, |member| member.to_string()),
         reason_code: entry.facts.reason().filter(|_| asked).map_or_else(String::new, |code| code.as_str().to_owned()),
+        passed_over_issuer_ids: passed_over.map(ToString::to_string).collect(),
     }
 }
 

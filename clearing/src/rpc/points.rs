@@ -1,5 +1,6 @@
 //! PointsService: what tills and apps ask for.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use clearing_core::book::Book;
@@ -613,7 +614,13 @@ impl Asked {
 
 /// A quote of no points at all.
 fn nothing_of(terms: &Terms) -> Quote {
-    Quote { parts: Vec::new(), fee: Money::ZERO, reimbursement: Money::ZERO, fee_bearer: terms.fee_bearer }
+    Quote {
+        parts: Vec::new(),
+        passed_over: BTreeSet::new(),
+        fee: Money::ZERO,
+        reimbursement: Money::ZERO,
+        fee_bearer: terms.fee_bearer,
+    }
 }
 
 impl Service {

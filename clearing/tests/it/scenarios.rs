@@ -8,10 +8,10 @@ use crate::sdk_stage::SdkStage;
 use crate::writer_stage::WriterStage;
 
 /// All scenarios; those of our own but `own/O06`: nobody sets a partner's state to EXITED.
-pub const PLAYED: [&str; 28] = [
+pub const PLAYED: [&str; 29] = [
     "S01", "S03", "S04", "S04b", "S04c", "S05", "S07", "S10", "S10b", "S11a", "S11b", "S14", "S20", "own/O01",
     "own/O02", "own/O03", "own/O04", "own/O05", "own/O07", "own/O08", "own/O09", "own/O10", "own/O11", "own/O12",
-    "own/O13", "own/O14", "own/O15", "own/O16",
+    "own/O13", "own/O14", "own/O15", "own/O16", "own/O17",
 ];
 
 pub fn read(name: &str) -> Scenario {

@@ -364,6 +364,49 @@ async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whom_an_operation_passed_over_is_told_to_those_who_may_see_issuers_and_its_points_live_on() {
+    for (backend, disclosed) in [(BACKENDS[0], true), (BACKENDS[0], false), (BACKENDS[1], true)] {
+        let (test, now) = open(backend, |house| {
+            house.coalition.passed_over_grace_days = 14;
+            house.coalition.disclose_issuers = disclosed;
+            house.partners.get_mut(&"A".parse().unwrap()).unwrap().limits.net_debit_cap = Some(Default::default());
+        })
+        .await;
+        let (a, b, c) = (test.client("A").await, test.client("B").await, test.client("C").await);
+        let desk = test.client("operator").await;
+        a.issue(Issue::to("card", "1").points(30).expires(now + 5 * DAY)).await.unwrap().accepted().unwrap();
+        issue(&b, "1", 50).await;
+        let told: &[&str] = if disclosed { &["A"] } else { &[] };
+        assert_eq!(c.quote(card("1"), 10).await.unwrap().passed_over_issuer_ids, told);
+        let wish = Redeem::from("card", "1").points(10).origin(receipt("R-9")).request_id(c.new_request_id());
+        let redeemed = c.redeem(wish.clone()).await.unwrap().accepted().unwrap();
+        assert_eq!(redeemed.entry.passed_over_issuer_ids, told);
+        assert_eq!(c.redeem(wish).await.unwrap().accepted().unwrap().entry.passed_over_issuer_ids, told);
+        let listed = c.entry(&redeemed.entry.entry_id).await.unwrap();
+        assert_eq!(listed.kind, EntryKind::Redeem);
+        assert_eq!(listed.passed_over_issuer_ids, told);
+        let day = DayCount::of_store("s1", "2026-02-01").redeemed(1, 10);
+        assert_eq!(c.reconcile_day(day).await.unwrap().state, ReconcileState::Matched);
+        // Whose points were taken sees its own part alone.
+        let seen = b.entry(&redeemed.entry.entry_id).await.unwrap();
+        assert_eq!(seen.passed_over_issuer_ids.len(), 0);
+        let hold = Authorize::from("card", "1").points(5).lapses(now + DAY);
+        let held = c.authorize(hold).await.unwrap().accepted().unwrap();
+        assert_eq!(held.entry.passed_over_issuer_ids, told);
+        let own = a.redeem(Redeem::from("card", "1").points(1)).await.unwrap().accepted().unwrap();
+        assert_eq!(own.entry.passed_over_issuer_ids.len(), 0);
+
+        desk.sandbox().advance_clock(now + 5 * DAY).await.unwrap();
+        let balance = c.balance(card("1")).await.unwrap();
+        let next = balance.next_expiry.unwrap();
+        assert_eq!((balance.available_points, next.points, next.expires_time), (69, 29, now + 14 * DAY));
+        desk.sandbox().advance_clock(now + 14 * DAY).await.unwrap();
+        assert_eq!(available(&c, "1").await, 40);
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
     for backend in BACKENDS {
         let (test, _) = open(backend, |house| house.coalition.open_consents = false).await;

@@ -36,6 +36,7 @@ const BATCHES: usize = 70;
 /// holds everything and by the store, which loads what it thinks is needed; and in the end both must say the same of
 /// every member, lot, hold, balance and limit.
 async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
+    let mut lived_on = 0;
     for seed in 0..SEEDS {
         let test = TestStore::empty(test.store.backend()).await;
         test.store.migrate().await.unwrap();
@@ -57,6 +58,9 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
                 play.learn(request, &expected, &whole);
             }
         }
+        let moved =
+            whole.entries.values().filter(|entry| entry.kind == EntryKind::Extend && entry.request_id.is_none());
+        lived_on += moved.count();
         whole.take_changes();
         let violations = audit::check(&whole);
         assert!(violations.is_empty(), "seed {seed}: {violations:?}");
@@ -71,6 +75,7 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
         assert_eq!(stored.consents, whole.consents, "seed {seed}");
         test.remove().await;
     }
+    assert!(lived_on > 0, "no lot lived on because it was passed over");
 }
 
 type Funding_ = BTreeMap<(WindowNumber, PartnerId, u32), clearing_core::funding::FundingGroup>;
@@ -85,6 +90,7 @@ fn coalition(seed: u64) -> House {
     let mut house = house();
     house.coalition.recovery = if seed.is_multiple_of(2) { Recovery::Any } else { Recovery::Own };
     house.coalition.grace_days = if seed.is_multiple_of(3) { 0 } else { 14 };
+    house.coalition.passed_over_grace_days = if seed.is_multiple_of(4) { 0 } else { 14 };
     house.coalition.open_consents = seed % 4 != 3;
     house.coalition.settlement_threshold = Money(if seed % 3 == 1 { 200_000 } else { 100 });
     let terms = &mut house.partners.get_mut(&id("bank")).unwrap().terms[0];
@@ -97,7 +103,7 @@ fn coalition(seed: u64) -> House {
     if seed % 3 == 2 {
         let fuel = house.partners.get_mut(&id("fuel")).unwrap();
         fuel.limits = Limits {
-            net_debit_cap: Some(Money(900_000)),
+            net_debit_cap: Some(Money(if seed % 2 == 1 { 20_000 } else { 900_000 })),
             points_per_day: Some(Points(120)),
             cooling_seconds: Some(3_600),
             ..Limits::default()

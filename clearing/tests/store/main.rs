@@ -166,6 +166,7 @@ fn house() -> House {
         scale: 4,
         default_terms: Terms { effective: Timestamp(0), ..terms(Funding::AtRedemption) },
         grace_days: 14,
+        passed_over_grace_days: 14,
         recovery: Recovery::Any,
         open_consents: true,
         settlement_threshold: Money(100),

@@ -50,6 +50,7 @@ pub(crate) fn quote(answer: v1::QuoteRedemptionResponse) -> Result<Quote, Error>
         points_missing: answer.points_missing,
         payable_points: answer.payable_points,
         points_left: answer.points_left,
+        passed_over_issuer_ids: answer.passed_over_issuer_ids,
         next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
         earn: earn.transpose()?,
         held_points: answer.held_points,

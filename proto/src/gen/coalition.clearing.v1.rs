@@ -106,6 +106,12 @@ pub struct Entry {
     /// every other entry, and for whoever took no part in the operation itself.
     #[prost(string, tag = "13")]
     pub reason_code: ::prost::alloc::string::String,
+    /// Of a REDEEM or AUTHORIZE: ids of the issuers of which fewer points were taken than a lot that came first had, because
+    /// the issuer could owe no more. In a coalition that gives a grace for it such points do not expire soon after. For the
+    /// partner that asked for the operation, the operator and auditors; a partner of a coalition that does not disclose
+    /// issuers to acceptors does not see them.
+    #[prost(string, repeated, tag = "14")]
+    pub passed_over_issuer_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One signed line of an entry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -218,7 +224,7 @@ pub enum EntryKind {
     Decay = 14,
     /// A member gave points to another one.
     Transfer = 15,
-    /// The operator let points live longer.
+    /// Points live longer: the operator let them, or they were passed over shortly before they would have expired.
     Extend = 16,
     /// The operator gave points again that had expired, at the cost of a funder.
     Reinstate = 17,
@@ -3204,6 +3210,10 @@ pub struct QuoteRedemptionResponse {
     /// Points that the member owes now. An issue pays such a debt first.
     #[prost(int64, tag = "15")]
     pub owed_points: i64,
+    /// Ids of the issuers whose points would be passed over, wholly or in part, because they could owe no more. Empty when the
+    /// coalition does not disclose issuers to acceptors.
+    #[prost(string, repeated, tag = "16")]
+    pub passed_over_issuer_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// What a receipt would earn if it were booked now, after the redemption that is quoted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -61,6 +61,7 @@ pub fn coalition() -> Coalition {
         scale: 2,
         default_terms: terms(Funding::AtRedemption),
         grace_days: 14,
+        passed_over_grace_days: 0,
         recovery: Recovery::Any,
         open_consents: false,
         settlement_threshold: Money::ZERO,

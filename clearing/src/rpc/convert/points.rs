@@ -48,10 +48,12 @@ pub struct Following {
 
 /// What of the entries of an answer is not the operation itself.
 pub fn following(entries: &[JournalEntry], view: View, house: &House) -> Following {
-    let own = |kind: EntryKind| {
-        matches!(kind, EntryKind::Recover | EntryKind::Expire | EntryKind::Activate | EntryKind::Lapse)
+    let own = |entry: &Entry| {
+        let due = [EntryKind::Recover, EntryKind::Expire, EntryKind::Activate, EntryKind::Lapse].contains(&entry.kind);
+        // Points that were passed over live on; nobody asked for it.
+        due || (entry.kind == EntryKind::Extend && entry.request_id.is_none())
     };
-    let follow: Vec<&JournalEntry> = entries.iter().filter(|written| own(written.entry.kind)).collect();
+    let follow: Vec<&JournalEntry> = entries.iter().filter(|written| own(&written.entry)).collect();
     let recovered = follow.iter().filter(|written| written.entry.kind == EntryKind::Recover);
     let recovered = recovered.filter_map(|written| written.entry.redemption()).map(|facts| facts.points.0).sum();
     let seen = |written: &&&JournalEntry| match view {
@@ -121,6 +123,7 @@ pub fn from_quote(
         FeeBearer::Issuer => Money::ZERO,
     };
     let lot = |part: &Part| from_part(part, caller, active, coalition);
+    let passed_over = quote.passed_over.iter().filter(|_| coalition.disclose_issuers);
     let points = Points(quote.parts.iter().map(|part| part.points.0).sum());
     Ok(v1::QuoteRedemptionResponse {
         member_id: member.to_string(),
@@ -129,6 +132,7 @@ pub fn from_quote(
         acceptor_credit: from_money(quote.reimbursement.minus(fee)?, coalition),
         points: points.0,
         discount: from_money(points.times(terms.tender_value)?, coalition),
+        passed_over_issuer_ids: passed_over.map(ToString::to_string).collect(),
         ..v1::QuoteRedemptionResponse::default()
     })
 }
@@ -308,12 +312,11 @@ impl DayKind {
             let moved = entry.lots.iter().filter(|moved| moved.birth.is_some() == born);
             moved.map(|moved| moved.net().unwrap_or_default().0).sum()
         };
+        let redeemed = entry.redemption().map(|facts| facts.points.0);
         match (entry.kind, &entry.facts) {
             (EntryKind::Issue, _) => Some((Self::Issue, net(true))),
-            (EntryKind::Redeem | EntryKind::Capture, Facts::Redemption(facts)) => {
-                Some((Self::Redemption, facts.points.0))
-            }
-            (EntryKind::Return, Facts::Redemption(facts)) => Some((Self::Return, -facts.points.0)),
+            (EntryKind::Redeem | EntryKind::Capture, _) => redeemed.map(|points| (Self::Redemption, points)),
+            (EntryKind::Return, _) => redeemed.map(|points| (Self::Return, -points)),
             (EntryKind::Reverse, Facts::Reversal(parts)) => {
                 Some((Self::Reversal, parts.iter().map(|part| part.points.0).sum()))
             }
