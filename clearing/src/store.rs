@@ -71,7 +71,6 @@ use self::sql::Link;
 
 /// Every statement of the house, for the test that prepares them all on both back ends.
 pub const STATEMENTS: &[&[&Sql]] = &[
-    books::STATEMENTS,
     guards::STATEMENTS,
     house::STATEMENTS,
     journal::STATEMENTS,

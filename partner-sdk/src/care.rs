@@ -202,7 +202,7 @@ keyed!(RunDecay, ExtendExpiry, ReinstatePoints, WriteOffDebt);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decayed {
-    /// What was written, one entry a lot.
+    /// What was written, one entry a lot; one without lots if there was nothing to take.
     pub entries: Vec<Entry>,
     /// The member.
     pub member_id: String,
@@ -210,6 +210,8 @@ pub struct Decayed {
     pub decayed_points: i64,
     /// What the member can spend after it; in a replay, as it was then.
     pub available_points: i64,
+    /// Whether the member has more lots than one call takes from: ask again under a new key.
+    pub unfinished: bool,
     /// Whether this is the answer to an earlier call under the same key.
     pub replayed: bool,
 }

@@ -17,7 +17,7 @@ use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::{Accepted, Answer, Command, MemberRef, Recorded, RecordedState, Request};
 use crate::funding::FundingGroup;
 use crate::hold::{Hold, HoldState};
-use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, Origin, Unbalanced};
+use crate::journal::{DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, Origin, Unbalanced};
 use crate::limits::{Consent, Guard};
 use crate::member::{Lot, LotId, Member, PassedOver, consumption_order};
 use crate::purchase::ReceiptLine;
@@ -385,11 +385,8 @@ impl Book {
                 add_points(&mut self.points_balances, posting.account, posting.points)?;
                 add_points(&mut self.changes.points_balances, posting.account, posting.points)?;
             }
-            if let (PointsAccount::Recoverable(creditor), Some(member)) = (posting.account, entry.member) {
-                let member = self.members.get_mut(&member).expect("inserted above");
-                member.owe(creditor, posting.points)?;
-            }
         }
+        self.apply_debts(entry)?;
         for posting in &entry.money {
             if let MoneyAccount::Settle(_, partner) = posting.account {
                 let before = self.money_balances.get(&posting.account).copied().unwrap_or_default();
@@ -405,6 +402,20 @@ impl Book {
         self.apply_facts(entry)?;
         self.apply_receipt(id, entry);
         self.apply_redemption(entry)
+    }
+
+    /// What an entry does to the debts of its member. Those that a reversal makes stand in the order of its lots.
+    fn apply_debts(&mut self, entry: &Entry) -> Result<(), Overflow> {
+        let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) else { return Ok(()) };
+        if let Facts::Reversal(parts) = &entry.facts {
+            return parts.iter().filter(|part| part.debt.0 > 0).try_for_each(|part| member.owe(part.issuer, part.debt));
+        }
+        for posting in &entry.points {
+            if let PointsAccount::Recoverable(creditor) = posting.account {
+                member.owe(creditor, posting.points)?;
+            }
+        }
+        Ok(())
     }
 
     /// What an entry does to one lot and to the sums over its owner's lots.
@@ -593,9 +604,10 @@ impl Book {
                     self.changes.funding_states.insert(key);
                 }
             }
-            Facts::Decay(facts) => {
+            Facts::Decay(DecayFacts { period, .. }) | Facts::DecayPart(DecayFacts { period, .. }, _) => {
+                let to = if let Facts::DecayPart(_, place) = &entry.facts { Some(*place) } else { None };
                 if let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) {
-                    member.record.decayed = Some(facts.period.clone());
+                    member.record.decay(period, to);
                 }
             }
             Facts::PassingRedemption(_, issuers) | Facts::PassingHold(_, issuers) => {

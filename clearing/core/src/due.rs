@@ -9,7 +9,7 @@ use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, MemberRef};
 use crate::hold::Hold;
 use crate::journal::{Code, DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotMove};
-use crate::member::{Lot, LotId, Record};
+use crate::member::{Lot, LotId, LotPlace, Record};
 use crate::rejection::Rejection;
 use crate::terms::Funding;
 use crate::units::{EntryId, MemberId, PartnerId, Points, Rate, Timestamp, largest_remainder};
@@ -190,8 +190,9 @@ impl Book {
         self.finish(draft)
     }
 
-    /// Takes a share of a member's available points for inactivity, once in a period; periods only go forward. With
-    /// `inactive_since` it takes nothing of a member that has been active after that.
+    /// Takes a share of a member's available points for inactivity, once in a period: of [`LOTS_PER_ENTRY_MAX`] lots, and of
+    /// those behind them when it is asked again. With `inactive_since` it takes nothing of a member that has been active
+    /// after that.
     ///
     /// Rule: decay
     pub(crate) fn decay(
@@ -211,20 +212,29 @@ impl Book {
         if !self.members.get(&id).is_some_and(|member| decays(&member.record)) {
             return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
         }
-        let total = rate.of_floor(self.spendable(id, ask.now));
-        if total.is_zero() {
-            return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
-        }
-        let lots: Vec<LotId> =
-            self.lots_in_order(id).filter(|(expires, _)| *expires > ask.now).map(|(_, lot)| lot.id).collect();
-        let weights: Vec<i64> = lots.iter().map(|lot| self.lots[lot].available.0).collect();
+        let begun = self.members.get(&id).and_then(|member| member.record.decaying.as_ref());
+        let done_to = begun.filter(|(begun, _)| begun == period).map(|(_, place)| *place);
+        let lots = self.lots_in_order(id).map(|(expires, lot)| ((expires, lot.id.entry_no, lot.id.part), lot));
+        let lots = lots.filter(|(place, _)| place.0 > ask.now && done_to.is_none_or(|done_to| *place > done_to));
+        let mut lots: Vec<(LotPlace, &Lot)> = lots.take(LOTS_PER_ENTRY_MAX + 1).collect();
+        let more = lots.len() > LOTS_PER_ENTRY_MAX;
+        lots.truncate(LOTS_PER_ENTRY_MAX);
+        let facts = DecayFacts { rate, period: period.clone() };
+        let facts = match lots.last() {
+            Some((last, _)) if more => Facts::DecayPart(facts, *last),
+            _ => Facts::Decay(facts),
+        };
+        let draft = || self.draft(EntryKind::Decay, ask).with_facts(facts.clone());
+        let weights: Vec<i64> = lots.iter().map(|(_, lot)| lot.available.0).collect();
+        let total = rate.of_floor(Points(weights.iter().sum()));
+        let shares = if total.is_zero() { Vec::new() } else { largest_remainder(total.0, &weights) };
         let mut drafts = Vec::new();
-        for (lot, points) in lots.iter().zip(largest_remainder(total.0, &weights)) {
-            if points > 0 {
-                let facts = Facts::Decay(DecayFacts { rate, period: period.clone() });
-                let draft = self.draft(EntryKind::Decay, ask).with_facts(facts);
-                drafts.push(self.loss_entry(draft, &self.lots[lot], Points(points))?);
-            }
+        for ((_, lot), points) in lots.iter().zip(shares).filter(|(_, points)| *points > 0) {
+            drafts.push(self.loss_entry(draft(), lot, Points(points))?);
+        }
+        if drafts.is_empty() {
+            // That it was the period's turn is remembered all the same.
+            drafts.push(self.finish(draft().of_member(id))?);
         }
         let entries = drafts.into_iter().map(|entry| self.post(entry)).collect();
         Ok(self.member_reply(id, entries, Points::ZERO))

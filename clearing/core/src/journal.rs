@@ -22,7 +22,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::member::LotId;
+use crate::member::{LotId, LotPlace};
 use crate::terms::FeeBearer;
 use crate::units::{
     BatchId, Currency, EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Rate, RequestId, Timestamp,
@@ -201,6 +201,8 @@ pub enum Facts {
     PassingRedemption(RedemptionFacts, Vec<PartnerId>),
     /// A hold that passed over lots for want of headroom, and their issuers, ascending.
     PassingHold(HoldFacts, Vec<PartnerId>),
+    /// A decay that goes on with the next command, behind this place in the order of consumption.
+    DecayPart(DecayFacts, LotPlace),
 }
 
 impl Facts {
@@ -221,7 +223,8 @@ impl Facts {
             | Self::Decay(_)
             | Self::Reason(_)
             | Self::PassingRedemption(..)
-            | Self::PassingHold(..)) => other,
+            | Self::PassingHold(..)
+            | Self::DecayPart(..)) => other,
         }
     }
 
@@ -229,7 +232,7 @@ impl Facts {
     pub fn reason(&self) -> Option<&Code> {
         match self {
             Self::Reason(code) => Some(code),
-            Self::Decay(facts) => Some(&facts.period),
+            Self::Decay(facts) | Self::DecayPart(facts, _) => Some(&facts.period),
             Self::None
             | Self::Redemption(_)
             | Self::PassingRedemption(_, _)
@@ -571,6 +574,7 @@ impl Entry {
             | Facts::Reversal(_)
             | Facts::Funding(_)
             | Facts::Decay(_)
+            | Facts::DecayPart(..)
             | Facts::Reason(_) => None,
         }
     }
@@ -585,6 +589,7 @@ impl Entry {
             | Facts::Reversal(_)
             | Facts::Funding(_)
             | Facts::Decay(_)
+            | Facts::DecayPart(..)
             | Facts::Reason(_) => None,
         }
     }
@@ -599,6 +604,7 @@ impl Entry {
             | Facts::Reversal(_)
             | Facts::Funding(_)
             | Facts::Decay(_)
+            | Facts::DecayPart(..)
             | Facts::Reason(_) => &[],
         }
     }

@@ -1,6 +1,6 @@
 //! What a member holds: sums per issuer and funding, and the lots behind them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -86,11 +86,15 @@ impl Lot {
     }
 }
 
+/// A place in the order of consumption: when the lot there expires, its member's number of the entry that made it, and its
+/// place in that entry.
+pub type LotPlace = (Timestamp, i64, u16);
+
 /// The place of a lot in the order of consumption: the earliest expiry first, then the earliest in the journal; lots
 /// without expiry last.
 ///
 /// Rule: consumption-order
-pub fn consumption_order(lot: &Lot) -> (Timestamp, i64, u16) {
+pub fn consumption_order(lot: &Lot) -> LotPlace {
     (lot.expires, lot.id.entry_no, lot.id.part)
 }
 
@@ -154,8 +158,10 @@ pub struct Record {
     pub inactive: BTreeMap<u16, Points>,
     /// Pending points that wait for their issuer's payment, by window and issuer.
     pub waiting: BTreeMap<(WindowNumber, PartnerId), Points>,
-    /// The last period for which the member's points decayed.
-    pub decayed: Option<Code>,
+    /// The periods for which the member's points decayed.
+    pub decayed: BTreeSet<Code>,
+    /// The period of a decay that is not done with all lots, and the place up to which it is.
+    pub decaying: Option<(Code, LotPlace)>,
     /// No hold lapses and no pending point activates before this; none if there is nothing of the kind.
     pub next_release: Option<Timestamp>,
     /// The issuers whose lots were passed over of late; empty in a coalition that gives no grace for it.
@@ -163,12 +169,23 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether decay for a period may take points: none were taken for this period or a later one, and the member has not
-    /// been active after `inactive_since`, if that is asked for.
+    /// Whether decay for a period may take points: it is not done for this period, and the member has not been active after
+    /// `inactive_since`, if that is asked for.
     pub fn decays(&self, period: &Code, inactive_since: Option<Timestamp>) -> bool {
-        let decayed = self.decayed.as_ref().is_some_and(|before| before >= period);
         let inactive = inactive_since.is_none_or(|since| self.active.is_none_or(|active| active <= since));
-        !decayed && inactive
+        inactive && !self.decayed.contains(period)
+    }
+
+    /// Notes how far a decay has come: up to a place, or to the end. One for another period that had not come to its end is
+    /// done with.
+    pub fn decay(&mut self, period: &Code, to: Option<LotPlace>) {
+        if let Some((before, _)) = self.decaying.take().filter(|(before, _)| before != period) {
+            self.decayed.insert(before);
+        }
+        match to {
+            Some(place) => self.decaying = Some((period.clone(), place)),
+            None => drop(self.decayed.insert(period.clone())),
+        }
     }
 }
 

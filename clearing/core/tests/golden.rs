@@ -298,6 +298,17 @@ fn passing_entries() -> Vec<(&'static str, Entry)> {
     vec![("passing_redemption", passing(redemption())), ("passing_authorize", passing(hold()))]
 }
 
+/// A decay that goes on behind one of the member's lots.
+fn decay_part() -> Entry {
+    let facts = DecayFacts { rate: rate("0.125"), period: Code::new("2026-03").unwrap() };
+    let place = (time("2026-12-31T00:00:00Z"), 1, 2);
+    Entry { facts: Facts::DecayPart(facts, place), ..decay() }
+}
+
+fn entries_with_later_facts() -> Vec<(&'static str, Entry)> {
+    passing_entries().into_iter().chain([("decay_part", decay_part())]).collect()
+}
+
 /// Every frozen figure by its name.
 fn figures() -> BTreeMap<String, String> {
     let entries = entries();
@@ -310,7 +321,7 @@ fn figures() -> BTreeMap<String, String> {
         figures.insert(format!("{name}.bytes"), hex(&entry.to_bytes()));
         figures.insert(format!("{name}.hash"), hex(&entry.hash(&SALT, ordinal)));
     }
-    for (ordinal, (name, entry)) in (100u32..).zip(&passing_entries()) {
+    for (ordinal, (name, entry)) in (100u32..).zip(&entries_with_later_facts()) {
         figures.insert(format!("{name}.bytes"), hex(&entry.to_bytes()));
         figures.insert(format!("{name}.hash"), hex(&entry.hash(&SALT, ordinal)));
     }
@@ -358,7 +369,7 @@ fn every_kind_of_entry_has_its_figures() {
 
 #[test]
 fn what_is_written_is_read_back() {
-    let all = entries().into_iter().chain(later_entries()).chain(passing_entries());
+    let all = entries().into_iter().chain(later_entries()).chain(entries_with_later_facts());
     for (ordinal, (name, entry)) in (0u32..).zip(all) {
         let id = EntryId { batch: BATCH, ordinal };
         let bytes = entry.to_bytes();

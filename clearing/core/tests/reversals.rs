@@ -294,6 +294,48 @@ fn recovery_passes_over_lots_whose_issuers_headroom_is_used_up() {
     play.assert_sound();
 }
 
+/// The headroom that B gets by what it accepts, or by a wider cap, gives the member nothing.
+#[test]
+fn what_gives_the_member_no_points_recovers_nothing_though_headroom_would_allow_it() {
+    let mut play = mixed(Funding::AtIssue, Funding::AtRedemption, Funding::AtRedemption);
+    play.set_cap("B", 0);
+    let gone = play.issue("C", "M", 5);
+    play.redeem("A", "M", 5).unwrap();
+    play.issue("A", "M", 20);
+    let hold = play.authorize("B", "M", 20).unwrap();
+    play.issue("B", "M", 8);
+    play.reverse("C", gone, 5).unwrap();
+    assert_eq!((play.available("M"), play.owed("M")), (8, 5), "B's lot is passed over");
+    let written = play.journal.len();
+    play.capture("B", hold, 20).unwrap();
+    assert!(play.book.headroom(id("B")) > Some(0));
+    let later = play.now.plus_days(1);
+    play.earn("A", "M", Earn { activates: Some(later), ..Earn::points(Points(2)) });
+    assert_eq!(play.kinds_from(written), ["capture", "issue"]);
+    play.wait_until(later);
+    assert_eq!(play.kinds_from(written), ["capture", "issue", "activate", "recover"]);
+    assert_eq!((play.available("M"), play.owed("M")), (5, 0));
+    play.assert_sound();
+}
+
+#[test]
+fn the_debts_of_a_joint_reversal_are_paid_in_the_order_of_its_funders() {
+    let mut play = brands(Funding::AtRedemption);
+    for funder in ["B", "C"] {
+        play.consent(funder, "A", None);
+    }
+    let funders = vec![(id("C"), 1), (id("B"), 1)];
+    let joint = play.earn("A", "M", Earn { funders, ..Earn::points(Points(20)) });
+    play.redeem("A", "M", 20).unwrap();
+    play.reverse("A", joint, 20).unwrap();
+    let written = play.journal.len();
+    play.issue("A", "M", 15);
+    assert_eq!(play.kinds_from(written), ["issue", "recover", "recover"]);
+    let points = [("debt:M", 15), ("recoverable:C", -10), ("recoverable:B", -5)];
+    assert_eq!(play.points_from(written, &["M"]), sums(&points));
+    play.assert_sound();
+}
+
 #[test]
 fn a_joint_issue_is_reversed_by_what_is_not_yet_reversed_of_each_lot() {
     let mut play = brands(Funding::AtIssue);

@@ -120,28 +120,62 @@ fn decay_takes_the_floor_of_its_share_over_the_lots_by_largest_remainder() {
 }
 
 #[test]
-fn decay_comes_once_in_a_period_and_periods_go_forward() {
+fn decay_comes_once_in_a_period_in_whatever_order_periods_come() {
     let mut play = brands(Funding::AtRedemption);
     play.issue("A", "M", 100);
-    play.decay("M", "0.5", "2026-02").unwrap();
-    for period in ["2026-02", "2026-01"] {
-        let again = play.decay("M", "0.5", period).unwrap();
-        assert_eq!((again.entries.len(), play.available("M")), (0, 50), "{period}");
+    // As texts W10 stands before W9.
+    for (period, written, left) in
+        [("2026-W9", 1, 50), ("2026-W10", 1, 25), ("2026-W9", 0, 25), ("2026-W10", 0, 25), ("2026-W11", 1, 13)]
+    {
+        let decay = play.decay("M", "0.5", period).unwrap();
+        assert_eq!((decay.entries.len(), play.available("M")), (written, left), "{period}");
     }
-    play.decay("M", "0.5", "2026-03").unwrap();
-    assert_eq!(play.available("M"), 25);
     play.assert_sound();
 }
 
 /// A member without a point was once more than the split of nothing could bear.
 #[test]
-fn decay_of_nothing_does_nothing() {
+fn decay_of_nothing_takes_nothing_and_is_remembered() {
     let mut play = brands(Funding::AtRedemption);
     play.issue("A", "M", 1);
-    assert_eq!(play.decay("M", "0.5", "2026-01").unwrap().entries.len(), 0, "a share below one point");
+    for (share, period) in [("0.5", "below a point"), ("0", "no share")] {
+        let period = period.replace(' ', "-");
+        let noted = play.decay("M", share, &period).unwrap().entries;
+        let entry = &play.book.entries[&noted[0]];
+        assert_eq!((noted.len(), entry.lots.len(), entry.points.len(), entry.money.len()), (1, 0, 0, 0));
+        assert_eq!(play.decay("M", "1", &period).unwrap().entries.len(), 0, "its turn was");
+        assert_eq!(play.available("M"), 1);
+    }
     play.redeem("C", "M", 1).unwrap();
-    assert_eq!(play.decay("M", "0.5", "2026-01").unwrap().entries.len(), 0);
-    assert_eq!(play.decay("M", "0", "2026-01").unwrap().entries.len(), 0);
+    play.decay("M", "0.5", "no-points").unwrap();
+    play.issue("A", "M", 10);
+    assert_eq!(play.decay("M", "0.5", "no-points").unwrap().entries.len(), 0);
+    assert_eq!(play.available("M"), 10);
+    play.assert_sound();
+}
+
+#[test]
+fn decay_of_many_lots_goes_on_behind_those_that_it_took_from() {
+    let mut play = brands(Funding::AtRedemption);
+    for _ in 0..2_100 {
+        play.issue("A", "M", 10);
+    }
+    let decay = |play: &mut Play, period| {
+        let entries = play.decay("M", "0.25", period).unwrap().entries;
+        (entries.len(), play.available("M"))
+    };
+    // A quarter of 10,240 points is 2,560: 2.5 of each lot, so 3 of the first half and 2 of the second.
+    assert_eq!(decay(&mut play, "p1"), (1_024, 18_440));
+    assert_eq!(play.lot_of(play.journal[0].0).available.0, 7);
+    play.redeem("C", "M", 7).unwrap();
+    assert_eq!(decay(&mut play, "p1"), (1_024, 18_433 - 2_560));
+    assert_eq!(decay(&mut play, "p1"), (52, 15_873 - 130));
+    assert_eq!(decay(&mut play, "p1"), (0, 15_743), "it has come to the end");
+    // Another period ends one that was begun.
+    assert_eq!(decay(&mut play, "p2").0, 1_024);
+    assert_eq!(decay(&mut play, "p3").0, 1_024);
+    assert_eq!(decay(&mut play, "p2").0, 0);
+    assert_eq!(decay(&mut play, "p3").0, 1_024);
     play.assert_sound();
 }
 

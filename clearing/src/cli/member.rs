@@ -23,8 +23,7 @@ pub enum Command {
     Balance(Who),
     /// Takes a share of available points for inactivity, once in a period: of a member, or of all that are inactive.
     ///
-    /// What is taken goes the way of expired points. For the same period, or an earlier one, nothing more is taken of a
-    /// member.
+    /// What is taken goes the way of expired points. For the same period nothing more is taken of a member.
     ///
     /// With --all the house looks at its members page by page, while the tills go on. Whoever was active after the moment
     /// that --inactive-days or --inactive-since gives keeps all points, even who buys something while the work goes on. If
@@ -208,13 +207,16 @@ async fn decay(context: &Context, session: &Session, arguments: Decay) -> Result
         "available_points": done.available_points,
         "entry_ids": done.entries.iter().map(|entry| entry.entry_id.as_str()).collect::<Vec<_>>(),
         "replayed": done.replayed,
+        "unfinished": done.unfinished,
     });
-    let what = if done.decayed_points == 0 {
+    let what = if done.decayed_points == 0 && !done.unfinished {
         format!("Nothing was taken of member {}: there is too little, or it was done for {period}", done.member_id)
     } else {
         format!("Took {} points of member {} for {period}", done.decayed_points, done.member_id)
     };
-    Ok((json, Page::new().text(format!("{what}; {} are available.", done.available_points))))
+    let page = Page::new().text(format!("{what}; {} are available.", done.available_points));
+    let page = if done.unfinished { page.text("There are more lots: run the same command again.") } else { page };
+    Ok((json, page))
 }
 
 async fn decay_all(

@@ -1,9 +1,11 @@
 //! MemberAdminService: what the operator does to the points of members.
 
+use std::collections::BTreeMap;
+
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::{Command, MemberRef, MemberReply, Request as Wish};
 use clearing_core::due::check_inactive_since;
-use clearing_core::journal::{JournalEntry, Origin};
+use clearing_core::journal::{Facts, JournalEntry, Origin};
 use clearing_core::member::Member;
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
@@ -40,6 +42,7 @@ impl MemberAdminService for Service {
             decayed_points: -decayed(&written, reply),
             available_points: reply.available.0,
             replayed,
+            unfinished: goes_on(&written),
         }))
     }
 
@@ -75,22 +78,30 @@ impl MemberAdminService for Service {
         let decays = |member: &&Member| member.record.decays(&period, Some(since)) && member.total() > 0;
         let inactive: Vec<MemberId> = page.iter().filter(decays).map(|member| member.id).collect();
 
-        let (mut decayed_members, mut decayed_points) = (0, 0);
+        let mut lost: BTreeMap<MemberId, i64> = BTreeMap::new();
         for some in inactive.chunks(DECAYS_AT_ONCE) {
-            // They join the batches of the tills, and wait for room in the queue where a till would be turned away.
-            for written in self.0.writer.ask_all(some.iter().copied().map(command).collect()).await {
-                let written = written.map_err(|error| errors::of_write(&error))?;
-                let (_, reply) = member_reply(&written)?;
-                let lost = -decayed(&written, reply);
-                decayed_members += i64::from(lost > 0);
-                decayed_points += lost;
+            let mut asked = some.to_vec();
+            while !asked.is_empty() {
+                // They join the batches of the tills, and wait for room in the queue where a till would be turned away.
+                let answers = self.0.writer.ask_all(asked.iter().copied().map(command).collect()).await;
+                let mut again = Vec::new();
+                for (member, written) in asked.into_iter().zip(answers) {
+                    let written = written.map_err(|error| errors::of_write(&error))?;
+                    let (_, reply) = member_reply(&written)?;
+                    *lost.entry(member).or_default() -= decayed(&written, reply);
+                    if goes_on(&written) {
+                        again.push(member);
+                    }
+                }
+                asked = again;
             }
         }
+        let decayed_members = lost.values().filter(|lost| **lost > 0).count();
         let last = page.last().filter(|_| more);
         Ok(Response::new(v1::DecayMembersResponse {
             members: i64::try_from(page.len()).expect("a page is small"),
-            decayed_members,
-            decayed_points,
+            decayed_members: i64::try_from(decayed_members).expect("a page is small"),
+            decayed_points: lost.values().sum(),
             next_page_token: last.map_or_else(String::new, |last| convert::page_token(&list, &last.id.to_string())),
         }))
     }
@@ -191,6 +202,11 @@ fn first(written: &Written) -> Result<&JournalEntry, Status> {
 
 fn seen(entry: &JournalEntry, written: &Written) -> v1::Entry {
     convert::from_written(entry, View::Whole, &written.house)
+}
+
+/// Whether a decay has not come to the end of the member's lots.
+fn goes_on(written: &Written) -> bool {
+    written.entries.iter().any(|entry| matches!(entry.entry.facts, Facts::DecayPart(..)))
 }
 
 /// What the entries of a decay did to what the member can spend.

@@ -10,18 +10,16 @@ use clearing_core::netting::Obligations;
 use clearing_core::units::{MemberId, Money, Points, WindowNumber};
 
 use super::load::load_all;
-use super::members::member;
+use super::members::members_after;
 use super::settlement::{self, Balances, WindowRow, Windows};
-use super::sql::{Link, Sql};
+use super::sql::Link;
 use super::{Store, StoreError, house, journal};
-
-pub(super) const STATEMENTS: &[&Sql] = &[&MEMBERS_FROM];
 
 /// Members whose rows are read at once.
 const MEMBERS_AT_ONCE: u32 = 10_000;
 
 /// Members whose accounts of one class are looked at for a page, at the least.
-const MEMBERS_LOOKED_AT: i64 = 1_000;
+const MEMBERS_LOOKED_AT: u32 = 1_000;
 
 /// The balances of all accounts at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,12 +76,6 @@ pub struct MemberPage {
     pub after: Option<MemberId>,
     pub limit: usize,
 }
-
-const MEMBERS_FROM: Sql = Sql::both(
-    "-- store.members_from
-    SELECT member_id, entry_no, holdings FROM members WHERE member_id > $1
-    ORDER BY member_id LIMIT $2",
-);
 
 impl Store {
     /// The open window as a command of the house would find it: with the house, all balances, the gross obligations of the
@@ -150,8 +142,7 @@ impl Store {
         };
         let mut last = Some(MemberId(0));
         while let Some(after) = last {
-            let call = link.call(&MEMBERS_FROM).uuid(after.0).int(i64::from(MEMBERS_AT_ONCE));
-            let members = link.rows(call, member).await?;
+            let members = members_after(&mut link, after, MEMBERS_AT_ONCE).await?;
             last = members.last().map(|member| member.id).filter(|_| members.len() == MEMBERS_AT_ONCE as usize);
             for class in MemberClass::ALL {
                 let sum: i128 = members.iter().map(|member| class.balance(member)).sum();
@@ -224,9 +215,8 @@ async fn member_accounts(
     let mut after = page.after;
     for class in MemberClass::ALL.into_iter().filter(|class| *class >= page.class) {
         // Few members have a debt or a hold, so more are looked at than may be found.
-        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX).max(MEMBERS_LOOKED_AT);
-        let call = link.call(&MEMBERS_FROM).uuid(after.take().map_or(0, |after| after.0)).int(limit);
-        let members = link.rows(call, member).await?;
+        let limit = u32::try_from(page.limit).unwrap_or(u32::MAX).max(MEMBERS_LOOKED_AT);
+        let members = members_after(link, after.take().unwrap_or(MemberId(0)), limit).await?;
         for member in &members {
             let balance = i64::try_from(class.balance(member));
             let balance = Points(balance.map_err(|error| StoreError::damaged("a holding", error))?);
@@ -239,8 +229,7 @@ async fn member_accounts(
                 return Ok((found, Some(account)));
             }
         }
-        let full = i64::try_from(members.len()).unwrap_or(i64::MAX) == limit;
-        if let Some(last) = members.last().filter(|_| full) {
+        if let Some(last) = members.last().filter(|_| members.len() == limit as usize) {
             return Ok((found, Some(class.account(last.id))));
         }
     }

@@ -14,6 +14,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &LOCK_IDENTIFIERS,
     &MEMBERS,
     &LOCK_MEMBERS,
+    &MEMBERS_AFTER,
     &LOTS_PAGE,
     &LOTS_NEXT,
     &LOTS_DUE,
@@ -109,6 +110,17 @@ pub(super) async fn members(
     }
     let call = link.call(if lock { &LOCK_MEMBERS } else { &MEMBERS }).table(keys);
     link.packed_rows(call, &[Kind::Uuid, Kind::Int, Kind::Bytes], member).await
+}
+
+const MEMBERS_AFTER: Sql = Sql::both(
+    "-- store.members_after
+    SELECT member_id, entry_no, holdings FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2",
+);
+
+/// At most `limit` members, without their lots, by id from behind `after`.
+pub(super) async fn members_after(link: &mut Link<'_>, after: MemberId, limit: u32) -> Result<Vec<Member>, StoreError> {
+    let call = link.call(&MEMBERS_AFTER).uuid(after.0).int(i64::from(limit));
+    link.rows(call, member).await
 }
 
 /// A member's row from the columns id, last entry number, holdings.

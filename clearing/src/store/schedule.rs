@@ -10,7 +10,7 @@ use super::sql::{Cells, Sql};
 use super::{Backend, Gate, Store, StoreError, members, small};
 
 pub(super) const STATEMENTS: &[&Sql] =
-    &[&SCHEDULE, &MEMBERS_DUE, &MEMBERS_PAID_FOR, &MEMBERS_AFTER, &RELEASING, &MARK_RELEASED, &TAKE_LEASE, &GIVE_LEASE];
+    &[&SCHEDULE, &MEMBERS_DUE, &MEMBERS_PAID_FOR, &RELEASING, &MARK_RELEASED, &TAKE_LEASE, &GIVE_LEASE];
 
 /// By what the open window closes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +54,6 @@ const MEMBERS_PAID_FOR: Sql = Sql::both(
     AND l.release_window IS NOT NULL AND (l.activates_at IS NULL OR l.activates_at <= f.funded_at)
     AND (f.funded_at, l.member_id) > ($2, $3)
     GROUP BY f.funded_at, l.member_id ORDER BY f.funded_at, l.member_id LIMIT $4",
-);
-
-const MEMBERS_AFTER: Sql = Sql::both(
-    "-- store.members_after
-    SELECT member_id, entry_no, holdings FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2",
 );
 
 const RELEASING: Sql = Sql::both(
@@ -157,9 +152,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn members_after(&self, after: MemberId, limit: u32) -> Result<Vec<Member>, StoreError> {
         let mut reader = self.reader().await?;
-        let mut link = reader.link();
-        let call = link.call(&MEMBERS_AFTER).uuid(after.0).int(i64::from(limit));
-        link.rows(call, members::member).await
+        members::members_after(&mut reader.link(), after, limit).await
     }
 
     /// Notes which points that were paid for are all released to their members, so that nobody looks for them again.

@@ -85,8 +85,6 @@ async fn decay_of_all_members_takes_of_the_inactive_once_in_a_period() {
 
         let again = stage.operator.decay_members(&stage.decay("2026-02"), |_| ()).await.unwrap();
         assert_eq!(figures(&again), (8, 0, 0));
-        let earlier = stage.operator.decay_members(&stage.decay("2026-01"), |_| ()).await.unwrap();
-        assert_eq!(figures(&earlier), (8, 0, 0));
         assert_eq!(stage.available().await, DECAYED);
         let next = stage.operator.decay_members(&stage.decay("2026-03"), |_| ()).await.unwrap();
         assert_eq!(figures(&next), (8, 7, 9 * 7));
@@ -99,6 +97,41 @@ async fn decay_of_all_members_takes_of_the_inactive_once_in_a_period() {
         assert_eq!((decays.count(), &first.request_id), (13, &None));
         assert_eq!(stage.a.entry(&first.entry_id).await.unwrap().reason_code, None);
         stage.test.finish().await;
+    }
+}
+
+/// Two members with 1,100 lots each: one is served on its own, the other with all.
+#[tokio::test(flavor = "multi_thread")]
+async fn decay_of_many_lots_takes_from_1024_a_call_and_goes_on() {
+    for backend in BACKENDS {
+        let scenario = read("S01");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let begin = scenario.house.coalition.start;
+        let test = TestHouse::open(backend, &house, begin).await;
+        let (a, desk) = (test.client("A").await, test.client("operator").await);
+        let operator = desk.operator();
+        let lots = (0..2_200).map(|at| Issue::to("card", (at % 2).to_string()).points(10));
+        for outcome in a.batch_issue(lots.collect()).await.unwrap() {
+            outcome.unwrap().accepted().unwrap();
+        }
+        let since = system_time(begin) + DAY;
+        desk.sandbox().advance_clock(since + DAY).await.unwrap();
+
+        let run = || operator.run_decay(RunDecay::of(card(0), Decimal::new(1, 1), "2026-02"));
+        let mut parts = Vec::new();
+        for _ in 0..3 {
+            let part = run().await.unwrap().accepted().unwrap();
+            parts.push((part.entries.len(), part.decayed_points, part.unfinished));
+        }
+        assert_eq!(parts, [(1_024, 1_024, true), (76, 76, false), (0, 0, false)]);
+
+        let all = DecayMembers::of(Decimal::new(1, 1), "2026-02", since);
+        let done = operator.decay_members(&all, |_| ()).await.unwrap();
+        assert_eq!(figures(&done), (2, 1, 1_100), "the one has been served");
+        for number in [0, 1] {
+            assert_eq!(a.balance(card(number)).await.unwrap().available_points, 9_900);
+        }
+        test.finish().await;
     }
 }
 

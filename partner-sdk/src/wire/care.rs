@@ -103,6 +103,7 @@ pub(crate) fn decayed(answer: v1::RunDecayResponse) -> Result<Decayed, Error> {
         member_id: answer.member_id,
         decayed_points: answer.decayed_points,
         available_points: answer.available_points,
+        unfinished: answer.unfinished,
         replayed: answer.replayed,
     })
 }

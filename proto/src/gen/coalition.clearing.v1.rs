@@ -851,15 +851,16 @@ pub struct RunDecayRequest {
     /// Required.
     #[prost(string, tag = "3")]
     pub rate: ::prost::alloc::string::String,
-    /// The period it is for, as a code: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\], for example "2026-02". Periods are compared
-    /// as text and only go forward. It is also the reason that the journal keeps. Required.
+    /// The period it is for, as a code: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\], for example "2026-02". For each
+    /// period a member decays once. It is also the reason that the journal keeps. Required.
     #[prost(string, tag = "4")]
     pub period: ::prost::alloc::string::String,
 }
 /// Answer of RunDecay.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RunDecayResponse {
-    /// The entries that were written, one a lot; empty when nothing was taken.
+    /// The entries that were written, one a lot; one without lots when there was nothing to take; none when it was done for
+    /// this period before.
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<Entry>,
     /// The member.
@@ -874,6 +875,9 @@ pub struct RunDecayResponse {
     /// True when this request was answered before and this is the same answer again.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
+    /// True when the member has more lots than the 1,024 that one call takes from: repeat the wish under a new id.
+    #[prost(bool, tag = "6")]
+    pub unfinished: bool,
 }
 /// Request of DecayMembers.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1142,8 +1146,9 @@ pub mod member_admin_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Takes a share of a member's available points for inactivity, once in a period: a second call for the same or an
-        /// earlier period takes nothing and is accepted. Each lot loses its share as if it had expired.
+        /// Takes a share of a member's available points for inactivity, once in a period: a second call for the same
+        /// period takes nothing and is accepted. Each lot loses its share as if it had expired. A call takes from 1,024 lots; the
+        /// next one for the period goes on behind them.
         ///
         /// Reasons: NOT_FOUND (unknown member), OVERFLOW, and those of every call with an effect.
         pub async fn run_decay(
@@ -1180,8 +1185,7 @@ pub mod member_admin_service_client {
         ///
         /// It has no request id: members that were served are passed over, so a call may be repeated, with the same token or from
         /// the beginning, at any time. An error ends the call where it was; what was done until then stays, and no refusal is
-        /// kept. Members are looked up
-        /// without holding anybody up; whether a member is still inactive is looked at again when its points are taken.
+        /// kept. Members are looked up without holding anybody up; whether a member is still inactive is looked at again when its points are taken.
         ///
         /// Reasons: TIME_OUT_OF_RANGE (`inactive_since_time` is ahead), OVERFLOW.
         pub async fn decay_members(
@@ -1326,8 +1330,9 @@ pub mod member_admin_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with MemberAdminServiceServer.
     #[async_trait]
     pub trait MemberAdminService: std::marker::Send + std::marker::Sync + 'static {
-        /// Takes a share of a member's available points for inactivity, once in a period: a second call for the same or an
-        /// earlier period takes nothing and is accepted. Each lot loses its share as if it had expired.
+        /// Takes a share of a member's available points for inactivity, once in a period: a second call for the same
+        /// period takes nothing and is accepted. Each lot loses its share as if it had expired. A call takes from 1,024 lots; the
+        /// next one for the period goes on behind them.
         ///
         /// Reasons: NOT_FOUND (unknown member), OVERFLOW, and those of every call with an effect.
         async fn run_decay(
@@ -1342,8 +1347,7 @@ pub mod member_admin_service_server {
         ///
         /// It has no request id: members that were served are passed over, so a call may be repeated, with the same token or from
         /// the beginning, at any time. An error ends the call where it was; what was done until then stays, and no refusal is
-        /// kept. Members are looked up
-        /// without holding anybody up; whether a member is still inactive is looked at again when its points are taken.
+        /// kept. Members are looked up without holding anybody up; whether a member is still inactive is looked at again when its points are taken.
         ///
         /// Reasons: TIME_OUT_OF_RANGE (`inactive_since_time` is ahead), OVERFLOW.
         async fn decay_members(
