@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, Receipt, Reply, ReversalTarget, Reversed};
-use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotMove, PointsPosting, RedemptionFacts, ReversedPart};
+use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotMove, RedemptionFacts, ReversedPart};
 use crate::member::{Debt, Lot, LotId, Member};
 use crate::points::{post_issue_money, post_part_money};
 use crate::purchase::{ReceiptLine, Side};
@@ -226,20 +226,13 @@ impl Book {
     }
 
     /// What follows the entries of a command: what they released of expired lots goes, then debts are paid, if one of them
-    /// gave the member available points or made a debt.
+    /// gave the member available points or was a reversal.
     pub(crate) fn settle_member(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
-        let gives = |posting: &PointsPosting| match posting.account {
-            PointsAccount::Member(of) => of == member && posting.points.0 > 0,
-            PointsAccount::Debt(of) => of == member && posting.points.0 < 0,
-            PointsAccount::Held(_)
-            | PointsAccount::Pending(_)
-            | PointsAccount::Issuer(_)
-            | PointsAccount::Recoverable(_) => false,
-        };
-        let written = entries.iter().filter_map(|id| self.entries.get(id));
-        let given = written.flat_map(|entry| &entry.points).any(gives);
+        let gave = |moved: &LotMove| moved.lot.member == member && moved.points.0 > 0;
+        let mut written = entries.iter().filter_map(|id| self.entries.get(id));
+        let recovers = written.any(|entry| matches!(entry.facts, Facts::Reversal(_)) || entry.lots.iter().any(gave));
         entries.extend(self.run_due_since(member, now, now));
-        if given {
+        if recovers {
             self.recover(member, now, entries);
         }
     }

@@ -77,7 +77,7 @@ pub struct Decay {
     /// The share to take: 0.1 is a tenth, rounded down to whole points.
     #[arg(long, value_name = "RATE")]
     rate: Decimal,
-    /// The period it is for. Periods are compared as text and only go forward.
+    /// The period it is for. A member decays once in each.
     #[arg(long, value_name = "CODE")]
     period: String,
     #[command(flatten)]

@@ -6,8 +6,6 @@ use partner_sdk::operator::{DecayMembers, MembersDecayed, Operator, RunDecay};
 use partner_sdk::{Client, Decimal, EntryKind, Error, Issue, MemberRef, Redeem};
 
 use crate::house::{BACKENDS, Backend, TestHouse};
-use crate::scenarios::read;
-use crate::sdk_stage::system_time;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -23,11 +21,7 @@ struct Stage {
 
 impl Stage {
     async fn open(backend: Backend) -> Self {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let begin = scenario.house.coalition.start;
-        let test = TestHouse::open(backend, &house, begin).await;
-        let begin = system_time(begin);
+        let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         for number in 0..8 {
             issue(&a, number, 100 + i64::from(number)).await;
@@ -104,17 +98,14 @@ async fn decay_of_all_members_takes_of_the_inactive_once_in_a_period() {
 #[tokio::test(flavor = "multi_thread")]
 async fn decay_of_many_lots_takes_from_1024_a_call_and_goes_on() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let begin = scenario.house.coalition.start;
-        let test = TestHouse::open(backend, &house, begin).await;
+        let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         let operator = desk.operator();
         let lots = (0..2_200).map(|at| Issue::to("card", (at % 2).to_string()).points(10));
         for outcome in a.batch_issue(lots.collect()).await.unwrap() {
             outcome.unwrap().accepted().unwrap();
         }
-        let since = system_time(begin) + DAY;
+        let since = begin + DAY;
         desk.sandbox().advance_clock(since + DAY).await.unwrap();
 
         let run = || operator.run_decay(RunDecay::of(card(0), Decimal::new(1, 1), "2026-02"));

@@ -1,7 +1,7 @@
 //! A house for tests: the real server on a port of its own, throw-away identities, a manual clock, either database.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clearing::clock::Clock;
 use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions, start};
@@ -12,6 +12,9 @@ use clearing_core::terms::House;
 use clearing_core::units::Timestamp;
 use partner_sdk::{Client, ClientBuilder, Retries};
 use tempfile::TempDir;
+
+use crate::scenarios::read;
+use crate::sdk_stage::system_time;
 
 pub const DOMAIN: &str = "test.coalition";
 
@@ -136,6 +139,16 @@ impl TestHouse {
         let identities = Identities::new();
         let server = serve(&database.url, &identities, Clock::manual(begin)).await;
         Self { database, identities, server }
+    }
+
+    /// The house of S01, changed or not, and its first moment, the 1st of February 2026 in UTC: A, B and C pay at
+    /// redemption, a point is a rouble, acceptors bear a fee of 2 %.
+    pub async fn of_s01(backend: Backend, change: impl FnOnce(&mut House)) -> (Self, SystemTime) {
+        let scenario = read("S01");
+        let mut house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        change(&mut house);
+        let begin = scenario.house.coalition.start;
+        (Self::open(backend, &house, begin).await, system_time(begin))
     }
 
     pub fn endpoint(&self) -> String {

@@ -3,27 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use clearing_core::terms::{ExpiryPolicy, House};
+use clearing_core::terms::ExpiryPolicy;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
 use partner_sdk::{Authorize, Client, Error, ExpiryNotice, Issue, Redeem, Transfer, Void};
 
-use crate::house::{BACKENDS, Backend, TestHouse};
-use crate::scenarios::read;
+use crate::house::{BACKENDS, TestHouse};
 use crate::sdk_stage::system_time;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-
-/// The house of S01, which opens as the 1st of February 2026 begins in UTC.
-async fn open(backend: Backend, change: impl FnOnce(&mut House)) -> (TestHouse, SystemTime) {
-    let scenario = read("S01");
-    let mut house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-    change(&mut house);
-    let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
-    (test, system_time(scenario.house.coalition.start))
-}
 
 /// Issues points that expire at a moment, and gives the member.
 async fn issue(client: &Client, number: &str, points: i64, expires: SystemTime) -> String {
@@ -43,7 +33,7 @@ async fn told(client: &Client, day: Date) -> Vec<(i64, SystemTime, i32)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn notices_come_30_7_and_1_days_ahead_and_on_no_other_day() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         // At noon of the 2nd of April.
         let end = now + 60 * DAY + 12 * HOUR;
@@ -68,7 +58,7 @@ async fn notices_come_30_7_and_1_days_ahead_and_on_no_other_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_tells_what_is_available_now_of_each_moment() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c, desk) = (test.client("A").await, test.client("C").await, test.client("operator").await);
         let (end, later) = (now + 30 * DAY + HOUR, now + 30 * DAY + 2 * HOUR);
         issue(&a, "1", 100, end).await;
@@ -97,7 +87,7 @@ async fn a_notice_tells_what_is_available_now_of_each_moment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn points_that_end_with_inactivity_have_notices_by_the_last_activity() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |house| {
+        let (test, now) = TestHouse::of_s01(backend, |house| {
             let a = house.partners.get_mut(&"A".parse().unwrap()).unwrap();
             a.terms[0].expiry = ExpiryPolicy::InactiveDays(40);
         })
@@ -127,7 +117,7 @@ async fn points_that_end_with_inactivity_have_notices_by_the_last_activity() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_hears_of_anothers_points_or_members() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, b, desk) = (test.client("A").await, test.client("B").await, test.client("operator").await);
         let end = now + 7 * DAY + HOUR;
         let both = issue(&a, "1", 10, end).await;
@@ -158,7 +148,7 @@ async fn nobody_hears_of_anothers_points_or_members() {
 async fn a_notice_goes_by_the_coalitions_days_when_its_clocks_change() {
     for backend in BACKENDS {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let (test, _) = open(backend, |house| house.coalition.time_zone = zone.clone()).await;
+        let (test, _) = TestHouse::of_s01(backend, |house| house.coalition.time_zone = zone.clone()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         let moment = |day: Date, after: SignedDuration| {
             let moment = day.to_zoned(zone.clone()).unwrap().timestamp() + after;
@@ -191,7 +181,7 @@ async fn a_notice_goes_by_the_coalitions_days_when_its_clocks_change() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_member_is_told_of_once_however_many_there_are() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let a = test.client("A").await;
         let end = now + 7 * DAY + HOUR;
         let to = |number: u32| Issue::to("card", number.to_string()).points(i64::from(number)).expires(end);
@@ -214,7 +204,7 @@ async fn every_member_is_told_of_once_however_many_there_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_is_a_date_and_not_later_than_tomorrow() {
     for backend in BACKENDS {
-        let (test, _) = open(backend, |_| ()).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let a = test.client("A").await;
         for day in ["yesterday", "2026-02-30", "2026-2-1", "2026-02-01T00:00:00Z"] {
             match a.expiry_notices(Some(day)).collect().await {

@@ -1,9 +1,8 @@
 //! What a till can ask beyond issue and redemption, through the SDK: holds, reversals, purchases, transfers, receipts; and
 //! what the operator can do for partners and members.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use clearing_core::terms::House;
 use partner_sdk::operator::{
     ExtendExpiry, PartnerLimits, ReinstatePoints, RunDecay, SetFundingConsent, SetLimits, SetTerms, TermsChange,
     WriteOffDebt,
@@ -14,9 +13,7 @@ use partner_sdk::{
     ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use crate::house::{BACKENDS, Backend, TestHouse};
-use crate::scenarios::read;
-use crate::sdk_stage::system_time;
+use crate::house::{BACKENDS, TestHouse};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -31,15 +28,6 @@ fn rub(kopecks: i64) -> Money {
 
 fn receipt(number: &str) -> Origin {
     Origin::till("s1", "t1").receipt(number).business_date("2026-02-01")
-}
-
-/// The house of S01: A, B and C pay at redemption, a point is a rouble, acceptors bear a fee of 2 %.
-async fn open(backend: Backend, change: impl FnOnce(&mut House)) -> (TestHouse, SystemTime) {
-    let scenario = read("S01");
-    let mut house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-    change(&mut house);
-    let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
-    (test, system_time(scenario.house.coalition.start))
 }
 
 async fn issue(client: &Client, number: &str, points: i64) -> String {
@@ -58,7 +46,7 @@ fn reason<T: std::fmt::Debug>(result: Result<Outcome<T>, Error>) -> Reason {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_captured_in_part_and_the_rest_is_the_members_again() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         issue(&a, "1", 100).await;
         let wish = Authorize::from("card", "1").points(80).lapses(now + DAY).request_id(c.new_request_id());
@@ -93,7 +81,7 @@ async fn a_hold_is_captured_in_part_and_the_rest_is_the_members_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_released_by_its_acceptor_or_by_time() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         issue(&a, "1", 100).await;
         let authorize = |points| Authorize::from("card", "1").points(points).lapses(now + HOUR);
@@ -125,7 +113,7 @@ async fn a_hold_is_released_by_its_acceptor_or_by_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reversal_takes_what_is_there_and_leaves_a_debt_that_later_points_pay() {
     for backend in BACKENDS {
-        let (test, _) = open(backend, |_| ()).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         let issued = issue(&a, "1", 100).await;
         c.redeem(Redeem::from("card", "1").points(70)).await.unwrap().accepted().unwrap();
@@ -163,7 +151,7 @@ async fn a_reversal_takes_what_is_there_and_leaves_a_debt_that_later_points_pay(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_spends_and_earns_together_and_comes_back_in_parts() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         issue(&a, "1", 100).await;
         let purchase = Purchase::by("card", "1").redeem(40).earn(Earn::points(9)).origin(receipt("R-1"));
@@ -207,7 +195,7 @@ async fn a_receipt_spends_and_earns_together_and_comes_back_in_parts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn points_are_given_to_another_member_and_pay_what_that_one_owes() {
     for backend in BACKENDS {
-        let (test, _) = open(backend, |_| ()).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         issue(&a, "1", 100).await;
         let gift = Transfer::between(card("1"), card("2")).points(30);
@@ -229,7 +217,7 @@ async fn points_are_given_to_another_member_and_pay_what_that_one_owes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_is_found_again_and_a_day_is_compared_with_the_books() {
     for backend in BACKENDS {
-        let (test, _) = open(backend, |_| ()).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         let earn = |line: i32, points| Issue::to("card", "1").points(points).origin(receipt("R-1").receipt_line(line));
         a.issue(earn(1, 40)).await.unwrap().accepted().unwrap();
@@ -273,7 +261,7 @@ async fn a_receipt_is_found_again_and_a_day_is_compared_with_the_books() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quote_by_amount_tells_what_points_pay_what_is_left_and_what_the_rest_earns() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, operator) = (test.client("A").await, test.client("operator").await.operator());
         let terms = TermsChange::none().tender_value(Decimal::new(50, 2)).receipt_share(Decimal::new(5, 1));
         operator.set_terms(SetTerms::of("C", terms)).await.unwrap().accepted().unwrap();
@@ -320,7 +308,7 @@ async fn a_quote_by_amount_tells_what_points_pay_what_is_left_and_what_the_rest_
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
     for backend in BACKENDS {
-        let (test, _) = open(backend, |_| ()).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         let operator = test.client("operator").await.operator();
         let limits = PartnerLimits::none()
@@ -366,7 +354,7 @@ async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_an_operation_passed_over_is_told_to_those_who_may_see_issuers_and_its_points_live_on() {
     for (backend, disclosed) in [(BACKENDS[0], true), (BACKENDS[0], false), (BACKENDS[1], true)] {
-        let (test, now) = open(backend, |house| {
+        let (test, now) = TestHouse::of_s01(backend, |house| {
             house.coalition.passed_over_grace_days = 14;
             house.coalition.disclose_issuers = disclosed;
             house.partners.get_mut(&"A".parse().unwrap()).unwrap().limits.net_debit_cap = Some(Default::default());
@@ -409,7 +397,7 @@ async fn whom_an_operation_passed_over_is_told_to_those_who_may_see_issuers_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
     for backend in BACKENDS {
-        let (test, _) = open(backend, |house| house.coalition.open_consents = false).await;
+        let (test, _) = TestHouse::of_s01(backend, |house| house.coalition.open_consents = false).await;
         let (a, b) = (test.client("A").await, test.client("B").await);
         let operator = test.client("operator").await.operator();
         let joint = |points| Issue::to("card", "1").points(points).funders([("A", 1), ("B", 2)]);
@@ -437,7 +425,7 @@ async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         let desk = test.client("operator").await;
         let operator = desk.operator();
@@ -485,7 +473,7 @@ async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts
 #[tokio::test(flavor = "multi_thread")]
 async fn points_activate_later_and_end_with_inactivity() {
     for backend in BACKENDS {
-        let (test, now) = open(backend, |_| ()).await;
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         let terms = TermsChange::none().expiry(partner_sdk::operator::Expiry::InactiveDays(30)).return_days(Some(2));
         desk.operator().set_terms(SetTerms::of("A", terms)).await.unwrap().accepted().unwrap();
