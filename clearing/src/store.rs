@@ -9,6 +9,7 @@
 //! | `load`, `save` | which rows a batch needs, and writing what it changed |
 //! | `house` | coalition, partners, terms, calendar, gate |
 //! | `journal` | entries, batches, the head of the journal, attachments |
+//! | `enrolled` | which members identifiers name, kept from earlier reads |
 //! | `members` | identifiers, members, lots, returns |
 //! | `requests` | the recorded answers |
 //! | `settlement` | windows, legs, orders, gross obligations, balances |
@@ -23,6 +24,7 @@
 
 mod books;
 mod checkpoint;
+mod enrolled;
 mod error;
 mod guards;
 mod house;
@@ -66,6 +68,7 @@ pub use self::settlement::{Balances, WindowRow, Windows};
 pub use self::sql::Sql;
 
 use self::checkpoint::Committed;
+use self::enrolled::Enrolled;
 use self::session::Connection;
 use self::sql::Link;
 
@@ -117,6 +120,7 @@ pub struct Store {
     back_end: BackEnd,
     /// On SQLite whoever writes takes this first, so that writers queue fairly instead of polling for the file's lock.
     write_turn: Arc<Mutex<()>>,
+    enrolled: Arc<Enrolled>,
     /// The session of the projector, while it does not work.
     projector: Arc<Mutex<Option<WriterSession>>>,
     /// The house as of an epoch of its terms, for reads.
@@ -163,7 +167,13 @@ impl Store {
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self { back_end, write_turn, projector: Arc::default(), house: Arc::default() })
+        Ok(Self {
+            back_end,
+            write_turn,
+            enrolled: Arc::default(),
+            projector: Arc::default(),
+            house: Arc::default(),
+        })
     }
 
     async fn open_sqlite(options: SqliteConnectOptions, write_turn: &Arc<Mutex<()>>) -> Result<BackEnd, StoreError> {
@@ -237,7 +247,8 @@ impl Store {
             BackEnd::Sqlite { committed, .. } => Some(Arc::clone(committed)),
             BackEnd::Postgres { .. } => None,
         };
-        Ok(WriterSession::new(self.open().await?, Arc::clone(&self.write_turn), committed))
+        let (write_turn, enrolled) = (Arc::clone(&self.write_turn), Arc::clone(&self.enrolled));
+        Ok(WriterSession::new(self.open().await?, write_turn, enrolled, committed))
     }
 
     /// Brings the database to the layout of this release. Safe to be called by several nodes at once.

@@ -56,6 +56,10 @@ struct Options {
     /// Only the loads whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Only the systems whose name contains this, as `house, SQLite` does: for a profile of one of them, or for runs in turns
+    /// with another build.
+    #[arg(long, default_value = "")]
+    system: String,
     /// A smoke run: everything, for a moment each.
     #[arg(long)]
     quick: bool,
@@ -251,7 +255,8 @@ impl Bench<'_> {
         if !self.wanted(name) {
             return Ok(());
         }
-        let chosen: Vec<usize> = (0..self.systems.len()).filter(|at| which(self.systems[*at].kind)).collect();
+        let wanted = |system: &System| which(system.kind) && system.name.contains(&self.options.system);
+        let chosen: Vec<usize> = (0..self.systems.len()).filter(|at| wanted(&self.systems[*at])).collect();
         let mut measured: Vec<Option<Measured>> = vec![None; chosen.len()];
         for _ in 0..self.options.rounds {
             for (place, &at) in chosen.iter().enumerate() {
@@ -332,7 +337,7 @@ impl Bench<'_> {
         }
         let mut lines = Vec::new();
         for at in 0..self.systems.len() {
-            if !HOUSES(self.systems[at].kind) {
+            if !HOUSES(self.systems[at].kind) || !self.systems[at].name.contains(&self.options.system) {
                 continue;
             }
             self.systems[at].fill_wallets(&self.site, databases).await?;

@@ -45,6 +45,8 @@ pub enum Violation {
     Unfunded { unfunded: i128, waiting: i128 },
     #[error("member {member}: nothing is due before {next_due}, but a lot expires {expires}")]
     DueWorkMissed { member: MemberId, next_due: Timestamp, expires: Timestamp },
+    #[error("member {member}: {expiring} points are said to expire {expires} as the first, its lots say {lots}")]
+    ExpiringDiffer { member: MemberId, expires: Timestamp, expiring: i64, lots: i64 },
     #[error("the pool holds {pool}, and outstanding prepaid points need {backing}")]
     Pool { pool: i128, backing: i128 },
     #[error("all accounts in money sum to {sum}, not to 0")]
@@ -160,6 +162,7 @@ fn check_lots(book: &Book, found: &mut Vec<Violation>) {
 fn check_members(book: &Book, found: &mut Vec<Violation>) {
     let mut holdings: BTreeMap<(MemberId, PartnerId, Funding), Holding> = BTreeMap::new();
     let mut due: BTreeMap<MemberId, Timestamp> = BTreeMap::new();
+    let mut expiring: BTreeMap<(MemberId, Timestamp), i64> = BTreeMap::new();
     let mut note = |member: MemberId, time: Timestamp| {
         let first = due.entry(member).or_insert(time);
         *first = time.min(*first);
@@ -171,6 +174,8 @@ fn check_members(book: &Book, found: &mut Vec<Violation>) {
         sums.pending = Points(sums.pending.0.saturating_add(lot.pending.0));
         if lot.available.0 > 0 {
             note(lot.id.member, book.expiry_of(lot));
+            let sum = expiring.entry((lot.id.member, lot.expires)).or_default();
+            *sum = sum.saturating_add(lot.available.0);
         }
         // Points that wait for a payment are due with it.
         if let Some(activates) = lot.activates.filter(|_| lot.pending.0 > 0 && lot.release_window.is_none()) {
@@ -199,6 +204,13 @@ fn check_members(book: &Book, found: &mut Vec<Violation>) {
         let next_due = member.next_due(&book.house.coalition.time_zone);
         if next_due > expires {
             found.push(Violation::DueWorkMissed { member: member.id, next_due, expires });
+        }
+        if let Some(Points(points)) = member.expiring {
+            let lots = expiring.get(&(member.id, member.next_expiry)).copied().unwrap_or_default();
+            if points != lots {
+                let (member, expires) = (member.id, member.next_expiry);
+                found.push(Violation::ExpiringDiffer { member, expires, expiring: points, lots });
+            }
         }
     }
     let unheld = holdings.into_iter().filter(|(_, lots)| *lots != Holding::default());

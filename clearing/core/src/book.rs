@@ -471,15 +471,14 @@ impl Book {
         holding.available = holding.available.plus(moved.points)?;
         holding.held = holding.held.plus(moved.held)?;
         holding.pending = holding.pending.plus(moved.pending)?;
+        member.move_expiry((old_expiry, old_available), (moved.expires, available))?;
         let record = &mut member.record;
         if let Some(days) = old_expiry.inactivity_days() {
             let sum = record.inactive.entry(days).or_default();
             *sum = sum.minus(old_available)?;
         }
-        match moved.expires.inactivity_days() {
-            Some(days) => add_points(&mut record.inactive, days, available)?,
-            None if available.0 > 0 => member.next_expiry = member.next_expiry.min(moved.expires),
-            None => {}
+        if let Some(days) = moved.expires.inactivity_days() {
+            add_points(&mut record.inactive, days, available)?;
         }
         record.inactive.retain(|_, points| points.0 > 0);
         if moved.pending.0 > 0
@@ -688,6 +687,29 @@ impl Book {
             let lot = self.lots.get(&LotId { member, entry_no, part }).expect("the order lists lots of the book");
             Some((expires, lot))
         })
+    }
+
+    /// When the first of a member's points expire that do so at a moment of their own, and how many: no more than a bound and
+    /// none if the lots that tell are not in the book, or if there are none.
+    pub fn first_expiry(&self, member: &Member) -> (Timestamp, Option<Points>) {
+        if member.expiring.is_some() {
+            return (member.next_expiry, member.expiring);
+        }
+        let from = (member.id, member.next_expiry, i64::MIN, 0);
+        let to = (member.id, Timestamp::NEVER, i64::MAX, u16::MAX);
+        let first = self.order.range(from..=to).next().map_or(Timestamp::NEVER, |(_, expires, ..)| *expires);
+        let bound = first.min(member.loaded_to);
+        if !bound.is_of_the_lot() {
+            return (Timestamp::NEVER, None);
+        }
+        if first >= member.loaded_to {
+            return (bound.max(member.next_expiry), None);
+        }
+        let ends = (member.id, first, i64::MIN, 0)..=(member.id, first, i64::MAX, u16::MAX);
+        let lots = self.order.range(ends).filter_map(|(member, _, entry_no, part)| {
+            self.lots.get(&LotId { member: *member, entry_no: *entry_no, part: *part })
+        });
+        (first, Some(Points(lots.map(|lot| lot.available.0).sum())))
     }
 
     /// The places in the order of lots that end with inactivity, as the member's last activity has it.

@@ -119,8 +119,7 @@ impl Book {
 
     /// Notes with a member when something is due for it next. All its pending lots and open holds are in the book.
     fn note_next_due(&mut self, member: MemberId, now: Timestamp) {
-        let own = self.lots_in_order(member).find(|(_, lot)| lot.expires.inactivity_days().is_none());
-        let next = own.map_or(Timestamp::NEVER, |(expires, _)| expires);
+        let first = self.members.get(&member).map(|known| self.first_expiry(known));
         // What should have been active by now and is not paid for is due with its payment.
         let timed = self.pending_lots(member).filter(|lot| lot.release_window.is_none() || lot.activates > Some(now));
         let activations = timed.filter_map(|lot| lot.activates);
@@ -128,7 +127,7 @@ impl Book {
         let release = activations.chain(lapses).min();
         self.changes_mut().members.insert(member);
         let member = self.members.get_mut(&member).expect("due work is of a member");
-        member.next_expiry = next.min(member.loaded_to);
+        (member.next_expiry, member.expiring) = first.expect("due work is of a member");
         member.record.next_release = release;
     }
 

@@ -197,6 +197,9 @@ pub struct Member {
     pub entry_no: i64,
     /// No lot with available points and an expiry of its own (see [`Timestamp::after_inactivity`]) expires before this.
     pub next_expiry: Timestamp,
+    /// The available points that expire at `next_expiry`; none if that is only a bound, or if none expire. Known without
+    /// reading a lot, as every answer tells how many points a member loses next.
+    pub expiring: Option<Points>,
     pub holdings: BTreeMap<(PartnerId, Funding), Holding>,
     pub record: Record,
     /// Of the member's lots with available points, all that expire before this are in the book. Not stored.
@@ -209,6 +212,7 @@ impl Member {
             id,
             entry_no: 0,
             next_expiry: Timestamp::NEVER,
+            expiring: None,
             holdings: BTreeMap::new(),
             record: Record::default(),
             loaded_to: Timestamp::NEVER,
@@ -230,6 +234,32 @@ impl Member {
         let inactive = inactive.map(|(days, _)| self.inactive_at(*days, zone));
         let release = self.record.next_release.unwrap_or(Timestamp::NEVER);
         inactive.chain([self.next_expiry, release]).min().expect("not empty")
+    }
+
+    /// Keeps the next expiry while the available points of a lot, and when it expires, go from one to the other.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the sum does not fit.
+    pub(crate) fn move_expiry(
+        &mut self,
+        (old, before): (Timestamp, Points),
+        (new, after): (Timestamp, Points),
+    ) -> Result<(), Overflow> {
+        if old == self.next_expiry
+            && let Some(expiring) = &mut self.expiring
+        {
+            *expiring = expiring.minus(before)?;
+        }
+        if after.0 > 0 && new.is_of_the_lot() && new < self.next_expiry {
+            // Nothing else expires as early.
+            (self.next_expiry, self.expiring) = (new, Some(after));
+        } else if new == self.next_expiry
+            && let Some(expiring) = &mut self.expiring
+        {
+            *expiring = expiring.plus(after)?;
+        }
+        self.expiring = self.expiring.filter(|points| points.0 > 0);
+        Ok(())
     }
 
     /// All the points that the member owes.
@@ -296,7 +326,7 @@ impl Member {
     pub fn to_bytes(&self) -> Vec<u8> {
         let kept: Vec<(&(PartnerId, Funding), &Holding)> =
             self.holdings.iter().filter(|(_, holding)| **holding != Holding::default()).collect();
-        borsh::to_vec(&(kept, &self.record, self.next_expiry)).expect("writing to memory does not fail")
+        borsh::to_vec(&(kept, &self.record, self.next_expiry, self.expiring)).expect("writing to memory does not fail")
     }
 
     /// A member from its id, its number of entries and its stored form. No lot of it is in the book yet.
@@ -304,9 +334,10 @@ impl Member {
     /// # Errors
     /// [`Malformed`] for bytes that no release wrote.
     pub fn from_bytes(id: MemberId, entry_no: i64, bytes: &[u8]) -> Result<Self, Malformed> {
-        type Stored = (Vec<((PartnerId, Funding), Holding)>, Record, Timestamp);
-        let (kept, record, next_expiry): Stored =
+        type Stored = (Vec<((PartnerId, Funding), Holding)>, Record, Timestamp, Option<Points>);
+        let (kept, record, next_expiry, expiring): Stored =
             borsh::from_slice(bytes).map_err(|error| Malformed(format!("a member cannot be read: {error}")))?;
-        Ok(Self { id, entry_no, next_expiry, holdings: kept.into_iter().collect(), record, loaded_to: next_expiry })
+        let holdings = kept.into_iter().collect();
+        Ok(Self { id, entry_no, next_expiry, expiring, holdings, record, loaded_to: next_expiry })
     }
 }

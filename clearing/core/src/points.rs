@@ -535,12 +535,17 @@ impl Book {
 
     /// When the next of a member's points expire after a time, and how many.
     pub fn next_expiry(&self, member: MemberId, now: Timestamp) -> Option<(Timestamp, Points)> {
-        let own = self.lots_in_order(member).filter(|(expires, lot)| *expires > now && *expires == lot.expires);
-        let mut own = own.peekable();
-        let first = own.peek().map_or(Timestamp::NEVER, |(expires, _)| *expires);
-        // Points that end with inactivity are summed in the member's record, so that no lot need be read for them.
-        let zone = &self.house.coalition.time_zone;
         let known = self.members.get(&member);
+        // What the member's row tells of both kinds of expiry, no lot need be read for.
+        let summed = known.and_then(|known| Some((known.next_expiry, known.expiring?)));
+        let (first, own) = summed.filter(|(expires, _)| *expires > now).unwrap_or_else(|| {
+            let own = self.lots_in_order(member).filter(|(expires, lot)| *expires > now && *expires == lot.expires);
+            let mut own = own.peekable();
+            let first = own.peek().map_or(Timestamp::NEVER, |(expires, _)| *expires);
+            let points = own.take_while(|(expires, _)| *expires == first).map(|(_, lot)| lot.available.0).sum();
+            (first, Points(points))
+        });
+        let zone = &self.house.coalition.time_zone;
         let inactive = known.iter().flat_map(|known| {
             known.record.inactive.iter().map(|(days, points)| (known.inactive_at(*days, zone), points.0))
         });
@@ -549,7 +554,7 @@ impl Book {
         if next == Timestamp::NEVER {
             return None;
         }
-        let own: i64 = own.take_while(|(expires, _)| *expires == next).map(|(_, lot)| lot.available.0).sum();
+        let own = if first == next { own.0 } else { 0 };
         let inactive: i64 = inactive.iter().filter(|(expires, _)| *expires == next).map(|(_, points)| points).sum();
         Some((next, Points(own + inactive)))
     }

@@ -192,6 +192,11 @@ impl Timestamp {
         if self == Self::NEVER { None } else { u16::try_from(self.0.checked_sub(Self::INACTIVITY_FIRST)?).ok() }
     }
 
+    /// Whether a lot with this expiry expires at a moment of its own.
+    pub fn is_of_the_lot(self) -> bool {
+        self.0 < Self::INACTIVITY_FIRST
+    }
+
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(Self::MICROS_PER_SECOND))
     }

@@ -25,6 +25,7 @@ use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
 };
 
+use super::enrolled::Enrolled;
 use super::save::Stored;
 use super::settlement::Windows;
 use super::sql::Link;
@@ -64,9 +65,10 @@ pub(super) async fn load(
     book: &mut Book,
     requests: &[Request],
     now: Timestamp,
+    enrolled: &Enrolled,
 ) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
-    load_identifiers(link, book, requests).await?;
+    load_identifiers(link, book, requests, enrolled).await?;
     let (receipts, shared) = booked_receipts(book, requests, now);
     guards::lock_receipts(link, &shared).await?;
     load_reversed_receipts(link, book, requests, &mut loaded).await?;
@@ -152,7 +154,7 @@ fn named_members(command: &Command) -> [Option<MemberRef>; 2] {
 }
 
 /// The identifier that a command may enrol.
-fn enrolled(command: &Command) -> Option<MemberRef> {
+fn enrolling(command: &Command) -> Option<MemberRef> {
     if let Command::Issue { member, .. }
     | Command::Purchase { member, spend: None, .. }
     | Command::Transfer { to: member, .. } = command
@@ -169,19 +171,21 @@ fn earn_of(command: &Command) -> Option<&Earn> {
     None
 }
 
-async fn load_identifiers(link: &mut Link<'_>, book: &mut Book, requests: &[Request]) -> Result<(), StoreError> {
+async fn load_identifiers(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    requests: &[Request],
+    enrolled: &Enrolled,
+) -> Result<(), StoreError> {
     let identifier = |member: MemberRef| match member {
         MemberRef::Identifier(hash) => Some(hash),
         MemberRef::Id(_) => None,
     };
     let named = requests.iter().flat_map(|request| named_members(&request.command)).flatten().filter_map(identifier);
-    let named: BTreeSet<IdentifierHash> = named.collect();
-    let named: Vec<IdentifierHash> = named.into_iter().collect();
-    book.identifiers.extend(members::identifiers(link, &named).await?);
-    let enrolling = requests.iter().filter_map(|request| enrolled(&request.command)).filter_map(identifier);
-    let enrolling: BTreeSet<IdentifierHash> = enrolling.collect();
-    let unknown: Vec<IdentifierHash> =
-        enrolling.into_iter().filter(|hash| !book.identifiers.contains_key(hash)).collect();
+    book.identifiers.extend(enrolled.members(link, named.collect()).await?);
+    let enrolling = requests.iter().filter_map(|request| enrolling(&request.command)).filter_map(identifier);
+    let unknown: BTreeSet<IdentifierHash> = enrolling.filter(|hash| !book.identifiers.contains_key(hash)).collect();
+    let unknown: Vec<IdentifierHash> = unknown.into_iter().collect();
     if !unknown.is_empty() && link.backend() == super::Backend::Postgres {
         members::lock_identifiers(link, &unknown).await?;
         book.identifiers.extend(members::identifiers(link, &unknown).await?);
@@ -601,7 +605,7 @@ async fn load_lots(
             whole_pages.push((*id, from));
         } else if need.redemptions > 0 {
             first_pages.push((*id, from));
-        } else if from < Timestamp::NEVER {
+        } else if from < Timestamp::NEVER && (is_due || member.expiring.is_none()) {
             next.push((*id, from));
         }
     }
@@ -659,8 +663,9 @@ fn by_member(lots: Vec<Lot>) -> BTreeMap<MemberId, Vec<Lot>> {
 /// Notes how far a member's lots are known after its page was read in consumption order.
 fn note_page(book: &mut Book, member: MemberId, page: &[Lot], limit: usize) {
     if let Some(member) = book.members.get_mut(&member) {
+        // Lots that expire together are read together.
         let last = page.last().filter(|_| page.len() >= limit);
-        member.loaded_to = last.map_or(Timestamp::NEVER, |lot| lot.expires);
+        member.loaded_to = last.map_or(Timestamp::NEVER, |lot| Timestamp(lot.expires.0.saturating_add(1)));
     }
 }
 

@@ -228,7 +228,6 @@ pub(super) async fn save_rows(
     for (hash, member) in &changes.identifiers {
         identifiers.bytes(&hash.0).uuid(member.0);
     }
-    let first_lots = first_lots(book, changes);
     let zone = &book.house.coalition.time_zone;
     let mut members = link.table(MEMBERS);
     let mut updated_members = link.table(UPDATED_MEMBERS);
@@ -237,9 +236,8 @@ pub(super) async fn save_rows(
     let apart = link.backend() == super::Backend::Sqlite;
     for id in &changes.members {
         let member = of_book(book.members.get(id))?;
-        // All lots that expire before `loaded_to` are in the book, so nothing has points before the first of them.
-        let first = first_lots.get(id).copied().unwrap_or(Timestamp::NEVER).min(member.loaded_to);
-        let member = Member { next_expiry: first.max(member.next_expiry), ..member.clone() };
+        let (next_expiry, expiring) = book.first_expiry(member);
+        let member = Member { next_expiry, expiring, ..member.clone() };
         let due = member.next_due(zone);
         if apart && stored.members.get(id) == Some(&due) {
             updated_members.uuid(id.0).int(member.entry_no).bytes(&member.to_bytes());
@@ -296,16 +294,6 @@ pub(super) async fn save_rows(
 /// What the rules have changed is in the book.
 fn of_book<T>(found: Option<&T>) -> Result<&T, StoreError> {
     found.ok_or_else(|| StoreError::permanent("what a batch has changed is not in its book"))
-}
-
-/// When the first lot in the book that has points expires, for every member of the batch.
-fn first_lots(book: &Book, changes: &Changes) -> BTreeMap<MemberId, Timestamp> {
-    let mut first: BTreeMap<MemberId, Timestamp> = BTreeMap::new();
-    for lot in book.lots.values().filter(|lot| lot.available.0 > 0 && changes.members.contains(&lot.id.member)) {
-        let expires = first.entry(lot.id.member).or_insert(lot.expires);
-        *expires = lot.expires.min(*expires);
-    }
-    first
 }
 
 fn push_new_lot(table: &mut Table, lot: &Lot) {

@@ -22,6 +22,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::checkpoint::Committed;
+use super::enrolled::Enrolled;
 use super::house::{GateRow, HouseRow, gate_row};
 use super::journal::{JournalHead, no_coalition};
 use super::save::{Saved, Stored};
@@ -53,6 +54,7 @@ pub enum Probe {
 pub struct WriterSession {
     connection: Connection,
     write_turn: Arc<Mutex<()>>,
+    enrolled: Arc<Enrolled>,
     /// Held while a transaction of SQLite is open.
     turn: Option<OwnedMutexGuard<()>>,
     /// On SQLite, who copies the log is told of each commit.
@@ -132,10 +134,16 @@ impl WriterSession {
         self.connection.link()
     }
 
-    pub(super) fn new(connection: Connection, write_turn: Arc<Mutex<()>>, committed: Option<Arc<Committed>>) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        write_turn: Arc<Mutex<()>>,
+        enrolled: Arc<Enrolled>,
+        committed: Option<Arc<Committed>>,
+    ) -> Self {
         Self {
             connection,
             write_turn,
+            enrolled,
             turn: None,
             committed,
             head: JournalHead { next_sequence: 1, hash: [0; 32] },
@@ -202,7 +210,7 @@ impl WriterSession {
         requests: &[Request],
         now: Timestamp,
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
-        let loaded = load::load(&mut self.connection.link(), book, requests, now).await?;
+        let loaded = load::load(&mut self.connection.link(), book, requests, now, &self.enrolled).await?;
         self.stored = loaded.stored;
         Ok(loaded.sequences)
     }
