@@ -167,13 +167,7 @@ impl Store {
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self {
-            back_end,
-            write_turn,
-            enrolled: Arc::default(),
-            projector: Arc::default(),
-            house: Arc::default(),
-        })
+        Ok(Self { back_end, write_turn, enrolled: Arc::default(), projector: Arc::default(), house: Arc::default() })
     }
 
     async fn open_sqlite(options: SqliteConnectOptions, write_turn: &Arc<Mutex<()>>) -> Result<BackEnd, StoreError> {

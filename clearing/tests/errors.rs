@@ -99,8 +99,8 @@ fn page() -> String {
         The SDK gives the same as `Rejection` and `Error`. This page is made from the code (`clearing/tests/errors.rs`).\n\n\
         ## The rules said no\n\n\
         In the published order: of several reasons the first is given. *Recorded*: the house keeps the answer under the\n\
-        `request_id` and gives it again. *Transient*: the same wish under a new `request_id` may succeed later, without\n\
-        anybody changing it.\n\n\
+        `request_id` and gives it again; nothing is kept of a read. *Transient*: the same wish under a new `request_id` may\n\
+        succeed later, without anybody changing it.\n\n\
         | reason | gRPC code | recorded | transient | metadata | for example |\n|---|---|---|---|---|---|\n",
     );
     for rejection in examples() {

@@ -689,6 +689,24 @@ async fn the_house_says_who_it_takes_the_caller_for() {
 }
 
 #[tokio::test]
+async fn a_rejection_says_that_it_is_recorded_only_if_it_is() {
+    let house = House::new().await;
+    let flags = |status: tonic::Status| {
+        let metadata = status.get_details_error_info().unwrap().metadata;
+        (reason(&status), metadata["recorded"] == "true", metadata["replayed"] == "true")
+    };
+    let read = v1::GetBalanceRequest { member: member_ref("stranger") };
+    let read = house.points.get_balance(by("A", read)).await.unwrap_err();
+    assert_eq!(flags(read), ("NOT_FOUND".to_owned(), false, false));
+    let redeem =
+        v1::RedeemPointsRequest { request_id: request_id(), member: member_ref("stranger"), points: 1, origin: None };
+    for replayed in [false, true] {
+        let asked = house.points.redeem_points(by("A", redeem.clone())).await.unwrap_err();
+        assert_eq!(flags(asked), ("NOT_FOUND".to_owned(), true, replayed));
+    }
+}
+
+#[tokio::test]
 async fn a_receipt_is_found_in_pages_and_its_tokens_belong_to_it() {
     let house = House::new().await;
     let origin = |line: i32| v1::Origin {

@@ -21,7 +21,7 @@ CREATE TABLE requests (
 CREATE TABLE members (
     member_id        uuid NOT NULL PRIMARY KEY,
     entry_no         bigint NOT NULL CHECK (entry_no >= 0), -- the number of the member's last entry: journal order as far as the member goes
-    first_expires_at bigint NOT NULL, -- nothing is due for the member before this: no expiry, no lapse of a hold, no activation. A lower
+    next_due_at      bigint NOT NULL, -- nothing is due for the member before this: no expiry, no lapse of a hold, no activation. A lower
                                      -- bound: a member with nothing due is known without reading a lot.
     created_at       bigint NOT NULL,
     holdings         bytea NOT NULL -- available, held and pending points per issuer and funding, debts, counts of the day and what else is
@@ -29,7 +29,7 @@ CREATE TABLE members (
 ) WITH (fillfactor = 80);
 -- The members for whom something is due next, earliest first: the job that does due work finds it here and reads no lot.
 -- Members for whom nothing falls due are left out. The column only moves when what is due first does.
-CREATE INDEX members_by_first_expiry ON members (first_expires_at, member_id) WHERE first_expires_at < 9223372036854775807;
+CREATE INDEX members_by_next_due ON members (next_due_at, member_id) WHERE next_due_at < 9223372036854775807;
 
 -- Lots lie in consumption order of their member: the first available ones are neighbours, and no second index has to be
 -- kept. A lot is found again as (member_id, entry_no, part) within its member's range. Size, issuer and terms never change.

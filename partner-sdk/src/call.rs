@@ -203,7 +203,8 @@ impl Policy {
             let reason = Reason::parse(reason.as_deref().unwrap_or(otherwise));
             Failure::is(Why::Rejected(Rejection::new(reason, message, metadata)))
         };
-        if metadata.get("recorded").is_some_and(|text| text == "true") {
+        // Every rejection by the rules says whether it is recorded. One of a read is not, and is no less final.
+        if metadata.contains_key("recorded") && code != Code::InvalidArgument {
             return rejected(message, metadata, "");
         }
         match code {

@@ -93,7 +93,7 @@ impl Desk {
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment,
         };
-        request.validate().map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        request.validate().map_err(|rejection| errors::refused(&rejection))?;
         let now = self.clock.now();
         let coalition = &self.house.coalition;
         let terms = &coalition.default_terms;

@@ -561,9 +561,9 @@ impl Sqlite {
                 ),
             ),
             format!(
-                "INSERT INTO members (member_id, entry_no, first_expires_at, created_at, holdings) \
+                "INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings) \
                  SELECT {} FROM {each}($7) WHERE true ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, \
-                 first_expires_at = excluded.first_expires_at, \
+                 next_due_at = excluded.next_due_at, \
                  holdings = excluded.holdings",
                 rows(&[Fixed(16), Value, Value, Value, Bytes], 7),
             ),
@@ -747,7 +747,7 @@ impl Sqlite {
             keys.bytes(member.as_bytes(), true).end_row();
         }
         let each = if self.way.hand_over == HandOver::JsonbAndBlob { "jsonb_each" } else { "json_each" };
-        let from = if self.way.lots_by_index { "" } else { "AND l.expires_at >= m.first_expires_at" };
+        let from = if self.way.lots_by_index { "" } else { "AND l.expires_at >= m.next_due_at" };
         let sql = format!(
             "SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.available \
              FROM members m JOIN lots l ON l.member_id = m.member_id AND l.available > 0 {from} \
@@ -874,9 +874,9 @@ impl Postgres {
              AS r (member_id, expires_at, entry_no, issuer, version, size, ordinal)"
             .to_owned();
         let members = format!(
-            "INSERT INTO members (member_id, entry_no, first_expires_at, created_at, holdings) \
+            "INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings) \
              SELECT member_id, entry_no, 0, $19, {} FROM unnest($15::uuid[], $18::bigint[], {packed}) AS r (member_id, entry_no, {}) \
-             ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, first_expires_at = excluded.first_expires_at, holdings = excluded.holdings",
+             ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings",
             if b { "holdings" } else { "substring($17::bytea, start, length)" },
             if b { "holdings" } else { "start, length" },
         );
@@ -1018,7 +1018,7 @@ impl Postgres {
     }
 
     async fn load_lots(&mut self, members: &[Uuid]) -> Result<(Vec<Place>, Duration)> {
-        let from = if self.way.lots_by_index { "" } else { "AND l.expires_at >= m.first_expires_at" };
+        let from = if self.way.lots_by_index { "" } else { "AND l.expires_at >= m.next_due_at" };
         let sql = format!(
             "SELECT l.* FROM members m CROSS JOIN LATERAL (SELECT member_id, expires_at, entry_no, part, issuer, terms_version, available FROM lots l \
               WHERE l.member_id = m.member_id AND l.available > 0 {from} ORDER BY expires_at, entry_no, part LIMIT 4) l WHERE m.member_id = ANY($1)"
@@ -1188,10 +1188,10 @@ async fn redemption_micros(house: &mut House, workload: &mut Workload) -> Result
     // Members with a long history have spent their first 14 lots, and their rows say where points begin.
     house
         .raw(
-            "UPDATE members SET first_expires_at = (SELECT expires_at FROM lots \
+            "UPDATE members SET next_due_at = (SELECT expires_at FROM lots \
               WHERE lots.member_id = members.member_id ORDER BY expires_at, entry_no LIMIT 1 OFFSET 14) WHERE entry_no >= 28; \
              UPDATE lots SET available = 0 FROM members m WHERE m.member_id = lots.member_id AND m.entry_no >= 28 \
-              AND lots.expires_at < m.first_expires_at",
+              AND lots.expires_at < m.next_due_at",
         )
         .await?;
     let (mut load, mut take) = (Duration::ZERO, Duration::ZERO);

@@ -205,10 +205,10 @@ fn check_members(book: &Book, found: &mut Vec<Violation>) {
         if next_due > expires {
             found.push(Violation::DueWorkMissed { member: member.id, next_due, expires });
         }
-        if let Some(Points(points)) = member.expiring {
-            let lots = expiring.get(&(member.id, member.next_expiry)).copied().unwrap_or_default();
+        if let (expires, Some(Points(points))) = book.first_expiry(member) {
+            let lots = expiring.get(&(member.id, expires)).copied().unwrap_or_default();
             if points != lots {
-                let (member, expires) = (member.id, member.next_expiry);
+                let member = member.id;
                 found.push(Violation::ExpiringDiffer { member, expires, expiring: points, lots });
             }
         }

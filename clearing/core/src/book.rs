@@ -692,8 +692,8 @@ impl Book {
     /// When the first of a member's points expire that do so at a moment of their own, and how many: no more than a bound and
     /// none if the lots that tell are not in the book, or if there are none.
     pub fn first_expiry(&self, member: &Member) -> (Timestamp, Option<Points>) {
-        if member.expiring.is_some() {
-            return (member.next_expiry, member.expiring);
+        if let Some((first, points)) = member.expiring.first_key_value() {
+            return (*first, Some(*points));
         }
         let from = (member.id, member.next_expiry, i64::MIN, 0);
         let to = (member.id, Timestamp::NEVER, i64::MAX, u16::MAX);

@@ -127,7 +127,8 @@ impl Book {
         let release = activations.chain(lapses).min();
         self.changes_mut().members.insert(member);
         let member = self.members.get_mut(&member).expect("due work is of a member");
-        (member.next_expiry, member.expiring) = first.expect("due work is of a member");
+        let (next_expiry, points) = first.expect("due work is of a member");
+        member.know_expiry(next_expiry, points);
         member.record.next_release = release;
     }
 

@@ -197,9 +197,9 @@ pub struct Member {
     pub entry_no: i64,
     /// No lot with available points and an expiry of its own (see [`Timestamp::after_inactivity`]) expires before this.
     pub next_expiry: Timestamp,
-    /// The available points that expire at `next_expiry`; none if that is only a bound, or if none expire. Known without
-    /// reading a lot, as every answer tells how many points a member loses next.
-    pub expiring: Option<Points>,
+    /// Available points by when they expire, as far as that is known without reading a lot: all that expire no later than
+    /// the last time here. The first is stored, as every answer tells how many points a member loses next.
+    pub expiring: BTreeMap<Timestamp, Points>,
     pub holdings: BTreeMap<(PartnerId, Funding), Holding>,
     pub record: Record,
     /// Of the member's lots with available points, all that expire before this are in the book. Not stored.
@@ -212,7 +212,7 @@ impl Member {
             id,
             entry_no: 0,
             next_expiry: Timestamp::NEVER,
-            expiring: None,
+            expiring: BTreeMap::new(),
             holdings: BTreeMap::new(),
             record: Record::default(),
             loaded_to: Timestamp::NEVER,
@@ -236,7 +236,7 @@ impl Member {
         inactive.chain([self.next_expiry, release]).min().expect("not empty")
     }
 
-    /// Keeps the next expiry while the available points of a lot, and when it expires, go from one to the other.
+    /// Keeps what is known of expiries while the available points of a lot, and when it expires, go from one to the other.
     ///
     /// # Errors
     /// [`Overflow`] if the sum does not fit.
@@ -245,21 +245,28 @@ impl Member {
         (old, before): (Timestamp, Points),
         (new, after): (Timestamp, Points),
     ) -> Result<(), Overflow> {
-        if old == self.next_expiry
-            && let Some(expiring) = &mut self.expiring
-        {
-            *expiring = expiring.minus(before)?;
+        // Nothing expires before `next_expiry` but what is brought here.
+        let known = self.expiring.last_key_value().map_or(Timestamp(self.next_expiry.0 - 1), |(last, _)| *last);
+        if let Some(points) = self.expiring.get_mut(&old) {
+            *points = points.minus(before)?;
         }
-        if after.0 > 0 && new.is_of_the_lot() && new < self.next_expiry {
-            // Nothing else expires as early.
-            (self.next_expiry, self.expiring) = (new, Some(after));
-        } else if new == self.next_expiry
-            && let Some(expiring) = &mut self.expiring
-        {
-            *expiring = expiring.plus(after)?;
+        if after.0 > 0 && new.is_of_the_lot() && new <= known {
+            let points = self.expiring.entry(new).or_default();
+            *points = points.plus(after)?;
         }
-        self.expiring = self.expiring.filter(|points| points.0 > 0);
+        self.expiring.retain(|_, points| points.0 > 0);
+        if let Some((first, _)) = self.expiring.first_key_value() {
+            self.next_expiry = *first;
+        }
         Ok(())
+    }
+
+    /// Notes when the first points expire, or before when none do, and how many if that was found out.
+    pub fn know_expiry(&mut self, next: Timestamp, points: Option<Points>) {
+        self.next_expiry = next;
+        if let Some(points) = points {
+            self.expiring.entry(next).or_insert(points);
+        }
     }
 
     /// All the points that the member owes.
@@ -326,7 +333,8 @@ impl Member {
     pub fn to_bytes(&self) -> Vec<u8> {
         let kept: Vec<(&(PartnerId, Funding), &Holding)> =
             self.holdings.iter().filter(|(_, holding)| **holding != Holding::default()).collect();
-        borsh::to_vec(&(kept, &self.record, self.next_expiry, self.expiring)).expect("writing to memory does not fail")
+        let expiring = self.expiring.get(&self.next_expiry);
+        borsh::to_vec(&(kept, &self.record, self.next_expiry, expiring)).expect("writing to memory does not fail")
     }
 
     /// A member from its id, its number of entries and its stored form. No lot of it is in the book yet.
@@ -338,6 +346,7 @@ impl Member {
         let (kept, record, next_expiry, expiring): Stored =
             borsh::from_slice(bytes).map_err(|error| Malformed(format!("a member cannot be read: {error}")))?;
         let holdings = kept.into_iter().collect();
+        let expiring = expiring.into_iter().map(|points| (next_expiry, points)).collect();
         Ok(Self { id, entry_no, next_expiry, expiring, holdings, record, loaded_to: next_expiry })
     }
 }

@@ -537,8 +537,8 @@ impl Book {
     pub fn next_expiry(&self, member: MemberId, now: Timestamp) -> Option<(Timestamp, Points)> {
         let known = self.members.get(&member);
         // What the member's row tells of both kinds of expiry, no lot need be read for.
-        let summed = known.and_then(|known| Some((known.next_expiry, known.expiring?)));
-        let (first, own) = summed.filter(|(expires, _)| *expires > now).unwrap_or_else(|| {
+        let summed = known.and_then(|known| known.expiring.iter().find(|(expires, _)| **expires > now));
+        let (first, own) = summed.map(|(expires, points)| (*expires, *points)).unwrap_or_else(|| {
             let own = self.lots_in_order(member).filter(|(expires, lot)| *expires > now && *expires == lot.expires);
             let mut own = own.peekable();
             let first = own.peek().map_or(Timestamp::NEVER, |(expires, _)| *expires);

@@ -5,11 +5,13 @@
 mod house;
 
 use clearing_core::audit;
+use clearing_core::book::Book;
 use clearing_core::command::HouseCommand;
 use clearing_core::limits::Limits;
+use clearing_core::member::Member;
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
-use clearing_core::units::{Money, PartnerId, Timestamp};
+use clearing_core::units::{Money, PartnerId, Points, Timestamp};
 use house::{Play, START, coalition, house, id, rate, sums, terms};
 use jiff::tz::TimeZone;
 
@@ -66,6 +68,49 @@ fn an_entry_takes_at_most_1024_lots_and_says_what_can_be_reached() {
 }
 
 /// More lots than are posted at once have expired: those that are still there are passed over, not spent.
+#[test]
+fn what_expires_first_is_known_from_the_members_row_alone() {
+    let mut play = Play::new(house(coalition(), &[("A", terms(Funding::AtIssue)), ("C", terms(Funding::AtIssue))]));
+    let (soon, later) = (START.plus_days(10), START.plus_days(20));
+    // A book with the member's row and none of its lots, as an issue is given.
+    let of_row = |play: &Play| {
+        let member = play.book.members.values().next().unwrap();
+        let row = Member::from_bytes(member.id, member.entry_no, &member.to_bytes()).unwrap();
+        let mut book = Book::new(play.book.house.clone(), play.book.open_window);
+        book.members.insert(row.id, row);
+        let told = play.book.next_expiry(member.id, play.now);
+        (book.next_expiry(member.id, play.now), told)
+    };
+    let expect = |play: &Play, expires: Timestamp, points: i64| {
+        let next = Some((expires, Points(points)));
+        assert_eq!(of_row(play), (next, next));
+    };
+    issue_until(&mut play, "A", 10, later);
+    expect(&play, later, 10);
+    issue_until(&mut play, "A", 7, soon);
+    expect(&play, soon, 7);
+    issue_until(&mut play, "A", 5, soon);
+    expect(&play, soon, 12);
+    issue_until(&mut play, "A", 1, later);
+    expect(&play, soon, 12);
+    let redemption = play.redeem("C", "M", 9).unwrap();
+    expect(&play, soon, 3);
+    play.give_back("C", redemption, 2).unwrap();
+    expect(&play, soon, 5);
+    play.redeem("C", "M", 5).unwrap();
+    expect(&play, later, 11);
+    play.redeem("C", "M", 11).unwrap();
+    assert_eq!(of_row(&play), (None, None));
+    issue_until(&mut play, "A", 4, soon);
+    expect(&play, soon, 4);
+    play.now = soon;
+    play.run_due();
+    assert_eq!(of_row(&play), (None, None));
+    issue_until(&mut play, "A", 3, later);
+    expect(&play, later, 3);
+    assert_eq!(audit::check(&play.book), vec![]);
+}
+
 #[test]
 fn expired_points_are_never_taken_although_their_expiry_is_not_posted_yet() {
     let mut play = Play::new(house(coalition(), &[("A", terms(Funding::AtIssue)), ("C", terms(Funding::AtIssue))]));

@@ -31,18 +31,28 @@ pub fn code(rejection: &Rejection) -> Code {
 }
 
 /// The metadata of a rejection: its numbers, whether it is recorded under the request's key, whether a new request may
-/// succeed later.
-pub fn metadata(rejection: &Rejection, replayed: bool) -> HashMap<String, String> {
+/// succeed later, whether it was given before.
+pub fn metadata(rejection: &Rejection, recorded: bool, replayed: bool) -> HashMap<String, String> {
     let mut metadata: HashMap<String, String> =
         rejection.numbers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let flags = [("recorded", rejection.recorded()), ("transient", rejection.transient()), ("replayed", replayed)];
+    let flags = [("recorded", recorded), ("transient", rejection.transient()), ("replayed", replayed)];
     metadata.extend(flags.map(|(name, flag)| (name.to_owned(), flag.to_string())));
     metadata
 }
 
-/// A rejection as the answer to a call.
-pub fn of_rejection(rejection: &Rejection, replayed: bool) -> Status {
-    let mut details = ErrorDetails::with_error_info(rejection.reason(), DOMAIN, metadata(rejection, replayed));
+/// A rejection that the writer answered a request with.
+pub fn of_answer(rejection: &Rejection, replayed: bool) -> Status {
+    of_rejection(rejection, rejection.recorded(), replayed)
+}
+
+/// A rejection of what came to no request: a read, or a message that is wrong in itself. Nothing is kept of it.
+pub fn refused(rejection: &Rejection) -> Status {
+    of_rejection(rejection, false, false)
+}
+
+fn of_rejection(rejection: &Rejection, recorded: bool, replayed: bool) -> Status {
+    let metadata = metadata(rejection, recorded, replayed);
+    let mut details = ErrorDetails::with_error_info(rejection.reason(), DOMAIN, metadata);
     if let Rejection::InvalidArgument { field, problem } = rejection {
         details.set_bad_request(vec![FieldViolation::new(field, problem)]);
     }
@@ -51,11 +61,11 @@ pub fn of_rejection(rejection: &Rejection, replayed: bool) -> Status {
 
 /// A message that is wrong in itself.
 pub fn invalid(field: &str, problem: impl std::fmt::Display) -> Status {
-    of_rejection(&Rejection::invalid(field, problem), false)
+    refused(&Rejection::invalid(field, problem))
 }
 
 pub fn not_found(what: &str, id: impl std::fmt::Display) -> Status {
-    of_rejection(&Rejection::not_found(what, id), false)
+    refused(&Rejection::not_found(what, id))
 }
 
 /// Something that is no rejection by the rules.

@@ -67,7 +67,7 @@ impl MemberAdminService for Service {
         };
         // What is wrong with the wish is wrong whatever members there are.
         let checked = command(MemberId(0)).validate().and_then(|()| check_inactive_since(since, self.0.clock.now()));
-        checked.map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        checked.map_err(|rejection| errors::refused(&rejection))?;
 
         let one_more = u32::try_from(limit + 1).expect("a page is small");
         let found = self.0.store.members_after(after.unwrap_or(MemberId(0)), one_more).await;
@@ -191,7 +191,7 @@ impl Service {
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment: None,
         };
-        wish.validate().map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        wish.validate().map_err(|rejection| errors::refused(&rejection))?;
         self.0.writer.ask(wish).await.map_err(|error| errors::of_write(&error))
     }
 }

@@ -28,7 +28,7 @@ impl Context {
         };
         let now = self.clock.now();
         let zone = self.house().coalition.time_zone.clone();
-        let day = NoticeDay::asked(named, now, &zone).map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        let day = NoticeDay::asked(named, now, &zone).map_err(|rejection| errors::refused(&rejection))?;
         let page = self.store.expiry_notices(&day, issuer, from, limit, now).await;
         let page = page.map_err(|error| errors::of_store(&error))?;
         Ok(convert::notices_page(&list, &day, page))

@@ -76,7 +76,7 @@ impl PointsService for Service {
         let v1::QuoteRedemptionRequest { member, points, amount, earn_points } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let (house, now) = (self.0.house(), self.0.clock.now());
-        let terms = house.partner(caller).map_err(|rejection| errors::of_rejection(&rejection, false))?.terms_at(now);
+        let terms = house.partner(caller).map_err(|rejection| errors::refused(&rejection))?.terms_at(now);
         let wanted = match &amount {
             Some(_) if points != 0 => return Err(errors::invalid("amount", "give points or an amount, not both")),
             Some(amount) => convert::quoted_amount(amount, terms, &house.coalition)?,
@@ -88,7 +88,7 @@ impl PointsService for Service {
         }
         let book = self.member_book(member, Some(wanted), now).await?;
         let quote = Asked { caller, member, wanted, earn: Points(earn_points), now }.quote(book, terms);
-        let quote = quote.map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        let quote = quote.map_err(|rejection| errors::refused(&rejection))?;
         let payable_points = if amount.is_some() { wanted.0 } else { 0 };
         Ok(Response::new(v1::QuoteRedemptionResponse { payable_points, ..quote }))
     }
@@ -421,7 +421,7 @@ impl PointsService for Service {
         let member = convert::member(request.into_inner().member, &self.0.identifier_key)?;
         let now = self.0.clock.now();
         let mut book = self.member_book(member, None, now).await?;
-        let id = book.find_member(member).map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        let id = book.find_member(member).map_err(|rejection| errors::refused(&rejection))?;
         // On a copy that nobody saves: the job or the member's next command posts it.
         book.run_due(id, now);
         let known = book.members.get(&id);
@@ -747,7 +747,7 @@ impl Service {
         let fresh_member = MemberId(clock::fresh_uuid());
         let wish = Wish { caller, request_id: Some(request_id), origin, command, fresh_member, attachment };
         // What the message alone tells is told before it takes a place in the queue.
-        wish.validate().map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        wish.validate().map_err(|rejection| errors::refused(&rejection))?;
         Ok(wish)
     }
 
@@ -790,7 +790,7 @@ impl Service {
 /// The accepted answer, or the rejection as a status.
 fn accepted(written: &Written) -> Result<&Accepted, Status> {
     let replayed = written.answer.replayed;
-    written.answer.result.as_ref().map_err(|rejection| errors::of_rejection(rejection, replayed))
+    written.answer.result.as_ref().map_err(|rejection| errors::of_answer(rejection, replayed))
 }
 
 /// Whether an accepted answer is a replay, and its figures.

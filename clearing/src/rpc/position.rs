@@ -116,7 +116,7 @@ impl PositionService for Service {
         let window = &row.window;
         let totals = self.totals(partner, &row).await?;
         let (lines, next) = self.lines(partner, &row, place, limit).await?;
-        let sum = totals.sum().map_err(|overflow| errors::of_rejection(&overflow.into(), false))?;
+        let sum = totals.sum().map_err(|overflow| errors::refused(&overflow.into()))?;
 
         let house = self.context.house();
         let coalition = &house.coalition;
@@ -127,7 +127,7 @@ impl PositionService for Service {
         let closing = match settlement {
             Some(_) => participant.carried,
             // What the lines come to, and not the balance of a moment later: the statement adds up.
-            None => participant.opening.plus(sum).map_err(|overflow| errors::of_rejection(&overflow.into(), false))?,
+            None => participant.opening.plus(sum).map_err(|overflow| errors::refused(&overflow.into()))?,
         };
         let token = next.map(|Place { window, sequence, lines }| format!("{window},{sequence},{lines}"));
         Ok(Response::new(v1::GetStatementResponse {
@@ -161,7 +161,7 @@ impl PositionService for Service {
         let number = self.window(number).await?.window.number;
         let gross = self.context.store.gross_of(number).await.map_err(|error| errors::of_store(&error))?;
         let rows = convert::obligations_of(partner, &gross, view_of(&caller, partner), &self.context.house());
-        let rows = rows.map_err(|overflow| errors::of_rejection(&overflow.into(), false))?;
+        let rows = rows.map_err(|overflow| errors::refused(&overflow.into()))?;
         let first = place.map_or(0, |[_, first]| usize::try_from(first).unwrap_or(usize::MAX));
         let more = rows.len().saturating_sub(first) > limit;
         let next = format!("{number},{}", first.saturating_add(limit));
@@ -213,7 +213,7 @@ impl Service {
             let Some(last) = entries.last() else { break };
             from = last.sequence + 1;
             for line in entries.iter().flat_map(|written| lines_of(partner, row, written)) {
-                totals.add(&line).map_err(|overflow| errors::of_rejection(&overflow.into(), false))?;
+                totals.add(&line).map_err(|overflow| errors::refused(&overflow.into()))?;
             }
             if entries.len() < ENTRIES_AT_ONCE {
                 break;

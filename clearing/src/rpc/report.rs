@@ -51,7 +51,7 @@ impl ReportService for Service {
         accounts.truncate(limit);
         let last = if more { accounts.last().map(|row| row.account.clone()) } else { end };
 
-        let overflow = |what: &str| errors::of_rejection(&Rejection::Overflow { what: what.to_owned() }, false);
+        let overflow = |what: &str| errors::refused(&Rejection::Overflow { what: what.to_owned() });
         let mut of_members = Vec::with_capacity(found.of_members.len());
         for (class, sum) in &found.of_members {
             let sum = i64::try_from(*sum).map_err(|_| overflow("the sum of what members hold"))?;

@@ -48,5 +48,5 @@ fn backwards(to: Timestamp, now: Timestamp) -> Status {
         earliest: now.to_string(),
         latest: Timestamp::NEVER.to_string(),
     };
-    errors::of_rejection(&rejection, false)
+    errors::refused(&rejection)
 }

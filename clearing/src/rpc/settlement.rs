@@ -193,7 +193,7 @@ impl Context {
         // Closed for show: the book is a copy that nobody saves.
         let close = own_work(Command::House(HouseCommand::CloseWindow { expected: Some(number) }));
         let answer = book.execute(&close, self.clock.now());
-        answer.result.map_err(|rejection| errors::of_rejection(&rejection, false))?;
+        answer.result.map_err(|rejection| errors::refused(&rejection))?;
         let window = book.windows.get(&number).expect("it was just closed");
         let settlement = window.settlement.as_ref().expect("it was just closed");
         Ok(convert::from_settlement(window, settlement, Stage::Preview, &book.house.coalition))
@@ -206,7 +206,7 @@ impl Context {
 /// The rejection, if it was one.
 pub(super) fn house_reply(written: &Written) -> Result<(bool, HouseReply), Status> {
     let replayed = written.answer.replayed;
-    let accepted = written.answer.result.as_ref().map_err(|rejection| errors::of_rejection(rejection, replayed))?;
+    let accepted = written.answer.result.as_ref().map_err(|rejection| errors::of_answer(rejection, replayed))?;
     match &accepted.reply {
         Reply::House(reply) => Ok((replayed, *reply)),
         Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),

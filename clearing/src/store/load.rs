@@ -605,7 +605,7 @@ async fn load_lots(
             whole_pages.push((*id, from));
         } else if need.redemptions > 0 {
             first_pages.push((*id, from));
-        } else if from < Timestamp::NEVER && (is_due || member.expiring.is_none()) {
+        } else if from < Timestamp::NEVER && (is_due || member.expiring.is_empty()) {
             next.push((*id, from));
         }
     }

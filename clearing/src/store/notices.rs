@@ -40,11 +40,11 @@ const MEMBERS_EXPIRING: Sql = Sql::new(
     "-- store.members_expiring
     SELECT group_concat(concat_ws(',', hex(member_id), entry_no, hex(holdings)), ';') FROM (
         SELECT member_id, entry_no, holdings FROM members
-        WHERE member_id >= $1 AND member_id <= $2 AND first_expires_at <= $3 ORDER BY member_id LIMIT $4
+        WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4
     )",
     "-- store.members_expiring
     SELECT member_id, entry_no, holdings FROM members
-    WHERE member_id >= $1 AND member_id <= $2 AND first_expires_at <= $3 ORDER BY member_id LIMIT $4",
+    WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4",
 );
 
 impl Store {

@@ -51,10 +51,10 @@ const SAVE_ROWS: Sql = Sql::new(
     FROM jsonb_each($3);
     INSERT OR FAIL INTO identifiers (identifier_hash, member_id, linked_at)
     SELECT substr($6, value->>0, 32), substr($6, value->>1, 16), $16 FROM jsonb_each($5);
-    INSERT OR FAIL INTO members (member_id, entry_no, first_expires_at, created_at, holdings)
+    INSERT OR FAIL INTO members (member_id, entry_no, next_due_at, created_at, holdings)
     SELECT substr($8, value->>0, 16), value->>1, value->>2, $16, substr($8, value->>3, value->>4)
     FROM jsonb_each($7) WHERE true
-    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, first_expires_at = excluded.first_expires_at,
+    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at,
         holdings = excluded.holdings;
     INSERT OR FAIL INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held,
         pending, lost, reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
@@ -91,12 +91,12 @@ const SAVE_ROWS: Sql = Sql::new(
         SELECT substring($17::bytea, start, 32), member_id, $62::bigint
         FROM unnest($15::int[], $16::uuid[]) AS r (start, member_id) RETURNING 1
     ), m AS (
-        INSERT INTO members (member_id, entry_no, first_expires_at, created_at, holdings)
-        SELECT member_id, entry_no, first_expires_at, $62::bigint, substring($23::bytea, start, length)
+        INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings)
+        SELECT member_id, entry_no, next_due_at, $62::bigint, substring($23::bytea, start, length)
         FROM unnest($18::uuid[], $19::bigint[], $20::bigint[], $21::int[], $22::int[])
-        AS r (member_id, entry_no, first_expires_at, start, length)
+        AS r (member_id, entry_no, next_due_at, start, length)
         ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no,
-            first_expires_at = excluded.first_expires_at, holdings = excluded.holdings
+            next_due_at = excluded.next_due_at, holdings = excluded.holdings
         RETURNING 1
     ), n AS (
         INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
@@ -236,8 +236,9 @@ pub(super) async fn save_rows(
     let apart = link.backend() == super::Backend::Sqlite;
     for id in &changes.members {
         let member = of_book(book.members.get(id))?;
-        let (next_expiry, expiring) = book.first_expiry(member);
-        let member = Member { next_expiry, expiring, ..member.clone() };
+        let (next_expiry, points) = book.first_expiry(member);
+        let mut member = member.clone();
+        member.know_expiry(next_expiry, points);
         let due = member.next_due(zone);
         if apart && stored.members.get(id) == Some(&due) {
             updated_members.uuid(id.0).int(member.entry_no).bytes(&member.to_bytes());

@@ -38,10 +38,10 @@ const SCHEDULE: Sql = Sql::both(
 
 const MEMBERS_DUE: Sql = Sql::both(
     "-- store.members_due
-    SELECT first_expires_at, member_id FROM members
-    WHERE first_expires_at < 9223372036854775807 AND first_expires_at <= $1
-    AND (first_expires_at, member_id) > ($2, $3)
-    ORDER BY first_expires_at, member_id LIMIT $4",
+    SELECT next_due_at, member_id FROM members
+    WHERE next_due_at < 9223372036854775807 AND next_due_at <= $1
+    AND (next_due_at, member_id) > ($2, $3)
+    ORDER BY next_due_at, member_id LIMIT $4",
 );
 
 // A lot that waits for a payment and for its activation is due with the later of the two; one whose activation comes after

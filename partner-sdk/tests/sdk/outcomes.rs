@@ -141,11 +141,14 @@ async fn every_kind_of_rejection_is_one_and_an_unknown_reason_too() {
         let outcome = house.client().await.issue(issue()).await.unwrap();
         assert_eq!(outcome.rejection().unwrap().reason, reason);
     }
-    // A limit that is a rule is recorded; one that protects the house is not, and is asked again.
-    let house = House::playing([rejection(Code::ResourceExhausted, "LIMIT_EXCEEDED", &[("recorded", "true")])]).await;
-    let outcome = house.client().await.issue(issue()).await.unwrap();
-    assert_eq!(outcome.rejection().unwrap().reason, Reason::LimitExceeded);
-    assert_eq!(house.issues().len(), 1);
+    // A limit that is a rule says whether it is recorded; one that protects the house does not, and is asked again.
+    for recorded in ["true", "false"] {
+        let refused = rejection(Code::ResourceExhausted, "LIMIT_EXCEEDED", &[("recorded", recorded)]);
+        let house = House::playing([refused]).await;
+        let outcome = house.client().await.issue(issue()).await.unwrap();
+        assert_eq!(outcome.rejection().unwrap().reason, Reason::LimitExceeded);
+        assert_eq!(house.issues().len(), 1);
+    }
 }
 
 #[tokio::test]

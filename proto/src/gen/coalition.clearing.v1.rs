@@ -4344,9 +4344,9 @@ pub mod points_service_client {
     ///
     /// * The rules said no: FAILED_PRECONDITION, or NOT_FOUND, ALREADY_EXISTS or RESOURCE_EXHAUSTED where the reason is of
     ///  that kind. Final for this `request_id`. `metadata["recorded"] = "true"` says that the house keeps this answer and
-    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept.
-    ///  "transient" = "true": the same wish under a new id may succeed later, without anybody changing it. Reasons that any
-    ///  call with an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
+    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept,
+    ///  and nothing is of a read. "transient" = "true": the same wish under a new id may succeed later, without anybody
+    ///  changing it. Reasons that any call with an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
     /// * INVALID_ARGUMENT: the message itself is wrong, whatever the state of the house; google.rpc.BadRequest names the
     ///  field. Not recorded: a corrected message may use the same id.
     /// * UNAUTHENTICATED, PERMISSION_DENIED: the certificate is missing, foreign or revoked, or its scope does not cover the
@@ -5435,9 +5435,9 @@ pub mod points_service_server {
     ///
     /// * The rules said no: FAILED_PRECONDITION, or NOT_FOUND, ALREADY_EXISTS or RESOURCE_EXHAUSTED where the reason is of
     ///  that kind. Final for this `request_id`. `metadata["recorded"] = "true"` says that the house keeps this answer and
-    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept.
-    ///  "transient" = "true": the same wish under a new id may succeed later, without anybody changing it. Reasons that any
-    ///  call with an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
+    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept,
+    ///  and nothing is of a read. "transient" = "true": the same wish under a new id may succeed later, without anybody
+    ///  changing it. Reasons that any call with an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
     /// * INVALID_ARGUMENT: the message itself is wrong, whatever the state of the house; google.rpc.BadRequest names the
     ///  field. Not recorded: a corrected message may use the same id.
     /// * UNAUTHENTICATED, PERMISSION_DENIED: the certificate is missing, foreign or revoked, or its scope does not cover the
