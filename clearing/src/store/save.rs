@@ -10,7 +10,7 @@ use clearing_core::book::Book;
 use clearing_core::changes::Changes;
 use clearing_core::command::RecordedState;
 use clearing_core::journal::{BatchHeader, Hash, chain_hash};
-use clearing_core::member::{Lot, LotId, Member};
+use clearing_core::member::{Lot, LotId};
 use clearing_core::purchase::ReceiptLine;
 use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp};
 
