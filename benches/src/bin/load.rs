@@ -224,6 +224,12 @@ impl Bench<'_> {
         name.contains(&self.options.only)
     }
 
+    /// The places of the systems of some kinds that `--system` leaves.
+    fn chosen(&self, which: fn(Kind) -> bool) -> Vec<usize> {
+        let chosen = |system: &System| which(system.kind) && system.name.contains(&self.options.system);
+        (0..self.systems.len()).filter(|at| chosen(&self.systems[*at])).collect()
+    }
+
     fn span(&self) -> Span {
         let measured = Duration::from_secs_f64(self.options.seconds / f64::from(self.options.rounds));
         Span { warm_up: (measured / 4).min(Duration::from_millis(500)), measured }
@@ -255,8 +261,7 @@ impl Bench<'_> {
         if !self.wanted(name) {
             return Ok(());
         }
-        let wanted = |system: &System| which(system.kind) && system.name.contains(&self.options.system);
-        let chosen: Vec<usize> = (0..self.systems.len()).filter(|at| wanted(&self.systems[*at])).collect();
+        let chosen = self.chosen(which);
         let mut measured: Vec<Option<Measured>> = vec![None; chosen.len()];
         for _ in 0..self.options.rounds {
             for (place, &at) in chosen.iter().enumerate() {
@@ -336,10 +341,7 @@ impl Bench<'_> {
             return Ok(());
         }
         let mut lines = Vec::new();
-        for at in 0..self.systems.len() {
-            if !HOUSES(self.systems[at].kind) || !self.systems[at].name.contains(&self.options.system) {
-                continue;
-            }
+        for at in self.chosen(HOUSES) {
             self.systems[at].fill_wallets(&self.site, databases).await?;
             let mut measured = [const { None::<Measured> }; 3];
             for turn in 0..self.options.rounds as usize * measured.len() {
@@ -377,10 +379,7 @@ impl Bench<'_> {
             return Ok(());
         }
         let mut lines = Vec::new();
-        for at in 0..self.systems.len() {
-            if !HOUSES(self.systems[at].kind) {
-                continue;
-            }
+        for at in self.chosen(HOUSES) {
             let callers = self.callers(256, |bench| {
                 let stream = bench.next_stream();
                 Issues {
@@ -463,10 +462,7 @@ impl Bench<'_> {
             return Ok(());
         }
         let mut lines = Vec::new();
-        for at in 0..self.systems.len() {
-            if !ISSUERS(self.systems[at].kind) {
-                continue;
-            }
+        for at in self.chosen(ISSUERS) {
             let stream = self.next_stream();
             let system = &self.systems[at];
             let source = Issues { clients: system.clients.clone(), workload: self.site.workload(stream, Spread::Even) };

@@ -32,7 +32,7 @@ pub fn code(rejection: &Rejection) -> Code {
 
 /// The metadata of a rejection: its numbers, whether it is recorded under the request's key, whether a new request may
 /// succeed later, whether it was given before.
-pub fn metadata(rejection: &Rejection, recorded: bool, replayed: bool) -> HashMap<String, String> {
+fn metadata(rejection: &Rejection, recorded: bool, replayed: bool) -> HashMap<String, String> {
     let mut metadata: HashMap<String, String> =
         rejection.numbers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let flags = [("recorded", recorded), ("transient", rejection.transient()), ("replayed", replayed)];
