@@ -46,6 +46,11 @@ impl Clock {
         }
     }
 
+    /// By what time clients make the ids of requests, where that is not this clock's: theirs goes on while it stands still.
+    pub fn clients_time(&self) -> Option<Timestamp> {
+        self.is_manual().then(|| Self::system().now())
+    }
+
     pub fn is_manual(&self) -> bool {
         matches!(self, Self::Manual { .. })
     }

@@ -364,6 +364,7 @@ impl Desk {
         let id = BatchId(clock::fresh_uuid());
         let mut book = Book::new(Arc::clone(&house), row.open_window);
         book.begin_batch(id);
+        book.clients_time = self.clock.clients_time();
         let mut sequences = match gate {
             Gate::Shared => in_time(session.load(&mut book, requests, now)).await?,
             Gate::Exclusive => in_time(session.load_all(&mut book, requests)).await?,

@@ -9,25 +9,28 @@ use std::path::Path;
 use clearing::rpc::errors;
 use clearing_core::rejection::Rejection;
 
-/// One rejection of each kind, in the published order; two of the one that has two shapes.
+/// One rejection of each kind, in the published order; two of those that have two shapes.
 fn examples() -> Vec<Rejection> {
     let text = str::to_owned;
     vec![
         Rejection::InvalidArgument { field: text("points"), problem: text("0 is not above zero") },
         Rejection::RequestTooOld { made: text("2025-01-01T00:00:00Z"), oldest: text("2025-12-28T00:00:00Z") },
-        Rejection::IdempotencyConflict { request_id: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab") },
+        Rejection::RequestTooNew { made: text("2026-02-01T10:20:00Z"), latest: text("2026-02-01T10:05:00Z") },
         Rejection::RequestAbandoned { request_id: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab") },
+        Rejection::IdempotencyConflict { request_id: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab") },
         Rejection::TimeOutOfRange {
             field: text("expires_time"),
             time: text("2026-01-31T00:00:00Z"),
             earliest: text("2026-02-01T00:00:00Z"),
             latest: text("never"),
         },
-        Rejection::PartnerExited { partner: text("grocer") },
+        Rejection::PartnerExited { partner: text("grocer"), oldest_window: None },
         Rejection::PartnerRestricted { partner: text("grocer") },
-        Rejection::PartnerSuspended { partner: text("grocer") },
+        Rejection::PartnerSuspended { partner: text("grocer"), oldest_window: None },
+        Rejection::PartnerSuspended { partner: text("grocer"), oldest_window: Some(7) },
         Rejection::NotFound { what: text("hold"), id: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab.0") },
         Rejection::PartnerExists { partner: text("grocer") },
+        Rejection::SameMember { member: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab") },
         Rejection::DuplicateReceipt {
             receipt: text("receipt R-1 of 2026-02-01, line 2, store s1, till t1"),
             entry: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"),
@@ -35,6 +38,7 @@ fn examples() -> Vec<Rejection> {
         Rejection::HoldNotOpen { hold: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"), state: text("LAPSED") },
         Rejection::CaptureExceedsHold { asked: 60, held: 50 },
         Rejection::ReturnExceedsRedemption { asked: 60, left: 50 },
+        Rejection::ReceiptTotalMismatch { booked: text("12.00"), given: text("11.00") },
         Rejection::ReversalExceedsIssue { asked: 60, left: 50 },
         Rejection::ReversalTooLate { issued: text("2026-01-01T00:00:00Z"), latest: text("2026-01-15T00:00:00Z") },
         Rejection::ReversalShortfall { asked: 60, left: 50 },
@@ -100,7 +104,7 @@ fn page() -> String {
         ## The rules said no\n\n\
         In the published order: of several reasons the first is given. *Recorded*: the house keeps the answer under the\n\
         `request_id` and gives it again; nothing is kept of a read. *Transient*: the same wish under a new `request_id` may\n\
-        succeed later, without anybody changing it.\n\n\
+        succeed later, without anybody changing it; after `REQUEST_TOO_NEW` under the same one.\n\n\
         | reason | gRPC code | recorded | transient | metadata | for example |\n|---|---|---|---|---|---|\n",
     );
     for rejection in examples() {

@@ -4,6 +4,7 @@ CREATE TABLE partners (
     partner      text NOT NULL PRIMARY KEY,
     display_name text NOT NULL,
     state        text NOT NULL CHECK (state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')),
+    suspended_in integer, -- the window that was open when it was suspended, or left; null: it is neither
     created_at   bigint NOT NULL,
     changed_at   bigint NOT NULL
 );

@@ -4,6 +4,7 @@ CREATE TABLE partners (
     partner      TEXT NOT NULL PRIMARY KEY,
     display_name TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')),
+    suspended_in INTEGER, -- the window that was open when it was suspended, or left; null: it is neither
     created_at   INTEGER NOT NULL,
     changed_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -139,22 +139,27 @@ macro_rules! reasons {
 reasons! {
     /// The key is older than keys are kept.
     RequestTooOld = "REQUEST_TOO_OLD";
-    /// The key was used with another content.
-    IdempotencyConflict = "IDEMPOTENCY_CONFLICT";
+    /// The key was made ahead of the house's time: this machine's clock is fast. The same request under the same key is
+    /// taken once the house has come near that time.
+    RequestTooNew = "REQUEST_TOO_NEW";
     /// The request was abandoned before it arrived.
     RequestAbandoned = "REQUEST_ABANDONED";
+    /// The key was used with another content.
+    IdempotencyConflict = "IDEMPOTENCY_CONFLICT";
     /// A time is too old or in the future.
     TimeOutOfRange = "TIME_OUT_OF_RANGE";
     /// The partner has left the coalition.
     PartnerExited = "PARTNER_EXITED";
     /// The partner may not issue at present.
     PartnerRestricted = "PARTNER_RESTRICTED";
-    /// The partner may neither issue nor accept at present.
+    /// The partner may neither issue nor accept at present, nor reverse what it issued in windows before this.
     PartnerSuspended = "PARTNER_SUSPENDED";
     /// Unknown, or somebody else's.
     NotFound = "NOT_FOUND";
     /// There is a partner of that id.
     PartnerExists = "PARTNER_EXISTS";
+    /// Giver and receiver of a transfer are the same member.
+    SameMember = "SAME_MEMBER";
     /// The line of the receipt was booked before, under another request id.
     DuplicateReceipt = "DUPLICATE_RECEIPT";
     /// The hold was captured, voided, or has lapsed.
@@ -163,6 +168,8 @@ reasons! {
     CaptureExceedsHold = "CAPTURE_EXCEEDS_HOLD";
     /// More than what is left of the redemption.
     ReturnExceedsRedemption = "RETURN_EXCEEDS_REDEMPTION";
+    /// The purchase was booked with another total of its receipt.
+    ReceiptTotalMismatch = "RECEIPT_TOTAL_MISMATCH";
     /// More than what is left of the issue to be reversed.
     ReversalExceedsIssue = "REVERSAL_EXCEEDS_ISSUE";
     /// The return period of the issue is over.

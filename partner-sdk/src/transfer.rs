@@ -20,18 +20,28 @@ pub struct Transfer {
     pub(crate) member: MemberRef,
     pub(crate) to_member: MemberRef,
     pub(crate) points: i64,
+    pub(crate) enrol_receiver: bool,
     pub(crate) origin: Origin,
 }
 
 impl Transfer {
-    /// From the first to the second, who may be new to the house.
+    /// From the first to the second, who must be known to the house unless [`enrol_receiver`](Self::enrol_receiver) is
+    /// asked for.
     pub fn between(from: impl Into<MemberRef>, to: impl Into<MemberRef>) -> Self {
-        Self { request_id: None, member: from.into(), to_member: to.into(), points: 0, origin: Origin::default() }
+        let (member, to_member) = (from.into(), to.into());
+        Self { request_id: None, member, to_member, points: 0, enrol_receiver: false, origin: Origin::default() }
     }
 
     /// How many points, more than 0.
     pub fn points(mut self, points: i64) -> Self {
         self.points = points;
+        self
+    }
+
+    /// Enrols the receiver if nobody has. Without it an identifier that the house does not know, such as a card number
+    /// with a typing error, is refused (`NOT_FOUND`).
+    pub fn enrol_receiver(mut self) -> Self {
+        self.enrol_receiver = true;
         self
     }
 

@@ -1,14 +1,16 @@
 //! A till that must not wait says that a request of its own shall have no effect.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::book::{Ask, Book};
 use crate::command::{Abandoned, Accepted, MemberReply, Recorded, RecordedState, Reply};
 use crate::hold::HoldState;
 use crate::journal::{Entry, EntryKind};
-use crate::points::{Direction, first_points, moved_parts};
+use crate::member::LotId;
+use crate::points::{Direction, Part};
 use crate::rejection::Rejection;
-use crate::units::{EntryId, MemberId, Points, RequestId};
+use crate::units::{EntryId, MemberId, Overflow, Points, RequestId};
 
 impl Book {
     /// An unseen id is burned, an applied one is undone, once, whatever the order of arrival.
@@ -38,6 +40,9 @@ impl Book {
         let Some(member) = member.filter(|_| accepted.first() == targets.first().map(|(id, _)| id)) else {
             return Err(Rejection::not_found("request that can be abandoned", request));
         };
+        for (_, issue) in targets.iter().filter(|(_, entry)| entry.kind == EntryKind::Issue) {
+            self.check_may_reverse(ask.caller, issue)?;
+        }
         self.run_due(member, ask.now);
         let mut drafts = Vec::new();
         for (id, target) in targets.iter().rev() {
@@ -100,7 +105,8 @@ impl Book {
         self.reversal_entry(draft, id, member, &shares).map(|(entry, _)| Some(entry))
     }
 
-    /// Takes again what a return gave back: the redemption holds as much of its parts as before that return.
+    /// Takes again what a return gave back, the same points of the same lots, whatever was returned after it. Of those that
+    /// are spent or expired none can be taken: then all of it is refused.
     ///
     /// Rule: undo-return
     fn undo_return_entry(&self, ask: &Ask<'_>, returning: &Entry) -> Result<Option<Entry>, Rejection> {
@@ -109,24 +115,33 @@ impl Book {
         let target = target.ok_or_else(|| Rejection::not_found("redemption", redemption))?;
         let member = target.member.expect("a redemption is of a member");
         let facts = target.redemption().cloned().expect("a redemption has its facts");
-        let points = Points(-returning.redemption().map_or(0, |facts| facts.points.0));
         let key = target.request_id.map(|request| (target.partner, request));
         let redeemed = key.and_then(|key| self.requests.get(&key));
         if redeemed.is_some_and(|redeemed| redeemed.state == RecordedState::Abandoned) {
             // Undoing the redemption has given back all of it; taking a part again would give it an effect after all.
             return Ok(None);
         }
-        let left = self.left_of(redemption, &target);
-        let parts = first_points(&self.parts_of(&target), left.plus(points)?.0);
-        let kept = first_points(&parts, left.0);
-        for part in moved_parts(&parts, &kept) {
-            let available = self.lots.get(&part.lot).map_or(Points::ZERO, |lot| lot.available);
-            if available < part.points {
-                return Err(Rejection::InsufficientPoints { asked: part.points.0, available: available.0 });
-            }
+        let left = self.parts_left(redemption, &target);
+        let given_back = returning.lots.iter().map(|moved| Ok((moved.lot, moved.net()?)));
+        let given_back: BTreeMap<LotId, Points> = given_back.collect::<Result<_, Overflow>>()?;
+        let takeable = |(lot, points): (&LotId, &Points)| {
+            let there = self.lots.get(lot).filter(|lot| self.expiry_of(lot) > ask.now);
+            there.map_or(0, |lot| lot.available.0.min(points.0))
+        };
+        let asked = given_back.values().map(|points| points.0).sum();
+        let available = given_back.iter().map(takeable).sum();
+        if available < asked {
+            return Err(Rejection::InsufficientPoints { asked, available });
         }
+        let mut kept = left.iter().peekable();
+        let with_them = self.parts_of(&target).into_iter().map(|part| {
+            let kept = kept.next_if(|kept| kept.lot == part.lot).map_or(0, |kept| kept.points.0);
+            let back = given_back.get(&part.lot).map_or(0, |points| points.0);
+            Part { points: Points(kept + back), ..part }
+        });
+        let with_them: Vec<Part> = with_them.filter(|part| part.points.0 > 0).collect();
         let draft = self.draft(EntryKind::Undo, ask).of_member(member).linked_to(redemption);
-        self.redemption_entry(draft, target.partner, member, &facts, &parts, points, &Direction::Take).map(Some)
+        self.redemption_entry(draft, target.partner, member, &facts, (&with_them, &left), &Direction::Take).map(Some)
     }
 }
 

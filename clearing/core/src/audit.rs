@@ -12,6 +12,7 @@ use crate::hold::HoldState;
 use crate::journal::Entry;
 use crate::limits::Guard;
 use crate::member::{Holding, Lot, LotId, Member, Record};
+use crate::points::Returned;
 use crate::settlement::SettlementState;
 use crate::terms::Funding;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -294,8 +295,13 @@ fn check_money(book: &Book, found: &mut Vec<Violation>) {
 fn check_returned(book: &Book, found: &mut Vec<Violation>) {
     for (redemption, entry) in book.entries.iter().filter(|(_, entry)| entry.kind.is_redemption()) {
         let points = entry.redemption().map_or(0, |facts| facts.points.0);
-        let returned = book.returned.get(redemption).copied().unwrap_or_default().0;
-        if !(0..=points).contains(&returned) {
+        let Some(back) = book.returned.get(redemption) else { continue };
+        let returned = back.points().0;
+        // Of no lot more came back than it gave, nor less than nothing.
+        let taken: BTreeMap<LotId, i64> =
+            book.parts_of(entry).into_iter().map(|part| (part.lot, part.points.0)).collect();
+        let fits = |(lot, points): (LotId, Points)| (0..=taken.get(&lot).copied().unwrap_or(0)).contains(&points.0);
+        if !back.lots().all(fits) {
             found.push(Violation::ReturnedOutOfRange { redemption: *redemption, returned, points });
         }
     }
@@ -348,7 +354,7 @@ pub fn compare(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     };
     differ(obligation, &stored.gross, &rebuilt.gross, &crate::changes::Gross::default(), &mut found);
     let redemption = |redemption: &EntryId| format!("returned points of redemption {redemption}");
-    differ(redemption, &stored.returned, &rebuilt.returned, &zero_points, &mut found);
+    differ(redemption, &stored.returned, &rebuilt.returned, &Returned::default(), &mut found);
 
     let lots = |book: &Book| book.lots.iter().map(|(id, lot)| (*id, Some(lot.clone()))).collect();
     differ(|lot: &LotId| format!("lot {lot}"), &lots(stored), &lots(rebuilt), &None, &mut found);

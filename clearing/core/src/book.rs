@@ -15,11 +15,13 @@ use std::sync::Arc;
 use crate::changes::{Changes, Gross, RequestChange};
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::{Accepted, Answer, Command, MemberRef, Recorded, RecordedState, Request};
+use crate::days::moment_of;
 use crate::funding::FundingGroup;
 use crate::hold::{Hold, HoldState};
 use crate::journal::{DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, Origin, Unbalanced};
 use crate::limits::{Consent, Guard};
 use crate::member::{Lot, LotId, Member, PassedOver, consumption_order};
+use crate::points::{Returned, ReturnedAmount};
 use crate::purchase::ReceiptLine;
 use crate::rejection::Rejection;
 use crate::settlement::Window;
@@ -46,10 +48,10 @@ pub struct Book {
     pub requests: BTreeMap<(PartnerId, RequestId), Recorded>,
     /// Entries written, and those that requests refer to.
     pub entries: BTreeMap<EntryId, Arc<Entry>>,
-    /// Points returned so far of a redemption.
-    pub returned: BTreeMap<EntryId, Points>,
+    /// What was returned so far of a redemption.
+    pub returned: BTreeMap<EntryId, Returned>,
     /// Of the total of a purchase, what was returned so far; by the entry that took its points, or else gave them.
-    pub returned_amounts: BTreeMap<EntryId, Money>,
+    pub returned_amounts: BTreeMap<EntryId, ReturnedAmount>,
     pub holds: BTreeMap<EntryId, Hold>,
     /// The entries that receipts were booked with.
     pub receipts: BTreeMap<ReceiptLine, EntryId>,
@@ -70,6 +72,8 @@ pub struct Book {
     pending: BTreeSet<LotId>,
     /// Open holds of members, by when they lapse.
     open_holds: BTreeSet<(MemberId, Timestamp, EntryId)>,
+    /// By what time clients make ids, where that is not the house's own: a sandbox stands still, and its clients do not.
+    pub clients_time: Option<Timestamp>,
     batch: BatchId,
     ordinal: u32,
     changes: Changes,
@@ -110,6 +114,7 @@ impl Book {
             order: BTreeSet::new(),
             pending: BTreeSet::new(),
             open_holds: BTreeSet::new(),
+            clients_time: None,
             batch: BatchId(0),
             ordinal: 0,
             changes: Changes::default(),
@@ -161,13 +166,19 @@ impl Book {
         let content = request.content_hash();
         let key = request.request_id.map(|id| (request.caller, id));
         if let Some((caller, id)) = key {
-            // What became of a request whose key may have been pruned is not known, so it cannot be abandoned either.
-            let abandoned = if let Command::Abandon { request } = &request.command { *request } else { id };
-            if let Err(rejection) = self.check_age(id, now).and_then(|()| self.check_age(abandoned, now)) {
+            if let Err(rejection) = self.check_age(id, now) {
                 return fresh(Err(rejection));
             }
             if let Some(recorded) = self.requests.get(&(caller, id)) {
                 return replay(recorded, &content, id);
+            }
+            // What became of a request whose key may have been pruned is not known, so it cannot be abandoned either.
+            let abandoned = if let Command::Abandon { request } = &request.command { *request } else { id };
+            let known = self.requests.contains_key(&(caller, abandoned));
+            let checked = self.check_new(id, now).and_then(|()| self.check_age(abandoned, now));
+            let checked = checked.and_then(|()| if known { Ok(()) } else { self.check_new(abandoned, now) });
+            if let Err(rejection) = checked {
+                return fresh(Err(rejection));
             }
         }
         let ask = Ask { caller: request.caller, request_id: request.request_id, origin: &request.origin, now };
@@ -198,27 +209,37 @@ impl Book {
     fn check_age(&self, id: RequestId, now: Timestamp) -> Result<(), Rejection> {
         let days = self.house.coalition.key_retention_days;
         let (Some(made), true) = (id.made_at(), days > 0) else { return Ok(()) };
-        let oldest = now.plus_days(-i64::from(days));
+        let oldest = self.house.coalition.days_before(days, now);
         if made < oldest {
             return Err(Rejection::RequestTooOld { made: made.to_string(), oldest: oldest.to_string() });
         }
         Ok(())
     }
 
+    /// Refuses a key that the house does not have and whose own time is ahead: it would outlive its retention.
+    ///
+    /// Rule: request-new
+    fn check_new(&self, id: RequestId, now: Timestamp) -> Result<(), Rejection> {
+        let latest = self.clients_time.map_or(now, |time| time.max(now)).plus_seconds(CLOCK_SKEW_SECONDS);
+        match id.made_at().filter(|made| *made > latest) {
+            Some(made) => Err(Rejection::RequestTooNew { made: made.to_string(), latest: latest.to_string() }),
+            None => Ok(()),
+        }
+    }
+
     /// Rule: time-range
     fn check_times(&self, origin: &Origin, now: Timestamp) -> Result<(), Rejection> {
-        let days = self.house.coalition.business_time_age_days;
-        let earliest = if days == 0 { Timestamp(0) } else { now.plus_days(-i64::from(days)) };
+        let coalition = &self.house.coalition;
+        let days = coalition.business_time_age_days;
+        let earliest = if days == 0 { Timestamp(0) } else { coalition.days_before(days, now) };
         if let Some(time) = origin.business_time {
             check_range("business_time", time, earliest, now.plus_seconds(CLOCK_SKEW_SECONDS))?;
         }
         if let Some(date) = origin.business_date {
-            let moment = |date: jiff::civil::Date| {
-                let midnight = date.to_zoned(self.house.coalition.time_zone.clone()).ok();
-                midnight.map_or(Timestamp::NEVER, |midnight| Timestamp::from_jiff(midnight.timestamp()))
-            };
             // A trading day may run past midnight, and a shop may lie a zone ahead: one day of grace on both sides.
-            check_range("business_date", moment(date.to_jiff()), earliest.plus_days(-1), now.plus_days(1))?;
+            let (earliest, latest) = (coalition.days_before(1, earliest), coalition.days_after(1, now));
+            let midnight = moment_of(date.to_jiff().into(), &coalition.time_zone);
+            check_range("business_date", midnight, earliest, latest)?;
         }
         Ok(())
     }
@@ -239,7 +260,9 @@ impl Book {
             Command::Reverse { target, points, refuse_shortfall } => {
                 self.reverse(ask, target, *points, *refuse_shortfall)
             }
-            Command::Transfer { member, to, points } => self.transfer(ask, *member, *to, request.fresh_member, *points),
+            Command::Transfer { member, to, points, enrol_receiver } => {
+                self.transfer(ask, *member, *to, enrol_receiver.then_some(request.fresh_member), *points)
+            }
             Command::Decay { member, rate, period, inactive_since } => {
                 self.decay(ask, *member, *rate, period, *inactive_since)
             }
@@ -376,10 +399,11 @@ impl Book {
             member.record.passed_over.retain(|_, mark| coalition.passed_over_until(mark.time) > entry.time);
             self.changes.members.insert(member.id);
         }
+        self.apply_activity(entry)?;
         for moved in &entry.lots {
             self.apply_lot(id, entry, moved)?;
         }
-        self.apply_activity(entry);
+        self.count_of_day(entry);
         for posting in &entry.points {
             if posting.account.member().is_none() {
                 add_points(&mut self.points_balances, posting.account, posting.points)?;
@@ -474,13 +498,12 @@ impl Book {
         member.move_expiry((old_expiry, old_available), (moved.expires, available))?;
         let record = &mut member.record;
         if let Some(days) = old_expiry.inactivity_days() {
-            let sum = record.inactive.entry(days).or_default();
-            *sum = sum.minus(old_available)?;
+            let lots = record.inactive.entry(days).or_default();
+            lots.change(moved.lot.entry_no, old_available.negated()?)?;
         }
         if let Some(days) = moved.expires.inactivity_days() {
-            add_points(&mut record.inactive, days, available)?;
+            record.inactive.entry(days).or_default().change(moved.lot.entry_no, available)?;
         }
-        record.inactive.retain(|_, points| points.0 > 0);
         if moved.pending.0 > 0
             && let Some(activates) = activates
         {
@@ -500,22 +523,24 @@ impl Book {
         add_points(&mut self.changes.outstanding, version, net)
     }
 
-    /// When the member was last active, and what was issued to it today.
+    /// Notes that the member of an entry is active, before its lots move: what has ended by then stays ended, whatever comes
+    /// back into it with this very entry.
+    fn apply_activity(&mut self, entry: &Entry) -> Result<(), Overflow> {
+        let active = matches!(entry.kind, EntryKind::Issue | EntryKind::Reinstate) || entry.kind.is_redemption();
+        let Some(member) = entry.member.filter(|_| active) else { return Ok(()) };
+        let zone = &self.house.coalition.time_zone;
+        self.members.get_mut(&member).expect("the member of an entry is in the book").be_active(entry.time, zone)
+    }
+
+    /// What was issued to the member today, and what it transferred.
     ///
     /// Rule: activity
-    fn apply_activity(&mut self, entry: &Entry) {
+    fn count_of_day(&mut self, entry: &Entry) {
         let Some(member) = entry.member else { return };
         let earns = entry.kind == EntryKind::Issue;
         let day = self.day_of(entry.time);
-        if entry.kind == EntryKind::Transfer {
-            self.share_activity(member, entry);
-        }
         let member = self.members.get_mut(&member).expect("the member of an entry is in the book");
         let record = &mut member.record;
-        // A reinstatement is an issue as well, although no limit counts it.
-        if earns || entry.kind == EntryKind::Reinstate || entry.kind.is_redemption() {
-            record.active = record.active.max(Some(entry.time));
-        }
         if entry.kind == EntryKind::Transfer {
             record.transferred.retain(|_, count| count.day == day);
             let moved = entry.points.iter().find(|posting| posting.account == PointsAccount::Member(member.id));
@@ -542,17 +567,6 @@ impl Book {
                 let used = self.changes.consents.entry(key).or_default();
                 *used = Points(used.0.saturating_add(points.0));
             }
-        }
-    }
-
-    /// Points that end with inactivity must not end by their transfer: who gets them was active as lately as the giver.
-    fn share_activity(&mut self, giver: MemberId, entry: &Entry) {
-        let active = self.members.get(&giver).and_then(|member| member.record.active);
-        let given =
-            entry.lots.iter().filter(|moved| moved.birth.is_some() && moved.expires.inactivity_days().is_some());
-        for moved in given {
-            let owner = self.members.get_mut(&moved.lot.member).expect("the owners of lots are in the book");
-            owner.record.active = owner.record.active.max(active);
         }
     }
 
@@ -654,7 +668,9 @@ impl Book {
 
     /// What an entry does to gross obligations and to what is left of a redemption.
     fn apply_redemption(&mut self, entry: &Entry) -> Result<(), Overflow> {
-        let Some(facts) = entry.redemption() else { return Ok(()) };
+        if entry.redemption().is_none() {
+            return Ok(());
+        }
         for (key, gross) in gross_of(entry)? {
             for sums in [&mut self.gross, &mut self.changes.gross] {
                 let sum = sums.entry(key).or_default();
@@ -665,7 +681,9 @@ impl Book {
         if let Some(redemption) = entry.link.filter(|_| matches!(entry.kind, EntryKind::Return | EntryKind::Undo)) {
             // What refers to a redemption gives points back, or takes them again.
             let returned = self.returned.entry(redemption).or_default();
-            *returned = returned.minus(facts.points)?;
+            for moved in &entry.lots {
+                returned.add(moved.lot, moved.net()?)?;
+            }
             self.changes.returned.insert(redemption);
         }
         Ok(())
@@ -719,11 +737,11 @@ impl Book {
         };
         let zone = &self.house.coalition.time_zone;
         let mut lots = Vec::new();
-        for days in known.record.inactive.keys() {
-            let expires = known.inactive_at(*days, zone);
+        for (days, kind) in known.record.inactive.iter().filter(|(_, kind)| kind.has_points()) {
             let band = Timestamp::after_inactivity(*days);
             let range = (member, band, i64::MIN, 0)..=(member, band, i64::MAX, u16::MAX);
-            lots.extend(self.order.range(range).map(|(_, _, entry_no, part)| (expires, *entry_no, *part)));
+            let end = kind.end_of_lots(known.inactive_at(*days, zone));
+            lots.extend(self.order.range(range).map(|(_, _, entry_no, part)| (end(*entry_no), *entry_no, *part)));
         }
         lots.sort_unstable();
         lots
@@ -734,7 +752,7 @@ impl Book {
         let zone = &self.house.coalition.time_zone;
         let member = self.members.get(&lot.id.member);
         match (lot.expires.inactivity_days(), member) {
-            (Some(days), Some(member)) => member.inactive_at(days, zone),
+            (Some(days), Some(member)) => member.inactivity_end(days, lot.id.entry_no, zone),
             _ => lot.expires,
         }
     }

@@ -75,6 +75,8 @@ pub enum Command {
         member: MemberRef,
         to: MemberRef,
         points: Points,
+        /// Whether a receiver that nobody has enrolled is to be.
+        enrol_receiver: bool,
     },
     /// Takes a share of a member's points for inactivity: the operator's.
     Decay {
@@ -364,7 +366,12 @@ impl Request {
                 }
                 Ok(())
             }
-            Command::Decay { inactive_since, .. } => check_moment("inactive_since_time", *inactive_since),
+            Command::Decay { rate, inactive_since, .. } => {
+                if *rate == Rate::ZERO {
+                    return Err(Rejection::invalid("rate", "is not above zero: nothing would be taken"));
+                }
+                check_moment("inactive_since_time", *inactive_since)
+            }
             Command::ExtendExpiry { until, expires, .. } => {
                 check_moment("expires_time", Some(*expires))?;
                 check_moment("until_time", Some(*until))

@@ -13,7 +13,7 @@ use crate::rejection::Rejection;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp};
 
 /// The longest life of a hold, in days.
-pub const HOLD_DAYS_MAX: i64 = 366;
+pub const HOLD_DAYS_MAX: u16 = 366;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HoldState {
@@ -100,7 +100,7 @@ impl Book {
         points: Points,
         lapses: Timestamp,
     ) -> Result<Accepted, Rejection> {
-        check_range("lapse_time", lapses, Timestamp(ask.now.0 + 1), ask.now.plus_days(HOLD_DAYS_MAX))?;
+        check_range("lapse_time", lapses, Timestamp(ask.now.0 + 1), self.house.coalition.days_after(HOLD_DAYS_MAX, ask.now))?;
         self.check_may_accept(ask.caller)?;
         let id = self.find_member(member)?;
         let mut entries = self.run_due(id, ask.now);

@@ -12,6 +12,7 @@
 //! | [`units`] | points, money, rates, times, identifiers, rounding |
 //! | [`chart`] | the accounts, the purposes of a money posting |
 //! | [`journal`] | entries, their canonical bytes, the hash chain |
+//! | [`days`] | days as the coalition's calendar counts them |
 //! | [`terms`] | the coalition's settings, partners, versions of terms |
 //! | [`member`] | what a member holds: holdings and lots |
 //! | [`command`] | what may be asked, and what is answered |
@@ -41,6 +42,7 @@ pub mod care;
 pub mod changes;
 pub mod chart;
 pub mod command;
+pub mod days;
 pub mod due;
 pub mod funding;
 pub mod hold;

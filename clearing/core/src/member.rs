@@ -8,8 +8,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use jiff::tz::TimeZone;
 
+use crate::days::days_later;
 use crate::journal::Code;
-use crate::terms::{ExpiryPolicy, Funding};
+use crate::terms::Funding;
 use crate::units::{EntryId, Malformed, MemberId, Overflow, PartnerId, Points, Timestamp, WindowNumber};
 
 /// A lot: its first owner, the owner's own number of the entry that made it, and its place in that entry. Written
@@ -141,6 +142,57 @@ pub struct PassedOver {
     pub entry_no: i64,
 }
 
+/// What is known of a member's lots that end after so many days without activity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Inactive {
+    /// Available points of those that go on.
+    pub points: Points,
+    /// Those that have ended, if some have.
+    pub ended: Option<Ended>,
+}
+
+/// Lots that have ended because their member was inactive for too long. Its later activity does not revive them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Ended {
+    /// When the last of them did.
+    pub time: Timestamp,
+    /// The member's number of the entry by which it was active again: those made before it have ended.
+    pub entry_no: i64,
+    /// Their available points: what came back into them, or is to expire yet.
+    pub points: Points,
+}
+
+impl Inactive {
+    /// Whether the lot that an entry made, by the member's number of it, has ended.
+    fn has_ended(&self, entry_no: i64) -> Option<Ended> {
+        self.ended.filter(|ended| entry_no < ended.entry_no)
+    }
+
+    /// When the lots end, by their entries; those that go on, at `end`.
+    pub(crate) fn end_of_lots(&self, end: Timestamp) -> impl Fn(i64) -> Timestamp {
+        let lots = *self;
+        move |entry_no| lots.has_ended(entry_no).map_or(end, |ended| ended.time)
+    }
+
+    /// Whether any of the lots has available points.
+    pub fn has_points(&self) -> bool {
+        self.points.0 > 0 || self.ended.is_some_and(|ended| ended.points.0 > 0)
+    }
+
+    /// Writes a change of the available points of the lot that an entry made.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the sum does not fit.
+    pub(crate) fn change(&mut self, entry_no: i64, points: Points) -> Result<(), Overflow> {
+        let sum = match &mut self.ended {
+            Some(ended) if entry_no < ended.entry_no => &mut ended.points,
+            Some(_) | None => &mut self.points,
+        };
+        *sum = sum.plus(points)?;
+        Ok(())
+    }
+}
+
 /// What is known of a member besides what it holds. Kept in the member's own row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Record {
@@ -154,8 +206,9 @@ pub struct Record {
     pub issued: BTreeMap<PartnerId, DayCount>,
     /// Points the member transferred, by the partner that asked for it.
     pub transferred: BTreeMap<PartnerId, DayCount>,
-    /// Available points that end with inactivity, by its days.
-    pub inactive: BTreeMap<u16, Points>,
+    /// What is known of the lots that end with inactivity, by its days. Kept once the member has had one, as points may
+    /// come back into it.
+    pub inactive: BTreeMap<u16, Inactive>,
     /// Pending points that wait for their issuer's payment, by window and issuer.
     pub waiting: BTreeMap<(WindowNumber, PartnerId), Points>,
     /// The periods for which the member's points decayed.
@@ -219,21 +272,50 @@ impl Member {
         }
     }
 
-    /// When the member's lots that end after so many days of inactivity do so, if nothing happens.
+    /// When the member's lots that end after so many days of inactivity do so, if nothing happens and they have not
+    /// ended before.
     ///
     /// Rule: inactivity
     pub fn inactive_at(&self, days: u16, zone: &TimeZone) -> Timestamp {
-        let active = self.record.active.unwrap_or(Timestamp(0));
-        ExpiryPolicy::Days(days).expires(active, zone)
+        days_later(self.record.active.unwrap_or(Timestamp(0)), i64::from(days), zone)
+    }
+
+    /// When the lot of this kind ends, or has ended, that an entry made, by the member's number of it.
+    pub fn inactivity_end(&self, days: u16, entry_no: i64, zone: &TimeZone) -> Timestamp {
+        let ended = self.record.inactive.get(&days).and_then(|lots| lots.has_ended(entry_no));
+        ended.map_or_else(|| self.inactive_at(days, zone), |ended| ended.time)
+    }
+
+    /// Notes that the member is active with the entry that it has had last. What had ended by then stays ended.
+    ///
+    /// # Errors
+    /// [`Overflow`] if a sum does not fit.
+    pub(crate) fn be_active(&mut self, time: Timestamp, zone: &TimeZone) -> Result<(), Overflow> {
+        if self.record.active.is_some_and(|active| time <= active) {
+            return Ok(());
+        }
+        let days: Vec<u16> = self.record.inactive.keys().copied().collect();
+        for days in days {
+            let end = self.inactive_at(days, zone);
+            if let Some(lots) = self.record.inactive.get_mut(&days).filter(|_| end <= time) {
+                let points = lots.points.plus(lots.ended.map_or(Points::ZERO, |ended| ended.points))?;
+                let ended = Ended { time: end, entry_no: self.entry_no, points };
+                *lots = Inactive { points: Points::ZERO, ended: Some(ended) };
+            }
+        }
+        self.record.active = Some(time);
+        Ok(())
     }
 
     /// Nothing is due for the member before this: no expiry, no lapse, no activation. Points that wait for a payment
     /// are due with it.
     pub fn next_due(&self, zone: &TimeZone) -> Timestamp {
-        let inactive = self.record.inactive.iter().filter(|(_, points)| points.0 > 0);
+        let inactive = self.record.inactive.iter().filter(|(_, lots)| lots.points.0 > 0);
         let inactive = inactive.map(|(days, _)| self.inactive_at(*days, zone));
+        let ended = self.record.inactive.values().filter_map(|lots| lots.ended.filter(|ended| ended.points.0 > 0));
         let release = self.record.next_release.unwrap_or(Timestamp::NEVER);
-        inactive.chain([self.next_expiry, release]).min().expect("not empty")
+        let ended = ended.map(|ended| ended.time);
+        inactive.chain(ended).chain([self.next_expiry, release]).min().expect("not empty")
     }
 
     /// Keeps what is known of expiries while the available points of a lot, and when it expires, go from one to the other.

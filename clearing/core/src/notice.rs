@@ -75,7 +75,7 @@ impl NoticeDay {
     pub fn expiries(&self, member: &Member, now: Timestamp) -> Vec<(Timestamp, Timestamp)> {
         let to_come = self.ahead.iter().filter(|ahead| ahead.until > now);
         let own = to_come.map(|ahead| (Timestamp(ahead.behind.max(now).0 + 1), ahead.until));
-        let inactive = member.record.inactive.iter().filter(|(_, points)| points.0 > 0);
+        let inactive = member.record.inactive.iter().filter(|(_, lots)| lots.points.0 > 0);
         let inactive = inactive.filter(|(days, _)| self.days_ahead(member.inactive_at(**days, &self.zone)).is_some());
         own.chain(inactive.map(|(days, _)| [Timestamp::after_inactivity(*days); 2].into())).collect()
     }
@@ -88,7 +88,7 @@ impl NoticeDay {
         let mut lost: BTreeMap<(Timestamp, PartnerId), i64> = BTreeMap::new();
         for lot in lots.iter().filter(|lot| lot.available.0 > 0) {
             let days = lot.expires.inactivity_days();
-            let expires = days.map_or(lot.expires, |days| member.inactive_at(days, &self.zone));
+            let expires = days.map_or(lot.expires, |days| member.inactivity_end(days, lot.id.entry_no, &self.zone));
             if expires > now {
                 *lost.entry((expires, lot.issuer)).or_default() += lot.available.0;
             }

@@ -49,7 +49,8 @@ impl Book {
         let terms = draft.over(&coalition.default_terms, 1, ask.now, coalition.scale)?;
         self.house.check_funding(id, &terms, ask.now, &self.outstanding)?;
         let display_name = if display_name.is_empty() { id.to_string() } else { display_name.to_owned() };
-        let partner = Partner { id, display_name, state, terms: vec![terms], limits };
+        let suspended_in = state.is_suspended().then_some(self.open_window);
+        let partner = Partner { id, display_name, state, suspended_in, terms: vec![terms], limits };
         self.house_mut().partners.insert(id, partner);
         let changes = self.changes_mut();
         changes.partners.insert(id);
@@ -107,9 +108,12 @@ impl Book {
     fn set_partner_state(&mut self, id: PartnerId, state: PartnerState) -> Result<Accepted, Rejection> {
         let partner = self.house.partner(id)?;
         if partner.state == PartnerState::Exited && state != PartnerState::Exited {
-            return Err(Rejection::PartnerExited { partner: id.to_string() });
+            return Err(Rejection::PartnerExited { partner: id.to_string(), oldest_window: None });
         }
+        // Who was suspended and leaves is held to the window of its suspension.
+        let suspended_in = state.is_suspended().then(|| partner.suspended_in.unwrap_or(self.open_window));
         let partner = self.house_mut().partners.get_mut(&id).expect("found above");
+        partner.suspended_in = suspended_in;
         let previous = std::mem::replace(&mut partner.state, state);
         self.changes_mut().partners.insert(id);
         Ok(partner_reply(HouseReply { previous_state: Some(previous), ..HouseReply::default() }))

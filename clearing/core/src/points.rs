@@ -11,7 +11,7 @@ use crate::limits::headroom_cost;
 use crate::member::{Lot, LotId, Member};
 use crate::rejection::Rejection;
 use crate::terms::{FeeBearer, Funding, House, PartnerState, Terms};
-use crate::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, Timestamp, largest_remainder};
+use crate::units::{EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Timestamp, largest_remainder};
 
 /// A part of a redemption: points of one lot, in consumption order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl Book {
         let facts = self.redemption_facts(ask.caller, points, ask.now)?;
         let Walk { parts, passed_over, .. } = self.take_in_order(ask.caller, member, points, ask.now, &facts)?;
         let draft = self.draft(EntryKind::Redeem, ask).of_member(member);
-        let entry = self.redemption_entry(draft, ask.caller, member, &facts, &parts, points, &Direction::Take)?;
+        let entry = self.redemption_entry(draft, ask.caller, member, &facts, (&parts, &[]), &Direction::Take)?;
         let facts = entry.facts.passing_over(passed_over);
         Ok(Entry { facts, ..entry })
     }
@@ -261,9 +261,9 @@ impl Book {
         let partner = caller.to_string();
         match self.house.partner(caller)?.state {
             PartnerState::Active => Ok(()),
-            PartnerState::Exited => Err(Rejection::PartnerExited { partner }),
+            PartnerState::Exited => Err(Rejection::PartnerExited { partner, oldest_window: None }),
             PartnerState::Restricted => Err(Rejection::PartnerRestricted { partner }),
-            PartnerState::Suspended => Err(Rejection::PartnerSuspended { partner }),
+            PartnerState::Suspended => Err(Rejection::PartnerSuspended { partner, oldest_window: None }),
         }
     }
 
@@ -279,9 +279,24 @@ impl Book {
         let partner = caller.to_string();
         match self.house.partner(caller)?.state {
             PartnerState::Active | PartnerState::Restricted => Ok(()),
-            PartnerState::Exited => Err(Rejection::PartnerExited { partner }),
-            PartnerState::Suspended => Err(Rejection::PartnerSuspended { partner }),
+            PartnerState::Exited => Err(Rejection::PartnerExited { partner, oldest_window: None }),
+            PartnerState::Suspended => Err(Rejection::PartnerSuspended { partner, oldest_window: None }),
         }
+    }
+
+    /// Who is suspended, or has left, reverses no issue of a window before that in which it was.
+    ///
+    /// Rule: suspended-reversals
+    pub(crate) fn check_may_reverse(&self, caller: PartnerId, issue: &Entry) -> Result<(), Rejection> {
+        let known = self.house.partner(caller)?;
+        let Some(oldest) = known.suspended_in.filter(|oldest| issue.window < *oldest) else { return Ok(()) };
+        let (partner, oldest_window) = (caller.to_string(), Some(oldest));
+        Err(match known.state {
+            PartnerState::Exited => Rejection::PartnerExited { partner, oldest_window },
+            PartnerState::Active | PartnerState::Restricted | PartnerState::Suspended => {
+                Rejection::PartnerSuspended { partner, oldest_window }
+            }
+        })
     }
 
     /// The first `points` of a member in consumption order that its issuers' headroom allows `acceptor` to take.
@@ -373,26 +388,24 @@ impl Book {
         self.house.lot_terms(part.issuer, part.terms).funding
     }
 
-    /// The entry by which `acceptor` takes the last `points` of `parts`, or gives them back. Everything is posted at
-    /// the figures in `facts` and the terms of the lots, so that a return is the exact opposite of what it returns.
-    /// `parts` are what the redemption holds with the points in question: a return shortens them, a taking made them
-    /// this long.
+    /// The entry by which `acceptor` takes points, or gives them back. Everything is posted at the figures in `facts` and
+    /// the terms of the lots, so that a return is the exact opposite of what it returns. `parts` are what the redemption
+    /// holds with the points in question, and what it holds without them: a return goes from the first to the second, a
+    /// taking the other way.
     ///
     /// Rule: redemption-money
-    #[expect(clippy::too_many_arguments, reason = "the one place that knows the money of a redemption")]
     pub(crate) fn redemption_entry(
         &self,
         mut draft: EntryDraft,
         acceptor: PartnerId,
         member: MemberId,
         facts: &RedemptionFacts,
-        parts: &[Part],
-        points: Points,
+        (parts, kept): (&[Part], &[Part]),
         direction: &Direction,
     ) -> Result<Entry, Rejection> {
         let sign = direction.sign();
-        let kept = first_points(parts, parts.iter().map(|part| part.points.0).sum::<i64>() - points.0);
-        let mut moved = moved_parts(parts, &kept);
+        let mut moved = moved_parts(parts, kept);
+        let points = total_of(&moved);
         if matches!(direction, Direction::GiveBack { .. }) {
             moved.reverse();
         }
@@ -406,7 +419,7 @@ impl Book {
             let expires = direction.expiry_after(part.expires, self.expiry_of(lot), &self.house);
             draft.move_lot(LotMove { expires, ..part.moved(taken.negated()?) });
         }
-        let fee = self.post_fees(&mut draft, acceptor, facts, parts, &kept, sign)?;
+        let fee = self.post_fees(&mut draft, acceptor, facts, parts, kept, sign)?;
         let points = Points(points.0 * sign);
         self.finish(draft.with_facts(Facts::Redemption(RedemptionFacts { points, fee, ..facts.clone() })))
     }
@@ -482,7 +495,19 @@ impl Book {
     /// What of a redemption is not returned.
     pub(crate) fn left_of(&self, id: EntryId, redemption: &Entry) -> Points {
         let taken = redemption.redemption().map_or(0, |facts| facts.points.0);
-        Points(taken - self.returned.get(&id).copied().unwrap_or_default().0)
+        Points(taken - self.returned.get(&id).map_or(0, |returned| returned.points().0))
+    }
+
+    /// The parts of a redemption that are not returned, in consumption order.
+    pub(crate) fn parts_left(&self, id: EntryId, redemption: &Entry) -> Vec<Part> {
+        let mut parts = self.parts_of(redemption);
+        if let Some(returned) = self.returned.get(&id) {
+            for part in &mut parts {
+                part.points = Points(part.points.0 - returned.of(part.lot).0);
+            }
+            parts.retain(|part| part.points.0 > 0);
+        }
+        parts
     }
 
     /// The parts of a redemption, in consumption order.
@@ -510,10 +535,11 @@ impl Book {
     ) -> Result<Entry, Rejection> {
         let member = redemption.member.expect("a redemption is of a member");
         let facts = redemption.redemption().cloned().expect("a redemption has its facts");
-        let left = first_points(&self.parts_of(redemption), self.left_of(id, redemption).0);
+        let left = self.parts_left(id, redemption);
+        let kept = first_points(&left, total_of(&left).0 - points.0);
         let draft = draft.of_member(member).linked_to(id);
         let direction = Direction::GiveBack { now };
-        self.redemption_entry(draft, redemption.partner, member, &facts, &left, points, &direction)
+        self.redemption_entry(draft, redemption.partner, member, &facts, (&left, &kept), &direction)
     }
 
     pub(crate) fn member_reply(&self, member: MemberId, entries: Vec<EntryId>, returnable: Points) -> Accepted {
@@ -547,7 +573,8 @@ impl Book {
         });
         let zone = &self.house.coalition.time_zone;
         let inactive = known.iter().flat_map(|known| {
-            known.record.inactive.iter().map(|(days, points)| (known.inactive_at(*days, zone), points.0))
+            let going_on = known.record.inactive.iter().filter(|(_, lots)| lots.points.0 > 0);
+            going_on.map(|(days, lots)| (known.inactive_at(*days, zone), lots.points.0))
         });
         let inactive: Vec<(Timestamp, i64)> = inactive.filter(|(expires, _)| *expires > now).collect();
         let next = inactive.iter().map(|(expires, _)| *expires).fold(first, Timestamp::min);
@@ -669,11 +696,69 @@ pub(crate) fn first_points(parts: &[Part], points: i64) -> Vec<Part> {
     first
 }
 
-/// What `parts` hold beyond `kept`, which are their beginning.
+/// What `parts` hold beyond `kept`, which are some of them, in the same order, with as many points or fewer.
 pub(crate) fn moved_parts(parts: &[Part], kept: &[Part]) -> Vec<Part> {
-    let beyond = parts.iter().enumerate().map(|(at, part)| {
-        let kept = kept.get(at).map_or(0, |part| part.points.0);
+    let mut kept = kept.iter().peekable();
+    let beyond = parts.iter().map(|part| {
+        let kept = kept.next_if(|kept| kept.lot == part.lot).map_or(0, |kept| kept.points.0);
         Part { points: Points(part.points.0 - kept), ..part.clone() }
     });
     beyond.filter(|part| part.points.0 > 0).collect()
+}
+
+pub(crate) fn total_of(parts: &[Part]) -> Points {
+    Points(parts.iter().map(|part| part.points.0).sum())
+}
+
+/// What came back of a redemption, by lot: returns may be undone in another order than theirs, so a sum does not tell which
+/// of its points are left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Returned(BTreeMap<LotId, Points>);
+
+impl Returned {
+    /// All that came back.
+    pub fn points(&self) -> Points {
+        Points(self.0.values().map(|points| points.0).sum())
+    }
+
+    /// What came back of the part that a lot gave.
+    pub fn of(&self, lot: LotId) -> Points {
+        self.0.get(&lot).copied().unwrap_or_default()
+    }
+
+    pub fn lots(&self) -> impl Iterator<Item = (LotId, Points)> {
+        self.0.iter().map(|(lot, points)| (*lot, *points))
+    }
+
+    /// # Errors
+    /// [`Overflow`] if the sum does not fit.
+    pub(crate) fn add(&mut self, lot: LotId, points: Points) -> Result<(), Overflow> {
+        let sum = self.of(lot).plus(points)?;
+        if sum.is_zero() { self.0.remove(&lot) } else { self.0.insert(lot, sum) };
+        Ok(())
+    }
+
+    /// The stored form. All lots are of the redemption's member, who is stored beside it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let lots: Vec<(i64, u16, Points)> =
+            self.0.iter().map(|(lot, points)| (lot.entry_no, lot.part, *points)).collect();
+        borsh::to_vec(&lots).expect("writing to memory does not fail")
+    }
+
+    /// # Errors
+    /// [`Malformed`] for bytes that no release wrote.
+    pub fn from_bytes(member: MemberId, bytes: &[u8]) -> Result<Self, Malformed> {
+        let lots: Vec<(i64, u16, Points)> = borsh::from_slice(bytes)
+            .map_err(|error| Malformed(format!("what was returned of a redemption cannot be read: {error}")))?;
+        let lot = |(entry_no, part, points)| (LotId { member, entry_no, part }, points);
+        Ok(Self(lots.into_iter().map(lot).collect()))
+    }
+}
+
+/// What was returned so far of a purchase, of which total.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReturnedAmount {
+    pub amount: Money,
+    /// Of the receipt, as the returns have named it.
+    pub total: Money,
 }

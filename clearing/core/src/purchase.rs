@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use crate::book::{Ask, Book};
 use crate::command::{Accepted, Earn, MemberRef, Receipt, Reply, Reversed, Spend};
 use crate::journal::{BusinessDate, Entry, EntryKind, Origin};
+use crate::points::ReturnedAmount;
 use crate::rejection::Rejection;
 use crate::reversal::born_lots;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, half_up};
@@ -174,15 +175,21 @@ impl Book {
         total: Money,
     ) -> Result<Accepted, Rejection> {
         let named = redemption.or(issue).expect("one of them is named, or the message is malformed");
-        let spent = redemption.map(|id| self.own_redemption(ask.caller, id)).transpose()?;
+        // A reason about the issue comes before one about the redemption, in the published order.
+        let spent = redemption.map(|id| self.own_redemption(ask.caller, id)).transpose();
         let earned = issue.map(|id| self.own_issue(ask.caller, id)).transpose()?;
+        if let Some(earned) = &earned {
+            self.check_may_reverse(ask.caller, earned)?;
+        }
+        let spent = spent?;
         let member = spent.as_ref().or(earned.as_ref()).and_then(|entry| entry.member).expect("of a member");
         if let (Some(id), Some(earned)) = (issue, earned.as_ref().filter(|earned| earned.member != Some(member))) {
             debug_assert!(earned.kind == EntryKind::Issue);
             return Err(Rejection::not_found("issue of this purchase", id));
         }
         self.run_due(member, ask.now);
-        let before = self.returned_amounts.get(&named).copied().unwrap_or_default();
+        let earlier = self.returned_amounts.get(&named).copied();
+        let before = earlier.map_or(Money::ZERO, |earlier| earlier.amount);
         let after = before.plus(amount)?;
         let share = |points: i64| -> i64 {
             let at = |returned: Money| half_up(i128::from(points) * i128::from(returned.0), i128::from(total.0));
@@ -202,6 +209,8 @@ impl Book {
                 left = left.minus(points)?;
             }
         }
+        let booked = spent.iter().chain(&earned).filter_map(|entry| entry.origin.receipt_total);
+        self.check_total(booked.chain(earlier.map(|earlier| earlier.total)), total)?;
         let mut reversed = Reversed::default();
         if let (Some(id), Some(entry)) = (issue, &earned) {
             let issued: i64 = entry
@@ -224,7 +233,7 @@ impl Book {
                 reversed = done;
             }
         }
-        self.returned_amounts.insert(named, after);
+        self.returned_amounts.insert(named, ReturnedAmount { amount: after, total });
         self.changes_mut().returned_amounts.insert(named);
         let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
         self.settle_member(member, ask.now, &mut entries);
@@ -233,6 +242,19 @@ impl Book {
             reply.reversed = Some(reversed);
         }
         Ok(accepted)
+    }
+}
+
+impl Book {
+    /// A return names the total that its purchase was booked with. Where none was, all its returns name the same.
+    ///
+    /// Rule: receipt-total
+    fn check_total(&self, mut booked: impl Iterator<Item = Money>, given: Money) -> Result<(), Rejection> {
+        let text = |amount: Money| self.house.coalition.money_text(amount);
+        match booked.find(|booked| *booked != given) {
+            Some(booked) => Err(Rejection::ReceiptTotalMismatch { booked: text(booked), given: text(given) }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -21,11 +21,17 @@ pub enum Rejection {
         made: String,
         oldest: String,
     },
-    IdempotencyConflict {
-        request_id: String,
+    /// The key's own time is ahead of the house by more than clocks differ. Once that time is near, the same request may
+    /// come again.
+    RequestTooNew {
+        made: String,
+        latest: String,
     },
     /// The key was abandoned before.
     RequestAbandoned {
+        request_id: String,
+    },
+    IdempotencyConflict {
         request_id: String,
     },
     TimeOutOfRange {
@@ -36,12 +42,16 @@ pub enum Rejection {
     },
     PartnerExited {
         partner: String,
+        oldest_window: Option<u32>,
     },
     PartnerRestricted {
         partner: String,
     },
+    /// With `oldest_window` it is about an issue of an earlier window, which a partner does not reverse once it is
+    /// suspended; likewise of one that has left.
     PartnerSuspended {
         partner: String,
+        oldest_window: Option<u32>,
     },
     /// Unknown, or somebody else's.
     NotFound {
@@ -50,6 +60,10 @@ pub enum Rejection {
     },
     PartnerExists {
         partner: String,
+    },
+    /// A transfer to the member that gives.
+    SameMember {
+        member: String,
     },
     /// The line of the receipt was booked before, under another request id.
     DuplicateReceipt {
@@ -67,6 +81,11 @@ pub enum Rejection {
     ReturnExceedsRedemption {
         asked: i64,
         left: i64,
+    },
+    /// The purchase was booked with another total of its receipt.
+    ReceiptTotalMismatch {
+        booked: String,
+        given: String,
     },
     ReversalExceedsIssue {
         asked: i64,
@@ -175,21 +194,24 @@ pub enum Rejection {
 
 impl Rejection {
     /// All public reasons, in the published order.
-    pub const REASONS: [&str; 37] = [
+    pub const REASONS: [&str; 40] = [
         "INVALID_ARGUMENT",
         "REQUEST_TOO_OLD",
-        "IDEMPOTENCY_CONFLICT",
+        "REQUEST_TOO_NEW",
         "REQUEST_ABANDONED",
+        "IDEMPOTENCY_CONFLICT",
         "TIME_OUT_OF_RANGE",
         "PARTNER_EXITED",
         "PARTNER_RESTRICTED",
         "PARTNER_SUSPENDED",
         "NOT_FOUND",
         "PARTNER_EXISTS",
+        "SAME_MEMBER",
         "DUPLICATE_RECEIPT",
         "HOLD_NOT_OPEN",
         "CAPTURE_EXCEEDS_HOLD",
         "RETURN_EXCEEDS_REDEMPTION",
+        "RECEIPT_TOTAL_MISMATCH",
         "REVERSAL_EXCEEDS_ISSUE",
         "REVERSAL_TOO_LATE",
         "REVERSAL_SHORTFALL",
@@ -238,18 +260,21 @@ impl Rejection {
         match self {
             Self::InvalidArgument { .. } => "INVALID_ARGUMENT",
             Self::RequestTooOld { .. } => "REQUEST_TOO_OLD",
-            Self::IdempotencyConflict { .. } => "IDEMPOTENCY_CONFLICT",
+            Self::RequestTooNew { .. } => "REQUEST_TOO_NEW",
             Self::RequestAbandoned { .. } => "REQUEST_ABANDONED",
+            Self::IdempotencyConflict { .. } => "IDEMPOTENCY_CONFLICT",
             Self::TimeOutOfRange { .. } => "TIME_OUT_OF_RANGE",
             Self::PartnerExited { .. } => "PARTNER_EXITED",
             Self::PartnerRestricted { .. } => "PARTNER_RESTRICTED",
             Self::PartnerSuspended { .. } => "PARTNER_SUSPENDED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PartnerExists { .. } => "PARTNER_EXISTS",
+            Self::SameMember { .. } => "SAME_MEMBER",
             Self::DuplicateReceipt { .. } => "DUPLICATE_RECEIPT",
             Self::HoldNotOpen { .. } => "HOLD_NOT_OPEN",
             Self::CaptureExceedsHold { .. } => "CAPTURE_EXCEEDS_HOLD",
             Self::ReturnExceedsRedemption { .. } => "RETURN_EXCEEDS_REDEMPTION",
+            Self::ReceiptTotalMismatch { .. } => "RECEIPT_TOTAL_MISMATCH",
             Self::ReversalExceedsIssue { .. } => "REVERSAL_EXCEEDS_ISSUE",
             Self::ReversalTooLate { .. } => "REVERSAL_TOO_LATE",
             Self::ReversalShortfall { .. } => "REVERSAL_SHORTFALL",
@@ -281,6 +306,7 @@ impl Rejection {
         match self {
             Self::InvalidArgument { field, problem } => vec![("field", field.clone()), ("problem", problem.clone())],
             Self::RequestTooOld { made, oldest } => vec![("made_time", made.clone()), ("oldest_time", oldest.clone())],
+            Self::RequestTooNew { made, latest } => vec![("made_time", made.clone()), ("latest_time", latest.clone())],
             Self::IdempotencyConflict { request_id } | Self::RequestAbandoned { request_id } => {
                 vec![("request_id", request_id.clone())]
             }
@@ -290,11 +316,13 @@ impl Rejection {
                 ("earliest_time", earliest.clone()),
                 ("latest_time", latest.clone()),
             ],
-            Self::PartnerExited { partner }
-            | Self::PartnerRestricted { partner }
-            | Self::PartnerSuspended { partner }
-            | Self::PartnerExists { partner } => vec![("partner", partner.clone())],
+            Self::PartnerRestricted { partner } | Self::PartnerExists { partner } => vec![("partner", partner.clone())],
+            Self::PartnerExited { partner, oldest_window } | Self::PartnerSuspended { partner, oldest_window } => {
+                let window = oldest_window.map(|window| ("oldest_window", window.to_string()));
+                [("partner", partner.clone())].into_iter().chain(window).collect()
+            }
             Self::NotFound { what, id } => vec![("what", what.clone()), ("id", id.clone())],
+            Self::SameMember { member } => vec![("member_id", member.clone())],
             Self::DuplicateReceipt { receipt, entry } => {
                 vec![("receipt", receipt.clone()), ("entry_id", entry.clone())]
             }
@@ -306,6 +334,9 @@ impl Rejection {
             | Self::ReversalExceedsIssue { asked, left }
             | Self::ReversalShortfall { asked, left } => {
                 vec![("asked_points", asked.to_string()), ("left_points", left.to_string())]
+            }
+            Self::ReceiptTotalMismatch { booked, given } => {
+                vec![("booked_amount", booked.clone()), ("given_amount", given.clone())]
             }
             Self::ReversalTooLate { issued, latest } => {
                 vec![("issued_time", issued.clone()), ("latest_time", latest.clone())]
@@ -369,10 +400,12 @@ impl Rejection {
         }
     }
 
-    /// Whether the same wish under a new request id may succeed later, without anybody changing it.
+    /// Whether the same wish under a new request id may succeed later, without anybody changing it; of an id that is too
+    /// new under that same id.
     pub fn transient(&self) -> bool {
         match self {
-            Self::PartnerRestricted { .. }
+            Self::RequestTooNew { .. }
+            | Self::PartnerRestricted { .. }
             | Self::PartnerSuspended { .. }
             | Self::ConsentExceeded { .. }
             | Self::LimitExceeded { .. }
@@ -392,10 +425,12 @@ impl Rejection {
             | Self::PartnerExited { .. }
             | Self::NotFound { .. }
             | Self::PartnerExists { .. }
+            | Self::SameMember { .. }
             | Self::DuplicateReceipt { .. }
             | Self::HoldNotOpen { .. }
             | Self::CaptureExceedsHold { .. }
             | Self::ReturnExceedsRedemption { .. }
+            | Self::ReceiptTotalMismatch { .. }
             | Self::ReversalExceedsIssue { .. }
             | Self::ReversalTooLate { .. }
             | Self::ReversalShortfall { .. }
@@ -413,7 +448,8 @@ impl Rejection {
     }
 
     /// Whether the answer is kept under the request's key and replayed. A malformed message is not; a conflict leaves
-    /// what is recorded as it is; a key that is too old may have been pruned, so nothing can be kept under it.
+    /// what is recorded as it is; a key that is too old may have been pruned, so nothing can be kept under it; one that is
+    /// too new is looked at again when it comes in its time.
     ///
     /// Rule: recorded-answers
     pub fn recorded(&self) -> bool {
@@ -421,6 +457,7 @@ impl Rejection {
             self,
             Self::InvalidArgument { .. }
                 | Self::RequestTooOld { .. }
+                | Self::RequestTooNew { .. }
                 | Self::IdempotencyConflict { .. }
                 | Self::RequestAbandoned { .. }
         )
@@ -437,6 +474,13 @@ impl fmt::Display for Rejection {
                     "the request id was made {made}, and keys older than {oldest} are no longer kept; make a new one"
                 )
             }
+            Self::RequestTooNew { made, latest } => {
+                write!(
+                    f,
+                    "the request id was made {made}, and the house takes ids made up to {latest}; set your clock, and \
+                     ask again later under the same id or at once under a new one"
+                )
+            }
             Self::IdempotencyConflict { request_id } => {
                 write!(f, "request id {request_id} was used before with other content; make a new one for another wish")
             }
@@ -444,15 +488,26 @@ impl fmt::Display for Rejection {
             Self::TimeOutOfRange { field, time, earliest, latest } => {
                 write!(f, "{field} is {time}; it may lie between {earliest} and {latest}")
             }
-            Self::PartnerExited { partner } => write!(f, "partner {partner} has left the coalition"),
+            Self::PartnerExited { partner, oldest_window: None } => {
+                write!(f, "partner {partner} has left the coalition")
+            }
+            Self::PartnerExited { partner, oldest_window: Some(window) } => {
+                write!(f, "partner {partner} has left the coalition and reverses no issue from before window {window}")
+            }
             Self::PartnerRestricted { partner } => {
                 write!(f, "partner {partner} is restricted and may not issue points")
             }
-            Self::PartnerSuspended { partner } => {
+            Self::PartnerSuspended { partner, oldest_window: None } => {
                 write!(f, "partner {partner} is suspended and may neither issue nor accept points")
+            }
+            Self::PartnerSuspended { partner, oldest_window: Some(window) } => {
+                write!(f, "partner {partner} is suspended and reverses no issue from before window {window}")
             }
             Self::NotFound { what, id } => write!(f, "there is no {what} {id} that you may see"),
             Self::PartnerExists { partner } => write!(f, "there is a partner {partner} already"),
+            Self::SameMember { member } => {
+                write!(f, "giver and receiver are the same member {member}; points are given to another one")
+            }
             Self::DuplicateReceipt { receipt, entry } => {
                 write!(f, "{receipt} was booked before, as entry {entry}; ask for that entry instead")
             }
@@ -460,6 +515,10 @@ impl fmt::Display for Rejection {
             Self::CaptureExceedsHold { asked, held } => {
                 write!(f, "{asked} points cannot be captured: the hold has {held}")
             }
+            Self::ReceiptTotalMismatch { booked, given } => write!(
+                f,
+                "the purchase was booked with a receipt total of {booked}, not {given}; name the total that was booked"
+            ),
             Self::ReversalExceedsIssue { asked, left } => {
                 write!(f, "{asked} points cannot be reversed: {left} of what was issued are left to be")
             }

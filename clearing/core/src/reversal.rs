@@ -43,6 +43,9 @@ impl Book {
                 parts.push((id, issue, shares));
             }
         }
+        for (_, issue, _) in &parts {
+            self.check_may_reverse(ask.caller, issue)?;
+        }
         if left > 0 {
             return Err(Rejection::ReversalExceedsIssue { asked: points.0, left: points.0 - left });
         }

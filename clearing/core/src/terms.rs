@@ -8,9 +8,10 @@ use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan};
 use rust_decimal::Decimal;
 
+use crate::days::{days_later, moment_of};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
-use crate::units::{Currency, Malformed, Money, Overflow, PartnerId, Points, Rate, Timestamp, largest_remainder};
+use crate::units::{Currency, Malformed, Money, Overflow, PartnerId, Points, Rate, Timestamp, WindowNumber, largest_remainder};
 
 /// When the issuer of points pays for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
@@ -115,15 +116,12 @@ impl ExpiryPolicy {
     /// Rule: expiry-policy
     pub fn expires(&self, issued: Timestamp, zone: &TimeZone) -> Timestamp {
         let local = issued.to_jiff().to_zoned(zone.clone());
-        let later = |span: Span| local.checked_add(span).ok().map(|moment| Timestamp::from_jiff(moment.timestamp()));
-        let begins = |date: Option<Date>| {
-            let zoned = date.and_then(|date| date.to_zoned(zone.clone()).ok());
-            zoned.map(|moment| Timestamp::from_jiff(moment.timestamp()))
-        };
+        let later = |span: Span| local.datetime().checked_add(span).ok().map(|local| moment_of(local, zone));
+        let begins = |date: Option<Date>| date.map(|date| moment_of(date.into(), zone));
         let expires = match *self {
             Self::None => None,
             Self::Fixed(moment) => Some(moment),
-            Self::Days(days) => later(i64::from(days).days()),
+            Self::Days(days) => Some(days_later(issued, i64::from(days), zone)),
             Self::Months(months) => later(i64::from(months).months()),
             Self::EndOfMonth(months) => {
                 let first = local.date().first_of_month();
@@ -267,6 +265,11 @@ pub enum PartnerState {
 impl PartnerState {
     pub const ALL: [Self; 4] = [Self::Active, Self::Restricted, Self::Suspended, Self::Exited];
 
+    /// Whether a partner in this state is held to what it did lately.
+    pub fn is_suspended(self) -> bool {
+        matches!(self, Self::Suspended | Self::Exited)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "ACTIVE",
@@ -287,6 +290,9 @@ pub struct Partner {
     pub id: PartnerId,
     pub display_name: String,
     pub state: PartnerState,
+    /// The window that was open when it was suspended, or left; none while it is neither. Of the issues before it
+    /// reverses none.
+    pub suspended_in: Option<WindowNumber>,
     /// All versions, the oldest first.
     pub terms: Vec<Terms>,
     pub limits: Limits,
@@ -378,7 +384,12 @@ impl Coalition {
 
     /// The moment so many days after another, as the coalition's calendar counts them.
     pub fn days_after(&self, days: u16, moment: Timestamp) -> Timestamp {
-        ExpiryPolicy::Days(days).expires(moment, &self.time_zone)
+        days_later(moment, i64::from(days), &self.time_zone)
+    }
+
+    /// The moment so many days before another, as the coalition's calendar counts them.
+    pub fn days_before(&self, days: u16, moment: Timestamp) -> Timestamp {
+        days_later(moment, -i64::from(days), &self.time_zone)
     }
 
     /// Until when lots do not expire that were passed over at a moment.

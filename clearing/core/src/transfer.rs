@@ -10,7 +10,8 @@ use crate::rejection::Rejection;
 use crate::units::{MemberId, Points};
 
 impl Book {
-    /// Moves points of a member to another one, as new lots whose place in the order is that of the transfer.
+    /// Moves points of a member to another one, as new lots whose place in the order is that of the transfer. A receiver
+    /// that nobody has enrolled gets the id `fresh`, if the caller asks for that.
     ///
     /// Rule: transfer
     pub(crate) fn transfer(
@@ -18,12 +19,18 @@ impl Book {
         ask: &Ask<'_>,
         member: MemberRef,
         to: MemberRef,
-        fresh: MemberId,
+        fresh: Option<MemberId>,
         points: Points,
     ) -> Result<Accepted, Rejection> {
         self.check_may_accept(ask.caller)?;
         let from = self.find_member(member)?;
-        let (to, newcomer) = self.find_or_fresh(to, fresh)?;
+        let (to, newcomer) = match fresh {
+            Some(fresh) => self.find_or_fresh(to, fresh)?,
+            None => (self.find_member(to)?, None),
+        };
+        if to == from {
+            return Err(Rejection::SameMember { member: from.to_string() });
+        }
         self.run_due(from, ask.now);
         self.run_due(to, ask.now);
         self.check_transfer_limits(ask, from, points)?;
@@ -37,7 +44,9 @@ impl Book {
             draft.move_lot(part.moved(part.points.negated()?));
             let lot = LotId { member: to, entry_no, part: place(at) };
             let birth = Some(LotBirth { origin: Some(part.lot), activates: None });
-            draft.move_lot(LotMove { lot, birth, ..part.moved(part.points) });
+            // What ends with inactivity ends when it would have for its giver: receiving saves no points.
+            let expires = self.lots.get(&part.lot).map_or(part.expires, |given| self.expiry_of(given));
+            draft.move_lot(LotMove { lot, birth, expires, ..part.moved(part.points) });
         }
         let entry = self.finish(draft)?;
         if let Some(hash) = newcomer {

@@ -236,6 +236,7 @@ fn advice(reason: &str) -> Option<&'static str> {
         "TIME_OUT_OF_RANGE" => "give a time that is not in the past",
         "IDEMPOTENCY_CONFLICT" => "leave --request-id out, or repeat exactly the command that it belongs to",
         "REQUEST_TOO_OLD" => "leave --request-id out; first look whether the command had its effect",
+        "REQUEST_TOO_NEW" => "set the clock of this machine, which is ahead of the house's",
         _ => return None,
     })
 }

@@ -318,7 +318,8 @@ async fn set_state(
         PartnerState::Active => "it may do everything its certificate covers",
         PartnerState::Restricted => "it may not issue; all else is allowed",
         PartnerState::Suspended => {
-            "it may neither issue nor accept; returns and reads stay allowed, and its points stay spendable at others"
+            "it may neither issue nor accept, nor reverse issues of earlier windows; returns and reads stay allowed, and its \
+             points stay spendable at others"
         }
         PartnerState::Other(_) | _ => "a state that this command does not know",
     };

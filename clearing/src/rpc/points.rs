@@ -368,10 +368,11 @@ impl PointsService for Service {
         request: Request<v1::TransferPointsRequest>,
     ) -> Result<Response<v1::TransferPointsResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::TransferPointsRequest { request_id, member, to_member, points, origin } = request.into_inner();
+        let v1::TransferPointsRequest { request_id, member, to_member, points, origin, enrol_receiver } =
+            request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let to = convert::member_in("to_member", to_member, &self.0.identifier_key)?;
-        let command = Command::Transfer { member, to, points: Points(points) };
+        let command = Command::Transfer { member, to, points: Points(points), enrol_receiver };
         let written = self.ask(caller, &request_id, origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let entry = accepted_entry(&written)?;

@@ -20,7 +20,10 @@ pub fn command_of(wish: Wish) -> Command {
         Wish::Reverse { issue, points, refuse_shortfall } => {
             Command::Reverse { target: ReversalTarget::Entry(issue), points, refuse_shortfall }
         }
-        Wish::Transfer { member, to, points } => Command::Transfer { member: named(&member), to: named(&to), points },
+        // The members of a scenario are those that it names.
+        Wish::Transfer { member, to, points } => {
+            Command::Transfer { member: named(&member), to: named(&to), points, enrol_receiver: true }
+        }
         Wish::Decay { member, rate, period } => {
             Command::Decay { member: named(&member), rate, period, inactive_since: None }
         }

@@ -214,7 +214,7 @@ const COALITION: Sql = Sql::both(
 
 const PARTNERS: Sql = Sql::both(
     "-- store.partners
-    SELECT p.partner, p.display_name, p.state, l.net_debit_cap, l.outstanding_points, l.points_per_day,
+    SELECT p.partner, p.display_name, p.state, p.suspended_in, l.net_debit_cap, l.outstanding_points, l.points_per_day,
         l.points_per_member_per_day, l.points_per_entry, l.transfer_points_per_entry,
         l.transfer_points_per_member_per_day, l.cooling_seconds
     FROM partners AS p LEFT JOIN limits AS l USING (partner)",
@@ -245,7 +245,8 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
         let id = partner_id(row.text(0)?)?;
         let state = known("partner state", PartnerState::parse(row.text(2)?))?;
         let display_name = row.text(1)?.to_owned();
-        Ok((id, Partner { id, display_name, state, terms: Vec::new(), limits: limits(row, 3)? }))
+        let suspended_in = row.int_or_null(3)?.map(small).transpose()?;
+        Ok((id, Partner { id, display_name, state, suspended_in, terms: Vec::new(), limits: limits(row, 4)? }))
     };
     let mut partners: BTreeMap<PartnerId, Partner> = link.rows(call, partner).await?.into_iter().collect();
     let call = link.call(&TERMS);
@@ -370,14 +371,16 @@ pub(super) async fn save_house(
 
 const UPSERT_PARTNER: Sql = Sql::both(
     "-- store.upsert_partner
-    INSERT INTO partners (partner, display_name, state, created_at, changed_at) VALUES ($1, $2, $3, $4, $4)
+    INSERT INTO partners (partner, display_name, state, suspended_in, created_at, changed_at)
+    VALUES ($1, $2, $3, $4, $5, $5)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state,
-        changed_at = excluded.changed_at",
+        suspended_in = excluded.suspended_in, changed_at = excluded.changed_at",
 );
 
 async fn upsert_partner(link: &mut Link<'_>, partner: &Partner, now: Timestamp) -> Result<(), StoreError> {
     let call = link.call(&UPSERT_PARTNER);
-    let call = call.text(partner.id.as_str()).text(&*partner.display_name).text(partner.state.as_str()).int(now.0);
+    let call = call.text(partner.id.as_str()).text(&*partner.display_name).text(partner.state.as_str());
+    let call = call.int_or_null(partner.suspended_in.map(i64::from)).int(now.0);
     link.execute_counted(call, 1).await?;
     let points = |points: Option<Points>| points.map(|points| points.0);
     let limits = &partner.limits;

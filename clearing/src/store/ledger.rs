@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clearing_core::book::Book;
 use clearing_core::changes::Gross;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, Money, Points};
+use clearing_core::units::{BatchId, EntryId, MemberId, Money, Points};
 
 use super::settlement::Windows;
 use super::sql::{Cells, Sql};
@@ -23,7 +23,7 @@ const ALL_LOTS: Sql = Sql::both(concat!("-- store.all_lots\n    SELECT ", member
 
 const ALL_RETURNS: Sql = Sql::both(
     "-- store.all_returns
-    SELECT batch_id, ordinal, points FROM returns WHERE points > 0",
+    SELECT member_id, batch_id, ordinal, lots FROM returns WHERE points > 0",
 );
 
 const ALL_GROSS: Sql = Sql::both(
@@ -60,8 +60,8 @@ impl Snapshot {
         }
         let call = link.call(&ALL_RETURNS);
         let returned = |row: &dyn Cells| {
-            let entry = EntryId { batch: BatchId(row.uuid(0)?), ordinal: small(row.int(1)?)? };
-            Ok((entry, Points(row.int(2)?)))
+            let entry = EntryId { batch: BatchId(row.uuid(1)?), ordinal: small(row.int(2)?)? };
+            Ok((entry, members::returned(MemberId(row.uuid(0)?), row.bytes(3)?)?))
         };
         book.returned = link.rows(call, returned).await?.into_iter().collect();
         let gross = |row: &dyn Cells| {

@@ -18,7 +18,7 @@ use clearing_core::command::{
     Command, Earn, HouseCommand, MemberRef, Receipt, RecordedState, Request, ReversalTarget, Spend,
 };
 use clearing_core::journal::{EntryKind, JournalEntry};
-use clearing_core::member::{Lot, LotId, Member};
+use clearing_core::member::{Inactive, Lot, LotId, Member};
 use clearing_core::purchase::{ReceiptLine, Side};
 use clearing_core::terms::House;
 use clearing_core::units::{
@@ -94,8 +94,8 @@ pub(super) async fn load(
     let returnable: Vec<(MemberId, EntryId)> =
         returnable.filter_map(|id| Some((book.entries.get(id)?.member?, *id))).collect();
     for row in members::returns(link, &returnable).await? {
-        book.returned.insert(row.entry, row.points);
-        book.returned_amounts.insert(row.entry, row.amount);
+        book.returned.insert(row.entry, row.returned);
+        book.returned_amounts.extend(row.amount.map(|amount| (row.entry, amount)));
     }
     let house = book.house.clone();
     let mut lots = load_holds(link, book, &targets, &needs, now, &mut loaded).await?;
@@ -157,7 +157,7 @@ fn named_members(command: &Command) -> [Option<MemberRef>; 2] {
 fn enrolling(command: &Command) -> Option<MemberRef> {
     if let Command::Issue { member, .. }
     | Command::Purchase { member, spend: None, .. }
-    | Command::Transfer { to: member, .. } = command
+    | Command::Transfer { to: member, enrol_receiver: true, .. } = command
     {
         return Some(*member);
     }
@@ -598,7 +598,7 @@ async fn load_lots(
         if is_due {
             due.push((*id, member.next_expiry));
         }
-        if !member.record.inactive.is_empty() && (is_due || need.redemptions > 0 || need.all || need.decays) {
+        if member.record.inactive.values().any(Inactive::has_points) && (is_due || need.redemptions > 0 || need.all || need.decays) {
             inactive.push(*id);
         }
         if need.all || need.decays || (is_due && need.redemptions > 0) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clearing_core::member::{Lot, LotId, Member, consumption_order};
+use clearing_core::points::{Returned, ReturnedAmount};
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Timestamp};
 
@@ -557,12 +558,12 @@ pub(super) fn lot(row: &dyn Cells, house: &House) -> Result<Lot, StoreError> {
 
 const RETURNS: Sql = Sql::new(
     "-- store.returns
-    SELECT r.batch_id, r.ordinal, r.points, r.amount
+    SELECT r.member_id, r.batch_id, r.ordinal, r.lots, r.amount, r.total
     FROM (SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal
         FROM jsonb_each($1)) AS k
     CROSS JOIN returns AS r WHERE r.member_id = k.member_id AND r.batch_id = k.batch_id AND r.ordinal = k.ordinal",
     "-- store.returns
-    SELECT r.batch_id, r.ordinal, r.points, r.amount
+    SELECT r.member_id, r.batch_id, r.ordinal, r.lots, r.amount, r.total
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k (member_id, batch_id, ordinal)
     JOIN returns AS r USING (member_id, batch_id, ordinal)",
 );
@@ -570,8 +571,9 @@ const RETURNS: Sql = Sql::new(
 /// What was returned so far of a redemption or a purchase.
 pub(super) struct ReturnedRow {
     pub entry: EntryId,
-    pub points: Points,
-    pub amount: Money,
+    pub returned: Returned,
+    /// None if no return was one of a purchase.
+    pub amount: Option<ReturnedAmount>,
 }
 
 /// What was returned so far of redemptions and purchases; those of which nothing was are left out.
@@ -588,8 +590,15 @@ pub(super) async fn returns(
     }
     let call = link.call(&RETURNS).table(keys);
     let returned = |row: &dyn Cells| {
-        let entry = EntryId { batch: BatchId(row.uuid(0)?), ordinal: small(row.int(1)?)? };
-        Ok(ReturnedRow { entry, points: Points(row.int(2)?), amount: Money(row.int(3)?) })
+        let entry = EntryId { batch: BatchId(row.uuid(1)?), ordinal: small(row.int(2)?)? };
+        let amount = ReturnedAmount { amount: Money(row.int(4)?), total: Money(row.int(5)?) };
+        let amount = Some(amount).filter(|amount| !amount.total.is_zero());
+        Ok(ReturnedRow { entry, returned: self::returned(MemberId(row.uuid(0)?), row.bytes(3)?)?, amount })
     };
     link.rows(call, returned).await
+}
+
+/// What came back of a redemption of a member, by lot, as it is stored.
+pub(super) fn returned(member: MemberId, bytes: &[u8]) -> Result<Returned, StoreError> {
+    Returned::from_bytes(member, bytes).map_err(|error| StoreError::damaged("a return", error))
 }

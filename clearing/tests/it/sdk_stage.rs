@@ -187,7 +187,8 @@ impl SdkStage {
                 })
             }
             Wish::Transfer { member, to, points } => {
-                let transfer = Transfer::between((SCHEME, member.as_str()), (SCHEME, to.as_str())).points(points.0);
+                let transfer = Transfer::between((SCHEME, member.as_str()), (SCHEME, to.as_str()));
+                let transfer = transfer.points(points.0).enrol_receiver();
                 map(client.transfer(transfer.request_id(request).origin(origin)).await?, |done| Accepted {
                     to_member: Some(done.to_member_id),
                     ..Accepted::of(&done.entry, done.member_id, done.replayed)

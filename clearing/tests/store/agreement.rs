@@ -287,7 +287,8 @@ impl Play {
             }
             29 => {
                 let to = card(self.rng.random_range(0..6));
-                Command::Transfer { member, to, points: Points(self.rng.random_range(1..25)) }
+                let (points, enrol_receiver) = (Points(self.rng.random_range(1..25)), self.rng.random_range(0..2) == 0);
+                Command::Transfer { member, to, points, enrol_receiver }
             }
             30 => return self.operator_request(till, member, now),
             31..33 if !self.redemptions.is_empty() => {

@@ -149,6 +149,7 @@ fn house() -> House {
             id: id(name),
             display_name: format!("The {name}'s \"house\""),
             state: PartnerState::Active,
+            suspended_in: None,
             terms: vec![terms(funding)],
             limits: Limits::default(),
         };

@@ -276,6 +276,7 @@ pub(crate) fn to_transfer(transfer: &Transfer) -> v1::TransferPointsRequest {
         member: Some(to_member(&transfer.member)),
         to_member: Some(to_member(&transfer.to_member)),
         points: transfer.points,
+        enrol_receiver: transfer.enrol_receiver,
         origin: to_origin(&transfer.origin),
     }
 }

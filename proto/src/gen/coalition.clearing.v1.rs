@@ -2081,8 +2081,8 @@ pub enum PartnerState {
     Active = 1,
     /// No issues (PARTNER_RESTRICTED). All else is allowed.
     Restricted = 2,
-    /// Neither issues nor redemptions (PARTNER_SUSPENDED). Returns and reads stay allowed, and its points stay spendable at
-    /// others.
+    /// Neither issues nor redemptions, nor reversals of what it issued in windows before that in which it was suspended
+    /// (PARTNER_SUSPENDED). Returns and reads stay allowed, and its points stay spendable at others.
     Suspended = 3,
 }
 impl PartnerState {
@@ -3795,7 +3795,8 @@ pub struct ReturnPurchaseRequest {
     /// What is given back of the receipt now: more than zero, at most its total. Required.
     #[prost(message, optional, tag = "4")]
     pub returned_amount: ::core::option::Option<Money>,
-    /// The total of the receipt. Required.
+    /// The total of the receipt, the same in every return, and that which the purchase was booked with, if it was
+    /// (RECEIPT_TOTAL_MISMATCH). Required.
     #[prost(message, optional, tag = "5")]
     pub receipt_total: ::core::option::Option<Money>,
     /// Where the return comes from. Optional.
@@ -3871,7 +3872,7 @@ pub struct TransferPointsRequest {
     /// Who gives. Required.
     #[prost(message, optional, tag = "2")]
     pub member: ::core::option::Option<MemberRef>,
-    /// Who gets. Required. An unknown identifier is enrolled as a new member.
+    /// Who gets. Required. An unknown identifier is NOT_FOUND unless `enrol_receiver` is set.
     #[prost(message, optional, tag = "3")]
     pub to_member: ::core::option::Option<MemberRef>,
     /// How many points: 1 to the limit of an entry. Required.
@@ -3880,6 +3881,9 @@ pub struct TransferPointsRequest {
     /// Where the operation comes from. Optional.
     #[prost(message, optional, tag = "5")]
     pub origin: ::core::option::Option<Origin>,
+    /// True to enrol an unknown identifier of the receiver as a new member. Left out, a mistyped card gets no points.
+    #[prost(bool, tag = "6")]
+    pub enrol_receiver: bool,
 }
 /// Answer of TransferPoints: the points are the other member's, durably.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4337,16 +4341,17 @@ pub mod points_service_client {
     /// content gives the same answer again, marked `replayed`, and has no second effect; the same id with other content is
     /// rejected as IDEMPOTENCY_CONFLICT. A rejection by the rules is recorded and replayed too. So a caller that got no
     /// answer asks again with the same id until it has one. Ids older than the retention of keys (GetServerInfo) are
-    /// rejected as REQUEST_TOO_OLD.
+    /// rejected as REQUEST_TOO_OLD, and ids that the house does not have and that were made more than 300 seconds ahead of its
+    /// time as REQUEST_TOO_NEW: the same request may come again under the same id once that time is near.
     ///
     /// ERRORS. Every error carries google.rpc.ErrorInfo in its details: `domain` is "clearing.coalition", `reason` an
     /// UPPER_SNAKE name, `metadata` the numbers that belong to it (for example "asked_points" and "available_points").
     ///
     /// * The rules said no: FAILED_PRECONDITION, or NOT_FOUND, ALREADY_EXISTS or RESOURCE_EXHAUSTED where the reason is of
     ///  that kind. Final for this `request_id`. `metadata["recorded"] = "true"` says that the house keeps this answer and
-    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept,
-    ///  and nothing is of a read. "transient" = "true": the same wish under a new id may succeed later, without anybody
-    ///  changing it. Reasons that any call with an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
+    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, REQUEST_TOO_NEW, REQUEST_ABANDONED and IDEMPOTENCY_CONFLICT
+    ///  are not kept, and nothing is of a read. "transient" = "true": the same wish under a new id may succeed later, without
+    ///  anybody changing it. Reasons that any call with an effect may give: these four, TIME_OUT_OF_RANGE and OVERFLOW.
     /// * INVALID_ARGUMENT: the message itself is wrong, whatever the state of the house; google.rpc.BadRequest names the
     ///  field. Not recorded: a corrected message may use the same id.
     /// * UNAUTHENTICATED, PERMISSION_DENIED: the certificate is missing, foreign or revoked, or its scope does not cover the
@@ -4773,9 +4778,10 @@ pub mod points_service_client {
         /// Takes points back that the caller issued: of one issue, of a receipt, or of its newest issues to a member. What is
         /// still there is taken; what has expired or decayed meanwhile is written off (the member had no good of it); what was
         /// spent, given away or is held becomes a debt of the member to the issuer, which is paid at once and later from points
-        /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state.
+        /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state; but a
+        /// caller that is suspended reverses no issue of a window before that in which it was.
         ///
-        /// Reasons: NOT_FOUND (no such issue or receipt of the caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata:
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata:
         /// asked_points, left_points), REVERSAL_TOO_LATE (the return period of the terms is over; metadata: issued_time,
         /// latest_time), REVERSAL_SHORTFALL (a debt would be left and `refuse_shortfall` is set; metadata: asked_points,
         /// left_points), OVERFLOW, and those of every call with an effect.
@@ -4843,10 +4849,12 @@ pub mod points_service_client {
         }
         /// Gives a part of a receipt back: the points that were spent on it return and those that it earned are taken back, both
         /// in proportion to what is returned of the receipt's total. Shares are rounded half up, cumulatively, so that the parts
-        /// of a receipt add up exactly. Allowed in every partner state.
+        /// of a receipt add up exactly. Allowed in every partner state, as far as ReverseIssue is for the points that were earned.
         ///
-        /// Reasons: NOT_FOUND (no such redemption or issue of the caller, or not of the same member), RETURN_EXCEEDS_REDEMPTION,
-        /// REVERSAL_EXCEEDS_ISSUE, REVERSAL_TOO_LATE, OVERFLOW, and those of every call with an effect.
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such redemption or issue of the
+        /// caller, or not of the same member), RETURN_EXCEEDS_REDEMPTION, RECEIPT_TOTAL_MISMATCH (another total was booked, or
+        /// named by an earlier return; metadata: booked_amount, given_amount), REVERSAL_EXCEEDS_ISSUE, REVERSAL_TOO_LATE,
+        /// OVERFLOW, and those of every call with an effect.
         pub async fn return_purchase(
             &mut self,
             request: impl tonic::IntoRequest<super::ReturnPurchaseRequest>,
@@ -4876,10 +4884,12 @@ pub mod points_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Gives points of one member to another, who may be new to the house. They keep issuer, backing and expiry, and no
-        /// money moves. Points that a debt of the receiver takes are recovered at once.
+        /// Gives points of one member to another. They keep issuer, backing and expiry, and no money moves; points that end with
+        /// inactivity end when they would have ended for the giver at that moment. Points that a debt of the receiver takes are
+        /// recovered at once.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), LIMIT_EXCEEDED (of the caller's limits on
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member; of the receiver unless `enrol_receiver` is
+        /// set), SAME_MEMBER (giver and receiver are one; metadata: member_id), LIMIT_EXCEEDED (of the caller's limits on
         /// transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS, OVERFLOW, and those of every call with an effect.
         pub async fn transfer_points(
             &mut self,
@@ -4912,14 +4922,16 @@ pub mod points_service_client {
         }
         /// Says of an earlier request of the caller: it shall have no effect. For a till that could not wait for its answer.
         /// A request the house has not seen is burned, so that it is refused (REQUEST_ABANDONED) should it still arrive; one that
-        /// was accepted is undone by its exact opposite, once. IssuePoints, RedeemPoints, AuthorizeRedemption, CaptureHold,
+        /// was accepted is undone by its exact opposite, once. Should either come again, with whatever content, it is refused as
+        /// REQUEST_ABANDONED. IssuePoints, RedeemPoints, AuthorizeRedemption, CaptureHold,
         /// PostPurchase and ReturnRedemption can be abandoned; other calls cannot (NOT_FOUND): they are undone by what is their
         /// opposite anyway. Points of an undone issue that the member has spent meanwhile become a debt of the member, as in
         /// ReverseIssue, but in no return period. Repeating the call with a new id changes nothing more.
         ///
-        /// Reasons: those of every call with an effect, NOT_FOUND when the request named is of a kind that cannot be abandoned,
-        /// HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first), INSUFFICIENT_POINTS
-        /// when it is a return whose points have been spent again.
+        /// Reasons: those of every call with an effect, PARTNER_SUSPENDED and PARTNER_EXITED (metadata: oldest_window) when it is
+        /// an issue of a window before that in which the caller was suspended, NOT_FOUND when the request named is of a kind that
+        /// cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first), INSUFFICIENT_POINTS
+        /// when it is a return whose points have been spent again, or have expired.
         pub async fn abandon_request(
             &mut self,
             request: impl tonic::IntoRequest<super::AbandonRequestRequest>,
@@ -5284,9 +5296,10 @@ pub mod points_service_server {
         /// Takes points back that the caller issued: of one issue, of a receipt, or of its newest issues to a member. What is
         /// still there is taken; what has expired or decayed meanwhile is written off (the member had no good of it); what was
         /// spent, given away or is held becomes a debt of the member to the issuer, which is paid at once and later from points
-        /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state.
+        /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state; but a
+        /// caller that is suspended reverses no issue of a window before that in which it was.
         ///
-        /// Reasons: NOT_FOUND (no such issue or receipt of the caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata:
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata:
         /// asked_points, left_points), REVERSAL_TOO_LATE (the return period of the terms is over; metadata: issued_time,
         /// latest_time), REVERSAL_SHORTFALL (a debt would be left and `refuse_shortfall` is set; metadata: asked_points,
         /// left_points), OVERFLOW, and those of every call with an effect.
@@ -5310,10 +5323,12 @@ pub mod points_service_server {
         >;
         /// Gives a part of a receipt back: the points that were spent on it return and those that it earned are taken back, both
         /// in proportion to what is returned of the receipt's total. Shares are rounded half up, cumulatively, so that the parts
-        /// of a receipt add up exactly. Allowed in every partner state.
+        /// of a receipt add up exactly. Allowed in every partner state, as far as ReverseIssue is for the points that were earned.
         ///
-        /// Reasons: NOT_FOUND (no such redemption or issue of the caller, or not of the same member), RETURN_EXCEEDS_REDEMPTION,
-        /// REVERSAL_EXCEEDS_ISSUE, REVERSAL_TOO_LATE, OVERFLOW, and those of every call with an effect.
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such redemption or issue of the
+        /// caller, or not of the same member), RETURN_EXCEEDS_REDEMPTION, RECEIPT_TOTAL_MISMATCH (another total was booked, or
+        /// named by an earlier return; metadata: booked_amount, given_amount), REVERSAL_EXCEEDS_ISSUE, REVERSAL_TOO_LATE,
+        /// OVERFLOW, and those of every call with an effect.
         async fn return_purchase(
             &self,
             request: tonic::Request<super::ReturnPurchaseRequest>,
@@ -5321,10 +5336,12 @@ pub mod points_service_server {
             tonic::Response<super::ReturnPurchaseResponse>,
             tonic::Status,
         >;
-        /// Gives points of one member to another, who may be new to the house. They keep issuer, backing and expiry, and no
-        /// money moves. Points that a debt of the receiver takes are recovered at once.
+        /// Gives points of one member to another. They keep issuer, backing and expiry, and no money moves; points that end with
+        /// inactivity end when they would have ended for the giver at that moment. Points that a debt of the receiver takes are
+        /// recovered at once.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), LIMIT_EXCEEDED (of the caller's limits on
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member; of the receiver unless `enrol_receiver` is
+        /// set), SAME_MEMBER (giver and receiver are one; metadata: member_id), LIMIT_EXCEEDED (of the caller's limits on
         /// transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS, OVERFLOW, and those of every call with an effect.
         async fn transfer_points(
             &self,
@@ -5335,14 +5352,16 @@ pub mod points_service_server {
         >;
         /// Says of an earlier request of the caller: it shall have no effect. For a till that could not wait for its answer.
         /// A request the house has not seen is burned, so that it is refused (REQUEST_ABANDONED) should it still arrive; one that
-        /// was accepted is undone by its exact opposite, once. IssuePoints, RedeemPoints, AuthorizeRedemption, CaptureHold,
+        /// was accepted is undone by its exact opposite, once. Should either come again, with whatever content, it is refused as
+        /// REQUEST_ABANDONED. IssuePoints, RedeemPoints, AuthorizeRedemption, CaptureHold,
         /// PostPurchase and ReturnRedemption can be abandoned; other calls cannot (NOT_FOUND): they are undone by what is their
         /// opposite anyway. Points of an undone issue that the member has spent meanwhile become a debt of the member, as in
         /// ReverseIssue, but in no return period. Repeating the call with a new id changes nothing more.
         ///
-        /// Reasons: those of every call with an effect, NOT_FOUND when the request named is of a kind that cannot be abandoned,
-        /// HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first), INSUFFICIENT_POINTS
-        /// when it is a return whose points have been spent again.
+        /// Reasons: those of every call with an effect, PARTNER_SUSPENDED and PARTNER_EXITED (metadata: oldest_window) when it is
+        /// an issue of a window before that in which the caller was suspended, NOT_FOUND when the request named is of a kind that
+        /// cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first), INSUFFICIENT_POINTS
+        /// when it is a return whose points have been spent again, or have expired.
         async fn abandon_request(
             &self,
             request: tonic::Request<super::AbandonRequestRequest>,
@@ -5428,16 +5447,17 @@ pub mod points_service_server {
     /// content gives the same answer again, marked `replayed`, and has no second effect; the same id with other content is
     /// rejected as IDEMPOTENCY_CONFLICT. A rejection by the rules is recorded and replayed too. So a caller that got no
     /// answer asks again with the same id until it has one. Ids older than the retention of keys (GetServerInfo) are
-    /// rejected as REQUEST_TOO_OLD.
+    /// rejected as REQUEST_TOO_OLD, and ids that the house does not have and that were made more than 300 seconds ahead of its
+    /// time as REQUEST_TOO_NEW: the same request may come again under the same id once that time is near.
     ///
     /// ERRORS. Every error carries google.rpc.ErrorInfo in its details: `domain` is "clearing.coalition", `reason` an
     /// UPPER_SNAKE name, `metadata` the numbers that belong to it (for example "asked_points" and "available_points").
     ///
     /// * The rules said no: FAILED_PRECONDITION, or NOT_FOUND, ALREADY_EXISTS or RESOURCE_EXHAUSTED where the reason is of
     ///  that kind. Final for this `request_id`. `metadata["recorded"] = "true"` says that the house keeps this answer and
-    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, IDEMPOTENCY_CONFLICT and REQUEST_ABANDONED are not kept,
-    ///  and nothing is of a read. "transient" = "true": the same wish under a new id may succeed later, without anybody
-    ///  changing it. Reasons that any call with an effect may give: these three, TIME_OUT_OF_RANGE and OVERFLOW.
+    ///  replays it (then with "replayed"); only REQUEST_TOO_OLD, REQUEST_TOO_NEW, REQUEST_ABANDONED and IDEMPOTENCY_CONFLICT
+    ///  are not kept, and nothing is of a read. "transient" = "true": the same wish under a new id may succeed later, without
+    ///  anybody changing it. Reasons that any call with an effect may give: these four, TIME_OUT_OF_RANGE and OVERFLOW.
     /// * INVALID_ARGUMENT: the message itself is wrong, whatever the state of the house; google.rpc.BadRequest names the
     ///  field. Not recorded: a corrected message may use the same id.
     /// * UNAUTHENTICATED, PERMISSION_DENIED: the certificate is missing, foreign or revoked, or its scope does not cover the

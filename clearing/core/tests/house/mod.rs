@@ -79,6 +79,7 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
             id: id(name),
             display_name: name.to_owned(),
             state: PartnerState::Active,
+            suspended_in: None,
             terms: vec![terms],
             limits: Limits::default(),
         };
@@ -411,7 +412,8 @@ pub fn decay(member: &str, share: &str, period: &str, inactive_since: Option<Tim
 }
 
 pub fn transfer(from: &str, to: &str, points: i64) -> Command {
-    Command::Transfer { member: member_ref(from), to: member_ref(to), points: Points(points) }
+    let (member, to) = (member_ref(from), member_ref(to));
+    Command::Transfer { member, to, points: Points(points), enrol_receiver: true }
 }
 
 /// A purchase that spends and earns, nothing where there are no points.
