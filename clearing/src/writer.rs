@@ -51,6 +51,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// When the callers of a batch are told, counted from its begin, that nobody knows its outcome.
 const OUTCOME_WAIT: Duration = Duration::from_millis(2_700);
+/// How many culprits are traced in one batch.
+const CULPRITS_MAX: usize = 8;
 /// Between two looks at how long a batch has been under way.
 const WATCH: Duration = Duration::from_millis(100);
 
@@ -137,17 +139,23 @@ impl Waits for Job {
 #[derive(Default)]
 struct Batch {
     requests: Vec<Request>,
-    replies: Vec<Reply>,
-    lanes: Vec<Lane>,
+    callers: Vec<Asking>,
     as_of: Option<Timestamp>,
+}
+
+/// Who asked for a request of a batch.
+struct Asking {
+    lane: Lane,
+    deadline: Option<Instant>,
+    reply: Reply,
 }
 
 impl Batch {
     fn push(&mut self, lane: Lane, job: Job) {
-        self.requests.push(job.request);
-        self.replies.push(job.reply);
-        self.lanes.push(lane);
-        self.as_of = job.as_of;
+        let Job { request, as_of, deadline, reply } = job;
+        self.requests.push(request);
+        self.callers.push(Asking { lane, deadline, reply });
+        self.as_of = as_of;
     }
 
     fn alone(lane: Lane, job: Job) -> Self {
@@ -157,25 +165,27 @@ impl Batch {
     }
 
     fn split_off(&mut self, at: usize) -> Self {
-        Self {
-            requests: self.requests.split_off(at),
-            replies: self.replies.split_off(at),
-            lanes: self.lanes.split_off(at),
-            as_of: self.as_of,
-        }
+        Self { requests: self.requests.split_off(at), callers: self.callers.split_off(at), as_of: self.as_of }
+    }
+
+    /// Takes one request out.
+    fn remove(&mut self, at: usize) -> (Lane, Job) {
+        let (request, Asking { lane, deadline, reply }) = (self.requests.remove(at), self.callers.remove(at));
+        (lane, Job { request, as_of: self.as_of, deadline, reply })
     }
 
     /// Takes one request out, and tells its caller that the house failed on it. Gives the lane that it came from.
     fn fail(&mut self, at: usize) -> Lane {
-        let request = self.requests.remove(at);
-        error!(caller = %request.caller, request_id = ?request.request_id, "the house failed on a request for good");
-        let _ = self.replies.remove(at).send(Err(WriteError::Internal));
-        self.lanes.remove(at)
+        let (lane, job) = self.remove(at);
+        let (caller, request_id) = (job.request.caller, job.request.request_id);
+        error!(%caller, ?request_id, "the house failed on a request for good");
+        job.refuse(WriteError::Internal);
+        lane
     }
 
     fn refuse(self, error: &WriteError) {
-        for reply in self.replies {
-            let _ = reply.send(Err(error.clone()));
+        for caller in self.callers {
+            let _ = caller.reply.send(Err(error.clone()));
         }
     }
 }
@@ -476,13 +486,15 @@ impl Desk {
         }
     }
 
-    /// Sets apart the callers of requests on which the house failed. What fails on everything that comes is no caller's
-    /// fault, so if nothing of others was left over it stays as it is.
+    /// Sets apart the callers of requests on which the house failed. What fails on whatever comes is no caller's fault, so
+    /// if it failed on several callers and nothing is left of others, all stay where they are.
     fn set_apart(&self, culprits: &[Lane], left: &Batch) {
-        let whole = |lane: &Lane| culprits.contains(lane);
-        if culprits.windows(2).all(|pair| pair[0] == pair[1]) || !left.lanes.iter().all(whole) {
+        let Some(first) = culprits.first() else { return };
+        let one = culprits.iter().all(|lane| lane == first);
+        if one || left.callers.iter().any(|asking| !culprits.contains(&asking.lane)) {
             let now = Instant::now();
-            culprits.iter().for_each(|lane| self.queue.set_apart(*lane, now));
+            // Commands of the house have batches of their own anyway.
+            culprits.iter().filter(|lane| **lane != Lane::House).for_each(|lane| self.queue.set_apart(*lane, now));
         }
     }
 
@@ -560,7 +572,9 @@ impl Desk {
         let half = batch.requests.len() / 2;
         let mut parts = vec![half..batch.requests.len(), 0..half];
         let mut culprits = Vec::new();
-        while let Some(part) = parts.pop() {
+        while culprits.len() < CULPRITS_MAX
+            && let Some(part) = parts.pop()
+        {
             let tried = begun.try_out(&batch.requests[part.clone()]).await;
             in_time(until, begun.session.back_to_savepoint()).await?;
             match tried {
@@ -578,8 +592,27 @@ impl Desk {
         }
         let lanes: Vec<Lane> = culprits.iter().rev().map(|at| batch.fail(*at)).collect();
         self.set_apart(&lanes, batch);
+        if !parts.is_empty() {
+            // Whoever has so many of them has more. They have time, and the others have not.
+            self.put_back(batch, &lanes);
+        }
         let decided = begun.decide(&batch.requests).await?;
         self.finish(begun, decided).await
+    }
+
+    /// Puts the requests of these lanes back to where they came from.
+    fn put_back(&self, batch: &mut Batch, lanes: &[Lane]) {
+        let (requests, callers) = (std::mem::take(&mut batch.requests), std::mem::take(&mut batch.callers));
+        for (request, Asking { lane, deadline, reply }) in requests.into_iter().zip(callers).rev() {
+            let job = Job { request, as_of: batch.as_of, deadline, reply };
+            if lanes.contains(&lane) {
+                self.queue.put_back(lane, job);
+            } else {
+                batch.push(lane, job);
+            }
+        }
+        batch.requests.reverse();
+        batch.callers.reverse();
     }
 
     /// Begins the transaction of a batch.
@@ -729,7 +762,7 @@ fn note_answered(answered: Result<(), tokio::task::JoinError>) {
 
 fn answer_all(batch: Batch, committed: &Committed) {
     let Committed { answers, book, sequences } = committed;
-    for (reply, answer) in batch.replies.into_iter().zip(answers) {
+    for (asking, answer) in batch.callers.into_iter().zip(answers) {
         let ids = answer.result.as_ref().map_or(&[][..], |accepted| &accepted.entries);
         let place = |id: &EntryId| {
             let first = sequences.get(&id.batch).expect("the sequence of an entry answered with is known");
@@ -739,6 +772,6 @@ fn answer_all(batch: Batch, committed: &Committed) {
         let entries = ids.iter().map(place).collect();
         let house = Arc::clone(&book.house);
         // A caller that has gone away does not mind.
-        let _ = reply.send(Ok(Written { answer: answer.clone(), entries, house }));
+        let _ = asking.reply.send(Ok(Written { answer: answer.clone(), entries, house }));
     }
 }

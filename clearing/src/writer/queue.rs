@@ -219,6 +219,18 @@ impl<J: Waits> Queue<J> {
         self.state().apart.insert(lane, now + APART);
     }
 
+    /// Puts a job back in front of its lane.
+    pub fn put_back(&self, lane: Lane, job: J) {
+        let mut state = self.state();
+        let Some(into) = state.lanes.get_mut(&lane) else { return };
+        into.jobs.push_front(job);
+        let first = into.jobs.len() == 1;
+        state.waiting += 1;
+        if first {
+            state.turns.push_back(lane);
+        }
+    }
+
     /// Notes how long a batch of a caller set apart took.
     pub fn was_apart(&self, took: Duration, now: Instant) {
         self.state().apart_from = now + took * APART_PAUSES;
