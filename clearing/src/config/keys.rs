@@ -268,7 +268,9 @@ impl Kind {
         match self {
             Self::Whole { min, max } => format!("a whole number from {min} to {max}"),
             Self::PerPartner { min, max } => {
-                format!("a whole number from {min} to {max}, and after commas others for some partners: {max}, GROCER={min}")
+                format!(
+                    "a whole number from {min} to {max}, and after commas others for some partners: {max}, GROCER={min}"
+                )
             }
             Self::Word(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or "),
             Self::File | Self::OptionalFile => format!("the path of a file, 1 to {PATH_BYTES_MAX} bytes"),

@@ -122,13 +122,7 @@ impl Reads {
     ) -> Result<Option<oneshot::Receiver<()>>, Status> {
         let shares = &self.shares;
         let mut state = self.state();
-        let fresh = || InLine {
-            partner,
-            running: 0,
-            waiting: VecDeque::new(),
-            credit: 0,
-            bucket: Bucket::new(now),
-        };
+        let fresh = || InLine { partner, running: 0, waiting: VecDeque::new(), credit: 0, bucket: Bucket::new(now) };
         let own = state.lines.entry(line.to_owned()).or_insert_with(fresh);
         let per_second = shares.per_second.of(partner);
         own.bucket.take(1, per_second, now).map_err(|retry| {
@@ -271,7 +265,8 @@ mod tests {
         let verbs = ["Get", "List", "Quote", "Find", "Reconcile", "Preview", "Trial", "Netting"];
         for (method, _) in OPERATIONS.iter().filter(|(method, _)| method.starts_with("/coalition.")) {
             let name = method.rsplit('/').next().unwrap();
-            let reads = verbs.iter().any(|verb| name.starts_with(verb)) && !["GetServerInfo", "GetClock"].contains(&name);
+            let reads =
+                verbs.iter().any(|verb| name.starts_with(verb)) && !["GetServerInfo", "GetClock"].contains(&name);
             assert_eq!(Reads::is_read(method), reads, "{method}");
         }
     }

@@ -29,7 +29,8 @@ use super::save::{Saved, Stored};
 use super::sql::{Cells, Link, Sql};
 use super::{Backend, StoreError, hash, house, journal, load, requests, save, settlement};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT, &CLAIM_REQUEST, &CLAIM_ENTRY];
+pub(super) const STATEMENTS: &[&Sql] =
+    &[&COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT, &CLAIM_REQUEST, &CLAIM_ENTRY];
 
 /// How a batch passes the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -247,19 +247,17 @@ impl<J: Waits> Queue<J> {
         (state.begun, state.stalled) = (None, false);
     }
 
-    /// Refuses what waits, if the batch under way has been for too long. Gives whether the queue is still open.
-    pub fn watch(&self, now: Instant) -> bool {
+    /// Refuses what waits, if the batch under way has been for too long.
+    pub fn watch(&self, now: Instant) {
         let mut state = self.state();
-        let open = !state.closed || state.waiting > 0;
-        if !state.begun.is_some_and(|begun| now > begun + STALL) {
-            return open;
+        if state.begun.is_none_or(|begun| now <= begun + STALL) {
+            return;
         }
         state.stalled = true;
         let refused = state.drain();
         drop(state);
         refused.into_iter().for_each(|job| job.refuse(WriteError::Unavailable));
         self.room.notify_waiters();
-        open
     }
 
     /// Refuses everything that waits now.
@@ -335,7 +333,7 @@ impl<J: Waits> State<J> {
             && (now >= self.apart_from || !self.others_are_about(lane, now))
         {
             let jobs = self.take_from(lane, APART_MAX, now, late);
-            self.to_the_end(lane);
+            self.move_to_the_end(lane);
             if !jobs.is_empty() {
                 return Next::Apart(jobs);
             }
@@ -409,7 +407,7 @@ impl<J: Waits> State<J> {
         jobs
     }
 
-    fn to_the_end(&mut self, lane: Lane) {
+    fn move_to_the_end(&mut self, lane: Lane) {
         if let Some(at) = self.turns.iter().position(|waiting| *waiting == lane)
             && let Some(lane) = self.turns.remove(at)
         {
@@ -519,8 +517,9 @@ mod tests {
 
     #[test]
     fn turns_come_in_proportion_to_weights() {
-        let (queue, now) =
-            queue(|shares| shares.weight = PerPartner { all: WEIGHT, some: [("B".parse().unwrap(), 3 * WEIGHT)].into() });
+        let (queue, now) = queue(|shares| {
+            shares.weight = PerPartner { all: WEIGHT, some: [("B".parse().unwrap(), 3 * WEIGHT)].into() }
+        });
         for lane in [partner("A"), partner("B"), Lane::House, Lane::Due] {
             queue.put(lane, jobs(200), now).unwrap();
         }
