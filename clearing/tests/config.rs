@@ -135,10 +135,10 @@ fn a_number_below_its_range_is_out_of_range_too() {
 fn a_value_of_another_type_is_malformed() {
     for key in KEYS {
         let (section, name) = key.parts();
-        let wrong = if matches!(key.kind, Kind::Whole { .. }) {
-            ["\"5\"", "5.5", "0x10", "[5]"]
-        } else {
-            ["5", "true", "[\"a\"]", "{ a = 1 }"]
+        let wrong = match key.kind {
+            Kind::Whole { .. } => ["\"5\"", "5.5", "0x10", "[5]"],
+            Kind::PerPartner { .. } => ["true", "5.5", "0x10", "[5]"],
+            _ => ["5", "true", "[\"a\"]", "{ a = 1 }"],
         };
         for value in wrong {
             let problem = problem(from_file(&format!("[{section}]\n{name} = {value}\n")));
