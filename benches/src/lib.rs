@@ -7,13 +7,16 @@
 //! | [`client`] | connections over mTLS, and what a caller does on them |
 //! | [`harness`] | closed and open loops, and what they measure |
 //! | [`baseline`] | what the house is compared with |
+//! | [`poison`], [`fairness`] | what one brand may cost the others |
 //! | [`system`] | everything that can be put under load, started and ended |
 //! | [`report`] | the table and the JSON |
 
 pub mod baseline;
 pub mod client;
 pub mod coalition;
+pub mod fairness;
 pub mod harness;
+pub mod poison;
 pub mod report;
 pub mod system;
 pub mod workload;

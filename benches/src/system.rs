@@ -191,7 +191,8 @@ impl System {
         Ok(system)
     }
 
-    fn place(&self) -> String {
+    /// The URL of a house's database.
+    pub fn place(&self) -> String {
         match &self.running {
             Running::House(_, url) => url.clone(),
             Running::Echo(_) | Running::ByHand(..) => String::new(),

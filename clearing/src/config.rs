@@ -17,6 +17,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::shares::{PerPartner, ReadShares, WriteShares};
+
 pub use keys::{KEYS, Key, Kind, Value};
 pub use problem::{Fault, Problem, Problems, Source};
 pub use sources::{Environment, FILE_DEFAULT, FILE_VARIABLE, Flag, VARIABLE_PREFIX};
@@ -117,6 +119,7 @@ impl Config {
                 Value::Text(text) if key.kind == Kind::Database => without_password(text),
                 Value::Text(text) => text.clone(),
                 Value::Whole(number) => number.to_string(),
+                Value::PerPartner(numbers) => keys::per_partner_text(numbers),
                 Value::File(path) => path.display().to_string(),
                 Value::Address(address) => address.to_string(),
             };
@@ -157,7 +160,19 @@ impl Config {
             key: self.needed("tls.key", &mut missing, path),
             crl: self.found.get("tls.crl").and_then(|found| path(&found.value)),
             identifier_key: self.needed("keys.identifier_key", &mut missing, path),
-            queue_requests: self.size("limits.queue_requests", &mut missing),
+            writes: WriteShares {
+                waiting_all: self.size("limits.queue_requests", &mut missing),
+                waiting: self.needed("limits.partner_requests", &mut missing, per_partner),
+                weight: self.needed("limits.partner_weight", &mut missing, per_partner),
+                per_second: self.needed("limits.partner_requests_per_second", &mut missing, per_partner),
+            },
+            reads: ReadShares {
+                running: self.needed("limits.partner_reads", &mut missing, per_partner),
+                waiting: self.needed("limits.partner_reads_waiting", &mut missing, per_partner),
+                weight: self.needed("limits.partner_weight", &mut missing, per_partner),
+                per_second: self.needed("limits.partner_reads_per_second", &mut missing, per_partner),
+                ..ReadShares::default()
+            },
             handshake_timeout: Duration::from_secs(self.needed("limits.handshake_seconds", &mut missing, whole)),
             handshakes: self.size("limits.handshakes", &mut missing),
         };
@@ -240,8 +255,10 @@ pub struct ServerSettings {
     pub crl: Option<PathBuf>,
     /// The file of the identifier key.
     pub identifier_key: PathBuf,
-    /// How many requests may wait.
-    pub queue_requests: usize,
+    /// What each caller may have of the writer.
+    pub writes: WriteShares,
+    /// What each caller may have of the readers.
+    pub reads: ReadShares,
     /// How long a handshake may take.
     pub handshake_timeout: Duration,
     /// How many handshakes may run at a time.
@@ -286,6 +303,12 @@ impl Stand for PathBuf {
     }
 }
 
+impl Stand for PerPartner {
+    fn stand_in() -> Self {
+        Self::all(0)
+    }
+}
+
 impl Stand for SocketAddr {
     fn stand_in() -> Self {
         Self::from(([0, 0, 0, 0], 0))
@@ -298,6 +321,10 @@ fn text(value: &Value) -> Option<String> {
 
 fn whole(value: &Value) -> Option<u64> {
     if let Value::Whole(number) = value { Some(*number) } else { None }
+}
+
+fn per_partner(value: &Value) -> Option<PerPartner> {
+    if let Value::PerPartner(numbers) = value { Some(numbers.clone()) } else { None }
 }
 
 fn path(value: &Value) -> Option<PathBuf> {
@@ -313,7 +340,7 @@ fn relative_to(folder: &Path, kind: Kind, value: Value) -> Value {
     match value {
         Value::File(path) => Value::File(folder.join(path)),
         Value::Text(url) if kind == Kind::Database => Value::Text(database_in(folder, &url)),
-        Value::Text(_) | Value::Whole(_) | Value::Address(_) => value,
+        Value::Text(_) | Value::Whole(_) | Value::PerPartner(_) | Value::Address(_) => value,
     }
 }
 

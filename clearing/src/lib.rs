@@ -6,6 +6,7 @@
 //! | [`tls`] | the door: who may connect |
 //! | [`rpc`] | what partners, operators and auditors say |
 //! | [`writer`] | the only place with a write transaction |
+//! | [`shares`] | what one partner may take of what all share |
 //! | [`store`] | SQL |
 //! | [`audit`] | everything rebuilt from the journal and compared |
 //! | [`scheduler`] | cut-offs and expiries on time |
@@ -28,6 +29,7 @@ pub mod rpc;
 pub mod scenario;
 pub mod scheduler;
 pub mod server;
+pub mod shares;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

@@ -12,6 +12,7 @@ mod notices;
 pub mod partners;
 pub mod points;
 pub mod position;
+pub mod reads;
 pub mod report;
 pub mod sandbox;
 pub mod settlement;

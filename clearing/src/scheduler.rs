@@ -398,7 +398,9 @@ fn expired(due: &MemberDue, answer: Result<Written, WriteError>) -> Result<Vec<E
             Ok(Vec::new())
         }
         Err(
-            error @ (WriteError::Overloaded(_)
+            error @ (WriteError::Overloaded { .. }
+            | WriteError::TooFast { .. }
+            | WriteError::DeadlinePassed
             | WriteError::Unavailable
             | WriteError::OutcomeUnknown
             | WriteError::ShuttingDown),

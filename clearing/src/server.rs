@@ -37,15 +37,13 @@ use crate::rpc::auth::AuthLayer;
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
 use crate::rpc::{members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
+use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, HandshakeLimits, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
 
 /// How often an unfinished start is tried again, and how old this node's view of the house may be.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Requests that wait for the writer at the most.
-const QUEUE_LENGTH: usize = 16_384;
 
 /// Calls in flight on one connection at the most.
 const STREAMS_MAX: u32 = 1024;
@@ -75,17 +73,13 @@ pub struct ServerOptions {
 }
 
 /// Everything has a limit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct ServerLimits {
-    /// Requests that wait for the writer.
-    pub queue_length: usize,
+    /// What each caller may have of the writer.
+    pub writes: WriteShares,
+    /// What each caller may have of the readers.
+    pub reads: ReadShares,
     pub handshakes: HandshakeLimits,
-}
-
-impl Default for ServerLimits {
-    fn default() -> Self {
-        Self { queue_length: QUEUE_LENGTH, handshakes: HandshakeLimits::default() }
-    }
 }
 
 /// Why the house did not open.
@@ -142,7 +136,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let store = Store::connect_later(&options.database_url).await?;
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let (writer, writing) = Writer::start(store.clone(), options.clock.clone(), options.limits.queue_length);
+    let (writer, writing) = Writer::start(store.clone(), options.clock.clone(), options.limits.writes);
     let scheduler = Scheduler::new(store.clone(), writer.clone(), options.clock.clone());
     let context = Context {
         store,
@@ -166,7 +160,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let reflection_v1alpha = reflection().build_v1alpha().expect("the descriptors are well formed");
     let sandbox = options.sandbox && context.clock.is_manual();
     let router = transport()
-        .layer(AuthLayer::new(Arc::clone(&context.house)))
+        .layer(AuthLayer::new(Arc::clone(&context.house)).with_reads(options.limits.reads))
         .add_service(BySize::new(&context))
         .add_service(PositionServiceServer::new(position::Service::new(context.clone())))
         .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
@@ -202,6 +196,12 @@ impl RunningServer {
     /// How many batches this node has written, and how many of them ran again.
     pub fn counts(&self) -> WriterCounts {
         self.context.writer.counts()
+    }
+
+    /// Waits until the disk does not take what the house writes, and says why. The house has to be shut down then: what it
+    /// acknowledged before is safe, and what is in doubt is known after the next start.
+    pub async fn lost_its_disk(&self) -> String {
+        self.context.store.durability().lost().await.to_owned()
     }
 
     /// Waits until the house is open.

@@ -17,6 +17,7 @@
 //! | `reports`, `books`, `ledger` | reads for those who ask: members and entries, accounts and windows, the audit's whole |
 //! | `notices` | for whom something expires soon |
 //! | `projection` | which entries a partner has a part in |
+//! | `durability` | whether the disk takes what is committed |
 //! | `sql` | the seam to the two drivers |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
@@ -24,6 +25,7 @@
 
 mod books;
 mod checkpoint;
+mod durability;
 mod enrolled;
 mod error;
 mod guards;
@@ -56,6 +58,7 @@ use sqlx::{ConnectOptions as _, Postgres, Sqlite};
 use tokio::sync::Mutex;
 
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
+pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};
@@ -89,15 +92,16 @@ pub const STATEMENTS: &[&[&Sql]] = &[
 ];
 
 /// Readers beside the writer. More of them than cores only wait for each other.
-const READERS_MAX: u32 = 8;
+pub const READERS_MAX: u32 = 8;
 
-/// How long a caller waits for the database file, or for a reader of it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a writer waits for the database file: another program may have it. Then there is no more than half a second
+/// left to tell callers within three.
+const FILE_WAIT: Duration = Duration::from_millis(1_500);
 
-/// How long a caller waits for a reader of PostgreSQL. The pool takes a server that refuses connections for one that is
-/// starting, and tries for as long as this; it is shorter than the 5 seconds that the SDK gives the first try of a call,
-/// so that a caller hears that the database is away before it stops listening.
-const READER_WAIT: Duration = Duration::from_secs(3);
+/// How long a caller waits for a reader. The pool takes a PostgreSQL that refuses connections for one that is starting,
+/// and tries for as long as this; it is shorter than the 5 seconds that the SDK gives the first try of a call, so that a
+/// caller hears that the database is away before it stops listening.
+const READER_WAIT: Duration = Duration::from_millis(2_500);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -121,6 +125,7 @@ pub struct Store {
     /// On SQLite whoever writes takes this first, so that writers queue fairly instead of polling for the file's lock.
     write_turn: Arc<Mutex<()>>,
     enrolled: Arc<Enrolled>,
+    durability: Arc<Durability>,
     /// The session of the projector, while it does not work.
     projector: Arc<Mutex<Option<WriterSession>>>,
     /// The house as of an epoch of its terms, for reads.
@@ -157,21 +162,32 @@ impl Store {
     /// Permanent for an address that is neither. A SQLite file is opened at once, since nobody else will bring it.
     pub async fn connect_later(url: &str) -> Result<Self, StoreError> {
         let malformed = |error| StoreError::damaged("the database's address", error);
-        let write_turn = Arc::default();
+        let (write_turn, durability) = (Arc::default(), Arc::default());
         let back_end = if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(malformed)?;
-            Self::open_sqlite(options, &write_turn).await?
+            Self::open_sqlite(options, &write_turn, &durability).await?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = PgConnectOptions::from_str(url).map_err(malformed)?;
             Self::open_postgres(options)
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self { back_end, write_turn, enrolled: Arc::default(), projector: Arc::default(), house: Arc::default() })
+        Ok(Self {
+            back_end,
+            write_turn,
+            enrolled: Arc::default(),
+            durability,
+            projector: Arc::default(),
+            house: Arc::default(),
+        })
     }
 
-    async fn open_sqlite(options: SqliteConnectOptions, write_turn: &Arc<Mutex<()>>) -> Result<BackEnd, StoreError> {
-        let options = options.busy_timeout(PATIENCE);
+    async fn open_sqlite(
+        options: SqliteConnectOptions,
+        write_turn: &Arc<Mutex<()>>,
+        durability: &Arc<Durability>,
+    ) -> Result<BackEnd, StoreError> {
+        let options = options.busy_timeout(FILE_WAIT);
         let readers = options.clone().pragma("query_only", "ON");
         // A page of 2 KB holds a member's row and some lots: random pages cost half as much as at 4 KB, and rows do not
         // spill as they would at 1 KB. The log is copied beside the writer. Triggers see the delete of a REPLACE only
@@ -188,11 +204,11 @@ impl Store {
         // The file must be there, in its final form, before a reader looks.
         let connection = options.connect().await.map_err(|error| StoreError::of("opening the database", error))?;
         Connection::Sqlite(Box::new(connection)).close().await;
-        let pool = SqlitePoolOptions::new().max_connections(READERS_MAX).acquire_timeout(PATIENCE);
+        let pool = SqlitePoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READER_WAIT);
         let readers = pool.connect_with(readers).await;
         let readers = readers.map_err(|error| StoreError::of("opening the database", error))?;
         let committed = Arc::default();
-        checkpoint::start(&options, &committed, write_turn).await?;
+        checkpoint::start(&options, &committed, write_turn, durability).await?;
         Ok(BackEnd::Sqlite { options, readers, committed })
     }
 
@@ -202,6 +218,11 @@ impl Store {
         let pool = PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READER_WAIT);
         let readers = pool.connect_lazy_with(options.clone());
         BackEnd::Postgres { options, readers }
+    }
+
+    /// Whether what is committed is safe.
+    pub fn durability(&self) -> &Durability {
+        &self.durability
     }
 
     pub fn backend(&self) -> Backend {
@@ -224,8 +245,9 @@ impl Store {
                 let by_key = by_key.map(|setting| (setting, "off"));
                 // A node that lost its network or its power holds its locks until PostgreSQL hears of it. Between two
                 // statements a writer only calculates; who is idle for longer than this, in milliseconds, is lost. What
-                // was under way is looked up and run again should that node come back.
-                let lost = [("idle_in_transaction_session_timeout", "10000")];
+                // was under way is looked up and run again should that node come back. Nor does a statement whose node has
+                // given it up wait for locks any longer.
+                let lost = [("idle_in_transaction_session_timeout", "1000"), ("lock_timeout", "2000")];
                 let options = options.clone().options(by_key).options(lost);
                 Connection::Postgres(Box::new(options.connect().await.map_err(failed)?))
             }

@@ -14,6 +14,9 @@ fn samples(key: &Key) -> (String, String, String) {
     let text = |fits: &str, malformed: &str, outside: String| (fits.to_owned(), malformed.to_owned(), outside);
     match key.kind {
         Kind::Whole { max, .. } => text(&max.to_string(), "many", (max + 1).to_string()),
+        Kind::PerPartner { min, max } => {
+            text(&format!("{max}, GROCER={min}"), &format!("{max}, GROCER"), format!("{max}, GROCER={}", max + 1))
+        }
         Kind::Word(words) => text(words[0], "#!", "neither".to_owned()),
         Kind::File | Kind::OptionalFile => text("a.pem", "a\0b", String::new()),
         Kind::Address => text("[::1]:0", "localhost:1", "127.0.0.1:65536".to_owned()),
@@ -132,10 +135,10 @@ fn a_number_below_its_range_is_out_of_range_too() {
 fn a_value_of_another_type_is_malformed() {
     for key in KEYS {
         let (section, name) = key.parts();
-        let wrong = if matches!(key.kind, Kind::Whole { .. }) {
-            ["\"5\"", "5.5", "0x10", "[5]"]
-        } else {
-            ["5", "true", "[\"a\"]", "{ a = 1 }"]
+        let wrong = match key.kind {
+            Kind::Whole { .. } => ["\"5\"", "5.5", "0x10", "[5]"],
+            Kind::PerPartner { .. } => ["true", "5.5", "0x10", "[5]"],
+            _ => ["5", "true", "[\"a\"]", "{ a = 1 }"],
         };
         for value in wrong {
             let problem = problem(from_file(&format!("[{section}]\n{name} = {value}\n")));
@@ -299,5 +302,18 @@ fn the_file_that_init_writes_names_every_key_and_is_read_without_complaint() {
         if key.default.is_some() {
             default.unwrap();
         }
+    }
+}
+
+#[test]
+fn a_number_for_every_partner_may_be_written_without_quotes_and_others_for_some_in_them() {
+    let config = from_file("[limits]\npartner_reads = 3\npartner_weight = \"7, FUEL=20 ,GROCER=1\"\n").unwrap();
+    let effective = config.effective();
+    let shown = |name: &str| effective.iter().find(|(key, ..)| key.name == name).map(|(_, text, _)| text.as_str());
+    assert_eq!(shown("limits.partner_reads"), Some("3"));
+    assert_eq!(shown("limits.partner_weight"), Some("7, FUEL=20, GROCER=1"));
+    for twice in ["7, FUEL=20, FUEL=3", "7, =20", "FUEL=20", "7,"] {
+        let problem = problem(from_file(&format!("[limits]\npartner_weight = \"{twice}\"\n")));
+        assert!(matches!(problem.fault, Fault::Malformed(_)), "{problem}");
     }
 }

@@ -22,6 +22,7 @@ use clearing_benches::harness::{Measured, Source, Span, closed_loop, open_loop};
 use clearing_benches::report::{Line, Load, Report, TARGET_LOAD, targets};
 use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
 use clearing_benches::workload::Spread;
+use clearing_benches::{fairness, poison};
 use futures::future::BoxFuture;
 use tokio::runtime::{Handle, Runtime};
 use tonic::Status;
@@ -60,6 +61,12 @@ struct Options {
     /// with another build.
     #[arg(long, default_value = "")]
     system: String,
+    /// Instead of the loads: what a brand whose requests fail for good costs its neighbours.
+    #[arg(long)]
+    poison: bool,
+    /// Instead of the loads: what a greedy brand costs a polite one, and what is left of the work under overload.
+    #[arg(long)]
+    fair: bool,
     /// A smoke run: everything, for a moment each.
     #[arg(long)]
     quick: bool,
@@ -83,6 +90,11 @@ fn main() -> Result<()> {
 async fn run(options: &Options, servers: Handle) -> Result<()> {
     let folder = options.sqlite.clone().unwrap_or_else(std::env::temp_dir);
     let mut databases = Databases::new(&folder, options.postgres.clone())?;
+    if options.poison || options.fair {
+        let measured = neighbours(options, servers, &mut databases).await;
+        databases.remove().await?;
+        return measured;
+    }
     let measured = measure(options, servers, &mut databases).await;
     // Also after a failure.
     databases.remove().await?;
@@ -98,9 +110,9 @@ async fn run(options: &Options, servers: Handle) -> Result<()> {
     Ok(())
 }
 
-async fn measure(options: &Options, servers: Handle, databases: &mut Databases) -> Result<Report> {
-    let (clock, before) = (Clock::system(), load_average());
-    let site = Site {
+fn site(options: &Options, servers: Handle) -> Result<Site> {
+    let clock = Clock::system();
+    Ok(Site {
         house: Arc::new(coalition::house(clock.now())),
         certificates: Certificates::generate(&clock)?,
         clock,
@@ -108,9 +120,35 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases) 
         members: options.members,
         wallets: options.wallets,
         seed: options.seed,
-    };
-    let backends: &[Backend] =
-        if options.postgres.is_some() { &[Backend::Sqlite, Backend::Postgres] } else { &[Backend::Sqlite] };
+    })
+}
+
+fn backends(options: &Options) -> &'static [Backend] {
+    if options.postgres.is_some() { &[Backend::Sqlite, Backend::Postgres] } else { &[Backend::Sqlite] }
+}
+
+fn span(options: &Options) -> Span {
+    let measured = Duration::from_secs_f64(options.seconds / f64::from(options.rounds));
+    Span { warm_up: (measured / 4).min(Duration::from_millis(500)), measured }
+}
+
+/// What one brand costs the others.
+async fn neighbours(options: &Options, servers: Handle, databases: &mut Databases) -> Result<()> {
+    let (site, backends, span) = (site(options, servers)?, backends(options), span(options));
+    let before = load_average();
+    if options.poison {
+        poison::measure(&site, databases, backends, span, options.rounds).await?;
+    }
+    if options.fair {
+        fairness::measure(&site, databases, backends, span, options.rounds).await?;
+    }
+    writeln!(std::io::stdout(), "load average before {before}, after {}", load_average())?;
+    Ok(())
+}
+
+async fn measure(options: &Options, servers: Handle, databases: &mut Databases) -> Result<Report> {
+    let before = load_average();
+    let (site, backends) = (site(options, servers)?, backends(options));
     let mut systems = vec![System::ceiling(&site, Kind::Empty).await?, System::ceiling(&site, Kind::Echo).await?];
     for &backend in backends {
         systems.push(System::by_hand(&site, databases, backend, options.by_hand_connections).await?);
@@ -231,8 +269,7 @@ impl Bench<'_> {
     }
 
     fn span(&self) -> Span {
-        let measured = Duration::from_secs_f64(self.options.seconds / f64::from(self.options.rounds));
-        Span { warm_up: (measured / 4).min(Duration::from_millis(500)), measured }
+        span(self.options)
     }
 
     fn callers<S>(&mut self, count: usize, mut make: impl FnMut(&mut Self) -> S) -> Vec<S> {

@@ -43,7 +43,8 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         identifier_key: material::identifier_key(&settings)?,
         sandbox: false,
         limits: ServerLimits {
-            queue_length: settings.queue_requests,
+            writes: settings.writes.clone(),
+            reads: settings.reads.clone(),
             handshakes: HandshakeLimits { timeout: settings.handshake_timeout, concurrent_max: settings.handshakes },
         },
     };
@@ -58,6 +59,15 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         tokio::select! {
             heard = stop.heard() => break heard,
             _ = reload.recv() => reload_certificates(&running, &settings),
+            why = running.lost_its_disk() => {
+                error!(why, "stopping: the disk did not take what was written");
+                // Whoever is still waiting is told so at once.
+                running.shutdown(settings.drain).await;
+                return Err(Failure::new(Exit::Internal, format!("the disk did not take what was written: {why}")).hint(
+                    "what was acknowledged is safe. Look after the disk, then start the house again: callers whose \
+                     outcome is unknown ask again under the same request ids",
+                ));
+            }
             () = running.opened(), if !opened => {
                 opened = true;
                 context.output.line(&format!("ready https://{address}"));

@@ -7,7 +7,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clearing_certs::DOMAIN_LENGTH_MAX;
+use clearing_core::units::PartnerId;
 use tracing_subscriber::EnvFilter;
+
+use crate::shares::PerPartner;
 
 /// The longest path of a file, in bytes: what Linux allows.
 const PATH_BYTES_MAX: usize = 4_096;
@@ -33,6 +36,13 @@ pub struct Key {
 pub enum Kind {
     /// A whole number between two bounds, both allowed.
     Whole {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A whole number between two bounds for every partner, and others for some.
+    PerPartner {
         /// The least.
         min: u64,
         /// The most.
@@ -121,7 +131,46 @@ pub const KEYS: &[Key] = &[
         name: "limits.queue_requests",
         kind: Kind::Whole { min: 1, max: 1_000_000 },
         default: Some("16384"),
-        doc: "How many requests may wait for the writer. Beyond it callers are asked to come back.",
+        doc: "How many requests may wait for the writer, of all callers. Beyond it, who has more than an even share of them \
+              is asked to come back.",
+    },
+    Key {
+        name: "limits.partner_requests",
+        kind: Kind::PerPartner { min: 1, max: 1_000_000 },
+        default: Some("4096"),
+        doc: "How many requests of one partner may wait for the writer, the lines of its batches counted one by one. Beyond \
+              it this partner is asked to come back, and nobody else. For some partners others: 4096, GROCER=8192.",
+    },
+    Key {
+        name: "limits.partner_requests_per_second",
+        kind: Kind::PerPartner { min: 1, max: 10_000_000 },
+        default: Some("100000"),
+        doc: "How many requests one partner may send in a second, the lines of its batches counted one by one.",
+    },
+    Key {
+        name: "limits.partner_weight",
+        kind: Kind::PerPartner { min: 1, max: 1_000 },
+        default: Some("10"),
+        doc: "How often the turn of one partner comes where several wait, for the writer and for readers alike: twice the \
+              weight is twice as often.",
+    },
+    Key {
+        name: "limits.partner_reads",
+        kind: Kind::PerPartner { min: 1, max: 64 },
+        default: Some("4"),
+        doc: "How many reads of one partner may run at the same time. There are seven readers for all; further reads wait.",
+    },
+    Key {
+        name: "limits.partner_reads_waiting",
+        kind: Kind::PerPartner { min: 1, max: 1_000_000 },
+        default: Some("256"),
+        doc: "How many reads of one partner may wait. Beyond it this partner is asked to come back.",
+    },
+    Key {
+        name: "limits.partner_reads_per_second",
+        kind: Kind::PerPartner { min: 1, max: 10_000_000 },
+        default: Some("100000"),
+        doc: "How many reads one partner may send in a second.",
     },
     Key {
         name: "limits.handshake_seconds",
@@ -179,6 +228,8 @@ pub enum Value {
     Text(String),
     /// A whole number.
     Whole(u64),
+    /// Whole numbers for partners.
+    PerPartner(PerPartner),
     /// A file.
     File(PathBuf),
     /// An address with a port.
@@ -216,6 +267,11 @@ impl Kind {
     pub fn allowed(self) -> String {
         match self {
             Self::Whole { min, max } => format!("a whole number from {min} to {max}"),
+            Self::PerPartner { min, max } => {
+                format!(
+                    "a whole number from {min} to {max}, and after commas others for some partners: {max}, GROCER={min}"
+                )
+            }
             Self::Word(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or "),
             Self::File | Self::OptionalFile => format!("the path of a file, 1 to {PATH_BYTES_MAX} bytes"),
             Self::Address => {
@@ -247,6 +303,7 @@ impl Kind {
     pub fn read(self, text: &str) -> Result<Value, Unfit> {
         match self {
             Self::Whole { min, max } => read_whole(text, min, max).map(Value::Whole),
+            Self::PerPartner { min, max } => read_per_partner(text, min, max).map(Value::PerPartner),
             Self::Word(words) => {
                 if words.contains(&text) {
                     return Ok(Value::Text(text.to_owned()));
@@ -288,6 +345,30 @@ fn read_whole(text: &str, min: u64, max: u64) -> Result<u64, Unfit> {
         Err(_) if text.starts_with('-') => out_of_range(format!("below {min}")),
         Err(_) => out_of_range(format!("above {max}")),
     }
+}
+
+fn read_per_partner(text: &str, min: u64, max: u64) -> Result<PerPartner, Unfit> {
+    let mut parts = text.split(',').map(str::trim);
+    let mut numbers = PerPartner::all(read_whole(parts.next().unwrap_or_default(), min, max)?);
+    for part in parts {
+        let Some((partner, number)) = part.split_once('=') else {
+            return malformed(format!("{part:?} is not PARTNER=NUMBER"));
+        };
+        let Ok(partner) = partner.trim().parse::<PartnerId>() else {
+            return malformed(format!("{:?} is no partner's id", partner.trim()));
+        };
+        let number = read_whole(number.trim(), min, max)?;
+        if numbers.some.insert(partner, number).is_some() {
+            return malformed(format!("{partner} comes twice"));
+        }
+    }
+    Ok(numbers)
+}
+
+/// The numbers as they are written.
+pub(super) fn per_partner_text(numbers: &PerPartner) -> String {
+    let some = numbers.some.iter().map(|(partner, number)| format!(", {partner}={number}"));
+    std::iter::once(numbers.all.to_string()).chain(some).collect()
 }
 
 fn read_file(text: &str) -> Result<PathBuf, Unfit> {

@@ -131,7 +131,10 @@ fn read_value(
         fault: Fault::Malformed(why.to_owned()),
         source: source.clone(),
     };
-    match (value.get_ref(), known.kind.is_number()) {
+    // Who has no partner to name apart writes a number as a number.
+    let is_number = known.kind.is_number()
+        || matches!((value.get_ref(), known.kind), (DeValue::Integer(_), Kind::PerPartner { .. }));
+    match (value.get_ref(), is_number) {
         (DeValue::Integer(number), true) if number.radix() == 10 => {
             let digits = number.as_str().replace('_', "");
             set(key, digits.trim_start_matches('+'), source, Some(folder), found, problems);

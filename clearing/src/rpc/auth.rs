@@ -20,7 +20,10 @@ use tracing::{Instrument, info_span};
 
 use crate::clock;
 use crate::rpc::errors;
+use crate::rpc::reads::Reads;
+use crate::shares::ReadShares;
 use crate::tls::Peer;
+use crate::writer::DEADLINE;
 
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,15 +231,23 @@ pub fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Status> {
     request.extensions().get::<Caller>().cloned().ok_or_else(|| unauthenticated("no certificate was shown"))
 }
 
-/// Puts the caller into every request, or answers it; gives every request its span; keeps its deadline.
+/// Puts the caller into every request, or answers it; gives every request its span; keeps its deadline; lets reads take
+/// turns.
 #[derive(Clone)]
 pub struct AuthLayer {
     house: Arc<ArcSwapOption<House>>,
+    reads: Reads,
 }
 
 impl AuthLayer {
     pub fn new(house: Arc<ArcSwapOption<House>>) -> Self {
-        Self { house }
+        Self { house, reads: Reads::new(ReadShares::default()) }
+    }
+
+    /// Lets callers have these shares of the readers.
+    #[must_use]
+    pub fn with_reads(self, shares: ReadShares) -> Self {
+        Self { reads: Reads::new(shares), ..self }
     }
 }
 
@@ -244,7 +255,7 @@ impl<S> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
 
     fn layer(&self, inner: S) -> AuthService<S> {
-        AuthService { inner, house: Arc::clone(&self.house) }
+        AuthService { inner, house: Arc::clone(&self.house), reads: self.reads.clone() }
     }
 }
 
@@ -253,6 +264,7 @@ impl<S> Layer<S> for AuthLayer {
 pub struct AuthService<S> {
     inner: S,
     house: Arc<ArcSwapOption<House>>,
+    reads: Reads,
 }
 
 /// The methods of the health service.
@@ -302,7 +314,8 @@ where
             method = request.uri().path(),
             caller = caller.name(),
         );
-        request.extensions_mut().insert(caller);
+        let reads = Reads::is_read(request.uri().path()).then(|| self.reads.clone());
+        request.extensions_mut().insert(caller.clone());
         // Taken out of the request, because tonic would answer CANCELLED where the protocol says DEADLINE_EXCEEDED.
         let deadline =
             request.headers_mut().remove("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
@@ -310,16 +323,26 @@ where
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let answer = async move {
-            match deadline {
-                None => inner.call(request).await,
-                Some(deadline) => match tokio::time::timeout(deadline, inner.call(request)).await {
-                    Ok(answer) => answer,
-                    Err(_) => {
-                        let message = "the deadline passed; ask again under the same request id";
-                        let status = errors::broken(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None);
-                        Ok(status.into_http())
-                    }
+            // Held until the answer is there.
+            let _turn = match reads {
+                None => None,
+                Some(reads) => match reads.turn(&caller).await {
+                    Ok(turn) => Some(turn),
+                    Err(status) => return Ok(status.into_http()),
                 },
+            };
+            inner.call(request).await
+        };
+        let answer = async move {
+            let Some(deadline) = deadline else { return answer.await };
+            let end = tokio::time::Instant::now() + deadline;
+            match tokio::time::timeout_at(end, DEADLINE.scope(end.into_std(), answer)).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    let message = "the deadline passed; ask again under the same request id";
+                    let status = errors::broken(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None);
+                    Ok(status.into_http())
+                }
             }
         };
         Box::pin(answer.instrument(span))

@@ -13,8 +13,6 @@ use crate::writer::WriteError;
 /// The domain of all reasons.
 pub const DOMAIN: &str = "clearing.coalition";
 
-/// When asking again makes sense after the house was too busy.
-const RETRY_BUSY: Duration = Duration::from_millis(50);
 /// When asking again makes sense while the database is gone.
 const RETRY_GONE: Duration = Duration::from_millis(500);
 
@@ -80,7 +78,10 @@ pub fn broken(code: Code, reason: &str, message: impl Into<String>, retry: Optio
 pub fn of_write(error: &WriteError) -> Status {
     let message = error.to_string();
     match error {
-        WriteError::Overloaded(_) => broken(Code::ResourceExhausted, "OVERLOADED", message, Some(RETRY_BUSY)),
+        WriteError::Overloaded { retry_after, .. } | WriteError::TooFast { retry_after, .. } => {
+            broken(Code::ResourceExhausted, "OVERLOADED", message, Some(*retry_after))
+        }
+        WriteError::DeadlinePassed => broken(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None),
         WriteError::Unavailable => broken(Code::Unavailable, "DATABASE_UNAVAILABLE", message, Some(RETRY_GONE)),
         WriteError::OutcomeUnknown => broken(Code::Unavailable, "OUTCOME_UNKNOWN", message, Some(RETRY_GONE)),
         WriteError::ShuttingDown => broken(Code::Unavailable, "SHUTTING_DOWN", message, Some(RETRY_GONE)),

@@ -46,7 +46,7 @@ impl PointsService for Service {
         request: Request<v1::BatchIssuePointsRequest>,
     ) -> Result<Response<v1::BatchIssuePointsResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let results = self.issue_all(caller, request.into_inner().items).await?;
+        let results = self.issue_all(caller, request.into_inner().items, Full::Refuses).await?;
         Ok(Response::new(v1::BatchIssuePointsResponse { results }))
     }
 
@@ -61,7 +61,7 @@ impl PointsService for Service {
             let service = Self(service.0.clone());
             async move {
                 let v1::StreamIssuePointsRequest { batch_number, items } = batch?;
-                let results = service.issue_all(caller, items).await?;
+                let results = service.issue_all(caller, items, Full::Waits).await?;
                 Ok(v1::StreamIssuePointsResponse { batch_number, results })
             }
         });
@@ -764,16 +764,26 @@ impl Service {
         &self,
         caller: PartnerId,
         items: Vec<v1::IssuePointsRequest>,
+        full: Full,
     ) -> Result<Vec<v1::IssueResult>, Status> {
         if items.is_empty() || items.len() > BATCH_ITEMS_MAX {
             let problem = format!("{} items; a batch has 1 to {BATCH_ITEMS_MAX}", items.len());
             return Err(errors::invalid("items", problem));
         }
-        let wishes: Vec<Result<Wish, Status>> = items.into_iter().map(|item| self.issue_wish(caller, item)).collect();
+        let mut wishes: Vec<Result<Wish, Status>> = Vec::with_capacity(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            let_others(at).await;
+            wishes.push(self.issue_wish(caller, item));
+        }
         let good = wishes.iter().filter_map(|wish| wish.as_ref().ok()).cloned().collect();
-        let mut answers = self.0.writer.ask_all(good).await.into_iter();
+        let answers = match full {
+            Full::Refuses => self.0.writer.ask_batch(good).await.map_err(|error| errors::of_write(&error))?,
+            Full::Waits => self.0.writer.ask_all(good).await,
+        };
+        let mut answers = answers.into_iter();
         let mut results = Vec::with_capacity(wishes.len());
-        for wish in wishes {
+        for (at, wish) in wishes.into_iter().enumerate() {
+            let_others(at).await;
             let result = wish.and_then(|_| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
                 let mut issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
@@ -785,6 +795,23 @@ impl Service {
             results.push(convert::issue_result(result));
         }
         Ok(results)
+    }
+}
+
+/// What becomes of a batch whose caller has too much waiting.
+#[derive(Debug, Clone, Copy)]
+enum Full {
+    Refuses,
+    /// A stream: its caller is not read from meanwhile.
+    Waits,
+}
+
+/// Lines of a batch that are turned from or into messages before other calls have the thread for a moment.
+const LINES_AT_ONCE: usize = 64;
+
+async fn let_others(line: usize) {
+    if line % LINES_AT_ONCE == LINES_AT_ONCE - 1 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use super::StoreError;
+use super::{Durability, StoreError};
 
 /// Between two looks at the log. Pages that were written several times in between are copied once.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -37,23 +37,30 @@ pub(super) async fn start(
     options: &SqliteConnectOptions,
     committed: &Arc<Committed>,
     write_turn: &Arc<Mutex<()>>,
+    durability: &Arc<Durability>,
 ) -> Result<(), StoreError> {
     let connection = options.clone().connect().await;
     let connection = connection.map_err(|error| StoreError::of("opening the database", error))?;
-    let beside = run(connection, Arc::downgrade(committed), Arc::clone(write_turn));
+    let beside = run(connection, Arc::downgrade(committed), Arc::clone(write_turn), Arc::clone(durability));
     #[allow(clippy::disallowed_methods, reason = "it ends by itself with the last store of the file")]
     drop(tokio::spawn(beside));
     Ok(())
 }
 
-async fn run(mut connection: SqliteConnection, committed: Weak<Committed>, write_turn: Arc<Mutex<()>>) {
+async fn run(
+    mut connection: SqliteConnection,
+    committed: Weak<Committed>,
+    write_turn: Arc<Mutex<()>>,
+    durability: Arc<Durability>,
+) {
     loop {
         tokio::time::sleep(PAUSE).await;
         let Some(committed) = committed.upgrade() else { return };
         if !committed.0.swap(false, Ordering::Relaxed) {
             continue;
         }
-        // A failure costs nothing but a longer log: the next look tries again.
+        // A failure costs nothing but a longer log: the next look tries again. Unless the disk did not take what was
+        // copied: then the log must not begin anew.
         let copied = match checkpoint(&mut connection).await {
             Ok(pages) if pages > LOG_PAGES_MAX => {
                 let _turn = write_turn.lock().await;
@@ -63,6 +70,10 @@ async fn run(mut connection: SqliteConnection, committed: Weak<Committed>, write
         };
         if let Err(error) = copied {
             warn!(error = &error as &dyn std::error::Error, "the write-ahead log could not be copied");
+            if error.is_failed_sync() {
+                durability.lose(&error);
+                return;
+            }
         }
     }
 }

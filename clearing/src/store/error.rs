@@ -30,6 +30,15 @@ impl StoreError {
         self.kind
     }
 
+    /// Whether the operating system said that it could not bring to the disk what was written. It may forget then what it
+    /// could not write, so a later success says nothing: only a new start, from what the disk holds, does.
+    pub fn is_failed_sync(&self) -> bool {
+        let source = self.source.as_ref().and_then(|source| source.downcast_ref::<sqlx::Error>());
+        let code = source.and_then(|error| error.as_database_error()?.code());
+        // SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC. PostgreSQL stops by itself.
+        matches!(code.as_deref(), Some("1034" | "1290"))
+    }
+
     pub(super) fn permanent(what: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Permanent, what: what.into(), source: None }
     }

@@ -29,7 +29,8 @@ use super::save::{Saved, Stored};
 use super::sql::{Cells, Link, Sql};
 use super::{Backend, StoreError, hash, house, journal, load, requests, save, settlement};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&COMMIT, &ROLLBACK, &CLAIM_REQUEST, &CLAIM_ENTRY];
+pub(super) const STATEMENTS: &[&Sql] =
+    &[&COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT, &CLAIM_REQUEST, &CLAIM_ENTRY];
 
 /// How a batch passes the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +128,8 @@ const PASS_GATE_ALONE: &str = concat!(
 
 const COMMIT: Sql = Sql::both("-- store.commit\n    COMMIT");
 const ROLLBACK: Sql = Sql::both("-- store.rollback\n    ROLLBACK");
+const SAVEPOINT: Sql = Sql::both("-- store.savepoint\n    SAVEPOINT traced");
+const BACK_TO_SAVEPOINT: Sql = Sql::both("-- store.back_to_savepoint\n    ROLLBACK TO SAVEPOINT traced");
 
 impl WriterSession {
     /// The connection, for a statement of another room.
@@ -280,6 +283,24 @@ impl WriterSession {
             committed.note();
         }
         done.map_err(StoreError::of_commit)
+    }
+
+    /// Sets the one savepoint of a transaction.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn savepoint(&mut self) -> Result<(), StoreError> {
+        self.connection.link().run(&SAVEPOINT).await
+    }
+
+    /// Undoes everything since [`savepoint`](Self::savepoint), also after an error of the database. It may be called
+    /// again and again.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; among others if the error has ended the transaction.
+    pub async fn back_to_savepoint(&mut self) -> Result<(), StoreError> {
+        self.stored = Stored::default();
+        self.connection.link().run(&BACK_TO_SAVEPOINT).await
     }
 
     /// Undoes everything since [`begin`](Self::begin).

@@ -4,6 +4,7 @@
 
 mod callers;
 mod cluster;
+mod disk;
 mod program;
 mod proxy;
 

@@ -151,6 +151,21 @@ impl TestHouse {
         (Self::open(backend, &house, begin).await, system_time(begin))
     }
 
+    /// The house of S01 on the machine's clock, with other limits than by default.
+    pub async fn with_limits(backend: Backend, limits: ServerLimits) -> Self {
+        let scenario = read("S01");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let (database, clock) = (Database::new(backend).await, Clock::system());
+        let store = Store::connect(&database.url).await.unwrap();
+        store.migrate().await.unwrap();
+        store.create_coalition(&house, DOMAIN, clock.now()).await.unwrap();
+        drop(store);
+        let identities = Identities::new();
+        let server = begin_with(&database.url, &identities, clock, limits).await;
+        server.opened().await;
+        Self { database, identities, server }
+    }
+
     pub fn endpoint(&self) -> String {
         format!("https://{}", self.server.local_addr())
     }
@@ -177,6 +192,16 @@ pub async fn serve(database_url: &str, identities: &Identities, clock: Clock) ->
 
 /// The same, before it is open.
 pub async fn begin(database_url: &str, identities: &Identities, clock: Clock) -> RunningServer {
+    begin_with(database_url, identities, clock, ServerLimits::default()).await
+}
+
+/// The same with other limits.
+pub async fn begin_with(
+    database_url: &str,
+    identities: &Identities,
+    clock: Clock,
+    limits: ServerLimits,
+) -> RunningServer {
     let options = ServerOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: identities.server(),
@@ -185,7 +210,7 @@ pub async fn begin(database_url: &str, identities: &Identities, clock: Clock) ->
         sandbox: clock.is_manual(),
         clock,
         identifier_key: [7; 32],
-        limits: ServerLimits::default(),
+        limits,
     };
     start(options).await.unwrap()
 }

@@ -60,6 +60,18 @@ impl Program {
         self.running.take().expect("it is running").kill().await.unwrap();
     }
 
+    /// Waits until the house has ended by itself, and gives its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let mut running = self.running.take().expect("it is running");
+        let ended = tokio::time::timeout(super::PATIENCE, running.wait()).await;
+        ended.expect("the house ends").unwrap().code()
+    }
+
+    /// The process that runs the house.
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().and_then(Child::id).expect("it is running")
+    }
+
     pub async fn client(&self, brand: &str) -> Client {
         let brands = self.path("brands");
         Client::builder(self.endpoint())
