@@ -552,7 +552,7 @@ fn add_partner(
     let terms = draft.over(&house.coalition.default_terms, 1, start, house.coalition.scale)?;
     house.check_funding(id, &terms, start, &BTreeMap::new())?;
     let (display_name, state) = (id.to_string(), PartnerState::Active);
-    house.partners.insert(id, Partner { id, display_name, state, terms: vec![terms], limits });
+    house.partners.insert(id, Partner { id, display_name, state, suspended_in: None, terms: vec![terms], limits });
     Ok(())
 }
 

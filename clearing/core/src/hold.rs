@@ -100,7 +100,12 @@ impl Book {
         points: Points,
         lapses: Timestamp,
     ) -> Result<Accepted, Rejection> {
-        check_range("lapse_time", lapses, Timestamp(ask.now.0 + 1), self.house.coalition.days_after(HOLD_DAYS_MAX, ask.now))?;
+        check_range(
+            "lapse_time",
+            lapses,
+            Timestamp(ask.now.0 + 1),
+            self.house.coalition.days_after(HOLD_DAYS_MAX, ask.now),
+        )?;
         self.check_may_accept(ask.caller)?;
         let id = self.find_member(member)?;
         let mut entries = self.run_due(id, ask.now);

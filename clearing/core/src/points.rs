@@ -734,7 +734,11 @@ impl Returned {
     /// [`Overflow`] if the sum does not fit.
     pub(crate) fn add(&mut self, lot: LotId, points: Points) -> Result<(), Overflow> {
         let sum = self.of(lot).plus(points)?;
-        if sum.is_zero() { self.0.remove(&lot) } else { self.0.insert(lot, sum) };
+        if sum.is_zero() {
+            self.0.remove(&lot)
+        } else {
+            self.0.insert(lot, sum)
+        };
         Ok(())
     }
 

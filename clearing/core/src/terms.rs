@@ -11,7 +11,9 @@ use rust_decimal::Decimal;
 use crate::days::{days_later, moment_of};
 use crate::limits::Limits;
 use crate::rejection::Rejection;
-use crate::units::{Currency, Malformed, Money, Overflow, PartnerId, Points, Rate, Timestamp, WindowNumber, largest_remainder};
+use crate::units::{
+    Currency, Malformed, Money, Overflow, PartnerId, Points, Rate, Timestamp, WindowNumber, largest_remainder,
+};
 
 /// When the issuer of points pays for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]

@@ -25,7 +25,9 @@ use clearing_core::statement;
 use clearing_core::terms::{
     Breakage, ExpiryPolicy, FeeBearer, Funding, House, PartnerState, Price, Recovery, Terms, TermsDraft,
 };
-use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, WindowNumber, half_up, largest_remainder};
+use clearing_core::units::{
+    EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, half_up, largest_remainder,
+};
 use house::{Play, START, coalition, house, id, member_ref, request_id, terms};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -284,7 +286,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => reverse.prop_map(|(of, points, refuse)| Op::Reverse { of, points, refuse: refuse && points % 3 == 0 }),
         1 => newest.prop_map(|(by, member, points)| Op::ReverseNewest { by, member, points }),
         3 => transfer.prop_map(|(by, member, to, points)| Op::Transfer { by, member, to, points }),
-        2 => (member.clone(), 0..=1000u32, 0..12u32, prop_oneof![Just(None), (0..100i64).prop_map(Some)])
+        2 => (member.clone(), 1..=1000u32, 0..12u32, prop_oneof![Just(None), (0..100i64).prop_map(Some)])
             .prop_map(|(member, permille, period, inactive)| Op::Decay { member, permille, period, inactive }),
         3 => joint.prop_map(|(by, member, points, weights)| Op::JointIssue { by, member, points, weights }),
         2 => (by.clone(), by.clone(), prop_oneof![Just(None), (1..400i64).prop_map(Some)])
@@ -420,7 +422,8 @@ impl Asked {
             }
             Op::ReturnPurchase { of, share } => {
                 let (caller, redemption, issue) = (!self.purchases.is_empty()).then(|| *of.get(&self.purchases))?;
-                let (amount, total) = (Money(*share), Money(100));
+                // Now and then of another total.
+                let (amount, total) = (Money(*share), Money(if *share == 50 { 101 } else { 100 }));
                 Some((caller, Command::ReturnPurchase { redemption, issue, amount, total }))
             }
             Op::Reverse { of, points, refuse } => {
@@ -739,6 +742,30 @@ fn check_passed_over(play: &Play, written: usize) {
     }
 }
 
+/// Of what was written from one place in the journal on: no entry takes points of a lot that had ended with inactivity by
+/// then, whatever its member did since. Told from the journal alone.
+fn check_not_revived(play: &Play, written: usize) {
+    use EntryKind::{Authorize, Decay, Issue, Recover, Redeem, Reinstate, Transfer};
+    for (at, (_, entry)) in play.journal.iter().enumerate().skip(written) {
+        let takes = matches!(entry.kind, Redeem | Authorize | Recover | Transfer | Decay);
+        for moved in entry.lots.iter().filter(|moved| takes && moved.points.0 < 0) {
+            let Some(days) = moved.expires.inactivity_days() else { continue };
+            let before = play.journal[..at].iter().map(|(_, entry)| entry);
+            let since = before.skip_while(|entry| entry.lots.iter().all(|made| made.lot != moved.lot));
+            let active = since.filter(|entry| {
+                let activity = matches!(entry.kind, Issue | Reinstate) || entry.kind.is_redemption();
+                activity && entry.member == Some(moved.lot.member)
+            });
+            let mut last = None;
+            for time in active.map(|entry| entry.time).chain([entry.time]) {
+                let end = last.map_or(Timestamp::NEVER, |last: Timestamp| last.plus_days(i64::from(days)));
+                assert!(time < end, "{entry:?} takes of {moved:?}, which had ended {end}");
+                last = Some(time);
+            }
+        }
+    }
+}
+
 /// What is left of each cap.
 fn headrooms(play: &Play) -> BTreeMap<PartnerId, i128> {
     let partners = play.book.house.partners.keys();
@@ -836,6 +863,7 @@ proptest! {
             check_funds_received(&asked.play);
             check_points(&asked.play);
             check_passed_over(&asked.play, written);
+            check_not_revived(&asked.play, written);
             if matches!(
                 request.command,
                 Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Capture { .. }
@@ -978,6 +1006,67 @@ proptest! {
         prop_assert_eq!(before, (play.money(), play.available("M"), play.pending("M")));
         prop_assert_eq!(play.owed("M"), 0);
         prop_assert_eq!(audit::check(&play.book), vec![]);
+    }
+
+    /// Returns and their abandoning in any order: each abandoning takes just what its return gave, of the same lots, or
+    /// nothing; and what is left can be given back, which brings money, points and lots to where they were.
+    #[test]
+    fn returns_are_undone_in_any_order(
+        house in coalitions(),
+        lots in vec((0..PARTNERS.len(), 1..300i64), 1..6),
+        acceptor in 0..PARTNERS.len(),
+        steps in vec(prop_oneof![(1..120i64).prop_map(Ok), any::<Index>().prop_map(Err)], 1..14),
+        abandon in any::<bool>(),
+    ) {
+        let mut play = Play::new(house);
+        for (issuer, points) in &lots {
+            play.issue(PARTNERS[*issuer], "M", *points);
+        }
+        play.settle();
+        let points = play.available("M");
+        if points == 0 {
+            return Ok(());
+        }
+        let before = (play.money(), available_lots(&play));
+        let acceptor = PARTNERS[acceptor];
+        let request = play.request(id(acceptor), Command::Redeem { member: member_ref("M"), points: Points(points) });
+        let redemption = play.execute(&request).result.unwrap().entries[0];
+        let mut left = points;
+        let mut returns: Vec<(RequestId, EntryId, i64)> = Vec::new();
+        for step in steps {
+            match step {
+                Ok(part) if left > 0 => {
+                    let points = part.min(left);
+                    let request = play.request(id(acceptor), Command::Return { redemption, points: Points(points) });
+                    let entry = play.execute(&request).result.unwrap().entries[0];
+                    returns.push((request.request_id.unwrap(), entry, points));
+                    left -= points;
+                }
+                Err(of) if !returns.is_empty() => {
+                    let (request, entry, points) = returns.swap_remove(of.index(returns.len()));
+                    let written = play.journal.len();
+                    play.ask(acceptor, Command::Abandon { request }).unwrap();
+                    let moves = |entry: &Entry, sign: i64| {
+                        entry.lots.iter().map(|moved| (moved.lot, moved.points.0 * sign)).collect::<BTreeMap<_, _>>()
+                    };
+                    let undone = play.journal[written].1.clone();
+                    prop_assert_eq!(moves(&undone, -1), moves(&play.book.entries[&entry], 1));
+                    left += points;
+                }
+                Ok(_) | Err(_) => {}
+            }
+            prop_assert_eq!(audit::check(&play.book), vec![]);
+        }
+        prop_assert_eq!(audit::compare(&play.book, &play.rebuilt()), vec![]);
+        let over = play.give_back(acceptor, redemption, left + 1).unwrap_err();
+        prop_assert_eq!(over.reason(), "RETURN_EXCEEDS_REDEMPTION");
+        if abandon {
+            play.ask(acceptor, Command::Abandon { request: request.request_id.unwrap() }).unwrap();
+        } else if left > 0 {
+            play.give_back(acceptor, redemption, left).unwrap();
+        }
+        prop_assert_eq!(before, (play.money(), available_lots(&play)));
+        prop_assert!(play.book.gross.values().all(|gross| gross.points.0 == 0 && gross.amount.0 == 0));
     }
 
     /// A full return in any number of parts, and abandoning instead, bring money, points and lots back to where they
@@ -1249,6 +1338,8 @@ fn random_play_reaches_every_kind_of_entry_every_state_and_the_reasons_that_matt
         "REVERSAL_EXCEEDS_ISSUE",
         "REVERSAL_TOO_LATE",
         "REVERSAL_SHORTFALL",
+        "SAME_MEMBER",
+        "RECEIPT_TOTAL_MISMATCH",
         "CONSENT_EXCEEDED",
         "LIMIT_EXCEEDED",
         "COOLING",

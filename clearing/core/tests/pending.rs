@@ -394,6 +394,105 @@ fn points_that_end_with_inactivity_survive_their_transfer() {
     }
 }
 
+/// Whoever was given a point that ends with inactivity was once taken to be as active as its giver, and so his own points
+/// lived longer; and those he was given lived on with whatever he did.
+#[test]
+fn giving_points_away_saves_neither_them_nor_the_receivers_own() {
+    let mut play = inactive(30);
+    play.issue("A", "N", 10);
+    play.now = START.plus_days(20);
+    play.issue("A", "M", 10);
+    play.now = START.plus_days(25);
+    play.transfer("B", "M", "N", 10).unwrap();
+    let given = play.book.lots.values().find(|lot| lot.origin.is_some()).unwrap();
+    assert_eq!(given.expires, START.plus_days(50), "the end that it had with its giver, for good");
+    play.wait_until(START.plus_days(30));
+    assert_eq!(play.available("N"), 10, "to be given points is no activity");
+    play.now = START.plus_days(45);
+    play.issue("B", "N", 1);
+    play.redeem("C", "N", 1).unwrap();
+    play.wait_until(START.plus_days(50));
+    assert_eq!(play.available("N"), 1, "nor does any save what was given");
+    assert_eq!(play.owed("N"), 0);
+    play.assert_sound();
+}
+
+/// A lot that had ended while it was held lived on after its release, as long as the member had been active meanwhile.
+#[test]
+fn what_has_ended_with_inactivity_while_it_was_held_ends_when_it_comes_back() {
+    for capture in [true, false] {
+        let mut play = inactive(30);
+        play.issue("A", "M", 10);
+        let lapses = START.plus_days(100);
+        let hold = play.ask("C", house::authorize("M", 10, lapses)).unwrap().entries[0];
+        play.now = START.plus_days(40);
+        play.issue("A", "M", 5);
+        assert_eq!(play.available("M"), 5);
+        if capture {
+            play.capture("C", hold, 4).unwrap();
+        } else {
+            play.void("C", hold).unwrap();
+        }
+        assert_eq!((play.available("M"), play.held("M"), expiries(&play)), (5, 0, 1), "captured: {capture}");
+        play.wait_until(START.plus_days(69));
+        assert_eq!(play.available("M"), 5, "those that were given after it go on");
+        play.wait_until(START.plus_days(70));
+        assert_eq!(play.available("M"), 0);
+        play.assert_sound();
+    }
+}
+
+/// The capture is activity itself; what it releases had ended before it.
+#[test]
+fn a_capture_does_not_revive_what_it_releases() {
+    let mut play = inactive(30);
+    play.issue("A", "M", 10);
+    let hold = play.ask("C", house::authorize("M", 10, START.plus_days(100))).unwrap().entries[0];
+    play.now = START.plus_days(30);
+    play.capture("C", hold, 4).unwrap();
+    assert_eq!((play.available("M"), expiries(&play)), (0, 1));
+    play.assert_sound();
+}
+
+/// What came back into a lot that had ended was saved for good by any activity in between; now it has its days of grace.
+#[test]
+fn what_comes_back_into_a_lot_that_has_ended_gets_its_grace_whatever_happened_since() {
+    let mut play = inactive(30);
+    play.issue("A", "M", 10);
+    let redemption = play.redeem("C", "M", 10).unwrap();
+    play.now = START.plus_days(40);
+    play.issue("B", "M", 1);
+    play.now = START.plus_days(45);
+    play.give_back("C", redemption, 10).unwrap();
+    assert_eq!(play.available("M"), 11);
+    play.now = START.plus_days(58);
+    play.issue("B", "M", 1);
+    play.wait_until(START.plus_days(59));
+    assert_eq!(play.available("M"), 2);
+    play.assert_sound();
+}
+
+/// Due work is bounded, and the command that it comes before is activity: what was due and not yet done stays due.
+#[test]
+fn more_lots_than_due_work_ends_at_once_are_not_revived_by_the_command_behind_it() {
+    let mut play = inactive(30);
+    for _ in 0..1_100 {
+        play.issue("A", "M", 1);
+    }
+    play.now = START.plus_days(30);
+    play.issue("A", "M", 5);
+    assert_eq!(expiries(&play), 1_024);
+    assert_eq!(play.redeem("C", "M", 6).unwrap_err().reason(), "INSUFFICIENT_POINTS");
+    assert_eq!((play.available("M"), expiries(&play)), (5, 1_100));
+    assert!(
+        play.journal
+            .iter()
+            .filter(|(_, entry)| entry.kind == EntryKind::Expire)
+            .all(|(_, entry)| entry.time == play.now)
+    );
+    play.assert_sound();
+}
+
 /// Points given again to a member that had lost them for its inactivity were lost again in the same breath.
 #[test]
 fn a_reinstatement_is_activity() {

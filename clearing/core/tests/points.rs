@@ -7,6 +7,7 @@ mod house;
 use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::HouseCommand;
+use clearing_core::days::days_later;
 use clearing_core::limits::Limits;
 use clearing_core::member::Member;
 use clearing_core::rejection::Rejection;
@@ -176,6 +177,22 @@ fn an_end_of_a_month_or_year_is_the_first_moment_of_the_next_in_the_coalitions_z
     // A day is a civil day: over the change to summer time it has 23 hours.
     let berlin = TimeZone::get("Europe/Berlin").unwrap();
     assert_eq!(ExpiryPolicy::Days(1).expires(at("2026-03-28T12:00:00Z"), &berlin), at("2026-03-29T11:00:00Z"));
+    // 02:30 is skipped on 29 March, so it is 03:00, and comes twice on 25 October, so it is the first.
+    for (moment, later) in [
+        ("2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z"),
+        ("2026-03-28T00:59:59Z", "2026-03-29T00:59:59Z"),
+        ("2026-03-28T02:00:00Z", "2026-03-29T01:00:00Z"),
+        ("2026-10-24T00:30:00Z", "2026-10-25T00:30:00Z"),
+        ("2026-10-24T01:30:00Z", "2026-10-25T02:30:00Z"),
+    ] {
+        assert_eq!(days_later(at(moment), 1, &berlin), at(later), "a day after {moment}");
+        assert_eq!(ExpiryPolicy::Days(1).expires(at(moment), &berlin), at(later), "a day after {moment}");
+    }
+    assert_eq!(days_later(at("2026-03-30T00:30:00Z"), -1, &berlin), at("2026-03-29T01:00:00Z"), "and a day before");
+    // In Cairo the day itself begins with the change: its first moment is 01:00.
+    let cairo = jiff::tz::TimeZone::get("Africa/Cairo").unwrap();
+    assert_eq!(ExpiryPolicy::EndOfMonth(0).expires(at("2026-04-10T10:00:00Z"), &cairo), at("2026-04-30T21:00:00Z"));
+    assert_eq!(days_later(at("2026-04-22T22:00:00Z"), 1, &cairo), at("2026-04-23T22:00:00Z"), "00:00 is skipped");
 }
 
 #[test]

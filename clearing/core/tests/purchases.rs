@@ -197,6 +197,38 @@ fn a_purchase_returned_in_parts_adds_up_on_both_sides() {
 }
 
 /// A share that rounds to nothing was once accepted beyond the total, again and again.
+/// Parts of two totals do not add up to either: too much or too little came back.
+#[test]
+fn a_return_names_the_total_that_its_purchase_was_booked_with() {
+    let mut play = brands(Funding::AtIssue);
+    play.issue("A", "M", 100);
+    let mut bought = play.request(id("C"), purchase("M", 40, 10));
+    bought.origin.receipt_total = Some(Money(1000));
+    let entries = play.execute(&bought).result.unwrap().entries;
+    let (spent, earned) = (Some(entries[0]), Some(entries[1]));
+    for (spent, earned, total) in [(spent, earned, 999), (spent, None, 1001), (None, earned, 2000)] {
+        let refused = play.ask("C", returned(spent, earned, 500, total)).unwrap_err();
+        let given = format!("{}.{:02}", total / 100, total % 100);
+        assert_eq!(refused, Rejection::ReceiptTotalMismatch { booked: "10.00".to_owned(), given });
+    }
+    play.ask("C", returned(spent, earned, 600, 1000)).unwrap();
+    // Of several reasons the first in the published order.
+    assert_eq!(play.refused("C", returned(spent, earned, 500, 1000)), "RETURN_EXCEEDS_REDEMPTION");
+    assert_eq!(play.refused("C", returned(spent, earned, 500, 1001)), "RETURN_EXCEEDS_REDEMPTION");
+    assert_eq!(play.refused("C", returned(spent, earned, 400, 1001)), "RECEIPT_TOTAL_MISMATCH");
+    play.reverse("C", entries[1], 4).unwrap();
+    assert_eq!(play.refused("C", returned(spent, earned, 400, 1001)), "RECEIPT_TOTAL_MISMATCH", "then what is left");
+    play.assert_sound();
+
+    // Where none was booked the first return says it.
+    let entries = play.ask("C", purchase("M", 40, 10)).unwrap().entries;
+    let (spent, earned) = (Some(entries[0]), Some(entries[1]));
+    play.ask("C", returned(spent, earned, 500, 1000)).unwrap();
+    assert_eq!(play.refused("C", returned(spent, earned, 500, 1001)), "RECEIPT_TOTAL_MISMATCH");
+    play.ask("C", returned(spent, earned, 500, 1000)).unwrap();
+    play.assert_sound();
+}
+
 #[test]
 fn no_more_than_the_total_of_a_purchase_is_returned() {
     let mut play = brands(Funding::AtRedemption);

@@ -103,6 +103,53 @@ fn a_redemption_and_its_return_can_be_abandoned_in_either_order() {
     }
 }
 
+/// A return that was followed by another one was undone by taking points of the later one: the lots that it had given
+/// back to kept them, and others lost theirs.
+#[test]
+fn an_abandoned_return_takes_the_same_points_of_the_same_lots_also_when_later_returns_came_between() {
+    let mut play = play();
+    play.issue("A", "M", 60);
+    play.issue("B", "M", 40);
+    let before = play.money();
+    let redemption = play.redeem("C", "M", 100).unwrap();
+    let mut returns = Vec::new();
+    for points in [30, 30, 15] {
+        returns.push(asked(&mut play, "C", Command::Return { redemption, points: Points(points) }));
+    }
+    let lots = |play: &Play| play.book.lots.values().map(|lot| lot.available.0).collect::<Vec<_>>();
+    assert_eq!(lots(&play), [35, 40], "30 of B, 10 of B and 20 of A, 15 of A");
+    let written = play.journal.len();
+    assert_eq!(abandon(&mut play, "C", returns[0]), Abandoned::Undone);
+    assert_eq!(play.parts(play.journal[written].0), [("B".to_owned(), -30)]);
+    assert_eq!(lots(&play), [35, 10]);
+    assert_eq!(abandon(&mut play, "C", returns[0]), Abandoned::Already);
+    assert_eq!(abandon(&mut play, "C", returns[2]), Abandoned::Undone);
+    assert_eq!(lots(&play), [20, 10]);
+    play.assert_sound();
+
+    // What is left now is 40 of A and 30 of B: the last taken comes back first.
+    assert_eq!(play.give_back("C", redemption, 71).unwrap_err().reason(), "RETURN_EXCEEDS_REDEMPTION");
+    let back = play.give_back("C", redemption, 45).unwrap().entries[0];
+    assert_eq!(play.parts(back), [("B".to_owned(), 30), ("A".to_owned(), 15)]);
+    play.give_back("C", redemption, 25).unwrap();
+    assert_eq!((lots(&play), play.money()), (vec![60, 40], before));
+    play.assert_sound();
+}
+
+#[test]
+fn a_return_whose_points_have_expired_cannot_be_abandoned() {
+    let mut play = play();
+    play.issue_until("A", "M", 100, START.plus_days(20));
+    play.issue("B", "M", 100);
+    let redemption = play.redeem("C", "M", 100).unwrap();
+    let request = asked(&mut play, "C", Command::Return { redemption, points: Points(50) });
+    play.now = START.plus_days(20);
+    let refused = play.ask("C", Command::Abandon { request }).unwrap_err();
+    assert_eq!(refused, clearing_core::rejection::Rejection::InsufficientPoints { asked: 50, available: 0 });
+    assert_eq!(play.available("M"), 100, "other points are not taken for them");
+    play.assert_sound();
+}
+
 #[test]
 fn a_return_whose_points_were_spent_again_cannot_be_abandoned() {
     let mut play = play();
@@ -242,6 +289,103 @@ fn keys_older_than_those_kept_are_refused_also_as_the_one_to_be_abandoned() {
     assert_eq!(play.ask("A", undo).unwrap_err().reason(), "REQUEST_TOO_OLD");
     play.now = START.plus_days(30);
     assert!(play.execute(&old).result.is_ok(), "a key of exactly the age that is kept");
+}
+
+/// The answer to an abandoning is kept as long as its own key is, not as long as the key that it names.
+#[test]
+fn an_abandoning_that_comes_again_gets_its_answer_although_the_key_it_names_is_too_old_by_now() {
+    let mut settings = coalition();
+    settings.key_retention_days = 30;
+    let mut play = Play::new(house(settings, &[("A", terms(Funding::AtRedemption))]));
+    let old = play.request(id("A"), issue(10));
+    play.now = START.plus_days(20);
+    let undo = play.request(id("A"), Command::Abandon { request: old.request_id.unwrap() });
+    let first = play.execute(&undo);
+    play.now = START.plus_days(40);
+    let again = play.execute(&undo);
+    assert_eq!((again.result, again.replayed), (first.result, true));
+}
+
+/// In Berlin 30 days over the change of the clocks are an hour shorter than 30 times 24 hours.
+#[test]
+fn keys_are_kept_for_days_of_the_calendar() {
+    let mut settings = coalition();
+    settings.key_retention_days = 30;
+    settings.time_zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let mut play = Play::new(house(settings, &[("A", terms(Funding::AtRedemption))]));
+    let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+    play.now = moment("2026-03-10T12:00:00Z");
+    let request = play.request(id("A"), issue(10));
+    play.now = moment("2026-04-09T11:00:01Z");
+    assert_eq!(play.execute(&request).result.unwrap_err().reason(), "REQUEST_TOO_OLD");
+    play.now = moment("2026-04-09T11:00:00Z");
+    assert!(play.execute(&request).result.is_ok(), "13:00 in Berlin, as 30 days before");
+}
+
+/// A till whose clock runs ahead made ids that would have outlived the time for which ids are kept.
+#[test]
+fn an_id_made_more_than_300_seconds_ahead_is_refused_until_its_time_is_near_and_nothing_is_kept_of_it() {
+    let mut play = play();
+    let now = play.now;
+    for (ahead, fits) in [(300, true), (301, false), (250 * 86_400, false)] {
+        let mut request = play.request(id("A"), issue(10));
+        request.request_id = Some(request_id(now.plus_seconds(ahead), 77));
+        let written = play.journal.len();
+        let answer = play.execute(&request);
+        assert_eq!(answer.result.is_ok(), fits, "{ahead}");
+        if !fits {
+            let refused = answer.result.unwrap_err();
+            assert_eq!((refused.reason(), refused.recorded(), refused.transient()), ("REQUEST_TOO_NEW", false, true));
+            assert_eq!(play.journal.len(), written);
+            // Neither is it burned by another request.
+            let named = Command::Abandon { request: request.request_id.unwrap() };
+            assert_eq!(play.refused("A", named), "REQUEST_TOO_NEW");
+        }
+        play.now = now.plus_seconds(ahead - 300);
+        assert_eq!(play.execute(&request).replayed, fits, "taken once its time is near");
+        // What the house has gets its answer, should its own clock fall back.
+        play.now = now;
+        assert!(play.execute(&request).replayed);
+        let named = Command::Abandon { request: request.request_id.unwrap() };
+        assert!(play.ask("A", named).is_ok());
+    }
+    play.assert_sound();
+}
+
+/// In a sandbox the house's clock stands still; its clients' clocks do not.
+#[test]
+fn ids_may_be_as_new_as_the_clients_clocks_where_the_house_stands_still() {
+    let mut play = play();
+    play.book.clients_time = Some(play.now.plus_days(300));
+    for (ahead, fits) in [(300 * 86_400 + 300, true), (300 * 86_400 + 301, false)] {
+        let mut request = play.request(id("A"), issue(10));
+        request.request_id = Some(request_id(play.now.plus_seconds(ahead), 77));
+        assert_eq!(play.execute(&request).result.is_ok(), fits, "{ahead}");
+    }
+}
+
+/// Whether the till says the same or something else under it: the id has no effect any more.
+#[test]
+fn a_burned_or_undone_id_that_comes_again_with_any_content_was_abandoned() {
+    let mut play = play();
+    let burned = play.request(id("A"), issue(10));
+    abandon(&mut play, "A", burned.request_id.unwrap());
+    let undone = play.request(id("A"), issue(10));
+    play.execute(&undone).result.unwrap();
+    abandon(&mut play, "A", undone.request_id.unwrap());
+    for mut request in [burned, undone] {
+        assert_eq!(play.execute(&request).result.unwrap_err().reason(), "REQUEST_ABANDONED");
+        request.command = issue(11);
+        assert_eq!(play.execute(&request).result.unwrap_err().reason(), "REQUEST_ABANDONED");
+        // A time out of range, too, comes after it.
+        request.origin.business_time = Some(START.plus_days(9));
+        assert_eq!(play.execute(&request).result.unwrap_err().reason(), "REQUEST_ABANDONED");
+    }
+    let mut taken = play.request(id("A"), issue(10));
+    play.execute(&taken).result.unwrap();
+    taken.origin.business_time = Some(START.plus_days(9));
+    assert_eq!(play.execute(&taken).result.unwrap_err().reason(), "IDEMPOTENCY_CONFLICT");
+    play.assert_sound();
 }
 
 #[test]

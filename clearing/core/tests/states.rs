@@ -15,8 +15,8 @@ use clearing_core::settlement::OrderMode;
 use clearing_core::terms::{Breakage, Funding, PartnerState, Price, TermsDraft};
 use clearing_core::units::{EntryId, Money, Points};
 use house::{
-    Play, START, authorize, brands, coalition, house, id, issue, member_ref, purchase, rate, redeem, reverse, terms,
-    transfer,
+    Play, START, authorize, brands, coalition, house, id, issue, member_ref, purchase, rate, redeem, request_id,
+    reverse, terms, transfer,
 };
 
 /// B with a hold, a redemption, an issue and a purchase of its own, from when it was active.
@@ -109,6 +109,59 @@ fn every_operation_in_every_state_of_its_partner() {
     }
 }
 
+/// Otherwise a brand in trouble could take back all that it ever gave. "Older" is a matter of windows: what it issued last,
+/// perhaps by mistake, it may still correct.
+#[test]
+fn a_suspended_partner_reverses_no_issue_older_than_the_window_in_which_it_was_suspended() {
+    for (state, reason) in [(PartnerState::Suspended, "PARTNER_SUSPENDED"), (PartnerState::Exited, "PARTNER_EXITED")] {
+        let mut play = brands(Funding::AtIssue);
+        let request = play.request(id("B"), issue("M", 100));
+        let old = play.execute(&request).result.unwrap().entries[0];
+        let bought = play.ask("B", purchase("M", 10, 20)).unwrap().entries;
+        play.close();
+        let kept = play.issue("B", "M", 100);
+        play.set_state("B", state);
+        play.close();
+        let newest = |points| {
+            let target = ReversalTarget::Newest(member_ref("M"));
+            Command::Reverse { target, points: Points(points), refuse_shortfall: false }
+        };
+        let purchase = |redemption| Command::ReturnPurchase {
+            redemption,
+            issue: Some(bought[1]),
+            amount: Money(1),
+            total: Money(2),
+        };
+        for command in [
+            reverse(old, 1),
+            reverse(old, 1_000),
+            newest(101),
+            purchase(Some(bought[0])),
+            purchase(Some(old)),
+            Command::Abandon { request: request.request_id.unwrap() },
+        ] {
+            let refused = play.ask("B", command.clone()).unwrap_err();
+            assert_eq!(refused.reason(), reason, "{command:?}");
+            assert_eq!(refused.numbers()[1], ("oldest_window", "2".to_owned()), "{command:?}");
+        }
+        play.give_back("B", bought[0], 5).unwrap();
+        play.reverse("B", kept, 10).unwrap();
+        play.ask("B", newest(90)).unwrap();
+        assert_eq!(play.ask("A", reverse(old, 1)).unwrap_err().reason(), "NOT_FOUND");
+        play.assert_sound();
+        if state == PartnerState::Suspended {
+            // Who leaves after that is held to the same window; who acts again reverses all, and begins anew.
+            let mut left = play.clone();
+            left.set_state("B", PartnerState::Exited);
+            assert_eq!(left.book.house.partners[&id("B")].suspended_in, Some(2));
+            play.set_state("B", PartnerState::Active);
+            play.reverse("B", old, 1).unwrap();
+            play.set_state("B", PartnerState::Suspended);
+            assert_eq!(play.book.house.partners[&id("B")].suspended_in, Some(3));
+        }
+    }
+}
+
 #[test]
 fn of_several_partners_the_first_reason_in_the_published_order_is_given() {
     let mut play = brands(Funding::AtIssue);
@@ -175,6 +228,16 @@ fn every_public_reason_is_given_for_some_call() {
     let burned = play.request(id("A"), issue("M", 1));
     play.ask("A", Command::Abandon { request: burned.request_id.unwrap() }).unwrap();
     given.insert(play.execute(&burned).result.unwrap_err().reason());
+    // An id of later, and a return of another total than was booked.
+    let mut ahead = play.request(id("A"), issue("M", 1));
+    ahead.request_id = Some(request_id(play.now.plus_seconds(301), 1));
+    given.insert(play.execute(&ahead).result.unwrap_err().reason());
+    let mut sold = play.request(id("B"), issue("N", 1));
+    sold.origin.receipt_total = Some(Money(500));
+    let sold = play.execute(&sold).result.unwrap().entries[0];
+    let of_another =
+        Command::ReturnPurchase { redemption: None, issue: Some(sold), amount: Money(1), total: Money(400) };
+    given.insert(play.refused("B", of_another));
     // Receipts.
     let receipt = Origin { receipt_number: Some(Code::new("7").unwrap()), ..Origin::default() };
     for total in [None, None, Some(Money(100))] {
@@ -195,6 +258,7 @@ fn every_public_reason_is_given_for_some_call() {
         ("R", issue("M", 1)),
         ("S", redeem("M", 1)),
         ("C", redeem("nobody", 1)),
+        ("C", transfer("M", "M", 1)),
         house_call(HouseCommand::CreatePartner {
             partner: id("A"),
             display_name: String::new(),

@@ -44,14 +44,22 @@ fn the_place_of_a_transferred_lot_is_that_of_the_transfer() {
     play.assert_sound();
 }
 
+/// A mistyped card once enrolled a member that nobody was, and the points were its.
 #[test]
-fn a_transfer_to_an_unknown_identifier_enrols_and_from_one_is_not_found() {
+fn a_transfer_enrols_its_receiver_only_if_the_caller_asks_for_it() {
     let mut play = brands(Funding::AtRedemption);
     play.issue("A", "M", 10);
-    assert_eq!(play.refused("C", transfer("N", "M", 1)), "NOT_FOUND");
+    assert_eq!(play.refused("C", transfer("N", "M", 1)), "NOT_FOUND", "who gives is known");
+    let mistyped = |points| {
+        let (member, to) = (member_ref("M"), member_ref("N"));
+        Command::Transfer { member, to, points: Points(points), enrol_receiver: false }
+    };
+    assert_eq!(play.refused("C", mistyped(10)), "NOT_FOUND");
+    assert_eq!(play.refused("C", mistyped(11)), "NOT_FOUND", "before what the giver has");
     assert_eq!(play.refused("C", transfer("M", "N", 11)), "INSUFFICIENT_POINTS");
     assert!(play.book.find_member(member_ref("N")).is_err(), "nobody was enrolled");
-    play.transfer("C", "M", "N", 10).unwrap();
+    play.transfer("C", "M", "N", 6).unwrap();
+    play.ask("C", mistyped(4)).unwrap();
     assert_eq!(play.available("N"), 10);
     play.assert_sound();
 }
@@ -88,15 +96,21 @@ fn transferred_points_of_a_reversed_issue_are_owed_by_who_was_given_them() {
     play.assert_sound();
 }
 
+/// It once moved a member's points to the end of the order, so that another brand's were spent first.
 #[test]
-fn a_transfer_to_oneself_only_moves_points_to_the_end_of_the_order() {
+fn nobody_transfers_to_himself_however_he_is_named() {
     let mut play = brands(Funding::AtRedemption);
     play.issue("A", "M", 10);
-    play.issue("B", "M", 10);
-    play.transfer("C", "M", "M", 10).unwrap();
-    assert_eq!(play.available("M"), 20);
-    let taken = play.redeem("C", "M", 1).unwrap();
-    assert_eq!(play.parts(taken), [("B".to_owned(), -1)]);
+    let by_id = clearing_core::command::MemberRef::Id(play.member("M"));
+    for (member, to) in [(member_ref("M"), member_ref("M")), (member_ref("M"), by_id), (by_id, member_ref("M"))] {
+        for (points, enrol_receiver) in [(10, false), (11, true)] {
+            let command = Command::Transfer { member, to, points: Points(points), enrol_receiver };
+            assert_eq!(play.refused("C", command), "SAME_MEMBER", "before what the member has");
+        }
+    }
+    assert_eq!(play.refused("C", transfer("N", "N", 1)), "NOT_FOUND", "whom nobody knows is nobody's other self");
+    play.set_state("C", clearing_core::terms::PartnerState::Suspended);
+    assert_eq!(play.refused("C", transfer("M", "M", 1)), "PARTNER_SUSPENDED");
     play.assert_sound();
 }
 
@@ -138,19 +152,27 @@ fn decay_comes_once_in_a_period_in_whatever_order_periods_come() {
 fn decay_of_nothing_takes_nothing_and_is_remembered() {
     let mut play = brands(Funding::AtRedemption);
     play.issue("A", "M", 1);
-    for (share, period) in [("0.5", "below a point"), ("0", "no share")] {
-        let period = period.replace(' ', "-");
-        let noted = play.decay("M", share, &period).unwrap().entries;
-        let entry = &play.book.entries[&noted[0]];
-        assert_eq!((noted.len(), entry.lots.len(), entry.points.len(), entry.money.len()), (1, 0, 0, 0));
-        assert_eq!(play.decay("M", "1", &period).unwrap().entries.len(), 0, "its turn was");
-        assert_eq!(play.available("M"), 1);
-    }
+    let noted = play.decay("M", "0.5", "below-a-point").unwrap().entries;
+    let entry = &play.book.entries[&noted[0]];
+    assert_eq!((noted.len(), entry.lots.len(), entry.points.len(), entry.money.len()), (1, 0, 0, 0));
+    assert_eq!(play.decay("M", "1", "below-a-point").unwrap().entries.len(), 0, "its turn was");
+    assert_eq!(play.available("M"), 1);
     play.redeem("C", "M", 1).unwrap();
     play.decay("M", "0.5", "no-points").unwrap();
     play.issue("A", "M", 10);
     assert_eq!(play.decay("M", "0.5", "no-points").unwrap().entries.len(), 0);
     assert_eq!(play.available("M"), 10);
+    play.assert_sound();
+}
+
+/// It once used up the period, so that the decay that was meant took nothing.
+#[test]
+fn decay_of_no_share_is_malformed_and_leaves_the_period_its_turn() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 10);
+    assert_eq!(play.refused("operator", house::decay("M", "0", "2026-02", None)), "INVALID_ARGUMENT");
+    play.decay("M", "0.5", "2026-02").unwrap();
+    assert_eq!(play.available("M"), 5);
     play.assert_sound();
 }
 

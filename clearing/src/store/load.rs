@@ -598,7 +598,9 @@ async fn load_lots(
         if is_due {
             due.push((*id, member.next_expiry));
         }
-        if member.record.inactive.values().any(Inactive::has_points) && (is_due || need.redemptions > 0 || need.all || need.decays) {
+        if member.record.inactive.values().any(Inactive::has_points)
+            && (is_due || need.redemptions > 0 || need.all || need.decays)
+        {
             inactive.push(*id);
         }
         if need.all || need.decays || (is_due && need.redemptions > 0) {
