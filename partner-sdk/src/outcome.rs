@@ -66,7 +66,8 @@ pub struct Rejection {
     pub message: String,
     /// The numbers that belong to it, for example `available_points`.
     pub metadata: BTreeMap<String, String>,
-    /// Whether the same wish in a *new* request may succeed later, without anybody changing it.
+    /// Whether the same wish in a *new* request may succeed later, without anybody changing it; after
+    /// [`Reason::RequestTooNew`] also in the same one.
     pub transient: bool,
     /// Whether this is the answer to an earlier call under the same key.
     pub replayed: bool,

@@ -423,7 +423,7 @@ impl Asked {
             Op::ReturnPurchase { of, share } => {
                 let (caller, redemption, issue) = (!self.purchases.is_empty()).then(|| *of.get(&self.purchases))?;
                 // Now and then of another total.
-                let (amount, total) = (Money(*share), Money(if *share == 50 { 101 } else { 100 }));
+                let (amount, total) = (Money(*share), Money(if share % 4 == 0 { 101 } else { 100 }));
                 Some((caller, Command::ReturnPurchase { redemption, issue, amount, total }))
             }
             Op::Reverse { of, points, refuse } => {

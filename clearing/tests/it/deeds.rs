@@ -144,7 +144,8 @@ pub async fn ask(client: &Client, id: RequestId, deed: &Deed, origin: Origin) ->
             })
         }
         Deed::Transfer { card, to, points } => {
-            let transfer = Transfer::between(("card", card), ("card", to)).points(points).origin(origin);
+            let transfer =
+                Transfer::between(("card", card), ("card", to)).points(points).enrol_receiver().origin(origin);
             done!(client.transfer(transfer.request_id(id)), |transferred| vec![transferred.entry.entry_id])
         }
     }

@@ -326,10 +326,16 @@ async fn what_is_unknown_or_at_the_wrong_time_is_refused_with_its_numbers() {
             ("NOT_FOUND", "id", refusal(a.purchase(Purchase::by("card", "1").capture(entry, 1)).await)),
             ("NOT_FOUND", "id", refusal(a.return_purchase(back).await)),
             ("NOT_FOUND", "id", refusal(a.transfer(Transfer::between(("card", "9"), ("card", "1")).points(1)).await)),
+            ("NOT_FOUND", "id", refusal(a.transfer(Transfer::between(("card", "1"), ("card", "2")).points(1)).await)),
+            (
+                "SAME_MEMBER",
+                "member_id",
+                refusal(a.transfer(Transfer::between(("card", "1"), ("card", "1")).points(1)).await),
+            ),
             (
                 "INSUFFICIENT_POINTS",
                 "available_points",
-                refusal(a.transfer(Transfer::between(("card", "1"), ("card", "2")).points(41)).await),
+                refusal(a.transfer(Transfer::between(("card", "1"), ("card", "2")).points(41).enrol_receiver()).await),
             ),
             ("NOT_FOUND", "id", refusal(a.issue(stranger).await)),
             ("NOT_FOUND", "id", refusal(admin.set_limits(SetLimits::of("nobody", PartnerLimits::none())).await)),

@@ -134,7 +134,7 @@ async fn nobody_hears_of_anothers_points_or_members() {
         all.sort_unstable();
         assert_eq!(all, [("A", 10, 7), ("B", 20, 7), ("B", 30, 7)], "but sees what all have");
         // Points that were given to a friend are still their issuer's.
-        let gift = Transfer::between(("card", "1"), ("card", "3")).points(4);
+        let gift = Transfer::between(("card", "1"), ("card", "3")).points(4).enrol_receiver();
         let given = a.transfer(gift).await.unwrap().accepted().unwrap();
         let seen = notices(&a, today).await;
         let mut points: Vec<i64> = seen.iter().map(|one| one.points).collect();

@@ -3,17 +3,19 @@
 
 use std::time::Duration;
 
+use clearing::clock::Clock;
 use partner_sdk::operator::{
-    ExtendExpiry, PartnerLimits, ReinstatePoints, RunDecay, SetFundingConsent, SetLimits, SetTerms, TermsChange,
-    WriteOffDebt,
+    CloseWindow, ExtendExpiry, PartnerLimits, PartnerState, ReinstatePoints, RunDecay, SetFundingConsent, SetLimits,
+    SetPartnerState, SetTerms, TermsChange, WriteOffDebt,
 };
 use partner_sdk::{
     Abandon, AbandonOutcome, Authorize, Capture, Client, DayCount, Decimal, Earn, EntryKind, Error, HoldState, Issue,
-    MemberRef, Money, Origin, Outcome, Purchase, QuoteRequest, Reason, Receipt, ReconcileState, Redeem, ReturnPurchase,
-    ReturnRedemption, Reverse, Transfer, Void,
+    MemberRef, Money, Origin, Outcome, Purchase, QuoteRequest, Reason, Receipt, ReconcileState, Redeem, RequestId,
+    ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
 use crate::house::{BACKENDS, TestHouse};
+use crate::sdk_stage::system_time;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -198,7 +200,11 @@ async fn points_are_given_to_another_member_and_pay_what_that_one_owes() {
         let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, c) = (test.client("A").await, test.client("C").await);
         issue(&a, "1", 100).await;
-        let gift = Transfer::between(card("1"), card("2")).points(30);
+        let gift = || Transfer::between(card("1"), card("2")).points(30);
+        assert_eq!(reason(a.transfer(gift()).await), Reason::NotFound, "a mistyped card is nobody's");
+        let itself = Transfer::between(card("1"), card("1")).points(30);
+        assert_eq!(reason(a.transfer(itself).await), Reason::SameMember);
+        let gift = gift().enrol_receiver();
         let given = a.transfer(gift).await.unwrap().accepted().unwrap();
         assert_eq!((given.available_points, given.recovered_points), (70, 0));
         assert_eq!(available(&a, "2").await, 30);
@@ -210,6 +216,92 @@ async fn points_are_given_to_another_member_and_pay_what_that_one_owes() {
         let given = a.transfer(Transfer::between(card("1"), card("3")).points(50)).await.unwrap().accepted().unwrap();
         assert_eq!((given.available_points, given.recovered_points), (20, 20));
         assert_eq!(available(&a, "3").await, 30);
+        test.finish().await;
+    }
+}
+
+/// What is left of a redemption is known of each of its parts, and kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn returns_are_undone_in_any_order_and_name_the_total_that_was_booked() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (a, b, c) = (test.client("A").await, test.client("B").await, test.client("C").await);
+        issue(&a, "1", 60).await;
+        issue(&b, "1", 40).await;
+        let redeem = Redeem::from("card", "1").points(100).origin(receipt("R-1").receipt_total(rub(10_000)));
+        let redemption = c.redeem(redeem).await.unwrap().accepted().unwrap().entry.entry_id;
+        let mut returns = Vec::new();
+        for points in [30, 30] {
+            let key = c.new_request_id();
+            let back = ReturnRedemption::of(&redemption).points(points).request_id(key);
+            let lots = c.return_redemption(back).await.unwrap().accepted().unwrap().entry.lots;
+            returns.push((key, lots.into_iter().map(|lot| (lot.lot_id, lot.points.abs())).collect::<Vec<_>>()));
+        }
+        let (first, lots) = returns.remove(0);
+        let undone = c.abandon(Abandon::request(first)).await.unwrap().accepted().unwrap();
+        let taken: Vec<_> = undone.entries[0].lots.iter().map(|lot| (lot.lot_id.clone(), lot.points.abs())).collect();
+        assert_eq!(taken, lots, "the same points of the same lots");
+        // Under the key of what was undone nothing comes again, whatever it is.
+        let other = ReturnRedemption::of(&redemption).points(1).request_id(first);
+        assert_eq!(reason(c.return_redemption(other).await), Reason::RequestAbandoned);
+        let back = ReturnRedemption::of(&redemption).points(71);
+        assert_eq!(reason(c.return_redemption(back).await), Reason::ReturnExceedsRedemption);
+        let back = ReturnRedemption::of(&redemption).points(30);
+        let again = c.return_redemption(back).await.unwrap().accepted().unwrap();
+        let given: Vec<_> = again.entry.lots.iter().map(|lot| (lot.lot_id.clone(), lot.points.abs())).collect();
+        assert_eq!(given, lots, "the last one taken comes back first");
+
+        let of_total = |total| ReturnPurchase::of(rub(4000), rub(total)).redemption(&redemption);
+        let refused = c.return_purchase(of_total(9_999)).await.unwrap();
+        let rejection = refused.rejection().unwrap();
+        assert_eq!(rejection.reason, Reason::ReceiptTotalMismatch);
+        assert_eq!((&*rejection.metadata["booked_amount"], &*rejection.metadata["given_amount"]), ("100.00", "99.99"));
+        c.return_purchase(of_total(10_000)).await.unwrap().accepted().unwrap();
+        assert_eq!(available(&a, "1").await, 100);
+        test.finish().await;
+    }
+}
+
+/// A clock that runs ahead makes keys that would be kept for longer than keys are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_the_future_is_refused_and_may_come_again() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let a = test.client("A").await;
+        // In this house, whose clock stands still, keys may be as new as the machine's clock.
+        let clients = || system_time(Clock::system().now());
+        let ahead = RequestId::at(clients() + DAY);
+        for _ in 0..2 {
+            let refused = a.issue(Issue::to("card", "1").points(1).request_id(ahead)).await.unwrap();
+            let rejection = refused.rejection().unwrap();
+            assert_eq!(
+                (&rejection.reason, rejection.transient, rejection.replayed),
+                (&Reason::RequestTooNew, true, false)
+            );
+        }
+        assert_eq!(reason(a.abandon(Abandon::request(ahead)).await), Reason::RequestTooNew);
+        let near = RequestId::at(clients());
+        a.issue(Issue::to("card", "1").points(1).request_id(near)).await.unwrap().accepted().unwrap();
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_partner_reverses_what_it_issued_in_its_last_open_window_and_nothing_older() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (a, desk) = (test.client("A").await, test.client("operator").await);
+        let operator = desk.operator();
+        let old = issue(&a, "1", 10).await;
+        operator.close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
+        let last = issue(&a, "1", 10).await;
+        let suspend = SetPartnerState::of("A", PartnerState::Suspended);
+        operator.set_partner_state(suspend).await.unwrap().accepted().unwrap();
+        operator.close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
+        let refused = a.reverse(Reverse::entry(&old).points(1)).await.unwrap();
+        let rejection = refused.rejection().unwrap();
+        assert_eq!((&rejection.reason, &*rejection.metadata["oldest_window"]), (&Reason::PartnerSuspended, "2"));
+        a.reverse(Reverse::entry(&last).points(1)).await.unwrap().accepted().unwrap();
         test.finish().await;
     }
 }
@@ -324,7 +416,8 @@ async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
         assert_eq!((&rejection.reason, rejection.transient), (&Reason::LimitExceeded, true));
         assert_eq!(rejection.metadata["limit"], "points_per_member_per_day");
         assert_eq!((rejection.number("used_points"), rejection.number("maximum_points")), (Some(80), Some(80)));
-        assert_eq!(reason(a.transfer(Transfer::between(card("1"), card("2")).points(6)).await), Reason::LimitExceeded);
+        let gift = Transfer::between(card("1"), card("2"));
+        assert_eq!(reason(a.transfer(gift.points(6).enrol_receiver()).await), Reason::LimitExceeded);
 
         // A pays when its points are accepted: up to 50.00.
         let capped = c.redeem(Redeem::from("card", "1").points(60)).await.unwrap();

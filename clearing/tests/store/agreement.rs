@@ -36,7 +36,7 @@ const BATCHES: usize = 70;
 /// holds everything and by the store, which loads what it thinks is needed; and in the end both must say the same of
 /// every member, lot, hold, balance and limit.
 async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
-    let mut lived_on = 0;
+    let (mut lived_on, mut ended) = (0, 0);
     for seed in 0..SEEDS {
         let test = TestStore::empty(test.store.backend()).await;
         test.store.migrate().await.unwrap();
@@ -61,6 +61,8 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
         let moved =
             whole.entries.values().filter(|entry| entry.kind == EntryKind::Extend && entry.request_id.is_none());
         lived_on += moved.count();
+        let lots = whole.members.values().flat_map(|member| member.record.inactive.values());
+        ended += lots.filter(|lots| lots.ended.is_some()).count();
         whole.take_changes();
         let violations = audit::check(&whole);
         assert!(violations.is_empty(), "seed {seed}: {violations:?}");
@@ -76,6 +78,7 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
         test.remove().await;
     }
     assert!(lived_on > 0, "no lot lived on because it was passed over");
+    assert!(ended > 0, "no member was active again after its lots had ended");
 }
 
 type Funding_ = BTreeMap<(WindowNumber, PartnerId, u32), clearing_core::funding::FundingGroup>;
@@ -99,6 +102,9 @@ fn coalition(seed: u64) -> House {
     }
     if seed % 5 == 2 {
         terms.expiry = ExpiryPolicy::InactiveDays(9);
+    }
+    if seed % 5 == 4 {
+        terms.expiry = ExpiryPolicy::InactiveDays(2);
     }
     if seed % 3 == 2 {
         let fuel = house.partners.get_mut(&id("fuel")).unwrap();
@@ -188,8 +194,9 @@ impl Play {
                 None => HouseCommand::CloseWindow { expected: None },
             },
             10 => {
-                let state = [PartnerState::Active, PartnerState::Active, PartnerState::Restricted];
-                HouseCommand::SetPartnerState { partner, state: state[self.rng.random_range(0..3)] }
+                let (active, restricted) = (PartnerState::Active, PartnerState::Restricted);
+                let state = [active, active, active, restricted, PartnerState::Suspended];
+                HouseCommand::SetPartnerState { partner, state: state[self.rng.random_range(0..state.len())] }
             }
             _ if self.rng.random_range(0..2) == 0 => HouseCommand::SetConsent {
                 funder: id("fuel"),
@@ -261,7 +268,8 @@ impl Play {
             24 if !self.purchases.is_empty() => {
                 let (partner, redemption, issue) = self.pick(&self.purchases.clone()).unwrap();
                 let amount = Money(self.rng.random_range(1..100));
-                let command = Command::ReturnPurchase { redemption, issue, amount, total: Money(100) };
+                let total = Money(if self.rng.random_range(0..6) == 0 { 110 } else { 100 });
+                let command = Command::ReturnPurchase { redemption, issue, amount, total };
                 return till.request(partner.as_str(), command);
             }
             25..28 if !self.issues.is_empty() => {
