@@ -56,7 +56,7 @@ Exit codes:
   2  the command line or the configuration is wrong
   3  the house did not answer; repeat a command with the request id that it names
   4  the books do not balance, or the audit found something
-  5  something broke";
+  5  something broke; of serve also: the disk did not take what was written, or the stop cut calls off";
 
 /// The clearing house of a coalition: brands that share one loyalty point.
 #[derive(Debug, Parser)]

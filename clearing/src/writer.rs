@@ -49,6 +49,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// look alive: a machine that lost its network or its power closes none. Longer than SQLite waits for its file, and than
 /// PostgreSQL keeps the locks of a node that is lost.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long COMMIT may take before it is looked up whether it was heard: early enough to run the batch again if it was not.
+const COMMIT_WAIT: Duration = Duration::from_secs(1);
 /// When the callers of a batch are told, counted from its begin, that nobody knows its outcome.
 const OUTCOME_WAIT: Duration = Duration::from_millis(2_700);
 /// How many culprits are traced in one batch.
@@ -651,7 +653,7 @@ impl Desk {
         }
         let saved = in_time(begun.until, begun.session.save(&book, &changes, &begun.header())).await?;
         let Begun { mut session, id, until, .. } = begun;
-        let known = match in_time(until, session.commit()).await {
+        let known = match in_time(until.min(Instant::now() + COMMIT_WAIT), session.commit()).await {
             Ok(()) => {
                 self.session = Some(session);
                 true

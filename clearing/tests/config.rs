@@ -138,7 +138,14 @@ fn a_value_of_another_type_is_malformed() {
         let wrong = match key.kind {
             Kind::Whole { .. } => ["\"5\"", "5.5", "0x10", "[5]"],
             Kind::PerPartner { .. } => ["true", "5.5", "0x10", "[5]"],
-            _ => ["5", "true", "[\"a\"]", "{ a = 1 }"],
+            Kind::Word(_)
+            | Kind::File
+            | Kind::OptionalFile
+            | Kind::Address
+            | Kind::Database
+            | Kind::Endpoint
+            | Kind::Domain
+            | Kind::Filter => ["5", "true", "[\"a\"]", "{ a = 1 }"],
         };
         for value in wrong {
             let problem = problem(from_file(&format!("[{section}]\n{name} = {value}\n")));

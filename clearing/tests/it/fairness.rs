@@ -283,18 +283,22 @@ async fn mixed_batches(house: &TestHouse, backend: Backend) -> i64 {
     }
 }
 
-/// Asks all of it at once, while the database is held, so that it meets in few batches.
+/// Asks all of it at once, while the database is held by another and the writer is busy with a first request, so that it
+/// meets in the next batch.
 async fn ask_together(house: &TestHouse, backend: Backend, calls: &[(&Client, Deed)]) -> Vec<(RequestId, Heard)> {
+    let first = once(house, "C").await;
     let held = Held::hold(house, backend).await;
+    let busy = async { ask_until_answered(&first, first.new_request_id(), &issue("first", 1)).await };
     let asking = calls.iter().map(|(client, deed)| async move {
+        tokio::time::sleep(A_MOMENT).await;
         let id = client.new_request_id();
         (id, ask(client, id, deed).await)
     });
     let releasing = async {
-        tokio::time::sleep(A_MOMENT).await;
+        tokio::time::sleep(2 * A_MOMENT).await;
         held.release().await;
     };
-    futures::join!(futures::future::join_all(asking), releasing).0
+    futures::join!(futures::future::join_all(asking), busy, releasing).0
 }
 
 #[tokio::test(flavor = "multi_thread")]
