@@ -15,6 +15,7 @@ pub mod position;
 pub mod report;
 pub mod sandbox;
 pub mod settlement;
+pub mod weight;
 
 use std::sync::Arc;
 

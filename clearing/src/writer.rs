@@ -123,6 +123,10 @@ pub struct WriterCounts {
     pub batches: u64,
     /// How many times a batch ran again after a passing failure: another node was faster, or the database was away.
     pub reruns: u64,
+    /// Batches that were committed.
+    pub committed: u64,
+    /// Batches whose callers were told that the database is gone or silent, or that their outcome is unknown.
+    pub unavailable: u64,
 }
 
 /// [`WriterCounts`] as the writer keeps them.
@@ -130,6 +134,20 @@ pub struct WriterCounts {
 struct Counters {
     batches: AtomicU64,
     reruns: AtomicU64,
+    committed: AtomicU64,
+    unavailable: AtomicU64,
+}
+
+impl Counters {
+    fn note(&self, outcome: &Result<Committed, Failed>) {
+        let counter = match outcome {
+            Ok(_) => &self.committed,
+            Err(Failed::Store(error)) if error.kind() == ErrorKind::Permanent => return,
+            Err(Failed::Panicked(_)) => return,
+            Err(Failed::Store(_) | Failed::Silent | Failed::Lost | Failed::OutcomeUnknown) => &self.unavailable,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The way to the writer. Cheap to clone.
@@ -171,6 +189,8 @@ impl Writer {
         WriterCounts {
             batches: self.counters.batches.load(Ordering::Relaxed),
             reruns: self.counters.reruns.load(Ordering::Relaxed),
+            committed: self.counters.committed.load(Ordering::Relaxed),
+            unavailable: self.counters.unavailable.load(Ordering::Relaxed),
         }
     }
 
@@ -281,7 +301,9 @@ impl Desk {
             if requests == 0 {
                 continue;
             }
-            match self.try_repeatedly(&batch).await {
+            let outcome = self.try_repeatedly(&batch).await;
+            self.counters.note(&outcome);
+            match outcome {
                 Ok(committed) => self.answer(batch, committed),
                 Err(Failed::Panicked(at)) => {
                     batch.requests.remove(at);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clearing::clock::Clock;
+use clearing::door::DoorLimits;
 use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions, start};
 use clearing::store::Store;
 use clearing::tls::TlsMaterial;
@@ -60,13 +61,16 @@ impl Identities {
         self.builder(endpoint, kind, id).retries(Retries::default()).connect().await.unwrap()
     }
 
+    /// The authority's certificate, and a client's certificate and key, as PEM.
+    pub fn pem(&self, kind: Kind, id: &str) -> [String; 3] {
+        let (issued, key) = self.authority.issue_client(kind, id, self.validity).unwrap();
+        [self.authority.cert_pem().to_owned(), issued.cert_pem, key.expose_pem().to_owned()]
+    }
+
     /// The same, before it connects.
     pub fn builder(&self, endpoint: &str, kind: Kind, id: &str) -> ClientBuilder {
-        let (issued, key) = self.authority.issue_client(kind, id, self.validity).unwrap();
-        Client::builder(endpoint)
-            .ca_pem(self.authority.cert_pem())
-            .identity_pem(issued.cert_pem, key.expose_pem())
-            .deadline(Duration::from_secs(30))
+        let [ca, cert, key] = self.pem(kind, id);
+        Client::builder(endpoint).ca_pem(ca).identity_pem(cert, key).deadline(Duration::from_secs(30))
     }
 }
 
@@ -177,6 +181,11 @@ pub async fn serve(database_url: &str, identities: &Identities, clock: Clock) ->
 
 /// The same, before it is open.
 pub async fn begin(database_url: &str, identities: &Identities, clock: Clock) -> RunningServer {
+    begin_with(database_url, identities, clock, DoorLimits::default()).await
+}
+
+/// The same, with limits of its own.
+pub async fn begin_with(database_url: &str, identities: &Identities, clock: Clock, door: DoorLimits) -> RunningServer {
     let options = ServerOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: identities.server(),
@@ -185,7 +194,7 @@ pub async fn begin(database_url: &str, identities: &Identities, clock: Clock) ->
         sandbox: clock.is_manual(),
         clock,
         identifier_key: [7; 32],
-        limits: ServerLimits::default(),
+        limits: ServerLimits { door, ..ServerLimits::default() },
     };
     start(options).await.unwrap()
 }

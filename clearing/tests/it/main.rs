@@ -6,6 +6,7 @@
 mod access;
 mod decay;
 mod deeds;
+mod doors;
 mod faults;
 mod house;
 mod house_rules;
