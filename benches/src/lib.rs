@@ -8,12 +8,14 @@
 //! | [`harness`] | closed and open loops, and what they measure |
 //! | [`baseline`] | what the house is compared with |
 //! | [`system`] | everything that can be put under load, started and ended |
+//! | [`hostile`] | clients that mean ill, beside one that does not |
 //! | [`report`] | the table and the JSON |
 
 pub mod baseline;
 pub mod client;
 pub mod coalition;
 pub mod harness;
+pub mod hostile;
 pub mod report;
 pub mod system;
 pub mod workload;

@@ -51,6 +51,8 @@ pub struct Shape {
     pub bytes_per_byte: usize,
     /// Whether its request and its answer may be many messages.
     pub streams: bool,
+    /// Whether a house that stops waits for its answer.
+    pub awaited: bool,
 }
 
 impl Call {
@@ -134,7 +136,9 @@ pub struct Asked {
 impl Asked {
     pub fn new(body: Body, call: Arc<Call>, shape: Shape) -> Body {
         if body.is_end_stream() {
-            call.begin_work();
+            if shape.awaited {
+                call.begin_work();
+            }
             return body;
         }
         Body::new(Self { body, call, shape, messages: Messages::default(), timer: None, stopping: None })
@@ -184,7 +188,7 @@ impl http_body::Body for Asked {
             }
         }
         let heard = if this.shape.streams { this.messages.between() } else { this.body.is_end_stream() };
-        if heard || polled.is_none() {
+        if this.shape.awaited && (heard || polled.is_none()) {
             this.call.begin_work();
         }
         Poll::Ready(polled)
@@ -332,7 +336,7 @@ mod tests {
                 }
             }
             assert_eq!(ends.last(), Some(&body.len()), "{size}");
-            assert!(ends.iter().all(|end| [8, 13, 269].contains(end)), "{size}: {ends:?}");
+            assert!(ends.iter().all(|end| [8, 13, 274].contains(end)), "{size}: {ends:?}");
         }
     }
 }

@@ -21,7 +21,9 @@ pub fn shape(method: &str) -> Shape {
         page if page.starts_with("List") => (PAGE, 1, false),
         _ => (SMALL, 1, false),
     };
-    Shape { bytes, bytes_per_byte, streams }
+    // Whoever watches its health does so until it is gone.
+    let awaited = !method.starts_with("/grpc.");
+    Shape { bytes, bytes_per_byte, streams, awaited }
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ async fn answers_that_nobody_takes_are_bounded_and_given_up() {
             greedy.speak(window).await;
             // The answer to each is a page of a thousand entries, page_size being the field that says so.
             for at in 0..300 {
-                greedy.ask_with(2 * at + 1, LIST, &[0x08, 0xe8, 0x07]).await;
+                greedy.ask_with(2 * at + 1, LIST, &[0x38, 0xe8, 0x07]).await;
                 assert!(house.server.door().bytes <= 3 << 20, "{:?}", house.server.door());
             }
             issue(&other).await.unwrap();
