@@ -81,7 +81,8 @@ pub const KEYS: &[Key] = &[
         name: "house.drain_seconds",
         kind: Kind::Whole { min: 0, max: 3_600 },
         default: Some("20"),
-        doc: "How long calls that are under way may go on after SIGTERM, in seconds; then they are cut off.",
+        doc: "How long a stop may take after SIGTERM, in seconds, whatever a client does: calls that are under way are answered, \
+              and cut off shortly before.",
     },
     Key {
         name: "tls.ca",
