@@ -86,7 +86,7 @@ impl Clients {
     }
 }
 
-fn tls_config(ca_pem: &str, identity: &ClientPem) -> Result<ClientConfig> {
+pub(crate) fn tls_config(ca_pem: &str, identity: &ClientPem) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         roots.add(authority?)?;
@@ -103,7 +103,7 @@ fn tls_config(ca_pem: &str, identity: &ClientPem) -> Result<ClientConfig> {
     Ok(tls)
 }
 
-async fn connect(address: SocketAddr, tls: TlsConnector) -> Result<Channel> {
+pub(crate) async fn connect(address: SocketAddr, tls: TlsConnector) -> Result<Channel> {
     let server = ServerName::from(address.ip());
     let connector = tower::service_fn(move |_: Uri| {
         let (tls, server) = (tls.clone(), server.clone());

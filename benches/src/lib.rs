@@ -9,6 +9,7 @@
 //! | [`baseline`] | what the house is compared with |
 //! | [`poison`], [`fairness`] | what one brand may cost the others |
 //! | [`system`] | everything that can be put under load, started and ended |
+//! | [`hostile`] | clients that mean ill, beside one that does not |
 //! | [`report`] | the table and the JSON |
 
 pub mod baseline;
@@ -16,6 +17,7 @@ pub mod client;
 pub mod coalition;
 pub mod fairness;
 pub mod harness;
+pub mod hostile;
 pub mod poison;
 pub mod report;
 pub mod system;

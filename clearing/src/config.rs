@@ -24,6 +24,8 @@ pub use problem::{Fault, Problem, Problems, Source};
 pub use sources::{Environment, FILE_DEFAULT, FILE_VARIABLE, Flag, VARIABLE_PREFIX};
 pub use template::template;
 
+use crate::door::DoorLimits;
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -173,8 +175,20 @@ impl Config {
                 per_second: self.needed("limits.partner_reads_per_second", &mut missing, per_partner),
                 ..ReadShares::default()
             },
-            handshake_timeout: Duration::from_secs(self.needed("limits.handshake_seconds", &mut missing, whole)),
-            handshakes: self.size("limits.handshakes", &mut missing),
+            door: DoorLimits {
+                first_byte: self.seconds("limits.first_byte_seconds", &mut missing),
+                handshake: self.seconds("limits.handshake_seconds", &mut missing),
+                preface: self.seconds("limits.preface_seconds", &mut missing),
+                waiting: self.size("limits.waiting", &mut missing),
+                waiting_per_address: self.size("limits.waiting_per_address", &mut missing),
+                connections: self.size("limits.connections", &mut missing),
+                connections_per_partner: self.size("limits.connections_per_partner", &mut missing),
+                calls: self.size("limits.calls", &mut missing),
+                calls_per_partner: self.size("limits.calls_per_partner", &mut missing),
+                bytes: self.size("limits.megabytes", &mut missing) << 20,
+                bytes_per_partner: self.size("limits.megabytes_per_partner", &mut missing) << 20,
+                still: self.seconds("limits.still_seconds", &mut missing),
+            },
         };
         if missing.is_empty() { Ok(settings) } else { Err(Problems(missing)) }
     }
@@ -209,6 +223,10 @@ impl Config {
             return T::stand_in();
         };
         read(&found.value).expect("a key's values are all of its kind")
+    }
+
+    fn seconds(&self, name: &'static str, missing: &mut Vec<Problem>) -> Duration {
+        Duration::from_secs(self.needed(name, missing, whole))
     }
 
     fn size(&self, name: &'static str, missing: &mut Vec<Problem>) -> usize {
@@ -259,10 +277,8 @@ pub struct ServerSettings {
     pub writes: WriteShares,
     /// What each caller may have of the readers.
     pub reads: ReadShares,
-    /// How long a handshake may take.
-    pub handshake_timeout: Duration,
-    /// How many handshakes may run at a time.
-    pub handshakes: usize,
+    /// What connections and calls may cost.
+    pub door: DoorLimits,
 }
 
 /// What a command needs that talks to a house.

@@ -3,7 +3,9 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`server`] | putting the house together; opening and closing it |
-//! | [`tls`] | the door: who may connect |
+//! | [`tls`] | who may connect |
+//! | [`door`] | what connections and calls may cost |
+//! | [`health`] | whether it can write |
 //! | [`rpc`] | what partners, operators and auditors say |
 //! | [`writer`] | the only place with a write transaction |
 //! | [`shares`] | what one partner may take of what all share |
@@ -24,6 +26,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod door;
+pub mod health;
 pub mod identifier;
 pub mod rpc;
 pub mod scenario;

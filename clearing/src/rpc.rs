@@ -16,6 +16,7 @@ pub mod reads;
 pub mod report;
 pub mod sandbox;
 pub mod settlement;
+pub mod weight;
 
 use std::sync::Arc;
 

@@ -4,8 +4,11 @@
 //! |---|---|---|
 //! | bound; migrations pending, or the database is out of reach | NOT_SERVING | UNAVAILABLE |
 //! | missed cut-offs are closed, one by one | NOT_SERVING | UNAVAILABLE |
-//! | open | SERVING | answered |
+//! | open | SERVING while the books can be written ([`health`](crate::health)) | answered |
 //! | draining | NOT_SERVING | those begun are answered, until the deadline |
+//!
+//! Stopping takes at most as long as it was given, whatever a client does: a client that does not take its answers, does
+//! not end its requests or does not say goodbye is waited for only while that holds up nobody.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,15 +26,16 @@ use clearing_proto::v1::sandbox_service_server::SandboxServiceServer;
 use clearing_proto::v1::settlement_admin_service_server::SettlementAdminServiceServer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 use tower::Service;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::door::{Door, DoorCounts, DoorLimits};
+use crate::health::Health;
 use crate::identifier::IdentifierKey;
 use crate::rpc::auth::AuthLayer;
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
@@ -39,7 +43,7 @@ use crate::rpc::{members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Store, StoreError};
-use crate::tls::{Acceptor, HandshakeLimits, TlsError, TlsMaterial, server_config};
+use crate::tls::{Acceptor, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
 
 /// How often an unfinished start is tried again, and how old this node's view of the house may be.
@@ -52,6 +56,19 @@ const STREAMS_MAX: u32 = 1024;
 /// hyper is not used: it shrinks to nothing under many small messages.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+
+/// Heads of a request, in bytes as HTTP/2 counts them: its path, deadline and metadata.
+const HEADERS_MAX: u32 = 16 * 1024;
+
+/// Calls that are taken back before the house has looked at them: as many as may be under way. Below that, a client that
+/// takes back all its calls at once would lose the others on the connection too. How many may be taken back in sum is
+/// [`door`](crate::door)'s to say.
+const RESETS_UNSEEN_MAX: usize = 1024;
+
+/// How often a stop looks at what is still under way; and how long nothing must be, before peers that do not go by
+/// themselves are sent away: they get to hear that the house stops, and what they had sent before that is taken.
+const STOP_LOOK: Duration = Duration::from_millis(10);
+const STOP_QUIET: Duration = Duration::from_millis(500);
 
 /// How long a silent connection may stay silent.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -79,7 +96,8 @@ pub struct ServerLimits {
     pub writes: WriteShares,
     /// What each caller may have of the readers.
     pub reads: ReadShares,
-    pub handshakes: HandshakeLimits,
+    /// No more connections are let in than there are descriptors for: see [`files`](crate::door::files).
+    pub door: DoorLimits,
 }
 
 /// Why the house did not open.
@@ -106,10 +124,12 @@ pub enum Drained {
 pub struct RunningServer {
     address: SocketAddr,
     stop: CancellationToken,
-    reporter: HealthReporter,
+    health: Health,
+    door: Door,
     context: Context,
     acceptor: Acceptor,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    watching: JoinHandle<()>,
     opening: JoinHandle<()>,
     writing: JoinHandle<()>,
 }
@@ -118,6 +138,10 @@ pub struct RunningServer {
 pub fn transport() -> tonic::transport::Server {
     tonic::transport::Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
+        .http2_max_header_list_size(HEADERS_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESETS_UNSEEN_MAX))
+        // It would be a count over the life of a connection, and one that is refused a thousand calls is no enemy.
+        .http2_max_local_error_reset_streams(None)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -132,7 +156,8 @@ pub fn transport() -> tonic::transport::Server {
 /// cannot be opened.
 pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> {
     let listen = |source| StartError::Listen { address: options.listen, source };
-    let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_limits(options.limits.handshakes);
+    let door = Door::new(options.limits.door);
+    let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_door(door.clone());
     let store = Store::connect_later(&options.database_url).await?;
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
@@ -147,9 +172,8 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         scheduler,
     };
     let stop = CancellationToken::new();
-    let (reporter, health) = tonic_health::server::health_reporter();
-    // It would start as SERVING.
-    reporter.set_service_status("", ServingStatus::NotServing).await;
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let health = Health::new(reporter, SERVICES).await;
 
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -160,7 +184,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let reflection_v1alpha = reflection().build_v1alpha().expect("the descriptors are well formed");
     let sandbox = options.sandbox && context.clock.is_manual();
     let router = transport()
-        .layer(AuthLayer::new(Arc::clone(&context.house)).with_reads(options.limits.reads))
+        .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads))
         .add_service(BySize::new(&context))
         .add_service(PositionServiceServer::new(position::Service::new(context.clone())))
         .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
@@ -169,17 +193,18 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         .add_service(ReportServiceServer::new(report::Service(context.clone())))
         .add_service(InfoServiceServer::new(info_service::Service(context.clone())))
         .add_optional_service(sandbox.then(|| SandboxServiceServer::new(sandbox::Service(context.clone()))))
-        .add_service(health)
+        .add_service(health_service)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha);
     let stopped = stop.clone();
     let serve = router.serve_with_incoming_shutdown(acceptor.incoming(listener), async move {
         stopped.cancelled().await;
     });
-    let open = open(context.clone(), reporter.clone(), stop.clone());
-    #[allow(clippy::disallowed_methods, reason = "the house's two tasks; their handles are awaited at shutdown")]
-    let (serving, opening) = (tokio::spawn(serve), tokio::spawn(open));
-    Ok(RunningServer { address, stop, reporter, context, acceptor, serving, opening, writing })
+    let open = open(context.clone(), health.clone(), stop.clone());
+    let watch = door.clone().watch();
+    #[allow(clippy::disallowed_methods, reason = "the house's three tasks; shutdown waits for them or ends them")]
+    let (serving, opening, watching) = (tokio::spawn(serve), tokio::spawn(open), tokio::spawn(watch));
+    Ok(RunningServer { address, stop, health, door, context, acceptor, serving, watching, opening, writing })
 }
 
 impl RunningServer {
@@ -211,39 +236,76 @@ impl RunningServer {
         }
     }
 
-    /// Takes no new calls, answers those begun, and closes; what is not answered by the deadline is cut off.
+    /// What the door has to do with at this moment.
+    pub fn door(&self) -> DoorCounts {
+        self.door.counts()
+    }
+
+    /// Takes no new calls, answers those begun, and closes, in at most this time; what is not answered by then is cut off.
     pub async fn shutdown(self, drain: Duration) -> Drained {
-        let Self { stop, reporter, context, mut serving, opening, writing, .. } = self;
-        reporter.set_service_status("", ServingStatus::NotServing).await;
+        let end = Instant::now() + drain;
+        // Answers must still be written after the last was decided.
+        let cut = end - (drain / 4).min(STOP_QUIET);
+        let Self { stop, health, door, context, mut serving, watching, opening, writing, .. } = self;
+        health.set_ready(false).await;
         stop.cancel();
-        let ended = tokio::time::timeout(drain, &mut serving).await;
-        // A peer that went silent can hold a graceful shutdown up for ever. A task that has ended must not be awaited again.
-        if ended.is_err() {
-            serving.abort();
-            let _ = serving.await;
+        door.stop();
+        tokio::select! {
+            _ = &mut serving => {}
+            () = quiet(&door, STOP_QUIET.min(drain / 4)) => {}
+            () = tokio::time::sleep_until(cut) => {}
         }
-        let _ = opening.await;
-        context.scheduler.stop().await;
-        drop(context);
-        // With the last handle gone the writer answers what it has taken and ends.
-        if tokio::time::timeout(drain, writing).await.is_err() {
-            error!("the writer did not end in time");
-            return Drained::CutOff;
-        }
-        match ended {
-            Ok(Ok(Ok(()))) => Drained::Clean,
-            Ok(Ok(Err(problem))) => {
-                error!(error = &problem as &dyn std::error::Error, "the server ended with an error");
-                Drained::CutOff
+        let unanswered = door.counts().working;
+        door.close_all();
+        // Gone with their connections, calls let go of the writer; it answers what it has taken, and ends.
+        let ended = async {
+            if !serving.is_finished() {
+                let _ = (&mut serving).await;
             }
-            Ok(Err(_)) | Err(_) => Drained::CutOff,
+            let _ = opening.await;
+            context.scheduler.stop().await;
+            drop(context);
+            let _ = writing.await;
+        };
+        let ended = tokio::time::timeout_at(end, ended).await;
+        serving.abort();
+        watching.abort();
+        if ended.is_err() {
+            error!("the house did not end in time");
+        }
+        if unanswered > 0 {
+            error!(unanswered, "calls were cut off");
+        }
+        if ended.is_ok() && unanswered == 0 { Drained::Clean } else { Drained::CutOff }
+    }
+}
+
+/// Waits until nothing has been under way for a while, or until all that is has been of the peers' making for as long: a
+/// request that does not end, an answer that is not taken.
+async fn quiet(door: &Door, quiet: Duration) {
+    let mut since = Instant::now();
+    while since.elapsed() < quiet {
+        tokio::time::sleep(STOP_LOOK).await;
+        if door.counts().working > 0 {
+            since = Instant::now();
         }
     }
 }
 
+/// What the house serves, by the names under which its health is asked for.
+const SERVICES: &[&str] = &[
+    <BySize as NamedService>::NAME,
+    <PositionServiceServer<position::Service> as NamedService>::NAME,
+    <PartnerAdminServiceServer<partners::Service> as NamedService>::NAME,
+    <MemberAdminServiceServer<members::Service> as NamedService>::NAME,
+    <SettlementAdminServiceServer<settlement::Service> as NamedService>::NAME,
+    <ReportServiceServer<report::Service> as NamedService>::NAME,
+    <InfoServiceServer<info_service::Service> as NamedService>::NAME,
+];
+
 /// Opens the house: waits for the migrations, catches up with what was missed, lets callers in; then keeps this node's
 /// view of the house fresh.
-async fn open(context: Context, reporter: HealthReporter, stop: CancellationToken) {
+async fn open(context: Context, health: Health, stop: CancellationToken) {
     while let Err(waiting) = try_open(&context).await {
         info!(waiting, "the house is not open yet");
         tokio::select! {
@@ -251,17 +313,19 @@ async fn open(context: Context, reporter: HealthReporter, stop: CancellationToke
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
     }
-    reporter.set_service_status("", ServingStatus::Serving).await;
     info!("the house is open");
     context.scheduler.start();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+    let view = async {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if let Err(status) = context.refresh_house().await {
+                warn!(%status, "the house could not be read again");
+            }
         }
-        if let Err(status) = context.refresh_house().await {
-            warn!(%status, "the house could not be read again");
-        }
+    };
+    tokio::select! {
+        () = view => {}
+        () = health.watch(&context.store, &context.writer, &stop) => {}
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `schedule` | what the scheduler finds its work by, leases |
 //! | `reports`, `books`, `ledger` | reads for those who ask: members and entries, accounts and windows, the audit's whole |
 //! | `notices` | for whom something expires soon |
+//! | `prober` | whether the books can be written |
 //! | `projection` | which entries a partner has a part in |
 //! | `durability` | whether the disk takes what is committed |
 //! | `sql` | the seam to the two drivers |
@@ -35,6 +36,7 @@ mod ledger;
 mod load;
 mod members;
 mod notices;
+mod prober;
 mod projection;
 mod reports;
 mod requests;
@@ -63,6 +65,7 @@ pub use self::error::{ErrorKind, StoreError};
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};
 pub use self::notices::NoticePage;
+pub use self::prober::Prober;
 pub use self::projection::EntryFilter;
 pub use self::save::Saved;
 pub use self::schedule::{MemberDue, Schedule};
@@ -83,6 +86,7 @@ pub const STATEMENTS: &[&[&Sql]] = &[
     ledger::STATEMENTS,
     members::STATEMENTS,
     notices::STATEMENTS,
+    prober::STATEMENTS,
     projection::STATEMENTS,
     requests::STATEMENTS,
     save::STATEMENTS,

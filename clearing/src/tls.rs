@@ -1,4 +1,4 @@
-//! The door: who may open a connection, and who they are.
+//! Who may open a connection, and who they are. What it may cost is [`door`](crate::door)'s.
 //!
 //! Every connection is TLS 1.3 with certificates on both sides. The client's must come from the coalition's authority and
 //! name, in one URI, a partner or auditor of this coalition; it is read once per connection and given to every request on
@@ -10,7 +10,7 @@
 //! | TLS 1.3 alone | nothing older is needed by any gRPC library in use, and there is less to get wrong |
 //! | X25519MLKEM768 first | what is recorded today stays secret when quantum computers come |
 //! | no resumption | a resumed session skips the check of the client's certificate and of the revocation list |
-//! | an acceptor of our own | tonic's has no revocation list, no reload, no time limit for handshakes |
+//! | an acceptor of our own | tonic's has no revocation list, no reload, no limits: see [`door`](crate::door) |
 //! | time is the machine's | certificates end at real moments, also in a sandbox whose business clock was moved |
 //! | a stale revocation list still counts | it names all who were revoked until then; refusing every partner because a list was not renewed in time would turn a late job into an outage |
 
@@ -38,6 +38,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+
+use crate::door::{Connection, Door, Full, Guard};
 
 /// How long the acceptor waits after the machine refused it a connection for want of memory or file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -146,23 +148,8 @@ pub struct Peer {
     pub identity: Arc<Identity>,
     /// Where the peer connects from. Only good for logs: it is not part of who the peer is.
     pub remote: SocketAddr,
-}
-
-/// What connections that are not open yet may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HandshakeLimits {
-    /// A handshake that is not done by then is given up.
-    pub timeout: Duration,
-    /// So many handshakes run at the same time; while there are as many, further connections wait in the system's queue.
-    /// At least 1.
-    pub concurrent_max: usize,
-}
-
-impl Default for HandshakeLimits {
-    /// 10 seconds, enough for a till on a bad radio link; 1,024 handshakes, some 50 MiB.
-    fn default() -> Self {
-        Self { timeout: Duration::from_secs(10), concurrent_max: 1_024 }
-    }
+    /// What is under way on its connection.
+    pub connection: Arc<Connection>,
 }
 
 /// Turns TCP connections into connections of known peers.
@@ -172,12 +159,15 @@ impl Default for HandshakeLimits {
 pub struct Acceptor {
     config: Arc<ArcSwap<ServerConfig>>,
     domain: Arc<str>,
-    limits: HandshakeLimits,
+    door: Door,
 }
 
 impl fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor").field("domain", &self.domain).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Acceptor")
+            .field("domain", &self.domain)
+            .field("limits", self.door.limits())
+            .finish_non_exhaustive()
     }
 }
 
@@ -185,17 +175,14 @@ impl Acceptor {
     /// An acceptor that lets in the partners and auditors of the coalition of this domain.
     #[must_use]
     pub fn new(config: ServerConfig, domain: &str) -> Self {
-        Self {
-            config: Arc::new(ArcSwap::from_pointee(config)),
-            domain: Arc::from(domain),
-            limits: HandshakeLimits::default(),
-        }
+        let config = Arc::new(ArcSwap::from_pointee(config));
+        Self { config, domain: Arc::from(domain), door: Door::default() }
     }
 
-    /// The same with other limits.
+    /// The same with another door.
     #[must_use]
-    pub fn with_limits(mut self, limits: HandshakeLimits) -> Self {
-        self.limits = limits;
+    pub fn with_door(mut self, door: Door) -> Self {
+        self.door = door;
         self
     }
 
@@ -219,12 +206,29 @@ impl Acceptor {
     }
 
     async fn handshake(self, tcp: TcpStream, remote: SocketAddr) -> Result<TlsStream, Refusal> {
+        let limits = *self.door.limits();
+        let mut seat = self.door.wait(remote.ip());
+        let begun = tokio::time::Instant::now();
         // Requests are small and wait for their answer: holding back a packet to fill it only costs time.
         tcp.set_nodelay(true)?;
+        // Nothing is set up for a peer that says nothing.
+        let mut first = [0];
+        tokio::select! {
+            () = seat.gone() => return Err(Refusal::MadeRoom),
+            spoke = tokio::time::timeout(limits.first_byte, tcp.peek(&mut first)) => match spoke {
+                Ok(heard) => drop(heard?),
+                Err(_) => return Err(Refusal::Silent(limits.first_byte)),
+            },
+        }
+        seat.spoke();
         let acceptor = TlsAcceptor::from(self.config.load_full());
-        let tls = tokio::time::timeout(self.limits.timeout, acceptor.accept(tcp))
-            .await
-            .map_err(|_| Refusal::Timeout(self.limits.timeout))??;
+        let tls = tokio::select! {
+            () = seat.gone() => return Err(Refusal::MadeRoom),
+            tls = tokio::time::timeout_at(begun + limits.handshake, acceptor.accept(tcp)) => {
+                tls.map_err(|_| Refusal::Timeout(limits.handshake))??
+            }
+        };
+        seat.spoke();
         let (_, connection) = tls.get_ref();
         let certificate = connection
             .peer_certificates()
@@ -234,7 +238,9 @@ impl Acceptor {
         if *identity.domain != *self.domain {
             return Err(Refusal::WrongDomain { peer: identity.domain, ours: self.domain });
         }
-        Ok(TlsStream { tls, peer: Peer { identity: Arc::new(identity), remote } })
+        let connection = self.door.enter(&format!("{}/{}", identity.kind, identity.id))?;
+        let guard = Guard::new(Arc::clone(&connection), seat);
+        Ok(TlsStream { tls, peer: Peer { identity: Arc::new(identity), remote, connection }, guard })
     }
 }
 
@@ -242,6 +248,7 @@ impl Acceptor {
 pub struct TlsStream {
     tls: tokio_rustls::server::TlsStream<TcpStream>,
     peer: Peer,
+    guard: Guard,
 }
 
 impl TlsStream {
@@ -266,15 +273,32 @@ impl Connected for TlsStream {
     }
 }
 
+impl TlsStream {
+    fn written(&mut self, wrote: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match wrote {
+            Poll::Ready(Ok(bytes)) => self.guard.wrote(Poll::Ready(bytes), cx)?,
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.guard.wrote(Poll::Pending, cx)?,
+        }
+        wrote
+    }
+}
+
 impl AsyncRead for TlsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_read(cx, buf)
+        self.guard.poll(cx)?;
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.tls).poll_read(cx, buf);
+        self.guard.heard(&buf.filled()[before..])?;
+        read
     }
 }
 
 impl AsyncWrite for TlsStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write(cx, buf)
+        self.guard.poll(cx)?;
+        let wrote = Pin::new(&mut self.tls).poll_write(cx, buf);
+        self.written(wrote, cx)
     }
 
     fn poll_write_vectored(
@@ -282,7 +306,9 @@ impl AsyncWrite for TlsStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
+        self.guard.poll(cx)?;
+        let wrote = Pin::new(&mut self.tls).poll_write_vectored(cx, bufs);
+        self.written(wrote, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -290,11 +316,16 @@ impl AsyncWrite for TlsStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_flush(cx)
+        self.guard.poll(cx)?;
+        let flushed = Pin::new(&mut self.tls).poll_flush(cx);
+        self.written(flushed.map_ok(|()| 0), cx).map_ok(|_| ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_shutdown(cx)
+        // A peer that takes nothing any more is not waited for either.
+        self.guard.poll(cx)?;
+        let shut = Pin::new(&mut self.tls).poll_shutdown(cx);
+        self.written(shut.map_ok(|()| 0), cx).map_ok(|_| ())
     }
 }
 
@@ -308,14 +339,13 @@ struct Incoming {
 impl Incoming {
     async fn next(&mut self) -> TlsStream {
         loop {
-            let room = self.handshakes.len() < self.acceptor.limits.concurrent_max;
             tokio::select! {
                 Some(done) = self.handshakes.join_next() => {
                     if let Some(stream) = opened(done) {
                         return stream;
                     }
                 }
-                accepted = self.listener.accept(), if room => match accepted {
+                accepted = self.listener.accept() => match accepted {
                     Ok((tcp, remote)) => self.begin(tcp, remote),
                     Err(error) => recover(&error).await,
                 },
@@ -326,10 +356,13 @@ impl Incoming {
     fn begin(&mut self, tcp: TcpStream, remote: SocketAddr) {
         let acceptor = self.acceptor.clone();
         self.handshakes.spawn(async move {
+            let door = acceptor.door.clone();
             match acceptor.handshake(tcp, remote).await {
                 Ok(stream) => Some(stream),
                 Err(refusal) => {
-                    tracing::info!(%remote, reason = %refusal, "connection refused");
+                    if let Some(left_out) = door.refused().turn() {
+                        tracing::info!(%remote, reason = %refusal, left_out, "connection refused");
+                    }
                     None
                 }
             }
@@ -364,8 +397,14 @@ async fn recover(error: &io::Error) {
 enum Refusal {
     #[error("{0}")]
     Handshake(#[from] io::Error),
+    #[error("it said nothing within {0:?}")]
+    Silent(Duration),
     #[error("its handshake took longer than {0:?}")]
     Timeout(Duration),
+    #[error("it was the longest without a word among too many that wait")]
+    MadeRoom,
+    #[error("{0}")]
+    Full(#[from] Full),
     #[error("{0}")]
     Identity(#[from] IdentityError),
     #[error("its certificate is of the coalition {peer:?}, and this is {ours:?}")]

@@ -200,6 +200,10 @@ pub struct WriterCounts {
     pub batches: u64,
     /// How many times a batch ran again after a passing failure: another node was faster, or the database was away.
     pub reruns: u64,
+    /// Batches that were committed.
+    pub committed: u64,
+    /// Batches whose callers were told that the database is gone or silent, or that their outcome is unknown.
+    pub unavailable: u64,
 }
 
 /// [`WriterCounts`] as the writer keeps them.
@@ -207,6 +211,20 @@ pub struct WriterCounts {
 struct Counters {
     batches: AtomicU64,
     reruns: AtomicU64,
+    committed: AtomicU64,
+    unavailable: AtomicU64,
+}
+
+impl Counters {
+    fn note(&self, outcome: &Result<Committed, Failed>) {
+        let counter = match outcome {
+            Ok(_) => &self.committed,
+            Err(Failed::Store(error)) if error.kind() == ErrorKind::Permanent => return,
+            Err(Failed::Panicked(_)) => return,
+            Err(Failed::Store(_) | Failed::Silent | Failed::Lost | Failed::OutcomeUnknown) => &self.unavailable,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The way to the writer. Cheap to clone.
@@ -270,6 +288,8 @@ impl Writer {
         WriterCounts {
             batches: self.counters.batches.load(Ordering::Relaxed),
             reruns: self.counters.reruns.load(Ordering::Relaxed),
+            committed: self.counters.committed.load(Ordering::Relaxed),
+            unavailable: self.counters.unavailable.load(Ordering::Relaxed),
         }
     }
 
@@ -437,7 +457,9 @@ impl Desk {
             if requests == 0 {
                 continue;
             }
-            match self.try_repeatedly(&batch).await {
+            let outcome = self.try_repeatedly(&batch).await;
+            self.counters.note(&outcome);
+            match outcome {
                 Ok(committed) => self.answer(batch, committed),
                 Err(Failed::Panicked(at)) => {
                     let lane = batch.fail(at);

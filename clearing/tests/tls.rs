@@ -7,7 +7,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing::tls::{Acceptor, HandshakeLimits, TlsError, TlsMaterial, server_config};
+use clearing::door::{Door as Limited, DoorLimits};
+use clearing::tls::{Acceptor, TlsError, TlsMaterial, server_config};
 use clearing_certs::{Authority, Kind, PrivateKey, Revoked, ServerAddress, Validity};
 use futures::StreamExt as _;
 use jiff::{Timestamp, ToSpan as _};
@@ -65,8 +66,8 @@ struct Door {
 }
 
 impl Door {
-    async fn open(material: &TlsMaterial, limits: HandshakeLimits) -> Self {
-        let acceptor = Acceptor::new(server_config(material).unwrap(), DOMAIN).with_limits(limits);
+    async fn open(material: &TlsMaterial, limits: DoorLimits) -> Self {
+        let acceptor = Acceptor::new(server_config(material).unwrap(), DOMAIN).with_door(Limited::new(limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let incoming = acceptor.incoming(listener);
@@ -90,7 +91,7 @@ impl Door {
     }
 
     async fn of(authority: &Authority) -> Self {
-        Self::open(&material(&[authority], None), HandshakeLimits::default()).await
+        Self::open(&material(&[authority], None), DoorLimits::default()).await
     }
 
     /// Knocks and tells what was heard.
@@ -228,7 +229,7 @@ async fn a_revoked_certificate_opens_nothing_from_the_reload_on() {
 async fn two_authorities_are_trusted_while_one_replaces_the_other() {
     let (old, new) = (authority(DOMAIN), authority(DOMAIN));
     let lists = list(&old, &[]) + &list(&new, &[]);
-    let door = Door::open(&material(&[&new, &old], Some(lists)), HandshakeLimits::default()).await;
+    let door = Door::open(&material(&[&new, &old], Some(lists)), DoorLimits::default()).await;
     for issuer in [&old, &new] {
         let (client, _) = Client::partner(&new, issuer, "GROCER", today());
         assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
@@ -290,12 +291,25 @@ async fn a_client_that_never_finishes_its_handshake_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_takes_too_long_is_given_up_and_makes_room() {
+async fn a_handshake_that_takes_too_long_is_given_up() {
     let ca = authority(DOMAIN);
-    let limits = HandshakeLimits { timeout: Duration::from_millis(100), concurrent_max: 1 };
+    let short = Duration::from_millis(100);
+    let limits = DoorLimits { first_byte: short, handshake: short, ..DoorLimits::default() };
     let door = Door::open(&material(&[&ca], None), limits).await;
     let mut silent = TcpStream::connect(door.address).await.unwrap();
-    // There is room for one handshake, and the silent one has it: the partner gets in only because it ends.
+    let mut halfway = TcpStream::connect(door.address).await.unwrap();
+    halfway.write_all(&[22, 3, 1]).await.unwrap();
+    assert_eq!(silent.read(&mut [0; 16]).await.unwrap(), 0);
+    // What it had sent is unread, so the system tells it of a reset.
+    assert!(matches!(halfway.read(&mut [0; 16]).await, Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn among_too_many_who_say_nothing_the_oldest_makes_room_and_a_partner_gets_in() {
+    let ca = authority(DOMAIN);
+    let limits = DoorLimits { waiting: 1, ..DoorLimits::default() };
+    let door = Door::open(&material(&[&ca], None), limits).await;
+    let mut silent = TcpStream::connect(door.address).await.unwrap();
     let (client, _) = Client::partner(&ca, &ca, "GROCER", today());
     assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
     assert_eq!(silent.read(&mut [0; 16]).await.unwrap(), 0);

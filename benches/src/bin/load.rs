@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use clearing::clock::Clock;
 use clearing_benches::baseline::bare::{Bare, BarePostgres, BareSqlite, Rows};
 use clearing_benches::baseline::by_hand::sample_entry;
@@ -19,6 +19,7 @@ use clearing_benches::client::{
 };
 use clearing_benches::coalition::{self, Certificates};
 use clearing_benches::harness::{Measured, Source, Span, closed_loop, open_loop};
+use clearing_benches::hostile;
 use clearing_benches::report::{Line, Load, Report, TARGET_LOAD, targets};
 use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
 use clearing_benches::workload::Spread;
@@ -73,10 +74,22 @@ struct Options {
     /// Writes the figures to this file as well.
     #[arg(long)]
     json: Option<PathBuf>,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+/// What else there is to measure.
+#[derive(Subcommand)]
+enum Other {
+    /// Hostile loads: a client that means ill beside a partner that behaves, on a house of any build.
+    Hostile(hostile::Options),
 }
 
 fn main() -> Result<()> {
     let mut options = Options::parse();
+    if let Some(Other::Hostile(options)) = &options.other {
+        return hostile::run(options);
+    }
     if options.quick {
         (options.seconds, options.rounds, options.members, options.wallets) = (0.3, 1, 4_000, 400);
     }

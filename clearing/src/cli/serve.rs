@@ -9,9 +9,10 @@ use super::failure::{Exit, Failure};
 use super::material;
 use crate::clock::Clock;
 use crate::config::ServerSettings;
+use crate::door::files;
 use crate::server::{self, Drained, RunningServer, ServerLimits, ServerOptions, StartError};
 use crate::telemetry;
-use crate::tls::{HandshakeLimits, server_config};
+use crate::tls::server_config;
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
@@ -45,7 +46,7 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         limits: ServerLimits {
             writes: settings.writes.clone(),
             reads: settings.reads.clone(),
-            handshakes: HandshakeLimits { timeout: settings.handshake_timeout, concurrent_max: settings.handshakes },
+            door: files::fit(settings.door, files::raise()),
         },
     };
     // Heard from here on: a stop during a slow start must not be lost.

@@ -91,7 +91,8 @@ pub const KEYS: &[Key] = &[
         name: "house.drain_seconds",
         kind: Kind::Whole { min: 0, max: 3_600 },
         default: Some("20"),
-        doc: "How long calls that are under way may go on after SIGTERM, in seconds; then they are cut off.",
+        doc: "How long a stop may take after SIGTERM, in seconds, whatever a client does: calls that are under way are answered, \
+              and cut off shortly before.",
     },
     Key {
         name: "tls.ca",
@@ -173,16 +174,78 @@ pub const KEYS: &[Key] = &[
         doc: "How many reads one partner may send in a second.",
     },
     Key {
+        name: "limits.first_byte_seconds",
+        kind: Kind::Whole { min: 1, max: 60 },
+        default: Some("3"),
+        doc: "How long a new connection may say nothing at all, in seconds.",
+    },
+    Key {
         name: "limits.handshake_seconds",
         kind: Kind::Whole { min: 1, max: 60 },
         default: Some("10"),
         doc: "How long a new connection may take to prove who it is, in seconds.",
     },
     Key {
-        name: "limits.handshakes",
+        name: "limits.preface_seconds",
+        kind: Kind::Whole { min: 1, max: 60 },
+        default: Some("3"),
+        doc: "How long a connection that has proved who it is may take to begin to speak HTTP/2, in seconds.",
+    },
+    Key {
+        name: "limits.waiting",
         kind: Kind::Whole { min: 1, max: 65_536 },
         default: Some("1024"),
-        doc: "How many new connections may be proving who they are at the same time; further ones wait.",
+        doc: "How many connections may not have come so far at the same time. The one that has said nothing for longest makes \
+              room for a further one.",
+    },
+    Key {
+        name: "limits.waiting_per_address",
+        kind: Kind::Whole { min: 1, max: 65_536 },
+        default: Some("128"),
+        doc: "How many of them may come from one address, or from one network of 64 bits of IPv6.",
+    },
+    Key {
+        name: "limits.connections",
+        kind: Kind::Whole { min: 1, max: 1_000_000 },
+        default: Some("4096"),
+        doc: "How many connections may be open. No more are let in than there are file descriptors for.",
+    },
+    Key {
+        name: "limits.connections_per_partner",
+        kind: Kind::Whole { min: 1, max: 65_536 },
+        default: Some("128"),
+        doc: "How many connections one partner may have. The one that is idle for longest makes room for a further one; if \
+              none is idle, the further one is refused.",
+    },
+    Key {
+        name: "limits.calls",
+        kind: Kind::Whole { min: 1, max: 1_000_000 },
+        default: Some("4096"),
+        doc: "How many calls may be in flight. Beyond it callers are asked to come back, but for partners that have few.",
+    },
+    Key {
+        name: "limits.calls_per_partner",
+        kind: Kind::Whole { min: 1, max: 1_000_000 },
+        default: Some("1024"),
+        doc: "How many calls of one partner may be in flight. Beyond it that partner is asked to come back.",
+    },
+    Key {
+        name: "limits.megabytes",
+        kind: Kind::Whole { min: 32, max: 65_536 },
+        default: Some("96"),
+        doc: "How much memory calls in flight may take, requests and answers, in megabytes.",
+    },
+    Key {
+        name: "limits.megabytes_per_partner",
+        kind: Kind::Whole { min: 32, max: 65_536 },
+        default: Some("32"),
+        doc: "How much of it calls of one partner may take. A batch of the largest size takes 16.",
+    },
+    Key {
+        name: "limits.still_seconds",
+        kind: Kind::Whole { min: 1, max: 600 },
+        default: Some("30"),
+        doc: "How long a request or an answer may stand still before it is given up, in seconds.",
     },
     Key {
         name: "client.endpoint",

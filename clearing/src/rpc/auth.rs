@@ -13,14 +13,17 @@ use arc_swap::ArcSwapOption;
 use clearing_certs::{Identity, Kind};
 use clearing_core::terms::House;
 use clearing_core::units::PartnerId;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument, info_span};
 
 use crate::clock;
-use crate::rpc::errors;
+use crate::door::body::{Answered, Asked};
 use crate::rpc::reads::Reads;
+use crate::rpc::{Context, errors, weight};
 use crate::shares::ReadShares;
 use crate::tls::Peer;
 use crate::writer::DEADLINE;
@@ -231,17 +234,26 @@ pub fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Status> {
     request.extensions().get::<Caller>().cloned().ok_or_else(|| unauthenticated("no certificate was shown"))
 }
 
-/// Puts the caller into every request, or answers it; gives every request its span; keeps its deadline; lets reads take
-/// turns.
+/// Puts the caller into every request, or answers it; admits it, and counts what it takes; gives it its span; keeps its
+/// deadline; lets reads take turns.
 #[derive(Clone)]
 pub struct AuthLayer {
-    house: Arc<ArcSwapOption<House>>,
+    view: View,
     reads: Reads,
 }
 
 impl AuthLayer {
     pub fn new(house: Arc<ArcSwapOption<House>>) -> Self {
-        Self { house, reads: Reads::new(ReadShares::default()) }
+        Self { view: View { house, fresh: None }, reads: Reads::new(ReadShares::default()) }
+    }
+
+    /// The same, for a house whose partners may be created on another node: a partner that this node does not know is
+    /// looked for before it is refused.
+    pub fn looking(context: Context) -> Self {
+        let house = Arc::clone(&context.house);
+        let read = Mutex::new(Instant::now());
+        let view = View { house, fresh: Some(Arc::new(Fresh { context, read })) };
+        Self { view, reads: Reads::new(ReadShares::default()) }
     }
 
     /// Lets callers have these shares of the readers.
@@ -255,7 +267,7 @@ impl<S> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
 
     fn layer(&self, inner: S) -> AuthService<S> {
-        AuthService { inner, house: Arc::clone(&self.house), reads: self.reads.clone() }
+        AuthService { inner, view: self.view.clone(), reads: self.reads.clone() }
     }
 }
 
@@ -263,22 +275,65 @@ impl<S> Layer<S> for AuthLayer {
 #[derive(Clone)]
 pub struct AuthService<S> {
     inner: S,
-    house: Arc<ArcSwapOption<House>>,
+    view: View,
     reads: Reads,
 }
 
 /// The methods of the health service.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
-impl<S> AuthService<S> {
-    fn admit(&self, request: &http::Request<Body>) -> Result<Caller, Status> {
-        let peer = request.extensions().get::<Peer>().ok_or_else(|| unauthenticated("no certificate was shown"))?;
+/// Between two times that this node reads the house because of partners that it does not know.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
+/// This node's view of the house.
+#[derive(Clone)]
+struct View {
+    house: Arc<ArcSwapOption<House>>,
+    fresh: Option<Arc<Fresh>>,
+}
+
+/// How the view is brought up to date.
+struct Fresh {
+    context: Context,
+    /// When it was last begun to be, for a caller that was not known.
+    read: Mutex<Instant>,
+}
+
+impl Fresh {
+    /// Waits for a view that was read after `asked`. Many who ask at the same time wait for one.
+    async fn read_after(&self, asked: Instant) -> Result<(), Status> {
+        let mut read = self.read.lock().await;
+        if *read > asked {
+            return Ok(());
+        }
+        tokio::time::sleep_until(*read + LOOK_PAUSE).await;
+        *read = Instant::now();
+        self.context.refresh_house().await
+    }
+}
+
+impl View {
+    fn admit(&self, peer: &Peer, method: &str) -> Result<Caller, Status> {
         let house = self.house.load();
         let house = house.as_ref().ok_or_else(|| {
             let message = "the house is not open yet: its database is being migrated, or cannot be reached";
             errors::broken(Code::Unavailable, "NOT_SERVING", message, Some(Duration::from_secs(1)))
         })?;
-        authorize(&peer.identity, request.uri().path(), house)
+        authorize(&peer.identity, method, house)
+    }
+
+    /// Whether the peer is a partner that this view does not hold.
+    fn misses(&self, peer: &Peer) -> bool {
+        let house = self.house.load();
+        let known = |house: &Arc<House>| peer.identity.id.parse().is_ok_and(|id| house.partners.contains_key(&id));
+        peer.identity.kind == Kind::Partner && house.as_ref().is_some_and(|house| !known(house))
+    }
+
+    async fn admit_looking(&self, peer: &Peer, method: &str) -> Result<Caller, Status> {
+        if let Some(fresh) = self.fresh.as_ref().filter(|_| self.misses(peer)) {
+            fresh.read_after(Instant::now()).await?;
+        }
+        self.admit(peer, method)
     }
 }
 
@@ -298,31 +353,41 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: http::Request<Body>) -> Answer<S::Error> {
-        if request.uri().path().starts_with(HEALTH) {
-            // Whoever has a certificate may know how the house is, before it knows its partners.
-            return Box::pin(self.inner.call(request));
-        }
-        let caller = self.admit(&request);
-        let caller = match caller {
-            Ok(caller) => caller,
-            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+    fn call(&mut self, request: http::Request<Body>) -> Answer<S::Error> {
+        let refuse = |status: Status| -> Answer<S::Error> { Box::pin(async move { Ok(status.into_http()) }) };
+        let Some(peer) = request.extensions().get::<Peer>().cloned() else {
+            return refuse(unauthenticated("no certificate was shown"));
         };
-        let span = info_span!(
-            "call",
-            id = %uuid::Uuid::from_u128(clock::fresh_uuid()),
-            method = request.uri().path(),
-            caller = caller.name(),
-        );
-        let reads = Reads::is_read(request.uri().path()).then(|| self.reads.clone());
-        request.extensions_mut().insert(caller.clone());
+        let shape = weight::shape(request.uri().path());
+        let admitted = match peer.connection.admit(shape.bytes) {
+            Ok(admitted) => admitted,
+            Err(full) => return refuse(errors::overloaded(&full)),
+        };
+        let mut request = request.map(|body| Asked::new(body, Arc::clone(&admitted), shape));
         // Taken out of the request, because tonic would answer CANCELLED where the protocol says DEADLINE_EXCEEDED.
         let deadline =
             request.headers_mut().remove("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         // The service that was polled ready is the one to call; the clone takes its place.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
+        if request.uri().path().starts_with(HEALTH) {
+            // Whoever has a certificate may know how the house is, before it knows its partners.
+            let answer = async move { Ok(Answered::of(inner.call(request).await?, admitted, shape).await) };
+            return Box::pin(answer);
+        }
+        let view = self.view.clone();
+        let span = info_span!(
+            "call",
+            id = %uuid::Uuid::from_u128(clock::fresh_uuid()),
+            method = request.uri().path(),
+            caller = peer.identity.id,
+        );
+        let reads = Reads::is_read(request.uri().path()).then(|| self.reads.clone());
         let answer = async move {
+            let caller = match view.admit_looking(&peer, request.uri().path()).await {
+                Ok(caller) => caller,
+                Err(status) => return Ok(status.into_http()),
+            };
             // Held until the answer is there.
             let _turn = match reads {
                 None => None,
@@ -331,11 +396,12 @@ where
                     Err(status) => return Ok(status.into_http()),
                 },
             };
-            inner.call(request).await
+            request.extensions_mut().insert(caller);
+            Ok(Answered::of(inner.call(request).await?, admitted, shape).await)
         };
         let answer = async move {
             let Some(deadline) = deadline else { return answer.await };
-            let end = tokio::time::Instant::now() + deadline;
+            let end = Instant::now() + deadline;
             match tokio::time::timeout_at(end, DEADLINE.scope(end.into_std(), answer)).await {
                 Ok(answer) => answer,
                 Err(_) => {

@@ -7,12 +7,15 @@ use clearing_core::rejection::Rejection;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use crate::door::budget::Exhausted;
 use crate::store::{ErrorKind, StoreError};
 use crate::writer::WriteError;
 
 /// The domain of all reasons.
 pub const DOMAIN: &str = "clearing.coalition";
 
+/// When asking again makes sense for a caller that has as much under way as it may.
+const RETRY_EXHAUSTED: Duration = Duration::from_millis(200);
 /// When asking again makes sense while the database is gone.
 const RETRY_GONE: Duration = Duration::from_millis(500);
 
@@ -73,6 +76,16 @@ pub fn broken(code: Code, reason: &str, message: impl Into<String>, retry: Optio
         details.set_retry_info(Some(delay));
     }
     Status::with_error_details(code, message, details)
+}
+
+/// A call, or the rest of one, for which there is no room. It had no effect.
+pub(crate) fn overloaded(full: &Exhausted) -> Status {
+    broken(Code::ResourceExhausted, "OVERLOADED", full.to_string(), Some(RETRY_EXHAUSTED))
+}
+
+/// What the house will not begin any more.
+pub(crate) fn shutting_down() -> Status {
+    broken(Code::Unavailable, "SHUTTING_DOWN", "the house is shutting down", Some(RETRY_GONE))
 }
 
 pub fn of_write(error: &WriteError) -> Status {

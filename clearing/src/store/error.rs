@@ -97,14 +97,16 @@ fn is_transient(error: &sqlx::Error) -> bool {
 fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 && !code.starts_with("00") {
         // PostgreSQL, https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, conflicts between
-        // transactions, resources, shutdown, a lock that was not to be had, a session that was idle for too long, and a
-        // key that another node wrote first.
+        // transactions, resources, shutdown, a lock that was not to be had, a session that was idle for too long, a
+        // key that another node wrote first, and a server that only reads: it has failed over, or is told to take nothing
+        // in, and the next session may find the one that writes.
         return matches!(&code[..2], "08" | "40" | "53" | "57" | "58")
             || code == "55P03"
             || code == "25P03"
+            || code == "25006"
             || code == "23505";
     }
     // SQLite's extended codes, https://sqlite.org/rescode.html: the low byte is the primary one. Busy, locked, out of
-    // memory, I/O, full, cannot open, locking protocol. No key can be taken by somebody else: the file is ours.
-    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13 | 14 | 15))
+    // memory, only to be read (a file system that was mounted anew), I/O, full, cannot open, locking protocol. No key can be taken by somebody else: the file is ours.
+    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 8 | 10 | 13 | 14 | 15))
 }

@@ -25,6 +25,7 @@ use self::cluster::Cluster;
 use self::program::{BRANDS, Program};
 use self::proxy::{Fate, HouseIs, Proxy, Upstream};
 use crate::deeds::Deed;
+use crate::doors::health;
 use crate::house::{BACKENDS, Backend, Identities, TestHouse, audit, serve};
 use crate::scenarios::read;
 
@@ -231,6 +232,72 @@ async fn while_the_database_is_gone_callers_are_told_so_and_service_resumes_when
     }
     compare(std::slice::from_ref(&client), &calls).await;
     drop(client);
+    house.finish().await;
+}
+
+/// Waits until the house says this of its health, 1 being SERVING and 2 NOT_SERVING. That it lives, it says all the time.
+async fn says(house: &House, state: u8) {
+    let saying = async {
+        while health(&house.server, &house.identities, "").await != state {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, saying).await.unwrap_or_else(|_| panic!("it never says {state}"));
+    let points = "coalition.clearing.v1.PointsService";
+    assert_eq!(health(&house.server, &house.identities, points).await, state);
+    assert_eq!(health(&house.server, &house.identities, "liveness").await, 1);
+}
+
+/// It once said SERVING for as long as the process ran.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_is_ready_while_its_books_can_be_written_and_alive_all_the_time() {
+    let cluster = Cluster::start();
+    let house = House::open(cluster.url(), None).await;
+    let client = house.client("A").await;
+    says(&house, 1).await;
+    // Nobody calls: the house finds it out by itself.
+    cluster.stop_at_once();
+    says(&house, 2).await;
+    cluster.start_again();
+    says(&house, 1).await;
+
+    // A server that has failed over only reads. Sessions that are open go on, so they are ended, as a failover would.
+    let mut admin = PgConnection::connect(&cluster.url()).await.unwrap();
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()";
+    let alter = |only| format!("ALTER SYSTEM SET default_transaction_read_only = {only}");
+    for (only, state) in [("on", 2), ("off", 1)] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(alter(only))).execute(&mut admin).await.unwrap();
+        sqlx::query("SELECT pg_reload_conf()").execute(&mut admin).await.unwrap();
+        sqlx::query(end).execute(&mut admin).await.unwrap();
+        says(&house, state).await;
+        if state == 2 {
+            for _ in 0..10 {
+                ask(&client, client.new_request_id(), &issue("1")).await.unavailable();
+            }
+            let refused = client.entries(partner_sdk::EntryFilter::all()).collect().await;
+            assert!(matches!(refused, Ok(_) | Err(Error::Unavailable { .. })), "{refused:?}");
+        }
+    }
+    admin.close().await.unwrap();
+    let call = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
+    compare(std::slice::from_ref(&client), &[call]).await;
+    drop(client);
+    house.finish().await;
+}
+
+/// Another program that holds SQLite's lock is as good as a database that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_whose_file_is_held_by_another_program_is_not_ready_until_it_lets_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("house.db").display());
+    let house = House::open(url.clone(), None).await;
+    says(&house, 1).await;
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    says(&house, 2).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    says(&house, 1).await;
     house.finish().await;
 }
 

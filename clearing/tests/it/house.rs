@@ -60,13 +60,16 @@ impl Identities {
         self.builder(endpoint, kind, id).retries(Retries::default()).connect().await.unwrap()
     }
 
+    /// The authority's certificate, and a client's certificate and key, as PEM.
+    pub fn pem(&self, kind: Kind, id: &str) -> [String; 3] {
+        let (issued, key) = self.authority.issue_client(kind, id, self.validity).unwrap();
+        [self.authority.cert_pem().to_owned(), issued.cert_pem, key.expose_pem().to_owned()]
+    }
+
     /// The same, before it connects.
     pub fn builder(&self, endpoint: &str, kind: Kind, id: &str) -> ClientBuilder {
-        let (issued, key) = self.authority.issue_client(kind, id, self.validity).unwrap();
-        Client::builder(endpoint)
-            .ca_pem(self.authority.cert_pem())
-            .identity_pem(issued.cert_pem, key.expose_pem())
-            .deadline(Duration::from_secs(30))
+        let [ca, cert, key] = self.pem(kind, id);
+        Client::builder(endpoint).ca_pem(ca).identity_pem(cert, key).deadline(Duration::from_secs(30))
     }
 }
 

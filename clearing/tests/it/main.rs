@@ -6,6 +6,7 @@
 mod access;
 mod decay;
 mod deeds;
+mod doors;
 mod fairness;
 mod faults;
 mod house;

@@ -141,6 +141,7 @@ impl Arena {
         counts.fold(WriterCounts::default(), |sum, node| WriterCounts {
             batches: sum.batches + node.batches,
             reruns: sum.reruns + node.reruns,
+            ..sum
         })
     }
 

@@ -1,0 +1,128 @@
+//! Whether the house can do what it is there for, as whoever sends it callers asks: `grpc.health.v1`.
+//!
+//! | service asked for | SERVING means |
+//! |---|---|
+//! | none, or one of the house's by name | ready: the books can be written. Send it callers |
+//! | `liveness` | the process runs. Starting it again would mend nothing that readiness tells of |
+//!
+//! What the writer commits proves that the books can be written. When it commits nothing, or fails, a row of no meaning is
+//! written instead, each second, on a connection of its own: a disk that is full, a server that only reads and a file
+//! system that hangs are found before a caller finds them, and so is their end.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tracing::{info, warn};
+
+use crate::store::{Store, StoreError};
+use crate::writer::{Writer, WriterCounts};
+
+/// The service by which one asks whether the process runs.
+pub const LIVENESS: &str = "liveness";
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(250);
+/// Looks after which a row is written, if the writer commits nothing.
+const LOOKS_IDLE: u32 = 4;
+/// How long a database may take over that row.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the house says about itself. Cheap to clone.
+#[derive(Clone)]
+pub struct Health {
+    reporter: HealthReporter,
+    services: &'static [&'static str],
+}
+
+impl Health {
+    /// A house that lives, and is not ready: each service that it will serve says so.
+    pub async fn new(reporter: HealthReporter, services: &'static [&'static str]) -> Self {
+        reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
+        let health = Self { reporter, services };
+        health.set_ready(false).await;
+        health
+    }
+
+    pub async fn set_ready(&self, ready: bool) {
+        let state = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in ["", "grpc.health.v1.Health"].iter().chain(self.services) {
+            self.reporter.set_service_status(service, state).await;
+        }
+    }
+
+    /// Tells whether the house is ready until it stops; to be begun when it is open.
+    pub async fn watch(&self, store: &Store, writer: &Writer, stop: &CancellationToken) {
+        let (mut ready, mut idle) = (false, LOOKS_IDLE);
+        let mut seen = writer.counts();
+        let mut prober = store.prober();
+        loop {
+            let counts = writer.counts();
+            let found = match heard(&seen, &counts) {
+                Heard::Commits if ready => Some(Ok(())),
+                Heard::Nothing if idle < LOOKS_IDLE => None,
+                Heard::Commits | Heard::Failures | Heard::Nothing => {
+                    let probed = tokio::time::timeout(PATIENCE, prober.probe()).await;
+                    Some(match probed {
+                        Ok(Ok(())) => Ok(()),
+                        Ok(Err(error)) => Err(Unready::Store(error)),
+                        Err(_) => Err(Unready::Slow(PATIENCE)),
+                    })
+                }
+            };
+            seen = counts;
+            idle = if found.is_some() { 1 } else { idle + 1 };
+            if stop.is_cancelled() {
+                return;
+            }
+            if let Some(found) = found
+                && found.is_ok() != ready
+            {
+                ready = found.is_ok();
+                self.set_ready(ready).await;
+                match found {
+                    Ok(()) => info!("the house is ready"),
+                    Err(error) => {
+                        warn!(
+                            error = &error as &dyn std::error::Error,
+                            "the house is not ready: its books cannot be written"
+                        );
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+/// Why the books cannot be written.
+#[derive(Debug, thiserror::Error)]
+enum Unready {
+    #[error("a row could not be written")]
+    Store(#[from] StoreError),
+    #[error("the database took longer than {0:?} over a row")]
+    Slow(Duration),
+}
+
+/// What the writer did between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Commits,
+    /// Some batches found no database, whatever came of others.
+    Failures,
+    Nothing,
+}
+
+fn heard(before: &WriterCounts, now: &WriterCounts) -> Heard {
+    if now.unavailable > before.unavailable {
+        Heard::Failures
+    } else if now.committed > before.committed {
+        Heard::Commits
+    } else {
+        Heard::Nothing
+    }
+}

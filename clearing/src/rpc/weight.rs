@@ -1,0 +1,44 @@
+//! What a call is thought to take, before it is heard: by its method.
+
+use crate::door::body::Shape;
+
+/// A request of one operation with its answer, decoded and decided.
+const SMALL: usize = 8 << 10;
+/// A page of rows, or a report, while it is made. What it really takes is counted when it is there.
+const PAGE: usize = 256 << 10;
+/// What a byte of a batch takes: the bytes, the items read from them, the wishes made of these, and the answers.
+const OF_BATCH: usize = 4;
+
+/// The shape of a call.
+pub fn shape(method: &str) -> Shape {
+    let name = method.rsplit('/').next().unwrap_or_default();
+    let (bytes, bytes_per_byte, streams) = match name {
+        "BatchIssuePoints" => (SMALL, OF_BATCH, false),
+        "StreamIssuePoints" => (SMALL, OF_BATCH, true),
+        "ServerReflectionInfo" | "Watch" => (SMALL, 1, true),
+        "GetStatement" | "FindReceipt" | "ReconcileDay" | "TrialBalance" | "NettingReport" | "PreviewSettlement"
+        | "ExportOrders" | "DecayMembers" => (PAGE, 1, false),
+        page if page.starts_with("List") => (PAGE, 1, false),
+        _ => (SMALL, 1, false),
+    };
+    // Whoever watches its health does so until it is gone.
+    let awaited = !method.starts_with("/grpc.");
+    Shape { bytes, bytes_per_byte, streams, awaited }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_methods_that_stream_are_those_of_the_wire_interface() {
+        use prost::Message;
+        for set in [clearing_proto::FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET] {
+            let set = prost_types::FileDescriptorSet::decode(set).expect("well formed");
+            for method in set.file.iter().flat_map(|file| &file.service).flat_map(|service| &service.method) {
+                let streams = method.server_streaming() || method.client_streaming();
+                assert_eq!(shape(&format!("/any.Service/{}", method.name())).streams, streams, "{}", method.name());
+            }
+        }
+    }
+}
