@@ -59,6 +59,7 @@ pub fn house(now: Timestamp) -> House {
         currency: "EUR".parse().expect("a currency"),
         scale: 2,
         default_terms: terms.clone(),
+        default_limits: Limits::default(),
         grace_days: 14,
         passed_over_grace_days: 14,
         recovery: Recovery::Any,

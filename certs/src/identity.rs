@@ -2,15 +2,13 @@
 
 use std::fmt;
 
+use clearing_core::units::{self, Malformed, PartnerId};
 use jiff::Timestamp;
 use thiserror::Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 const SCHEME: &str = "spiffe://";
-
-/// The longest id of a partner or name of an auditor, in characters (each one byte).
-pub const ID_LENGTH_MAX: usize = 31;
 
 /// The longest coalition domain, in characters (each one byte). The SPIFFE standard sets it.
 pub const DOMAIN_LENGTH_MAX: usize = 255;
@@ -49,7 +47,8 @@ pub struct Identity {
     pub domain: String,
     /// Partner or auditor.
     pub kind: Kind,
-    /// The partner's id or the auditor's name: 1 to 31 of `A-Z a-z 0-9 _ -`.
+    /// The partner's id, `operator` among them, or the auditor's name. Both have the form of an id of the coalition (see
+    /// `clearing_core::units::check_id`).
     pub id: String,
     /// The certificate's serial number: lower-case hexadecimal, two digits a byte, without leading zero bytes.
     pub serial_hex: String,
@@ -75,9 +74,14 @@ pub enum IdentityError {
     /// The domain is empty, too long, or holds other characters than `a-z 0-9 . _ -`.
     #[error("the coalition domain {0:?} is not 1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . _ -")]
     WrongDomain(String),
-    /// The id is empty, too long, or holds other characters than `A-Z a-z 0-9 _ -`.
-    #[error("the id {0:?} is not 1 to {ID_LENGTH_MAX} characters of A-Z a-z 0-9 _ -")]
-    WrongId(String),
+    /// The id is none that a partner or an auditor can have.
+    #[error("{kind}: {problem}")]
+    WrongId {
+        /// Whose id it was to be.
+        kind: Kind,
+        /// What is wrong with it.
+        problem: Malformed,
+    },
 }
 
 /// Reads the identity out of a certificate in DER form.
@@ -107,7 +111,7 @@ pub fn parse_identity(der: &[u8]) -> Result<Identity, IdentityError> {
 /// The URI that names a holder.
 pub(crate) fn uri(domain: &str, kind: Kind, id: &str) -> Result<String, IdentityError> {
     check_domain(domain)?;
-    check_id(id)?;
+    check_id(kind, id)?;
     Ok(format!("{SCHEME}{domain}/{kind}/{id}"))
 }
 
@@ -163,7 +167,7 @@ fn parse_uri(uri: &str) -> Result<(&str, Kind, &str), IdentityError> {
         _ => return Err(wrong()),
     };
     check_domain(domain)?;
-    check_id(id)?;
+    check_id(kind, id)?;
     Ok((domain, kind, id))
 }
 
@@ -175,16 +179,19 @@ fn check_domain(domain: &str) -> Result<(), IdentityError> {
     Ok(())
 }
 
-fn check_id(id: &str) -> Result<(), IdentityError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if id.is_empty() || id.len() > ID_LENGTH_MAX || !id.bytes().all(allowed) {
-        return Err(IdentityError::WrongId(id.to_owned()));
-    }
-    Ok(())
+/// The house's own names are nobody's, but for that of the operator, who is a partner.
+fn check_id(kind: Kind, id: &str) -> Result<(), IdentityError> {
+    let checked = match kind {
+        Kind::Partner => id.parse::<PartnerId>().map(drop),
+        Kind::Auditor => units::check_id(id),
+    };
+    checked.map_err(|problem| IdentityError::WrongId { kind, problem })
 }
 
 #[cfg(test)]
 mod tests {
+    use clearing_core::units::PARTNER_ID_MAX;
+
     use super::*;
 
     #[test]
@@ -216,15 +223,31 @@ mod tests {
 
     #[test]
     fn an_id_has_1_to_31_plain_characters() {
-        let longest = "x".repeat(ID_LENGTH_MAX);
+        let longest = "x".repeat(PARTNER_ID_MAX);
         assert_eq!(uri("d", Kind::Partner, &longest), Ok(format!("spiffe://d/partner/{longest}")));
-        for wrong in
-            [String::new(), "x".repeat(ID_LENGTH_MAX + 1), "a b".into(), "a.b".into(), "a?b".into(), "ä".into()]
-        {
-            assert_eq!(uri("d", Kind::Partner, &wrong), Err(IdentityError::WrongId(wrong.clone())), "{wrong:?}");
-            let uri = format!("spiffe://d/partner/{wrong}");
-            assert_eq!(parse_uri(&uri), Err(IdentityError::WrongId(wrong)));
+        let too_long = "x".repeat(PARTNER_ID_MAX + 1);
+        for wrong in ["", &too_long, "a b", "a.b", "a?b", "ä", "1e5", "-1", "mar-1", "TRUE"] {
+            for kind in [Kind::Partner, Kind::Auditor] {
+                refuses(kind, wrong);
+            }
         }
+    }
+
+    #[test]
+    fn the_houses_own_names_are_nobodys_but_the_operators() {
+        assert_eq!(uri("d", Kind::Partner, "operator"), Ok("spiffe://d/partner/operator".to_owned()));
+        refuses(Kind::Auditor, "operator");
+        for reserved in ["Operator", "hub", "Funds", "BANK", "pool", "reserve", "auditor", "Auditor", "sandbox"] {
+            for kind in [Kind::Partner, Kind::Auditor] {
+                refuses(kind, reserved);
+            }
+        }
+    }
+
+    fn refuses(kind: Kind, id: &str) {
+        let wrong_id = |error| matches!(error, IdentityError::WrongId { kind: of, .. } if of == kind);
+        assert!(uri("d", kind, id).is_err_and(wrong_id), "{kind} {id:?}");
+        assert!(parse_uri(&format!("spiffe://d/{kind}/{id}")).is_err_and(wrong_id), "{kind} {id:?}");
     }
 
     #[test]

@@ -20,5 +20,5 @@ mod identity;
 mod key_file;
 
 pub use authority::{Authority, CertError, Issued, PrivateKey, Revoked, ServerAddress, Validity};
-pub use identity::{DOMAIN_LENGTH_MAX, ID_LENGTH_MAX, Identity, IdentityError, Kind, parse_identity};
+pub use identity::{DOMAIN_LENGTH_MAX, Identity, IdentityError, Kind, parse_identity};
 pub use key_file::write_private;

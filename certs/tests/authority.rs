@@ -286,7 +286,7 @@ fn malformed_names_are_refused_before_anything_is_signed() {
     let authority = authority();
     for id in ["", "a/b", "a b", &"x".repeat(32)] {
         let error = authority.issue_client(Kind::Partner, id, year(2026)).unwrap_err();
-        assert!(matches!(error, CertError::Identity(IdentityError::WrongId(_))), "{error}");
+        assert!(matches!(error, CertError::Identity(IdentityError::WrongId { .. })), "{error}");
     }
     let error = Authority::generate("Points.Example", decade()).unwrap_err();
     assert!(matches!(error, CertError::Identity(IdentityError::WrongDomain(_))), "{error}");

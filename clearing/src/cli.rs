@@ -25,6 +25,7 @@ mod session;
 mod settlement;
 mod statement;
 mod terms;
+mod values;
 mod window;
 
 use std::ffi::OsString;

@@ -25,7 +25,9 @@ use clearing_core::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Recovery,
     SCALE_MAX, Terms, TermsDraft,
 };
-use clearing_core::units::{Currency, Malformed, Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
+use clearing_core::units::{
+    Currency, Malformed, Money, PartnerId, Points, Rate, Timestamp, WindowNumber, number, whole,
+};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::de::{DeserializeOwned, Error as _};
@@ -103,9 +105,9 @@ pub struct CoalitionTable {
     /// Digits of money behind the point: at least the currency's minor digits, at most 6.
     pub scale: u32,
     /// The default of price, value and reimbursement.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "decimal")]
     pub point_value: Decimal,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub acceptance_fee: Option<Decimal>,
     #[serde(default, deserialize_with = "optional_text")]
     pub fee_bearer: Option<NamedFeeBearer>,
@@ -117,7 +119,7 @@ pub struct CoalitionTable {
     #[serde(deserialize_with = "text")]
     pub start: Timestamp,
     pub breakage: Option<BreakageTable>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub settlement_threshold: Option<Decimal>,
     #[serde(default, deserialize_with = "optional_text")]
     pub recovery: Option<NamedRecovery>,
@@ -141,11 +143,11 @@ impl FromStr for NamedRecovery {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BreakageTable {
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "decimal")]
     pub reserve: Decimal,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "decimal")]
     pub operator: Decimal,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "decimal")]
     pub issuer: Decimal,
 }
 
@@ -156,13 +158,13 @@ pub struct PartnerTable {
     #[serde(deserialize_with = "text")]
     pub id: PartnerId,
     pub funding: Option<Variant>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub price: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub value: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub reimbursement: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub acceptance_fee: Option<Decimal>,
     #[serde(default, deserialize_with = "optional_text")]
     pub fee_bearer: Option<NamedFeeBearer>,
@@ -171,11 +173,11 @@ pub struct PartnerTable {
     pub expiry: Option<NamedExpiry>,
     /// How many days after an issue it can be reversed. Left out: for ever.
     pub return_days: Option<u16>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub tender_value: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub receipt_share: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     pub net_debit_cap: Option<Decimal>,
     pub points_per_entry: Option<i64>,
     pub points_per_member_per_day: Option<i64>,
@@ -216,17 +218,18 @@ impl FromStr for NamedExpiry {
             ))
         };
         let (name, argument) = text.split_once(' ').unwrap_or((text, ""));
-        let number = || argument.parse::<u16>().map_err(|_| malformed());
+        let count = || whole(argument).ok().and_then(|count| u16::try_from(count).ok()).ok_or_else(malformed);
         let policy = match name {
             "NONE" if argument.is_empty() => ExpiryPolicy::None,
             "FIXED" => ExpiryPolicy::Fixed(argument.parse()?),
-            "DAYS" => ExpiryPolicy::Days(number()?),
-            "MONTHS" => ExpiryPolicy::Months(number()?),
-            "END_OF_MONTH" => ExpiryPolicy::EndOfMonth(number()?),
-            "END_OF_YEAR" => ExpiryPolicy::EndOfYear(number()?),
-            "INACTIVE_DAYS" => ExpiryPolicy::InactiveDays(number()?),
+            "DAYS" => ExpiryPolicy::Days(count()?),
+            "MONTHS" => ExpiryPolicy::Months(count()?),
+            "END_OF_MONTH" => ExpiryPolicy::EndOfMonth(count()?),
+            "END_OF_YEAR" => ExpiryPolicy::EndOfYear(count()?),
+            "INACTIVE_DAYS" => ExpiryPolicy::InactiveDays(count()?),
             _ => return Err(malformed()),
         };
+        policy.check().map_err(|problem| Malformed(format!("{text:?}: {problem}")))?;
         Ok(Self(policy))
     }
 }
@@ -234,7 +237,7 @@ impl FromStr for NamedExpiry {
 /// An amount of money in a file: a decimal string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Amount(#[serde(deserialize_with = "text")] pub Decimal);
+pub struct Amount(#[serde(deserialize_with = "decimal")] pub Decimal);
 
 /// Amounts by account or participant.
 pub type Amounts = BTreeMap<String, Amount>;
@@ -313,9 +316,9 @@ impl Receipt {
     /// [`ScenarioError::Wrong`] for a total with more decimals than the `scale`.
     pub fn origin(&self, scale: u32) -> Result<Origin, ScenarioError> {
         let exact = |total: Decimal| {
-            let problem = format!("{total} has more than the {scale} decimals of the coalition's money");
-            let wrong = || ScenarioError::Wrong { place: "receipt".to_owned(), key: "total", problem };
-            Money::exact(total, scale).ok_or_else(wrong)
+            let wrong =
+                |Malformed(problem)| ScenarioError::Wrong { place: "receipt".to_owned(), key: "total", problem };
+            Money::of(total, scale).map_err(wrong)
         };
         Ok(Origin {
             receipt_number: self.number.clone(),
@@ -473,6 +476,8 @@ impl CoalitionFile {
             currency: table.currency,
             scale: table.scale,
             default_terms: self.default_terms(funding)?,
+            // Files mean what they say: no limit named, none.
+            default_limits: Limits::default(),
             grace_days: table.grace_days.unwrap_or(GRACE_DAYS_DEFAULT),
             passed_over_grace_days: table.passed_over_grace_days.unwrap_or(0),
             recovery: table.recovery.map(|recovery| recovery.0).unwrap_or_default(),
@@ -509,17 +514,18 @@ impl CoalitionFile {
     /// [`ScenarioError::Wrong`] for more decimals than the scale has.
     fn money(&self, key: &'static str, amount: Decimal) -> Result<Money, ScenarioError> {
         let scale = self.coalition.scale;
-        Money::exact(amount, scale).ok_or_else(|| ScenarioError::Wrong {
-            place: "coalition".to_owned(),
-            key,
-            problem: format!("{amount} has more than the {scale} decimals of the coalition's money"),
-        })
+        let wrong = |Malformed(problem)| ScenarioError::Wrong { place: "coalition".to_owned(), key, problem };
+        Money::of(amount, scale).map_err(wrong)
     }
 
     fn default_terms(&self, funding: Variant) -> Result<Terms, ScenarioError> {
         let table = &self.coalition;
         let place = "coalition";
         let value = self.money("point_value", table.point_value)?;
+        if value < Money::ZERO {
+            let problem = format!("{} is below zero", table.point_value);
+            return Err(ScenarioError::Wrong { place: place.to_owned(), key: "point_value", problem });
+        }
         let whole_to_reserve = Breakage { reserve: Rate::ONE, operator: Rate::ZERO, issuer: Rate::ZERO };
         Ok(Terms {
             version: 1,
@@ -603,10 +609,7 @@ impl PartnerTable {
             Some(cap) if cap.is_sign_negative() => {
                 return Err(wrong("net_debit_cap", format!("{cap} is below zero")));
             }
-            Some(cap) => {
-                let problem = || format!("{cap} has more than the {scale} decimals of the coalition's money");
-                Some(Money::exact(cap, scale).ok_or_else(|| wrong("net_debit_cap", problem()))?)
-            }
+            Some(cap) => Some(Money::of(cap, scale).map_err(|Malformed(problem)| wrong("net_debit_cap", problem))?),
             None => before.net_debit_cap,
         };
         Ok(Limits {
@@ -700,7 +703,7 @@ struct StepTable {
     request: Option<String>,
     receipt: Option<String>,
     line: Option<u32>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_decimal")]
     total: Option<Decimal>,
     expect: Option<Expect>,
     #[serde(flatten)]
@@ -711,7 +714,8 @@ impl StepTable {
     fn read(self, number: usize) -> Result<Step, ScenarioError> {
         let mut fields = Fields { number, action: self.r#do.clone(), table: self.fields };
         let action = fields.action()?;
-        let number_of = |text: String| Code::new(&text).map_err(|problem| fields.wrong("receipt", problem.to_string()));
+        let number_of =
+            |text: String| Code::receipt(&text).map_err(|problem| fields.wrong("receipt", problem.to_string()));
         let receipt = Receipt { number: self.receipt.map(number_of).transpose()?, line: self.line, total: self.total };
         Ok(Step {
             number,
@@ -772,10 +776,9 @@ impl Fields {
                 Action::Transfer { member, to, points: Points(self.need("points")?) }
             }
             "decay" => {
-                let (member, share): (String, Decimal) = (self.need("member")?, self.need_text("rate")?);
-                let rate = Rate::new(share).map_err(|problem| self.wrong("rate", problem.to_string()))?;
+                let (member, rate) = (self.need("member")?, self.need_text("rate")?);
                 let period: String = self.need("period")?;
-                let period = Code::new(&period).map_err(|problem| self.wrong("period", problem.to_string()))?;
+                let period = Code::word(&period).map_err(|problem| self.wrong("period", problem.to_string()))?;
                 Action::Decay { member, rate, period }
             }
             "return_redemption" => {
@@ -791,12 +794,15 @@ impl Fields {
                 Action::ExportOrders { window: self.need("window")?, mode }
             }
             "pay" => {
-                let (window, amount) = (self.need("window")?, self.text("amount")?);
+                let (window, amount) = (self.need("window")?, self.decimal("amount")?);
                 Action::Pay { window, payment: self.payment()?, amount }
             }
             "pay_all" => Action::PayAll { window: self.need("window")? },
             "abort_settlement" => Action::AbortSettlement { window: self.need("window")? },
-            "deposit" => Action::Deposit { account: self.need_text("account")?, amount: self.need_text("amount")? },
+            "deposit" => {
+                let amount = self.decimal("amount")?.ok_or_else(|| self.wrong("amount", "missing".to_owned()))?;
+                Action::Deposit { account: self.need_text("account")?, amount }
+            }
             "create_partner" => Action::CreatePartner { terms: Box::new(self.terms()?) },
             "set_terms" => {
                 let effective = self.text("effective")?;
@@ -870,6 +876,11 @@ impl Fields {
         value.map(read).transpose()
     }
 
+    fn decimal(&mut self, key: &str) -> Result<Option<Decimal>, ScenarioError> {
+        let value: Option<String> = self.take(key)?;
+        value.map(|value| number(&value).map_err(|Malformed(problem)| self.wrong(key, problem))).transpose()
+    }
+
     fn need_text<T: FromStr<Err: Display>>(&mut self, key: &str) -> Result<T, ScenarioError> {
         self.text(key)?.ok_or_else(|| self.wrong(key, "missing".to_owned()))
     }
@@ -882,6 +893,16 @@ impl Fields {
 /// Reads a value from its text.
 fn text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// Reads a number from its text.
+fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    number(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// As [`decimal`], for a key that may be left out.
+fn optional_decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+    decimal(deserializer).map(Some)
 }
 
 /// As [`text`], for a key that may be left out.

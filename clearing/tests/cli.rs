@@ -509,7 +509,7 @@ async fn a_sandbox_gives_everyone_a_certificate_and_a_clock_that_stands_still() 
     let desk = Desk::new();
     let arguments = ["sandbox", "--dir", "sandbox"];
     let server = desk.serve(&arguments);
-    assert!(server.ready.contains(" partners=bank,cinema,fuel,grocer"), "{}", server.ready);
+    assert!(server.ready.contains(" partners=cards,cinema,fuel,grocer"), "{}", server.ready);
     let folder = desk.path("sandbox");
     assert_eq!(fs::read_to_string(folder.join("endpoint.txt")).unwrap(), server.endpoint);
     let operator = client(&server.endpoint, &folder, "operator").await;
@@ -521,7 +521,7 @@ async fn a_sandbox_gives_everyone_a_certificate_and_a_clock_that_stands_still() 
     assert_eq!(closed["open_window"], 2);
     let windows = desk.json(&["window", "list", "--config", "sandbox/clearing.toml"]);
     assert_eq!(windows["windows"][0]["open_time"], "2026-01-01T00:00:00Z");
-    for id in ["grocer", "fuel", "bank", "cinema"] {
+    for id in ["grocer", "fuel", "cards", "cinema"] {
         let info = client(&server.endpoint, &folder, id).await.server_info().await.unwrap();
         assert_eq!(info.caller_id, id);
     }

@@ -22,7 +22,7 @@ fn examples() -> Vec<Rejection> {
             field: text("expires_time"),
             time: text("2026-01-31T00:00:00Z"),
             earliest: text("2026-02-01T00:00:00Z"),
-            latest: text("never"),
+            latest: text("9999-12-30T22:00:00Z"),
         },
         Rejection::PartnerExited { partner: text("grocer"), oldest_window: None },
         Rejection::PartnerRestricted { partner: text("grocer") },

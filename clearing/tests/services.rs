@@ -568,6 +568,7 @@ async fn partners_are_created_changed_and_listed_and_replays_say_the_same() {
         display_name: "Delta".to_owned(),
         terms: Some(v1::TermsChange { price: Some("0.02".to_owned()), ..v1::TermsChange::default() }),
         limits: None,
+        no_default_limits: false,
     };
     let created = house.partners.create_partner(by("operator", create.clone())).await.unwrap().into_inner();
     assert_eq!(created.partner.as_ref().unwrap().terms.as_ref().unwrap().price, "0.0200");
@@ -575,7 +576,7 @@ async fn partners_are_created_changed_and_listed_and_replays_say_the_same() {
     assert_eq!(again, v1::CreatePartnerResponse { replayed: true, ..created });
     let taken = v1::CreatePartnerRequest { request_id: request_id(), ..create.clone() };
     assert_eq!(house.partners.create_partner(by("operator", taken)).await.unwrap_err().code(), Code::AlreadyExists);
-    for reserved in ["hub", "funds", "pool"] {
+    for reserved in ["hub", "Funds", "POOL", "operator", "Operator", "sandbox", "1e5", "mar-1"] {
         let request = v1::CreatePartnerRequest { partner_id: reserved.to_owned(), ..create.clone() };
         let refused = house.partners.create_partner(by("operator", request)).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{reserved}");

@@ -23,6 +23,8 @@ impl Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.amount, self.currency)
+        // Zero has no sign, however it was worked out.
+        let amount = if self.amount.is_zero() { self.amount.abs() } else { self.amount };
+        write!(f, "{amount} {}", self.currency)
     }
 }

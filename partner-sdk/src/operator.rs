@@ -382,10 +382,12 @@ pub struct CreatePartner {
     pub(crate) display_name: String,
     pub(crate) terms: TermsChange,
     pub(crate) limits: PartnerLimits,
+    pub(crate) no_default_limits: bool,
 }
 
 impl CreatePartner {
-    /// With this id: 1 to 31 characters of `[A-Za-z0-9_-]`.
+    /// With this id: 1 to 31 characters of `[A-Za-z0-9_-]`, the first of them a letter; none that a spreadsheet takes for a
+    /// date or a truth value, and none of the house's own names.
     pub fn new(partner_id: impl Into<String>) -> Self {
         Self {
             request_id: None,
@@ -393,6 +395,7 @@ impl CreatePartner {
             display_name: String::new(),
             terms: TermsChange::none(),
             limits: PartnerLimits::none(),
+            no_default_limits: false,
         }
     }
 
@@ -408,9 +411,15 @@ impl CreatePartner {
         self
     }
 
-    /// What it may do at the most. Default: no limits.
+    /// What it may do at the most. A limit that is not set is the coalition's default for new partners, if it has one.
     pub fn limits(mut self, limits: PartnerLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// What its limits leave out is no limit instead of the coalition's default.
+    pub fn without_default_limits(mut self) -> Self {
+        self.no_default_limits = true;
         self
     }
 }

@@ -49,7 +49,12 @@ fn key(id: Option<RequestId>) -> String {
 }
 
 fn to_money(money: &Money) -> v1::Money {
-    v1::Money { currency_code: money.currency.clone(), amount: money.amount.to_string() }
+    v1::Money { currency_code: money.currency.clone(), amount: decimal_text(money.amount) }
+}
+
+/// A number as the wire has it: with the decimals that it has, and no sign on zero.
+fn decimal_text(number: Decimal) -> String {
+    if number.is_zero() { number.abs().to_string() } else { number.to_string() }
 }
 
 pub(crate) fn to_member(member: &MemberRef) -> v1::MemberRef {
@@ -142,7 +147,7 @@ fn to_expiry(expiry: Expiry) -> v1::ExpiryPolicy {
 }
 
 fn to_terms(change: &TermsChange) -> v1::TermsChange {
-    let text = |number: Option<Decimal>| number.map(|number| number.to_string());
+    let text = |number: Option<Decimal>| number.map(decimal_text);
     v1::TermsChange {
         funding: change.funding.map_or(0, Funding::to_wire),
         price: text(change.price),
@@ -151,9 +156,9 @@ fn to_terms(change: &TermsChange) -> v1::TermsChange {
         acceptance_fee: text(change.acceptance_fee),
         fee_bearer: change.fee_bearer.map_or(0, FeeBearer::to_wire),
         breakage: change.breakage.map(|split| v1::BreakageSplit {
-            reserve: split.reserve.to_string(),
-            operator: split.operator.to_string(),
-            issuer: split.issuer.to_string(),
+            reserve: decimal_text(split.reserve),
+            operator: decimal_text(split.operator),
+            issuer: decimal_text(split.issuer),
         }),
         expiry: change.expiry.map(to_expiry),
         return_period: change.return_days.map(|days| v1::ReturnPeriod { days }),
@@ -169,6 +174,7 @@ pub(crate) fn to_create_partner(create: &CreatePartner) -> v1::CreatePartnerRequ
         display_name: create.display_name.clone(),
         terms: Some(to_terms(&create.terms)),
         limits: Some(care::to_limits(&create.limits)),
+        no_default_limits: create.no_default_limits,
     }
 }
 

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use crate::changes::{Changes, Gross, RequestChange};
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::{Accepted, Answer, Command, MemberRef, Recorded, RecordedState, Request};
-use crate::days::moment_of;
 use crate::funding::FundingGroup;
 use crate::hold::{Hold, HoldState};
 use crate::journal::{DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, Origin, Unbalanced};
@@ -238,7 +237,7 @@ impl Book {
         if let Some(date) = origin.business_date {
             // A trading day may run past midnight, and a shop may lie a zone ahead: one day of grace on both sides.
             let (earliest, latest) = (coalition.days_before(1, earliest), coalition.days_after(1, now));
-            let midnight = moment_of(date.to_jiff().into(), &coalition.time_zone);
+            let midnight = Timestamp::of_wall(date.to_jiff().into(), &coalition.time_zone).unwrap_or(Timestamp::NEVER);
             check_range("business_date", midnight, earliest, latest)?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::rejection::Rejection;
 use crate::settlement::OrderMode;
 use crate::terms::{Calendar, PartnerState, TermsDraft};
 use crate::units::{
-    EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+    EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_text,
 };
 
 /// How a command names a member.
@@ -179,6 +179,8 @@ pub enum HouseCommand {
         terms: TermsDraft,
         state: PartnerState,
         limits: Limits,
+        /// What the limits leave out is no limit; else it is the coalition's default.
+        no_default_limits: bool,
     },
     SetLimits {
         partner: PartnerId,
@@ -325,15 +327,10 @@ impl Request {
         if self.request_id.is_some_and(|id| id.made_at().is_none()) {
             return Err(Rejection::invalid("request_id", "not a version 7 UUID"));
         }
-        let positive = |points: Points| {
-            if points.0 > 0 {
-                Ok(())
-            } else {
-                Err(Rejection::invalid("points", format!("{} is not above zero", points.0)))
-            }
-        };
+        check_moment("origin.business_time", self.origin.business_time)?;
+        let positive = |points: Points| check_points("points", points);
         match &self.command {
-            Command::Issue { earn, .. } => earn.validate(),
+            Command::Issue { earn, .. } => earn.validate(""),
             Command::Redeem { points, .. }
             | Command::Return { points, .. }
             | Command::Capture { points, .. }
@@ -349,10 +346,11 @@ impl Request {
                     return Err(Rejection::invalid("spend", "neither points to spend nor points to earn are given"));
                 }
                 match spend {
-                    Some(Spend::Redeem(points) | Spend::Capture(_, points)) => positive(*points)?,
+                    Some(Spend::Redeem(points)) => check_points("spend.redeem_points", *points)?,
+                    Some(Spend::Capture(_, points)) => check_points("spend.capture.points", *points)?,
                     None => {}
                 }
-                earn.as_ref().map_or(Ok(()), Earn::validate)
+                earn.as_ref().map_or(Ok(()), |earn| earn.validate("earn."))
             }
             Command::ReturnPurchase { redemption, issue, amount, total } => {
                 if redemption.is_none() && issue.is_none() {
@@ -396,53 +394,68 @@ impl Request {
     }
 }
 
-/// Refuses a moment that no calendar has.
+/// Refuses a moment outside of the house's calendar.
 fn check_moment(field: &str, time: Option<Timestamp>) -> Result<(), Rejection> {
-    match time {
-        Some(time) if time.0 <= 0 => Err(Rejection::invalid(field, "lies before 1970")),
-        Some(time) if time.inactivity_days().is_some() => Err(Rejection::invalid(field, "lies too far ahead")),
-        Some(_) | None => Ok(()),
-    }
+    let named = time.map_or(Ok(()), |time| time.named().map(drop));
+    named.map_err(|problem| Rejection::invalid(field, problem))
 }
+
+/// Refuses points that no operation may name.
+fn check_points(field: &str, points: Points) -> Result<(), Rejection> {
+    points.of_operation().map(drop).map_err(|problem| Rejection::invalid(field, problem))
+}
+
+/// Refuses terms whose dates can leave the calendar.
+fn check_terms(terms: &TermsDraft) -> Result<(), Rejection> {
+    let checked = terms.expiry.map_or(Ok(()), |expiry| expiry.check());
+    checked.map_err(|problem| Rejection::invalid("terms.expiry", problem))
+}
+
+/// The longest name of a partner for people, in characters.
+const DISPLAY_NAME_MAX: usize = 100;
 
 /// A joint issue has at most so many funders.
 pub const FUNDERS_MAX: usize = 16;
 
 impl Earn {
-    fn validate(&self) -> Result<(), Rejection> {
-        check_moment("expires_time", self.expires)?;
-        check_moment("activate_time", self.activates)?;
+    /// `within`: what stands before the names of the fields in the message.
+    fn validate(&self, within: &str) -> Result<(), Rejection> {
+        check_moment(&format!("{within}expires_time"), self.expires)?;
+        check_moment(&format!("{within}activate_time"), self.activates)?;
+        let funders = format!("{within}funders");
         if self.funders.len() > FUNDERS_MAX {
-            return Err(Rejection::invalid("funders", format!("more than {FUNDERS_MAX}")));
+            let problem = format!("{} funders, and {FUNDERS_MAX} are the most", self.funders.len());
+            return Err(Rejection::invalid(&funders, problem));
         }
         for (at, (funder, weight)) in self.funders.iter().enumerate() {
             if *weight == 0 {
-                return Err(Rejection::invalid("funders", format!("the weight of {funder} is zero")));
+                return Err(Rejection::invalid(&funders, format!("the weight of {funder} is zero")));
             }
             if self.funders[..at].iter().any(|(other, _)| other == funder) {
-                return Err(Rejection::invalid("funders", format!("{funder} is named twice")));
+                return Err(Rejection::invalid(&funders, format!("{funder} is named twice")));
             }
         }
-        if self.points.0 > 0 {
-            Ok(())
-        } else {
-            Err(Rejection::invalid("points", format!("{} is not above zero", self.points.0)))
-        }
+        check_points(&format!("{within}points"), self.points)
     }
 }
 
 impl HouseCommand {
     fn validate(&self) -> Result<(), Rejection> {
         match self {
-            Self::CreatePartner { partner, display_name, limits, .. } => {
-                // In a payment order these name the settlement account and the coalition's funds.
-                if ["hub", "funds"].contains(&partner.as_str()) {
-                    return Err(Rejection::invalid("partner_id", format!("{partner} is a name of the house's own")));
+            Self::CreatePartner { partner, display_name, terms, limits, .. } => {
+                if partner.is_operator() {
+                    return Err(Rejection::invalid("partner_id", "operator is the operator's own"));
                 }
-                if display_name.chars().count() > 100 || display_name.chars().any(char::is_control) {
-                    return Err(Rejection::invalid("display_name", "more than 100 characters, or control characters"));
+                if !display_name.is_empty() {
+                    check_text(display_name, DISPLAY_NAME_MAX)
+                        .map_err(|problem| Rejection::invalid("display_name", problem))?;
                 }
+                check_terms(terms)?;
                 limits.validate()
+            }
+            Self::SetTerms { terms, effective, .. } => {
+                check_moment("effective_time", *effective)?;
+                check_terms(terms)
             }
             Self::SetLimits { limits, .. } => limits.validate(),
             Self::Deposit { account, amount } => {
@@ -462,7 +475,6 @@ impl HouseCommand {
             }
             Self::ConfirmPayment { .. }
             | Self::SetConsent { .. }
-            | Self::SetTerms { .. }
             | Self::SetPartnerState { .. }
             | Self::SetCalendar { .. }
             | Self::CloseWindow { .. }

@@ -159,7 +159,7 @@ impl Book {
 
     /// The entry by which a lot lives on that was passed over.
     fn grace_entry(&self, lot: &Lot, at: Timestamp, until: Timestamp) -> Result<Entry, Rejection> {
-        let reason = Code::new(PASSED_OVER).expect("a code");
+        let reason = Code::word(PASSED_OVER).expect("a code");
         let draft = self.own_draft(EntryKind::Extend, at).of_member(lot.id.member).linked_to(lot.entry);
         let mut draft = draft.with_facts(Facts::Reason(reason));
         draft.move_lot(LotMove { expires: until, ..lot_move(lot, Points::ZERO) });

@@ -26,7 +26,7 @@ use crate::member::{LotId, LotPlace};
 use crate::terms::FeeBearer;
 use crate::units::{
     BatchId, Currency, EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Rate, RequestId, Timestamp,
-    WindowNumber,
+    WindowNumber, check_text, shown,
 };
 
 /// A SHA-256 hash.
@@ -318,24 +318,52 @@ pub struct Origin {
     pub attachment: Option<Hash>,
 }
 
-/// A code of a partner's own: 1 to 64 characters of `A-Z a-z 0-9 . _ : / # -`.
+/// A code of somebody's own. Of a store, till or receipt: a text in which no character is invisible or can be mistaken for
+/// another spelling of itself (see [`check_text`]). Of a period or a reason: a word of `A-Z a-z 0-9 . _ : / # -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub struct Code(String);
 
 impl Code {
+    /// In code points.
     pub const LENGTH_MAX: usize = 64;
+    pub const RECEIPT_LENGTH_MAX: usize = 128;
 
+    /// The code of a store or till.
+    ///
+    /// # Errors
+    /// [`Malformed`], saying what is wrong.
+    pub fn new(text: &str) -> Result<Self, Malformed> {
+        Self::of_length(text, Self::LENGTH_MAX)
+    }
+
+    /// The number of a receipt, which may be longer.
+    ///
+    /// # Errors
+    /// [`Malformed`], saying what is wrong.
+    pub fn receipt(text: &str) -> Result<Self, Malformed> {
+        Self::of_length(text, Self::RECEIPT_LENGTH_MAX)
+    }
+
+    /// A reason, or a period: the operator's own words, which stay in the journal for ever and are none for free text.
+    ///
     /// # Errors
     /// [`Malformed`] for a text that is empty, too long or has other characters.
-    pub fn new(text: &str) -> Result<Self, Malformed> {
+    pub fn word(text: &str) -> Result<Self, Malformed> {
         let fits = !text.is_empty()
             && text.len() <= Self::LENGTH_MAX
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:/#-".contains(&byte));
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Malformed(format!("{text:?} is not a code: 1 to 64 characters of A-Z a-z 0-9 . _ : / # -")))
+            let form = "1 to 64 characters of A-Z a-z 0-9 . _ : / # -";
+            Err(Malformed(format!("{} is not a code: {form}", shown(text))))
         }
+    }
+
+    fn of_length(text: &str, length_max: usize) -> Result<Self, Malformed> {
+        let named = |Malformed(problem)| Malformed(format!("{} is not a code: {problem}", shown(text)));
+        check_text(text, length_max).map_err(named)?;
+        Ok(Self(text.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -352,6 +380,9 @@ pub struct BusinessDate {
 }
 
 impl BusinessDate {
+    /// The first year of the house's calendar.
+    const YEAR_MIN: i16 = 1970;
+
     /// The date as a number that sorts: 20260201.
     pub fn number(self) -> i64 {
         i64::from(self.year) * 10_000 + i64::from(self.month) * 100 + i64::from(self.day)
@@ -380,12 +411,18 @@ impl std::str::FromStr for BusinessDate {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let date: jiff::civil::Date = text
-            .parse()
-            .ok()
-            .filter(|_| text.len() == 10)
-            .ok_or_else(|| Malformed(format!("{text:?} is not a date such as 2026-02-01")))?;
-        Ok(Self { year: date.year(), month: date.month(), day: date.day() })
+        let form = text.len() == 10
+            && text.bytes().enumerate().all(
+                |(at, byte)| {
+                    if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() }
+                },
+            );
+        let date: Option<jiff::civil::Date> = if form { text.parse().ok() } else { None };
+        let date = date.ok_or_else(|| Malformed(format!("{} is not a date such as 2026-02-01", shown(text))))?;
+        if date.year() < Self::YEAR_MIN {
+            return Err(Malformed(format!("{text:?} lies outside of the years {} to 9999", Self::YEAR_MIN)));
+        }
+        Ok(Self::of(date))
     }
 }
 

@@ -35,6 +35,23 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// These limits, and where they leave one out that of others.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            net_debit_cap: self.net_debit_cap.or(others.net_debit_cap),
+            outstanding_points: self.outstanding_points.or(others.outstanding_points),
+            points_per_day: self.points_per_day.or(others.points_per_day),
+            points_per_member_per_day: self.points_per_member_per_day.or(others.points_per_member_per_day),
+            points_per_entry: self.points_per_entry.or(others.points_per_entry),
+            transfer_points_per_entry: self.transfer_points_per_entry.or(others.transfer_points_per_entry),
+            transfer_points_per_member_per_day: self
+                .transfer_points_per_member_per_day
+                .or(others.transfer_points_per_member_per_day),
+            cooling_seconds: self.cooling_seconds.or(others.cooling_seconds),
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Rejection> {
         let points = [
             ("limits.outstanding_points", self.outstanding_points),
@@ -44,9 +61,9 @@ impl Limits {
             ("limits.transfer_points_per_entry", self.transfer_points_per_entry),
             ("limits.transfer_points_per_member_per_day", self.transfer_points_per_member_per_day),
         ];
-        let below = points.into_iter().find(|(_, points)| points.is_some_and(|points| points.0 < 0));
-        if let Some((field, _)) = below {
-            return Err(Rejection::invalid(field, "is below zero"));
+        let below = points.into_iter().find_map(|(field, points)| Some((field, points.filter(|points| points.0 < 0)?)));
+        if let Some((field, points)) = below {
+            return Err(Rejection::invalid(field, format!("{} is below zero", points.0)));
         }
         if self.net_debit_cap.is_some_and(|cap| cap.0 < 0) {
             return Err(Rejection::invalid("limits.net_debit_cap", "is below zero"));

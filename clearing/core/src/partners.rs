@@ -13,8 +13,10 @@ use crate::units::{PartnerId, Points, Timestamp};
 impl Book {
     pub(crate) fn decide_house(&mut self, ask: &Ask<'_>, command: &HouseCommand) -> Result<Accepted, Rejection> {
         match command {
-            HouseCommand::CreatePartner { partner, display_name, terms, state, limits } => {
-                self.create_partner(ask, *partner, display_name, terms, *state, *limits)
+            HouseCommand::CreatePartner { partner, display_name, terms, state, limits, no_default_limits } => {
+                let default_limits = self.house.coalition.default_limits;
+                let limits = if *no_default_limits { *limits } else { limits.or(default_limits) };
+                self.create_partner(ask, *partner, display_name, terms, *state, limits)
             }
             HouseCommand::SetLimits { partner, limits } => self.set_limits(*partner, *limits),
             HouseCommand::SetConsent { funder, partner, consent } => self.set_consent(*funder, *partner, *consent),
@@ -69,7 +71,7 @@ impl Book {
         effective: Option<Timestamp>,
     ) -> Result<Accepted, Rejection> {
         let effective = effective.unwrap_or(ask.now);
-        check_range("effective_time", effective, ask.now, Timestamp::NEVER)?;
+        check_range("effective_time", effective, ask.now, Timestamp::LAST)?;
         let partner = self.house.partner(id)?;
         let version = partner.terms.iter().map(|terms| terms.version).max().unwrap_or(0) + 1;
         let terms = draft.over(partner.terms_at(effective), version, effective, self.house.coalition.scale)?;

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use jiff::civil::Date;
+use jiff::ToSpan as _;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Span, ToSpan};
 use rust_decimal::Decimal;
 
-use crate::days::{days_later, moment_of};
+use crate::days::days_later;
 use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::units::{
-    Currency, Malformed, Money, Overflow, PartnerId, Points, Rate, Timestamp, WindowNumber, largest_remainder,
+    Currency, Malformed, Money, Overflow, PartnerId, Points, Rate, Timestamp, WindowNumber, largest_remainder, number,
 };
 
 /// When the issuer of points pays for them.
@@ -111,31 +111,81 @@ pub enum ExpiryPolicy {
     InactiveDays(u16),
 }
 
+/// The longest span of days, months or years in terms.
+pub const SPAN_MAX: u16 = 36_500;
+
 impl ExpiryPolicy {
-    /// When points issued at `issued` expire; under `InactiveDays` that is [`Timestamp::after_inactivity`]. Days, months and years are those of the coalition's time zone; an end
-    /// of a month or year is the first moment of the next one.
+    /// Terms must not lead out of the calendar while they hold, and nobody knows how long that is: their dates are reckoned
+    /// from 1 January 2200.
+    const RECKONED_FROM: Timestamp = Timestamp::from_seconds(7_258_118_400);
+
+    /// Refuses a policy whose dates can leave the calendar.
+    ///
+    /// # Errors
+    /// [`Malformed`], with what is allowed.
+    ///
+    /// Rule: expiry-reach
+    pub fn check(&self) -> Result<(), Malformed> {
+        let span = match *self {
+            Self::None => return Ok(()),
+            Self::Fixed(time) => return time.named().map(drop),
+            // On the day of the issue itself the points would be gone.
+            Self::InactiveDays(0) => return Err(Malformed("0 days without activity are over at once".to_owned())),
+            Self::Days(span)
+            | Self::Months(span)
+            | Self::EndOfMonth(span)
+            | Self::EndOfYear(span)
+            | Self::InactiveDays(span) => span,
+        };
+        if span > SPAN_MAX {
+            return Err(Malformed(format!("{span} is above {SPAN_MAX}")));
+        }
+        let policy = if let Self::InactiveDays(days) = *self { Self::Days(days) } else { *self };
+        match policy.date(Self::RECKONED_FROM, &TimeZone::UTC) {
+            Some(date) if date <= Timestamp::LAST => Ok(()),
+            Some(_) | None => Err(Malformed(format!(
+                "{span} leads beyond the year 9999 for points issued on 1 January 2200; ends of years may be 7798 ahead"
+            ))),
+        }
+    }
+
+    /// When points issued at `issued` expire; under `InactiveDays` that is [`Timestamp::after_inactivity`]. Days, months and
+    /// years are those of the coalition's time zone; an end of a month or year is the first moment of the next one. What the
+    /// calendar does not have ends with it: nothing that is to expire lives for ever.
     ///
     /// Rule: expiry-policy
     pub fn expires(&self, issued: Timestamp, zone: &TimeZone) -> Timestamp {
-        let local = issued.to_jiff().to_zoned(zone.clone());
-        let later = |span: Span| local.datetime().checked_add(span).ok().map(|local| moment_of(local, zone));
-        let begins = |date: Option<Date>| date.map(|date| moment_of(date.into(), zone));
-        let expires = match *self {
-            Self::None => None,
+        match *self {
+            Self::None => Timestamp::NEVER,
+            Self::InactiveDays(days) => Timestamp::after_inactivity(days),
+            Self::Fixed(_) | Self::Days(_) | Self::Months(_) | Self::EndOfMonth(_) | Self::EndOfYear(_) => {
+                self.date(issued, zone).map_or(Timestamp::LAST, |date| date.clamp(Timestamp::FIRST, Timestamp::LAST))
+            }
+        }
+    }
+
+    /// The date that a policy sets; none if it sets none or the calendar does not have it.
+    fn date(&self, issued: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let local = zone.to_datetime(issued.to_jiff());
+        let at = |civil: DateTime| Timestamp::of_wall(civil, zone);
+        let begins = |date: Date| at(date.to_datetime(jiff::civil::Time::midnight()));
+        match *self {
+            Self::None | Self::InactiveDays(_) => None,
             Self::Fixed(moment) => Some(moment),
-            Self::Days(days) => Some(days_later(issued, i64::from(days), zone)),
-            Self::Months(months) => later(i64::from(months).months()),
+            // Of a time that comes twice the first is meant, but no time is later than itself.
+            Self::Days(days) => at(local.checked_add(i64::from(days).days()).ok()?).map(|date| date.max(issued)),
+            Self::Months(months) => {
+                at(local.checked_add(i64::from(months).months()).ok()?).map(|date| date.max(issued))
+            }
             Self::EndOfMonth(months) => {
                 let first = local.date().first_of_month();
-                begins(first.checked_add((i64::from(months) + 1).months()).ok())
+                begins(first.checked_add((i64::from(months) + 1).months()).ok()?)
             }
             Self::EndOfYear(years) => {
-                let first = local.date().first_of_year();
-                begins(first.checked_add((i64::from(years) + 1).years()).ok())
+                let year = i32::from(local.year()) + i32::from(years) + 1;
+                begins(Date::new(i16::try_from(year).ok()?, 1, 1).ok()?)
             }
-            Self::InactiveDays(days) => Some(Timestamp::after_inactivity(days)),
-        };
-        expires.unwrap_or(Timestamp::NEVER)
+        }
     }
 }
 
@@ -182,7 +232,7 @@ pub struct TermsDraft {
     pub receipt_share: Option<Rate>,
 }
 
-/// A price per point as it was asked for, perhaps with more digits than the coalition's scale.
+/// A price per point as it was asked for, perhaps with more decimals than the coalition's scale, be they zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Price {
     mantissa: i128,
@@ -196,12 +246,19 @@ impl Price {
         if value.is_sign_negative() && !value.is_zero() {
             return Err(Malformed(format!("{value} is not a price: it is below zero")));
         }
-        let value = value.normalize();
         Ok(Self { mantissa: value.mantissa(), scale: value.scale() })
     }
 
     pub fn decimal(self) -> Decimal {
         Decimal::from_i128_with_scale(self.mantissa, self.scale)
+    }
+
+    /// Reads a price in the grammar of [`number`].
+    ///
+    /// # Errors
+    /// [`Malformed`] for another text, or a negative price.
+    pub fn read(text: &str) -> Result<Self, Malformed> {
+        Self::new(number(text)?)
     }
 
     /// Rule: price-exact
@@ -355,6 +412,8 @@ pub struct Coalition {
     pub scale: u32,
     /// The defaults of new partners' terms.
     pub default_terms: Terms,
+    /// The limits of new partners whose own leave something out.
+    pub default_limits: Limits,
     pub grace_days: u16,
     /// For how many days after lots were passed over none of them expires. 0: they expire as usual.
     pub passed_over_grace_days: u16,

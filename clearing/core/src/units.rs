@@ -5,7 +5,11 @@ use std::io::{Read, Write};
 use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use rust_decimal::Decimal;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 /// A result did not fit into 64 bits. The rules turn it into the rejection `OVERFLOW`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +20,113 @@ pub struct Overflow;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub String);
+
+/// Digits of a number as text, before and behind the point.
+const WHOLE_DIGITS_MAX: usize = 19;
+const DECIMALS_MAX: usize = 9;
+
+/// Reads a number as text. There is one grammar for the wire, the command line and files, so that a number means the same
+/// wherever it is written: an optional `-`, at most 19 digits, optionally `.` and at most 9 digits. Nothing is mended: no
+/// `+`, no `_`, no exponent, no point without digits on both sides, no needless zero in front, no `-0`. The decimals are
+/// kept as they are written, zeros too.
+///
+/// # Errors
+/// [`Malformed`], saying what is wrong.
+///
+/// Rule: numbers
+pub fn number(text: &str) -> Result<Decimal, Malformed> {
+    let malformed = |why: &str| Malformed(format!("{} is not a number such as -58.80: {why}", shown(text)));
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, decimals) = match unsigned.split_once('.') {
+        Some((whole, decimals)) => (whole, Some(decimals)),
+        None => (unsigned, None),
+    };
+    let are_digits = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !are_digits(whole) || !decimals.is_none_or(are_digits) {
+        return Err(malformed("an optional -, digits, and optionally a point with digits behind it are allowed"));
+    }
+    if whole.len() > 1 && whole.starts_with('0') {
+        return Err(malformed("a zero in front is not allowed"));
+    }
+    if whole.len() > WHOLE_DIGITS_MAX {
+        return Err(malformed(&format!("{} digits, and {WHOLE_DIGITS_MAX} are the most", whole.len())));
+    }
+    let decimals = decimals.unwrap_or_default();
+    if decimals.len() > DECIMALS_MAX {
+        return Err(malformed(&format!("{} decimals, and {DECIMALS_MAX} are the most", decimals.len())));
+    }
+    let digits: i128 = whole.bytes().chain(decimals.bytes()).fold(0, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+    let scale = u32::try_from(decimals.len()).expect("at most nine");
+    if text.len() == unsigned.len() {
+        return Ok(Decimal::from_i128_with_scale(digits, scale));
+    }
+    if digits == 0 {
+        return Err(malformed("zero has no sign"));
+    }
+    Ok(Decimal::from_i128_with_scale(-digits, scale))
+}
+
+/// Reads a whole number in the grammar of [`number`].
+///
+/// # Errors
+/// [`Malformed`] for another text, one with decimals, or a number beyond 64 bits.
+pub fn whole(text: &str) -> Result<i64, Malformed> {
+    let value = number(text)?;
+    if value.scale() > 0 {
+        return Err(Malformed(format!("{} is not a whole number", shown(text))));
+    }
+    i64::try_from(value.mantissa()).map_err(|_| Malformed(format!("{} does not fit into 64 bits", shown(text))))
+}
+
+/// Refuses a text that two people could read differently, or not at all: codes of stores, tills and receipts, identifiers
+/// of members, names. Allowed are 1 to `length_max` code points of which none is a control, format, private or unassigned
+/// character, or a space other than U+0020; that one not at the ends; all in the composed form (NFC). Nothing is mended:
+/// a code that was changed on its way in would not be found again by whoever sent it.
+///
+/// # Errors
+/// [`Malformed`], saying what is wrong and where, without the text: it may be somebody's card or phone.
+///
+/// Rule: codes
+pub fn check_text(text: &str, length_max: usize) -> Result<(), Malformed> {
+    let length = text.chars().count();
+    if text.is_empty() || length > length_max {
+        return Err(Malformed(format!("it has {length} characters, and 1 to {length_max} are allowed")));
+    }
+    if text.starts_with(' ') || text.ends_with(' ') {
+        return Err(Malformed("it begins or ends with a space".to_owned()));
+    }
+    let separates = |character: char| match character.general_category_group() {
+        GeneralCategoryGroup::Other => true,
+        GeneralCategoryGroup::Separator => character != ' ',
+        GeneralCategoryGroup::Letter
+        | GeneralCategoryGroup::Mark
+        | GeneralCategoryGroup::Number
+        | GeneralCategoryGroup::Punctuation
+        | GeneralCategoryGroup::Symbol => false,
+    };
+    let refused = |character: &char| if text.is_ascii() { character.is_ascii_control() } else { separates(*character) };
+    if let Some((at, character)) = text.chars().enumerate().find(|(_, character)| refused(character)) {
+        let (code, place) = (u32::from(character), at + 1);
+        return Err(Malformed(format!(
+            "character {place} is U+{code:04X}: control, format, private and unassigned characters and spaces other than \
+             U+0020 are not allowed"
+        )));
+    }
+    if !text.is_ascii() && !unicode_normalization::is_nfc(text) {
+        let place = text.chars().zip(text.nfc()).take_while(|(given, composed)| given == composed).count() + 1;
+        return Err(Malformed(format!("from character {place} on it is not in the composed form of Unicode (NFC)")));
+    }
+    Ok(())
+}
+
+/// A text in a message, no longer than a reader wants it.
+pub(crate) fn shown(text: &str) -> String {
+    const SHOWN_MAX: usize = 64;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
 
 macro_rules! quantity {
     ($(#[$doc:meta])* $name:ident) => {
@@ -58,6 +169,25 @@ quantity!(
 );
 
 impl Points {
+    /// The most points that one operation may name. With at most 2^13 operations in a batch no sum of a batch comes near the
+    /// end of 64 bits.
+    pub const OPERATION_MAX: Self = Self(1_000_000_000_000);
+
+    /// The points, if an operation may name them.
+    ///
+    /// # Errors
+    /// [`Malformed`] for none, less than none, or more than [`OPERATION_MAX`](Self::OPERATION_MAX).
+    ///
+    /// Rule: operation-points
+    pub fn of_operation(self) -> Result<Self, Malformed> {
+        let (points, most) = (self.0, Self::OPERATION_MAX.0);
+        match points {
+            ..=0 => Err(Malformed(format!("{points} is not above zero"))),
+            _ if points > most => Err(Malformed(format!("{points} is above {most}, the most points of one operation"))),
+            _ => Ok(self),
+        }
+    }
+
     /// Points times a price per point. Exact, because a price is exact at the coalition's scale.
     ///
     /// Rule: quantities
@@ -67,13 +197,35 @@ impl Points {
 }
 
 impl Money {
-    /// Reads a decimal text such as `-58.80` at `scale` digits. `None` if it has more digits than the scale or does
-    /// not fit.
+    /// An amount such as -58.80 at `scale` digits. `None` if it has more digits than the scale, be they zeros, or does not
+    /// fit.
     pub fn exact(value: Decimal, scale: u32) -> Option<Self> {
-        let value = value.normalize();
         let shift = scale.checked_sub(value.scale())?;
         let units = value.mantissa().checked_mul(10i128.checked_pow(shift)?)?;
         i64::try_from(units).ok().map(Self)
+    }
+
+    /// As [`exact`](Self::exact).
+    ///
+    /// # Errors
+    /// [`Malformed`], saying which of the two it is.
+    pub fn of(value: Decimal, scale: u32) -> Result<Self, Malformed> {
+        Self::exact(value, scale).ok_or_else(|| {
+            let decimals = value.scale();
+            Malformed(if decimals > scale {
+                format!("{value} has {decimals} decimals, and the coalition's money has {scale}")
+            } else {
+                format!("{value} does not fit into 64 bits of units of 10^-{scale}")
+            })
+        })
+    }
+
+    /// Reads an amount in the grammar of [`number`].
+    ///
+    /// # Errors
+    /// [`Malformed`] for another text, and as [`of`](Self::of).
+    pub fn read(text: &str, scale: u32) -> Result<Self, Malformed> {
+        Self::of(number(text)?, scale)
     }
 
     /// The decimal text of this amount with exactly `scale` digits behind the point.
@@ -143,6 +295,15 @@ impl Rate {
     }
 }
 
+impl FromStr for Rate {
+    type Err = Malformed;
+
+    /// Reads a rate in the grammar of [`number`].
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Self::new(number(text)?)
+    }
+}
+
 /// `numerator / denominator`, rounded half up: floor(x + 1/2), also below zero. `denominator` must be positive.
 pub fn half_up(numerator: i128, denominator: i128) -> i128 {
     (2 * numerator + denominator).div_euclid(2 * denominator)
@@ -177,7 +338,41 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// Later than every moment of a calendar: the expiry of a lot that never expires.
     pub const NEVER: Self = Self(i64::MAX);
+    /// The first moment that anybody may name: 1970-01-01T00:00:00Z.
+    pub const FIRST: Self = Self(0);
+    /// The last one, 9999-12-30T22:00:00Z: two hours of the last day are left to it in the time zone that is furthest ahead,
+    /// so that every zone's calendar has it.
+    pub const LAST: Self = Self::from_seconds(253_402_207_200);
     const MICROS_PER_SECOND: i64 = 1_000_000;
+
+    /// The moment, if somebody may name it: times are between 1970 and 9999.
+    ///
+    /// # Errors
+    /// [`Malformed`], with the first and the last moment.
+    ///
+    /// Rule: times
+    pub fn named(self) -> Result<Self, Malformed> {
+        if (Self::FIRST..=Self::LAST).contains(&self) {
+            return Ok(self);
+        }
+        Err(Malformed(format!("lies outside of {} to {}", Self::FIRST, Self::LAST)))
+    }
+
+    /// When a time on the wall of a zone is: one that the zone skips, at the end of the gap; one that comes twice, the first
+    /// time. `None` if the calendar does not have it.
+    ///
+    /// Rule: local-time
+    pub fn of_wall(civil: DateTime, zone: &TimeZone) -> Option<Self> {
+        let ambiguous = zone.to_ambiguous_timestamp(civil);
+        let offset = ambiguous.offset();
+        let earlier = ambiguous.earlier().ok()?;
+        let moment = match offset {
+            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => earlier,
+            // The earlier reading of a skipped time lies before the gap, and the next change of offset is its end.
+            AmbiguousOffset::Gap { .. } => zone.following(earlier).next()?.timestamp(),
+        };
+        Some(Self::from_jiff(moment))
+    }
 
     /// The expiry of a lot that lives until so many days after its owner's last activity. Such expiries stand in a band
     /// of their own right before [`NEVER`](Self::NEVER), so that a lot need not be rewritten when its owner is active.
@@ -236,16 +431,78 @@ impl FromStr for Timestamp {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let moment: jiff::Timestamp =
-            text.parse().map_err(|_| Malformed(format!("{text:?} is not a time such as 2026-02-01T00:00:00Z")))?;
-        Ok(Self::from_jiff(moment))
+        let form = || Malformed(format!("{} is not a time such as 2026-02-01T00:00:00Z", shown(text)));
+        let moment: jiff::Timestamp = text.parse().map_err(|_| form())?;
+        Self::from_jiff(moment).named().map_err(|Malformed(problem)| Malformed(format!("{text:?} {problem}")))
     }
 }
 
 /// The longest name of a partner, in bytes.
 pub const PARTNER_ID_MAX: usize = 31;
 
-/// A partner's name: 1 to 31 characters of `A-Z a-z 0-9 _ -`. Ordered by its bytes, which is the order of every tie
+/// The name of the operator as a partner.
+const OPERATOR: &str = "operator";
+
+/// Names that mean something of the house's own wherever a partner is named: accounts, ends of payment orders, roles.
+const RESERVED_IDS: [&str; 11] =
+    ["operator", "hub", "funds", "bank", "pool", "reserve", "unfunded", "unknown", "house", "auditor", "sandbox"];
+
+/// The months as a spreadsheet reads them, by name; their first three letters, and `sept`, do as well.
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// Refuses what cannot be the id of a brand or the name of an auditor: another form than 1 to 31 of `A-Z a-z 0-9 _ -`, what
+/// a spreadsheet would take for a formula, a number, a date or a truth value, and the house's own names, in any case of
+/// letters. Settlements, statements and orders are opened in spreadsheets, which change such a text without asking: `1e5`
+/// becomes 100000, `MAR1` the first of March.
+///
+/// # Errors
+/// [`Malformed`], saying what is wrong.
+///
+/// Rule: partner-ids
+pub fn check_id(text: &str) -> Result<(), Malformed> {
+    let malformed = |why: &str| Err(Malformed(format!("{} is not an id: {why}", shown(text))));
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if text.is_empty() || text.len() > PARTNER_ID_MAX || !text.bytes().all(fits) {
+        return malformed("1 to 31 characters of A-Z a-z 0-9 _ - are allowed");
+    }
+    if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return malformed("it must begin with a letter, or a spreadsheet may take it for a number or a formula");
+    }
+    if reads_as_date_or_truth(text) {
+        return malformed("a spreadsheet takes it for a date or a truth value");
+    }
+    if RESERVED_IDS.iter().any(|reserved| text.eq_ignore_ascii_case(reserved)) {
+        return malformed("the house uses this name itself, in any case of letters");
+    }
+    Ok(())
+}
+
+/// Whether a text that begins with a letter is `true` or `false`, or a month with nothing but digits and hyphens behind it.
+fn reads_as_date_or_truth(text: &str) -> bool {
+    let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let (word, rest) = text.split_at(letters);
+    if rest.is_empty() {
+        return word.eq_ignore_ascii_case("true") || word.eq_ignore_ascii_case("false");
+    }
+    let is_month = |month: &&str| word.eq_ignore_ascii_case(month) || word.eq_ignore_ascii_case(&month[..3]);
+    rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+        && (word.eq_ignore_ascii_case("sept") || MONTHS.iter().any(|month| is_month(&month)))
+}
+
+/// A partner's name: `operator`, or what [`check_id`] lets pass. Ordered by its bytes, which is the order of every tie
 /// between partners. Kept inline, so that it copies like a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartnerId {
@@ -256,11 +513,11 @@ pub struct PartnerId {
 impl PartnerId {
     /// The operator's own name as a partner and participant of every settlement.
     pub fn operator() -> Self {
-        "operator".parse().expect("a valid name")
+        OPERATOR.parse().expect("a valid name")
     }
 
     pub fn is_operator(&self) -> bool {
-        self.as_str() == "operator"
+        self.as_str() == OPERATOR
     }
 
     pub fn as_str(&self) -> &str {
@@ -277,11 +534,9 @@ impl FromStr for PartnerId {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let fits = !text.is_empty()
-            && text.len() <= PARTNER_ID_MAX
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        if !fits {
-            return Err(Malformed(format!("{text:?} is not a partner id: 1 to 31 characters of A-Z a-z 0-9 _ -")));
+        // The one of the house's own names that is a partner's as well. It is never given to another.
+        if text != OPERATOR {
+            check_id(text)?;
         }
         let mut bytes = [0; PARTNER_ID_MAX];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
@@ -441,6 +696,8 @@ impl FromStr for EntryId {
         let malformed = || Malformed(format!("{text:?} is not an entry id, which reads <uuid>.<number>"));
         let (batch, ordinal) = text.split_once('.').ok_or_else(malformed)?;
         let digits = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
+        // One entry, one id: no needless zero in front.
+        let digits = digits && (ordinal == "0" || !ordinal.starts_with('0'));
         let ordinal = ordinal.parse().ok().filter(|_| digits).ok_or_else(malformed)?;
         Ok(Self { batch: batch.parse().map_err(|_| malformed())?, ordinal })
     }

@@ -96,13 +96,13 @@ fn redemption() -> Entry {
         .of_member(MEMBER)
         .with_facts(Facts::Redemption(facts));
     draft.post_points(PointsAccount::Member(MEMBER), -120);
-    draft.post_points(PointsAccount::Issuer(id("bank")), 50);
+    draft.post_points(PointsAccount::Issuer(id("cards")), 50);
     draft.post_points(PointsAccount::Issuer(id("grocer")), 70);
     draft.post_money(MoneyAccount::Pool, Purpose::Reward, -10_200);
     draft.post_money(MoneyAccount::Position(id("cinema")), Purpose::Reward, 10_200);
     draft.post_money(MoneyAccount::Position(id("cinema")), Purpose::Fee, -204);
     draft.post_money(MoneyAccount::Position(PartnerId::operator()), Purpose::Fee, 204);
-    draft.move_lot(lot(2, "bank", -50));
+    draft.move_lot(lot(2, "cards", -50));
     draft.move_lot(lot(1, "grocer", -70));
     draft.balance().unwrap()
 }
@@ -159,13 +159,13 @@ fn hold() -> Entry {
         fee_rate: rate("0.02"),
         fee_bearer: FeeBearer::Issuer,
         lapses: time("2026-03-17T12:00:00Z"),
-        reserved: vec![(id("bank"), Money(4350)), (id("grocer"), Money(6090))],
+        reserved: vec![(id("cards"), Money(4350)), (id("grocer"), Money(6090))],
     };
     let mut draft =
         draft(EntryKind::Authorize, "cinema", "2026-03-10T12:00:00Z").of_member(MEMBER).with_facts(Facts::Hold(facts));
     draft.post_points(PointsAccount::Member(MEMBER), -120);
     draft.post_points(PointsAccount::Held(MEMBER), 120);
-    draft.move_lot(LotMove { held: Points(50), ..lot(2, "bank", -50) });
+    draft.move_lot(LotMove { held: Points(50), ..lot(2, "cards", -50) });
     draft.move_lot(LotMove { held: Points(70), ..lot(1, "grocer", -70) });
     draft.balance().unwrap()
 }
@@ -185,9 +185,9 @@ fn capture() -> Entry {
         .with_facts(Facts::Redemption(facts));
     draft.post_points(PointsAccount::Held(MEMBER), -120);
     draft.post_points(PointsAccount::Member(MEMBER), 40);
-    draft.post_points(PointsAccount::Issuer(id("bank")), 50);
+    draft.post_points(PointsAccount::Issuer(id("cards")), 50);
     draft.post_points(PointsAccount::Issuer(id("grocer")), 30);
-    draft.move_lot(LotMove { held: Points(-50), ..lot(2, "bank", 0) });
+    draft.move_lot(LotMove { held: Points(-50), ..lot(2, "cards", 0) });
     draft.move_lot(LotMove { held: Points(-70), ..lot(1, "grocer", 40) });
     draft.balance().unwrap()
 }

@@ -202,7 +202,8 @@ fn the_house_cannot_be_named_as_a_partner_of_its_own() {
         let partner: PartnerId = id(name);
         let state = clearing_core::terms::PartnerState::Active;
         let (display_name, terms, limits) = (String::new(), TermsDraft::default(), Limits::default());
-        let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits };
+        let command =
+            HouseCommand::CreatePartner { partner, display_name, terms, state, limits, no_default_limits: false };
         assert_eq!(play.operator(command).unwrap_err().reason(), reason, "{name}");
     }
 }

@@ -265,6 +265,7 @@ fn every_public_reason_is_given_for_some_call() {
             terms: TermsDraft::default(),
             state: PartnerState::Active,
             limits: Limits::default(),
+            no_default_limits: false,
         }),
         ("C", Command::Void { hold: closed_hold }),
         ("C", Command::Capture { hold: open_hold, points: Points(11) }),

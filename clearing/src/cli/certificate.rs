@@ -11,6 +11,7 @@ use serde_json::json;
 use super::context::Context;
 use super::failure::{Failure, with_causes};
 use super::output::Page;
+use super::values;
 use crate::clock::Clock;
 
 /// The file of the authority's certificate, in every folder that has one.
@@ -46,7 +47,7 @@ pub struct Arguments {
     #[arg(long)]
     auditor: bool,
     /// How many days it is valid.
-    #[arg(long, value_name = "DAYS", default_value_t = CERTIFICATE_DAYS, value_parser = clap::value_parser!(i64).range(1..=3_650))]
+    #[arg(long, value_name = "DAYS", default_value_t = CERTIFICATE_DAYS, value_parser = |text: &str| values::between::<i64>(text, 1, 3_650))]
     days: i64,
     /// The folder with ca.pem and ca.key of the authority. Left out: "authority" beside the configuration file.
     #[arg(long, value_name = "DIR")]

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::failure::{Failure, accepted};
 use super::output::Page;
 use super::session::{Effect, Session};
+use super::values;
 
 /// Arguments of `deposit`.
 #[derive(Debug, Args)]
@@ -16,6 +17,7 @@ pub struct Arguments {
     /// Where it was paid to: "reserve" or "collateral:PARTNER".
     account: String,
     /// How much, in the coalition's currency.
+    #[arg(value_parser = values::decimal)]
     amount: Decimal,
     #[command(flatten)]
     effect: Effect,

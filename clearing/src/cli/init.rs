@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clearing_certs::{Authority, Kind, ServerAddress};
+use clearing_core::limits::Limits;
 use clearing_core::terms::{FeeBearer, House};
-use clearing_core::units::{Currency, Timestamp};
+use clearing_core::units::{Currency, Money, Points, Timestamp};
 use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::json;
@@ -18,8 +19,9 @@ use super::context::Context;
 use super::database;
 use super::failure::{Failure, with_causes};
 use super::material::make_identifier_key;
-use super::output::Page;
+use super::output::{Output, Page};
 use super::terms::word;
+use super::values;
 use crate::clock::Clock;
 use crate::config::{self, Kind as KeyKind};
 use crate::scenario::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery, Variant};
@@ -61,10 +63,10 @@ struct Units {
     currency: String,
     /// How many decimals money has: at least those of the currency's minor unit, at most 6. Prices per point are exact at
     /// it. Left out: those of the minor unit.
-    #[arg(long)]
+    #[arg(long, value_parser = values::whole::<u32>)]
     scale: Option<u32>,
     /// What a point is worth: the default of price, value and reimbursement.
-    #[arg(long, value_name = "AMOUNT", default_value = "1.00")]
+    #[arg(long, value_name = "AMOUNT", default_value = "1.00", value_parser = values::decimal)]
     point_value: Decimal,
     /// The IANA time zone in which days, months and years end.
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
@@ -76,7 +78,7 @@ struct Units {
 #[command(next_help_heading = "Rules")]
 struct Rules {
     /// The default acceptance fee, a share of the reimbursement for points of others.
-    #[arg(long, value_name = "RATE", default_value = "0")]
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::decimal)]
     fee: Decimal,
     /// Who bears that fee: ACCEPTOR or ISSUER.
     #[arg(long, value_name = "BEARER", default_value = "ACCEPTOR")]
@@ -89,11 +91,11 @@ struct Rules {
     #[arg(long, value_name = "RESERVE/OPERATOR/ISSUER", default_value = "0.5/0.3/0.2")]
     breakage: String,
     /// How many days returned points live when their lot has expired meanwhile.
-    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    #[arg(long, value_name = "DAYS", default_value_t = 14, value_parser = values::whole::<u16>)]
     grace_days: u16,
     /// How many days from a redemption that passed over points, because their issuer could owe no more, these points do not
     /// expire; 0: they expire as usual.
-    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    #[arg(long, value_name = "DAYS", default_value_t = 14, value_parser = values::whole::<u16>)]
     passed_over_grace_days: u16,
     /// From whose points a member's debt is recovered, when an issue is reversed after its points were spent: ANY issuer's
     /// or only the creditor's OWN.
@@ -104,21 +106,99 @@ struct Rules {
     #[arg(long)]
     open_consents: bool,
     /// A partner's leg smaller than this is carried into the next window.
-    #[arg(long, value_name = "AMOUNT", default_value = "0")]
+    #[arg(long, value_name = "AMOUNT", default_value = "0", value_parser = values::decimal)]
     settlement_threshold: Decimal,
     /// Acceptors do not learn the issuers of the points they take.
     #[arg(long)]
     hide_issuers: bool,
     /// How many days the answers to requests are kept for repeats; 0: for ever.
-    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = values::whole::<u16>)]
     key_retention_days: u16,
     /// How many days a till's own time may lie back; 0: any.
-    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = values::whole::<u16>)]
     business_time_days: u16,
+    #[command(flatten)]
+    limits: DefaultLimits,
 }
 
+/// The limits of new partners that are created without limits of their own.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits of new partners")]
+struct DefaultLimits {
+    /// How far the debts of a partner may grow, in the currency. Left out: it is asked for on a terminal, and 100000
+    /// elsewhere.
+    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
+    default_net_debit_cap: Option<Decimal>,
+    /// How many points one issue may have. Left out: it is asked for on a terminal, and 100000 elsewhere.
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
+    default_points_per_entry: Option<i64>,
+    /// New partners have no limits. One with a stolen key can then owe any amount.
+    #[arg(long, conflicts_with_all = ["default_net_debit_cap", "default_points_per_entry"])]
+    no_limits: bool,
+}
+
+/// What `init` suggests: units of the currency, and points.
+const SUGGESTED: i64 = 100_000;
+
+impl DefaultLimits {
+    /// Asks for what no flag has said.
+    fn ask(&mut self, output: Output, currency: &str) {
+        if self.no_limits || !output.is_dialogue() {
+            return;
+        }
+        let cap = format!("How far may a new partner's debts grow, in {currency}? (--no-limits: any) [{SUGGESTED}]");
+        let points = format!("How many points may one issue of a new partner have? [{SUGGESTED}]");
+        let ask = |question: &str| output.ask(question);
+        self.default_net_debit_cap.get_or_insert_with(|| answer(ask, &cap, Decimal::from(SUGGESTED), values::decimal));
+        self.default_points_per_entry.get_or_insert_with(|| answer(ask, &points, SUGGESTED, values::count));
+    }
+
+    /// The limits, where nothing was said those that are suggested.
+    fn limits(&self, scale: u32) -> Result<Limits, Failure> {
+        if self.no_limits {
+            return Ok(Limits::default());
+        }
+        let cap = self.default_net_debit_cap.unwrap_or(Decimal::from(SUGGESTED));
+        let wrong = |problem: String| Failure::usage(format!("--default-net-debit-cap {problem}"));
+        let cap = Money::of(cap, scale).map_err(|problem| wrong(problem.to_string()))?;
+        if cap < Money::ZERO {
+            return Err(wrong(format!("{} is below zero", cap.text(scale))));
+        }
+        let points = Points(self.default_points_per_entry.unwrap_or(SUGGESTED));
+        Ok(Limits { net_debit_cap: Some(cap), points_per_entry: Some(points), ..Limits::default() })
+    }
+
+    /// Whether a part of them is a suggestion that nobody was asked about.
+    fn suggested(&self) -> bool {
+        !self.no_limits && (self.default_net_debit_cap.is_none() || self.default_points_per_entry.is_none())
+    }
+}
+
+/// The answer to a question, or what is suggested if it is empty. A wrong one is told so, and asked for again.
+fn answer<T>(
+    ask: impl Fn(&str) -> String,
+    question: &str,
+    suggested: T,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> T {
+    let mut said = ask(question);
+    loop {
+        if said.is_empty() {
+            return suggested;
+        }
+        match read(&said) {
+            Ok(value) => return value,
+            Err(problem) => said = ask(&format!("{problem}\n{question}")),
+        }
+    }
+}
+
+/// The name of the auditor whose certificate comes with a new coalition. "auditor" alone is nobody's.
+pub const AUDITOR: &str = "auditor-1";
+
 /// Runs it.
-pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(context: &Context, mut arguments: Arguments) -> Result<(), Failure> {
+    arguments.rules.limits.ask(context.output, &arguments.units.currency);
     let made = make(&arguments, Clock::system().now()).await?;
     report(context, &arguments, &made.house, &made.files);
     Ok(())
@@ -148,7 +228,7 @@ pub async fn make(arguments: &Arguments, now: Timestamp) -> Result<Made, Failure
     write_new(&files.ca, authority.cert_pem())?;
     server_identity(&authority, &addresses)?.write(&arguments.dir, "server")?;
     Identity::of_client(&authority, Kind::Partner, "operator")?.write(&arguments.dir, "operator")?;
-    Identity::of_client(&authority, Kind::Auditor, "auditor")?.write(&arguments.dir, "auditor")?;
+    Identity::of_client(&authority, Kind::Auditor, AUDITOR)?.write(&arguments.dir, "auditor")?;
     make_identifier_key(&files.identifier_key)?;
     write_new(&files.config, &config_text(arguments))?;
     Ok(Made { house, authority, files })
@@ -216,8 +296,8 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
     };
     let recovery: NamedRecovery =
         word(&rules.recovery).parse().map_err(|_| wrong("--recovery", &rules.recovery, "ANY or OWN"))?;
-    let shares: Vec<Decimal> = rules.breakage.split('/').filter_map(|share| share.parse().ok()).collect();
-    let [reserve, operator, issuer] = shares[..] else {
+    let shares: Vec<_> = rules.breakage.split('/').map(values::decimal).collect();
+    let [Ok(reserve), Ok(operator), Ok(issuer)] = shares[..] else {
         return Err(wrong("--breakage", &rules.breakage, "three shares that add up to 1, such as 0.5/0.3/0.2"));
     };
     let file = CoalitionFile {
@@ -241,6 +321,7 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
     let mut house = file
         .to_house(id, funding)
         .map_err(|error| Failure::usage(with_causes(&error)).hint("correct the flag; --help tells what each may be"))?;
+    house.coalition.default_limits = rules.limits.limits(house.coalition.scale)?;
     house.coalition.time_zone = time_zone;
     house.coalition.disclose_issuers = !rules.hide_issuers;
     house.coalition.key_retention_days = rules.key_retention_days;
@@ -287,6 +368,7 @@ fn config_text(arguments: &Arguments) -> String {
 
 fn report(context: &Context, arguments: &Arguments, house: &House, files: &Files) {
     let coalition = &house.coalition;
+    let limits = &coalition.default_limits;
     let dir = &arguments.dir;
     let at = |name: &str| dir.join(name).display().to_string();
     let json = json!({
@@ -299,7 +381,25 @@ fn report(context: &Context, arguments: &Arguments, house: &House, files: &Files
         "scale": coalition.scale,
         "authority": files.authority,
         "ca": files.ca,
+        "default_limits": {
+            "net_debit_cap": limits.net_debit_cap.map(|cap| coalition.money_text(cap)),
+            "points_per_entry": limits.points_per_entry.map(|points| points.0),
+        },
     });
+    let new_partners = match (limits.net_debit_cap, limits.points_per_entry) {
+        (Some(cap), Some(points)) => format!(
+            "New partners may owe up to {} {} and issue up to {} points at a time, unless `partner create` says otherwise.",
+            coalition.money_text(cap),
+            coalition.currency,
+            points.0
+        ),
+        _ => "New partners have no limits, unless `partner create` sets some.".to_owned(),
+    };
+    let suggested = if arguments.rules.limits.suggested() {
+        " That is a suggestion: --default-net-debit-cap, --default-points-per-entry or --no-limits say something else."
+    } else {
+        ""
+    };
     let config = files.config.display();
     let page = Page::new()
         .text(format!(
@@ -324,9 +424,31 @@ fn report(context: &Context, arguments: &Arguments, house: &House, files: &Files
             at("operator.pem, auditor.pem")
         ))
         .text(format!("  {}   the books", config::without_password(&arguments.database)))
+        .text(format!("{new_partners}{suggested}"))
         .text("Next:")
         .text(format!("  clearing serve --config {config}"))
         .text(format!("  clearing partner create GROCER --name 'Green Grocer' --config {config}"))
         .text(format!("  clearing partner certificate GROCER --out grocer --config {config}"));
     context.output.show(&json, &page);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_answer_is_the_suggestion_and_a_wrong_one_is_asked_for_again() {
+        let heard = RefCell::new(Vec::new());
+        let answers = RefCell::new(vec!["250000", "1e6", "+1"]);
+        let ask = |question: &str| {
+            heard.borrow_mut().push(question.to_owned());
+            answers.borrow_mut().pop().unwrap_or_default().to_owned()
+        };
+        assert_eq!(answer(ask, "How many?", SUGGESTED, values::count), 250_000);
+        assert_eq!(heard.borrow().len(), 3);
+        assert!(heard.borrow()[1].starts_with("\"+1\" is not a number"), "{heard:?}");
+        assert_eq!(answer(ask, "How many?", SUGGESTED, values::count), SUGGESTED);
+    }
 }

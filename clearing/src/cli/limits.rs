@@ -5,38 +5,48 @@ use partner_sdk::Decimal;
 use partner_sdk::operator::{LimitUse, Partner, PartnerLimits};
 use serde_json::{Value, json};
 
-/// Limits as flags. What is left out stays as it is.
+use super::values;
+
+/// Changes of limits as flags. What is left out stays as it is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitChanges {
+    #[command(flatten)]
+    set: LimitFlags,
+    /// Takes this limit away; may be repeated.
+    #[arg(long, value_name = "LIMIT")]
+    clear: Vec<Limit>,
+}
+
+/// Limits as flags.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitFlags {
     /// How far its debts may grow, in the coalition's currency. It guards prepaid issues, and redemptions and holds of
     /// points that it pays for when they are accepted.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
     net_debit_cap: Option<Decimal>,
     /// Points of its issues that are neither spent nor expired nor reversed.
-    #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
     outstanding_points: Option<i64>,
     /// Points that it issues on one day.
-    #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
     points_per_day: Option<i64>,
     /// Points that it issues to one member on one day.
-    #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
     points_per_member_per_day: Option<i64>,
     /// Points of one issue.
-    #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
     points_per_entry: Option<i64>,
     /// Points of one transfer that it asks for.
-    #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
     transfer_points_per_entry: Option<i64>,
     /// Points that one member transfers on one day when it asks.
-    #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
     transfer_points_per_member_per_day: Option<i64>,
     /// For how long after earning, anywhere, a member cannot spend at its tills.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "SECONDS", value_parser = values::count)]
     cooling_seconds: Option<i64>,
-    /// Takes this limit away; may be repeated.
-    #[arg(long, value_name = "LIMIT")]
-    clear: Vec<Limit>,
 }
 
 /// The limits by their names.
@@ -52,7 +62,7 @@ enum Limit {
     CoolingSeconds,
 }
 
-impl LimitFlags {
+impl LimitChanges {
     /// Whether nothing is to change.
     pub fn is_empty(&self) -> bool {
         self.clear.is_empty() && self.over(PartnerLimits::none()) == PartnerLimits::none()
@@ -73,6 +83,14 @@ impl LimitFlags {
                 Limit::CoolingSeconds => limits.cooling_seconds = None,
             }
         }
+        self.set.over(limits)
+    }
+}
+
+impl LimitFlags {
+    /// The limits that they make of those `before`.
+    pub fn over(&self, before: PartnerLimits) -> PartnerLimits {
+        let mut limits = before;
         limits.net_debit_cap = self.net_debit_cap.or(limits.net_debit_cap);
         limits.outstanding_points = self.outstanding_points.or(limits.outstanding_points);
         limits.points_per_day = self.points_per_day.or(limits.points_per_day);

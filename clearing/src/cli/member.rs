@@ -13,6 +13,7 @@ use super::failure::{Exit, Failure, accepted};
 use super::output::Page;
 use super::session::{Effect, Session, moment};
 use super::terms;
+use super::values;
 
 /// The member commands.
 #[derive(Debug, Subcommand)]
@@ -69,13 +70,13 @@ pub struct Decay {
     all: bool,
     /// With --all: of those that have not been active for so many days, by the house's clock.
     #[arg(long, value_name = "DAYS", group = "inactive", requires = "all",
-          value_parser = clap::value_parser!(u32).range(1..=36_500))]
+          value_parser = |text: &str| values::between::<u32>(text, 1, 36_500))]
     inactive_days: Option<u32>,
     /// With --all: of those whose last activity was then or before.
     #[arg(long, value_name = "TIME", group = "inactive", requires = "all", value_parser = terms::time)]
     inactive_since: Option<SystemTime>,
     /// The share to take: 0.1 is a tenth, rounded down to whole points.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = values::decimal)]
     rate: Decimal,
     /// The period it is for. A member decays once in each.
     #[arg(long, value_name = "CODE")]
@@ -113,7 +114,7 @@ pub struct Reinstate {
     #[arg(long, value_name = "PARTNER")]
     funder: String,
     /// How many.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, value_name = "POINTS", value_parser = values::points)]
     points: i64,
     /// When they expire. Left out: by the funder's terms.
     #[arg(long, value_name = "TIME", value_parser = terms::time)]
@@ -133,7 +134,7 @@ pub struct WriteOff {
     #[arg(long, value_name = "PARTNER")]
     creditor: String,
     /// How many points at most.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, value_name = "POINTS", value_parser = values::points)]
     points: i64,
     #[command(flatten)]
     reason: Reason,

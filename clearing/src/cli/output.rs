@@ -43,6 +43,20 @@ impl Output {
         !self.is_json() && io::stderr().is_terminal()
     }
 
+    /// Whether somebody is there who can be asked.
+    pub fn is_dialogue(self) -> bool {
+        self.is_watched() && io::stdin().is_terminal()
+    }
+
+    /// Asks somebody for a line. Nothing was answered if the input has ended.
+    pub fn ask(self, question: &str) -> String {
+        let (mut err, mut line) = (io::stderr().lock(), String::new());
+        // Whoever cannot be asked or heard has answered nothing.
+        let asked = write!(err, "{question} ").and_then(|()| err.flush());
+        let _ = asked.and_then(|()| io::stdin().read_line(&mut line));
+        line.trim().to_owned()
+    }
+
     /// Prints an answer.
     pub fn show(self, json: &Value, page: &Page) {
         match self.format {

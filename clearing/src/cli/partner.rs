@@ -4,24 +4,28 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use partner_sdk::operator::{
-    CreatePartner, FundingConsent, Partner, PartnerState, SetFundingConsent, SetLimits, SetPartnerState, SetTerms,
+    CreatePartner, FundingConsent, Partner, PartnerLimits, PartnerState, SetFundingConsent, SetLimits, SetPartnerState,
+    SetTerms,
 };
 use serde_json::{Value, json};
 
 use super::certificate;
 use super::context::Context;
 use super::failure::{Failure, accepted};
-use super::limits::{self, LimitFlags};
+use super::limits::{self, LimitChanges, LimitFlags};
 use super::output::Page;
 use super::session::{Effect, Session, moment};
 use super::terms::{self, TermsFlags};
+use super::values;
 
 /// The partner commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Admits a partner.
     #[command(after_help = "Examples:\n  clearing partner create GROCER --name 'Green Grocer'\n  \
-                            clearing partner create FUEL --funding at-issue --price 0.95 --value 0.90 --reimbursement 0.85\n\n\
+                            clearing partner create FUEL --funding at-issue --price 0.95 --value 0.90 --reimbursement 0.85\n  \
+                            clearing partner create CARDS --net-debit-cap 250000     and the default for points per entry\n  \
+                            clearing partner create TRIAL --no-limits\n\n\
                             Then give it a certificate: clearing partner certificate GROCER --out grocer/")]
     Create(Create),
     /// Makes a certificate with which a partner (or an auditor) connects, from the coalition's authority.
@@ -75,13 +79,18 @@ pub enum Command {
 /// Arguments of `partner create`.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Its id, for good: 1 to 31 characters of A-Z a-z 0-9 _ -.
+    /// Its id, for good: 1 to 31 characters of A-Z a-z 0-9 _ -, the first of them a letter.
     partner: String,
     /// Its name for people. Left out: its id.
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
     terms: TermsFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
+    /// What no flag limits has no limit. Left out: it has the coalition's default for new partners.
+    #[arg(long, help_heading = "Limits")]
+    no_limits: bool,
     #[command(flatten)]
     effect: Effect,
 }
@@ -106,7 +115,7 @@ pub struct LimitsArguments {
     /// Which partner; "operator" for the operator.
     partner: String,
     #[command(flatten)]
-    limits: LimitFlags,
+    limits: LimitChanges,
     #[command(flatten)]
     effect: Effect,
 }
@@ -119,7 +128,7 @@ pub struct ConsentArguments {
     /// Who may name it as a funder.
     partner: String,
     /// How many points in all, those that were used before among them. Left out: any number.
-    #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
     budget: Option<i64>,
     /// Withdraws the consent. What was issued under it stays.
     #[arg(long, conflicts_with = "budget")]
@@ -147,7 +156,11 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
 }
 
 async fn create(context: &Context, session: &Session, arguments: Create) -> Result<(), Failure> {
-    let mut request = CreatePartner::new(&arguments.partner).terms(arguments.terms.change());
+    let limits = arguments.limits.over(PartnerLimits::none());
+    let mut request = CreatePartner::new(&arguments.partner).terms(arguments.terms.change()).limits(limits);
+    if arguments.no_limits {
+        request = request.without_default_limits();
+    }
     if let Some(name) = arguments.name {
         request = request.display_name(name);
     }
@@ -162,6 +175,14 @@ async fn create(context: &Context, session: &Session, arguments: Create) -> Resu
     let page = Page::new()
         .text(format!("Admitted {} ({}). Its terms:", partner.partner_id, partner.display_name))
         .table(&["term", "value"], terms::rows(&partner.terms))
+        .text(format!(
+            "Its limits, the cap in {}; clearing partner limits {} changes them:",
+            session.info.currency, partner.partner_id
+        ))
+        .table(
+            &["limit", ">most"],
+            limits::rows(&partner.limits, &[]).into_iter().map(|row| row.into_iter().take(2).collect()),
+        )
         .next(format!("clearing partner certificate {0} --out {0}/", partner.partner_id));
     context.output.show(&json, &page);
     Ok(())

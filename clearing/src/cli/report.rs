@@ -10,6 +10,7 @@ use super::failure::{Exit, Failure};
 use super::output::Page;
 use super::session::{Session, moment};
 use super::settlement;
+use super::values;
 
 /// The reports.
 #[derive(Debug, Subcommand)]
@@ -20,6 +21,7 @@ pub enum Command {
     )]
     Netting {
         /// Number of the window. Left out: the open one.
+        #[arg(value_parser = values::whole::<i64>)]
         window: Option<i64>,
     },
     /// The balance of every account, and whether they add up to zero.
@@ -50,10 +52,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Journal {
     /// The first entry, by its sequence.
-    #[arg(long, value_name = "SEQUENCE", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 1, value_parser = |text: &str| values::between::<i64>(text, 1, i64::MAX))]
     from: i64,
     /// Only entries of this window.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<i64>)]
     window: Option<i64>,
     /// How many entries at most.
     #[arg(long, value_name = "N", default_value_t = 100)]

@@ -13,7 +13,7 @@ use super::certificate::{AUTHORITY_DAYS, CA_FILE, Identity, cert_failure, make_f
 use super::context::Context;
 use super::database;
 use super::failure::{Failure, with_causes};
-use super::init::server_identity;
+use super::init::{AUDITOR, server_identity};
 use super::serve::{Stop, ended, start_failure};
 use super::terms::word;
 use crate::clock::{self, Clock};
@@ -50,7 +50,7 @@ pub struct Arguments {
     /// Where the books are kept: an empty database. Left out: an SQLite file in the folder.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// The [coalition] and [[partner]] tables of a scenario file. Left out: a grocer, a fuel chain, a bank and a cinema.
+    /// The [coalition] and [[partner]] tables of a scenario file. Left out: a grocer, a fuel chain, a card issuer and a cinema.
     #[arg(long, value_name = "FILE")]
     coalition: Option<PathBuf>,
     /// The funding of every partner that names none: AT_REDEMPTION, AT_ISSUE or ON_PAYMENT.
@@ -121,13 +121,9 @@ fn coalition(arguments: &Arguments) -> Result<(CoalitionFile, House), Failure> {
     };
     let file = CoalitionFile::parse(&text).map_err(|error| wrong(&error))?;
     let house = file.to_house("sandbox", arguments.variant).map_err(|error| wrong(&error))?;
-    for taken in ["ca", "auditor"] {
-        if house.partners.keys().any(|id| id.as_str() == taken) {
-            return Err(Failure::usage(format!(
-                "{place}: a partner cannot be called {taken:?} here: its files would be those of another"
-            ))
-            .hint("give the partner another id"));
-        }
+    if house.partners.keys().any(|id| id.as_str() == "ca") {
+        let problem = format!("{place}: a partner cannot be called \"ca\" here: its files would be those of another");
+        return Err(Failure::usage(problem).hint("give the partner another id"));
     }
     Ok((file, house))
 }
@@ -165,11 +161,12 @@ impl<'a> Folder<'a> {
     fn write_identities(&self, authority: &Authority, house: &House) -> Result<(), Failure> {
         self.write(CA_FILE, authority.cert_pem())?;
         let partners = house.partners.keys().map(|id| (Kind::Partner, id.to_string()));
-        for (kind, id) in partners.chain([(Kind::Auditor, "auditor".to_owned())]) {
-            for name in [format!("{id}.pem"), format!("{id}.key")] {
+        for (kind, id) in partners.chain([(Kind::Auditor, AUDITOR.to_owned())]) {
+            let file = if kind == Kind::Auditor { "auditor" } else { &id };
+            for name in [format!("{file}.pem"), format!("{file}.key")] {
                 self.remove(&name)?;
             }
-            Identity::of_client(authority, kind, &id)?.write(self.dir, &id)?;
+            Identity::of_client(authority, kind, &id)?.write(self.dir, file)?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::failure::{Failure, accepted};
 use super::output::Page;
 use super::session::{Effect, Session};
+use super::values;
 
 /// The settlement commands.
 #[derive(Debug, Subcommand)]
@@ -25,12 +26,14 @@ pub enum Command {
     )]
     Preview {
         /// Number of the window. Left out: the open one.
+        #[arg(value_parser = values::whole::<i64>)]
         window: Option<i64>,
     },
     /// Confirms a proposed settlement, so that it can be paid.
     #[command(after_help = "Example:\n  clearing settlement confirm 3")]
     Confirm {
         /// Number of the window.
+        #[arg(value_parser = values::whole::<i64>)]
         window: i64,
         #[command(flatten)]
         effect: Effect,
@@ -53,6 +56,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  clearing settlement abort 3")]
     Abort {
         /// Number of the window.
+        #[arg(value_parser = values::whole::<i64>)]
         window: i64,
         #[command(flatten)]
         effect: Effect,
@@ -82,6 +86,7 @@ impl From<Mode> for OrderMode {
 #[derive(Debug, Args)]
 pub struct Export {
     /// Number of the window.
+    #[arg(value_parser = values::whole::<i64>)]
     window: i64,
     /// Who pays whom.
     #[arg(long, value_enum, default_value_t)]
@@ -97,6 +102,7 @@ pub struct Export {
 #[derive(Debug, Args)]
 pub struct Pay {
     /// Number of the window.
+    #[arg(value_parser = values::whole::<i64>)]
     window: i64,
     /// Whose leg was paid; with --to, who paid.
     #[arg(value_name = "PARTNER", required_unless_present = "all")]
@@ -105,7 +111,7 @@ pub struct Pay {
     #[arg(long, value_name = "PARTNER", requires = "payer")]
     to: Option<String>,
     /// The amount that was paid. Left out: all that is due.
-    #[arg(long, value_name = "AMOUNT", requires = "payer")]
+    #[arg(long, value_name = "AMOUNT", requires = "payer", value_parser = values::decimal)]
     amount: Option<Decimal>,
     /// Every order that is still due, those that come in first. Takes the mode of --mode.
     #[arg(long, conflicts_with_all = ["payer", "request_id"])]

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::Page;
 use super::session::{Session, moment};
+use super::values;
 use super::window;
 
 /// Arguments of `statement`.
@@ -16,7 +17,7 @@ pub struct Arguments {
     /// Whose statement; "operator" for the operator's own.
     partner: String,
     /// Number of the window. Left out: the open one, so far.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<i64>)]
     window: Option<i64>,
     /// How many lines to list; 0 lists none.
     #[arg(long, value_name = "N", default_value_t = 20)]

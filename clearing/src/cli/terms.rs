@@ -1,14 +1,16 @@
 //! Terms of a partner on the command line, in JSON and in words.
 
-use std::str::FromStr;
 use std::time::SystemTime;
 
 use clap::Args;
+use clearing_core::terms::SPAN_MAX;
+use clearing_core::units::{Malformed, Timestamp};
 use partner_sdk::Decimal;
 use partner_sdk::operator::{BreakageSplit, Expiry, FeeBearer, Funding, Terms, TermsChange};
 use serde_json::{Value, json};
 
 use super::session::moment;
+use super::values;
 
 /// Terms as flags. What is left out stays as it is, or is the coalition's default.
 #[derive(Debug, Args)]
@@ -19,16 +21,16 @@ pub struct TermsFlags {
     #[arg(long, value_parser = funding, value_name = "FUNDING")]
     funding: Option<Funding>,
     /// What it pays per point, in the coalition's currency; at least the value.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
     price: Option<Decimal>,
     /// What backs each of its points.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
     value: Option<Decimal>,
     /// What it gets per point that it accepts; at most any value in force.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
     reimbursement: Option<Decimal>,
     /// The acceptance fee, a share of the reimbursement for points of others: 0.02 is 2 %.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = values::decimal)]
     fee: Option<Decimal>,
     /// Who bears that fee: ACCEPTOR or ISSUER.
     #[arg(long, value_parser = bearer, value_name = "BEARER")]
@@ -45,10 +47,10 @@ pub struct TermsFlags {
     return_days: Option<ReturnDays>,
     /// What a point is worth to a customer at its tills. It is for quotes and for the share of a receipt, never in the
     /// books.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
     tender_value: Option<Decimal>,
     /// The largest share of a receipt that may be paid with points at its tills: 0.5 is half.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = values::decimal)]
     receipt_share: Option<Decimal>,
 }
 
@@ -126,7 +128,7 @@ fn bearer(text: &str) -> Result<FeeBearer, String> {
 }
 
 fn breakage(text: &str) -> Result<BreakageSplit, String> {
-    let shares = text.split('/').map(Decimal::from_str).collect::<Result<Vec<_>, _>>();
+    let shares = text.split('/').map(values::decimal).collect::<Result<Vec<_>, _>>();
     match shares.as_deref() {
         Ok([reserve, operator, issuer]) => {
             Ok(BreakageSplit { reserve: *reserve, operator: *operator, issuer: *issuer })
@@ -142,7 +144,7 @@ fn expiry(text: &str) -> Result<Expiry, String> {
             .to_owned()
     };
     let (kind, argument) = text.split_once([' ', ':']).unwrap_or((text, ""));
-    let count = || argument.trim().parse::<i32>().map_err(|_| wrong());
+    let count = || values::whole::<i32>(argument.trim()).map_err(|_| wrong());
     match word(kind).as_str() {
         "NONE" if argument.is_empty() => Ok(Expiry::None),
         "FIXED" => time(argument.trim()).map(Expiry::Fixed),
@@ -159,14 +161,14 @@ fn return_days(text: &str) -> Result<ReturnDays, String> {
     if word(text) == "FOREVER" {
         return Ok(ReturnDays(None));
     }
-    let days = text.parse().ok().filter(|days| *days >= 0);
-    days.map(|days| ReturnDays(Some(days))).ok_or_else(|| "a number of days, or \"forever\"".to_owned())
+    let days = values::between(text, 0, i64::from(SPAN_MAX));
+    days.map(|days| ReturnDays(Some(days))).map_err(|problem| format!("{problem}; a number of days, or \"forever\""))
 }
 
 /// A moment on the command line.
 pub fn time(text: &str) -> Result<SystemTime, String> {
-    let wrong = |_| "a time such as 2027-01-01T00:00:00Z".to_owned();
-    text.parse::<jiff::Timestamp>().map(SystemTime::from).map_err(wrong)
+    let moment: Timestamp = text.parse().map_err(|problem: Malformed| problem.to_string())?;
+    Ok(SystemTime::from(moment.to_jiff()))
 }
 
 /// Terms for programs.

@@ -401,6 +401,9 @@ fn read_whole(text: &str, min: u64, max: u64) -> Result<u64, Unfit> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return malformed("not a whole number");
     }
+    if digits.len() > 1 && digits.starts_with('0') {
+        return malformed("there is a zero in front");
+    }
     match text.parse::<u64>() {
         Ok(number) if number < min => out_of_range(format!("below {min}")),
         Ok(number) if number > max => out_of_range(format!("above {max}")),

@@ -62,7 +62,7 @@ pub struct Shopping {
 /// The brands, by id.
 pub const BRANDS: [Brand; 4] = [
     Brand {
-        id: "BANK",
+        id: "CARDS",
         name: "Meridian Bank",
         prepays: false,
         price: 104,

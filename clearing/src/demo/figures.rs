@@ -475,7 +475,7 @@ mod tests {
             ("points expired", |figures| figures.stories.expired += 1),
             ("was shared out", |figures| figures.breakage.reserve += Decimal::ONE),
             ("hold that lapsed", |figures| figures.stories.lapsed -= 1),
-            ("statement of BANK", |figures| figures.statements[0].opening = Decimal::ONE),
+            ("statement of CARDS", |figures| figures.statements[0].opening = Decimal::ONE),
             ("statement of GROCER", |figures| figures.statements[1].rows[0].amount = Decimal::ONE),
             ("settlement one of", |figures| figures.legs[2].amount = Decimal::ONE),
             ("issued", |figures| figures.brands[0].issued_points += 1),

@@ -101,7 +101,7 @@ struct Init {
 }
 
 fn init_arguments(folder: &Path) -> Result<init::Arguments, Failure> {
-    let mut line: Vec<OsString> = ["init", "--dir"].map(OsString::from).into();
+    let mut line: Vec<OsString> = ["init", "--no-limits", "--dir"].map(OsString::from).into();
     line.push(folder.into());
     let money = |units| Decimal::new(units, SCALE).normalize().to_string();
     for (flag, value) in [

@@ -432,6 +432,8 @@ pub fn plain(amount: impl Borrow<Decimal>) -> String {
 pub fn amount(amount: impl Borrow<Decimal>, scale: impl Borrow<u32>) -> String {
     let mut exact = *amount.borrow();
     exact.rescale(*scale.borrow());
+    // What is rounded to nothing, or was worked out as minus nothing, has no sign.
+    exact.set_sign_negative(exact.is_sign_negative() && !exact.is_zero());
     grouped(&exact.to_string())
 }
 
@@ -495,6 +497,8 @@ mod tests {
         assert_eq!(count(-1_234_567), "-1,234,567");
         assert_eq!(amount(Decimal::new(-12_345_678, 4), 4), "-1,234.5678");
         assert_eq!(minor(Decimal::new(-10_000, 4)), "-1.00");
+        assert_eq!(minor(Decimal::new(-31, 4)), "0.00");
+        assert_eq!(amount(-Decimal::ZERO, 4), "0.0000");
     }
 
     #[test]

@@ -84,12 +84,12 @@ pub fn figures() -> Figures {
         breakage: Breakage { points: 250, reserve: money(12_625), operator: money(7_575), issuer: money(5_050) },
         brands: BRANDS.iter().zip(&REPLIES).map(brand).collect(),
         obligations: vec![ObligationFigure {
-            issuer: "BANK".to_owned(),
+            issuer: "CARDS".to_owned(),
             acceptor: "GROCER".to_owned(),
             points: 4_000,
             amount: money(400_000),
         }],
-        bilateral: vec![payment("BANK", "GROCER", 400_000)],
+        bilateral: vec![payment("CARDS", "GROCER", 400_000)],
         netting: Netting {
             window: 1,
             settlement_state: "SETTLED".to_owned(),
@@ -98,8 +98,8 @@ pub fn figures() -> Figures {
             pairwise_total: money(416_000),
             saved: Some(money(-400)),
         },
-        legs: vec![amount("BANK", -416_000), amount("GROCER", 394_000), amount("operator", 22_000)],
-        orders: vec![payment("BANK", "GROCER", 394_000), payment("BANK", "operator", 22_000)],
+        legs: vec![amount("CARDS", -416_000), amount("GROCER", 394_000), amount("operator", 22_000)],
+        orders: vec![payment("CARDS", "GROCER", 394_000), payment("CARDS", "operator", 22_000)],
         proof: Proof {
             legs_total: Decimal::ZERO,
             fund_changes: vec![amount("pool", 12), amount("reserve", -12)],
@@ -107,7 +107,7 @@ pub fn figures() -> Figures {
             sum: Decimal::ZERO,
         },
         statements: vec![
-            statement("BANK", vec![row("ISSUER", "REDEEM", "REWARD", 4_000, -416_001)], -416_000, -1),
+            statement("CARDS", vec![row("ISSUER", "REDEEM", "REWARD", 4_000, -416_001)], -416_000, -1),
             statement(
                 "GROCER",
                 vec![row("ACCEPTOR", "REDEEM", "REWARD", 4_000, 400_001), row("ACCEPTOR", "REDEEM", "FEE", 0, -6_000)],

@@ -7,11 +7,11 @@ use clearing_core::journal::{
     BusinessDate, Code, Entry, EntryKind, JournalEntry, LotMove, Origin, attachment_commitment,
 };
 use clearing_core::terms::{
-    Breakage, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Terms, TermsDraft,
+    Breakage, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, SPAN_MAX, Terms,
+    TermsDraft,
 };
-use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_text};
 use clearing_proto::v1;
-use rust_decimal::Decimal;
 use tonic::Status;
 
 use crate::identifier::IdentifierKey;
@@ -19,9 +19,10 @@ use crate::rpc::auth::Caller;
 use crate::rpc::errors::invalid;
 use crate::store::EntryFilter;
 
-/// The longest cashier code.
+/// The longest cashier code, in characters.
 const CASHIER_MAX: usize = 64;
 const SCHEME_MAX: usize = 32;
+/// The longest identifier of a member, in characters.
 const IDENTIFIER_MAX: usize = 128;
 
 /// Reads a required id in its text form.
@@ -59,19 +60,21 @@ pub fn member_in(field: &str, member: Option<v1::MemberRef>, key: &IdentifierKey
                 let form = format!("{scheme:?} is not 1 to {SCHEME_MAX} characters of a-z 0-9 _ -");
                 return Err(invalid(&format!("{field}.identifier.scheme"), form));
             }
-            if value.is_empty() || value.len() > IDENTIFIER_MAX || value.chars().any(char::is_control) {
-                // The value itself is somebody's card or phone: it is not repeated.
-                let form = format!("is not 1 to {IDENTIFIER_MAX} bytes without control characters");
-                return Err(invalid(&format!("{field}.identifier.value"), form));
-            }
+            // The value itself is somebody's card or phone: it is not repeated.
+            check_text(&value, IDENTIFIER_MAX)
+                .map_err(|problem| invalid(&format!("{field}.identifier.value"), problem))?;
             Ok(MemberRef::Identifier(key.hash(&scheme, &value)))
         }
     }
 }
 
 pub fn timestamp(field: &str, time: prost_types::Timestamp) -> Result<Timestamp, Status> {
-    let moment = jiff::Timestamp::new(time.seconds, time.nanos).map_err(|problem| invalid(field, problem))?;
-    Ok(Timestamp::from_jiff(moment))
+    let nanos = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    let problem = || invalid(field, format!("{} nanoseconds are not from 0 to 999999999", time.nanos));
+    let micros = i64::from(nanos.ok_or_else(problem)? / 1000);
+    // Seconds beyond 64 bits of microseconds are beyond the calendar as well.
+    let moment = Timestamp(Timestamp::from_seconds(time.seconds).0.saturating_add(micros));
+    moment.named().map_err(|problem| invalid(field, problem))
 }
 
 /// A required moment.
@@ -107,17 +110,11 @@ pub fn money(field: &str, money: &v1::Money, coalition: &Coalition) -> Result<Mo
         return Err(invalid(&format!("{field}.currency_code"), problem));
     }
     let field = format!("{field}.amount");
-    let amount: Decimal = decimal(&field, &money.amount)?;
-    Money::exact(amount, coalition.scale)
-        .ok_or_else(|| invalid(&field, format!("{amount} has more than {} decimals, or is too large", coalition.scale)))
+    Money::read(&money.amount, coalition.scale).map_err(|problem| invalid(&field, problem))
 }
 
 pub fn from_money(amount: Money, coalition: &Coalition) -> Option<v1::Money> {
     Some(v1::Money { currency_code: coalition.currency.to_string(), amount: coalition.money_text(amount) })
-}
-
-pub(super) fn decimal(field: &str, text: &str) -> Result<Decimal, Status> {
-    Decimal::from_str_exact(text).map_err(|_| invalid(field, format!("{text:?} is not a decimal number such as 1.00")))
 }
 
 /// Reads an origin, and what of it is personal and stays outside the journal.
@@ -129,15 +126,10 @@ pub fn origin(
     coalition: &Coalition,
 ) -> Result<(Origin, Option<Attachment>), Status> {
     let Some(wire) = origin else { return Ok((Origin::default(), None)) };
-    let code = |field: &str, text: &str| {
-        let code = if text.is_empty() { None } else { Some(Code::new(text)) };
-        code.transpose().map_err(|problem| invalid(&format!("origin.{field}"), problem))
-    };
     let attachment = if wire.cashier.is_empty() {
         None
-    } else if wire.cashier.len() > CASHIER_MAX || wire.cashier.chars().any(char::is_control) {
-        return Err(invalid("origin.cashier", format!("is not 1 to {CASHIER_MAX} bytes without control characters")));
     } else {
+        check_text(&wire.cashier, CASHIER_MAX).map_err(|problem| invalid("origin.cashier", problem))?;
         Some(Attachment { salt: key.attachment_salt(partner, request), bytes: wire.cashier.into_bytes() })
     };
     let business_date: Option<BusinessDate> = match wire.business_date.as_str() {
@@ -145,14 +137,15 @@ pub fn origin(
         date => Some(date.parse().map_err(|problem| invalid("origin.business_date", problem))?),
     };
     let count = |field: &str, count: i64| {
-        let unsigned = u64::try_from(count).map_err(|_| invalid(&format!("origin.{field}"), "is below zero"))?;
+        let below = |_| invalid(&format!("origin.{field}"), format!("{count} is below zero"));
+        let unsigned = u64::try_from(count).map_err(below)?;
         Ok::<_, Status>((unsigned > 0).then_some(unsigned))
     };
     let line = count("receipt_line", i64::from(wire.receipt_line))?;
     let origin = Origin {
-        store: code("store", &wire.store)?,
-        till: code("till", &wire.till)?,
-        receipt_number: code("receipt_number", &wire.receipt_number)?,
+        store: code_or_none("origin.store", &wire.store)?,
+        till: code_or_none("origin.till", &wire.till)?,
+        receipt_number: receipt_or_none("origin.receipt_number", &wire.receipt_number)?,
         receipt_line: line.map(|line| u32::try_from(line).expect("it was 32 bits on the wire")),
         business_date,
         business_time: wire.business_time.map(|time| timestamp("origin.business_time", time)).transpose()?,
@@ -324,18 +317,14 @@ pub fn from_next_expiry(next: Option<(Timestamp, Points)>) -> Option<v1::NextExp
 // ---- lists
 
 pub fn entry_filter(wire: v1::ListEntriesRequest, key: &IdentifierKey) -> Result<EntryFilter, Status> {
-    let code = |field: &str, text: &str| {
-        let code = if text.is_empty() { None } else { Some(Code::new(text)) };
-        code.transpose().map_err(|problem| invalid(field, problem))
-    };
     let before = match wire.page_token.as_str() {
         "" => None,
         token => Some(token.parse().map_err(|_| invalid("page_token", "is not one that this method gave"))?),
     };
     Ok(EntryFilter {
-        store: code("store", &wire.store)?,
-        till: code("till", &wire.till)?,
-        receipt_number: code("receipt_number", &wire.receipt_number)?,
+        store: code_or_none("store", &wire.store)?,
+        till: code_or_none("till", &wire.till)?,
+        receipt_number: receipt_or_none("receipt_number", &wire.receipt_number)?,
         business_date: match wire.business_date.as_str() {
             "" => None,
             date => Some(date.parse().map_err(|problem| invalid("business_date", problem))?),
@@ -352,10 +341,7 @@ pub fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, Status> 
     let Some(wire) = wire else { return Ok(TermsDraft::default()) };
     let price = |field: &str, text: &Option<String>| {
         let Some(text) = text else { return Ok(None) };
-        let field = format!("terms.{field}");
-        let price =
-            decimal(&field, text).and_then(|value| Price::new(value).map_err(|problem| invalid(&field, problem)));
-        price.map(Some)
+        Price::read(text).map(Some).map_err(|problem| invalid(&format!("terms.{field}"), problem))
     };
     Ok(TermsDraft {
         funding: match v1::Funding::try_from(wire.funding) {
@@ -383,9 +369,6 @@ pub fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, Status> 
     })
 }
 
-/// The longest span of days, months or years in terms.
-const SPAN_MAX: u16 = 36_500;
-
 fn return_days(period: v1::ReturnPeriod) -> Result<Option<u16>, Status> {
     let Some(days) = period.days else { return Ok(None) };
     let fits = u16::try_from(days).ok().filter(|days| *days <= SPAN_MAX);
@@ -394,7 +377,7 @@ fn return_days(period: v1::ReturnPeriod) -> Result<Option<u16>, Status> {
 }
 
 pub fn rate(field: &str, text: &str) -> Result<Rate, Status> {
-    Rate::new(decimal(field, text)?).map_err(|problem| invalid(field, problem))
+    text.parse().map_err(|problem| invalid(field, problem))
 }
 
 fn breakage(split: v1::BreakageSplit) -> Result<Breakage, Status> {
@@ -407,10 +390,10 @@ fn breakage(split: v1::BreakageSplit) -> Result<Breakage, Status> {
 
 fn expiry_policy(policy: v1::ExpiryPolicy) -> Result<ExpiryPolicy, Status> {
     let count = || {
-        let count = u16::try_from(policy.count).ok().filter(|count| *count <= SPAN_MAX);
-        count.ok_or_else(|| invalid("terms.expiry.count", format!("{} is not from 0 to {SPAN_MAX}", policy.count)))
+        let count = u16::try_from(policy.count);
+        count.map_err(|_| invalid("terms.expiry.count", format!("{} is not from 0 to {SPAN_MAX}", policy.count)))
     };
-    Ok(match v1::ExpiryKind::try_from(policy.kind) {
+    let expiry = match v1::ExpiryKind::try_from(policy.kind) {
         Ok(v1::ExpiryKind::None) => ExpiryPolicy::None,
         Ok(v1::ExpiryKind::Fixed) => {
             let time = policy.fixed_time.ok_or_else(|| invalid("terms.expiry.fixed_time", "is missing"))?;
@@ -420,15 +403,13 @@ fn expiry_policy(policy: v1::ExpiryPolicy) -> Result<ExpiryPolicy, Status> {
         Ok(v1::ExpiryKind::Months) => ExpiryPolicy::Months(count()?),
         Ok(v1::ExpiryKind::EndOfMonth) => ExpiryPolicy::EndOfMonth(count()?),
         Ok(v1::ExpiryKind::EndOfYear) => ExpiryPolicy::EndOfYear(count()?),
-        Ok(v1::ExpiryKind::InactiveDays) => match count()? {
-            // On the day of the issue itself the points would be gone.
-            0 => return Err(invalid("terms.expiry.count", "is not above zero")),
-            days => ExpiryPolicy::InactiveDays(days),
-        },
+        Ok(v1::ExpiryKind::InactiveDays) => ExpiryPolicy::InactiveDays(count()?),
         Ok(v1::ExpiryKind::Unspecified) | Err(_) => {
             return Err(invalid("terms.expiry.kind", format!("{} is unknown", policy.kind)));
         }
-    })
+    };
+    expiry.check().map_err(|problem| invalid("terms.expiry.count", problem))?;
+    Ok(expiry)
 }
 
 pub fn partner_state(state: i32) -> Result<PartnerState, Status> {
@@ -520,8 +501,9 @@ pub use self::limits::{from_consent, from_limit_uses, from_limits, limits, partn
 pub use self::notices::{NoticesPage, day_or_none, notice_place, notices_page};
 pub use self::page::{page_numbers, page_place, page_token};
 pub use self::points::{
-    AcceptorMoney, DaySought, Following, abandon_outcome, acceptor_money, add_to_day, code, counted_day, day_answer,
-    earn, following, from_hold, from_quote, issue_result, purchase_earn, quoted_amount, reversal_target, spend,
+    AcceptorMoney, DaySought, Following, abandon_outcome, acceptor_money, add_to_day, code_or_none, counted_day,
+    day_answer, earn, following, from_hold, from_quote, issue_result, purchase_earn, quoted_amount, receipt_or_none,
+    reversal_target, spend, word,
 };
 pub use self::reports::{
     ClassSums, from_balances, from_bilateral, from_line, from_obligation, from_totals, obligations_of, points_balance,

@@ -32,7 +32,7 @@ impl MemberAdminService for Service {
         let v1::RunDecayRequest { request_id, member, rate, period } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let rate = convert::rate("rate", &rate)?;
-        let period = convert::code("period", &period)?;
+        let period = convert::word("period", &period)?;
         let written =
             self.ask(caller, &request_id, Command::Decay { member, rate, period, inactive_since: None }).await?;
         let (replayed, reply) = member_reply(&written)?;
@@ -54,7 +54,7 @@ impl MemberAdminService for Service {
         let v1::DecayMembersRequest { rate: share, period, inactive_since_time, page_size: size, page_token } =
             request.into_inner();
         let rate = convert::rate("rate", &share)?;
-        let period = convert::code("period", &period)?;
+        let period = convert::word("period", &period)?;
         let since = convert::moment("inactive_since_time", inactive_since_time)?;
         let limit = if size == 0 { PAGE_SIZE_MAX } else { page_size(size)? };
         let list = ["DecayMembers", &rate.decimal().to_string(), period.as_str(), &since.to_string()];
@@ -117,7 +117,7 @@ impl MemberAdminService for Service {
         let issuer: PartnerId = convert::id("issuer_id", &issuer_id)?;
         let until = convert::moment("until_time", until_time)?;
         let expires = convert::moment("expires_time", expires_time)?;
-        let reason = convert::code("reason_code", &reason_code)?;
+        let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::ExtendExpiry { member, issuer, until, expires, reason };
         let written = self.ask(caller, &request_id, command).await?;
         let (replayed, reply) = member_reply(&written)?;
@@ -139,7 +139,7 @@ impl MemberAdminService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let funder: PartnerId = convert::id("funder_id", &funder_id)?;
         let expires = convert::moment_or_none("expires_time", expires_time)?;
-        let reason = convert::code("reason_code", &reason_code)?;
+        let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::Reinstate { member, funder, points: Points(points), expires, reason };
         let written = self.ask(caller, &request_id, command).await?;
         let (replayed, reply) = member_reply(&written)?;
@@ -165,7 +165,7 @@ impl MemberAdminService for Service {
         let v1::WriteOffDebtRequest { request_id, member, creditor_id, points, reason_code } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let creditor: PartnerId = convert::id("creditor_id", &creditor_id)?;
-        let reason = convert::code("reason_code", &reason_code)?;
+        let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::WriteOffDebt { member, creditor, points: Points(points), reason };
         let written = self.ask(caller, &request_id, command).await?;
         let (replayed, reply) = member_reply(&written)?;

@@ -14,9 +14,6 @@ use crate::rpc::{Context, auth, convert, errors, page_size};
 /// See the module.
 pub struct Service(pub Context);
 
-/// Names that stand for something else than a partner wherever a partner may be named.
-const RESERVED: [&str; 5] = ["hub", "funds", "reserve", "pool", "bank"];
-
 #[tonic::async_trait]
 impl PartnerAdminService for Service {
     async fn create_partner(
@@ -24,15 +21,13 @@ impl PartnerAdminService for Service {
         request: Request<v1::CreatePartnerRequest>,
     ) -> Result<Response<v1::CreatePartnerResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::CreatePartnerRequest { request_id, partner_id, display_name, terms, limits } = request.into_inner();
+        let v1::CreatePartnerRequest { request_id, partner_id, display_name, terms, limits, no_default_limits } =
+            request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
-        if RESERVED.contains(&partner.as_str()) {
-            return Err(errors::invalid("partner_id", format!("{partner} is taken: it has a meaning of its own")));
-        }
         let terms = convert::terms_draft(terms)?;
         let limits = convert::limits(limits, &self.0.house().coalition)?;
         let state = PartnerState::Active;
-        let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits };
+        let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits, no_default_limits };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let (replayed, _) = house_reply(&written)?;
         let partner = convert::from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);

@@ -80,11 +80,10 @@ impl PointsService for Service {
         let wanted = match &amount {
             Some(_) if points != 0 => return Err(errors::invalid("amount", "give points or an amount, not both")),
             Some(amount) => convert::quoted_amount(amount, terms, &house.coalition)?,
-            None if points > 0 => Points(points),
-            None => return Err(errors::invalid("points", format!("{points} is not above zero"))),
+            None => Points(points).of_operation().map_err(|problem| errors::invalid("points", problem))?,
         };
-        if earn_points < 0 {
-            return Err(errors::invalid("earn_points", format!("{earn_points} is below zero")));
+        if earn_points != 0 {
+            Points(earn_points).of_operation().map_err(|problem| errors::invalid("earn_points", problem))?;
         }
         let book = self.member_book(member, Some(wanted), now).await?;
         let quote = Asked { caller, member, wanted, earn: Points(earn_points), now }.quote(book, terms);
@@ -330,7 +329,9 @@ impl PointsService for Service {
         let total = amount("receipt_total", wire.receipt_total)?;
         let returned = amount("returned_amount", wire.returned_amount)?;
         if returned.0 <= 0 || returned > total {
-            return Err(errors::invalid("returned_amount", "is not above zero and up to the receipt's total"));
+            let (returned, total) = (house.coalition.money_text(returned), house.coalition.money_text(total));
+            let problem = format!("{returned} is not above zero and up to the receipt's total of {total}");
+            return Err(errors::invalid("returned_amount", problem));
         }
         let command = Command::ReturnPurchase { redemption, issue, amount: returned, total };
         let written = self.ask(caller, &wire.request_id, wire.origin, command).await?;
@@ -482,7 +483,8 @@ impl PointsService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let wire = request.into_inner();
         let sought = DaySought::of(&wire.store, &wire.till, &wire.business_date)?;
-        let number = convert::code("receipt_number", &wire.receipt_number)?;
+        let number = convert::receipt_or_none("receipt_number", &wire.receipt_number)?
+            .ok_or_else(|| errors::invalid("receipt_number", "is missing"))?;
         let limit = page_size(wire.page_size)?;
         let list = ["FindReceipt", &wire.store, &wire.till, &wire.receipt_number, &wire.business_date];
         let before = convert::page_numbers(&list, &wire.page_token)?.map(|[before]| before);

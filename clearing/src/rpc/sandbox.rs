@@ -46,7 +46,7 @@ fn backwards(to: Timestamp, now: Timestamp) -> Status {
         field: "to_time".to_owned(),
         time: to.to_string(),
         earliest: now.to_string(),
-        latest: Timestamp::NEVER.to_string(),
+        latest: Timestamp::LAST.to_string(),
     };
     errors::refused(&rejection)
 }

@@ -488,6 +488,8 @@ impl Player<'_> {
                     terms: terms.to_draft().map_err(wrong)?,
                     state: PartnerState::Active,
                     limits: self.set_limits(terms).map_err(wrong)?,
+                    // Files mean what they say: no limit named, none.
+                    no_default_limits: true,
                 })
             }
             Action::SetState { partner, state } => {

@@ -9,7 +9,7 @@ use clearing_core::units::Timestamp;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::TimeZone;
 
 /// A calendar has this many expressions at the most.
 const EXPRESSIONS_MAX: usize = 16;
@@ -84,30 +84,23 @@ impl CutOffs {
         let mut civil = local.with().subsec_nanosecond(0).build().ok()?;
         loop {
             civil = next_civil(cron, civil)?;
-            let moment = self.moment_of(civil)?;
+            let moment = Timestamp::of_wall(civil, &self.zone)?;
             // Within the second pass of an hour that is repeated, what follows on the wall has happened in the first.
             if moment > after {
                 return Some(moment);
             }
         }
     }
-
-    /// When a time on the wall is due.
-    fn moment_of(&self, civil: DateTime) -> Option<Timestamp> {
-        let ambiguous = self.zone.to_ambiguous_timestamp(civil);
-        let offset = ambiguous.offset();
-        let earlier = ambiguous.earlier().ok()?;
-        let moment = match offset {
-            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => earlier,
-            // The earlier reading of a skipped time lies before the gap, and the next change of offset is its end.
-            AmbiguousOffset::Gap { .. } => self.zone.following(earlier).next()?.timestamp(),
-        };
-        Some(Timestamp::from_jiff(moment))
-    }
 }
 
+/// After so many years the calendar repeats itself, to the day of the week.
+const CYCLE_YEARS: i16 = 400;
+
+/// The next time on the wall. The parser looks no further than the year 5000, so it is asked in the years 2000 to 2399.
 fn next_civil(cron: &Cron, after: DateTime) -> Option<DateTime> {
-    cron.find_next_occurrence(&after, false).ok()
+    let years = (after.year() - 2000).div_euclid(CYCLE_YEARS) * CYCLE_YEARS;
+    let shifted = |civil: DateTime, by: i16| civil.with().year(civil.year().checked_add(by)?).build().ok();
+    shifted(cron.find_next_occurrence(&shifted(after, -years)?, false).ok()?, years)
 }
 
 fn parse_cron(text: &str) -> Result<Cron, CalendarProblem> {
@@ -194,6 +187,21 @@ mod tests {
         let noon = calendar(&["0 12 * * *"], "Pacific/Apia");
         let expected = ["2011-12-29T22:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z"];
         assert_eq!(next(&noon, "2011-12-29T00:00:00Z", 3), expected);
+    }
+
+    #[test]
+    fn cut_offs_go_on_to_the_end_of_the_calendar() {
+        let daily = calendar(&["30 21 * * *"], "UTC");
+        assert_eq!(next(&daily, "4999-12-31T22:00:00Z", 2), ["5000-01-01T21:30:00Z", "5000-01-02T21:30:00Z"]);
+        let leap = calendar(&["0 0 29 2 *"], "UTC");
+        assert_eq!(next(&leap, "7599-01-01T00:00:00Z", 1), ["7600-02-29T00:00:00Z"]);
+        let last = ["9999-12-29T21:30:00Z", "9999-12-30T21:30:00Z"];
+        assert_eq!(next(&daily, "9999-12-29T00:00:00Z", 3), last, "and none is after it");
+        let hourly = calendar(&["0 * * * *"], "Pacific/Kiritimati");
+        assert!(next(&hourly, "9999-12-30T22:00:00Z", 100).len() < 100);
+        // 1 January 9998 is a Thursday, as is that of 1998.
+        let thursdays = calendar(&["0 12 1 1 THU"], "UTC");
+        assert_eq!(next(&thursdays, "9997-12-31T00:00:00Z", 1), ["9998-01-01T12:00:00Z"]);
     }
 
     #[test]

@@ -425,7 +425,7 @@ pub(super) fn receipt_line(row: &dyn Cells, places: [usize; 9]) -> Result<(Recei
         date: BusinessDate::from_number(row.int(date)?).map_err(unreadable)?,
         store: code(store)?,
         till: code(till)?,
-        number: Code::new(row.text(number)?).map_err(unreadable)?,
+        number: Code::receipt(row.text(number)?).map_err(unreadable)?,
     };
     let side = if row.int(side)? == 1 { Side::Earn } else { Side::Spend };
     let line = ReceiptLine { receipt, side, line: small(row.int(line)?)? };

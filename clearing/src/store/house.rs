@@ -68,6 +68,7 @@ struct Settings {
     currency: String,
     scale: u32,
     default_terms: TermsSettings,
+    default_limits: LimitsSettings,
     grace_days: u16,
     passed_over_grace_days: u16,
     recovery: String,
@@ -97,6 +98,48 @@ struct TermsSettings {
     receipt_share: String,
 }
 
+/// What a limit is none of is null. Money in units of 10^-scale.
+#[derive(Debug, Serialize, Deserialize)]
+struct LimitsSettings {
+    net_debit_cap: Option<i64>,
+    outstanding_points: Option<i64>,
+    points_per_day: Option<i64>,
+    points_per_member_per_day: Option<i64>,
+    points_per_entry: Option<i64>,
+    transfer_points_per_entry: Option<i64>,
+    transfer_points_per_member_per_day: Option<i64>,
+    cooling_seconds: Option<u32>,
+}
+
+impl LimitsSettings {
+    fn of(limits: &Limits) -> Self {
+        let points = |limit: Option<Points>| limit.map(|points| points.0);
+        Self {
+            net_debit_cap: limits.net_debit_cap.map(|cap| cap.0),
+            outstanding_points: points(limits.outstanding_points),
+            points_per_day: points(limits.points_per_day),
+            points_per_member_per_day: points(limits.points_per_member_per_day),
+            points_per_entry: points(limits.points_per_entry),
+            transfer_points_per_entry: points(limits.transfer_points_per_entry),
+            transfer_points_per_member_per_day: points(limits.transfer_points_per_member_per_day),
+            cooling_seconds: limits.cooling_seconds,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            net_debit_cap: self.net_debit_cap.map(Money),
+            outstanding_points: self.outstanding_points.map(Points),
+            points_per_day: self.points_per_day.map(Points),
+            points_per_member_per_day: self.points_per_member_per_day.map(Points),
+            points_per_entry: self.points_per_entry.map(Points),
+            transfer_points_per_entry: self.transfer_points_per_entry.map(Points),
+            transfer_points_per_member_per_day: self.transfer_points_per_member_per_day.map(Points),
+            cooling_seconds: self.cooling_seconds,
+        }
+    }
+}
+
 fn settings_of(coalition: &Coalition) -> Settings {
     let terms = &coalition.default_terms;
     Settings {
@@ -117,6 +160,7 @@ fn settings_of(coalition: &Coalition) -> Settings {
             tender_value: terms.tender_value.0,
             receipt_share: terms.receipt_share.decimal().to_string(),
         },
+        default_limits: LimitsSettings::of(&coalition.default_limits),
         grace_days: coalition.grace_days,
         passed_over_grace_days: coalition.passed_over_grace_days,
         recovery: coalition.recovery.as_str().to_owned(),
@@ -156,6 +200,7 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
             tender_value: Money(terms.tender_value),
             receipt_share: rate(&terms.receipt_share)?,
         },
+        default_limits: settings.default_limits.limits(),
         grace_days: settings.grace_days,
         passed_over_grace_days: settings.passed_over_grace_days,
         recovery: known("recovery", Recovery::parse(&settings.recovery))?,
@@ -170,8 +215,7 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
 }
 
 fn rate(text: &str) -> Result<Rate, StoreError> {
-    let decimal: rust_decimal::Decimal = text.parse().map_err(|error| StoreError::damaged("a rate", error))?;
-    Rate::new(decimal).map_err(|error| StoreError::damaged("a rate", error))
+    text.parse().map_err(|error| StoreError::damaged("a rate", error))
 }
 
 /// What a stored word stands for.

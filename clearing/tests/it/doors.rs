@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clearing::clock::Clock;
 use clearing::door::{DoorCounts, DoorLimits};
-use clearing::server::{Drained, RunningServer};
+use clearing::server::{Drained, RunningServer, ServerLimits};
 use clearing::store::Store;
 use clearing_certs::Kind;
 use futures::future::join_all;

@@ -96,7 +96,7 @@ fn coalition(seed: u64) -> House {
     house.coalition.passed_over_grace_days = if seed.is_multiple_of(4) { 0 } else { 14 };
     house.coalition.open_consents = seed % 4 != 3;
     house.coalition.settlement_threshold = Money(if seed % 3 == 1 { 200_000 } else { 100 });
-    let terms = &mut house.partners.get_mut(&id("bank")).unwrap().terms[0];
+    let terms = &mut house.partners.get_mut(&id("cards")).unwrap().terms[0];
     if seed % 2 == 1 {
         terms.funding = Funding::OnPayment;
     }
@@ -144,7 +144,7 @@ struct Play {
     numbers: u32,
 }
 
-pub const TILLS: [&str; 3] = ["grocer", "fuel", "bank"];
+pub const TILLS: [&str; 3] = ["grocer", "fuel", "cards"];
 
 impl Play {
     fn new(seed: u64) -> Self {
@@ -227,7 +227,7 @@ impl Play {
             earn.activates = Some(now.plus_days(self.rng.random_range(0..6)));
         }
         if self.rng.random_range(0..8) == 0 {
-            earn.funders = vec![(id("fuel"), 2), (id("bank"), 1), (id("operator"), 1)];
+            earn.funders = vec![(id("fuel"), 2), (id("cards"), 1), (id("operator"), 1)];
         }
         earn
     }

@@ -46,6 +46,7 @@ async fn changes_of_the_house_move_the_epoch(test: &TestStore) {
         terms: TermsDraft { expiry: Some(ExpiryPolicy::EndOfYear(2)), ..TermsDraft::default() },
         state: PartnerState::Active,
         limits: Default::default(),
+        no_default_limits: false,
     };
     till.one("operator", Command::House(create), at(1)).await.unwrap();
     let terms = TermsDraft { funding: Some(Funding::AtIssue), ..TermsDraft::default() };

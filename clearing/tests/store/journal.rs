@@ -68,7 +68,7 @@ async fn what_is_acknowledged_is_in_the_lists_of_its_parties(test: &TestStore) {
     let all = EntryFilter::default();
     assert_eq!(list("grocer", all.clone()).await, [3, 2, 1]);
     assert_eq!(list("fuel", all.clone()).await, [3]);
-    assert_eq!(list("bank", all.clone()).await, Vec::<i64>::new());
+    assert_eq!(list("cards", all.clone()).await, Vec::<i64>::new());
     let code = |text: &str| Some(Code::new(text).unwrap());
     assert_eq!(list("grocer", EntryFilter { store: code("north"), ..all.clone() }).await, [1]);
     assert_eq!(list("grocer", EntryFilter { receipt_number: code("r2"), ..all.clone() }).await, [2]);

@@ -159,13 +159,14 @@ fn house() -> House {
         partner("operator", Funding::AtRedemption),
         partner("grocer", Funding::AtIssue),
         partner("fuel", Funding::AtRedemption),
-        partner("bank", Funding::AtIssue),
+        partner("cards", Funding::AtIssue),
     ]);
     let coalition = Coalition {
         id: "test".to_owned(),
         currency: "EUR".parse().unwrap(),
         scale: 4,
         default_terms: Terms { effective: Timestamp(0), ..terms(Funding::AtRedemption) },
+        default_limits: Limits::default(),
         grace_days: 14,
         passed_over_grace_days: 14,
         recovery: Recovery::Any,

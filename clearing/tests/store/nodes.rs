@@ -63,7 +63,7 @@ async fn node_at_work(store: Store, node: u64) -> i64 {
                 till.request(caller, command)
             })
             .collect();
-        let mut duplicate = till.request("bank", issue(card(round % 6), 1));
+        let mut duplicate = till.request("cards", issue(card(round % 6), 1));
         duplicate.request_id = Some(RequestId(shared.next()));
         requests.push(duplicate);
         if round % 50 == 25 {
@@ -136,7 +136,7 @@ async fn a_request_accepted_at_one_node_while_another_abandons_it_is_undone_with
     nodes.first.one("fuel", issue(card(1), 100), at(1)).await.unwrap();
     let spend = nodes.first.request("fuel", redeem(card(1), 120));
     let abandon = Command::Abandon { request: spend.request_id.unwrap() };
-    let second = [nodes.second.request("bank", issue(card(1), 5)), nodes.second.request("fuel", abandon)];
+    let second = [nodes.second.request("cards", issue(card(1), 5)), nodes.second.request("fuel", abandon)];
     let (done, met) = nodes.meet(std::slice::from_ref(&spend), &second).await;
     assert_eq!(available(done.answers[0].result.as_ref().unwrap()), 80);
     assert_eq!(met.err().unwrap().kind(), ErrorKind::Transient);
@@ -164,7 +164,7 @@ async fn a_node_knows_what_another_has_just_booked_with_a_receipt() {
     let half = HouseCommand::SetTerms { partner: id("fuel"), terms: half, effective: None };
     nodes.first.one("operator", Command::House(half), at(1)).await.unwrap();
     for member in 1..=2 {
-        nodes.first.one("bank", issue(card(member), 200), at(1)).await.unwrap();
+        nodes.first.one("cards", issue(card(member), 200), at(1)).await.unwrap();
     }
 
     // The same line, of the same member.

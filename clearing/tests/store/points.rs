@@ -33,9 +33,9 @@ async fn points_issued_are_there_to_be_redeemed(test: &TestStore) {
     assert_eq!(available(&accepted), 5);
     let rejection = till.one("fuel", redeem(card(1), 6), at(6)).await.unwrap_err();
     assert_eq!(rejection, Rejection::InsufficientPoints { asked: 6, available: 5 });
-    let accepted = till.one("bank", redeem(card(1), 5), at(7)).await.unwrap();
+    let accepted = till.one("cards", redeem(card(1), 5), at(7)).await.unwrap();
     assert_eq!(available(&accepted), 0);
-    let unknown = till.one("bank", redeem(card(2), 5), at(7)).await.unwrap_err();
+    let unknown = till.one("cards", redeem(card(2), 5), at(7)).await.unwrap_err();
     assert_eq!(unknown.reason(), "NOT_FOUND");
 }
 
@@ -62,7 +62,7 @@ async fn a_repeated_request_gets_the_recorded_answer(test: &TestStore) {
 
 async fn a_return_gives_back_into_the_same_lots_and_an_abandoned_return_takes_again(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
-    for issuer in ["grocer", "fuel", "bank"] {
+    for issuer in ["grocer", "fuel", "cards"] {
         till.one(issuer, issue(card(1), 10), at(0)).await.unwrap();
     }
     let redeemed = till.one("fuel", redeem(card(1), 25), at(1)).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_return_gives_back_into_the_same_lots_and_an_abandoned_return_takes_ag
     // After its expiry what comes back lives on for the grace period: the lot changes its place.
     let all = till.one("fuel", Command::Return { redemption, points: Points(25) }, at(40)).await.unwrap();
     assert_eq!(available(&all), 25);
-    let spent = till.one("bank", redeem(card(1), 25), at(41)).await.unwrap();
+    let spent = till.one("cards", redeem(card(1), 25), at(41)).await.unwrap();
     assert_eq!(available(&spent), 0);
     // A key that was never seen is burned.
     let mut late = till.request("fuel", issue(card(1), 1));
@@ -130,7 +130,7 @@ async fn a_member_of_many_lots_is_served_page_by_page(test: &TestStore) {
     let Reply::Member(reply) = &some.reply else { panic!("not a command on points") };
     assert_eq!(reply.next_expiry, Some((at(50), Points(20))));
     // Two redemptions of one batch may take more lots together than one may.
-    let both = [till.request("fuel", redeem(card(1), 600)), till.request("bank", redeem(card(1), 520))];
+    let both = [till.request("fuel", redeem(card(1), 600)), till.request("cards", redeem(card(1), 520))];
     let done = till.run(&both, at(2)).await.unwrap();
     let left: Vec<i64> = done.answers.iter().map(|answer| available(answer.result.as_ref().unwrap())).collect();
     assert_eq!(left, [520, 0]);
@@ -147,7 +147,7 @@ async fn notices_are_found_page_by_page_by_the_members_key(test: &TestStore) {
     let mut requests: Vec<Request> = Vec::new();
     for number in 1..=5 {
         requests.push(till.request("grocer", until(number, at(7))));
-        requests.push(till.request("bank", until(number, at(7))));
+        requests.push(till.request("cards", until(number, at(7))));
         requests.push(till.request("grocer", until(number, at(40))));
         requests.push(till.request("grocer", until(number + 5, at(90))));
         requests.push(till.request("grocer", until(number + 10, Timestamp::NEVER)));

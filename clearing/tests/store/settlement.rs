@@ -17,7 +17,7 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
     till.one("grocer", issue(card(1), 100), at(0)).await.unwrap();
     till.one("fuel", issue(card(1), 100), at(0)).await.unwrap();
-    till.one("bank", redeem(card(1), 150), at(0)).await.unwrap();
+    till.one("cards", redeem(card(1), 150), at(0)).await.unwrap();
     let deposit = HouseCommand::Deposit { account: MoneyAccount::Reserve, amount: Money(500_000) };
     till.one("operator", Command::House(deposit), at(1)).await.unwrap();
     let close = HouseCommand::CloseWindow { expected: Some(1) };
@@ -51,7 +51,7 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     assert_eq!(paid.state, SettlementState::Settled);
     assert!(paid.orders.iter().all(|order| order.paid) && paid.legs.values().all(|leg| leg.due.is_zero()));
     assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(6)));
-    assert_eq!(windows[1].window.participants[&id("bank")].opening, window.participants[&id("bank")].carried);
+    assert_eq!(windows[1].window.participants[&id("cards")].opening, window.participants[&id("cards")].carried);
     till.one("operator", Command::House(HouseCommand::CloseWindow { expected: None }), at(4)).await.unwrap();
     let abort = Command::House(HouseCommand::AbortSettlement { window: 2 });
     till.one("operator", abort, at(5)).await.unwrap();

@@ -1,6 +1,6 @@
 //! Limits, consents, and what the operator does to the points of single members.
 
-use super::{decimal, each, entries, entry_there, key, next_expiry, some, there, to_member};
+use super::{decimal, decimal_text, each, entries, entry_there, key, next_expiry, some, there, to_member};
 use crate::care::{
     DebtWrittenOff, DecayMembers, Decayed, ExpiryExtended, ExtendExpiry, MembersDecayed, PointsReinstated,
     ReinstatePoints, RunDecay, WriteOffDebt,
@@ -13,7 +13,7 @@ use prost_types::Timestamp;
 
 pub(crate) fn to_limits(limits: &PartnerLimits) -> v1::PartnerLimits {
     v1::PartnerLimits {
-        net_debit_cap: limits.net_debit_cap.map(|cap| cap.to_string()),
+        net_debit_cap: limits.net_debit_cap.map(decimal_text),
         outstanding_points: limits.outstanding_points,
         points_per_day: limits.points_per_day,
         points_per_member_per_day: limits.points_per_member_per_day,
@@ -92,7 +92,7 @@ pub(crate) fn to_run_decay(run: &RunDecay) -> v1::RunDecayRequest {
     v1::RunDecayRequest {
         request_id: key(run.request_id),
         member: Some(to_member(&run.member)),
-        rate: run.rate.to_string(),
+        rate: decimal_text(run.rate),
         period: run.period.clone(),
     }
 }
@@ -110,7 +110,7 @@ pub(crate) fn decayed(answer: v1::RunDecayResponse) -> Result<Decayed, Error> {
 
 pub(crate) fn to_decay_members(decay: &DecayMembers, page_token: String) -> v1::DecayMembersRequest {
     v1::DecayMembersRequest {
-        rate: decay.rate.to_string(),
+        rate: decimal_text(decay.rate),
         period: decay.period.clone(),
         inactive_since_time: Some(Timestamp::from(decay.inactive_since)),
         page_size: decay.page_size,

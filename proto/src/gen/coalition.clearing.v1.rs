@@ -9,9 +9,10 @@ pub struct Money {
     /// (`GetServerInfo` names it); another one is INVALID_ARGUMENT.
     #[prost(string, tag = "1")]
     pub currency_code: ::prost::alloc::string::String,
-    /// The amount as a decimal number: an optional "-", digits, and optionally "." and more digits; no exponent, no
-    /// thousands separator, no "+". The house always writes the coalition's full scale ("-58.80" at scale 2). It reads
-    /// fewer decimals as well ("12.5"); more decimals than the scale are INVALID_ARGUMENT unless they are zeros.
+    /// The amount as a decimal number: an optional "-", at most 19 digits, and optionally "." and at most 9 digits. Nothing
+    /// else: no exponent, no thousands separator, no "+", no needless zero in front, no "-0". Every decimal number of this
+    /// interface has this form. The house always writes the coalition's full scale ("-58.80" at scale 2). It reads fewer
+    /// decimals as well ("12.5"); more decimals than the scale are INVALID_ARGUMENT, zeros too.
     /// Range: the amount times 10^scale fits a signed 64-bit integer.
     #[prost(string, tag = "2")]
     pub amount: ::prost::alloc::string::String,
@@ -20,25 +21,29 @@ pub struct Money {
 /// Every field is optional. The house stores what it is given, compares it when a request is repeated (another origin
 /// under the same `request_id` is IDEMPOTENCY_CONFLICT), and interprets nothing of it.
 ///
+/// Codes of stores, tills, cashiers and receipts are UTF-8 in the composed form (NFC). The only space is U+0020, and not at
+/// the ends; other characters of the Unicode categories Z\* and those of C\* (control, format, private, unassigned) are
+/// INVALID_ARGUMENT. Nothing is mended: what is stored is what was sent.
+///
 /// The origin is part of the append-only journal. Put no names, phone numbers or other personal data here.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Origin {
-    /// The store or web shop, in the partner's own numbering. At most 64 bytes of UTF-8, no control characters.
+    /// The store or web shop, in the partner's own numbering. At most 64 characters (code points).
     #[prost(string, tag = "1")]
     pub store: ::prost::alloc::string::String,
-    /// The till or terminal within the store. At most 64 bytes of UTF-8, no control characters.
+    /// The till or terminal within the store. At most 64 characters.
     #[prost(string, tag = "2")]
     pub till: ::prost::alloc::string::String,
-    /// The cashier as an opaque number, never a name. At most 64 bytes of UTF-8, no control characters.
+    /// The cashier as an opaque number, never a name. At most 64 characters.
     #[prost(string, tag = "3")]
     pub cashier: ::prost::alloc::string::String,
-    /// The number printed on the receipt. At most 64 bytes of UTF-8, no control characters.
+    /// The number printed on the receipt. At most 128 characters.
     #[prost(string, tag = "4")]
     pub receipt_number: ::prost::alloc::string::String,
     /// The line of the receipt, from 1; 0 means the receipt as a whole. Not negative.
     #[prost(int32, tag = "5")]
     pub receipt_line: i32,
-    /// The partner's business day as YYYY-MM-DD, a date that exists; empty when not given. It need not be the calendar
+    /// The partner's business day as YYYY-MM-DD, a date that exists, from 1970 on; empty when not given. It need not be the calendar
     /// day of `business_time`: a shop that closes at 02:00 books the night on the day before.
     #[prost(string, tag = "6")]
     pub business_date: ::prost::alloc::string::String,
@@ -421,7 +426,7 @@ pub struct Limits {
     /// Most items of a batch.
     #[prost(int32, tag = "3")]
     pub batch_items_max: i32,
-    /// Most points of one entry.
+    /// Most points that one operation may name.
     #[prost(int64, tag = "4")]
     pub points_per_entry_max: i64,
     /// Most lots that one entry takes.
@@ -834,7 +839,7 @@ pub struct Identifier {
     #[prost(string, tag = "1")]
     pub scheme: ::prost::alloc::string::String,
     /// The value. It is compared byte by byte, so partners must agree on its spelling (no blanks in card numbers, say).
-    /// Required; 1 to 128 bytes of UTF-8, no control characters.
+    /// Required; 1 to 128 characters (code points), of the form that codes have (see Origin).
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
 }
@@ -1022,7 +1027,7 @@ pub struct WriteOffDebtRequest {
     /// To which partner. Required.
     #[prost(string, tag = "3")]
     pub creditor_id: ::prost::alloc::string::String,
-    /// How many points at most: what is owed beyond them stays owed. Required.
+    /// How many points at most, 1 to the limit of an entry: what is owed beyond them stays owed. Required.
     #[prost(int64, tag = "4")]
     pub points: i64,
     /// Why. Required.
@@ -1920,19 +1925,24 @@ pub struct CreatePartnerRequest {
     /// The caller's id of this request, a UUIDv7 as text. Required.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The id of the new partner, for good: 1 to 31 characters of \[A-Za-z0-9\_-\]. Required. "operator", "hub", "funds",
-    /// "reserve", "pool" and "bank" are taken.
+    /// The id of the new partner, for good: 1 to 31 characters of \[A-Za-z0-9\_-\], the first of them a letter. Required. What a
+    /// spreadsheet would take for a date or a truth value is refused ("mar1", "jan-2", "true"), and so are the names that the
+    /// house uses itself, in any case of letters: "operator", "hub", "funds", "bank", "pool", "reserve", "unfunded",
+    /// "unknown", "house", "auditor", "sandbox".
     #[prost(string, tag = "2")]
     pub partner_id: ::prost::alloc::string::String,
-    /// Its name for people: at most 100 characters, no control characters. Empty means the partner id.
+    /// Its name for people: at most 100 characters, of the form that codes have (see Origin). Empty means the partner id.
     #[prost(string, tag = "3")]
     pub display_name: ::prost::alloc::string::String,
     /// Its terms; what is not set is the coalition's default.
     #[prost(message, optional, tag = "4")]
     pub terms: ::core::option::Option<TermsChange>,
-    /// What it may do at the most; not set means no limits.
+    /// What it may do at the most. A limit that is not set is the coalition's default for new partners, if it has one.
     #[prost(message, optional, tag = "5")]
     pub limits: ::core::option::Option<PartnerLimits>,
+    /// True when what `limits` leaves out is to be no limit instead of the coalition's default.
+    #[prost(bool, tag = "6")]
+    pub no_default_limits: bool,
 }
 /// Answer of CreatePartner.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -60,6 +60,7 @@ pub fn coalition() -> Coalition {
         currency: "RUB".parse().unwrap(),
         scale: 2,
         default_terms: terms(Funding::AtRedemption),
+        default_limits: Limits::default(),
         grace_days: 14,
         passed_over_grace_days: 0,
         recovery: Recovery::Any,

@@ -7,17 +7,14 @@ use clearing_core::units::{Money, PartnerId, Points, Timestamp};
 use clearing_proto::v1;
 use tonic::Status;
 
-use super::{decimal, from_partner};
+use super::from_partner;
 use crate::rpc::errors::invalid;
 
 pub fn limits(wire: Option<v1::PartnerLimits>, coalition: &Coalition) -> Result<Limits, Status> {
     let Some(wire) = wire else { return Ok(Limits::default()) };
-    let cap = wire.net_debit_cap.map(|text| {
-        let field = "limits.net_debit_cap";
-        let scale = coalition.scale;
-        let amount = Money::exact(decimal(field, &text)?, scale);
-        amount.ok_or_else(|| invalid(field, format!("{text} has more than {scale} decimals, or is too large")))
-    });
+    let cap = wire
+        .net_debit_cap
+        .map(|text| Money::read(&text, coalition.scale).map_err(|problem| invalid("limits.net_debit_cap", problem)));
     let cooling = wire.cooling_seconds.map(|seconds| {
         let fits = u32::try_from(seconds);
         fits.map_err(|_| invalid("limits.cooling_seconds", format!("{seconds} is not from 0 to {}", u32::MAX)))

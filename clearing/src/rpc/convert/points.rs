@@ -106,7 +106,8 @@ pub fn quoted_amount(amount: &v1::Money, terms: &Terms, coalition: &Coalition) -
     }
     let share = i128::from(amount.0) * i128::from(terms.receipt_share.billionths());
     let payable = share / i128::from(Rate::ONE.billionths()) / value;
-    Ok(Points(i64::try_from(payable).unwrap_or(i64::MAX)))
+    let most = Points::OPERATION_MAX.0;
+    Ok(Points(i64::try_from(payable).unwrap_or(most).min(most)))
 }
 
 /// The figures of a quote that are its own. The rest is the member's.
@@ -211,9 +212,6 @@ pub fn earn(
 
 pub fn purchase_earn(wire: v1::PurchaseEarn) -> Result<Earn, Status> {
     let v1::PurchaseEarn { points, expires_time, activate_time, funders: named } = wire;
-    if points <= 0 {
-        return Err(invalid("earn.points", format!("{points} is not above zero")));
-    }
     Ok(Earn {
         points: Points(points),
         expires: moment_or_none("earn.expires_time", expires_time)?,
@@ -224,15 +222,12 @@ pub fn purchase_earn(wire: v1::PurchaseEarn) -> Result<Earn, Status> {
 
 pub fn spend(wire: v1::PurchaseSpend) -> Result<Spend, Status> {
     use v1::purchase_spend::Source;
-    let positive = |field: &str, points: i64| match points {
-        1.. => Ok(Points(points)),
-        _ => Err(invalid(field, format!("{points} is not above zero"))),
-    };
     match wire.source {
         None => Err(invalid("spend.source", "is missing: give redeem_points or a capture")),
-        Some(Source::RedeemPoints(points)) => positive("spend.redeem_points", points).map(Spend::Redeem),
+        // How many it may be is a question to the rules.
+        Some(Source::RedeemPoints(points)) => Ok(Spend::Redeem(Points(points))),
         Some(Source::Capture(v1::HoldCapture { hold_id, points })) => {
-            Ok(Spend::Capture(id("spend.capture.hold_id", &hold_id)?, positive("spend.capture.points", points)?))
+            Ok(Spend::Capture(id("spend.capture.hold_id", &hold_id)?, Points(points)))
         }
     }
 }
@@ -255,25 +250,31 @@ pub fn reversal_target(
                 store: code_or_none("receipt.store", &store)?,
                 till: code_or_none("receipt.till", &till)?,
                 date: id("receipt.business_date", &business_date)?,
-                number: id_code("receipt.receipt_number", &receipt_number)?,
+                number: receipt_or_none("receipt.receipt_number", &receipt_number)?
+                    .ok_or_else(|| invalid("receipt.receipt_number", "is missing"))?,
             }))
         }
     }
 }
 
-fn id_code(field: &str, text: &str) -> Result<Code, Status> {
-    let missing = || invalid(field, "is missing");
-    code_or_none(field, text)?.ok_or_else(missing)
-}
-
-fn code_or_none(field: &str, text: &str) -> Result<Option<Code>, Status> {
+/// The code of a store or till; none for an empty one.
+pub fn code_or_none(field: &str, text: &str) -> Result<Option<Code>, Status> {
     let code = if text.is_empty() { None } else { Some(Code::new(text)) };
     code.transpose().map_err(|problem| invalid(field, problem))
 }
 
-/// A required code.
-pub fn code(field: &str, text: &str) -> Result<Code, Status> {
-    id_code(field, text)
+/// The number of a receipt; none for an empty one.
+pub fn receipt_or_none(field: &str, text: &str) -> Result<Option<Code>, Status> {
+    let code = if text.is_empty() { None } else { Some(Code::receipt(text)) };
+    code.transpose().map_err(|problem| invalid(field, problem))
+}
+
+/// A required reason or period.
+pub fn word(field: &str, text: &str) -> Result<Code, Status> {
+    if text.is_empty() {
+        return Err(invalid(field, "is missing"));
+    }
+    Code::word(text).map_err(|problem| invalid(field, problem))
 }
 
 // ---- receipts and days

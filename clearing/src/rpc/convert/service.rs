@@ -1,7 +1,7 @@
 //! What the house says of itself: versions, limits, the sandbox's clock; and small answers on partners.
 
 use clearing_core::terms::{CLOCK_SKEW_SECONDS, House, PartnerState};
-use clearing_core::units::Timestamp;
+use clearing_core::units::{Points, Timestamp};
 use clearing_proto::v1;
 
 use super::{from_partner_state, from_timestamp};
@@ -42,8 +42,8 @@ pub fn server_info(house: &House, limits: Limits, caller: &Caller, now: Timestam
             message_bytes_max: large(limits.message_bytes_max),
             batch_bytes_max: large(limits.batch_bytes_max),
             batch_items_max: small(limits.batch_items_max),
-            // The partner's own limits bind earlier; the house knows none but the range of its numbers.
-            points_per_entry_max: i64::MAX,
+            // The partner's own limits may bind earlier.
+            points_per_entry_max: Points::OPERATION_MAX.0,
             lots_per_entry_max: small(limits.lots_per_entry_max),
             page_size_max: small(limits.page_size_max),
             // Not set where keys are kept for ever.
