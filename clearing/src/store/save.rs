@@ -385,7 +385,7 @@ const SAVE_RETURNS: Sql = Sql::new(
         amount = excluded.amount, total = excluded.total",
     "-- store.save_returns
     INSERT INTO returns (member_id, batch_id, ordinal, points, lots, amount, total)
-    SELECT k.m, k.b, k.o, k.p, substring($9 from k.s for k.l), k.a, k.t
+    SELECT k.m, k.b, k.o, k.p, substring($9::bytea from k.s for k.l), k.a, k.t
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::bigint[], $8::bigint[])
         AS k (m, b, o, p, s, l, a, t)
     ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET points = excluded.points, lots = excluded.lots,

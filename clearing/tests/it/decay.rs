@@ -186,19 +186,22 @@ async fn decay_of_all_members_refuses_pages_tokens_and_times_that_are_none() {
         assert_eq!(wrong(decay().page_size(1001), "").await, "page_size");
         assert_eq!(wrong(decay().page_size(-1), "").await, "page_size");
         assert_eq!(wrong(of(Decimal::TWO, "2026-02"), "").await, "rate");
+        assert_eq!(wrong(of(Decimal::ZERO, "2026-02"), "").await, "rate");
+        // Too little to take a point of anybody.
+        let little = Decimal::new(1, 3);
         assert_eq!(wrong(of(Decimal::ONE, ""), "").await, "period");
         let never = DecayMembers::of(Decimal::ONE, "2026-02", SystemTime::UNIX_EPOCH);
         assert_eq!(wrong(never, "").await, "inactive_since_time");
 
         assert_eq!(wrong(decay(), "x").await, "page_token");
-        let (_, token) = page(of(Decimal::ZERO, "2026-02").page_size(1), "").await.unwrap();
+        let (_, token) = page(of(little, "2026-02").page_size(1), "").await.unwrap();
         let token = token.unwrap();
         assert_eq!(wrong(decay(), &token).await, "page_token", "of another rate");
-        assert_eq!(wrong(of(Decimal::ZERO, "2026-03"), &token).await, "page_token");
-        let other = DecayMembers::of(Decimal::ZERO, "2026-02", stage.since + DAY);
+        assert_eq!(wrong(of(little, "2026-03"), &token).await, "page_token");
+        let other = DecayMembers::of(little, "2026-02", stage.since + DAY);
         assert_eq!(wrong(other, &token).await, "page_token");
         // The length of a page may change.
-        page(of(Decimal::ZERO, "2026-02").page_size(2), &token).await.unwrap();
+        page(of(little, "2026-02").page_size(2), &token).await.unwrap();
 
         let ahead = DecayMembers::of(Decimal::ONE, "2026-02", stage.since + 10 * DAY);
         match page(ahead, "").await {
