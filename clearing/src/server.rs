@@ -3,16 +3,20 @@
 //! | phase | health | calls |
 //! |---|---|---|
 //! | bound; migrations pending, or the database is out of reach | NOT_SERVING | UNAVAILABLE |
+//! | the machine's clock is wrong at start | NOT_SERVING | reads are answered, writes UNAVAILABLE |
 //! | missed cut-offs are closed, one by one | NOT_SERVING | UNAVAILABLE |
 //! | open | SERVING | answered |
+//! | the machine's clock became wrong | NOT_SERVING | reads are answered, writes UNAVAILABLE |
 //! | draining | NOT_SERVING | those begun are answered, until the deadline |
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use clearing_core::units::Timestamp;
 use clearing_proto::v1::info_service_server::InfoServiceServer;
 use clearing_proto::v1::member_admin_service_server::MemberAdminServiceServer;
 use clearing_proto::v1::partner_admin_service_server::PartnerAdminServiceServer;
@@ -22,6 +26,7 @@ use clearing_proto::v1::report_service_server::ReportServiceServer;
 use clearing_proto::v1::sandbox_service_server::SandboxServiceServer;
 use clearing_proto::v1::settlement_admin_service_server::SettlementAdminServiceServer;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -32,12 +37,13 @@ use tower::Service;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
-use crate::identifier::IdentifierKey;
+use crate::identifier::{IdentifierKey, OtherBooks};
 use crate::rpc::auth::AuthLayer;
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
 use crate::rpc::{members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
-use crate::store::{Store, StoreError};
+use crate::store::{Backend, Occupancy, OccupyError, Store, StoreError};
+use crate::timekeeper::Timekeeper;
 use crate::tls::{Acceptor, HandshakeLimits, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
 
@@ -59,7 +65,7 @@ const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// What a house needs to open.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServerOptions {
     /// Port 0 takes a free one.
     pub listen: SocketAddr,
@@ -68,10 +74,22 @@ pub struct ServerOptions {
     pub domain: String,
     pub database_url: String,
     pub clock: Clock,
-    pub identifier_key: [u8; 32],
+    pub identifier_key: IdentifierKey,
     /// Whether callers may move the clock. Only with a manual one.
     pub sandbox: bool,
     pub limits: ServerLimits,
+}
+
+impl fmt::Debug for ServerOptions {
+    /// Leaves out the database: there may be a password in its address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("listen", &self.listen)
+            .field("domain", &self.domain)
+            .field("clock", &self.clock)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Everything has a limit.
@@ -97,6 +115,21 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Occupied(#[from] OccupyError),
+    #[error(transparent)]
+    OtherBooks(#[from] OtherBooks),
+}
+
+/// How far a house has come with opening.
+#[derive(Debug, Clone)]
+enum Opening {
+    /// It waits for something, or catches up.
+    Waiting,
+    /// It answers everybody.
+    Serving,
+    /// It never will.
+    Refused(Arc<StartError>),
 }
 
 /// How a house closed.
@@ -115,8 +148,10 @@ pub struct RunningServer {
     reporter: HealthReporter,
     context: Context,
     acceptor: Acceptor,
+    progress: watch::Receiver<Opening>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
-    opening: JoinHandle<()>,
+    /// Gives the file of the books, if they are one, to be kept until nothing is written any more.
+    opening: JoinHandle<Option<Occupancy>>,
     writing: JoinHandle<()>,
 }
 
@@ -135,11 +170,13 @@ pub fn transport() -> tonic::transport::Server {
 ///
 /// # Errors
 /// [`StartError`] if it cannot listen, its certificates cannot be used, the database's address is none, or its file
-/// cannot be opened.
+/// cannot be opened or is in use by another process. What can be told only later is [`RunningServer::refused`].
 pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> {
     let listen = |source| StartError::Listen { address: options.listen, source };
     let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_limits(options.limits.handshakes);
     let store = Store::connect_later(&options.database_url).await?;
+    let books = Books { domain: options.domain.clone(), since: options.clock.now(), occupancy: None };
+    let books = if store.backend() == Backend::Sqlite { books.occupied_if_migrated(&store).await? } else { books };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let (writer, writing) = Writer::start(store.clone(), options.clock.clone(), options.limits.queue_length);
@@ -148,7 +185,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         store,
         writer,
         clock: options.clock,
-        identifier_key: Arc::new(IdentifierKey::new(options.identifier_key)),
+        identifier_key: Arc::new(options.identifier_key),
         house: Arc::new(ArcSwapOption::empty()),
         scheduler,
     };
@@ -182,10 +219,11 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let serve = router.serve_with_incoming_shutdown(acceptor.incoming(listener), async move {
         stopped.cancelled().await;
     });
-    let open = open(context.clone(), reporter.clone(), stop.clone());
+    let (tell, progress) = watch::channel(Opening::Waiting);
+    let open = open(context.clone(), books, reporter.clone(), tell, stop.clone());
     #[allow(clippy::disallowed_methods, reason = "the house's two tasks; their handles are awaited at shutdown")]
     let (serving, opening) = (tokio::spawn(serve), tokio::spawn(open));
-    Ok(RunningServer { address, stop, reporter, context, acceptor, serving, opening, writing })
+    Ok(RunningServer { address, stop, reporter, context, acceptor, progress, serving, opening, writing })
 }
 
 impl RunningServer {
@@ -204,10 +242,31 @@ impl RunningServer {
         self.context.writer.counts()
     }
 
-    /// Waits until the house is open.
+    /// Waits until the house lets callers in. With a wrong clock it answers reads only: [`serving`](Self::serving) waits until
+    /// it answers everything.
     pub async fn opened(&self) {
         while self.context.house.load().is_none() && !self.stop.is_cancelled() {
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the house answers everything.
+    pub async fn serving(&self) {
+        let mut progress = self.progress.clone();
+        let serving = progress.wait_for(|progress| matches!(progress, Opening::Serving)).await;
+        if serving.is_err() {
+            // The house closes.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until it is found that the house must not open: its books are another's. It is to be shut down then.
+    pub async fn refused(&self) -> Arc<StartError> {
+        let mut progress = self.progress.clone();
+        let refused = progress.wait_for(|progress| matches!(progress, Opening::Refused(_))).await;
+        match refused.as_deref() {
+            Ok(Opening::Refused(error)) => Arc::clone(error),
+            Ok(Opening::Waiting | Opening::Serving) | Err(_) => std::future::pending().await,
         }
     }
 
@@ -222,7 +281,8 @@ impl RunningServer {
             serving.abort();
             let _ = serving.await;
         }
-        let _ = opening.await;
+        // Kept to the end: until then this process may write.
+        let _occupancy = opening.await;
         context.scheduler.stop().await;
         drop(context);
         // With the last handle gone the writer answers what it has taken and ends.
@@ -241,23 +301,74 @@ impl RunningServer {
     }
 }
 
+/// What is needed to know the books as one's own.
+struct Books {
+    domain: String,
+    /// When this process began with them.
+    since: Timestamp,
+    occupancy: Option<Occupancy>,
+}
+
+impl Books {
+    /// Takes the file of SQLite. Whoever still has to migrate it takes it first.
+    async fn occupied_if_migrated(mut self, store: &Store) -> Result<Self, StartError> {
+        if store.migration_state().await?.pending.is_empty() {
+            self.occupy(store)?;
+        }
+        Ok(self)
+    }
+
+    fn occupy(&mut self, store: &Store) -> Result<(), OccupyError> {
+        if self.occupancy.is_none() {
+            self.occupancy = store.occupy("clearing serve", self.since)?;
+        }
+        Ok(())
+    }
+}
+
 /// Opens the house: waits for the migrations, catches up with what was missed, lets callers in; then keeps this node's
-/// view of the house fresh.
-async fn open(context: Context, reporter: HealthReporter, stop: CancellationToken) {
-    while let Err(waiting) = try_open(&context).await {
-        info!(waiting, "the house is not open yet");
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+/// view of the house fresh, and an eye on its clock.
+async fn open(
+    context: Context,
+    mut books: Books,
+    reporter: HealthReporter,
+    tell: watch::Sender<Opening>,
+    stop: CancellationToken,
+) -> Option<Occupancy> {
+    let mut timekeeper = Timekeeper::new(context.store.clone(), context.clock.clone());
+    loop {
+        match try_open(&context, &mut books, &mut timekeeper).await {
+            Ok(()) => break,
+            Err(NotOpen::Waiting(waiting)) => info!(waiting, "the house is not open yet"),
+            Err(NotOpen::Refused(error)) => {
+                tell.send_replace(Opening::Refused(Arc::new(error)));
+                stop.cancelled().await;
+                return books.occupancy;
+            }
+        }
+        if wait(&stop).await {
+            return books.occupancy;
         }
     }
-    reporter.set_service_status("", ServingStatus::Serving).await;
-    info!("the house is open");
-    context.scheduler.start();
+    let mut serving = false;
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = stop.cancelled() => return books.occupancy,
+            () = timekeeper.look() => {}
+        }
+        let serves = context.clock.wrong().is_none() && caught_up(&context).await;
+        if serves != serving {
+            serving = serves;
+            let status = if serves { ServingStatus::Serving } else { ServingStatus::NotServing };
+            reporter.set_service_status("", status).await;
+            tell.send_replace(if serves { Opening::Serving } else { Opening::Waiting });
+            info!("the house {}", if serves { "is open" } else { "answers reads only" });
+        }
+        if serves {
+            context.scheduler.start();
+        }
+        if wait(&stop).await {
+            return books.occupancy;
         }
         if let Err(status) = context.refresh_house().await {
             warn!(%status, "the house could not be read again");
@@ -265,18 +376,65 @@ async fn open(context: Context, reporter: HealthReporter, stop: CancellationToke
     }
 }
 
-/// # Errors
-/// What the house is waiting for.
-async fn try_open(context: &Context) -> Result<(), String> {
-    let migrations = context.store.migration_state().await.map_err(|error| error.to_string())?;
-    if !migrations.pending.is_empty() {
-        return Err(format!("{} migrations are pending; run `clearing migrate`", migrations.pending.len()));
+/// Waits for the time of another look; true if the house closes.
+async fn wait(stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => true,
+        () = tokio::time::sleep(LOOK_AGAIN) => false,
     }
-    let row = context.store.load_house().await.map_err(|error| error.to_string())?;
-    let now = context.clock.now();
-    context.scheduler.replay_missed(now).await.map_err(|error| error.to_string())?;
+}
+
+/// Why a house is not open.
+enum NotOpen {
+    /// This may change.
+    Waiting(String),
+    /// This will not.
+    Refused(StartError),
+}
+
+impl From<StoreError> for NotOpen {
+    fn from(error: StoreError) -> Self {
+        Self::Waiting(error.to_string())
+    }
+}
+
+/// # Errors
+/// What the house is waiting for, or why it must not open.
+async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekeeper) -> Result<(), NotOpen> {
+    let migrations = context.store.migration_state().await?;
+    if !migrations.pending.is_empty() {
+        let pending = migrations.pending.len();
+        return Err(NotOpen::Waiting(format!("{pending} migrations are pending; run `clearing migrate`")));
+    }
+    // Whoever has just migrated it may have it for a moment.
+    books.occupy(&context.store).map_err(|error| NotOpen::Waiting(error.to_string()))?;
+    let row = context.store.load_house().await?;
+    row.check(&context.identifier_key, &books.domain).map_err(|error| NotOpen::Refused(error.into()))?;
+    timekeeper.start().await?;
+    if context.clock.wrong().is_none() {
+        let replayed = context.scheduler.replay_missed(context.clock.now()).await;
+        replayed.map_err(|error| NotOpen::Waiting(error.to_string()))?;
+    }
     context.house.store(Some(Arc::new(row.house)));
     Ok(())
+}
+
+/// Catches up with what was missed, if the house was started with a wrong clock and has not yet.
+async fn caught_up(context: &Context) -> bool {
+    let Clock::System(machine) = &context.clock else { return true };
+    if machine.paused().is_none() {
+        return true;
+    }
+    match context.scheduler.replay_missed(context.clock.now()).await {
+        Ok(_) => {
+            machine.pause(None);
+            true
+        }
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "what was missed waits for another look");
+            false
+        }
+    }
 }
 
 /// The points service, with room for large messages only where batches come in.

@@ -12,6 +12,7 @@
 //! | the database, before COMMIT, for good | the batch is halved until the culprit is alone; that one gets an error, unrecorded |
 //! | the outcome of COMMIT is unknown | it is looked up under the batch's id before anybody is answered |
 //! | the rules panic on one request | that one gets an error, unrecorded; the batch runs again without it |
+//! | the machine's clock is wrong | callers are told so, with both times; nothing is written by it |
 //! | the database is gone, or silent | callers are told so and may ask again under the same key |
 
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument, debug, error, info_span, warn};
 
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, WrongClock};
 use crate::store::{ErrorKind, Gate, Probe, Store, StoreError, WriterSession};
 
 /// Requests one batch takes at the most.
@@ -72,6 +73,8 @@ pub enum WriteError {
     Internal,
     #[error("the house is shutting down")]
     ShuttingDown,
+    #[error("the house writes nothing now: {0}")]
+    WrongClock(#[from] WrongClock),
 }
 
 type Reply = oneshot::Sender<Result<Written, WriteError>>;
@@ -243,6 +246,8 @@ enum Failed {
     Lost,
     /// COMMIT got no answer, and nobody could tell in time whether the batch is there.
     OutcomeUnknown,
+    /// Nothing may be decided by this clock.
+    WrongClock(WrongClock),
 }
 
 impl From<StoreError> for Failed {
@@ -290,6 +295,7 @@ impl Desk {
                 }
                 Err(Failed::OutcomeUnknown) => batch.refuse(&WriteError::OutcomeUnknown),
                 Err(Failed::Lost) => batch.refuse(&WriteError::Unavailable),
+                Err(Failed::WrongClock(wrong)) => batch.refuse(&WriteError::WrongClock(wrong)),
                 Err(Failed::Silent) => {
                     warn!(requests, silent = ?SILENCE_MAX, "the database does not answer");
                     batch.refuse(&WriteError::Unavailable);
@@ -324,7 +330,7 @@ impl Desk {
         let mut pause = PAUSE;
         for tried in 1.. {
             let outcome = self.try_once(batch).await;
-            if !matches!(outcome, Ok(_) | Err(Failed::Panicked(_))) {
+            if !matches!(outcome, Ok(_) | Err(Failed::Panicked(_) | Failed::WrongClock(_))) {
                 // Whatever it was in the middle of, the server ends it with the connection.
                 self.session = None;
             }
@@ -358,9 +364,17 @@ impl Desk {
                 house
             }
         };
+        let clock = match self.time_of(batch) {
+            Ok(now) => now,
+            Err(wrong) => {
+                in_time(session.rollback()).await?;
+                self.session = Some(session);
+                return Err(Failed::WrongClock(wrong));
+            }
+        };
         // Due work counts as of its due time; nothing counts before the window it falls into was opened. Nodes' clocks
         // differ, and no batch may find terms in force that another node has replaced.
-        let now = batch.as_of.unwrap_or_else(|| self.clock.now().max(row.last_time)).max(row.opened);
+        let now = batch.as_of.unwrap_or_else(|| clock.max(row.last_time)).max(row.opened);
         let id = BatchId(clock::fresh_uuid());
         let mut book = Book::new(Arc::clone(&house), row.open_window);
         book.begin_batch(id);
@@ -415,6 +429,15 @@ impl Desk {
         }
         sequences.insert(id, saved.first_sequence);
         Ok(Committed { answers, book, sequences })
+    }
+
+    /// What time it is. Until a house that was started with a wrong clock has caught up, only what was missed is written.
+    fn time_of(&self, batch: &Batch) -> Result<Timestamp, WrongClock> {
+        let now = self.clock.now_to_write()?;
+        match self.clock.paused() {
+            Some(wrong) if batch.as_of.is_none() => Err(wrong),
+            Some(_) | None => Ok(now),
+        }
     }
 
     /// Whether a batch whose COMMIT got no answer is there.

@@ -46,7 +46,7 @@ fn material(authorities: &[&Authority], crl_pem: Option<String>) -> TlsMaterial 
     TlsMaterial {
         ca_pem: authorities.iter().map(|authority| authority.cert_pem()).collect(),
         cert_pem: server.cert_pem,
-        key_pem: key.expose_pem().to_owned(),
+        key_pem: key.expose_pem().to_owned().into(),
         crl_pem,
     }
 }
@@ -322,7 +322,7 @@ fn material_that_cannot_work_is_refused_before_the_server_starts() {
     assert!(matches!(error, TlsError::Missing { what: "revocation list" }), "{error:?}");
     let error = refused(|material, _| material.cert_pem.truncate(60));
     assert!(matches!(error, TlsError::Unreadable { what: "server certificate", .. }), "{error:?}");
-    let error = refused(|material, other| material.key_pem = other.private_key().expose_pem().to_owned());
+    let error = refused(|material, other| material.key_pem = other.private_key().expose_pem().to_owned().into());
     assert!(matches!(error, TlsError::ServerCertificate(_)), "{error:?}");
     let error = refused(|material, other| material.crl_pem = Some(list(other, &[])));
     assert!(matches!(error, TlsError::RevocationListMissing { .. }), "{error:?}");
