@@ -260,6 +260,11 @@ impl RunningServer {
         }
     }
 
+    /// Whether the house answers everything, as its health says.
+    pub fn is_serving(&self) -> bool {
+        matches!(*self.progress.borrow(), Opening::Serving)
+    }
+
     /// Waits until it is found that the house must not open: its books are another's. It is to be shut down then.
     pub async fn refused(&self) -> Arc<StartError> {
         let mut progress = self.progress.clone();

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clearing::identifier::IdentifierKey;
 use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{
