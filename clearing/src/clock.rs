@@ -66,8 +66,8 @@ impl Clock {
         self.now_to_write().err()
     }
 
-    /// Why callers have to wait although the clock is right now, if they have: the house was started with a wrong one, and
-    /// has not yet caught up.
+    /// Why callers have to wait although the clock is right now, if they have: it was wrong, and the house has not yet caught
+    /// up with what it missed.
     pub fn paused(&self) -> Option<WrongClock> {
         match self {
             Self::System(machine) => machine.paused(),

@@ -250,7 +250,7 @@ impl Inner {
 
     /// One look, if this node is the one that looks. Gives how long to wait for the next.
     async fn look(&self, leading: &mut bool) -> Result<Duration, ScheduleError> {
-        let right = self.clock.wrong().is_none();
+        let right = self.clock.wrong().is_none() && self.clock.paused().is_none();
         if !right && *leading {
             self.store.give_lease(LEASE, self.node).await?;
         }

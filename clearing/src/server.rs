@@ -424,7 +424,7 @@ async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekee
     Ok(())
 }
 
-/// Catches up with what was missed, if the house was started with a wrong clock and has not yet.
+/// Catches up with what was missed while the clock was wrong, if it was; then callers may write again.
 async fn caught_up(context: &Context) -> bool {
     let Clock::System(machine) = &context.clock else { return true };
     if machine.paused().is_none() {

@@ -72,6 +72,8 @@ impl Timekeeper {
                 }
             }
             Err(wrong) => {
+                // Once it is right again, what was missed comes first.
+                machine.pause(Some(wrong));
                 if self.told.is_none_or(|told| told.elapsed() >= NOTE) {
                     let WrongClock { machine, other, .. } = wrong;
                     error!(machine_time = %machine, right_time = %other, "nothing is written: {wrong}");

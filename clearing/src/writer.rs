@@ -431,7 +431,7 @@ impl Desk {
         Ok(Committed { answers, book, sequences })
     }
 
-    /// What time it is. Until a house that was started with a wrong clock has caught up, only what was missed is written.
+    /// What time it is. Until a house whose clock was wrong has caught up, only what was missed is written.
     fn time_of(&self, batch: &Batch) -> Result<Timestamp, WrongClock> {
         let now = self.clock.now_to_write()?;
         match self.clock.paused() {

@@ -452,6 +452,7 @@ fn a_second_house_on_one_file_and_whoever_would_change_its_layout_are_told_which
     let (code, error) = desk.failure(&["sandbox", "--dir", "sandbox"]);
     assert_eq!(code, 2, "{error}");
     assert!(error["message"].as_str().unwrap().contains(&format!("process {}", server.child.id())), "{error}");
+    assert!(desk.path("sandbox/endpoint.txt").exists(), "the files of the first are as they were");
     assert_eq!(server.stop("-TERM").0, Some(0));
 }
 

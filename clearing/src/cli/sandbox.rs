@@ -151,6 +151,9 @@ impl<'a> Folder<'a> {
             return Err(Failure::usage(format!("{} is not empty and was not made by a sandbox", dir.display()))
                 .hint("name an empty or a new folder with --dir"));
         }
+        // One that is running keeps its files.
+        let free = Occupancy::of(&dir.join("sandbox.db"), "clearing sandbox", Clock::system().now());
+        free.map_err(|error| in_use(&error))?;
         folder.remove(ENDPOINT_FILE)?;
         folder.write(config::FILE_DEFAULT, MARK)?;
         Ok(folder)
@@ -158,8 +161,6 @@ impl<'a> Folder<'a> {
 
     /// The URL of an SQLite file that is not there yet.
     fn fresh_books(&self) -> Result<String, Failure> {
-        let held = Occupancy::of(&self.dir.join("sandbox.db"), "clearing sandbox", Clock::system().now());
-        let _nobody_elses = held.map_err(|error| in_use(&error))?;
         for name in ["sandbox.db", "sandbox.db-wal", "sandbox.db-shm"] {
             self.remove(name)?;
         }

@@ -113,7 +113,7 @@ struct State {
     anchor: Anchor,
     /// What PostgreSQL's clock told against this one, if it did.
     database: Option<(WrongClock, Anchor)>,
-    /// Why the house does not run yet: it was started with a wrong clock.
+    /// Why callers wait although the clock may be right again: the house has not yet caught up.
     paused: Option<WrongClock>,
 }
 
