@@ -121,7 +121,7 @@ impl Certificates {
             server: TlsMaterial {
                 ca_pem: authority.cert_pem().to_owned(),
                 cert_pem: server.cert_pem,
-                key_pem: key.expose_pem().to_owned(),
+                key_pem: key.expose_pem().to_owned().into(),
                 crl_pem: None,
             },
         })

@@ -166,7 +166,7 @@ impl System {
         };
         let store = Store::connect(&url).await?;
         store.migrate().await?;
-        store.create_coalition(&site.house, DOMAIN, site.clock.now()).await?;
+        store.create_coalition(&site.house, DOMAIN, &IdentifierKey::new(IDENTIFIER_KEY), site.clock.now()).await?;
         drop(store);
         let options = ServerOptions {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -174,7 +174,7 @@ impl System {
             domain: DOMAIN.to_owned(),
             database_url: url.clone(),
             clock: site.clock.clone(),
-            identifier_key: IDENTIFIER_KEY,
+            identifier_key: IdentifierKey::new(IDENTIFIER_KEY),
             sandbox: false,
             limits: ServerLimits::default(),
         };

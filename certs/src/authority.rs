@@ -16,6 +16,7 @@ use uuid::Uuid;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::pem::{Pem, parse_x509_pem};
 use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
 
 use crate::identity::{self, IdentityError, Kind};
 
@@ -50,8 +51,9 @@ impl ServerAddress {
 }
 
 /// A private key as PKCS#8 PEM. It prints as nothing, so that it cannot reach a log by accident.
+/// It is wiped from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PrivateKey(String);
+pub struct PrivateKey(Zeroizing<String>);
 
 impl PrivateKey {
     /// The secret itself; [`crate::write_private`] is the way to keep it.
@@ -235,7 +237,7 @@ impl Authority {
     /// The authority's private key. Whoever has it can be every partner: it belongs on no server.
     #[must_use]
     pub fn private_key(&self) -> PrivateKey {
-        PrivateKey(self.issuer.key().serialize_pem())
+        PrivateKey(Zeroizing::new(self.issuer.key().serialize_pem()))
     }
 
     /// Makes a key and issues the house's server certificate for it.
@@ -264,7 +266,7 @@ impl Authority {
             .collect::<Result<Vec<_>, CertError>>()?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let issued = self.issue("Clearing house", names, ExtendedKeyUsagePurpose::ServerAuth, &key, validity)?;
-        Ok((issued, PrivateKey(key.serialize_pem())))
+        Ok((issued, PrivateKey(Zeroizing::new(key.serialize_pem()))))
     }
 
     /// Makes a key and issues a client certificate for it. For a partner that makes its own key, as it should, there is
@@ -276,7 +278,7 @@ impl Authority {
     pub fn issue_client(&self, kind: Kind, id: &str, validity: Validity) -> Result<(Issued, PrivateKey), CertError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let issued = self.issue_identity(kind, id, &key, validity)?;
-        Ok((issued, PrivateKey(key.serialize_pem())))
+        Ok((issued, PrivateKey(Zeroizing::new(key.serialize_pem()))))
     }
 
     /// Issues a client certificate for the public key of a signing request (PKCS#10, PEM).
@@ -489,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_private_key_never_prints() {
-        let key = PrivateKey("secret".to_owned());
+        let key = PrivateKey(Zeroizing::new("secret".to_owned()));
         assert_eq!(format!("{key:?}"), "PrivateKey(..)");
     }
 }

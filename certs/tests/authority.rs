@@ -244,6 +244,26 @@ fn a_signing_request_must_be_whole_and_signed_by_its_own_key() {
 }
 
 #[test]
+fn an_authority_signs_certificates_and_lists_and_makes_no_other_authority() {
+    let authority = authority();
+    let certificate = der(authority.cert_pem());
+    let (_, certificate) = X509Certificate::from_der(&certificate).unwrap();
+    let constraints = certificate.basic_constraints().unwrap().unwrap();
+    assert!(constraints.critical);
+    assert_eq!((constraints.value.ca, constraints.value.path_len_constraint), (true, Some(0)));
+    let usage = certificate.key_usage().unwrap().unwrap();
+    assert!(usage.critical);
+    // Bits 5 and 6 of RFC 5280: keyCertSign and cRLSign, nothing else.
+    assert_eq!(usage.value.flags, 1 << 5 | 1 << 6);
+
+    // Whatever it issues is no authority.
+    let (issued, _) = authority.issue_client(Kind::Partner, "A", year(2026)).unwrap();
+    let issued = der(&issued.cert_pem);
+    let (_, issued) = X509Certificate::from_der(&issued).unwrap();
+    assert!(!issued.basic_constraints().unwrap().unwrap().value.ca);
+}
+
+#[test]
 fn an_authority_is_taken_up_again_from_its_files() {
     let first = authority();
     let second = Authority::from_pem(first.cert_pem(), first.private_key().expose_pem()).unwrap();

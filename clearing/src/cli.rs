@@ -202,7 +202,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Report(command) => report::run(&context, command).await,
         Command::Statement(arguments) => statement::run(&context, arguments).await,
         Command::Audit(arguments) => audit::run(context, arguments).await,
-        Command::Config(command) => check::run(&context, &command),
+        Command::Config(command) => check::run(&context, &command).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "clearing", &mut script);

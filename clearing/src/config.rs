@@ -11,13 +11,15 @@ mod sources;
 mod template;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fmt;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::shares::{PerPartner, ReadShares, WriteShares};
+use clearing_certs::{SecretError, check_private};
 
 pub use keys::{KEYS, Key, Kind, Value};
 pub use problem::{Fault, Problem, Problems, Source};
@@ -47,6 +49,12 @@ pub enum ConfigError {
         /// What is wrong.
         why: String,
     },
+    /// The file holds the database's password, and others than its owner have a right to it.
+    #[error("{source}: the password of house.database")]
+    NotPrivate {
+        /// Which file, and its mode.
+        source: SecretError,
+    },
     /// Keys are wrong or missing.
     #[error("{0}")]
     Keys(#[from] Problems),
@@ -62,10 +70,17 @@ pub struct Found {
 }
 
 /// A configuration without anything malformed, out of range or unknown in it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     file: Option<PathBuf>,
     found: BTreeMap<&'static str, Found>,
+}
+
+impl fmt::Debug for Config {
+    /// As people may see it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.effective().into_iter().map(|(key, value, _)| (key.name, value))).finish()
+    }
 }
 
 impl Config {
@@ -79,15 +94,24 @@ impl Config {
     pub fn load(file: Option<&Path>, environment: &Environment, flags: &[Flag]) -> Result<Self, ConfigError> {
         let named = file.map(Path::to_owned).or_else(|| environment.file());
         let path = named.clone().unwrap_or_else(|| PathBuf::from(FILE_DEFAULT));
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
+        let opened = match File::open(&path) {
+            Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
+            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+        };
+        let text = match opened.as_ref().map(io::read_to_string).transpose() {
+            Ok(text) => text,
             Err(source) => return Err(ConfigError::Unreadable { path, source }),
         };
         let mut found = BTreeMap::new();
         let mut problems = Vec::new();
         if let Some(text) = &text {
             sources::read_file(&path, text, &mut found, &mut problems)?;
+        }
+        // Whoever wins below, the password stands in the file.
+        let has_password = |found: &Found| matches!(&found.value, Value::Text(url) if without_password(url) != *url);
+        if let Some(file) = opened.filter(|_| found.get("house.database").is_some_and(has_password)) {
+            check_private(&path, &file).map_err(|source| ConfigError::NotPrivate { source })?;
         }
         environment.read(&mut found, &mut problems);
         for flag in flags {
@@ -135,6 +159,12 @@ impl Config {
         self.needed("house.database", &mut Vec::new(), text)
     }
 
+    /// The coalition's domain and the file of its identifier key, where both are configured.
+    pub fn identifier_key(&self) -> Option<(String, PathBuf)> {
+        let domain = text(&self.found.get("house.domain")?.value)?;
+        Some((domain, path(&self.found.get("keys.identifier_key")?.value)?))
+    }
+
     /// How to log.
     pub fn log(&self) -> LogSettings {
         let mut missing = Vec::new();
@@ -162,6 +192,7 @@ impl Config {
             key: self.needed("tls.key", &mut missing, path),
             crl: self.found.get("tls.crl").and_then(|found| path(&found.value)),
             identifier_key: self.needed("keys.identifier_key", &mut missing, path),
+            jump_max: Duration::from_secs(self.needed("clock.jump_max", &mut missing, whole) * 86_400),
             writes: WriteShares {
                 waiting_all: self.size("limits.queue_requests", &mut missing),
                 waiting: self.needed("limits.partner_requests", &mut missing, per_partner),
@@ -252,8 +283,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// What a server needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a server needs. It prints as nothing: the address of the database may hold a password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ServerSettings {
     /// The URL of the books.
     pub database: String,
@@ -273,12 +304,20 @@ pub struct ServerSettings {
     pub crl: Option<PathBuf>,
     /// The file of the identifier key.
     pub identifier_key: PathBuf,
+    /// How far ahead of when the house was last alive the clock may be at start.
+    pub jump_max: Duration,
     /// What each caller may have of the writer.
     pub writes: WriteShares,
     /// What each caller may have of the readers.
     pub reads: ReadShares,
     /// What connections and calls may cost.
     pub door: DoorLimits,
+}
+
+impl fmt::Debug for ServerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerSettings(..)")
+    }
 }
 
 /// What a command needs that talks to a house.
@@ -372,24 +411,45 @@ pub fn database_in(folder: &Path, url: &str) -> String {
     format!("sqlite:{}", folder.join(rest).display())
 }
 
-/// The URL of a database as people may see it: no password, neither before the host nor among the options.
+/// What may be seen of the options of a database's URL; all others may hold a password.
+const OPEN_OPTIONS: &[&str] = &[
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "mode",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
+/// The URL of a database as people may see it: no password, neither before the host nor among the options, and neither in
+/// a URL that is malformed.
 pub fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+    let (scheme, rest) = match url.split_once(':') {
+        Some((scheme, rest)) if scheme != "sqlite" => (scheme, rest),
+        Some(_) | None => return without_secret_options(url),
     };
-    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let options = match options {
-        "" => String::new(),
-        options if options.contains("password") => "?***".to_owned(),
-        options => format!("?{options}"),
-    };
-    // A host has no @, a password may have one.
-    let place = match place.rsplit_once('@') {
-        Some((credentials, host)) => match credentials.split_once(':') {
-            Some((user, _)) => format!("{user}:***@{host}"),
-            None => place.to_owned(),
-        },
-        None => place.to_owned(),
-    };
-    format!("{scheme}://{place}{options}")
+    let (slashes, rest) = rest.split_at(rest.len() - rest.trim_start_matches('/').len());
+    // A host has no @, a password may have one, and whatever else an address is made of.
+    let (credentials, place) = rest.rsplit_once('@').map_or((None, rest), |(before, place)| (Some(before), place));
+    let credentials =
+        match credentials.map(|credentials| credentials.split_once(':').map_or(credentials, |(user, _)| user)) {
+            Some(user) if credentials == Some(user) => format!("{user}@"),
+            Some(user) => format!("{user}:***@"),
+            None => String::new(),
+        };
+    format!("{scheme}:{slashes}{credentials}{}", without_secret_options(place))
+}
+
+fn without_secret_options(place: &str) -> String {
+    let Some((place, options)) = place.split_once('?') else { return place.to_owned() };
+    let shown = options.split('&').map(|option| match option.split_once('=') {
+        Some((name, _)) if !OPEN_OPTIONS.contains(&name) => format!("{name}=***"),
+        Some(_) | None => option.to_owned(),
+    });
+    format!("{place}?{}", shown.collect::<Vec<_>>().join("&"))
 }

@@ -9,6 +9,8 @@
 //! written instead, each second, on a connection of its own: a disk that is full, a server that only reads and a file
 //! system that hangs are found before a caller finds them, and so is their end.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -34,13 +36,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Health {
     reporter: HealthReporter,
     services: &'static [&'static str],
+    /// Not ready, whatever the books say: by a wrong clock nothing may be written.
+    held: Arc<AtomicBool>,
 }
 
 impl Health {
     /// A house that lives, and is not ready: each service that it will serve says so.
     pub async fn new(reporter: HealthReporter, services: &'static [&'static str]) -> Self {
         reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
-        let health = Self { reporter, services };
+        let health = Self { reporter, services, held: Arc::new(AtomicBool::new(true)) };
         health.set_ready(false).await;
         health
     }
@@ -52,15 +56,20 @@ impl Health {
         }
     }
 
+    /// Keeps the house from being ready, or lets it be as ready as its books are.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
     /// Tells whether the house is ready until it stops; to be begun when it is open.
     pub async fn watch(&self, store: &Store, writer: &Writer, stop: &CancellationToken) {
-        let (mut ready, mut idle) = (false, LOOKS_IDLE);
+        let (mut ready, mut writable, mut idle) = (false, false, LOOKS_IDLE);
         let mut seen = writer.counts();
         let mut prober = store.prober();
         loop {
             let counts = writer.counts();
             let found = match heard(&seen, &counts) {
-                Heard::Commits if ready => Some(Ok(())),
+                Heard::Commits if writable => Some(Ok(())),
                 Heard::Nothing if idle < LOOKS_IDLE => None,
                 Heard::Commits | Heard::Failures | Heard::Nothing => {
                     let probed = tokio::time::timeout(PATIENCE, prober.probe()).await;
@@ -77,19 +86,18 @@ impl Health {
                 return;
             }
             if let Some(found) = found
-                && found.is_ok() != ready
+                && found.is_ok() != writable
             {
-                ready = found.is_ok();
-                self.set_ready(ready).await;
-                match found {
-                    Ok(()) => info!("the house is ready"),
-                    Err(error) => {
-                        warn!(
-                            error = &error as &dyn std::error::Error,
-                            "the house is not ready: its books cannot be written"
-                        );
-                    }
+                writable = found.is_ok();
+                if let Err(error) = found {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "the house is not ready: its books cannot be written");
                 }
+            }
+            if ready != (writable && !self.held.load(Ordering::Relaxed)) {
+                ready = !ready;
+                self.set_ready(ready).await;
+                info!("the house is {}ready", if ready { "" } else { "not " });
             }
             tokio::select! {
                 () = stop.cancelled() => return,

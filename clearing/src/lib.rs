@@ -13,6 +13,7 @@
 //! | [`audit`] | everything rebuilt from the journal and compared |
 //! | [`scheduler`] | cut-offs and expiries on time |
 //! | [`clock`] | time, ids and chance |
+//! | [`timekeeper`] | whether the machine's clock can be believed |
 //! | [`identifier`] | keyed hashes of members' identifiers |
 //! | [`scenario`] | coalitions and plays written as TOML |
 //! | [`cli`] | the `clearing` command |
@@ -36,5 +37,6 @@ pub mod server;
 pub mod shares;
 pub mod store;
 pub mod telemetry;
+pub mod timekeeper;
 pub mod tls;
 pub mod writer;

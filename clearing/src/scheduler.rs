@@ -10,6 +10,7 @@
 //! | two nodes look at once | the lease; and without it they ask for the same things, which are done once |
 //! | a node that lost its lease goes on, late | the close names its window, which is closed or not; an expiry finds the lots |
 //! | the clock jumps back | the next cut-off is looked for after the open window began, and is not due until the clock is there |
+//! | the clock is wrong | nothing is looked for, and the lease goes to another node |
 //! | the clock jumps forward, or the house was down | every cut-off passed is closed on its own, in order, each as of its time |
 //! | a calendar is set that had cut-offs in the past | it has none before the moment it was set |
 //!
@@ -249,7 +250,11 @@ impl Inner {
 
     /// One look, if this node is the one that looks. Gives how long to wait for the next.
     async fn look(&self, leading: &mut bool) -> Result<Duration, ScheduleError> {
-        let leads = self.store.take_lease(LEASE, self.node, LEASE_SECONDS).await?;
+        let right = self.clock.wrong().is_none() && self.clock.paused().is_none();
+        if !right && *leading {
+            self.store.give_lease(LEASE, self.node).await?;
+        }
+        let leads = right && self.store.take_lease(LEASE, self.node, LEASE_SECONDS).await?;
         if leads != *leading {
             info!(leads, "this node {} the due work", if leads { "now runs" } else { "no longer runs" });
             *leading = leads;
@@ -403,6 +408,7 @@ fn expired(due: &MemberDue, answer: Result<Written, WriteError>) -> Result<Vec<E
             | WriteError::DeadlinePassed
             | WriteError::Unavailable
             | WriteError::OutcomeUnknown
+            | WriteError::WrongClock(_)
             | WriteError::ShuttingDown),
         ) => Err(error.into()),
     }

@@ -3,19 +3,23 @@
 //! | phase | health | calls |
 //! |---|---|---|
 //! | bound; migrations pending, or the database is out of reach | NOT_SERVING | UNAVAILABLE |
+//! | the machine's clock is wrong at start | NOT_SERVING | reads are answered, writes UNAVAILABLE |
 //! | missed cut-offs are closed, one by one | NOT_SERVING | UNAVAILABLE |
 //! | open | SERVING while the books can be written ([`health`](crate::health)) | answered |
+//! | the machine's clock became wrong | NOT_SERVING | reads are answered, writes UNAVAILABLE |
 //! | draining | NOT_SERVING | those begun are answered, until the deadline |
 //!
 //! Stopping takes at most as long as it was given, whatever a client does: a client that does not take its answers, does
 //! not end its requests or does not say goodbye is waited for only while that holds up nobody.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use clearing_core::units::Timestamp;
 use clearing_proto::v1::info_service_server::InfoServiceServer;
 use clearing_proto::v1::member_admin_service_server::MemberAdminServiceServer;
 use clearing_proto::v1::partner_admin_service_server::PartnerAdminServiceServer;
@@ -25,6 +29,7 @@ use clearing_proto::v1::report_service_server::ReportServiceServer;
 use clearing_proto::v1::sandbox_service_server::SandboxServiceServer;
 use clearing_proto::v1::settlement_admin_service_server::SettlementAdminServiceServer;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -36,13 +41,14 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::door::{Door, DoorCounts, DoorLimits};
 use crate::health::Health;
-use crate::identifier::IdentifierKey;
+use crate::identifier::{IdentifierKey, OtherBooks};
 use crate::rpc::auth::AuthLayer;
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
 use crate::rpc::{members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
-use crate::store::{Store, StoreError};
+use crate::store::{Backend, Occupancy, OccupyError, Store, StoreError};
+use crate::timekeeper::Timekeeper;
 use crate::tls::{Acceptor, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
 
@@ -74,7 +80,7 @@ const STOP_QUIET: Duration = Duration::from_millis(500);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// What a house needs to open.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServerOptions {
     /// Port 0 takes a free one.
     pub listen: SocketAddr,
@@ -83,10 +89,22 @@ pub struct ServerOptions {
     pub domain: String,
     pub database_url: String,
     pub clock: Clock,
-    pub identifier_key: [u8; 32],
+    pub identifier_key: IdentifierKey,
     /// Whether callers may move the clock. Only with a manual one.
     pub sandbox: bool,
     pub limits: ServerLimits,
+}
+
+impl fmt::Debug for ServerOptions {
+    /// Leaves out the database: there may be a password in its address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("listen", &self.listen)
+            .field("domain", &self.domain)
+            .field("clock", &self.clock)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Everything has a limit.
@@ -109,6 +127,21 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Occupied(#[from] OccupyError),
+    #[error(transparent)]
+    OtherBooks(#[from] OtherBooks),
+}
+
+/// How far a house has come with opening.
+#[derive(Debug, Clone)]
+enum Opening {
+    /// It waits for something, or catches up.
+    Waiting,
+    /// It answers everybody.
+    Serving,
+    /// It never will.
+    Refused(Arc<StartError>),
 }
 
 /// How a house closed.
@@ -128,9 +161,11 @@ pub struct RunningServer {
     door: Door,
     context: Context,
     acceptor: Acceptor,
+    progress: watch::Receiver<Opening>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     watching: JoinHandle<()>,
-    opening: JoinHandle<()>,
+    /// Gives the file of the books, if they are one, to be kept until nothing is written any more.
+    opening: JoinHandle<Option<Occupancy>>,
     writing: JoinHandle<()>,
 }
 
@@ -153,12 +188,14 @@ pub fn transport() -> tonic::transport::Server {
 ///
 /// # Errors
 /// [`StartError`] if it cannot listen, its certificates cannot be used, the database's address is none, or its file
-/// cannot be opened.
+/// cannot be opened or is in use by another process. What can be told only later is [`RunningServer::refused`].
 pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> {
     let listen = |source| StartError::Listen { address: options.listen, source };
     let door = Door::new(options.limits.door);
     let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_door(door.clone());
     let store = Store::connect_later(&options.database_url).await?;
+    let books = Books { domain: options.domain.clone(), since: options.clock.now(), occupancy: None };
+    let books = if store.backend() == Backend::Sqlite { books.occupied_if_migrated(&store).await? } else { books };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let (writer, writing) = Writer::start(store.clone(), options.clock.clone(), options.limits.writes);
@@ -167,7 +204,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         store,
         writer,
         clock: options.clock,
-        identifier_key: Arc::new(IdentifierKey::new(options.identifier_key)),
+        identifier_key: Arc::new(options.identifier_key),
         house: Arc::new(ArcSwapOption::empty()),
         scheduler,
     };
@@ -200,11 +237,12 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let serve = router.serve_with_incoming_shutdown(acceptor.incoming(listener), async move {
         stopped.cancelled().await;
     });
-    let open = open(context.clone(), health.clone(), stop.clone());
+    let (tell, progress) = watch::channel(Opening::Waiting);
+    let open = open(context.clone(), books, health.clone(), tell, stop.clone());
     let watch = door.clone().watch();
     #[allow(clippy::disallowed_methods, reason = "the house's three tasks; shutdown waits for them or ends them")]
     let (serving, opening, watching) = (tokio::spawn(serve), tokio::spawn(open), tokio::spawn(watch));
-    Ok(RunningServer { address, stop, health, door, context, acceptor, serving, watching, opening, writing })
+    Ok(RunningServer { address, stop, health, door, context, acceptor, progress, serving, watching, opening, writing })
 }
 
 impl RunningServer {
@@ -229,10 +267,36 @@ impl RunningServer {
         self.context.store.durability().lost().await.to_owned()
     }
 
-    /// Waits until the house is open.
+    /// Waits until the house lets callers in. With a wrong clock it answers reads only: [`serving`](Self::serving) waits until
+    /// it answers everything.
     pub async fn opened(&self) {
         while self.context.house.load().is_none() && !self.stop.is_cancelled() {
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the house answers everything.
+    pub async fn serving(&self) {
+        let mut progress = self.progress.clone();
+        let serving = progress.wait_for(|progress| matches!(progress, Opening::Serving)).await;
+        if serving.is_err() {
+            // The house closes.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether the house answers everything, as its health says.
+    pub fn is_serving(&self) -> bool {
+        matches!(*self.progress.borrow(), Opening::Serving)
+    }
+
+    /// Waits until it is found that the house must not open: its books are another's. It is to be shut down then.
+    pub async fn refused(&self) -> Arc<StartError> {
+        let mut progress = self.progress.clone();
+        let refused = progress.wait_for(|progress| matches!(progress, Opening::Refused(_))).await;
+        match refused.as_deref() {
+            Ok(Opening::Refused(error)) => Arc::clone(error),
+            Ok(Opening::Waiting | Opening::Serving) | Err(_) => std::future::pending().await,
         }
     }
 
@@ -303,44 +367,154 @@ const SERVICES: &[&str] = &[
     <InfoServiceServer<info_service::Service> as NamedService>::NAME,
 ];
 
-/// Opens the house: waits for the migrations, catches up with what was missed, lets callers in; then keeps this node's
-/// view of the house fresh.
-async fn open(context: Context, health: Health, stop: CancellationToken) {
-    while let Err(waiting) = try_open(&context).await {
-        info!(waiting, "the house is not open yet");
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+/// What is needed to know the books as one's own.
+struct Books {
+    domain: String,
+    /// When this process began with them.
+    since: Timestamp,
+    occupancy: Option<Occupancy>,
+}
+
+impl Books {
+    /// Takes the file of SQLite. Whoever still has to migrate it takes it first.
+    async fn occupied_if_migrated(mut self, store: &Store) -> Result<Self, StartError> {
+        if store.migration_state().await?.pending.is_empty() {
+            self.occupy(store)?;
         }
+        Ok(self)
     }
-    info!("the house is open");
-    context.scheduler.start();
-    let view = async {
-        loop {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            if let Err(status) = context.refresh_house().await {
-                warn!(%status, "the house could not be read again");
+
+    fn occupy(&mut self, store: &Store) -> Result<(), OccupyError> {
+        if self.occupancy.is_none() {
+            self.occupancy = store.occupy("clearing serve", self.since)?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the house: waits for the migrations, catches up with what was missed, lets callers in; then keeps this node's
+/// view of the house fresh, and an eye on its clock.
+async fn open(
+    context: Context,
+    mut books: Books,
+    health: Health,
+    tell: watch::Sender<Opening>,
+    stop: CancellationToken,
+) -> Option<Occupancy> {
+    let mut timekeeper = Timekeeper::new(context.store.clone(), context.clock.clone());
+    loop {
+        match try_open(&context, &mut books, &mut timekeeper).await {
+            Ok(()) => break,
+            Err(NotOpen::Waiting(waiting)) => info!(waiting, "the house is not open yet"),
+            Err(NotOpen::Refused(error)) => {
+                tell.send_replace(Opening::Refused(Arc::new(error)));
+                stop.cancelled().await;
+                return books.occupancy;
             }
         }
-    };
+        if wait(&stop).await {
+            return books.occupancy;
+        }
+    }
+    tokio::join!(
+        health.watch(&context.store, &context.writer, &stop),
+        keep(&context, &mut timekeeper, &health, &tell, &stop)
+    );
+    books.occupancy
+}
+
+/// Keeps this node's view of the house fresh, and an eye on its clock, until the house closes.
+async fn keep(
+    context: &Context,
+    timekeeper: &mut Timekeeper,
+    health: &Health,
+    tell: &watch::Sender<Opening>,
+    stop: &CancellationToken,
+) {
+    let mut serving = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = timekeeper.look() => {}
+        }
+        let serves = context.clock.wrong().is_none() && caught_up(context).await;
+        if serves != serving {
+            serving = serves;
+            health.hold(!serves);
+            tell.send_replace(if serves { Opening::Serving } else { Opening::Waiting });
+            info!("the house {}", if serves { "is open" } else { "answers reads only" });
+        }
+        if serves {
+            context.scheduler.start();
+        }
+        if wait(stop).await {
+            return;
+        }
+        if let Err(status) = context.refresh_house().await {
+            warn!(%status, "the house could not be read again");
+        }
+    }
+}
+
+/// Waits for the time of another look; true if the house closes.
+async fn wait(stop: &CancellationToken) -> bool {
     tokio::select! {
-        () = view => {}
-        () = health.watch(&context.store, &context.writer, &stop) => {}
+        () = stop.cancelled() => true,
+        () = tokio::time::sleep(LOOK_AGAIN) => false,
+    }
+}
+
+/// Why a house is not open.
+enum NotOpen {
+    /// This may change.
+    Waiting(String),
+    /// This will not.
+    Refused(StartError),
+}
+
+impl From<StoreError> for NotOpen {
+    fn from(error: StoreError) -> Self {
+        Self::Waiting(error.to_string())
     }
 }
 
 /// # Errors
-/// What the house is waiting for.
-async fn try_open(context: &Context) -> Result<(), String> {
-    let migrations = context.store.migration_state().await.map_err(|error| error.to_string())?;
+/// What the house is waiting for, or why it must not open.
+async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekeeper) -> Result<(), NotOpen> {
+    let migrations = context.store.migration_state().await?;
     if !migrations.pending.is_empty() {
-        return Err(format!("{} migrations are pending; run `clearing migrate`", migrations.pending.len()));
+        let pending = migrations.pending.len();
+        return Err(NotOpen::Waiting(format!("{pending} migrations are pending; run `clearing migrate`")));
     }
-    let row = context.store.load_house().await.map_err(|error| error.to_string())?;
-    let now = context.clock.now();
-    context.scheduler.replay_missed(now).await.map_err(|error| error.to_string())?;
+    // Whoever has just migrated it may have it for a moment.
+    books.occupy(&context.store).map_err(|error| NotOpen::Waiting(error.to_string()))?;
+    let row = context.store.load_house().await?;
+    row.check(&context.identifier_key, &books.domain).map_err(|error| NotOpen::Refused(error.into()))?;
+    timekeeper.start().await?;
+    if context.clock.wrong().is_none() {
+        let replayed = context.scheduler.replay_missed(context.clock.now()).await;
+        replayed.map_err(|error| NotOpen::Waiting(error.to_string()))?;
+    }
     context.house.store(Some(Arc::new(row.house)));
     Ok(())
+}
+
+/// Catches up with what was missed while the clock was wrong, if it was; then callers may write again.
+async fn caught_up(context: &Context) -> bool {
+    let Clock::System(machine) = &context.clock else { return true };
+    if machine.paused().is_none() {
+        return true;
+    }
+    match context.scheduler.replay_missed(context.clock.now()).await {
+        Ok(_) => {
+            machine.pause(None);
+            true
+        }
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "what was missed waits for another look");
+            false
+        }
+    }
 }
 
 /// The points service, with room for large messages only where batches come in.

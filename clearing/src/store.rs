@@ -13,6 +13,7 @@
 //! | `members` | identifiers, members, lots, returns |
 //! | `requests` | the recorded answers |
 //! | `settlement` | windows, legs, orders, gross obligations, balances |
+//! | `alive`, `occupancy` | when the house was last alive; the one process that writes a file of SQLite |
 //! | `schedule` | what the scheduler finds its work by, leases |
 //! | `reports`, `books`, `ledger` | reads for those who ask: members and entries, accounts and windows, the audit's whole |
 //! | `notices` | for whom something expires soon |
@@ -24,6 +25,7 @@
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
 //! journal's head with the rows that every batch moves.
 
+mod alive;
 mod books;
 mod checkpoint;
 mod durability;
@@ -36,6 +38,7 @@ mod ledger;
 mod load;
 mod members;
 mod notices;
+mod occupancy;
 mod prober;
 mod projection;
 mod reports;
@@ -46,6 +49,11 @@ mod session;
 mod settlement;
 mod sql;
 
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +73,7 @@ pub use self::error::{ErrorKind, StoreError};
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};
 pub use self::notices::NoticePage;
+pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::prober::Prober;
 pub use self::projection::EntryFilter;
 pub use self::save::Saved;
@@ -73,6 +82,8 @@ pub use self::session::{Gate, Probe, WriterSession};
 pub use self::settlement::{Balances, WindowRow, Windows};
 pub use self::sql::Sql;
 
+use crate::identifier::IdentifierKey;
+
 use self::checkpoint::Committed;
 use self::enrolled::Enrolled;
 use self::session::Connection;
@@ -80,6 +91,7 @@ use self::sql::Link;
 
 /// Every statement of the house, for the test that prepares them all on both back ends.
 pub const STATEMENTS: &[&[&Sql]] = &[
+    alive::STATEMENTS,
     guards::STATEMENTS,
     house::STATEMENTS,
     journal::STATEMENTS,
@@ -139,10 +151,45 @@ pub struct Store {
 /// The house as of an epoch of its terms, kept until a read finds another epoch.
 type Known = Arc<std::sync::Mutex<Option<(i64, Arc<House>)>>>;
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum BackEnd {
-    Sqlite { options: SqliteConnectOptions, readers: SqlitePool, committed: Arc<Committed> },
-    Postgres { options: PgConnectOptions, readers: PgPool },
+    /// Without a file it is in memory.
+    Sqlite {
+        options: SqliteConnectOptions,
+        file: Option<PathBuf>,
+        readers: SqlitePool,
+        committed: Arc<Committed>,
+    },
+    Postgres {
+        options: PgConnectOptions,
+        readers: PgPool,
+    },
+}
+
+impl fmt::Debug for BackEnd {
+    /// Leaves out the options: there may be a password in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite { .. } => "Sqlite(..)",
+            Self::Postgres { .. } => "Postgres(..)",
+        })
+    }
+}
+
+/// The file of a database of SQLite, unless it is in memory.
+fn sqlite_file(url: &str, options: &SqliteConnectOptions) -> Option<PathBuf> {
+    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    (!in_memory).then(|| options.get_filename().to_owned())
+}
+
+/// Makes the file if there is none, so that it is its owner's alone from the first byte; what SQLite makes beside it has
+/// the same mode. An empty file is an empty database.
+fn make_private(file: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 impl Store {
@@ -169,7 +216,8 @@ impl Store {
         let (write_turn, durability) = (Arc::default(), Arc::default());
         let back_end = if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(malformed)?;
-            Self::open_sqlite(options, &write_turn, &durability).await?
+            let file = sqlite_file(url, &options);
+            Self::open_sqlite(options, file, &write_turn, &durability).await?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = PgConnectOptions::from_str(url).map_err(malformed)?;
             Self::open_postgres(options)
@@ -188,9 +236,13 @@ impl Store {
 
     async fn open_sqlite(
         options: SqliteConnectOptions,
+        file: Option<PathBuf>,
         write_turn: &Arc<Mutex<()>>,
         durability: &Arc<Durability>,
     ) -> Result<BackEnd, StoreError> {
+        if let Some(file) = &file {
+            make_private(file).map_err(|error| StoreError::of("opening the database", sqlx::Error::Io(error)))?;
+        }
         let options = options.busy_timeout(FILE_WAIT);
         let readers = options.clone().pragma("query_only", "ON");
         // A page of 2 KB holds a member's row and some lots: random pages cost half as much as at 4 KB, and rows do not
@@ -213,7 +265,7 @@ impl Store {
         let readers = readers.map_err(|error| StoreError::of("opening the database", error))?;
         let committed = Arc::default();
         checkpoint::start(&options, &committed, write_turn, durability).await?;
-        Ok(BackEnd::Sqlite { options, readers, committed })
+        Ok(BackEnd::Sqlite { options, file, readers, committed })
     }
 
     fn open_postgres(options: PgConnectOptions) -> BackEnd {
@@ -271,6 +323,27 @@ impl Store {
         Ok(WriterSession::new(self.open().await?, write_turn, enrolled, committed))
     }
 
+    /// Takes the file of SQLite for a command of this process that began at a time: nobody else may write it until the
+    /// occupancy is dropped. Nodes share a PostgreSQL, and a database in memory is nobody else's: nothing is taken.
+    ///
+    /// # Errors
+    /// [`OccupyError::Occupied`] names the process that has it.
+    pub fn occupy(&self, command: &str, since: Timestamp) -> Result<Option<Occupancy>, OccupyError> {
+        match &self.back_end {
+            BackEnd::Sqlite { file: Some(file), .. } => Occupancy::of(file, command, since).map(Some),
+            BackEnd::Sqlite { file: None, .. } | BackEnd::Postgres { .. } => Ok(None),
+        }
+    }
+
+    /// Whether there is a database at an address, as far as that is seen without opening it: a file of SQLite is made by
+    /// whoever opens it.
+    pub fn may_be_there(url: &str) -> bool {
+        match SqliteConnectOptions::from_str(url) {
+            Ok(options) if url.starts_with("sqlite:") => sqlite_file(url, &options).is_none_or(|file| file.exists()),
+            Ok(_) | Err(_) => true,
+        }
+    }
+
     /// Brings the database to the layout of this release. Safe to be called by several nodes at once.
     ///
     /// # Errors
@@ -317,12 +390,18 @@ impl Store {
         Ok(state)
     }
 
-    /// Writes a new coalition into a migrated, empty database: its settings, partners with their terms, the calendar,
-    /// and the first window, which begins at `now`.
+    /// Writes a new coalition into a migrated, empty database: its settings, the fingerprint of its identifier key, partners
+    /// with their terms, the calendar, and the first window, which begins at `now`.
     ///
     /// # Errors
     /// Permanent if the operator is not among the partners, or if there is a coalition already.
-    pub async fn create_coalition(&self, house: &House, domain: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn create_coalition(
+        &self,
+        house: &House,
+        domain: &str,
+        key: &IdentifierKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         if !house.partners.contains_key(&PartnerId::operator()) {
             return Err(StoreError::permanent("the operator is a partner of every coalition"));
         }
@@ -330,7 +409,7 @@ impl Store {
         let mut connection = self.open().await?;
         let mut link = connection.link();
         link.run(&house::BEGIN).await?;
-        house::insert_coalition(&mut link, house, domain, now).await?;
+        house::insert_coalition(&mut link, house, domain, key, now).await?;
         settlement::save_window(&mut link, &Window::first(now), 1, None).await?;
         link.run(&house::COMMIT).await?;
         connection.close().await;

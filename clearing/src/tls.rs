@@ -9,11 +9,13 @@
 //! |---|---|
 //! | TLS 1.3 alone | nothing older is needed by any gRPC library in use, and there is less to get wrong |
 //! | X25519MLKEM768 first | what is recorded today stays secret when quantum computers come |
+//! | the authority's own bound on certificates between it and a client | webpki does not look at it; an authority of `clearing init` vouches for clients alone |
 //! | no resumption | a resumed session skips the check of the client's certificate and of the revocation list |
 //! | an acceptor of our own | tonic's has no revocation list, no reload, no limits: see [`door`](crate::door) |
 //! | time is the machine's | certificates end at real moments, also in a sandbox whose business clock was moved |
 //! | a stale revocation list still counts | it names all who were revoked until then; refusing every partner because a list was not renewed in time would turn a late job into an outage |
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -25,12 +27,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use clearing_certs::{Identity, IdentityError, parse_identity};
 use futures::stream::{self, Stream};
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,6 +42,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use zeroize::Zeroizing;
 
 use crate::door::{Connection, Door, Full, Guard};
 
@@ -52,7 +57,7 @@ pub struct TlsMaterial {
     /// The server's certificate, followed by those between it and the authority, if any.
     pub cert_pem: String,
     /// The server's private key.
-    pub key_pem: String,
+    pub key_pem: Zeroizing<String>,
     /// The lists of revoked certificates. If there is any list, each authority needs one.
     pub crl_pem: Option<String>,
 }
@@ -116,15 +121,8 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
     if !lists.is_empty() {
         check_lists(&authorities, &lists)?;
     }
-    let mut roots = RootCertStore::empty();
-    for authority in authorities {
-        roots
-            .add(authority)
-            .map_err(|error| TlsError::Malformed { what: "authority certificate", why: error.to_string() })?;
-    }
     let provider = Arc::new(provider());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).with_crls(lists).build()?;
+    let verifier = Arc::new(ClientVerifier::new(authorities, &lists, &provider)?);
 
     let chain = read_all("server certificate", &material.cert_pem)?;
     let mut keys: Vec<PrivateKeyDer<'static>> = read_all("server private key", &material.key_pem)?;
@@ -139,6 +137,92 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
+}
+
+/// Checks clients' certificates as webpki does, and also how long the chain of certificates may be below an authority:
+/// webpki holds that of authorities between, and not that of those it is told to trust.
+#[derive(Debug)]
+struct ClientVerifier {
+    /// A verifier of the authorities that allow so many others below them; `None`: any number.
+    of_length: BTreeMap<Option<u32>, Arc<dyn ClientCertVerifier>>,
+    names: Vec<DistinguishedName>,
+}
+
+impl ClientVerifier {
+    fn new(
+        authorities: Vec<CertificateDer<'static>>,
+        lists: &[CertificateRevocationListDer<'static>],
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, TlsError> {
+        let malformed = |why: String| TlsError::Malformed { what: "authority certificate", why };
+        let mut roots: BTreeMap<Option<u32>, RootCertStore> = BTreeMap::new();
+        for authority in authorities {
+            let (_, read) = X509Certificate::from_der(&authority).map_err(|error| malformed(error.to_string()))?;
+            let constraints = read.basic_constraints().map_err(|error| malformed(error.to_string()))?;
+            let length = constraints.and_then(|constraints| constraints.value.path_len_constraint);
+            let roots = roots.entry(length).or_insert_with(RootCertStore::empty);
+            roots.add(authority).map_err(|error| malformed(error.to_string()))?;
+        }
+        let names = roots.values().flat_map(RootCertStore::subjects).collect();
+        let verifier = |(length, roots)| {
+            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+            Ok((length, builder.with_crls(lists.to_vec()).build()?))
+        };
+        let of_length = roots.into_iter().map(verifier).collect::<Result<_, TlsError>>()?;
+        Ok(Self { of_length, names })
+    }
+
+    fn any(&self) -> &dyn ClientCertVerifier {
+        self.of_length.values().next().expect("there is an authority, or nothing was built").as_ref()
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.names
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let mut refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        for (length, verifier) in &self.of_length {
+            let allowed = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(intermediates.len());
+            let between = &intermediates[..allowed.min(intermediates.len())];
+            match verifier.verify_client_cert(end_entity, between, now) {
+                Ok(verified) => return Ok(verified),
+                Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {}
+                // It is of one of these authorities, so this is what is wrong with it.
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.any().verify_tls12_signature(message, cert, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.any().verify_tls13_signature(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.any().supported_verify_schemes()
+    }
 }
 
 /// Who is at the other end of a connection. Requests carry it in their extensions.

@@ -13,6 +13,7 @@
 //! | the outcome of COMMIT is unknown | it is looked up under the batch's id before anybody is answered |
 //! | the database could not sync what COMMIT wrote | callers are told that the outcome is unknown, and the process stops: what the disk holds is known after a start only |
 //! | the rules panic on one request | that one gets an error, unrecorded; the batch runs again without it |
+//! | the machine's clock is wrong | callers are told so, with both times; nothing is written by it |
 //! | the database is gone, or silent | callers are told so within three seconds and may ask again under the same key |
 
 mod pace;
@@ -37,7 +38,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 
 use self::pace::Pace;
 use self::queue::{BATCH_MAX, Lane, Queue, Waits};
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, WrongClock};
 use crate::shares::WriteShares;
 use crate::store::{ErrorKind, Gate, GateRow, Probe, Store, StoreError, WriterSession};
 
@@ -91,6 +92,8 @@ pub enum WriteError {
     Internal,
     #[error("the house is shutting down")]
     ShuttingDown,
+    #[error("the house writes nothing now: {0}")]
+    WrongClock(#[from] WrongClock),
 }
 
 tokio::task_local! {
@@ -220,7 +223,7 @@ impl Counters {
         let counter = match outcome {
             Ok(_) => &self.committed,
             Err(Failed::Store(error)) if error.kind() == ErrorKind::Permanent => return,
-            Err(Failed::Panicked(_)) => return,
+            Err(Failed::Panicked(_) | Failed::WrongClock(_)) => return,
             Err(Failed::Store(_) | Failed::Silent | Failed::Lost | Failed::OutcomeUnknown) => &self.unavailable,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -400,6 +403,8 @@ enum Failed {
     Lost,
     /// COMMIT got no answer, and nobody could tell in time whether the batch is there.
     OutcomeUnknown,
+    /// Nothing may be decided by this clock.
+    WrongClock(WrongClock),
 }
 
 impl From<StoreError> for Failed {
@@ -492,8 +497,11 @@ impl Desk {
     /// Tells callers that their batch came to nothing that is known.
     fn give_up(&self, batch: Batch, failed: &Failed) {
         self.tell(failed, batch.requests.len());
-        let unknown = matches!(failed, Failed::OutcomeUnknown);
-        batch.refuse(if unknown { &WriteError::OutcomeUnknown } else { &WriteError::Unavailable });
+        batch.refuse(&match failed {
+            Failed::OutcomeUnknown => WriteError::OutcomeUnknown,
+            Failed::WrongClock(wrong) => WriteError::WrongClock(*wrong),
+            Failed::Store(_) | Failed::Silent | Failed::Lost | Failed::Panicked(_) => WriteError::Unavailable,
+        });
         if failed.stood_still() {
             self.queue.refuse_all(&WriteError::Unavailable);
         }
@@ -508,7 +516,8 @@ impl Desk {
             Failed::Silent => warn!(requests, silent = ?PATIENCE, "the database does not answer"),
             Failed::Lost => warn!(requests, "a batch was lost"),
             Failed::OutcomeUnknown => warn!(requests, "nobody can tell in time what became of a batch"),
-            Failed::Panicked(_) => {}
+            // Said elsewhere, once.
+            Failed::Panicked(_) | Failed::WrongClock(_) => {}
         }
     }
 
@@ -657,9 +666,17 @@ impl Desk {
                 house
             }
         };
+        let clock = match self.time_of(batch) {
+            Ok(now) => now,
+            Err(wrong) => {
+                in_time(until, session.rollback()).await?;
+                self.session = Some(session);
+                return Err(Failed::WrongClock(wrong));
+            }
+        };
         // Due work counts as of its due time; nothing counts before the window it falls into was opened. Nodes' clocks
         // differ, and no batch may find terms in force that another node has replaced.
-        let now = batch.as_of.unwrap_or_else(|| self.clock.now().max(row.last_time)).max(row.opened);
+        let now = batch.as_of.unwrap_or_else(|| clock.max(row.last_time)).max(row.opened);
         let clients_time = self.clock.clients_time();
         Ok(Begun { session, house, row, gate, now, clients_time, id: BatchId(clock::fresh_uuid()), until })
     }
@@ -703,6 +720,15 @@ impl Desk {
         }
         sequences.insert(id, saved.first_sequence);
         Ok(Committed { answers, book, sequences })
+    }
+
+    /// What time it is. Until a house whose clock was wrong has caught up, only what was missed is written.
+    fn time_of(&self, batch: &Batch) -> Result<Timestamp, WrongClock> {
+        let now = self.clock.now_to_write()?;
+        match self.clock.paused() {
+            Some(wrong) if batch.as_of.is_none() => Err(wrong),
+            Some(_) | None => Ok(now),
+        }
     }
 
     /// Whether a batch whose COMMIT got no answer is there.

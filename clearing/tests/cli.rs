@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -261,9 +262,7 @@ fn init_makes_a_coalition_and_overwrites_nothing() {
     assert_eq!((made["currency"].as_str(), made["scale"].as_u64()), (Some("EUR"), Some(2)));
     let folder = desk.path("coalition");
     for secret in ["authority/ca.key", "server.key", "operator.key", "auditor.key", "identifier.key"] {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(folder.join(secret)).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{secret}");
+        assert_eq!(mode(&folder.join(secret)), 0o600, "{secret}");
     }
     let key = fs::read_to_string(folder.join("identifier.key")).unwrap();
     assert_eq!(key.trim().len(), 64);
@@ -291,6 +290,210 @@ fn init_makes_a_coalition_and_overwrites_nothing() {
     ]);
     assert_eq!(code, 2);
     assert!(error["message"].as_str().unwrap().contains("holds the coalition points.example already"), "{error}");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_holds_a_secret_is_its_owners_alone_from_the_first_byte() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0", "--dir", "new/coalition"]);
+    let folder = desk.path("new/coalition");
+    let server = desk.serve(&["serve", "--config", "new/coalition/clearing.toml"]);
+    for secret in ["clearing.toml", "clearing.db", "clearing.db-wal", "clearing.db-shm", "clearing.db.lock"] {
+        assert_eq!(mode(&folder.join(secret)), 0o600, "{secret}");
+    }
+    assert_eq!((mode(&folder), mode(&folder.join("authority"))), (0o700, 0o700));
+    assert_eq!(server.stop("-TERM").0, Some(0));
+    let certificate = ["partner", "certificate", "A", "--out", "brand", "--config", "new/coalition/clearing.toml"];
+    desk.json(&certificate);
+    assert_eq!((mode(&desk.path("brand")), mode(&desk.path("brand/A.key"))), (0o700, 0o600));
+
+    let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
+    for secret in ["sandbox.db", "sandbox.db-wal", "grocer.key", "clearing.toml"] {
+        assert_eq!(mode(&desk.path("sandbox").join(secret)), 0o600, "{secret}");
+    }
+    assert_eq!(mode(&desk.path("sandbox")), 0o700);
+    assert_eq!(server.stop("-TERM").0, Some(0));
+}
+
+#[test]
+fn a_key_that_others_may_read_is_refused_by_whoever_would_use_it() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    let certificate = ["partner", "certificate", "A", "--out", "brand"];
+    for (file, wide, commands) in [
+        ("server.key", 0o640, vec![&["serve"][..], &["config", "check"]]),
+        ("identifier.key", 0o604, vec![&["serve"], &["config", "check"], &["audit"]]),
+        ("operator.key", 0o644, vec![&["window", "list"], &["config", "check", "--client"]]),
+        ("authority/ca.key", 0o660, vec![&certificate]),
+    ] {
+        let path = desk.path("coalition").join(file);
+        fs::set_permissions(&path, fs::Permissions::from_mode(wide)).unwrap();
+        for command in commands {
+            let (code, error) = desk.failure(&[command, &config].concat());
+            assert_eq!(code, 2, "{command:?}: {error}");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains(file) && message.contains(&format!("has mode {wide:04o}")), "{message}");
+            assert!(error["hint"].as_str().unwrap().contains("chmod 600"), "{error}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    desk.json(&[&["config", "check"][..], &config].concat());
+    // The file of the configuration is no secret as long as no password is in it.
+    let path = desk.path("coalition/clearing.toml");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    desk.json(&[&["config", "check"][..], &config].concat());
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("sqlite:clearing.db", "postgres://house:hunter2@127.0.0.1:1/books");
+    fs::write(&path, text).unwrap();
+    for command in [&["config", "check"][..], &["serve"], &["window", "list"]] {
+        let (code, error) = desk.failure(&[command, &config].concat());
+        assert_eq!(code, 2, "{error}");
+        assert!(error["message"].as_str().unwrap().contains("clearing.toml has mode 0644"), "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    // Out of reach is no fault of the configuration; nothing that is said of it tells the password.
+    let output = desk.run(&[&["config", "check", "--output", "json"][..], &config].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    assert!(!text_of(&output).contains("hunter2"), "{}", text_of(&output));
+    assert!(text_of(&output).contains("cannot be reached"), "{}", text_of(&output));
+}
+
+/// All that a program said.
+fn text_of(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+#[test]
+fn no_command_tells_the_password_of_a_database() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    for url in [
+        "postgres://house:hunter2@127.0.0.1:1/books",
+        "postgres://house:hun?ter2@127.0.0.1:1/books",
+        "postgres://house:h@hunter2@127.0.0.1:1/books",
+        "postgres://127.0.0.1:1/books?user=house&password=hunter2",
+        "postgres://127.0.0.1:1/books?user=house&pass%77ord=hunter2",
+        "postgres:house:hunter2@127.0.0.1/books",
+        "mysql://house:hunter2@127.0.0.1/books",
+    ] {
+        let set = format!("house.database={url}");
+        for command in [
+            &["config", "check", "--set", &set][..],
+            &["config", "check", "--set", &set, "--output", "json"],
+            &["audit", "--database", url],
+            &["migrate", "--database", url],
+            &["init", "--domain", "points.example", "--dir", "other", "--database", url],
+        ] {
+            let output = desk.run(&[command, &config].concat());
+            let said = text_of(&output);
+            assert!(!said.contains("ter2"), "{command:?}: {said}");
+        }
+    }
+    // What stands under a key that nobody knows may be one.
+    let output = desk.run(&["config", "check", "--set", "house.password=hunter2"]);
+    assert!(text_of(&output).contains("house.password is unknown"), "{}", text_of(&output));
+    assert!(!text_of(&output).contains("hunter2"), "{}", text_of(&output));
+}
+
+#[test]
+fn another_identifier_key_or_domain_than_the_books_were_made_with_is_refused() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
+    desk.json(&["init", "--domain", "points.example", "--dir", "other"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    let key = ["--set", "keys.identifier_key=other/identifier.key"];
+    let domain = ["--set", "house.domain=other.example"];
+    for command in [&["serve"][..], &["audit"], &["config", "check"]] {
+        let (code, error) = desk.failure(&[command, &config, &key].concat());
+        assert_eq!(code, 2, "{command:?}: {error}");
+        assert!(error["message"].as_str().unwrap().contains("the identifier key is not the one"), "{error}");
+        assert!(error["hint"].as_str().unwrap().contains("restore the key from its backup"), "{error}");
+        let (code, error) = desk.failure(&[command, &config, &domain].concat());
+        assert_eq!(code, 2, "{command:?}: {error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("other.example") && message.contains("points.example"), "{error}");
+    }
+    assert_eq!(desk.json(&[&["audit"][..], &config].concat())["identifier_key_checked"], true);
+    // Whoever has no key audits all the same, and is told.
+    let audit = desk.json(&["audit", "--database", "sqlite:coalition/clearing.db"]);
+    assert_eq!((&audit["clean"], &audit["identifier_key_checked"]), (&true.into(), &false.into()));
+}
+
+#[test]
+fn a_second_house_on_one_file_and_whoever_would_change_its_layout_are_told_which_process_has_it() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    let server = desk.serve(&[&["serve"], &config[..]].concat());
+    let process = format!("process {} (clearing serve)", server.child.id());
+    let init = ["init", "--domain", "b.example", "--dir", "b", "--database", "sqlite:../coalition/clearing.db"];
+    for command in [&[&["serve"], &config[..]].concat()[..], &init] {
+        let (code, error) = desk.failure(command);
+        assert_eq!(code, 2, "{error}");
+        assert!(error["message"].as_str().unwrap().contains(&process), "{error}");
+    }
+    // Who reads is not kept out.
+    desk.json(&[&["audit"][..], &config].concat());
+    desk.json(&[&["config", "check"][..], &config].concat());
+    desk.json(&[&["migrate", "--check"][..], &config].concat());
+    // A process that was killed keeps nobody out.
+    server.stop("-KILL");
+    let server = desk.serve(&[&["serve"], &config[..]].concat());
+    assert_eq!(server.stop("-TERM").0, Some(0));
+
+    let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
+    let (code, error) = desk.failure(&["sandbox", "--dir", "sandbox"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error["message"].as_str().unwrap().contains(&format!("process {}", server.child.id())), "{error}");
+    assert!(desk.path("sandbox/endpoint.txt").exists(), "the files of the first are as they were");
+    assert_eq!(server.stop("-TERM").0, Some(0));
+}
+
+#[tokio::test]
+async fn a_house_that_was_alive_at_another_time_opens_once_somebody_says_that_the_clock_is_right() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    let check = [&["config", "check"][..], &config].concat();
+    let server = desk.serve(&[&["serve"], &config[..]].concat());
+    assert_eq!(server.stop("-TERM").0, Some(0));
+    let known = desk.json(&check);
+    assert!(known["machine_time"].is_string() && known["last_alive_time"].is_string(), "{known}");
+
+    for (shift, words) in [(-250_i64, "more than 8 days after"), (1, "more than 5 minutes before")] {
+        let url = format!("sqlite:{}", desk.path("coalition/clearing.db").display());
+        let mut books = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let moved = sqlx::query("UPDATE house_alive SET alive_at = alive_at + $1 RETURNING alive_at")
+            .bind(shift * 86_400_000_000)
+            .fetch_one(&mut books)
+            .await
+            .unwrap();
+        let alive = clearing_core::units::Timestamp(sqlx::Row::get(&moved, 0)).to_string();
+        books.close().await.unwrap();
+        let (code, error) = desk.failure(&check);
+        let message = error["message"].as_str().unwrap();
+        assert_eq!(code, 2, "{error}");
+        assert!(message.contains(words) && message.contains(&alive) && message.contains("--accept-time"), "{message}");
+
+        let mut server = desk.start(&[&["serve"], &config[..]].concat());
+        let line = server.logs("nothing is written");
+        assert!(line.contains(words) && line.contains(&alive), "{line}");
+        let (code, log) = server.stop("-TERM");
+        assert_eq!(code, Some(0), "{log}");
+
+        let server = desk.serve(&[&["serve", "--accept-time"], &config[..]].concat());
+        let (code, log) = server.stop("-TERM");
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("taken as right") && log.contains(&alive), "{log}");
+        desk.json(&check);
+    }
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn an_unknown_key_is_named_wherever_it_stands_and_the_one_that_was_meant_is_offe
         for (problem, place) in found {
             assert_eq!(problem.fault, Fault::Unknown);
             let message = problem.to_string();
-            assert!(message.starts_with(&format!("{section}.{wrong} = \"1\" is unknown")), "{message}");
+            assert!(message.starts_with(&format!("{section}.{wrong} is unknown")), "{message}");
             assert!(message.contains(&place), "{message}");
             assert!(message.contains(&format!("did you mean: {}", key.name)), "{message}");
         }

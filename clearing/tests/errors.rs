@@ -127,6 +127,7 @@ fn page() -> String {
         | `DATABASE_UNAVAILABLE` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
         | `OUTCOME_UNKNOWN` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
         | `SHUTTING_DOWN` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
+        | `WRONG_CLOCK` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\
         | `DEADLINE_EXCEEDED` | DEADLINE_EXCEEDED | yes | with a longer deadline |\n\
         | `INTERNAL` | INTERNAL | yes | once; then ask the operator, whose log has it |\n",
     );

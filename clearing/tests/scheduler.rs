@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clearing::clock::{self, Clock};
+use clearing::identifier::IdentifierKey;
 use clearing::scenario::{CoalitionFile, Variant};
 use clearing::scheduler::{AdvanceError, DueWork, DueWorkKind, Scheduler};
 use clearing::store::{Store, Windows};
@@ -54,7 +55,7 @@ impl TestHouse {
         );
         let mut house = CoalitionFile::parse(&file).unwrap().to_house("test", Variant::AtIssue).unwrap();
         house.calendar = calendar;
-        store.create_coalition(&house, "test.example", start).await.unwrap();
+        store.create_coalition(&house, "test.example", &IdentifierKey::new([7; 32]), start).await.unwrap();
         let (writer, _) = Writer::start(store.clone(), clock.clone(), 256);
         let scheduler = Scheduler::new(store.clone(), writer.clone(), clock.clone());
         Self { store, writer, clock, scheduler, _folder: folder }

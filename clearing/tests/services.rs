@@ -69,7 +69,7 @@ impl House {
         store.migrate().await.unwrap();
         let mut house = CoalitionFile::parse(COALITION).unwrap().to_house("test", Variant::AtIssue).unwrap();
         change(&mut house);
-        store.create_coalition(&house, "test.example", time(START)).await.unwrap();
+        store.create_coalition(&house, "test.example", &IdentifierKey::new([7; 32]), time(START)).await.unwrap();
         let clock = Clock::manual(time(START));
         let (writer, _) = Writer::start(store.clone(), clock.clone(), 256);
         let context = Context {

@@ -12,7 +12,10 @@ use clearing::tls::{Acceptor, TlsError, TlsMaterial, server_config};
 use clearing_certs::{Authority, Kind, PrivateKey, Revoked, ServerAddress, Validity};
 use futures::StreamExt as _;
 use jiff::{Timestamp, ToSpan as _};
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
+};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -47,7 +50,7 @@ fn material(authorities: &[&Authority], crl_pem: Option<String>) -> TlsMaterial 
     TlsMaterial {
         ca_pem: authorities.iter().map(|authority| authority.cert_pem()).collect(),
         cert_pem: server.cert_pem,
-        key_pem: key.expose_pem().to_owned(),
+        key_pem: key.expose_pem().to_owned().into(),
         crl_pem,
     }
 }
@@ -124,7 +127,7 @@ impl Client {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => builder
                 .with_client_auth_cert(
-                    vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()],
+                    CertificateDer::pem_slice_iter(cert.as_bytes()).collect::<Result<_, _>>().unwrap(),
                     PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
                 )
                 .unwrap(),
@@ -266,6 +269,70 @@ async fn the_authority_may_vouch_for_others_but_only_this_coalitions_partners_ge
     }
 }
 
+/// An authority with so many others below it, one under the other, and a partner of the last: the authority's certificate,
+/// and a client that shows all others.
+fn partner_below(ca: &Authority, root: BasicConstraints, others: usize) -> (String, Client) {
+    let of_authority = |name: String, constraints| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(constraints);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params
+    };
+    let key = KeyPair::generate().unwrap();
+    let root = of_authority(format!("{root:?}"), root).self_signed(&key).unwrap();
+    let mut issuer = Issuer::from_ca_cert_pem(&root.pem(), key).unwrap();
+    let mut chain = String::new();
+    for other in 0..others {
+        let key = KeyPair::generate().unwrap();
+        let params = of_authority(format!("other {other}"), BasicConstraints::Unconstrained);
+        let between = params.signed_by(&key, &issuer).unwrap();
+        chain.insert_str(0, &between.pem());
+        issuer = Issuer::from_ca_cert_pem(&between.pem(), key).unwrap();
+    }
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.subject_alt_names = vec![SanType::URI("spiffe://points.example/partner/A".try_into().unwrap())];
+    chain.insert_str(0, &params.signed_by(&key, &issuer).unwrap().pem());
+    (root.pem(), Client::with(ca, Some((&chain, &key.serialize_pem()))))
+}
+
+/// An authority of `clearing init` says that nobody stands between it and a client, and webpki alone does not look at that:
+/// it was no bound at all.
+#[tokio::test]
+async fn an_authority_is_held_to_the_number_of_others_that_it_allows_below_it() {
+    let ca = authority(DOMAIN);
+    for (root, others, heard) in [
+        (BasicConstraints::Constrained(0), 0, true),
+        (BasicConstraints::Constrained(0), 1, false),
+        (BasicConstraints::Constrained(1), 1, true),
+        (BasicConstraints::Constrained(1), 2, false),
+        (BasicConstraints::Unconstrained, 2, true),
+    ] {
+        let (root_pem, client) = partner_below(&ca, root, others);
+        let mut material = material(&[&ca], None);
+        material.ca_pem.push_str(&root_pem);
+        let door = Door::open(&material, DoorLimits::default()).await;
+        let answer = door.knock(&client).await;
+        if heard {
+            assert_eq!(answer.unwrap(), "partner A from 127.0.0.1", "{root_pem} {others}");
+        } else {
+            assert_eq!(alert(answer), AlertDescription::UnknownCA);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_sends_the_authoritys_own_certificate_along_is_let_in_all_the_same() {
+    let ca = authority(DOMAIN);
+    let door = Door::of(&ca).await;
+    let (issued, key) = ca.issue_client(Kind::Partner, "A", today()).unwrap();
+    let chain = issued.cert_pem + ca.cert_pem();
+    let client = Client::with(&ca, Some((&chain, key.expose_pem())));
+    assert_eq!(door.knock(&client).await.unwrap(), "partner A from 127.0.0.1");
+}
+
 #[tokio::test]
 async fn a_client_that_speaks_only_tls_1_2_is_told_so() {
     let ca = authority(DOMAIN);
@@ -336,7 +403,7 @@ fn material_that_cannot_work_is_refused_before_the_server_starts() {
     assert!(matches!(error, TlsError::Missing { what: "revocation list" }), "{error:?}");
     let error = refused(|material, _| material.cert_pem.truncate(60));
     assert!(matches!(error, TlsError::Unreadable { what: "server certificate", .. }), "{error:?}");
-    let error = refused(|material, other| material.key_pem = other.private_key().expose_pem().to_owned());
+    let error = refused(|material, other| material.key_pem = other.private_key().expose_pem().to_owned().into());
     assert!(matches!(error, TlsError::ServerCertificate(_)), "{error:?}");
     let error = refused(|material, other| material.crl_pem = Some(list(other, &[])));
     assert!(matches!(error, TlsError::RevocationListMissing { .. }), "{error:?}");

@@ -9,6 +9,7 @@ CREATE TABLE coalition (
     id           smallint NOT NULL PRIMARY KEY CHECK (id = 1), -- one database holds one coalition
     coalition_id text NOT NULL, -- its name, part of every hash of its journal
     domain       text NOT NULL,
+    fingerprint  bytea NOT NULL CHECK (length(fingerprint) = 32), -- of the identifier key: with another each member would be two
     settings     text NOT NULL, -- JSON: currency, scale, default terms, grace, threshold and so on; never changed
     created_at   bigint NOT NULL
 );
@@ -37,4 +38,11 @@ CREATE TABLE leases (
     name       text NOT NULL PRIMARY KEY,
     holder     uuid NOT NULL, -- the node: a random id for as long as it runs
     expires_at bigint NOT NULL
+);
+
+-- When a node of the house was last alive, by its clock, each minute anew: a house that is started with a wrong clock knows
+-- by it. It tells nothing about the books, and the audit does not read it.
+CREATE TABLE house_alive (
+    id       smallint NOT NULL PRIMARY KEY CHECK (id = 1),
+    alive_at bigint NOT NULL
 );

@@ -8,6 +8,7 @@ CREATE TABLE coalition (
     id           INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), -- one database holds one coalition
     coalition_id TEXT NOT NULL, -- its name, part of every hash of its journal
     domain       TEXT NOT NULL,
+    fingerprint  BLOB NOT NULL CHECK (length(fingerprint) = 32), -- of the identifier key: with another each member would be two
     settings     TEXT NOT NULL, -- JSON: currency, scale, default terms, grace, threshold and so on; never changed
     created_at   INTEGER NOT NULL
 ) STRICT;
@@ -37,3 +38,10 @@ CREATE TABLE leases (
     holder     BLOB NOT NULL, -- the node: a random id for as long as it runs
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- When a node of the house was last alive, by its clock, each minute anew: a house that is started with a wrong clock knows
+-- by it. It tells nothing about the books, and the audit does not read it.
+CREATE TABLE house_alive (
+    id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    alive_at INTEGER NOT NULL
+) STRICT;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
+use zeroize::Zeroizing;
+
 use crate::call::{Policy, connect_error};
 use crate::client::{Client, Clock, Shared};
 use crate::error::Error;
@@ -19,18 +21,25 @@ const BATCH_DEADLINE: Duration = Duration::from_secs(60);
 /// A house that does not answer a connection in this time will not answer it later.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Text or file.
+/// Text or file. What is in it may be a private key, and is wiped from memory when it was used.
 #[derive(Clone)]
 enum Pem {
-    Text(Vec<u8>),
+    Text(Zeroizing<Vec<u8>>),
     File(PathBuf),
 }
 
 impl Pem {
-    fn read(self) -> Result<Vec<u8>, Error> {
+    fn text(pem: impl Into<Vec<u8>>) -> Self {
+        Self::Text(Zeroizing::new(pem.into()))
+    }
+
+    fn read(self) -> Result<Zeroizing<Vec<u8>>, Error> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::File(path) => std::fs::read(&path).map_err(|source| Error::File { path, source: Arc::new(source) }),
+            Self::File(path) => match std::fs::read(&path) {
+                Ok(text) => Ok(Zeroizing::new(text)),
+                Err(source) => Err(Error::File { path, source: Arc::new(source) }),
+            },
         }
     }
 }
@@ -75,7 +84,7 @@ impl ClientBuilder {
 
     /// As [`Self::ca_file`], from memory.
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ca = Some(Pem::Text(pem.into()));
+        self.ca = Some(Pem::text(pem));
         self
     }
 
@@ -88,8 +97,8 @@ impl ClientBuilder {
 
     /// As [`Self::identity_files`], from memory.
     pub fn identity_pem(mut self, cert: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.cert = Some(Pem::Text(cert.into()));
-        self.key = Some(Pem::Text(key.into()));
+        self.cert = Some(Pem::text(cert));
+        self.key = Some(Pem::text(key));
         self
     }
 

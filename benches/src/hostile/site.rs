@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clearing::clock::Clock;
+use clearing::identifier::IdentifierKey;
 use clearing::store::Store;
 use clearing_proto::v1;
 use clearing_proto::v1::points_service_client::PointsServiceClient;
@@ -85,7 +86,9 @@ impl Books {
         }
         let store = Store::connect(&format!("sqlite:{}", path("filled.db").display())).await?;
         store.migrate().await?;
-        store.create_coalition(&coalition::house(clock.now()), DOMAIN, clock.now()).await?;
+        store
+            .create_coalition(&coalition::house(clock.now()), DOMAIN, &IdentifierKey::new(IDENTIFIER_KEY), clock.now())
+            .await?;
         drop(store);
         let books = Self { folder, certificates };
         let house = House::start_on(options, &books, &path_of(&books, "filled.db")).await?;

@@ -5,11 +5,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::context::Context;
-use super::database::{open, store_failure};
+use super::database::{open, other_books, store_failure};
 use super::failure::{Exit, Failure};
+use super::material::identifier_key;
 use super::output::Page;
 use crate::audit::{AuditReport, audit_with};
-use crate::config::without_password;
+use crate::config::{Config, without_password};
+use crate::store::Store;
 
 /// Findings that are listed one by one; a broken table may give one for each of its rows.
 const FINDINGS_SHOWN_MAX: usize = 100;
@@ -33,6 +35,7 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         return Err(Failure::usage(format!("{place}: {} migrations are pending", state.pending.len()))
             .hint("is it the right database? If it is: clearing migrate"));
     }
+    let key_checked = check_key(&context.config()?, &store).await?;
     let bar = progress_bar(&context);
     let report = audit_with(&store, |read, total| {
         bar.set_length(total);
@@ -53,15 +56,34 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         "members": report.members,
         "lots": report.lots,
         "head": head,
+        "identifier_key_checked": key_checked,
         "finding_count": report.findings.len(),
         "findings": shown,
     });
-    context.output.show(&json, &page(&report, &head, &shown));
+    let mut page = page(&report, &head, &shown);
+    if !key_checked {
+        page = page
+            .text("Without an identifier key, it was not looked whether it is the one that the books were made with.");
+    }
+    context.output.show(&json, &page);
     if clean {
         return Ok(());
     }
     Err(Failure::new(Exit::Unbalanced, format!("the audit found {} faults", report.findings.len()))
         .hint("stop the house, keep a copy of the database as it is, and compare it with the last good backup"))
+}
+
+/// Compares the identifier key and the domain with those that the books were made with. Whoever audits a copy elsewhere has
+/// none.
+///
+/// # Errors
+/// They are another's: nobody should run a house with them.
+async fn check_key(config: &Config, store: &Store) -> Result<bool, Failure> {
+    let Some((domain, key)) = config.identifier_key().filter(|(_, key)| key.exists()) else { return Ok(false) };
+    let key = identifier_key(&key)?;
+    let row = store.load_house().await.map_err(|error| store_failure(&error))?;
+    row.check(&key, &domain).map_err(|error| other_books(&error))?;
+    Ok(true)
 }
 
 fn page(report: &AuditReport, head: &str, shown: &[String]) -> Page {

@@ -1,15 +1,17 @@
 //! Certificates on disk: the authority's folder, and `clearing partner certificate`.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearing_certs::{Authority, CertError, Kind, PrivateKey, Validity, write_private};
+use clearing_certs::{Authority, CertError, Kind, PrivateKey, SecretError, Validity, read_private, write_private};
 use clearing_core::units::Timestamp;
 use serde_json::json;
 
 use super::context::Context;
 use super::failure::{Failure, with_causes};
+use super::material::too_wide;
 use super::output::Page;
 use super::values;
 use crate::clock::Clock;
@@ -154,14 +156,14 @@ pub fn make_authority(folder: &Path, domain: &str) -> Result<Authority, Failure>
 
 /// Takes up the authority of a folder.
 fn read_authority(folder: &Path) -> Result<Authority, Failure> {
-    let read = |name: &str| {
-        let path = folder.join(name);
-        fs::read_to_string(&path).map_err(|error| {
-            Failure::file("cannot read", &path, &error)
-                .hint("name the folder with ca.pem and ca.key of the coalition's authority: --authority DIR")
-        })
-    };
-    Authority::from_pem(&read(CA_FILE)?, &read(CA_KEY_FILE)?).map_err(|error| cert_failure(&error))
+    const HINT: &str = "name the folder with ca.pem and ca.key of the coalition's authority: --authority DIR";
+    let (ca, key) = (folder.join(CA_FILE), folder.join(CA_KEY_FILE));
+    let ca = fs::read_to_string(&ca).map_err(|error| Failure::file("cannot read", &ca, &error).hint(HINT))?;
+    let key = read_private(&key).map_err(|error| match error {
+        SecretError::Unreadable { .. } => Failure::usage(&error).hint(HINT),
+        SecretError::Wide { .. } => too_wide("", &error, &key),
+    })?;
+    Authority::from_pem(&ca, &key).map_err(|error| cert_failure(&error))
 }
 
 /// From a little before now.
@@ -183,9 +185,16 @@ pub fn cert_failure(error: &CertError) -> Failure {
     failure
 }
 
-/// Makes a folder with those above it.
+/// Makes a folder for secrets, which is its owner's alone, with those above it. One that is there stays as it is.
 pub fn make_folder(folder: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(folder).map_err(|error| Failure::file("cannot make the folder", folder, &error))
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    let made = above.map_or(Ok(()), fs::create_dir_all).and_then(|()| {
+        match fs::DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            made => made,
+        }
+    });
+    made.map_err(|error| Failure::file("cannot make the folder", folder, &error))
 }
 
 /// Refuses when one of these files is there.

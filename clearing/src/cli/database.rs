@@ -10,8 +10,10 @@ use serde_json::json;
 use super::context::Context;
 use super::failure::{Exit, Failure, with_causes};
 use super::output::Page;
+use crate::clock::Clock;
 use crate::config::without_password;
-use crate::store::{Store, StoreError};
+use crate::identifier::{IdentifierKey, OtherBooks};
+use crate::store::{OccupyError, Store, StoreError};
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
@@ -31,6 +33,7 @@ pub async fn migrate(context: Context, arguments: Arguments) -> Result<(), Failu
     let store = open(&url).await?;
     let before = store.migration_state().await.map_err(|error| store_failure(&error))?;
     if !arguments.check && !before.pending.is_empty() {
+        let _occupancy = store.occupy("clearing migrate", Clock::system().now()).map_err(|error| in_use(&error))?;
         store.migrate().await.map_err(|error| store_failure(&error))?;
     }
     let after = store.migration_state().await.map_err(|error| store_failure(&error))?;
@@ -62,15 +65,37 @@ pub async fn open(url: &str) -> Result<Store, Failure> {
 }
 
 /// Prepares an empty database and founds a coalition in it.
-pub async fn found(url: &str, house: &House, domain: &str, now: Timestamp) -> Result<(), Failure> {
+pub async fn found(url: &str, house: &House, domain: &str, key: &IdentifierKey, now: Timestamp) -> Result<(), Failure> {
     let store = open(url).await?;
+    let _occupancy = store.occupy("clearing init", Clock::system().now()).map_err(|error| in_use(&error))?;
     store.migrate().await.map_err(|error| store_failure(&error))?;
     if let Ok(row) = store.load_house().await {
         let place = without_password(url);
         return Err(Failure::usage(format!("{place} holds the coalition {} already", row.house.coalition.id))
             .hint("a database holds one coalition: name an empty one with --database"));
     }
-    store.create_coalition(house, domain, now).await.map_err(|error| store_failure(&error))
+    store.create_coalition(house, domain, key, now).await.map_err(|error| store_failure(&error))
+}
+
+/// Another process has the file of the books.
+pub fn in_use(error: &OccupyError) -> Failure {
+    let failure = Failure::usage(with_causes(error));
+    match error {
+        OccupyError::Occupied { .. } => failure.hint("stop that process first, or name another database"),
+        OccupyError::File { .. } => failure.hint("the folder of the books must be writable"),
+    }
+}
+
+/// The configuration is not that of the books.
+pub fn other_books(error: &OtherBooks) -> Failure {
+    let failure = Failure::usage(error);
+    match error {
+        OtherBooks::Domain { .. } => failure.hint("name the books of this coalition with house.database, or correct house.domain"),
+        OtherBooks::Key { .. } => failure.hint(
+            "restore the key from its backup: with another one every customer would be a new member, and the points that are \
+             there would be nobody's",
+        ),
+    }
 }
 
 /// The database failed.

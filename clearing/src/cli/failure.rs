@@ -140,6 +140,9 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {
             ConfigError::Unreadable { .. } => "name the right file with --config, or make one with `clearing init`",
+            ConfigError::NotPrivate { .. } => {
+                "chmod 600 the file; if somebody may have read it meanwhile, change the password"
+            }
             ConfigError::Syntax { .. } => "correct the line; `clearing init` writes a file that shows every key",
             ConfigError::Keys(_) => "correct what is named above; `clearing config check` tells when all is well",
         };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clearing_certs::{Authority, Kind, ServerAddress};
+use clearing_certs::{Authority, Kind, ServerAddress, write_private_new};
 use clearing_core::limits::Limits;
 use clearing_core::terms::{FeeBearer, House};
 use clearing_core::units::{Currency, Money, Points, Timestamp};
@@ -18,12 +18,13 @@ use super::certificate::{
 use super::context::Context;
 use super::database;
 use super::failure::{Failure, with_causes};
-use super::material::make_identifier_key;
+use super::material::write_identifier_key;
 use super::output::{Output, Page};
 use super::terms::word;
 use super::values;
 use crate::clock::Clock;
-use crate::config::{self, Kind as KeyKind};
+use crate::config::{self, Kind as KeyKind, without_password};
+use crate::identifier::IdentifierKey;
 use crate::scenario::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery, Variant};
 
 /// Arguments of `init`.
@@ -222,15 +223,18 @@ pub async fn make(arguments: &Arguments, now: Timestamp) -> Result<Made, Failure
 
     // The database comes first: it is what can fail for reasons outside of the folder, and nothing is written by then.
     make_folder(&arguments.dir)?;
-    database::found(&database, &house, &arguments.domain, now).await?;
+    let key = IdentifierKey::random();
+    database::found(&database, &house, &arguments.domain, &key, now).await?;
 
     let authority = make_authority(&files.authority, &arguments.domain)?;
     write_new(&files.ca, authority.cert_pem())?;
     server_identity(&authority, &addresses)?.write(&arguments.dir, "server")?;
     Identity::of_client(&authority, Kind::Partner, "operator")?.write(&arguments.dir, "operator")?;
     Identity::of_client(&authority, Kind::Auditor, AUDITOR)?.write(&arguments.dir, "auditor")?;
-    make_identifier_key(&files.identifier_key)?;
-    write_new(&files.config, &config_text(arguments))?;
+    write_identifier_key(&files.identifier_key, &key)?;
+    // The database's password may be in it.
+    write_private_new(&files.config, &config_text(arguments))
+        .map_err(|error| Failure::file("cannot write", &files.config, &error))?;
     Ok(Made { house, authority, files })
 }
 
@@ -278,7 +282,9 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
     };
     checked("--domain", &arguments.domain, KeyKind::Domain)?;
     checked("--listen", &arguments.listen, KeyKind::Address)?;
-    checked("--database", &arguments.database, KeyKind::Database)?;
+    if KeyKind::Database.read(&arguments.database).is_err() {
+        return Err(wrong("--database", &without_password(&arguments.database), &KeyKind::Database.allowed()));
+    }
     let currency: Currency =
         units.currency.parse().map_err(|_| wrong("--currency", &units.currency, "a code of ISO 4217 such as RUB"))?;
     let time_zone = TimeZone::get(&units.time_zone)

@@ -5,21 +5,23 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearing_certs::{Authority, Kind, ServerAddress};
+use clearing_certs::{Authority, Kind, ServerAddress, write_private};
 use clearing_core::terms::House;
 use tracing::info;
 
 use super::certificate::{AUTHORITY_DAYS, CA_FILE, Identity, cert_failure, make_folder, valid_for};
 use super::context::Context;
-use super::database;
+use super::database::{self, in_use};
 use super::failure::{Failure, with_causes};
 use super::init::{AUDITOR, server_identity};
 use super::serve::{Stop, ended, start_failure};
 use super::terms::word;
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::config;
+use crate::identifier::IdentifierKey;
 use crate::scenario::{CoalitionFile, Variant};
 use crate::server::{self, ServerLimits, ServerOptions};
+use crate::store::Occupancy;
 use crate::telemetry;
 use crate::tls::TlsMaterial;
 
@@ -68,7 +70,8 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
         None => folder.fresh_books()?,
     };
     let start = file.coalition.start;
-    database::found(&url, &house, DOMAIN, start).await?;
+    let key = IdentifierKey::random();
+    database::found(&url, &house, DOMAIN, &key, start).await?;
 
     let authority = Authority::generate(DOMAIN, valid_for(AUTHORITY_DAYS)).map_err(|error| cert_failure(&error))?;
     folder.write_identities(&authority, &house)?;
@@ -79,7 +82,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
         domain: DOMAIN.to_owned(),
         database_url: url,
         clock: Clock::manual(start),
-        identifier_key: clock::random_bytes(),
+        identifier_key: key,
         sandbox: true,
         limits: ServerLimits::default(),
     })
@@ -144,6 +147,9 @@ impl<'a> Folder<'a> {
             return Err(Failure::usage(format!("{} is not empty and was not made by a sandbox", dir.display()))
                 .hint("name an empty or a new folder with --dir"));
         }
+        // One that is running keeps its files.
+        let free = Occupancy::of(&dir.join("sandbox.db"), "clearing sandbox", Clock::system().now());
+        free.map_err(|error| in_use(&error))?;
         folder.remove(ENDPOINT_FILE)?;
         folder.write(config::FILE_DEFAULT, MARK)?;
         Ok(folder)
@@ -189,12 +195,10 @@ impl<'a> Folder<'a> {
         self.write(config::FILE_DEFAULT, &format!("{MARK}#\n{text}"))
     }
 
-    /// Writes a file whole: whoever waits for it never reads half of it.
+    /// Writes a file whole: whoever waits for it never reads half of it. The password of a database may be in it.
     fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
         let path = self.dir.join(name);
-        let beside = self.dir.join(format!("{name}.new"));
-        let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path));
-        written.map_err(|error| Failure::file("cannot write", &path, &error))
+        write_private(&path, text).map_err(|error| Failure::file("cannot write", &path, &error))
     }
 
     fn remove(&self, name: &str) -> Result<(), Failure> {
@@ -219,7 +223,7 @@ fn server_material(authority: &Authority, listen: SocketAddr) -> Result<TlsMater
     Ok(TlsMaterial {
         ca_pem: authority.cert_pem().to_owned(),
         cert_pem: identity.cert_pem,
-        key_pem: key.expose_pem().to_owned(),
+        key_pem: key.expose_pem().to_owned().into(),
         crl_pem: None,
     })
 }

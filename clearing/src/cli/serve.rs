@@ -7,7 +7,7 @@ use tracing::{error, info};
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::material;
-use crate::clock::Clock;
+use crate::clock::{Clock, StartRules};
 use crate::config::ServerSettings;
 use crate::door::files;
 use crate::server::{self, Drained, RunningServer, ServerLimits, ServerOptions, StartError};
@@ -23,6 +23,13 @@ pub struct Arguments {
     /// Where the books are: sqlite:FILE or postgres://... The same as --set house.database=...
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// The machine's clock is right, although the house was last alive long before, or after. For this start.
+    ///
+    /// A house that finds its clock more than clock.jump_max ahead of when it was last alive, or 5 minutes behind, answers
+    /// reads only: it writes nothing, closes no window and runs no due work, until the clock is set or somebody who has
+    /// looked at it says this.
+    #[arg(long)]
+    accept_time: bool,
 }
 
 /// Runs it.
@@ -40,8 +47,8 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         tls: material::tls(&settings)?,
         domain: settings.domain.clone(),
         database_url: settings.database.clone(),
-        clock: Clock::system(),
-        identifier_key: material::identifier_key(&settings)?,
+        clock: Clock::system_with(StartRules { jump_max: settings.jump_max, accept_time: arguments.accept_time }),
+        identifier_key: material::identifier_key(&settings.identifier_key)?,
         sandbox: false,
         limits: ServerLimits {
             writes: settings.writes.clone(),
@@ -69,7 +76,11 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
                      outcome is unknown ask again under the same request ids",
                 ));
             }
-            () = running.opened(), if !opened => {
+            error = running.refused() => {
+                running.shutdown(settings.drain).await;
+                return Err(start_failure(&error));
+            }
+            () = running.serving(), if !opened => {
                 opened = true;
                 context.output.line(&format!("ready https://{address}"));
             }
@@ -120,6 +131,8 @@ pub fn start_failure(error: &StartError) -> Failure {
         StartError::Tls(_) => Failure::new(Exit::Usage, super::failure::with_causes(error))
             .hint("check the files of tls.ca, tls.cert, tls.key and tls.crl with `clearing config check`"),
         StartError::Store(_) => super::database::failure(error),
+        StartError::Occupied(error) => super::database::in_use(error),
+        StartError::OtherBooks(error) => super::database::other_books(error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection of the operator's commands to the house, made from the `[client]` keys.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
@@ -11,7 +12,10 @@ use partner_sdk::{Client, Decimal, Money, RequestId, ServerInfo};
 
 use super::context::Context;
 use super::failure::Failure;
+use super::material::secret;
 use crate::clock::Clock;
+
+const CHECK: &str = "check client.cert and client.key with `clearing config check --client`";
 
 /// What every command with an effect can be given.
 #[derive(Debug, Clone, Copy, Args)]
@@ -39,6 +43,9 @@ impl Session {
     /// and from a desk whose clock is wrong.
     pub async fn open(context: &Context) -> Result<Self, Failure> {
         let settings = context.config()?.client()?;
+        let key = secret("client.key", &settings.key)?;
+        let cert = fs::read(&settings.cert)
+            .map_err(|error| Failure::file("client.cert: cannot read", &settings.cert, &error).hint(CHECK))?;
         let machine = Clock::system();
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {
@@ -47,7 +54,7 @@ impl Session {
         };
         let client = Client::builder(&settings.endpoint)
             .ca_file(&settings.ca)
-            .identity_files(&settings.cert, &settings.key)
+            .identity_pem(cert, key.as_bytes())
             .deadline(settings.deadline)
             .clock(clock)
             .connect()

@@ -116,6 +116,13 @@ pub const KEYS: &[Key] = &[
               from a card to its member; it never changes.",
     },
     Key {
+        name: "clock.jump_max",
+        kind: Kind::Whole { min: 1, max: 3_650 },
+        default: Some("8"),
+        doc: "How many days after it was last alive the house may be started, in days: a machine whose clock is further ahead \
+              is taken to have a wrong clock, until somebody says that it is right (`clearing serve --accept-time`).",
+    },
+    Key {
         name: "log.format",
         kind: Kind::Word(&["text", "json"]),
         default: Some("text"),
@@ -279,6 +286,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("house", "The house itself."),
     ("tls", "How the house proves who it is, and whom it lets in."),
     ("keys", "Secrets of the house that are no certificates."),
+    ("clock", "When the machine's clock is not believed."),
     ("log", "What is logged, and how."),
     ("limits", "Everything has a limit. The defaults suit a house of any size; change them with a reason."),
     ("client", "The operator's commands (partner, window, settlement, report ...): which house, and as whom."),

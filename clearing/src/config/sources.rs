@@ -99,7 +99,7 @@ pub(super) fn read_file(
         let DeValue::Table(table) = content.get_ref() else {
             // A key outside of every section is none of ours, whatever its value.
             let source = Source::File { path: path.to_owned(), line: line(section.span().start) };
-            problems.push(unknown(section.get_ref(), &written(content.get_ref()), source));
+            problems.push(unknown(section.get_ref(), source));
             continue;
         };
         if !SECTIONS.iter().any(|(known, _)| *known == section.get_ref().as_ref()) && table.is_empty() {
@@ -123,7 +123,7 @@ fn read_value(
     problems: &mut Vec<Problem>,
 ) {
     let Some(known) = Key::named(key) else {
-        return problems.push(unknown(key, &written(value.get_ref()), source));
+        return problems.push(unknown(key, source));
     };
     let malformed = |why: &str| Problem {
         key: key.to_owned(),
@@ -157,7 +157,7 @@ fn set(
     problems: &mut Vec<Problem>,
 ) {
     let Some(known) = Key::named(key) else {
-        return problems.push(unknown(key, text, source));
+        return problems.push(unknown(key, source));
     };
     match known.kind.read(text) {
         Ok(value) => {
@@ -177,10 +177,9 @@ fn set(
     }
 }
 
-fn unknown(key: &str, text: &str, source: Source) -> Problem {
-    // What stands under a key that nobody knows may be a password.
-    let value = (text.len() <= 64 && !text.contains('@')).then(|| text.to_owned());
-    Problem { key: key.to_owned(), value, fault: Fault::Unknown, source }
+/// What stands under a key that nobody knows may be a password, so it is not told.
+fn unknown(key: &str, source: Source) -> Problem {
+    Problem { key: key.to_owned(), value: None, fault: Fault::Unknown, source }
 }
 
 /// A value as a message may show it.

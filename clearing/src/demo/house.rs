@@ -62,7 +62,7 @@ impl DemoHouse {
             domain: settings.domain.clone(),
             database_url: settings.database.clone(),
             clock: clock.clone(),
-            identifier_key: material::identifier_key(&settings)?,
+            identifier_key: material::identifier_key(&settings.identifier_key)?,
             // Its clock stands still, and is moved by the operator.
             sandbox: true,
             limits: ServerLimits::default(),

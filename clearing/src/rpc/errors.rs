@@ -18,6 +18,8 @@ pub const DOMAIN: &str = "clearing.coalition";
 const RETRY_EXHAUSTED: Duration = Duration::from_millis(200);
 /// When asking again makes sense while the database is gone.
 const RETRY_GONE: Duration = Duration::from_millis(500);
+/// When asking again makes sense while the house's clock is wrong.
+const RETRY_CLOCK: Duration = Duration::from_secs(5);
 
 /// The gRPC code of a rejection.
 pub fn code(rejection: &Rejection) -> Code {
@@ -98,6 +100,7 @@ pub fn of_write(error: &WriteError) -> Status {
         WriteError::Unavailable => broken(Code::Unavailable, "DATABASE_UNAVAILABLE", message, Some(RETRY_GONE)),
         WriteError::OutcomeUnknown => broken(Code::Unavailable, "OUTCOME_UNKNOWN", message, Some(RETRY_GONE)),
         WriteError::ShuttingDown => broken(Code::Unavailable, "SHUTTING_DOWN", message, Some(RETRY_GONE)),
+        WriteError::WrongClock(_) => broken(Code::Unavailable, "WRONG_CLOCK", message, Some(RETRY_CLOCK)),
         WriteError::Internal => broken(Code::Internal, "INTERNAL", message, None),
     }
 }

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::journal::no_coalition;
 use super::sql::{Cells, Link, Sql};
-use super::{StoreError, partner_id, small};
+use super::{StoreError, hash, partner_id, small};
+use crate::identifier::{IdentifierKey, OtherBooks};
 
 pub(super) const STATEMENTS: &[&Sql] = &[
     &COALITION,
@@ -46,9 +47,21 @@ pub struct HouseRow {
     pub house: House,
     /// The domain in the partners' certificates.
     pub domain: String,
+    /// Of the identifier key that the books were made with.
+    pub fingerprint: [u8; 32],
     /// Moves with every change of partners, terms or calendar: a house kept in memory under another epoch is stale.
     pub terms_epoch: i64,
     pub created: Timestamp,
+}
+
+impl HouseRow {
+    /// Whether a house may be run on these books with a key and a domain.
+    ///
+    /// # Errors
+    /// Which of the two is another than the books were made with.
+    pub fn check(&self, key: &IdentifierKey, domain: &str) -> Result<(), OtherBooks> {
+        key.check(domain, &self.house.coalition.id, &self.domain, &self.fingerprint)
+    }
 }
 
 /// What a batch reads when it has passed the gate.
@@ -253,7 +266,8 @@ fn expiry_policy(text: &str) -> Option<ExpiryPolicy> {
 
 const COALITION: Sql = Sql::both(
     "-- store.coalition
-    SELECT c.coalition_id, c.domain, c.settings, c.created_at, g.terms_epoch FROM coalition AS c CROSS JOIN gate AS g",
+    SELECT c.coalition_id, c.domain, c.settings, c.created_at, g.terms_epoch, c.fingerprint
+    FROM coalition AS c CROSS JOIN gate AS g",
 );
 
 const PARTNERS: Sql = Sql::both(
@@ -281,9 +295,11 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
     let call = link.call(&COALITION);
     let coalition = |row: &dyn Cells| {
         let coalition = coalition_of(row.text(0)?, row.text(2)?)?;
-        Ok((coalition, row.text(1)?.to_owned(), Timestamp(row.int(3)?), row.int(4)?))
+        let fingerprint = hash(row.bytes(5)?)?;
+        Ok((coalition, row.text(1)?.to_owned(), Timestamp(row.int(3)?), row.int(4)?, fingerprint))
     };
-    let (coalition, domain, created, terms_epoch) = link.row(call, coalition).await?.ok_or_else(no_coalition)?;
+    let (coalition, domain, created, terms_epoch, fingerprint) =
+        link.row(call, coalition).await?.ok_or_else(no_coalition)?;
     let call = link.call(&PARTNERS);
     let partner = |row: &dyn Cells| {
         let id = partner_id(row.text(0)?)?;
@@ -305,7 +321,7 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
         Ok(Calendar { cut_offs, time_zone: row.text(1)?.to_owned() })
     };
     let calendar = link.row(call, calendar).await?.unwrap_or_default();
-    Ok(HouseRow { house: House { coalition, partners, calendar }, domain, terms_epoch, created })
+    Ok(HouseRow { house: House { coalition, partners, calendar }, domain, fingerprint, terms_epoch, created })
 }
 
 /// Limits from the columns of their table, the first of them at `at`.
@@ -348,7 +364,7 @@ fn terms(row: &dyn Cells) -> Result<(PartnerId, Terms), StoreError> {
 
 const INSERT_COALITION: Sql = Sql::both(
     "-- store.insert_coalition
-    INSERT INTO coalition (id, coalition_id, domain, settings, created_at) VALUES (1, $1, $2, $3, $4)",
+    INSERT INTO coalition (id, coalition_id, domain, settings, created_at, fingerprint) VALUES (1, $1, $2, $3, $4, $5)",
 );
 
 const INSERT_GATE: Sql = Sql::both(
@@ -366,6 +382,7 @@ pub(super) async fn insert_coalition(
     link: &mut Link<'_>,
     house: &House,
     domain: &str,
+    key: &IdentifierKey,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let call = link.call(&COALITION);
@@ -374,6 +391,7 @@ pub(super) async fn insert_coalition(
     }
     let settings = serde_json::to_string(&settings_of(&house.coalition)).expect("plain fields become JSON");
     let call = link.call(&INSERT_COALITION).text(&*house.coalition.id).text(domain).text(settings).int(now.0);
+    let call = call.bytes(key.fingerprint(&house.coalition.id, domain).to_vec());
     link.execute_counted(call, 1).await?;
     let call = link.call(&INSERT_GATE).int(now.0);
     link.execute_counted(call, 1).await?;

@@ -11,6 +11,7 @@ mod proxy;
 use std::time::{Duration, Instant};
 
 use clearing::clock::Clock;
+use clearing::identifier::IdentifierKey;
 use clearing::server::{Drained, RunningServer};
 use clearing::store::Store;
 use clearing_certs::Kind;
@@ -72,7 +73,7 @@ impl House {
         let house = scenario.house.to_house(&scenario.id, scenario.variants[1]).unwrap();
         let store = founded(&database_url).await;
         store.migrate().await.unwrap();
-        store.create_coalition(&house, crate::house::DOMAIN, clock.now()).await.unwrap();
+        store.create_coalition(&house, crate::house::DOMAIN, &IdentifierKey::new([7; 32]), clock.now()).await.unwrap();
         let identities = Identities::new();
         let server = serve(seen_as.unwrap_or(&database_url), &identities, clock).await;
         Self { database_url, identities, server }

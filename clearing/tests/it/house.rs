@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clearing::clock::Clock;
+use clearing::identifier::IdentifierKey;
 use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions, start};
 use clearing::store::Store;
 use clearing::tls::TlsMaterial;
@@ -50,7 +51,7 @@ impl Identities {
         TlsMaterial {
             ca_pem: self.authority.cert_pem().to_owned(),
             cert_pem: issued.cert_pem,
-            key_pem: key.expose_pem().to_owned(),
+            key_pem: key.expose_pem().to_owned().into(),
             crl_pem: None,
         }
     }
@@ -137,7 +138,7 @@ impl TestHouse {
         let database = Database::new(backend).await;
         let store = Store::connect(&database.url).await.unwrap();
         store.migrate().await.unwrap();
-        store.create_coalition(house, DOMAIN, begin).await.unwrap();
+        store.create_coalition(house, DOMAIN, &IdentifierKey::new([7; 32]), begin).await.unwrap();
         drop(store);
         let identities = Identities::new();
         let server = serve(&database.url, &identities, Clock::manual(begin)).await;
@@ -212,7 +213,7 @@ pub async fn begin_with(
         database_url: database_url.to_owned(),
         sandbox: clock.is_manual(),
         clock,
-        identifier_key: [7; 32],
+        identifier_key: IdentifierKey::new([7; 32]),
         limits,
     };
     start(options).await.unwrap()

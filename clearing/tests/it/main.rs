@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
 mod access;
+mod books;
+mod clock;
 mod decay;
 mod deeds;
 mod doors;

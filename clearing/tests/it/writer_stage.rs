@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clearing::clock::{self, Clock};
+use clearing::identifier::IdentifierKey;
 use clearing::scenario::player::{Balances, Call, Posted, Reply, Stage, WindowView};
 use clearing::scenario::wishes::{command_of, posted, reply_of, view_of};
 use clearing::scheduler::{AdvanceError, Scheduler};
@@ -43,7 +44,7 @@ impl WriterStage {
     pub async fn open(url: &str, house: &House, begin: Timestamp) -> Self {
         let store = Store::connect(url).await.unwrap();
         store.migrate().await.unwrap();
-        store.create_coalition(house, "test.coalition", begin).await.unwrap();
+        store.create_coalition(house, "test.coalition", &IdentifierKey::new([7; 32]), begin).await.unwrap();
         let clock = Clock::manual(begin);
         let (writer, _) = Writer::start(store.clone(), clock.clone(), 16);
         let scheduler = Scheduler::new(store.clone(), writer.clone(), clock.clone());

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clearing::identifier::IdentifierKey;
 use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{
@@ -41,7 +42,7 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
         let test = TestStore::empty(test.store.backend()).await;
         test.store.migrate().await.unwrap();
         let coalition = coalition(seed);
-        test.store.create_coalition(&coalition, "points.example", START).await.unwrap();
+        test.store.create_coalition(&coalition, "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap();
         let mut till = Till::open(&test.store, 1).await;
         let mut play = Play::new(seed);
         let mut whole = Book::new(Arc::new(coalition), 1);

@@ -1,5 +1,6 @@
 //! The coalition, its partners and its migrations.
 
+use clearing::identifier::IdentifierKey;
 use clearing::store::{ErrorKind, Migrations};
 use clearing_core::command::{Command, HouseCommand};
 use clearing_core::terms::{Calendar, ExpiryPolicy, Funding, PartnerState, TermsDraft};
@@ -33,7 +34,8 @@ async fn a_coalition_is_read_as_it_was_written(test: &TestStore) {
 }
 
 async fn a_second_coalition_is_refused(test: &TestStore) {
-    let error = test.store.create_coalition(&house(), "points.example", START).await.unwrap_err();
+    let error =
+        test.store.create_coalition(&house(), "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permanent);
 }
 

@@ -37,6 +37,7 @@ mod settlement;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use clearing::identifier::IdentifierKey;
 use clearing::store::{Backend, Gate, GateRow, Saved, Store, StoreError, WriterSession};
 use clearing_core::book::Book;
 use clearing_core::command::{Accepted, Answer, Command, Earn, MemberRef, Reply, Request};
@@ -85,7 +86,7 @@ impl TestStore {
     async fn with_coalition(backend: Backend) -> Self {
         let test = Self::empty(backend).await;
         test.store.migrate().await.unwrap();
-        test.store.create_coalition(&house(), "points.example", START).await.unwrap();
+        test.store.create_coalition(&house(), "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap();
         test
     }
 

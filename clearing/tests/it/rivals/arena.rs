@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
 use clearing::clock::Clock;
+use clearing::identifier::IdentifierKey;
 use clearing::scenario::{CoalitionFile, Variant};
 use clearing::server::{Drained, RunningServer};
 use clearing::store::Store;
@@ -82,7 +83,7 @@ impl Arena {
         store.migrate().await.unwrap();
         let manual = Clock::manual(file.coalition.start);
         let clock = || clock.map_or_else(|| manual.clone(), |clock| clock());
-        store.create_coalition(&house, DOMAIN, clock().now()).await.unwrap();
+        store.create_coalition(&house, DOMAIN, &IdentifierKey::new([7; 32]), clock().now()).await.unwrap();
         drop(store);
         let identities = Identities::new();
         let mut nodes = vec![serve(&database.url, &identities, clock()).await];
