@@ -8,11 +8,13 @@
 //! | [`harness`] | closed and open loops, and what they measure |
 //! | [`baseline`] | what the house is compared with |
 //! | [`system`] | everything that can be put under load, started and ended |
+//! | [`fill`] | many entries, and a statement right after |
 //! | [`report`] | the table and the JSON |
 
 pub mod baseline;
 pub mod client;
 pub mod coalition;
+pub mod fill;
 pub mod harness;
 pub mod report;
 pub mod system;

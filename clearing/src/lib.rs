@@ -7,6 +7,7 @@
 //! | [`rpc`] | what partners, operators and auditors say |
 //! | [`writer`] | the only place with a write transaction |
 //! | [`store`] | SQL |
+//! | [`projector`] | keeps the lists of entries up with the journal |
 //! | [`audit`] | everything rebuilt from the journal and compared |
 //! | [`scheduler`] | cut-offs and expiries on time |
 //! | [`clock`] | time, ids and chance |
@@ -24,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod identifier;
+pub mod projector;
 pub mod rpc;
 pub mod scenario;
 pub mod scheduler;

@@ -33,6 +33,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::identifier::IdentifierKey;
+use crate::projector;
 use crate::rpc::auth::AuthLayer;
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
 use crate::rpc::{members, report, sandbox, settlement};
@@ -168,7 +169,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let router = transport()
         .layer(AuthLayer::new(Arc::clone(&context.house)))
         .add_service(BySize::new(&context))
-        .add_service(PositionServiceServer::new(position::Service::new(context.clone())))
+        .add_service(PositionServiceServer::new(position::Service(context.clone())))
         .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
         .add_service(MemberAdminServiceServer::new(members::Service(context.clone())))
         .add_service(SettlementAdminServiceServer::new(settlement::Service(context.clone())))
@@ -242,7 +243,7 @@ impl RunningServer {
 }
 
 /// Opens the house: waits for the migrations, catches up with what was missed, lets callers in; then keeps this node's
-/// view of the house fresh.
+/// view of the house fresh, and the lists of entries up with the journal.
 async fn open(context: Context, reporter: HealthReporter, stop: CancellationToken) {
     while let Err(waiting) = try_open(&context).await {
         info!(waiting, "the house is not open yet");
@@ -254,15 +255,18 @@ async fn open(context: Context, reporter: HealthReporter, stop: CancellationToke
     reporter.set_service_status("", ServingStatus::Serving).await;
     info!("the house is open");
     context.scheduler.start();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+    let fresh = async {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+            if let Err(status) = context.refresh_house().await {
+                warn!(%status, "the house could not be read again");
+            }
         }
-        if let Err(status) = context.refresh_house().await {
-            warn!(%status, "the house could not be read again");
-        }
-    }
+    };
+    tokio::join!(fresh, projector::follow(context.store.clone(), stop.clone()));
 }
 
 /// # Errors

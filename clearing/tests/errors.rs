@@ -121,6 +121,7 @@ fn page() -> String {
         | `OVERLOADED` | RESOURCE_EXHAUSTED | no | after the delay of `google.rpc.RetryInfo` |\n\
         | `NOT_SERVING` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\
         | `DATABASE_UNAVAILABLE` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
+        | `LISTS_BEHIND` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\
         | `OUTCOME_UNKNOWN` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
         | `SHUTTING_DOWN` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
         | `DEADLINE_EXCEEDED` | DEADLINE_EXCEEDED | yes | with a longer deadline |\n\

@@ -18,6 +18,7 @@ use clearing_benches::client::{
     BatchIssues, EmptyCalls, Holds, Issues, MixedCalls, Redemptions, SdkIssues, StreamIssues, sdk,
 };
 use clearing_benches::coalition::{self, Certificates};
+use clearing_benches::fill::fill;
 use clearing_benches::harness::{Measured, Source, Span, closed_loop, open_loop};
 use clearing_benches::report::{Line, Load, Report, TARGET_LOAD, targets};
 use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
@@ -63,6 +64,12 @@ struct Options {
     /// A smoke run: everything, for a moment each.
     #[arg(long)]
     quick: bool,
+    /// Instead of the loads: writes so many entries and asks for a statement right after.
+    #[arg(long, value_name = "ENTRIES")]
+    fill: Option<u64>,
+    /// With --fill: keeps SQLite's file here.
+    #[arg(long, value_name = "FILE", requires = "fill")]
+    keep: Option<PathBuf>,
     /// Writes the figures to this file as well.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -83,6 +90,11 @@ fn main() -> Result<()> {
 async fn run(options: &Options, servers: Handle) -> Result<()> {
     let folder = options.sqlite.clone().unwrap_or_else(std::env::temp_dir);
     let mut databases = Databases::new(&folder, options.postgres.clone())?;
+    if let Some(entries) = options.fill {
+        let filled = fill_all(options, servers, &mut databases, entries).await;
+        databases.remove().await?;
+        return filled;
+    }
     let measured = measure(options, servers, &mut databases).await;
     // Also after a failure.
     databases.remove().await?;
@@ -98,9 +110,9 @@ async fn run(options: &Options, servers: Handle) -> Result<()> {
     Ok(())
 }
 
-async fn measure(options: &Options, servers: Handle, databases: &mut Databases) -> Result<Report> {
-    let (clock, before) = (Clock::system(), load_average());
-    let site = Site {
+fn site(options: &Options, servers: Handle) -> Result<Site> {
+    let clock = Clock::system();
+    Ok(Site {
         house: Arc::new(coalition::house(clock.now())),
         certificates: Certificates::generate(&clock)?,
         clock,
@@ -108,9 +120,24 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases) 
         members: options.members,
         wallets: options.wallets,
         seed: options.seed,
-    };
-    let backends: &[Backend] =
-        if options.postgres.is_some() { &[Backend::Sqlite, Backend::Postgres] } else { &[Backend::Sqlite] };
+    })
+}
+
+fn backends(options: &Options) -> &'static [Backend] {
+    if options.postgres.is_some() { &[Backend::Sqlite, Backend::Postgres] } else { &[Backend::Sqlite] }
+}
+
+async fn fill_all(options: &Options, servers: Handle, databases: &mut Databases, entries: u64) -> Result<()> {
+    let site = site(options, servers)?;
+    for &backend in backends(options) {
+        fill(&site, databases, backend, entries, options.keep.as_deref()).await?;
+    }
+    Ok(())
+}
+
+async fn measure(options: &Options, servers: Handle, databases: &mut Databases) -> Result<Report> {
+    let (site, before) = (site(options, servers)?, load_average());
+    let backends = backends(options);
     let mut systems = vec![System::ceiling(&site, Kind::Empty).await?, System::ceiling(&site, Kind::Echo).await?];
     for &backend in backends {
         systems.push(System::by_hand(&site, databases, backend, options.by_hand_connections).await?);

@@ -10,6 +10,7 @@
 //! what the batch moved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::changes::{Changes, Gross, RequestChange};
@@ -70,6 +71,8 @@ pub struct Book {
     pending: BTreeSet<LotId>,
     /// Open holds of members, by when they lapse.
     open_holds: BTreeSet<(MemberId, Timestamp, EntryId)>,
+    /// Whose rows entries are applied to; see [`Book::of_members`].
+    here: RangeInclusive<MemberId>,
     batch: BatchId,
     ordinal: u32,
     changes: Changes,
@@ -110,10 +113,32 @@ impl Book {
             order: BTreeSet::new(),
             pending: BTreeSet::new(),
             open_holds: BTreeSet::new(),
+            here: MemberId(0)..=MemberId(u128::MAX),
             batch: BatchId(0),
             ordinal: 0,
             changes: Changes::default(),
         }
+    }
+
+    /// An empty book that keeps the rows of some members only, for who replays the journal for some members at a time: of
+    /// what an entry does to the lots and holds of others it knows nothing. What is no member's, it keeps as any book does,
+    /// but for two things that follow from lots and holds: what is reserved of headroom, and what waits for payments.
+    pub fn of_members(house: Arc<House>, open_window: WindowNumber, here: RangeInclusive<MemberId>) -> Self {
+        Self { here, ..Self::new(house, open_window) }
+    }
+
+    /// Whether the rows of a member are kept here.
+    pub fn is_here(&self, member: MemberId) -> bool {
+        self.here.contains(&member)
+    }
+
+    /// The first lot that an entry moves or reverses and that nobody made, of those that would be here. Such an entry
+    /// cannot be applied.
+    pub fn missing_lot(&self, entry: &Entry) -> Option<LotId> {
+        let moved = entry.lots.iter().filter(|moved| moved.birth.is_none()).map(|moved| moved.lot);
+        let reversed: &[_] = if let Facts::Reversal(parts) = &entry.facts { parts } else { &[] };
+        let mut lots = moved.chain(reversed.iter().map(|part| part.lot));
+        lots.find(|lot| self.is_here(lot.member) && !self.lots.contains_key(lot))
     }
 
     /// Begins a batch: entries from here on are numbered in it.
@@ -368,7 +393,7 @@ impl Book {
                 members.push(moved.lot.member);
             }
         }
-        for member in members {
+        for member in members.into_iter().filter(|member| self.here.contains(member)) {
             let member = self.members.entry(member).or_insert_with(|| Member::new(member));
             member.entry_no += 1;
             // What can no longer put off an expiry is forgotten.
@@ -377,9 +402,15 @@ impl Book {
             self.changes.members.insert(member.id);
         }
         for moved in &entry.lots {
-            self.apply_lot(id, entry, moved)?;
+            let (version, net) = ((moved.issuer, moved.terms), moved.net()?);
+            add_points(&mut self.outstanding, version, net)?;
+            add_points(&mut self.changes.outstanding, version, net)?;
+            if self.is_here(moved.lot.member) {
+                self.apply_lot(id, entry, moved)?;
+            }
         }
         self.apply_activity(entry);
+        self.apply_counts(entry);
         for posting in &entry.points {
             if posting.account.member().is_none() {
                 add_points(&mut self.points_balances, posting.account, posting.points)?;
@@ -421,7 +452,6 @@ impl Book {
     /// What an entry does to one lot and to the sums over its owner's lots.
     fn apply_lot(&mut self, id: EntryId, entry: &Entry, moved: &LotMove) -> Result<(), Overflow> {
         let net = moved.net()?;
-        let version = (moved.issuer, moved.terms);
         let funding = self.house.lot_terms(moved.issuer, moved.terms).funding;
         if let Some(LotBirth { origin, activates }) = moved.birth {
             let waits = funding == Funding::OnPayment && origin.is_none();
@@ -496,15 +526,14 @@ impl Book {
                 add_points(&mut self.changes.funding, key, moved.pending)?;
             }
         }
-        add_points(&mut self.outstanding, version, net)?;
-        add_points(&mut self.changes.outstanding, version, net)
+        Ok(())
     }
 
     /// When the member was last active, and what was issued to it today.
     ///
     /// Rule: activity
     fn apply_activity(&mut self, entry: &Entry) {
-        let Some(member) = entry.member else { return };
+        let Some(member) = entry.member.filter(|member| self.is_here(*member)) else { return };
         let earns = entry.kind == EntryKind::Issue;
         let day = self.day_of(entry.time);
         if entry.kind == EntryKind::Transfer {
@@ -531,6 +560,17 @@ impl Book {
         for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
             let points = moved.net().unwrap_or_default();
             let _ = record.issued.entry(moved.issuer).or_default().add(day, points);
+        }
+    }
+
+    /// What a partner issued today, and what of it at the cost of another.
+    fn apply_counts(&mut self, entry: &Entry) {
+        if entry.kind != EntryKind::Issue || entry.member.is_none() {
+            return;
+        }
+        let day = self.day_of(entry.time);
+        for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
+            let points = moved.net().unwrap_or_default();
             let guard = self.guards.entry(moved.issuer).or_default();
             let _ = guard.issued.add(day, points);
             let change = self.changes.guards.entry(moved.issuer).or_default();
@@ -550,7 +590,7 @@ impl Book {
         let active = self.members.get(&giver).and_then(|member| member.record.active);
         let given =
             entry.lots.iter().filter(|moved| moved.birth.is_some() && moved.expires.inactivity_days().is_some());
-        for moved in given {
+        for moved in given.filter(|moved| self.here.contains(&moved.lot.member)) {
             let owner = self.members.get_mut(&moved.lot.member).expect("the owners of lots are in the book");
             owner.record.active = owner.record.active.max(active);
         }
@@ -558,6 +598,9 @@ impl Book {
 
     /// Opens a hold, or closes the one that an entry refers to.
     fn apply_hold(&mut self, id: EntryId, entry: &Entry) -> Result<(), Overflow> {
+        if entry.member.is_none_or(|member| !self.is_here(member)) {
+            return Ok(());
+        }
         if let Some(hold) = Hold::opened_by(id, entry) {
             for (issuer, amount) in hold.facts.reserved.clone() {
                 self.change_guard(issuer, |guard| guard.reserved.plus(amount).map(|sum| guard.reserved = sum))?;
@@ -588,7 +631,7 @@ impl Book {
     fn apply_facts(&mut self, entry: &Entry) -> Result<(), Overflow> {
         match &entry.facts {
             Facts::Reversal(parts) => {
-                for part in parts {
+                for part in parts.iter().filter(|part| self.here.contains(&part.lot.member)) {
                     let lot = self.lots.get_mut(&part.lot).expect("the lots of an entry are in the book");
                     lot.reversed = lot.reversed.plus(part.points)?;
                     lot.lost = lot.lost.minus(part.written_off)?;
@@ -662,7 +705,9 @@ impl Book {
                 sum.amount = sum.amount.plus(gross.amount)?;
             }
         }
-        if let Some(redemption) = entry.link.filter(|_| matches!(entry.kind, EntryKind::Return | EntryKind::Undo)) {
+        let gives_back = matches!(entry.kind, EntryKind::Return | EntryKind::Undo)
+            && entry.member.is_some_and(|member| self.is_here(member));
+        if let Some(redemption) = entry.link.filter(|_| gives_back) {
             // What refers to a redemption gives points back, or takes them again.
             let returned = self.returned.entry(redemption).or_default();
             *returned = returned.minus(facts.points)?;

@@ -10,6 +10,7 @@ mod faults;
 mod house;
 mod house_rules;
 mod inputs;
+mod lists;
 mod nodes;
 mod notices;
 mod rivals;
