@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use anyhow::{Context as _, Result};
 use clearing_proto::v1;
 use clearing_proto::v1::points_service_client::PointsServiceClient;
+use clearing_proto::v1::position_service_client::PositionServiceClient;
 use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use partner_sdk::{Client, Issue, Outcome};
@@ -73,6 +74,11 @@ impl Clients {
             many => self.next.fetch_add(1, Ordering::Relaxed) % many,
         };
         PointsServiceClient::new(connections[turn].clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The accountant's service as a brand sees it.
+    pub fn positions(&self, partner: usize) -> PositionServiceClient<Channel> {
+        PositionServiceClient::new(self.channels[partner][0].clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     /// Operations acknowledged so far.

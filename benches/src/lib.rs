@@ -10,12 +10,14 @@
 //! | [`poison`], [`fairness`] | what one brand may cost the others |
 //! | [`system`] | everything that can be put under load, started and ended |
 //! | [`hostile`] | clients that mean ill, beside one that does not |
+//! | [`fill`] | many entries, and a statement right after |
 //! | [`report`] | the table and the JSON |
 
 pub mod baseline;
 pub mod client;
 pub mod coalition;
 pub mod fairness;
+pub mod fill;
 pub mod harness;
 pub mod hostile;
 pub mod poison;

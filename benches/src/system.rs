@@ -199,6 +199,11 @@ impl System {
         }
     }
 
+    /// The file of a house on SQLite.
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        self.place().strip_prefix("sqlite:").map(PathBuf::from)
+    }
+
     /// Enrols the population, each with a lot, in batches.
     async fn preload(&self, site: &Site) -> Result<()> {
         const BATCH: u32 = 2_000;

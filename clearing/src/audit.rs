@@ -4,22 +4,45 @@
 //! |---|---|
 //! | batches, in the order of their sequences | no gap, no entry missing, windows never run back, the chain of hashes from zero to the head |
 //! | entries | readable, balanced in points and for each purpose, lots and postings agree |
-//! | members, lots, balances, counts, obligations | the same as when the journal is applied to an empty book |
+//! | balances, counts, obligations | the same as when the journal is applied to an empty book |
+//! | members, lots, holds | likewise, for some members at a time |
 //! | the whole book | the invariants of the rules: issuers against lots, the pool against its points, proofs, continuity |
 //!
-//! It works on one snapshot of the database and may run beside a house that is open.
+//! It works on one snapshot of the database and may run beside a house that is open. Its memory grows with the members and
+//! with what the house keeps of windows, not with the journal: the journal is read once, a stretch at a time, and what an
+//! entry does to members waits in a [`scratch`] until their turn comes, of about [`ENTRIES_AT_ONCE`] entries.
 
+mod scratch;
+
+use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
-use clearing_core::audit::{Violation, check, check_entry, compare};
+use clearing_core::audit::{
+    Tally, Violation, check_entry, check_house, check_members, check_windows, compare_gross, compare_house,
+    compare_members,
+};
 use clearing_core::book::Book;
-use clearing_core::journal::{BatchHeader, EntryKind, Hash, JournalEntry, chain_hash};
-use clearing_core::units::{BatchId, EntryId, WindowNumber};
+use clearing_core::funding::FundingGroup;
+use clearing_core::journal::{BatchHeader, Entry, EntryKind, Facts, Hash, JournalEntry, chain_hash};
+use clearing_core::terms::House;
+use clearing_core::units::{BatchId, EntryId, MemberId, Points, WindowNumber};
 
-use crate::store::{BatchRow, Store, StoreError};
+use self::scratch::Scratch;
+use crate::store::{BatchRow, GrossRows, MemberRange, Snapshot, Store, StoreError, Windows};
 
-/// Batches read at once.
-const STEP: u32 = 500;
+/// Batches read at once, and entries of them at the most, unless one batch has more.
+const BATCHES_AT_ONCE: u32 = 500;
+const STRETCH: i64 = 5_000;
+
+/// Entries of members that are rebuilt at once.
+const ENTRIES_AT_ONCE: u64 = 100_000;
+
+/// Groups of members at the most: each has a file open while the journal is read.
+const RANGES_MAX: usize = 256;
+
+/// Windows read at once.
+const WINDOWS_AT_ONCE: WindowNumber = 64;
 
 /// What an audit has read and found.
 #[derive(Debug, Clone, Default)]
@@ -49,98 +72,303 @@ pub enum Finding {
     HeadDiffers,
     #[error("entry {entry}: it cannot be applied, because a balance does not fit")]
     Unfit { entry: EntryId },
+    #[error("hold {hold}: it is stored, and no entry made it")]
+    HoldOfNothing { hold: EntryId },
     #[error(transparent)]
     Violation(#[from] Violation),
 }
 
-/// Audits a ledger. `progress` is told how many entries of how many have been read.
+/// The audit could not be done. What is wrong with a ledger that can be read is in the report.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the audit cannot keep entries in the folder for temporary files")]
+    Scratch(#[from] io::Error),
+}
+
+/// What an audit is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It reads entries of the journal.
+    Journal,
+    /// It compares members with the journal.
+    Members,
+}
+
+/// How far an audit has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub phase: Phase,
+    pub done: u64,
+    pub total: u64,
+}
+
+/// Audits a ledger. `progress` is told how far it has come, from the beginning of each phase to its end.
 ///
 /// # Errors
-/// [`StoreError`] if the ledger cannot be read at all. What is wrong with it is in the report.
-pub async fn audit_with(store: &Store, mut progress: impl FnMut(u64, u64)) -> Result<AuditReport, StoreError> {
-    let mut snapshot = store.snapshot().await?;
-    let house = Arc::new(snapshot.house().await?.house);
-    let head = snapshot.journal_head().await?;
-    let total = u64::try_from(head.next_sequence - 1).unwrap_or(0);
-    let mut report = AuditReport::default();
-    let mut rebuilt = Book::new(Arc::clone(&house), 1);
-    let mut next = 1;
-    let mut window = 1;
-    loop {
-        let batches = snapshot.batches(next, STEP).await?;
-        let Some(last) = batches.last() else { break };
-        let end = last.first_sequence + last.entry_count;
-        let entries = snapshot.entries(next, end, u32::MAX).await?;
-        let mut at = 0;
-        for batch in &batches {
-            if batch.first_sequence != next {
-                let (expected, found) = (next, batch.first_sequence);
-                report.findings.push(Finding::Gap { batch: batch.batch, expected, found });
-            }
-            let own = entries[at..].iter().take_while(|stored| stored.id.batch == batch.batch).count();
-            audit_batch(&house.coalition.id, batch, &entries[at..at + own], &mut window, &mut rebuilt, &mut report);
-            at += own;
-            next = batch.first_sequence + batch.entry_count;
-        }
-        report.batches += u64::try_from(batches.len()).unwrap_or(0);
-        report.entries += u64::try_from(at).unwrap_or(0);
-        progress(report.entries, total);
-    }
-    if head.next_sequence != next || head.hash != report.head {
-        report.findings.push(Finding::HeadDiffers);
-    }
-    let stored = snapshot.ledger(house).await?;
-    snapshot.finish().await?;
-    report.members = u64::try_from(stored.members.len()).unwrap_or(0);
-    report.lots = u64::try_from(stored.lots.len()).unwrap_or(0);
-    let violations = compare(&stored, &rebuilt).into_iter().chain(check(&stored));
-    report.findings.extend(violations.map(Finding::from));
-    Ok(report)
+/// [`AuditError`] if the ledger cannot be read at all, or if there is no room for what the audit puts aside.
+pub async fn audit_with(store: &Store, progress: impl FnMut(Progress)) -> Result<AuditReport, AuditError> {
+    audit_by(store, ENTRIES_AT_ONCE, progress).await
 }
 
 /// [`audit_with`] for whoever does not wait for it.
 ///
 /// # Errors
 /// As [`audit_with`].
-pub async fn audit(store: &Store) -> Result<AuditReport, StoreError> {
-    audit_with(store, |_, _| {}).await
+pub async fn audit(store: &Store) -> Result<AuditReport, AuditError> {
+    audit_with(store, |_| {}).await
 }
 
-fn audit_batch(
-    coalition: &str,
-    batch: &BatchRow,
-    entries: &[JournalEntry],
-    window: &mut WindowNumber,
-    rebuilt: &mut Book,
-    report: &mut AuditReport,
-) {
-    if i64::try_from(entries.len()) != Ok(batch.entry_count) {
-        let (named, found) = (batch.entry_count, entries.len());
-        report.findings.push(Finding::EntriesMissing { batch: batch.batch, named, found });
-    }
-    let header = BatchHeader {
-        coalition: coalition.to_owned(),
-        batch: batch.batch,
-        window: batch.window,
-        time: batch.time,
-        salt: batch.salt,
+/// [`audit_with`] with about so many entries of members rebuilt at once. It finds the same whatever their number.
+///
+/// # Errors
+/// As [`audit_with`].
+pub async fn audit_by(
+    store: &Store,
+    entries_at_once: u64,
+    mut progress: impl FnMut(Progress),
+) -> Result<AuditReport, AuditError> {
+    let mut snapshot = store.snapshot().await?;
+    let house = Arc::new(snapshot.house().await?.house);
+    let stored = snapshot.house_ledger(Arc::clone(&house)).await?;
+    let ranges = snapshot.member_ranges(entries_at_once, RANGES_MAX).await?;
+    let mut audit = Audit {
+        report: AuditReport::default(),
+        // Whose rows it keeps is decided where they are compared.
+        rebuilt: Book::of_members(house, 1, MemberId(1)..=MemberId(0)),
+        groups: ranges.into_iter().map(|range| Group { range, entries: Scratch::new() }).collect(),
+        window: 1,
+        compared: 1,
     };
-    let contents = header.contents_hash(entries.iter().map(|stored| (stored.id.ordinal, &*stored.entry)));
-    let chained = chain_hash(&report.head, batch.first_sequence, &contents);
-    if batch.previous_hash != report.head || batch.hash != chained {
-        report.findings.push(Finding::ChainBroken { batch: batch.batch });
+    audit.read_journal(&mut snapshot, &stored, &mut progress).await?;
+    let tally = audit.compare_members(&mut snapshot, &stored, &mut progress).await?;
+
+    let gross = snapshot.gross_rest(audit.compared).await?;
+    let house = &stored.house;
+    audit.find(compare_gross(house, &gross, &audit.rebuilt.gross));
+    audit.find(compare_house(&stored, &audit.rebuilt));
+    audit.find(check_house(&stored, &tally));
+    audit.check_windows(&mut snapshot, stored).await?;
+    snapshot.finish().await?;
+    Ok(audit.report)
+}
+
+/// An audit under way.
+struct Audit {
+    report: AuditReport,
+    /// What the journal gives of all that is no member's.
+    rebuilt: Book,
+    groups: Vec<Group>,
+    /// The window that is open where the journal was read to.
+    window: WindowNumber,
+    /// The first window of which the gross obligations are not compared yet.
+    compared: WindowNumber,
+}
+
+/// Members that are compared at once, and the entries that touch them.
+struct Group {
+    range: MemberRange,
+    entries: Scratch,
+}
+
+impl Audit {
+    fn find<F: Into<Finding>>(&mut self, found: impl IntoIterator<Item = F>) {
+        self.report.findings.extend(found.into_iter().map(Into::into));
     }
-    report.head = batch.hash;
-    for stored in entries {
-        let (id, entry) = (stored.id, &stored.entry);
-        report.findings.extend(check_entry(id, entry).into_iter().map(Finding::from));
-        if entry.window < *window {
-            let closed = *window - 1;
-            report.findings.push(Finding::WindowRanBack { entry: id, window: entry.window, closed });
+
+    async fn read_journal(
+        &mut self,
+        snapshot: &mut Snapshot,
+        stored: &Book,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), AuditError> {
+        let head = snapshot.journal_head().await?;
+        let total = u64::try_from(head.next_sequence - 1).unwrap_or(0);
+        let mut next = 1;
+        loop {
+            progress(Progress { phase: Phase::Journal, done: self.report.entries, total });
+            let batches = snapshot.batches(next, BATCHES_AT_ONCE).await?;
+            let Some(first) = batches.first() else { break };
+            let end = |batch: &BatchRow| batch.first_sequence.saturating_add(batch.entry_count);
+            let fits = |batch: &&BatchRow| end(batch).saturating_sub(first.first_sequence) <= STRETCH;
+            let count = batches.iter().take_while(fits).count().max(1);
+            let batches = &batches[..count];
+            let entries = snapshot.entries(next, end(&batches[count - 1]), u32::MAX).await?;
+            let mut at = 0;
+            for batch in batches {
+                if batch.first_sequence != next {
+                    let (expected, found) = (next, batch.first_sequence);
+                    self.find([Finding::Gap { batch: batch.batch, expected, found }]);
+                }
+                let own = entries[at..].iter().take_while(|stored| stored.id.batch == batch.batch).count();
+                self.read_batch(batch, &entries[at..at + own])?;
+                at += own;
+                next = end(batch);
+            }
+            self.report.batches += u64::try_from(count).unwrap_or(0);
+            self.report.entries += u64::try_from(at).unwrap_or(0);
+            // What the store would have to write is of no interest here.
+            drop(self.rebuilt.take_changes());
+            self.rebuilt.receipts.clear();
+            self.compare_closed(snapshot, stored).await?;
         }
-        *window = if entry.kind == EntryKind::Close { entry.window + 1 } else { entry.window.max(*window) };
-        if rebuilt.apply(id, entry).is_err() {
-            report.findings.push(Finding::Unfit { entry: id });
+        if head.next_sequence != next || head.hash != self.report.head {
+            self.find([Finding::HeadDiffers]);
+        }
+        Ok(())
+    }
+
+    fn read_batch(&mut self, batch: &BatchRow, entries: &[JournalEntry]) -> Result<(), AuditError> {
+        if i64::try_from(entries.len()) != Ok(batch.entry_count) {
+            let (named, found) = (batch.entry_count, entries.len());
+            self.find([Finding::EntriesMissing { batch: batch.batch, named, found }]);
+        }
+        let header = BatchHeader {
+            coalition: self.rebuilt.house.coalition.id.clone(),
+            batch: batch.batch,
+            window: batch.window,
+            time: batch.time,
+            salt: batch.salt,
+        };
+        let contents = header.contents_hash(entries.iter().map(|stored| (stored.id.ordinal, &*stored.entry)));
+        let chained = chain_hash(&self.report.head, batch.first_sequence, &contents);
+        if batch.previous_hash != self.report.head || batch.hash != chained {
+            self.find([Finding::ChainBroken { batch: batch.batch }]);
+        }
+        self.report.head = batch.hash;
+        for stored in entries {
+            self.read_entry(stored.id, &stored.entry)?;
+        }
+        Ok(())
+    }
+
+    fn read_entry(&mut self, id: EntryId, entry: &Entry) -> Result<(), AuditError> {
+        let house = Arc::clone(&self.rebuilt.house);
+        self.find(check_entry(&house, id, entry));
+        if entry.window < self.window {
+            let closed = self.window - 1;
+            self.find([Finding::WindowRanBack { entry: id, window: entry.window, closed }]);
+        }
+        let closes = entry.kind == EntryKind::Close;
+        self.window = if closes { entry.window.saturating_add(1) } else { entry.window.max(self.window) };
+        if self.rebuilt.apply(id, entry).is_err() {
+            self.find([Finding::Unfit { entry: id }]);
+        }
+        let concerned: BTreeSet<usize> = if matches!(entry.facts, Facts::Funding(_)) {
+            // Whose points were paid for is known by the members' lots.
+            (0..self.groups.len()).collect()
+        } else {
+            let members = entry.lots.iter().map(|moved| moved.lot.member).chain(entry.member);
+            members.map(|member| self.group_of(member)).collect()
+        };
+        let bytes = if concerned.is_empty() { Vec::new() } else { entry.to_bytes() };
+        for group in concerned {
+            self.groups[group].entries.push(id, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn group_of(&self, member: MemberId) -> usize {
+        self.groups.partition_point(|group| *group.range.ids.end() < member)
+    }
+
+    /// Compares the gross obligations of windows that were closed, as nothing is added to them any more, and forgets them.
+    async fn compare_closed(&mut self, snapshot: &mut Snapshot, stored: &Book) -> Result<(), AuditError> {
+        // A journal that is broken may name any window.
+        while self.compared < self.window.min(stored.open_window) {
+            let number = self.compared;
+            let rows = snapshot.gross(number).await?;
+            let rows: GrossRows =
+                rows.into_iter().map(|((issuer, acceptor), gross)| ((number, issuer, acceptor), gross)).collect();
+            let gross = std::mem::take(&mut self.rebuilt.gross).into_iter();
+            let (rebuilt, later): (GrossRows, _) = gross.partition(|((window, ..), _)| *window <= number);
+            self.rebuilt.gross = later;
+            self.find(compare_gross(&stored.house, &rows, &rebuilt));
+            // Of settled windows nothing is left in flight.
+            self.rebuilt.money_balances.retain(|_, balance| !balance.is_zero());
+            self.compared += 1;
+        }
+        Ok(())
+    }
+
+    /// Rebuilds the members, group by group, and compares them. Gives what their stored rows come to.
+    async fn compare_members(
+        &mut self,
+        snapshot: &mut Snapshot,
+        stored: &Book,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Tally, AuditError> {
+        let mut tally = Tally::default();
+        let groups = std::mem::take(&mut self.groups);
+        let total = groups.iter().map(|group| group.range.members).sum();
+        self.rebuilt.funding.clear();
+        for Group { range, entries } in groups {
+            progress(Progress { phase: Phase::Members, done: self.report.members, total });
+            let rebuilt = self.rebuild(&range, entries)?;
+            let (of_members, stray) = snapshot.members_ledger(stored, &range.ids).await?;
+            self.report.members += u64::try_from(of_members.members.len()).unwrap_or(0);
+            self.report.lots += u64::try_from(of_members.lots.len()).unwrap_or(0);
+            self.find(stray.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
+            self.find(compare_members(&of_members, &rebuilt));
+            self.find(check_members(&of_members));
+            tally.add(&of_members);
+            self.add_house(&rebuilt);
+        }
+        progress(Progress { phase: Phase::Members, done: self.report.members, total });
+        Ok(tally)
+    }
+
+    /// The members of a group, from the entries that touch them.
+    fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<Book, AuditError> {
+        let house = Arc::clone(&self.rebuilt.house);
+        let mut rebuilt = Book::of_members(Arc::clone(&house), 1, range.ids.clone());
+        let mut entries = entries.read()?;
+        while let Some((id, entry)) = entries.next()? {
+            if let Some(lot) = rebuilt.missing_lot(&entry) {
+                self.find([Violation::LotUnknown { entry: id, lot }]);
+            } else if terms_are_known(&house, &entry) && rebuilt.apply(id, &entry).is_err() {
+                self.find([Finding::Unfit { entry: id }]);
+            }
+            drop(rebuilt.take_changes());
+            rebuilt.receipts.clear();
+        }
+        Ok(rebuilt)
+    }
+
+    /// Adds what only members' lots and holds tell of the house.
+    fn add_house(&mut self, members: &Book) {
+        for (partner, of_members) in &members.guards {
+            let guard = self.rebuilt.guards.entry(*partner).or_default();
+            guard.reserved.0 = guard.reserved.0.saturating_add(of_members.reserved.0);
+        }
+        for (key, of_members) in &members.funding {
+            let group = self.rebuilt.funding.entry(*key).or_insert_with(|| FundingGroup::new(of_members.settles_in));
+            group.points = Points(group.points.0.saturating_add(of_members.points.0));
+            group.funded = of_members.funded;
         }
     }
+
+    async fn check_windows(&mut self, snapshot: &mut Snapshot, mut stored: Book) -> Result<(), AuditError> {
+        let mut first = 0;
+        loop {
+            let last = first + WINDOWS_AT_ONCE - 1;
+            let ends = last >= stored.open_window;
+            // With the one behind them, which opened with what they carried.
+            let read = Windows::Between(first, if ends { WindowNumber::MAX } else { last + 1 });
+            let rows = snapshot.windows(read).await?;
+            stored.windows = rows.into_iter().map(|row| (row.window.number, row.window)).collect();
+            self.find(check_windows(&stored, first..=if ends { WindowNumber::MAX } else { last }));
+            if ends {
+                return Ok(());
+            }
+            first = last + 1;
+        }
+    }
+}
+
+/// Whether an entry can be applied: an unknown version is a finding of its own.
+fn terms_are_known(house: &House, entry: &Entry) -> bool {
+    let known = |issuer, version| house.partners.get(&issuer).and_then(|issuer| issuer.terms_version(version));
+    entry.lots.iter().all(|moved| known(moved.issuer, moved.terms).is_some())
 }

@@ -35,7 +35,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::cli::failure::{Exit, Failure};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use day::{Day, IN_FLIGHT};
 use figures::Figures;
 use house::DemoHouse;
@@ -138,9 +138,8 @@ fn check_folder(report: &Path, args: &Args) -> Result<(), Failure> {
 
 /// Rebuilds everything from the journal, as an auditor would, from the database alone.
 async fn audit(database: &str) -> Result<Audit, Failure> {
-    let broken = |error: StoreError| Failure::internal(&error);
-    let store = Store::connect(database).await.map_err(broken)?;
-    let audit = crate::audit::audit(&store).await.map_err(broken)?;
+    let store = Store::connect(database).await.map_err(|error| Failure::internal(&error))?;
+    let audit = crate::audit::audit(&store).await.map_err(|error| Failure::internal(&error))?;
     balanced(audit.findings.iter().map(ToString::to_string).collect())?;
     Ok(Audit { entries: audit.entries, batches: audit.batches, members: audit.members, lots: audit.lots })
 }

@@ -10,6 +10,7 @@
 //! | [`writer`] | the only place with a write transaction |
 //! | [`shares`] | what one partner may take of what all share |
 //! | [`store`] | SQL |
+//! | [`projector`] | keeps the lists of entries up with the journal |
 //! | [`audit`] | everything rebuilt from the journal and compared |
 //! | [`scheduler`] | cut-offs and expiries on time |
 //! | [`clock`] | time, ids and chance |
@@ -30,6 +31,7 @@ pub mod demo;
 pub mod door;
 pub mod health;
 pub mod identifier;
+pub mod projector;
 pub mod rpc;
 pub mod scenario;
 pub mod scheduler;

@@ -42,6 +42,7 @@ use crate::clock::Clock;
 use crate::door::{Door, DoorCounts, DoorLimits};
 use crate::health::Health;
 use crate::identifier::{IdentifierKey, OtherBooks};
+use crate::projector;
 use crate::rpc::auth::AuthLayer;
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
 use crate::rpc::{members, report, sandbox, settlement};
@@ -223,7 +224,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let router = transport()
         .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads))
         .add_service(BySize::new(&context))
-        .add_service(PositionServiceServer::new(position::Service::new(context.clone())))
+        .add_service(PositionServiceServer::new(position::Service(context.clone())))
         .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
         .add_service(MemberAdminServiceServer::new(members::Service(context.clone())))
         .add_service(SettlementAdminServiceServer::new(settlement::Service(context.clone())))
@@ -393,7 +394,7 @@ impl Books {
 }
 
 /// Opens the house: waits for the migrations, catches up with what was missed, lets callers in; then keeps this node's
-/// view of the house fresh, and an eye on its clock.
+/// view of the house fresh, an eye on its clock, and the lists of entries up with the journal.
 async fn open(
     context: Context,
     mut books: Books,
@@ -418,6 +419,7 @@ async fn open(
     }
     tokio::join!(
         health.watch(&context.store, &context.writer, &stop),
+        projector::follow(context.store.clone(), stop.clone()),
         keep(&context, &mut timekeeper, &health, &tell, &stop)
     );
     books.occupancy

@@ -72,10 +72,11 @@ pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};
+pub use self::ledger::{GrossRows, MemberRange};
 pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::prober::Prober;
-pub use self::projection::EntryFilter;
+pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, Projector, Step};
 pub use self::save::Saved;
 pub use self::schedule::{MemberDue, Schedule};
 pub use self::session::{Gate, Probe, WriterSession};
@@ -142,8 +143,6 @@ pub struct Store {
     write_turn: Arc<Mutex<()>>,
     enrolled: Arc<Enrolled>,
     durability: Arc<Durability>,
-    /// The session of the projector, while it does not work.
-    projector: Arc<Mutex<Option<WriterSession>>>,
     /// The house as of an epoch of its terms, for reads.
     house: Known,
 }
@@ -224,14 +223,7 @@ impl Store {
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self {
-            back_end,
-            write_turn,
-            enrolled: Arc::default(),
-            durability,
-            projector: Arc::default(),
-            house: Arc::default(),
-        })
+        Ok(Self { back_end, write_turn, enrolled: Arc::default(), durability, house: Arc::default() })
     }
 
     async fn open_sqlite(
@@ -308,6 +300,13 @@ impl Store {
                 Connection::Postgres(Box::new(options.connect().await.map_err(failed)?))
             }
         })
+    }
+
+    /// On SQLite, tells who copies the log of a commit.
+    fn note_commit(&self) {
+        if let BackEnd::Sqlite { committed, .. } = &self.back_end {
+            committed.note();
+        }
     }
 
     /// Opens a session for the writer.

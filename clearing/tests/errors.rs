@@ -125,6 +125,7 @@ fn page() -> String {
         | `OVERLOADED` | RESOURCE_EXHAUSTED | no | after the delay of `google.rpc.RetryInfo` |\n\
         | `NOT_SERVING` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\
         | `DATABASE_UNAVAILABLE` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
+        | `LISTS_BEHIND` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\
         | `OUTCOME_UNKNOWN` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
         | `SHUTTING_DOWN` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
         | `WRONG_CLOCK` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\

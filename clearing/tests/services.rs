@@ -4,15 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use clearing::clock::{self, Clock};
 use clearing::identifier::IdentifierKey;
+use clearing::projector;
 use clearing::rpc::auth::Caller;
 use clearing::rpc::{Context, info, partners, points, position, report, sandbox, settlement};
 use clearing::scenario::{CoalitionFile, Variant};
 use clearing::scheduler::Scheduler;
-use clearing::store::Store;
+use clearing::store::{LOOKED_THROUGH_MAX, Store};
 use clearing::writer::Writer;
 use clearing_core::terms::Calendar;
 use clearing_core::units::{PartnerId, Timestamp};
@@ -24,6 +26,7 @@ use clearing_proto::v1::position_service_server::PositionService;
 use clearing_proto::v1::report_service_server::ReportService;
 use clearing_proto::v1::sandbox_service_server::SandboxService;
 use clearing_proto::v1::settlement_admin_service_server::SettlementAdminService;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
@@ -81,7 +84,7 @@ impl House {
             house: Arc::new(ArcSwapOption::from_pointee(house)),
         };
         Self {
-            position: position::Service::new(context.clone()),
+            position: position::Service(context.clone()),
             partners: partners::Service(context.clone()),
             settlement: settlement::Service(context.clone()),
             report: report::Service(context.clone()),
@@ -834,4 +837,103 @@ async fn the_list_of_today_goes_on_when_its_day_is_over_and_takes_no_other_token
     assert_eq!(violation(ask("soon", 2, "").await.unwrap_err()), "day");
     let auditor = Request::new(v1::ListExpiryNoticesRequest::default());
     assert_eq!(house.points.list_expiry_notices(auditor).await.unwrap_err().code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_statement_after_a_burst_says_how_far_it_is_behind_and_comes_up_by_itself() {
+    let house = House::new().await;
+    let mut issued = 0;
+    while issued <= LOOKED_THROUGH_MAX {
+        let items = (0..200).map(|number| v1::IssuePointsRequest {
+            request_id: request_id(),
+            member: member_ref(&format!("m{}", number % 10)),
+            points: 1,
+            ..v1::IssuePointsRequest::default()
+        });
+        let batch = v1::BatchIssuePointsRequest { items: items.collect() };
+        let results = house.points.batch_issue_points(by("A", batch)).await.unwrap().into_inner().results;
+        issued += i64::try_from(results.len()).unwrap();
+    }
+    let statement = || v1::GetStatementRequest { page_size: 10, ..v1::GetStatementRequest::default() };
+    let refused = [
+        house.position.get_statement(by("A", statement())).await.unwrap_err(),
+        house.points.list_entries(by("A", v1::ListEntriesRequest::default())).await.unwrap_err(),
+    ];
+    for status in refused {
+        assert_eq!(status.code(), Code::Unavailable);
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, "LISTS_BEHIND");
+        assert!(details.retry_info().unwrap().retry_delay.unwrap() >= Duration::from_millis(100));
+        assert!(status.message().contains(&format!("{issued} entries behind")), "{}", status.message());
+    }
+    // Readers write nothing, so what a statement then shows was projected without them.
+    let stop = CancellationToken::new();
+    let following = projector::follow(house.context.store.clone(), stop.clone());
+    let asking = async {
+        for _ in 0..40 {
+            if let Ok(answer) = house.position.get_statement(by("A", statement())).await {
+                stop.cancel();
+                return answer.into_inner();
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        panic!("the lists did not come up");
+    };
+    let ((), answer) = tokio::join!(following, asking);
+    assert_eq!(answer.totals.iter().map(|total| total.line_count).sum::<i64>(), issued);
+    assert_eq!(answer.totals.iter().map(|total| total.points).sum::<i64>(), issued);
+    assert_eq!(answer.lines.len(), 10);
+}
+
+#[tokio::test]
+async fn a_page_of_a_statement_passes_over_no_more_than_some_thousand_entries() {
+    let house = House::new().await;
+    house.issue("A", "m1", 100).await;
+    // Holds are entries of their acceptor without a line.
+    let mut holds = Vec::new();
+    for _ in 0..60 {
+        let authorize = |_| async {
+            let request = v1::AuthorizeRedemptionRequest {
+                request_id: request_id(),
+                member: member_ref("m1"),
+                points: 1,
+                ..v1::AuthorizeRedemptionRequest::default()
+            };
+            let hold = house.points.authorize_redemption(by("C", request)).await.unwrap().into_inner();
+            let request = v1::VoidHoldRequest {
+                request_id: request_id(),
+                hold_id: hold.hold_id,
+                ..v1::VoidHoldRequest::default()
+            };
+            house.points.void_hold(by("C", request)).await.unwrap();
+        };
+        holds.extend(futures::future::join_all((0..50).map(authorize)).await);
+    }
+    house.redeem("C", "m1", 10).await;
+    let stop = CancellationToken::new();
+    let following = projector::follow(house.context.store.clone(), stop.clone());
+    let reading = async {
+        let (mut token, mut pages, mut lines) = (String::new(), 0, Vec::new());
+        loop {
+            let request =
+                v1::GetStatementRequest { page_size: 10, page_token: token, ..v1::GetStatementRequest::default() };
+            let Ok(answer) = house.position.get_statement(by("C", request.clone())).await else {
+                token = request.page_token;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let answer = answer.into_inner();
+            pages += 1;
+            lines.extend(answer.lines);
+            token = answer.next_page_token;
+            if token.is_empty() {
+                stop.cancel();
+                return (pages, lines);
+            }
+        }
+    };
+    let ((), (pages, lines)) = tokio::join!(following, reading);
+    assert_eq!(holds.len(), 3_000);
+    assert!(pages > 1, "6,000 entries without a line are no single page");
+    assert_eq!(lines.iter().map(|line| line.kind()).collect::<Vec<_>>(), [v1::EntryKind::Redeem; 2], "{lines:?}");
 }

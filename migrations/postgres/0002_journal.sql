@@ -91,9 +91,22 @@ CREATE TABLE entry_parties (
 -- Each filter of a list, newest or oldest first, reads a range of one of these. Rows without the field are left out, as
 -- settlement entries have none of them.
 CREATE INDEX entry_parties_by_member ON entry_parties (partner, member_id, sequence) WHERE member_id IS NOT NULL;
-CREATE INDEX entry_parties_by_store ON entry_parties (partner, store, till, sequence) WHERE store IS NOT NULL;
+CREATE INDEX entry_parties_by_store ON entry_parties (partner, store, sequence) WHERE store IS NOT NULL;
 CREATE INDEX entry_parties_by_receipt ON entry_parties (partner, receipt_number, sequence) WHERE receipt_number IS NOT NULL;
 CREATE INDEX entry_parties_by_business_date ON entry_parties (partner, business_date, sequence) WHERE business_date IS NOT NULL;
+
+-- What the lines of a partner's statement of a window come to. Projected with the rows above, in the same transaction.
+CREATE TABLE party_totals (
+    partner       text NOT NULL,
+    window_number bigint NOT NULL,
+    role          smallint NOT NULL CHECK (role BETWEEN 1 AND 3), -- 1 issuer, 2 acceptor, 3 neither
+    kind          smallint NOT NULL, -- the kind's number in the canonical bytes
+    purpose       text NOT NULL,
+    lines         bigint NOT NULL CHECK (lines >= 1),
+    amount        bigint NOT NULL, -- at the end of the range: it did not fit
+    points        bigint NOT NULL, -- likewise
+    PRIMARY KEY (partner, window_number, role, kind, purpose)
+);
 
 -- The journal is append-only, whoever holds a connection. Statement triggers cost nothing per row.
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -18,6 +18,7 @@ use clearing_benches::client::{
     BatchIssues, EmptyCalls, Holds, Issues, MixedCalls, Redemptions, SdkIssues, StreamIssues, sdk,
 };
 use clearing_benches::coalition::{self, Certificates};
+use clearing_benches::fill::fill;
 use clearing_benches::harness::{Measured, Source, Span, closed_loop, open_loop};
 use clearing_benches::hostile;
 use clearing_benches::report::{Line, Load, Report, TARGET_LOAD, targets};
@@ -71,6 +72,12 @@ struct Options {
     /// A smoke run: everything, for a moment each.
     #[arg(long)]
     quick: bool,
+    /// Instead of the loads: writes so many entries and asks for a statement right after.
+    #[arg(long, value_name = "ENTRIES")]
+    fill: Option<u64>,
+    /// With --fill: keeps SQLite's file here.
+    #[arg(long, value_name = "FILE", requires = "fill")]
+    keep: Option<PathBuf>,
     /// Writes the figures to this file as well.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -107,6 +114,11 @@ async fn run(options: &Options, servers: Handle) -> Result<()> {
         let measured = neighbours(options, servers, &mut databases).await;
         databases.remove().await?;
         return measured;
+    }
+    if let Some(entries) = options.fill {
+        let filled = fill_all(options, servers, &mut databases, entries).await;
+        databases.remove().await?;
+        return filled;
     }
     let measured = measure(options, servers, &mut databases).await;
     // Also after a failure.
@@ -156,6 +168,14 @@ async fn neighbours(options: &Options, servers: Handle, databases: &mut Database
         fairness::measure(&site, databases, backends, span, options.rounds).await?;
     }
     writeln!(std::io::stdout(), "load average before {before}, after {}", load_average())?;
+    Ok(())
+}
+
+async fn fill_all(options: &Options, servers: Handle, databases: &mut Databases, entries: u64) -> Result<()> {
+    let site = site(options, servers)?;
+    for &backend in backends(options) {
+        fill(&site, databases, backend, entries, options.keep.as_deref()).await?;
+    }
     Ok(())
 }
 

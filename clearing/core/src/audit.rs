@@ -1,20 +1,29 @@
 //! The invariants of the books, as checks that anybody can run over a whole [`Book`]: the property tests after every
 //! step, and the audit over a book that it has rebuilt from the journal.
 //!
-//! A book that holds only a slice of the ledger fails these checks, because its sums are not all there.
+//! A book that holds only a slice of the ledger fails these checks, because its sums are not all there. So that a ledger
+//! larger than memory can be checked, each check is made of two: of members, over any slice that has all of theirs, and of
+//! the house, over what all slices came to, which is a [`Tally`].
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+mod shown;
+
+pub use self::shown::Amount;
+use self::shown::{Shown, Unit, differing};
 
 use crate::book::Book;
+use crate::changes::Gross;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::hold::HoldState;
+use crate::funding::FundingGroup;
+use crate::hold::{Hold, HoldState};
 use crate::journal::Entry;
 use crate::limits::Guard;
 use crate::member::{Holding, Lot, LotId, Member, Record};
 use crate::points::Returned;
 use crate::settlement::SettlementState;
-use crate::terms::Funding;
+use crate::terms::{Funding, House};
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 
 /// An invariant that does not hold.
@@ -23,51 +32,75 @@ pub enum Violation {
     #[error("entry {entry}: its points sum to {sum}, not to 0")]
     EntryPoints { entry: EntryId, sum: i128 },
     #[error("entry {entry}: its money under {} sums to {sum}, not to 0", purpose.as_str())]
-    EntryMoney { entry: EntryId, purpose: Purpose, sum: i128 },
+    EntryMoney { entry: EntryId, purpose: Purpose, sum: Amount },
     #[error("entry {entry}: its lots and its postings move different points of {issuer}: {lots} and {posted}")]
     EntryLots { entry: EntryId, issuer: PartnerId, lots: i128, posted: i128 },
-    #[error("lot {lot}: {available} points are available, {held} held, {pending} pending, {lost} lost, of {size}")]
-    LotOutOfRange { lot: LotId, available: i64, held: i64, pending: i64, lost: i64, size: i64 },
+    #[error("entry {entry}: it moves lot {lot}, which no entry before it made")]
+    LotUnknown { entry: EntryId, lot: LotId },
+    #[error("entry {entry}: it moves points of {issuer} under its terms {terms}, which there are not")]
+    TermsUnknown { entry: EntryId, issuer: PartnerId, terms: u32 },
+    #[error(
+        "lot {lot} of {issuer}, made by entry {entry}: {available} points are available, {held} held, {pending} pending, \
+         {lost} lost, of {size}"
+    )]
+    LotOutOfRange {
+        lot: LotId,
+        issuer: PartnerId,
+        entry: EntryId,
+        available: i64,
+        held: i64,
+        pending: i64,
+        lost: i64,
+        size: i64,
+    },
     #[error("issuer {issuer}: its account says {account} points are outstanding, its lots say {lots}")]
     Outstanding { issuer: PartnerId, account: i128, lots: i128 },
     #[error("issuer {issuer}, terms {terms}: {counted} points are counted as outstanding, the lots say {lots}")]
     OutstandingOfTerms { issuer: PartnerId, terms: u32, counted: i128, lots: i128 },
-    #[error("member {member}: of {issuer} under {} it holds {holding:?}, its lots say {lots:?}", funding.as_str())]
+    #[error(
+        "member {member}: of {issuer} under {} it holds {}; its lots say {}", funding.as_str(), shown::holding(holding),
+        shown::holding(lots)
+    )]
     HoldingDiffers { member: MemberId, issuer: PartnerId, funding: Funding, holding: Holding, lots: Holding },
     #[error("member {member}: {points} points of open holds, {held} points held")]
     HoldsDiffer { member: MemberId, points: i128, held: i128 },
     #[error("{creditor}: its account says {account} points are owed to it, its debtors say {debts}")]
     DebtsDiffer { creditor: PartnerId, account: i128, debts: i128 },
     #[error("{partner}: {reserved} of its headroom are reserved, open holds say {holds}")]
-    ReservedDiffers { partner: PartnerId, reserved: i128, holds: i128 },
+    ReservedDiffers { partner: PartnerId, reserved: Amount, holds: Amount },
     #[error("{partner}: {unsettled} of its legs count as owed, its accounts say {accounts}")]
-    UnsettledDiffers { partner: PartnerId, unsettled: i128, accounts: i128 },
+    UnsettledDiffers { partner: PartnerId, unsettled: Amount, accounts: Amount },
     #[error("{unfunded} wait for payments, and pending points need {waiting}")]
-    Unfunded { unfunded: i128, waiting: i128 },
+    Unfunded { unfunded: Amount, waiting: Amount },
     #[error("member {member}: nothing is due before {next_due}, but a lot expires {expires}")]
     DueWorkMissed { member: MemberId, next_due: Timestamp, expires: Timestamp },
     #[error("member {member}: {expiring} points are said to expire {expires} as the first, its lots say {lots}")]
     ExpiringDiffer { member: MemberId, expires: Timestamp, expiring: i64, lots: i64 },
     #[error("the pool holds {pool}, and outstanding prepaid points need {backing}")]
-    Pool { pool: i128, backing: i128 },
+    Pool { pool: Amount, backing: Amount },
     #[error("all accounts in money sum to {sum}, not to 0")]
-    MoneySum { sum: i128 },
+    MoneySum { sum: Amount },
     #[error("redemption {redemption}: {returned} points were returned of {points}")]
     ReturnedOutOfRange { redemption: EntryId, returned: i64, points: i64 },
     #[error("window {window}: the proof of its close does not hold")]
     ProofFails { window: WindowNumber },
     #[error("window {window}: {carried} of {partner} was carried, and the next window opened with {opening}")]
-    NotContinuous { window: WindowNumber, partner: PartnerId, carried: i64, opening: i64 },
+    NotContinuous { window: WindowNumber, partner: PartnerId, carried: Amount, opening: Amount },
     #[error("window {window}: {due} is due of the leg of {partner}, and its account holds {account}")]
-    LegDiffers { window: WindowNumber, partner: PartnerId, due: i64, account: i64 },
+    LegDiffers { window: WindowNumber, partner: PartnerId, due: Amount, account: Amount },
     #[error("{what}: stored is {stored}, the journal gives {rebuilt}")]
     NotRebuilt { what: String, stored: String, rebuilt: String },
 }
 
 /// Everything that is wrong with one entry: its postings must sum to zero in points and, for each purpose, in money,
-/// and its lots must move what its postings say.
-pub fn check_entry(id: EntryId, entry: &Entry) -> Vec<Violation> {
+/// and its lots must move what its postings say, of terms that there are.
+pub fn check_entry(house: &House, id: EntryId, entry: &Entry) -> Vec<Violation> {
     let mut found = Vec::new();
+    let unit = Unit::of(house);
+    let named = entry.lots.iter().map(|moved| (moved.issuer, moved.terms)).collect::<BTreeSet<_>>();
+    let known = |issuer, version| house.partners.get(&issuer).and_then(|issuer| issuer.terms_version(version));
+    let unknown = named.into_iter().filter(|(issuer, version)| known(*issuer, *version).is_none());
+    found.extend(unknown.map(|(issuer, terms)| Violation::TermsUnknown { entry: id, issuer, terms }));
     let sum: i128 = entry.points.iter().map(|posting| i128::from(posting.points.0)).sum();
     if sum != 0 {
         found.push(Violation::EntryPoints { entry: id, sum });
@@ -77,7 +110,7 @@ pub fn check_entry(id: EntryId, entry: &Entry) -> Vec<Violation> {
         *purposes.entry(posting.purpose).or_default() += i128::from(posting.amount.0);
     }
     let unbalanced = purposes.into_iter().filter(|(_, sum)| *sum != 0);
-    found.extend(unbalanced.map(|(purpose, sum)| Violation::EntryMoney { entry: id, purpose, sum }));
+    found.extend(unbalanced.map(|(purpose, sum)| Violation::EntryMoney { entry: id, purpose, sum: unit.amount(sum) }));
 
     // What a lot gives or takes is the opposite of what its issuer has outstanding.
     let mut issuers: BTreeMap<PartnerId, (i128, i128)> = BTreeMap::new();
@@ -99,20 +132,73 @@ pub fn check_entry(id: EntryId, entry: &Entry) -> Vec<Violation> {
 ///
 /// Rule: invariants
 pub fn check(book: &Book) -> Vec<Violation> {
-    let mut found: Vec<Violation> = book.entries.iter().flat_map(|(id, entry)| check_entry(*id, entry)).collect();
-    check_lots(book, &mut found);
-    check_members(book, &mut found);
-    check_guards(book, &mut found);
-    check_money(book, &mut found);
+    let entries = book.entries.iter().flat_map(|(id, entry)| check_entry(&book.house, *id, entry));
+    let mut found: Vec<Violation> = entries.collect();
+    let mut tally = Tally::default();
+    tally.add(book);
+    found.extend(check_members(book));
     check_returned(book, &mut found);
-    check_windows(book, &mut found);
+    found.extend(check_house(book, &tally));
+    found.extend(check_windows(book, 0..=WindowNumber::MAX));
     found
 }
 
-/// Lots against themselves, their issuers' accounts, the counts per version of terms, and the members' holdings.
+/// What the rows of members come to, as far as the house has to agree with it. Grows by slices of a ledger.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Points outstanding.
+    issuers: BTreeMap<PartnerId, i128>,
+    terms: BTreeMap<(PartnerId, u32), i128>,
+    /// Money that open holds reserve.
+    reserved: BTreeMap<PartnerId, i128>,
+    /// Points that members owe.
+    debts: BTreeMap<PartnerId, i128>,
+    /// Money that backs outstanding prepaid points.
+    backing: i128,
+}
+
+impl Tally {
+    /// Adds the members, lots and holds of a slice, in which it is known what was paid for.
+    pub fn add(&mut self, slice: &Book) {
+        for lot in slice.lots.values() {
+            *self.issuers.entry(lot.issuer).or_default() += lot.remaining();
+            *self.terms.entry((lot.issuer, lot.terms)).or_default() += lot.remaining();
+            let waits = lot.release_window.filter(|_| lot.pending.0 > 0);
+            if lot.funding.is_prepaid() && waits.is_none_or(|window| slice.is_funded(window, lot.issuer)) {
+                let value = slice.house.lot_terms(lot.issuer, lot.terms).value;
+                self.backing += lot.remaining() * i128::from(value.0);
+            }
+        }
+        for hold in slice.holds.values().filter(|hold| hold.state == HoldState::Open) {
+            for (issuer, amount) in &hold.facts.reserved {
+                *self.reserved.entry(*issuer).or_default() += i128::from(amount.0);
+            }
+        }
+        for debt in slice.members.values().flat_map(|member| &member.record.debts) {
+            *self.debts.entry(debt.creditor).or_default() += i128::from(debt.points.0);
+        }
+    }
+}
+
+/// Everything that is wrong with members: their lots in themselves, what they hold against their lots and holds, and when
+/// something is due for them. Of whatever members there are in the book.
+pub fn check_members(book: &Book) -> Vec<Violation> {
+    let mut found = Vec::new();
+    check_lots(book, &mut found);
+    check_holdings(book, &mut found);
+    found
+}
+
+/// Everything that is wrong between the accounts of the house and what all members' rows come to.
+pub fn check_house(book: &Book, tally: &Tally) -> Vec<Violation> {
+    let mut found = Vec::new();
+    check_outstanding(book, tally, &mut found);
+    check_guards(book, tally, &mut found);
+    check_money(book, tally, &mut found);
+    found
+}
+
 fn check_lots(book: &Book, found: &mut Vec<Violation>) {
-    let mut issuers: BTreeMap<PartnerId, i128> = BTreeMap::new();
-    let mut terms: BTreeMap<(PartnerId, u32), i128> = BTreeMap::new();
     for lot in book.lots.values() {
         let Lot { available, held, pending, lost, size, reversed, .. } = lot;
         let parts = [available.0, held.0, pending.0, lost.0, reversed.0];
@@ -121,6 +207,8 @@ fn check_lots(book: &Book, found: &mut Vec<Violation>) {
         if !fits {
             found.push(Violation::LotOutOfRange {
                 lot: lot.id,
+                issuer: lot.issuer,
+                entry: lot.entry,
                 available: available.0,
                 held: held.0,
                 pending: pending.0,
@@ -128,9 +216,12 @@ fn check_lots(book: &Book, found: &mut Vec<Violation>) {
                 size: size.0,
             });
         }
-        *issuers.entry(lot.issuer).or_default() += lot.remaining();
-        *terms.entry((lot.issuer, lot.terms)).or_default() += lot.remaining();
     }
+}
+
+/// What issuers have outstanding, by their accounts and by version of terms, against all lots.
+fn check_outstanding(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
+    let (mut issuers, mut terms) = (tally.issuers.clone(), tally.terms.clone());
     for (account, balance) in &book.points_balances {
         if let PointsAccount::Issuer(issuer) = account {
             let lots = issuers.remove(issuer).unwrap_or_default();
@@ -160,7 +251,7 @@ fn check_lots(book: &Book, found: &mut Vec<Violation>) {
 }
 
 /// What members hold against their lots and holds, and when something is due for them.
-fn check_members(book: &Book, found: &mut Vec<Violation>) {
+fn check_holdings(book: &Book, found: &mut Vec<Violation>) {
     let mut holdings: BTreeMap<(MemberId, PartnerId, Funding), Holding> = BTreeMap::new();
     let mut due: BTreeMap<MemberId, Timestamp> = BTreeMap::new();
     let mut expiring: BTreeMap<(MemberId, Timestamp), i64> = BTreeMap::new();
@@ -225,36 +316,30 @@ fn check_members(book: &Book, found: &mut Vec<Violation>) {
 }
 
 /// What partners' limits are checked against, and what members owe them.
-fn check_guards(book: &Book, found: &mut Vec<Violation>) {
-    let mut holds: BTreeMap<PartnerId, i128> = BTreeMap::new();
-    for hold in book.holds.values().filter(|hold| hold.state == HoldState::Open) {
-        for (issuer, amount) in &hold.facts.reserved {
-            *holds.entry(*issuer).or_default() += i128::from(amount.0);
-        }
-    }
+fn check_guards(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
+    let unit = Unit::of(&book.house);
     let mut accounts: BTreeMap<PartnerId, i128> = BTreeMap::new();
     for (account, balance) in &book.money_balances {
         if let MoneyAccount::Settle(_, partner) = account {
             *accounts.entry(*partner).or_default() += i128::from(balance.0.min(0));
         }
     }
-    let mut debts: BTreeMap<PartnerId, i128> = BTreeMap::new();
-    for debt in book.members.values().flat_map(|member| &member.record.debts) {
-        *debts.entry(debt.creditor).or_default() += i128::from(debt.points.0);
-    }
     for partner in book.house.partners.keys().copied() {
         let guard = book.guards.get(&partner).copied().unwrap_or_default();
-        let (reserved, held) = (i128::from(guard.reserved.0), holds.get(&partner).copied().unwrap_or_default());
+        let (reserved, held) =
+            (i128::from(guard.reserved.0), tally.reserved.get(&partner).copied().unwrap_or_default());
         if reserved != held {
-            found.push(Violation::ReservedDiffers { partner, reserved, holds: held });
+            let (reserved, holds) = (unit.amount(reserved), unit.amount(held));
+            found.push(Violation::ReservedDiffers { partner, reserved, holds });
         }
         let unsettled = i128::from(guard.unsettled.0);
         let owed = accounts.get(&partner).copied().unwrap_or_default();
         if unsettled != owed {
-            found.push(Violation::UnsettledDiffers { partner, unsettled, accounts: owed });
+            let (unsettled, accounts) = (unit.amount(unsettled), unit.amount(owed));
+            found.push(Violation::UnsettledDiffers { partner, unsettled, accounts });
         }
         let account = book.points_balances.get(&PointsAccount::Recoverable(partner)).copied().unwrap_or_default();
-        let (account, debts) = (i128::from(account.0), debts.get(&partner).copied().unwrap_or_default());
+        let (account, debts) = (i128::from(account.0), tally.debts.get(&partner).copied().unwrap_or_default());
         if account != debts {
             found.push(Violation::DebtsDiffer { creditor: partner, account, debts });
         }
@@ -262,16 +347,8 @@ fn check_guards(book: &Book, found: &mut Vec<Violation>) {
 }
 
 /// The pool against the value of outstanding prepaid points, and the sum of everything.
-fn check_money(book: &Book, found: &mut Vec<Violation>) {
-    let paid_for = |lot: &&Lot| {
-        let waits = lot.release_window.filter(|_| lot.pending.0 > 0);
-        lot.funding.is_prepaid() && waits.is_none_or(|window| book.is_funded(window, lot.issuer))
-    };
-    let backing = book.lots.values().filter(paid_for).map(|lot| {
-        let value = book.house.lot_terms(lot.issuer, lot.terms).value;
-        lot.remaining() * i128::from(value.0)
-    });
-    let backing: i128 = backing.sum();
+fn check_money(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
+    let unit = Unit::of(&book.house);
     let waiting = book.funding.iter().filter(|(_, group)| group.funded.is_none());
     let waiting = waiting.map(|((_, issuer, terms), group)| {
         i128::from(group.points.0) * i128::from(book.house.lot_terms(*issuer, *terms).price.0)
@@ -280,15 +357,15 @@ fn check_money(book: &Book, found: &mut Vec<Violation>) {
     let unfunded = book.money_balances.get(&MoneyAccount::Unfunded).copied().unwrap_or_default();
     let unfunded = i128::from(unfunded.0);
     if unfunded != waiting {
-        found.push(Violation::Unfunded { unfunded, waiting });
+        found.push(Violation::Unfunded { unfunded: unit.amount(unfunded), waiting: unit.amount(waiting) });
     }
     let pool = i128::from(book.money_balances.get(&MoneyAccount::Pool).copied().unwrap_or_default().0);
-    if pool != backing {
-        found.push(Violation::Pool { pool, backing });
+    if pool != tally.backing {
+        found.push(Violation::Pool { pool: unit.amount(pool), backing: unit.amount(tally.backing) });
     }
     let sum: i128 = book.money_balances.values().map(|balance| i128::from(balance.0)).sum();
     if sum != 0 {
-        found.push(Violation::MoneySum { sum });
+        found.push(Violation::MoneySum { sum: unit.amount(sum) });
     }
 }
 
@@ -307,9 +384,12 @@ fn check_returned(book: &Book, found: &mut Vec<Violation>) {
     }
 }
 
-/// The proof of each close, the continuity from window to window, and what is due against the accounts.
-fn check_windows(book: &Book, found: &mut Vec<Violation>) {
-    for (number, window) in &book.windows {
+/// Everything that is wrong with windows of these numbers: the proof of each close, the continuity to the window after it,
+/// which must be there if there is one, and what is due against the accounts.
+pub fn check_windows(book: &Book, numbers: RangeInclusive<WindowNumber>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let unit = Unit::of(&book.house);
+    for (number, window) in book.windows.range(numbers) {
         let Some(settlement) = &window.settlement else { continue };
         if !settlement.proof.holds() {
             found.push(Violation::ProofFails { window: *number });
@@ -320,65 +400,105 @@ fn check_windows(book: &Book, found: &mut Vec<Violation>) {
             partners.sort_unstable();
             partners.dedup();
             for partner in partners {
-                let carried = window.participants.get(&partner).map_or(0, |part| part.carried.0);
-                let opening = next.participants.get(&partner).map_or(0, |part| part.opening.0);
+                let carried = window.participants.get(&partner).map_or(0, |part| i128::from(part.carried.0));
+                let opening = next.participants.get(&partner).map_or(0, |part| i128::from(part.opening.0));
                 if carried != opening {
+                    let (carried, opening) = (unit.amount(carried), unit.amount(opening));
                     found.push(Violation::NotContinuous { window: *number, partner, carried, opening });
                 }
             }
         }
         for (partner, leg) in &settlement.legs {
             let account = MoneyAccount::Settle(*number, *partner);
-            let account = book.money_balances.get(&account).copied().unwrap_or_default().0;
-            let due = if settlement.state == SettlementState::Aborted { 0 } else { leg.due.0 };
+            let account = i128::from(book.money_balances.get(&account).copied().unwrap_or_default().0);
+            let due = if settlement.state == SettlementState::Aborted { 0 } else { i128::from(leg.due.0) };
             if account != due {
+                let (due, account) = (unit.amount(due), unit.amount(account));
                 found.push(Violation::LegDiffers { window: *number, partner: *partner, due, account });
             }
         }
     }
+    found
 }
 
 /// What is stored against what the journal gives: `rebuilt` is a book to which every entry was applied in journal
 /// order. What is zero on one side may be missing on the other.
 pub fn compare(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let zero_points = Points::ZERO;
-    let account = |account: &PointsAccount| account.to_string();
-    differ(account, &stored.points_balances, &rebuilt.points_balances, &zero_points, &mut found);
-    let account = |account: &MoneyAccount| account.to_string();
-    differ(account, &stored.money_balances, &rebuilt.money_balances, &Money::ZERO, &mut found);
-    let version = |(issuer, version): &(PartnerId, u32)| format!("outstanding points of {issuer}, terms {version}");
-    differ(version, &stored.outstanding, &rebuilt.outstanding, &zero_points, &mut found);
-    let obligation = |(window, issuer, acceptor): &(WindowNumber, PartnerId, PartnerId)| {
-        format!("gross obligations of {issuer} to {acceptor} in window {window}")
-    };
-    differ(obligation, &stored.gross, &rebuilt.gross, &crate::changes::Gross::default(), &mut found);
-    let redemption = |redemption: &EntryId| format!("returned points of redemption {redemption}");
-    differ(redemption, &stored.returned, &rebuilt.returned, &Returned::default(), &mut found);
+    let mut found = compare_house(stored, rebuilt);
+    found.extend(compare_gross(&stored.house, &stored.gross, &rebuilt.gross));
+    found.extend(compare_members(stored, rebuilt));
+    found
+}
 
-    let lots = |book: &Book| book.lots.iter().map(|(id, lot)| (*id, Some(lot.clone()))).collect();
-    differ(|lot: &LotId| format!("lot {lot}"), &lots(stored), &lots(rebuilt), &None, &mut found);
-    let holding = |(member, issuer, funding): &(MemberId, PartnerId, Funding)| {
-        format!("points of {issuer} under {} of member {member}", funding.as_str())
+/// [`compare`] for all that is no member's, but for the gross obligations.
+pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
+    let unit = Unit::of(&stored.house);
+    let mut found = Vec::new();
+    let zero = Some(&Points::ZERO);
+    let account = |account: &PointsAccount, _: &Points| account.to_string();
+    differ(&unit, account, &stored.points_balances, &rebuilt.points_balances, zero, &mut found);
+    let account = |account: &MoneyAccount, _: &Money| account.to_string();
+    differ(&unit, account, &stored.money_balances, &rebuilt.money_balances, Some(&Money::ZERO), &mut found);
+    let version =
+        |(issuer, version): &(PartnerId, u32), _: &Points| format!("outstanding points of {issuer}, terms {version}");
+    differ(&unit, version, &stored.outstanding, &rebuilt.outstanding, zero, &mut found);
+    let guard = |partner: &PartnerId, _: &Guard| format!("what the limits of {partner} are checked against");
+    differ(&unit, guard, &stored.guards, &rebuilt.guards, Some(&Guard::default()), &mut found);
+    let used = |book: &Book| book.consents.iter().map(|(key, consent)| (*key, consent.used)).collect();
+    let consent = |(funder, partner): &(PartnerId, PartnerId), _: &Points| {
+        format!("what {partner} has issued at the cost of {funder}")
     };
-    differ(holding, &holdings(stored), &holdings(rebuilt), &Holding::default(), &mut found);
-    let entries = |book: &Book| book.members.values().map(|member| (member.id, member.entry_no)).collect();
-    let number = |member: &MemberId| format!("number of entries of member {member}");
-    differ(number, &entries(stored), &entries(rebuilt), &0, &mut found);
-    let record = |member: &MemberId| format!("record of member {member}");
-    differ(record, &records(stored), &records(rebuilt), &Record::default(), &mut found);
-    let hold = |hold: &EntryId| format!("hold {hold}");
-    let holds = |book: &Book| book.holds.iter().map(|(id, hold)| (*id, Some(hold.state))).collect();
-    differ(hold, &holds(stored), &holds(rebuilt), &None, &mut found);
-    let guard = |partner: &PartnerId| format!("what the limits of {partner} are checked against");
-    differ(guard, &stored.guards, &rebuilt.guards, &Guard::default(), &mut found);
-    let group = |(window, issuer, terms): &(WindowNumber, PartnerId, u32)| {
+    differ(&unit, consent, &used(stored), &used(rebuilt), zero, &mut found);
+    let group = |(window, issuer, terms): &(WindowNumber, PartnerId, u32), _: &Waiting| {
         format!("points of window {window} of {issuer}, terms {terms}, that wait for a payment")
     };
-    let groups =
-        |book: &Book| book.funding.iter().map(|(key, group)| (*key, Some((group.points, group.funded)))).collect();
-    differ(group, &groups(stored), &groups(rebuilt), &None, &mut found);
+    let groups = |book: &Book| {
+        let waiting = |group: &FundingGroup| Waiting { points: group.points, funded: group.funded };
+        book.funding.iter().map(|(key, group)| (*key, waiting(group))).collect()
+    };
+    differ(&unit, group, &groups(stored), &groups(rebuilt), None, &mut found);
     found
+}
+
+type GrossRows = BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>;
+
+/// [`compare`] for gross obligations of whatever windows.
+pub fn compare_gross(house: &House, stored: &GrossRows, rebuilt: &GrossRows) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let obligation = |(window, issuer, acceptor): &(WindowNumber, PartnerId, PartnerId), _: &Gross| {
+        format!("gross obligations of {issuer} to {acceptor} in window {window}")
+    };
+    differ(&Unit::of(house), obligation, stored, rebuilt, Some(&Gross::default()), &mut found);
+    found
+}
+
+/// [`compare`] for members, of whom both books have the same.
+pub fn compare_members(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
+    let unit = Unit::of(&stored.house);
+    let mut found = Vec::new();
+    let redemption = |redemption: &EntryId, _: &Points| format!("returned points of redemption {redemption}");
+    differ(&unit, redemption, &stored.returned, &rebuilt.returned, Some(&Points::ZERO), &mut found);
+    let lot = |id: &LotId, lot: &Lot| format!("lot {id} of {}, made by entry {}", lot.issuer, lot.entry);
+    differ(&unit, lot, &stored.lots, &rebuilt.lots, None, &mut found);
+    let holding = |(member, issuer, funding): &(MemberId, PartnerId, Funding), _: &Holding| {
+        format!("points of {issuer} under {} of member {member}", funding.as_str())
+    };
+    differ(&unit, holding, &holdings(stored), &holdings(rebuilt), Some(&Holding::default()), &mut found);
+    let entries = |book: &Book| book.members.values().map(|member| (member.id, member.entry_no)).collect();
+    let number = |member: &MemberId, _: &i64| format!("number of entries of member {member}");
+    differ(&unit, number, &entries(stored), &entries(rebuilt), Some(&0), &mut found);
+    let record = |member: &MemberId, _: &Record| format!("record of member {member}");
+    differ(&unit, record, &records(stored), &records(rebuilt), Some(&Record::default()), &mut found);
+    let hold = |id: &EntryId, hold: &Hold| format!("hold {id} of {}", hold.acceptor);
+    differ(&unit, hold, &stored.holds, &rebuilt.holds, None, &mut found);
+    found
+}
+
+/// Points that wait for a payment, as far as the journal tells of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Waiting {
+    points: Points,
+    funded: Option<Timestamp>,
 }
 
 /// What the journal tells of members; when something is due next is only a bound.
@@ -397,23 +517,23 @@ fn holdings(book: &Book) -> BTreeMap<(MemberId, PartnerId, Funding), Holding> {
     book.members.values().flat_map(of_member).collect()
 }
 
-fn differ<K: Ord, V: PartialEq + Debug>(
-    name: impl Fn(&K) -> String,
+/// Notes where two tables differ. What is `zero` on one side may be missing on the other.
+fn differ<K: Ord, V: PartialEq + Shown>(
+    unit: &Unit,
+    name: impl Fn(&K, &V) -> String,
     stored: &BTreeMap<K, V>,
     rebuilt: &BTreeMap<K, V>,
-    zero: &V,
+    zero: Option<&V>,
     found: &mut Vec<Violation>,
 ) {
     let only_stored = stored.keys().filter(|key| !rebuilt.contains_key(key));
     for key in rebuilt.keys().chain(only_stored) {
-        let (in_store, in_journal) = (stored.get(key).unwrap_or(zero), rebuilt.get(key).unwrap_or(zero));
-        if in_store != in_journal {
-            let what = name(key);
-            found.push(Violation::NotRebuilt {
-                what,
-                stored: format!("{in_store:?}"),
-                rebuilt: format!("{in_journal:?}"),
-            });
+        let (in_store, in_journal) = (stored.get(key).or(zero), rebuilt.get(key).or(zero));
+        if in_store != in_journal
+            && let Some(either) = in_store.or(in_journal)
+        {
+            let (stored, rebuilt) = differing(unit, in_store, in_journal);
+            found.push(Violation::NotRebuilt { what: name(key, either), stored, rebuilt });
         }
     }
 }

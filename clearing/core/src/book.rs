@@ -10,6 +10,7 @@
 //! what the batch moved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::changes::{Changes, Gross, RequestChange};
@@ -73,6 +74,8 @@ pub struct Book {
     open_holds: BTreeSet<(MemberId, Timestamp, EntryId)>,
     /// By what time clients make ids, where that is not the house's own: a sandbox stands still, and its clients do not.
     pub clients_time: Option<Timestamp>,
+    /// Whose rows entries are applied to; see [`Book::of_members`].
+    here: RangeInclusive<MemberId>,
     batch: BatchId,
     ordinal: u32,
     changes: Changes,
@@ -114,10 +117,32 @@ impl Book {
             pending: BTreeSet::new(),
             open_holds: BTreeSet::new(),
             clients_time: None,
+            here: MemberId(0)..=MemberId(u128::MAX),
             batch: BatchId(0),
             ordinal: 0,
             changes: Changes::default(),
         }
+    }
+
+    /// An empty book that keeps the rows of some members only, for who replays the journal for some members at a time: of
+    /// what an entry does to the lots and holds of others it knows nothing. What is no member's, it keeps as any book does,
+    /// but for two things that follow from lots and holds: what is reserved of headroom, and what waits for payments.
+    pub fn of_members(house: Arc<House>, open_window: WindowNumber, here: RangeInclusive<MemberId>) -> Self {
+        Self { here, ..Self::new(house, open_window) }
+    }
+
+    /// Whether the rows of a member are kept here.
+    pub fn is_here(&self, member: MemberId) -> bool {
+        self.here.contains(&member)
+    }
+
+    /// The first lot that an entry moves or reverses and that nobody made, of those that would be here. Such an entry
+    /// cannot be applied.
+    pub fn missing_lot(&self, entry: &Entry) -> Option<LotId> {
+        let moved = entry.lots.iter().filter(|moved| moved.birth.is_none()).map(|moved| moved.lot);
+        let reversed: &[_] = if let Facts::Reversal(parts) = &entry.facts { parts } else { &[] };
+        let mut lots = moved.chain(reversed.iter().map(|part| part.lot));
+        lots.find(|lot| self.is_here(lot.member) && !self.lots.contains_key(lot))
     }
 
     /// Begins a batch: entries from here on are numbered in it.
@@ -390,7 +415,7 @@ impl Book {
                 members.push(moved.lot.member);
             }
         }
-        for member in members {
+        for member in members.into_iter().filter(|member| self.here.contains(member)) {
             let member = self.members.entry(member).or_insert_with(|| Member::new(member));
             member.entry_no += 1;
             // What can no longer put off an expiry is forgotten.
@@ -400,9 +425,15 @@ impl Book {
         }
         self.apply_activity(entry)?;
         for moved in &entry.lots {
-            self.apply_lot(id, entry, moved)?;
+            let (version, net) = ((moved.issuer, moved.terms), moved.net()?);
+            add_points(&mut self.outstanding, version, net)?;
+            add_points(&mut self.changes.outstanding, version, net)?;
+            if self.is_here(moved.lot.member) {
+                self.apply_lot(id, entry, moved)?;
+            }
         }
         self.count_of_day(entry);
+        self.apply_counts(entry);
         for posting in &entry.points {
             if posting.account.member().is_none() {
                 add_points(&mut self.points_balances, posting.account, posting.points)?;
@@ -444,7 +475,6 @@ impl Book {
     /// What an entry does to one lot and to the sums over its owner's lots.
     fn apply_lot(&mut self, id: EntryId, entry: &Entry, moved: &LotMove) -> Result<(), Overflow> {
         let net = moved.net()?;
-        let version = (moved.issuer, moved.terms);
         let funding = self.house.lot_terms(moved.issuer, moved.terms).funding;
         if let Some(LotBirth { origin, activates }) = moved.birth {
             let waits = funding == Funding::OnPayment && origin.is_none();
@@ -518,15 +548,14 @@ impl Book {
                 add_points(&mut self.changes.funding, key, moved.pending)?;
             }
         }
-        add_points(&mut self.outstanding, version, net)?;
-        add_points(&mut self.changes.outstanding, version, net)
+        Ok(())
     }
 
     /// Notes that the member of an entry is active, before its lots move: what has ended by then stays ended, whatever comes
     /// back into it with this very entry.
     fn apply_activity(&mut self, entry: &Entry) -> Result<(), Overflow> {
         let active = matches!(entry.kind, EntryKind::Issue | EntryKind::Reinstate) || entry.kind.is_redemption();
-        let Some(member) = entry.member.filter(|_| active) else { return Ok(()) };
+        let Some(member) = entry.member.filter(|member| active && self.is_here(*member)) else { return Ok(()) };
         let zone = &self.house.coalition.time_zone;
         self.members.get_mut(&member).expect("the member of an entry is in the book").be_active(entry.time, zone)
     }
@@ -535,7 +564,7 @@ impl Book {
     ///
     /// Rule: activity
     fn count_of_day(&mut self, entry: &Entry) {
-        let Some(member) = entry.member else { return };
+        let Some(member) = entry.member.filter(|member| self.is_here(*member)) else { return };
         let earns = entry.kind == EntryKind::Issue;
         let day = self.day_of(entry.time);
         let member = self.members.get_mut(&member).expect("the member of an entry is in the book");
@@ -555,6 +584,17 @@ impl Book {
         for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
             let points = moved.net().unwrap_or_default();
             let _ = record.issued.entry(moved.issuer).or_default().add(day, points);
+        }
+    }
+
+    /// What a partner issued today, and what of it at the cost of another.
+    fn apply_counts(&mut self, entry: &Entry) {
+        if entry.kind != EntryKind::Issue || entry.member.is_none() {
+            return;
+        }
+        let day = self.day_of(entry.time);
+        for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
+            let points = moved.net().unwrap_or_default();
             let guard = self.guards.entry(moved.issuer).or_default();
             let _ = guard.issued.add(day, points);
             let change = self.changes.guards.entry(moved.issuer).or_default();
@@ -571,6 +611,9 @@ impl Book {
 
     /// Opens a hold, or closes the one that an entry refers to.
     fn apply_hold(&mut self, id: EntryId, entry: &Entry) -> Result<(), Overflow> {
+        if entry.member.is_none_or(|member| !self.is_here(member)) {
+            return Ok(());
+        }
         if let Some(hold) = Hold::opened_by(id, entry) {
             for (issuer, amount) in hold.facts.reserved.clone() {
                 self.change_guard(issuer, |guard| guard.reserved.plus(amount).map(|sum| guard.reserved = sum))?;
@@ -601,7 +644,7 @@ impl Book {
     fn apply_facts(&mut self, entry: &Entry) -> Result<(), Overflow> {
         match &entry.facts {
             Facts::Reversal(parts) => {
-                for part in parts {
+                for part in parts.iter().filter(|part| self.here.contains(&part.lot.member)) {
                     let lot = self.lots.get_mut(&part.lot).expect("the lots of an entry are in the book");
                     lot.reversed = lot.reversed.plus(part.points)?;
                     lot.lost = lot.lost.minus(part.written_off)?;
@@ -677,7 +720,9 @@ impl Book {
                 sum.amount = sum.amount.plus(gross.amount)?;
             }
         }
-        if let Some(redemption) = entry.link.filter(|_| matches!(entry.kind, EntryKind::Return | EntryKind::Undo)) {
+        let gives_back = matches!(entry.kind, EntryKind::Return | EntryKind::Undo)
+            && entry.member.is_some_and(|member| self.is_here(member));
+        if let Some(redemption) = entry.link.filter(|_| gives_back) {
             // What refers to a redemption gives points back, or takes them again.
             let returned = self.returned.entry(redemption).or_default();
             for moved in &entry.lots {

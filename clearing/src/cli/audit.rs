@@ -1,20 +1,26 @@
 //! `clearing audit`: everything that is stored, rebuilt from the journal and compared.
 
+use std::time::Duration;
+
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::database::{open, other_books, store_failure};
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, with_causes};
 use super::material::identifier_key;
-use super::output::Page;
-use crate::audit::{AuditReport, audit_with};
+use super::output::{Output, Page};
+use crate::audit::{AuditError, AuditReport, Phase, Progress, audit_with};
 use crate::config::{Config, without_password};
 use crate::store::Store;
 
 /// Findings that are listed one by one; a broken table may give one for each of its rows.
 const FINDINGS_SHOWN_MAX: usize = 100;
+
+/// Between two lines that tell how far the audit has come.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
@@ -36,14 +42,14 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
             .hint("is it the right database? If it is: clearing migrate"));
     }
     let key_checked = check_key(&context.config()?, &store).await?;
-    let bar = progress_bar(&context);
-    let report = audit_with(&store, |read, total| {
-        bar.set_length(total);
-        bar.set_position(read);
-    })
-    .await;
-    bar.finish_and_clear();
-    let report = report.map_err(|error| store_failure(&error))?;
+    let mut shown = Shown::new(context.output);
+    let report = audit_with(&store, |progress| shown.tell(progress)).await;
+    shown.bar.finish_and_clear();
+    let report = report.map_err(|error| match error {
+        AuditError::Store(error) => store_failure(&error),
+        AuditError::Scratch(_) => Failure::new(Exit::Internal, with_causes(&error))
+            .hint("it takes about as many bytes as the journal has; TMPDIR=FOLDER clearing audit uses another folder"),
+    })?;
 
     let clean = report.findings.is_empty();
     let shown: Vec<_> = report.findings.iter().take(FINDINGS_SHOWN_MAX).map(ToString::to_string).collect();
@@ -101,12 +107,41 @@ fn page(report: &AuditReport, head: &str, shown: &[String]) -> Page {
     if left > 0 { page.text(format!("  ... and {left} more")) } else { page }
 }
 
-/// Shown to people only, on standard error.
-fn progress_bar(context: &Context) -> ProgressBar {
-    if !context.output.is_watched() {
-        return ProgressBar::hidden();
+/// How an audit's progress is told: to who watches by a bar, to a log by a line now and then, to a program not at all.
+struct Shown {
+    output: Output,
+    bar: ProgressBar,
+    phase: Option<Phase>,
+    /// When the last line was written.
+    told: Instant,
+}
+
+impl Shown {
+    fn new(output: Output) -> Self {
+        let bar = if output.is_watched() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        Self { output, bar, phase: None, told: Instant::now() }
     }
-    let style = ProgressStyle::with_template("auditing {wide_bar} {pos} of {len} entries, {eta} left")
-        .expect("the template is well formed");
-    ProgressBar::new(0).with_style(style)
+
+    fn tell(&mut self, progress: Progress) {
+        let Progress { phase, done, total } = progress;
+        if self.output.is_watched() {
+            if self.phase != Some(phase) {
+                let template = match phase {
+                    Phase::Journal => "reading the journal {wide_bar} {pos} of {len} entries, {eta} left",
+                    Phase::Members => "comparing members {wide_bar} {pos} of {len} members, {eta} left",
+                };
+                self.bar.reset();
+                self.bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed"));
+            }
+            self.bar.set_length(total);
+            self.bar.set_position(done);
+        } else if done == total || self.told.elapsed() >= BETWEEN_LINES {
+            self.told = Instant::now();
+            self.output.note(&match phase {
+                Phase::Journal => format!("audit: read {done} of {total} entries"),
+                Phase::Members => format!("audit: compared {done} of {total} members"),
+            });
+        }
+        self.phase = Some(phase);
+    }
 }

@@ -70,6 +70,13 @@ impl Output {
         put(io::stdout().lock(), text);
     }
 
+    /// Tells people what is under way, beside the answer; programs wait for it.
+    pub fn note(self, text: &str) {
+        if !self.is_json() {
+            put(io::stderr().lock(), text);
+        }
+    }
+
     /// Prints a text as it is: a file that is meant to be redirected.
     pub fn raw(self, text: &str) {
         let mut out = io::stdout().lock();

@@ -20,6 +20,8 @@ const RETRY_EXHAUSTED: Duration = Duration::from_millis(200);
 const RETRY_GONE: Duration = Duration::from_millis(500);
 /// When asking again makes sense while the house's clock is wrong.
 const RETRY_CLOCK: Duration = Duration::from_secs(5);
+/// When asking again makes sense while the lists of entries are behind the journal.
+const RETRY_BEHIND: Duration = Duration::from_secs(1);
 
 /// The gRPC code of a rejection.
 pub fn code(rejection: &Rejection) -> Code {
@@ -107,12 +109,16 @@ pub fn of_write(error: &WriteError) -> Status {
 
 /// A read that failed. Logged here, once.
 pub fn of_store(error: &StoreError) -> Status {
+    if error.kind() == ErrorKind::Behind {
+        // Nothing is broken, and the text tells how far.
+        return broken(Code::Unavailable, "LISTS_BEHIND", error.to_string(), Some(RETRY_BEHIND));
+    }
     tracing::warn!(error = error as &dyn std::error::Error, "a read failed");
     match error.kind() {
         ErrorKind::Transient | ErrorKind::CommitUnknown => {
             broken(Code::Unavailable, "DATABASE_UNAVAILABLE", "the database cannot be reached", Some(RETRY_GONE))
         }
-        ErrorKind::Permanent => {
+        ErrorKind::Behind | ErrorKind::Permanent => {
             broken(Code::Internal, "INTERNAL", "the house failed on this read; it was logged", None)
         }
     }

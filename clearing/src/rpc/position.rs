@@ -1,7 +1,5 @@
 //! PositionService: what a brand's accountant reads.
 
-use std::collections::BTreeMap;
-
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::journal::JournalEntry;
 use clearing_core::settlement::SettlementState;
@@ -9,7 +7,6 @@ use clearing_core::statement::{self, StatementLine, Totals};
 use clearing_core::units::{Money, PartnerId, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::position_service_server::PositionService;
-use tokio::sync::Mutex;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::auth::Caller;
@@ -19,18 +16,11 @@ use crate::rpc::{Context, auth, errors, page_size};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::store::WindowRow;
 
-/// Entries read at once for the totals of a statement.
-const ENTRIES_AT_ONCE: usize = 1000;
-/// Statements whose totals are kept between calls, at the most.
-const TOTALS_KEPT: usize = 256;
+/// Entries without a line of the partner's that a page of a statement passes over at the most.
+const PASSED_OVER_MAX: usize = 5_000;
 
 /// See the module.
-pub struct Service {
-    context: Context,
-    /// The totals of statements that were asked for lately, and the sequence up to which they have been summed. The
-    /// journal only grows, so a total is gone on with, never begun again, however many pages a statement is read in.
-    totals: Mutex<BTreeMap<(PartnerId, WindowNumber), (i64, Totals)>>,
-}
+pub struct Service(pub Context);
 
 #[tonic::async_trait]
 impl PositionService for Service {
@@ -40,7 +30,7 @@ impl PositionService for Service {
     ) -> Result<Response<v1::GetPositionResponse>, Status> {
         let caller = auth::caller(&request)?;
         let partner = self.subject(&caller, &request.into_inner().partner_id)?;
-        let book = self.context.store.open_book().await.map_err(|error| errors::of_store(&error))?;
+        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
         let coalition = &book.house.coalition;
         let position = book.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
         let issued = book.points_balances.get(&PointsAccount::Issuer(partner)).copied().unwrap_or_default();
@@ -58,7 +48,7 @@ impl PositionService for Service {
             Money(fits)
         });
         let known = book.house.partners.get(&partner);
-        let now = self.context.clock.now();
+        let now = self.0.clock.now();
         Ok(Response::new(v1::GetPositionResponse {
             partner_id: partner.to_string(),
             window: i64::from(book.open_window),
@@ -79,11 +69,11 @@ impl PositionService for Service {
         let v1::ListWindowsRequest { page_size: size, page_token } = request.into_inner();
         let limit = page_size(size)?;
         let before = convert::page_numbers(LIST, &page_token)?.map(|[before]| convert::window(before)).transpose()?;
-        let windows = self.context.store.windows_before(before, limit).await;
+        let windows = self.0.store.windows_before(before, limit).await;
         let windows = windows.map_err(|error| errors::of_store(&error))?;
         let last = windows.last().map(|row| row.window.number).filter(|number| *number > 1);
-        let house = self.context.house();
-        let next = next_cut_offs(&house.calendar, self.context.clock.now(), CUT_OFFS_PUBLISHED);
+        let house = self.0.house();
+        let next = next_cut_offs(&house.calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
         let partner = caller.partner().ok();
         Ok(Response::new(v1::ListWindowsResponse {
             windows: windows.iter().map(|row| convert::from_window(&row.window, partner, &house.coalition)).collect(),
@@ -118,7 +108,7 @@ impl PositionService for Service {
         let (lines, next) = self.lines(partner, &row, place, limit).await?;
         let sum = totals.sum().map_err(|overflow| errors::refused(&overflow.into()))?;
 
-        let house = self.context.house();
+        let house = self.0.house();
         let coalition = &house.coalition;
         let view = view_of(&caller, partner);
         let participant = window.participants.get(&partner).copied().unwrap_or_default();
@@ -159,8 +149,8 @@ impl PositionService for Service {
             None => asked,
         };
         let number = self.window(number).await?.window.number;
-        let gross = self.context.store.gross_of(number).await.map_err(|error| errors::of_store(&error))?;
-        let rows = convert::obligations_of(partner, &gross, view_of(&caller, partner), &self.context.house());
+        let gross = self.0.store.gross_of(number).await.map_err(|error| errors::of_store(&error))?;
+        let rows = convert::obligations_of(partner, &gross, view_of(&caller, partner), &self.0.house());
         let rows = rows.map_err(|overflow| errors::refused(&overflow.into()))?;
         let first = place.map_or(0, |[_, first]| usize::try_from(first).unwrap_or(usize::MAX));
         let more = rows.len().saturating_sub(first) > limit;
@@ -182,20 +172,16 @@ struct Place {
 }
 
 impl Service {
-    pub fn new(context: Context) -> Self {
-        Self { context, totals: Mutex::default() }
-    }
-
     /// The partner whose books a call is about.
     fn subject(&self, caller: &Caller, named: &str) -> Result<PartnerId, Status> {
         let partner = caller.subject(named)?;
-        let known = self.context.house().partners.contains_key(&partner);
+        let known = self.0.house().partners.contains_key(&partner);
         if known { Ok(partner) } else { Err(errors::not_found("partner", partner)) }
     }
 
     /// A window by its number, or the open one.
     async fn window(&self, number: Option<WindowNumber>) -> Result<WindowRow, Status> {
-        let store = &self.context.store;
+        let store = &self.0.store;
         let found = match number {
             Some(number) => store.window_row(number).await.map_err(|error| errors::of_store(&error))?,
             None => store.windows_before(None, 1).await.map_err(|error| errors::of_store(&error))?.pop(),
@@ -205,30 +191,11 @@ impl Service {
 
     /// What all lines of a statement come to.
     async fn totals(&self, partner: PartnerId, row: &WindowRow) -> Result<Totals, Status> {
-        let key = (partner, row.window.number);
-        let kept = self.totals.lock().await.get(&key).cloned();
-        let (mut from, mut totals) = kept.unwrap_or((row.first_sequence, Totals::default()));
-        loop {
-            let entries = self.entries(partner, row, from, ENTRIES_AT_ONCE).await?;
-            let Some(last) = entries.last() else { break };
-            from = last.sequence + 1;
-            for line in entries.iter().flat_map(|written| lines_of(partner, row, written)) {
-                totals.add(&line).map_err(|overflow| errors::refused(&overflow.into()))?;
-            }
-            if entries.len() < ENTRIES_AT_ONCE {
-                break;
-            }
-        }
-        let mut kept = self.totals.lock().await;
-        if kept.len() >= TOTALS_KEPT && !kept.contains_key(&key) {
-            // Any other statement will do: it is summed anew when it is asked for again.
-            kept.pop_first();
-        }
-        kept.insert(key, (from, totals.clone()));
-        Ok(totals)
+        let totals = self.0.store.statement_totals(partner, row).await.map_err(|error| errors::of_store(&error))?;
+        totals.map_err(|overflow| errors::refused(&overflow.into()))
     }
 
-    /// At most `limit` lines from a place on, and where to go on if there are more.
+    /// At most `limit` lines from a place on, and where to go on if there may be more.
     async fn lines(
         &self,
         partner: PartnerId,
@@ -240,6 +207,7 @@ impl Service {
         let (mut from, mut skip) = place.map_or((row.first_sequence, 0), |place| (place.sequence, place.lines));
         let mut page = Vec::with_capacity(limit);
         // Entries without a line of the partner's are passed over, so a page may take more than one look.
+        let mut looked_at = 0;
         loop {
             let entries = self.entries(partner, row, from, limit + 1).await?;
             for written in &entries {
@@ -258,6 +226,10 @@ impl Service {
             if entries.len() <= limit {
                 return Ok((page, None));
             }
+            looked_at += entries.len();
+            if looked_at > PASSED_OVER_MAX {
+                return Ok((page, Some(Place { window, sequence: from, lines: 0 })));
+            }
         }
     }
 
@@ -268,7 +240,7 @@ impl Service {
         from: i64,
         limit: usize,
     ) -> Result<Vec<JournalEntry>, Status> {
-        let entries = self.context.store.entries_of_window(partner, row, from, limit).await;
+        let entries = self.0.store.entries_of_window(partner, row, from, limit).await;
         entries.map_err(|error| errors::of_store(&error))
     }
 }

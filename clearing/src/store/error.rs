@@ -13,6 +13,8 @@ pub enum ErrorKind {
     /// The connection broke while COMMIT was on its way: ask
     /// [`was_committed`](crate::store::WriterSession::was_committed) over a fresh session before anybody is answered.
     CommitUnknown,
+    /// The lists of entries have not come up to the journal. They follow by themselves: the same read succeeds later.
+    Behind,
 }
 
 /// Something broke in or on the way to the database. After one a session is broken, too: drop it and open another.
@@ -45,6 +47,12 @@ impl StoreError {
 
     pub(super) fn transient(what: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Transient, what: what.into(), source: None }
+    }
+
+    pub(super) fn behind(entries: i64) -> Self {
+        let what =
+            format!("the lists of entries are {entries} entries behind the journal, and follow it by themselves");
+        Self { kind: ErrorKind::Behind, what, source: None }
     }
 
     /// Stored data does not read as what this release writes.

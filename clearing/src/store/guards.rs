@@ -27,7 +27,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &ALL_FUNDING,
     &HOLDS,
     &HOLDS_OPEN,
-    &ALL_HOLDS,
+    &HOLDS_BETWEEN,
     &RECEIPTS,
     &LOCK_RECEIPTS,
 ];
@@ -256,9 +256,9 @@ const HOLDS_OPEN: Sql = Sql::new(
     FROM unnest($1::uuid[]) AS m (member_id) JOIN holds AS h USING (member_id) WHERE h.state = 1",
 );
 
-const ALL_HOLDS: Sql = Sql::both(
-    "-- store.all_holds
-    SELECT member_id, batch_id, ordinal, state, captured FROM holds",
+const HOLDS_BETWEEN: Sql = Sql::both(
+    "-- store.holds_between
+    SELECT member_id, batch_id, ordinal, state, captured FROM holds WHERE member_id BETWEEN $1 AND $2",
 );
 
 const HOLD_KINDS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Int, Kind::Int];
@@ -300,9 +300,9 @@ pub(super) async fn holds_open(link: &mut Link<'_>, members: &[MemberId]) -> Res
     link.packed_rows(call, HOLD_KINDS, hold).await
 }
 
-/// All holds there ever were.
-pub(super) async fn all_holds(link: &mut Link<'_>) -> Result<Vec<HoldRow>, StoreError> {
-    let call = link.call(&ALL_HOLDS);
+/// All holds there ever were of members with ids from the first to the last.
+pub(super) async fn holds_between(link: &mut Link<'_>, first: u128, last: u128) -> Result<Vec<HoldRow>, StoreError> {
+    let call = link.call(&HOLDS_BETWEEN).uuid(first).uuid(last);
     link.rows(call, hold).await
 }
 

@@ -1,25 +1,63 @@
-//! The projection of the journal by party: which entries a partner has a part in, and by what it finds them.
+//! The projection of the journal by party: which entries a partner has a part in, by what it finds them, and what the
+//! lines of its statements come to.
 //!
-//! It is moved along when somebody reads it, never by the writer's batches: a reader first has it catch up with the
-//! journal, so what was acknowledged is always in the list. It may be thrown away and made again at any time.
+//! | who | what it does |
+//! |---|---|
+//! | the writer | nothing: no batch waits for a list |
+//! | a [`Projector`] of every node | moves the projection along, a step at a time, of bounded size |
+//! | a reader | reads what is projected, and looks through the few entries behind it itself: it writes nothing |
+//!
+//! So what was acknowledged is always in the list. A reader that finds more left behind than it looks through waits for the
+//! projectors, but not for long: then it is told how many entries the lists are behind, and to ask again. The
+//! projection may be thrown away and made again at any time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
 
+use clearing_core::chart::Purpose;
 use clearing_core::command::{MemberRef, RecordedState};
 use clearing_core::hold::Hold;
-use clearing_core::journal::{BusinessDate, Code, Entry, JournalEntry};
-use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, WindowNumber};
+use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, JournalEntry};
+use clearing_core::statement::{self, Role, Total, Totals};
+use clearing_core::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, WindowNumber};
+use tokio::time::Instant;
 
-use super::session::Gate;
+use super::session::Connection;
 use super::settlement::WindowRow;
-use super::sql::{Kind, Link, Sql};
-use super::{Store, StoreError, guards, journal, members, requests};
+use super::sql::{Cells, Kind, Link, Sql};
+use super::{Backend, Snapshot, Store, StoreError, guards, house, journal, members, partner_id, requests, small};
 
-pub(super) const STATEMENTS: &[&Sql] =
-    &[&CURSOR, &MOVE_CURSOR, &PROJECT, &OF_WINDOW, &BY_SEQUENCE, &BY_RECEIPT, &BY_MEMBER, &BY_STORE, &BY_BUSINESS_DATE];
+pub(super) const STATEMENTS: &[&Sql] = &[
+    &STANDING,
+    &COMMIT_LATER,
+    &MOVE_CURSOR,
+    &PROJECT,
+    &TOTALS,
+    &SAVE_TOTALS,
+    &TOTALS_OF_WINDOW,
+    &OF_WINDOW,
+    &BY_SEQUENCE,
+    &BY_RECEIPT,
+    &BY_MEMBER,
+    &BY_STORE,
+    &BY_BUSINESS_DATE,
+];
 
-/// Entries projected in one transaction: on SQLite it holds the writer up for some milliseconds.
-const STEP: i64 = 2_000;
+/// Entries projected in one transaction: how many at first, at the least and at the most.
+const STEP: i64 = 500;
+const STEP_MIN: i64 = 100;
+const STEP_MAX: i64 = 2_000;
+
+/// How long the transaction of a step may take. On SQLite it holds the writer up for as long.
+const STEP_TIME: Duration = Duration::from_millis(20);
+
+/// Entries behind the projection that a reader looks through itself.
+pub const LOOKED_THROUGH_MAX: i64 = 5_000;
+
+/// How long a reader waits for a projection that is further behind, and how often it looks.
+const WAIT: Duration = Duration::from_millis(800);
+const LOOK: Duration = Duration::from_millis(20);
 
 const NAME: &str = "entry_parties";
 
@@ -36,9 +74,20 @@ pub struct EntryFilter {
     pub before_sequence: Option<i64>,
 }
 
-const CURSOR: Sql = Sql::both(
-    "-- store.projection_cursor
-    SELECT COALESCE((SELECT next_sequence FROM projection_cursors WHERE name = $1), 1)",
+// On an empty database the end is null.
+const STANDING: Sql = Sql::both(
+    "-- store.projection_standing
+    SELECT COALESCE((SELECT next_sequence FROM projection_cursors WHERE name = $1), 1),
+        (SELECT next_sequence FROM journal_head)",
+);
+
+// A projection that a crash takes back is made again, so its commits need not wait for the disk. They are never on it
+// without the entries before them.
+const COMMIT_LATER: Sql = Sql::new(
+    "-- store.commit_later
+    PRAGMA synchronous = NORMAL",
+    "-- store.commit_later
+    SET synchronous_commit = off",
 );
 
 const MOVE_CURSOR: Sql = Sql::both(
@@ -64,6 +113,40 @@ const PROJECT: Sql = Sql::new(
         $8::text[], $9::text[], $10::text[], $11::bigint[])
     AS p (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till, receipt_number,
         business_date)",
+);
+
+const TOTALS: Sql = Sql::new(
+    "-- store.party_totals
+    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points
+    FROM (SELECT value->>0 AS partner, value->>1 AS window_number FROM jsonb_each($1)) AS k
+    CROSS JOIN party_totals AS t
+    WHERE t.partner = k.partner AND t.window_number = k.window_number AND $2 IS NOT NULL",
+    "-- store.party_totals
+    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points
+    FROM unnest($1::text[], $2::bigint[]) AS k (partner, window_number)
+    JOIN party_totals AS t USING (partner, window_number)",
+);
+
+const SAVE_TOTALS: Sql = Sql::new(
+    "-- store.save_party_totals
+    INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points)
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7
+    FROM jsonb_each($1) WHERE $2 IS NOT NULL
+    ON CONFLICT (partner, window_number, role, kind, purpose)
+    DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points",
+    "-- store.save_party_totals
+    INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points)
+    SELECT partner, window_number, role, kind, purpose, lines, amount, points
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])
+    AS t (partner, window_number, role, kind, purpose, lines, amount, points)
+    ON CONFLICT (partner, window_number, role, kind, purpose)
+    DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points",
+);
+
+const TOTALS_OF_WINDOW: Sql = Sql::both(
+    "-- store.party_totals_of_window
+    SELECT partner, window_number, role, kind, purpose, lines, amount, points FROM party_totals
+    WHERE partner = $1 AND window_number = $2",
 );
 
 const OF_WINDOW: Sql = Sql::both(
@@ -94,7 +177,8 @@ macro_rules! list {
         AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
         AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
         AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        ORDER BY sequence DESC LIMIT $9) AS p
+        AND sequence >= $9
+        ORDER BY sequence DESC LIMIT $10) AS p
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC"
         )
     };
@@ -117,51 +201,93 @@ const BY_BUSINESS_DATE: Sql = Sql::new(
     list!("entries_by_business_date", "uuid", "business_date = $7"),
 );
 
+/// How far the projection and the journal have come: the next sequence of each.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    cursor: i64,
+    end: i64,
+}
+
+async fn standing(link: &mut Link<'_>) -> Result<Standing, StoreError> {
+    let call = link.call(&STANDING).text(NAME);
+    let standing = |row: &dyn Cells| Ok((row.int(0)?, row.int_or_null(1)?));
+    match link.row(call, standing).await? {
+        Some((cursor, Some(end))) => Ok(Standing { cursor, end }),
+        Some((_, None)) | None => Err(journal::no_coalition()),
+    }
+}
+
+/// A state of the database, with the entries in it that are not projected yet and that a reader wants.
+struct Settled {
+    snapshot: Snapshot,
+    /// In journal order.
+    rest: Vec<JournalEntry>,
+}
+
 impl Store {
-    /// Moves the projection along until it has reached the end of the journal as it was when this was called.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn catch_up(&self) -> Result<(), StoreError> {
-        let end = journal::head(&mut self.reader().await?.link()).await?.next_sequence;
-        if cursor(&mut self.reader().await?.link()).await? >= end {
-            return Ok(());
+    /// A state that holds, projected or beside the projection, all entries that were in the journal when this was called, of
+    /// those with sequences from `from` up to, but not including, `before`.
+    async fn settled(&self, from: i64, before: i64) -> Result<Settled, StoreError> {
+        let deadline = Instant::now() + WAIT;
+        let mut wanted = None;
+        loop {
+            let mut snapshot = self.snapshot().await?;
+            let Standing { cursor, end } = standing(&mut snapshot.link()).await?;
+            let wanted = *wanted.get_or_insert(end.min(before));
+            let first = cursor.max(from);
+            if wanted - first <= LOOKED_THROUGH_MAX {
+                let last = end.min(before).min(first.saturating_add(LOOKED_THROUGH_MAX));
+                let mut rest = Vec::new();
+                if first < last {
+                    rest = journal::entries_of_range(&mut snapshot.link(), first, last, LOOKED_THROUGH_MAX).await?;
+                }
+                return Ok(Settled { snapshot, rest });
+            }
+            snapshot.finish().await?;
+            if Instant::now() >= deadline {
+                return Err(StoreError::behind(wanted - first));
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        let mut kept = self.projector.lock().await;
-        // Taken out while it works: if the caller goes away, the session goes with it, and with that its transaction.
-        let mut session = match kept.take() {
-            Some(session) => session,
-            None => self.writer().await?,
-        };
-        while project(&mut session).await? < end {}
-        *kept = Some(session);
-        Ok(())
     }
 
     /// At most `limit` entries that a partner has a part in, newest first.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// See [`StoreError`]; behind if the projection is too far behind the journal.
     pub async fn entries_of(
         &self,
         partner: PartnerId,
         filter: &EntryFilter,
         limit: usize,
     ) -> Result<Vec<JournalEntry>, StoreError> {
-        self.catch_up().await?;
-        let mut snapshot = self.snapshot().await?;
+        let (mut from, mut before) = (1, filter.before_sequence.unwrap_or(i64::MAX));
+        if let Some(number) = filter.window {
+            // The entries of a window are one range of the journal. Of a window that there is not, there are none.
+            let Some(row) = self.window_row(number).await? else { return Ok(Vec::new()) };
+            (from, before) = (row.first_sequence, before.min(row.end_sequence.unwrap_or(i64::MAX)));
+        }
+        let Settled { mut snapshot, rest } = self.settled(from, before).await?;
         let member = match filter.member {
             None => None,
             Some(MemberRef::Id(id)) => Some(id),
             Some(MemberRef::Identifier(hash)) => {
                 match members::identifiers(&mut snapshot.link(), &[hash]).await?.first() {
                     Some((_, member)) => Some(*member),
-                    // Nobody has this identifier, so there is nothing of it.
-                    None => return Ok(Vec::new()),
+                    None => {
+                        // Nobody has this identifier, so there is nothing of it.
+                        snapshot.finish().await?;
+                        return Ok(Vec::new());
+                    }
                 }
             }
         };
-        let found = list(&mut snapshot.link(), partner, filter, member, limit).await?;
+        let rest = rest.into_iter().rev().filter(|written| is_listed(partner, filter, member, &written.entry));
+        let mut found: Vec<JournalEntry> = rest.take(limit).collect();
+        if found.len() < limit {
+            let left = limit - found.len();
+            found.extend(list(&mut snapshot.link(), partner, filter, member, from..before, left).await?);
+        }
         snapshot.finish().await?;
         Ok(found)
     }
@@ -169,7 +295,7 @@ impl Store {
     /// At most `limit` entries that a partner has a part in, of one window, from a sequence on, oldest first.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// See [`StoreError`]; behind if the projection is too far behind the journal.
     pub async fn entries_of_window(
         &self,
         partner: PartnerId,
@@ -177,12 +303,39 @@ impl Store {
         from: i64,
         limit: usize,
     ) -> Result<Vec<JournalEntry>, StoreError> {
-        self.catch_up().await?;
-        let mut reader = self.reader().await?;
-        let mut link = reader.link();
-        let call = link.call(&OF_WINDOW).text(partner.as_str()).int(from.max(window.first_sequence));
-        let call = call.int(window.end_sequence.unwrap_or(i64::MAX)).int(i64::try_from(limit).unwrap_or(i64::MAX));
-        link.rows(call, journal::entry).await
+        let (from, end) = (from.max(window.first_sequence), window.end_sequence.unwrap_or(i64::MAX));
+        let Settled { mut snapshot, rest } = self.settled(from, end).await?;
+        let mut link = snapshot.link();
+        let call = link.call(&OF_WINDOW).text(partner.as_str()).int(from).int(end);
+        let call = call.int(i64::try_from(limit).unwrap_or(i64::MAX));
+        let mut found = link.rows(call, journal::entry).await?;
+        snapshot.finish().await?;
+        let rest = rest.into_iter().filter(|written| written.entry.parties().contains(&partner));
+        found.extend(rest.take(limit - found.len()));
+        Ok(found)
+    }
+
+    /// What all lines of a partner's statement of a window come to.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; behind if the projection is too far behind the journal. The inner error if a sum does not fit.
+    pub async fn statement_totals(
+        &self,
+        partner: PartnerId,
+        window: &WindowRow,
+    ) -> Result<Result<Totals, Overflow>, StoreError> {
+        let end = window.end_sequence.unwrap_or(i64::MAX);
+        let Settled { mut snapshot, rest } = self.settled(window.first_sequence, end).await?;
+        let number = window.window.number;
+        let mut link = snapshot.link();
+        let call = link.call(&TOTALS_OF_WINDOW).text(partner.as_str()).int(i64::from(number));
+        let rows = link.rows(call, total).await?;
+        snapshot.finish().await?;
+        let mut sums = Sums::of(rows);
+        for written in rest.iter().filter(|written| written.entry.window == number) {
+            sums.add_lines(partner, written);
+        }
+        Ok(sums.of_statement(partner, number))
     }
 
     /// The first entry that an accepted request wrote.
@@ -231,24 +384,85 @@ impl Store {
     }
 }
 
-async fn cursor(link: &mut Link<'_>) -> Result<i64, StoreError> {
-    let call = link.call(&CURSOR).text(NAME);
-    Ok(link.row(call, |row| row.int(0)).await?.unwrap_or(1))
+/// Moves the projection along. One belongs to every node; those of several nodes do each step once.
+#[derive(Debug)]
+pub struct Projector {
+    store: Store,
+    /// Taken out while it works: if the caller goes away, the connection goes with it, and with that its transaction.
+    connection: Option<Connection>,
+    /// Entries of the next step.
+    size: i64,
 }
 
-/// Projects the next step of the journal in one transaction, and gives where the projection stands after it.
-async fn project(session: &mut super::WriterSession) -> Result<i64, StoreError> {
-    session.begin(Gate::Shared).await?;
-    let mut link = session.link();
-    let from = cursor(&mut link).await?;
-    let entries = journal::entries_of_range(&mut link, from, i64::MAX, STEP).await?;
-    let next = entries.last().map_or(from, |last| last.sequence + 1);
-    // Moved first: of two nodes that project the same step, the second waits here and then finds it done.
-    let call = link.call(&MOVE_CURSOR).text(NAME).int(next).int(from);
-    if next == from || link.execute(call).await? == 0 {
-        session.rollback().await?;
-        return Ok(from);
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Entries that the projection is still behind the journal as it was when the step began.
+    pub behind: i64,
+    /// How long the step held up whoever writes to SQLite.
+    pub took: Duration,
+    /// Another node was faster with the same step.
+    pub lost: bool,
+}
+
+impl Projector {
+    pub fn new(store: Store) -> Self {
+        Self { store, connection: None, size: STEP }
     }
+
+    /// Projects the next entries, if there are any, in one transaction.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn step(&mut self) -> Result<Step, StoreError> {
+        let mut snapshot = self.store.reader().await?;
+        let Standing { cursor, end } = standing(&mut snapshot.link()).await?;
+        if cursor >= end {
+            return Ok(Step { behind: 0, took: Duration::ZERO, lost: false });
+        }
+        // Read beside the writer: what is in the journal does not change any more.
+        let entries = journal::entries_of_range(&mut snapshot.link(), cursor, end, self.size).await?;
+        snapshot.finish().await?;
+        let next = entries.last().map_or(cursor, |last| last.sequence + 1);
+        if next == cursor {
+            return Err(StoreError::permanent(format!("entry {cursor} of the journal is missing")));
+        }
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let mut connection = self.store.open().await?;
+                connection.link().run(&COMMIT_LATER).await?;
+                connection
+            }
+        };
+        let _turn = match connection.link().backend() {
+            Backend::Sqlite => Some(self.store.write_turn.lock().await),
+            Backend::Postgres => None,
+        };
+        let began = Instant::now();
+        let mut link = connection.link();
+        link.run(&house::BEGIN).await?;
+        // Moved first: of two nodes that project the same step, the second waits here and then finds it done.
+        let call = link.call(&MOVE_CURSOR).text(NAME).int(next).int(cursor);
+        let lost = link.execute(call).await? == 0;
+        if !lost {
+            save_parties(&mut link, &entries).await?;
+            save_totals(&mut link, &entries).await?;
+        }
+        link.run(&house::COMMIT).await?;
+        self.store.note_commit();
+        let took = began.elapsed();
+        self.connection = Some(connection);
+        if took > STEP_TIME {
+            self.size = (self.size / 2).max(STEP_MIN);
+        } else if took < STEP_TIME / 2 {
+            self.size = (self.size * 2).min(STEP_MAX);
+        }
+        Ok(Step { behind: if lost { end - cursor } else { end - next }, took, lost })
+    }
+}
+
+async fn save_parties(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<(), StoreError> {
     let mut rows = link.table(&[
         Kind::Text,
         Kind::Int,
@@ -262,7 +476,7 @@ async fn project(session: &mut super::WriterSession) -> Result<i64, StoreError> 
         Kind::Text,
         Kind::Int,
     ]);
-    for JournalEntry { id, sequence, entry } in &entries {
+    for JournalEntry { id, sequence, entry } in entries {
         for partner in entry.parties() {
             // What another asked for is found by its sequence alone: whose and where it was is not this party's.
             let asked = Some(entry).filter(|entry| entry.partner == partner);
@@ -276,10 +490,117 @@ async fn project(session: &mut super::WriterSession) -> Result<i64, StoreError> 
             rows.int_or_null(asked.and_then(|entry| entry.origin.business_date).map(date_number));
         }
     }
+    let expected = rows.len();
     let call = link.call(&PROJECT).table(rows);
-    link.execute(call).await?;
-    session.commit().await?;
-    Ok(next)
+    link.execute_counted(call, expected).await
+}
+
+/// Whether a list that is asked for has an entry in it.
+fn is_listed(partner: PartnerId, filter: &EntryFilter, member: Option<MemberId>, entry: &Entry) -> bool {
+    // As in the projection: what another asked for is found by its sequence and window alone.
+    let asked = entry.partner == partner;
+    let code = |wanted: &Option<Code>, found: &Option<Code>| wanted.is_none() || (asked && wanted == found);
+    let EntryFilter { store, till, receipt_number, business_date, member: _, window, before_sequence: _ } = filter;
+    code(store, &entry.origin.store)
+        && code(till, &entry.origin.till)
+        && code(receipt_number, &entry.origin.receipt_number)
+        && (business_date.is_none() || (asked && *business_date == entry.origin.business_date))
+        && (member.is_none() || (asked && member == entry.member))
+        && window.is_none_or(|window| window == entry.window)
+        && entry.parties().contains(&partner)
+}
+
+/// What the lines of statements come to, by partner and window. A sum that does not fit is held at the end of its range, so
+/// that no projector stops at it; whoever asks for it is told.
+#[derive(Debug, Default)]
+struct Sums(BTreeMap<(PartnerId, WindowNumber), Totals>);
+
+/// A row of [`Sums`].
+type SumRow = ((PartnerId, WindowNumber), (Role, EntryKind, Purpose), Total);
+
+impl Sums {
+    fn of(rows: Vec<SumRow>) -> Self {
+        let mut sums = Self::default();
+        for (statement, key, total) in rows {
+            sums.0.entry(statement).or_default().rows.insert(key, total);
+        }
+        sums
+    }
+
+    /// Adds the lines of an entry on a partner's statement.
+    fn add_lines(&mut self, partner: PartnerId, written: &JournalEntry) {
+        let totals = self.0.entry((partner, written.entry.window)).or_default();
+        for line in statement::lines(partner, written.id, written.sequence, &written.entry) {
+            let total = totals.rows.entry((line.role, line.kind, line.purpose)).or_default();
+            total.lines += 1;
+            total.amount = Money(held_sum(total.amount.0, line.amount.0));
+            total.points = Points(held_sum(total.points.0, line.points.0));
+        }
+    }
+
+    fn of_statement(mut self, partner: PartnerId, window: WindowNumber) -> Result<Totals, Overflow> {
+        let totals = self.0.remove(&(partner, window)).unwrap_or_default();
+        let held = totals.rows.values().any(|total| is_held(total.amount.0) || is_held(total.points.0));
+        if held { Err(Overflow) } else { Ok(totals) }
+    }
+}
+
+/// A sum that stays at the end of its range once it is there.
+fn held_sum(sum: i64, more: i64) -> i64 {
+    if is_held(sum) { sum } else { sum.saturating_add(more) }
+}
+
+fn is_held(sum: i64) -> bool {
+    sum == i64::MAX || sum == i64::MIN
+}
+
+const ROLES: [(i64, Role); 3] = [(1, Role::Issuer), (2, Role::Acceptor), (3, Role::Neither)];
+
+fn total(row: &dyn Cells) -> Result<SumRow, StoreError> {
+    let (role, kind, purpose) = (row.int(2)?, row.int(3)?, row.text(4)?);
+    let role = ROLES.iter().find(|(number, _)| *number == role).map(|(_, role)| *role);
+    let kind = EntryKind::ALL.into_iter().find(|known| i64::from(*known as u8) == kind);
+    let purpose = Purpose::ALL.into_iter().find(|known| known.as_str() == purpose);
+    let (Some(role), Some(kind), Some(purpose)) = (role, kind, purpose) else {
+        return Err(StoreError::permanent("a total has a role, kind or purpose that no release wrote"));
+    };
+    let lines = u64::try_from(row.int(5)?).map_err(|error| StoreError::damaged("a total", error))?;
+    let sums = Total { lines, amount: Money(row.int(6)?), points: Points(row.int(7)?) };
+    Ok(((partner_id(row.text(0)?)?, small(row.int(1)?)?), (role, kind, purpose), sums))
+}
+
+/// Adds the lines of entries to the totals. The cursor is moved, so nobody else does.
+async fn save_totals(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<(), StoreError> {
+    let mut statements: BTreeSet<(PartnerId, WindowNumber)> = BTreeSet::new();
+    for written in entries {
+        let parties = written.entry.parties();
+        statements.extend(parties.into_iter().map(|partner| (partner, written.entry.window)));
+    }
+    let mut keys = link.table(&[Kind::Text, Kind::Int]);
+    for (partner, window) in &statements {
+        keys.text(partner.as_str()).int(i64::from(*window));
+    }
+    let call = link.call(&TOTALS).table(keys);
+    let mut sums = Sums::of(link.rows(call, total).await?);
+    for written in entries {
+        written.entry.parties().into_iter().for_each(|partner| sums.add_lines(partner, written));
+    }
+    let mut rows =
+        link.table(&[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Text, Kind::Int, Kind::Int, Kind::Int]);
+    for ((partner, window), totals) in &sums.0 {
+        for ((role, kind, purpose), total) in &totals.rows {
+            let role = ROLES.iter().find(|(_, known)| known == role).map_or(0, |(number, _)| *number);
+            rows.text(partner.as_str()).int(i64::from(*window)).int(role).int(i64::from(*kind as u8));
+            rows.text(purpose.as_str()).int(i64::try_from(total.lines).unwrap_or(i64::MAX));
+            rows.int(total.amount.0).int(total.points.0);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let expected = rows.len();
+    let call = link.call(&SAVE_TOTALS).table(rows);
+    link.execute_counted(call, expected).await
 }
 
 /// A day as the number yyyymmdd.
@@ -293,6 +614,7 @@ async fn list(
     partner: PartnerId,
     filter: &EntryFilter,
     member: Option<MemberId>,
+    sequences: Range<i64>,
     limit: usize,
 ) -> Result<Vec<JournalEntry>, StoreError> {
     // The filter that leaves the fewest rows comes first.
@@ -308,10 +630,10 @@ async fn list(
         &BY_SEQUENCE
     };
     let code = |code: &Option<Code>| code.as_ref().map(|code| code.as_str().to_owned());
-    let call = link.call(sql).text(partner.as_str()).int(filter.before_sequence.unwrap_or(i64::MAX));
+    let call = link.call(sql).text(partner.as_str()).int(sequences.end);
     let call = call.uuid_or_null(member.map(|member| member.0)).text_or_null(code(&filter.store));
     let call = call.text_or_null(code(&filter.till)).text_or_null(code(&filter.receipt_number));
     let call = call.int_or_null(filter.business_date.map(date_number)).int_or_null(filter.window.map(i64::from));
-    let call = call.int(i64::try_from(limit).unwrap_or(i64::MAX));
+    let call = call.int(sequences.start).int(i64::try_from(limit).unwrap_or(i64::MAX));
     link.rows(call, journal::entry).await
 }

@@ -14,6 +14,7 @@ mod faults;
 mod house;
 mod house_rules;
 mod inputs;
+mod lists;
 mod nodes;
 mod notices;
 mod rivals;

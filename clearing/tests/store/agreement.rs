@@ -40,31 +40,12 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
     let (mut lived_on, mut ended) = (0, 0);
     for seed in 0..SEEDS {
         let test = TestStore::empty(test.store.backend()).await;
-        test.store.migrate().await.unwrap();
-        let coalition = coalition(seed);
-        test.store.create_coalition(&coalition, "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap();
-        let mut till = Till::open(&test.store, 1).await;
-        let mut play = Play::new(seed);
-        let mut whole = Book::new(Arc::new(coalition), 1);
-        whole.windows.insert(1, Window::first(START));
-        let mut now = START;
-        for _ in 0..BATCHES {
-            now = now.plus_seconds(play.rng.random_range(0..150_000));
-            let requests = play.batch(&mut till, now);
-            let done = till.run(&requests, now).await.unwrap();
-            whole.begin_batch(done.header.batch);
-            for (request, answer) in requests.iter().zip(done.answers) {
-                let expected = whole.execute(request, now);
-                assert_eq!(answer, expected, "seed {seed}, {:?} at {now}", request.command);
-                play.learn(request, &expected, &whole);
-            }
-        }
+        let whole = play(&test, seed).await;
         let moved =
             whole.entries.values().filter(|entry| entry.kind == EntryKind::Extend && entry.request_id.is_none());
         lived_on += moved.count();
         let lots = whole.members.values().flat_map(|member| member.record.inactive.values());
         ended += lots.filter(|lots| lots.ended.is_some()).count();
-        whole.take_changes();
         let violations = audit::check(&whole);
         assert!(violations.is_empty(), "seed {seed}: {violations:?}");
         let mut snapshot = test.store.snapshot().await.unwrap();
@@ -80,6 +61,31 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
     }
     assert!(lived_on > 0, "no lot lived on because it was passed over");
     assert!(ended > 0, "no member was active again after its lots had ended");
+}
+
+/// Plays a game on a database in which nothing is yet. Gives the book that holds everything.
+pub async fn play(test: &TestStore, seed: u64) -> Book {
+    test.store.migrate().await.unwrap();
+    let coalition = coalition(seed);
+    test.store.create_coalition(&coalition, "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap();
+    let mut till = Till::open(&test.store, 1).await;
+    let mut play = Play::new(seed);
+    let mut whole = Book::new(Arc::new(coalition), 1);
+    whole.windows.insert(1, Window::first(START));
+    let mut now = START;
+    for _ in 0..BATCHES {
+        now = now.plus_seconds(play.rng.random_range(0..150_000));
+        let requests = play.batch(&mut till, now);
+        let done = till.run(&requests, now).await.unwrap();
+        whole.begin_batch(done.header.batch);
+        for (request, answer) in requests.iter().zip(done.answers) {
+            let expected = whole.execute(request, now);
+            assert_eq!(answer, expected, "seed {seed}, {:?} at {now}", request.command);
+            play.learn(request, &expected, &whole);
+        }
+    }
+    whole.take_changes();
+    whole
 }
 
 type Funding_ = BTreeMap<(WindowNumber, PartnerId, u32), clearing_core::funding::FundingGroup>;

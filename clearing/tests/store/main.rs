@@ -27,8 +27,10 @@ macro_rules! on_both {
 }
 
 mod agreement;
+mod books;
 mod house;
 mod journal;
+mod lists;
 mod nodes;
 mod points;
 mod schema;

@@ -77,10 +77,20 @@ impl Raw {
         }
     }
 
-    pub async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+    pub async fn run(&mut self, sql: impl Into<String>) -> Result<(), sqlx::Error> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.into()));
         match self {
-            Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(sql)).await.map(|_| ()),
-            Self::Postgres(connection) => connection.execute(sqlx::raw_sql(sql)).await.map(|_| ()),
+            Self::Sqlite(connection) => connection.execute(sql).await.map(|_| ()),
+            Self::Postgres(connection) => connection.execute(sql).await.map(|_| ()),
+        }
+    }
+
+    /// The number that a query gives.
+    pub async fn number(&mut self, sql: impl Into<String>) -> i64 {
+        let sql = sqlx::AssertSqlSafe(sql.into());
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(sql).fetch_one(connection).await.unwrap(),
+            Self::Postgres(connection) => sqlx::query_scalar(sql).fetch_one(connection).await.unwrap(),
         }
     }
 

@@ -1,0 +1,227 @@
+//! How findings show what differs: amounts in the currency, and of a row only what is not the same.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+
+use super::Waiting;
+use crate::changes::Gross;
+use crate::hold::Hold;
+use crate::limits::Guard;
+use crate::member::{DayCount, Holding, Lot, PassedOver, Record};
+use crate::terms::House;
+use crate::units::{Currency, Money, Points};
+
+/// An amount of money with its currency, such as `-188.90 RUB`. Wider than any balance: a broken sum is shown, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount {
+    units: i128,
+    unit: Unit,
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unit { currency, scale } = self.unit;
+        match Decimal::try_from_i128_with_scale(self.units, scale) {
+            Ok(amount) => write!(f, "{amount} {currency}"),
+            Err(_) => write!(f, "{} units of 10^-{scale} {currency}", self.units),
+        }
+    }
+}
+
+/// What amounts are told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unit {
+    currency: Currency,
+    scale: u32,
+}
+
+impl Unit {
+    pub fn of(house: &House) -> Self {
+        Self { currency: house.coalition.currency, scale: house.coalition.scale }
+    }
+
+    pub fn amount(&self, units: i128) -> Amount {
+        Amount { units, unit: *self }
+    }
+
+    fn money(&self, amount: Money) -> String {
+        self.amount(i128::from(amount.0)).to_string()
+    }
+}
+
+/// A row whose fields can be told one by one, each with its name.
+pub(super) trait Shown {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)>;
+}
+
+/// What is not the same in two rows, or "nothing" for one that is not there.
+pub(super) fn differing<V: Shown>(unit: &Unit, one: Option<&V>, other: Option<&V>) -> (String, String) {
+    let fields = |row: Option<&V>| row.map(|row| row.fields(unit));
+    let (one, other) = (fields(one), fields(other));
+    let text = |own: &Option<Vec<_>>, others: &Option<Vec<(&'static str, String)>>| {
+        let Some(own) = own else { return "nothing".to_owned() };
+        let same = |field| others.as_ref().is_some_and(|others| others.contains(field));
+        let left: Vec<String> = own.iter().filter(|field| !same(field)).map(one_field).collect();
+        // Nothing is told apart that is not told at all.
+        if left.is_empty() { own.iter().map(one_field).collect::<Vec<_>>().join(", ") } else { left.join(", ") }
+    };
+    (text(&one, &other), text(&other, &one))
+}
+
+fn one_field((name, value): &(&'static str, String)) -> String {
+    if name.is_empty() { value.clone() } else { format!("{name} {value}") }
+}
+
+/// A holding, for a person.
+pub(super) fn holding(holding: &Holding) -> String {
+    let Holding { available, held, pending } = holding;
+    format!("{} points available, {} held, {} pending", available.0, held.0, pending.0)
+}
+
+fn points(points: Points) -> String {
+    if points.0 == 1 { "1 point".to_owned() } else { format!("{} points", points.0) }
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+}
+
+/// The members of a list, or "none".
+fn list(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(" and ") }
+}
+
+impl Shown for Points {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![("", points(*self))]
+    }
+}
+
+impl Shown for Money {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        vec![("", unit.money(*self))]
+    }
+}
+
+impl Shown for i64 {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![("", self.to_string())]
+    }
+}
+
+impl Shown for Gross {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        vec![("", points(self.points)), ("", unit.money(self.amount))]
+    }
+}
+
+impl Shown for Holding {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![
+            ("available", self.available.0.to_string()),
+            ("held", self.held.0.to_string()),
+            ("pending", self.pending.0.to_string()),
+        ]
+    }
+}
+
+impl Shown for Lot {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![
+            ("issuer", self.issuer.to_string()),
+            ("terms", self.terms.to_string()),
+            ("funding", self.funding.as_str().to_owned()),
+            ("size", self.size.0.to_string()),
+            ("available", self.available.0.to_string()),
+            ("held", self.held.0.to_string()),
+            ("pending", self.pending.0.to_string()),
+            ("lost", self.lost.0.to_string()),
+            ("reversed", self.reversed.0.to_string()),
+            ("expiry", self.expires.to_string()),
+            ("made by entry", self.entry.to_string()),
+            ("origin", or_none(self.origin)),
+            ("activation", or_none(self.activates)),
+            ("paid for in window", or_none(self.release_window)),
+        ]
+    }
+}
+
+impl Shown for Hold {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![
+            ("state", self.state.as_str().to_owned()),
+            ("captured", self.captured.0.to_string()),
+            ("member", self.member.to_string()),
+            ("points", self.facts.points.0.to_string()),
+        ]
+    }
+}
+
+fn of_day(count: &DayCount) -> String {
+    let epoch = jiff::civil::Date::constant(1970, 1, 1);
+    let day = epoch
+        .checked_add(jiff::Span::new().days(count.day))
+        .map_or_else(|_| count.day.to_string(), |day| day.to_string());
+    format!("{} on {day}", points(count.points))
+}
+
+impl Shown for Guard {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        vec![
+            ("reserved", unit.money(self.reserved)),
+            ("unsettled", unit.money(self.unsettled)),
+            ("issued", of_day(&self.issued)),
+        ]
+    }
+}
+
+impl Shown for Waiting {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![("", points(self.points)), ("paid for", or_none(self.funded))]
+    }
+}
+
+impl Shown for Record {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self {
+            earned,
+            active,
+            debts,
+            issued,
+            transferred,
+            inactive,
+            waiting,
+            decayed,
+            decaying,
+            next_release,
+            passed_over,
+        } = self;
+        let counts = |counts: &std::collections::BTreeMap<crate::units::PartnerId, DayCount>| {
+            list(counts.iter().map(|(partner, count)| format!("{partner}: {}", of_day(count))))
+        };
+        let waiting =
+            waiting.iter().map(|((window, issuer), sum)| format!("{issuer} in window {window}: {}", points(*sum)));
+        let mark = |mark: &PassedOver| format!("{} by its entry {}", mark.time, mark.entry_no);
+        let decaying = decaying.as_ref().map(|(period, (expires, entry_no, part))| {
+            format!("{} up to the lot {entry_no}.{part}, which expires {expires}", period.as_str())
+        });
+        vec![
+            ("last earned", or_none(*earned)),
+            ("last active", or_none(*active)),
+            ("owes", list(debts.iter().map(|debt| format!("{} to {}", points(debt.points), debt.creditor)))),
+            ("issued", counts(issued)),
+            ("transferred", counts(transferred)),
+            (
+                "ending with inactivity",
+                list(inactive.iter().map(|(days, sum)| format!("{} after {days} days", points(*sum)))),
+            ),
+            ("waiting for payments", list(waiting)),
+            ("decayed for", list(decayed.iter().map(|period| period.as_str().to_owned()))),
+            ("decaying for", or_none(decaying)),
+            ("next release", or_none(*next_release)),
+            ("passed over", list(passed_over.iter().map(|(issuer, at)| format!("{issuer} at {}", mark(at))))),
+        ]
+    }
+}

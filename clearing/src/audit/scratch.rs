@@ -1,0 +1,63 @@
+//! Where entries wait until their members' turn comes: small ones in memory, long ones in files that nobody else sees and
+//! that are gone when the audit ends, however it ends. The journal holds no personal data, so neither do they.
+
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
+
+use clearing_core::journal::Entry;
+use clearing_core::units::{BatchId, EntryId};
+use tempfile::SpooledTempFile;
+
+/// Bytes that wait in memory before there is a file.
+const MEMORY_MAX: usize = 1024 * 1024;
+
+/// Entries in the order in which they were put down.
+pub(super) struct Scratch(BufWriter<SpooledTempFile>);
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self(BufWriter::new(SpooledTempFile::new(MEMORY_MAX)))
+    }
+
+    /// Puts an entry down, by its canonical bytes.
+    pub fn push(&mut self, id: EntryId, bytes: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(bytes.len()).map_err(|_| io::Error::other("an entry of more than 4 GiB"))?;
+        self.0.write_all(&id.batch.0.to_be_bytes())?;
+        self.0.write_all(&id.ordinal.to_be_bytes())?;
+        self.0.write_all(&length.to_be_bytes())?;
+        self.0.write_all(bytes)
+    }
+
+    /// Takes the entries up again.
+    pub fn read(self) -> io::Result<Reader> {
+        let mut file = self.0.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        Ok(Reader { file: BufReader::new(file), bytes: Vec::new() })
+    }
+}
+
+/// The entries of a [`Scratch`], one after the other.
+pub(super) struct Reader {
+    file: BufReader<SpooledTempFile>,
+    bytes: Vec<u8>,
+}
+
+impl Reader {
+    /// The next entry, if there is one.
+    pub fn next(&mut self) -> io::Result<Option<(EntryId, Entry)>> {
+        let mut batch = [0; 16];
+        match self.file.read_exact(&mut batch) {
+            Ok(()) => {}
+            Err(end) if end.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let (mut ordinal, mut length) = ([0; 4], [0; 4]);
+        self.file.read_exact(&mut ordinal)?;
+        self.file.read_exact(&mut length)?;
+        let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
+        self.bytes.resize(length, 0);
+        self.file.read_exact(&mut self.bytes)?;
+        let id = EntryId { batch: BatchId(u128::from_be_bytes(batch)), ordinal: u32::from_be_bytes(ordinal) };
+        let entry = Entry::from_bytes(id, &self.bytes).map_err(io::Error::other)?;
+        Ok(Some((id, entry)))
+    }
+}

@@ -1,0 +1,205 @@
+//! Lists and statements follow the journal by themselves: exact however far their projection has come, or not given.
+
+use clearing::store::{EntryFilter, ErrorKind, LOOKED_THROUGH_MAX, Projector, Store, WindowRow, Windows};
+use clearing_core::command::Request;
+use clearing_core::journal::{Code, Origin};
+use clearing_core::statement::Totals;
+
+use crate::schema::Raw;
+use crate::{TestStore, Till, at, card, id, issue, redeem};
+
+on_both! {
+    empty: ;
+    coalition:
+    a_list_is_exact_however_far_its_projection_has_come
+    a_reader_that_is_far_behind_is_told_so_and_given_no_list
+    nodes_project_each_entry_once
+    a_projection_that_is_held_holds_up_no_reader_for_long;
+}
+
+const PARTNERS: [&str; 3] = ["grocer", "fuel", "bank"];
+
+/// Entries of every kind of list: some of a shop, some of a member, those that a partner has a part in without asking.
+async fn trade(till: &mut Till, rounds: i64) {
+    for round in 0..rounds {
+        let mut requests: Vec<Request> = Vec::new();
+        for (number, partner) in (0_u8..).zip(PARTNERS) {
+            let mut request = till.request(partner, issue(card(number % 2), 10));
+            request.origin = Origin {
+                store: Some(Code::new(if round % 2 == 0 { "north" } else { "south" }).unwrap()),
+                till: Some(Code::new("1").unwrap()),
+                receipt_number: Some(Code::new(&format!("{partner}-{round}")).unwrap()),
+                business_date: Some("2026-01-02".parse().unwrap()),
+                ..Origin::default()
+            };
+            requests.push(request);
+        }
+        requests.push(till.request("fuel", redeem(card(0), 7)));
+        till.run(&requests, at(0)).await.unwrap();
+    }
+}
+
+fn filters() -> Vec<EntryFilter> {
+    let code = |text: &str| Some(Code::new(text).unwrap());
+    let all = EntryFilter::default();
+    vec![
+        EntryFilter { store: code("north"), ..all.clone() },
+        EntryFilter { store: code("south"), till: code("1"), ..all.clone() },
+        EntryFilter { till: code("2"), ..all.clone() },
+        EntryFilter { receipt_number: code("fuel-3"), ..all.clone() },
+        EntryFilter { member: Some(card(1)), ..all.clone() },
+        EntryFilter { business_date: Some("2026-01-02".parse().unwrap()), ..all.clone() },
+        EntryFilter { window: Some(1), ..all.clone() },
+        EntryFilter { before_sequence: Some(11), ..all.clone() },
+        all,
+    ]
+}
+
+async fn window(store: &Store) -> WindowRow {
+    let mut snapshot = store.snapshot().await.unwrap();
+    let row = snapshot.windows(Windows::One(1)).await.unwrap().pop().unwrap();
+    snapshot.finish().await.unwrap();
+    row
+}
+
+/// What all readers are told: by partner the lists of every filter, the window from its beginning and from its middle, and
+/// the totals.
+type Told = Vec<(Vec<Vec<i64>>, Totals)>;
+
+async fn read_all(store: &Store) -> Told {
+    let row = window(store).await;
+    let mut told = Vec::new();
+    for partner in PARTNERS {
+        let mut lists = Vec::new();
+        for filter in filters() {
+            for limit in [3, 1_000] {
+                let found = store.entries_of(id(partner), &filter, limit).await.unwrap();
+                lists.push(found.iter().map(|entry| entry.sequence).collect());
+            }
+        }
+        for (from, limit) in [(1, 1_000), (1, 4), (15, 1_000), (15, 4)] {
+            let found = store.entries_of_window(id(partner), &row, from, limit).await.unwrap();
+            lists.push(found.iter().map(|entry| entry.sequence).collect());
+        }
+        told.push((lists, store.statement_totals(id(partner), &row).await.unwrap().unwrap()));
+    }
+    told
+}
+
+async fn a_list_is_exact_however_far_its_projection_has_come(test: &TestStore) {
+    let store = &test.store;
+    let mut till = Till::open(store, 1).await;
+    let mut projector = Projector::new(store.clone());
+    trade(&mut till, 3).await;
+    while projector.step().await.unwrap().behind > 0 {}
+    trade(&mut till, 3).await;
+    // A part is projected, a part is not.
+    let apart = read_all(store).await;
+    let lines: u64 = apart[0].1.rows.values().map(|total| total.lines).sum();
+    assert!(lines >= 6, "{:?}", apart[0].1);
+    assert_eq!(apart[0].0[17].len(), 12, "what the grocer issued, and what fuel took of it: {:?}", apart[0].0);
+    while projector.step().await.unwrap().behind > 0 {}
+    assert_eq!(read_all(store).await, apart, "all is projected");
+    // Nothing is: a projection may be thrown away at any time.
+    let mut raw = Raw::open(test).await;
+    raw.run("DELETE FROM projection_cursors; DELETE FROM entry_parties; DELETE FROM party_totals").await.unwrap();
+    assert_eq!(read_all(store).await, apart, "nothing is projected");
+    while projector.step().await.unwrap().behind > 0 {}
+    assert_eq!(read_all(store).await, apart, "it is projected anew");
+}
+
+/// More issues than a reader looks through, and of how many entries the journal is then.
+async fn burst(till: &mut Till) -> i64 {
+    let mut entries = 0;
+    while entries <= LOOKED_THROUGH_MAX {
+        let requests: Vec<Request> = (0..1_000).map(|_| till.request("grocer", issue(card(1), 1))).collect();
+        till.run(&requests, at(0)).await.unwrap();
+        entries += 1_000;
+    }
+    entries
+}
+
+async fn a_reader_that_is_far_behind_is_told_so_and_given_no_list(test: &TestStore) {
+    let store = &test.store;
+    let mut till = Till::open(store, 1).await;
+    let entries = burst(&mut till).await;
+    let row = window(store).await;
+    let all = EntryFilter::default();
+    let errors = [
+        store.entries_of(id("grocer"), &all, 10).await.err().unwrap(),
+        store.entries_of_window(id("grocer"), &row, 1, 10).await.err().unwrap(),
+        store.statement_totals(id("grocer"), &row).await.err().unwrap(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Behind);
+        assert!(error.to_string().contains(&format!("{entries} entries behind")), "{error}");
+    }
+    // What lies within reach is given meanwhile, exactly.
+    let early = EntryFilter { before_sequence: Some(4), ..EntryFilter::default() };
+    let found = store.entries_of(id("grocer"), &early, 10).await.unwrap();
+    assert_eq!(found.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [3, 2, 1]);
+
+    let mut projector = Projector::new(store.clone());
+    while projector.step().await.unwrap().behind > 0 {}
+    let found = store.entries_of(id("grocer"), &all, 10_000).await.unwrap();
+    assert_eq!(i64::try_from(found.len()).unwrap(), entries);
+    let totals = store.statement_totals(id("grocer"), &row).await.unwrap().unwrap();
+    let points: i64 = totals.rows.values().map(|total| total.points.0).sum();
+    assert_eq!(points, entries, "{totals:?}");
+}
+
+async fn nodes_project_each_entry_once(test: &TestStore) {
+    let store = &test.store;
+    let mut till = Till::open(store, 1).await;
+    let entries = burst(&mut till).await;
+    let node = || async {
+        let mut projector = Projector::new(store.clone());
+        let mut won = 0;
+        loop {
+            let step = projector.step().await.unwrap();
+            won += i32::from(!step.lost);
+            if step.behind == 0 && !step.lost {
+                return won;
+            }
+        }
+    };
+    futures::join!(node(), node(), node());
+    let mut raw = Raw::open(test).await;
+    assert_eq!(raw.number("SELECT count(*) FROM entry_parties WHERE partner = 'grocer'").await, entries);
+    let counted = "SELECT CAST(sum(lines) AS bigint) FROM party_totals WHERE partner = 'grocer' AND role = 1
+        AND purpose = 'REWARD'";
+    assert_eq!(raw.number(counted).await, entries);
+}
+
+async fn a_projection_that_is_held_holds_up_no_reader_for_long(test: &TestStore) {
+    let store = &test.store;
+    let mut till = Till::open(store, 1).await;
+    let mut projector = Projector::new(store.clone());
+    till.one("grocer", issue(card(1), 1), at(0)).await.unwrap();
+    projector.step().await.unwrap();
+    let entries = burst(&mut till).await;
+    // Somebody writes to the database and does not end: on PostgreSQL just where the projector wants to.
+    let mut holder = Raw::open(test).await;
+    holder.run(if matches!(holder, Raw::Sqlite(_)) { "BEGIN IMMEDIATE" } else { "BEGIN" }).await.unwrap();
+    holder.run("UPDATE projection_cursors SET next_sequence = next_sequence").await.unwrap();
+    let reader = async {
+        let mut told = 0;
+        for _ in 0..2 {
+            let error = store.entries_of(id("grocer"), &EntryFilter::default(), 10).await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Behind, "{error}");
+            told += 1;
+        }
+        told
+    };
+    let projecting = async { while projector.step().await.unwrap().behind > 0 {} };
+    tokio::pin!(projecting);
+    let told = tokio::select! {
+        told = reader => told,
+        () = &mut projecting => panic!("somebody holds the cursor"),
+    };
+    assert_eq!(told, 2, "the reader was answered while the projector waited");
+    holder.run("ROLLBACK").await.unwrap();
+    projecting.await;
+    let found = store.entries_of(id("grocer"), &EntryFilter::default(), 10_000).await.unwrap();
+    assert_eq!(i64::try_from(found.len()).unwrap(), entries + 1);
+}
