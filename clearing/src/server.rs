@@ -195,8 +195,10 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let door = Door::new(options.limits.door);
     let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_door(door.clone());
     let store = Store::connect_later(&options.database_url).await?;
-    let books = Books { domain: options.domain.clone(), since: options.clock.now(), occupancy: None };
-    let books = if store.backend() == Backend::Sqlite { books.occupied_if_migrated(&store).await? } else { books };
+    let mut books = Books { domain: options.domain.clone(), since: options.clock.now(), occupancy: None };
+    if store.backend() == Backend::Sqlite {
+        books.open_file(&store, &options.identifier_key).await?;
+    }
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let (writer, writing) = Writer::start(store.clone(), options.clock.clone(), options.limits.writes);
@@ -377,12 +379,18 @@ struct Books {
 }
 
 impl Books {
-    /// Takes the file of SQLite. Whoever still has to migrate it takes it first.
-    async fn occupied_if_migrated(mut self, store: &Store) -> Result<Self, StartError> {
-        if store.migration_state().await?.pending.is_empty() {
-            self.occupy(store)?;
+    /// Takes a file of SQLite, and knows it for its own, as early as can be: a PostgreSQL may come later. Whoever still
+    /// has to migrate it takes it first.
+    async fn open_file(&mut self, store: &Store, key: &IdentifierKey) -> Result<(), StartError> {
+        if !store.migration_state().await?.pending.is_empty() {
+            return Ok(());
         }
-        Ok(self)
+        self.occupy(store)?;
+        // What is no coalition yet is waited for.
+        if let Ok(row) = store.load_house().await {
+            row.check(key, &self.domain)?;
+        }
+        Ok(())
     }
 
     fn occupy(&mut self, store: &Store) -> Result<(), OccupyError> {

@@ -4,10 +4,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use clearing::config::{Config, ConfigError, Environment, Fault, Flag, KEYS, Key, Kind, Problem, Source, template};
+use clearing::config::{
+    Config, ConfigError, Environment, Fault, Flag, KEYS, Key, Kind, Problem, Source, template, without_password,
+};
 
 /// For each kind of key: a value that fits, one without the form, and one outside of what is allowed.
 fn samples(key: &Key) -> (String, String, String) {
@@ -37,6 +40,8 @@ fn from_file(content: &str) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clearing.toml");
     fs::write(&path, content).unwrap();
+    // There may be a password in it.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     Config::load(Some(&path), &Environment::default(), &[])
 }
 
@@ -290,6 +295,23 @@ fn a_password_is_shown_nowhere() {
     assert!(!config.effective().iter().any(|(_, text, _)| text.contains("secret")));
     let message = problem(from_flag("house.database", "mysql://house:secret@db.example/books")).to_string();
     assert!(!message.contains("secret"), "{message}");
+    for (url, shown) in [
+        ("sqlite:books.db?mode=rwc", "sqlite:books.db?mode=rwc"),
+        ("postgres:///books?host=/run/pg&user=house", "postgres:///books?host=/run/pg&user=house"),
+        ("postgres://house@db.example/books", "postgres://house@db.example/books"),
+        ("postgres://house:se?cr@et@db.example/books", "postgres://house:***@db.example/books"),
+        ("postgres://db.example/books?password=secret&port=1", "postgres://db.example/books?password=***&port=1"),
+        ("postgres://db.example/books?pass%77ord=secret", "postgres://db.example/books?pass%77ord=***"),
+        ("postgres:house:secret@db.example/books", "postgres:house:***@db.example/books"),
+    ] {
+        assert_eq!(without_password(url), shown);
+    }
+    // Nor by whoever prints what was read.
+    let url = "postgres://house:secret@db.example/books";
+    let values: Vec<(&str, String)> = KEYS.iter().map(|key| (key.name, samples(key).0)).collect();
+    let config = from_file(&template(&values).replace("postgres://u:p@h/d", url)).unwrap();
+    let printed = format!("{config:?} {:?}", config.server().unwrap());
+    assert!(printed.contains("db.example") && !printed.contains("secret"), "{printed}");
 }
 
 #[test]

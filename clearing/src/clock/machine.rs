@@ -143,6 +143,7 @@ impl Anchor {
         if ahead <= self.ahead_max && ahead >= -self.behind_max {
             return None;
         }
+        let other = if self.against == Against::Boottime { other } else { self.wall };
         Some(WrongClock { machine: Timestamp(now.wall), other: Timestamp(other), against: self.against })
     }
 }

@@ -1,5 +1,6 @@
 //! A house knows its books: it opens on no others, and nobody else writes them meanwhile.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clearing::clock::Clock;
@@ -9,6 +10,19 @@ use clearing::store::OccupyError;
 use partner_sdk::Issue;
 
 use crate::house::{BACKENDS, Backend, DOMAIN, TestHouse};
+
+/// Why a house does not open: a file tells at once, a PostgreSQL once it is reached.
+async fn refusal(options: ServerOptions) -> Arc<StartError> {
+    match start(options).await {
+        Err(error) => Arc::new(error),
+        Ok(server) => {
+            let refused = server.refused().await;
+            assert!(!server.is_serving());
+            assert_eq!(server.shutdown(Duration::from_secs(10)).await, Drained::Clean);
+            refused
+        }
+    }
+}
 
 /// With another key than the books were made with, every customer was once another member: points earned under the one
 /// were never found under the other.
@@ -30,18 +44,13 @@ async fn a_house_does_not_open_with_another_key_or_domain_than_the_books_were_ma
             identifier_key: IdentifierKey::new([8; 32]),
             limits: ServerLimits::default(),
         };
-        let other_key = start(options.clone()).await.unwrap();
-        let refused = other_key.refused().await;
+        let refused = refusal(options.clone()).await;
         assert!(matches!(*refused, StartError::OtherBooks(OtherBooks::Key { .. })), "{refused}");
-        assert!(!other_key.is_serving());
-        assert_eq!(other_key.shutdown(Duration::from_secs(10)).await, Drained::Clean);
 
         let domain = "other.coalition".to_owned();
         let other = ServerOptions { domain, identifier_key: IdentifierKey::new([7; 32]), ..options.clone() };
-        let other_domain = start(other).await.unwrap();
-        let refused = other_domain.refused().await.to_string();
+        let refused = refusal(other).await.to_string();
         assert!(refused.contains("other.coalition") && refused.contains(DOMAIN), "{refused}");
-        assert_eq!(other_domain.shutdown(Duration::from_secs(10)).await, Drained::Clean);
 
         let right = ServerOptions { identifier_key: IdentifierKey::new([7; 32]), ..options };
         let server = start(right).await.unwrap();
