@@ -497,6 +497,87 @@ async fn a_house_that_was_alive_at_another_time_opens_once_somebody_says_that_th
 }
 
 #[test]
+fn init_limits_new_partners_unless_no_limits_is_written() {
+    let desk = Desk::new();
+    let init = |folder: &str, more: &[&str]| {
+        let line = [&["init", "--domain", "points.example", "--scale", "4", "--dir", folder][..], more].concat();
+        let made = desk.json(&line)["default_limits"].clone();
+        (made["net_debit_cap"].as_str().map(str::to_owned), made["points_per_entry"].as_i64())
+    };
+    // Nobody can be asked here: what is suggested holds, and it is said.
+    assert_eq!(init("suggested", &[]), (Some("100000.0000".to_owned()), Some(100_000)));
+    let said = desk.table(&["init", "--domain", "points.example", "--dir", "told"]);
+    assert!(
+        said.contains("New partners may owe up to 100000.00 RUB and issue up to 100000 points at a time"),
+        "{said}"
+    );
+    assert!(said.contains("That is a suggestion") && said.contains("--no-limits"), "{said}");
+    let flags = ["--default-net-debit-cap", "2500.5", "--default-points-per-entry", "700"];
+    assert_eq!(init("chosen", &flags), (Some("2500.5000".to_owned()), Some(700)));
+    assert_eq!(init("none", &["--no-limits"]), (None, None));
+    let (code, _) =
+        desk.failure(&["init", "--domain", "points.example", "--dir", "x", "--default-net-debit-cap", "-1"]);
+    assert_eq!(code, 2);
+    let both = desk.run(&["init", "--domain", "points.example", "--dir", "x", "--no-limits", flags[0], flags[1]]);
+    assert_eq!(both.status.code(), Some(2));
+    assert!(!desk.path("x").exists());
+}
+
+#[test]
+fn a_number_has_one_form_on_the_command_line_too() {
+    let desk = Desk::new();
+    for number in ["+1", "1e3", "1_000", "01", ".5", "5.", "1.0000000000"] {
+        for flag in ["--point-value", "--fee", "--settlement-threshold", "--default-net-debit-cap", "--grace-days"] {
+            let output = desk.run(&["init", "--domain", "points.example", flag, number]);
+            assert_eq!(output.status.code(), Some(2), "{flag} {number}");
+            assert!(text(&output.stderr).contains("is not a number such as -58.80"), "{}", text(&output.stderr));
+        }
+    }
+    // More decimals than the coalition's money has, be they zeros.
+    for flag in ["--point-value", "--settlement-threshold", "--default-net-debit-cap"] {
+        let (code, error) = desk.failure(&["init", "--domain", "points.example", flag, "1.000"]);
+        assert_eq!(code, 2);
+        assert!(error["message"].as_str().unwrap().contains("1.000 has 3 decimals"), "{flag}: {error}");
+    }
+    let time =
+        ["member", "extend-expiry", "card:1", "--issuer", "A", "--until", "2026-02-01T00:00:00Z", "--reason", "R"];
+    let output = desk.run(&[&time[..], &["--expires", "9999-12-31T00:00:00Z"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("lies outside of 1970-01-01T00:00:00Z"), "{}", text(&output.stderr));
+    assert!(!desk.path("coalition").exists());
+}
+
+#[test]
+fn a_file_of_a_coalition_is_held_to_what_the_wire_is_held_to() {
+    let desk = Desk::new();
+    let file = |coalition: &str, partner: &str| {
+        format!(
+            "[coalition]\ncurrency = \"RUB\"\nscale = 2\nstart = \"2026-01-01T00:00:00Z\"\n{coalition}\n\
+             [[partner]]\n{partner}\n"
+        )
+    };
+    let value = "point_value = \"1.00\"";
+    for (coalition, partner, problem) in [
+        (value, "id = \"bank\"", "the house uses this name itself"),
+        (value, "id = \"Hub\"", "the house uses this name itself"),
+        (value, "id = \"1e5\"", "must begin with a letter"),
+        (value, "id = \"MAR1\"", "a date or a truth value"),
+        (value, "id = \"A\"\nexpiry = \"END_OF_YEAR 36500\"", "leads beyond the year 9999"),
+        (value, "id = \"A\"\nexpiry = \"FIXED 9999-12-31T00:00:00Z\"", "lies outside of"),
+        (value, "id = \"A\"\nprice = \"+1\"", "is not a number"),
+        (value, "id = \"A\"\nprice = \"1.000\"", "more than the 2 decimals"),
+        (value, "id = \"A\"\nnet_debit_cap = \"5.000\"", "has 3 decimals"),
+        ("point_value = \"1e0\"", "id = \"A\"", "is not a number"),
+        ("point_value = \"-1\"", "id = \"A\"", "below zero"),
+    ] {
+        fs::write(desk.path("coalition.toml"), file(coalition, partner)).unwrap();
+        let (code, error) = desk.failure(&["sandbox", "--dir", "sandbox", "--coalition", "coalition.toml"]);
+        assert_eq!(code, 2, "{partner}");
+        assert!(error["message"].as_str().unwrap().contains(problem), "{partner}: {error}");
+    }
+}
+
+#[test]
 fn init_refuses_what_no_coalition_can_be() {
     let desk = Desk::new();
     for (flag, value) in [
@@ -544,6 +625,11 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     // Two brands join.
     let created = json(&["partner", "create", "GROCER", "--name", "Green Grocer"]);
     assert_eq!(created["partner"]["terms"]["acceptance_fee"], "0.02");
+    assert_eq!(created["partner"]["limits"]["net_debit_cap"], "100000.00");
+    assert_eq!(created["partner"]["limits"]["points_per_entry"], 100_000);
+    let unlimited = table(&["partner", "create", "TRIAL", "--no-limits", "--points-per-day", "9"]);
+    let limit = |name: &str| unlimited.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(limit("net debit cap").contains("none") && limit("points per day").contains('9'), "{unlimited}");
     json(&["partner", "create", "FUEL", "--funding", "at-issue", "--price", "1.05", "--expiry", "MONTHS 12"]);
     let (code, error) = failure(&["partner", "create", "FUEL"]);
     assert_eq!((code, error["reason"].as_str()), (1, Some("PARTNER_EXISTS")), "{error}");
@@ -551,7 +637,7 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert_eq!((code, error["reason"].as_str()), (1, Some("TERMS_UNDERFUND")), "{error}");
     let listed = json(&["partner", "list"]);
     let ids: Vec<_> = listed["partners"].as_array().unwrap().iter().map(|of| of["partner"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["FUEL", "GROCER", "operator"]);
+    assert_eq!(ids, ["FUEL", "GROCER", "TRIAL", "operator"]);
     assert!(table(&["partner", "list"]).contains("Green Grocer"));
     assert_eq!(json(&["partner", "terms", "FUEL"])["terms"]["expiry"], "MONTHS 12");
     for brand in ["GROCER", "FUEL"] {

@@ -476,8 +476,8 @@ pub fn compare_gross(house: &House, stored: &GrossRows, rebuilt: &GrossRows) -> 
 pub fn compare_members(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     let unit = Unit::of(&stored.house);
     let mut found = Vec::new();
-    let redemption = |redemption: &EntryId, _: &Points| format!("returned points of redemption {redemption}");
-    differ(&unit, redemption, &stored.returned, &rebuilt.returned, Some(&Points::ZERO), &mut found);
+    let redemption = |redemption: &EntryId, _: &Returned| format!("returned points of redemption {redemption}");
+    differ(&unit, redemption, &stored.returned, &rebuilt.returned, Some(&Returned::default()), &mut found);
     let lot = |id: &LotId, lot: &Lot| format!("lot {id} of {}, made by entry {}", lot.issuer, lot.entry);
     differ(&unit, lot, &stored.lots, &rebuilt.lots, None, &mut found);
     let holding = |(member, issuer, funding): &(MemberId, PartnerId, Funding), _: &Holding| {

@@ -327,7 +327,6 @@ impl Request {
         if self.request_id.is_some_and(|id| id.made_at().is_none()) {
             return Err(Rejection::invalid("request_id", "not a version 7 UUID"));
         }
-        check_moment("origin.business_time", self.origin.business_time)?;
         let positive = |points: Points| check_points("points", points);
         match &self.command {
             Command::Issue { earn, .. } => earn.validate(""),
@@ -394,10 +393,13 @@ impl Request {
     }
 }
 
-/// Refuses a moment outside of the house's calendar.
+/// Refuses a moment outside of the house's calendar, and the very first one: it is what an unset clock says.
 fn check_moment(field: &str, time: Option<Timestamp>) -> Result<(), Rejection> {
-    let named = time.map_or(Ok(()), |time| time.named().map(drop));
-    named.map_err(|problem| Rejection::invalid(field, problem))
+    match time.map(Timestamp::named) {
+        Some(Ok(Timestamp::FIRST)) => Err(Rejection::invalid(field, format!("{} is no time", Timestamp::FIRST))),
+        Some(Err(problem)) => Err(Rejection::invalid(field, problem)),
+        Some(Ok(_)) | None => Ok(()),
+    }
 }
 
 /// Refuses points that no operation may name.

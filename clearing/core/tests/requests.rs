@@ -473,8 +473,20 @@ fn an_expiry_named_by_an_issue_lies_in_the_future() {
 /// a panic of the writer and not a rejection of the request.
 #[test]
 fn amounts_beyond_64_bits_are_rejected_and_the_window_still_closes() {
-    let mut play = play();
-    let points = 20_000_000_000_000_000;
+    // The most points of one operation, at prices at which a few of them come near the end of 64 bits.
+    let points = Points::OPERATION_MAX.0;
+    let dear = |funding, price: i64| Terms {
+        price: Money(price),
+        value: Money(price),
+        reimbursement: Money(2_000_000),
+        ..terms(funding)
+    };
+    let partners = [
+        ("A", dear(Funding::AtRedemption, 2_000_000)),
+        ("B", dear(Funding::AtIssue, 10_000_000)),
+        ("C", dear(Funding::AtRedemption, 2_000_000)),
+    ];
+    let mut play = Play::new(house(coalition(), &partners));
     let mut rejected = 0;
     for round in 0..12 {
         let (issuer, acceptor) = if round % 2 == 0 { ("A", "C") } else { ("C", "A") };
@@ -486,7 +498,7 @@ fn amounts_beyond_64_bits_are_rejected_and_the_window_still_closes() {
         }
     }
     assert!(rejected > 0);
-    let too_many = play.ask("B", issue(i64::MAX)).unwrap_err();
+    let too_many = play.ask("B", issue(points)).unwrap_err();
     assert_eq!(too_many.reason(), "OVERFLOW");
     assert_eq!(audit::check(&play.book), vec![]);
     play.operator(clearing_core::command::HouseCommand::CloseWindow { expected: None }).unwrap();

@@ -289,7 +289,7 @@ fn every_public_reason_is_given_for_some_call() {
         ("operator", set(TermsDraft { price: price("1.001"), ..TermsDraft::default() })),
         ("operator", set(TermsDraft { price: price("0.5"), ..TermsDraft::default() })),
         house_call(HouseCommand::ConfirmSettlement { window: 1 }),
-        ("B", issue("M", i64::MAX)),
+        house_call(HouseCommand::Deposit { account: MoneyAccount::Reserve, amount: Money(i64::MAX) }),
     ] {
         let reason = play.refused(caller, command.clone());
         assert!(given.insert(reason), "{reason} again, for {command:?}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clearing::clock::Clock;
 use clearing::door::{DoorCounts, DoorLimits};
+use clearing::identifier::IdentifierKey;
 use clearing::server::{Drained, RunningServer, ServerLimits};
 use clearing::store::Store;
 use clearing_certs::Kind;
@@ -86,7 +87,7 @@ async fn found(url: &str) -> clearing_core::units::Timestamp {
     let begin = scenario.house.coalition.start;
     let store = Store::connect(url).await.unwrap();
     store.migrate().await.unwrap();
-    store.create_coalition(&house, DOMAIN, begin).await.unwrap();
+    store.create_coalition(&house, DOMAIN, &IdentifierKey::new([7; 32]), begin).await.unwrap();
     begin
 }
 

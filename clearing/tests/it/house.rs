@@ -162,7 +162,7 @@ impl TestHouse {
         let (database, clock) = (Database::new(backend).await, Clock::system());
         let store = Store::connect(&database.url).await.unwrap();
         store.migrate().await.unwrap();
-        store.create_coalition(&house, DOMAIN, clock.now()).await.unwrap();
+        store.create_coalition(&house, DOMAIN, &IdentifierKey::new([7; 32]), clock.now()).await.unwrap();
         drop(store);
         let identities = Identities::new();
         let server = begin_with(&database.url, &identities, clock, limits).await;

@@ -52,7 +52,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
             ("member.identifier.value", a.issue(Issue::to("card", "").points(1)).await),
             ("member.identifier.value", a.issue(Issue::to("card", "9".repeat(129)).points(1)).await),
             ("member.member_id", a.issue(Issue::to_member(MemberRef::id("42")).points(1)).await),
-            ("origin.store", a.issue(issue().origin(Origin::till("a store", "1"))).await),
+            ("origin.store", a.issue(issue().origin(Origin::till("a store ", "1"))).await),
             ("origin.business_date", a.issue(issue().origin(Origin::till("s", "1").business_date("yesterday"))).await),
             (
                 "origin.receipt_total.currency_code",
@@ -109,7 +109,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
             ("PARTNER_EXISTS", "partner", refusal(admin.create_partner(CreatePartner::new("A")).await)),
             // Too much.
             ("INSUFFICIENT_POINTS", "available_points", refusal(a.redeem(Redeem::from("card", "1").points(11)).await)),
-            ("OVERFLOW", "what", refusal(a.issue(issue().points(i64::MAX)).await)),
+            ("INVALID_ARGUMENT", "points", refusal(a.issue(issue().points(i64::MAX)).await)),
             // Windows.
             ("WINDOW_NOT_CLOSED", "window", refusal(admin.export_orders(ExportOrders::of(1, OrderMode::Hub)).await)),
             ("WINDOW_NOT_CLOSED", "window", refusal(admin.confirm_payment(ConfirmPayment::hub(1, "A")).await)),
@@ -353,6 +353,122 @@ async fn what_is_unknown_or_at_the_wrong_time_is_refused_with_its_numbers() {
         }
         assert!(matches!(a.hold(entry).await, Err(Error::NotFound { .. })));
         assert_eq!(entries(&desk).await, before);
+        test.finish().await;
+    }
+}
+
+/// Texts, times, points and ids have one form, and what has it is kept as it came.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
+    for backend in BACKENDS {
+        let scenario = read("S01");
+        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let begin = scenario.house.coalition.start;
+        let test = TestHouse::open(backend, &house, begin).await;
+        let (a, desk) = (test.client("A").await, test.client("operator").await);
+        let admin = desk.operator();
+        let field = |(reason, fields): (String, Vec<(String, String)>)| {
+            assert_eq!(reason, "INVALID_ARGUMENT", "{fields:?}");
+            fields[0].clone()
+        };
+        let issue = || Issue::to("card", "1").points(10);
+
+        // Codes with every separator that a format of ours has, 128 characters of two bytes each.
+        let number = "ж".repeat(128);
+        let origin =
+            || Origin::till("Магазин №5, {a};\"b\"", "касса '2' \\").receipt(&number).business_date("2026-02-01");
+        let booked = a.issue(issue().origin(origin())).await.unwrap().accepted().unwrap();
+        let found = a.entry(&booked.entry.entry_id).await.unwrap().origin.unwrap();
+        assert_eq!((found.store.as_str(), found.till.as_str()), ("Магазин №5, {a};\"b\"", "касса '2' \\"));
+        assert_eq!(found.receipt_number, number);
+        let listed = a.find_receipt(Receipt::new(&number, "2026-02-01").till(&found.store, &found.till));
+        assert_eq!(listed.collect().await.unwrap().len(), 1);
+        let (again, _) = refusal(a.issue(issue().origin(origin())).await);
+        assert_eq!(again, "DUPLICATE_RECEIPT");
+        let before = entries(&desk).await;
+
+        let of_store = |store: &str| issue().origin(Origin::till(store, "1"));
+        for store in [" 1", "1 ", "a\u{a0}b", "a\u{200b}", "a\u{202e}b", "a\tb", "e\u{301}", &"ж".repeat(65)] {
+            assert_eq!(field(refusal(a.issue(of_store(store)).await)).0, "origin.store", "{store:?}");
+        }
+        let long = issue().origin(till().receipt("ж".repeat(129)));
+        assert_eq!(field(refusal(a.issue(long).await)).0, "origin.receipt_number");
+        let cashier = issue().origin(till().cashier("Vera\u{200d}"));
+        assert_eq!(field(refusal(a.issue(cashier).await)).0, "origin.cashier");
+        let (name, problem) = field(refusal(a.issue(Issue::to("card", "Jose\u{301}").points(1)).await));
+        assert_eq!(name, "member.identifier.value");
+        assert!(!problem.contains("Jos"), "an identifier is not repeated: {problem}");
+        assert!(a.issue(Issue::to("card", "José 1").points(1)).await.unwrap().accepted().is_ok());
+
+        // Points of one operation.
+        let (name, problem) = field(refusal(a.issue(issue().points(1_000_000_000_001)).await));
+        assert_eq!((name.as_str(), problem.contains("1000000000000,")), ("points", true), "{problem}");
+        let (name, _) = field(refusal(a.purchase(Purchase::by("card", "1").redeem(i64::MAX)).await));
+        assert_eq!(name, "spend.redeem_points");
+        assert_eq!(field(refusal::<()>(a.quote(("card", "1"), i64::MAX).await.map(|_| unreachable!()))).0, "points");
+
+        // Times from 1970 to 9999.
+        let at = |seconds| std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let last = at(253_402_207_200);
+        assert!(a.issue(issue().expires(last)).await.unwrap().accepted().is_ok());
+        let beyond = field(refusal(a.issue(issue().expires(last + Duration::from_secs(1))).await));
+        assert_eq!(beyond.0, "expires_time");
+        assert!(beyond.1.contains("1970-01-01T00:00:00Z to 9999-12-30T22:00:00Z"), "{beyond:?}");
+        let business = issue().origin(till().business_time(at(0) - Duration::from_secs(1)));
+        assert_eq!(field(refusal(a.issue(business).await)).0, "origin.business_time");
+        let date = issue().origin(till().business_date("1969-12-31"));
+        assert_eq!(field(refusal(a.issue(date).await)).0, "origin.business_date");
+
+        // Terms that would have made every later issue fail.
+        let terms = |years| SetTerms::of("A", TermsChange::none().expiry(Expiry::EndOfYear(years)));
+        for years in [7799, 36_500, 36_501, i32::MAX] {
+            let (name, problem) = field(refusal(admin.set_terms(terms(years)).await));
+            assert_eq!(name, "terms.expiry.count", "{problem}");
+        }
+        admin.set_terms(terms(7798)).await.unwrap().accepted().unwrap();
+        let issued = a.issue(issue()).await.unwrap().accepted().unwrap();
+        let ends = issued.entry.lots[0].expires_time.unwrap();
+        assert_eq!(ends, system_time("9825-01-01T00:00:00Z".parse().unwrap()));
+
+        // Ids that mean something else to the house or to a spreadsheet.
+        let ids =
+            ["operator", "Operator", "hub", "FUNDS", "bank", "auditor", "Sandbox", "1", "1e5", "mar-1", "TRUE", "-a"];
+        for id in ids {
+            assert_eq!(field(refusal(admin.create_partner(CreatePartner::new(id)).await)).0, "partner_id", "{id}");
+        }
+
+        assert_eq!(entries(&desk).await, before + 3, "what was refused wrote nothing");
+        test.finish().await;
+    }
+}
+
+/// What a new partner may do is said by the house, to whatever client.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_partner_has_the_coalitions_limits_unless_it_is_said_otherwise() {
+    use clearing_core::units::{Money as Units, Points};
+    for backend in BACKENDS {
+        let scenario = read("S01");
+        let mut house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        house.coalition.default_limits.net_debit_cap = Some(Units(10_000_000));
+        house.coalition.default_limits.points_per_entry = Some(Points(100_000));
+        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let desk = test.client("operator").await;
+        let admin = desk.operator();
+        let own = PartnerLimits::none().points_per_entry(5).points_per_day(50);
+        let cap = Some(Decimal::new(10_000_000, 2));
+        for (create, expected) in [
+            (CreatePartner::new("plain"), (cap, Some(100_000), None)),
+            (CreatePartner::new("own").limits(own), (cap, Some(5), Some(50))),
+            (CreatePartner::new("none").without_default_limits(), (None, None, None)),
+            (CreatePartner::new("only").limits(own).without_default_limits(), (None, Some(5), Some(50))),
+        ] {
+            let limits = admin.create_partner(create).await.unwrap().accepted().unwrap().partner.limits;
+            assert_eq!((limits.net_debit_cap, limits.points_per_entry, limits.points_per_day), expected);
+        }
+        // They hold in the database as well, for whichever node reads them.
+        let listed = admin.partners().collect().await.unwrap();
+        let plain = listed.iter().find(|partner| partner.partner_id == "plain").unwrap();
+        assert_eq!((plain.limits.net_debit_cap, plain.limits.points_per_entry), (cap, Some(100_000)));
         test.finish().await;
     }
 }

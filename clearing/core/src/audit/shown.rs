@@ -8,7 +8,8 @@ use super::Waiting;
 use crate::changes::Gross;
 use crate::hold::Hold;
 use crate::limits::Guard;
-use crate::member::{DayCount, Holding, Lot, PassedOver, Record};
+use crate::member::{DayCount, Holding, Inactive, Lot, PassedOver, Record};
+use crate::points::Returned;
 use crate::terms::House;
 use crate::units::{Currency, Money, Points};
 
@@ -159,6 +160,20 @@ impl Shown for Hold {
     }
 }
 
+impl Shown for Returned {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let lots = self.lots().map(|(lot, back)| format!("{} into lot {lot}", points(back)));
+        vec![("", points(self.points())), ("by lot", list(lots))]
+    }
+}
+
+fn of_inactive(days: u16, lots: &Inactive) -> String {
+    let ended = lots.ended.map_or_else(String::new, |ended| {
+        format!(", {} of before entry {} ended {}", points(ended.points), ended.entry_no, ended.time)
+    });
+    format!("{} after {days} days{ended}", points(lots.points))
+}
+
 fn of_day(count: &DayCount) -> String {
     let epoch = jiff::civil::Date::constant(1970, 1, 1);
     let day = epoch
@@ -213,10 +228,7 @@ impl Shown for Record {
             ("owes", list(debts.iter().map(|debt| format!("{} to {}", points(debt.points), debt.creditor)))),
             ("issued", counts(issued)),
             ("transferred", counts(transferred)),
-            (
-                "ending with inactivity",
-                list(inactive.iter().map(|(days, sum)| format!("{} after {days} days", points(*sum)))),
-            ),
+            ("ending with inactivity", list(inactive.iter().map(|(days, lots)| of_inactive(*days, lots)))),
             ("waiting for payments", list(waiting)),
             ("decayed for", list(decayed.iter().map(|period| period.as_str().to_owned()))),
             ("decaying for", or_none(decaying)),
