@@ -852,8 +852,8 @@ pub struct RunDecayRequest {
     /// Whose points. Required.
     #[prost(message, optional, tag = "2")]
     pub member: ::core::option::Option<MemberRef>,
-    /// The share that is taken: a decimal from "0" to "1", at most 9 places. What it gives is rounded down to whole points.
-    /// Required.
+    /// The share that is taken: a decimal above "0" and up to "1", at most 9 places. What it gives is rounded down to whole
+    /// points. Required.
     #[prost(string, tag = "3")]
     pub rate: ::prost::alloc::string::String,
     /// The period it is for, as a code: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\], for example "2026-02". For each
@@ -887,8 +887,8 @@ pub struct RunDecayResponse {
 /// Request of DecayMembers.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DecayMembersRequest {
-    /// The share that is taken of each: a decimal from "0" to "1", at most 9 places. What it gives is rounded down to whole
-    /// points. Required.
+    /// The share that is taken of each: a decimal above "0" and up to "1", at most 9 places. What it gives is rounded down
+    /// to whole points. Required.
     #[prost(string, tag = "1")]
     pub rate: ::prost::alloc::string::String,
     /// The period it is for, as in RunDecay. Required.
@@ -4791,10 +4791,10 @@ pub mod points_service_client {
         /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state; but a
         /// caller that is suspended reverses no issue of a window before that in which it was.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata:
-        /// asked_points, left_points), REVERSAL_TOO_LATE (the return period of the terms is over; metadata: issued_time,
-        /// latest_time), REVERSAL_SHORTFALL (a debt would be left and `refuse_shortfall` is set; metadata: asked_points,
-        /// left_points), OVERFLOW, and those of every call with an effect.
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the
+        /// caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata: asked_points, left_points), REVERSAL_TOO_LATE
+        /// (the return period of the terms is over; metadata: issued_time, latest_time), REVERSAL_SHORTFALL (a debt would be left
+        /// and `refuse_shortfall` is set; metadata: asked_points, left_points), OVERFLOW, and those of every call with an effect.
         pub async fn reverse_issue(
             &mut self,
             request: impl tonic::IntoRequest<super::ReverseIssueRequest>,
@@ -4940,8 +4940,8 @@ pub mod points_service_client {
         ///
         /// Reasons: those of every call with an effect, PARTNER_SUSPENDED and PARTNER_EXITED (metadata: oldest_window) when it is
         /// an issue of a window before that in which the caller was suspended, NOT_FOUND when the request named is of a kind that
-        /// cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first), INSUFFICIENT_POINTS
-        /// when it is a return whose points have been spent again, or have expired.
+        /// cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first),
+        /// INSUFFICIENT_POINTS when it is a return whose points have been spent again, or have expired.
         pub async fn abandon_request(
             &mut self,
             request: impl tonic::IntoRequest<super::AbandonRequestRequest>,
@@ -5309,10 +5309,10 @@ pub mod points_service_server {
         /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state; but a
         /// caller that is suspended reverses no issue of a window before that in which it was.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata:
-        /// asked_points, left_points), REVERSAL_TOO_LATE (the return period of the terms is over; metadata: issued_time,
-        /// latest_time), REVERSAL_SHORTFALL (a debt would be left and `refuse_shortfall` is set; metadata: asked_points,
-        /// left_points), OVERFLOW, and those of every call with an effect.
+        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the
+        /// caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata: asked_points, left_points), REVERSAL_TOO_LATE
+        /// (the return period of the terms is over; metadata: issued_time, latest_time), REVERSAL_SHORTFALL (a debt would be left
+        /// and `refuse_shortfall` is set; metadata: asked_points, left_points), OVERFLOW, and those of every call with an effect.
         async fn reverse_issue(
             &self,
             request: tonic::Request<super::ReverseIssueRequest>,
@@ -5370,8 +5370,8 @@ pub mod points_service_server {
         ///
         /// Reasons: those of every call with an effect, PARTNER_SUSPENDED and PARTNER_EXITED (metadata: oldest_window) when it is
         /// an issue of a window before that in which the caller was suspended, NOT_FOUND when the request named is of a kind that
-        /// cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first), INSUFFICIENT_POINTS
-        /// when it is a return whose points have been spent again, or have expired.
+        /// cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture first),
+        /// INSUFFICIENT_POINTS when it is a return whose points have been spent again, or have expired.
         async fn abandon_request(
             &self,
             request: tonic::Request<super::AbandonRequestRequest>,
