@@ -160,7 +160,7 @@ fn one(options: &Options, mode: Mode, own: &Pinned, door: &Arc<Door>, house: Opt
     let told = told.unwrap_or_else(|error| format!("{error:#}"));
     let memory = match (start, watch, house) {
         (Some(start), Some(watch), Some(house)) => {
-            own.run(tokio::time::sleep(Duration::from_secs(options.settle)));
+            own.run(async { tokio::time::sleep(Duration::from_secs(options.settle)).await });
             format!("{start} / {} / {}", watch.peak(), house.memory()?)
         }
         _ => String::new(),

@@ -1,7 +1,7 @@
 //! Calls that a partner may make, in a way that it should not.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -22,6 +22,7 @@ struct Tally {
     answered: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
+    failure: OnceLock<String>,
 }
 
 impl Tally {
@@ -29,14 +30,18 @@ impl Tally {
         let counter = match result {
             Ok(_) => &self.answered,
             Err(status) if status.code() == Code::ResourceExhausted => &self.refused,
-            Err(_) => &self.failed,
+            Err(status) => {
+                self.failure.get_or_init(|| format!("{:?}: {}", status.code(), status.message()));
+                &self.failed
+            }
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
     fn told(&self) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        format!("{} answered, {} refused, {} failed", of(&self.answered), of(&self.refused), of(&self.failed))
+        let failure = self.failure.get().map_or_else(String::new, |failure| format!(" ({failure})"));
+        format!("{} answered, {} refused, {} failed{failure}", of(&self.answered), of(&self.refused), of(&self.failed))
     }
 }
 
@@ -97,28 +102,27 @@ pub async fn unread(door: &Arc<Door>, connections: usize, each: usize, span: Dur
     Ok(format!("{heard} bytes heard; {closed} of {} connections closed by the house", open.len()))
 }
 
-/// Batches of 3.4 MB, all at once.
+/// Batches of 3.4 MB, all at once: 8,000 items with codes as long as they may be.
 pub async fn batches(door: &Arc<Door>, count: usize, span: Duration) -> Result<String> {
-    let until = Instant::now() + span;
     let tally = Arc::new(Tally::default());
     let mut workload = workload(0);
-    let items = issues(&mut workload, 8_000);
-    let padding = "x".repeat(3_400_000 / 8_000 - 200);
-    let mut asking = JoinSet::new();
+    let long = "x".repeat(50);
+    let mut batches = Vec::new();
     for _ in 0..count {
-        let mut client = service(door.channel(HOSTILE).await?);
-        let mut items = items.clone();
-        for (item, fresh) in items.iter_mut().zip(issues(&mut workload, 8_000)) {
-            *item = fresh;
-            if let Some(origin) = &mut item.origin {
-                origin.cashier = padding.clone();
-            }
+        let mut items = issues(&mut workload, 8_000);
+        for origin in items.iter_mut().filter_map(|item| item.origin.as_mut()) {
+            origin.store = format!("{}{long}", origin.store);
+            origin.till = format!("{}{long}", origin.till);
+            origin.cashier = long.clone();
+            origin.receipt_number = format!("{}{long}{long}", origin.receipt_number);
         }
+        batches.push((service(door.channel(HOSTILE).await?), v1::BatchIssuePointsRequest { items }));
+    }
+    let until = Instant::now() + span;
+    let mut asking = JoinSet::new();
+    for (mut client, batch) in batches {
         let tally = Arc::clone(&tally);
-        asking.spawn(async move {
-            let result = client.batch_issue_points(v1::BatchIssuePointsRequest { items }).await;
-            tally.note(&result);
-        });
+        asking.spawn(async move { tally.note(&client.batch_issue_points(batch).await) });
     }
     let all = async { while asking.join_next().await.is_some() {} };
     let _ = tokio::time::timeout_at(until, all).await;

@@ -246,7 +246,7 @@ pub const KEYS: &[Key] = &[
         name: "limits.megabytes_per_partner",
         kind: Kind::Whole { min: 32, max: 65_536 },
         default: Some("32"),
-        doc: "How much of it calls of one partner may take. A batch of the largest size takes 16.",
+        doc: "How much of it calls of one partner may take. A batch of the largest size takes 28.",
     },
     Key {
         name: "limits.still_seconds",

@@ -134,7 +134,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub fn new(body: Body, call: Arc<Call>, shape: Shape) -> Body {
+    pub fn of(body: Body, call: Arc<Call>, shape: Shape) -> Body {
         if body.is_end_stream() {
             if shape.awaited {
                 call.begin_work();

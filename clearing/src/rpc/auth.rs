@@ -363,7 +363,7 @@ where
             Ok(admitted) => admitted,
             Err(full) => return refuse(errors::overloaded(&full)),
         };
-        let mut request = request.map(|body| Asked::new(body, Arc::clone(&admitted), shape));
+        let mut request = request.map(|body| Asked::of(body, Arc::clone(&admitted), shape));
         // Taken out of the request, because tonic would answer CANCELLED where the protocol says DEADLINE_EXCEEDED.
         let deadline =
             request.headers_mut().remove("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
