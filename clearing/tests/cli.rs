@@ -745,7 +745,7 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let (read, compared) =
         (format!("audit: read {0} of {0} entries", found["entries"]), "audit: compared 1 of 1 members");
     assert!(told.contains(&read) && told.contains(compared), "{told}");
-    assert!(page.contains("of grocer, made by entry ") && !page.contains("Points("), "{page}");
+    assert!(page.contains("of GROCER, made by entry ") && !page.contains("Points("), "{page}");
 }
 
 #[test]

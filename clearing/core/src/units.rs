@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use rust_decimal::Decimal;
 use unicode_normalization::UnicodeNormalization as _;
@@ -432,8 +433,15 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let form = || Malformed(format!("{} is not a time such as 2026-02-01T00:00:00Z", shown(text)));
-        let moment: jiff::Timestamp = text.parse().map_err(|_| form())?;
-        Self::from_jiff(moment).named().map_err(|Malformed(problem)| Malformed(format!("{text:?} {problem}")))
+        let moment = match text.parse() {
+            Ok(moment) => Self::from_jiff(moment),
+            // Well written, but beyond what the calendar can say.
+            Err(_) if Pieces::parse(text).is_ok_and(|read| read.time().is_some() && read.offset().is_some()) => {
+                Self::NEVER
+            }
+            Err(_) => return Err(form()),
+        };
+        moment.named().map_err(|Malformed(problem)| Malformed(format!("{text:?} {problem}")))
     }
 }
 

@@ -128,10 +128,10 @@ struct Rules {
 struct DefaultLimits {
     /// How far the debts of a partner may grow, in the currency. Left out: it is asked for on a terminal, and 100000
     /// elsewhere.
-    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
+    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal, allow_negative_numbers = true)]
     default_net_debit_cap: Option<Decimal>,
     /// How many points one issue may have. Left out: it is asked for on a terminal, and 100000 elsewhere.
-    #[arg(long, value_name = "POINTS", value_parser = values::count)]
+    #[arg(long, value_name = "POINTS", value_parser = values::count, allow_negative_numbers = true)]
     default_points_per_entry: Option<i64>,
     /// New partners have no limits. One with a stolen key can then owe any amount.
     #[arg(long, conflicts_with_all = ["default_net_debit_cap", "default_points_per_entry"])]
