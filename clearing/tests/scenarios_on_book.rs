@@ -220,7 +220,7 @@ fn a_file_that_cannot_be_right_is_refused_by_the_name_of_the_key() {
         ("fee_bearer =", "recovery = \"NONE\"\nfee_bearer =", "\"NONE\" is not ANY or OWN"),
         ("id = \"B\"", "id = \"B\"\nexpiry = \"WEEKS 3\"", "\"WEEKS 3\" is not an expiry"),
         ("points = 120", "points = 120\nlapses = \"2026-03-11T00:00:00Z\"", "step 3 (redeem): lapses: unknown key"),
-        ("id = \"B\"", "id = \"a brand\"", "\"a brand\" is not a partner id"),
+        ("id = \"B\"", "id = \"a brand\"", "\"a brand\" is not an id"),
         ("points = 120", "points = 120\npoint = 1", "step 3 (redeem): point: unknown key"),
         ("points = 120", "points = \"120\"", "step 3 (redeem): points: invalid type"),
         ("points = 120\n", "", "step 3 (redeem): points: missing"),

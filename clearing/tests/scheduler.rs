@@ -88,7 +88,13 @@ impl TestHouse {
 
     async fn issue(&self, member: u8, points: i64, expires: Timestamp) -> MemberId {
         let member = MemberRef::Identifier(IdentifierHash([member; 32]));
-        let issue = Command::Issue { member, earn: Earn { expires: Some(expires), ..Earn::points(Points(points)) } };
+        let issue = Command::Issue {
+            member,
+            earn: Earn {
+                expires: Some(expires).filter(|expires| *expires != Timestamp::NEVER),
+                ..Earn::points(Points(points))
+            },
+        };
         match self.ask(issue).await.answer.result.unwrap().reply {
             Reply::Member(reply) => reply.member,
             other @ (Reply::Abandoned(_) | Reply::House(_)) => panic!("an issue is answered with {other:?}"),

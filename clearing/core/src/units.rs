@@ -507,7 +507,7 @@ fn reads_as_date_or_truth(text: &str) -> bool {
     }
     let is_month = |month: &&str| word.eq_ignore_ascii_case(month) || word.eq_ignore_ascii_case(&month[..3]);
     rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
-        && (word.eq_ignore_ascii_case("sept") || MONTHS.iter().any(|month| is_month(&month)))
+        && (word.eq_ignore_ascii_case("sept") || MONTHS.iter().any(is_month))
 }
 
 /// A partner's name: `operator`, or what [`check_id`] lets pass. Ordered by its bytes, which is the order of every tie

@@ -228,7 +228,7 @@ impl Play {
         // Some expire together, some never.
         if self.rng.random_range(0..2) == 0 {
             let day = self.rng.random_range(0..5) * 10;
-            earn.expires = Some(if day > 30 { Timestamp::NEVER } else { now.plus_days(day + 1) });
+            earn.expires = Some(if day > 30 { Timestamp::LAST } else { now.plus_days(day + 1) });
         }
         if self.rng.random_range(0..8) == 0 {
             earn.activates = Some(now.plus_days(self.rng.random_range(0..6)));

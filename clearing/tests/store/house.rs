@@ -56,7 +56,7 @@ async fn changes_of_the_house_move_the_epoch(test: &TestStore) {
     till.one("operator", Command::House(set), at(2)).await.unwrap();
     let state = HouseCommand::SetPartnerState { partner: id("fuel"), state: PartnerState::Restricted };
     till.one("operator", Command::House(state), at(3)).await.unwrap();
-    let state = HouseCommand::SetPartnerState { partner: id("bank"), state: PartnerState::Suspended };
+    let state = HouseCommand::SetPartnerState { partner: id("cards"), state: PartnerState::Suspended };
     till.one("operator", Command::House(state), at(3)).await.unwrap();
     let calendar = Calendar { cut_offs: Vec::new(), time_zone: "Asia/Tokyo".to_owned() };
     till.one("operator", Command::House(HouseCommand::SetCalendar { calendar: calendar.clone() }), at(4))
@@ -66,7 +66,7 @@ async fn changes_of_the_house_move_the_epoch(test: &TestStore) {
     assert_eq!(after.terms_epoch, before.terms_epoch + 5);
     assert_eq!(after.house.calendar, calendar);
     assert_eq!(after.house.partners[&id("fuel")].state, PartnerState::Restricted);
-    let bank = &after.house.partners[&id("bank")];
+    let bank = &after.house.partners[&id("cards")];
     assert_eq!((bank.state, bank.suspended_in), (PartnerState::Suspended, Some(1)));
     let cinema = &after.house.partners[&id("cinema")];
     assert_eq!(cinema.terms.len(), 2);

@@ -17,7 +17,7 @@ on_both! {
     a_projection_that_is_held_holds_up_no_reader_for_long;
 }
 
-const PARTNERS: [&str; 3] = ["grocer", "fuel", "bank"];
+const PARTNERS: [&str; 3] = ["grocer", "fuel", "cards"];
 
 /// Entries of every kind of list: some of a shop, some of a member, those that a partner has a part in without asking.
 async fn trade(till: &mut Till, rounds: i64) {
@@ -191,7 +191,16 @@ async fn a_projection_that_is_held_holds_up_no_reader_for_long(test: &TestStore)
         }
         told
     };
-    let projecting = async { while projector.step().await.unwrap().behind > 0 {} };
+    // On SQLite who cannot have the file hears of it soon, and looks again as the house does.
+    let projecting = async {
+        loop {
+            match projector.step().await {
+                Ok(step) if step.behind == 0 => break,
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Transient, "{error}"),
+            }
+        }
+    };
     tokio::pin!(projecting);
     let told = tokio::select! {
         told = reader => told,

@@ -39,7 +39,7 @@ async fn a_partner_of_another_coalition_learns_that_its_certificate_is_refused()
 async fn what_is_missing_or_unreadable_is_named() {
     let coalition = Coalition::new();
     let (cert, key) = coalition.partner("grocer");
-    let (_, other_key) = coalition.partner("bank");
+    let (_, other_key) = coalition.partner("cards");
     let builder = || Client::builder("https://localhost:1");
     for (builder, named) in [
         (builder().identity_pem(cert.clone(), key.clone()), "the coalition's certificate"),
