@@ -358,21 +358,18 @@ async fn what_was_begun_is_answered_while_the_house_stops() {
         for _ in 0..4 {
             clients.push(house.client("A").await);
         }
-        let batches: Vec<_> = clients
-            .iter()
-            .cloned()
-            .map(|client| {
-                tokio::spawn(async move {
-                    let items: Vec<_> = (0..2_000).map(|_| Issue::to("card", "1").points(1)).collect();
-                    client.batch_issue(items).await.map(|results| results.len())
-                })
-            })
-            .collect();
+        let mut batches = JoinSet::new();
+        for client in clients.clone() {
+            batches.spawn(async move {
+                let items: Vec<_> = (0..2_000).map(|_| Issue::to("card", "1").points(1)).collect();
+                client.batch_issue(items).await.map(|results| results.len())
+            });
+        }
         house.until("the batches are heard", |counts| counts.working == 4).await;
         let House { database, server, .. } = house;
         assert_eq!(server.shutdown(PATIENCE).await, Drained::Clean);
-        for batch in batches {
-            assert_eq!(batch.await.unwrap().unwrap(), 2_000);
+        for batch in batches.join_all().await {
+            assert_eq!(batch.unwrap(), 2_000);
         }
         drop(clients);
         audit(&database.url).await;
