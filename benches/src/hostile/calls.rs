@@ -49,8 +49,9 @@ fn service(channel: Channel) -> PointsServiceClient<Channel> {
     PointsServiceClient::new(channel).max_decoding_message_size(64 << 20)
 }
 
+/// Apart from those by which the books were filled: a till books no receipt twice.
 fn workload(at: usize) -> Workload {
-    Workload::new(7, u64::try_from(at).unwrap_or(0), Clock::system(), Spread::Even, 0..50_000)
+    Workload::new(7, (1 << 32) + u64::try_from(at).unwrap_or(0), Clock::system(), Spread::Even, 0..50_000)
 }
 
 fn issues(workload: &mut Workload, count: usize) -> Vec<v1::IssuePointsRequest> {
