@@ -18,8 +18,8 @@ const HEAD: usize = 9;
 const IDLE_MOST: f64 = 8_192.0;
 const IDLE_PER_SECOND: f64 = 1_024.0;
 /// Calls that are taken back: at once, and a second. An app that is closed takes back all it had asked for.
-const RESETS_MOST: f64 = 8_192.0;
-const RESETS_PER_SECOND: f64 = 256.0;
+const RESETS_MOST: f64 = 4_096.0;
+const RESETS_PER_SECOND: f64 = 128.0;
 
 /// What a call and a piece of a body add: a client answers what it gets with a few frames.
 const PER_CALL: f64 = 4.0;
@@ -140,7 +140,7 @@ mod tests {
         // PRIORITY, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION, an unknown one; DATA without anything in it.
         for (kind, payload) in [(2, 5), (3, 4), (4, 6), (6, 8), (8, 4), (9, 10), (77, 3), (0, 0)] {
             let taken = taken(&frame(kind, 0, payload), 100_000);
-            assert!((8_192..20_000).contains(&taken), "{kind}: {taken}");
+            assert!((4_096..20_000).contains(&taken), "{kind}: {taken}");
         }
     }
 
@@ -156,6 +156,6 @@ mod tests {
     fn calls_that_are_taken_back_are_counted_although_each_asks_for_something() {
         let call = [frame(1, 5, 60), frame(3, 0, 4)].concat();
         let taken = taken(&call, 70_000);
-        assert!((8_192..20_000).contains(&taken), "{taken}");
+        assert!((4_096..8_000).contains(&taken), "{taken}");
     }
 }
