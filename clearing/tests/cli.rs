@@ -453,7 +453,8 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     // For people it tells how far it is, and what it found in words.
     let output = desk.run(&[&["audit"], &config[..]].concat());
     let (page, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    let (read, compared) = (format!("audit: read {0} of {0} entries", found["entries"]), "audit: compared 1 of 1 members");
+    let (read, compared) =
+        (format!("audit: read {0} of {0} entries", found["entries"]), "audit: compared 1 of 1 members");
     assert!(told.contains(&read) && told.contains(compared), "{told}");
     assert!(page.contains("of grocer, made by entry ") && !page.contains("Points("), "{page}");
 }

@@ -896,6 +896,7 @@ async fn a_page_of_a_statement_passes_over_no_more_than_some_thousand_entries() 
                 request_id: request_id(),
                 member: member_ref("m1"),
                 points: 1,
+                lapse_time: Some(prost_types::Timestamp { seconds: 1_772_000_000, nanos: 0 }),
                 ..v1::AuthorizeRedemptionRequest::default()
             };
             let hold = house.points.authorize_redemption(by("C", request)).await.unwrap().into_inner();

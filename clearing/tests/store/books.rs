@@ -58,7 +58,7 @@ const CHANGES: &[(&str, &str, &str, &[Option<&str>])] = &[
     (
         "gross",
         "window_number, issuer, acceptor",
-        "window_number = 1",
+        "window_number = (SELECT min(window_number) FROM gross)",
         &[None, Some("points = points + 1"), Some("amount = amount + 1")],
     ),
     (
