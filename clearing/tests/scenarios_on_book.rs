@@ -237,7 +237,7 @@ fn a_file_that_cannot_be_right_is_refused_by_the_name_of_the_key() {
         (
             "point_value = \"1.00\"",
             "point_value = \"1.001\"",
-            "coalition: point_value: 1.001 has more than the 2 decimals of the coalition's money",
+            "coalition: point_value: 1.001 has 3 decimals, and the coalition's money has 2",
         ),
         (
             "id = \"B\"",

@@ -105,7 +105,6 @@ CREATE TABLE returns (
     member_id uuid NOT NULL,
     batch_id  uuid NOT NULL, -- the redemption's entry; of a purchase without one that of its issue
     ordinal   integer NOT NULL,
-    points    bigint NOT NULL CHECK (points >= 0),
     lots      bytea NOT NULL, -- the points by lot: returns may be undone in another order than theirs
     amount    bigint NOT NULL CHECK (amount >= 0), -- money, of the receipt's total
     total     bigint NOT NULL CHECK (total >= amount), -- that total; 0: no purchase was returned

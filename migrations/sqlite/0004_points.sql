@@ -105,7 +105,6 @@ CREATE TABLE returns (
     member_id BLOB NOT NULL,
     batch_id  BLOB NOT NULL, -- the redemption's entry; of a purchase without one that of its issue
     ordinal   INTEGER NOT NULL,
-    points    INTEGER NOT NULL CHECK (points >= 0),
     lots      BLOB NOT NULL, -- the points by lot: returns may be undone in another order than theirs
     amount    INTEGER NOT NULL CHECK (amount >= 0), -- money, of the receipt's total
     total     INTEGER NOT NULL CHECK (total >= amount), -- that total; 0: no purchase was returned

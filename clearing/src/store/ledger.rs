@@ -29,7 +29,7 @@ const LOTS_BETWEEN: Sql = Sql::both(concat!(
 
 const RETURNS_BETWEEN: Sql = Sql::both(
     "-- store.returns_between
-    SELECT member_id, batch_id, ordinal, lots FROM returns WHERE member_id BETWEEN $1 AND $2 AND points > 0",
+    SELECT member_id, batch_id, ordinal, lots FROM returns WHERE member_id BETWEEN $1 AND $2",
 );
 
 const MEMBERS_WEIGHED: Sql = Sql::both(

@@ -181,7 +181,7 @@ const CHANGED_LOTS: &[Kind] =
     &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
 const MOVED_LOTS: &[Kind] =
     &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
-const RETURNS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Int, Kind::Bytes, Kind::Int, Kind::Int];
+const RETURNS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Bytes, Kind::Int, Kind::Int];
 const HOLDS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
 const RECEIPTS: &[Kind] =
     &[Kind::Text, Kind::Int, Kind::Text, Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Uuid, Kind::Int];
@@ -377,19 +377,19 @@ async fn save_holds(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Resu
 
 const SAVE_RETURNS: Sql = Sql::new(
     "-- store.save_returns
-    INSERT INTO returns (member_id, batch_id, ordinal, points, lots, amount, total)
-    SELECT substr($2, value->>0, 16), substr($2, value->>1, 16), value->>2, value->>3,
-        substr($2, value->>4, value->>5), value->>6, value->>7
+    INSERT INTO returns (member_id, batch_id, ordinal, lots, amount, total)
+    SELECT substr($2, value->>0, 16), substr($2, value->>1, 16), value->>2,
+        substr($2, value->>3, value->>4), value->>5, value->>6
     FROM jsonb_each($1) WHERE true
-    ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET points = excluded.points, lots = excluded.lots,
-        amount = excluded.amount, total = excluded.total",
+    ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET lots = excluded.lots, amount = excluded.amount,
+        total = excluded.total",
     "-- store.save_returns
-    INSERT INTO returns (member_id, batch_id, ordinal, points, lots, amount, total)
-    SELECT k.m, k.b, k.o, k.p, substring($9::bytea from k.s for k.l), k.a, k.t
-    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::bigint[], $8::bigint[])
-        AS k (m, b, o, p, s, l, a, t)
-    ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET points = excluded.points, lots = excluded.lots,
-        amount = excluded.amount, total = excluded.total",
+    INSERT INTO returns (member_id, batch_id, ordinal, lots, amount, total)
+    SELECT k.m, k.b, k.o, substring($8::bytea from k.s for k.l), k.a, k.t
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::bigint[])
+        AS k (m, b, o, s, l, a, t)
+    ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET lots = excluded.lots, amount = excluded.amount,
+        total = excluded.total",
 );
 
 async fn save_returns(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Result<(), StoreError> {
@@ -398,7 +398,7 @@ async fn save_returns(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Re
         let member = of_book(of_book(book.entries.get(id))?.member.as_ref())?;
         let returned = book.returned.get(id).cloned().unwrap_or_default();
         let ReturnedAmount { amount, total } = book.returned_amounts.get(id).copied().unwrap_or_default();
-        returns.uuid(member.0).uuid(id.batch.0).int(i64::from(id.ordinal)).int(returned.points().0);
+        returns.uuid(member.0).uuid(id.batch.0).int(i64::from(id.ordinal));
         returns.bytes(&returned.to_bytes()).int(amount.0).int(total.0);
     }
     if returns.is_empty() {

@@ -112,7 +112,12 @@ const CHANGES: &[(&str, &str, &str, &[Option<&str>])] = &[
         &[None, Some("reversed = reversed + 1")],
     ),
     ("holds", "member_id, batch_id, ordinal", "state > 1", &[None, Some("state = 1"), Some("captured = captured + 1")]),
-    ("returns", "member_id, batch_id, ordinal", "points > 1", &[None, Some("points = points - 1")]),
+    (
+        "returns",
+        "member_id, batch_id, ordinal",
+        "length(lots) > 4",
+        &[None, Some("lots = (SELECT r.lots FROM returns AS r WHERE r.lots <> returns.lots LIMIT 1)")],
+    ),
     ("legs", "window_number, partner", "due <> 0 AND window_number > 0", &[Some("due = due - due / abs(due)")]),
     ("participants", "window_number, partner", "window_number = 1", &[Some("carried = carried + 1")]),
     ("journal_head", "id", "id = 1", &[Some("next_sequence = next_sequence + 1")]),
@@ -134,8 +139,9 @@ const ADDED: &[(&str, &str)] = &[
     ),
     (
         "returns",
-        "INSERT INTO returns (member_id, batch_id, ordinal, points, amount)
-        SELECT member_id, batch_id, 7777, 1, 0 FROM lots ORDER BY member_id, expires_at, entry_no, part LIMIT 1",
+        "INSERT INTO returns (member_id, batch_id, ordinal, lots, amount, total)
+        SELECT member_id, batch_id, 7777, lots, 0, 0 FROM returns WHERE length(lots) > 4
+        ORDER BY member_id, batch_id, ordinal LIMIT 1",
     ),
     (
         "gross",

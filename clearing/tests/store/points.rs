@@ -116,7 +116,8 @@ async fn what_is_due_expires_with_the_next_command(test: &TestStore) {
 async fn a_member_of_many_lots_is_served_page_by_page(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
     for (expires, count) in [(at(50), 30), (Timestamp::LAST, 1_100)] {
-        let issue = Command::Issue { member: card(1), earn: Earn { expires: Some(expires), ..Earn::points(Points(1)) } };
+        let issue =
+            Command::Issue { member: card(1), earn: Earn { expires: Some(expires), ..Earn::points(Points(1)) } };
         let requests: Vec<Request> = (0..count).map(|_| till.request("grocer", issue.clone())).collect();
         let done = till.run(&requests, at(0)).await.unwrap();
         let last = done.answers.last().unwrap().result.as_ref().unwrap();
