@@ -248,7 +248,7 @@ fn a_file_that_cannot_be_right_is_refused_by_the_name_of_the_key() {
         (
             "id = \"B\"",
             "id = \"B\"\nnet_debit_cap = \"0.001\"",
-            "partner B: net_debit_cap: 0.001 has more than the 2 decimals of the coalition's money",
+            "partner B: net_debit_cap: 0.001 has 3 decimals, and the coalition's money has 2",
         ),
         ("reserve = \"0.5\"", "reserve = \"0.6\"", "partner operator: the breakage shares sum to 1.1, not to 1"),
     ] {

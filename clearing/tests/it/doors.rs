@@ -366,7 +366,7 @@ async fn what_was_begun_is_answered_while_the_house_stops() {
             clients.push(house.client("A").await);
         }
         let mut batches = JoinSet::new();
-        for client in clients.iter().cloned() {
+        for client in clients.clone() {
             batches.spawn(async move {
                 let items: Vec<_> = (0..1_000).map(|_| Issue::to("card", "1").points(1)).collect();
                 client.batch_issue(items).await.map(|results| results.len())
