@@ -10,7 +10,7 @@
 //!
 //! It works on one snapshot of the database and may run beside a house that is open. Its memory grows with the members and
 //! with what the house keeps of windows, not with the journal: the journal is read once, a stretch at a time, and what an
-//! entry does to members waits in a [`scratch`] until their turn comes, of about [`ENTRIES_AT_ONCE`] entries.
+//! entry does to members waits in a `scratch` until their turn comes, of about `ENTRIES_AT_ONCE` entries.
 
 mod scratch;
 

@@ -3,9 +3,9 @@
 //!
 //! | what comes | what bounds it | beyond it |
 //! |---|---|---|
-//! | connections whose peer is not known yet, or has not begun to speak HTTP/2 | [`waiting`]: per address and in all; short times to the first byte, for the handshake, and to the preface | the one that has said nothing for longest is closed |
+//! | connections whose peer is not known yet, or has not begun to speak HTTP/2 | `waiting`: per address and in all; short times to the first byte, for the handshake, and to the preface | the one that has said nothing for longest is closed |
 //! | open connections | per partner and in all; descriptors are kept for the database ([`files`]) | the partner's connection that is idle for longest is closed; if none is idle the new one is refused |
-//! | frames that ask for nothing | [`frames`]: a rate per connection | the connection is closed |
+//! | frames that ask for nothing | `frames`: a rate per connection | the connection is closed |
 //! | calls, and the memory they take | [`budget`]: per partner and in all | `RESOURCE_EXHAUSTED` with a delay |
 //! | a request that stands still | [`body`]: a time | `DEADLINE_EXCEEDED` |
 //! | an answer that nobody takes | [`connection`]: a time | the connection is closed |

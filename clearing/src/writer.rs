@@ -1,6 +1,6 @@
 //! The only place with a write transaction.
 //!
-//! Handlers put a request and a way to answer into their caller's lane of the [`queue`], and wait. The writer takes some of
+//! Handlers put a request and a way to answer into their caller's lane of the `queue`, and wait. The writer takes some of
 //! each lane and runs them as one batch: **begin - gate - load - decide - save - commit - answer**. A caller that goes away,
 //! or whose deadline has passed, changes nothing: its request runs or was never taken. Nothing cancels a future of the
 //! writer but its own patience with a silent database, and then the session goes with it.
