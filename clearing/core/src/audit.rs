@@ -12,6 +12,7 @@ use crate::hold::HoldState;
 use crate::journal::Entry;
 use crate::limits::Guard;
 use crate::member::{Holding, Lot, LotId, Member, Record};
+use crate::proof::ProofTrail;
 use crate::settlement::SettlementState;
 use crate::terms::Funding;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -55,6 +56,8 @@ pub enum Violation {
     ReturnedOutOfRange { redemption: EntryId, returned: i64, points: i64 },
     #[error("window {window}: the proof of its close does not hold")]
     ProofFails { window: WindowNumber },
+    #[error("window {window}: stored as {figure} is {stored}, the journal gives {rebuilt}")]
+    ProofDiffers { window: WindowNumber, figure: String, stored: i128, rebuilt: i128 },
     #[error("window {window}: {carried} of {partner} was carried, and the next window opened with {opening}")]
     NotContinuous { window: WindowNumber, partner: PartnerId, carried: i64, opening: i64 },
     #[error("window {window}: {due} is due of the leg of {partner}, and its account holds {account}")]
@@ -105,6 +108,7 @@ pub fn check(book: &Book) -> Vec<Violation> {
     check_money(book, &mut found);
     check_returned(book, &mut found);
     check_windows(book, &mut found);
+    check_proofs(book, &mut found);
     found
 }
 
@@ -330,6 +334,16 @@ fn check_windows(book: &Book, found: &mut Vec<Violation>) {
             }
         }
     }
+}
+
+/// The figures of all proofs against the journal, if it is in the book: who reads it apart checks them by a [`ProofTrail`].
+fn check_proofs(book: &Book, found: &mut Vec<Violation>) {
+    if book.entries.is_empty() {
+        return;
+    }
+    let mut trail = ProofTrail::default();
+    book.entries.values().for_each(|entry| trail.add(entry));
+    found.extend(trail.check(&book.windows));
 }
 
 /// What is stored against what the journal gives: `rebuilt` is a book to which every entry was applied in journal
