@@ -10,6 +10,7 @@
 //! | `house` | coalition, partners, terms, calendar, gate |
 //! | `journal` | entries, batches, the head of the journal, attachments |
 //! | `enrolled` | which members identifiers name, kept from earlier reads |
+//! | `watched` | sums that have become so large that the rules must know them |
 //! | `members` | identifiers, members, lots, returns |
 //! | `requests` | the recorded answers |
 //! | `settlement` | windows, legs, orders, gross obligations, balances |
@@ -41,6 +42,7 @@ mod schedule;
 mod session;
 mod settlement;
 mod sql;
+mod watched;
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -71,6 +73,7 @@ use self::checkpoint::Committed;
 use self::enrolled::Enrolled;
 use self::session::Connection;
 use self::sql::Link;
+use self::watched::Watched;
 
 /// Every statement of the house, for the test that prepares them all on both back ends.
 pub const STATEMENTS: &[&[&Sql]] = &[
@@ -121,6 +124,7 @@ pub struct Store {
     /// On SQLite whoever writes takes this first, so that writers queue fairly instead of polling for the file's lock.
     write_turn: Arc<Mutex<()>>,
     enrolled: Arc<Enrolled>,
+    watched: Arc<Watched>,
     /// The session of the projector, while it does not work.
     projector: Arc<Mutex<Option<WriterSession>>>,
     /// The house as of an epoch of its terms, for reads.
@@ -167,7 +171,8 @@ impl Store {
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self { back_end, write_turn, enrolled: Arc::default(), projector: Arc::default(), house: Arc::default() })
+        let (enrolled, watched) = Default::default();
+        Ok(Self { back_end, write_turn, enrolled, watched, projector: Arc::default(), house: Arc::default() })
     }
 
     async fn open_sqlite(options: SqliteConnectOptions, write_turn: &Arc<Mutex<()>>) -> Result<BackEnd, StoreError> {
@@ -241,8 +246,8 @@ impl Store {
             BackEnd::Sqlite { committed, .. } => Some(Arc::clone(committed)),
             BackEnd::Postgres { .. } => None,
         };
-        let (write_turn, enrolled) = (Arc::clone(&self.write_turn), Arc::clone(&self.enrolled));
-        Ok(WriterSession::new(self.open().await?, write_turn, enrolled, committed))
+        let known = (Arc::clone(&self.enrolled), Arc::clone(&self.watched));
+        Ok(WriterSession::new(self.open().await?, Arc::clone(&self.write_turn), known, committed))
     }
 
     /// Brings the database to the layout of this release. Safe to be called by several nodes at once.

@@ -1092,7 +1092,7 @@ proptest! {
         positions in positions(),
         minor_unit in prop_oneof![Just(1i64), Just(10), Just(100)],
     ) {
-        let legs = netting::legs(&positions, minor_unit, Money::ZERO);
+        let legs = netting::legs(&positions, minor_unit, Money::ZERO).unwrap();
         let sum: i64 = positions.values().map(|position| position.0).sum();
         let rounded = i64::try_from(half_up(i128::from(sum), i128::from(minor_unit))).unwrap() * minor_unit;
         prop_assert_eq!(legs.values().map(|leg| leg.0).sum::<i64>(), rounded);
@@ -1105,8 +1105,8 @@ proptest! {
 
     #[test]
     fn a_carried_leg_moves_only_the_operators(positions in positions(), threshold in 0..500i64) {
-        let whole = netting::legs(&positions, 10, Money::ZERO);
-        let kept = netting::legs(&positions, 10, Money(threshold));
+        let whole = netting::legs(&positions, 10, Money::ZERO).unwrap();
+        let kept = netting::legs(&positions, 10, Money(threshold)).unwrap();
         let sum = |legs: &BTreeMap<PartnerId, Money>| legs.values().map(|leg| leg.0).sum::<i64>();
         prop_assert_eq!(sum(&whole), sum(&kept));
         for (partner, leg) in whole.iter().filter(|(partner, _)| !partner.is_operator()) {
@@ -1117,7 +1117,7 @@ proptest! {
 
     #[test]
     fn pairwise_orders_are_few_and_settle_every_leg(positions in positions()) {
-        let legs = netting::legs(&positions, 1, Money::ZERO);
+        let legs = netting::legs(&positions, 1, Money::ZERO).unwrap();
         let orders = netting::orders(OrderMode::Pairwise, &legs);
         let sum: i64 = legs.values().map(|leg| leg.0).sum();
         let participants = legs.len() + usize::from(sum != 0);
@@ -1149,7 +1149,7 @@ proptest! {
 
     #[test]
     fn hub_orders_list_what_comes_in_first(positions in positions()) {
-        let legs = netting::legs(&positions, 1, Money::ZERO);
+        let legs = netting::legs(&positions, 1, Money::ZERO).unwrap();
         let orders = netting::orders(OrderMode::Hub, &legs);
         prop_assert_eq!(orders.len(), legs.len());
         let outgoing: Vec<bool> = orders.iter().map(|order| order.payer == OrderParty::Hub).collect();
@@ -1181,7 +1181,7 @@ proptest! {
 #[test]
 fn a_leg_as_large_as_the_threshold_is_not_carried() {
     let positions = BTreeMap::from([(id("A"), Money(-500)), (id("B"), Money(499)), (id("operator"), Money(1))]);
-    let legs = netting::legs(&positions, 1, Money(500));
+    let legs = netting::legs(&positions, 1, Money(500)).unwrap();
     assert_eq!(legs, BTreeMap::from([(id("A"), Money(-500)), (id("operator"), Money(500))]));
 }
 
