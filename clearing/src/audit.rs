@@ -5,6 +5,7 @@
 //! | batches, in the order of their sequences | no gap, no entry missing, windows never run back, the chain of hashes from zero to the head |
 //! | entries | readable, balanced in points and for each purpose, lots and postings agree |
 //! | members, lots, balances, counts, obligations | the same as when the journal is applied to an empty book |
+//! | the figures of each close | the same as the journal gives, account by account |
 //! | the whole book | the invariants of the rules: issuers against lots, the pool against its points, proofs, continuity |
 //!
 //! It works on one snapshot of the database and may run beside a house that is open.
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use clearing_core::audit::{Violation, check, check_entry, compare};
 use clearing_core::book::Book;
 use clearing_core::journal::{BatchHeader, EntryKind, Hash, JournalEntry, chain_hash};
+use clearing_core::proof::ProofTrail;
 use clearing_core::units::{BatchId, EntryId, WindowNumber};
 
 use crate::store::{BatchRow, Store, StoreError};
@@ -64,6 +66,7 @@ pub async fn audit_with(store: &Store, mut progress: impl FnMut(u64, u64)) -> Re
     let total = u64::try_from(head.next_sequence - 1).unwrap_or(0);
     let mut report = AuditReport::default();
     let mut rebuilt = Book::new(Arc::clone(&house), 1);
+    let mut proofs = ProofTrail::default();
     let mut next = 1;
     let mut window = 1;
     loop {
@@ -79,6 +82,7 @@ pub async fn audit_with(store: &Store, mut progress: impl FnMut(u64, u64)) -> Re
             }
             let own = entries[at..].iter().take_while(|stored| stored.id.batch == batch.batch).count();
             audit_batch(&house.coalition.id, batch, &entries[at..at + own], &mut window, &mut rebuilt, &mut report);
+            entries[at..at + own].iter().for_each(|stored| proofs.add(&stored.entry));
             at += own;
             next = batch.first_sequence + batch.entry_count;
         }
@@ -94,6 +98,7 @@ pub async fn audit_with(store: &Store, mut progress: impl FnMut(u64, u64)) -> Re
     report.members = u64::try_from(stored.members.len()).unwrap_or(0);
     report.lots = u64::try_from(stored.lots.len()).unwrap_or(0);
     let violations = compare(&stored, &rebuilt).into_iter().chain(check(&stored));
+    let violations = violations.chain(proofs.check(&stored.windows));
     report.findings.extend(violations.map(Finding::from));
     Ok(report)
 }

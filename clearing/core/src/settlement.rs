@@ -221,9 +221,9 @@ impl Book {
             self.house.partners.keys().map(|partner| (*partner, balance(*partner))).collect();
         let coalition = &self.house.coalition;
         let legs = netting::legs(&positions, coalition.minor_unit(), coalition.settlement_threshold)?;
-        let carried = positions.iter().map(|(partner, position)| {
-            Ok((*partner, position.minus(legs.get(partner).copied().unwrap_or_default())?))
-        });
+        let carried = positions
+            .iter()
+            .map(|(partner, position)| Ok((*partner, position.minus(legs.get(partner).copied().unwrap_or_default())?)));
         let carried = carried.collect::<Result<_, Overflow>>()?;
         let of_window = self.gross.iter().filter(|((window, ..), _)| *window == self.open_window);
         let gross = netting::report_sum(of_window.map(|(_, gross)| gross.amount));

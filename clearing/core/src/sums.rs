@@ -12,7 +12,7 @@
 //! | 2^60 | a sum that is left to the database | beyond it is loaded, and checked |
 //! | 2^61 | every sum | what a close rounds and moves on fits behind it |
 //! | 1.5 x 2^61 | what a batch on points may leave | one operation may write several entries, each checked by itself |
-//! | 2^62 | what a close, or the payment of waiting points, makes | what is added to it still fits into 64 bits |
+//! | 2^62 | what a close, a payment of a leg or that of waiting points makes | what is added to it still fits into 64 bits |
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +33,7 @@ pub const SUM_WATCHED: i64 = 1 << 60;
 pub const SUM_MAX: i64 = 1 << 61;
 /// A batch on points that brings a sum further than this is not saved.
 pub const SUM_REFUSED: i64 = 3 << 60;
-/// What a close, and the payment of points that waited for it, may come to: else one partner's sums would hold up the
+/// What a close, the payment of a leg and that of points which waited for it may come to: else one partner's sums would hold up the
 /// settlement of all.
 const CLOSE_MAX: i64 = 1 << 62;
 
@@ -93,7 +93,7 @@ impl Book {
     ///
     /// Rule: overflow
     pub(crate) fn check_sums(&self, entry: &Entry) -> Result<(), Rejection> {
-        let settles = matches!(entry.kind, EntryKind::Close | EntryKind::Fund);
+        let settles = matches!(entry.kind, EntryKind::Close | EntryKind::Payment | EntryKind::Fund);
         let maximum = if settles { CLOSE_MAX } else { SUM_MAX };
         let day = self.day_of(entry.time);
         for (sum, change) in self.sums_of(entry)?.into_iter().filter(|(_, change)| *change != 0) {

@@ -116,6 +116,12 @@ pub fn from_money(amount: Money, coalition: &Coalition) -> Option<v1::Money> {
     Some(v1::Money { currency_code: coalition.currency.to_string(), amount: coalition.money_text(amount) })
 }
 
+/// A sum over many accounts, which may be larger than any amount.
+pub fn from_sum(units: i128, coalition: &Coalition) -> Option<v1::Money> {
+    let amount = Decimal::from_i128_with_scale(units, coalition.scale).to_string();
+    Some(v1::Money { currency_code: coalition.currency.to_string(), amount })
+}
+
 pub(super) fn decimal(field: &str, text: &str) -> Result<Decimal, Status> {
     Decimal::from_str_exact(text).map_err(|_| invalid(field, format!("{text:?} is not a decimal number such as 1.00")))
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::journal::JournalEntry;
-use clearing_core::settlement::SettlementState;
 use clearing_core::statement::{self, StatementLine, Totals};
 use clearing_core::units::{Money, PartnerId, WindowNumber};
 use clearing_proto::v1;

@@ -181,8 +181,9 @@ impl Store {
     pub async fn money_balance(&self, account: MoneyAccount) -> Result<Money, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let currency = snapshot.house().await?.house.coalition.currency;
-        let found = guards::balances_of(&mut snapshot.link(), currency.as_str(), [Sum::Money(account)].into_iter());
-        let (money, _) = found.await?;
+        let mut link = snapshot.link();
+        let wanted = [Sum::Money(account)].into_iter();
+        let (money, _) = guards::balances_of(&mut link, currency.as_str(), wanted).await?;
         snapshot.finish().await?;
         Ok(money.get(&account).copied().unwrap_or_default())
     }

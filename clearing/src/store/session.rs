@@ -263,9 +263,9 @@ impl WriterSession {
             self.head.next_sequence
         } else {
             {
-            let bounds = (&*self.watched, self.gate);
-            save::save_head(&mut link, (book, changes), header, &self.head, contents?, bounds).await?
-        }
+                let bounds = (&*self.watched, self.gate);
+                save::save_head(&mut link, (book, changes), header, &self.head, contents?, bounds).await?
+            }
         };
         if !changes.funding_states.is_empty() {
             settlement::save_funding(&mut link, book, changes).await?;

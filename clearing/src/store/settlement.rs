@@ -8,9 +8,7 @@ use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::command::OrderParty;
 use clearing_core::netting::Order;
 use clearing_core::proof::{ClassAmounts, MoneyClass, Proof};
-use clearing_core::settlement::{
-    Leg, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
-};
+use clearing_core::settlement::{Leg, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use clearing_core::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
 
 use super::house::known;
@@ -327,7 +325,8 @@ pub(super) async fn save_window(
     }
     save_rows(link, &UPSERT_PARTICIPANTS, participants).await?;
     let changes = settlement.map(|settlement| &settlement.proof.changes);
-    let classes: BTreeSet<&MoneyClass> = window.opening.keys().chain(changes.into_iter().flatten().map(|(class, _)| class)).collect();
+    let classes: BTreeSet<&MoneyClass> =
+        window.opening.keys().chain(changes.into_iter().flatten().map(|(class, _)| class)).collect();
     let mut proofs = link.table(&[Kind::Int, Kind::Text, Kind::Text, Kind::Text]);
     for class in classes {
         let text = |amounts: &ClassAmounts| amounts.get(class).copied().unwrap_or_default().to_string();

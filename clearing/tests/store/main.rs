@@ -31,8 +31,10 @@ mod house;
 mod journal;
 mod nodes;
 mod points;
+mod pruning;
 mod schema;
 mod settlement;
+mod sums;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
