@@ -656,9 +656,13 @@ fn moved_sums(changes: &Changes) -> BTreeMap<Sum, i64> {
         moved.insert(Sum::GrossMoney(*window, *issuer, *acceptor), gross.amount.0);
     }
     for (partner, guard) in &changes.guards {
-        moved.insert(Sum::Reserved(*partner), guard.reserved.0);
-        moved.insert(Sum::Unsettled(*partner), guard.unsettled.0);
-        moved.insert(Sum::Issued(*partner), guard.issued.points.0);
+        let sums = [
+            (Sum::Reserved(*partner), guard.reserved.0),
+            (Sum::Unsettled(*partner), guard.unsettled.0),
+            (Sum::Issued(*partner), guard.issued.points.0),
+        ];
+        // A guard that moves in one of these need not be written in another, and then nothing is told of that one.
+        moved.extend(sums.into_iter().filter(|(_, change)| *change != 0));
     }
     moved.extend(changes.consents.iter().map(|((funder, of), points)| (Sum::Consent(*funder, *of), points.0)));
     let funding = changes.funding.iter();

@@ -239,7 +239,9 @@ async fn a_node_that_does_not_know_a_sum_decides_again_before_it_passes_its_boun
         let answers = node.ask_all(batch).await;
         assert!(overflow(&answers[1]).0.contains(sum.name), "{}: {:?}", sum.name, answers[1]);
         assert!(answers[0].result.is_ok() && answers[2].result.is_ok(), "{}: the neighbours", sum.name);
-        assert_eq!(node.writer.counts().reruns, 1, "{}", sum.name);
+        // What was used of a consent is read with every batch that needs it.
+        let again = u64::from(sum.table != "consents");
+        assert_eq!(node.writer.counts().reruns, again, "{}", sum.name);
         planter.plant(&sum, before).await;
     }
 }

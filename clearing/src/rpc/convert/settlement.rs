@@ -240,6 +240,8 @@ pub fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use clearing_core::units::Money;
+
     use super::*;
     use crate::scenario::{CoalitionFile, Variant};
 
