@@ -129,9 +129,10 @@ impl ProofTrail {
     pub fn add(&mut self, entry: &Entry) {
         for posting in &entry.money {
             let Some(class) = MoneyClass::of(posting.account) else { continue };
-            let sum = match entry.kind {
-                EntryKind::Close => self.legs.entry(entry.window).or_default(),
-                _ => self.moved.entry(entry.window).or_default().entry(class).or_default(),
+            let sum = if entry.kind == EntryKind::Close {
+                self.legs.entry(entry.window).or_default()
+            } else {
+                self.moved.entry(entry.window).or_default().entry(class).or_default()
             };
             *sum += i128::from(posting.amount.0);
         }
