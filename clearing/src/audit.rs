@@ -6,6 +6,7 @@
 //! | entries | readable, balanced in points and for each purpose, lots and postings agree |
 //! | balances, counts, obligations | the same as when the journal is applied to an empty book |
 //! | members, lots, holds | likewise, for some members at a time |
+//! | the figures of each close | the same as the journal gives, account by account |
 //! | the whole book | the invariants of the rules: issuers against lots, the pool against its points, proofs, continuity |
 //!
 //! It works on one snapshot of the database and may run beside a house that is open. Its memory grows with the members and
@@ -25,6 +26,7 @@ use clearing_core::audit::{
 use clearing_core::book::Book;
 use clearing_core::funding::FundingGroup;
 use clearing_core::journal::{BatchHeader, Entry, EntryKind, Facts, Hash, JournalEntry, chain_hash};
+use clearing_core::proof::ProofTrail;
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, WindowNumber};
 
@@ -137,6 +139,7 @@ pub async fn audit_by(
         report: AuditReport::default(),
         // Whose rows it keeps is decided where they are compared.
         rebuilt: Book::of_members(house, 1, MemberId(1)..=MemberId(0)),
+        proofs: ProofTrail::default(),
         groups: ranges.into_iter().map(|range| Group { range, entries: Scratch::new() }).collect(),
         window: 1,
         compared: 1,
@@ -159,6 +162,8 @@ struct Audit {
     report: AuditReport,
     /// What the journal gives of all that is no member's.
     rebuilt: Book,
+    /// What the journal gives of the figures of each close.
+    proofs: ProofTrail,
     groups: Vec<Group>,
     /// The window that is open where the journal was read to.
     window: WindowNumber,
@@ -246,6 +251,7 @@ impl Audit {
     fn read_entry(&mut self, id: EntryId, entry: &Entry) -> Result<(), AuditError> {
         let house = Arc::clone(&self.rebuilt.house);
         self.find(check_entry(&house, id, entry));
+        self.proofs.add(entry);
         if entry.window < self.window {
             let closed = self.window - 1;
             self.find([Finding::WindowRanBack { entry: id, window: entry.window, closed }]);
@@ -359,6 +365,9 @@ impl Audit {
             let rows = snapshot.windows(read).await?;
             stored.windows = rows.into_iter().map(|row| (row.window.number, row.window)).collect();
             self.find(check_windows(&stored, first..=if ends { WindowNumber::MAX } else { last }));
+            // A row or a journal that is broken may name any window.
+            let differ = self.proofs.check(&stored, last.min(stored.open_window).min(self.window));
+            self.find(differ);
             if ends {
                 return Ok(());
             }

@@ -12,6 +12,7 @@
 //! | the clock jumps back | the next cut-off is looked for after the open window began, and is not due until the clock is there |
 //! | the clock is wrong | nothing is looked for, and the lease goes to another node |
 //! | the clock jumps forward, or the house was down | every cut-off passed is closed on its own, in order, each as of its time |
+//! | requests are forgotten twice, or by a node whose clock is ahead | they are kept a day longer than they are answered |
 //! | a calendar is set that had cut-offs in the past | it has none before the moment it was set |
 //!
 //! At one moment points expire first, then the calendar closes the window. While cut-offs are waiting to be closed, each
@@ -28,7 +29,7 @@ use std::time::Duration;
 use clearing_core::command::{Command, HouseCommand, Request};
 use clearing_core::journal::Origin;
 use clearing_core::rejection::Rejection;
-use clearing_core::units::{EntryId, MemberId, PartnerId, Timestamp, WindowNumber};
+use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -49,6 +50,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const LIMITS_LOOK: Duration = Duration::from_secs(10);
 /// Members looked up, and asked for, at once.
 const MEMBERS_AT_ONCE: u32 = 256;
+/// Between two looks at requests that are too old to be kept, when there were none left.
+const FORGET_LOOK: Duration = Duration::from_secs(60);
+/// Steps in which such requests are forgotten in one look, so that due work does not wait for a long backlog.
+const FORGET_STEPS: u32 = 16;
 /// What the lease of the node that looks is called, and how long it lasts: some looks, so that one that is late loses
 /// nothing, and short enough for another node to take over soon.
 const LEASE: &str = "scheduler";
@@ -122,6 +127,8 @@ struct Inner {
     node: u128,
     /// Held while due work runs, so that it runs once and in order, and nobody moves a manual clock under it.
     turn: Mutex<()>,
+    /// Up to which key requests were forgotten, and when there may be more.
+    forgotten: std::sync::Mutex<(RequestId, Option<Instant>)>,
     /// What was said about limits.
     told: std::sync::Mutex<Told>,
     stop: CancellationToken,
@@ -147,6 +154,7 @@ impl Scheduler {
             clock,
             node: clock::fresh_uuid(),
             turn: Mutex::new(()),
+            forgotten: std::sync::Mutex::new((RequestId(0), None)),
             told: std::sync::Mutex::default(),
             stop: CancellationToken::new(),
             task: std::sync::Mutex::new(None),
@@ -211,6 +219,7 @@ impl Scheduler {
         inner.expire_until(to, Pace::Moving, &mut ran).await?;
         inner.clock.advance_to(to);
         inner.look_at_limits().await;
+        while !inner.forget_requests(to).await.map_err(ScheduleError::from)? {}
         Ok(ran)
     }
 }
@@ -267,12 +276,25 @@ impl Inner {
         let now = self.clock.now();
         self.close_passed(now, Pace::Behind, &mut ran).await?;
         self.expire_until(now, Pace::Abreast, &mut ran).await?;
+        self.forget_requests(now).await?;
         if !ran.is_empty() {
             info!(pieces = ran.len(), "due work ran");
         }
         // Expiries can wait for the next look: a member's own command finds them done. A cut-off is kept to the moment.
         let next = self.next_close().await?.map(|(cut_off, _)| cut_off.0.saturating_sub(self.clock.now().0));
         Ok(next.map_or(LOOK, |micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LOOK)))
+    }
+
+    /// Forgets requests that are too old to be kept, some at a time; true if none is left. By the machine's clock it looks for
+    /// them once a minute.
+    async fn forget_requests(&self, now: Timestamp) -> Result<bool, ScheduleError> {
+        let (from, next) = *self.forgotten.lock().expect("nobody panics with the lock");
+        if next.is_some_and(|next| Instant::now() < next) && !self.clock.is_manual() {
+            return Ok(true);
+        }
+        let Some(to) = self.store.forget_requests(now, from, FORGET_STEPS).await? else { return Ok(false) };
+        *self.forgotten.lock().expect("nobody panics with the lock") = (to, Some(Instant::now() + FORGET_LOOK));
+        Ok(true)
     }
 
     /// Tells of limits that came to be nearly used, or are no longer. It reads what the list of partners reads, beside the

@@ -10,6 +10,7 @@
 //! | `house` | coalition, partners, terms, calendar, gate |
 //! | `journal` | entries, batches, the head of the journal, attachments |
 //! | `enrolled` | which members identifiers name, kept from earlier reads |
+//! | `watched` | sums that have become so large that the rules must know them |
 //! | `members` | identifiers, members, lots, returns |
 //! | `requests` | the recorded answers |
 //! | `settlement` | windows, legs, orders, gross obligations, balances |
@@ -48,6 +49,7 @@ mod schedule;
 mod session;
 mod settlement;
 mod sql;
+mod watched;
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -89,6 +91,7 @@ use self::checkpoint::Committed;
 use self::enrolled::Enrolled;
 use self::session::Connection;
 use self::sql::Link;
+use self::watched::Watched;
 
 /// Every statement of the house, for the test that prepares them all on both back ends.
 pub const STATEMENTS: &[&[&Sql]] = &[
@@ -143,6 +146,7 @@ pub struct Store {
     write_turn: Arc<Mutex<()>>,
     enrolled: Arc<Enrolled>,
     durability: Arc<Durability>,
+    watched: Arc<Watched>,
     /// The house as of an epoch of its terms, for reads.
     house: Known,
 }
@@ -223,7 +227,8 @@ impl Store {
         } else {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
-        Ok(Self { back_end, write_turn, enrolled: Arc::default(), durability, house: Arc::default() })
+        let (enrolled, watched) = Default::default();
+        Ok(Self { back_end, write_turn, enrolled, watched, durability, house: Arc::default() })
     }
 
     async fn open_sqlite(
@@ -318,8 +323,8 @@ impl Store {
             BackEnd::Sqlite { committed, .. } => Some(Arc::clone(committed)),
             BackEnd::Postgres { .. } => None,
         };
-        let (write_turn, enrolled) = (Arc::clone(&self.write_turn), Arc::clone(&self.enrolled));
-        Ok(WriterSession::new(self.open().await?, write_turn, enrolled, committed))
+        let known = (Arc::clone(&self.enrolled), Arc::clone(&self.watched));
+        Ok(WriterSession::new(self.open().await?, Arc::clone(&self.write_turn), known, committed))
     }
 
     /// Takes the file of SQLite for a command of this process that began at a time: nobody else may write it until the

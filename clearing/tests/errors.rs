@@ -79,7 +79,7 @@ fn examples() -> Vec<Rejection> {
         Rejection::LegNotDue { window: 7, party: text("grocer") },
         Rejection::AmountMismatch { due: text("12.00"), given: text("11.00") },
         Rejection::FundsNotReceived { received: text("5.00"), needed: text("12.00") },
-        Rejection::Overflow { what: text("the balance of position:grocer") },
+        Rejection::Overflow { what: text("the balance of position:grocer"), maximum: 1 << 61 },
     ]
 }
 

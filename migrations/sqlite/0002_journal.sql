@@ -37,12 +37,14 @@ CREATE TABLE journal_head (
 ) STRICT;
 
 -- What the books say now, except for what members hold, which is in their own rows. Few rows, all hot: moved by a sum
--- once per account and batch, last, in the order of the key.
+-- once per account and batch, last, in the order of the key. The legs of a window stand together behind its number, so that
+-- nobody reads those of windows that are done with.
 CREATE TABLE balances (
-    commodity TEXT NOT NULL,
-    account   TEXT NOT NULL,
-    amount    INTEGER NOT NULL,
-    PRIMARY KEY (commodity, account)
+    commodity     TEXT NOT NULL,
+    window_number INTEGER NOT NULL, -- of the legs of a window; else 0
+    account       TEXT NOT NULL,
+    amount        INTEGER NOT NULL,
+    PRIMARY KEY (commodity, window_number, account)
 ) STRICT, WITHOUT ROWID;
 
 -- Gross obligations of a window: redemptions of an issuer's points at another acceptor, returns deducted.

@@ -7,21 +7,22 @@ CREATE TABLE windows (
     closed_at        INTEGER,
     first_sequence   INTEGER NOT NULL, -- entries of a window are one range of the journal, as closing takes the gate alone
     end_sequence     INTEGER,          -- the first sequence of the next window; null while open
-    funds_opening    INTEGER NOT NULL, -- the balance of all funds when the window opened
-    aborted          INTEGER NOT NULL, -- legs that aborted settlements put back into this window
+    legs_moved       TEXT NOT NULL, -- by how much the legs of earlier windows moved since it opened (see proofs)
     settlement_state TEXT CHECK (settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID', 'SETTLED', 'ABORTED')),
     mode             TEXT CHECK (mode IN ('HUB', 'PAIRWISE')), -- chosen with the first export or payment
-    legs_total       INTEGER, -- the proof of the close: legs, change of the funds, change of what is carried
-    funds_change     INTEGER,
-    carried_change   INTEGER,
+    legs_total       TEXT, -- of the proof of its close (see proofs): the sum of its legs, and the change of what is carried
+    carried_change   TEXT,
     gross            INTEGER, -- gross obligations of the window
     pairwise         INTEGER, -- what pairwise orders over its legs add up to
     CHECK ((state = 'OPEN') = (closed_at IS NULL) AND (closed_at IS NULL) = (end_sequence IS NULL)),
     CHECK ((closed_at IS NULL) = (settlement_state IS NULL)),
-    CHECK (closed_at IS NULL OR legs_total + funds_change + carried_change = aborted) -- no settlement is stored that does not balance
+    CHECK ((closed_at IS NULL) = (legs_total IS NULL) AND (closed_at IS NULL) = (carried_change IS NULL))
 ) STRICT;
 -- Just one window is open at any time.
 CREATE UNIQUE INDEX windows_one_open ON windows (state) WHERE state = 'OPEN';
+-- The settlements that are not done with: what is still to be paid to a partner, or by it, is found by these.
+CREATE INDEX windows_in_flight ON windows (window_number)
+    WHERE settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
 
 -- Positions over a window: what is carried out of window n opens window n + 1.
 CREATE TABLE participants (
@@ -30,6 +31,17 @@ CREATE TABLE participants (
     opening       INTEGER NOT NULL,
     carried       INTEGER NOT NULL, -- 0 while the window is open
     PRIMARY KEY (window_number, partner)
+) STRICT, WITHOUT ROWID;
+
+-- The accounts in money that are no positions, by class: what they held when a window opened, and how they moved over it, its
+-- close aside. What is left out is zero. Whole numbers as text, as sums over all partners may not fit into 64 bits. With
+-- legs_total and carried_change the changes of a window come to zero; no close is stored that does not.
+CREATE TABLE proofs (
+    window_number INTEGER NOT NULL,
+    class         TEXT NOT NULL, -- an account of the house; collateral, settle: those of all partners
+    opening       TEXT NOT NULL,
+    change        TEXT, -- null while the window is open
+    PRIMARY KEY (window_number, class)
 ) STRICT, WITHOUT ROWID;
 
 -- One participant's amount of a settlement: below zero it pays, above it is paid.
@@ -67,7 +79,7 @@ CREATE TABLE funding (
     released      INTEGER NOT NULL CHECK (released IN (0, 1)), -- whether no lot is left that was to be released when they were paid for
     PRIMARY KEY (window_number, issuer, terms_version)
 ) STRICT, WITHOUT ROWID;
--- What still waits: few, and read by every command of the house.
+-- What still waits, by the window whose commands read it.
 CREATE INDEX funding_waiting ON funding (settles_in, issuer) WHERE funded_at IS NULL;
 -- What was paid for and is not yet released to the members: the job finds its lots by these.
 CREATE INDEX funding_releasing ON funding (funded_at) WHERE funded_at IS NOT NULL AND released = 0;

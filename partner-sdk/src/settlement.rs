@@ -105,7 +105,8 @@ pub struct ParticipantAmount {
 pub struct SettlementProof {
     /// Sum of all legs.
     pub legs_total: Money,
-    /// What the window put into (+) or took out of (-) the house's funds, by account.
+    /// What the window, its close aside, put into (+) or took out of (-) each account of the house that is no position; partners' accounts
+    /// by kind, and the legs of earlier windows as `settle`.
     pub fund_changes: Vec<(String, Money)>,
     /// What is carried out of the window less what was carried into it.
     pub carried_change: Money,

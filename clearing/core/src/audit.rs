@@ -11,7 +11,8 @@ use std::ops::RangeInclusive;
 mod shown;
 
 pub use self::shown::Amount;
-use self::shown::{Shown, Unit, differing};
+pub(crate) use self::shown::Unit;
+use self::shown::{Shown, differing};
 
 use crate::book::Book;
 use crate::changes::Gross;
@@ -22,6 +23,7 @@ use crate::journal::Entry;
 use crate::limits::Guard;
 use crate::member::{Holding, Lot, LotId, Member, Record};
 use crate::points::Returned;
+use crate::proof::ProofTrail;
 use crate::settlement::SettlementState;
 use crate::terms::{Funding, House};
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -84,6 +86,8 @@ pub enum Violation {
     ReturnedOutOfRange { redemption: EntryId, returned: i64, points: i64 },
     #[error("window {window}: the proof of its close does not hold")]
     ProofFails { window: WindowNumber },
+    #[error("window {window}: stored as {figure} is {stored}, the journal gives {rebuilt}")]
+    ProofDiffers { window: WindowNumber, figure: String, stored: Amount, rebuilt: Amount },
     #[error("window {window}: {carried} of {partner} was carried, and the next window opened with {opening}")]
     NotContinuous { window: WindowNumber, partner: PartnerId, carried: Amount, opening: Amount },
     #[error("window {window}: {due} is due of the leg of {partner}, and its account holds {account}")]
@@ -140,6 +144,7 @@ pub fn check(book: &Book) -> Vec<Violation> {
     check_returned(book, &mut found);
     found.extend(check_house(book, &tally));
     found.extend(check_windows(book, 0..=WindowNumber::MAX));
+    check_proofs(book, &mut found);
     found
 }
 
@@ -419,6 +424,16 @@ pub fn check_windows(book: &Book, numbers: RangeInclusive<WindowNumber>) -> Vec<
         }
     }
     found
+}
+
+/// The figures of all proofs against the journal, if it is in the book: who reads it apart checks them by a [`ProofTrail`].
+fn check_proofs(book: &Book, found: &mut Vec<Violation>) {
+    if book.entries.is_empty() {
+        return;
+    }
+    let mut trail = ProofTrail::default();
+    book.entries.values().for_each(|entry| trail.add(entry));
+    found.extend(trail.check(book, book.open_window));
 }
 
 /// What is stored against what the journal gives: `rebuilt` is a book to which every entry was applied in journal

@@ -33,9 +33,6 @@ use crate::units::{
 /// One entry takes at most this many lots (rule `lots-per-entry`).
 pub const LOTS_PER_ENTRY_MAX: usize = 1024;
 
-/// No balance in money goes beyond this on either side, so that a close can round and add up balances that fit.
-const BALANCE_MAX: u64 = i64::MAX.unsigned_abs() / 4;
-
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Book {
@@ -349,48 +346,16 @@ impl Book {
         EntryDraft::new(kind, self.open_window, ask.now, currency, ask.caller).asked_by(ask.request_id, ask.origin)
     }
 
-    /// Closes a draft whose balance would still fit after it.
+    /// Closes a draft after which every sum still fits.
     ///
     /// # Errors
-    /// `OVERFLOW`, naming the account. A draft that does not balance is a mistake in the rules and panics.
-    ///
-    /// Rule: overflow
+    /// `OVERFLOW`, naming the sum. A draft that does not balance is a mistake in the rules and panics.
     pub(crate) fn finish(&self, draft: EntryDraft) -> Result<Entry, Rejection> {
         let entry = draft.balance().map_err(|problem| match problem {
             Unbalanced::Overflow(overflow) => Rejection::from(overflow),
             Unbalanced::Points(_) | Unbalanced::Money(..) => panic!("{problem}"),
         })?;
-        for posting in &entry.points {
-            let fits = match posting.account {
-                PointsAccount::Member(member) | PointsAccount::Held(member) | PointsAccount::Pending(member) => {
-                    let all = self.members.get(&member).map_or(0, Member::total);
-                    i64::try_from(all + i128::from(posting.points.0)).is_ok()
-                }
-                PointsAccount::Debt(member) => {
-                    let owed = self.members.get(&member).map_or(0, |member| member.owed().0);
-                    owed.checked_sub(posting.points.0).is_some()
-                }
-                PointsAccount::Issuer(_) | PointsAccount::Recoverable(_) => {
-                    let balance = self.points_balances.get(&posting.account).copied().unwrap_or_default();
-                    balance.plus(posting.points).is_ok()
-                }
-            };
-            if !fits {
-                return Err(Rejection::Overflow { what: format!("the balance of {}", posting.account) });
-            }
-        }
-        for posting in &entry.money {
-            let balance = self.money_balances.get(&posting.account).copied().unwrap_or_default();
-            let fits = balance.plus(posting.amount).is_ok_and(|after| after.0.unsigned_abs() <= BALANCE_MAX);
-            if !fits {
-                return Err(Rejection::Overflow { what: format!("the balance of {}", posting.account) });
-            }
-        }
-        for ((window, issuer, acceptor), gross) in gross_of(&entry)? {
-            let before = self.gross.get(&(window, issuer, acceptor)).copied().unwrap_or_default();
-            before.points.plus(gross.points)?;
-            before.amount.plus(gross.amount)?;
-        }
+        self.check_sums(&entry)?;
         Ok(entry)
     }
 
@@ -452,10 +417,24 @@ impl Book {
             add_money(&mut self.money_balances, posting.account, posting.amount)?;
             add_money(&mut self.changes.money_balances, posting.account, posting.amount)?;
         }
+        self.apply_to_legs(entry);
         self.apply_hold(id, entry)?;
         self.apply_facts(entry)?;
         self.apply_receipt(id, entry);
         self.apply_redemption(entry)
+    }
+
+    /// By how much an entry moves the legs of windows that were closed before its own.
+    fn apply_to_legs(&mut self, entry: &Entry) {
+        let legs = entry.money.iter().filter(|posting| matches!(posting.account, MoneyAccount::Settle(..)));
+        let moved: i128 = legs.map(|posting| i128::from(posting.amount.0)).sum();
+        if entry.kind == EntryKind::Close || moved == 0 {
+            return;
+        }
+        if let Some(window) = self.windows.get_mut(&entry.window) {
+            window.legs_moved += moved;
+            self.changes.windows.insert(entry.window);
+        }
     }
 
     /// What an entry does to the debts of its member. Those that a reversal makes stand in the order of its lots.
@@ -541,7 +520,7 @@ impl Book {
         if let Some(window) = release_window.filter(|_| !moved.pending.is_zero()) {
             add_points(&mut record.waiting, (window, moved.issuer), moved.pending)?;
             record.waiting.retain(|_, points| points.0 > 0);
-            if !self.is_funded(window, moved.issuer) {
+            if let Some(window) = self.waits_for(entry, moved) {
                 let key = (window, moved.issuer, moved.terms);
                 let group = self.funding.entry(key).or_insert_with(|| FundingGroup::new(window));
                 group.points = group.points.plus(moved.pending)?;
@@ -573,8 +552,7 @@ impl Book {
             record.transferred.retain(|_, count| count.day == day);
             let moved = entry.points.iter().find(|posting| posting.account == PointsAccount::Member(member.id));
             let points = Points(moved.map_or(0, |posting| -posting.points.0));
-            // No limit counts beyond what fits.
-            let _ = record.transferred.entry(entry.partner).or_default().add(day, points);
+            record.transferred.entry(entry.partner).or_default().add(day, points);
         }
         if !earns {
             return;
@@ -583,7 +561,7 @@ impl Book {
         record.issued.retain(|_, count| count.day == day);
         for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
             let points = moved.net().unwrap_or_default();
-            let _ = record.issued.entry(moved.issuer).or_default().add(day, points);
+            record.issued.entry(moved.issuer).or_default().add(day, points);
         }
     }
 
@@ -596,9 +574,9 @@ impl Book {
         for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
             let points = moved.net().unwrap_or_default();
             let guard = self.guards.entry(moved.issuer).or_default();
-            let _ = guard.issued.add(day, points);
+            guard.issued.add(day, points);
             let change = self.changes.guards.entry(moved.issuer).or_default();
-            let _ = change.issued.add(day, points);
+            change.issued.add(day, points);
             if moved.issuer != entry.partner {
                 let key = (moved.issuer, entry.partner);
                 let consent = self.consents.entry(key).or_default();
@@ -826,7 +804,7 @@ impl Book {
 /// The gross obligations that an entry makes (+) or takes back (-): r x the points of each issuer but the acceptor.
 ///
 /// Rule: gross
-fn gross_of(entry: &Entry) -> Result<BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>, Overflow> {
+pub(crate) fn gross_of(entry: &Entry) -> Result<BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>, Overflow> {
     let mut obligations: BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross> = BTreeMap::new();
     let Some(facts) = entry.redemption() else { return Ok(obligations) };
     for moved in entry.lots.iter().filter(|moved| moved.issuer != entry.partner) {

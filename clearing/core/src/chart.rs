@@ -140,16 +140,6 @@ impl MoneyAccount {
             Self::Pool | Self::Reserve | Self::Bank(_) | Self::Unfunded => None,
         }
     }
-
-    /// Whether the account is a fund: neither a position, nor money in flight, nor the settlement bank account that
-    /// this goes through. The changes of the funds belong to the proof of a close (rule `proof`).
-    pub fn is_fund(&self) -> bool {
-        match self {
-            Self::Pool | Self::Reserve | Self::Collateral(_) | Self::Unfunded => true,
-            Self::Bank(purpose) => *purpose != BankPurpose::Settlement,
-            Self::Position(_) | Self::Settle(..) => false,
-        }
-    }
 }
 
 impl fmt::Display for PointsAccount {

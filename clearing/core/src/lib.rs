@@ -31,6 +31,8 @@
 //! | [`partners`] | creating partners, terms, states, calendar |
 //! | [`netting`] | positions into legs, legs into orders, obligations |
 //! | [`settlement`] | windows, the close, payments, abort, deposits |
+//! | [`proof`] | that nothing was lost or made by a close |
+//! | [`sums`] | how large the sums of the house may become |
 //! | [`book`] | the ledger over whatever part of it is in memory |
 //! | [`audit`] | the invariants of the books, as checks over a whole book |
 //! | [`changes`] | what a batch has changed, ready to be saved |
@@ -53,11 +55,13 @@ pub mod netting;
 pub mod notice;
 pub mod partners;
 pub mod points;
+pub mod proof;
 pub mod purchase;
 pub mod rejection;
 pub mod reversal;
 pub mod settlement;
 pub mod statement;
+pub mod sums;
 pub mod terms;
 pub mod transfer;
 pub mod units;

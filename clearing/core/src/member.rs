@@ -127,11 +127,9 @@ impl DayCount {
         if self.day == day { self.points } else { Points::ZERO }
     }
 
-    /// # Errors
-    /// [`Overflow`] if the sum does not fit.
-    pub fn add(&mut self, day: i32, points: Points) -> Result<(), Overflow> {
-        *self = Self { day, points: self.on(day).plus(points)? };
-        Ok(())
+    /// Counts points on a day. No limit counts beyond what fits.
+    pub fn add(&mut self, day: i32, points: Points) {
+        *self = Self { day, points: Points(self.on(day).0.saturating_add(points.0)) };
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::changes::Gross;
 use crate::command::OrderParty;
 use crate::settlement::OrderMode;
-use crate::units::{Money, PartnerId, half_up};
+use crate::units::{Money, Overflow, PartnerId, half_up};
 
 /// The legs of a close, zero legs left out: each position rounded to the currency's minor unit by floor and largest
 /// remainder, up to the half-up sum of all (ties by partner id, the operator last). A partner's leg smaller than the
@@ -15,8 +15,15 @@ use crate::units::{Money, PartnerId, half_up};
 /// `positions` must hold the operator. Amounts and the threshold are in units of 10^-scale, `minor_unit` is how many
 /// of them make a minor unit.
 ///
+/// # Errors
+/// [`Overflow`] if a leg does not fit, which only a threshold near the end of 64 bits can bring about.
+///
 /// Rule: legs
-pub fn legs(positions: &BTreeMap<PartnerId, Money>, minor_unit: i64, threshold: Money) -> BTreeMap<PartnerId, Money> {
+pub fn legs(
+    positions: &BTreeMap<PartnerId, Money>,
+    minor_unit: i64,
+    threshold: Money,
+) -> Result<BTreeMap<PartnerId, Money>, Overflow> {
     let mut order: Vec<PartnerId> = positions.keys().copied().collect();
     order.sort_by_key(PartnerId::settlement_order);
     let exact = |partner: &PartnerId| positions.get(partner).copied().unwrap_or_default().0;
@@ -30,21 +37,22 @@ pub fn legs(positions: &BTreeMap<PartnerId, Money>, minor_unit: i64, threshold: 
     let mut legs: BTreeMap<PartnerId, Money> = BTreeMap::new();
     for (at, partner) in by_remainder.iter().enumerate() {
         let floor = exact(partner).div_euclid(minor_unit);
-        legs.insert(*partner, Money((floor + i64::from(at < raised)) * minor_unit));
+        let leg = floor.checked_add(i64::from(at < raised)).and_then(|whole| whole.checked_mul(minor_unit));
+        legs.insert(*partner, Money(leg.ok_or(Overflow)?));
     }
 
-    let mut carried = 0;
+    let mut carried: i128 = 0;
     for (partner, leg) in &mut legs {
         if !partner.is_operator() && leg.0.abs() < threshold.0 {
-            carried += leg.0;
+            carried += i128::from(leg.0);
             *leg = Money::ZERO;
         }
     }
     if let Some(leg) = legs.get_mut(&PartnerId::operator()) {
-        leg.0 += carried;
+        leg.0 = i64::try_from(i128::from(leg.0) + carried).map_err(|_| Overflow)?;
     }
     legs.retain(|_, leg| !leg.is_zero());
-    legs
+    Ok(legs)
 }
 
 /// One payment order of a settlement.
@@ -85,16 +93,15 @@ fn hub_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
 ///
 /// Rule: pairwise-orders
 fn pairwise_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
-    let mut open: BTreeMap<OrderParty, i64> = BTreeMap::new();
+    let mut open: BTreeMap<OrderParty, i128> = BTreeMap::new();
     for (partner, leg) in legs {
-        open.insert(OrderParty::of(*partner), leg.0);
+        open.insert(OrderParty::of(*partner), i128::from(leg.0));
     }
-    let sum: i128 = open.values().map(|amount| i128::from(*amount)).sum();
-    let funds = i64::try_from(-sum).expect("the legs of a close sum to the change of a few balances");
+    let funds = -open.values().sum::<i128>();
     open.insert(OrderParty::Funds, funds);
     let mut orders = Vec::new();
     loop {
-        let largest = |sign: i64| {
+        let largest = |sign: i128| {
             let side = open.iter().filter(|(_, amount)| **amount * sign > 0);
             side.max_by_key(|(party, amount)| (amount.abs(), std::cmp::Reverse(**party))).map(|(party, _)| *party)
         };
@@ -102,7 +109,8 @@ fn pairwise_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
         let amount = open[&payer].abs().min(open[&payee]);
         *open.entry(payer).or_default() += amount;
         *open.entry(payee).or_default() -= amount;
-        orders.push(Order { payer, payee, amount: Money(amount), paid: false });
+        let amount = Money(i64::try_from(amount).expect("one of the two ends is a leg"));
+        orders.push(Order { payer, payee, amount, paid: false });
     }
     orders
 }

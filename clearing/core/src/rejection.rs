@@ -189,6 +189,7 @@ pub enum Rejection {
     },
     Overflow {
         what: String,
+        maximum: i64,
     },
 }
 
@@ -396,7 +397,7 @@ impl Rejection {
             Self::FundsNotReceived { received, needed } => {
                 vec![("received_amount", received.clone()), ("needed_amount", needed.clone())]
             }
-            Self::Overflow { what } => vec![("what", what.clone())],
+            Self::Overflow { what, maximum } => vec![("what", what.clone()), ("maximum", maximum.to_string())],
         }
     }
 
@@ -586,7 +587,7 @@ impl fmt::Display for Rejection {
                     "{needed} would have to be paid out, and only {received} have come in and are not yet paid out"
                 )
             }
-            Self::Overflow { what } => write!(f, "{what} does not fit into 64 bits"),
+            Self::Overflow { what, maximum } => write!(f, "{what} would go beyond {maximum}"),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::chart::{BankPurpose, MoneyAccount, Purpose};
 use crate::command::{Accepted, HouseReply, OrderParty, Payment, Reply};
 use crate::journal::EntryKind;
 use crate::netting::{self, Order};
+use crate::proof::{ClassAmounts, MoneyClass, Proof, balances_by_class};
 use crate::rejection::Rejection;
 use crate::units::{EntryId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
@@ -140,25 +141,6 @@ pub struct ParticipantWindow {
     pub carried: Money,
 }
 
-/// The proof of a close: legs + change of the funds + change of what is carried - what aborted settlements put back
-/// into the window = 0.
-///
-/// Rule: proof
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Proof {
-    pub legs: Money,
-    pub funds_change: Money,
-    pub carried_change: Money,
-    pub aborted: Money,
-}
-
-impl Proof {
-    pub fn holds(&self) -> bool {
-        let sum = i128::from(self.legs.0) + i128::from(self.funds_change.0) + i128::from(self.carried_change.0);
-        sum == i128::from(self.aborted.0)
-    }
-}
-
 /// The netted result of a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
@@ -193,10 +175,10 @@ pub struct Window {
     pub opened: Timestamp,
     pub closed: Option<Timestamp>,
     pub participants: BTreeMap<PartnerId, ParticipantWindow>,
-    /// The balance of all funds when the window opened.
-    pub funds_opening: Money,
-    /// Legs that aborted settlements put back into this window.
-    pub aborted: Money,
+    /// The balances of all accounts in money but positions when the window opened, by class.
+    pub opening: ClassAmounts,
+    /// By how much the legs of earlier windows have moved since.
+    pub legs_moved: i128,
     /// Once it is closed.
     pub settlement: Option<Settlement>,
 }
@@ -210,8 +192,8 @@ impl Window {
             opened,
             closed: None,
             participants: BTreeMap::new(),
-            funds_opening: Money::ZERO,
-            aborted: Money::ZERO,
+            opening: ClassAmounts::new(),
+            legs_moved: 0,
             settlement: None,
         }
     }
@@ -229,21 +211,24 @@ pub struct Preview {
 
 impl Book {
     /// The legs that closing the open window now would give. Needs all balances and the window's gross in the book.
-    pub fn preview(&self) -> Preview {
+    ///
+    /// # Errors
+    /// [`Overflow`] if the threshold leaves the operator a leg that does not fit.
+    pub fn preview(&self) -> Result<Preview, Overflow> {
         let balance =
             |partner: PartnerId| self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
         let positions: BTreeMap<PartnerId, Money> =
             self.house.partners.keys().map(|partner| (*partner, balance(*partner))).collect();
         let coalition = &self.house.coalition;
-        let legs = netting::legs(&positions, coalition.minor_unit(), coalition.settlement_threshold);
-        let carried = positions.iter().map(|(partner, position)| {
-            (*partner, Money(position.0 - legs.get(partner).copied().unwrap_or_default().0))
-        });
-        let carried = carried.collect();
+        let legs = netting::legs(&positions, coalition.minor_unit(), coalition.settlement_threshold)?;
+        let carried = positions
+            .iter()
+            .map(|(partner, position)| Ok((*partner, position.minus(legs.get(partner).copied().unwrap_or_default())?)));
+        let carried = carried.collect::<Result<_, Overflow>>()?;
         let of_window = self.gross.iter().filter(|((window, ..), _)| *window == self.open_window);
         let gross = netting::report_sum(of_window.map(|(_, gross)| gross.amount));
         let pairwise = netting::total(&netting::orders(OrderMode::Pairwise, &legs));
-        Preview { positions, legs, carried, gross, pairwise }
+        Ok(Preview { positions, legs, carried, gross, pairwise })
     }
 
     /// Closes the open window and opens the next. Costs O(partners): it sums nothing.
@@ -258,23 +243,23 @@ impl Book {
             return Ok(house_reply(Vec::new(), None));
         }
         let number = self.open_window;
-        let preview = self.preview();
+        let preview = self.preview()?;
+        let all = netting::legs(&preview.positions, self.house.coalition.minor_unit(), Money::ZERO)?;
         let mut draft = self.draft(EntryKind::Close, ask);
         for (partner, leg) in &preview.legs {
             draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, -i128::from(leg.0));
             draft.post_money(MoneyAccount::Settle(number, *partner), Purpose::Settlement, i128::from(leg.0));
         }
         let entry = self.finish(draft)?;
-        let funds = self.funds()?;
         let window = self.windows.get(&number).expect("the open window is in the book");
-        let opening = |partner: &PartnerId| window.participants.get(partner).map_or(0, |window| window.opening.0);
-        let proof = Proof {
-            legs: Money(preview.legs.values().map(|leg| leg.0).sum()),
-            funds_change: funds.minus(window.funds_opening)?,
-            carried_change: Money(preview.carried.iter().map(|(partner, left)| left.0 - opening(partner)).sum()),
-            aborted: window.aborted,
-        };
+        let proof = self.proof(window, &preview);
         assert!(proof.holds(), "the books of window {number} do not balance: {proof:?}");
+
+        // What the accounts hold now is what they begin the next window with; the legs of this one join those of others.
+        let mut opening = balances_by_class(self.money_balances.iter());
+        let earlier = window.opening.get(&MoneyClass::Settle).copied().unwrap_or_default();
+        opening.insert(MoneyClass::Settle, earlier + window.legs_moved + proof.legs);
+        opening.retain(|_, balance| *balance != 0);
 
         let entries = if preview.legs.is_empty() { Vec::new() } else { vec![self.post(entry)] };
         let window = self.windows.get_mut(&number).expect("found above");
@@ -294,15 +279,13 @@ impl Book {
         });
         let mut next = Window::first(ask.now);
         next.number = number + 1;
-        next.funds_opening = funds;
+        next.opening = opening;
         for (partner, left) in preview.carried {
             next.participants.insert(partner, ParticipantWindow { opening: left, carried: Money::ZERO });
         }
         self.open_window = next.number;
         self.windows.insert(next.number, next);
         // Whose leg the threshold carried on pays for its waiting points with the next window.
-        let coalition = &self.house.coalition;
-        let all = netting::legs(&preview.positions, coalition.minor_unit(), Money::ZERO);
         let carried = all.into_keys().filter(|partner| !preview.legs.contains_key(partner));
         self.defer_funding(number, number + 1, Some(&carried.collect()));
         let changes = self.changes_mut();
@@ -310,9 +293,22 @@ impl Book {
         Ok(house_reply(entries, Some(number)))
     }
 
-    fn funds(&self) -> Result<Money, Overflow> {
-        let funds = self.money_balances.iter().filter(|(account, _)| account.is_fund());
-        funds.map(|(_, balance)| *balance).try_fold(Money::ZERO, Money::plus)
+    /// The figures of the proof of a close: the legs it makes, the positions, and the balances against those of the close
+    /// before.
+    fn proof(&self, window: &Window, preview: &Preview) -> Proof {
+        let opening = |partner: &PartnerId| window.participants.get(partner).map_or(0, |window| window.opening.0);
+        let carried = |(partner, left): (&PartnerId, &Money)| i128::from(left.0) - i128::from(opening(partner));
+        let mut changes = balances_by_class(self.money_balances.iter());
+        for (class, balance) in window.opening.iter().filter(|(class, _)| **class != MoneyClass::Settle) {
+            *changes.entry(*class).or_default() -= balance;
+        }
+        changes.insert(MoneyClass::Settle, window.legs_moved);
+        changes.retain(|_, change| *change != 0);
+        Proof {
+            legs: preview.legs.values().map(|leg| i128::from(leg.0)).sum(),
+            carried_change: preview.carried.iter().map(carried).sum(),
+            changes,
+        }
     }
 
     /// Rule: confirm
@@ -456,8 +452,6 @@ impl Book {
             draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, i128::from(leg.amount.0));
         }
         let entry = self.finish(draft)?;
-        let open = self.windows.get_mut(&self.open_window).expect("the open window is in the book");
-        open.aborted = legs.values().try_fold(open.aborted, |sum, leg| sum.plus(leg.amount))?;
         let (_, settlement) = self.settlement(window)?;
         settlement.state = SettlementState::Aborted;
         let open = self.open_window;

@@ -540,6 +540,6 @@ impl House {
 
 impl From<Overflow> for Rejection {
     fn from(_: Overflow) -> Self {
-        Self::Overflow { what: "an amount".to_owned() }
+        Self::Overflow { what: "an amount".to_owned(), maximum: i64::MAX }
     }
 }

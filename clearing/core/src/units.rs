@@ -675,6 +675,11 @@ uuid_id!(
 );
 
 impl RequestId {
+    /// No key that was made at a moment or later is less than this.
+    pub fn first_of(time: Timestamp) -> Self {
+        Self(u128::from(time.0.max(0).unsigned_abs() / 1000) << 80)
+    }
+
     /// When the key was made, by its own account; `None` if it is not a version 7 UUID.
     pub fn made_at(self) -> Option<Timestamp> {
         let version = self.0 >> 76 & 0xf;

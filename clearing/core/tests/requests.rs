@@ -6,6 +6,7 @@ mod house;
 
 use clearing_core::audit;
 use clearing_core::command::{Abandoned, Command, Earn, Reply};
+use clearing_core::rejection::Rejection;
 use clearing_core::terms::{FeeBearer, Funding, Terms};
 use clearing_core::units::{MemberId, Money, Points, RequestId, Timestamp};
 use house::{Play, START, coalition, house, id, member_ref, rate, request_id, terms};
@@ -469,37 +470,24 @@ fn an_expiry_named_by_an_issue_lies_in_the_future() {
     }
 }
 
-/// Partners that issued and spent absurd amounts in turn once made the sum of gross obligations overflow, which was
-/// a panic of the writer and not a rejection of the request.
+/// Partners that issued and spent absurd amounts in turn once made the sum of gross obligations overflow, which was a panic of
+/// the writer and not a rejection of the request.
 #[test]
-fn amounts_beyond_64_bits_are_rejected_and_the_window_still_closes() {
-    // The most points of one operation, at prices at which a few of them come near the end of 64 bits.
-    let points = Points::OPERATION_MAX.0;
-    let dear = |funding, price: i64| Terms {
-        price: Money(price),
-        value: Money(price),
-        reimbursement: Money(2_000_000),
-        ..terms(funding)
-    };
-    let partners = [
-        ("A", dear(Funding::AtRedemption, 2_000_000)),
-        ("B", dear(Funding::AtIssue, 10_000_000)),
-        ("C", dear(Funding::AtRedemption, 2_000_000)),
-    ];
-    let mut play = Play::new(house(coalition(), &partners));
-    let mut rejected = 0;
+fn more_money_than_one_operation_may_move_is_refused_and_the_window_still_closes() {
+    let mut play = play();
+    let points = 100_000_000_000;
     for round in 0..12 {
         let (issuer, acceptor) = if round % 2 == 0 { ("A", "C") } else { ("C", "A") };
         for (caller, command) in [(issuer, issue(points)), (acceptor, redeem(points))] {
-            if let Err(rejection) = play.ask(caller, command) {
-                assert!(["OVERFLOW", "INSUFFICIENT_POINTS"].contains(&rejection.reason()), "{rejection}");
-                rejected += 1;
-            }
+            play.ask(caller, command).unwrap();
         }
     }
-    assert!(rejected > 0);
-    let too_many = play.ask("B", issue(points)).unwrap_err();
-    assert_eq!(too_many.reason(), "OVERFLOW");
+    // A point costs 100 units here.
+    let fits = clearing_core::sums::OPERATION_MONEY_MAX / 100;
+    play.ask("B", issue(fits)).unwrap();
+    let too_much = play.ask("B", issue(fits + 1)).unwrap_err();
+    let Rejection::Overflow { what, maximum } = &too_much else { panic!("{too_much}") };
+    assert_eq!((what.as_str(), *maximum), ("the money of one operation", 1 << 44));
     assert_eq!(audit::check(&play.book), vec![]);
     play.operator(clearing_core::command::HouseCommand::CloseWindow { expected: None }).unwrap();
     let settlement = play.book.windows[&1].settlement.clone().unwrap();

@@ -527,12 +527,12 @@ fn reversed_points_that_come_back_are_recovered_and_not_reversed_twice() {
 
 /// Points at their own issuer move no money, so nothing else stops absurd debts.
 #[test]
-fn debts_beyond_64_bits_are_refused() {
+fn debts_beyond_the_bound_of_a_sum_are_refused() {
     let mut play = brands(Funding::AtRedemption);
     let issue = play.issue("A", "M", 10);
     play.redeem("A", "M", 10).unwrap();
     // What no number of operations of a test brings together.
-    play.book.points_balances.insert(PointsAccount::Recoverable(id("A")), Points(i64::MAX - 9));
+    play.book.points_balances.insert(PointsAccount::Recoverable(id("A")), Points(clearing_core::sums::SUM_MAX - 9));
     let written = play.journal.len();
     let refused = play.ask("A", reverse(issue, 10));
     assert_eq!(refused.unwrap_err().reason(), "OVERFLOW");

@@ -12,6 +12,7 @@ use clearing_core::terms::{
 };
 use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_text};
 use clearing_proto::v1;
+use rust_decimal::Decimal;
 use tonic::Status;
 
 use crate::identifier::IdentifierKey;
@@ -115,6 +116,12 @@ pub fn money(field: &str, money: &v1::Money, coalition: &Coalition) -> Result<Mo
 
 pub fn from_money(amount: Money, coalition: &Coalition) -> Option<v1::Money> {
     Some(v1::Money { currency_code: coalition.currency.to_string(), amount: coalition.money_text(amount) })
+}
+
+/// A sum over many accounts, which may be larger than any amount.
+pub fn from_sum(units: i128, coalition: &Coalition) -> Option<v1::Money> {
+    let amount = Decimal::from_i128_with_scale(units, coalition.scale).to_string();
+    Some(v1::Money { currency_code: coalition.currency.to_string(), amount })
 }
 
 /// Reads an origin, and what of it is personal and stays outside the journal.

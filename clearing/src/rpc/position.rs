@@ -2,7 +2,6 @@
 
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::journal::JournalEntry;
-use clearing_core::settlement::SettlementState;
 use clearing_core::statement::{self, StatementLine, Totals};
 use clearing_core::units::{Money, PartnerId, WindowNumber};
 use clearing_proto::v1;
@@ -34,14 +33,11 @@ impl PositionService for Service {
         let coalition = &book.house.coalition;
         let position = book.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
         let issued = book.points_balances.get(&PointsAccount::Issuer(partner)).copied().unwrap_or_default();
-        let in_flight = book.windows.values().filter_map(|window| {
-            let settlement = window.settlement.as_ref().filter(|settlement| is_in_flight(settlement.state))?;
-            let leg = settlement.legs.get(&partner)?;
-            Some(v1::InFlight {
-                window: i64::from(window.number),
-                due: convert::from_money(leg.due, coalition),
-                state: convert::from_leg_state(leg.state()).into(),
-            })
+        let in_flight = self.0.store.legs_in_flight(partner).await.map_err(|error| errors::of_store(&error))?;
+        let in_flight = in_flight.into_iter().map(|(window, leg)| v1::InFlight {
+            window: i64::from(window),
+            due: convert::from_money(leg.due, coalition),
+            state: convert::from_leg_state(leg.state()).into(),
         });
         let headroom = book.headroom(partner).map(|headroom| {
             let fits = i64::try_from(headroom).unwrap_or(if headroom < 0 { i64::MIN } else { i64::MAX });
@@ -256,14 +252,4 @@ fn lines_of(partner: PartnerId, row: &WindowRow, written: &JournalEntry) -> Vec<
 /// How much of a partner's books a caller sees: the operator and auditors everything.
 fn view_of(caller: &Caller, partner: PartnerId) -> View {
     if caller.sees_all() { View::Whole } else { View::Part(partner) }
-}
-
-fn is_in_flight(state: SettlementState) -> bool {
-    match state {
-        SettlementState::Proposed
-        | SettlementState::Confirmed
-        | SettlementState::Exported
-        | SettlementState::PartlyPaid => true,
-        SettlementState::Settled | SettlementState::Aborted => false,
-    }
 }

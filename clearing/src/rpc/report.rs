@@ -51,7 +51,7 @@ impl ReportService for Service {
         accounts.truncate(limit);
         let last = if more { accounts.last().map(|row| row.account.clone()) } else { end };
 
-        let overflow = |what: &str| errors::refused(&Rejection::Overflow { what: what.to_owned() });
+        let overflow = |what: &str| errors::refused(&Rejection::Overflow { what: what.to_owned(), maximum: i64::MAX });
         let mut of_members = Vec::with_capacity(found.of_members.len());
         for (class, sum) in &found.of_members {
             let sum = i64::try_from(*sum).map_err(|_| overflow("the sum of what members hold"))?;
@@ -63,8 +63,8 @@ impl ReportService for Service {
             accounts,
             totals: sums.rows(coalition),
             points_sum: points_sum.0,
-            money_sum: convert::from_money(money_sum, coalition),
-            balanced: points_sum.is_zero() && money_sum.is_zero(),
+            money_sum: convert::from_sum(money_sum, coalition),
+            balanced: points_sum.is_zero() && money_sum == 0,
             as_of_sequence: found.last_sequence,
             next_page_token: last.map_or_else(String::new, |last| convert::page_token(&list, &last)),
         }))

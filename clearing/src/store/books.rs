@@ -7,13 +7,15 @@ use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::journal::JournalEntry;
 use clearing_core::member::Member;
 use clearing_core::netting::Obligations;
-use clearing_core::units::{MemberId, Money, Points, WindowNumber};
+use clearing_core::settlement::Leg;
+use clearing_core::sums::Sum;
+use clearing_core::units::{MemberId, Money, PartnerId, Points, WindowNumber};
 
 use super::load::load_all;
 use super::members::members_after;
 use super::settlement::{self, Balances, WindowRow, Windows};
 use super::sql::Link;
-use super::{Store, StoreError, house, journal};
+use super::{Store, StoreError, guards, house, journal};
 
 /// Members whose rows are read at once.
 const MEMBERS_AT_ONCE: u32 = 10_000;
@@ -78,8 +80,8 @@ pub struct MemberPage {
 }
 
 impl Store {
-    /// The open window as a command of the house would find it: with the house, all balances, the gross obligations of the
-    /// window, and every window that is not settled. The book is a copy: what is done to it is not saved.
+    /// The open window as a command of the house would find it: with the house, all balances but legs, and the gross
+    /// obligations of the window. The book is a copy: what is done to it is not saved.
     ///
     /// # Errors
     /// Permanent if the database holds no coalition.
@@ -92,6 +94,14 @@ impl Store {
         load_all(&mut link, &mut book, &[]).await?;
         snapshot.finish().await?;
         Ok(book)
+    }
+
+    /// The legs of a partner in settlements that are neither paid nor aborted, by window.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn legs_in_flight(&self, partner: PartnerId) -> Result<Vec<(WindowNumber, Leg)>, StoreError> {
+        settlement::legs_in_flight(&mut self.reader().await?.link(), partner).await
     }
 
     /// A window with all that belongs to it.
@@ -169,8 +179,13 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn money_balance(&self, account: MoneyAccount) -> Result<Money, StoreError> {
-        let balances = settlement::balances(&mut self.reader().await?.link()).await?;
-        Ok(balances.money.get(&account).copied().unwrap_or_default())
+        let mut snapshot = self.snapshot().await?;
+        let currency = snapshot.house().await?.house.coalition.currency;
+        let mut link = snapshot.link();
+        let wanted = [Sum::Money(account)].into_iter();
+        let (money, _) = guards::balances_of(&mut link, currency.as_str(), wanted).await?;
+        snapshot.finish().await?;
+        Ok(money.get(&account).copied().unwrap_or_default())
     }
 
     /// At most `limit` entries of the journal from a sequence on, of one window if it is named, in journal order. None of

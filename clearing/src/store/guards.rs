@@ -11,6 +11,7 @@ use clearing_core::journal::{BusinessDate, Code};
 use clearing_core::limits::{Consent, Guard};
 use clearing_core::member::DayCount;
 use clearing_core::purchase::{ReceiptLine, Side};
+use clearing_core::sums::Sum;
 use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 
 use super::sql::{Cells, Kind, Link, Sql};
@@ -77,22 +78,46 @@ fn guard(row: &dyn Cells) -> Result<(PartnerId, Guard), StoreError> {
 const BALANCES_OF: Sql = Sql::new(
     "-- store.balances_of
     SELECT account, amount FROM balances
-    WHERE (commodity, account) IN (SELECT value->>0, value->>1 FROM jsonb_each($1)) AND $2 IS NOT NULL",
+    WHERE (commodity, window_number, account) IN (SELECT value->>0, value->>1, value->>2 FROM jsonb_each($1))
+    AND $2 IS NOT NULL",
     "-- store.balances_of
-    SELECT account, amount FROM balances JOIN unnest($1::text[], $2::text[]) AS k (commodity, account)
-    USING (commodity, account)",
+    SELECT account, amount FROM balances
+    JOIN unnest($1::text[], $2::bigint[], $3::text[]) AS k (commodity, window_number, account)
+    USING (commodity, window_number, account)",
 );
 
-/// Positions and outstanding points of partners whose guards are locked.
+/// The accounts that limits of a partner are checked against: its position and what it has outstanding.
+pub(super) fn accounts_of(partner: PartnerId) -> [Sum; 2] {
+    [Sum::Money(MoneyAccount::Position(partner)), Sum::Points(PointsAccount::Issuer(partner))]
+}
+
+/// The balances of those of these sums that are accounts.
 pub(super) async fn balances_of(
     link: &mut Link<'_>,
     currency: &str,
-    partners: impl Iterator<Item = PartnerId>,
+    sums: impl Iterator<Item = Sum>,
 ) -> Result<(BTreeMap<MoneyAccount, Money>, BTreeMap<PointsAccount, Points>), StoreError> {
-    let mut keys = link.table(&[Kind::Text, Kind::Text]);
-    for partner in partners {
-        keys.text(currency).text(&MoneyAccount::Position(partner).to_string());
-        keys.text(super::settlement::POINTS).text(&PointsAccount::Issuer(partner).to_string());
+    let mut keys = link.table(&[Kind::Text, Kind::Int, Kind::Text]);
+    for sum in sums {
+        match sum {
+            Sum::Money(account) => {
+                keys.text(currency).int(super::settlement::window_of(&account)).text(&account.to_string());
+            }
+            Sum::Points(account) => {
+                let window = super::settlement::NO_WINDOW;
+                keys.text(super::settlement::POINTS).int(window).text(&account.to_string());
+            }
+            Sum::Member(_)
+            | Sum::Debt(_)
+            | Sum::Outstanding(..)
+            | Sum::GrossPoints(..)
+            | Sum::GrossMoney(..)
+            | Sum::Reserved(_)
+            | Sum::Unsettled(_)
+            | Sum::Issued(_)
+            | Sum::Consent(..)
+            | Sum::Waiting(..) => {}
+        }
     }
     let (mut money, mut points) = (BTreeMap::new(), BTreeMap::new());
     if keys.is_empty() {
@@ -185,7 +210,7 @@ const FUNDING_WAITING: Sql = Sql::both(concat!(
     "-- store.funding_waiting
     SELECT ",
     funding_columns!(),
-    " FROM funding AS f WHERE f.funded_at IS NULL"
+    " FROM funding AS f WHERE f.funded_at IS NULL AND f.settles_in = $1"
 ));
 
 const ALL_FUNDING: Sql = Sql::both(concat!(
@@ -213,9 +238,9 @@ pub(super) async fn funded(
     Ok(link.rows(call, funding_group).await?.into_iter().collect())
 }
 
-/// All points that wait for a payment.
-pub(super) async fn funding_waiting(link: &mut Link<'_>) -> Result<FundingRows, StoreError> {
-    let call = link.call(&FUNDING_WAITING);
+/// All points that wait for the settlement of a window.
+pub(super) async fn funding_waiting(link: &mut Link<'_>, window: WindowNumber) -> Result<FundingRows, StoreError> {
+    let call = link.call(&FUNDING_WAITING).int(i64::from(window));
     Ok(link.rows(call, funding_group).await?.into_iter().collect())
 }
 

@@ -20,6 +20,7 @@ use clearing_core::command::{
 use clearing_core::journal::{EntryKind, JournalEntry};
 use clearing_core::member::{Inactive, Lot, LotId, Member};
 use clearing_core::purchase::{ReceiptLine, Side};
+use clearing_core::sums::Sum;
 use clearing_core::terms::House;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
@@ -66,6 +67,7 @@ pub(super) async fn load(
     requests: &[Request],
     now: Timestamp,
     enrolled: &Enrolled,
+    watched: &BTreeSet<Sum>,
 ) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     load_identifiers(link, book, requests, enrolled).await?;
@@ -88,6 +90,7 @@ pub(super) async fn load(
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
     }
     load_guards(link, book, requests, &targets).await?;
+    load_watched(link, book, watched).await?;
     refine_needs(book, &mut needs);
 
     let returnable = targets.redemptions.iter().chain(&targets.purchases);
@@ -459,7 +462,8 @@ async fn load_guards(
         guarded.retain(|id| partners.get(id).is_some_and(|partner| partner.limits.guards_points()));
         book.guards = guards::lock_guards(link, &guarded).await?;
         let currency = book.house.coalition.currency;
-        let (money, points) = guards::balances_of(link, currency.as_str(), guarded.iter().copied()).await?;
+        let sums = guarded.iter().flat_map(|partner| guards::accounts_of(*partner));
+        let (money, points) = guards::balances_of(link, currency.as_str(), sums).await?;
         book.money_balances.extend(money);
         book.points_balances.extend(points);
     }
@@ -471,6 +475,44 @@ async fn load_guards(
     }
     book.consents = guards::lock_consents(link, &consents).await?;
     load_funded(link, book).await
+}
+
+/// Reads sums that are so large that the rules must know them. Nothing is locked: should another node move one meanwhile,
+/// saving the batch tells what it became.
+async fn load_watched(link: &mut Link<'_>, book: &mut Book, watched: &BTreeSet<Sum>) -> Result<(), StoreError> {
+    if watched.is_empty() {
+        return Ok(());
+    }
+    let currency = book.house.coalition.currency;
+    let (money, points) = guards::balances_of(link, currency.as_str(), watched.iter().copied()).await?;
+    book.money_balances.extend(money);
+    book.points_balances.extend(points);
+    let any = |of: fn(&Sum) -> bool| watched.iter().any(of);
+    if any(|sum| matches!(sum, Sum::Outstanding(..))) {
+        book.outstanding = house::outstanding(link).await?;
+    }
+    if any(|sum| matches!(sum, Sum::GrossPoints(..) | Sum::GrossMoney(..))) {
+        let window = book.open_window;
+        let gross = settlement::gross(link, window).await?;
+        book.gross.extend(gross.into_iter().map(|((issuer, acceptor), gross)| ((window, issuer, acceptor), gross)));
+    }
+    if any(|sum| matches!(sum, Sum::Reserved(_) | Sum::Unsettled(_) | Sum::Issued(_))) {
+        // Those that are locked were read before, and are the same.
+        for (partner, guard) in guards::guards(link).await? {
+            book.guards.entry(partner).or_insert(guard);
+        }
+    }
+    if any(|sum| matches!(sum, Sum::Consent(..))) {
+        for (key, consent) in guards::consents(link).await? {
+            book.consents.entry(key).or_insert(consent);
+        }
+    }
+    if any(|sum| matches!(sum, Sum::Waiting(..))) {
+        for (key, group) in guards::funding_waiting(link, book.open_window).await? {
+            book.funding.entry(key).or_insert(group);
+        }
+    }
+    Ok(())
 }
 
 /// Reads which of the points that members wait for were paid for.
@@ -698,7 +740,8 @@ pub(super) async fn load_member(
         book.guards = guards::guards(link).await?;
         let partners: Vec<PartnerId> = book.guards.keys().copied().collect();
         let currency = book.house.coalition.currency;
-        let (money, points) = guards::balances_of(link, currency.as_str(), partners.into_iter()).await?;
+        let sums = partners.into_iter().flat_map(guards::accounts_of);
+        let (money, points) = guards::balances_of(link, currency.as_str(), sums).await?;
         book.money_balances.extend(money);
         book.points_balances.extend(points);
     }
@@ -714,28 +757,26 @@ pub(super) async fn load_member(
     Ok(())
 }
 
-/// Fills the book with what commands of the house need: all balances, what is outstanding, the windows that are not
-/// settled and those that the commands name, and the recorded answers. The caller has the gate alone.
+/// Fills the book with what commands of the house need: all balances but legs, what is outstanding, the open window and
+/// those that the commands name with their legs, and the recorded answers. Windows that nobody names are not read, however
+/// many there are: what they are needed for is kept with partners and with the open window. The caller has the gate alone.
 pub(super) async fn load_all(
     link: &mut Link<'_>,
     book: &mut Book,
     requests: &[Request],
 ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
-    let balances = settlement::balances(link).await?;
+    let mut named = named_windows(requests);
+    named.insert(book.open_window);
+    let balances = settlement::balances_with(link, book.house.coalition.currency.as_str(), &named).await?;
     book.points_balances = balances.points;
     book.money_balances = balances.money;
     book.outstanding = house::outstanding(link).await?;
     book.guards = guards::guards(link).await?;
     book.consents = guards::consents(link).await?;
-    book.funding = guards::funding_waiting(link).await?;
-    let mut windows = settlement::windows(link, Windows::UnsettledAndFrom(book.open_window)).await?;
-    for number in named_windows(requests) {
-        if !windows.iter().any(|row| row.window.number == number) {
-            windows.extend(settlement::windows(link, Windows::One(number)).await?);
-        }
-    }
-    for row in windows {
-        book.windows.insert(row.window.number, row.window);
+    for number in named {
+        book.funding.extend(guards::funding_waiting(link, number).await?);
+        let windows = settlement::windows(link, Windows::One(number)).await?;
+        book.windows.extend(windows.into_iter().map(|row| (row.window.number, row.window)));
     }
     let window = book.open_window;
     for ((issuer, acceptor), gross) in settlement::gross(link, window).await? {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use clearing_core::command::{Accepted, Receipt, Recorded, RecordedState};
 use clearing_core::purchase::ReceiptLine;
-use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId};
+use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
 use super::sql::{Cells, Kind, Link, Sql};
-use super::{StoreError, guards, partner_id, small};
+use super::{Gate, Store, StoreError, guards, partner_id, small};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&REQUESTS, &KNOWN];
+pub(super) const STATEMENTS: &[&Sql] = &[&REQUESTS, &KNOWN, &FORGETTABLE, &FORGET];
 
 pub(super) const ACCEPTED: i64 = 1;
 pub(super) const REJECTED: i64 = 2;
@@ -73,6 +73,83 @@ const KNOWN: Sql = Sql::new(
     FROM receipts JOIN unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
         AS k (partner, business_date, store, till, number) USING (partner, business_date, store, till, number)",
 );
+
+// One range of the key for each partner. What was undone is kept: its entries stand in the journal, and whoever reads them
+// must know that they no longer count.
+const FORGETTABLE: Sql = Sql::both(
+    "-- store.forgettable
+    SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r
+    WHERE r.partner = p.partner AND r.request_id >= $1 AND r.request_id < $2
+    AND (r.state <> 3 OR r.entry_count = 0) LIMIT $3",
+);
+
+const FORGET: Sql = Sql::new(
+    "-- store.forget
+    DELETE FROM requests WHERE (partner, request_id) IN (
+        SELECT value->>0, substr($2, value->>1, 16) FROM jsonb_each($1)
+    )",
+    "-- store.forget
+    DELETE FROM requests AS r USING unnest($1::text[], $2::uuid[]) AS k (partner, request_id)
+    WHERE r.partner = k.partner AND r.request_id = k.request_id",
+);
+
+/// How many requests are forgotten in one transaction: few, as the tills wait for it.
+const FORGOTTEN_AT_ONCE: u32 = 256;
+/// How much longer than asked for keys are kept: clocks of nodes differ, and a key that one of them would still take must not
+/// be gone.
+const KEPT_LONGER_DAYS: i64 = 1;
+
+impl Store {
+    /// Forgets requests whose keys are older than the coalition keeps them: they are refused for their age anyway. Takes at
+    /// most so many steps, each a small transaction beside the tills. `from` is where an earlier call came to an end; gives
+    /// where this one did, and none if there is more to be done.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn forget_requests(
+        &self,
+        now: Timestamp,
+        from: RequestId,
+        steps: u32,
+    ) -> Result<Option<RequestId>, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let days = i64::from(snapshot.house().await?.house.coalition.key_retention_days);
+        snapshot.finish().await?;
+        if days == 0 {
+            return Ok(Some(from));
+        }
+        let end = RequestId::first_of(now.plus_days(-days - KEPT_LONGER_DAYS)).max(from);
+        let mut session = None;
+        for _ in 0..steps {
+            let mut reader = self.reader().await?;
+            let mut link = reader.link();
+            let call = link.call(&FORGETTABLE).uuid(from.0).uuid(end.0).int(i64::from(FORGOTTEN_AT_ONCE));
+            let key = |row: &dyn Cells| Ok((partner_id(row.text(0)?)?, RequestId(row.uuid(1)?)));
+            let found = link.rows(call, key).await?;
+            drop(reader);
+            if found.is_empty() {
+                return Ok(Some(end));
+            }
+            let writer = match &mut session {
+                Some(writer) => writer,
+                None => session.insert(self.writer().await?),
+            };
+            writer.begin(Gate::Shared).await?;
+            let mut link = writer.link();
+            let mut keys = link.table(&[Kind::Text, Kind::Uuid]);
+            for (partner, request) in &found {
+                keys.text(partner.as_str()).uuid(request.0);
+            }
+            let call = link.call(&FORGET).table(keys);
+            link.execute(call).await?;
+            writer.commit().await?;
+            if found.len() < FORGOTTEN_AT_ONCE as usize {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    }
+}
 
 /// A row of [`KNOWN`].
 enum Known {

@@ -13,13 +13,16 @@ use clearing_core::journal::{BatchHeader, Hash, chain_hash};
 use clearing_core::member::{Lot, LotId};
 use clearing_core::points::ReturnedAmount;
 use clearing_core::purchase::ReceiptLine;
+use clearing_core::sums::Sum;
 use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp};
 
 use super::journal::JournalHead;
 use super::requests::{ABANDONED, stored_state};
-use super::settlement::POINTS;
+use super::session::Gate;
+use super::settlement::{NO_WINDOW, POINTS, window_of};
 use super::sql::{Cells, Kind, Link, Sql, Table};
-use super::{StoreError, guards, small};
+use super::watched::{Became, Watched, is_far};
+use super::{StoreError, guards, partner_id, small};
 
 pub(super) const STATEMENTS: &[&Sql] = &[
     &SAVE_ROWS,
@@ -431,11 +434,12 @@ async fn execute_counted_in_parts(
     super::sql::check_count(name, changed, expected)
 }
 
+// Both tell of the sums that have become larger than `SUM_WATCHED`, packed into one text: mostly there is none.
 const SAVE_HEAD: Sql = Sql::new(
     "-- store.save_head
-    INSERT OR FAIL INTO balances (commodity, account, amount)
-    SELECT value->>0, value->>1, value->>2 FROM jsonb_each($1) WHERE $2 IS NOT NULL
-    ON CONFLICT (commodity, account) DO UPDATE SET amount = amount + excluded.amount;
+    INSERT OR FAIL INTO balances (commodity, window_number, account, amount)
+    SELECT value->>0, value->>1, value->>2, value->>3 FROM jsonb_each($1) WHERE $2 IS NOT NULL
+    ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = amount + excluded.amount;
     UPDATE OR FAIL terms_outstanding SET points = points + k.delta
     FROM (SELECT value->>0 AS issuer, value->>1 AS number, value->>2 AS delta FROM jsonb_each($3)) AS k
     WHERE partner = k.issuer AND version = k.number AND $4 IS NOT NULL;
@@ -449,46 +453,79 @@ const SAVE_HEAD: Sql = Sql::new(
     UPDATE OR FAIL journal_head SET next_sequence = next_sequence + $10, hash = $17
     WHERE id = 1 AND next_sequence = $15 AND hash = $16;
     INSERT OR FAIL INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt)
-    VALUES ($9, $15, $10, $11, $12, $17, $16, $13)",
-    // $20 is the hash over the batch's contents; the chain's next hash is made of it here as `chain_hash` does. On SQLite
+    VALUES ($9, $15, $10, $11, $12, $17, $16, $13)
+    RETURNING (SELECT group_concat(far, ';') FROM (
+        SELECT concat_ws(',', 'b', b.commodity, b.account, b.amount) AS far FROM jsonb_each($1) AS k
+        CROSS JOIN balances AS b WHERE b.commodity = k.value->>0 AND b.window_number = k.value->>1
+        AND b.account = k.value->>2 AND b.amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
+        UNION ALL
+        SELECT concat_ws(',', 'o', t.partner, t.version, t.points) FROM jsonb_each($3) AS k
+        CROSS JOIN terms_outstanding AS t WHERE t.partner = k.value->>0 AND t.version = k.value->>1
+        AND t.points > 1152921504606846976
+        UNION ALL
+        SELECT concat_ws(',', 'g', g.window_number, g.issuer, g.acceptor, g.points, g.amount) FROM jsonb_each($5) AS k
+        CROSS JOIN gross AS g WHERE g.window_number = k.value->>0 AND g.issuer = k.value->>1
+        AND g.acceptor = k.value->>2 AND (g.points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
+            OR g.amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976)
+        UNION ALL
+        SELECT concat_ws(',', 'i', g.partner, g.issued_points) FROM jsonb_each($7) AS k
+        CROSS JOIN guards AS g WHERE g.partner = k.value->>0 AND g.issued_points > 1152921504606846976
+    ))",
+    // $21 is the hash over the batch's contents; the chain's next hash is made of it here as `chain_hash` does. On SQLite
     // the writer has the file for itself and has made it already.
     "-- store.save_head
     WITH head AS MATERIALIZED (
         SELECT next_sequence, hash FROM journal_head WHERE id = 1 FOR UPDATE
     ), moved AS (
-        INSERT INTO balances (commodity, account, amount)
-        SELECT b.commodity, b.account, b.amount
-        FROM head CROSS JOIN unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount)
-        ON CONFLICT (commodity, account) DO UPDATE SET amount = balances.amount + excluded.amount RETURNING 1
+        INSERT INTO balances (commodity, window_number, account, amount)
+        SELECT b.commodity, b.window_number, b.account, b.amount
+        FROM head CROSS JOIN unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[])
+        AS b (commodity, window_number, account, amount)
+        ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = balances.amount + excluded.amount
+        RETURNING balances.commodity, balances.account, balances.amount
     ), owed AS (
         UPDATE terms_outstanding AS t SET points = t.points + o.points
-        FROM head CROSS JOIN unnest($4::text[], $5::bigint[], $6::bigint[]) AS o (partner, version, points)
-        WHERE t.partner = o.partner AND t.version = o.version RETURNING 1
+        FROM head CROSS JOIN unnest($5::text[], $6::bigint[], $7::bigint[]) AS o (partner, version, points)
+        WHERE t.partner = o.partner AND t.version = o.version RETURNING t.partner, t.version, t.points
     ), obliged AS (
         INSERT INTO gross (window_number, issuer, acceptor, points, amount)
         SELECT g.window_number, g.issuer, g.acceptor, g.points, g.amount
-        FROM head CROSS JOIN unnest($7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::bigint[])
+        FROM head CROSS JOIN unnest($8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
         AS g (window_number, issuer, acceptor, points, amount)
         ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = gross.points + excluded.points,
-            amount = gross.amount + excluded.amount RETURNING 1
+            amount = gross.amount + excluded.amount
+        RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
     ), issued AS (
         UPDATE guards AS g SET issued_day = i.day,
             issued_points = i.points + CASE WHEN g.issued_day = i.day THEN g.issued_points ELSE 0 END
-        FROM head CROSS JOIN unnest($12::text[], $13::bigint[], $14::bigint[]) AS i (partner, day, points)
-        WHERE g.partner = i.partner RETURNING 1
+        FROM head CROSS JOIN unnest($13::text[], $14::bigint[], $15::bigint[]) AS i (partner, day, points)
+        WHERE g.partner = i.partner RETURNING g.partner, g.issued_points
     ), linked AS (
-        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $16,
-            hash = sha256('\\x04'::bytea || head.hash || int8send(head.next_sequence) || $20)
+        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $17,
+            hash = sha256('\\x04'::bytea || head.hash || int8send(head.next_sequence) || $21)
         FROM head WHERE j.id = 1
         RETURNING head.next_sequence AS first_sequence, head.hash AS previous_hash, j.hash AS hash
     )
     INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt)
-    SELECT $15, first_sequence, $16, $17, $18, hash, previous_hash, $19 FROM linked
+    SELECT $16, first_sequence, $17, $18, $19, hash, previous_hash, $20 FROM linked
     RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed) + (SELECT count(*) FROM obliged)
-        + (SELECT count(*) FROM issued)",
+        + (SELECT count(*) FROM issued), (
+            SELECT string_agg(far, ';') FROM (
+                SELECT concat_ws(',', 'b', commodity, account, amount) AS far FROM moved
+                WHERE amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
+                UNION ALL
+                SELECT concat_ws(',', 'o', partner, version, points) FROM owed WHERE points > 1152921504606846976
+                UNION ALL
+                SELECT concat_ws(',', 'g', window_number, issuer, acceptor, points, amount) FROM obliged
+                WHERE points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
+                OR amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
+                UNION ALL
+                SELECT concat_ws(',', 'i', partner, issued_points) FROM issued WHERE issued_points > 1152921504606846976
+            ) AS f
+        )",
 );
 
-const BALANCES: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int];
+const BALANCES: &[Kind] = &[Kind::Text, Kind::Int, Kind::Text, Kind::Int];
 const OUTSTANDING: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int];
 const GROSS: &[Kind] = &[Kind::Int, Kind::Text, Kind::Text, Kind::Int, Kind::Int];
 const ISSUED: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int];
@@ -499,47 +536,54 @@ const MOVE_GUARDS: Sql = Sql::new(
     "-- store.move_guards
     UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled
     FROM (SELECT value->>0 AS partner, value->>1 AS reserved, value->>2 AS unsettled FROM jsonb_each($1)) AS k
-    WHERE guards.partner = k.partner AND $2 IS NOT NULL",
+    WHERE guards.partner = k.partner AND $2 IS NOT NULL
+    RETURNING partner, NULL, NULL, reserved, unsettled",
     "-- store.move_guards
     WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)
     UPDATE guards AS g SET reserved = g.reserved + k.reserved, unsettled = g.unsettled + k.unsettled
     FROM head CROSS JOIN unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (partner, reserved, unsettled)
-    WHERE g.partner = k.partner",
+    WHERE g.partner = k.partner
+    RETURNING g.partner, NULL::text, NULL::integer, g.reserved, g.unsettled",
 );
 
 const USE_CONSENTS: Sql = Sql::new(
     "-- store.use_consents
     INSERT INTO consents (funder, partner, used)
     SELECT value->>0, value->>1, value->>2 FROM jsonb_each($1) WHERE $2 IS NOT NULL
-    ON CONFLICT (funder, partner) DO UPDATE SET used = used + excluded.used",
+    ON CONFLICT (funder, partner) DO UPDATE SET used = used + excluded.used
+    RETURNING funder, partner, NULL, used, NULL",
     "-- store.use_consents
     WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)
     INSERT INTO consents (funder, partner, used)
     SELECT k.funder, k.partner, k.used
     FROM head CROSS JOIN unnest($1::text[], $2::text[], $3::bigint[]) AS k (funder, partner, used)
-    ON CONFLICT (funder, partner) DO UPDATE SET used = consents.used + excluded.used",
+    ON CONFLICT (funder, partner) DO UPDATE SET used = consents.used + excluded.used
+    RETURNING consents.funder, consents.partner, NULL::integer, consents.used, NULL::bigint",
 );
 
 const MOVE_FUNDING: Sql = Sql::new(
     "-- store.move_funding
     INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, released)
     SELECT value->>0, value->>1, value->>2, value->>3, value->>0, 0 FROM jsonb_each($1) WHERE $2 IS NOT NULL
-    ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = points + excluded.points",
+    ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = points + excluded.points
+    RETURNING issuer, NULL, terms_version, points, window_number",
     "-- store.move_funding
     WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)
     INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, released)
     SELECT k.window_number, k.issuer, k.terms_version, k.points, k.window_number, 0
     FROM head CROSS JOIN unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[])
         AS k (window_number, issuer, terms_version, points)
-    ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = funding.points + excluded.points",
+    ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = funding.points + excluded.points
+    RETURNING funding.issuer, NULL::text, funding.terms_version, funding.points, funding.window_number",
 );
 
 const MOVED_GUARDS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int];
 const USED_CONSENTS: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int];
 const MOVED_FUNDING: &[Kind] = &[Kind::Int, Kind::Text, Kind::Int, Kind::Int];
 
-/// Moves the shared rows that few batches move, behind the lock on the journal's head.
-async fn save_rare(link: &mut Link<'_>, changes: &Changes) -> Result<(), StoreError> {
+/// Moves the shared rows that few batches move, behind the lock on the journal's head. Gives what those sums became that
+/// are far from zero.
+async fn save_rare(link: &mut Link<'_>, changes: &Changes) -> Result<Vec<(Sum, i64)>, StoreError> {
     let mut moved = link.table(MOVED_GUARDS);
     for (partner, guard) in &changes.guards {
         if !guard.reserved.is_zero() || !guard.unsettled.is_zero() {
@@ -554,34 +598,121 @@ async fn save_rare(link: &mut Link<'_>, changes: &Changes) -> Result<(), StoreEr
     for ((window, issuer, terms), points) in &changes.funding {
         funding.int(i64::from(*window)).text(issuer.as_str()).int(i64::from(*terms)).int(points.0);
     }
+    let mut far = Vec::new();
     for (sql, table) in [(&MOVE_GUARDS, moved), (&USE_CONSENTS, used), (&MOVE_FUNDING, funding)] {
-        if !table.is_empty() {
-            let count = table.len();
-            let call = link.call(sql).table(table);
-            link.execute_counted(call, count).await?;
+        if table.is_empty() {
+            continue;
+        }
+        let count = table.len();
+        let call = link.call(sql).table(table);
+        let became = |row: &dyn Cells| {
+            let partner = partner_id(row.text(0)?)?;
+            Ok(match (row.text_or_null(1)?, row.int_or_null(2)?) {
+                (Some(other), _) => vec![(Sum::Consent(partner, partner_id(other)?), row.int(3)?)],
+                (None, Some(terms)) => {
+                    vec![(Sum::Waiting(small(row.int(4)?)?, partner, small(terms)?), row.int(3)?)]
+                }
+                (None, None) => vec![(Sum::Reserved(partner), row.int(3)?), (Sum::Unsettled(partner), row.int(4)?)],
+            })
+        };
+        let rows = link.rows(call, became).await?;
+        super::sql::check_count(sql.name(), u64::try_from(rows.len()).unwrap_or(u64::MAX), count)?;
+        far.extend(rows.into_iter().flatten().filter(|(_, now)| is_far(*now)));
+    }
+    Ok(far)
+}
+
+/// Reads what [`SAVE_HEAD`] packs.
+fn unpack_far(packed: &str) -> Result<Vec<(Sum, i64)>, StoreError> {
+    let unreadable = || StoreError::permanent(format!("{packed:?} tells of no sums"));
+    let number = |text: &str| text.parse::<i64>().map_err(|_| unreadable());
+    let mut far = Vec::new();
+    for row in packed.split(';') {
+        let cells: Vec<&str> = row.split(',').collect();
+        match cells.as_slice() {
+            ["b", POINTS, account, now] => {
+                far.push((Sum::Points(account.parse().map_err(|_| unreadable())?), number(now)?));
+            }
+            ["b", _, account, now] => {
+                far.push((Sum::Money(account.parse().map_err(|_| unreadable())?), number(now)?));
+            }
+            ["o", partner, terms, now] => {
+                far.push((Sum::Outstanding(partner_id(partner)?, small(number(terms)?)?), number(now)?));
+            }
+            ["g", window, issuer, acceptor, points, amount] => {
+                let (window, issuer, acceptor) = (small(number(window)?)?, partner_id(issuer)?, partner_id(acceptor)?);
+                far.push((Sum::GrossPoints(window, issuer, acceptor), number(points)?));
+                far.push((Sum::GrossMoney(window, issuer, acceptor), number(amount)?));
+            }
+            ["i", partner, now] => far.push((Sum::Issued(partner_id(partner)?), number(now)?)),
+            _ => return Err(unreadable()),
         }
     }
-    Ok(())
+    far.retain(|(_, now)| is_far(*now));
+    Ok(far)
+}
+
+/// By how much a batch moves the sums that the database adds to.
+fn moved_sums(changes: &Changes) -> BTreeMap<Sum, i64> {
+    let mut moved = BTreeMap::new();
+    moved.extend(changes.points_balances.iter().map(|(account, points)| (Sum::Points(*account), points.0)));
+    moved.extend(changes.money_balances.iter().map(|(account, amount)| (Sum::Money(*account), amount.0)));
+    moved.extend(changes.outstanding.iter().map(|((of, terms), points)| (Sum::Outstanding(*of, *terms), points.0)));
+    for ((window, issuer, acceptor), gross) in &changes.gross {
+        moved.insert(Sum::GrossPoints(*window, *issuer, *acceptor), gross.points.0);
+        moved.insert(Sum::GrossMoney(*window, *issuer, *acceptor), gross.amount.0);
+    }
+    for (partner, guard) in &changes.guards {
+        let sums = [
+            (Sum::Reserved(*partner), guard.reserved.0),
+            (Sum::Unsettled(*partner), guard.unsettled.0),
+            (Sum::Issued(*partner), guard.issued.points.0),
+        ];
+        // A guard that moves in one of these need not be written in another, and then nothing is told of that one.
+        moved.extend(sums.into_iter().filter(|(_, change)| *change != 0));
+    }
+    moved.extend(changes.consents.iter().map(|((funder, of), points)| (Sum::Consent(*funder, *of), points.0)));
+    let funding = changes.funding.iter();
+    moved.extend(funding.map(|((window, of, terms), points)| (Sum::Waiting(*window, *of, *terms), points.0)));
+    moved
+}
+
+/// Notes what the sums of a batch became.
+fn note_far(watched: &Watched, changes: &Changes, far: &[(Sum, i64)], bounded: bool) -> Result<(), StoreError> {
+    if far.is_empty() && watched.is_empty() {
+        return Ok(());
+    }
+    let mut moved = moved_sums(changes);
+    let became = |(sum, now): &(Sum, i64)| {
+        let change = moved.remove(sum).unwrap_or_default();
+        Became { sum: *sum, now: *now, change }
+    };
+    let far: Vec<Became> = far.iter().map(became).collect();
+    watched.forget(moved.keys());
+    watched.note(&far, bounded)
 }
 
 /// Moves the sums that all batches share, advances the head of the journal and writes the batch. `head` is where the
 /// journal ends, if this transaction is sure of it; on PostgreSQL other nodes move it until this statement locks it.
 /// `contents` is the hash over the batch. Gives the first sequence of the batch.
+///
+/// # Errors
+/// Transient if a batch on points has brought a sum out of its bounds that it did not know.
 pub(super) async fn save_head(
     link: &mut Link<'_>,
-    book: &Book,
-    changes: &Changes,
+    (book, changes): (&Book, &Changes),
     header: &BatchHeader,
     head: &JournalHead,
     contents: Hash,
+    (watched, gate): (&Watched, Gate),
 ) -> Result<i64, StoreError> {
     let mut balances = link.table(BALANCES);
     let currency = book.house.coalition.currency;
     for (account, amount) in &changes.money_balances {
-        balances.text(currency.as_str()).text(&account.to_string()).int(amount.0);
+        balances.text(currency.as_str()).int(window_of(account)).text(&account.to_string()).int(amount.0);
     }
     for (account, points) in &changes.points_balances {
-        balances.text(POINTS).text(&account.to_string()).int(points.0);
+        balances.text(POINTS).int(NO_WINDOW).text(&account.to_string()).int(points.0);
     }
     let mut outstanding = link.table(OUTSTANDING);
     for ((partner, version), points) in &changes.outstanding {
@@ -600,27 +731,31 @@ pub(super) async fn save_head(
     for (partner, guard) in changes.guards.iter().filter(|(_, guard)| !guard.issued.points.is_zero()) {
         issued.text(partner.as_str()).int(i64::from(guard.issued.day)).int(guard.issued.points.0);
     }
-    save_rare(link, changes).await?;
+    let mut far = save_rare(link, changes).await?;
     let expected = balances.len() + outstanding.len() + gross.len() + issued.len();
     let count = i64::try_from(changes.entries.len()).expect("entries of a batch are few");
     let call = link.call(&SAVE_HEAD).table(balances).table(outstanding).table(gross).table(issued);
     let call = call.uuid(header.batch.0).int(count).int(i64::from(header.window)).int(header.time.0);
     let call = call.bytes(header.salt.to_vec()).bytes(contents.to_vec());
-    match link.backend() {
+    let (first, packed) = match link.backend() {
         super::Backend::Sqlite => {
             let first = head.next_sequence;
             let hash = chain_hash(&head.hash, first, &contents);
             let call = call.int(first).bytes(head.hash.to_vec()).bytes(hash.to_vec());
-            link.execute_counted(call, expected + 2).await?;
-            Ok(first)
+            let (changed, packed) = link.execute_telling(call).await?;
+            super::sql::check_count(SAVE_HEAD.name(), changed, expected + 2)?;
+            (first, packed)
         }
         super::Backend::Postgres => {
-            let saved = |row: &dyn Cells| Ok((row.int(0)?, row.int(1)?));
-            let (first, changed) = link.row(call, saved).await?.ok_or_else(super::journal::no_coalition)?;
+            let saved = |row: &dyn Cells| Ok((row.int(0)?, row.int(1)?, row.text_or_null(2)?.map(str::to_owned)));
+            let (first, changed, packed) = link.row(call, saved).await?.ok_or_else(super::journal::no_coalition)?;
             super::sql::check_count(SAVE_HEAD.name(), small(changed)?, expected)?;
-            Ok(first)
+            (first, packed)
         }
-    }
+    };
+    far.extend(packed.as_deref().map(unpack_far).transpose()?.unwrap_or_default());
+    note_far(watched, changes, &far, gate == Gate::Shared)?;
+    Ok(first)
 }
 
 /// The hash over everything in the batch.

@@ -27,6 +27,7 @@ use super::house::{GateRow, HouseRow, gate_row};
 use super::journal::{JournalHead, no_coalition};
 use super::save::{Saved, Stored};
 use super::sql::{Cells, Link, Sql};
+use super::watched::Watched;
 use super::{Backend, StoreError, hash, house, journal, load, requests, save, settlement};
 
 pub(super) const STATEMENTS: &[&Sql] =
@@ -56,6 +57,7 @@ pub struct WriterSession {
     connection: Connection,
     write_turn: Arc<Mutex<()>>,
     enrolled: Arc<Enrolled>,
+    watched: Arc<Watched>,
     /// Held while a transaction of SQLite is open.
     turn: Option<OwnedMutexGuard<()>>,
     /// On SQLite, who copies the log is told of each commit.
@@ -140,13 +142,14 @@ impl WriterSession {
     pub(super) fn new(
         connection: Connection,
         write_turn: Arc<Mutex<()>>,
-        enrolled: Arc<Enrolled>,
+        (enrolled, watched): (Arc<Enrolled>, Arc<Watched>),
         committed: Option<Arc<Committed>>,
     ) -> Self {
         Self {
             connection,
             write_turn,
             enrolled,
+            watched,
             turn: None,
             committed,
             head: JournalHead { next_sequence: 1, hash: [0; 32] },
@@ -213,7 +216,10 @@ impl WriterSession {
         requests: &[Request],
         now: Timestamp,
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
-        let loaded = load::load(&mut self.connection.link(), book, requests, now, &self.enrolled).await?;
+        let loaded = {
+            let watched = self.watched.sums();
+            load::load(&mut self.connection.link(), book, requests, now, &self.enrolled, &watched).await?
+        };
         self.stored = loaded.stored;
         Ok(loaded.sequences)
     }
@@ -259,7 +265,10 @@ impl WriterSession {
         let first_sequence = if changes.entries.is_empty() {
             self.head.next_sequence
         } else {
-            save::save_head(&mut link, book, changes, header, &self.head, contents?).await?
+            {
+                let bounds = (&*self.watched, self.gate);
+                save::save_head(&mut link, (book, changes), header, &self.head, contents?, bounds).await?
+            }
         };
         if !changes.funding_states.is_empty() {
             settlement::save_funding(&mut link, book, changes).await?;

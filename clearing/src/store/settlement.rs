@@ -1,15 +1,14 @@
 //! Windows with their participants, settlements, legs and orders; gross obligations; balances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
 use clearing_core::changes::{Changes, Gross};
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::command::OrderParty;
 use clearing_core::netting::Order;
-use clearing_core::settlement::{
-    Leg, OrderMode, ParticipantWindow, Proof, Settlement, SettlementState, Window, WindowState,
-};
+use clearing_core::proof::{ClassAmounts, MoneyClass, Proof};
+use clearing_core::settlement::{Leg, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use clearing_core::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
 
 use super::house::known;
@@ -19,15 +18,19 @@ use super::{StoreError, partner_id, small};
 pub(super) const STATEMENTS: &[&Sql] = &[
     &WINDOWS,
     &PARTICIPANTS,
+    &PROOFS,
     &LEGS,
+    &LEGS_IN_FLIGHT,
     &ORDERS,
     &UPSERT_WINDOW,
     &UPSERT_PARTICIPANTS,
+    &UPSERT_PROOFS,
     &UPSERT_LEGS,
     &DELETE_ORDERS,
     &INSERT_ORDERS,
     &GROSS,
     &BALANCES,
+    &BALANCES_OF_WINDOW,
     &SAVE_FUNDING,
 ];
 
@@ -48,54 +51,71 @@ pub enum Windows {
     One(WindowNumber),
     /// From the first of these numbers to the last.
     Between(WindowNumber, WindowNumber),
-    /// Those that are not SETTLED, and those from this number on.
-    UnsettledAndFrom(WindowNumber),
 }
 
 const WINDOWS: Sql = Sql::both(
     "-- store.windows
-    SELECT window_number, state, opened_at, closed_at, first_sequence, end_sequence, funds_opening, aborted,
-        settlement_state, mode, legs_total, funds_change, carried_change, gross, pairwise
-    FROM windows WHERE window_number BETWEEN $1 AND $2 OR (state <> 'SETTLED' AND window_number >= $3)
-    ORDER BY window_number",
+    SELECT window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved, settlement_state,
+        mode, legs_total, carried_change, gross, pairwise
+    FROM windows WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number",
 );
 
 const PARTICIPANTS: Sql = Sql::both(
     "-- store.participants
-    SELECT p.window_number, p.partner, p.opening, p.carried FROM windows AS w
-    JOIN participants AS p ON p.window_number = w.window_number
-    WHERE w.window_number BETWEEN $1 AND $2 OR (w.state <> 'SETTLED' AND w.window_number >= $3)",
+    SELECT window_number, partner, opening, carried FROM participants WHERE window_number BETWEEN $1 AND $2",
+);
+
+const PROOFS: Sql = Sql::both(
+    "-- store.proofs
+    SELECT window_number, class, opening, change FROM proofs WHERE window_number BETWEEN $1 AND $2",
 );
 
 const LEGS: Sql = Sql::both(
     "-- store.legs
-    SELECT l.window_number, l.partner, l.amount, l.due FROM windows AS w
-    JOIN legs AS l ON l.window_number = w.window_number
-    WHERE w.window_number BETWEEN $1 AND $2 OR (w.state <> 'SETTLED' AND w.window_number >= $3)",
+    SELECT window_number, partner, amount, due FROM legs WHERE window_number BETWEEN $1 AND $2",
 );
 
 const ORDERS: Sql = Sql::both(
     "-- store.orders
-    SELECT o.window_number, o.ordinal, o.payer, o.payee, o.amount, o.paid FROM windows AS w
-    JOIN orders AS o ON o.window_number = w.window_number
-    WHERE w.window_number BETWEEN $1 AND $2 OR (w.state <> 'SETTLED' AND w.window_number >= $3)
-    ORDER BY o.window_number, o.ordinal",
+    SELECT window_number, ordinal, payer, payee, amount, paid FROM orders WHERE window_number BETWEEN $1 AND $2
+    ORDER BY window_number, ordinal",
 );
+
+const LEGS_IN_FLIGHT: Sql = Sql::both(
+    "-- store.legs_in_flight
+    SELECT l.window_number, l.partner, l.amount, l.due FROM windows AS w
+    JOIN legs AS l ON l.window_number = w.window_number
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND l.partner = $1
+    ORDER BY l.window_number",
+);
+
+fn leg(row: &dyn Cells) -> Result<(WindowNumber, PartnerId, Leg), StoreError> {
+    let leg = Leg { amount: Money(row.int(2)?), due: Money(row.int(3)?) };
+    Ok((small(row.int(0)?)?, partner_id(row.text(1)?)?, leg))
+}
+
+/// The legs of a partner in settlements that are not done with, by window.
+pub(super) async fn legs_in_flight(
+    link: &mut Link<'_>,
+    partner: PartnerId,
+) -> Result<Vec<(WindowNumber, Leg)>, StoreError> {
+    let call = link.call(&LEGS_IN_FLIGHT).text(partner.as_str());
+    Ok(link.rows(call, leg).await?.into_iter().map(|(number, _, leg)| (number, leg)).collect())
+}
 
 /// Windows with all that belongs to them, by number. Several statements: the caller holds the gate, or a snapshot.
 pub(super) async fn windows(link: &mut Link<'_>, which: Windows) -> Result<Vec<WindowRow>, StoreError> {
-    let (first, last, unsettled_from) = match which {
-        Windows::All => (0, i64::MAX, i64::MAX),
-        Windows::One(number) => (i64::from(number), i64::from(number), i64::MAX),
-        Windows::Between(first, last) => (i64::from(first), i64::from(last), i64::MAX),
-        Windows::UnsettledAndFrom(number) => (i64::from(number), i64::MAX, 0),
+    let (first, last) = match which {
+        Windows::All => (0, i64::MAX),
+        Windows::One(number) => (i64::from(number), i64::from(number)),
+        Windows::Between(first, last) => (i64::from(first), i64::from(last)),
     };
     let mut found: BTreeMap<WindowNumber, WindowRow> = BTreeMap::new();
-    let call = link.call(&WINDOWS).int(first).int(last).int(unsettled_from);
+    let call = link.call(&WINDOWS).int(first).int(last);
     for row in link.rows(call, window).await? {
         found.insert(row.window.number, row);
     }
-    let call = link.call(&PARTICIPANTS).int(first).int(last).int(unsettled_from);
+    let call = link.call(&PARTICIPANTS).int(first).int(last);
     let participant = |row: &dyn Cells| {
         let participant = ParticipantWindow { opening: Money(row.int(2)?), carried: Money(row.int(3)?) };
         Ok((small(row.int(0)?)?, partner_id(row.text(1)?)?, participant))
@@ -105,17 +125,34 @@ pub(super) async fn windows(link: &mut Link<'_>, which: Windows) -> Result<Vec<W
             row.window.participants.insert(partner, participant);
         }
     }
-    let call = link.call(&LEGS).int(first).int(last).int(unsettled_from);
-    let leg = |row: &dyn Cells| {
-        let leg = Leg { amount: Money(row.int(2)?), due: Money(row.int(3)?) };
-        Ok((small(row.int(0)?)?, partner_id(row.text(1)?)?, leg))
+    let call = link.call(&PROOFS).int(first).int(last);
+    let proof = |row: &dyn Cells| {
+        let class = row.text(1)?.parse::<MoneyClass>();
+        let class = class.map_err(|error| StoreError::damaged("the figures of a close", error))?;
+        let change = row.text_or_null(3)?.map(whole).transpose()?;
+        Ok((small(row.int(0)?)?, class, whole(row.text(2)?)?, change))
     };
+    for (number, class, opening, change) in link.rows(call, proof).await? {
+        let Some(row) = found.get_mut(&number) else { continue };
+        row.window.opening.insert(class, opening);
+        if let (Some(settlement), Some(change)) = (&mut row.window.settlement, change) {
+            settlement.proof.changes.insert(class, change);
+        }
+    }
+    // What is zero is left out, in the books and here.
+    for row in found.values_mut() {
+        row.window.opening.retain(|_, balance| *balance != 0);
+        if let Some(settlement) = &mut row.window.settlement {
+            settlement.proof.changes.retain(|_, change| *change != 0);
+        }
+    }
+    let call = link.call(&LEGS).int(first).int(last);
     for (number, partner, leg) in link.rows(call, leg).await? {
         if let Some(settlement) = settlement_of(&mut found, number) {
             settlement.legs.insert(partner, leg);
         }
     }
-    let call = link.call(&ORDERS).int(first).int(last).int(unsettled_from);
+    let call = link.call(&ORDERS).int(first).int(last);
     for (number, order) in link.rows(call, order).await? {
         if let Some(settlement) = settlement_of(&mut found, number) {
             settlement.orders.push(order);
@@ -130,21 +167,19 @@ fn settlement_of(windows: &mut BTreeMap<WindowNumber, WindowRow>, number: Window
 
 fn window(row: &dyn Cells) -> Result<WindowRow, StoreError> {
     let number = small(row.int(0)?)?;
-    let aborted = Money(row.int(7)?);
-    let settlement = match row.text_or_null(8)? {
+    let settlement = match row.text_or_null(7)? {
         None => None,
         Some(state) => Some(Settlement {
             state: known("settlement state", SettlementState::parse(state))?,
             legs: BTreeMap::new(),
-            mode: row.text_or_null(9)?.map(|mode| known("order mode", OrderMode::parse(mode))).transpose()?,
+            mode: row.text_or_null(8)?.map(|mode| known("order mode", OrderMode::parse(mode))).transpose()?,
             orders: Vec::new(),
-            gross: Money(row.int(13)?),
-            pairwise: Money(row.int(14)?),
+            gross: Money(row.int(11)?),
+            pairwise: Money(row.int(12)?),
             proof: Proof {
-                legs: Money(row.int(10)?),
-                funds_change: Money(row.int(11)?),
-                carried_change: Money(row.int(12)?),
-                aborted,
+                legs: whole(row.text(9)?)?,
+                carried_change: whole(row.text(10)?)?,
+                changes: ClassAmounts::new(),
             },
         }),
     };
@@ -154,11 +189,16 @@ fn window(row: &dyn Cells) -> Result<WindowRow, StoreError> {
         opened: Timestamp(row.int(2)?),
         closed: row.int_or_null(3)?.map(Timestamp),
         participants: BTreeMap::new(),
-        funds_opening: Money(row.int(6)?),
-        aborted,
+        opening: ClassAmounts::new(),
+        legs_moved: whole(row.text(6)?)?,
         settlement,
     };
     Ok(WindowRow { window, first_sequence: row.int(4)?, end_sequence: row.int_or_null(5)? })
+}
+
+/// A whole number that was written as text.
+fn whole(text: &str) -> Result<i128, StoreError> {
+    text.parse().map_err(|error: std::num::ParseIntError| StoreError::damaged("the figures of a close", error))
 }
 
 fn order(row: &dyn Cells) -> Result<(WindowNumber, Order), StoreError> {
@@ -198,14 +238,25 @@ pub(super) async fn save_windows(
 /// The places in the journal are written once, when a window begins and when it ends.
 const UPSERT_WINDOW: Sql = Sql::both(
     "-- store.upsert_window
-    INSERT INTO windows (window_number, state, opened_at, closed_at, first_sequence, end_sequence, funds_opening,
-        aborted, settlement_state, mode, legs_total, funds_change, carried_change, gross, pairwise)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    INSERT INTO windows (window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,
+        settlement_state, mode, legs_total, carried_change, gross, pairwise)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     ON CONFLICT (window_number) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at,
-        end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), aborted = excluded.aborted,
+        end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), legs_moved = excluded.legs_moved,
         settlement_state = excluded.settlement_state, mode = excluded.mode, legs_total = excluded.legs_total,
-        funds_change = excluded.funds_change, carried_change = excluded.carried_change, gross = excluded.gross,
-        pairwise = excluded.pairwise",
+        carried_change = excluded.carried_change, gross = excluded.gross, pairwise = excluded.pairwise",
+);
+
+/// What accounts held when a window opened is written once.
+const UPSERT_PROOFS: Sql = Sql::new(
+    "-- store.upsert_proofs
+    INSERT INTO proofs (window_number, class, opening, change)
+    SELECT value->>0, value->>1, value->>2, value->>3 FROM jsonb_each($1) WHERE $2 IS NOT NULL
+    ON CONFLICT (window_number, class) DO UPDATE SET change = excluded.change",
+    "-- store.upsert_proofs
+    INSERT INTO proofs (window_number, class, opening, change)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
+    ON CONFLICT (window_number, class) DO UPDATE SET change = excluded.change",
 );
 
 const UPSERT_PARTICIPANTS: Sql = Sql::new(
@@ -256,14 +307,14 @@ pub(super) async fn save_window(
     let amount = |of: fn(&Settlement) -> Money| settlement.map(|settlement| of(settlement).0);
     let call = link.call(&UPSERT_WINDOW).int(number).text(window.state.as_str()).int(window.opened.0);
     let call = call.int_or_null(window.closed.map(|time| time.0)).int(first_sequence).int_or_null(end_sequence);
-    let call = call.int(window.funds_opening.0).int(window.aborted.0);
+    let call = call.text(window.legs_moved.to_string());
     let call = call.text_or_null(settlement.map(|settlement| settlement.state.as_str().to_owned()));
     let call =
         call.text_or_null(settlement.and_then(|settlement| settlement.mode).map(|mode| mode.as_str().to_owned()));
+    let figure = |of: fn(&Proof) -> i128| settlement.map(|settlement| of(&settlement.proof).to_string());
     let call = call
-        .int_or_null(amount(|settlement| settlement.proof.legs))
-        .int_or_null(amount(|settlement| settlement.proof.funds_change))
-        .int_or_null(amount(|settlement| settlement.proof.carried_change))
+        .text_or_null(figure(|proof| proof.legs))
+        .text_or_null(figure(|proof| proof.carried_change))
         .int_or_null(amount(|settlement| settlement.gross))
         .int_or_null(amount(|settlement| settlement.pairwise));
     link.execute_counted(call, 1).await?;
@@ -273,6 +324,16 @@ pub(super) async fn save_window(
         participants.int(number).text(partner.as_str()).int(participant.opening.0).int(participant.carried.0);
     }
     save_rows(link, &UPSERT_PARTICIPANTS, participants).await?;
+    let changes = settlement.map(|settlement| &settlement.proof.changes);
+    let classes: BTreeSet<&MoneyClass> =
+        window.opening.keys().chain(changes.into_iter().flatten().map(|(class, _)| class)).collect();
+    let mut proofs = link.table(&[Kind::Int, Kind::Text, Kind::Text, Kind::Text]);
+    for class in classes {
+        let text = |amounts: &ClassAmounts| amounts.get(class).copied().unwrap_or_default().to_string();
+        proofs.int(number).text(&class.to_string()).text(&text(&window.opening));
+        proofs.text_or_null(changes.map(text).as_deref());
+    }
+    save_rows(link, &UPSERT_PROOFS, proofs).await?;
     let Some(settlement) = settlement else { return Ok(()) };
     let mut legs = link.table(&[Kind::Int, Kind::Text, Kind::Int, Kind::Int]);
     for (partner, leg) in &settlement.legs {
@@ -332,9 +393,51 @@ const BALANCES: Sql = Sql::both(
     SELECT commodity, account, amount FROM balances",
 );
 
+const BALANCES_OF_WINDOW: Sql = Sql::both(
+    "-- store.balances_of_window
+    SELECT commodity, account, amount FROM balances WHERE commodity IN ($1, $2) AND window_number = $3",
+);
+
+/// All balances, the legs of every window among them.
 pub(super) async fn balances(link: &mut Link<'_>) -> Result<Balances, StoreError> {
-    let mut balances = Balances::default();
     let call = link.call(&BALANCES);
+    read_balances(link, call).await
+}
+
+/// Where the balance of an account stands: behind the number of its window, if it is a leg.
+pub(super) fn window_of(account: &MoneyAccount) -> i64 {
+    match account {
+        MoneyAccount::Settle(window, _) => i64::from(*window),
+        MoneyAccount::Position(_)
+        | MoneyAccount::Pool
+        | MoneyAccount::Reserve
+        | MoneyAccount::Unfunded
+        | MoneyAccount::Collateral(_)
+        | MoneyAccount::Bank(_) => NO_WINDOW,
+    }
+}
+
+/// Behind it stand the balances that are no legs.
+pub(super) const NO_WINDOW: i64 = 0;
+
+/// The balances of all accounts but legs, and of the legs of these windows.
+pub(super) async fn balances_with(
+    link: &mut Link<'_>,
+    currency: &str,
+    windows: &BTreeSet<WindowNumber>,
+) -> Result<Balances, StoreError> {
+    let mut found = Balances::default();
+    for window in windows.iter().map(|number| i64::from(*number)).chain([NO_WINDOW]) {
+        let call = link.call(&BALANCES_OF_WINDOW).text(POINTS).text(currency).int(window);
+        let balances = read_balances(link, call).await?;
+        found.points.extend(balances.points);
+        found.money.extend(balances.money);
+    }
+    Ok(found)
+}
+
+async fn read_balances(link: &mut Link<'_>, call: super::sql::Call) -> Result<Balances, StoreError> {
+    let mut balances = Balances::default();
     let balance = |row: &dyn Cells| Ok((row.text(0)? == POINTS, row.text(1)?.to_owned(), row.int(2)?));
     let damaged = |error| StoreError::damaged("an account's name", error);
     for (points, account, amount) in link.rows(call, balance).await? {

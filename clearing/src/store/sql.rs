@@ -8,9 +8,10 @@
 
 use std::io::Write as _;
 
+use futures::TryStreamExt as _;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments as _, Column as _, PgConnection, Row as _, SqliteConnection, TypeInfo as _};
+use sqlx::{Arguments as _, Column as _, Executor as _, PgConnection, Row as _, SqliteConnection, TypeInfo as _};
 use uuid::Uuid;
 
 use super::{Backend, StoreError};
@@ -125,6 +126,24 @@ impl Link<'_> {
             }
             _ => Err(other_backend()),
         }
+    }
+
+    /// Runs a statement of several parts on SQLite, the last of which gives one row with one text: how many rows all of
+    /// them changed, and that text.
+    pub async fn execute_telling(&mut self, call: Call) -> Result<(u64, Option<String>), StoreError> {
+        let name = call.sql.name();
+        let (Self::Sqlite(connection), Values::Sqlite(values)) = (self, call.arguments) else {
+            return Err(other_backend());
+        };
+        let mut done = (&mut **connection).fetch_many(sqlx::query_with(call.sql.sqlite, values));
+        let (mut changed, mut told) = (0, None);
+        while let Some(step) = done.try_next().await.map_err(|error| StoreError::of(name, error))? {
+            match step {
+                sqlx::Either::Left(part) => changed += part.rows_affected(),
+                sqlx::Either::Right(row) => told = row.text_or_null(0)?.map(str::to_owned),
+            }
+        }
+        Ok((changed, told))
     }
 
     /// Runs a statement that must change so many rows.

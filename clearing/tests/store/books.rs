@@ -147,7 +147,7 @@ const ADDED: &[(&str, &str)] = &[
         "gross",
         "INSERT INTO gross (window_number, issuer, acceptor, points, amount) VALUES (1, 'operator', 'operator', 1, 1)",
     ),
-    ("balances", "INSERT INTO balances (commodity, account, amount) VALUES ('EUR', 'collateral:fuel', 1)"),
+    ("balances", "INSERT INTO balances (commodity, window_number, account, amount) VALUES ('EUR', 0, 'collateral:fuel', 1)"),
 ];
 
 async fn a_row_that_is_changed_lost_or_added_is_found(test: &TestStore) {

@@ -33,8 +33,10 @@ mod journal;
 mod lists;
 mod nodes;
 mod points;
+mod pruning;
 mod schema;
 mod settlement;
+mod sums;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

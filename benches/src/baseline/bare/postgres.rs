@@ -43,9 +43,9 @@ const SAVE: &str = "
 
 const SAVE_HOT: &str = "
     WITH head AS MATERIALIZED (SELECT next_sequence, hash FROM journal_head FOR UPDATE), b AS (
-        INSERT INTO balances (commodity, account, amount)
-        SELECT b.* FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount)
-        ON CONFLICT (commodity, account) DO UPDATE SET amount = balances.amount + excluded.amount
+        INSERT INTO balances (commodity, window_number, account, amount)
+        SELECT b.commodity, 0, b.account, b.amount FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount)
+        ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = balances.amount + excluded.amount
     ), o AS (
         INSERT INTO terms_outstanding (partner, version, points)
         SELECT o.partner, 1, o.points FROM head, unnest($4::text[], $5::bigint[]) AS o (partner, points)

@@ -30,8 +30,9 @@ const SAVE: &str = "
     INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings)
     SELECT substr($4, value->>0, 16), value->>1, 0, $11, $14 FROM jsonb_each($3) WHERE true
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings;
-    INSERT INTO balances (commodity, account, amount) SELECT value->>0, value->>1, value->>2 FROM jsonb_each($5) WHERE true
-    ON CONFLICT (commodity, account) DO UPDATE SET amount = amount + excluded.amount;
+    INSERT INTO balances (commodity, window_number, account, amount)
+    SELECT value->>0, 0, value->>1, value->>2 FROM jsonb_each($5) WHERE true
+    ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = amount + excluded.amount;
     INSERT INTO terms_outstanding (partner, version, points) SELECT value->>0, 1, value->>1 FROM jsonb_each($6) WHERE true
     ON CONFLICT (partner, version) DO UPDATE SET points = points + excluded.points;
     INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)

@@ -32,7 +32,7 @@ impl fmt::Display for Amount {
 
 /// What amounts are told in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     currency: Currency,
     scale: u32,
 }

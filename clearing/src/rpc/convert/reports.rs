@@ -11,7 +11,7 @@ use clearing_core::units::{Money, Overflow, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::account_balance::Balance;
 
-use super::{View, from_kind, from_money, from_purpose, from_timestamp};
+use super::{View, from_kind, from_money, from_purpose, from_sum, from_timestamp};
 
 fn from_role(role: Role) -> v1::StatementRole {
     match role {
@@ -125,7 +125,8 @@ pub fn from_balances(
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClassSums {
     pub points: BTreeMap<String, Points>,
-    pub money: BTreeMap<String, Money>,
+    /// Wider than any balance: a class may have many.
+    pub money: BTreeMap<String, i128>,
 }
 
 impl ClassSums {
@@ -143,23 +144,24 @@ impl ClassSums {
             *sum = sum.plus(*balance)?;
         }
         for (account, balance) in money {
-            let sum = sums.money.entry(class(account.to_string())).or_default();
-            *sum = sum.plus(*balance)?;
+            *sums.money.entry(class(account.to_string())).or_default() += i128::from(balance.0);
         }
         Ok(sums)
     }
 
     /// # Errors
     /// [`Overflow`] if a sum does not fit.
-    pub fn totals(&self) -> Result<(Points, Money), Overflow> {
+    pub fn totals(&self) -> Result<(Points, i128), Overflow> {
         let points = self.points.values().copied().try_fold(Points::ZERO, Points::plus)?;
-        let money = self.money.values().copied().try_fold(Money::ZERO, Money::plus)?;
-        Ok((points, money))
+        Ok((points, self.money.values().sum()))
     }
 
     pub fn rows(&self, coalition: &Coalition) -> Vec<v1::AccountBalance> {
         let points = self.points.iter().map(|(class, sum)| points_balance(class, *sum));
-        let money = self.money.iter().map(|(class, sum)| money_balance(class, *sum, coalition));
+        let money = self.money.iter().map(|(class, sum)| v1::AccountBalance {
+            account: class.clone(),
+            balance: from_sum(*sum, coalition).map(Balance::Money),
+        });
         points.chain(money).collect()
     }
 }
@@ -231,6 +233,6 @@ mod tests {
         assert_eq!(listed, ["issuer:A", "pool", "position:A", "position:B"]);
         let sums = ClassSums::of(&points, &money, &of_members).unwrap();
         assert_eq!(names(sums.rows(&house.coalition)), ["held", "issuer", "member", "pool", "position"]);
-        assert_eq!(sums.totals().unwrap(), (Points(0), Money(0)));
+        assert_eq!(sums.totals().unwrap(), (Points(0), 0));
     }
 }

@@ -3,15 +3,16 @@
 use clearing_core::chart::MoneyAccount;
 use clearing_core::command::{OrderParty, Payment};
 use clearing_core::netting::Order;
+use clearing_core::proof::Proof;
 use clearing_core::settlement::{
-    Leg, LegState, OrderMode, ParticipantWindow, Proof, Settlement, SettlementState, Window, WindowState,
+    Leg, LegState, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
 };
 use clearing_core::terms::{Calendar, Coalition};
-use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
+use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use tonic::Status;
 
-use super::{from_money, from_timestamp, id};
+use super::{from_money, from_sum, from_timestamp, id};
 use crate::rpc::errors::invalid;
 use crate::scheduler::calendar::{CalendarProblem, validate};
 
@@ -119,19 +120,16 @@ pub fn from_settlement(
     }
 }
 
-/// Legs that an aborted settlement put back came into the window like what was carried into it, and count so.
 fn from_proof(proof: &Proof, coalition: &Coalition) -> v1::SettlementProof {
-    let carried_change = Money(proof.carried_change.0 - proof.aborted.0);
-    let sum = Money(proof.legs.0 + proof.funds_change.0 + carried_change.0);
-    let funds = Some(proof.funds_change).filter(|change| !change.is_zero());
     v1::SettlementProof {
-        legs_total: from_money(proof.legs, coalition),
-        fund_changes: funds
-            .map(|change| v1::FundChange { account: "funds".to_owned(), amount: from_money(change, coalition) })
-            .into_iter()
+        legs_total: from_sum(proof.legs, coalition),
+        fund_changes: proof
+            .changes
+            .iter()
+            .map(|(class, change)| v1::FundChange { account: class.to_string(), amount: from_sum(*change, coalition) })
             .collect(),
-        carried_change: from_money(carried_change, coalition),
-        sum: from_money(sum, coalition),
+        carried_change: from_sum(proof.carried_change, coalition),
+        sum: from_sum(proof.sum(), coalition),
     }
 }
 
@@ -242,6 +240,8 @@ pub fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use clearing_core::units::Money;
+
     use super::*;
     use crate::scenario::{CoalitionFile, Variant};
 
@@ -310,16 +310,5 @@ mod tests {
         };
         assert_eq!(field(calendar(daily(), "Mars".to_owned(), &coalition())), "time_zone");
         assert_eq!(field(calendar(vec!["x".to_owned()], String::new(), &coalition())), "cron_expressions");
-    }
-
-    #[test]
-    fn what_an_abort_put_back_counts_as_carried_into_the_window() {
-        let proof =
-            Proof { legs: Money(-700), funds_change: Money(200), carried_change: Money(-100), aborted: Money(-600) };
-        assert!(proof.holds());
-        let coalition = coalition();
-        let wire = from_proof(&proof, &coalition);
-        assert_eq!(wire.carried_change, from_money(Money(500), &coalition));
-        assert_eq!(wire.sum, from_money(Money::ZERO, &coalition));
     }
 }
