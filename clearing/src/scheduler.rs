@@ -219,7 +219,7 @@ impl Scheduler {
         inner.expire_until(to, Pace::Moving, &mut ran).await?;
         inner.clock.advance_to(to);
         inner.look_at_limits().await;
-        while !inner.forget_requests(to).await.map_err(ScheduleError::from)? {}
+        while !inner.forget_requests(to).await? {}
         Ok(ran)
     }
 }

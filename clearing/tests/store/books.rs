@@ -120,6 +120,13 @@ const CHANGES: &[(&str, &str, &str, &[Option<&str>])] = &[
     ),
     ("legs", "window_number, partner", "due <> 0 AND window_number > 0", &[Some("due = due - due / abs(due)")]),
     ("participants", "window_number, partner", "window_number = 1", &[Some("carried = carried + 1")]),
+    ("proofs", "window_number, class", "change <> '0'", &[None, Some("change = '7'"), Some("opening = '7'")]),
+    (
+        "windows",
+        "window_number",
+        "state <> 'OPEN'",
+        &[Some("legs_moved = '7'"), Some("legs_total = '7'"), Some("carried_change = '7'")],
+    ),
     ("journal_head", "id", "id = 1", &[Some("next_sequence = next_sequence + 1")]),
 ];
 
