@@ -24,6 +24,7 @@
 //! The rules are the crate `clearing-core`.
 
 pub mod audit;
+pub mod backroom;
 pub mod cli;
 pub mod clock;
 pub mod config;

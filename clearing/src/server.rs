@@ -38,14 +38,15 @@ use tonic::server::NamedService;
 use tower::Service;
 use tracing::{error, info, warn};
 
+use crate::backroom::Backroom;
 use crate::clock::Clock;
 use crate::door::{Door, DoorCounts, DoorLimits};
 use crate::health::Health;
 use crate::identifier::{IdentifierKey, OtherBooks};
 use crate::projector;
-use crate::rpc::auth::AuthLayer;
+use crate::rpc::auth::{AuthLayer, Caller};
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
-use crate::rpc::{members, report, sandbox, settlement};
+use crate::rpc::{errors, members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Backend, Occupancy, OccupyError, Store, StoreError};
@@ -124,6 +125,8 @@ pub struct ServerLimits {
 pub enum StartError {
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the system gives no threads for dear calls")]
+    Threads(#[source] std::io::Error),
     #[error("the TLS material cannot be used")]
     Tls(#[from] TlsError),
     #[error("the database cannot be used")]
@@ -211,6 +214,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         house: Arc::new(ArcSwapOption::empty()),
         scheduler,
     };
+    let backroom = Backroom::open().map_err(StartError::Threads)?;
     let stop = CancellationToken::new();
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health::new(reporter, SERVICES).await;
@@ -224,7 +228,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let reflection_v1alpha = reflection().build_v1alpha().expect("the descriptors are well formed");
     let sandbox = options.sandbox && context.clock.is_manual();
     let router = transport()
-        .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads))
+        .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads).with_backroom(backroom))
         .add_service(BySize::new(&context))
         .add_service(PositionServiceServer::new(position::Service(context.clone())))
         .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
@@ -527,9 +531,11 @@ async fn caught_up(context: &Context) -> bool {
     }
 }
 
-/// The points service, with room for large messages only where batches come in.
+/// The points service, with room for large messages only where batches come in. A batch for which the writer has no room is
+/// refused before it is heard: reading it would cost more than writing it.
 #[derive(Clone)]
 struct BySize {
+    writer: Writer,
     small: PointsServiceServer<points::Service>,
     large: PointsServiceServer<points::Service>,
 }
@@ -541,7 +547,7 @@ impl BySize {
                 .max_decoding_message_size(bytes)
                 .max_encoding_message_size(usize::MAX)
         };
-        Self { small: sized(MESSAGE_BYTES_MAX), large: sized(BATCH_BYTES_MAX) }
+        Self { writer: context.writer.clone(), small: sized(MESSAGE_BYTES_MAX), large: sized(BATCH_BYTES_MAX) }
     }
 }
 
@@ -560,7 +566,13 @@ impl Service<http::Request<Body>> for BySize {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        let batched = path.ends_with("/BatchIssuePoints") || path.ends_with("/StreamIssuePoints");
+        let batch = path.ends_with("/BatchIssuePoints");
+        if let Some(Caller::Partner(caller)) = request.extensions().get::<Caller>().filter(|_| batch)
+            && let Err(full) = self.writer.has_room(*caller)
+        {
+            return Box::pin(async move { Ok(errors::of_write(&full).into_http()) });
+        }
+        let batched = batch || path.ends_with("/StreamIssuePoints");
         let service = if batched { &mut self.large } else { &mut self.small };
         service.call(request)
     }

@@ -85,6 +85,7 @@ pub use self::session::{Gate, Probe, WriterSession};
 pub use self::settlement::{Balances, WindowRow, Windows};
 pub use self::sql::Sql;
 
+use crate::backroom;
 use crate::identifier::IdentifierKey;
 
 use self::checkpoint::Committed;
@@ -161,6 +162,8 @@ enum BackEnd {
         options: SqliteConnectOptions,
         file: Option<PathBuf>,
         readers: SqlitePool,
+        /// Those of dear calls. A connection has a thread of its own, which stands back as the one that opened it does.
+        dear_readers: SqlitePool,
         committed: Arc<Committed>,
     },
     Postgres {
@@ -258,11 +261,12 @@ impl Store {
         let connection = options.connect().await.map_err(|error| StoreError::of("opening the database", error))?;
         Connection::Sqlite(Box::new(connection)).close().await;
         let pool = SqlitePoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READER_WAIT);
+        let dear_readers = pool.clone().connect_lazy_with(readers.clone());
         let readers = pool.connect_with(readers).await;
         let readers = readers.map_err(|error| StoreError::of("opening the database", error))?;
         let committed = Arc::default();
         checkpoint::start(&options, &committed, write_turn, durability).await?;
-        Ok(BackEnd::Sqlite { options, file, readers, committed })
+        Ok(BackEnd::Sqlite { options, file, readers, dear_readers, committed })
     }
 
     fn open_postgres(options: PgConnectOptions) -> BackEnd {
@@ -435,7 +439,10 @@ impl Store {
     async fn reader(&self) -> Result<Snapshot, StoreError> {
         let failed = |error| StoreError::of("waiting for a reader", error);
         let connection = match &self.back_end {
-            BackEnd::Sqlite { readers, .. } => Pooled::Sqlite(readers.acquire().await.map_err(failed)?),
+            BackEnd::Sqlite { readers, dear_readers, .. } => {
+                let readers = if backroom::is_here() { dear_readers } else { readers };
+                Pooled::Sqlite(readers.acquire().await.map_err(failed)?)
+            }
             BackEnd::Postgres { readers, .. } => Pooled::Postgres(readers.acquire().await.map_err(failed)?),
         };
         Ok(Snapshot { connection: Some(connection), open: false, house: Arc::clone(&self.house) })

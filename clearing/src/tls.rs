@@ -21,7 +21,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -371,6 +371,15 @@ impl TlsStream {
 impl AsyncRead for TlsStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.guard.poll(cx)?;
+        let most = ready!(self.guard.poll_reading(cx));
+        if most < buf.remaining() {
+            let mut bytes = vec![0; most];
+            let mut part = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.tls).poll_read(cx, &mut part))?;
+            self.guard.heard(part.filled())?;
+            buf.put_slice(part.filled());
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.tls).poll_read(cx, buf);
         self.guard.heard(&buf.filled()[before..])?;

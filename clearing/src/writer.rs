@@ -30,7 +30,7 @@ use clearing_core::changes::Changes;
 use clearing_core::command::{Answer, Command, Request};
 use clearing_core::journal::{BatchHeader, JournalEntry};
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, Timestamp};
+use clearing_core::units::{BatchId, EntryId, PartnerId, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -301,6 +301,14 @@ impl Writer {
         let (job, answer) = Job::new(request);
         self.door.0.put(job.lane(), vec![job], Instant::now())?;
         heard(answer).await
+    }
+
+    /// Whether a batch of a caller would be refused now, before it is heard.
+    ///
+    /// # Errors
+    /// As [`ask_batch`](Self::ask_batch).
+    pub fn has_room(&self, caller: PartnerId) -> Result<(), WriteError> {
+        self.door.0.has_room(Lane::Partner(caller))
     }
 
     /// Asks many things of one caller, all of them or none; the answers come in the order of the requests.

@@ -130,6 +130,8 @@ pub fn start_failure(error: &StartError) -> Failure {
             .hint("is another server running there? Choose another house.listen"),
         StartError::Tls(_) => Failure::new(Exit::Usage, super::failure::with_causes(error))
             .hint("check the files of tls.ca, tls.cert, tls.key and tls.crl with `clearing config check`"),
+        StartError::Threads(_) => Failure::new(Exit::Internal, super::failure::with_causes(error))
+            .hint("raise the limits of threads and open files of this user (`ulimit -u`, `ulimit -n`)"),
         StartError::Store(_) => super::database::failure(error),
         StartError::Occupied(error) => super::database::in_use(error),
         StartError::OtherBooks(error) => super::database::other_books(error),

@@ -4,13 +4,18 @@
 //! all is used. So several greedy partners together cannot shut out a modest one, and the sum stays bounded.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use super::{DoorLimits, lock};
 
 /// The part of its share up to which a partner is let in although all is used.
 const MODEST: usize = 8;
+
+/// For how long a partner's connections are not read after a call of it was refused, and after many were.
+const REST: Duration = Duration::from_micros(500);
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// There is no room for a call, or for more of it. The text is for its caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +47,7 @@ pub(super) struct Budget {
     calls: Pot,
     bytes: Pot,
     accounts: Mutex<HashMap<Arc<str>, Weak<Account>>>,
+    begun: Instant,
 }
 
 #[derive(Debug)]
@@ -88,6 +94,7 @@ impl Budget {
             calls: Pot::new(limits.calls, limits.calls_per_partner),
             bytes: Pot::new(limits.bytes, limits.bytes_per_partner),
             accounts: Mutex::default(),
+            begun: Instant::now(),
         }
     }
 
@@ -99,8 +106,13 @@ impl Budget {
         }
         accounts.retain(|_, account| account.strong_count() > 0);
         let name: Arc<str> = Arc::from(name);
-        let (calls, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let account = Arc::new(Account { budget: Arc::clone(self), name: Arc::clone(&name), calls, bytes });
+        let account = Arc::new(Account {
+            budget: Arc::clone(self),
+            name: Arc::clone(&name),
+            calls: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            rests_until: AtomicU64::new(0),
+        });
         accounts.insert(name, Arc::downgrade(&account));
         account
     }
@@ -117,9 +129,31 @@ pub(super) struct Account {
     pub name: Arc<str>,
     calls: AtomicUsize,
     bytes: AtomicUsize,
+    /// Microseconds after the budget was made.
+    rests_until: AtomicU64,
 }
 
 impl Account {
+    /// Notes that a call was refused, which cost the house time all the same. For each its partner's connections are not
+    /// read for a moment, so that who asks again at once does not fill the house with refusals.
+    pub fn rest(&self) {
+        let now = self.micros();
+        let longer =
+            |until: u64| Some((until.max(now) + REST.as_micros() as u64).min(now + REST_MAX.as_micros() as u64));
+        // The closure never says no.
+        let _ = self.rests_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
+    }
+
+    /// Until when its connections are not read.
+    pub fn rests_until(&self) -> Option<Instant> {
+        let until = self.rests_until.load(Ordering::Relaxed);
+        (until > self.micros()).then(|| self.budget.begun + Duration::from_micros(until))
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.budget.begun.elapsed().as_micros()).unwrap_or(u64::MAX / 2)
+    }
+
     /// Admits a call that will take so many bytes, as far as is known.
     pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Permit, Exhausted> {
         let full = |(whose, used, most)| Exhausted::Calls { whose, used, most };

@@ -78,10 +78,20 @@ impl Connection {
     /// # Errors
     /// [`Exhausted`] if there is no room for it.
     pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Arc<Call>, Exhausted> {
-        let permit = self.account.admit(bytes)?;
+        let permit = self.account.admit(bytes).inspect_err(|_| self.account.rest())?;
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.door.0.calls.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Call::new(Arc::clone(self), permit)))
+    }
+
+    /// A call was refused.
+    pub(super) fn rest(&self) {
+        self.account.rest();
+    }
+
+    /// Until when it is not read, as many of its partner's calls were refused.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        self.account.rests_until()
     }
 
     pub(super) fn call_ended(&self) {

@@ -4,7 +4,8 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::Sleep;
 
@@ -13,6 +14,10 @@ use super::{Connection, Seat};
 
 /// Bytes of the preface of HTTP/2.
 const PREFACE: usize = 24;
+
+/// Bytes that are read after a rest, and how long it takes until it is known what became of the calls in them.
+const LITTLE: usize = 1_024;
+const SETTLES: Duration = Duration::from_millis(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -24,12 +29,31 @@ pub(crate) struct Guard {
     frames: Frames,
     /// While nothing can be written.
     stuck: Option<Pin<Box<Sleep>>>,
+    reading: Reading,
+}
+
+/// How a connection is read. See [`Guard::poll_reading`].
+#[derive(Debug)]
+enum Reading {
+    Freely,
+    /// Not at all.
+    Rests(Pin<Box<Sleep>>),
+    Little,
+    /// Until it is known whether what was read is refused.
+    Settles(Pin<Box<Sleep>>),
 }
 
 impl Guard {
     pub fn new(connection: Arc<Connection>, seat: Seat) -> Self {
         let preface = tokio::time::sleep(connection.door().limits().preface);
-        Self { connection, waiting: Some((seat, Box::pin(preface))), heard: 0, frames: Frames::new(), stuck: None }
+        Self {
+            connection,
+            waiting: Some((seat, Box::pin(preface))),
+            heard: 0,
+            frames: Frames::new(),
+            stuck: None,
+            reading: Reading::Freely,
+        }
     }
 
     /// Whether the connection may go on.
@@ -47,8 +71,34 @@ impl Guard {
         Ok(())
     }
 
+    /// Waits while the connection is not to be read, and says how much of it may be read then: while calls of its partner are
+    /// refused little at a time, as what came is refused only after it was read. However many are refused on others of its
+    /// partner, it is read a little after each rest.
+    pub fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        loop {
+            match &mut self.reading {
+                Reading::Freely => match self.connection.rests_until() {
+                    Some(until) => self.reading = Reading::Rests(Box::pin(tokio::time::sleep_until(until.into()))),
+                    None => return Poll::Ready(usize::MAX),
+                },
+                Reading::Rests(sleep) => {
+                    ready!(sleep.as_mut().poll(cx));
+                    self.reading = Reading::Little;
+                }
+                Reading::Little => return Poll::Ready(LITTLE),
+                Reading::Settles(sleep) => {
+                    ready!(sleep.as_mut().poll(cx));
+                    self.reading = Reading::Freely;
+                }
+            }
+        }
+    }
+
     /// Looks at what the peer has sent.
     pub fn heard(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if matches!(self.reading, Reading::Little) && !bytes.is_empty() {
+            self.reading = Reading::Settles(Box::pin(tokio::time::sleep(SETTLES)));
+        }
         if self.waiting.is_some() {
             self.heard += bytes.len();
             if self.heard >= PREFACE {

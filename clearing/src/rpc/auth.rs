@@ -20,6 +20,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument, info_span};
 
+use crate::backroom::Backroom;
 use crate::clock;
 use crate::door::body::{Answered, Asked};
 use crate::rpc::reads::Reads;
@@ -240,11 +241,12 @@ pub fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Status> {
 pub struct AuthLayer {
     view: View,
     reads: Reads,
+    backroom: Option<Backroom>,
 }
 
 impl AuthLayer {
     pub fn new(house: Arc<ArcSwapOption<House>>) -> Self {
-        Self { view: View { house, fresh: None }, reads: Reads::new(ReadShares::default()) }
+        Self { view: View { house, fresh: None }, reads: Reads::new(ReadShares::default()), backroom: None }
     }
 
     /// The same, for a house whose partners may be created on another node: a partner that this node does not know is
@@ -253,7 +255,7 @@ impl AuthLayer {
         let house = Arc::clone(&context.house);
         let read = Mutex::new(Instant::now());
         let view = View { house, fresh: Some(Arc::new(Fresh { context, read })) };
-        Self { view, reads: Reads::new(ReadShares::default()) }
+        Self { view, reads: Reads::new(ReadShares::default()), backroom: None }
     }
 
     /// Lets callers have these shares of the readers.
@@ -261,13 +263,19 @@ impl AuthLayer {
     pub fn with_reads(self, shares: ReadShares) -> Self {
         Self { reads: Reads::new(shares), ..self }
     }
+
+    /// Answers dear calls there.
+    #[must_use]
+    pub fn with_backroom(self, backroom: Backroom) -> Self {
+        Self { backroom: Some(backroom), ..self }
+    }
 }
 
 impl<S> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
 
     fn layer(&self, inner: S) -> AuthService<S> {
-        AuthService { inner, view: self.view.clone(), reads: self.reads.clone() }
+        AuthService { inner, view: self.view.clone(), reads: self.reads.clone(), backroom: self.backroom.clone() }
     }
 }
 
@@ -277,6 +285,7 @@ pub struct AuthService<S> {
     inner: S,
     view: View,
     reads: Reads,
+    backroom: Option<Backroom>,
 }
 
 /// The methods of the health service.
@@ -382,6 +391,7 @@ where
             method = request.uri().path(),
             caller = peer.identity.id,
         );
+        let dear = weight::is_dear(request.uri().path());
         let reads = Reads::is_read(request.uri().path()).then(|| self.reads.clone());
         let answer = async move {
             let caller = match view.admit_looking(&peer, request.uri().path()).await {
@@ -393,7 +403,7 @@ where
                 None => None,
                 Some(reads) => match reads.turn(&caller).await {
                     Ok(turn) => Some(turn),
-                    Err(status) => return Ok(status.into_http()),
+                    Err(status) => return Ok(Answered::of(status.into_http(), admitted, shape).await),
                 },
             };
             request.extensions_mut().insert(caller);
@@ -411,7 +421,11 @@ where
                 }
             }
         };
-        Box::pin(answer.instrument(span))
+        let answer = answer.instrument(span);
+        match self.backroom.clone().filter(|_| dear) {
+            Some(backroom) => Box::pin(async move { backroom.run(answer).await }),
+            None => Box::pin(answer),
+        }
     }
 }
 

@@ -772,21 +772,20 @@ impl Service {
             let problem = format!("{} items; a batch has 1 to {BATCH_ITEMS_MAX}", items.len());
             return Err(errors::invalid("items", problem));
         }
-        let mut wishes: Vec<Result<Wish, Status>> = Vec::with_capacity(items.len());
+        let (mut good, mut read) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
         for (at, item) in items.into_iter().enumerate() {
             let_others(at).await;
-            wishes.push(self.issue_wish(caller, item));
+            read.push(self.issue_wish(caller, item).map(|wish| good.push(wish)));
         }
-        let good = wishes.iter().filter_map(|wish| wish.as_ref().ok()).cloned().collect();
         let answers = match full {
             Full::Refuses => self.0.writer.ask_batch(good).await.map_err(|error| errors::of_write(&error))?,
             Full::Waits => self.0.writer.ask_all(good).await,
         };
         let mut answers = answers.into_iter();
-        let mut results = Vec::with_capacity(wishes.len());
-        for (at, wish) in wishes.into_iter().enumerate() {
+        let mut results = Vec::with_capacity(read.len());
+        for (at, item) in read.into_iter().enumerate() {
             let_others(at).await;
-            let result = wish.and_then(|_| {
+            let result = item.and_then(|()| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
                 let mut issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
                 // Eight thousand answers fit into a message without what their callers can look up.

@@ -27,6 +27,12 @@ pub fn shape(method: &str) -> Shape {
     Shape { bytes, bytes_per_byte, streams, awaited }
 }
 
+/// Whether a call is answered in the backroom.
+pub fn is_dear(method: &str) -> bool {
+    let Shape { bytes, bytes_per_byte, streams, .. } = shape(method);
+    !streams && (bytes == PAGE || bytes_per_byte == OF_BATCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -153,6 +153,11 @@ impl<J: Waits> Queue<J> {
         Ok(())
     }
 
+    /// Whether there is room for something of a caller.
+    pub fn has_room(&self, lane: Lane) -> Result<(), WriteError> {
+        self.state().has_room(&self.shares, lane)
+    }
+
     /// Puts jobs of one caller into its lane, waiting for room where there is none.
     pub async fn put_when_there_is_room(&self, lane: Lane, jobs: Vec<J>) -> Result<(), WriteError> {
         let mut rest = VecDeque::from(jobs);
@@ -292,10 +297,18 @@ impl<J: Waits> State<J> {
     }
 
     fn admit(&mut self, shares: &WriteShares, lane: Lane, count: usize, now: Instant) -> Result<(), WriteError> {
+        self.lane(lane, now).heard = now;
+        self.has_room(shares, lane)?;
+        let Lane::Partner(partner) = lane else { return Ok(()) };
+        let per_second = shares.per_second.of(Some(partner));
+        let taken = self.lane(lane, now).bucket.take(count, per_second, now);
+        taken.map_err(|retry_after| WriteError::TooFast { per_second, retry_after: retry_after.max(RETRY_MIN) })
+    }
+
+    fn has_room(&self, shares: &WriteShares, lane: Lane) -> Result<(), WriteError> {
         if self.closed {
             return Err(WriteError::ShuttingDown);
         }
-        self.lane(lane, now).heard = now;
         if self.stalled {
             return Err(WriteError::Unavailable);
         }
@@ -305,10 +318,7 @@ impl<J: Waits> State<J> {
             let retry_after = self.rate.each.saturating_mul(half).clamp(RETRY_MIN, RETRY_MAX);
             return Err(WriteError::Overloaded { waiting, retry_after });
         }
-        let Lane::Partner(partner) = lane else { return Ok(()) };
-        let per_second = shares.per_second.of(Some(partner));
-        let taken = self.lane(lane, now).bucket.take(count, per_second, now);
-        taken.map_err(|retry_after| WriteError::TooFast { per_second, retry_after: retry_after.max(RETRY_MIN) })
+        Ok(())
     }
 
     /// Puts jobs into a lane that was looked up by [`admit`](Self::admit).
