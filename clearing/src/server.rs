@@ -51,14 +51,14 @@ use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Backend, Occupancy, OccupyError, Store, StoreError};
 use crate::timekeeper::Timekeeper;
-use crate::tls::{Acceptor, TlsError, TlsMaterial, server_config};
+use crate::tls::{Acceptor, Peer, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
 
 /// How often an unfinished start is tried again, and how old this node's view of the house may be.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Calls in flight on one connection at the most.
-const STREAMS_MAX: u32 = 1024;
+const STREAMS_MAX: u32 = 128;
 
 /// HTTP/2 flow control: room for a batch of the largest size, and for many small calls at once. The adaptive window of
 /// hyper is not used: it shrinks to nothing under many small messages.
@@ -68,8 +68,8 @@ const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 /// Heads of a request, in bytes as HTTP/2 counts them: its path, deadline and metadata.
 const HEADERS_MAX: u32 = 16 * 1024;
 
-/// Calls that are taken back before the house has looked at them: as many as may be under way. Below that, a client that
-/// takes back all its calls at once would lose the others on the connection too. How many may be taken back in sum is
+/// Calls that are taken back before the house has looked at them: several times as many as may be under way. Below that, a client
+/// that takes back all its calls at once would lose the others on the connection too. How many may be taken back in sum is
 /// [`door`](crate::door)'s to say.
 const RESETS_UNSEEN_MAX: usize = 1024;
 
@@ -570,6 +570,9 @@ impl Service<http::Request<Body>> for BySize {
         if let Some(Caller::Partner(caller)) = request.extensions().get::<Caller>().filter(|_| batch)
             && let Err(full) = self.writer.has_room(*caller)
         {
+            if let Some(peer) = request.extensions().get::<Peer>() {
+                peer.connection.rest();
+            }
             return Box::pin(async move { Ok(errors::of_write(&full).into_http()) });
         }
         let batched = batch || path.ends_with("/StreamIssuePoints");

@@ -306,7 +306,12 @@ impl Store {
                 // given it up wait for locks any longer.
                 let lost = [("idle_in_transaction_session_timeout", "1000"), ("lock_timeout", "2000")];
                 let options = options.clone().options(by_key).options(lost);
-                Connection::Postgres(Box::new(options.connect().await.map_err(failed)?))
+                let mut connection = options.connect().await.map_err(failed)?;
+                // What it sends to a node that is lost is given up as soon, where its system can do that.
+                if let Err(error) = sqlx::query("SET tcp_user_timeout = '2s'").execute(&mut connection).await {
+                    tracing::debug!(%error, "PostgreSQL may wait longer than two seconds for a node that is lost");
+                }
+                Connection::Postgres(Box::new(connection))
             }
         })
     }

@@ -76,8 +76,11 @@ pub struct Written {
 /// Something broke, or the house is too busy. Nothing is known to have changed, unless it says so.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum WriteError {
-    #[error("{waiting} requests of this caller wait already; ask again in {} ms", retry_after.as_millis())]
-    Overloaded { waiting: usize, retry_after: Duration },
+    #[error(
+        "{waiting} requests of this caller wait already, of at most {maximum}; ask again in {} ms",
+        retry_after.as_millis()
+    )]
+    Overloaded { waiting: usize, maximum: usize, retry_after: Duration },
     #[error(
         "more than {per_second} requests a second of this caller came; ask again in {} ms", retry_after.as_millis()
     )]

@@ -119,18 +119,18 @@ fn page() -> String {
         "\n`INVALID_ARGUMENT` also carries `google.rpc.BadRequest`, which names the field.\n\n\
         ## Something else\n\n\
         None of these is recorded. Where an effect is possible, ask again with the same `request_id`: the answer tells.\n\n\
-        | reason | gRPC code | effect possible | ask again |\n|---|---|---|---|\n\
-        | `UNAUTHENTICATED` | UNAUTHENTICATED | no | with a certificate of this coalition |\n\
-        | `PERMISSION_DENIED` | PERMISSION_DENIED | no | never: the certificate does not allow this call |\n\
-        | `OVERLOADED` | RESOURCE_EXHAUSTED | no | after the delay of `google.rpc.RetryInfo` |\n\
-        | `NOT_SERVING` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\
-        | `DATABASE_UNAVAILABLE` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
-        | `LISTS_BEHIND` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\
-        | `OUTCOME_UNKNOWN` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
-        | `SHUTTING_DOWN` | UNAVAILABLE | yes | after the delay of `google.rpc.RetryInfo` |\n\
-        | `WRONG_CLOCK` | UNAVAILABLE | no | after the delay of `google.rpc.RetryInfo` |\n\
-        | `DEADLINE_EXCEEDED` | DEADLINE_EXCEEDED | yes | with a longer deadline |\n\
-        | `INTERNAL` | INTERNAL | yes | once; then ask the operator, whose log has it |\n",
+        | reason | gRPC code | effect possible | numbers | ask again |\n|---|---|---|---|---|\n\
+        | `UNAUTHENTICATED` | UNAUTHENTICATED | no |  | with a certificate of this coalition |\n\
+        | `PERMISSION_DENIED` | PERMISSION_DENIED | no |  | never: the certificate does not allow this call |\n\
+        | `OVERLOADED` | RESOURCE_EXHAUSTED | no | `used`, `maximum` | after the delay of `google.rpc.RetryInfo` |\n\
+        | `NOT_SERVING` | UNAVAILABLE | no |  | after the delay of `google.rpc.RetryInfo` |\n\
+        | `DATABASE_UNAVAILABLE` | UNAVAILABLE | yes |  | after the delay of `google.rpc.RetryInfo` |\n\
+        | `LISTS_BEHIND` | UNAVAILABLE | no | `behind_entries` | after the delay of `google.rpc.RetryInfo` |\n\
+        | `OUTCOME_UNKNOWN` | UNAVAILABLE | yes |  | after the delay of `google.rpc.RetryInfo` |\n\
+        | `SHUTTING_DOWN` | UNAVAILABLE | yes |  | after the delay of `google.rpc.RetryInfo` |\n\
+        | `WRONG_CLOCK` | UNAVAILABLE | no | `machine_time`, `other_time` | after the delay of `google.rpc.RetryInfo` |\n\
+        | `DEADLINE_EXCEEDED` | DEADLINE_EXCEEDED | yes |  | with a longer deadline |\n\
+        | `INTERNAL` | INTERNAL | yes |  | once; then ask the operator, whose log has it |\n",
     );
     page
 }

@@ -176,13 +176,14 @@ impl Policy {
         reason: String,
         message: String,
         metadata: HashMap<String, String>,
+        retry_after: Option<Duration>,
         deadline: Duration,
     ) -> Failure {
         let fields = match (metadata.get("field"), metadata.get("problem")) {
             (Some(field), Some(problem)) => vec![(field.clone(), problem.clone())],
             (Some(_) | None, Some(_) | None) => Vec::new(),
         };
-        self.answered(Code::from_i32(code), message, Some(reason), metadata, None, fields, deadline)
+        self.answered(Code::from_i32(code), message, Some(reason), metadata, retry_after, fields, deadline)
     }
 
     #[allow(

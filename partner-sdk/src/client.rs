@@ -432,8 +432,15 @@ impl Client {
             Some(v1::issue_result::Result::Error(error)) => {
                 let metadata = error.metadata.into_iter().collect();
                 let policy = &self.shared.policy;
-                let failure =
-                    policy.item_failure(error.code, error.reason, error.message, metadata, self.batch_deadline);
+                let retry_after = error.retry_delay.and_then(|delay| delay.try_into().ok());
+                let failure = policy.item_failure(
+                    error.code,
+                    error.reason,
+                    error.message,
+                    metadata,
+                    retry_after,
+                    self.batch_deadline,
+                );
                 Failed { why: failure.why, may_have_effect: failure.may_have_effect }
             }
             None => {

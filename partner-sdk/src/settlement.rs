@@ -99,7 +99,7 @@ pub struct ParticipantAmount {
     pub amount: Money,
 }
 
-/// `legs_total`, all `fund_changes` and `carried_change` add up to `sum`, which is zero.
+/// `legs_total`, all `account_changes` and `carried_change` add up to `sum`, which is zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettlementProof {
@@ -107,7 +107,7 @@ pub struct SettlementProof {
     pub legs_total: Money,
     /// What the window, its close aside, put into (+) or took out of (-) each account of the house that is no position; partners' accounts
     /// by kind, and the legs of earlier windows as `settle`.
-    pub fund_changes: Vec<(String, Money)>,
+    pub account_changes: Vec<(String, Money)>,
     /// What is carried out of the window less what was carried into it.
     pub carried_change: Money,
     /// The sum: zero.

@@ -549,7 +549,9 @@ fn settlement(settlement: v1::Settlement) -> Result<Settlement, Error> {
         })?,
         proof: SettlementProof {
             legs_total: money(proof.legs_total, "legs_total")?,
-            fund_changes: each(proof.fund_changes, |fund| Ok((fund.account, money(fund.amount, "fund_changes")?)))?,
+            account_changes: each(proof.account_changes, |fund| {
+                Ok((fund.account, money(fund.amount, "account_changes")?))
+            })?,
             carried_change: money(proof.carried_change, "carried_change")?,
             sum: money(proof.sum, "sum")?,
         },

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::database::{self, in_use};
 use super::failure::{Failure, with_causes};
 use super::init::{AUDITOR, server_identity};
-use super::serve::{Stop, ended, start_failure};
+use super::serve::{Stop, ended, lost_its_disk, start_failure};
 use super::terms::word;
 use crate::clock::Clock;
 use crate::config;
@@ -98,8 +98,13 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
             let brands = house.partners.keys().filter(|id| !id.is_operator()).map(ToString::to_string);
             let brands = brands.collect::<Vec<_>>().join(",");
             context.output.line(&format!("ready {endpoint} dir={} partners={brands}", arguments.dir.display()));
-            let heard = stop.heard().await;
-            info!(signal = heard, "stopping");
+            tokio::select! {
+                heard = stop.heard() => info!(signal = heard, "stopping"),
+                why = running.lost_its_disk() => {
+                    folder.remove(ENDPOINT_FILE)?;
+                    return Err(lost_its_disk(running, &why, DRAIN).await);
+                }
+            }
         }
     }
     folder.remove(ENDPOINT_FILE)?;

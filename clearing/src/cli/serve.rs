@@ -1,5 +1,7 @@
 //! `clearing serve`: the house, until it is told to stop.
 
+use std::time::Duration;
+
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
@@ -67,15 +69,7 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         tokio::select! {
             heard = stop.heard() => break heard,
             _ = reload.recv() => reload_certificates(&running, &settings),
-            why = running.lost_its_disk() => {
-                error!(why, "stopping: the disk did not take what was written");
-                // Whoever is still waiting is told so at once.
-                running.shutdown(settings.drain).await;
-                return Err(Failure::new(Exit::Internal, format!("the disk did not take what was written: {why}")).hint(
-                    "what was acknowledged is safe. Look after the disk, then start the house again: callers whose \
-                     outcome is unknown ask again under the same request ids",
-                ));
-            }
+            why = running.lost_its_disk() => return Err(lost_its_disk(running, &why, settings.drain).await),
             error = running.refused() => {
                 running.shutdown(settings.drain).await;
                 return Err(start_failure(&error));
@@ -121,6 +115,17 @@ pub fn ended(drained: Drained) -> Result<(), Failure> {
         Drained::CutOff => Err(Failure::new(Exit::Internal, "calls were still under way at the deadline and were cut off")
             .hint("nothing is half done: their callers ask again under the same request ids. A larger house.drain_seconds gives them more time")),
     }
+}
+
+/// Stops a house whose disk did not take what it wrote, and says so.
+pub async fn lost_its_disk(running: RunningServer, why: &str, drain: Duration) -> Failure {
+    error!(why, "stopping: the disk did not take what was written");
+    // Whoever is still waiting is told so at once.
+    running.shutdown(drain).await;
+    Failure::new(Exit::Internal, format!("the disk did not take what was written: {why}")).hint(
+        "what was acknowledged is safe. Look after the disk, then start the house again: callers whose outcome is unknown \
+         ask again under the same request ids",
+    )
 }
 
 /// Why a server did not start.

@@ -296,7 +296,7 @@ fn after_payment(page: Page, window: i64, state: partner_sdk::SettlementState) -
 pub fn to_json(settlement: &Settlement) -> Value {
     let proof = &settlement.proof;
     let funds: serde_json::Map<_, _> = proof
-        .fund_changes
+        .account_changes
         .iter()
         .map(|(account, amount)| (account.clone(), json!(amount.amount.to_string())))
         .collect();
@@ -311,7 +311,7 @@ pub fn to_json(settlement: &Settlement) -> Value {
         }).collect::<Vec<_>>(),
         "proof": {
             "legs_total": proof.legs_total.amount.to_string(),
-            "fund_changes": funds,
+            "account_changes": funds,
             "carried_change": proof.carried_change.amount.to_string(),
             "sum": proof.sum.amount.to_string(),
         },
@@ -345,7 +345,7 @@ pub fn page(settlement: &Settlement) -> Page {
     page = page.text(format!("Gross {}, after netting {}: {saved}.", settlement.gross, settlement.pairwise_total));
     let proof = &settlement.proof;
     let funds: Vec<_> =
-        proof.fund_changes.iter().map(|(account, amount)| format!(" + {account} {}", amount.amount)).collect();
+        proof.account_changes.iter().map(|(account, amount)| format!(" + {account} {}", amount.amount)).collect();
     page = page.text(format!(
         "Proof: legs {}{} + carried {} = {}.",
         proof.legs_total.amount,

@@ -227,13 +227,13 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "limits.calls",
         kind: Kind::Whole { min: 1, max: 1_000_000 },
-        default: Some("4096"),
+        default: Some("16384"),
         doc: "How many calls may be in flight. Beyond it callers are asked to come back, but for partners that have few.",
     },
     Key {
         name: "limits.calls_per_partner",
         kind: Kind::Whole { min: 1, max: 1_000_000 },
-        default: Some("1024"),
+        default: Some("4096"),
         doc: "How many calls of one partner may be in flight. Beyond it that partner is asked to come back.",
     },
     Key {

@@ -130,7 +130,7 @@ pub struct Netting {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Proof {
     pub legs_total: Decimal,
-    pub fund_changes: Vec<Amount>,
+    pub account_changes: Vec<Amount>,
     pub carried_change: Decimal,
     pub sum: Decimal,
 }
@@ -243,9 +243,9 @@ impl Figures {
             orders: answers.orders.iter().map(Payment::from).collect(),
             proof: Proof {
                 legs_total: money(&settlement.proof.legs_total),
-                fund_changes: settlement
+                account_changes: settlement
                     .proof
-                    .fund_changes
+                    .account_changes
                     .iter()
                     .map(|(of, amount)| Amount::new(of, amount))
                     .collect(),
@@ -308,7 +308,7 @@ impl Figures {
         must(ordered == moved, format!("the orders come to {ordered}, what moves after netting is {moved}"));
         let state = &self.netting.settlement_state;
         must(state == "SETTLED", format!("every order is paid, and the settlement is {state}"));
-        let funds: Decimal = self.proof.fund_changes.iter().map(|fund| fund.amount).sum();
+        let funds: Decimal = self.proof.account_changes.iter().map(|fund| fund.amount).sum();
         let sum = self.proof.legs_total + funds + self.proof.carried_change;
         must(sum.is_zero() && self.proof.sum.is_zero(), format!("the zero-sum proof comes to {sum}"));
         let trial = &self.trial_balance;

@@ -377,7 +377,7 @@ impl Figures {
     /// The zero-sum proof in one line.
     pub fn proof_text(&self) -> String {
         let proof = &self.proof;
-        let funds = proof.fund_changes.iter().map(|Amount { of, amount: change }| signed(of, *change, self.scale));
+        let funds = proof.account_changes.iter().map(|Amount { of, amount: change }| signed(of, *change, self.scale));
         format!(
             "legs {}{}{} = {}",
             amount(proof.legs_total, self.scale),

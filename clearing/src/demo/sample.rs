@@ -102,7 +102,7 @@ pub fn figures() -> Figures {
         orders: vec![payment("CARDS", "GROCER", 394_000), payment("CARDS", "operator", 22_000)],
         proof: Proof {
             legs_total: Decimal::ZERO,
-            fund_changes: vec![amount("pool", 12), amount("reserve", -12)],
+            account_changes: vec![amount("pool", 12), amount("reserve", -12)],
             carried_change: Decimal::ZERO,
             sum: Decimal::ZERO,
         },

@@ -34,9 +34,6 @@ use crate::rpc::errors;
 const SMALL: usize = 1_024;
 const PIECE: usize = 16 * 1_024;
 
-/// `RESOURCE_EXHAUSTED`, as it stands in the head of an answer.
-const EXHAUSTED: &str = "8";
-
 /// A call in flight. It ends when all that belongs to it is gone.
 #[derive(Debug)]
 pub struct Call {
@@ -187,6 +184,7 @@ impl http_body::Body for Asked {
             this.messages.feed(data);
             let bytes = data.len().saturating_mul(this.shape.bytes_per_byte);
             if let Err(full) = lock(&this.call.permit).charge.add(bytes) {
+                this.call.connection.rest();
                 return Poll::Ready(Some(Err(errors::overloaded(&full))));
             }
         }
@@ -227,9 +225,6 @@ impl Answered {
     /// Takes over the body of an answer.
     pub async fn of(response: http::Response<Body>, call: Arc<Call>, shape: Shape) -> http::Response<Body> {
         let (head, mut body) = response.into_parts();
-        if head.headers.get("grpc-status").is_some_and(|code| code == EXHAUSTED) {
-            call.connection.rest();
-        }
         if shape.streams {
             return http::Response::from_parts(head, Body::new(Self::new(call, Source::Live(body))));
         }

@@ -4,7 +4,7 @@
 //! all is used. So several greedy partners together cannot shut out a modest one, and the sum stays bounded.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ const MODEST: usize = 8;
 /// For how long a partner's connections are not read after a call of it was refused, and after many were.
 const REST: Duration = Duration::from_micros(500);
 const REST_MAX: Duration = Duration::from_millis(100);
+/// For how long after that they are read a little at a time.
+const CAREFUL: Duration = Duration::from_secs(1);
 
 /// There is no room for a call, or for more of it. The text is for its caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +49,6 @@ pub(super) struct Budget {
     calls: Pot,
     bytes: Pot,
     accounts: Mutex<HashMap<Arc<str>, Weak<Account>>>,
-    begun: Instant,
 }
 
 #[derive(Debug)]
@@ -94,7 +95,6 @@ impl Budget {
             calls: Pot::new(limits.calls, limits.calls_per_partner),
             bytes: Pot::new(limits.bytes, limits.bytes_per_partner),
             accounts: Mutex::default(),
-            begun: Instant::now(),
         }
     }
 
@@ -111,7 +111,7 @@ impl Budget {
             name: Arc::clone(&name),
             calls: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            rests_until: AtomicU64::new(0),
+            rests_until: Mutex::default(),
         });
         accounts.insert(name, Arc::downgrade(&account));
         account
@@ -129,29 +129,22 @@ pub(super) struct Account {
     pub name: Arc<str>,
     calls: AtomicUsize,
     bytes: AtomicUsize,
-    /// Microseconds after the budget was made.
-    rests_until: AtomicU64,
+    rests_until: Mutex<Option<Instant>>,
 }
 
 impl Account {
     /// Notes that a call was refused, which cost the house time all the same. For each its partner's connections are not
     /// read for a moment, so that who asks again at once does not fill the house with refusals.
     pub fn rest(&self) {
-        let now = self.micros();
-        let longer =
-            |until: u64| Some((until.max(now) + REST.as_micros() as u64).min(now + REST_MAX.as_micros() as u64));
-        // The closure never says no.
-        let _ = self.rests_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
+        let now = Instant::now();
+        let mut until = lock(&self.rests_until);
+        *until = Some((until.map_or(now, |until| until.max(now)) + REST).min(now + REST_MAX));
     }
 
-    /// Until when its connections are not read.
+    /// Until when its connections are not read, if that is to come or not long ago.
     pub fn rests_until(&self) -> Option<Instant> {
-        let until = self.rests_until.load(Ordering::Relaxed);
-        (until > self.micros()).then(|| self.budget.begun + Duration::from_micros(until))
-    }
-
-    fn micros(&self) -> u64 {
-        u64::try_from(self.budget.begun.elapsed().as_micros()).unwrap_or(u64::MAX / 2)
+        let until = (*lock(&self.rests_until))?;
+        (Instant::now() < until + CAREFUL).then_some(until)
     }
 
     /// Admits a call that will take so many bytes, as far as is known.
@@ -251,6 +244,25 @@ mod tests {
         let modest = budget.account("C");
         let _in = modest.admit(20).unwrap();
         assert!(modest.admit(1).is_err());
+    }
+
+    #[test]
+    fn who_is_refused_rests_the_longer_the_more_often_and_nobody_else_does() {
+        let budget = budget(10, 10, 1_000, 100);
+        let (refused, other) = (budget.account("A"), budget.account("B"));
+        assert_eq!(refused.rests_until(), None);
+        let before = Instant::now();
+        for _ in 0..20 {
+            refused.rest();
+        }
+        let after = Instant::now();
+        let until = refused.rests_until().unwrap();
+        assert!(until >= before + REST * 20 && until <= after + REST * 20, "{until:?}");
+        for _ in 0..10_000 {
+            refused.rest();
+        }
+        assert!(refused.rests_until().unwrap() <= Instant::now() + REST_MAX);
+        assert_eq!(other.rests_until(), None);
     }
 
     #[test]

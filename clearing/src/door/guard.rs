@@ -15,9 +15,13 @@ use super::{Connection, Seat};
 /// Bytes of the preface of HTTP/2.
 const PREFACE: usize = 24;
 
-/// Bytes that are read after a rest, and how long it takes until it is known what became of the calls in them.
-const LITTLE: usize = 1_024;
-const SETTLES: Duration = Duration::from_millis(2);
+/// Bytes that are read of a connection before others have a turn: some hundred small calls. The transport would take all
+/// that there is.
+const AT_ONCE: usize = 16 << 10;
+
+/// Bytes that are read at once of a partner whose calls are refused, and the time until the calls in them are looked at.
+const LITTLE: usize = 2_048;
+const SETTLES: Duration = Duration::from_millis(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -29,18 +33,18 @@ pub(crate) struct Guard {
     frames: Frames,
     /// While nothing can be written.
     stuck: Option<Pin<Box<Sleep>>>,
-    reading: Reading,
+    /// While nothing is read.
+    pause: Option<Pause>,
+    /// Bytes that were read since others had a turn.
+    at_once: usize,
 }
 
-/// How a connection is read. See [`Guard::poll_reading`].
+/// A time for which a connection is not read.
 #[derive(Debug)]
-enum Reading {
-    Freely,
-    /// Not at all.
-    Rests(Pin<Box<Sleep>>),
-    Little,
-    /// Until it is known whether what was read is refused.
-    Settles(Pin<Box<Sleep>>),
+struct Pause {
+    end: Pin<Box<Sleep>>,
+    /// Whether calls were refused, or only may be.
+    rest: bool,
 }
 
 impl Guard {
@@ -52,7 +56,8 @@ impl Guard {
             heard: 0,
             frames: Frames::new(),
             stuck: None,
-            reading: Reading::Freely,
+            pause: None,
+            at_once: 0,
         }
     }
 
@@ -71,33 +76,37 @@ impl Guard {
         Ok(())
     }
 
-    /// Waits while the connection is not to be read, and says how much of it may be read then: while calls of its partner are
-    /// refused little at a time, as what came is refused only after it was read. However many are refused on others of its
-    /// partner, it is read a little after each rest.
+    /// Waits while the connection is not to be read, and says how much of it may be read then. As soon as calls of its partner
+    /// are refused it is read a little at a time: else the transport would take everything there is before the first call in
+    /// it is looked at. However many are refused on others of its partner, it is read a little after each rest.
     pub fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        loop {
-            match &mut self.reading {
-                Reading::Freely => match self.connection.rests_until() {
-                    Some(until) => self.reading = Reading::Rests(Box::pin(tokio::time::sleep_until(until.into()))),
-                    None => return Poll::Ready(usize::MAX),
-                },
-                Reading::Rests(sleep) => {
-                    ready!(sleep.as_mut().poll(cx));
-                    self.reading = Reading::Little;
-                }
-                Reading::Little => return Poll::Ready(LITTLE),
-                Reading::Settles(sleep) => {
-                    ready!(sleep.as_mut().poll(cx));
-                    self.reading = Reading::Freely;
-                }
+        if let Some(Pause { end, rest }) = &mut self.pause {
+            ready!(end.as_mut().poll(cx));
+            let rested = *rest;
+            self.pause = None;
+            if rested {
+                return Poll::Ready(LITTLE);
             }
         }
+        if self.at_once >= AT_ONCE {
+            self.at_once = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let Some(until) = self.connection.rests_until() else { return Poll::Ready(usize::MAX) };
+        let mut end = Box::pin(tokio::time::sleep_until(until.into()));
+        if end.as_mut().poll(cx).is_pending() {
+            self.pause = Some(Pause { end, rest: true });
+            return Poll::Pending;
+        }
+        Poll::Ready(LITTLE)
     }
 
     /// Looks at what the peer has sent.
     pub fn heard(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if matches!(self.reading, Reading::Little) && !bytes.is_empty() {
-            self.reading = Reading::Settles(Box::pin(tokio::time::sleep(SETTLES)));
+        self.at_once += bytes.len();
+        if !bytes.is_empty() && self.connection.rests_until().is_some() {
+            self.pause = Some(Pause { end: Box::pin(tokio::time::sleep(SETTLES)), rest: false });
         }
         if self.waiting.is_some() {
             self.heard += bytes.len();

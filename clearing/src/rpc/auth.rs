@@ -403,7 +403,10 @@ where
                 None => None,
                 Some(reads) => match reads.turn(&caller).await {
                     Ok(turn) => Some(turn),
-                    Err(status) => return Ok(Answered::of(status.into_http(), admitted, shape).await),
+                    Err(status) => {
+                        peer.connection.rest();
+                        return Ok(status.into_http());
+                    }
                 },
             };
             request.extensions_mut().insert(caller);

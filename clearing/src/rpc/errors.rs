@@ -75,7 +75,19 @@ pub fn not_found(what: &str, id: impl std::fmt::Display) -> Status {
 
 /// Something that is no rejection by the rules.
 pub fn broken(code: Code, reason: &str, message: impl Into<String>, retry: Option<Duration>) -> Status {
-    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    broken_at(code, reason, message, retry, [])
+}
+
+/// Likewise, with the numbers at which it broke, by the names of docs/errors.md.
+pub fn broken_at<const N: usize>(
+    code: Code,
+    reason: &str,
+    message: impl Into<String>,
+    retry: Option<Duration>,
+    numbers: [(&str, String); N],
+) -> Status {
+    let numbers = HashMap::from(numbers.map(|(name, number)| (name.to_owned(), number)));
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, numbers);
     if let Some(delay) = retry {
         details.set_retry_info(Some(delay));
     }
@@ -84,7 +96,16 @@ pub fn broken(code: Code, reason: &str, message: impl Into<String>, retry: Optio
 
 /// A call, or the rest of one, for which there is no room. It had no effect.
 pub(crate) fn overloaded(full: &Exhausted) -> Status {
-    broken(Code::ResourceExhausted, "OVERLOADED", full.to_string(), Some(RETRY_EXHAUSTED))
+    let (used, maximum) = match full {
+        Exhausted::Calls { used, most, .. } | Exhausted::Bytes { used, most, .. } => (*used, *most),
+    };
+    overloaded_at(full.to_string(), RETRY_EXHAUSTED, used as u64, maximum as u64)
+}
+
+/// Of `maximum` so many are used: calls, bytes, requests or reads that wait, or that came within a second.
+pub(crate) fn overloaded_at(message: String, retry: Duration, used: u64, maximum: u64) -> Status {
+    let numbers = [("used", used.to_string()), ("maximum", maximum.to_string())];
+    broken_at(Code::ResourceExhausted, "OVERLOADED", message, Some(retry), numbers)
 }
 
 /// What the house will not begin any more.
@@ -95,30 +116,37 @@ pub(crate) fn shutting_down() -> Status {
 pub fn of_write(error: &WriteError) -> Status {
     let message = error.to_string();
     match error {
-        WriteError::Overloaded { retry_after, .. } | WriteError::TooFast { retry_after, .. } => {
-            broken(Code::ResourceExhausted, "OVERLOADED", message, Some(*retry_after))
+        WriteError::Overloaded { waiting, maximum, retry_after } => {
+            overloaded_at(message, *retry_after, *waiting as u64, *maximum as u64)
+        }
+        WriteError::TooFast { per_second, retry_after } => {
+            overloaded_at(message, *retry_after, *per_second, *per_second)
         }
         WriteError::DeadlinePassed => broken(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None),
         WriteError::Unavailable => broken(Code::Unavailable, "DATABASE_UNAVAILABLE", message, Some(RETRY_GONE)),
         WriteError::OutcomeUnknown => broken(Code::Unavailable, "OUTCOME_UNKNOWN", message, Some(RETRY_GONE)),
         WriteError::ShuttingDown => broken(Code::Unavailable, "SHUTTING_DOWN", message, Some(RETRY_GONE)),
-        WriteError::WrongClock(_) => broken(Code::Unavailable, "WRONG_CLOCK", message, Some(RETRY_CLOCK)),
+        WriteError::WrongClock(wrong) => {
+            let times = [("machine_time", wrong.machine.to_string()), ("other_time", wrong.other.to_string())];
+            broken_at(Code::Unavailable, "WRONG_CLOCK", message, Some(RETRY_CLOCK), times)
+        }
         WriteError::Internal => broken(Code::Internal, "INTERNAL", message, None),
     }
 }
 
 /// A read that failed. Logged here, once.
 pub fn of_store(error: &StoreError) -> Status {
-    if error.kind() == ErrorKind::Behind {
-        // Nothing is broken, and the text tells how far.
-        return broken(Code::Unavailable, "LISTS_BEHIND", error.to_string(), Some(RETRY_BEHIND));
+    if let ErrorKind::Behind { entries } = error.kind() {
+        // Nothing is broken.
+        let behind = [("behind_entries", entries.to_string())];
+        return broken_at(Code::Unavailable, "LISTS_BEHIND", error.to_string(), Some(RETRY_BEHIND), behind);
     }
     tracing::warn!(error = error as &dyn std::error::Error, "a read failed");
     match error.kind() {
         ErrorKind::Transient | ErrorKind::CommitUnknown => {
             broken(Code::Unavailable, "DATABASE_UNAVAILABLE", "the database cannot be reached", Some(RETRY_GONE))
         }
-        ErrorKind::Behind | ErrorKind::Permanent => {
+        ErrorKind::Behind { .. } | ErrorKind::Permanent => {
             broken(Code::Internal, "INTERNAL", "the house failed on this read; it was logged", None)
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clearing_core::units::PartnerId;
 use tokio::sync::oneshot;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::auth::Caller;
 use super::errors;
@@ -127,7 +127,7 @@ impl Reads {
         let per_second = shares.per_second.of(partner);
         own.bucket.take(1, per_second, now).map_err(|retry| {
             let message = format!("more than {per_second} reads a second of this caller came");
-            exhausted(message, retry.max(RETRY))
+            exhausted(message, retry.max(RETRY), per_second, per_second)
         })?;
         let (most, waiting_max) = (shares.running.of(partner), shares.waiting.of(partner));
         let (own_running, waiting) = (own.running, own.waiting.len());
@@ -137,7 +137,7 @@ impl Reads {
         }
         if waiting as u64 >= waiting_max {
             let message = format!("{waiting} reads of this caller wait already, and {own_running} are under way");
-            return Err(exhausted(message, RETRY));
+            return Err(exhausted(message, RETRY, waiting as u64, waiting_max));
         }
         let (turn, come) = oneshot::channel();
         if let Some(own) = state.lines.get_mut(line) {
@@ -234,9 +234,8 @@ impl Drop for Waiting {
     }
 }
 
-fn exhausted(message: String, retry: Duration) -> Status {
-    let message = format!("{message}; ask again in {} ms", retry.as_millis());
-    errors::broken(Code::ResourceExhausted, "OVERLOADED", message, Some(retry))
+fn exhausted(message: String, retry: Duration, used: u64, maximum: u64) -> Status {
+    errors::overloaded_at(format!("{message}; ask again in {} ms", retry.as_millis()), retry, used, maximum)
 }
 
 #[cfg(test)]
@@ -306,7 +305,7 @@ mod tests {
         let running: Vec<_> = asked.iter_mut().filter_map(runs).collect();
         assert_eq!(running.len(), 2);
         let refused = reads.turn(&greedy).await.unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
         assert!(refused.message().starts_with("3 reads of this caller wait already"), "{}", refused.message());
         assert!(runs(&mut Box::pin(reads.turn(&polite))).is_some());
     }

@@ -14,7 +14,7 @@ pub enum ErrorKind {
     /// [`was_committed`](crate::store::WriterSession::was_committed) over a fresh session before anybody is answered.
     CommitUnknown,
     /// The lists of entries have not come up to the journal. They follow by themselves: the same read succeeds later.
-    Behind,
+    Behind { entries: i64 },
 }
 
 /// Something broke in or on the way to the database. After one a session is broken, too: drop it and open another.
@@ -52,7 +52,7 @@ impl StoreError {
     pub(super) fn behind(entries: i64) -> Self {
         let what =
             format!("the lists of entries are {entries} entries behind the journal, and follow it by themselves");
-        Self { kind: ErrorKind::Behind, what, source: None }
+        Self { kind: ErrorKind::Behind { entries }, what, source: None }
     }
 
     /// Stored data does not read as what this release writes.

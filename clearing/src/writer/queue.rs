@@ -316,7 +316,9 @@ impl<J: Waits> State<J> {
             let waiting = self.lanes.get(&lane).map_or(0, |lane| lane.jobs.len());
             let half = u32::try_from(self.waiting / 2).unwrap_or(u32::MAX);
             let retry_after = self.rate.each.saturating_mul(half).clamp(RETRY_MIN, RETRY_MAX);
-            return Err(WriteError::Overloaded { waiting, retry_after });
+            // A queue that is full may leave it less than its lane holds.
+            let maximum = lane_max(shares, lane).min(waiting.max(1));
+            return Err(WriteError::Overloaded { waiting, maximum, retry_after });
         }
         Ok(())
     }

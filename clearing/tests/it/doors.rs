@@ -1,7 +1,7 @@
 //! What neither a stranger nor a partner can do to the others: the house is knocked at, stared at, flooded and left
 //! hanging, and what is counted is who is answered, who is refused, and what is given back.
 
-mod raw;
+pub mod raw;
 
 use std::time::Duration;
 

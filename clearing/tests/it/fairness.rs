@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use clearing::door::DoorLimits;
 use clearing::server::ServerLimits;
 use clearing::shares::{PerPartner, ReadShares, WriteShares};
 use clearing_certs::Kind;
@@ -12,6 +13,7 @@ use partner_sdk::{Client, EntryFilter, Error, MemberRef, Origin, Outcome, Reques
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
 use crate::deeds::{self, Deed};
+use crate::doors::raw::Raw;
 use crate::house::{BACKENDS, Backend, TestHouse};
 
 /// How long anything may take before it is called a hang.
@@ -89,6 +91,34 @@ async fn ask(client: &Client, id: RequestId, deed: &Deed) -> Heard {
         Ok(Outcome::Unknown(unknown)) => Heard::Error(unknown.cause),
         Ok(Outcome::Rejected(rejection)) => panic!("{rejection}"),
         Err(error) => Heard::Error(error),
+    }
+}
+
+/// Reading it would cost more than writing it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_for_which_there_is_no_room_is_refused_before_it_is_heard() {
+    for backend in BACKENDS {
+        let writes = WriteShares { waiting: PerPartner::all(1), ..WriteShares::default() };
+        let door = DoorLimits { still: 10 * PATIENCE, ..DoorLimits::default() };
+        let limits = ServerLimits { writes, door, ..ServerLimits::default() };
+        let house = TestHouse::with_limits(backend, limits).await;
+        let greedy = once(&house, "A").await;
+        let held = Held::hold(&house, backend).await;
+        // Some are under way, one waits, and the others are turned away and come again.
+        let deeds: Vec<_> = (0..20).map(|at| (greedy.new_request_id(), issue(at, 1))).collect();
+        let asking = futures::future::join_all(deeds.iter().map(|(id, deed)| ask_until_answered(&greedy, *id, deed)));
+        let batches = async {
+            let mut endless = Raw::connect(house.server.local_addr(), &house.identities, "A").await;
+            endless.speak(65_535).await;
+            for at in 0..20 {
+                endless.call(2 * at + 1, "coalition.clearing.v1.PointsService/BatchIssuePoints", false).await;
+                tokio::time::sleep(A_MOMENT / 10).await;
+            }
+            assert!(!endless.ended(1).await.is_empty(), "none of them will ever be heard to its end");
+            held.release().await;
+        };
+        futures::join!(asking, batches);
+        house.finish().await;
     }
 }
 

@@ -23,11 +23,13 @@ fn points_of(outcomes: Vec<Result<Outcome<Issued>, Error>>) -> Vec<i64> {
 #[tokio::test]
 async fn each_item_of_a_batch_has_its_own_outcome_in_order() {
     let house = House::playing([]).await;
-    let outcomes = eager(&house).await.batch_issue(items([1, 13, -1, 2])).await.unwrap();
-    let [first, rejected, malformed, last] = &outcomes[..] else { panic!("{outcomes:?}") };
+    let outcomes = eager(&house).await.batch_issue(items([1, 13, -1, 14, 2])).await.unwrap();
+    let [first, rejected, malformed, later, last] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert!(matches!(first, Ok(Outcome::Accepted(issued)) if issued.available_points == 1));
     assert_eq!(rejected.as_ref().unwrap().rejection().unwrap().reason, Reason::PartnerRestricted);
     assert!(matches!(malformed, Err(Error::InvalidArgument { .. })), "{malformed:?}");
+    let delay = Duration::from_secs(14);
+    assert!(matches!(later, Err(Error::RateLimited { retry_after, .. }) if *retry_after == Some(delay)), "{later:?}");
     assert!(matches!(last, Ok(Outcome::Accepted(issued)) if issued.available_points == 2));
 }
 

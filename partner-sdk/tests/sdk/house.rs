@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use clearing_proto::v1;
@@ -213,21 +214,23 @@ impl State {
         }
     }
 
-    /// Points below zero are malformed, and 13 are against the rules.
+    /// Points below zero are malformed, 13 are against the rules, and 14 are too many at a time.
     fn result(&self, item: &v1::IssuePointsRequest) -> v1::IssueResult {
         let issued = self.issued(item);
-        let error = |code: tonic::Code, reason: &str, recorded: bool| {
+        let error = |code: tonic::Code, reason: &str, recorded: Option<bool>| {
             v1::issue_result::Result::Error(v1::ItemError {
                 code: code.into(),
                 reason: reason.to_owned(),
                 message: "as the script says".to_owned(),
-                metadata: [("recorded".to_owned(), recorded.to_string())].into(),
+                metadata: recorded.map(|recorded| ("recorded".to_owned(), recorded.to_string())).into_iter().collect(),
+                retry_delay: recorded.is_none().then(|| Duration::from_secs(14).try_into().unwrap()),
             })
         };
         v1::IssueResult {
             result: Some(match item.points {
-                13 => error(tonic::Code::FailedPrecondition, "PARTNER_RESTRICTED", true),
-                ..0 => error(tonic::Code::InvalidArgument, "INVALID_ARGUMENT", false),
+                13 => error(tonic::Code::FailedPrecondition, "PARTNER_RESTRICTED", Some(true)),
+                ..0 => error(tonic::Code::InvalidArgument, "INVALID_ARGUMENT", Some(false)),
+                14 => error(tonic::Code::ResourceExhausted, "OVERLOADED", None),
                 _ => v1::issue_result::Result::Issued(issued),
             }),
         }

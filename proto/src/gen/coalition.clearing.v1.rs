@@ -3157,6 +3157,9 @@ pub struct ItemError {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// How long to wait before the item is asked for again, as in google.rpc.RetryInfo. Set where that makes sense.
+    #[prost(message, optional, tag = "5")]
+    pub retry_delay: ::core::option::Option<::prost_types::Duration>,
 }
 /// Request of QuoteRedemption.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6608,17 +6611,17 @@ pub struct ParticipantAmount {
     #[prost(message, optional, tag = "2")]
     pub amount: ::core::option::Option<Money>,
 }
-/// The zero-sum proof of a settlement: `legs_total`, all `fund_changes` and `carried_change` add up to `sum`, which is
+/// The zero-sum proof of a settlement: `legs_total`, all `account_changes` and `carried_change` add up to `sum`, which is
 /// zero.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SettlementProof {
     /// Sum of all legs.
     #[prost(message, optional, tag = "1")]
     pub legs_total: ::core::option::Option<Money>,
-    /// What the entries of the window put into (+) or took out of (-) the house's funds: by account, or in one sum under the
-    /// name `funds`; zeros left out.
+    /// By how much each account of the house in money that is no position moved over the window, this close aside; `collateral`
+    /// and `settle` stand for those of all partners, the latter for the legs of earlier windows. Zeros left out.
     #[prost(message, repeated, tag = "2")]
-    pub fund_changes: ::prost::alloc::vec::Vec<FundChange>,
+    pub account_changes: ::prost::alloc::vec::Vec<AccountChange>,
     /// What is carried into the next window less what was carried into this one, over all participants.
     #[prost(message, optional, tag = "3")]
     pub carried_change: ::core::option::Option<Money>,
@@ -6626,13 +6629,13 @@ pub struct SettlementProof {
     #[prost(message, optional, tag = "4")]
     pub sum: ::core::option::Option<Money>,
 }
-/// How one fund of the house changed in a window.
+/// How an account in money, or all partners' accounts of a kind, moved over a window.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct FundChange {
-    /// The account, as in `Posting.account`, for example "pool" or "reserve".
+pub struct AccountChange {
+    /// The account, as in `Posting.account`, for example "pool" or "reserve"; or "collateral" or "settle".
     #[prost(string, tag = "1")]
     pub account: ::prost::alloc::string::String,
-    /// The change: positive when the fund grew.
+    /// The change: above zero when the balance grew.
     #[prost(message, optional, tag = "2")]
     pub amount: ::core::option::Option<Money>,
 }

@@ -86,6 +86,10 @@ pub fn issue_result(result: Result<v1::IssuePointsResponse, Status>) -> v1::Issu
                 reason,
                 message: status.message().to_owned(),
                 metadata: metadata.into_iter().collect(),
+                retry_delay: status
+                    .get_details_retry_info()
+                    .and_then(|retry| retry.retry_delay)
+                    .and_then(|delay| prost_types::Duration::try_from(delay).ok()),
             })
         }
     };

@@ -123,10 +123,13 @@ pub fn from_settlement(
 fn from_proof(proof: &Proof, coalition: &Coalition) -> v1::SettlementProof {
     v1::SettlementProof {
         legs_total: from_sum(proof.legs, coalition),
-        fund_changes: proof
+        account_changes: proof
             .changes
             .iter()
-            .map(|(class, change)| v1::FundChange { account: class.to_string(), amount: from_sum(*change, coalition) })
+            .map(|(class, change)| v1::AccountChange {
+                account: class.to_string(),
+                amount: from_sum(*change, coalition),
+            })
             .collect(),
         carried_change: from_sum(proof.carried_change, coalition),
         sum: from_sum(proof.sum(), coalition),
