@@ -1,10 +1,10 @@
 //! Sums that the house keeps, and how large they may become.
 //!
 //! Most balances that a batch moves are not in its book: the database adds to them. So that a sum near the end of 64 bits
-//! is refused to the one who asked for it, and never the database's own mistake, [`Book::finish`] checks every sum that
-//! an entry moves against what the book holds, and the store looks at what each sum became: one beyond [`SUM_WATCHED`] is
-//! loaded from then on. A batch that brings one beyond [`SUM_REFUSED`] nevertheless, because what falls due may be any
-//! number of times as large as an operation, is decided again with that sum in the book.
+//! is refused to the one who asked for it, and never the database's own mistake, the book checks every sum that an entry
+//! moves before it is written, against what it holds, and the store looks at what each sum became: one beyond
+//! [`SUM_WATCHED`] is loaded from then on. A batch that brings one beyond [`SUM_REFUSED`] nevertheless, because what falls
+//! due may be any number of times as large as an operation, is decided again with that sum in the book.
 //!
 //! | bound | of what | why |
 //! |---|---|---|
