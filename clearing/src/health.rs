@@ -7,7 +7,8 @@
 //!
 //! What the writer commits proves that the books can be written. When it commits nothing, or fails, a row of no meaning is
 //! written instead, each second, on a connection of its own: a disk that is full, a server that only reads and a file
-//! system that hangs are found before a caller finds them, and so is their end.
+//! system that hangs are found before a caller finds them, and so is their end. (That PostgreSQL's disk is full is found with
+//! the first batch for which there is no room; a house that has failed is ready again when there is room for a large one.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +64,7 @@ impl Health {
 
     /// Tells whether the house is ready until it stops; to be begun when it is open.
     pub async fn watch(&self, store: &Store, writer: &Writer, stop: &CancellationToken) {
-        let (mut ready, mut writable, mut idle) = (false, false, LOOKS_IDLE);
+        let (mut ready, mut writable, mut idle, mut began) = (false, false, LOOKS_IDLE, false);
         let mut seen = writer.counts();
         let mut prober = store.prober();
         loop {
@@ -71,8 +72,9 @@ impl Health {
             let found = match heard(&seen, &counts) {
                 Heard::Commits if writable => Some(Ok(())),
                 Heard::Nothing if idle < LOOKS_IDLE => None,
-                Heard::Commits | Heard::Failures | Heard::Nothing => {
-                    let probed = tokio::time::timeout(PATIENCE, prober.probe()).await;
+                heard @ (Heard::Commits | Heard::Failures | Heard::Nothing) => {
+                    let large = began && (!writable || heard == Heard::Failures);
+                    let probed = tokio::time::timeout(PATIENCE, prober.probe(large)).await;
                     Some(match probed {
                         Ok(Ok(())) => Ok(()),
                         Ok(Err(error)) => Err(Unready::Store(error)),
@@ -85,6 +87,7 @@ impl Health {
             if stop.is_cancelled() {
                 return;
             }
+            began |= found.is_some();
             if let Some(found) = found
                 && found.is_ok() != writable
             {

@@ -36,7 +36,8 @@ CREATE TABLE calendar (
 CREATE TABLE leases (
     name       TEXT NOT NULL PRIMARY KEY,
     holder     BLOB NOT NULL, -- the node: a random id for as long as it runs
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    filler     BLOB      -- what a probe writes to find out whether there is room
 ) STRICT, WITHOUT ROWID;
 
 -- When a node of the house was last alive, by its clock, each minute anew: a house that is started with a wrong clock knows

@@ -1,4 +1,9 @@
 //! Whether the books can be written, found out by writing a row that means nothing.
+//!
+//! On a disk that is full a small row may find a place that a batch does not. So the room on the disk of a file of SQLite is
+//! looked at, too, and after a failure as much is written as large batches do.
+
+use rustix::fs::statvfs;
 
 use super::session::Connection;
 use super::sql::Sql;
@@ -9,9 +14,14 @@ pub(super) const STATEMENTS: &[&Sql] = &[&PROBE];
 // Beside the leases, since nothing reads it: a row of its own that changes each time, so that it is really written.
 const PROBE: Sql = Sql::both(
     "-- store.probe
-    INSERT INTO leases (name, holder, expires_at) VALUES ('probe', $1, 0)
-    ON CONFLICT (name) DO UPDATE SET expires_at = leases.expires_at + 1",
+    INSERT INTO leases (name, holder, expires_at, filler) VALUES ('probe', $1, 0, $2)
+    ON CONFLICT (name) DO UPDATE SET expires_at = leases.expires_at + 1, filler = excluded.filler",
 );
+
+/// How much is written after a failure, in bytes.
+const LARGE: usize = 1 << 20;
+/// The least room on the disk of a file of SQLite, in bytes.
+const ROOM_MIN: u64 = 16 << 20;
 
 /// See the module. It has a connection of its own, so that it waits for nobody's.
 #[derive(Debug)]
@@ -27,11 +37,13 @@ impl Store {
 }
 
 impl Prober {
-    /// Writes, durably. If it is given up on, the next one begins with another connection.
+    /// Writes, durably, as much as a batch does or only a little. If it is given up on, the next one begins with another
+    /// connection.
     ///
     /// # Errors
     /// See [`StoreError`]: the books cannot be written.
-    pub async fn probe(&mut self) -> Result<(), StoreError> {
+    pub async fn probe(&mut self, large: bool) -> Result<(), StoreError> {
+        self.look_for_room()?;
         let kept = self.connection.take();
         let mut connection = match kept {
             Some(connection) => connection,
@@ -42,13 +54,25 @@ impl Prober {
             BackEnd::Postgres { .. } => (None, None),
         };
         let mut link = connection.link();
-        let call = link.call(&PROBE).uuid(0);
+        let call = link.call(&PROBE).uuid(0).bytes(vec![0; if large { LARGE } else { 0 }]);
         link.execute(call).await?;
         drop(turn);
         if let Some(committed) = committed {
             committed.note();
         }
         self.connection = Some(connection);
+        Ok(())
+    }
+
+    fn look_for_room(&self) -> Result<(), StoreError> {
+        let BackEnd::Sqlite { file: Some(file), .. } = &self.store.back_end else { return Ok(()) };
+        let disk =
+            statvfs(file).map_err(|error| StoreError::of("a look at the disk", sqlx::Error::Io(error.into())))?;
+        let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if room < ROOM_MIN {
+            let problem = format!("{room} bytes are free on the disk of the books, and {ROOM_MIN} are needed");
+            return Err(StoreError::transient(problem));
+        }
         Ok(())
     }
 }

@@ -286,6 +286,31 @@ async fn a_house_is_ready_while_its_books_can_be_written_and_alive_all_the_time(
     house.finish().await;
 }
 
+/// On a full disk a small row may find a place that no batch finds: the house once said that it was ready all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_is_not_ready_while_there_is_no_room_for_a_batch() {
+    let cluster = Cluster::start();
+    let house = House::open(cluster.url(), None).await;
+    let client = house.client("A").await;
+    says(&house, 1).await;
+    let mut admin = PgConnection::connect(&house.database_url).await.unwrap();
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN RAISE 'no space left on device' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER full_disk BEFORE INSERT ON entries EXECUTE FUNCTION full_disk();
+        CREATE TRIGGER full_disk BEFORE INSERT ON leases FOR EACH ROW WHEN (length(NEW.filler) > 65536)
+            EXECUTE FUNCTION full_disk()";
+    sqlx::raw_sql(full).execute(&mut admin).await.unwrap();
+    ask(&client, client.new_request_id(), &issue("1")).await.unavailable();
+    says(&house, 2).await;
+    sqlx::raw_sql("DROP FUNCTION full_disk CASCADE").execute(&mut admin).await.unwrap();
+    admin.close().await.unwrap();
+    says(&house, 1).await;
+    let call = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
+    compare(std::slice::from_ref(&client), &[call]).await;
+    drop(client);
+    house.finish().await;
+}
+
 /// Another program that holds SQLite's lock is as good as a database that is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_house_whose_file_is_held_by_another_program_is_not_ready_until_it_lets_go() {
