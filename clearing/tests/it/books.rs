@@ -7,7 +7,9 @@ use clearing::clock::Clock;
 use clearing::identifier::{IdentifierKey, OtherBooks};
 use clearing::server::{Drained, ServerLimits, ServerOptions, StartError, start};
 use clearing::store::OccupyError;
-use partner_sdk::Issue;
+use partner_sdk::operator::CloseWindow;
+use partner_sdk::{Issue, Redeem};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 use crate::house::{BACKENDS, Backend, DOMAIN, TestHouse};
 
@@ -85,4 +87,54 @@ async fn a_second_house_on_one_file_is_refused_and_told_which_process_has_it() {
     crate::house::audit(&test.database.url).await;
     test.client("A").await.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
     test.finish().await;
+}
+
+/// Moves positions by hand, as very many years would.
+async fn shift(house: &TestHouse, backend: Backend, from: &str, to: &str, amount: i64) {
+    for (account, amount) in [(from, -amount), (to, amount)] {
+        let sql = format!("UPDATE balances SET amount = amount + {amount} WHERE account = 'position:{account}'");
+        let sql = AssertSqlSafe(sql);
+        let moved = match backend {
+            Backend::Sqlite => {
+                let mut connection = SqliteConnection::connect(&house.database.url).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
+            }
+            Backend::Postgres => {
+                let mut connection = PgConnection::connect(&house.database.url).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
+            }
+        };
+        assert_eq!(moved, 1, "{account}");
+    }
+}
+
+/// It was once INTERNAL, or not seen until the window could not be closed. What each sum is refused at, the tests of the store
+/// say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_hears_which_sum_would_go_too_far_and_others_settle() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (a, c, desk) = (test.client("A").await, test.client("C").await, test.client("operator").await);
+        for issuer in [&a, &test.client("B").await] {
+            issuer.issue(Issue::to("card", "1").points(100)).await.unwrap().accepted().unwrap();
+        }
+        let redeem = async |points| c.redeem(Redeem::from("card", "1").points(points)).await.unwrap();
+        redeem(10).await.accepted().unwrap();
+        let far = (1 << 61) - 1_500;
+        shift(&test, backend, "A", "C", far).await;
+        // Nobody has looked at it yet; the statement that adds tells what it has become.
+        redeem(10).await.accepted().unwrap();
+        let refused = redeem(10).await;
+        let refused = refused.rejection().unwrap();
+        assert_eq!(refused.reason.as_str(), "OVERFLOW");
+        assert_eq!(refused.metadata["maximum"], (1_i64 << 61).to_string());
+        assert!(refused.metadata["what"].starts_with("the balance of position:"), "{refused:?}");
+        // What brings it back is taken, and so is a close.
+        a.issue(Issue::to("card", "2").points(1)).await.unwrap().accepted().unwrap();
+        assert!(!desk.operator().preview_settlement(None).await.unwrap().legs.is_empty());
+        shift(&test, backend, "C", "A", far).await;
+        redeem(10).await.accepted().unwrap();
+        desk.operator().close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
+        test.finish().await;
+    }
 }
