@@ -12,7 +12,6 @@ use partner_sdk::{
 };
 
 use crate::house::{BACKENDS, TestHouse};
-use crate::scenarios::read;
 
 /// Whether a call was let through to the rules.
 fn let_in<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {
@@ -139,9 +138,7 @@ fn all_are(expected: bool, role: &str, calls: Vec<(&'static str, bool)>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_is_open_to_the_roles_it_is_meant_for_and_to_no_other() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
 
         let partner = test.client("A").await;
         all_are(true, "partner", points_calls(&partner).await);
@@ -193,9 +190,7 @@ async fn position_calls_about_another(client: &Client) -> Vec<(&'static str, boo
 #[tokio::test(flavor = "multi_thread")]
 async fn no_partner_reads_or_moves_what_is_anothers() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, b, c) = (test.client("A").await, test.client("B").await, test.client("C").await);
 
         let issue_key = a.new_request_id();
@@ -235,10 +230,7 @@ async fn no_partner_reads_or_moves_what_is_anothers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_partner_touches_anothers_holds_issues_purchases_or_receipts() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let begin = crate::sdk_stage::system_time(scenario.house.coalition.start);
-        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, b, c) = (test.client("A").await, test.client("B").await, test.client("C").await);
         let origin = Origin::till("s1", "t1").receipt("R-1").business_date("2026-02-01");
         let issued = Issue::to("card", "1").points(100).origin(origin.clone());
@@ -287,10 +279,7 @@ async fn no_partner_touches_anothers_holds_issues_purchases_or_receipts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_partner_still_ends_what_it_began() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let begin = crate::sdk_stage::system_time(scenario.house.coalition.start);
-        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
         let (c, operator) = (test.client("C").await, test.client("operator").await.operator());
         let issued = c.issue(Issue::to("card", "1").points(100)).await.unwrap().accepted().unwrap().entry.entry_id;
         let day = std::time::Duration::from_secs(86_400);

@@ -13,7 +13,6 @@ use partner_sdk::{
 };
 
 use crate::house::{BACKENDS, TestHouse};
-use crate::scenarios::read;
 use crate::sdk_stage::system_time;
 
 /// How a call was refused: its reason, and the numbers with it.
@@ -34,13 +33,10 @@ async fn entries(operator: &Client) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let begin = scenario.house.coalition.start;
-        let test = TestHouse::open(backend, &house, begin).await;
+        let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, operator) = (test.client("A").await, test.client("operator").await);
         let admin = operator.operator();
-        let now = system_time(begin);
+        let now = begin;
         let issue = || Issue::to("card", "1").points(10);
         let good = a.issue(issue()).await.unwrap().accepted().unwrap();
         let before = entries(&operator).await;
@@ -149,9 +145,7 @@ fn till() -> Origin {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_has_its_effect_once_however_often_it_comes() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let a = test.client("A").await;
         let key: RequestId = a.new_request_id();
         let issue = |points| Issue::to("card", "1").points(points).origin(till().cashier("Vera")).request_id(key);
@@ -192,12 +186,9 @@ fn field<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let begin = scenario.house.coalition.start;
-        let test = TestHouse::open(backend, &house, begin).await;
+        let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
-        let (admin, now) = (desk.operator(), system_time(begin));
+        let (admin, now) = (desk.operator(), begin);
         let soon = now + Duration::from_secs(60);
         let rub = |kopecks| Money::new("RUB", Decimal::new(kopecks, 2));
         let card = || MemberRef::identifier("card", "1");
@@ -295,12 +286,9 @@ async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_unknown_or_at_the_wrong_time_is_refused_with_its_numbers() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let begin = scenario.house.coalition.start;
-        let test = TestHouse::open(backend, &house, begin).await;
+        let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
-        let (admin, now) = (desk.operator(), system_time(begin));
+        let (admin, now) = (desk.operator(), begin);
         let day = Duration::from_secs(86_400);
         let entry = "01900000-0000-7000-8000-000000000000.0";
         a.issue(Issue::to("card", "1").points(50)).await.unwrap().accepted().unwrap();
@@ -361,10 +349,7 @@ async fn what_is_unknown_or_at_the_wrong_time_is_refused_with_its_numbers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        let begin = scenario.house.coalition.start;
-        let test = TestHouse::open(backend, &house, begin).await;
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         let admin = desk.operator();
         let field = |(reason, fields): (String, Vec<(String, String)>)| {
@@ -447,11 +432,11 @@ async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
 async fn a_new_partner_has_the_coalitions_limits_unless_it_is_said_otherwise() {
     use clearing_core::units::{Money as Units, Points};
     for backend in BACKENDS {
-        let scenario = read("S01");
-        let mut house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-        house.coalition.default_limits.net_debit_cap = Some(Units(10_000_000));
-        house.coalition.default_limits.points_per_entry = Some(Points(100_000));
-        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (test, _) = TestHouse::of_s01(backend, |house| {
+            house.coalition.default_limits.net_debit_cap = Some(Units(10_000_000));
+            house.coalition.default_limits.points_per_entry = Some(Points(100_000));
+        })
+        .await;
         let desk = test.client("operator").await;
         let admin = desk.operator();
         let own = PartnerLimits::none().points_per_entry(5).points_per_day(50);

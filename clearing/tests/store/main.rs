@@ -198,6 +198,17 @@ impl Ids {
         let millis = u128::try_from(START.0 / 1000).unwrap();
         millis << 80 | 0x7 << 76 | 0b10 << 62 | self.0
     }
+
+    fn request(&mut self, caller: &str, command: Command) -> Request {
+        Request {
+            caller: id(caller),
+            request_id: Some(RequestId(self.next())),
+            origin: Origin::default(),
+            command,
+            fresh_member: MemberId(self.next()),
+            attachment: None,
+        }
+    }
 }
 
 /// What the writer does with one batch, without what it does when something breaks.
@@ -220,14 +231,7 @@ impl Till {
     }
 
     fn request(&mut self, caller: &str, command: Command) -> Request {
-        Request {
-            caller: id(caller),
-            request_id: Some(RequestId(self.ids.next())),
-            origin: Origin::default(),
-            command,
-            fresh_member: MemberId(self.ids.next()),
-            attachment: None,
-        }
+        self.ids.request(caller, command)
     }
 
     async fn run(&mut self, requests: &[Request], now: Timestamp) -> Result<Done, StoreError> {

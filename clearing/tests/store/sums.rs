@@ -8,11 +8,10 @@ use clearing::identifier::IdentifierKey;
 use clearing::store::{Backend, Store};
 use clearing::writer::Writer;
 use clearing_core::command::{Answer, Command, Earn, HouseCommand, Reply, Request, ReversalTarget};
-use clearing_core::journal::Origin;
 use clearing_core::rejection::Rejection;
 use clearing_core::sums::{SUM_MAX, SUM_REFUSED};
 use clearing_core::terms::{Funding, House, Partner};
-use clearing_core::units::{MemberId, Money, Points, RequestId};
+use clearing_core::units::{Money, Points};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
 use crate::{Ids, TestStore, at, card, house, id, issue, redeem, terms};
@@ -48,14 +47,7 @@ impl Node {
     }
 
     fn request(&mut self, caller: &str, command: Command) -> Request {
-        Request {
-            caller: id(caller),
-            request_id: Some(RequestId(self.ids.next())),
-            origin: Origin::default(),
-            command,
-            fresh_member: MemberId(self.ids.next()),
-            attachment: None,
-        }
+        self.ids.request(caller, command)
     }
 
     async fn ask(&mut self, caller: &str, command: Command) -> Result<Reply, Rejection> {
