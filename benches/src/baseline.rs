@@ -22,7 +22,8 @@ use clearing::rpc::auth::AuthLayer;
 use clearing::rpc::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX};
 use clearing::tls::{Acceptor, TlsMaterial, server_config};
 use clearing_core::terms::House;
-use clearing_proto::v1::points_service_server::PointsServiceServer;
+use clearing_proto::v1::issue_service_server::IssueServiceServer;
+use clearing_proto::v1::member_service_server::MemberServiceServer;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -46,12 +47,15 @@ impl Served {
         let acceptor = Acceptor::new(server_config(material)?, DOMAIN);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let service = PointsServiceServer::new(Service(Arc::new(issuer)))
+        let issuer = Arc::new(issuer);
+        let members = MemberServiceServer::new(Service(Arc::clone(&issuer)));
+        let service = IssueServiceServer::new(Service(issuer))
             .max_decoding_message_size(BATCH_BYTES_MAX.max(MESSAGE_BYTES_MAX))
             .max_encoding_message_size(usize::MAX);
         let router = clearing::server::transport()
             .layer(AuthLayer::new(Arc::new(ArcSwapOption::from(Some(house)))))
-            .add_service(service);
+            .add_service(service)
+            .add_service(members);
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let mut serving = JoinSet::new();

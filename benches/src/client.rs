@@ -9,8 +9,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use clearing_proto::v1;
-use clearing_proto::v1::points_service_client::PointsServiceClient;
+use clearing_proto::v1::entry_service_client::EntryServiceClient;
+use clearing_proto::v1::hold_service_client::HoldServiceClient;
+use clearing_proto::v1::issue_service_client::IssueServiceClient;
+use clearing_proto::v1::member_service_client::MemberServiceClient;
 use clearing_proto::v1::position_service_client::PositionServiceClient;
+use clearing_proto::v1::redemption_service_client::RedemptionServiceClient;
 use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use partner_sdk::{Client, Issue, Outcome};
@@ -66,14 +70,39 @@ impl Clients {
         Ok(Self { channels: Arc::new(channels), next: Arc::default(), acknowledged: Arc::default() })
     }
 
-    /// The service as a brand sees it, over the connection whose turn it is.
-    pub fn points(&self, partner: usize) -> PointsServiceClient<Channel> {
+    /// The service of issues as a brand sees it.
+    pub fn issues(&self, partner: usize) -> IssueServiceClient<Channel> {
+        IssueServiceClient::new(self.channel(partner)).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The service of redemptions as a brand sees it.
+    pub fn redemptions(&self, partner: usize) -> RedemptionServiceClient<Channel> {
+        RedemptionServiceClient::new(self.channel(partner))
+    }
+
+    /// The service of holds as a brand sees it.
+    pub fn holds(&self, partner: usize) -> HoldServiceClient<Channel> {
+        HoldServiceClient::new(self.channel(partner))
+    }
+
+    /// The service of members as a brand sees it.
+    pub fn members(&self, partner: usize) -> MemberServiceClient<Channel> {
+        MemberServiceClient::new(self.channel(partner))
+    }
+
+    /// The service of entries as a brand sees it.
+    pub fn entries(&self, partner: usize) -> EntryServiceClient<Channel> {
+        EntryServiceClient::new(self.channel(partner)).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// The connection of a brand whose turn it is.
+    fn channel(&self, partner: usize) -> Channel {
         let connections = &self.channels[partner];
         let turn = match connections.len() {
             1 => 0,
             many => self.next.fetch_add(1, Ordering::Relaxed) % many,
         };
-        PointsServiceClient::new(connections[turn].clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+        connections[turn].clone()
     }
 
     /// The accountant's service as a brand sees it.

@@ -180,17 +180,17 @@ async fn greedy(
         let (stop, done, refused) = (Arc::clone(stop), Arc::clone(done), Arc::clone(refused));
         running.spawn(async move {
             while !stop.load(Ordering::Relaxed) {
-                let mut points = clients.points(0);
                 let heard = match greed {
-                    Greed::Flood => points.issue_points(workload.issue()).await.map(|_| 1),
+                    Greed::Flood => clients.issues(0).issue_points(workload.issue()).await.map(|_| 1),
                     Greed::Batches => {
                         let items = (0..BATCH).map(|_| workload.issue()).collect();
-                        let answer = points.batch_issue_points(v1::BatchIssuePointsRequest { items }).await;
+                        let request = v1::BatchIssuePointsRequest { items };
+                        let answer = clients.issues(0).batch_issue_points(request).await;
                         answer.and_then(|answer| BatchIssues::accepted(&answer.into_inner().results))
                     }
                     Greed::Nothing | Greed::Reads => {
                         let request = v1::ListEntriesRequest { page_size: 1000, ..v1::ListEntriesRequest::default() };
-                        points.list_entries(request).await.map(|_| 0)
+                        clients.entries(0).list_entries(request).await.map(|_| 0)
                     }
                 };
                 match heard {

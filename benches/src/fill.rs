@@ -47,7 +47,7 @@ pub async fn fill(
                 left -= u64::try_from(items.len())?;
                 let sent = u64::try_from(items.len())?;
                 let request = v1::BatchIssuePointsRequest { items };
-                let answer = clients.points(at).batch_issue_points(request).await?.into_inner();
+                let answer = clients.issues(at).batch_issue_points(request).await?.into_inner();
                 let accepted = BatchIssues::accepted(&answer.results)?;
                 ensure!(accepted == sent, "the house answered {accepted} of {sent} items");
                 clients.acknowledge(accepted);

@@ -36,9 +36,9 @@ pub(crate) struct OneBrand {
 impl Source for OneBrand {
     fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
         let (clients, request) = (self.clients.clone(), self.workload.issue());
-        let mut points = clients.points(self.brand);
+        let mut issues = clients.issues(self.brand);
         Box::pin(async move {
-            points.issue_points(request).await?;
+            issues.issue_points(request).await?;
             clients.acknowledge(1);
             Ok(1)
         })
@@ -109,7 +109,7 @@ async fn beside(site: &Site, system: &System, other: Other, span: Span, stream: 
                 let member = workload.below(1000);
                 let points = if other == Other::Poison { POISON } else { 10 };
                 let request = workload.issue_to(member, points);
-                match (clients.points(0).issue_points(request).await, other) {
+                match (clients.issues(0).issue_points(request).await, other) {
                     (Ok(_), Other::Issues) => clients.acknowledge(1),
                     (Err(status), Other::Poison) if status.code() == Code::Internal => {}
                     (heard, _) => anyhow::bail!("the other brand heard {heard:?}"),

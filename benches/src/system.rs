@@ -211,9 +211,9 @@ impl System {
             let mut workload = site.workload(u64::MAX - u64::from(first), Spread::Even);
             let last = (first + BATCH).min(site.members);
             let items = (first..last).map(|member| workload.issue_to(member, PRELOADED_POINTS)).collect();
-            let mut points = self.clients.points(usize::try_from(first)? / 2_000 % PARTNERS);
+            let mut issues = self.clients.issues(usize::try_from(first)? / 2_000 % PARTNERS);
             let request = v1::BatchIssuePointsRequest { items };
-            let results = points.batch_issue_points(request).await?.into_inner().results;
+            let results = issues.batch_issue_points(request).await?.into_inner().results;
             let accepted = BatchIssues::accepted(&results)?;
             ensure!(accepted == u64::from(last - first), "the house answered {accepted} of {} items", last - first);
             self.clients.acknowledge(accepted);
@@ -248,7 +248,7 @@ impl System {
             filling.spawn(async move {
                 for items in lots.chunks(BATCH) {
                     let request = v1::BatchIssuePointsRequest { items: items.to_vec() };
-                    let answer = clients.points(PARTNERS + at).batch_issue_points(request).await?;
+                    let answer = clients.issues(PARTNERS + at).batch_issue_points(request).await?;
                     clients.acknowledge(BatchIssues::accepted(&answer.into_inner().results)?);
                 }
                 Ok::<_, anyhow::Error>(())

@@ -117,7 +117,7 @@ impl Workload {
             request_id: self.request_id(),
             member: Some(card(member)),
             points,
-            expires_time: Some(wire_time(expires)),
+            expire_time: Some(wire_time(expires)),
             ..v1::IssuePointsRequest::default()
         }
     }

@@ -11,6 +11,7 @@ use clearing_benches::baseline::by_hand::{ByHandPostgres, ByHandSqlite, Desk};
 use clearing_benches::coalition::{self, IDENTIFIER_KEY};
 use clearing_benches::system::{Backend, Databases};
 use clearing_benches::workload::{Spread, Workload};
+use clearing_proto::v1;
 use tonic::Code;
 
 fn desk() -> Desk {
@@ -24,12 +25,16 @@ async fn keeps_requests_apart(service: &impl Issuer) {
     let (one, other) = (coalition::partner(1), coalition::partner(2));
     let mut request = workload.issue_to(3, 100);
     let first = service.issue(one, request.clone()).await.unwrap();
-    assert_eq!((first.available_points, first.replayed), (100, false));
-    assert_eq!(first.next_expiry.as_ref().unwrap().points, 100);
+    let figures = |answer: &v1::IssuePointsResponse| {
+        let (member, written) = (answer.member.as_ref().unwrap(), answer.written.as_ref().unwrap());
+        (member.available_points, written.replayed)
+    };
+    let entries = |answer: &v1::IssuePointsResponse| answer.written.as_ref().unwrap().entries.clone();
+    assert_eq!(figures(&first), (100, false));
+    assert_eq!(first.member.as_ref().unwrap().next_expiry.as_ref().unwrap().points, 100);
 
     let again = service.issue(one, request.clone()).await.unwrap();
-    assert!(again.replayed);
-    assert_eq!((&again.entry, again.available_points), (&first.entry, 100));
+    assert_eq!((entries(&again), figures(&again)), (entries(&first), (100, true)));
 
     // A line of a receipt is booked once, whatever the key.
     let mut twice = workload.issue_to(3, 100);
@@ -39,7 +44,7 @@ async fn keeps_requests_apart(service: &impl Issuer) {
 
     // A key is one partner's own, and the same key with another wish is a conflict.
     let second = service.issue(other, request.clone()).await.unwrap();
-    assert_eq!((second.available_points, second.replayed), (200, false));
+    assert_eq!(figures(&second), (200, false));
     request.points += 1;
     let conflict = service.issue(one, request).await.unwrap_err();
     assert_eq!(conflict.code(), Code::FailedPrecondition);

@@ -36,23 +36,23 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
-    services: &'static [&'static str],
+    services: Arc<[&'static str]>,
     /// Not ready, whatever the books say: by a wrong clock nothing may be written.
     held: Arc<AtomicBool>,
 }
 
 impl Health {
     /// A house that lives, and is not ready: each service that it will serve says so.
-    pub async fn new(reporter: HealthReporter, services: &'static [&'static str]) -> Self {
+    pub async fn new(reporter: HealthReporter, services: Vec<&'static str>) -> Self {
         reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
-        let health = Self { reporter, services, held: Arc::new(AtomicBool::new(true)) };
+        let health = Self { reporter, services: services.into(), held: Arc::new(AtomicBool::new(true)) };
         health.set_ready(false).await;
         health
     }
 
     pub async fn set_ready(&self, ready: bool) {
         let state = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in ["", "grpc.health.v1.Health"].iter().chain(self.services) {
+        for service in ["", "grpc.health.v1.Health"].iter().chain(self.services.iter()) {
             self.reporter.set_service_status(service, state).await;
         }
     }

@@ -1,22 +1,33 @@
 //! What partners, operators and auditors say to the house, and what it says back.
 //!
-//! A call runs: [`auth`] (certificate to caller, may this caller ask this?) - a service module (a few lines: convert,
-//! ask the writer or read the store, convert) - [`convert`] (the only file that sees both the wire and the rules).
+//! A call runs: [`auth`] (certificate to caller, may this caller ask this?) - the room of its noun (a few lines: convert,
+//! ask the writer or read the store, convert). A room has the service of one `.proto` file and the conversions of its
+//! messages; [`convert`] has those of the values that all of them are made of, and `written` what all operations answer.
 
 pub mod auth;
+pub mod care;
 pub mod convert;
+pub mod entry;
 pub mod errors;
+pub mod hold;
 pub mod info;
-pub mod members;
-mod notices;
-pub mod partners;
-pub mod points;
+pub mod issue;
+pub mod member;
+pub mod notice;
+pub mod partner;
 pub mod position;
+pub mod purchase;
 pub mod reads;
+pub mod receipt;
+pub mod redemption;
 pub mod report;
+pub mod request;
+pub mod reversal;
 pub mod sandbox;
 pub mod settlement;
+pub mod transfer;
 pub mod weight;
+mod written;
 
 use std::sync::Arc;
 

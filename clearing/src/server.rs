@@ -20,14 +20,24 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use clearing_core::units::Timestamp;
+use clearing_proto::v1::care_service_server::CareServiceServer;
+use clearing_proto::v1::entry_service_server::EntryServiceServer;
+use clearing_proto::v1::hold_service_server::HoldServiceServer;
 use clearing_proto::v1::info_service_server::InfoServiceServer;
-use clearing_proto::v1::member_admin_service_server::MemberAdminServiceServer;
-use clearing_proto::v1::partner_admin_service_server::PartnerAdminServiceServer;
-use clearing_proto::v1::points_service_server::PointsServiceServer;
+use clearing_proto::v1::issue_service_server::IssueServiceServer;
+use clearing_proto::v1::member_service_server::MemberServiceServer;
+use clearing_proto::v1::notice_service_server::NoticeServiceServer;
+use clearing_proto::v1::partner_service_server::PartnerServiceServer;
 use clearing_proto::v1::position_service_server::PositionServiceServer;
+use clearing_proto::v1::purchase_service_server::PurchaseServiceServer;
+use clearing_proto::v1::receipt_service_server::ReceiptServiceServer;
+use clearing_proto::v1::redemption_service_server::RedemptionServiceServer;
 use clearing_proto::v1::report_service_server::ReportServiceServer;
+use clearing_proto::v1::request_service_server::RequestServiceServer;
+use clearing_proto::v1::reversal_service_server::ReversalServiceServer;
 use clearing_proto::v1::sandbox_service_server::SandboxServiceServer;
-use clearing_proto::v1::settlement_admin_service_server::SettlementAdminServiceServer;
+use clearing_proto::v1::settlement_service_server::SettlementServiceServer;
+use clearing_proto::v1::transfer_service_server::TransferServiceServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -44,9 +54,8 @@ use crate::door::{Door, DoorCounts, DoorLimits};
 use crate::health::Health;
 use crate::identifier::{IdentifierKey, OtherBooks};
 use crate::projector;
-use crate::rpc::auth::{AuthLayer, Caller};
-use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
-use crate::rpc::{errors, members, report, sandbox, settlement};
+use crate::rpc::auth::{AuthLayer, Caller, SERVICES};
+use crate::rpc::{self, BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, errors, issue};
 use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Backend, Occupancy, OccupyError, Store, StoreError};
@@ -217,7 +226,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let backroom = Backroom::open().map_err(StartError::Threads)?;
     let stop = CancellationToken::new();
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let health = Health::new(reporter, SERVICES).await;
+    let health = Health::new(reporter, services()).await;
 
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -227,16 +236,32 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let reflection_v1 = reflection().build_v1().expect("the descriptors are well formed");
     let reflection_v1alpha = reflection().build_v1alpha().expect("the descriptors are well formed");
     let sandbox = options.sandbox && context.clock.is_manual();
+    /// The service of a room, with room for small messages.
+    macro_rules! small {
+        ($server:ident, $room:ident) => {
+            $server::new(rpc::$room::Service(context.clone())).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        };
+    }
     let router = transport()
         .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads).with_backroom(backroom))
         .add_service(BySize::new(&context))
-        .add_service(PositionServiceServer::new(position::Service(context.clone())))
-        .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
-        .add_service(MemberAdminServiceServer::new(members::Service(context.clone())))
-        .add_service(SettlementAdminServiceServer::new(settlement::Service(context.clone())))
-        .add_service(ReportServiceServer::new(report::Service(context.clone())))
-        .add_service(InfoServiceServer::new(info_service::Service(context.clone())))
-        .add_optional_service(sandbox.then(|| SandboxServiceServer::new(sandbox::Service(context.clone()))))
+        .add_service(small!(RedemptionServiceServer, redemption))
+        .add_service(small!(HoldServiceServer, hold))
+        .add_service(small!(PurchaseServiceServer, purchase))
+        .add_service(small!(ReversalServiceServer, reversal))
+        .add_service(small!(TransferServiceServer, transfer))
+        .add_service(small!(RequestServiceServer, request))
+        .add_service(small!(EntryServiceServer, entry))
+        .add_service(small!(ReceiptServiceServer, receipt))
+        .add_service(small!(MemberServiceServer, member))
+        .add_service(small!(NoticeServiceServer, notice))
+        .add_service(small!(PositionServiceServer, position))
+        .add_service(small!(PartnerServiceServer, partner))
+        .add_service(small!(CareServiceServer, care))
+        .add_service(small!(SettlementServiceServer, settlement))
+        .add_service(small!(ReportServiceServer, report))
+        .add_service(small!(InfoServiceServer, info))
+        .add_optional_service(sandbox.then(|| small!(SandboxServiceServer, sandbox)))
         .add_service(health_service)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha);
@@ -363,16 +388,11 @@ async fn quiet(door: &Door, quiet: Duration) {
     }
 }
 
-/// What the house serves, by the names under which its health is asked for.
-const SERVICES: &[&str] = &[
-    <BySize as NamedService>::NAME,
-    <PositionServiceServer<position::Service> as NamedService>::NAME,
-    <PartnerAdminServiceServer<partners::Service> as NamedService>::NAME,
-    <MemberAdminServiceServer<members::Service> as NamedService>::NAME,
-    <SettlementAdminServiceServer<settlement::Service> as NamedService>::NAME,
-    <ReportServiceServer<report::Service> as NamedService>::NAME,
-    <InfoServiceServer<info_service::Service> as NamedService>::NAME,
-];
+/// What a house serves, by the names under which its health is asked for.
+fn services() -> Vec<&'static str> {
+    let own = |name: &&str| name.starts_with("coalition.") && !name.ends_with(".SandboxService");
+    SERVICES.iter().map(|(name, _)| *name).filter(own).collect()
+}
 
 /// What is needed to know the books as one's own.
 struct Books {
@@ -531,19 +551,19 @@ async fn caught_up(context: &Context) -> bool {
     }
 }
 
-/// The points service, with room for large messages only where batches come in. A batch for which the writer has no room is
+/// The service of issues, with room for large messages only where batches come in. A batch for which the writer has no room is
 /// refused before it is heard: reading it would cost more than writing it.
 #[derive(Clone)]
 struct BySize {
     writer: Writer,
-    small: PointsServiceServer<points::Service>,
-    large: PointsServiceServer<points::Service>,
+    small: IssueServiceServer<issue::Service>,
+    large: IssueServiceServer<issue::Service>,
 }
 
 impl BySize {
     fn new(context: &Context) -> Self {
         let sized = |bytes| {
-            PointsServiceServer::new(points::Service(context.clone()))
+            IssueServiceServer::new(issue::Service(context.clone()))
                 .max_decoding_message_size(bytes)
                 .max_encoding_message_size(usize::MAX)
         };
@@ -552,13 +572,13 @@ impl BySize {
 }
 
 impl NamedService for BySize {
-    const NAME: &'static str = <PointsServiceServer<points::Service> as NamedService>::NAME;
+    const NAME: &'static str = <IssueServiceServer<issue::Service> as NamedService>::NAME;
 }
 
 impl Service<http::Request<Body>> for BySize {
     type Response = http::Response<Body>;
     type Error = std::convert::Infallible;
-    type Future = <PointsServiceServer<points::Service> as Service<http::Request<Body>>>::Future;
+    type Future = <IssueServiceServer<issue::Service> as Service<http::Request<Body>>>::Future;
 
     fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))

@@ -949,7 +949,7 @@ async fn the_operator_cares_for_members() {
     let balance = json(&["member", "balance", "card:1"]);
     assert_eq!((&balance["available_points"], &balance["owed_points"]), (&100.into(), &0.into()));
     assert_eq!(balance["next_expiry"]["time"], "2027-01-01T00:00:00Z");
-    assert!(table(&["member", "balance", &issued.member_id]).contains("100 points expire at 2027-01-01"));
+    assert!(table(&["member", "balance", &issued.member.member_id]).contains("100 points expire at 2027-01-01"));
 
     // A tenth for January, once.
     let decay = ["member", "decay", "card:1", "--rate", "0.1", "--period", "2026-01"];
@@ -966,7 +966,12 @@ async fn the_operator_cares_for_members() {
 
     // Of 100 points 30 are spent and 10 decayed; what is reversed beyond the 60 left and the 10 that are gone is owed.
     fuel.redeem(Redeem::from("card", "1").points(30)).await.unwrap().accepted().unwrap();
-    let reversed = grocer.reverse(Reverse::entry(issued.entry.entry_id).points(100)).await.unwrap().accepted().unwrap();
+    let reversed = grocer
+        .reverse(Reverse::entry(issued.written.entry_id().to_owned()).points(100))
+        .await
+        .unwrap()
+        .accepted()
+        .unwrap();
     assert_eq!((reversed.taken_back_points, reversed.written_off_points, reversed.debt_points), (60, 10, 30));
     assert_eq!(json(&["member", "balance", "card:1"])["owed_points"], 30);
     let off = ["member", "write-off-debt", "card:1", "--creditor", "grocer", "--points", "20", "--reason", "CASE-12"];

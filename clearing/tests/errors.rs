@@ -19,7 +19,7 @@ fn examples() -> Vec<Rejection> {
         Rejection::RequestAbandoned { request_id: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab") },
         Rejection::IdempotencyConflict { request_id: text("019c1e0a-5d0e-7c3a-9f00-0123456789ab") },
         Rejection::TimeOutOfRange {
-            field: text("expires_time"),
+            field: text("expire_time"),
             time: text("2026-01-31T00:00:00Z"),
             earliest: text("2026-02-01T00:00:00Z"),
             latest: text("9999-12-30T22:00:00Z"),

@@ -11,7 +11,10 @@ use clearing::clock::{self, Clock};
 use clearing::identifier::IdentifierKey;
 use clearing::projector;
 use clearing::rpc::auth::Caller;
-use clearing::rpc::{Context, info, partners, points, position, report, sandbox, settlement};
+use clearing::rpc::{
+    Context, entry, hold, info, issue, member, notice, partner, position, receipt, redemption, report, reversal,
+    sandbox, settlement,
+};
 use clearing::scenario::{CoalitionFile, Variant};
 use clearing::scheduler::Scheduler;
 use clearing::store::{LOOKED_THROUGH_MAX, Store};
@@ -19,13 +22,20 @@ use clearing::writer::Writer;
 use clearing_core::terms::Calendar;
 use clearing_core::units::{PartnerId, Timestamp};
 use clearing_proto::v1;
+use clearing_proto::v1::entry_service_server::EntryService;
+use clearing_proto::v1::hold_service_server::HoldService;
 use clearing_proto::v1::info_service_server::InfoService;
-use clearing_proto::v1::partner_admin_service_server::PartnerAdminService;
-use clearing_proto::v1::points_service_server::PointsService;
+use clearing_proto::v1::issue_service_server::IssueService;
+use clearing_proto::v1::member_service_server::MemberService;
+use clearing_proto::v1::notice_service_server::NoticeService;
+use clearing_proto::v1::partner_service_server::PartnerService;
 use clearing_proto::v1::position_service_server::PositionService;
+use clearing_proto::v1::receipt_service_server::ReceiptService;
+use clearing_proto::v1::redemption_service_server::RedemptionService;
 use clearing_proto::v1::report_service_server::ReportService;
+use clearing_proto::v1::reversal_service_server::ReversalService;
 use clearing_proto::v1::sandbox_service_server::SandboxService;
-use clearing_proto::v1::settlement_admin_service_server::SettlementAdminService;
+use clearing_proto::v1::settlement_service_server::SettlementService;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
@@ -54,10 +64,17 @@ acceptance_fee = "0.02"
 struct House {
     context: Context,
     position: position::Service,
-    partners: partners::Service,
+    partners: partner::Service,
     settlement: settlement::Service,
     report: report::Service,
-    points: points::Service,
+    issues: issue::Service,
+    redemptions: redemption::Service,
+    holds: hold::Service,
+    reversals: reversal::Service,
+    entries: entry::Service,
+    receipts: receipt::Service,
+    members: member::Service,
+    notices: notice::Service,
     _folder: tempfile::TempDir,
 }
 
@@ -85,10 +102,17 @@ impl House {
         };
         Self {
             position: position::Service(context.clone()),
-            partners: partners::Service(context.clone()),
+            partners: partner::Service(context.clone()),
             settlement: settlement::Service(context.clone()),
             report: report::Service(context.clone()),
-            points: points::Service(context.clone()),
+            issues: issue::Service(context.clone()),
+            redemptions: redemption::Service(context.clone()),
+            holds: hold::Service(context.clone()),
+            reversals: reversal::Service(context.clone()),
+            entries: entry::Service(context.clone()),
+            receipts: receipt::Service(context.clone()),
+            members: member::Service(context.clone()),
+            notices: notice::Service(context.clone()),
             context,
             _folder: folder,
         }
@@ -101,13 +125,31 @@ impl House {
             points,
             ..v1::IssuePointsRequest::default()
         };
-        self.points.issue_points(by(issuer, request)).await.unwrap().into_inner().entry.unwrap().entry_id
+        self.issues
+            .issue_points(by(issuer, request))
+            .await
+            .unwrap()
+            .into_inner()
+            .written
+            .unwrap()
+            .entries
+            .remove(0)
+            .entry_id
     }
 
     async fn redeem(&self, acceptor: &str, member: &str, points: i64) -> String {
         let request =
             v1::RedeemPointsRequest { request_id: request_id(), member: member_ref(member), points, origin: None };
-        self.points.redeem_points(by(acceptor, request)).await.unwrap().into_inner().entry.unwrap().entry_id
+        self.redemptions
+            .redeem_points(by(acceptor, request))
+            .await
+            .unwrap()
+            .into_inner()
+            .written
+            .unwrap()
+            .entries
+            .remove(0)
+            .entry_id
     }
 
     async fn give_back(&self, acceptor: &str, redemption: &str, points: i64) {
@@ -117,7 +159,7 @@ impl House {
             points,
             origin: None,
         };
-        self.points.return_redemption(by(acceptor, request)).await.unwrap();
+        self.redemptions.return_redemption(by(acceptor, request)).await.unwrap();
     }
 
     /// A day's trade: A and B issue, all three accept, and a part of one redemption is returned.
@@ -314,9 +356,9 @@ async fn a_settlement_goes_from_its_close_to_paid() {
     let made = house.close().await;
     let confirm = v1::ConfirmSettlementRequest { request_id: request_id(), window: 1 };
     let confirmed = house.settlement.confirm_settlement(by("operator", confirm.clone())).await.unwrap().into_inner();
-    assert_eq!(confirmed.state(), v1::SettlementState::Confirmed);
+    assert_eq!(confirmed.settlement_state(), v1::SettlementState::Confirmed);
     let again = house.settlement.confirm_settlement(by("operator", confirm)).await.unwrap().into_inner();
-    assert!(again.replayed && !confirmed.replayed);
+    assert!(again.written.unwrap().replayed && !confirmed.written.unwrap().replayed);
     let another = v1::ConfirmSettlementRequest { request_id: request_id(), window: 1 };
     let refused = house.settlement.confirm_settlement(by("operator", another)).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "SETTLEMENT_NOT_PROPOSED"));
@@ -325,7 +367,7 @@ async fn a_settlement_goes_from_its_close_to_paid() {
     let exported = house.settlement.export_orders(by("operator", export())).await.unwrap().into_inner();
     assert_eq!(exported.orders.len(), made.legs.len());
     assert_eq!(exported.csv.lines().count(), made.legs.len() + 1);
-    assert_eq!(exported.state(), v1::SettlementState::Exported);
+    assert_eq!(exported.settlement_state(), v1::SettlementState::Exported);
     for (at, order) in exported.orders.iter().enumerate() {
         let partner = if order.payer == "hub" { &order.payee } else { &order.payer };
         let payment = v1::ConfirmPaymentRequest {
@@ -336,10 +378,10 @@ async fn a_settlement_goes_from_its_close_to_paid() {
         };
         let paid = house.settlement.confirm_payment(by("operator", payment)).await.unwrap().into_inner();
         assert_eq!((paid.legs.len(), paid.legs[0].state()), (1, v1::LegState::Paid));
-        assert!(paid.entry.is_some());
+        assert!(paid.written.as_ref().unwrap().entries.len() == 1);
         let last = at + 1 == exported.orders.len();
         let state = if last { v1::SettlementState::Settled } else { v1::SettlementState::PartlyPaid };
-        assert_eq!(paid.state(), state);
+        assert_eq!(paid.settlement_state(), state);
     }
     let left = house.settlement.export_orders(by("operator", export())).await.unwrap().into_inner();
     assert!(left.orders.is_empty(), "what is paid is not ordered again");
@@ -352,7 +394,7 @@ async fn an_aborted_settlement_goes_into_the_open_window() {
     house.close().await;
     let abort = v1::AbortSettlementRequest { request_id: request_id(), window: 1 };
     let aborted = house.settlement.abort_settlement(by("operator", abort)).await.unwrap().into_inner();
-    assert_eq!((aborted.open_window, aborted.entry.unwrap().kind()), (2, v1::EntryKind::AbortSettlement));
+    assert_eq!((aborted.open_window, aborted.written.unwrap().entries[0].kind()), (2, v1::EntryKind::AbortSettlement));
     let settlement = house.close().await;
     assert_eq!(units(&settlement.proof.unwrap().sum), 0, "also with what the abort put back");
 }
@@ -411,7 +453,7 @@ async fn obligations_are_paged_and_show_the_partners_own_sides() {
     };
     let all = house.position.list_obligations(by("A", list(0, String::new()))).await.unwrap().into_inner();
     let rows: Vec<_> =
-        all.obligations.iter().map(|row| (row.issuer.as_str(), row.acceptor.as_str(), row.points)).collect();
+        all.obligations.iter().map(|row| (row.issuer_id(), row.acceptor_id.as_str(), row.points)).collect();
     assert_eq!(rows, [("A", "B", 100), ("A", "C", 400)]);
     let first = house.position.list_obligations(by("A", list(1, String::new()))).await.unwrap().into_inner();
     let second = house.position.list_obligations(by("A", list(1, first.next_page_token))).await.unwrap().into_inner();
@@ -431,16 +473,16 @@ async fn the_trial_balance_sums_to_zero_and_lists_members_in_pages() {
         lapse_time: Some(wire_time("2026-12-31T00:00:00Z")),
         ..v1::AuthorizeRedemptionRequest::default()
     };
-    house.points.authorize_redemption(by("B", hold)).await.unwrap();
+    house.holds.authorize_redemption(by("B", hold)).await.unwrap();
     let issue = house.issue("A", "m4", 60).await;
     house.redeem("C", "m4", 50).await;
     let reversal = v1::ReverseIssueRequest {
         request_id: request_id(),
         points: 60,
-        target: Some(v1::reverse_issue_request::Target::EntryId(issue)),
+        target: Some(v1::reverse_issue_request::Target::IssueEntryId(issue)),
         ..v1::ReverseIssueRequest::default()
     };
-    house.points.reverse_issue(by("A", reversal)).await.unwrap();
+    house.reversals.reverse_issue(by("A", reversal)).await.unwrap();
     house.close().await;
     let ask =
         |include_members, page_size, page_token| v1::TrialBalanceRequest { include_members, page_size, page_token };
@@ -452,7 +494,11 @@ async fn the_trial_balance_sums_to_zero_and_lists_members_in_pages() {
         let listed = whole.accounts.iter().filter(|row| row.account.starts_with(&format!("{class}:"))).count();
         assert_eq!(listed, accounts, "accounts of {class}");
         let sum = whole.totals.iter().find(|row| row.account == class).unwrap();
-        assert_eq!(sum.balance, Some(v1::account_balance::Balance::Points(total)), "{class}");
+        assert_eq!(
+            sum.balance,
+            Some(v1::Quantity { quantity: Some(v1::quantity::Quantity::Points(total)) }),
+            "{class}"
+        );
     }
     for page_size in [1, 2, 3] {
         let (mut accounts, mut token) = (Vec::new(), String::new());
@@ -483,12 +529,12 @@ async fn the_netting_report_keeps_the_two_directions_of_a_pair_together() {
     let ask = |page_size, page_token| v1::NettingReportRequest { window: 0, page_size, page_token };
     let whole = house.report.netting_report(by("operator", ask(0, String::new()))).await.unwrap().into_inner();
     let rows: Vec<_> =
-        whole.obligations.iter().map(|row| (row.issuer.as_str(), row.acceptor.as_str(), row.points)).collect();
+        whole.obligations.iter().map(|row| (row.issuer_id(), row.acceptor_id.as_str(), row.points)).collect();
     assert_eq!(rows, [("A", "B", 100), ("A", "C", 400), ("B", "C", 200), ("C", "A", 90)]);
     let nets: Vec<_> = whole
         .bilateral_nets
         .iter()
-        .map(|net| (net.debtor.as_str(), net.creditor.as_str(), units(&net.amount)))
+        .map(|net| (net.debtor_id.as_str(), net.creditor_id.as_str(), units(&net.amount)))
         .collect();
     assert_eq!(nets, [("A", "B", 10_000), ("A", "C", 31_000), ("B", "C", 20_000)]);
     assert_eq!(whole.settlement.as_ref().unwrap().window, 1);
@@ -499,7 +545,10 @@ async fn the_netting_report_keeps_the_two_directions_of_a_pair_together() {
         let mut pairs: Vec<_> = page
             .obligations
             .iter()
-            .map(|row| (row.issuer.clone().min(row.acceptor.clone()), row.issuer.clone().max(row.acceptor.clone())))
+            .map(|row| {
+                let (issuer, acceptor) = (row.issuer_id().to_owned(), row.acceptor_id.clone());
+                (issuer.clone().min(acceptor.clone()), issuer.max(acceptor))
+            })
             .collect();
         pairs.dedup();
         assert_eq!(pairs.len(), 1);
@@ -540,9 +589,9 @@ async fn the_journal_is_listed_in_order_with_every_posting() {
     for entry in &all.entries {
         let (mut points, mut money) = (0, 0);
         for posting in &entry.postings {
-            match posting.quantity.clone().unwrap() {
-                v1::posting::Quantity::Points(moved) => points += moved,
-                v1::posting::Quantity::Money(moved) => money += units(&Some(moved)),
+            match posting.quantity.clone().unwrap().quantity.unwrap() {
+                v1::quantity::Quantity::Points(moved) => points += moved,
+                v1::quantity::Quantity::Money(moved) => money += units(&Some(moved)),
             }
         }
         assert_eq!((points, money), (0, 0), "{entry:#?}");
@@ -576,7 +625,8 @@ async fn partners_are_created_changed_and_listed_and_replays_say_the_same() {
     let created = house.partners.create_partner(by("operator", create.clone())).await.unwrap().into_inner();
     assert_eq!(created.partner.as_ref().unwrap().terms.as_ref().unwrap().price, "0.0200");
     let again = house.partners.create_partner(by("operator", create.clone())).await.unwrap().into_inner();
-    assert_eq!(again, v1::CreatePartnerResponse { replayed: true, ..created });
+    let written = created.written.as_ref().map(|written| v1::Written { replayed: true, ..written.clone() });
+    assert_eq!(again, v1::CreatePartnerResponse { written, ..created });
     let taken = v1::CreatePartnerRequest { request_id: request_id(), ..create.clone() };
     assert_eq!(house.partners.create_partner(by("operator", taken)).await.unwrap_err().code(), Code::AlreadyExists);
     for reserved in ["hub", "Funds", "POOL", "operator", "Operator", "sandbox", "1e5", "mar-1"] {
@@ -635,7 +685,7 @@ async fn deposits_and_calendars_answer_with_what_they_made() {
     house.settlement.deposit(by("operator", deposit("reserve", "100"))).await.unwrap();
     let second = house.settlement.deposit(by("operator", deposit("reserve", "5.5"))).await.unwrap().into_inner();
     assert_eq!(second.balance.unwrap().amount, "105.5000");
-    assert_eq!(second.entry.unwrap().kind(), v1::EntryKind::Deposit);
+    assert_eq!(second.written.unwrap().entries[0].kind(), v1::EntryKind::Deposit);
     let unknown = house.settlement.deposit(by("operator", deposit("collateral:nobody", "1"))).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
 
@@ -664,18 +714,18 @@ async fn the_sandboxs_clock_moves_forward_and_tells_what_ran() {
     let clock = sandbox::Service(house.context.clone());
     let to = |text: &str| v1::AdvanceClockRequest { to_time: Some(wire_time(text)) };
     let moved = clock.advance_clock(by("A", to("2026-02-03T12:00:00Z"))).await.unwrap().into_inner();
-    assert_eq!(moved.time, Some(wire_time("2026-02-03T12:00:00Z")));
-    assert_eq!((moved.ran_count, moved.ran[0].window, moved.ran[1].window), (2, 1, 2));
-    assert_eq!(moved.ran[0].due_time, Some(wire_time("2026-02-02T00:00:00Z")));
-    assert_eq!(moved.ran[0].entry_ids.len(), 1);
+    assert_eq!(moved.clock_time, Some(wire_time("2026-02-03T12:00:00Z")));
+    assert_eq!((moved.due_work_count, moved.due_works[0].window, moved.due_works[1].window), (2, Some(1), Some(2)));
+    assert_eq!(moved.due_works[0].due_time, Some(wire_time("2026-02-02T00:00:00Z")));
+    assert_eq!(moved.due_works[0].entry_ids.len(), 1);
     let again = clock.advance_clock(by("A", to("2026-02-03T12:00:00Z"))).await.unwrap().into_inner();
-    assert_eq!(again.ran_count, 0);
+    assert_eq!(again.due_work_count, 0);
     let back = clock.advance_clock(by("A", to("2026-02-01T12:00:00Z"))).await.unwrap_err();
     assert_eq!(reason(&back), "TIME_OUT_OF_RANGE");
     let none = clock.advance_clock(by("A", v1::AdvanceClockRequest { to_time: None })).await.unwrap_err();
     assert_eq!(none.code(), Code::InvalidArgument);
     let now = clock.get_clock(by("A", v1::GetClockRequest {})).await.unwrap().into_inner();
-    assert_eq!(now.time, moved.time);
+    assert_eq!(now.clock_time, moved.clock_time);
 }
 
 #[tokio::test]
@@ -700,12 +750,12 @@ async fn a_rejection_says_that_it_is_recorded_only_if_it_is() {
         (reason(&status), metadata["recorded"] == "true", metadata["replayed"] == "true")
     };
     let read = v1::GetBalanceRequest { member: member_ref("stranger") };
-    let read = house.points.get_balance(by("A", read)).await.unwrap_err();
+    let read = house.members.get_balance(by("A", read)).await.unwrap_err();
     assert_eq!(flags(read), ("NOT_FOUND".to_owned(), false, false));
     let redeem =
         v1::RedeemPointsRequest { request_id: request_id(), member: member_ref("stranger"), points: 1, origin: None };
     for replayed in [false, true] {
-        let asked = house.points.redeem_points(by("A", redeem.clone())).await.unwrap_err();
+        let asked = house.redemptions.redeem_points(by("A", redeem.clone())).await.unwrap_err();
         assert_eq!(flags(asked), ("NOT_FOUND".to_owned(), true, replayed));
     }
 }
@@ -728,7 +778,7 @@ async fn a_receipt_is_found_in_pages_and_its_tokens_belong_to_it() {
             origin: Some(origin(line)),
             ..v1::IssuePointsRequest::default()
         };
-        house.points.issue_points(by("A", request)).await.unwrap();
+        house.issues.issue_points(by("A", request)).await.unwrap();
     }
     let ask = |number: &str, page_size, page_token: &str| v1::FindReceiptRequest {
         store: "s1".to_owned(),
@@ -738,18 +788,18 @@ async fn a_receipt_is_found_in_pages_and_its_tokens_belong_to_it() {
         page_size,
         page_token: page_token.to_owned(),
     };
-    let all = house.points.find_receipt(by("A", ask("R-1", 0, ""))).await.unwrap().into_inner();
+    let all = house.receipts.find_receipt(by("A", ask("R-1", 0, ""))).await.unwrap().into_inner();
     let lines = |entries: &[v1::Entry]| -> Vec<i32> {
         entries.iter().map(|entry| entry.origin.as_ref().unwrap().receipt_line).collect()
     };
     assert_eq!((lines(&all.entries), all.next_page_token.as_str()), (vec![3, 2, 1], ""));
-    let first = house.points.find_receipt(by("A", ask("R-1", 2, ""))).await.unwrap().into_inner();
+    let first = house.receipts.find_receipt(by("A", ask("R-1", 2, ""))).await.unwrap().into_inner();
     assert_eq!(lines(&first.entries), [3, 2]);
-    let rest = house.points.find_receipt(by("A", ask("R-1", 2, &first.next_page_token))).await.unwrap().into_inner();
+    let rest = house.receipts.find_receipt(by("A", ask("R-1", 2, &first.next_page_token))).await.unwrap().into_inner();
     assert_eq!((lines(&rest.entries), rest.next_page_token.as_str()), (vec![1], ""));
-    let other = house.points.find_receipt(by("A", ask("R-2", 2, &first.next_page_token))).await.unwrap_err();
+    let other = house.receipts.find_receipt(by("A", ask("R-2", 2, &first.next_page_token))).await.unwrap_err();
     assert_eq!(other.code(), Code::InvalidArgument);
-    let exact = house.points.find_receipt(by("A", ask("R-1", 3, ""))).await.unwrap().into_inner();
+    let exact = house.receipts.find_receipt(by("A", ask("R-1", 3, ""))).await.unwrap().into_inner();
     assert_eq!((exact.entries.len(), exact.next_page_token.as_str()), (3, ""));
 }
 
@@ -759,7 +809,7 @@ async fn notice_pages(house: &House, partner: &str, page_size: i32) -> Vec<v1::L
     loop {
         let page_token = pages.last().map_or_else(String::new, |page| page.next_page_token.clone());
         let request = v1::ListExpiryNoticesRequest { day: String::new(), page_size, page_token };
-        let page = house.points.list_expiry_notices(by(partner, request)).await.unwrap().into_inner();
+        let page = house.notices.list_expiry_notices(by(partner, request)).await.unwrap().into_inner();
         pages.push(page);
         if pages.last().unwrap().next_page_token.is_empty() {
             return pages;
@@ -772,10 +822,10 @@ async fn issue_until(house: &House, issuer: &str, member: &str, expires: &str) -
         request_id: request_id(),
         member: member_ref(member),
         points: 10,
-        expires_time: Some(prost_types::Timestamp { seconds: time(expires).0 / 1_000_000, nanos: 0 }),
+        expire_time: Some(prost_types::Timestamp { seconds: time(expires).0 / 1_000_000, nanos: 0 }),
         ..v1::IssuePointsRequest::default()
     };
-    house.points.issue_points(by(issuer, request)).await.unwrap().into_inner().member_id
+    house.issues.issue_points(by(issuer, request)).await.unwrap().into_inner().member.unwrap().member_id
 }
 
 #[tokio::test]
@@ -814,7 +864,7 @@ async fn the_list_of_today_goes_on_when_its_day_is_over_and_takes_no_other_token
     let ask = async |day: &str, page_size: i32, page_token: &str| {
         let (day, page_token) = (day.to_owned(), page_token.to_owned());
         let request = v1::ListExpiryNoticesRequest { day, page_size, page_token };
-        house.points.list_expiry_notices(by("A", request)).await.map(tonic::Response::into_inner)
+        house.notices.list_expiry_notices(by("A", request)).await.map(tonic::Response::into_inner)
     };
     let first = ask("", 2, "").await.unwrap();
     assert_eq!((first.day.as_str(), first.notices.len()), ("2026-02-01", 2));
@@ -836,7 +886,7 @@ async fn the_list_of_today_goes_on_when_its_day_is_over_and_takes_no_other_token
     }
     assert_eq!(violation(ask("soon", 2, "").await.unwrap_err()), "day");
     let auditor = Request::new(v1::ListExpiryNoticesRequest::default());
-    assert_eq!(house.points.list_expiry_notices(auditor).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(house.notices.list_expiry_notices(auditor).await.unwrap_err().code(), Code::Unauthenticated);
 }
 
 #[tokio::test]
@@ -851,13 +901,13 @@ async fn a_statement_after_a_burst_says_how_far_it_is_behind_and_comes_up_by_its
             ..v1::IssuePointsRequest::default()
         });
         let batch = v1::BatchIssuePointsRequest { items: items.collect() };
-        let results = house.points.batch_issue_points(by("A", batch)).await.unwrap().into_inner().results;
+        let results = house.issues.batch_issue_points(by("A", batch)).await.unwrap().into_inner().results;
         issued += i64::try_from(results.len()).unwrap();
     }
     let statement = || v1::GetStatementRequest { page_size: 10, ..v1::GetStatementRequest::default() };
     let refused = [
         house.position.get_statement(by("A", statement())).await.unwrap_err(),
-        house.points.list_entries(by("A", v1::ListEntriesRequest::default())).await.unwrap_err(),
+        house.entries.list_entries(by("A", v1::ListEntriesRequest::default())).await.unwrap_err(),
     ];
     for status in refused {
         assert_eq!(status.code(), Code::Unavailable);
@@ -900,13 +950,13 @@ async fn a_page_of_a_statement_passes_over_no_more_than_some_thousand_entries() 
                 lapse_time: Some(wire_time("2026-12-31T00:00:00Z")),
                 ..v1::AuthorizeRedemptionRequest::default()
             };
-            let hold = house.points.authorize_redemption(by("C", request)).await.unwrap().into_inner();
+            let hold = house.holds.authorize_redemption(by("C", request)).await.unwrap().into_inner();
             let request = v1::VoidHoldRequest {
                 request_id: request_id(),
                 hold_id: hold.hold_id,
                 ..v1::VoidHoldRequest::default()
             };
-            house.points.void_hold(by("C", request)).await.unwrap();
+            house.holds.void_hold(by("C", request)).await.unwrap();
         };
         holds.extend(futures::future::join_all((0..50).map(authorize)).await);
     }

@@ -34,7 +34,7 @@ async fn main() -> Result<()> {
     // Earn. An identifier that the house has never seen becomes a new member.
     let origin = Origin::till("store-7", "3").receipt(format!("R-{run}"));
     let issued = issuer.issue(Issue::to("card", card.as_str()).points(100).origin(origin)).await?.accepted()?;
-    println!("earned 100 points, balance {}", issued.available_points);
+    println!("earned 100 points, balance {}", issued.member.available_points);
 
     // Spend, at another brand. What it would bring, and then for good. The key is made, and could be stored, before the
     // request is sent: whoever repeats it, and however often, it has its effect once.
@@ -44,10 +44,10 @@ async fn main() -> Result<()> {
     let redeem =
         Redeem::from("card", card.as_str()).points(60).origin(Origin::till("hall-1", "1")).request_id(request_id);
     let redeemed = acceptor.redeem(redeem.clone()).await?.accepted()?;
-    println!("paid with 60 points, balance {}", redeemed.available_points);
+    println!("paid with 60 points, balance {}", redeemed.member.available_points);
     let again = acceptor.redeem(redeem).await?.accepted()?;
     ensure!(
-        again.replayed && again.entry.entry_id == redeemed.entry.entry_id,
+        again.written.replayed && again.written.entry_id() == redeemed.written.entry_id(),
         "a repeated request had a second effect"
     );
 
@@ -59,22 +59,22 @@ async fn main() -> Result<()> {
     }
 
     // Bring half of it back. The points return into the lots they came from.
-    let back = ReturnRedemption::of(redeemed.entry.entry_id).points(30);
+    let back = ReturnRedemption::of(redeemed.written.entry_id()).points(30);
     let returned = acceptor.return_redemption(back).await?.accepted()?;
-    println!("returned 30 points, balance {}", returned.available_points);
-    ensure!(acceptor.balance(member()).await?.available_points == 70, "100 - 60 + 30 is 70");
+    println!("returned 30 points, balance {}", returned.member.available_points);
+    ensure!(acceptor.balance(member()).await?.member.available_points == 70, "100 - 60 + 30 is 70");
 
     // Reserve points until the price is known, then take what it comes to; the rest is the member's again.
     let lapses = acceptor.server_info().await?.server_time + Duration::from_secs(600);
     let held =
         acceptor.authorize(Authorize::from("card", card.as_str()).points(50).lapses(lapses)).await?.accepted()?;
     let captured = acceptor.capture(Capture::hold(held.hold_id).points(20)).await?.accepted()?;
-    println!("reserved 50 points and took 20, balance {}", captured.available_points);
+    println!("reserved 50 points and took 20, balance {}", captured.member.available_points);
 
     // Goods go back to the issuer: what is still there of their points is taken back, what was spent becomes a debt.
-    let reversed = issuer.reverse(Reverse::entry(issued.entry.entry_id).points(60)).await?.accepted()?;
+    let reversed = issuer.reverse(Reverse::entry(issued.written.entry_id()).points(60)).await?.accepted()?;
     println!("took {} points back, {} are owed", reversed.taken_back_points, reversed.debt_points);
-    ensure!((reversed.available_points, reversed.owed_points) == (0, 10), "50 of the 60 were there");
+    ensure!((reversed.member.available_points, reversed.member.owed_points) == (0, 10), "50 of the 60 were there");
 
     // Where the acceptor stands now, and why. It always adds up: opening + lines = closing + leg.
     let statement = acceptor.statement(None).await?;

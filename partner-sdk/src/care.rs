@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use rust_decimal::Decimal;
 
-use crate::entry::{Entry, NextExpiry};
 use crate::member::MemberRef;
 use crate::points::keyed;
 use crate::request_id::RequestId;
@@ -36,8 +35,8 @@ impl RunDecay {
 /// # async fn example(operator: Operator) -> Result<(), Error> {
 /// let year = Duration::from_secs(365 * 86_400);
 /// let decay = DecayMembers::of(Decimal::new(1, 1), "2026-02", SystemTime::now() - year);
-/// let done = operator.decay_members(&decay, |so_far| println!("{} members looked at", so_far.members)).await?;
-/// println!("{} points were taken of {} members", done.decayed_points, done.decayed_members);
+/// let done = operator.decay_members(&decay, |so_far| println!("{} members looked at", so_far.member_count)).await?;
+/// println!("{} points were taken of {} members", done.decayed_points, done.decayed_member_count);
 /// # Ok(())
 /// # }
 /// ```
@@ -80,7 +79,7 @@ pub struct ExtendExpiry {
     pub(crate) member: MemberRef,
     pub(crate) issuer_id: String,
     pub(crate) until_time: Option<SystemTime>,
-    pub(crate) expires_time: Option<SystemTime>,
+    pub(crate) expire_time: Option<SystemTime>,
     pub(crate) reason_code: String,
 }
 
@@ -92,7 +91,7 @@ impl ExtendExpiry {
             member: member.into(),
             issuer_id: issuer_id.into(),
             until_time: None,
-            expires_time: None,
+            expire_time: None,
             reason_code: String::new(),
         }
     }
@@ -105,7 +104,7 @@ impl ExtendExpiry {
 
     /// When they shall expire instead. Required.
     pub fn to(mut self, time: SystemTime) -> Self {
-        self.expires_time = Some(time);
+        self.expire_time = Some(time);
         self
     }
 
@@ -124,7 +123,7 @@ pub struct ReinstatePoints {
     pub(crate) member: MemberRef,
     pub(crate) funder_id: String,
     pub(crate) points: i64,
-    pub(crate) expires_time: Option<SystemTime>,
+    pub(crate) expire_time: Option<SystemTime>,
     pub(crate) reason_code: String,
 }
 
@@ -136,7 +135,7 @@ impl ReinstatePoints {
             member: member.into(),
             funder_id: funder_id.into(),
             points: 0,
-            expires_time: None,
+            expire_time: None,
             reason_code: String::new(),
         }
     }
@@ -149,7 +148,7 @@ impl ReinstatePoints {
 
     /// When they expire, instead of what the funder's terms say.
     pub fn expires(mut self, time: SystemTime) -> Self {
-        self.expires_time = Some(time);
+        self.expire_time = Some(time);
         self
     }
 
@@ -197,87 +196,3 @@ impl WriteOffDebt {
 }
 
 keyed!(RunDecay, ExtendExpiry, ReinstatePoints, WriteOffDebt);
-
-/// Points decayed, or none did because the period was run before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Decayed {
-    /// What was written, one entry a lot; one without lots if there was nothing to take.
-    pub entries: Vec<Entry>,
-    /// The member.
-    pub member_id: String,
-    /// Points that were taken.
-    pub decayed_points: i64,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// Whether the member has more lots than one call takes from: ask again under a new key.
-    pub unfinished: bool,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// What a decay of many members came to: of a page, or so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MembersDecayed {
-    /// Members that were looked at.
-    pub members: i64,
-    /// Members that lost points.
-    pub decayed_members: i64,
-    /// Points that they lost.
-    pub decayed_points: i64,
-}
-
-/// Points live longer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExpiryExtended {
-    /// What was written; its lots are those that live longer.
-    pub entry: Entry,
-    /// The member.
-    pub member_id: String,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// Points were given again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PointsReinstated {
-    /// What was written.
-    pub entry: Entry,
-    /// The member.
-    pub member_id: String,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the member were paid by what this brought.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A debt was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DebtWrittenOff {
-    /// What was written.
-    pub entry: Entry,
-    /// The member.
-    pub member_id: String,
-    /// Points that were given up.
-    pub written_off_points: i64,
-    /// What the member still owes, to all creditors; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}

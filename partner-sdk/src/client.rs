@@ -9,31 +9,41 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use clearing_proto::v1;
+use clearing_proto::v1::entry_service_client::EntryServiceClient;
 use clearing_proto::v1::info_service_client::InfoServiceClient;
-use clearing_proto::v1::points_service_client::PointsServiceClient;
+use clearing_proto::v1::issue_service_client::IssueServiceClient;
+use clearing_proto::v1::member_service_client::MemberServiceClient;
 use clearing_proto::v1::position_service_client::PositionServiceClient;
+use clearing_proto::v1::redemption_service_client::RedemptionServiceClient;
+use clearing_proto::v1::request_service_client::RequestServiceClient;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use crate::answers::{
+    Abandoned, Balance, Entry, Issued, Obligation, Position, Quote, Redeemed, Returned, ServerInfo, Statement,
+    StatementLine, Window,
+};
 use crate::builder::ClientBuilder;
 use crate::call::{Failed, Policy, Why};
-use crate::entry::Entry;
 use crate::error::Error;
-use crate::info::ServerInfo;
 use crate::line::{Departure, Line};
 use crate::member::MemberRef;
 use crate::operator::{Operator, Sandbox};
 use crate::outcome::{Outcome, Unknown};
 use crate::pages::Pages;
-use crate::points::{
-    Abandon, Abandoned, Balance, EntryFilter, Issue, Issued, Keyed, Quote, QuoteRequest, Redeem, Redeemed,
-    ReturnRedemption, Returned,
-};
-use crate::position::{Position, Statement, StatementLine, Window};
+use crate::points::{Abandon, EntryFilter, Issue, Keyed, QuoteRequest, Redeem, ReturnRedemption};
 use crate::request_id::RequestId;
-use crate::settlement::Obligation;
 use crate::stream::IssueStream;
-use crate::wire;
+use crate::wire::{self, FromWire, each, there};
+
+/// A call of a service, on whatever connection has its turn.
+macro_rules! call {
+    ($client:ident::$method:ident) => {
+        |line, request| async move { $client::new(line).$method(request).await }
+    };
+}
+
+pub(crate) use call;
 
 /// Tells the time that request ids carry.
 pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -112,13 +122,7 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn issue(&self, issue: Issue) -> Result<Outcome<Issued>, Error> {
-        self.write(
-            issue,
-            wire::to_issue,
-            points(|mut to, request| async move { to.issue_points(request).await }),
-            wire::issued,
-        )
-        .await
+        self.write(issue, wire::to_issue, call!(IssueServiceClient::issue_points), FromWire::read).await
     }
 
     /// Gives points to up to 8,192 members in one call. Each item has a request id and an outcome of its own; they come in
@@ -130,9 +134,10 @@ impl Client {
     pub async fn batch_issue(&self, mut items: Vec<Issue>) -> Result<Vec<Result<Outcome<Issued>, Error>>, Error> {
         let keys: Vec<RequestId> = items.iter_mut().map(|item| self.key_of(item)).collect();
         let batch = || v1::BatchIssuePointsRequest { items: items.iter().map(wire::to_issue).collect() };
-        let call = points(|to, request| async move {
-            to.max_decoding_message_size(ANSWER_BYTES_MAX).batch_issue_points(request).await
-        });
+        let call = |line, request| async move {
+            let mut to = IssueServiceClient::new(line).max_decoding_message_size(ANSWER_BYTES_MAX);
+            to.batch_issue_points(request).await
+        };
         match self.tries(self.batch_deadline, batch, call).await {
             Ok(answer) => Ok(self.item_outcomes(&keys, answer.results)),
             Err(Failed { why: Why::Error(cause), may_have_effect: true }) => Ok(keys
@@ -163,8 +168,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn redeem(&self, redeem: Redeem) -> Result<Outcome<Redeemed>, Error> {
-        let call = points(|mut to, request| async move { to.redeem_points(request).await });
-        self.write(redeem, wire::to_redeem, call, wire::redeemed).await
+        let call = call!(RedemptionServiceClient::redeem_points);
+        self.write(redeem, wire::to_redeem, call, FromWire::read).await
     }
 
     /// Gives points of a redemption back.
@@ -172,8 +177,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn return_redemption(&self, back: ReturnRedemption) -> Result<Outcome<Returned>, Error> {
-        let call = points(|mut to, request| async move { to.return_redemption(request).await });
-        self.write(back, wire::to_return, call, wire::returned).await
+        let call = call!(RedemptionServiceClient::return_redemption);
+        self.write(back, wire::to_return, call, FromWire::read).await
     }
 
     /// Makes sure that an earlier request has no effect.
@@ -181,8 +186,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn abandon(&self, abandon: Abandon) -> Result<Outcome<Abandoned>, Error> {
-        let call = points(|mut to, request| async move { to.abandon_request(request).await });
-        self.write(abandon, wire::to_abandon, call, wire::abandoned).await
+        let call = call!(RequestServiceClient::abandon_request);
+        self.write(abandon, wire::to_abandon, call, FromWire::read).await
     }
 
     /// The points of a member.
@@ -192,7 +197,7 @@ impl Client {
     pub async fn balance(&self, member: impl Into<MemberRef>) -> Result<Balance, Error> {
         let member = member.into();
         let request = || v1::GetBalanceRequest { member: Some(wire::to_member(&member)) };
-        self.read(request, points(|mut to, request| async move { to.get_balance(request).await }), wire::balance).await
+        self.read(request, call!(MemberServiceClient::get_balance), FromWire::read).await
     }
 
     /// The entry of this id.
@@ -213,8 +218,8 @@ impl Client {
 
     async fn entry_by(&self, key: v1::get_entry_request::Key) -> Result<Entry, Error> {
         let request = || v1::GetEntryRequest { key: Some(key.clone()) };
-        let call = points(|mut to, request| async move { to.get_entry(request).await });
-        self.read(request, call, |answer| wire::entry_there(answer.entry)).await
+        let call = call!(EntryServiceClient::get_entry);
+        self.read(request, call, |answer| FromWire::read(there(answer.entry, "entry")?)).await
     }
 
     /// The entries that the caller has a part in, newest first: its own operations, and those by which its points moved
@@ -222,8 +227,8 @@ impl Client {
     pub fn entries(&self, filter: EntryFilter) -> Pages<Entry> {
         self.pages(
             move |token| wire::to_list_entries(&filter, PAGE_SIZE, token),
-            points(|mut to, request| async move { to.list_entries(request).await }),
-            |answer| Ok((wire::entries(answer.entries)?, answer.next_page_token)),
+            call!(EntryServiceClient::list_entries),
+            |answer| Ok((each(answer.entries)?, answer.next_page_token)),
         )
     }
 
@@ -241,16 +246,16 @@ impl Client {
     /// Those of a read.
     pub async fn position_of(&self, partner_id: &str) -> Result<Position, Error> {
         let request = || v1::GetPositionRequest { partner_id: partner_id.to_owned() };
-        let call = positions(|mut to, request| async move { to.get_position(request).await });
-        self.read(request, call, wire::position).await
+        let call = call!(PositionServiceClient::get_position);
+        self.read(request, call, FromWire::read).await
     }
 
     /// The windows, newest first, with the caller's leg in each.
     pub fn windows(&self) -> Pages<Window> {
         self.pages(
             |page_token| v1::ListWindowsRequest { page_size: PAGE_SIZE, page_token },
-            positions(|mut to, request| async move { to.list_windows(request).await }),
-            |answer| Ok((wire::windows(answer.windows)?, answer.next_page_token)),
+            call!(PositionServiceClient::list_windows),
+            |answer| Ok((each(answer.windows)?, answer.next_page_token)),
         )
     }
 
@@ -260,8 +265,8 @@ impl Client {
     /// Those of a read.
     pub async fn next_closes(&self) -> Result<Vec<SystemTime>, Error> {
         let request = || v1::ListWindowsRequest { page_size: 1, page_token: String::new() };
-        let call = positions(|mut to, request| async move { to.list_windows(request).await });
-        self.read(request, call, |answer| wire::times(answer.next_close_times)).await
+        let call = call!(PositionServiceClient::list_windows);
+        self.read(request, call, |answer| each(answer.next_close_times)).await
     }
 
     /// The caller's statement for a window; `None`: the open one, so far.
@@ -279,8 +284,8 @@ impl Client {
     pub async fn statement_of(&self, partner_id: &str, window: Option<i64>) -> Result<Statement, Error> {
         // The totals are on every page, however small; the lines have their own call.
         let request = || statement_request(partner_id, window, 1, String::new());
-        let call = positions(|mut to, request| async move { to.get_statement(request).await });
-        self.read(request, call, wire::statement).await
+        let call = call!(PositionServiceClient::get_statement);
+        self.read(request, call, FromWire::read).await
     }
 
     /// The lines of the caller's statement, in the order of the journal.
@@ -293,8 +298,8 @@ impl Client {
         let partner_id = partner_id.to_owned();
         self.pages(
             move |token| statement_request(&partner_id, window, PAGE_SIZE, token),
-            positions(|mut to, request| async move { to.get_statement(request).await }),
-            |answer| Ok((wire::statement_lines(answer.lines)?, answer.next_page_token)),
+            call!(PositionServiceClient::get_statement),
+            |answer| Ok((each(answer.lines)?, answer.next_page_token)),
         )
     }
 
@@ -313,8 +318,8 @@ impl Client {
                 page_size: PAGE_SIZE,
                 page_token,
             },
-            positions(|mut to, request| async move { to.list_obligations(request).await }),
-            |answer| Ok((wire::obligations(answer.obligations)?, answer.next_page_token)),
+            call!(PositionServiceClient::list_obligations),
+            |answer| Ok((each(answer.obligations)?, answer.next_page_token)),
         )
     }
 
@@ -323,8 +328,8 @@ impl Client {
     /// # Errors
     /// Those of a read.
     pub async fn server_info(&self) -> Result<ServerInfo, Error> {
-        let call = |line, request| async move { InfoServiceClient::new(line).get_server_info(request).await };
-        self.read(|| v1::GetServerInfoRequest {}, call, wire::server_info).await
+        let call = call!(InfoServiceClient::get_server_info);
+        self.read(|| v1::GetServerInfoRequest {}, call, FromWire::read).await
     }
 
     /// A call with an effect: the key is made before the first try, and every try carries it.
@@ -425,7 +430,7 @@ impl Client {
         result: Option<v1::issue_result::Result>,
     ) -> Result<Outcome<Issued>, Error> {
         let failed = match result {
-            Some(v1::issue_result::Result::Issued(issued)) => match wire::issued(issued) {
+            Some(v1::issue_result::Result::Issued(issued)) => match Issued::read(issued) {
                 Ok(issued) => return Ok(Outcome::Accepted(issued)),
                 Err(error) => Failed { why: Why::Error(error), may_have_effect: true },
             },
@@ -481,16 +486,4 @@ fn statement_request(
         page_size,
         page_token,
     }
-}
-
-/// A call of the points service, on whatever connection has its turn.
-pub(crate) fn points<W, T>(
-    call: impl Fn(PointsServiceClient<Line>, Request<W>) -> T,
-) -> impl Fn(Line, Request<W>) -> T {
-    move |line, request| call(PointsServiceClient::new(line), request)
-}
-
-/// A call of the position service.
-fn positions<W, T>(call: impl Fn(PositionServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
-    move |line, request| call(PositionServiceClient::new(line), request)
 }

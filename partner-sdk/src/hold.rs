@@ -2,14 +2,10 @@
 
 use std::time::SystemTime;
 
-use crate::entry::{Entry, LotPart, NextExpiry};
 use crate::member::MemberRef;
-use crate::money::Money;
-use crate::open_enum::open_enum;
 use crate::origin::Origin;
 use crate::points::keyed;
 use crate::request_id::RequestId;
-use rust_decimal::Decimal;
 
 /// Reserves points of a member for this brand.
 ///
@@ -120,127 +116,3 @@ impl Void {
 }
 
 keyed!(Authorize, Capture, Void);
-
-/// Points were reserved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Authorized {
-    /// Id of the hold.
-    pub hold_id: String,
-    /// What was written; its lots are those reserved.
-    pub entry: Entry,
-    /// The member.
-    pub member_id: String,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// Points of a hold were taken; what was left of it is the member's again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Captured {
-    /// What was written, a redemption: it can be given back like any other.
-    pub entry: Entry,
-    /// The member.
-    pub member_id: String,
-    /// Points of the hold that were not taken.
-    pub released_points: i64,
-    /// The acceptance fee this brand bears.
-    pub fee: Money,
-    /// What this brand's position gained: the reimbursement less the fee.
-    pub acceptor_credit: Money,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the member were paid by what this brought.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A hold was released.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Voided {
-    /// What was written; its lots are those released.
-    pub entry: Entry,
-    /// The member.
-    pub member_id: String,
-    /// The points that came back.
-    pub released_points: i64,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the member were paid by what this brought.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// Points that are reserved for this brand, or were.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Hold {
-    /// Its id.
-    pub hold_id: String,
-    /// What became of it.
-    pub state: HoldState,
-    /// The member.
-    pub member_id: String,
-    /// The points that were reserved.
-    pub points: i64,
-    /// The points that were captured.
-    pub captured_points: i64,
-    /// When it was authorized.
-    pub authorize_time: SystemTime,
-    /// When it lapses, or would have.
-    pub lapse_time: SystemTime,
-    /// The lots, in the order in which a capture takes them.
-    pub lots: Vec<LotPart>,
-    /// What this brand gets per captured point, as it was fixed then.
-    pub reimbursement: Money,
-    /// The acceptance fee that this brand bears, as a share: 0.02 is 2 %; as it was fixed then.
-    pub acceptance_fee: Decimal,
-}
-
-open_enum! {
-    /// What became of a hold.
-    HoldState = HoldState, unspecified Unspecified {
-        /// The points are reserved.
-        Open = "OPEN",
-        /// Points of it were taken, and the rest was released.
-        Captured = "CAPTURED",
-        /// Its acceptor released it.
-        Voided = "VOIDED",
-        /// Its time was over.
-        Lapsed = "LAPSED",
-    }
-}

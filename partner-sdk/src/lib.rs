@@ -12,10 +12,10 @@
 //!
 //! let origin = Origin::till("store-7", "3").receipt("R-1");
 //! let issued = client.issue(Issue::to("card", "4000123").points(100).origin(origin)).await?.accepted()?;
-//! println!("earned 100, you have {}", issued.available_points);
+//! println!("earned 100, you have {}", issued.member.available_points);
 //!
 //! match client.redeem(Redeem::from("card", "4000123").points(60)).await? {
-//!     Outcome::Accepted(redeemed) => println!("paid with 60, you have {}", redeemed.available_points),
+//!     Outcome::Accepted(redeemed) => println!("paid with 60, you have {}", redeemed.member.available_points),
 //!     Outcome::Rejected(rejection) => println!("not possible: {rejection}"),
 //!     Outcome::Unknown(unknown) => println!("ask again with request id {}", unknown.request_id),
 //! }
@@ -38,14 +38,16 @@
 //! The identity of the caller is in its certificate; no request says who is asking. The operator's calls are in
 //! [`operator`].
 
+/// What the house answers.
+#[path = "gen/answers.rs"]
+#[rustfmt::skip]
+mod answers;
 mod builder;
 mod call;
 mod care;
 mod client;
-mod entry;
 mod error;
 mod hold;
-mod info;
 mod limits;
 mod line;
 mod member;
@@ -56,44 +58,42 @@ mod origin;
 mod outcome;
 mod pages;
 mod points;
-mod position;
 mod purchase;
 mod receipt;
 mod request_id;
 mod retry;
 mod reversal;
-mod settlement;
 mod stream;
 mod terms;
 mod tls;
 mod transfer;
 mod wire;
+mod written;
 
 pub use rust_decimal::Decimal;
 
+pub use answers::{
+    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, Captured, ComingExpiry, DayDifference, DayTotals,
+    Deprecation, EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Issued, Leg, LegState,
+    LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation, ParticipantAmount, Position, Posting,
+    PurchaseReturned, Purchased, Purpose, Quantity, Quote, ReconcileState, Reconciliation, Redeemed, Returned,
+    Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement, StatementLine, StatementRole,
+    StatementTotal, Tally, Transferred, Voided, Window, WindowState, Written,
+};
 pub use builder::ClientBuilder;
 pub use client::Client;
-pub use entry::{Entry, EntryKind, LotPart, NextExpiry, Posting, Purpose, Quantity};
 pub use error::Error;
-pub use hold::{Authorize, Authorized, Capture, Captured, Hold, HoldState, Void, Voided};
-pub use info::{Deprecation, Limits, ServerInfo};
+pub use hold::{Authorize, Capture, Void};
 pub use member::MemberRef;
 pub use money::Money;
 pub use origin::Origin;
 pub use outcome::{NotAccepted, Outcome, Reason, Rejection, Unknown};
 pub use pages::Pages;
-pub use points::{
-    Abandon, AbandonOutcome, Abandoned, Balance, EarnPreview, EntryFilter, ExpiryNotice, Issue, Issued, Quote,
-    QuoteRequest, Redeem, Redeemed, ReturnRedemption, Returned,
-};
-pub use position::{InFlight, Position, Statement, StatementLine, StatementRole, StatementTotal, Window};
-pub use purchase::{Earn, Purchase, PurchaseReturned, Purchased, ReturnPurchase};
-pub use receipt::{DayCount, DayDifference, DayTotals, Receipt, ReconcileState, Reconciliation, Total};
+pub use points::{Abandon, EntryFilter, Issue, QuoteRequest, Redeem, ReturnRedemption};
+pub use purchase::{Earn, Purchase, ReturnPurchase};
+pub use receipt::{DayCount, Receipt};
 pub use request_id::{NotARequestId, RequestId};
 pub use retry::Retries;
-pub use reversal::{Reverse, Reversed};
-pub use settlement::{
-    Leg, LegState, Obligation, ParticipantAmount, Settlement, SettlementProof, SettlementState, WindowState,
-};
+pub use reversal::Reverse;
 pub use stream::{BatchAnswer, IssueStream};
-pub use transfer::{Transfer, Transferred};
+pub use transfer::Transfer;

@@ -1,4 +1,4 @@
-//! What partners may do at the most, how much of it is used, and who may name whom as a funder.
+//! What partners may do at the most.
 
 use rust_decimal::Decimal;
 
@@ -85,34 +85,4 @@ impl PartnerLimits {
     pub fn cooling_seconds(self, seconds: i64) -> Self {
         Self { cooling_seconds: Some(seconds), ..self }
     }
-}
-
-/// How much of a limit is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LimitUse {
-    /// Name of the limit: "net_debit_cap", "outstanding_points" or "points_per_day".
-    pub limit: String,
-    /// How much is used: points, or money of the net debit cap. Below zero when the partner is owed more than it owes.
-    pub used: Decimal,
-    /// The limit.
-    pub maximum: Decimal,
-    /// Whether at least 80 % are used.
-    pub alarm: bool,
-}
-
-/// That a partner may name another one as a funder of its issues.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FundingConsent {
-    /// Who pays.
-    pub funder_id: String,
-    /// Who may name it.
-    pub partner_id: String,
-    /// Whether it stands.
-    pub given: bool,
-    /// For how many points in all; `None`: any number.
-    pub budget_points: Option<i64>,
-    /// For how many it was used.
-    pub used_points: i64,
 }

@@ -29,7 +29,7 @@ macro_rules! open_enum {
             }
 
             #[allow(dead_code, reason = "enums that only requests use are never read")]
-            pub(crate) fn from_wire(number: i32) -> Self {
+            pub(crate) fn from_number(number: i32) -> Self {
                 match clearing_proto::v1::$wire::try_from(number) {
                     $( Ok(clearing_proto::v1::$wire::$variant) => Self::$variant, )*
                     Ok(clearing_proto::v1::$wire::$unspecified) | Err(_) => Self::Other(number),

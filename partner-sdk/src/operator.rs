@@ -4,32 +4,32 @@
 use std::time::SystemTime;
 
 use clearing_proto::v1;
-use clearing_proto::v1::member_admin_service_client::MemberAdminServiceClient;
-use clearing_proto::v1::partner_admin_service_client::PartnerAdminServiceClient;
+use clearing_proto::v1::care_service_client::CareServiceClient;
+use clearing_proto::v1::partner_service_client::PartnerServiceClient;
 use clearing_proto::v1::report_service_client::ReportServiceClient;
 use clearing_proto::v1::sandbox_service_client::SandboxServiceClient;
-use clearing_proto::v1::settlement_admin_service_client::SettlementAdminServiceClient;
-use tonic::Request;
+use clearing_proto::v1::settlement_service_client::SettlementServiceClient;
 
-use crate::client::{Client, OPEN_WINDOW, PAGE_SIZE};
-use crate::entry::{Entry, Quantity};
+use crate::answers::{Entry, ExpiryNotice, Settlement};
+use crate::client::{Client, OPEN_WINDOW, PAGE_SIZE, call};
 use crate::error::Error;
-use crate::line::Line;
 use crate::money::Money;
 use crate::open_enum::open_enum;
 use crate::outcome::Outcome;
 use crate::pages::Pages;
-use crate::points::{ExpiryNotice, keyed};
+use crate::points::keyed;
 use crate::request_id::RequestId;
-use crate::settlement::{Leg, Obligation, Settlement, SettlementState, WindowState};
-use crate::wire;
+use crate::wire::{self, FromWire, each, there};
 
-pub use crate::care::{
-    DebtWrittenOff, DecayMembers, Decayed, ExpiryExtended, ExtendExpiry, MembersDecayed, PointsReinstated,
-    ReinstatePoints, RunDecay, WriteOffDebt,
+pub use crate::answers::{
+    AccountBalance, BilateralNet, CalendarSet, ClockAdvanced, ConsentSet, DebtWrittenOff, Decayed, Deposited, DueWork,
+    DueWorkKind, ExpiryExtended, FeeBearer, Funding, FundingConsent, LimitUse, LimitsSet, MembersDecayed,
+    NettingReport, Orders, Partner, PartnerCreated, PartnerState, PaymentConfirmed, PaymentOrder, PointsReinstated,
+    SettlementAborted, SettlementConfirmed, StateSet, Terms, TermsSet, TrialBalance, WindowClosed,
 };
-pub use crate::limits::{FundingConsent, LimitUse, PartnerLimits};
-pub use crate::terms::{BreakageSplit, Expiry, FeeBearer, Funding, Partner, PartnerState, Terms, TermsChange};
+pub use crate::care::{DecayMembers, ExtendExpiry, ReinstatePoints, RunDecay, WriteOffDebt};
+pub use crate::limits::PartnerLimits;
+pub use crate::terms::{BreakageSplit, Expiry, TermsChange};
 
 /// The calls of the operator and of auditors.
 #[derive(Debug, Clone)]
@@ -53,8 +53,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn create_partner(&self, create: CreatePartner) -> Result<Outcome<PartnerCreated>, Error> {
-        let call = partners(|mut to, request| async move { to.create_partner(request).await });
-        self.client.write(create, wire::to_create_partner, call, wire::partner_created).await
+        let call = call!(PartnerServiceClient::create_partner);
+        self.client.write(create, wire::to_create_partner, call, FromWire::read).await
     }
 
     /// Makes a new version of a partner's terms.
@@ -62,8 +62,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn set_terms(&self, set: SetTerms) -> Result<Outcome<TermsSet>, Error> {
-        let call = partners(|mut to, request| async move { to.set_terms(request).await });
-        self.client.write(set, wire::to_set_terms, call, wire::terms_set).await
+        let call = call!(PartnerServiceClient::set_terms);
+        self.client.write(set, wire::to_set_terms, call, FromWire::read).await
     }
 
     /// Restricts or suspends a partner, or lets it act again.
@@ -71,8 +71,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn set_partner_state(&self, set: SetPartnerState) -> Result<Outcome<StateSet>, Error> {
-        let call = partners(|mut to, request| async move { to.set_partner_state(request).await });
-        self.client.write(set, wire::to_set_state, call, wire::state_set).await
+        let call = call!(PartnerServiceClient::set_partner_state);
+        self.client.write(set, wire::to_set_state, call, FromWire::read).await
     }
 
     /// Sets the limits of a partner, all at once.
@@ -80,8 +80,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn set_limits(&self, set: SetLimits) -> Result<Outcome<LimitsSet>, Error> {
-        let call = partners(|mut to, request| async move { to.set_limits(request).await });
-        self.client.write(set, wire::to_set_limits, call, wire::limits_set).await
+        let call = call!(PartnerServiceClient::set_limits);
+        self.client.write(set, wire::to_set_limits, call, FromWire::read).await
     }
 
     /// Lets a partner name another one as a funder of its issues, or withdraws that.
@@ -89,8 +89,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn set_funding_consent(&self, set: SetFundingConsent) -> Result<Outcome<ConsentSet>, Error> {
-        let call = partners(|mut to, request| async move { to.set_funding_consent(request).await });
-        self.client.write(set, wire::to_set_consent, call, wire::consent_set).await
+        let call = call!(PartnerServiceClient::set_funding_consent);
+        self.client.write(set, wire::to_set_consent, call, FromWire::read).await
     }
 
     /// Takes a share of a member's points for inactivity.
@@ -98,8 +98,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn run_decay(&self, run: RunDecay) -> Result<Outcome<Decayed>, Error> {
-        let call = members(|mut to, request| async move { to.run_decay(request).await });
-        self.client.write(run, wire::to_run_decay, call, wire::decayed).await
+        let call = call!(CareServiceClient::run_decay);
+        self.client.write(run, wire::to_run_decay, call, FromWire::read).await
     }
 
     /// Takes a share of the points of all inactive members, page by page. `told` hears after each page what was done so
@@ -119,8 +119,8 @@ impl Operator {
         while let Some(token) = next {
             let page;
             (page, next) = self.decay_members_page(decay, token).await?;
-            sum.members += page.members;
-            sum.decayed_members += page.decayed_members;
+            sum.member_count += page.member_count;
+            sum.decayed_member_count += page.decayed_member_count;
             sum.decayed_points += page.decayed_points;
             told(&sum);
         }
@@ -138,8 +138,13 @@ impl Operator {
         page_token: String,
     ) -> Result<(MembersDecayed, Option<String>), Error> {
         let request = || wire::to_decay_members(decay, page_token.clone());
-        let call = members(|mut to, request| async move { to.decay_members(request).await });
-        self.client.read(request, call, |answer| Ok(wire::members_decayed(answer))).await
+        let call = call!(CareServiceClient::decay_members);
+        self.client
+            .read(request, call, |answer: v1::DecayMembersResponse| {
+                let next = wire::some(answer.next_page_token.clone());
+                Ok((FromWire::read(answer)?, next))
+            })
+            .await
     }
 
     /// Lets points of a member live longer.
@@ -147,8 +152,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn extend_expiry(&self, extend: ExtendExpiry) -> Result<Outcome<ExpiryExtended>, Error> {
-        let call = members(|mut to, request| async move { to.extend_expiry(request).await });
-        self.client.write(extend, wire::to_extend_expiry, call, wire::expiry_extended).await
+        let call = call!(CareServiceClient::extend_expiry);
+        self.client.write(extend, wire::to_extend_expiry, call, FromWire::read).await
     }
 
     /// Gives a member points again that it lost.
@@ -156,8 +161,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn reinstate_points(&self, reinstate: ReinstatePoints) -> Result<Outcome<PointsReinstated>, Error> {
-        let call = members(|mut to, request| async move { to.reinstate_points(request).await });
-        self.client.write(reinstate, wire::to_reinstate, call, wire::reinstated).await
+        let call = call!(CareServiceClient::reinstate_points);
+        self.client.write(reinstate, wire::to_reinstate, call, FromWire::read).await
     }
 
     /// Gives up what a member owes.
@@ -165,16 +170,16 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn write_off_debt(&self, write_off: WriteOffDebt) -> Result<Outcome<DebtWrittenOff>, Error> {
-        let call = members(|mut to, request| async move { to.write_off_debt(request).await });
-        self.client.write(write_off, wire::to_write_off, call, wire::written_off).await
+        let call = call!(CareServiceClient::write_off_debt);
+        self.client.write(write_off, wire::to_write_off, call, FromWire::read).await
     }
 
     /// The partners, by id.
     pub fn partners(&self) -> Pages<Partner> {
         self.client.pages(
             |page_token| v1::ListPartnersRequest { page_size: PAGE_SIZE, page_token },
-            partners(|mut to, request| async move { to.list_partners(request).await }),
-            |answer| Ok((wire::partners(answer.partners)?, answer.next_page_token)),
+            call!(PartnerServiceClient::list_partners),
+            |answer| Ok((each(answer.partners)?, answer.next_page_token)),
         )
     }
 
@@ -183,8 +188,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn close_window(&self, close: CloseWindow) -> Result<Outcome<WindowClosed>, Error> {
-        let call = settlements(|mut to, request| async move { to.close_window(request).await });
-        self.client.write(close, wire::to_close_window, call, wire::window_closed).await
+        let call = call!(SettlementServiceClient::close_window);
+        self.client.write(close, wire::to_close_window, call, FromWire::read).await
     }
 
     /// The settlement of a window; `None`: what that of the open one would be if it closed now.
@@ -193,8 +198,8 @@ impl Operator {
     /// Those of a read.
     pub async fn preview_settlement(&self, window: Option<i64>) -> Result<Settlement, Error> {
         let request = || v1::PreviewSettlementRequest { window: window.unwrap_or(OPEN_WINDOW) };
-        let call = settlements(|mut to, request| async move { to.preview_settlement(request).await });
-        self.client.read(request, call, |answer| wire::settlement_there(answer.settlement)).await
+        let call = call!(SettlementServiceClient::preview_settlement);
+        self.client.read(request, call, |answer| FromWire::read(there(answer.settlement, "settlement")?)).await
     }
 
     /// Confirms a proposed settlement.
@@ -202,8 +207,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn confirm_settlement(&self, confirm: ConfirmSettlement) -> Result<Outcome<SettlementConfirmed>, Error> {
-        let call = settlements(|mut to, request| async move { to.confirm_settlement(request).await });
-        self.client.write(confirm, wire::to_confirm_settlement, call, wire::settlement_confirmed).await
+        let call = call!(SettlementServiceClient::confirm_settlement);
+        self.client.write(confirm, wire::to_confirm_settlement, call, FromWire::read).await
     }
 
     /// Gives the payment orders of a confirmed settlement.
@@ -211,8 +216,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn export_orders(&self, export: ExportOrders) -> Result<Outcome<Orders>, Error> {
-        let call = settlements(|mut to, request| async move { to.export_orders(request).await });
-        self.client.write(export, wire::to_export_orders, call, wire::orders).await
+        let call = call!(SettlementServiceClient::export_orders);
+        self.client.write(export, wire::to_export_orders, call, FromWire::read).await
     }
 
     /// Records that a payment order was paid.
@@ -220,8 +225,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn confirm_payment(&self, confirm: ConfirmPayment) -> Result<Outcome<PaymentConfirmed>, Error> {
-        let call = settlements(|mut to, request| async move { to.confirm_payment(request).await });
-        self.client.write(confirm, wire::to_confirm_payment, call, wire::payment_confirmed).await
+        let call = call!(SettlementServiceClient::confirm_payment);
+        self.client.write(confirm, wire::to_confirm_payment, call, FromWire::read).await
     }
 
     /// Gives up a settlement before its first payment.
@@ -229,8 +234,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn abort_settlement(&self, abort: AbortSettlement) -> Result<Outcome<SettlementAborted>, Error> {
-        let call = settlements(|mut to, request| async move { to.abort_settlement(request).await });
-        self.client.write(abort, wire::to_abort, call, wire::settlement_aborted).await
+        let call = call!(SettlementServiceClient::abort_settlement);
+        self.client.write(abort, wire::to_abort, call, FromWire::read).await
     }
 
     /// Records a deposit into the reserve or a partner's collateral.
@@ -238,8 +243,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn deposit(&self, deposit: Deposit) -> Result<Outcome<Deposited>, Error> {
-        let call = settlements(|mut to, request| async move { to.deposit(request).await });
-        self.client.write(deposit, wire::to_deposit, call, wire::deposited).await
+        let call = call!(SettlementServiceClient::deposit);
+        self.client.write(deposit, wire::to_deposit, call, FromWire::read).await
     }
 
     /// Sets when the house closes windows by itself.
@@ -247,11 +252,8 @@ impl Operator {
     /// # Errors
     /// See [`Outcome`].
     pub async fn set_calendar(&self, set: SetCalendar) -> Result<Outcome<CalendarSet>, Error> {
-        let call = settlements(|mut to, request| async move { to.set_calendar(request).await });
-        let read = |answer: v1::SetCalendarResponse| {
-            Ok(CalendarSet { next_close_times: wire::times(answer.next_close_times)?, replayed: answer.replayed })
-        };
-        self.client.write(set, wire::to_set_calendar, call, read).await
+        let call = call!(SettlementServiceClient::set_calendar);
+        self.client.write(set, wire::to_set_calendar, call, FromWire::read).await
     }
 
     /// The balance of every account, with the check that they add up to zero. Accounts of single members are listed only
@@ -263,22 +265,15 @@ impl Operator {
         let page = async |page_token: String| {
             let request =
                 || v1::TrialBalanceRequest { include_members, page_size: PAGE_SIZE, page_token: page_token.clone() };
-            let call = reports(|mut to, request| async move { to.trial_balance(request).await });
+            let call = call!(ReportServiceClient::trial_balance);
             self.client.read(request, call, Ok).await
         };
         let first = page(String::new()).await?;
-        let mut token = first.next_page_token;
-        let mut balance = TrialBalance {
-            accounts: wire::account_balances(first.accounts)?,
-            totals: wire::account_balances(first.totals)?,
-            points_sum: first.points_sum,
-            money_sum: wire::money(first.money_sum, "money_sum")?,
-            balanced: first.balanced,
-            as_of_sequence: first.as_of_sequence,
-        };
+        let mut token = first.next_page_token.clone();
+        let mut balance = TrialBalance::read(first)?;
         while !token.is_empty() {
             let next = page(token).await?;
-            balance.accounts.extend(wire::account_balances(next.accounts)?);
+            balance.accounts.extend(each(next.accounts)?);
             token = next.next_page_token;
         }
         Ok(balance)
@@ -295,25 +290,21 @@ impl Operator {
                 page_size: PAGE_SIZE,
                 page_token: page_token.clone(),
             };
-            let call = reports(|mut to, request| async move { to.netting_report(request).await });
+            let call = call!(ReportServiceClient::netting_report);
             self.client.read(request, call, Ok).await
         };
         let first = page(String::new()).await?;
-        let mut token = first.next_page_token;
-        let mut report = NettingReport {
-            obligations: wire::obligations(first.obligations)?,
-            bilateral_nets: wire::bilateral_nets(first.bilateral_nets)?,
-            settlement: wire::settlement_there(first.settlement)?,
-        };
+        let mut token = first.next_page_token.clone();
+        let mut report = NettingReport::read(first)?;
         while !token.is_empty() {
             let next = page(token).await?;
-            report.obligations.extend(wire::obligations(next.obligations)?);
-            report.bilateral_nets.extend(wire::bilateral_nets(next.bilateral_nets)?);
+            report.obligations.extend(each(next.obligations)?);
+            report.bilateral_nets.extend(each(next.bilateral_nets)?);
             token = next.next_page_token;
         }
         // Pages are runs of pairs, so that sorting the whole is left to whoever puts them together.
-        report.obligations.sort_by(|a, b| (&a.issuer, &a.acceptor).cmp(&(&b.issuer, &b.acceptor)));
-        report.bilateral_nets.sort_by(|a, b| (&a.debtor, &a.creditor).cmp(&(&b.debtor, &b.creditor)));
+        report.obligations.sort_by(|a, b| (&a.issuer_id, &a.acceptor_id).cmp(&(&b.issuer_id, &b.acceptor_id)));
+        report.bilateral_nets.sort_by(|a, b| (&a.debtor_id, &a.creditor_id).cmp(&(&b.debtor_id, &b.creditor_id)));
         Ok(report)
     }
 
@@ -322,8 +313,8 @@ impl Operator {
         let day = day.unwrap_or_default().to_owned();
         self.client.pages(
             move |page_token| v1::ListAllExpiryNoticesRequest { day: day.clone(), page_size: PAGE_SIZE, page_token },
-            reports(|mut to, request| async move { to.list_all_expiry_notices(request).await }),
-            |answer| Ok((wire::notices(answer.notices)?, answer.next_page_token)),
+            call!(ReportServiceClient::list_all_expiry_notices),
+            |answer| Ok((each(answer.notices)?, answer.next_page_token)),
         )
     }
 
@@ -336,8 +327,8 @@ impl Operator {
                 page_size: PAGE_SIZE,
                 page_token,
             },
-            reports(|mut to, request| async move { to.list_journal_entries(request).await }),
-            |answer| Ok((wire::entries(answer.entries)?, answer.next_page_token)),
+            call!(ReportServiceClient::list_journal_entries),
+            |answer| Ok((each(answer.entries)?, answer.next_page_token)),
         )
     }
 }
@@ -358,8 +349,10 @@ impl Sandbox {
     /// # Errors
     /// Those of a read.
     pub async fn clock(&self) -> Result<SystemTime, Error> {
-        let call = |line, request| async move { SandboxServiceClient::new(line).get_clock(request).await };
-        self.client.read(|| v1::GetClockRequest {}, call, wire::clock).await
+        let call = call!(SandboxServiceClient::get_clock);
+        self.client
+            .read(|| v1::GetClockRequest {}, call, |answer| FromWire::read(there(answer.clock_time, "clock_time")?))
+            .await
     }
 
     /// Moves the clock forward and runs all work due in between. It names the time to reach, so repeating it is safe.
@@ -368,8 +361,8 @@ impl Sandbox {
     /// Those of a read; [`Error::Refused`] for a time in the sandbox's past.
     pub async fn advance_clock(&self, to_time: SystemTime) -> Result<ClockAdvanced, Error> {
         let request = || v1::AdvanceClockRequest { to_time: Some(to_time.into()) };
-        let call = |line, request| async move { SandboxServiceClient::new(line).advance_clock(request).await };
-        self.client.read(request, call, wire::clock_advanced).await
+        let call = call!(SandboxServiceClient::advance_clock);
+        self.client.read(request, call, FromWire::read).await
     }
 }
 
@@ -681,265 +674,3 @@ keyed!(
     Deposit,
     SetCalendar,
 );
-
-/// A partner was admitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PartnerCreated {
-    /// The partner.
-    pub partner: Partner,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// There is a new version of terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TermsSet {
-    /// The version, complete.
-    pub terms: Terms,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A partner's state was set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StateSet {
-    /// Before.
-    pub previous_state: PartnerState,
-    /// Now.
-    pub state: PartnerState,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// Limits were set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LimitsSet {
-    /// The limits that were set.
-    pub limits: PartnerLimits,
-    /// How much is used now.
-    pub limit_uses: Vec<LimitUse>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A consent was given or withdrawn.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConsentSet {
-    /// As it stands now.
-    pub consent: FundingConsent,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A window was closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WindowClosed {
-    /// Its settlement: number, legs, what is carried, proof.
-    pub settlement: Settlement,
-    /// The window that is open now.
-    pub open_window: i64,
-    /// What was written; `None` when every position was zero.
-    pub entry: Option<Entry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A settlement was confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SettlementConfirmed {
-    /// State of the window now.
-    pub window_state: WindowState,
-    /// State of the settlement now.
-    pub state: SettlementState,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// One payment order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PaymentOrder {
-    /// Who pays: a partner id, "operator", "hub" or "funds".
-    pub payer: String,
-    /// Who is paid: likewise.
-    pub payee: String,
-    /// How much: more than zero.
-    pub amount: Money,
-}
-
-/// The payment orders of a settlement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Orders {
-    /// The orders.
-    pub orders: Vec<PaymentOrder>,
-    /// The same as CSV.
-    pub csv: String,
-    /// State of the settlement now.
-    pub state: SettlementState,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A payment was confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PaymentConfirmed {
-    /// What was written.
-    pub entry: Entry,
-    /// The legs it touched, as they are now.
-    pub legs: Vec<Leg>,
-    /// State of the window now.
-    pub window_state: WindowState,
-    /// State of the settlement now.
-    pub state: SettlementState,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A settlement was aborted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SettlementAborted {
-    /// What was written; `None` when there were no legs.
-    pub entry: Option<Entry>,
-    /// The window into whose positions the legs went.
-    pub open_window: i64,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A deposit was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Deposited {
-    /// What was written.
-    pub entry: Entry,
-    /// Balance of the account after it.
-    pub balance: Money,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// The calendar was set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CalendarSet {
-    /// The next closes, at most 10.
-    pub next_close_times: Vec<SystemTime>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// The balance of every account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TrialBalance {
-    /// The accounts whose balance is not zero, by account.
-    pub accounts: Vec<AccountBalance>,
-    /// The sum of each class of accounts.
-    pub totals: Vec<AccountBalance>,
-    /// Sum of all accounts of points: zero.
-    pub points_sum: i64,
-    /// Sum of all accounts of money: zero.
-    pub money_sum: Money,
-    /// Whether both are.
-    pub balanced: bool,
-    /// The last entry that the sums contain.
-    pub as_of_sequence: i64,
-}
-
-/// The balance of an account, or of a class of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AccountBalance {
-    /// The account, for example `position:A`; of a class its name alone, `position`.
-    pub account: String,
-    /// Credit is positive.
-    pub balance: Quantity,
-}
-
-/// Who owed whom in a window, and what netting made of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NettingReport {
-    /// Gross obligations, by issuer, then acceptor.
-    pub obligations: Vec<Obligation>,
-    /// What each pair would pay after netting between the two.
-    pub bilateral_nets: Vec<BilateralNet>,
-    /// The multilateral net, with gross, pairwise total and the share saved.
-    pub settlement: Settlement,
-}
-
-/// What one partner owes another after netting between the two.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BilateralNet {
-    /// Who owes.
-    pub debtor: String,
-    /// Who is owed.
-    pub creditor: String,
-    /// How much: more than zero.
-    pub amount: Money,
-}
-
-/// The sandbox's clock was moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ClockAdvanced {
-    /// Its time now.
-    pub time: SystemTime,
-    /// What ran, in order; at most the first 1,000.
-    pub ran: Vec<DueWork>,
-    /// How many ran in all.
-    pub ran_count: i64,
-}
-
-open_enum! {
-    /// What kind of work was due.
-    DueWorkKind = DueWorkKind, unspecified Unspecified {
-        /// The calendar closed a window.
-        WindowClose = "WINDOW_CLOSE",
-        /// Lots of a member expired.
-        Expiry = "EXPIRY",
-    }
-}
-
-/// A piece of work that ran because its time had come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DueWork {
-    /// What kind.
-    pub kind: DueWorkKind,
-    /// When it was due.
-    pub due_time: SystemTime,
-    /// The window that was closed.
-    pub window: Option<i64>,
-    /// The entries that it wrote.
-    pub entry_ids: Vec<String>,
-}
-
-fn partners<W, T>(call: impl Fn(PartnerAdminServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
-    move |line, request| call(PartnerAdminServiceClient::new(line), request)
-}
-
-fn members<W, T>(call: impl Fn(MemberAdminServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
-    move |line, request| call(MemberAdminServiceClient::new(line), request)
-}
-
-fn settlements<W, T>(
-    call: impl Fn(SettlementAdminServiceClient<Line>, Request<W>) -> T,
-) -> impl Fn(Line, Request<W>) -> T {
-    move |line, request| call(SettlementAdminServiceClient::new(line), request)
-}
-
-fn reports<W, T>(call: impl Fn(ReportServiceClient<Line>, Request<W>) -> T) -> impl Fn(Line, Request<W>) -> T {
-    move |line, request| call(ReportServiceClient::new(line), request)
-}

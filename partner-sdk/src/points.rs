@@ -1,9 +1,7 @@
 //! What a brand does at the till: the requests, and what the house answers.
 
-use crate::entry::{Entry, LotPart, NextExpiry};
 use crate::member::MemberRef;
 use crate::money::Money;
-use crate::open_enum::open_enum;
 use crate::origin::Origin;
 use crate::request_id::RequestId;
 use std::time::SystemTime;
@@ -51,7 +49,7 @@ pub struct Issue {
     pub(crate) request_id: Option<RequestId>,
     pub(crate) member: MemberRef,
     pub(crate) points: i64,
-    pub(crate) expires_time: Option<SystemTime>,
+    pub(crate) expire_time: Option<SystemTime>,
     pub(crate) activate_time: Option<SystemTime>,
     pub(crate) funders: Vec<(String, u32)>,
     pub(crate) origin: Origin,
@@ -69,7 +67,7 @@ impl Issue {
             request_id: None,
             member: member.into(),
             points: 0,
-            expires_time: None,
+            expire_time: None,
             activate_time: None,
             funders: Vec::new(),
             origin: Origin::default(),
@@ -84,7 +82,7 @@ impl Issue {
 
     /// When these points expire, instead of what the issuer's terms say.
     pub fn expires(mut self, time: SystemTime) -> Self {
-        self.expires_time = Some(time);
+        self.expire_time = Some(time);
         self
     }
 
@@ -202,116 +200,6 @@ impl Abandon {
 
 keyed!(Issue, Redeem, ReturnRedemption, Abandon);
 
-/// Points were issued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Issued {
-    /// What was written; its lots are those made.
-    pub entry: Entry,
-    /// The member: the house's own id, for later calls.
-    pub member_id: String,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the member were paid by what this brought.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-}
-
-/// Points were taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Redeemed {
-    /// What was written; its lots are those taken, in the order taken.
-    pub entry: Entry,
-    /// The member.
-    pub member_id: String,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// The acceptance fee this brand bears.
-    pub fee: Money,
-    /// What this brand's position gained: the reimbursement less the fee.
-    pub acceptor_credit: Money,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-}
-
-/// Points of a redemption were given back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Returned {
-    /// What was written; its lots are those given back, in that order.
-    pub entry: Entry,
-    /// The member.
-    pub member_id: String,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// The part of the fee this brand gets back.
-    pub fee_refund: Money,
-    /// What this brand's position lost, as a positive amount.
-    pub acceptor_debit: Money,
-    /// How many points of the redemption can still be returned.
-    pub returnable_points: i64,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the member were paid by what this brought.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-}
-
-/// A request has no effect, now and later.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Abandoned {
-    /// What the house found and did.
-    pub outcome: AbandonOutcome,
-    /// What was written to undo it.
-    pub entries: Vec<Entry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-open_enum! {
-    /// What abandoning a request found and did.
-    AbandonOutcome = AbandonOutcome, unspecified Unspecified {
-        /// The house had never seen it; should it still arrive, it is rejected.
-        BurnedUnseen = "BURNED_UNSEEN",
-        /// It had been accepted; its exact opposite has been posted.
-        Undone = "UNDONE",
-        /// It had been rejected.
-        HadNoEffect = "HAD_NO_EFFECT",
-        /// An earlier call had abandoned it.
-        AlreadyAbandoned = "ALREADY_ABANDONED",
-    }
-}
-
 /// Asks what a redemption would do.
 ///
 /// ```
@@ -345,93 +233,6 @@ impl QuoteRequest {
         self.earn_points = points;
         self
     }
-}
-
-/// What a redemption would do if it were accepted now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Quote {
-    /// The member.
-    pub member_id: String,
-    /// How many points would be taken.
-    pub points: i64,
-    /// The lots that would be taken, in order.
-    pub lots: Vec<LotPart>,
-    /// What the points are worth to the customer, at the brand's tender value.
-    pub discount: Money,
-    /// The acceptance fee this brand would bear.
-    pub fee: Money,
-    /// What this brand's position would gain.
-    pub acceptor_credit: Money,
-    /// What the member can spend now.
-    pub available_points: i64,
-    /// How many points are missing; 0 when a redemption would be accepted. By amount: of `payable_points`.
-    pub points_missing: i64,
-    /// By amount: the most points that may pay it, whether or not the member has them; else 0.
-    pub payable_points: i64,
-    /// What the member could spend after the redemption.
-    pub points_left: i64,
-    /// The issuers whose points would be passed over because they could owe no more. Empty where the coalition does not
-    /// disclose issuers.
-    pub passed_over_issuer_ids: Vec<String>,
-    /// The next points the member would lose after it.
-    pub next_expiry: Option<NextExpiry>,
-    /// What an issue would do after it, when that was asked.
-    pub earn: Option<EarnPreview>,
-    /// What holds reserve of the member's points now.
-    pub held_points: i64,
-    /// What the member has that is not available yet.
-    pub pending_points: i64,
-    /// What the member owes to issuers.
-    pub owed_points: i64,
-}
-
-/// What an issue would do after a redemption that is quoted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EarnPreview {
-    /// The points of the issue.
-    pub points: i64,
-    /// When they would expire; `None`: never.
-    pub expires_time: Option<SystemTime>,
-    /// What the member could spend after both.
-    pub available_points: i64,
-    /// Why the house would refuse the issue; `None` when it would accept it.
-    pub refusal: Option<crate::outcome::Reason>,
-}
-
-/// The points of one member, of all issuers together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Balance {
-    /// The member.
-    pub member_id: String,
-    /// What can be spent now.
-    pub available_points: i64,
-    /// What is reserved for an acceptor.
-    pub held_points: i64,
-    /// What is issued and not released yet.
-    pub pending_points: i64,
-    /// What is owed to issuers, because it was reversed after it was spent.
-    pub owed_points: i64,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-}
-
-/// Points of one issuer that a member loses at one moment, unless they are spent before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExpiryNotice {
-    /// The member.
-    pub member_id: String,
-    /// How many of the points expire.
-    pub points: i64,
-    /// From when on they cannot be spent.
-    pub expires_time: SystemTime,
-    /// How many days ahead the notice is: 30, 7 or 1.
-    pub days_ahead: i32,
-    /// Whose points they are.
-    pub issuer: String,
 }
 
 /// Which entries to list: those that match all that is set.

@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use crate::entry::{Entry, NextExpiry};
 use crate::member::MemberRef;
 use crate::money::Money;
 use crate::origin::Origin;
@@ -21,7 +20,7 @@ pub(crate) enum Spend {
 #[must_use = "what a receipt earns is part of a purchase"]
 pub struct Earn {
     pub(crate) points: i64,
-    pub(crate) expires_time: Option<SystemTime>,
+    pub(crate) expire_time: Option<SystemTime>,
     pub(crate) activate_time: Option<SystemTime>,
     pub(crate) funders: Vec<(String, u32)>,
 }
@@ -29,12 +28,12 @@ pub struct Earn {
 impl Earn {
     /// So many points, more than 0.
     pub fn points(points: i64) -> Self {
-        Self { points, expires_time: None, activate_time: None, funders: Vec::new() }
+        Self { points, expire_time: None, activate_time: None, funders: Vec::new() }
     }
 
     /// When these points expire, instead of what the issuer's terms say.
     pub fn expires(mut self, time: SystemTime) -> Self {
-        self.expires_time = Some(time);
+        self.expire_time = Some(time);
         self
     }
 
@@ -160,83 +159,3 @@ impl ReturnPurchase {
 }
 
 keyed!(Purchase, ReturnPurchase);
-
-/// A receipt was booked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Purchased {
-    /// What took the points; `None` when nothing was spent.
-    pub spend_entry: Option<Entry>,
-    /// What gave the points; `None` when nothing was earned.
-    pub earn_entry: Option<Entry>,
-    /// The member.
-    pub member_id: String,
-    /// Points that were taken.
-    pub spent_points: i64,
-    /// Points that were given, pending ones included.
-    pub earned_points: i64,
-    /// Points of a captured hold that were not taken.
-    pub released_points: i64,
-    /// The acceptance fee this brand bears.
-    pub fee: Money,
-    /// What this brand's position gained by what was spent: the reimbursement less the fee.
-    pub acceptor_credit: Money,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the member were paid by what this brought.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}
-
-/// A part of a receipt was given back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PurchaseReturned {
-    /// What gave points back; `None` when none were due.
-    pub return_entry: Option<Entry>,
-    /// What took points back; `None` when none were due.
-    pub reverse_entry: Option<Entry>,
-    /// The member.
-    pub member_id: String,
-    /// Points that were given back.
-    pub returned_points: i64,
-    /// Points of the issue that were still there.
-    pub taken_back_points: i64,
-    /// Points of the issue that had expired or decayed before.
-    pub written_off_points: i64,
-    /// Points of the issue that were gone: they became a debt.
-    pub debt_points: i64,
-    /// How many points of the redemption can still be returned.
-    pub returnable_points: i64,
-    /// The part of the fee this brand gets back.
-    pub fee_refund: Money,
-    /// What this brand's position lost by what was given back, as a positive amount.
-    pub acceptor_debit: Money,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the member were paid by what this brought.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}

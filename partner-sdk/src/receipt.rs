@@ -1,7 +1,6 @@
 //! Receipts, and a day's totals.
 
-use crate::entry::EntryKind;
-use crate::open_enum::open_enum;
+use crate::answers::{DayTotals, Tally};
 
 /// Names a receipt of this brand.
 ///
@@ -79,82 +78,25 @@ impl DayCount {
 
     /// So many issues of so many points.
     pub fn issued(mut self, count: i64, points: i64) -> Self {
-        self.totals.issued = Total { count, points };
+        self.totals.issued = Tally { count, points };
         self
     }
 
     /// So many redemptions and captures of so many points.
     pub fn redeemed(mut self, count: i64, points: i64) -> Self {
-        self.totals.redeemed = Total { count, points };
+        self.totals.redeemed = Tally { count, points };
         self
     }
 
     /// So many returns of so many points.
     pub fn returned(mut self, count: i64, points: i64) -> Self {
-        self.totals.returned = Total { count, points };
+        self.totals.returned = Tally { count, points };
         self
     }
 
     /// So many reversals of so many points.
     pub fn reversed(mut self, count: i64, points: i64) -> Self {
-        self.totals.reversed = Total { count, points };
+        self.totals.reversed = Tally { count, points };
         self
     }
-}
-
-/// How many, and how many points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Total {
-    /// How many entries.
-    pub count: i64,
-    /// How many points in all.
-    pub points: i64,
-}
-
-/// What was booked on a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct DayTotals {
-    /// Issues.
-    pub issued: Total,
-    /// Redemptions, captures among them.
-    pub redeemed: Total,
-    /// Returns.
-    pub returned: Total,
-    /// Reversals.
-    pub reversed: Total,
-}
-
-/// How a day compares.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Reconciliation {
-    /// Whether all agrees.
-    pub state: ReconcileState,
-    /// What the house has booked.
-    pub booked: DayTotals,
-    /// Where the two differ; empty when the state is matched.
-    pub differences: Vec<DayDifference>,
-}
-
-open_enum! {
-    /// Whether a day's books agree.
-    ReconcileState = ReconcileState, unspecified Unspecified {
-        /// Every count and sum is the same.
-        Matched = "MATCHED",
-        /// Something differs.
-        Different = "DIFFERENT",
-    }
-}
-
-/// A kind of operation of which till and house have counted different numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DayDifference {
-    /// Which: issue, redeem (captures among them), return or reverse.
-    pub kind: EntryKind,
-    /// What the till counted.
-    pub counted: Total,
-    /// What the house has.
-    pub booked: Total,
 }

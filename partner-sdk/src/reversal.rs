@@ -1,6 +1,5 @@
 //! Issues taken back.
 
-use crate::entry::{Entry, NextExpiry};
 use crate::member::MemberRef;
 use crate::origin::Origin;
 use crate::points::keyed;
@@ -75,35 +74,3 @@ impl Reverse {
 }
 
 keyed!(Reverse);
-
-/// Points of issues were taken back: `taken_back_points`, `written_off_points` and `debt_points` are those asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Reversed {
-    /// What was written: one entry for each issue.
-    pub entries: Vec<Entry>,
-    /// The member.
-    pub member_id: String,
-    /// Points that were still there.
-    pub taken_back_points: i64,
-    /// Points that had expired or decayed before.
-    pub written_off_points: i64,
-    /// Points that were gone: they became a debt, of which `recovered_points` were paid at once.
-    pub debt_points: i64,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the member were paid by what this brought.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}

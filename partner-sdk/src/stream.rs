@@ -4,17 +4,18 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use clearing_proto::v1;
-use clearing_proto::v1::points_service_client::PointsServiceClient;
+use clearing_proto::v1::issue_service_client::IssueServiceClient;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use crate::answers::Issued;
 use crate::call::Why;
 use crate::client::{ANSWER_BYTES_MAX, Client};
 use crate::error::Error;
 use crate::line::Departure;
 use crate::outcome::Outcome;
-use crate::points::{Issue, Issued};
+use crate::points::Issue;
 use crate::request_id::RequestId;
 use crate::wire;
 
@@ -193,7 +194,7 @@ async fn open(client: &Client, in_flight_max: usize, unanswered: &VecDeque<Batch
         requests.try_send(message(batch)).expect("the channel holds as many batches as may be unanswered");
     }
     // The house may wait for the first batch before it answers, so that batch is in the channel already.
-    let answers = PointsServiceClient::new(client.shared.line(Departure::default()))
+    let answers = IssueServiceClient::new(client.shared.line(Departure::default()))
         .max_decoding_message_size(ANSWER_BYTES_MAX)
         .stream_issue_points(ReceiverStream::new(outgoing))
         .await?

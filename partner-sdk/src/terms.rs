@@ -1,45 +1,10 @@
-//! Partners and their terms, as the operator sees them.
+//! The terms of partners, as the operator sets them.
 
 use std::time::SystemTime;
 
 use rust_decimal::Decimal;
 
-use crate::limits::{FundingConsent, LimitUse, PartnerLimits};
-use crate::open_enum::open_enum;
-
-open_enum! {
-    /// What a partner may do.
-    PartnerState = PartnerState, unspecified Unspecified {
-        /// Everything its certificate covers.
-        Active = "ACTIVE",
-        /// No issues.
-        Restricted = "RESTRICTED",
-        /// Neither issues nor redemptions.
-        Suspended = "SUSPENDED",
-    }
-}
-
-open_enum! {
-    /// When an issuer pays for the points it issues.
-    Funding = Funding, unspecified Unspecified {
-        /// When they are accepted elsewhere.
-        AtRedemption = "AT_REDEMPTION",
-        /// When it issues them.
-        AtIssue = "AT_ISSUE",
-        /// When it issues them; they are pending until the settlement that contains them is paid.
-        OnPayment = "ON_PAYMENT",
-    }
-}
-
-open_enum! {
-    /// Who bears the acceptance fee.
-    FeeBearer = FeeBearer, unspecified Unspecified {
-        /// The acceptor.
-        Acceptor = "ACCEPTOR",
-        /// The issuers of the points accepted.
-        Issuer = "ISSUER",
-    }
-}
+use crate::answers::{FeeBearer, Funding};
 
 /// When points expire, unless an issue names its own expiry. Days, months and their ends are the coalition's time zone's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,38 +35,6 @@ pub struct BreakageSplit {
     pub operator: Decimal,
     /// Share of the issuer.
     pub issuer: Decimal,
-}
-
-/// The terms of a partner, complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Terms {
-    /// Number of this version, from 1.
-    pub version: i64,
-    /// From when on it is in force.
-    pub effective_time: SystemTime,
-    /// When the partner pays for the points it issues.
-    pub funding: Funding,
-    /// What it pays per point.
-    pub price: Decimal,
-    /// What backs each of its points.
-    pub value: Decimal,
-    /// What it gets per point that it accepts.
-    pub reimbursement: Decimal,
-    /// The acceptance fee as a share of the reimbursement: 0.02 is 2 %.
-    pub acceptance_fee: Decimal,
-    /// Who bears the fee.
-    pub fee_bearer: FeeBearer,
-    /// Who gets the value of its prepaid points that expire.
-    pub breakage: BreakageSplit,
-    /// When the points it issues expire.
-    pub expiry: Expiry,
-    /// For how many days after an issue it can be reversed; `None`: for ever.
-    pub return_days: Option<i32>,
-    /// What a point is worth to a customer at its tills.
-    pub tender_value: Decimal,
-    /// The largest share of a receipt that points may pay at its tills: 0.5 is half.
-    pub receipt_share: Decimal,
 }
 
 /// A change of terms. What is not set stays; for a new partner it is the coalition's default.
@@ -199,30 +132,4 @@ impl TermsChange {
         self.receipt_share = Some(share);
         self
     }
-}
-
-/// One partner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Partner {
-    /// Its id.
-    pub partner_id: String,
-    /// Its name for people.
-    pub display_name: String,
-    /// What it may do.
-    pub state: PartnerState,
-    /// The terms in force.
-    pub terms: Terms,
-    /// Versions that will come into force, earliest first.
-    pub scheduled_terms: Vec<Terms>,
-    /// When it was admitted.
-    pub create_time: SystemTime,
-    /// What it may do at the most.
-    pub limits: PartnerLimits,
-    /// How much of it is used. Only in lists.
-    pub limit_uses: Vec<LimitUse>,
-    /// Whether at least 80 % of a limit are used. Only in lists.
-    pub alarm: bool,
-    /// Who may name it as a funder. Only in lists.
-    pub consents: Vec<FundingConsent>,
 }

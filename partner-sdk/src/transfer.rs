@@ -1,6 +1,5 @@
 //! Points given to another member.
 
-use crate::entry::{Entry, NextExpiry};
 use crate::member::MemberRef;
 use crate::origin::Origin;
 use crate::points::keyed;
@@ -53,31 +52,3 @@ impl Transfer {
 }
 
 keyed!(Transfer);
-
-/// Points are another member's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Transferred {
-    /// What was written.
-    pub entry: Entry,
-    /// Who gave. The figures below are this member's.
-    pub member_id: String,
-    /// Who got.
-    pub to_member_id: String,
-    /// What the member can spend after it; in a replay, as it was then.
-    pub available_points: i64,
-    /// What holds reserve of the member's points after it; in a replay, as it was then.
-    pub held_points: i64,
-    /// What the member has that is not available yet; in a replay, as it was then.
-    pub pending_points: i64,
-    /// What the member owes to issuers after it; in a replay, as it was then.
-    pub owed_points: i64,
-    /// Points with which debts of the receiver were paid at once.
-    pub recovered_points: i64,
-    /// What followed by itself in the same commit, as far as the caller has a part in it.
-    pub following: Vec<Entry>,
-    /// The next points the member would lose.
-    pub next_expiry: Option<NextExpiry>,
-    /// Whether this is the answer to an earlier call under the same key.
-    pub replayed: bool,
-}

@@ -3,15 +3,8 @@
 mod care;
 mod till;
 
-pub(crate) use care::{
-    consent_set, decayed, expiry_extended, limits_set, members_decayed, reinstated, to_decay_members, to_extend_expiry,
-    to_reinstate, to_run_decay, to_set_consent, to_set_limits, to_write_off, written_off,
-};
-pub(crate) use till::{
-    authorized, captured, hold_there, notices, purchase_returned, purchased, quote, reconciliation, reversed,
-    to_authorize, to_capture, to_find_receipt, to_purchase, to_quote, to_reconcile, to_return_purchase, to_reverse,
-    to_transfer, to_void, transferred, voided,
-};
+pub(crate) use care::*;
+pub(crate) use till::*;
 
 use std::time::{Duration, SystemTime};
 
@@ -19,27 +12,19 @@ use clearing_proto::v1;
 use prost_types::Timestamp;
 use rust_decimal::Decimal;
 
-use crate::entry::{Entry, EntryKind, LotPart, NextExpiry, Posting, Purpose, Quantity};
+use crate::answers::{FeeBearer, Funding};
 use crate::error::Error;
-use crate::info::{Deprecation, Limits, ServerInfo};
+use crate::limits::PartnerLimits;
 use crate::member::MemberRef;
 use crate::money::Money;
 use crate::operator::{
-    AbortSettlement, AccountBalance, ClockAdvanced, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner,
-    Deposit, Deposited, DueWork, DueWorkKind, ExportOrders, Orders, Payment, PaymentConfirmed, PaymentOrder,
-    SetCalendar, SetPartnerState, SetTerms, SettlementAborted, SettlementConfirmed, StateSet, TermsSet, WindowClosed,
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, Deposit, ExportOrders, Payment,
+    SetCalendar, SetPartnerState, SetTerms,
 };
 use crate::origin::Origin;
-use crate::points::{
-    Abandon, AbandonOutcome, Abandoned, Balance, EntryFilter, Issue, Issued, Redeem, Redeemed, ReturnRedemption,
-    Returned,
-};
-use crate::position::{InFlight, Position, Statement, StatementLine, StatementRole, StatementTotal, Window};
+use crate::points::{Abandon, EntryFilter, Issue, Redeem, ReturnRedemption};
 use crate::request_id::RequestId;
-use crate::settlement::{
-    Leg, LegState, Obligation, ParticipantAmount, Settlement, SettlementProof, SettlementState, WindowState,
-};
-use crate::terms::{BreakageSplit, Expiry, FeeBearer, Funding, Partner, PartnerState, Terms, TermsChange};
+use crate::terms::{BreakageSplit, Expiry, TermsChange};
 
 // What is sent.
 
@@ -87,7 +72,7 @@ pub(crate) fn to_issue(issue: &Issue) -> v1::IssuePointsRequest {
         request_id: key(issue.request_id),
         member: Some(to_member(&issue.member)),
         points: issue.points,
-        expires_time: issue.expires_time.map(Timestamp::from),
+        expire_time: issue.expire_time.map(Timestamp::from),
         activate_time: issue.activate_time.map(Timestamp::from),
         funders: till::to_funders(&issue.funders),
         origin: to_origin(&issue.origin),
@@ -244,503 +229,110 @@ pub(crate) fn to_set_calendar(set: &SetCalendar) -> v1::SetCalendarRequest {
 
 // What comes back.
 
-fn there<T>(field: Option<T>, name: &str) -> Result<T, Error> {
+/// What is read from a message of the interface.
+pub(crate) trait FromWire<W>: Sized {
+    /// # Errors
+    /// [`Error::Protocol`] when a part is missing, or is not what it should be.
+    fn read(wire: W) -> Result<Self, Error>;
+}
+
+pub(crate) fn there<T>(field: Option<T>, name: &str) -> Result<T, Error> {
     field.ok_or_else(|| Error::protocol(format!("{name} is missing")))
 }
 
-fn each<A, B>(all: Vec<A>, read: impl Fn(A) -> Result<B, Error>) -> Result<Vec<B>, Error> {
-    all.into_iter().map(read).collect()
+pub(crate) fn each<W, T: FromWire<W>>(all: Vec<W>) -> Result<Vec<T>, Error> {
+    all.into_iter().map(T::read).collect()
 }
 
-fn some(text: String) -> Option<String> {
+pub(crate) fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-pub(crate) fn time(time: Timestamp) -> Result<SystemTime, Error> {
-    SystemTime::try_from(time).map_err(|error| Error::protocol(format!("a time is out of range: {error}")))
-}
-
-pub(crate) fn times(times: Vec<Timestamp>) -> Result<Vec<SystemTime>, Error> {
-    each(times, time)
-}
-
-fn time_there(field: Option<Timestamp>, name: &str) -> Result<SystemTime, Error> {
-    time(there(field, name)?)
-}
-
-fn duration(field: Option<prost_types::Duration>, name: &str) -> Result<Duration, Error> {
-    Duration::try_from(there(field, name)?).map_err(|error| Error::protocol(format!("{name}: {error}")))
-}
-
-fn decimal(text: &str, name: &str) -> Result<Decimal, Error> {
+pub(crate) fn decimal(text: &str, name: &str) -> Result<Decimal, Error> {
     Decimal::from_str_exact(text).map_err(|error| Error::protocol(format!("{name} is {text:?}: {error}")))
 }
 
-fn amount(money: v1::Money) -> Result<Money, Error> {
-    Ok(Money { amount: decimal(&money.amount, "an amount")?, currency: money.currency_code })
-}
-
-pub(crate) fn money(field: Option<v1::Money>, name: &str) -> Result<Money, Error> {
-    amount(there(field, name)?)
-}
-
-fn origin(origin: v1::Origin) -> Result<Origin, Error> {
-    Ok(Origin {
-        store: origin.store,
-        till: origin.till,
-        cashier: origin.cashier,
-        receipt_number: origin.receipt_number,
-        receipt_line: origin.receipt_line,
-        business_date: origin.business_date,
-        business_time: origin.business_time.map(time).transpose()?,
-        receipt_total: origin.receipt_total.map(amount).transpose()?,
-        device_counter: origin.device_counter,
-    })
-}
-
-fn posting(posting: v1::Posting) -> Result<Posting, Error> {
-    let quantity = match there(posting.quantity, "the quantity of a posting")? {
-        v1::posting::Quantity::Points(points) => Quantity::Points(points),
-        v1::posting::Quantity::Money(money) => Quantity::Money(amount(money)?),
-    };
-    let purpose = (posting.purpose != 0).then(|| Purpose::from_wire(posting.purpose));
-    Ok(Posting { account: posting.account, quantity, purpose })
-}
-
-fn lot(lot: v1::LotPart) -> Result<LotPart, Error> {
-    Ok(LotPart {
-        lot_id: lot.lot_id,
-        issuer: some(lot.issuer),
-        points: lot.points,
-        expires_time: lot.expires_time.map(time).transpose()?,
-        own: lot.own,
-        released_points: lot.released_points,
-    })
-}
-
-fn next_expiry(next: v1::NextExpiry) -> Result<NextExpiry, Error> {
-    Ok(NextExpiry { expires_time: time_there(next.expires_time, "next_expiry.expires_time")?, points: next.points })
-}
-
-fn entry(entry: v1::Entry) -> Result<Entry, Error> {
-    Ok(Entry {
-        entry_id: entry.entry_id,
-        sequence: entry.sequence,
-        window: entry.window,
-        kind: EntryKind::from_wire(entry.kind),
-        entry_time: time_there(entry.entry_time, "entry_time")?,
-        postings: each(entry.postings, posting)?,
-        lots: each(entry.lots, lot)?,
-        origin: entry.origin.map(origin).transpose()?,
-        linked_entry_id: some(entry.linked_entry_id),
-        request_id: some(entry.request_id),
-        partner_id: entry.partner_id,
-        member_id: some(entry.member_id),
-        reason_code: some(entry.reason_code),
-        passed_over_issuer_ids: entry.passed_over_issuer_ids,
-    })
-}
-
-pub(crate) fn entry_there(field: Option<v1::Entry>) -> Result<Entry, Error> {
-    entry(there(field, "entry")?)
-}
-
-pub(crate) fn entries(all: Vec<v1::Entry>) -> Result<Vec<Entry>, Error> {
-    each(all, entry)
-}
-
-pub(crate) fn issued(answer: v1::IssuePointsResponse) -> Result<Issued, Error> {
-    Ok(Issued {
-        entry: entry_there(answer.entry)?,
-        member_id: answer.member_id,
-        available_points: answer.available_points,
-        next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
-        held_points: answer.held_points,
-        pending_points: answer.pending_points,
-        owed_points: answer.owed_points,
-        recovered_points: answer.recovered_points,
-        following: entries(answer.following_entries)?,
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn redeemed(answer: v1::RedeemPointsResponse) -> Result<Redeemed, Error> {
-    Ok(Redeemed {
-        entry: entry_there(answer.entry)?,
-        member_id: answer.member_id,
-        available_points: answer.available_points,
-        fee: money(answer.fee, "fee")?,
-        acceptor_credit: money(answer.acceptor_credit, "acceptor_credit")?,
-        next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
-        held_points: answer.held_points,
-        pending_points: answer.pending_points,
-        owed_points: answer.owed_points,
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn returned(answer: v1::ReturnRedemptionResponse) -> Result<Returned, Error> {
-    Ok(Returned {
-        entry: entry_there(answer.entry)?,
-        member_id: answer.member_id,
-        available_points: answer.available_points,
-        fee_refund: money(answer.fee_refund, "fee_refund")?,
-        acceptor_debit: money(answer.acceptor_debit, "acceptor_debit")?,
-        returnable_points: answer.returnable_points,
-        next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
-        held_points: answer.held_points,
-        pending_points: answer.pending_points,
-        owed_points: answer.owed_points,
-        recovered_points: answer.recovered_points,
-        following: entries(answer.following_entries)?,
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn abandoned(answer: v1::AbandonRequestResponse) -> Result<Abandoned, Error> {
-    Ok(Abandoned {
-        outcome: AbandonOutcome::from_wire(answer.outcome),
-        entries: entries(answer.entries)?,
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn balance(answer: v1::GetBalanceResponse) -> Result<Balance, Error> {
-    Ok(Balance {
-        member_id: answer.member_id,
-        available_points: answer.available_points,
-        held_points: answer.held_points,
-        pending_points: answer.pending_points,
-        owed_points: answer.owed_points,
-        next_expiry: answer.next_expiry.map(next_expiry).transpose()?,
-    })
-}
-
-pub(crate) fn position(answer: v1::GetPositionResponse) -> Result<Position, Error> {
-    Ok(Position {
-        partner_id: answer.partner_id,
-        window: answer.window,
-        position: money(answer.position, "position")?,
-        in_flight: each(answer.in_flight, |leg| {
-            Ok(InFlight { window: leg.window, due: money(leg.due, "due")?, state: LegState::from_wire(leg.state) })
-        })?,
-        outstanding_points: answer.outstanding_points,
-        headroom: answer.headroom.map(amount).transpose()?,
-        limit_uses: care::limit_uses(answer.limit_uses)?,
-    })
-}
-
-fn leg(leg: v1::Leg) -> Result<Leg, Error> {
-    Ok(Leg {
-        partner_id: leg.partner_id,
-        amount: money(leg.amount, "the amount of a leg")?,
-        due: money(leg.due, "what is due of a leg")?,
-        state: LegState::from_wire(leg.state),
-    })
-}
-
-fn window(window: v1::Window) -> Result<Window, Error> {
-    Ok(Window {
-        window: window.window,
-        state: WindowState::from_wire(window.state),
-        settlement_state: SettlementState::from_wire(window.settlement_state),
-        open_time: time_there(window.open_time, "open_time")?,
-        close_time: window.close_time.map(time).transpose()?,
-        leg: window.leg.map(leg).transpose()?,
-    })
-}
-
-pub(crate) fn windows(all: Vec<v1::Window>) -> Result<Vec<Window>, Error> {
-    each(all, window)
-}
-
-pub(crate) fn statement(answer: v1::GetStatementResponse) -> Result<Statement, Error> {
-    Ok(Statement {
-        partner_id: answer.partner_id,
-        window: window(there(answer.window, "window")?)?,
-        opening: money(answer.opening, "opening")?,
-        totals: each(answer.totals, |total| {
-            Ok(StatementTotal {
-                role: StatementRole::from_wire(total.role),
-                kind: EntryKind::from_wire(total.kind),
-                purpose: Purpose::from_wire(total.purpose),
-                amount: money(total.amount, "the amount of a total")?,
-                points: total.points,
-                line_count: total.line_count,
-            })
-        })?,
-        leg: money(answer.leg, "leg")?,
-        closing: money(answer.closing, "closing")?,
-    })
-}
-
-pub(crate) fn statement_lines(lines: Vec<v1::StatementLine>) -> Result<Vec<StatementLine>, Error> {
-    each(lines, |line| {
-        Ok(StatementLine {
-            entry_id: line.entry_id,
-            sequence: line.sequence,
-            entry_time: time_there(line.entry_time, "entry_time")?,
-            kind: EntryKind::from_wire(line.kind),
-            role: StatementRole::from_wire(line.role),
-            counterparty: some(line.counterparty),
-            purpose: Purpose::from_wire(line.purpose),
-            amount: money(line.amount, "the amount of a line")?,
-            points: line.points,
-        })
-    })
-}
-
-pub(crate) fn obligations(all: Vec<v1::Obligation>) -> Result<Vec<Obligation>, Error> {
-    each(all, |row| {
-        Ok(Obligation {
-            issuer: row.issuer,
-            acceptor: row.acceptor,
-            points: row.points,
-            gross: money(row.gross, "gross")?,
-        })
-    })
-}
-
-pub(crate) fn server_info(answer: v1::GetServerInfoResponse) -> Result<ServerInfo, Error> {
-    let limits = there(answer.limits, "limits")?;
-    Ok(ServerInfo {
-        server_version: answer.server_version,
-        api_version: answer.api_version,
-        coalition_id: answer.coalition_id,
-        currency: answer.currency_code,
-        scale: u32::try_from(answer.scale).map_err(|_| Error::protocol("the scale is below zero"))?,
-        point_value: decimal(&answer.point_value, "point_value")?,
-        time_zone: answer.time_zone,
-        disclose_issuers: answer.disclose_issuers,
-        server_time: time_there(answer.server_time, "server_time")?,
-        caller_id: answer.caller_id,
-        limits: Limits {
-            message_bytes_max: limits.message_bytes_max,
-            batch_bytes_max: limits.batch_bytes_max,
-            batch_items_max: limits.batch_items_max,
-            points_per_entry_max: limits.points_per_entry_max,
-            lots_per_entry_max: limits.lots_per_entry_max,
-            page_size_max: limits.page_size_max,
-            request_retention: limits
-                .request_retention
-                .map(|kept| duration(Some(kept), "request_retention"))
-                .transpose()?,
-            clock_skew_max: duration(limits.clock_skew_max, "clock_skew_max")?,
-        },
-        deprecations: each(answer.deprecations, |one| {
-            Ok(Deprecation {
-                subject: one.subject,
-                replacement: one.replacement,
-                sunset_time: one.sunset_time.map(time).transpose()?,
-            })
-        })?,
-    })
-}
-
-fn settlement(settlement: v1::Settlement) -> Result<Settlement, Error> {
-    let proof = there(settlement.proof, "proof")?;
-    Ok(Settlement {
-        window: settlement.window,
-        window_state: WindowState::from_wire(settlement.window_state),
-        state: SettlementState::from_wire(settlement.state),
-        legs: each(settlement.legs, leg)?,
-        carried: each(settlement.carried, |one| {
-            Ok(ParticipantAmount { partner_id: one.partner_id, amount: money(one.amount, "carried")? })
-        })?,
-        proof: SettlementProof {
-            legs_total: money(proof.legs_total, "legs_total")?,
-            account_changes: each(proof.account_changes, |fund| {
-                Ok((fund.account, money(fund.amount, "account_changes")?))
-            })?,
-            carried_change: money(proof.carried_change, "carried_change")?,
-            sum: money(proof.sum, "sum")?,
-        },
-        gross: money(settlement.gross, "gross")?,
-        pairwise_total: money(settlement.pairwise_total, "pairwise_total")?,
-        saved: settlement.saved.map(|share| decimal(&share, "saved")).transpose()?,
-    })
-}
-
-pub(crate) fn settlement_there(field: Option<v1::Settlement>) -> Result<Settlement, Error> {
-    settlement(there(field, "settlement")?)
-}
-
-fn expiry(policy: v1::ExpiryPolicy) -> Result<Expiry, Error> {
-    match v1::ExpiryKind::try_from(policy.kind) {
-        Ok(v1::ExpiryKind::None) => Ok(Expiry::None),
-        Ok(v1::ExpiryKind::Fixed) => Ok(Expiry::Fixed(time_there(policy.fixed_time, "fixed_time")?)),
-        Ok(v1::ExpiryKind::Days) => Ok(Expiry::Days(policy.count)),
-        Ok(v1::ExpiryKind::Months) => Ok(Expiry::Months(policy.count)),
-        Ok(v1::ExpiryKind::EndOfMonth) => Ok(Expiry::EndOfMonth(policy.count)),
-        Ok(v1::ExpiryKind::EndOfYear) => Ok(Expiry::EndOfYear(policy.count)),
-        Ok(v1::ExpiryKind::InactiveDays) => Ok(Expiry::InactiveDays(policy.count)),
-        Ok(v1::ExpiryKind::Unspecified) | Err(_) => {
-            Err(Error::protocol(format!("an expiry of kind {}, which this version does not know", policy.kind)))
-        }
+impl FromWire<Timestamp> for SystemTime {
+    fn read(wire: Timestamp) -> Result<Self, Error> {
+        Self::try_from(wire).map_err(|error| Error::protocol(format!("a time is out of range: {error}")))
     }
 }
 
-fn terms(terms: v1::Terms) -> Result<Terms, Error> {
-    let split = there(terms.breakage, "breakage")?;
-    Ok(Terms {
-        version: terms.version,
-        effective_time: time_there(terms.effective_time, "effective_time")?,
-        funding: Funding::from_wire(terms.funding),
-        price: decimal(&terms.price, "price")?,
-        value: decimal(&terms.value, "value")?,
-        reimbursement: decimal(&terms.reimbursement, "reimbursement")?,
-        acceptance_fee: decimal(&terms.acceptance_fee, "acceptance_fee")?,
-        fee_bearer: FeeBearer::from_wire(terms.fee_bearer),
-        breakage: BreakageSplit {
-            reserve: decimal(&split.reserve, "breakage.reserve")?,
-            operator: decimal(&split.operator, "breakage.operator")?,
-            issuer: decimal(&split.issuer, "breakage.issuer")?,
-        },
-        expiry: expiry(there(terms.expiry, "expiry")?)?,
-        return_days: there(terms.return_period, "return_period")?.days,
-        tender_value: decimal(&terms.tender_value, "tender_value")?,
-        receipt_share: decimal(&terms.receipt_share, "receipt_share")?,
-    })
+impl FromWire<prost_types::Duration> for Duration {
+    fn read(wire: prost_types::Duration) -> Result<Self, Error> {
+        Self::try_from(wire).map_err(|error| Error::protocol(format!("a duration is out of range: {error}")))
+    }
 }
 
-fn partner(partner: v1::Partner) -> Result<Partner, Error> {
-    Ok(Partner {
-        partner_id: partner.partner_id,
-        display_name: partner.display_name,
-        state: PartnerState::from_wire(partner.state),
-        terms: terms(there(partner.terms, "terms")?)?,
-        scheduled_terms: each(partner.scheduled_terms, terms)?,
-        create_time: time_there(partner.create_time, "create_time")?,
-        limits: care::limits(there(partner.limits, "limits")?)?,
-        limit_uses: care::limit_uses(partner.limit_uses)?,
-        alarm: partner.alarm,
-        consents: partner.consents.into_iter().map(care::consent).collect(),
-    })
+impl FromWire<v1::Money> for Money {
+    fn read(wire: v1::Money) -> Result<Self, Error> {
+        Ok(Self { amount: decimal(&wire.amount, "an amount")?, currency: wire.currency_code })
+    }
 }
 
-pub(crate) fn partner_created(answer: v1::CreatePartnerResponse) -> Result<crate::operator::PartnerCreated, Error> {
-    Ok(crate::operator::PartnerCreated {
-        partner: partner(there(answer.partner, "partner")?)?,
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn partners(all: Vec<v1::Partner>) -> Result<Vec<Partner>, Error> {
-    each(all, partner)
-}
-
-pub(crate) fn terms_set(answer: v1::SetTermsResponse) -> Result<TermsSet, Error> {
-    Ok(TermsSet { terms: terms(there(answer.terms, "terms")?)?, replayed: answer.replayed })
-}
-
-pub(crate) fn state_set(answer: v1::SetPartnerStateResponse) -> Result<StateSet, Error> {
-    Ok(StateSet {
-        previous_state: PartnerState::from_wire(answer.previous_state),
-        state: PartnerState::from_wire(answer.state),
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn window_closed(answer: v1::CloseWindowResponse) -> Result<WindowClosed, Error> {
-    Ok(WindowClosed {
-        settlement: settlement_there(answer.settlement)?,
-        open_window: answer.open_window,
-        entry: answer.entry.map(entry).transpose()?,
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn settlement_confirmed(answer: v1::ConfirmSettlementResponse) -> Result<SettlementConfirmed, Error> {
-    Ok(SettlementConfirmed {
-        window_state: WindowState::from_wire(answer.window_state),
-        state: SettlementState::from_wire(answer.state),
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn orders(answer: v1::ExportOrdersResponse) -> Result<Orders, Error> {
-    Ok(Orders {
-        orders: each(answer.orders, |order| {
-            Ok(PaymentOrder {
-                payer: order.payer,
-                payee: order.payee,
-                amount: money(order.amount, "the amount of an order")?,
-            })
-        })?,
-        csv: answer.csv,
-        state: SettlementState::from_wire(answer.state),
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn payment_confirmed(answer: v1::ConfirmPaymentResponse) -> Result<PaymentConfirmed, Error> {
-    Ok(PaymentConfirmed {
-        entry: entry_there(answer.entry)?,
-        legs: each(answer.legs, leg)?,
-        window_state: WindowState::from_wire(answer.window_state),
-        state: SettlementState::from_wire(answer.state),
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn settlement_aborted(answer: v1::AbortSettlementResponse) -> Result<SettlementAborted, Error> {
-    Ok(SettlementAborted {
-        entry: answer.entry.map(entry).transpose()?,
-        open_window: answer.open_window,
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn deposited(answer: v1::DepositResponse) -> Result<Deposited, Error> {
-    Ok(Deposited {
-        entry: entry_there(answer.entry)?,
-        balance: money(answer.balance, "balance")?,
-        replayed: answer.replayed,
-    })
-}
-
-pub(crate) fn account_balances(all: Vec<v1::AccountBalance>) -> Result<Vec<AccountBalance>, Error> {
-    each(all, |row| {
-        let balance = match there(row.balance, "the balance of an account")? {
-            v1::account_balance::Balance::Points(points) => Quantity::Points(points),
-            v1::account_balance::Balance::Money(money) => Quantity::Money(amount(money)?),
-        };
-        Ok(AccountBalance { account: row.account, balance })
-    })
-}
-
-pub(crate) fn bilateral_nets(all: Vec<v1::BilateralNet>) -> Result<Vec<crate::operator::BilateralNet>, Error> {
-    each(all, |net| {
-        Ok(crate::operator::BilateralNet {
-            debtor: net.debtor,
-            creditor: net.creditor,
-            amount: money(net.amount, "a bilateral net")?,
+impl FromWire<v1::Origin> for Origin {
+    fn read(wire: v1::Origin) -> Result<Self, Error> {
+        Ok(Self {
+            store: wire.store,
+            till: wire.till,
+            cashier: wire.cashier,
+            receipt_number: wire.receipt_number,
+            receipt_line: wire.receipt_line,
+            business_date: wire.business_date,
+            business_time: wire.business_time.map(FromWire::read).transpose()?,
+            receipt_total: wire.receipt_total.map(FromWire::read).transpose()?,
+            device_counter: wire.device_counter,
         })
-    })
+    }
 }
 
-pub(crate) fn clock(answer: v1::GetClockResponse) -> Result<SystemTime, Error> {
-    time_there(answer.time, "time")
+impl FromWire<v1::PartnerLimits> for PartnerLimits {
+    fn read(wire: v1::PartnerLimits) -> Result<Self, Error> {
+        Ok(Self {
+            net_debit_cap: wire.net_debit_cap.map(|cap| decimal(&cap, "net_debit_cap")).transpose()?,
+            outstanding_points: wire.outstanding_points,
+            points_per_day: wire.points_per_day,
+            points_per_member_per_day: wire.points_per_member_per_day,
+            points_per_entry: wire.points_per_entry,
+            transfer_points_per_entry: wire.transfer_points_per_entry,
+            transfer_points_per_member_per_day: wire.transfer_points_per_member_per_day,
+            cooling_seconds: wire.cooling_seconds,
+        })
+    }
 }
 
-pub(crate) fn clock_advanced(answer: v1::AdvanceClockResponse) -> Result<ClockAdvanced, Error> {
-    Ok(ClockAdvanced {
-        time: time_there(answer.time, "time")?,
-        ran: each(answer.ran, |work| {
-            Ok(DueWork {
-                kind: DueWorkKind::from_wire(work.kind),
-                due_time: time_there(work.due_time, "due_time")?,
-                window: (work.window != 0).then_some(work.window),
-                entry_ids: work.entry_ids,
-            })
-        })?,
-        ran_count: answer.ran_count,
-    })
+impl FromWire<v1::BreakageSplit> for BreakageSplit {
+    fn read(wire: v1::BreakageSplit) -> Result<Self, Error> {
+        Ok(Self {
+            reserve: decimal(&wire.reserve, "breakage.reserve")?,
+            operator: decimal(&wire.operator, "breakage.operator")?,
+            issuer: decimal(&wire.issuer, "breakage.issuer")?,
+        })
+    }
+}
+
+impl FromWire<v1::ExpiryPolicy> for Expiry {
+    fn read(wire: v1::ExpiryPolicy) -> Result<Self, Error> {
+        match v1::ExpiryKind::try_from(wire.kind) {
+            Ok(v1::ExpiryKind::None) => Ok(Self::None),
+            Ok(v1::ExpiryKind::Fixed) => Ok(Self::Fixed(FromWire::read(there(wire.fixed_time, "fixed_time")?)?)),
+            Ok(v1::ExpiryKind::Days) => Ok(Self::Days(wire.count)),
+            Ok(v1::ExpiryKind::Months) => Ok(Self::Months(wire.count)),
+            Ok(v1::ExpiryKind::EndOfMonth) => Ok(Self::EndOfMonth(wire.count)),
+            Ok(v1::ExpiryKind::EndOfYear) => Ok(Self::EndOfYear(wire.count)),
+            Ok(v1::ExpiryKind::InactiveDays) => Ok(Self::InactiveDays(wire.count)),
+            Ok(v1::ExpiryKind::Unspecified) | Err(_) => {
+                let kind = wire.kind;
+                Err(Error::protocol(format!("an expiry of kind {kind}, which this version does not know")))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answers::{Issued, Posting};
 
     #[test]
     fn a_change_of_terms_sends_what_it_sets_and_nothing_else() {
@@ -765,13 +357,13 @@ mod tests {
             Expiry::EndOfMonth(0),
             Expiry::EndOfYear(2),
         ] {
-            assert_eq!(expiry(to_expiry(policy)).unwrap(), policy);
+            assert_eq!(Expiry::read(to_expiry(policy)).unwrap(), policy);
         }
     }
 
     #[test]
     fn an_amount_keeps_its_decimals() {
-        let money = amount(v1::Money { currency_code: "RUB".to_owned(), amount: "-58.80".to_owned() }).unwrap();
+        let money = Money::read(v1::Money { currency_code: "RUB".to_owned(), amount: "-58.80".to_owned() }).unwrap();
         assert_eq!(money.to_string(), "-58.80 RUB");
         assert_eq!(to_money(&money).amount, "-58.80");
     }
@@ -779,9 +371,9 @@ mod tests {
     #[test]
     fn an_answer_that_lacks_a_part_or_has_no_number_is_no_answer() {
         let no_number = v1::Money { currency_code: "RUB".to_owned(), amount: "1e3".to_owned() };
-        assert!(matches!(amount(no_number), Err(Error::Protocol { .. })));
-        assert!(matches!(issued(v1::IssuePointsResponse::default()), Err(Error::Protocol { .. })));
-        assert!(matches!(posting(v1::Posting::default()), Err(Error::Protocol { .. })));
+        assert!(matches!(Money::read(no_number), Err(Error::Protocol { .. })));
+        assert!(matches!(Issued::read(v1::IssuePointsResponse::default()), Err(Error::Protocol { .. })));
+        assert!(matches!(Posting::read(v1::Posting::default()), Err(Error::Protocol { .. })));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Generates this crate's code from its `.proto` files, in place.
+//! Generates this crate's code and the SDK's answers from the `.proto` files, in place.
 
 #[path = "../tests/codegen/mod.rs"]
 mod codegen;
@@ -6,5 +6,5 @@ mod codegen;
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    codegen::generate(&codegen::crate_dir())
+    codegen::generate(&codegen::repository())
 }

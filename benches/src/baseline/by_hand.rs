@@ -181,15 +181,19 @@ impl Desk {
     ) -> v1::IssuePointsResponse {
         let id = EntryId { batch: BatchId(id), ordinal: 0 };
         v1::IssuePointsResponse {
-            entry: Some(convert::from_entry(id, sequence, entry, View::Part(caller), &self.house)),
-            member_id: reply.member.to_string(),
-            available_points: reply.available.0,
-            next_expiry: convert::from_next_expiry(reply.next_expiry),
-            replayed,
-            held_points: reply.held.0,
-            pending_points: reply.pending.0,
-            owed_points: reply.owed.0,
-            ..v1::IssuePointsResponse::default()
+            written: Some(v1::Written {
+                entries: vec![convert::from_entry(id, sequence, entry, View::Part(caller), &self.house)],
+                replayed,
+                ..v1::Written::default()
+            }),
+            member: Some(v1::MemberFigures {
+                member_id: reply.member.to_string(),
+                available_points: reply.available.0,
+                held_points: reply.held.0,
+                pending_points: reply.pending.0,
+                owed_points: reply.owed.0,
+                next_expiry: convert::from_next_expiry(reply.next_expiry),
+            }),
         }
     }
 

@@ -1,13 +1,14 @@
-//! The points service of a baseline: issues, one by one, in batches and on streams, and a `GetBalance` that is empty.
+//! The services of a baseline: issues, one by one, in batches and on streams, and a `GetBalance` that is empty.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use clearing::rpc::auth;
-use clearing::rpc::convert::issue_result;
+use clearing::rpc::issue::issue_result;
 use clearing_core::units::PartnerId;
 use clearing_proto::v1;
-use clearing_proto::v1::points_service_server::PointsService;
+use clearing_proto::v1::issue_service_server::IssueService;
+use clearing_proto::v1::member_service_server::MemberService;
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -37,24 +38,8 @@ async fn issue_all<I: Issuer>(
     results
 }
 
-/// Operations that no baseline has, as `async_trait` would write them.
-macro_rules! not_measured {
-    ($($operation:ident: $request:ident => $response:ident,)*) => {$(
-        fn $operation<'life0, 'async_trait>(
-            &'life0 self,
-            _: Request<v1::$request>,
-        ) -> Pin<Box<dyn Future<Output = Result<Response<v1::$response>, Status>> + Send + 'async_trait>>
-        where
-            'life0: 'async_trait,
-            Self: 'async_trait,
-        {
-            Box::pin(std::future::ready(Err(Status::unimplemented("a baseline only issues"))))
-        }
-    )*};
-}
-
 #[tonic::async_trait]
-impl<I: Issuer> PointsService for Service<I> {
+impl<I: Issuer> IssueService for Service<I> {
     type StreamIssuePointsStream = IssueStream;
 
     async fn issue_points(
@@ -90,32 +75,16 @@ impl<I: Issuer> PointsService for Service<I> {
         });
         Ok(Response::new(Box::pin(answers)))
     }
+}
 
+/// A call with an empty message either way.
+#[tonic::async_trait]
+impl<I: Issuer> MemberService for Service<I> {
     async fn get_balance(
         &self,
         request: Request<v1::GetBalanceRequest>,
     ) -> Result<Response<v1::GetBalanceResponse>, Status> {
         auth::caller(&request)?.partner()?;
         Ok(Response::new(v1::GetBalanceResponse::default()))
-    }
-
-    not_measured! {
-        quote_redemption: QuoteRedemptionRequest => QuoteRedemptionResponse,
-        redeem_points: RedeemPointsRequest => RedeemPointsResponse,
-        authorize_redemption: AuthorizeRedemptionRequest => AuthorizeRedemptionResponse,
-        capture_hold: CaptureHoldRequest => CaptureHoldResponse,
-        void_hold: VoidHoldRequest => VoidHoldResponse,
-        get_hold: GetHoldRequest => GetHoldResponse,
-        return_redemption: ReturnRedemptionRequest => ReturnRedemptionResponse,
-        reverse_issue: ReverseIssueRequest => ReverseIssueResponse,
-        post_purchase: PostPurchaseRequest => PostPurchaseResponse,
-        return_purchase: ReturnPurchaseRequest => ReturnPurchaseResponse,
-        transfer_points: TransferPointsRequest => TransferPointsResponse,
-        abandon_request: AbandonRequestRequest => AbandonRequestResponse,
-        get_entry: GetEntryRequest => GetEntryResponse,
-        list_entries: ListEntriesRequest => ListEntriesResponse,
-        find_receipt: FindReceiptRequest => FindReceiptResponse,
-        reconcile_day: ReconcileDayRequest => ReconcileDayResponse,
-        list_expiry_notices: ListExpiryNoticesRequest => ListExpiryNoticesResponse,
     }
 }

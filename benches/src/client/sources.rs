@@ -16,9 +16,9 @@ pub struct EmptyCalls {
 
 impl Source for EmptyCalls {
     fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
-        let mut points = self.clients.points(self.workload.partner());
+        let mut members = self.clients.members(self.workload.partner());
         Box::pin(async move {
-            points.get_balance(v1::GetBalanceRequest::default()).await?;
+            members.get_balance(v1::GetBalanceRequest::default()).await?;
             Ok(1)
         })
     }
@@ -33,10 +33,10 @@ pub struct Issues {
 impl Source for Issues {
     fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
         let clients = self.clients.clone();
-        let mut points = clients.points(self.workload.partner());
+        let mut issues = clients.issues(self.workload.partner());
         let request = self.workload.issue();
         Box::pin(async move {
-            points.issue_points(request).await?;
+            issues.issue_points(request).await?;
             clients.acknowledge(1);
             Ok(1)
         })
@@ -68,10 +68,10 @@ impl BatchIssues {
 impl Source for BatchIssues {
     fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
         let clients = self.clients.clone();
-        let mut points = clients.points(self.workload.partner());
+        let mut issues = clients.issues(self.workload.partner());
         let items = (0..self.size).map(|_| self.workload.issue()).collect();
         Box::pin(async move {
-            let answer = points.batch_issue_points(v1::BatchIssuePointsRequest { items }).await?;
+            let answer = issues.batch_issue_points(v1::BatchIssuePointsRequest { items }).await?;
             let accepted = Self::accepted(&answer.into_inner().results)?;
             clients.acknowledge(accepted);
             Ok(accepted)
@@ -108,7 +108,7 @@ impl Source for StreamIssues {
             let mut stream = stream.lock().await;
             if stream.is_none() {
                 let (batches, outgoing) = mpsc::channel(1);
-                let answers = clients.points(partner).stream_issue_points(ReceiverStream::new(outgoing)).await?;
+                let answers = clients.issues(partner).stream_issue_points(ReceiverStream::new(outgoing)).await?;
                 *stream = Some(IssueStream { batches, answers: answers.into_inner() });
             }
             let open = stream.as_mut().expect("opened above");
@@ -146,7 +146,7 @@ impl Source for MixedCalls {
             0..14 => {
                 let request = self.workload.issue();
                 return Box::pin(async move {
-                    clients.points(partner).issue_points(request).await?;
+                    clients.issues(partner).issue_points(request).await?;
                     clients.acknowledge(1);
                     Ok(1)
                 });
@@ -157,16 +157,16 @@ impl Source for MixedCalls {
         if let Some((acceptor, entry)) = redemption {
             let request = self.workload.return_of(entry, RETURNED_POINTS);
             return Box::pin(async move {
-                clients.points(acceptor).return_redemption(request).await?;
+                clients.redemptions(acceptor).return_redemption(request).await?;
                 clients.acknowledge(1);
                 Ok(1)
             });
         }
         let request = self.workload.redeem(REDEEMED_POINTS);
         Box::pin(async move {
-            let answer = clients.points(partner).redeem_points(request).await?.into_inner();
+            let answer = clients.redemptions(partner).redeem_points(request).await?.into_inner();
             clients.acknowledge(1);
-            if let Some(entry) = answer.entry {
+            if let Some(entry) = answer.written.and_then(|written| written.entries.into_iter().next()) {
                 let mut redemptions = redemptions.lock().expect("nobody panics with it");
                 // A few are enough to choose from; they must not pile up.
                 if redemptions.len() < 4096 {
@@ -190,10 +190,10 @@ pub struct Redemptions {
 impl Source for Redemptions {
     fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>> {
         let clients = self.clients.clone();
-        let mut points = clients.points(self.workload.partner());
+        let mut redemptions = clients.redemptions(self.workload.partner());
         let request = self.workload.redeem(TAKEN_POINTS);
         Box::pin(async move {
-            points.redeem_points(request).await?;
+            redemptions.redeem_points(request).await?;
             clients.acknowledge(1);
             Ok(1)
         })
@@ -221,7 +221,7 @@ impl Source for Holds {
         if let Some((acceptor, hold, reserved)) = open {
             let request = self.workload.capture(hold, (reserved / 2).max(1));
             return Box::pin(async move {
-                clients.points(acceptor).capture_hold(request).await?;
+                clients.holds(acceptor).capture_hold(request).await?;
                 clients.acknowledge(1);
                 Ok(1)
             });
@@ -230,7 +230,7 @@ impl Source for Holds {
         let request = self.workload.authorize(TAKEN_POINTS);
         Box::pin(async move {
             let reserved = request.points;
-            let answer = clients.points(acceptor).authorize_redemption(request).await?.into_inner();
+            let answer = clients.holds(acceptor).authorize_redemption(request).await?.into_inner();
             clients.acknowledge(1);
             *hold.lock().expect("nobody panics with it") = Some((acceptor, answer.hold_id, reserved));
             Ok(1)

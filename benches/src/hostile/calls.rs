@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use clearing::clock::Clock;
 use clearing_proto::v1;
-use clearing_proto::v1::points_service_client::PointsServiceClient;
+use clearing_proto::v1::entry_service_client::EntryServiceClient;
+use clearing_proto::v1::issue_service_client::IssueServiceClient;
+use clearing_proto::v1::notice_service_client::NoticeServiceClient;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -45,8 +47,8 @@ impl Tally {
     }
 }
 
-fn service(channel: Channel) -> PointsServiceClient<Channel> {
-    PointsServiceClient::new(channel).max_decoding_message_size(64 << 20)
+fn service(channel: Channel) -> IssueServiceClient<Channel> {
+    IssueServiceClient::new(channel).max_decoding_message_size(64 << 20)
 }
 
 /// Apart from those by which the books were filled: a till books no receipt twice.
@@ -65,7 +67,7 @@ pub async fn endless(door: &Arc<Door>, connections: usize, each: usize, span: Du
     let mut asked = 0;
     for _ in 0..connections {
         let Ok(mut raw) = door.speak(&tls, 65_535).await else { continue };
-        let head = head("IssuePoints");
+        let head = head("IssueService/IssuePoints");
         for at in 0..each {
             let call =
                 [frame(HEADERS, END_HEADERS, stream(at), &head), frame(DATA, 0, stream(at), &[0, 0, 0])].concat();
@@ -87,7 +89,7 @@ pub async fn unread(door: &Arc<Door>, connections: usize, each: usize, span: Dur
     let mut open = Vec::new();
     for _ in 0..connections {
         let Ok(mut raw) = door.speak(&tls, 1).await else { continue };
-        let (head, page) = (head("ListEntries"), message(&[0x38, 0xe8, 0x07]));
+        let (head, page) = (head("EntryService/ListEntries"), message(&[0x38, 0xe8, 0x07]));
         for at in 0..each {
             let call =
                 [frame(HEADERS, END_HEADERS, stream(at), &head), frame(DATA, END_STREAM, stream(at), &page)].concat();
@@ -183,18 +185,20 @@ pub async fn row(door: &Arc<Door>, size: usize, span: Duration) -> Result<String
 pub async fn reads(door: &Arc<Door>, count: usize, span: Duration) -> Result<String> {
     let until = Instant::now() + span;
     let tally = Arc::new(Tally::default());
-    let client = service(door.channel(HOSTILE).await?);
+    let channel = door.channel(HOSTILE).await?;
+    let entries = EntryServiceClient::new(channel.clone()).max_decoding_message_size(64 << 20);
+    let notices = NoticeServiceClient::new(channel);
     let mut asking = JoinSet::new();
     for at in 0..count {
-        let (mut client, tally) = (client.clone(), Arc::clone(&tally));
+        let (mut entries, mut notices, tally) = (entries.clone(), notices.clone(), Arc::clone(&tally));
         asking.spawn(async move {
             while Instant::now() < until {
                 if at % 2 == 0 {
                     let page = v1::ListEntriesRequest { page_size: 1_000, ..Default::default() };
-                    tally.note(&client.list_entries(page).await);
+                    tally.note(&entries.list_entries(page).await);
                 } else {
                     let page = v1::ListExpiryNoticesRequest { page_size: 1_000, ..Default::default() };
-                    tally.note(&client.list_expiry_notices(page).await);
+                    tally.note(&notices.list_expiry_notices(page).await);
                 }
             }
         });

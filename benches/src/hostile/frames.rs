@@ -55,7 +55,7 @@ async fn pour(
 }
 
 fn call() -> Vec<u8> {
-    frame(HEADERS, END_HEADERS, 1, &head("IssuePoints"))
+    frame(HEADERS, END_HEADERS, 1, &head("IssueService/IssuePoints"))
 }
 
 pub async fn flood(
@@ -74,7 +74,7 @@ pub async fn empty_data(door: &Arc<Door>, span: Duration) -> Result<String> {
 }
 
 pub async fn resets(door: &Arc<Door>, count: usize, span: Duration) -> Result<String> {
-    let head = head("IssuePoints");
+    let head = head("IssueService/IssuePoints");
     let piece = |at: usize| {
         let calls = (1..=AT_ONCE).map(|call| stream(at * AT_ONCE + call));
         let calls = calls.flat_map(|stream| {
@@ -92,14 +92,14 @@ pub async fn continuation(door: &Arc<Door>, span: Duration) -> Result<String> {
         header(&mut block, &format!("x-{at}"), "a header like any other, of some eighty bytes or so, again and again");
     }
     let piece = frame(CONTINUATION, 0, 1, &block);
-    pour(door, span, usize::MAX, || frame(HEADERS, 0, 1, &head("IssuePoints")), |_| piece.clone()).await
+    pour(door, span, usize::MAX, || frame(HEADERS, 0, 1, &head("IssueService/IssuePoints")), |_| piece.clone()).await
 }
 
 /// Heads of 17 KB to 8 MB, in frames of 16 KB.
 pub async fn headers(door: &Arc<Door>, span: Duration) -> Result<String> {
     let sizes = [17 << 10, 64 << 10, 256 << 10, 1 << 20, 8 << 20];
     let piece = |at: usize| {
-        let mut block = head("IssuePoints");
+        let mut block = head("IssueService/IssuePoints");
         header(&mut block, "x-long", &"x".repeat(sizes[at % sizes.len()]));
         let mut parts = block.chunks(16_384);
         let mut bytes = frame(HEADERS, 0, stream(at + 1), parts.next().unwrap_or_default());
@@ -115,14 +115,14 @@ pub async fn headers(door: &Arc<Door>, span: Duration) -> Result<String> {
 /// One header of 4 KB, kept in the table, and then named sixteen thousand times in each head.
 pub async fn hpack(door: &Arc<Door>, span: Duration) -> Result<String> {
     let first = || {
-        let mut block = head("IssuePoints");
+        let mut block = head("IssueService/IssuePoints");
         block.push(0x40);
         text(&mut block, "x-bomb");
         text(&mut block, &"x".repeat(3_900));
         frame(HEADERS, END_HEADERS, 1, &block)
     };
     let piece = |at: usize| {
-        let mut block = head("IssuePoints");
+        let mut block = head("IssueService/IssuePoints");
         // The newest of the table, behind the 61 that are always there.
         block.resize(16_384, 0xbe);
         frame(HEADERS, END_HEADERS, stream(at + 1), &block)

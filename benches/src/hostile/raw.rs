@@ -116,10 +116,10 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// The head of a call, as HPACK without its table.
+/// The head of a call of a `SERVICE/METHOD`, as HPACK without its table.
 pub fn head(method: &str) -> Vec<u8> {
     let mut block = vec![0x83, 0x87, 0x04];
-    text(&mut block, &format!("/coalition.clearing.v1.PointsService/{method}"));
+    text(&mut block, &format!("/coalition.clearing.v1.{method}"));
     for (name, value) in [("te", "trailers"), ("content-type", "application/grpc")] {
         header(&mut block, name, value);
     }

@@ -13,7 +13,8 @@ use clearing::clock::Clock;
 use clearing::identifier::IdentifierKey;
 use clearing::store::Store;
 use clearing_proto::v1;
-use clearing_proto::v1::points_service_client::PointsServiceClient;
+use clearing_proto::v1::issue_service_client::IssueServiceClient;
+use clearing_proto::v1::member_service_client::MemberServiceClient;
 use hdrhistogram::Histogram;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tempfile::TempDir;
@@ -99,7 +100,7 @@ impl Books {
             let mut workload = Workload::new(1, u64::from(first), clock.clone(), Spread::Even, 0..members);
             let items =
                 (first..(first + 2_000).min(members)).map(|member| workload.issue_to(member, 100_000)).collect();
-            let mut client = PointsServiceClient::new(door.channel(brand).await?).max_decoding_message_size(64 << 20);
+            let mut client = IssueServiceClient::new(door.channel(brand).await?).max_decoding_message_size(64 << 20);
             client.batch_issue_points(v1::BatchIssuePointsRequest { items }).await?;
         }
         house.end().await?;
@@ -176,7 +177,7 @@ impl House {
             loop {
                 if let Ok(channel) = self.door.channel(NEIGHBOUR).await {
                     let request = v1::GetBalanceRequest::default();
-                    let answer = PointsServiceClient::new(channel).get_balance(request).await;
+                    let answer = MemberServiceClient::new(channel).get_balance(request).await;
                     if answer.err().is_some_and(|status| status.code() == tonic::Code::InvalidArgument) {
                         return;
                     }
@@ -304,7 +305,7 @@ impl Neighbour {
         for call in 0..calls {
             let due = begun + pause * call;
             tokio::time::sleep_until(due).await;
-            let (mut client, issue) = (PointsServiceClient::new(self.channel.clone()), workload.issue());
+            let (mut client, issue) = (IssueServiceClient::new(self.channel.clone()), workload.issue());
             asking.spawn(async move {
                 let answer = tokio::time::timeout(Duration::from_secs(5), client.issue_points(issue)).await;
                 (matches!(answer, Ok(Ok(_))), due.elapsed())
@@ -332,7 +333,7 @@ async fn newcomer(door: Arc<Door>) -> bool {
     let asked = async {
         let channel = door.channel(NEIGHBOUR).await?;
         // What is wrong with the question is said by whoever answers.
-        let answer = PointsServiceClient::new(channel).get_balance(v1::GetBalanceRequest::default()).await;
+        let answer = MemberServiceClient::new(channel).get_balance(v1::GetBalanceRequest::default()).await;
         anyhow::Ok(answer.is_ok() || answer.is_err_and(|status| status.code() == tonic::Code::InvalidArgument))
     };
     matches!(tokio::time::timeout(Duration::from_secs(2), asked).await, Ok(Ok(true)))

@@ -53,7 +53,7 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
             }
             let request = request.request_id(session.request_id(set.effect));
             let calendar = accepted(session.operator().set_calendar(request).await)?;
-            (calendar.next_close_times, Some(calendar.replayed))
+            (calendar.next_close_times, Some(calendar.written.replayed))
         }
     };
     let times: Vec<_> = next_closes.into_iter().map(moment).collect();

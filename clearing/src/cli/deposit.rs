@@ -31,11 +31,11 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
     let deposited = accepted(session.operator().deposit(request).await)?;
     let json = json!({
         "account": arguments.account,
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "amount": amount.amount.to_string(),
         "balance": deposited.balance.amount.to_string(),
-        "entry_id": deposited.entry.entry_id,
-        "replayed": deposited.replayed,
+        "entry_id": deposited.written.entry_id(),
+        "replayed": deposited.written.replayed,
     });
     let page = Page::new()
         .text(format!("Recorded {amount} into {}; its balance is now {}.", arguments.account, deposited.balance))

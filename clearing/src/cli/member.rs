@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use partner_sdk::operator::{DecayMembers, ExtendExpiry, MembersDecayed, ReinstatePoints, RunDecay, WriteOffDebt};
-use partner_sdk::{Decimal, MemberRef, NextExpiry};
+use partner_sdk::{ComingExpiry, Decimal, MemberRef};
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -169,24 +169,24 @@ type Told = (Value, Page);
 async fn balance(session: &Session, who: Who) -> Result<Told, Failure> {
     let balance = session.client.balance(who.member).await?;
     let json = json!({
-        "member": balance.member_id,
-        "available_points": balance.available_points,
-        "held_points": balance.held_points,
-        "pending_points": balance.pending_points,
-        "owed_points": balance.owed_points,
-        "next_expiry": expiry_json(balance.next_expiry.as_ref()),
+        "member": balance.member.member_id,
+        "available_points": balance.member.available_points,
+        "held_points": balance.member.held_points,
+        "pending_points": balance.member.pending_points,
+        "owed_points": balance.member.owed_points,
+        "next_expiry": expiry_json(balance.member.next_expiry.as_ref()),
     });
     let rows = [
-        ("available", balance.available_points, "can be spent now"),
-        ("held", balance.held_points, "reserved for an acceptor"),
-        ("pending", balance.pending_points, "not released yet"),
-        ("owed", balance.owed_points, "reversed after they were spent"),
+        ("available", balance.member.available_points, "can be spent now"),
+        ("held", balance.member.held_points, "reserved for an acceptor"),
+        ("pending", balance.member.pending_points, "not released yet"),
+        ("owed", balance.member.owed_points, "reversed after they were spent"),
     ];
     let rows = rows.map(|(what, points, why)| vec![what.to_owned(), points.to_string(), why.to_owned()]);
     let page = Page::new()
-        .text(format!("Member {}:", balance.member_id))
+        .text(format!("Member {}:", balance.member.member_id))
         .table(&["points", ">number", ""], rows)
-        .text(expiry_words(balance.next_expiry.as_ref()));
+        .text(expiry_words(balance.member.next_expiry.as_ref()));
     Ok((json, page))
 }
 
@@ -202,20 +202,23 @@ async fn decay(context: &Context, session: &Session, arguments: Decay) -> Result
     let request = RunDecay::of(member, rate, &period).request_id(session.request_id(effect));
     let done = accepted(session.operator().run_decay(request).await)?;
     let json = json!({
-        "member": done.member_id,
+        "member": done.member.member_id,
         "period": period,
         "decayed_points": done.decayed_points,
-        "available_points": done.available_points,
-        "entry_ids": done.entries.iter().map(|entry| entry.entry_id.as_str()).collect::<Vec<_>>(),
-        "replayed": done.replayed,
+        "available_points": done.member.available_points,
+        "entry_ids": done.written.entries.iter().map(|entry| entry.entry_id.as_str()).collect::<Vec<_>>(),
+        "replayed": done.written.replayed,
         "unfinished": done.unfinished,
     });
     let what = if done.decayed_points == 0 && !done.unfinished {
-        format!("Nothing was taken of member {}: there is too little, or it was done for {period}", done.member_id)
+        format!(
+            "Nothing was taken of member {}: there is too little, or it was done for {period}",
+            done.member.member_id
+        )
     } else {
-        format!("Took {} points of member {} for {period}", done.decayed_points, done.member_id)
+        format!("Took {} points of member {} for {period}", done.decayed_points, done.member.member_id)
     };
-    let page = Page::new().text(format!("{what}; {} are available.", done.available_points));
+    let page = Page::new().text(format!("{what}; {} are available.", done.member.available_points));
     let page = if done.unfinished { page.text("There are more lots: run the same command again.") } else { page };
     Ok((json, page))
 }
@@ -235,8 +238,8 @@ async fn decay_all(
         ProgressBar::hidden()
     };
     let told = |so_far: &MembersDecayed| {
-        bar.set_message(format!("{} points taken of {}", so_far.decayed_points, so_far.decayed_members));
-        bar.set_position(u64::try_from(so_far.members).unwrap_or_default());
+        bar.set_message(format!("{} points taken of {}", so_far.decayed_points, so_far.decayed_member_count));
+        bar.set_position(u64::try_from(so_far.member_count).unwrap_or_default());
     };
     let done = session.operator().decay_members(decay, told).await;
     bar.finish_and_clear();
@@ -244,13 +247,13 @@ async fn decay_all(
     let json = json!({
         "period": period,
         "inactive_since_time": moment(since),
-        "members": done.members,
-        "decayed_members": done.decayed_members,
+        "member_count": done.member_count,
+        "decayed_member_count": done.decayed_member_count,
         "decayed_points": done.decayed_points,
     });
     let rows = [
-        ("looked at", done.members, "all members"),
-        ("decayed", done.decayed_members, "inactive, with points to take, and not served before"),
+        ("looked at", done.member_count, "all members"),
+        ("decayed", done.decayed_member_count, "inactive, with points to take, and not served before"),
         ("points", done.decayed_points, "taken of them"),
     ];
     let rows = rows.map(|(what, count, why)| vec![what.to_owned(), count.to_string(), why.to_owned()]);
@@ -280,23 +283,19 @@ async fn extend(session: &Session, arguments: Extend) -> Result<Told, Failure> {
     let request = ExtendExpiry::of(who.member, &issuer).expiring_until(until).to(expires).reason(reason.code);
     let request = request.request_id(session.request_id(effect));
     let done = accepted(session.operator().extend_expiry(request).await)?;
+    let lots = done.written.entry().map_or(0, |entry| entry.lots.len());
     let json = json!({
-        "member": done.member_id,
-        "issuer": issuer,
-        "lots": done.entry.lots.len(),
-        "expires_time": moment(expires),
-        "next_expiry": expiry_json(done.next_expiry.as_ref()),
-        "entry_id": done.entry.entry_id,
-        "replayed": done.replayed,
+        "member": done.member.member_id,
+        "issuer_id": issuer,
+        "lots": lots,
+        "expire_time": moment(expires),
+        "next_expiry": expiry_json(done.member.next_expiry.as_ref()),
+        "entry_id": done.written.entry_id(),
+        "replayed": done.written.replayed,
     });
     let page = Page::new()
-        .text(format!(
-            "{} lots of {issuer} of member {} live until {}.",
-            done.entry.lots.len(),
-            done.member_id,
-            moment(expires)
-        ))
-        .text(expiry_words(done.next_expiry.as_ref()));
+        .text(format!("{} lots of {issuer} of member {} live until {}.", lots, done.member.member_id, moment(expires)))
+        .text(expiry_words(done.member.next_expiry.as_ref()));
     Ok((json, page))
 }
 
@@ -309,22 +308,22 @@ async fn reinstate(session: &Session, arguments: Reinstate) -> Result<Told, Fail
     let request = request.request_id(session.request_id(effect));
     let done = accepted(session.operator().reinstate_points(request).await)?;
     let json = json!({
-        "member": done.member_id,
-        "funder": funder,
+        "member": done.member.member_id,
+        "funder_id": funder,
         "points": points,
-        "available_points": done.available_points,
-        "pending_points": done.pending_points,
-        "owed_points": done.owed_points,
-        "recovered_points": done.recovered_points,
-        "entry_id": done.entry.entry_id,
-        "replayed": done.replayed,
+        "available_points": done.member.available_points,
+        "pending_points": done.member.pending_points,
+        "owed_points": done.member.owed_points,
+        "recovered_points": done.written.recovered_points,
+        "entry_id": done.written.entry_id(),
+        "replayed": done.written.replayed,
     });
     let mut page = Page::new().text(format!(
         "Gave member {} {points} points of {funder}; {} are available, {} pending.",
-        done.member_id, done.available_points, done.pending_points
+        done.member.member_id, done.member.available_points, done.member.pending_points
     ));
-    if done.recovered_points > 0 {
-        page = page.text(format!("{} of its points paid debts at once.", done.recovered_points));
+    if done.written.recovered_points > 0 {
+        page = page.text(format!("{} of its points paid debts at once.", done.written.recovered_points));
     }
     Ok((json, page))
 }
@@ -335,28 +334,28 @@ async fn write_off(session: &Session, arguments: WriteOff) -> Result<Told, Failu
     let request = request.request_id(session.request_id(effect));
     let done = accepted(session.operator().write_off_debt(request).await)?;
     let json = json!({
-        "member": done.member_id,
-        "creditor": creditor,
+        "member": done.member.member_id,
+        "creditor_id": creditor,
         "written_off_points": done.written_off_points,
-        "owed_points": done.owed_points,
-        "entry_id": done.entry.entry_id,
-        "replayed": done.replayed,
+        "owed_points": done.member.owed_points,
+        "entry_id": done.written.entry_id(),
+        "replayed": done.written.replayed,
     });
     let page = Page::new().text(format!(
         "{creditor} gave up {} points that member {} owed it; the member owes {} in all now.",
-        done.written_off_points, done.member_id, done.owed_points
+        done.written_off_points, done.member.member_id, done.member.owed_points
     ));
     Ok((json, page))
 }
 
-fn expiry_json(next: Option<&NextExpiry>) -> Value {
-    next.map_or(Value::Null, |next| json!({ "time": moment(next.expires_time), "points": next.points }))
+fn expiry_json(next: Option<&ComingExpiry>) -> Value {
+    next.map_or(Value::Null, |next| json!({ "expire_time": moment(next.expire_time), "points": next.points }))
 }
 
-fn expiry_words(next: Option<&NextExpiry>) -> String {
+fn expiry_words(next: Option<&ComingExpiry>) -> String {
     next.map_or_else(
         || "None of its points expires.".to_owned(),
-        |next| format!("Next, {} points expire at {}.", next.points, moment(next.expires_time)),
+        |next| format!("Next, {} points expire at {}.", next.points, moment(next.expire_time)),
     )
 }
 

@@ -169,15 +169,15 @@ async fn create(context: &Context, session: &Session, arguments: Create) -> Resu
     let partner = &created.partner;
     let json = json!({
         "partner": to_json(partner),
-        "currency": session.info.currency,
-        "replayed": created.replayed,
+        "currency": session.info.currency_code,
+        "replayed": created.written.replayed,
     });
     let page = Page::new()
         .text(format!("Admitted {} ({}). Its terms:", partner.partner_id, partner.display_name))
         .table(&["term", "value"], terms::rows(&partner.terms))
         .text(format!(
             "Its limits, the cap in {}; clearing partner limits {} changes them:",
-            session.info.currency, partner.partner_id
+            session.info.currency_code, partner.partner_id
         ))
         .table(
             &["limit", ">most"],
@@ -195,12 +195,12 @@ async fn show_terms(context: &Context, session: &Session, arguments: &SetTermsAr
     let partner = find(session, &arguments.partner).await?;
     let json = json!({
         "partner": partner.partner_id,
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "terms": terms::to_json(&partner.terms),
         "scheduled_terms": partner.scheduled_terms.iter().map(terms::to_json).collect::<Vec<_>>(),
     });
     let mut page = Page::new()
-        .text(format!("Terms of {}, amounts in {}:", partner.partner_id, session.info.currency))
+        .text(format!("Terms of {}, amounts in {}:", partner.partner_id, session.info.currency_code))
         .table(&["term", "value"], terms::rows(&partner.terms));
     for scheduled in &partner.scheduled_terms {
         page = page.text("Scheduled:").table(&["term", "value"], terms::rows(scheduled));
@@ -218,9 +218,9 @@ async fn set_terms(context: &Context, session: &Session, arguments: SetTermsArgu
     let set = accepted(session.operator().set_terms(request).await)?;
     let json = json!({
         "partner": arguments.partner,
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "terms": terms::to_json(&set.terms),
-        "replayed": set.replayed,
+        "replayed": set.written.replayed,
     });
     let page = Page::new()
         .text(format!("Version {} of the terms of {}:", set.terms.version, arguments.partner))
@@ -250,11 +250,11 @@ async fn limits(context: &Context, session: &Session, arguments: LimitsArguments
     } else {
         let request = SetLimits::of(&id, flags.over(partner.limits)).request_id(session.request_id(effect));
         let set = accepted(session.operator().set_limits(request).await)?;
-        (set.limits, set.limit_uses, Some(set.replayed))
+        (set.limits, set.limit_uses, Some(set.written.replayed))
     };
     let mut json = json!({
         "partner": id,
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "limits": limits::to_json(&limits),
         "limit_uses": limits::uses_to_json(&uses),
         "consents": partner.consents.iter().map(consent_to_json).collect::<Vec<_>>(),
@@ -264,7 +264,7 @@ async fn limits(context: &Context, session: &Session, arguments: LimitsArguments
     }
     let verb = if replayed.is_some() { "has these limits now" } else { "has these limits" };
     let mut page = Page::new()
-        .text(format!("{id} {verb}, the cap in {}; ! from 80 % on:", session.info.currency))
+        .text(format!("{id} {verb}, the cap in {}; ! from 80 % on:", session.info.currency_code))
         .table(&["limit", ">most", ">used"], limits::rows(&limits, &uses));
     if !partner.consents.is_empty() {
         page = page.text(format!("Who may name {id} as a funder of joint issues:")).table(
@@ -296,7 +296,7 @@ async fn consent(context: &Context, session: &Session, arguments: ConsentArgumen
     let request = request.request_id(session.request_id(effect));
     let set = accepted(session.operator().set_funding_consent(request).await)?;
     let mut json = consent_to_json(&set.consent);
-    json["replayed"] = set.replayed.into();
+    json["replayed"] = set.written.replayed.into();
     let used = set.consent.used_points;
     let page = Page::new().text(match (set.consent.given, set.consent.budget_points) {
         (false, _) => format!("{partner} may no longer name {funder} as a funder; {used} points were used."),
@@ -333,7 +333,7 @@ async fn set_state(
         "partner": partner,
         "previous_state": set.previous_state.as_str(),
         "state": set.state.as_str(),
-        "replayed": set.replayed,
+        "replayed": set.written.replayed,
     });
     let meaning = match set.state {
         PartnerState::Active => "it may do everything its certificate covers",
@@ -352,7 +352,7 @@ async fn set_state(
 async fn list(context: &Context, session: &Session) -> Result<(), Failure> {
     let partners = session.operator().partners().collect().await?;
     let json = json!({
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "partners": partners.iter().map(to_json).collect::<Vec<_>>(),
     });
     let rows = partners.iter().map(|partner| {
@@ -388,7 +388,7 @@ async fn list(context: &Context, session: &Session) -> Result<(), Failure> {
         "change",
     ];
     let mut page =
-        Page::new().table(&header, rows).text(format!("Amounts are per point, in {}.", session.info.currency));
+        Page::new().table(&header, rows).text(format!("Amounts are per point, in {}.", session.info.currency_code));
     let alarmed: Vec<&str> =
         partners.iter().filter(|partner| partner.alarm).map(|partner| partner.partner_id.as_str()).collect();
     if let Some(first) = alarmed.first() {

@@ -77,16 +77,16 @@ async fn netting(context: &Context, session: &Session, window: Option<i64>) -> R
     let report = session.operator().netting_report(window).await?;
     let json = json!({
         "window": report.settlement.window,
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "obligations": report.obligations.iter().map(|of| json!({
-            "issuer": of.issuer,
-            "acceptor": of.acceptor,
+            "issuer_id": of.issuer_id,
+            "acceptor_id": of.acceptor_id,
             "points": of.points,
             "gross": of.gross.amount.to_string(),
         })).collect::<Vec<_>>(),
         "bilateral_nets": report.bilateral_nets.iter().map(|of| json!({
-            "debtor": of.debtor,
-            "creditor": of.creditor,
+            "debtor_id": of.debtor_id,
+            "creditor_id": of.creditor_id,
             "amount": of.amount.amount.to_string(),
         })).collect::<Vec<_>>(),
         "settlement": settlement::to_json(&report.settlement),
@@ -94,7 +94,7 @@ async fn netting(context: &Context, session: &Session, window: Option<i64>) -> R
     let page = Page::new()
         .text(format!(
             "Obligations of window {}, {}: rows owe columns.",
-            report.settlement.window, session.info.currency
+            report.settlement.window, session.info.currency_code
         ))
         .and(&matrix(&report))
         .text("After netting between each two:")
@@ -103,7 +103,7 @@ async fn netting(context: &Context, session: &Session, window: Option<i64>) -> R
             report
                 .bilateral_nets
                 .iter()
-                .map(|net| vec![net.debtor.clone(), net.creditor.clone(), net.amount.amount.to_string()]),
+                .map(|net| vec![net.debtor_id.clone(), net.creditor_id.clone(), net.amount.amount.to_string()]),
         )
         .text("After netting among all:")
         .and(&settlement::page(&report.settlement));
@@ -113,14 +113,15 @@ async fn netting(context: &Context, session: &Session, window: Option<i64>) -> R
 
 /// Issuers by rows, acceptors by columns.
 fn matrix(report: &NettingReport) -> Page {
-    let mut acceptors: Vec<&str> = report.obligations.iter().map(|of| of.acceptor.as_str()).collect();
+    let mut acceptors: Vec<&str> = report.obligations.iter().map(|of| of.acceptor_id.as_str()).collect();
     acceptors.sort_unstable();
     acceptors.dedup();
-    let mut issuers: Vec<&str> = report.obligations.iter().map(|of| of.issuer.as_str()).collect();
+    let mut issuers: Vec<&str> = report.obligations.iter().filter_map(|of| of.issuer_id.as_deref()).collect();
     issuers.sort_unstable();
     issuers.dedup();
     let cell = |issuer: &str, acceptor: &str| {
-        let of = report.obligations.iter().find(|of| of.issuer == issuer && of.acceptor == acceptor);
+        let of =
+            report.obligations.iter().find(|of| of.issuer_id.as_deref() == Some(issuer) && of.acceptor_id == acceptor);
         of.map_or_else(String::new, |of| of.gross.amount.to_string())
     };
     let rows = issuers.iter().map(|issuer| {
@@ -138,7 +139,7 @@ fn matrix(report: &NettingReport) -> Page {
 async fn trial_balance(context: &Context, session: &Session, members: bool) -> Result<(), Failure> {
     let balance = session.operator().trial_balance(members).await?;
     let json = json!({
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "accounts": balance.accounts.iter().map(account_json).collect::<Vec<_>>(),
         "totals": balance.totals.iter().map(account_json).collect::<Vec<_>>(),
         "points_sum": balance.points_sum,
@@ -153,7 +154,7 @@ async fn trial_balance(context: &Context, session: &Session, members: bool) -> R
         };
         vec![account.account.clone(), points, money]
     };
-    let header = ["account", ">points", &format!(">{}", session.info.currency)];
+    let header = ["account", ">points", &format!(">{}", session.info.currency_code)];
     let verdict = if balance.balanced { "The books balance." } else { "THE BOOKS DO NOT BALANCE." };
     let page = Page::new()
         .text(format!("Balances after entry {}:", balance.as_of_sequence))
@@ -174,15 +175,15 @@ async fn notices(context: &Context, session: &Session, day: Option<&str>) -> Res
     let json = json!({
         "notices": notices.iter().map(|notice| json!({
             "member_id": notice.member_id,
-            "issuer": notice.issuer,
+            "issuer_id": notice.issuer_id,
             "points": notice.points,
-            "expires_time": moment(notice.expires_time),
+            "expire_time": moment(notice.expire_time),
             "days_ahead": notice.days_ahead,
         })).collect::<Vec<_>>(),
     });
     let rows = notices.iter().map(|notice| {
-        let (points, expires, ahead) = (notice.points, moment(notice.expires_time), notice.days_ahead);
-        vec![notice.member_id.clone(), notice.issuer.clone(), points.to_string(), expires, ahead.to_string()]
+        let (points, expires, ahead) = (notice.points, moment(notice.expire_time), notice.days_ahead);
+        vec![notice.member_id.clone(), notice.issuer_id.clone(), points.to_string(), expires, ahead.to_string()]
     });
     let page = Page::new().table(&["member", "issuer", ">points", "expires", ">days ahead"], rows);
     context.output.show(&json, &page);
@@ -200,7 +201,7 @@ async fn journal(context: &Context, session: &Session, arguments: Journal) -> Re
     let more = entries.len() > arguments.limit;
     entries.truncate(arguments.limit);
     let json = json!({
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "entries": entries.iter().map(entry_json).collect::<Vec<_>>(),
     });
     let mut rows = Vec::new();
@@ -216,7 +217,7 @@ async fn journal(context: &Context, session: &Session, arguments: Journal) -> Re
                 first(moment(entry.entry_time)),
                 first(entry.window.to_string()),
                 first(entry.kind.to_string()),
-                first(entry.partner_id.clone()),
+                first(entry.partner_id.clone().unwrap_or_default()),
                 first(entry.reason_code.clone().unwrap_or_default()),
                 posting.account.clone(),
                 points,
@@ -225,7 +226,7 @@ async fn journal(context: &Context, session: &Session, arguments: Journal) -> Re
             ]);
         }
     }
-    let money = format!(">{}", session.info.currency);
+    let money = format!(">{}", session.info.currency_code);
     let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
     let mut page = Page::new().table(&header, rows);
     if let (true, Some(last)) = (more, entries.last()) {

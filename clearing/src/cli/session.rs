@@ -77,7 +77,7 @@ impl Session {
 
     /// An amount in the coalition's currency.
     pub fn money(&self, amount: Decimal) -> Money {
-        Money::new(&self.info.currency, amount)
+        Money::new(&self.info.currency_code, amount)
     }
 }
 

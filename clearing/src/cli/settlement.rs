@@ -149,11 +149,11 @@ async fn confirm(context: &Context, session: &Session, window: i64, effect: Effe
     let json = json!({
         "window": window,
         "window_state": confirmed.window_state.as_str(),
-        "settlement_state": confirmed.state.as_str(),
-        "replayed": confirmed.replayed,
+        "settlement_state": confirmed.settlement_state.as_str(),
+        "replayed": confirmed.written.replayed,
     });
-    let page = Page::new().text(format!("Settlement of window {window} is {}.", confirmed.state));
-    let page = if confirmed.state == partner_sdk::SettlementState::Settled {
+    let page = Page::new().text(format!("Settlement of window {window} is {}.", confirmed.settlement_state));
+    let page = if confirmed.settlement_state == partner_sdk::SettlementState::Settled {
         page.text("There was nothing to pay.").next(format!("clearing report netting {window}"))
     } else {
         page.next(format!("clearing settlement export {window} --csv orders-{window}.csv"))
@@ -169,11 +169,11 @@ async fn export_orders(context: &Context, session: &Session, export: Export) -> 
     let json = json!({
         "window": window,
         "mode": OrderMode::from(mode).as_str(),
-        "settlement_state": orders.state.as_str(),
-        "currency": session.info.currency,
+        "settlement_state": orders.settlement_state.as_str(),
+        "currency": session.info.currency_code,
         "orders": orders.orders.iter().map(order_json).collect::<Vec<_>>(),
         "csv": orders.csv,
-        "replayed": orders.replayed,
+        "replayed": orders.written.replayed,
     });
     let rows = orders
         .orders
@@ -181,7 +181,7 @@ async fn export_orders(context: &Context, session: &Session, export: Export) -> 
         .map(|order| vec![order.payer.clone(), order.payee.clone(), order.amount.amount.to_string()]);
     let mut page = Page::new()
         .text(format!("{} orders of window {window}, {}:", orders.orders.len(), OrderMode::from(mode)))
-        .table(&["payer", "payee", &format!(">amount, {}", session.info.currency)], rows);
+        .table(&["payer", "payee", &format!(">amount, {}", session.info.currency_code)], rows);
     if let Some(path) = csv {
         fs::write(&path, &orders.csv).map_err(|error| Failure::file("cannot write", &path, &error))?;
         page = page.text(format!("Written to {}.", path.display()));
@@ -214,15 +214,15 @@ async fn pay_one(context: &Context, session: &Session, pay: Pay) -> Result<(), F
     let paid = accepted(session.operator().confirm_payment(request).await)?;
     let json = json!({
         "window": pay.window,
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "payment": payment_json(&paid),
         "window_state": paid.window_state.as_str(),
-        "settlement_state": paid.state.as_str(),
+        "settlement_state": paid.settlement_state.as_str(),
     });
     let page = Page::new()
-        .text(format!("Recorded the payment: settlement of window {} is {}.", pay.window, paid.state))
-        .and(&legs_page(&paid.legs, &session.info.currency));
-    context.output.show(&json, &after_payment(page, pay.window, paid.state));
+        .text(format!("Recorded the payment: settlement of window {} is {}.", pay.window, paid.settlement_state))
+        .and(&legs_page(&paid.legs, &session.info.currency_code));
+    context.output.show(&json, &after_payment(page, pay.window, paid.settlement_state));
     Ok(())
 }
 
@@ -232,7 +232,7 @@ async fn pay_all(context: &Context, session: &Session, window: i64, mode: Mode) 
     let exported = accepted(session.operator().export_orders(request).await)?;
     let mut orders = exported.orders;
     orders.sort_by_key(|order| ["hub", "funds"].contains(&order.payer.as_str()));
-    let mut state = exported.state;
+    let mut state = exported.settlement_state;
     let mut payments = Vec::with_capacity(orders.len());
     for order in &orders {
         let request = match mode {
@@ -246,12 +246,12 @@ async fn pay_all(context: &Context, session: &Session, window: i64, mode: Mode) 
             let message = format!("{} -> {}: {} ({done})", order.payer, order.payee, failure.message);
             Failure { message, ..failure }
         })?;
-        state = paid.state;
+        state = paid.settlement_state;
         payments.push(payment_json(&paid));
     }
     let json = json!({
         "window": window,
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "orders": orders.iter().map(order_json).collect::<Vec<_>>(),
         "payments": payments,
         "settlement_state": state.as_str(),
@@ -260,7 +260,7 @@ async fn pay_all(context: &Context, session: &Session, window: i64, mode: Mode) 
         orders.iter().map(|order| vec![order.payer.clone(), order.payee.clone(), order.amount.amount.to_string()]);
     let page = Page::new()
         .text(format!("Recorded {} payments: settlement of window {window} is {state}.", orders.len()))
-        .table(&["payer", "payee", &format!(">amount, {}", session.info.currency)], rows);
+        .table(&["payer", "payee", &format!(">amount, {}", session.info.currency_code)], rows);
     context.output.show(&json, &after_payment(page, window, state));
     Ok(())
 }
@@ -271,8 +271,8 @@ async fn abort(context: &Context, session: &Session, window: i64, effect: Effect
     let json = json!({
         "window": window,
         "open_window": aborted.open_window,
-        "entry_id": aborted.entry.as_ref().map(|entry| &entry.entry_id),
-        "replayed": aborted.replayed,
+        "entry_id": aborted.written.entry().map(|entry| &entry.entry_id),
+        "replayed": aborted.written.replayed,
     });
     let page = Page::new()
         .text(format!(
@@ -298,7 +298,7 @@ pub fn to_json(settlement: &Settlement) -> Value {
     let funds: serde_json::Map<_, _> = proof
         .account_changes
         .iter()
-        .map(|(account, amount)| (account.clone(), json!(amount.amount.to_string())))
+        .map(|change| (change.account.clone(), json!(change.amount.amount.to_string())))
         .collect();
     json!({
         "window": settlement.window,
@@ -345,7 +345,7 @@ pub fn page(settlement: &Settlement) -> Page {
     page = page.text(format!("Gross {}, after netting {}: {saved}.", settlement.gross, settlement.pairwise_total));
     let proof = &settlement.proof;
     let funds: Vec<_> =
-        proof.account_changes.iter().map(|(account, amount)| format!(" + {account} {}", amount.amount)).collect();
+        proof.account_changes.iter().map(|change| format!(" + {} {}", change.account, change.amount.amount)).collect();
     page = page.text(format!(
         "Proof: legs {}{} + carried {} = {}.",
         proof.legs_total.amount,
@@ -402,8 +402,8 @@ fn order_json(order: &PaymentOrder) -> Value {
 
 fn payment_json(paid: &PaymentConfirmed) -> Value {
     json!({
-        "entry_id": paid.entry.entry_id,
+        "entry_id": paid.written.entry_id(),
         "legs": paid.legs.iter().map(leg_json).collect::<Vec<_>>(),
-        "replayed": paid.replayed,
+        "replayed": paid.written.replayed,
     })
 }

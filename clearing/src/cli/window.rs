@@ -51,7 +51,7 @@ async fn list(context: &Context, session: &Session, limit: usize) -> Result<(), 
     windows.truncate(limit);
     let next_closes = session.client.next_closes().await?;
     let json = json!({
-        "currency": session.info.currency,
+        "currency": session.info.currency_code,
         "windows": windows.iter().map(to_json).collect::<Vec<_>>(),
         "next_close_times": next_closes.iter().copied().map(moment).collect::<Vec<_>>(),
     });
@@ -79,8 +79,8 @@ async fn close(context: &Context, session: &Session, effect: Effect) -> Result<(
     let json = json!({
         "settlement": settlement::to_json(&closed.settlement),
         "open_window": closed.open_window,
-        "entry_id": closed.entry.as_ref().map(|entry| &entry.entry_id),
-        "replayed": closed.replayed,
+        "entry_id": closed.written.entry().map(|entry| &entry.entry_id),
+        "replayed": closed.written.replayed,
     });
     let page = Page::new()
         .text(format!("Closed window {}; window {} is open now.", closed.settlement.window, closed.open_window))

@@ -98,7 +98,7 @@ async fn credit_turnover(house: &DemoHouse, plan: &Plan) -> Result<Tally, Failur
     let mut tally = Tally::default();
     for (customer, outcome) in plan.customers.iter().zip(outcomes) {
         let issued = accepted(outcome)?;
-        agree(customer, "a turnover", issued.available_points, customer.turnover_points)?;
+        agree(customer, "a turnover", issued.member.available_points, customer.turnover_points)?;
         tally.requests.batch_items += 1;
         tally.requests.issues += 1;
         tally.points[BANK].issued += customer.turnover_points;
@@ -167,7 +167,7 @@ impl Tills {
             What::Issue { points } => {
                 let issued = accepted(tally.timed(client.issue(issue(points))).await)?;
                 tally.issued(visit, points);
-                issued.available_points
+                issued.member.available_points
             }
             What::IssueTwice { points } => {
                 let request = issue(points).request_id(client.new_request_id());
@@ -176,13 +176,13 @@ impl Tills {
                 same_issue(customer, &first, &second)?;
                 tally.issued(visit, points);
                 tally.requests.replayed += 1;
-                second.available_points
+                second.member.available_points
             }
             What::Redeem { points, .. } => {
                 let redeemed = accepted(tally.timed(client.redeem(redeem(points))).await)?;
                 tally.redeemed(visit, points);
-                wallet.redemptions.push(redeemed.entry.entry_id);
-                redeemed.available_points
+                wallet.redemptions.push(redeemed.written.entry_id().to_owned());
+                redeemed.member.available_points
             }
             What::RedeemTwice { points, .. } => {
                 let request = redeem(points).request_id(client.new_request_id());
@@ -191,8 +191,8 @@ impl Tills {
                 same_redemption(customer, &first, &second)?;
                 tally.redeemed(visit, points);
                 tally.requests.replayed += 1;
-                wallet.redemptions.push(second.entry.entry_id);
-                second.available_points
+                wallet.redemptions.push(second.written.entry_id().to_owned());
+                second.member.available_points
             }
             What::Race { points } => self.race(customer, visit, points, tally).await?,
             What::Overspend { points } => {
@@ -206,7 +206,7 @@ impl Tills {
                 let returned = accepted(tally.timed(client.return_redemption(request)).await)?;
                 tally.requests.returns += 1;
                 tally.points[visit.brand].accepted -= points;
-                returned.available_points
+                returned.member.available_points
             }
             What::AbandonAccepted { points } => {
                 let id = client.new_request_id();
@@ -250,11 +250,11 @@ impl Tills {
         refused(Ok(loser), &Reason::InsufficientPoints)?;
         tally.redeemed(visit, points);
         tally.requests.races += 1;
-        Ok(winner.available_points)
+        Ok(winner.member.available_points)
     }
 
     async fn balance(&self, client: &Client, customer: &Customer) -> Result<i64, Failure> {
-        Ok(client.balance(("card", customer.card.as_str())).await?.available_points)
+        Ok(client.balance(("card", customer.card.as_str())).await?.member.available_points)
     }
 
     /// Where a visit takes place.
@@ -344,14 +344,19 @@ fn agree(customer: &Customer, what: &str, said: i64, planned: i64) -> Result<(),
 }
 
 fn same_issue(customer: &Customer, first: &Issued, second: &Issued) -> Result<(), Failure> {
-    let part = |of: &Issued| (of.entry.entry_id.clone(), of.available_points);
-    expect(customer, "the answer to an issue that was repeated", (part(second), second.replayed), (part(first), true))
+    let part = |of: &Issued| (of.written.entry_id().to_owned(), of.member.available_points);
+    expect(
+        customer,
+        "the answer to an issue that was repeated",
+        (part(second), second.written.replayed),
+        (part(first), true),
+    )
 }
 
 fn same_redemption(customer: &Customer, first: &Redeemed, second: &Redeemed) -> Result<(), Failure> {
-    let part = |of: &Redeemed| (of.entry.entry_id.clone(), of.available_points);
+    let part = |of: &Redeemed| (of.written.entry_id().to_owned(), of.member.available_points);
     let what = "the answer to a redemption that was repeated";
-    expect(customer, what, (part(second), second.replayed), (part(first), true))
+    expect(customer, what, (part(second), second.written.replayed), (part(first), true))
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(customer: &Customer, what: &str, said: T, must: T) -> Result<(), Failure> {

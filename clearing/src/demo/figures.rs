@@ -247,7 +247,7 @@ impl Figures {
                     .proof
                     .account_changes
                     .iter()
-                    .map(|(of, amount)| Amount::new(of, amount))
+                    .map(|change| Amount::new(&change.account, &change.amount))
                     .collect(),
                 carried_change: money(&settlement.proof.carried_change),
                 sum: money(&settlement.proof.sum),
@@ -397,8 +397,8 @@ impl Amount {
 impl From<&Obligation> for ObligationFigure {
     fn from(obligation: &Obligation) -> Self {
         Self {
-            issuer: obligation.issuer.clone(),
-            acceptor: obligation.acceptor.clone(),
+            issuer: obligation.issuer_id.clone().unwrap_or_default(),
+            acceptor: obligation.acceptor_id.clone(),
             points: obligation.points,
             amount: obligation.gross.amount,
         }
@@ -407,7 +407,7 @@ impl From<&Obligation> for ObligationFigure {
 
 impl From<&BilateralNet> for Payment {
     fn from(net: &BilateralNet) -> Self {
-        Self { payer: net.debtor.clone(), payee: net.creditor.clone(), amount: net.amount.amount }
+        Self { payer: net.debtor_id.clone(), payee: net.creditor_id.clone(), amount: net.amount.amount }
     }
 }
 

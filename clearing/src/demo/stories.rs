@@ -83,11 +83,11 @@ pub async fn play(house: &DemoHouse, seed: u64, tally: &mut Tally) -> Result<Sto
 /// Looks at what became of them when the night has passed.
 pub async fn after_the_night(house: &DemoHouse, stories: &mut Stories) -> Result<(), Failure> {
     let seats = house.brands[CINEMA].balance(card(1)).await?;
-    stories.lapsed = stories.unclaimed - seats.held_points;
-    must("points that are back after a lapse", seats.available_points, stories.unclaimed)?;
+    stories.lapsed = stories.unclaimed - seats.member.held_points;
+    must("points that are back after a lapse", seats.member.available_points, stories.unclaimed)?;
     let birthday = house.brands[CINEMA].balance(card(4)).await?;
-    stories.expired = stories.birthday - birthday.available_points;
-    must("points that are there after their expiry", birthday.available_points, 0)
+    stories.expired = stories.birthday - birthday.member.available_points;
+    must("points that are there after their expiry", birthday.member.available_points, 0)
 }
 
 /// A pump reserves before it knows what will be filled.
@@ -99,8 +99,8 @@ async fn pump(house: &DemoHouse, filled: i64, stories: &mut Stories, tally: &mut
     let capture = Capture::hold(&hold.hold_id).points(filled);
     let captured = accepted(fuel.capture(capture).await)?;
     took(FUEL, filled, tally);
-    (stories.held, stories.captured, stories.released) = (hold.held_points, filled, captured.released_points);
-    must("points after a capture", captured.available_points, PUMP - filled)?;
+    (stories.held, stories.captured, stories.released) = (hold.member.held_points, filled, captured.released_points);
+    must("points after a capture", captured.member.available_points, PUMP - filled)?;
     must("points that a capture released", captured.released_points, PUMP - filled)
 }
 
@@ -109,8 +109,8 @@ async fn seats(house: &DemoHouse, stories: &mut Stories, tally: &mut Tally) -> R
     issue(house, BANK, 1, SEATS, tally).await?;
     let hold = Authorize::from_member(card(1)).points(SEATS).lapses(at(house.midnight, LAPSE_HOUR));
     let hold = accepted(house.brands[CINEMA].authorize(hold).await)?;
-    stories.unclaimed = hold.held_points;
-    must("points that are available while they are held", hold.available_points, 0)
+    stories.unclaimed = hold.member.held_points;
+    must("points that are available while they are held", hold.member.available_points, 0)
 }
 
 /// A purchase comes back after its points were spent: what is missing is owed, and the next points pay it.
@@ -126,19 +126,20 @@ async fn goods_back(
     let redeem = Redeem::from_member(card(2)).points(spent);
     accepted(house.brands[CINEMA].redeem(redeem).await)?;
     took(CINEMA, spent, tally);
-    let reverse = Reverse::entry(purchase.entry.entry_id).points(earned);
+    let reverse = Reverse::entry(purchase.written.entry_id()).points(earned);
     let back = accepted(house.brands[GROCER].reverse(reverse).await)?;
     tally.points[GROCER].issued -= back.taken_back_points;
     let next = issue(house, FUEL, 2, earned, tally).await?;
     // What pays a debt is accepted by whom it is owed to.
-    tally.points[GROCER].accepted += next.recovered_points;
+    tally.points[GROCER].accepted += next.written.recovered_points;
     (stories.earned, stories.spent) = (earned, spent);
     (stories.taken_back, stories.owed) = (back.taken_back_points, back.debt_points);
-    (stories.next, stories.recovered, stories.kept) = (earned, next.recovered_points, next.available_points);
+    (stories.next, stories.recovered, stories.kept) =
+        (earned, next.written.recovered_points, next.member.available_points);
     must("points that were taken back", back.taken_back_points, left)?;
     must("points that were owed", back.debt_points, spent)?;
-    must("points that paid a debt", next.recovered_points, spent)?;
-    must("points that stayed when a debt was paid", next.available_points, left)
+    must("points that paid a debt", next.written.recovered_points, spent)?;
+    must("points that stayed when a debt was paid", next.member.available_points, left)
 }
 
 /// Two brands pay for one promotion.
@@ -149,13 +150,14 @@ async fn promotion(house: &DemoHouse, stories: &mut Stories, tally: &mut Tally) 
     let gift = Issue::to_member(card(3)).points(PROMOTION).funders(funders);
     let given = accepted(house.brands[GROCER].issue(gift).await)?;
     tally.requests.issues += 1;
-    stories.promotion = given.available_points;
-    for (lot, (brand, weight)) in given.entry.lots.iter().zip(FUNDERS) {
+    stories.promotion = given.member.available_points;
+    let lots = given.written.entry().map_or(&[][..], |entry| &entry.lots);
+    for (lot, (brand, weight)) in lots.iter().zip(FUNDERS) {
         must("a funder's part of a promotion", lot.points, PROMOTION * i64::from(weight) / 100)?;
         tally.points[brand].issued += lot.points;
         stories.funders.push(Funder { partner: BRANDS[brand].id.to_owned(), points: lot.points });
     }
-    must("the lots of a promotion", given.entry.lots.len(), FUNDERS.len())
+    must("the lots of a promotion", lots.len(), FUNDERS.len())
 }
 
 /// Points for a birthday, good for that day.
@@ -165,8 +167,8 @@ async fn birthday(house: &DemoHouse, points: i64, stories: &mut Stories, tally: 
     let given = accepted(house.brands[CINEMA].issue(gift).await)?;
     tally.requests.issues += 1;
     tally.points[CINEMA].issued += points;
-    stories.birthday = given.available_points;
-    must("points for a birthday", given.available_points, points)
+    stories.birthday = given.member.available_points;
+    must("points for a birthday", given.member.available_points, points)
 }
 
 async fn issue(

@@ -1,8 +1,8 @@
 //! Who is calling, and may they ask this?
 //!
 //! The identity comes from the client's certificate, never from a message. What an identity may ask is data: a table of
-//! operations and the scope each needs, and the scopes of each role. A method that is not in the table is refused to
-//! everybody. What a partner's *state* allows is a rule, decided and recorded behind the gate.
+//! services and the scope that each needs, the methods that are exceptions, and the scopes of each role. A service that is
+//! not in the table is refused to everybody. What a partner's *state* allows is a rule, decided and recorded behind the gate.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -101,14 +101,14 @@ pub enum Role {
 /// What an operation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Issue, redeem, reserve, return, reverse, transfer; balances, holds and own entries.
+    /// Issue, redeem, reserve, return, reverse, transfer; balances, holds, notices and own entries.
     Points,
-    /// Positions, statements and obligations: own ones, or all for the operator and auditors.
+    /// Positions, statements, obligations and orders: own ones, or all for the operator and auditors.
     Position,
     /// Partners, their terms and limits.
-    PartnerAdmin,
+    Partner,
     /// The points of members: decay, goodwill.
-    MemberAdmin,
+    Care,
     /// Windows, settlements, funds, the calendar.
     Settlement,
     /// The whole books.
@@ -127,8 +127,8 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
         &[
             Scope::Points,
             Scope::Position,
-            Scope::PartnerAdmin,
-            Scope::MemberAdmin,
+            Scope::Partner,
+            Scope::Care,
             Scope::Settlement,
             Scope::Report,
             Scope::Sandbox,
@@ -138,64 +138,41 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
     (Role::Auditor, &[Scope::Position, Scope::Report, Scope::Sandbox, Scope::Info]),
 ];
 
-/// Every operation of the house and the scope it needs.
-pub const OPERATIONS: [(&str, Scope); 55] = [
-    ("/coalition.clearing.v1.PointsService/IssuePoints", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/BatchIssuePoints", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/StreamIssuePoints", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/QuoteRedemption", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/RedeemPoints", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/AuthorizeRedemption", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/CaptureHold", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/VoidHold", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/GetHold", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/ReturnRedemption", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/ReverseIssue", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/PostPurchase", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/ReturnPurchase", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/TransferPoints", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/AbandonRequest", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/GetBalance", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/GetEntry", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/ListEntries", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/FindReceipt", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/ReconcileDay", Scope::Points),
-    ("/coalition.clearing.v1.PointsService/ListExpiryNotices", Scope::Points),
-    ("/coalition.clearing.v1.PositionService/GetPosition", Scope::Position),
-    ("/coalition.clearing.v1.PositionService/ListWindows", Scope::Position),
-    ("/coalition.clearing.v1.PositionService/GetStatement", Scope::Position),
-    ("/coalition.clearing.v1.PositionService/ListObligations", Scope::Position),
-    ("/coalition.clearing.v1.PartnerAdminService/CreatePartner", Scope::PartnerAdmin),
-    ("/coalition.clearing.v1.PartnerAdminService/SetTerms", Scope::PartnerAdmin),
-    ("/coalition.clearing.v1.PartnerAdminService/SetPartnerState", Scope::PartnerAdmin),
-    ("/coalition.clearing.v1.PartnerAdminService/SetLimits", Scope::PartnerAdmin),
-    ("/coalition.clearing.v1.PartnerAdminService/SetFundingConsent", Scope::PartnerAdmin),
-    ("/coalition.clearing.v1.PartnerAdminService/ListPartners", Scope::PartnerAdmin),
-    ("/coalition.clearing.v1.MemberAdminService/RunDecay", Scope::MemberAdmin),
-    ("/coalition.clearing.v1.MemberAdminService/DecayMembers", Scope::MemberAdmin),
-    ("/coalition.clearing.v1.MemberAdminService/ExtendExpiry", Scope::MemberAdmin),
-    ("/coalition.clearing.v1.MemberAdminService/ReinstatePoints", Scope::MemberAdmin),
-    ("/coalition.clearing.v1.MemberAdminService/WriteOffDebt", Scope::MemberAdmin),
-    ("/coalition.clearing.v1.SettlementAdminService/CloseWindow", Scope::Settlement),
-    ("/coalition.clearing.v1.SettlementAdminService/PreviewSettlement", Scope::Settlement),
-    ("/coalition.clearing.v1.SettlementAdminService/ConfirmSettlement", Scope::Settlement),
-    ("/coalition.clearing.v1.SettlementAdminService/ExportOrders", Scope::Settlement),
-    ("/coalition.clearing.v1.SettlementAdminService/ConfirmPayment", Scope::Settlement),
-    ("/coalition.clearing.v1.SettlementAdminService/AbortSettlement", Scope::Settlement),
-    ("/coalition.clearing.v1.SettlementAdminService/Deposit", Scope::Settlement),
-    ("/coalition.clearing.v1.SettlementAdminService/SetCalendar", Scope::Settlement),
-    ("/coalition.clearing.v1.ReportService/TrialBalance", Scope::Report),
-    ("/coalition.clearing.v1.ReportService/NettingReport", Scope::Report),
-    ("/coalition.clearing.v1.ReportService/ListJournalEntries", Scope::Report),
-    ("/coalition.clearing.v1.ReportService/ListAllExpiryNotices", Scope::Report),
-    ("/coalition.clearing.v1.SandboxService/GetClock", Scope::Sandbox),
-    ("/coalition.clearing.v1.SandboxService/AdvanceClock", Scope::Sandbox),
-    ("/coalition.clearing.v1.InfoService/GetServerInfo", Scope::Info),
-    ("/grpc.health.v1.Health/Check", Scope::Info),
-    ("/grpc.health.v1.Health/Watch", Scope::Info),
-    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Scope::Info),
-    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Scope::Info),
+/// The scope that the operations of each service need. A method of no service here is refused to everybody.
+pub const SERVICES: [(&str, Scope); 21] = [
+    ("coalition.clearing.v1.IssueService", Scope::Points),
+    ("coalition.clearing.v1.RedemptionService", Scope::Points),
+    ("coalition.clearing.v1.HoldService", Scope::Points),
+    ("coalition.clearing.v1.PurchaseService", Scope::Points),
+    ("coalition.clearing.v1.ReversalService", Scope::Points),
+    ("coalition.clearing.v1.TransferService", Scope::Points),
+    ("coalition.clearing.v1.RequestService", Scope::Points),
+    ("coalition.clearing.v1.EntryService", Scope::Points),
+    ("coalition.clearing.v1.ReceiptService", Scope::Points),
+    ("coalition.clearing.v1.MemberService", Scope::Points),
+    ("coalition.clearing.v1.NoticeService", Scope::Points),
+    ("coalition.clearing.v1.PositionService", Scope::Position),
+    ("coalition.clearing.v1.PartnerService", Scope::Partner),
+    ("coalition.clearing.v1.CareService", Scope::Care),
+    ("coalition.clearing.v1.SettlementService", Scope::Settlement),
+    ("coalition.clearing.v1.ReportService", Scope::Report),
+    ("coalition.clearing.v1.SandboxService", Scope::Sandbox),
+    ("coalition.clearing.v1.InfoService", Scope::Info),
+    ("grpc.health.v1.Health", Scope::Info),
+    ("grpc.reflection.v1.ServerReflection", Scope::Info),
+    ("grpc.reflection.v1alpha.ServerReflection", Scope::Info),
 ];
+
+/// The operations that need another scope than their service: a preview changes nothing, so auditors may have it.
+pub const EXCEPTIONS: [(&str, Scope); 1] =
+    [("/coalition.clearing.v1.SettlementService/PreviewSettlement", Scope::Report)];
+
+/// The scope that a method needs, by its path: `/SERVICE/METHOD`.
+pub fn scope(path: &str) -> Option<Scope> {
+    let exception = EXCEPTIONS.iter().find(|(method, _)| *method == path);
+    let (service, _) = path.strip_prefix('/')?.split_once('/')?;
+    exception.or_else(|| SERVICES.iter().find(|(name, _)| *name == service)).map(|(_, scope)| *scope)
+}
 
 /// Decides whether a peer may call a method, against the house as it is now.
 ///
@@ -215,7 +192,7 @@ pub fn authorize(identity: &Identity, method: &str, house: &House) -> Result<Cal
     };
     let role = caller.role();
     let scopes = GRANTS.iter().find(|(granted, _)| *granted == role).map_or(&[][..], |(_, scopes)| scopes);
-    let allowed = OPERATIONS.iter().any(|(operation, scope)| *operation == method && scopes.contains(scope));
+    let allowed = scope(method).is_some_and(|scope| scopes.contains(&scope));
     if allowed { Ok(caller) } else { Err(denied("this certificate does not allow this call")) }
 }
 
@@ -460,26 +437,37 @@ mod tests {
         assert_eq!(parse_timeout(""), None);
     }
 
-    #[test]
-    fn every_method_of_the_wire_interface_is_in_the_table_of_operations() {
+    /// The methods of the interface, as paths.
+    fn methods() -> Vec<String> {
         use prost::Message;
         let set = prost_types::FileDescriptorSet::decode(clearing_proto::FILE_DESCRIPTOR_SET).expect("well formed");
-        let mut methods: Vec<String> = Vec::new();
-        for file in set.file {
-            for service in &file.service {
-                let path = |method: &prost_types::MethodDescriptorProto| {
-                    format!("/{}.{}/{}", file.package(), service.name(), method.name())
-                };
-                methods.extend(service.method.iter().map(path));
-            }
+        let of = |package: &str, service: &prost_types::ServiceDescriptorProto| -> Vec<String> {
+            let path = |method: &prost_types::MethodDescriptorProto| {
+                format!("/{package}.{}/{}", service.name(), method.name())
+            };
+            service.method.iter().map(path).collect()
+        };
+        set.file.iter().flat_map(|file| file.service.iter().flat_map(|service| of(file.package(), service))).collect()
+    }
+
+    #[test]
+    fn every_method_of_the_wire_interface_has_a_scope_and_every_line_of_the_tables_a_method() {
+        let methods = methods();
+        assert!(methods.len() > 50);
+        for method in &methods {
+            assert!(scope(method).is_some(), "{method} is open to nobody");
         }
-        methods.sort();
-        let mut listed: Vec<String> = OPERATIONS
-            .iter()
-            .map(|(operation, _)| (*operation).to_owned())
-            .filter(|operation| operation.starts_with("/coalition."))
-            .collect();
-        listed.sort();
-        assert_eq!(methods, listed);
+        for (service, _) in SERVICES.iter().filter(|(service, _)| service.starts_with("coalition.")) {
+            let path = format!("/{service}/");
+            assert!(methods.iter().any(|method| method.starts_with(&path)), "there is no {service}");
+        }
+        for (method, other) in EXCEPTIONS {
+            assert!(methods.iter().any(|known| known == method), "there is no {method}");
+            let (service, _) = method[1..].split_once('/').unwrap();
+            let own = SERVICES.iter().find(|(name, _)| *name == service).map(|(_, scope)| *scope);
+            assert_ne!(own, Some(other), "{method} is no exception");
+        }
+        assert_eq!(scope("/coalition.clearing.v1.IssueServices/IssuePoints"), None);
+        assert_eq!(scope("coalition.clearing.v1.IssueService/IssuePoints"), None);
     }
 }

@@ -1,15 +1,15 @@
-//! The only file that sees both the wire and the rules. What comes in is parsed once, here, into types that cannot be
-//! wrong; what goes out shows each caller its own part.
+//! The values that messages of all nouns are made of, between the wire and the rules: ids, moments, money, members,
+//! origins, entries. What comes in is parsed once, here, into types that cannot be wrong; what goes out shows each caller
+//! its own part. Messages of one noun alone are converted in its own room.
+
+mod page;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Attachment, MemberRef};
 use clearing_core::journal::{
     BusinessDate, Code, Entry, EntryKind, JournalEntry, LotMove, Origin, attachment_commitment,
 };
-use clearing_core::terms::{
-    Breakage, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, SPAN_MAX, Terms,
-    TermsDraft,
-};
+use clearing_core::terms::{Coalition, ExpiryPolicy, House};
 use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_text};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
@@ -18,7 +18,8 @@ use tonic::Status;
 use crate::identifier::IdentifierKey;
 use crate::rpc::auth::Caller;
 use crate::rpc::errors::invalid;
-use crate::store::EntryFilter;
+
+pub use page::{page_numbers, page_place, page_token};
 
 /// The longest cashier code, in characters.
 const CASHIER_MAX: usize = 64;
@@ -224,6 +225,11 @@ pub fn from_purpose(purpose: Purpose) -> v1::Purpose {
     }
 }
 
+/// One of points and money.
+pub fn from_quantity(quantity: v1::quantity::Quantity) -> Option<v1::Quantity> {
+    Some(v1::Quantity { quantity: Some(quantity) })
+}
+
 /// How much of an entry somebody sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
@@ -243,7 +249,7 @@ impl View {
     }
 }
 
-pub fn from_written(written: &JournalEntry, view: View, house: &House) -> v1::Entry {
+pub fn from_journal(written: &JournalEntry, view: View, house: &House) -> v1::Entry {
     from_entry(written.id, written.sequence, &written.entry, view, house)
 }
 
@@ -259,8 +265,8 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
     });
     let points = points.map(|posting| v1::Posting {
         account: posting.account.to_string(),
-        quantity: Some(v1::posting::Quantity::Points(posting.points.0)),
-        purpose: v1::Purpose::Unspecified.into(),
+        quantity: from_quantity(v1::quantity::Quantity::Points(posting.points.0)),
+        purpose: None,
     });
     let money = entry.money.iter().filter(|posting| match posting.account {
         MoneyAccount::Position(partner) | MoneyAccount::Collateral(partner) | MoneyAccount::Settle(_, partner) => {
@@ -273,12 +279,12 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
     let money = money.filter_map(|posting| {
         Some(v1::Posting {
             account: posting.account.to_string(),
-            quantity: Some(v1::posting::Quantity::Money(from_money(posting.amount, coalition)?)),
-            purpose: from_purpose(posting.purpose).into(),
+            quantity: from_quantity(v1::quantity::Quantity::Money(from_money(posting.amount, coalition)?)),
+            purpose: Some(from_purpose(posting.purpose).into()),
         })
     });
     let lots = entry.lots.iter().filter(|moved| asked || own(moved.issuer));
-    let lots = lots.map(|moved| from_lot(moved, entry, view, coalition));
+    let lots = lots.flat_map(|moved| from_lot(moved, entry, view, coalition));
     let passed_over = asked && (view == View::Whole || coalition.disclose_issuers);
     let passed_over = entry.passed_over().iter().filter(|_| passed_over);
     v1::Entry {
@@ -290,233 +296,81 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
         postings: points.chain(money).collect(),
         lots: lots.collect(),
         origin: if asked { from_origin(&entry.origin, coalition) } else { None },
-        linked_entry_id: entry.link.filter(|_| asked).map_or_else(String::new, |link| link.to_string()),
-        request_id: entry.request_id.filter(|_| asked).map_or_else(String::new, |id| id.to_string()),
-        partner_id: if asked { entry.partner.to_string() } else { String::new() },
-        member_id: entry.member.filter(|_| asked).map_or_else(String::new, |member| member.to_string()),
-        reason_code: entry.facts.reason().filter(|_| asked).map_or_else(String::new, |code| code.as_str().to_owned()),
+        linked_entry_id: entry.link.filter(|_| asked).map(|link| link.to_string()),
+        request_id: entry.request_id.filter(|_| asked).map(|id| id.to_string()),
+        partner_id: asked.then(|| entry.partner.to_string()),
+        member_id: entry.member.filter(|_| asked).map(|member| member.to_string()),
+        reason_code: entry.facts.reason().filter(|_| asked).map(|code| code.as_str().to_owned()),
         passed_over_issuer_ids: passed_over.map(ToString::to_string).collect(),
     }
 }
 
-/// What an entry did to one lot.
-fn from_lot(moved: &LotMove, entry: &Entry, view: View, coalition: &Coalition) -> v1::LotPart {
+/// What an entry did to one lot: of a lot that a capture took one part of and released another, two things.
+fn from_lot(moved: &LotMove, entry: &Entry, view: View, coalition: &Coalition) -> Vec<v1::LotPart> {
+    use v1::LotChange;
     let is_own = view == View::Part(moved.issuer);
     let disclosed = is_own || view == View::Whole || coalition.disclose_issuers;
-    let net = moved.net().unwrap_or_default();
-    let captured = entry.kind == EntryKind::Capture;
-    // Points that only changed their state (reserved, released, activated) did so out of or into what is available.
-    let points = if net.is_zero() && !captured { moved.points } else { net };
-    v1::LotPart {
+    let net = moved.net().unwrap_or_default().0;
+    let part = |change: LotChange, points: i64| v1::LotPart {
         lot_id: moved.lot.to_string(),
-        issuer: if disclosed { moved.issuer.to_string() } else { String::new() },
-        points: points.0.abs(),
-        expires_time: from_expiry(moved.expires, entry.time, coalition),
+        issuer_id: disclosed.then(|| moved.issuer.to_string()),
         own: is_own,
-        released_points: if captured { moved.points.0 } else { 0 },
+        change: change.into(),
+        points,
+        expire_time: from_expiry(moved.expires, entry.time, coalition),
+    };
+    let mut parts = Vec::new();
+    if moved.birth.is_some() {
+        parts.push(part(LotChange::Made, net));
+    } else if net > 0 {
+        parts.push(part(LotChange::GivenBack, net));
+    } else if net < 0 {
+        parts.push(part(LotChange::Taken, -net));
     }
+    if moved.held.0 > 0 && net == 0 {
+        parts.push(part(LotChange::Reserved, moved.held.0));
+    }
+    if moved.held.0 < 0 && moved.points.0 > 0 {
+        parts.push(part(LotChange::Released, moved.points.0));
+    }
+    if moved.pending.0 < 0 && moved.points.0 > 0 {
+        parts.push(part(LotChange::Activated, moved.points.0));
+    }
+    if parts.is_empty() {
+        parts.push(part(LotChange::Extended, 0));
+    }
+    parts
 }
 
-pub fn from_next_expiry(next: Option<(Timestamp, Points)>) -> Option<v1::NextExpiry> {
-    next.map(|(expires, points)| v1::NextExpiry { expires_time: from_timestamp(expires), points: points.0 })
-}
-
-// ---- lists
-
-pub fn entry_filter(wire: v1::ListEntriesRequest, key: &IdentifierKey) -> Result<EntryFilter, Status> {
-    let before = match wire.page_token.as_str() {
-        "" => None,
-        token => Some(token.parse().map_err(|_| invalid("page_token", "is not one that this method gave"))?),
-    };
-    Ok(EntryFilter {
-        store: code_or_none("store", &wire.store)?,
-        till: code_or_none("till", &wire.till)?,
-        receipt_number: receipt_or_none("receipt_number", &wire.receipt_number)?,
-        business_date: match wire.business_date.as_str() {
-            "" => None,
-            date => Some(date.parse().map_err(|problem| invalid("business_date", problem))?),
-        },
-        member: wire.member.map(|named| member(Some(named), key)).transpose()?,
-        window: if wire.window == 0 { None } else { Some(window(wire.window)?) },
-        before_sequence: before,
-    })
-}
-
-// ---- partners and terms
-
-pub fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, Status> {
-    let Some(wire) = wire else { return Ok(TermsDraft::default()) };
-    let price = |field: &str, text: &Option<String>| {
-        let Some(text) = text else { return Ok(None) };
-        Price::read(text).map(Some).map_err(|problem| invalid(&format!("terms.{field}"), problem))
-    };
-    Ok(TermsDraft {
-        funding: match v1::Funding::try_from(wire.funding) {
-            Ok(v1::Funding::Unspecified) => None,
-            Ok(v1::Funding::AtRedemption) => Some(Funding::AtRedemption),
-            Ok(v1::Funding::AtIssue) => Some(Funding::AtIssue),
-            Ok(v1::Funding::OnPayment) => Some(Funding::OnPayment),
-            Err(_) => return Err(invalid("terms.funding", format!("{} is unknown", wire.funding))),
-        },
-        price: price("price", &wire.price)?,
-        value: price("value", &wire.value)?,
-        reimbursement: price("reimbursement", &wire.reimbursement)?,
-        acceptance_fee: wire.acceptance_fee.map(|text| rate("terms.acceptance_fee", &text)).transpose()?,
-        fee_bearer: match v1::FeeBearer::try_from(wire.fee_bearer) {
-            Ok(v1::FeeBearer::Unspecified) => None,
-            Ok(v1::FeeBearer::Acceptor) => Some(FeeBearer::Acceptor),
-            Ok(v1::FeeBearer::Issuer) => Some(FeeBearer::Issuer),
-            Err(_) => return Err(invalid("terms.fee_bearer", format!("{} is unknown", wire.fee_bearer))),
-        },
-        breakage: wire.breakage.map(breakage).transpose()?,
-        expiry: wire.expiry.map(expiry_policy).transpose()?,
-        return_days: wire.return_period.map(return_days).transpose()?,
-        tender_value: price("tender_value", &wire.tender_value)?,
-        receipt_share: wire.receipt_share.map(|text| rate("terms.receipt_share", &text)).transpose()?,
-    })
-}
-
-fn return_days(period: v1::ReturnPeriod) -> Result<Option<u16>, Status> {
-    let Some(days) = period.days else { return Ok(None) };
-    let fits = u16::try_from(days).ok().filter(|days| *days <= SPAN_MAX);
-    let fits = fits.ok_or_else(|| invalid("terms.return_period.days", format!("{days} is not from 0 to {SPAN_MAX}")));
-    fits.map(Some)
+pub fn from_next_expiry(next: Option<(Timestamp, Points)>) -> Option<v1::ComingExpiry> {
+    next.map(|(expires, points)| v1::ComingExpiry { expire_time: from_timestamp(expires), points: points.0 })
 }
 
 pub fn rate(field: &str, text: &str) -> Result<Rate, Status> {
     text.parse().map_err(|problem| invalid(field, problem))
 }
 
-fn breakage(split: v1::BreakageSplit) -> Result<Breakage, Status> {
-    Ok(Breakage {
-        reserve: rate("terms.breakage.reserve", &split.reserve)?,
-        operator: rate("terms.breakage.operator", &split.operator)?,
-        issuer: rate("terms.breakage.issuer", &split.issuer)?,
-    })
+/// The code of a store or till; none for an empty one.
+pub fn code_or_none(field: &str, text: &str) -> Result<Option<Code>, Status> {
+    let code = if text.is_empty() { None } else { Some(Code::new(text)) };
+    code.transpose().map_err(|problem| invalid(field, problem))
 }
 
-fn expiry_policy(policy: v1::ExpiryPolicy) -> Result<ExpiryPolicy, Status> {
-    let count = || {
-        let count = u16::try_from(policy.count);
-        count.map_err(|_| invalid("terms.expiry.count", format!("{} is not from 0 to {SPAN_MAX}", policy.count)))
-    };
-    let expiry = match v1::ExpiryKind::try_from(policy.kind) {
-        Ok(v1::ExpiryKind::None) => ExpiryPolicy::None,
-        Ok(v1::ExpiryKind::Fixed) => {
-            let time = policy.fixed_time.ok_or_else(|| invalid("terms.expiry.fixed_time", "is missing"))?;
-            ExpiryPolicy::Fixed(timestamp("terms.expiry.fixed_time", time)?)
-        }
-        Ok(v1::ExpiryKind::Days) => ExpiryPolicy::Days(count()?),
-        Ok(v1::ExpiryKind::Months) => ExpiryPolicy::Months(count()?),
-        Ok(v1::ExpiryKind::EndOfMonth) => ExpiryPolicy::EndOfMonth(count()?),
-        Ok(v1::ExpiryKind::EndOfYear) => ExpiryPolicy::EndOfYear(count()?),
-        Ok(v1::ExpiryKind::InactiveDays) => ExpiryPolicy::InactiveDays(count()?),
-        Ok(v1::ExpiryKind::Unspecified) | Err(_) => {
-            return Err(invalid("terms.expiry.kind", format!("{} is unknown", policy.kind)));
-        }
-    };
-    expiry.check().map_err(|problem| invalid("terms.expiry.count", problem))?;
-    Ok(expiry)
+/// The number of a receipt; none for an empty one.
+pub fn receipt_or_none(field: &str, text: &str) -> Result<Option<Code>, Status> {
+    let code = if text.is_empty() { None } else { Some(Code::receipt(text)) };
+    code.transpose().map_err(|problem| invalid(field, problem))
 }
 
-pub fn partner_state(state: i32) -> Result<PartnerState, Status> {
-    match v1::PartnerState::try_from(state) {
-        Ok(v1::PartnerState::Active) => Ok(PartnerState::Active),
-        Ok(v1::PartnerState::Restricted) => Ok(PartnerState::Restricted),
-        Ok(v1::PartnerState::Suspended) => Ok(PartnerState::Suspended),
-        Ok(v1::PartnerState::Unspecified) | Err(_) => {
-            Err(invalid("state", format!("{state} is unknown; give ACTIVE, RESTRICTED or SUSPENDED")))
-        }
+/// A required reason or period.
+pub fn word(field: &str, text: &str) -> Result<Code, Status> {
+    if text.is_empty() {
+        return Err(invalid(field, "is missing"));
     }
+    Code::word(text).map_err(|problem| invalid(field, problem))
 }
 
-pub fn from_partner_state(state: PartnerState) -> v1::PartnerState {
-    match state {
-        PartnerState::Active => v1::PartnerState::Active,
-        PartnerState::Restricted => v1::PartnerState::Restricted,
-        // An exited partner is as suspended, for good.
-        PartnerState::Suspended | PartnerState::Exited => v1::PartnerState::Suspended,
-    }
+/// The number of a window; none for 0, which means the open one.
+pub fn window_or_open(number: i64) -> Result<Option<WindowNumber>, Status> {
+    if number == 0 { Ok(None) } else { window(number).map(Some) }
 }
-
-pub fn from_terms(terms: &Terms, coalition: &Coalition) -> v1::Terms {
-    let (kind, count, fixed_time) = match terms.expiry {
-        ExpiryPolicy::None => (v1::ExpiryKind::None, 0, None),
-        ExpiryPolicy::Fixed(time) => (v1::ExpiryKind::Fixed, 0, from_timestamp(time)),
-        ExpiryPolicy::Days(count) => (v1::ExpiryKind::Days, count, None),
-        ExpiryPolicy::Months(count) => (v1::ExpiryKind::Months, count, None),
-        ExpiryPolicy::EndOfMonth(count) => (v1::ExpiryKind::EndOfMonth, count, None),
-        ExpiryPolicy::EndOfYear(count) => (v1::ExpiryKind::EndOfYear, count, None),
-        ExpiryPolicy::InactiveDays(count) => (v1::ExpiryKind::InactiveDays, count, None),
-    };
-    v1::Terms {
-        version: i64::from(terms.version),
-        effective_time: from_timestamp(terms.effective),
-        funding: match terms.funding {
-            Funding::AtRedemption => v1::Funding::AtRedemption,
-            Funding::AtIssue => v1::Funding::AtIssue,
-            Funding::OnPayment => v1::Funding::OnPayment,
-        }
-        .into(),
-        price: coalition.money_text(terms.price),
-        value: coalition.money_text(terms.value),
-        reimbursement: coalition.money_text(terms.reimbursement),
-        acceptance_fee: terms.acceptance_fee.decimal().to_string(),
-        fee_bearer: match terms.fee_bearer {
-            FeeBearer::Acceptor => v1::FeeBearer::Acceptor,
-            FeeBearer::Issuer => v1::FeeBearer::Issuer,
-        }
-        .into(),
-        breakage: Some(v1::BreakageSplit {
-            reserve: terms.breakage.reserve.decimal().to_string(),
-            operator: terms.breakage.operator.decimal().to_string(),
-            issuer: terms.breakage.issuer.decimal().to_string(),
-        }),
-        expiry: Some(v1::ExpiryPolicy { kind: kind.into(), count: i32::from(count), fixed_time }),
-        return_period: Some(v1::ReturnPeriod { days: terms.return_days.map(i32::from) }),
-        tender_value: coalition.money_text(terms.tender_value),
-        receipt_share: terms.receipt_share.decimal().to_string(),
-    }
-}
-
-pub fn from_partner(partner: &Partner, now: Timestamp, coalition: &Coalition) -> v1::Partner {
-    let current = partner.terms_at(now);
-    let scheduled = partner.terms_from(now).filter(|terms| terms.version != current.version);
-    v1::Partner {
-        partner_id: partner.id.to_string(),
-        display_name: partner.display_name.clone(),
-        state: from_partner_state(partner.state).into(),
-        terms: Some(from_terms(current, coalition)),
-        scheduled_terms: scheduled.map(|terms| from_terms(terms, coalition)).collect(),
-        create_time: partner.terms.first().and_then(|terms| from_timestamp(terms.effective)),
-        limits: Some(from_limits(&partner.limits, coalition)),
-        ..v1::Partner::default()
-    }
-}
-
-// ---- windows and settlements, statements and reports, the house itself, page tokens
-
-mod limits;
-mod notices;
-mod page;
-mod points;
-mod reports;
-mod service;
-mod settlement;
-
-pub use self::limits::{from_consent, from_limit_uses, from_limits, limits, partner_with_limits};
-pub use self::notices::{NoticesPage, day_or_none, notice_place, notices_page};
-pub use self::page::{page_numbers, page_place, page_token};
-pub use self::points::{
-    AcceptorMoney, DaySought, Following, abandon_outcome, acceptor_money, add_to_day, code_or_none, counted_day,
-    day_answer, earn, following, from_hold, from_quote, issue_result, purchase_earn, quoted_amount, receipt_or_none,
-    reversal_target, spend, word,
-};
-pub use self::reports::{
-    ClassSums, from_balances, from_bilateral, from_line, from_obligation, from_totals, obligations_of, points_balance,
-};
-pub use self::service::{Limits, advanced, partner_state_set, server_info};
-pub use self::settlement::{
-    Stage, calendar, from_leg, from_leg_state, from_order, from_settlement, from_settlement_state, from_times,
-    from_window, from_window_state, fund, order_mode, orders_csv, payment, payment_parties, window_or_open,
-};

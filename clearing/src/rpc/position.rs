@@ -1,24 +1,28 @@
 //! PositionService: what a brand's accountant reads.
 
+mod statement;
+
+use clearing_core::changes::Gross;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::journal::JournalEntry;
-use clearing_core::statement::{self, StatementLine, Totals};
-use clearing_core::units::{Money, PartnerId, WindowNumber};
+use clearing_core::netting::Obligations;
+use clearing_core::settlement::Window;
+use clearing_core::terms::{Coalition, House};
+use clearing_core::units::{Money, Overflow, PartnerId, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::position_service_server::PositionService;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::auth::Caller;
-use crate::rpc::convert::{self, View};
+use crate::rpc::convert::{self, View, from_money, from_timestamp, window_or_open};
+use crate::rpc::partner::limits::from_limit_uses;
 use crate::rpc::settlement::CUT_OFFS_PUBLISHED;
+use crate::rpc::settlement::convert::{from_leg, from_leg_state, from_settlement_state, from_times, from_window_state};
 use crate::rpc::{Context, auth, errors, page_size};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::store::WindowRow;
+use statement::{Place, from_line, from_totals};
 
-/// Entries without a line of the partner's that a page of a statement passes over at the most.
-const PASSED_OVER_MAX: usize = 5_000;
-
-/// See the module.
+/// The service, in the house that it works for.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
@@ -36,8 +40,8 @@ impl PositionService for Service {
         let in_flight = self.0.store.legs_in_flight(partner).await.map_err(|error| errors::of_store(&error))?;
         let in_flight = in_flight.into_iter().map(|(window, leg)| v1::InFlight {
             window: i64::from(window),
-            due: convert::from_money(leg.due, coalition),
-            state: convert::from_leg_state(leg.state()).into(),
+            due: from_money(leg.due, coalition),
+            state: from_leg_state(leg.state()).into(),
         });
         let headroom = book.headroom(partner).map(|headroom| {
             let fits = i64::try_from(headroom).unwrap_or(if headroom < 0 { i64::MIN } else { i64::MAX });
@@ -48,11 +52,11 @@ impl PositionService for Service {
         Ok(Response::new(v1::GetPositionResponse {
             partner_id: partner.to_string(),
             window: i64::from(book.open_window),
-            position: convert::from_money(position, coalition),
+            position: from_money(position, coalition),
             in_flight: in_flight.collect(),
             outstanding_points: -issued.0,
-            headroom: headroom.and_then(|headroom| convert::from_money(headroom, coalition)),
-            limit_uses: known.map(|known| convert::from_limit_uses(known, &book, now)).unwrap_or_default(),
+            headroom: headroom.and_then(|headroom| from_money(headroom, coalition)),
+            limit_uses: known.map(|known| from_limit_uses(known, &book, now)).unwrap_or_default(),
         }))
     }
 
@@ -72,8 +76,8 @@ impl PositionService for Service {
         let next = next_cut_offs(&house.calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
         let partner = caller.partner().ok();
         Ok(Response::new(v1::ListWindowsResponse {
-            windows: windows.iter().map(|row| convert::from_window(&row.window, partner, &house.coalition)).collect(),
-            next_close_times: convert::from_times(next),
+            windows: windows.iter().map(|row| from_window(&row.window, partner, &house.coalition)).collect(),
+            next_close_times: from_times(next),
             next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, &last.to_string())),
         }))
     }
@@ -85,7 +89,7 @@ impl PositionService for Service {
         let caller = auth::caller(&request)?;
         let v1::GetStatementRequest { window, partner_id, page_size: size, page_token } = request.into_inner();
         let partner = self.subject(&caller, &partner_id)?;
-        let asked = convert::window_or_open(window)?;
+        let asked = window_or_open(window)?;
         let limit = page_size(size)?;
         let list = ["GetStatement", partner.as_str(), &window.to_string()];
         let place = convert::page_numbers(&list, &page_token)?.map(|[window, sequence, lines]| Place {
@@ -100,8 +104,8 @@ impl PositionService for Service {
         };
         let row = self.window(number).await?;
         let window = &row.window;
-        let totals = self.totals(partner, &row).await?;
-        let (lines, next) = self.lines(partner, &row, place, limit).await?;
+        let totals = self.0.statement_totals(partner, &row).await?;
+        let (lines, next) = self.0.statement_lines(partner, &row, place, limit).await?;
         let sum = totals.sum().map_err(|overflow| errors::refused(&overflow.into()))?;
 
         let house = self.0.house();
@@ -118,12 +122,12 @@ impl PositionService for Service {
         let token = next.map(|Place { window, sequence, lines }| format!("{window},{sequence},{lines}"));
         Ok(Response::new(v1::GetStatementResponse {
             partner_id: partner.to_string(),
-            window: Some(convert::from_window(window, Some(partner), coalition)),
-            opening: convert::from_money(participant.opening, coalition),
-            totals: convert::from_totals(&totals, coalition),
-            leg: convert::from_money(leg, coalition),
-            closing: convert::from_money(closing, coalition),
-            lines: lines.iter().map(|line| convert::from_line(line, view, coalition)).collect(),
+            window: Some(from_window(window, Some(partner), coalition)),
+            opening: from_money(participant.opening, coalition),
+            totals: from_totals(&totals, coalition),
+            leg: from_money(leg, coalition),
+            closing: from_money(closing, coalition),
+            lines: lines.iter().map(|line| from_line(line, view, coalition)).collect(),
             next_page_token: token.map_or_else(String::new, |place| convert::page_token(&list, &place)),
         }))
     }
@@ -135,7 +139,7 @@ impl PositionService for Service {
         let caller = auth::caller(&request)?;
         let v1::ListObligationsRequest { window, partner_id, page_size: size, page_token } = request.into_inner();
         let partner = self.subject(&caller, &partner_id)?;
-        let asked = convert::window_or_open(window)?;
+        let asked = window_or_open(window)?;
         let limit = page_size(size)?;
         let list = ["ListObligations", partner.as_str(), &window.to_string()];
         // The window, and the row to go on with: rows are few, in a fixed order, and read anew for each page.
@@ -146,7 +150,7 @@ impl PositionService for Service {
         };
         let number = self.window(number).await?.window.number;
         let gross = self.0.store.gross_of(number).await.map_err(|error| errors::of_store(&error))?;
-        let rows = convert::obligations_of(partner, &gross, view_of(&caller, partner), &self.0.house());
+        let rows = obligations_of(partner, &gross, view_of(&caller, partner), &self.0.house());
         let rows = rows.map_err(|overflow| errors::refused(&overflow.into()))?;
         let first = place.map_or(0, |[_, first]| usize::try_from(first).unwrap_or(usize::MAX));
         let more = rows.len().saturating_sub(first) > limit;
@@ -157,14 +161,6 @@ impl PositionService for Service {
             next_page_token: if more { convert::page_token(&list, &next) } else { String::new() },
         }))
     }
-}
-
-/// Where a statement goes on: after so many lines of the entry of this sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    window: i64,
-    sequence: i64,
-    lines: i64,
 }
 
 impl Service {
@@ -184,72 +180,119 @@ impl Service {
         };
         found.ok_or_else(|| errors::not_found("window", number.unwrap_or_default()))
     }
-
-    /// What all lines of a statement come to.
-    async fn totals(&self, partner: PartnerId, row: &WindowRow) -> Result<Totals, Status> {
-        let totals = self.0.store.statement_totals(partner, row).await.map_err(|error| errors::of_store(&error))?;
-        totals.map_err(|overflow| errors::refused(&overflow.into()))
-    }
-
-    /// At most `limit` lines from a place on, and where to go on if there may be more.
-    async fn lines(
-        &self,
-        partner: PartnerId,
-        row: &WindowRow,
-        place: Option<Place>,
-        limit: usize,
-    ) -> Result<(Vec<StatementLine>, Option<Place>), Status> {
-        let window = i64::from(row.window.number);
-        let (mut from, mut skip) = place.map_or((row.first_sequence, 0), |place| (place.sequence, place.lines));
-        let mut page = Vec::with_capacity(limit);
-        // Entries without a line of the partner's are passed over, so a page may take more than one look.
-        let mut looked_at = 0;
-        loop {
-            let entries = self.entries(partner, row, from, limit + 1).await?;
-            for written in &entries {
-                for (at, line) in (0_i64..).zip(lines_of(partner, row, written)) {
-                    if at < skip {
-                        continue;
-                    }
-                    if page.len() == limit {
-                        return Ok((page, Some(Place { window, sequence: written.sequence, lines: at })));
-                    }
-                    page.push(line);
-                }
-                skip = 0;
-                from = written.sequence + 1;
-            }
-            if entries.len() <= limit {
-                return Ok((page, None));
-            }
-            looked_at += entries.len();
-            if looked_at > PASSED_OVER_MAX {
-                return Ok((page, Some(Place { window, sequence: from, lines: 0 })));
-            }
-        }
-    }
-
-    async fn entries(
-        &self,
-        partner: PartnerId,
-        row: &WindowRow,
-        from: i64,
-        limit: usize,
-    ) -> Result<Vec<JournalEntry>, Status> {
-        let entries = self.0.store.entries_of_window(partner, row, from, limit).await;
-        entries.map_err(|error| errors::of_store(&error))
-    }
-}
-
-/// The lines of an entry; none if it is of another window, as it may be when the open one was closed under the reader.
-fn lines_of(partner: PartnerId, row: &WindowRow, written: &JournalEntry) -> Vec<StatementLine> {
-    if written.entry.window != row.window.number {
-        return Vec::new();
-    }
-    statement::lines(partner, written.id, written.sequence, &written.entry)
 }
 
 /// How much of a partner's books a caller sees: the operator and auditors everything.
 fn view_of(caller: &Caller, partner: PartnerId) -> View {
     if caller.sees_all() { View::Whole } else { View::Part(partner) }
+}
+
+/// A window as somebody sees it: with the leg of that partner, if it has one.
+fn from_window(window: &Window, of: Option<PartnerId>, coalition: &Coalition) -> v1::Window {
+    let settlement = window.settlement.as_ref();
+    let leg = of.and_then(|partner| {
+        let leg = settlement?.legs.get(&partner)?;
+        Some(from_leg(partner, leg, coalition))
+    });
+    let settlement_state =
+        settlement.map_or(v1::SettlementState::Unspecified, |settlement| from_settlement_state(settlement.state));
+    v1::Window {
+        window: i64::from(window.number),
+        state: from_window_state(window.state).into(),
+        settlement_state: settlement_state.into(),
+        open_time: from_timestamp(window.opened),
+        close_time: window.closed.and_then(from_timestamp),
+        leg,
+    }
+}
+
+/// What a partner sees of the obligations of a window: the rows in which it is issuer or acceptor. To an acceptor that
+/// is not to learn the issuers, they are one row without a name; it comes first.
+fn obligations_of(
+    partner: PartnerId,
+    gross: &Obligations,
+    view: View,
+    house: &House,
+) -> Result<Vec<v1::Obligation>, Overflow> {
+    let coalition = &house.coalition;
+    let named = view == View::Whole || coalition.disclose_issuers;
+    let mut rows = Vec::new();
+    let mut unnamed: Option<Gross> = None;
+    for ((issuer, acceptor), sum) in gross {
+        if *issuer == partner || (*acceptor == partner && named) {
+            rows.push(from_obligation(Some(*issuer), *acceptor, sum, coalition));
+        } else if *acceptor == partner {
+            let all = unnamed.get_or_insert_with(Gross::default);
+            *all = Gross { points: all.points.plus(sum.points)?, amount: all.amount.plus(sum.amount)? };
+        }
+    }
+    if let Some(all) = unnamed {
+        rows.insert(0, from_obligation(None, partner, &all, coalition));
+    }
+    Ok(rows)
+}
+
+pub(super) fn from_obligation(
+    issuer: Option<PartnerId>,
+    acceptor: PartnerId,
+    gross: &Gross,
+    coalition: &Coalition,
+) -> v1::Obligation {
+    v1::Obligation {
+        issuer_id: issuer.map(|issuer| issuer.to_string()),
+        acceptor_id: acceptor.to_string(),
+        points: gross.points.0,
+        gross: from_money(gross.amount, coalition),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clearing_core::units::Points;
+
+    use super::*;
+    use crate::scenario::{CoalitionFile, Variant};
+
+    fn house(disclose_issuers: bool) -> House {
+        let file = "[coalition]\ncurrency = \"EUR\"\nscale = 2\npoint_value = \"0.01\"\nstart = \"2026-02-01T00:00:00Z\"\n\
+                    [[partner]]\nid = \"A\"\n[[partner]]\nid = \"B\"\n[[partner]]\nid = \"C\"\n";
+        let mut house = CoalitionFile::parse(file).unwrap().to_house("test", Variant::AtIssue).unwrap();
+        house.coalition.disclose_issuers = disclose_issuers;
+        house
+    }
+
+    fn id(name: &str) -> PartnerId {
+        name.parse().unwrap()
+    }
+
+    /// A owes B 1 and C 2, B owes C 3.
+    fn gross() -> Obligations {
+        let gross = |points: i64| Gross { points: Points(points), amount: Money(points) };
+        [(("A", "B"), 1), (("A", "C"), 2), (("B", "C"), 3)]
+            .into_iter()
+            .map(|((issuer, acceptor), points)| ((id(issuer), id(acceptor)), gross(points)))
+            .collect()
+    }
+
+    fn seen(partner: &str, view: View, house: &House) -> Vec<(String, String, i64)> {
+        let rows = obligations_of(id(partner), &gross(), view, house).unwrap();
+        rows.into_iter().map(|row| (row.issuer_id.unwrap_or_default(), row.acceptor_id, row.points)).collect()
+    }
+
+    #[test]
+    fn a_partner_sees_the_obligations_it_has_a_side_in() {
+        let row = |issuer: &str, acceptor: &str, points| (issuer.to_owned(), acceptor.to_owned(), points);
+        let house = house(true);
+        assert_eq!(seen("B", View::Part(id("B")), &house), [row("A", "B", 1), row("B", "C", 3)]);
+        assert_eq!(seen("C", View::Part(id("C")), &house), [row("A", "C", 2), row("B", "C", 3)]);
+    }
+
+    #[test]
+    fn issuers_that_are_not_disclosed_are_one_row_without_a_name() {
+        let row = |issuer: &str, acceptor: &str, points| (issuer.to_owned(), acceptor.to_owned(), points);
+        let house = house(false);
+        assert_eq!(seen("C", View::Part(id("C")), &house), [row("", "C", 5)]);
+        assert_eq!(seen("B", View::Part(id("B")), &house), [row("", "B", 1), row("B", "C", 3)]);
+        assert_eq!(seen("C", View::Whole, &house), [row("A", "C", 2), row("B", "C", 3)], "the operator sees all");
+    }
 }

@@ -17,20 +17,20 @@ use crate::shares::{Bucket, ReadShares, WEIGHT};
 
 /// The calls that read the database.
 pub const READS: [&str; 18] = [
-    "/coalition.clearing.v1.PointsService/QuoteRedemption",
-    "/coalition.clearing.v1.PointsService/GetHold",
-    "/coalition.clearing.v1.PointsService/GetBalance",
-    "/coalition.clearing.v1.PointsService/GetEntry",
-    "/coalition.clearing.v1.PointsService/ListEntries",
-    "/coalition.clearing.v1.PointsService/FindReceipt",
-    "/coalition.clearing.v1.PointsService/ReconcileDay",
-    "/coalition.clearing.v1.PointsService/ListExpiryNotices",
+    "/coalition.clearing.v1.RedemptionService/QuoteRedemption",
+    "/coalition.clearing.v1.HoldService/GetHold",
+    "/coalition.clearing.v1.MemberService/GetBalance",
+    "/coalition.clearing.v1.EntryService/GetEntry",
+    "/coalition.clearing.v1.EntryService/ListEntries",
+    "/coalition.clearing.v1.ReceiptService/FindReceipt",
+    "/coalition.clearing.v1.ReceiptService/ReconcileDay",
+    "/coalition.clearing.v1.NoticeService/ListExpiryNotices",
     "/coalition.clearing.v1.PositionService/GetPosition",
     "/coalition.clearing.v1.PositionService/ListWindows",
     "/coalition.clearing.v1.PositionService/GetStatement",
     "/coalition.clearing.v1.PositionService/ListObligations",
-    "/coalition.clearing.v1.PartnerAdminService/ListPartners",
-    "/coalition.clearing.v1.SettlementAdminService/PreviewSettlement",
+    "/coalition.clearing.v1.PartnerService/ListPartners",
+    "/coalition.clearing.v1.SettlementService/PreviewSettlement",
     "/coalition.clearing.v1.ReportService/TrialBalance",
     "/coalition.clearing.v1.ReportService/NettingReport",
     "/coalition.clearing.v1.ReportService/ListJournalEntries",
@@ -241,7 +241,6 @@ fn exhausted(message: String, retry: Duration, used: u64, maximum: u64) -> Statu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::auth::OPERATIONS;
     use crate::shares::PerPartner;
 
     fn reads(running_all: usize, running: u64, waiting: u64) -> Reads {
@@ -261,13 +260,20 @@ mod tests {
 
     #[test]
     fn the_list_of_reads_is_complete() {
+        use prost::Message;
+        let set = prost_types::FileDescriptorSet::decode(clearing_proto::FILE_DESCRIPTOR_SET).expect("well formed");
         let verbs = ["Get", "List", "Quote", "Find", "Reconcile", "Preview", "Trial", "Netting"];
-        for (method, _) in OPERATIONS.iter().filter(|(method, _)| method.starts_with("/coalition.")) {
-            let name = method.rsplit('/').next().unwrap();
-            let reads =
-                verbs.iter().any(|verb| name.starts_with(verb)) && !["GetServerInfo", "GetClock"].contains(&name);
-            assert_eq!(Reads::is_read(method), reads, "{method}");
+        let mut read = 0;
+        for service in set.file.iter().flat_map(|file| &file.service) {
+            for name in service.method.iter().map(|method| method.name()) {
+                let reads =
+                    verbs.iter().any(|verb| name.starts_with(verb)) && !["GetServerInfo", "GetClock"].contains(&name);
+                let path = format!("/coalition.clearing.v1.{}/{name}", service.name());
+                assert_eq!(Reads::is_read(&path), reads, "{path}");
+                read += usize::from(reads);
+            }
         }
+        assert_eq!(read, READS.len(), "the list has a method that there is not");
     }
 
     #[tokio::test]

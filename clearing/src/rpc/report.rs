@@ -1,24 +1,30 @@
 //! ReportService: the whole book, for the operator and auditors.
 
+mod balances;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::journal::JournalEntry;
 use clearing_core::netting::{self, Obligations};
 use clearing_core::rejection::Rejection;
-use clearing_core::units::{MemberId, PartnerId, Points};
+use clearing_core::terms::Coalition;
+use clearing_core::units::{MemberId, Money, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::report_service_server::ReportService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::{self, ClassSums, View};
+use crate::rpc::convert::{self, View, from_money, window_or_open};
+use crate::rpc::notice::NoticesPage;
+use crate::rpc::position::from_obligation;
 use crate::rpc::{Context, auth, errors, page_size};
 use crate::store::{MemberClass, MemberPage};
+use balances::{ClassSums, from_balances, points_balance};
 
 /// Pairs of partners on a page of the netting report at the most, and where the caller does not say.
 const PAIRS_MAX: usize = 10_000;
 const PAIRS_DEFAULT: usize = 1_000;
 
-/// See the module.
+/// The service, in the house that it works for.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
@@ -38,8 +44,8 @@ impl ReportService for Service {
         let house = self.0.house();
         let coalition = &house.coalition;
         let (points, money) = (&found.balances.points, &found.balances.money);
-        let mut accounts = convert::from_balances(points, money, coalition);
-        accounts.extend(found.members.iter().map(|(account, balance)| convert::points_balance(account, *balance)));
+        let mut accounts = from_balances(points, money, coalition);
+        accounts.extend(found.members.iter().map(|(account, balance)| points_balance(account, *balance)));
         accounts.sort_by(|one, other| one.account.cmp(&other.account));
         accounts.retain(|row| row.account.as_str() > after);
         // Behind the last member that was looked at there may be others before the next account.
@@ -76,7 +82,7 @@ impl ReportService for Service {
     ) -> Result<Response<v1::NettingReportResponse>, Status> {
         auth::caller(&request)?;
         let v1::NettingReportRequest { window, page_size: size, page_token } = request.into_inner();
-        let asked = convert::window_or_open(window)?;
+        let asked = window_or_open(window)?;
         let limit = pairs_on_page(size)?;
         let list = ["NettingReport", &window.to_string()];
         let place = convert::page_numbers::<2>(&list, &page_token)?;
@@ -96,11 +102,10 @@ impl ReportService for Service {
         let coalition = &house.coalition;
         let obligations = on_page
             .iter()
-            .map(|((issuer, acceptor), gross)| convert::from_obligation(issuer.as_str(), *acceptor, gross, coalition));
+            .map(|((issuer, acceptor), gross)| from_obligation(Some(*issuer), *acceptor, gross, coalition));
         let nets: BTreeMap<(PartnerId, PartnerId), _> = netting::bilateral(&on_page);
-        let nets = nets
-            .into_iter()
-            .map(|((debtor, creditor), amount)| convert::from_bilateral(debtor, creditor, amount, coalition));
+        let nets =
+            nets.into_iter().map(|((debtor, creditor), amount)| from_bilateral(debtor, creditor, amount, coalition));
         let next = format!("{},{}", settlement.window, first.saturating_add(limit));
         Ok(Response::new(v1::NettingReportResponse {
             obligations: obligations.collect(),
@@ -119,7 +124,7 @@ impl ReportService for Service {
         if from_sequence < 0 {
             return Err(errors::invalid("from_sequence", format!("{from_sequence} is below zero")));
         }
-        let number = convert::window_or_open(window)?;
+        let number = window_or_open(window)?;
         let limit = page_size(size)?;
         let list = ["ListJournalEntries", &from_sequence.to_string(), &window.to_string()];
         let place = convert::page_numbers(&list, &page_token)?.map(|[sequence]| sequence);
@@ -130,7 +135,7 @@ impl ReportService for Service {
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| (last.sequence + 1).to_string());
         let house = self.0.house();
-        let entry = |found: &JournalEntry| convert::from_written(found, View::Whole, &house);
+        let entry = |found: &JournalEntry| convert::from_journal(found, View::Whole, &house);
         Ok(Response::new(v1::ListJournalEntriesResponse {
             entries: found.iter().map(entry).collect(),
             next_page_token: next.map_or_else(String::new, |next| convert::page_token(&list, &next)),
@@ -144,7 +149,7 @@ impl ReportService for Service {
         auth::caller(&request)?;
         let v1::ListAllExpiryNoticesRequest { day, page_size: size, page_token } = request.into_inner();
         let page = self.0.notices(["ListAllExpiryNotices", &day], None, size, &page_token).await?;
-        let convert::NoticesPage { notices, next_page_token, day } = page;
+        let NoticesPage { notices, next_page_token, day } = page;
         Ok(Response::new(v1::ListAllExpiryNoticesResponse { notices, next_page_token, day }))
     }
 }
@@ -197,4 +202,12 @@ fn pair(one: PartnerId, other: PartnerId) -> (PartnerId, PartnerId) {
 
 fn pairs(obligations: &Obligations) -> BTreeSet<(PartnerId, PartnerId)> {
     obligations.keys().map(|(issuer, acceptor)| pair(*issuer, *acceptor)).collect()
+}
+
+fn from_bilateral(debtor: PartnerId, creditor: PartnerId, amount: Money, coalition: &Coalition) -> v1::BilateralNet {
+    v1::BilateralNet {
+        debtor_id: debtor.to_string(),
+        creditor_id: creditor.to_string(),
+        amount: from_money(amount, coalition),
+    }
 }

@@ -6,18 +6,19 @@ use clearing_proto::v1;
 use clearing_proto::v1::sandbox_service_server::SandboxService;
 use tonic::{Request, Response, Status};
 
+use crate::rpc::convert::from_timestamp;
 use crate::rpc::{Context, auth, convert, errors};
-use crate::scheduler::{AdvanceError, ScheduleError};
+use crate::scheduler::{AdvanceError, DueWork, DueWorkKind, ScheduleError};
 use crate::writer::WriteError;
 
-/// See the module.
+/// The service, in the house that it works for.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
 impl SandboxService for Service {
     async fn get_clock(&self, request: Request<v1::GetClockRequest>) -> Result<Response<v1::GetClockResponse>, Status> {
         auth::caller(&request)?;
-        Ok(Response::new(v1::GetClockResponse { time: convert::from_timestamp(self.0.clock.now()) }))
+        Ok(Response::new(v1::GetClockResponse { clock_time: convert::from_timestamp(self.0.clock.now()) }))
     }
 
     async fn advance_clock(
@@ -37,7 +38,7 @@ impl SandboxService for Service {
                 errors::of_write(&WriteError::Internal)
             }
         })?;
-        Ok(Response::new(convert::advanced(self.0.clock.now(), &ran)))
+        Ok(Response::new(advanced(self.0.clock.now(), &ran)))
     }
 }
 
@@ -49,4 +50,27 @@ fn backwards(to: Timestamp, now: Timestamp) -> Status {
         latest: Timestamp::LAST.to_string(),
     };
     errors::refused(&rejection)
+}
+
+/// Pieces of due work that an answer lists.
+const DUE_WORK_LISTED: usize = 1000;
+
+fn advanced(now: Timestamp, ran: &[DueWork]) -> v1::AdvanceClockResponse {
+    let work = |work: &DueWork| {
+        let (kind, window) = match work.kind {
+            DueWorkKind::Close { window } => (v1::DueWorkKind::WindowClose, Some(i64::from(window))),
+            DueWorkKind::Expiry => (v1::DueWorkKind::Expiry, None),
+        };
+        v1::DueWork {
+            kind: kind.into(),
+            due_time: from_timestamp(work.due),
+            window,
+            entry_ids: work.entries.iter().map(ToString::to_string).collect(),
+        }
+    };
+    v1::AdvanceClockResponse {
+        clock_time: from_timestamp(now),
+        due_works: ran.iter().take(DUE_WORK_LISTED).map(work).collect(),
+        due_work_count: i64::try_from(ran.len()).unwrap_or(i64::MAX),
+    }
 }

@@ -1,42 +1,48 @@
-//! SettlementAdminService: how the operator closes windows and settles them.
+//! SettlementService: how the operator closes windows and settles them.
+
+pub(super) mod convert;
 
 use clearing_core::book::Book;
 use clearing_core::command::{Command, HouseCommand, HouseReply, Reply};
 use clearing_core::settlement::{Settlement, Window};
 use clearing_core::units::WindowNumber;
 use clearing_proto::v1;
-use clearing_proto::v1::settlement_admin_service_server::SettlementAdminService;
+use clearing_proto::v1::settlement_service_server::SettlementService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::{self, Stage, View};
+use crate::rpc::convert::{
+    View, from_money, money, request_id as read_request_id, window as read_window, window_or_open,
+};
+use crate::rpc::written::{accepted, from_written};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::scheduler::own_work;
 use crate::writer::{WriteError, Written};
+use convert::Stage;
 
 /// Cut-offs that are published in advance.
 pub const CUT_OFFS_PUBLISHED: usize = 10;
 
-/// See the module.
+/// The service, in the house that it works for.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
-impl SettlementAdminService for Service {
+impl SettlementService for Service {
     async fn close_window(
         &self,
         request: Request<v1::CloseWindowRequest>,
     ) -> Result<Response<v1::CloseWindowResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let request_id = convert::request_id(&request.into_inner().request_id)?;
+        let request_id = read_request_id(&request.into_inner().request_id)?;
         let written = self.0.ask_house(caller, request_id, HouseCommand::CloseWindow { expected: None }).await?;
-        let (replayed, reply) = house_reply(&written)?;
+        let reply = house_reply(&written)?;
         let number = reply.window.ok_or_else(|| errors::of_write(&WriteError::Internal))?;
         let (window, settlement) = self.0.settlement(number).await?;
         Ok(Response::new(v1::CloseWindowResponse {
+            written: from_house(&written),
+            proposal_id: String::new(),
             settlement: Some(convert::from_settlement(&window, &settlement, Stage::Made, &written.house.coalition)),
             open_window: i64::from(number) + 1,
-            entry: first_entry(&written),
-            replayed,
         }))
     }
 
@@ -45,7 +51,7 @@ impl SettlementAdminService for Service {
         request: Request<v1::PreviewSettlementRequest>,
     ) -> Result<Response<v1::PreviewSettlementResponse>, Status> {
         auth::caller(&request)?;
-        let number = convert::window_or_open(request.into_inner().window)?;
+        let number = window_or_open(request.into_inner().window)?;
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
         let number = number.unwrap_or(book.open_window);
         let settlement = self.0.settlement_from(book, number).await?;
@@ -58,15 +64,16 @@ impl SettlementAdminService for Service {
     ) -> Result<Response<v1::ConfirmSettlementResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ConfirmSettlementRequest { request_id, window } = request.into_inner();
-        let window = convert::window(window)?;
+        let window = read_window(window)?;
         let command = HouseCommand::ConfirmSettlement { window };
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
+        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        house_reply(&written)?;
         let (window, settlement) = self.0.settlement(window).await?;
         Ok(Response::new(v1::ConfirmSettlementResponse {
+            written: from_house(&written),
+            proposal_id: String::new(),
             window_state: convert::from_window_state(window.state).into(),
-            state: convert::from_settlement_state(settlement.state).into(),
-            replayed,
+            settlement_state: convert::from_settlement_state(settlement.state).into(),
         }))
     }
 
@@ -76,18 +83,19 @@ impl SettlementAdminService for Service {
     ) -> Result<Response<v1::ExportOrdersResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ExportOrdersRequest { request_id, window, mode } = request.into_inner();
-        let (number, mode) = (convert::window(window)?, convert::order_mode(mode)?);
+        let (number, mode) = (read_window(window)?, convert::order_mode(mode)?);
         let command = HouseCommand::ExportOrders { window: number, mode };
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
+        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        house_reply(&written)?;
         let (_, settlement) = self.0.settlement(number).await?;
         let coalition = &written.house.coalition;
         let due = || settlement.orders.iter().filter(|order| !order.paid);
         Ok(Response::new(v1::ExportOrdersResponse {
+            written: from_house(&written),
+            proposal_id: String::new(),
             orders: due().map(|order| convert::from_order(order, coalition)).collect(),
             csv: convert::orders_csv(number, due(), coalition),
-            state: convert::from_settlement_state(settlement.state).into(),
-            replayed,
+            settlement_state: convert::from_settlement_state(settlement.state).into(),
         }))
     }
 
@@ -97,24 +105,24 @@ impl SettlementAdminService for Service {
     ) -> Result<Response<v1::ConfirmPaymentResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ConfirmPaymentRequest { request_id, window, payment, amount } = request.into_inner();
-        let number = convert::window(window)?;
+        let number = read_window(window)?;
         let payment = convert::payment(payment)?;
         let house = self.0.house();
-        let amount = amount.map(|amount| convert::money("amount", &amount, &house.coalition)).transpose()?;
+        let amount = amount.map(|amount| money("amount", &amount, &house.coalition)).transpose()?;
         let command = HouseCommand::ConfirmPayment { window: number, payment, amount };
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
+        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        house_reply(&written)?;
         let (window, settlement) = self.0.settlement(number).await?;
         let touched = convert::payment_parties(payment).into_iter();
         let legs = touched.filter_map(|partner| {
             Some(convert::from_leg(partner, settlement.legs.get(&partner)?, &written.house.coalition))
         });
         Ok(Response::new(v1::ConfirmPaymentResponse {
-            entry: first_entry(&written),
+            written: from_house(&written),
+            proposal_id: String::new(),
             legs: legs.collect(),
             window_state: convert::from_window_state(window.state).into(),
-            state: convert::from_settlement_state(settlement.state).into(),
-            replayed,
+            settlement_state: convert::from_settlement_state(settlement.state).into(),
         }))
     }
 
@@ -124,18 +132,18 @@ impl SettlementAdminService for Service {
     ) -> Result<Response<v1::AbortSettlementResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::AbortSettlementRequest { request_id, window } = request.into_inner();
-        let window = convert::window(window)?;
+        let window = read_window(window)?;
         let command = HouseCommand::AbortSettlement { window };
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
+        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        house_reply(&written)?;
         let open_window = match written.entries.first() {
             Some(written) => written.entry.window,
             None => self.0.store.gate().await.map_err(|error| errors::of_store(&error))?.open_window,
         };
         Ok(Response::new(v1::AbortSettlementResponse {
-            entry: first_entry(&written),
+            written: from_house(&written),
+            proposal_id: String::new(),
             open_window: i64::from(open_window),
-            replayed,
         }))
     }
 
@@ -145,15 +153,15 @@ impl SettlementAdminService for Service {
         let account = convert::fund(&account)?;
         let house = self.0.house();
         let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
-        let amount = convert::money("amount", &amount, &house.coalition)?;
+        let amount = money("amount", &amount, &house.coalition)?;
         let command = HouseCommand::Deposit { account, amount };
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
+        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        house_reply(&written)?;
         let balance = self.0.store.money_balance(account).await.map_err(|error| errors::of_store(&error))?;
         Ok(Response::new(v1::DepositResponse {
-            entry: first_entry(&written),
-            balance: convert::from_money(balance, &house.coalition),
-            replayed,
+            written: from_house(&written),
+            proposal_id: String::new(),
+            balance: from_money(balance, &house.coalition),
         }))
     }
 
@@ -165,10 +173,14 @@ impl SettlementAdminService for Service {
         let v1::SetCalendarRequest { request_id, cron_expressions, time_zone } = request.into_inner();
         let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
         let command = HouseCommand::SetCalendar { calendar: calendar.clone() };
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
+        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        house_reply(&written)?;
         let next = next_cut_offs(&calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
-        Ok(Response::new(v1::SetCalendarResponse { next_close_times: convert::from_times(next), replayed }))
+        Ok(Response::new(v1::SetCalendarResponse {
+            written: from_house(&written),
+            proposal_id: String::new(),
+            next_close_times: convert::from_times(next),
+        }))
     }
 }
 
@@ -200,19 +212,18 @@ impl Context {
     }
 }
 
-/// Whether an accepted answer to a house command is a replay, and its figures.
+/// What an answer to a command of the house tells of what it wrote.
+pub(super) fn from_house(written: &Written) -> Option<v1::Written> {
+    Some(from_written(written, View::Whole))
+}
+
+/// The figures of an accepted answer to a command of the house.
 ///
 /// # Errors
 /// The rejection, if it was one.
-pub(super) fn house_reply(written: &Written) -> Result<(bool, HouseReply), Status> {
-    let replayed = written.answer.replayed;
-    let accepted = written.answer.result.as_ref().map_err(|rejection| errors::of_answer(rejection, replayed))?;
-    match &accepted.reply {
-        Reply::House(reply) => Ok((replayed, *reply)),
+pub(super) fn house_reply(written: &Written) -> Result<HouseReply, Status> {
+    match &accepted(written)?.reply {
+        Reply::House(reply) => Ok(*reply),
         Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),
     }
-}
-fn first_entry(written: &Written) -> Option<v1::Entry> {
-    let first = written.entries.first()?;
-    Some(convert::from_written(first, View::Whole, &written.house))
 }

@@ -11,6 +11,8 @@ use partner_sdk::{
     Outcome, Purchase, Receipt, Redeem, RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
+use prost::Message as _;
+
 use crate::house::{BACKENDS, TestHouse};
 
 /// Whether a call was let through to the rules.
@@ -175,10 +177,10 @@ async fn every_call_is_open_to_the_roles_it_is_meant_for_and_to_no_other() {
 #[test]
 fn every_operation_of_the_house_is_among_the_calls_that_are_tried() {
     let source = include_str!("access.rs");
-    for (operation, _) in clearing::rpc::auth::OPERATIONS {
-        let method = operation.rsplit('/').next().unwrap();
-        let foreign = operation.starts_with("/grpc.");
-        assert!(foreign || source.contains(&format!("(\"{method}\", let_in(")), "{operation} is not tried");
+    let set = prost_types::FileDescriptorSet::decode(clearing_proto::FILE_DESCRIPTOR_SET).unwrap();
+    for method in set.file.iter().flat_map(|file| &file.service).flat_map(|service| &service.method) {
+        let method = method.name();
+        assert!(source.contains(&format!("(\"{method}\", let_in(")), "{method} is not tried");
     }
 }
 
@@ -199,25 +201,25 @@ async fn no_partner_reads_or_moves_what_is_anothers() {
         let redeemed = c.redeem(Redeem::from("card", "1").points(40)).await.unwrap().accepted().unwrap();
 
         // B has no part in either entry.
-        for entry in [&issued.entry, &redeemed.entry] {
+        for entry in [&issued.written.entries[0], &redeemed.written.entries[0]] {
             assert!(matches!(b.entry(&entry.entry_id).await, Err(Error::NotFound { .. })));
         }
         assert!(matches!(b.entry_of_request(issue_key).await, Err(Error::NotFound { .. })));
         assert!(b.entries(EntryFilter::all()).collect().await.unwrap().is_empty());
 
         // A sees that its points were taken, not by whom, from whom, or what C gets for them.
-        let seen = a.entry(&redeemed.entry.entry_id).await.unwrap();
+        let seen = a.entry(redeemed.written.entry_id()).await.unwrap();
         let accounts: Vec<&str> = seen.postings.iter().map(|posting| posting.account.as_str()).collect();
         assert!(accounts.iter().all(|account| account.ends_with(":A")), "{accounts:?}");
-        assert_eq!((seen.member_id, seen.partner_id.as_str(), seen.request_id), (None, "", None));
+        assert_eq!((seen.member_id, seen.partner_id, seen.request_id), (None, None, None));
 
         // Nobody returns another's redemption; another's key is another key.
-        let back = ReturnRedemption::of(redeemed.entry.entry_id.clone()).points(1);
+        let back = ReturnRedemption::of(redeemed.written.entry_id().to_owned()).points(1);
         let refused = b.return_redemption(back).await.unwrap();
         assert_eq!(refused.rejection().unwrap().reason.as_str(), "NOT_FOUND");
         let abandoned = b.abandon(Abandon::request(issue_key)).await.unwrap().accepted().unwrap();
-        assert!(abandoned.entries.is_empty());
-        assert_eq!(a.balance(MemberRef::identifier("card", "1")).await.unwrap().available_points, 60);
+        assert!(abandoned.written.entries.is_empty());
+        assert_eq!(a.balance(MemberRef::identifier("card", "1")).await.unwrap().member.available_points, 60);
         let used: RequestId = issue_key;
         let other = b.issue(Issue::to("card", "2").points(5).request_id(used)).await.unwrap();
         assert_eq!(other.rejection().unwrap().reason.as_str(), "REQUEST_ABANDONED", "B burned its own key of that id");
@@ -234,12 +236,12 @@ async fn no_partner_touches_anothers_holds_issues_purchases_or_receipts() {
         let (a, b, c) = (test.client("A").await, test.client("B").await, test.client("C").await);
         let origin = Origin::till("s1", "t1").receipt("R-1").business_date("2026-02-01");
         let issued = Issue::to("card", "1").points(100).origin(origin.clone());
-        let issued = a.issue(issued).await.unwrap().accepted().unwrap().entry.entry_id;
+        let issued = a.issue(issued).await.unwrap().accepted().unwrap().written.entry_id().to_owned();
         let day = std::time::Duration::from_secs(86_400);
         let held = c.authorize(Authorize::from("card", "1").points(30).lapses(begin + day)).await.unwrap();
         let hold = held.accepted().unwrap().hold_id;
         let spent = c.purchase(Purchase::by("card", "1").redeem(10).origin(origin)).await.unwrap().accepted().unwrap();
-        let spent = spent.spend_entry.unwrap().entry_id;
+        let spent = spent.redemption_entry_id.unwrap();
         let entries = async || test.client("operator").await.operator().journal(1, None).collect().await.unwrap().len();
         let before = entries().await;
 
@@ -281,7 +283,15 @@ async fn a_suspended_partner_still_ends_what_it_began() {
     for backend in BACKENDS {
         let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
         let (c, operator) = (test.client("C").await, test.client("operator").await.operator());
-        let issued = c.issue(Issue::to("card", "1").points(100)).await.unwrap().accepted().unwrap().entry.entry_id;
+        let issued = c
+            .issue(Issue::to("card", "1").points(100))
+            .await
+            .unwrap()
+            .accepted()
+            .unwrap()
+            .written
+            .entry_id()
+            .to_owned();
         let day = std::time::Duration::from_secs(86_400);
         let authorize = || Authorize::from("card", "1").points(10).lapses(begin + day);
         let mut holds = Vec::new();
@@ -301,9 +311,9 @@ async fn a_suspended_partner_still_ends_what_it_began() {
         let captured = c.capture(Capture::hold(&holds[0]).points(10)).await.unwrap().accepted().unwrap();
         c.void(Void::hold(&holds[1])).await.unwrap().accepted().unwrap();
         let back = ReturnPurchase::of(Money::new("RUB", Decimal::ONE), Money::new("RUB", Decimal::ONE));
-        let back = back.redemption(captured.entry.entry_id).issue(&issued);
+        let back = back.redemption(captured.written.entry_id().to_owned()).issue(&issued);
         c.return_purchase(back).await.unwrap().accepted().unwrap();
-        assert_eq!(c.balance(("card", "1")).await.unwrap().available_points, 0);
+        assert_eq!(c.balance(("card", "1")).await.unwrap().member.available_points, 0);
         test.finish().await;
     }
 }

@@ -59,7 +59,7 @@ async fn a_house_does_not_open_with_another_key_or_domain_than_the_books_were_ma
         server.serving().await;
         let test = TestHouse { database, identities, server };
         let balance = test.client("B").await.balance(("card", "1")).await.unwrap();
-        assert_eq!(balance.available_points, 10);
+        assert_eq!(balance.member.available_points, 10);
         test.finish().await;
     }
 }

@@ -123,7 +123,7 @@ async fn a_start_with_a_clock_far_ahead_writes_nothing_until_the_clock_is_right(
         serves(&server, false).await;
         let ahead = Timestamp(alive.0 + 250 * DAY).to_string();
         refused(&till, &[&ahead[..10], &alive.to_string()[..16], "more than 8 days after", "--accept-time"]).await;
-        assert_eq!(till.balance(("card", "1")).await.unwrap().available_points, 10, "reads go on");
+        assert_eq!(till.balance(("card", "1")).await.unwrap().member.available_points, 10, "reads go on");
         let told = till.server_info().await.unwrap().server_time;
         assert!(told < crate::sdk_stage::system_time(Timestamp(alive.0 + DAY)), "reads are at a time that was right");
         assert_eq!(site.windows().await, windows, "no window was closed");
@@ -133,7 +133,7 @@ async fn a_start_with_a_clock_far_ahead_writes_nothing_until_the_clock_is_right(
         server.serving().await;
         serves(&server, true).await;
         issue(&till).await.accepted().unwrap();
-        assert_eq!(till.balance(("card", "1")).await.unwrap().available_points, 20);
+        assert_eq!(till.balance(("card", "1")).await.unwrap().member.available_points, 20);
         drop(till);
         site.end(vec![server]).await;
     }
@@ -216,7 +216,7 @@ async fn a_clock_that_is_set_wrong_under_a_running_house_stops_its_writes_at_onc
         // Clocks are adjusted, and nobody is kept from anything by it.
         site.set_wrong(20 * SECOND);
         issue(&till).await.accepted().unwrap();
-        assert_eq!(till.balance(("card", "1")).await.unwrap().available_points, 50);
+        assert_eq!(till.balance(("card", "1")).await.unwrap().member.available_points, 50);
         drop(till);
         site.end(vec![server]).await;
     }

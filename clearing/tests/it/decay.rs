@@ -40,7 +40,7 @@ impl Stage {
     async fn available(&self) -> Vec<i64> {
         let mut available = Vec::new();
         for number in 0..8 {
-            available.push(self.a.balance(card(number)).await.unwrap().available_points);
+            available.push(self.a.balance(card(number)).await.unwrap().member.available_points);
         }
         available
     }
@@ -58,7 +58,7 @@ async fn issue(client: &Client, number: u32, points: i64) {
 }
 
 fn figures(done: &MembersDecayed) -> (i64, i64, i64) {
-    (done.members, done.decayed_members, done.decayed_points)
+    (done.member_count, done.decayed_member_count, done.decayed_points)
 }
 
 fn field(error: Error) -> String {
@@ -72,7 +72,7 @@ async fn decay_of_all_members_takes_of_the_inactive_once_in_a_period() {
         let stage = Stage::open(backend).await;
         let mut told = Vec::new();
         let decay = stage.decay("2026-02").page_size(3);
-        let done = stage.operator.decay_members(&decay, |so_far| told.push(so_far.members)).await.unwrap();
+        let done = stage.operator.decay_members(&decay, |so_far| told.push(so_far.member_count)).await.unwrap();
         assert_eq!(figures(&done), (8, 7, 70));
         assert_eq!(told, [3, 6, 8]);
         assert_eq!(stage.available().await, DECAYED);
@@ -87,7 +87,7 @@ async fn decay_of_all_members_takes_of_the_inactive_once_in_a_period() {
         let journal = stage.operator.journal(1, None).collect().await.unwrap();
         let mut decays = journal.iter().filter(|entry| entry.kind == EntryKind::Decay);
         let first = decays.next().unwrap();
-        assert_eq!((first.partner_id.as_str(), first.reason_code.as_deref()), ("operator", Some("2026-02")));
+        assert_eq!((first.partner_id.as_deref(), first.reason_code.as_deref()), (Some("operator"), Some("2026-02")));
         assert_eq!((decays.count(), &first.request_id), (13, &None));
         assert_eq!(stage.a.entry(&first.entry_id).await.unwrap().reason_code, None);
         stage.test.finish().await;
@@ -112,7 +112,7 @@ async fn decay_of_many_lots_takes_from_1024_a_call_and_goes_on() {
         let mut parts = Vec::new();
         for _ in 0..3 {
             let part = run().await.unwrap().accepted().unwrap();
-            parts.push((part.entries.len(), part.decayed_points, part.unfinished));
+            parts.push((part.written.entries.len(), part.decayed_points, part.unfinished));
         }
         assert_eq!(parts, [(1_024, 1_024, true), (76, 76, false), (0, 0, false)]);
 
@@ -120,7 +120,7 @@ async fn decay_of_many_lots_takes_from_1024_a_call_and_goes_on() {
         let done = operator.decay_members(&all, |_| ()).await.unwrap();
         assert_eq!(figures(&done), (2, 1, 1_100), "the one has been served");
         for number in [0, 1] {
-            assert_eq!(a.balance(card(number)).await.unwrap().available_points, 9_900);
+            assert_eq!(a.balance(card(number)).await.unwrap().member.available_points, 9_900);
         }
         test.finish().await;
     }
@@ -143,7 +143,7 @@ async fn decay_that_was_broken_off_and_begun_again_ends_as_if_it_had_not_been() 
 
         let rest = stage.operator.decay_members(&decay, |_| ()).await.unwrap();
         let pages = first.decayed_points + second.decayed_points;
-        assert_eq!((rest.members, pages + alone.decayed_points + rest.decayed_points), (8, 70));
+        assert_eq!((rest.member_count, pages + alone.decayed_points + rest.decayed_points), (8, 70));
         assert_eq!(stage.available().await, DECAYED);
         stage.test.finish().await;
     }

@@ -96,8 +96,8 @@ pub async fn ask(client: &Client, id: RequestId, deed: &Deed, origin: Origin) ->
         ($asked:expr, |$answer:ident| $entries:expr) => {
             match $asked.await? {
                 Outcome::Accepted($answer) => Ok(Outcome::Accepted(Done {
-                    available: $answer.available_points,
-                    replayed: $answer.replayed,
+                    available: $answer.member.available_points,
+                    replayed: $answer.written.replayed,
                     entries: $entries,
                 })),
                 Outcome::Rejected(rejection) => Ok(Outcome::Rejected(rejection)),
@@ -108,15 +108,15 @@ pub async fn ask(client: &Client, id: RequestId, deed: &Deed, origin: Origin) ->
     match deed.clone() {
         Deed::Issue { card, points } => {
             let issue = Issue::to("card", card).points(points).origin(origin).request_id(id);
-            done!(client.issue(issue), |issued| vec![issued.entry.entry_id])
+            done!(client.issue(issue), |issued| vec![issued.written.entry_id().to_owned()])
         }
         Deed::Redeem { card, points } => {
             let redeem = Redeem::from("card", card).points(points).origin(origin).request_id(id);
-            done!(client.redeem(redeem), |redeemed| vec![redeemed.entry.entry_id])
+            done!(client.redeem(redeem), |redeemed| vec![redeemed.written.entry_id().to_owned()])
         }
         Deed::Return { redemption, points } => {
             let back = ReturnRedemption::of(redemption).points(points).origin(origin).request_id(id);
-            done!(client.return_redemption(back), |returned| vec![returned.entry.entry_id])
+            done!(client.return_redemption(back), |returned| vec![returned.written.entry_id().to_owned()])
         }
         Deed::Authorize { card, points, lapses } => {
             let hold = Authorize::from("card", card).points(points).lapses(lapses).origin(origin).request_id(id);
@@ -124,29 +124,31 @@ pub async fn ask(client: &Client, id: RequestId, deed: &Deed, origin: Origin) ->
         }
         Deed::Capture { hold, points } => {
             let capture = Capture::hold(hold).points(points).origin(origin).request_id(id);
-            done!(client.capture(capture), |captured| vec![captured.entry.entry_id])
+            done!(client.capture(capture), |captured| vec![captured.written.entry_id().to_owned()])
         }
         Deed::Void { hold } => {
             let void = Void::hold(hold).origin(origin).request_id(id);
-            done!(client.void(void), |voided| vec![voided.entry.entry_id])
+            done!(client.void(void), |voided| vec![voided.written.entry_id().to_owned()])
         }
         Deed::Reverse { issue, points } => {
             let reverse = Reverse::entry(issue).points(points).origin(origin).request_id(id);
             done!(client.reverse(reverse), |reversed| {
-                reversed.entries.into_iter().map(|entry| entry.entry_id).collect()
+                reversed.written.entries.into_iter().map(|entry| entry.entry_id).collect()
             })
         }
         Deed::Purchase { card, spend, earn } => {
             let purchase = Purchase::by("card", card).earn(Earn::points(earn)).origin(origin).request_id(id);
             let purchase = if spend == 0 { purchase } else { purchase.redeem(spend) };
             done!(client.purchase(purchase), |purchased| {
-                purchased.spend_entry.into_iter().chain(purchased.earn_entry).map(|entry| entry.entry_id).collect()
+                purchased.redemption_entry_id.into_iter().chain(purchased.issue_entry_id).collect()
             })
         }
         Deed::Transfer { card, to, points } => {
             let transfer =
                 Transfer::between(("card", card), ("card", to)).points(points).enrol_receiver().origin(origin);
-            done!(client.transfer(transfer.request_id(id)), |transferred| vec![transferred.entry.entry_id])
+            done!(client.transfer(transfer.request_id(id)), |transferred| vec![
+                transferred.written.entry_id().to_owned()
+            ])
         }
     }
 }

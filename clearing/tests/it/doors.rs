@@ -25,9 +25,9 @@ use crate::scenarios::read;
 /// How long anything may take before it is called a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const ISSUE: &str = "coalition.clearing.v1.PointsService/IssuePoints";
-const LIST: &str = "coalition.clearing.v1.PointsService/ListEntries";
-const BATCH: &str = "coalition.clearing.v1.PointsService/BatchIssuePoints";
+const ISSUE: &str = "coalition.clearing.v1.IssueService/IssuePoints";
+const LIST: &str = "coalition.clearing.v1.EntryService/ListEntries";
+const BATCH: &str = "coalition.clearing.v1.IssueService/BatchIssuePoints";
 const HEALTH: &str = "grpc.health.v1.Health/Check";
 
 /// A house with limits of its own.
@@ -342,7 +342,7 @@ async fn a_stop_takes_no_longer_than_it_is_given_whatever_a_client_does() {
             raw.ask(1, LIST).await;
             raw.call(3, ISSUE, false).await;
             raw.call(5, BATCH, false).await;
-            raw.call(7, "coalition.clearing.v1.PointsService/StreamIssuePoints", false).await;
+            raw.call(7, "coalition.clearing.v1.IssueService/StreamIssuePoints", false).await;
             raw.ask(9, "grpc.health.v1.Health/Watch").await;
             held.push((raw, house.raw("B").await, TcpStream::connect(house.server.local_addr()).await.unwrap()));
         }

@@ -111,7 +111,7 @@ async fn a_batch_for_which_there_is_no_room_is_refused_before_it_is_heard() {
             let mut endless = Raw::connect(house.server.local_addr(), &house.identities, "A").await;
             endless.speak(65_535).await;
             for at in 0..20 {
-                endless.call(2 * at + 1, "coalition.clearing.v1.PointsService/BatchIssuePoints", false).await;
+                endless.call(2 * at + 1, "coalition.clearing.v1.IssueService/BatchIssuePoints", false).await;
                 tokio::time::sleep(A_MOMENT / 10).await;
             }
             assert!(!endless.ended(1).await.is_empty(), "none of them will ever be heard to its end");

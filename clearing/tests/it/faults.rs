@@ -244,7 +244,7 @@ async fn says(house: &House, state: u8) {
         }
     };
     tokio::time::timeout(PATIENCE, saying).await.unwrap_or_else(|_| panic!("it never says {state}"));
-    let points = "coalition.clearing.v1.PointsService";
+    let points = "coalition.clearing.v1.IssueService";
     assert_eq!(health(&house.server, &house.identities, points).await, state);
     assert_eq!(health(&house.server, &house.identities, "liveness").await, 1);
 }
@@ -504,7 +504,7 @@ async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
         proxy.catch_commit(fate);
         let before = operator.preview_settlement(None).await.unwrap().window;
         let closed = operator.close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
-        assert!(!closed.replayed);
+        assert!(!closed.written.replayed);
         assert_eq!(operator.preview_settlement(None).await.unwrap().window, before + 1, "{fate:?}");
         caught += 1;
         wait_until_caught(&proxy, caught).await;

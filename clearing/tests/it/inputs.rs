@@ -93,7 +93,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
             (
                 "NOT_FOUND",
                 "id",
-                refusal(a.return_redemption(ReturnRedemption::of(good.entry.entry_id.clone()).points(1)).await),
+                refusal(a.return_redemption(ReturnRedemption::of(good.written.entry_id().to_owned()).points(1)).await),
             ),
             ("NOT_FOUND", "id", refusal(admin.set_terms(SetTerms::of("nobody", fee())).await)),
             ("NOT_FOUND", "id", refusal(admin.confirm_settlement(ConfirmSettlement::of(7)).await)),
@@ -157,10 +157,10 @@ async fn a_request_has_its_effect_once_however_often_it_comes() {
             tries.spawn(async move { a.issue(issue).await.unwrap().accepted().unwrap() });
         }
         let answers = tries.join_all().await;
-        assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+        assert_eq!(answers.iter().filter(|answer| !answer.written.replayed).count(), 1);
         for answer in &answers {
-            assert_eq!(answer.entry, answers[0].entry);
-            assert_eq!(answer.available_points, 10);
+            assert_eq!(answer.written.entries[0], answers[0].written.entries[0]);
+            assert_eq!(answer.member.available_points, 10);
         }
         assert_eq!(refusal(a.issue(issue(11)).await).0, "IDEMPOTENCY_CONFLICT");
 
@@ -170,7 +170,7 @@ async fn a_request_has_its_effect_once_however_often_it_comes() {
         assert_eq!(refusal(a.redeem(redeem()).await).0, "INSUFFICIENT_POINTS");
         a.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
         assert_eq!(refusal(a.redeem(redeem()).await).0, "INSUFFICIENT_POINTS");
-        assert_eq!(a.balance(MemberRef::identifier("card", "1")).await.unwrap().available_points, 20);
+        assert_eq!(a.balance(MemberRef::identifier("card", "1")).await.unwrap().member.available_points, 20);
         test.finish().await;
     }
 }
@@ -363,7 +363,7 @@ async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
         let origin =
             || Origin::till("Магазин №5, {a};\"b\"", "касса '2' \\").receipt(&number).business_date("2026-02-01");
         let booked = a.issue(issue().origin(origin())).await.unwrap().accepted().unwrap();
-        let found = a.entry(&booked.entry.entry_id).await.unwrap().origin.unwrap();
+        let found = a.entry(booked.written.entry_id()).await.unwrap().origin.unwrap();
         assert_eq!((found.store.as_str(), found.till.as_str()), ("Магазин №5, {a};\"b\"", "касса '2' \\"));
         assert_eq!(found.receipt_number, number);
         let listed = a.find_receipt(Receipt::new(&number, "2026-02-01").till(&found.store, &found.till));
@@ -397,7 +397,7 @@ async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
         let last = at(253_402_207_200);
         assert!(a.issue(issue().expires(last)).await.unwrap().accepted().is_ok());
         let beyond = field(refusal(a.issue(issue().expires(last + Duration::from_secs(1))).await));
-        assert_eq!(beyond.0, "expires_time");
+        assert_eq!(beyond.0, "expire_time");
         assert!(beyond.1.contains("1970-01-01T00:00:00Z to 9999-12-30T22:00:00Z"), "{beyond:?}");
         let business = issue().origin(till().business_time(at(0) - Duration::from_secs(1)));
         assert_eq!(field(refusal(a.issue(business).await)).0, "origin.business_time");
@@ -412,7 +412,7 @@ async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
         }
         admin.set_terms(terms(7798)).await.unwrap().accepted().unwrap();
         let issued = a.issue(issue()).await.unwrap().accepted().unwrap();
-        let ends = issued.entry.lots[0].expires_time.unwrap();
+        let ends = issued.written.entries[0].lots[0].expire_time.unwrap();
         assert_eq!(ends, system_time("9825-01-01T00:00:00Z".parse().unwrap()));
 
         // Ids that mean something else to the house or to a spreadsheet.

@@ -68,7 +68,7 @@ async fn two_nodes_share_a_ledger_without_gaps_or_deadlocks_while_a_window_close
     let mut held = 0;
     for card in 0..5 {
         let member = partner_sdk::MemberRef::identifier("card", card.to_string());
-        held += operator.balance(member).await.unwrap().available_points;
+        held += operator.balance(member).await.unwrap().member.available_points;
     }
     assert_eq!(held, issued.load(Ordering::Relaxed) - redeemed.load(Ordering::Relaxed));
 
@@ -104,7 +104,7 @@ async fn a_node_reads_points_of_terms_that_another_node_has_just_made() {
         let terms = TermsChange::none().price(Decimal::new(100 + round, 2));
         operator.set_terms(SetTerms::of("A", terms)).await.unwrap().accepted().unwrap();
         issuer.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
-        assert_eq!(other.balance(("card", "1")).await.unwrap().available_points, 10 * round);
+        assert_eq!(other.balance(("card", "1")).await.unwrap().member.available_points, 10 * round);
         let quote = other.quote(("card", "1"), 10 * round).await.unwrap();
         assert_eq!(quote.lots.len(), usize::try_from(round).unwrap());
     }
@@ -129,7 +129,7 @@ async fn a_node_whose_clock_is_behind_decides_under_the_terms_that_another_node_
     let endpoint = format!("https://{}", behind.local_addr());
     let issuer = test.identities.client(&endpoint, clearing_certs::Kind::Partner, "A").await;
     let issued = issuer.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
-    assert!(issued.entry.entry_time >= later);
+    assert!(issued.written.entries[0].entry_time >= later);
     assert_eq!(issuer.position().await.unwrap().position.amount, Decimal::from(-20));
     assert_eq!(behind.shutdown(std::time::Duration::from_secs(10)).await, clearing::server::Drained::Clean);
     test.finish().await;

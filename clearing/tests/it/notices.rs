@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Issues points that expire at a moment, and gives the member.
 async fn issue(client: &Client, number: &str, points: i64, expires: SystemTime) -> String {
     let issue = Issue::to("card", number).points(points).expires(expires);
-    client.issue(issue).await.unwrap().accepted().unwrap().member_id
+    client.issue(issue).await.unwrap().accepted().unwrap().member.member_id
 }
 
 async fn notices(client: &Client, day: Date) -> Vec<ExpiryNotice> {
@@ -27,7 +27,7 @@ async fn notices(client: &Client, day: Date) -> Vec<ExpiryNotice> {
 
 /// The notices of a day without their members.
 async fn told(client: &Client, day: Date) -> Vec<(i64, SystemTime, i32)> {
-    notices(client, day).await.iter().map(|notice| (notice.points, notice.expires_time, notice.days_ahead)).collect()
+    notices(client, day).await.iter().map(|notice| (notice.points, notice.expire_time, notice.days_ahead)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +45,7 @@ async fn notices_come_30_7_and_1_days_ahead_and_on_no_other_day() {
             let today = a.expiry_notices(None).collect().await.unwrap();
             assert_eq!(notices(&a, date(2026, 2, 1) + i64::from(passed).days()).await, today);
             for notice in today {
-                assert_eq!((notice.member_id.as_str(), notice.points, notice.expires_time), (&*member, 100, end));
+                assert_eq!((notice.member_id.as_str(), notice.points, notice.expire_time), (&*member, 100, end));
                 days.push((passed, notice.days_ahead));
             }
         }
@@ -130,7 +130,7 @@ async fn nobody_hears_of_anothers_points_or_members() {
         assert_eq!(seen, [(both.as_str(), 20), (of_b.as_str(), 30)].into());
         assert_eq!(told(&desk, today).await, [], "the operator issued nothing");
         let all = desk.operator().expiry_notices(None).collect().await.unwrap();
-        let mut all: Vec<_> = all.iter().map(|one| (one.issuer.as_str(), one.points, one.days_ahead)).collect();
+        let mut all: Vec<_> = all.iter().map(|one| (one.issuer_id.as_str(), one.points, one.days_ahead)).collect();
         all.sort_unstable();
         assert_eq!(all, [("A", 10, 7), ("B", 20, 7), ("B", 30, 7)], "but sees what all have");
         // Points that were given to a friend are still their issuer's.

@@ -8,15 +8,14 @@ use clearing_core::chart::PointsAccount;
 use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment, Reversed};
 use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::limits::Limits;
-use clearing_core::member::LotId;
 use clearing_core::netting::Order;
 use clearing_core::settlement::{OrderMode, WindowState};
 use clearing_core::terms::{FeeBearer, Funding, PartnerState, TermsDraft};
 use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 use partner_sdk::operator::{self as op, TermsChange};
 use partner_sdk::{
-    AbandonOutcome, Authorize, Capture, Client, Entry, Error, Issue, MemberRef, Origin, Outcome, Quantity, Redeem,
-    ReturnRedemption, Reverse, Transfer, Void,
+    AbandonOutcome, Authorize, Capture, Client, Entry, Error, Issue, LotChange, LotPart, MemberFigures, MemberRef,
+    Origin, Outcome, Quantity, Redeem, ReturnRedemption, Reverse, Transfer, Void, Written,
 };
 
 use crate::house::TestHouse;
@@ -44,13 +43,14 @@ struct Accepted {
 }
 
 impl Accepted {
-    /// A command on points: its entry, and the member that it was about.
-    fn of(entry: &Entry, member: String, replayed: bool) -> Self {
-        Self { member: Some(member), ..Self::house(Some(entry), replayed) }
+    /// A command on points: what it wrote, and the member that it was about.
+    fn of(written: &Written, member: MemberFigures) -> Self {
+        Self { member: Some(member.member_id), ..Self::house(written) }
     }
 
-    fn house(entry: Option<&Entry>, replayed: bool) -> Self {
-        let entries = entry.map(|entry| entry.entry_id.clone()).into_iter().collect();
+    fn house(written: &Written) -> Self {
+        let entries = written.entries.iter().map(|entry| entry.entry_id.clone()).collect();
+        let replayed = written.replayed;
         Self { entries, member: None, to_member: None, replayed, abandoned: None, reversed: None }
     }
 }
@@ -66,7 +66,7 @@ impl SdkStage {
         Self {
             clients,
             operator,
-            currency: info.currency,
+            currency: info.currency_code,
             scale: info.scale,
             next_sequence: 1,
             open_window: 1,
@@ -100,18 +100,17 @@ impl SdkStage {
             }
         }
         let kind = kind(&entry.kind);
-        let made_by = matches!(kind, EntryKind::Issue | EntryKind::Reinstate);
-        let giver = entry.lots.first().map(|lot| lot.lot_id.parse::<LotId>().unwrap().member);
-        let moved = |lot: &partner_sdk::LotPart| {
-            let id: LotId = lot.lot_id.parse().unwrap();
-            LotMoved {
-                lot: id,
-                issuer: lot.issuer.as_deref().unwrap().parse().unwrap(),
-                points: Points(lot.points),
-                made: made_by || (kind == EntryKind::Transfer && Some(id.member) != giver),
-            }
+        // Of a lot that a capture took a part of, that part is what counts.
+        let taken =
+            |of: &LotPart| entry.lots.iter().any(|lot| lot.lot_id == of.lot_id && lot.change == LotChange::Taken);
+        let rest = |lot: &&LotPart| lot.change == LotChange::Released && taken(lot);
+        let moved = |lot: &LotPart| LotMoved {
+            lot: lot.lot_id.parse().unwrap(),
+            issuer: lot.issuer_id.as_deref().unwrap().parse().unwrap(),
+            points: Points(lot.points),
+            made: lot.change == LotChange::Made,
         };
-        let lots = entry.lots.iter().map(moved).collect();
+        let lots = entry.lots.iter().filter(|lot| !rest(lot)).map(moved).collect();
         Posted { id: entry.entry_id.parse().unwrap(), kind, points, money, lots }
     }
 
@@ -152,24 +151,24 @@ impl SdkStage {
                     issue = issue.activates(system_time(activates));
                 }
                 issue = issue.funders(earn.funders.iter().map(|(funder, weight)| (funder.as_str(), *weight)));
-                map(client.issue(issue).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+                map(client.issue(issue).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Redeem { member, points } => {
                 let redeem = Redeem::from(SCHEME, member).points(points.0).request_id(request).origin(origin);
-                map(client.redeem(redeem).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+                map(client.redeem(redeem).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Authorize { member, points, lapses } => {
                 let hold = Authorize::from(SCHEME, member).points(points.0).lapses(system_time(*lapses));
                 let hold = hold.request_id(request).origin(origin);
-                map(client.authorize(hold).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+                map(client.authorize(hold).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Capture { hold, points } => {
                 let capture = Capture::hold(hold.to_string()).points(points.0).request_id(request).origin(origin);
-                map(client.capture(capture).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+                map(client.capture(capture).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Void { hold } => {
                 let void = Void::hold(hold.to_string()).request_id(request).origin(origin);
-                map(client.void(void).await?, |done| Accepted::of(&done.entry, done.member_id, done.replayed))
+                map(client.void(void).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Reverse { issue, points, refuse_shortfall } => {
                 let mut reverse = Reverse::entry(issue.to_string()).points(points.0);
@@ -177,13 +176,12 @@ impl SdkStage {
                     reverse = reverse.refuse_shortfall();
                 }
                 map(client.reverse(reverse.request_id(request).origin(origin)).await?, |done| Accepted {
-                    entries: done.entries.iter().map(|entry| entry.entry_id.clone()).collect(),
                     reversed: Some(Reversed {
                         taken_back: Points(done.taken_back_points),
                         written_off: Points(done.written_off_points),
                         debt: Points(done.debt_points),
                     }),
-                    ..Accepted::of(&done.entries[0], done.member_id, done.replayed)
+                    ..Accepted::of(&done.written, done.member)
                 })
             }
             Wish::Transfer { member, to, points } => {
@@ -191,28 +189,30 @@ impl SdkStage {
                 let transfer = transfer.points(points.0).enrol_receiver();
                 map(client.transfer(transfer.request_id(request).origin(origin)).await?, |done| Accepted {
                     to_member: Some(done.to_member_id),
-                    ..Accepted::of(&done.entry, done.member_id, done.replayed)
+                    ..Accepted::of(&done.written, done.member)
                 })
             }
             Wish::Decay { member, rate, period } => {
                 let member = MemberRef::identifier(SCHEME, member);
                 let decay = op::RunDecay::of(member, rate.decimal(), period.as_str()).request_id(request);
-                map(client.operator().run_decay(decay).await?, |done| Accepted {
-                    entries: done.entries.iter().map(|entry| entry.entry_id.clone()).collect(),
-                    member: Some(done.member_id),
-                    ..Accepted::house(None, done.replayed)
-                })
+                map(client.operator().run_decay(decay).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Return { redemption, points } => {
                 let back = ReturnRedemption::of(redemption.to_string()).points(points.0).request_id(request);
                 map(client.return_redemption(back.origin(origin)).await?, |done| {
-                    Accepted::of(&done.entry, done.member_id, done.replayed)
+                    Accepted::of(&done.written, done.member)
                 })
             }
             Wish::Abandon { request: abandoned } => {
                 let abandon = partner_sdk::Abandon::request(abandoned.to_string().parse().unwrap());
                 map(client.abandon(abandon.request_id(request)).await?, |abandoned| Accepted {
-                    entries: abandoned.entries.iter().map(|entry| entry.entry_id.clone()).collect(),
+                    entries: abandoned
+                        .written
+                        .entries
+                        .iter()
+                        .chain(&abandoned.written.following)
+                        .map(|entry| entry.entry_id.clone())
+                        .collect(),
                     abandoned: Some(match abandoned.outcome {
                         AbandonOutcome::BurnedUnseen => Abandoned::Burned,
                         AbandonOutcome::Undone => Abandoned::Undone,
@@ -220,7 +220,7 @@ impl SdkStage {
                         AbandonOutcome::AlreadyAbandoned => Abandoned::Already,
                         other @ (AbandonOutcome::Other(_) | _) => panic!("the outcome {other:?} is new"),
                     }),
-                    ..Accepted::house(None, abandoned.replayed)
+                    ..Accepted::house(&abandoned.written)
                 })
             }
             Wish::House(command) => self.ask_house(&client.operator(), request, command).await?,
@@ -239,7 +239,7 @@ impl SdkStage {
             }
             HouseCommand::SetLimits { partner, limits } => {
                 let set = op::SetLimits::of(partner.as_str(), self.limits(limits)).request_id(request);
-                map(operator.set_limits(set).await?, |set| Accepted::house(None, set.replayed))
+                map(operator.set_limits(set).await?, |set| Accepted::house(&set.written))
             }
             HouseCommand::SetConsent { funder, partner, consent } => {
                 let (funder, partner) = (funder.as_str(), partner.as_str());
@@ -248,16 +248,14 @@ impl SdkStage {
                     (_, None) => op::SetFundingConsent::give(funder, partner),
                     (_, Some(budget)) => op::SetFundingConsent::give(funder, partner).budget(budget.0),
                 };
-                map(operator.set_funding_consent(set.request_id(request)).await?, |set| {
-                    Accepted::house(None, set.replayed)
-                })
+                map(operator.set_funding_consent(set.request_id(request)).await?, |set| Accepted::house(&set.written))
             }
             HouseCommand::SetTerms { partner, terms, effective } => {
                 let mut set = op::SetTerms::of(partner.as_str(), self.change(terms)).request_id(request);
                 if let Some(effective) = effective {
                     set = set.effective(system_time(*effective));
                 }
-                map(operator.set_terms(set).await?, |set| Accepted::house(None, set.replayed))
+                map(operator.set_terms(set).await?, |set| Accepted::house(&set.written))
             }
             HouseCommand::SetPartnerState { partner, state } => {
                 let state = match state {
@@ -267,18 +265,18 @@ impl SdkStage {
                     PartnerState::Exited => panic!("nobody sets the state EXITED"),
                 };
                 let set = op::SetPartnerState::of(partner.as_str(), state).request_id(request);
-                map(operator.set_partner_state(set).await?, |set| Accepted::house(None, set.replayed))
+                map(operator.set_partner_state(set).await?, |set| Accepted::house(&set.written))
             }
             HouseCommand::CloseWindow { .. } => {
                 let outcome = operator.close_window(op::CloseWindow::now().request_id(request)).await?;
                 if let Outcome::Accepted(closed) = &outcome {
                     self.open_window = WindowNumber::try_from(closed.open_window).unwrap();
                 }
-                map(outcome, |closed| Accepted::house(closed.entry.as_ref(), closed.replayed))
+                map(outcome, |closed| Accepted::house(&closed.written))
             }
             HouseCommand::ConfirmSettlement { window } => {
                 let confirm = op::ConfirmSettlement::of(i64::from(*window)).request_id(request);
-                map(operator.confirm_settlement(confirm).await?, |done| Accepted::house(None, done.replayed))
+                map(operator.confirm_settlement(confirm).await?, |done| Accepted::house(&done.written))
             }
             HouseCommand::ExportOrders { window, mode } => {
                 let wire = match mode {
@@ -298,7 +296,7 @@ impl SdkStage {
                     assert_eq!(exported.csv.lines().count(), orders.len() + 1, "{}", exported.csv);
                     self.orders.insert(*window, orders);
                 }
-                map(outcome, |exported| Accepted::house(None, exported.replayed))
+                map(outcome, |exported| Accepted::house(&exported.written))
             }
             HouseCommand::ConfirmPayment { window, payment, amount } => {
                 let number = i64::from(*window);
@@ -315,15 +313,15 @@ impl SdkStage {
                 if matches!(outcome, Outcome::Accepted(_)) {
                     self.mark_paid(*window, *payment);
                 }
-                map(outcome, |paid| Accepted::house(Some(&paid.entry), paid.replayed))
+                map(outcome, |paid| Accepted::house(&paid.written))
             }
             HouseCommand::AbortSettlement { window } => {
                 let abort = op::AbortSettlement::of(i64::from(*window)).request_id(request);
-                map(operator.abort_settlement(abort).await?, |done| Accepted::house(done.entry.as_ref(), done.replayed))
+                map(operator.abort_settlement(abort).await?, |done| Accepted::house(&done.written))
             }
             HouseCommand::Deposit { account, amount } => {
                 let deposit = op::Deposit::account(account.to_string(), self.amount(*amount)).request_id(request);
-                map(operator.deposit(deposit).await?, |done| Accepted::house(Some(&done.entry), done.replayed))
+                map(operator.deposit(deposit).await?, |done| Accepted::house(&done.written))
             }
         })
     }
@@ -476,10 +474,10 @@ impl Stage for SdkStage {
         for member in members {
             let balance = self.operator.balance(MemberRef::id(member.to_string())).await?;
             for (account, points) in [
-                (PointsAccount::Member(*member), balance.available_points),
-                (PointsAccount::Held(*member), balance.held_points),
-                (PointsAccount::Pending(*member), balance.pending_points),
-                (PointsAccount::Debt(*member), -balance.owed_points),
+                (PointsAccount::Member(*member), balance.member.available_points),
+                (PointsAccount::Held(*member), balance.member.held_points),
+                (PointsAccount::Pending(*member), balance.member.pending_points),
+                (PointsAccount::Debt(*member), -balance.member.owed_points),
             ] {
                 let listed = balances.points.get(&account).copied().unwrap_or_default();
                 assert_eq!(points, listed.0, "{account}: the balance and the trial balance differ");

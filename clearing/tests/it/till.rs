@@ -10,8 +10,8 @@ use partner_sdk::operator::{
 };
 use partner_sdk::{
     Abandon, AbandonOutcome, Authorize, Capture, Client, DayCount, Decimal, Earn, EntryKind, Error, HoldState, Issue,
-    MemberRef, Money, Origin, Outcome, Purchase, QuoteRequest, Reason, Receipt, ReconcileState, Redeem, RequestId,
-    ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
+    LotChange, MemberRef, Money, Origin, Outcome, Purchase, QuoteRequest, Reason, Receipt, ReconcileState, Redeem,
+    RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
 use crate::house::{BACKENDS, TestHouse};
@@ -34,11 +34,11 @@ fn receipt(number: &str) -> Origin {
 
 async fn issue(client: &Client, number: &str, points: i64) -> String {
     let issued = client.issue(Issue::to("card", number).points(points)).await.unwrap().accepted().unwrap();
-    issued.entry.entry_id
+    issued.written.entry_id().to_owned()
 }
 
 async fn available(client: &Client, number: &str) -> i64 {
-    client.balance(card(number)).await.unwrap().available_points
+    client.balance(card(number)).await.unwrap().member.available_points
 }
 
 fn reason<T: std::fmt::Debug>(result: Result<Outcome<T>, Error>) -> Reason {
@@ -53,29 +53,33 @@ async fn a_hold_is_captured_in_part_and_the_rest_is_the_members_again() {
         issue(&a, "1", 100).await;
         let wish = Authorize::from("card", "1").points(80).lapses(now + DAY).request_id(c.new_request_id());
         let held = c.authorize(wish.clone()).await.unwrap().accepted().unwrap();
-        assert_eq!((held.available_points, held.held_points), (20, 80));
-        assert_eq!(held.entry.lots.iter().map(|lot| lot.points).collect::<Vec<_>>(), [80]);
+        assert_eq!((held.member.available_points, held.member.held_points), (20, 80));
+        assert_eq!(held.written.entries[0].lots.iter().map(|lot| lot.points).collect::<Vec<_>>(), [80]);
         let again = c.authorize(wish).await.unwrap().accepted().unwrap();
-        assert!(again.replayed && again.hold_id == held.hold_id);
+        assert!(again.written.replayed && again.hold_id == held.hold_id);
         let hold = c.hold(&held.hold_id).await.unwrap();
         assert_eq!((hold.state, hold.points, hold.captured_points), (HoldState::Open, 80, 0));
         assert_eq!((hold.reimbursement, hold.acceptance_fee), (rub(100), Decimal::new(2, 2)));
-        assert_eq!((hold.lapse_time, hold.lots[0].issuer.as_deref()), (now + DAY, Some("A")));
+        assert_eq!((hold.lapse_time, hold.lots[0].issuer_id.as_deref()), (now + DAY, Some("A")));
         assert_eq!(available(&c, "1").await, 20);
 
         let captured = c.capture(Capture::hold(&held.hold_id).points(50)).await.unwrap().accepted().unwrap();
-        assert_eq!((captured.available_points, captured.held_points, captured.released_points), (50, 0, 30));
+        assert_eq!(
+            (captured.member.available_points, captured.member.held_points, captured.released_points),
+            (50, 0, 30)
+        );
         assert_eq!((captured.fee, captured.acceptor_credit), (rub(100), rub(4900)));
-        assert_eq!((captured.entry.lots[0].points, captured.entry.lots[0].released_points), (50, 30));
-        assert_eq!(captured.entry.linked_entry_id.as_deref(), Some(held.hold_id.as_str()));
+        let lots = captured.written.entries[0].lots.iter().map(|lot| (lot.change, lot.points));
+        assert_eq!(lots.collect::<Vec<_>>(), [(LotChange::Taken, 50), (LotChange::Released, 30)]);
+        assert_eq!(captured.written.entries[0].linked_entry_id.as_deref(), Some(held.hold_id.as_str()));
         let hold = c.hold(&held.hold_id).await.unwrap();
         assert_eq!((hold.state, hold.captured_points), (HoldState::Captured, 50));
         assert_eq!(reason(c.void(Void::hold(&held.hold_id)).await), Reason::HoldNotOpen);
 
         // A capture is returned like any redemption.
-        let back = ReturnRedemption::of(captured.entry.entry_id).points(10);
+        let back = ReturnRedemption::of(captured.written.entry_id().to_owned()).points(10);
         let returned = c.return_redemption(back).await.unwrap().accepted().unwrap();
-        assert_eq!((returned.available_points, returned.returnable_points), (60, 40));
+        assert_eq!((returned.member.available_points, returned.returnable_points), (60, 40));
         test.finish().await;
     }
 }
@@ -90,13 +94,13 @@ async fn a_hold_is_released_by_its_acceptor_or_by_time() {
         let first = c.authorize(authorize(40)).await.unwrap().accepted().unwrap();
         let second = c.authorize(authorize(60)).await.unwrap().accepted().unwrap();
         let voided = c.void(Void::hold(&first.hold_id)).await.unwrap().accepted().unwrap();
-        assert_eq!((voided.released_points, voided.available_points, voided.held_points), (40, 40, 60));
-        assert_eq!(voided.entry.lots[0].points, 40);
+        assert_eq!((voided.released_points, voided.member.available_points, voided.member.held_points), (40, 40, 60));
+        assert_eq!(voided.written.entries[0].lots[0].points, 40);
 
         test.client("operator").await.sandbox().advance_clock(now + HOUR).await.unwrap();
         assert_eq!(c.hold(&second.hold_id).await.unwrap().state, HoldState::Lapsed);
         let balance = c.balance(card("1")).await.unwrap();
-        assert_eq!((balance.available_points, balance.held_points), (100, 0));
+        assert_eq!((balance.member.available_points, balance.member.held_points), (100, 0));
         assert_eq!(reason(c.capture(Capture::hold(&second.hold_id).points(1)).await), Reason::HoldNotOpen);
         assert_eq!(reason(c.authorize(authorize(1)).await), Reason::TimeOutOfRange, "it would lapse at once");
 
@@ -106,7 +110,7 @@ async fn a_hold_is_released_by_its_acceptor_or_by_time() {
         c.authorize(wish).await.unwrap().accepted().unwrap();
         let abandoned = c.abandon(Abandon::request(id)).await.unwrap().accepted().unwrap();
         assert_eq!(abandoned.outcome, AbandonOutcome::Undone);
-        assert_eq!(abandoned.entries[0].lots[0].points, 5);
+        assert_eq!(abandoned.written.entries[0].lots[0].points, 5);
         assert_eq!(available(&c, "1").await, 100);
         test.finish().await;
     }
@@ -123,14 +127,17 @@ async fn a_reversal_takes_what_is_there_and_leaves_a_debt_that_later_points_pay(
         assert_eq!(reason(shortfall), Reason::ReversalShortfall);
         let reversed = a.reverse(Reverse::entry(&issued).points(50)).await.unwrap().accepted().unwrap();
         assert_eq!((reversed.taken_back_points, reversed.debt_points, reversed.written_off_points), (30, 20, 0));
-        assert_eq!((reversed.available_points, reversed.owed_points), (0, 20));
-        assert_eq!(reversed.entries[0].kind, EntryKind::Reverse);
+        assert_eq!((reversed.member.available_points, reversed.member.owed_points), (0, 20));
+        assert_eq!(reversed.written.entries[0].kind, EntryKind::Reverse);
         assert_eq!(reason(a.reverse(Reverse::entry(&issued).points(51)).await), Reason::ReversalExceedsIssue);
 
         // Points that come pay it at once, and the answer shows that.
         let issued = a.issue(Issue::to("card", "1").points(25)).await.unwrap().accepted().unwrap();
-        assert_eq!((issued.available_points, issued.recovered_points, issued.owed_points), (5, 20, 0));
-        assert_eq!(issued.following.iter().map(|entry| entry.kind).collect::<Vec<_>>(), [EntryKind::Recover]);
+        assert_eq!(
+            (issued.member.available_points, issued.written.recovered_points, issued.member.owed_points),
+            (5, 20, 0)
+        );
+        assert_eq!(issued.written.following.iter().map(|entry| entry.kind).collect::<Vec<_>>(), [EntryKind::Recover]);
 
         // By receipt, and by member for goods without one.
         for line in [1, 2] {
@@ -139,9 +146,9 @@ async fn a_reversal_takes_what_is_there_and_leaves_a_debt_that_later_points_pay(
         }
         let by_receipt = || Reverse::receipt(Receipt::new("R-1", "2026-02-01").till("s1", "t1"));
         let reversed = a.reverse(by_receipt().points(15)).await.unwrap().accepted().unwrap();
-        assert_eq!((reversed.entries.len(), reversed.available_points), (2, 5));
+        assert_eq!((reversed.written.entries.len(), reversed.member.available_points), (2, 5));
         let newest = a.reverse(Reverse::newest(card("2")).points(5)).await.unwrap().accepted().unwrap();
-        assert_eq!((newest.taken_back_points, newest.available_points), (5, 0));
+        assert_eq!((newest.taken_back_points, newest.member.available_points), (5, 0));
         assert_eq!(
             reason(a.reverse(Reverse::receipt(Receipt::new("R-2", "2026-02-01")).points(1)).await),
             Reason::NotFound
@@ -158,16 +165,19 @@ async fn a_receipt_spends_and_earns_together_and_comes_back_in_parts() {
         issue(&a, "1", 100).await;
         let purchase = Purchase::by("card", "1").redeem(40).earn(Earn::points(9)).origin(receipt("R-1"));
         let booked = c.purchase(purchase).await.unwrap().accepted().unwrap();
-        assert_eq!((booked.spent_points, booked.earned_points, booked.available_points), (40, 9, 69));
+        assert_eq!((booked.spent_points, booked.earned_points, booked.member.available_points), (40, 9, 69));
         assert_eq!(booked.acceptor_credit, rub(3920));
-        let (spent, earned) = (booked.spend_entry.unwrap(), booked.earn_entry.unwrap());
+        let [spent, earned] = <[_; 2]>::try_from(booked.written.entries).unwrap();
+        assert_eq!(booked.redemption_entry_id.as_ref(), Some(&spent.entry_id));
+        assert_eq!(booked.issue_entry_id.as_ref(), Some(&earned.entry_id));
         assert_eq!((spent.kind, earned.kind), (EntryKind::Redeem, EntryKind::Issue));
 
         let back = || ReturnPurchase::of(rub(3333), rub(10_000)).redemption(&spent.entry_id).issue(&earned.entry_id);
         let (mut returned, mut taken_back) = (0, 0);
         for _ in 0..3 {
             let part = c.return_purchase(back()).await.unwrap().accepted().unwrap();
-            assert!(part.return_entry.is_some() && part.reverse_entry.is_some());
+            let kinds: Vec<EntryKind> = part.written.entries.iter().map(|entry| entry.kind).collect();
+            assert_eq!(kinds, [EntryKind::Return, EntryKind::Reverse]);
             returned += part.returned_points;
             taken_back += part.taken_back_points;
         }
@@ -180,11 +190,11 @@ async fn a_receipt_spends_and_earns_together_and_comes_back_in_parts() {
         let held = held.accepted().unwrap();
         let purchase = Purchase::by("card", "1").capture(&held.hold_id, 30).earn(Earn::points(2));
         let booked = c.purchase(purchase).await.unwrap().accepted().unwrap();
-        assert_eq!((booked.spent_points, booked.released_points, booked.available_points), (30, 20, 72));
+        assert_eq!((booked.spent_points, booked.released_points, booked.member.available_points), (30, 20, 72));
         let earns = Purchase::by("card", "new").earn(Earn::points(3).activates(now + DAY));
         let booked = c.purchase(earns).await.unwrap().accepted().unwrap();
-        assert!(booked.spend_entry.is_none());
-        assert_eq!((booked.available_points, booked.pending_points), (0, 3));
+        assert_eq!(booked.redemption_entry_id, None);
+        assert_eq!((booked.member.available_points, booked.member.pending_points), (0, 3));
         assert_eq!((booked.fee, booked.acceptor_credit), (rub(0), rub(0)));
         // Both or neither.
         let too_much = Purchase::by("card", "1").redeem(1000).earn(Earn::points(5));
@@ -206,15 +216,15 @@ async fn points_are_given_to_another_member_and_pay_what_that_one_owes() {
         assert_eq!(reason(a.transfer(itself).await), Reason::SameMember);
         let gift = gift().enrol_receiver();
         let given = a.transfer(gift).await.unwrap().accepted().unwrap();
-        assert_eq!((given.available_points, given.recovered_points), (70, 0));
+        assert_eq!((given.member.available_points, given.written.recovered_points), (70, 0));
         assert_eq!(available(&a, "2").await, 30);
-        assert_eq!(a.balance(MemberRef::id(&given.to_member_id)).await.unwrap().available_points, 30);
+        assert_eq!(a.balance(MemberRef::id(&given.to_member_id)).await.unwrap().member.available_points, 30);
 
         let issued = issue(&a, "3", 20).await;
         c.redeem(Redeem::from("card", "3").points(20)).await.unwrap().accepted().unwrap();
         a.reverse(Reverse::entry(issued).points(20)).await.unwrap().accepted().unwrap();
         let given = a.transfer(Transfer::between(card("1"), card("3")).points(50)).await.unwrap().accepted().unwrap();
-        assert_eq!((given.available_points, given.recovered_points), (20, 20));
+        assert_eq!((given.member.available_points, given.written.recovered_points), (20, 20));
         assert_eq!(available(&a, "3").await, 30);
         test.finish().await;
     }
@@ -229,17 +239,19 @@ async fn returns_are_undone_in_any_order_and_name_the_total_that_was_booked() {
         issue(&a, "1", 60).await;
         issue(&b, "1", 40).await;
         let redeem = Redeem::from("card", "1").points(100).origin(receipt("R-1").receipt_total(rub(10_000)));
-        let redemption = c.redeem(redeem).await.unwrap().accepted().unwrap().entry.entry_id;
+        let redemption = c.redeem(redeem).await.unwrap().accepted().unwrap().written.entry_id().to_owned();
         let mut returns = Vec::new();
         for points in [30, 30] {
             let key = c.new_request_id();
             let back = ReturnRedemption::of(&redemption).points(points).request_id(key);
-            let lots = c.return_redemption(back).await.unwrap().accepted().unwrap().entry.lots;
-            returns.push((key, lots.into_iter().map(|lot| (lot.lot_id, lot.points.abs())).collect::<Vec<_>>()));
+            let returned = c.return_redemption(back).await.unwrap().accepted().unwrap();
+            let lots = returned.written.entries[0].lots.iter();
+            returns.push((key, lots.map(|lot| (lot.lot_id.clone(), lot.points)).collect::<Vec<_>>()));
         }
         let (first, lots) = returns.remove(0);
         let undone = c.abandon(Abandon::request(first)).await.unwrap().accepted().unwrap();
-        let taken: Vec<_> = undone.entries[0].lots.iter().map(|lot| (lot.lot_id.clone(), lot.points.abs())).collect();
+        let taken: Vec<_> =
+            undone.written.entries[0].lots.iter().map(|lot| (lot.lot_id.clone(), lot.points.abs())).collect();
         assert_eq!(taken, lots, "the same points of the same lots");
         // Under the key of what was undone nothing comes again, whatever it is.
         let other = ReturnRedemption::of(&redemption).points(1).request_id(first);
@@ -248,7 +260,8 @@ async fn returns_are_undone_in_any_order_and_name_the_total_that_was_booked() {
         assert_eq!(reason(c.return_redemption(back).await), Reason::ReturnExceedsRedemption);
         let back = ReturnRedemption::of(&redemption).points(30);
         let again = c.return_redemption(back).await.unwrap().accepted().unwrap();
-        let given: Vec<_> = again.entry.lots.iter().map(|lot| (lot.lot_id.clone(), lot.points.abs())).collect();
+        let given: Vec<_> =
+            again.written.entries[0].lots.iter().map(|lot| (lot.lot_id.clone(), lot.points.abs())).collect();
         assert_eq!(given, lots, "the last one taken comes back first");
 
         let of_total = |total| ReturnPurchase::of(rub(4000), rub(total)).redemption(&redemption);
@@ -364,16 +377,16 @@ async fn a_quote_by_amount_tells_what_points_pay_what_is_left_and_what_the_rest_
 
         // Half of 100.00 at 0.50 a point: 100 points, of which the member has 70.
         let quote = c.quote_amount(card("1"), rub(10_000)).await.unwrap();
-        assert_eq!((quote.payable_points, quote.points, quote.points_missing), (100, 70, 30));
-        assert_eq!((quote.discount, quote.points_left, quote.next_expiry), (rub(3500), 0, None));
+        assert_eq!((quote.payable_points, quote.points, quote.missing_points), (100, 70, 30));
+        assert_eq!((quote.discount, quote.available_points_after, quote.next_expiry_after), (rub(3500), 0, None));
         let small = QuoteRequest::amount(card("1"), rub(4_050)).earning(8);
         let quote = c.quote_redemption(small).await.unwrap();
-        assert_eq!((quote.payable_points, quote.points, quote.points_missing), (40, 40, 0));
+        assert_eq!((quote.payable_points, quote.points, quote.missing_points), (40, 40, 0));
         assert_eq!((quote.discount, quote.acceptor_credit), (rub(2000), rub(3920)));
-        let next = quote.next_expiry.unwrap();
-        assert_eq!((quote.points_left, next.points, next.expires_time), (30, 20, expires));
+        let next = quote.next_expiry_after.unwrap();
+        assert_eq!((quote.available_points_after, next.points, next.expire_time), (30, 20, expires));
         let earn = quote.earn.unwrap();
-        assert_eq!((earn.points, earn.available_points, earn.refusal), (8, 38, None));
+        assert_eq!((earn.points, earn.available_points_after, earn.refusal_reason), (8, 38, None));
         assert_eq!(available(&c, "1").await, 70, "a quote takes nothing");
 
         // The share guards redemptions of receipts whose total is told.
@@ -390,9 +403,9 @@ async fn a_quote_by_amount_tells_what_points_pay_what_is_left_and_what_the_rest_
         test.client("operator").await.sandbox().advance_clock(now + 2 * HOUR).await.unwrap();
         let quote = c.quote_redemption(QuoteRequest::points(card("1"), 10).earning(8)).await.unwrap();
         let earn = quote.earn.unwrap();
-        assert_eq!((earn.available_points, earn.refusal), (20, Some(Reason::LimitExceeded)));
+        assert_eq!((earn.available_points_after, earn.refusal_reason), (20, Some(Reason::LimitExceeded)));
         let none = c.quote_redemption(QuoteRequest::amount(card("1"), rub(1))).await.unwrap();
-        assert_eq!((none.points, none.payable_points, none.points_left), (0, 0, 30));
+        assert_eq!((none.points, none.payable_points, none.available_points_after), (0, 0, 30));
         test.finish().await;
     }
 }
@@ -425,7 +438,7 @@ async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
         assert_eq!(rejection.reason, Reason::NetDebitCap);
         assert_eq!(rejection.number("reachable_points"), Some(50));
         let quote = c.quote(card("1"), 60).await.unwrap();
-        assert_eq!((quote.points, quote.points_missing), (50, 10));
+        assert_eq!((quote.points, quote.missing_points), (50, 10));
         c.redeem(Redeem::from("card", "1").points(45)).await.unwrap().accepted().unwrap();
         let position = a.position().await.unwrap();
         assert_eq!(position.headroom, Some(rub(500)));
@@ -461,26 +474,26 @@ async fn whom_an_operation_passed_over_is_told_to_those_who_may_see_issuers_and_
         assert_eq!(c.quote(card("1"), 10).await.unwrap().passed_over_issuer_ids, told);
         let wish = Redeem::from("card", "1").points(10).origin(receipt("R-9")).request_id(c.new_request_id());
         let redeemed = c.redeem(wish.clone()).await.unwrap().accepted().unwrap();
-        assert_eq!(redeemed.entry.passed_over_issuer_ids, told);
-        assert_eq!(c.redeem(wish).await.unwrap().accepted().unwrap().entry.passed_over_issuer_ids, told);
-        let listed = c.entry(&redeemed.entry.entry_id).await.unwrap();
+        assert_eq!(redeemed.written.entries[0].passed_over_issuer_ids, told);
+        assert_eq!(c.redeem(wish).await.unwrap().accepted().unwrap().written.entries[0].passed_over_issuer_ids, told);
+        let listed = c.entry(redeemed.written.entry_id()).await.unwrap();
         assert_eq!(listed.kind, EntryKind::Redeem);
         assert_eq!(listed.passed_over_issuer_ids, told);
         let day = DayCount::of_store("s1", "2026-02-01").redeemed(1, 10);
         assert_eq!(c.reconcile_day(day).await.unwrap().state, ReconcileState::Matched);
         // Whose points were taken sees its own part alone.
-        let seen = b.entry(&redeemed.entry.entry_id).await.unwrap();
+        let seen = b.entry(redeemed.written.entry_id()).await.unwrap();
         assert_eq!(seen.passed_over_issuer_ids.len(), 0);
         let hold = Authorize::from("card", "1").points(5).lapses(now + DAY);
         let held = c.authorize(hold).await.unwrap().accepted().unwrap();
-        assert_eq!(held.entry.passed_over_issuer_ids, told);
+        assert_eq!(held.written.entries[0].passed_over_issuer_ids, told);
         let own = a.redeem(Redeem::from("card", "1").points(1)).await.unwrap().accepted().unwrap();
-        assert_eq!(own.entry.passed_over_issuer_ids.len(), 0);
+        assert_eq!(own.written.entries[0].passed_over_issuer_ids.len(), 0);
 
         desk.sandbox().advance_clock(now + 5 * DAY).await.unwrap();
         let balance = c.balance(card("1")).await.unwrap();
-        let next = balance.next_expiry.unwrap();
-        assert_eq!((balance.available_points, next.points, next.expires_time), (69, 29, now + 14 * DAY));
+        let next = balance.member.next_expiry.unwrap();
+        assert_eq!((balance.member.available_points, next.points, next.expire_time), (69, 29, now + 14 * DAY));
         desk.sandbox().advance_clock(now + 14 * DAY).await.unwrap();
         assert_eq!(available(&c, "1").await, 40);
         test.finish().await;
@@ -499,7 +512,8 @@ async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
         let set = operator.set_funding_consent(give).await.unwrap().accepted().unwrap();
         assert_eq!((set.consent.given, set.consent.budget_points, set.consent.used_points), (true, Some(20), 0));
         let issued = a.issue(joint(30)).await.unwrap().accepted().unwrap();
-        let lots: Vec<_> = issued.entry.lots.iter().map(|lot| (lot.issuer.as_deref(), lot.points)).collect();
+        let lots: Vec<_> =
+            issued.written.entries[0].lots.iter().map(|lot| (lot.issuer_id.as_deref(), lot.points)).collect();
         assert_eq!(lots, [(Some("A"), 10), (Some("B"), 20)]);
         assert_eq!(reason(a.issue(joint(3)).await), Reason::ConsentExceeded);
         let partners = operator.partners().collect().await.unwrap();
@@ -509,7 +523,7 @@ async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
         let withdrawn = operator.set_funding_consent(SetFundingConsent::withdraw("B", "A")).await.unwrap();
         assert!(!withdrawn.accepted().unwrap().consent.given);
         // Its reversal takes from both.
-        a.reverse(Reverse::entry(issued.entry.entry_id).points(15)).await.unwrap().accepted().unwrap();
+        a.reverse(Reverse::entry(issued.written.entry_id().to_owned()).points(15)).await.unwrap().accepted().unwrap();
         assert_eq!(b.position().await.unwrap().outstanding_points, 10);
         test.finish().await;
     }
@@ -525,15 +539,15 @@ async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts
         a.issue(Issue::to("card", "1").points(100).expires(now + DAY)).await.unwrap().accepted().unwrap();
         let run = |period: &str| RunDecay::of(card("1"), Decimal::new(1, 1), period);
         let decayed = operator.run_decay(run("2026-01")).await.unwrap().accepted().unwrap();
-        assert_eq!((decayed.decayed_points, decayed.available_points), (10, 90));
-        assert_eq!(decayed.entries[0].kind, EntryKind::Decay);
+        assert_eq!((decayed.decayed_points, decayed.member.available_points), (10, 90));
+        assert_eq!(decayed.written.entries[0].kind, EntryKind::Decay);
         let again = operator.run_decay(run("2026-01")).await.unwrap().accepted().unwrap();
-        assert_eq!((again.decayed_points, again.available_points, again.entries.len()), (0, 90, 0));
+        assert_eq!((again.decayed_points, again.member.available_points, again.written.entries.len()), (0, 90, 0));
 
         let extend = ExtendExpiry::of(card("1"), "A").expiring_until(now + 2 * DAY).to(now + 9 * DAY).reason("OUTAGE");
         let extended = operator.extend_expiry(extend).await.unwrap().accepted().unwrap();
-        assert_eq!(extended.next_expiry.unwrap().expires_time, now + 9 * DAY);
-        assert_eq!(extended.entry.reason_code.as_deref(), Some("OUTAGE"));
+        assert_eq!(extended.member.next_expiry.unwrap().expire_time, now + 9 * DAY);
+        assert_eq!(extended.written.entries[0].reason_code.as_deref(), Some("OUTAGE"));
         desk.sandbox().advance_clock(now + 5 * DAY).await.unwrap();
         assert_eq!(available(&a, "1").await, 90);
         desk.sandbox().advance_clock(now + 10 * DAY).await.unwrap();
@@ -541,23 +555,23 @@ async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts
 
         let reinstate = ReinstatePoints::to(card("1"), "A").points(40).expires(now + 30 * DAY).reason("COMPLAINT-17");
         let given = operator.reinstate_points(reinstate).await.unwrap().accepted().unwrap();
-        assert_eq!((given.available_points, given.entry.kind), (40, EntryKind::Reinstate));
-        assert_eq!(given.entry.reason_code.as_deref(), Some("COMPLAINT-17"));
+        assert_eq!((given.member.available_points, given.written.entries[0].kind), (40, EntryKind::Reinstate));
+        assert_eq!(given.written.entries[0].reason_code.as_deref(), Some("COMPLAINT-17"));
 
         let issued = issue(&a, "2", 10).await;
         c.redeem(Redeem::from("card", "2").points(10)).await.unwrap().accepted().unwrap();
         a.reverse(Reverse::entry(issued).points(10)).await.unwrap().accepted().unwrap();
         let give_up = |points| WriteOffDebt::of(card("2"), "A").points(points).reason("GOODWILL");
         let given_up = operator.write_off_debt(give_up(4)).await.unwrap().accepted().unwrap();
-        assert_eq!((given_up.written_off_points, given_up.owed_points), (4, 6));
+        assert_eq!((given_up.written_off_points, given_up.member.owed_points), (4, 6));
         // Why is the operator's to know, whoever pays for it; and what else is in the journal has no reason.
-        let (written, entry) = (given_up.entry.reason_code, &given.entry.entry_id);
+        let (written, entry) = (&given_up.written.entries[0].reason_code, &given.written.entries[0].entry_id);
         assert_eq!((written.as_deref(), a.entry(entry).await.unwrap().reason_code), (Some("GOODWILL"), None));
         let journal = operator.journal(1, None).collect().await.unwrap();
         let reasons: Vec<_> = journal.iter().filter_map(|entry| entry.reason_code.as_deref()).collect();
         assert_eq!(reasons, ["2026-01", "OUTAGE", "COMPLAINT-17", "GOODWILL"]);
         operator.write_off_debt(give_up(100)).await.unwrap().accepted().unwrap();
-        assert_eq!(a.balance(card("2")).await.unwrap().owed_points, 0);
+        assert_eq!(a.balance(card("2")).await.unwrap().member.owed_points, 0);
         assert_eq!(reason(operator.write_off_debt(give_up(1)).await), Reason::NotFound);
         test.finish().await;
     }
@@ -572,18 +586,21 @@ async fn points_activate_later_and_end_with_inactivity() {
         desk.operator().set_terms(SetTerms::of("A", terms)).await.unwrap().accepted().unwrap();
         let pending =
             a.issue(Issue::to("card", "1").points(10).activates(now + DAY)).await.unwrap().accepted().unwrap();
-        assert_eq!((pending.available_points, pending.pending_points), (0, 10));
+        assert_eq!((pending.member.available_points, pending.member.pending_points), (0, 10));
         // A month of inactivity from its issue on; then from the last activity on.
-        assert_eq!(pending.entry.lots[0].expires_time, Some(now + 30 * DAY));
+        assert_eq!(pending.written.entries[0].lots[0].expire_time, Some(now + 30 * DAY));
         desk.sandbox().advance_clock(now + 3 * DAY).await.unwrap();
         let balance = a.balance(card("1")).await.unwrap();
-        assert_eq!((balance.available_points, balance.pending_points), (10, 0));
+        assert_eq!((balance.member.available_points, balance.member.pending_points), (10, 0));
         let issued = a.issue(Issue::to("card", "1").points(5)).await.unwrap().accepted().unwrap();
-        let next = issued.next_expiry.unwrap();
-        assert_eq!((next.points, next.expires_time), (15, now + 33 * DAY));
+        let next = issued.member.next_expiry.unwrap();
+        assert_eq!((next.points, next.expire_time), (15, now + 33 * DAY));
         // The first issue is past its return period, the second is not.
-        assert_eq!(reason(a.reverse(Reverse::entry(pending.entry.entry_id).points(1)).await), Reason::ReversalTooLate);
-        a.reverse(Reverse::entry(issued.entry.entry_id).points(1)).await.unwrap().accepted().unwrap();
+        assert_eq!(
+            reason(a.reverse(Reverse::entry(pending.written.entry_id().to_owned()).points(1)).await),
+            Reason::ReversalTooLate
+        );
+        a.reverse(Reverse::entry(issued.written.entry_id().to_owned()).points(1)).await.unwrap().accepted().unwrap();
         test.finish().await;
     }
 }

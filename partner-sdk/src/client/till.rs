@@ -1,20 +1,30 @@
 //! The calls of a till beyond issue and redemption: holds, reversals, purchases, transfers, receipts.
 
-use crate::client::{Client, PAGE_SIZE, points};
-use crate::entry::Entry;
+use crate::answers::{
+    Authorized, Captured, Entry, ExpiryNotice, Hold, PurchaseReturned, Purchased, Quote, Reconciliation, Reversed,
+    Transferred, Voided,
+};
+use crate::client::{Client, PAGE_SIZE, call};
 use crate::error::Error;
-use crate::hold::{Authorize, Authorized, Capture, Captured, Hold, Void, Voided};
+use crate::hold::{Authorize, Capture, Void};
 use crate::member::MemberRef;
 use crate::money::Money;
 use crate::outcome::Outcome;
 use crate::pages::Pages;
-use crate::points::{ExpiryNotice, Quote, QuoteRequest};
-use crate::purchase::{Purchase, PurchaseReturned, Purchased, ReturnPurchase};
-use crate::receipt::{DayCount, Receipt, Reconciliation};
-use crate::reversal::{Reverse, Reversed};
-use crate::transfer::{Transfer, Transferred};
-use crate::wire;
+use crate::points::QuoteRequest;
+use crate::purchase::{Purchase, ReturnPurchase};
+use crate::receipt::{DayCount, Receipt};
+use crate::reversal::Reverse;
+use crate::transfer::Transfer;
+use crate::wire::{self, FromWire, each, there};
 use clearing_proto::v1;
+use clearing_proto::v1::hold_service_client::HoldServiceClient;
+use clearing_proto::v1::notice_service_client::NoticeServiceClient;
+use clearing_proto::v1::purchase_service_client::PurchaseServiceClient;
+use clearing_proto::v1::receipt_service_client::ReceiptServiceClient;
+use clearing_proto::v1::redemption_service_client::RedemptionServiceClient;
+use clearing_proto::v1::reversal_service_client::ReversalServiceClient;
+use clearing_proto::v1::transfer_service_client::TransferServiceClient;
 
 impl Client {
     /// Tells how much of a purchase points would pay. Reserves nothing.
@@ -30,8 +40,8 @@ impl Client {
     /// # Errors
     /// Those of a read, [`Error::NotFound`] for an unknown member among them.
     pub async fn quote_redemption(&self, request: QuoteRequest) -> Result<Quote, Error> {
-        let call = points(|mut to, request| async move { to.quote_redemption(request).await });
-        self.read(|| wire::to_quote(&request), call, wire::quote).await
+        let call = call!(RedemptionServiceClient::quote_redemption);
+        self.read(|| wire::to_quote(&request), call, FromWire::read).await
     }
 
     /// Reserves points of a member for this brand.
@@ -50,8 +60,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn authorize(&self, authorize: Authorize) -> Result<Outcome<Authorized>, Error> {
-        let call = points(|mut to, request| async move { to.authorize_redemption(request).await });
-        self.write(authorize, wire::to_authorize, call, wire::authorized).await
+        let call = call!(HoldServiceClient::authorize_redemption);
+        self.write(authorize, wire::to_authorize, call, FromWire::read).await
     }
 
     /// Takes points of a hold and releases the rest.
@@ -59,8 +69,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn capture(&self, capture: Capture) -> Result<Outcome<Captured>, Error> {
-        let call = points(|mut to, request| async move { to.capture_hold(request).await });
-        self.write(capture, wire::to_capture, call, wire::captured).await
+        let call = call!(HoldServiceClient::capture_hold);
+        self.write(capture, wire::to_capture, call, FromWire::read).await
     }
 
     /// Releases a hold.
@@ -68,8 +78,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn void(&self, void: Void) -> Result<Outcome<Voided>, Error> {
-        let call = points(|mut to, request| async move { to.void_hold(request).await });
-        self.write(void, wire::to_void, call, wire::voided).await
+        let call = call!(HoldServiceClient::void_hold);
+        self.write(void, wire::to_void, call, FromWire::read).await
     }
 
     /// The hold of this id.
@@ -78,7 +88,8 @@ impl Client {
     /// Those of a read, [`Error::NotFound`] when this brand has none of this id among them.
     pub async fn hold(&self, hold_id: &str) -> Result<Hold, Error> {
         let request = || v1::GetHoldRequest { hold_id: hold_id.to_owned() };
-        self.read(request, points(|mut to, request| async move { to.get_hold(request).await }), wire::hold_there).await
+        self.read(request, call!(HoldServiceClient::get_hold), |answer| FromWire::read(there(answer.hold, "hold")?))
+            .await
     }
 
     /// Takes points back that this brand issued.
@@ -86,8 +97,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn reverse(&self, reverse: Reverse) -> Result<Outcome<Reversed>, Error> {
-        let call = points(|mut to, request| async move { to.reverse_issue(request).await });
-        self.write(reverse, wire::to_reverse, call, wire::reversed).await
+        let call = call!(ReversalServiceClient::reverse_issue);
+        self.write(reverse, wire::to_reverse, call, FromWire::read).await
     }
 
     /// Books what a receipt takes and gives.
@@ -95,8 +106,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn purchase(&self, purchase: Purchase) -> Result<Outcome<Purchased>, Error> {
-        let call = points(|mut to, request| async move { to.post_purchase(request).await });
-        self.write(purchase, wire::to_purchase, call, wire::purchased).await
+        let call = call!(PurchaseServiceClient::post_purchase);
+        self.write(purchase, wire::to_purchase, call, FromWire::read).await
     }
 
     /// Gives a part of a receipt back.
@@ -104,8 +115,8 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn return_purchase(&self, back: ReturnPurchase) -> Result<Outcome<PurchaseReturned>, Error> {
-        let call = points(|mut to, request| async move { to.return_purchase(request).await });
-        self.write(back, wire::to_return_purchase, call, wire::purchase_returned).await
+        let call = call!(PurchaseServiceClient::return_purchase);
+        self.write(back, wire::to_return_purchase, call, FromWire::read).await
     }
 
     /// Gives points of one member to another.
@@ -113,16 +124,16 @@ impl Client {
     /// # Errors
     /// See [`Outcome`].
     pub async fn transfer(&self, transfer: Transfer) -> Result<Outcome<Transferred>, Error> {
-        let call = points(|mut to, request| async move { to.transfer_points(request).await });
-        self.write(transfer, wire::to_transfer, call, wire::transferred).await
+        let call = call!(TransferServiceClient::transfer_points);
+        self.write(transfer, wire::to_transfer, call, FromWire::read).await
     }
 
     /// The entries that were booked with a receipt, newest first. Without a store or till: at any.
     pub fn find_receipt(&self, receipt: Receipt) -> Pages<Entry> {
         self.pages(
             move |token| wire::to_find_receipt(&receipt, PAGE_SIZE, token),
-            points(|mut to, request| async move { to.find_receipt(request).await }),
-            |answer| Ok((wire::entries(answer.entries)?, answer.next_page_token)),
+            call!(ReceiptServiceClient::find_receipt),
+            |answer| Ok((each(answer.entries)?, answer.next_page_token)),
         )
     }
 
@@ -131,8 +142,8 @@ impl Client {
     /// # Errors
     /// Those of a read.
     pub async fn reconcile_day(&self, count: DayCount) -> Result<Reconciliation, Error> {
-        let call = points(|mut to, request| async move { to.reconcile_day(request).await });
-        self.read(|| wire::to_reconcile(&count), call, wire::reconciliation).await
+        let call = call!(ReceiptServiceClient::reconcile_day);
+        self.read(|| wire::to_reconcile(&count), call, FromWire::read).await
     }
 
     /// Which members are about to lose points of this brand: those that expire 30, 7 or 1 days after a day, YYYY-MM-DD in
@@ -149,7 +160,7 @@ impl Client {
     /// let mut notices = client.expiry_notices(None);
     /// while let Some(page) = notices.next_page().await? {
     ///     for notice in page {
-    ///         let key = (notice.member_id.as_str(), notice.expires_time, notice.days_ahead);
+    ///         let key = (notice.member_id.as_str(), notice.expire_time, notice.days_ahead);
     ///         send_once(key, format!("{} points are yours for {} days more", notice.points, notice.days_ahead));
     ///     }
     /// }
@@ -160,8 +171,8 @@ impl Client {
         let day = day.unwrap_or_default().to_owned();
         self.pages(
             move |page_token| v1::ListExpiryNoticesRequest { day: day.clone(), page_size: PAGE_SIZE, page_token },
-            points(|mut to, request| async move { to.list_expiry_notices(request).await }),
-            |answer| Ok((wire::notices(answer.notices)?, answer.next_page_token)),
+            call!(NoticeServiceClient::list_expiry_notices),
+            |answer| Ok((each(answer.notices)?, answer.next_page_token)),
         )
     }
 }

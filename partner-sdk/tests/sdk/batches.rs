@@ -17,7 +17,7 @@ async fn eager(house: &House) -> Client {
 }
 
 fn points_of(outcomes: Vec<Result<Outcome<Issued>, Error>>) -> Vec<i64> {
-    outcomes.into_iter().map(|outcome| outcome.unwrap().accepted().unwrap().available_points).collect()
+    outcomes.into_iter().map(|outcome| outcome.unwrap().accepted().unwrap().member.available_points).collect()
 }
 
 #[tokio::test]
@@ -25,12 +25,12 @@ async fn each_item_of_a_batch_has_its_own_outcome_in_order() {
     let house = House::playing([]).await;
     let outcomes = eager(&house).await.batch_issue(items([1, 13, -1, 14, 2])).await.unwrap();
     let [first, rejected, malformed, later, last] = &outcomes[..] else { panic!("{outcomes:?}") };
-    assert!(matches!(first, Ok(Outcome::Accepted(issued)) if issued.available_points == 1));
+    assert!(matches!(first, Ok(Outcome::Accepted(issued)) if issued.member.available_points == 1));
     assert_eq!(rejected.as_ref().unwrap().rejection().unwrap().reason, Reason::PartnerRestricted);
     assert!(matches!(malformed, Err(Error::InvalidArgument { .. })), "{malformed:?}");
     let delay = Duration::from_secs(14);
     assert!(matches!(later, Err(Error::RateLimited { retry_after, .. }) if *retry_after == Some(delay)), "{later:?}");
-    assert!(matches!(last, Ok(Outcome::Accepted(issued)) if issued.available_points == 2));
+    assert!(matches!(last, Ok(Outcome::Accepted(issued)) if issued.member.available_points == 2));
 }
 
 #[tokio::test]

@@ -11,7 +11,11 @@ use std::time::Duration;
 
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use clearing_proto::v1;
-use clearing_proto::v1::points_service_server::{PointsService, PointsServiceServer};
+use clearing_proto::v1::entry_service_server::{EntryService, EntryServiceServer};
+use clearing_proto::v1::hold_service_server::{HoldService, HoldServiceServer};
+use clearing_proto::v1::issue_service_server::{IssueService, IssueServiceServer};
+use clearing_proto::v1::member_service_server::{MemberService, MemberServiceServer};
+use clearing_proto::v1::redemption_service_server::{RedemptionService, RedemptionServiceServer};
 use partner_sdk::{Client, ClientBuilder};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -129,10 +133,15 @@ impl House {
                 }
             }
         });
-        let service = PointsServiceServer::new(Script(Arc::clone(&state)));
+        let script = || Script(Arc::clone(&state));
+        let server = Server::builder()
+            .add_service(IssueServiceServer::new(script()))
+            .add_service(RedemptionServiceServer::new(script()))
+            .add_service(HoldServiceServer::new(script()))
+            .add_service(EntryServiceServer::new(script()))
+            .add_service(MemberServiceServer::new(script()));
         tasks.spawn(async move {
-            Server::builder()
-                .add_service(service)
+            server
                 .serve_with_incoming(ReceiverStream::new(connections))
                 .await
                 .expect("the server ends only when the test does");
@@ -201,16 +210,14 @@ impl State {
     fn issued(&self, request: &v1::IssuePointsRequest) -> v1::IssuePointsResponse {
         self.issues.lock().unwrap().push(request.clone());
         v1::IssuePointsResponse {
-            entry: Some(v1::Entry {
+            written: written(v1::Entry {
                 entry_id: format!("entry-of-{}", request.request_id),
                 kind: v1::EntryKind::Issue.into(),
                 entry_time: Some(prost_types::Timestamp::default()),
-                request_id: request.request_id.clone(),
+                request_id: Some(request.request_id.clone()),
                 ..v1::Entry::default()
             }),
-            member_id: "M".to_owned(),
-            available_points: request.points,
-            ..v1::IssuePointsResponse::default()
+            member: member(request.points),
         }
     }
 
@@ -237,11 +244,19 @@ impl State {
     }
 }
 
-/// The service of the house.
+/// The services of the house, as far as the tests need them.
 struct Script(Arc<State>);
 
+fn written(entry: v1::Entry) -> Option<v1::Written> {
+    Some(v1::Written { entries: vec![entry], ..v1::Written::default() })
+}
+
+fn member(available_points: i64) -> Option<v1::MemberFigures> {
+    Some(v1::MemberFigures { member_id: "M".to_owned(), available_points, ..v1::MemberFigures::default() })
+}
+
 #[tonic::async_trait]
-impl PointsService for Script {
+impl IssueService for Script {
     async fn issue_points(
         &self,
         request: Request<v1::IssuePointsRequest>,
@@ -282,7 +297,10 @@ impl PointsService for Script {
         });
         Ok(Response::new(Box::pin(answers)))
     }
+}
 
+#[tonic::async_trait]
+impl EntryService for Script {
     async fn list_entries(
         &self,
         request: Request<v1::ListEntriesRequest>,
@@ -303,9 +321,28 @@ impl PointsService for Script {
         Ok(Response::new(v1::ListEntriesResponse { entries: vec![entry], next_page_token }))
     }
 
+    async fn get_entry(&self, _: Request<v1::GetEntryRequest>) -> Result<Response<v1::GetEntryResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+}
+
+#[tonic::async_trait]
+impl MemberService for Script {
     async fn get_balance(&self, _: Request<v1::GetBalanceRequest>) -> Result<Response<v1::GetBalanceResponse>, Status> {
         self.0.play().await?;
-        Ok(Response::new(v1::GetBalanceResponse { member_id: "M".to_owned(), ..v1::GetBalanceResponse::default() }))
+        Ok(Response::new(v1::GetBalanceResponse { member: member(0) }))
+    }
+}
+
+#[tonic::async_trait]
+impl RedemptionService for Script {
+    async fn redeem_points(
+        &self,
+        _: Request<v1::RedeemPointsRequest>,
+    ) -> Result<Response<v1::RedeemPointsResponse>, Status> {
+        // The answer of a house that does not keep to the interface: nothing is in it.
+        self.0.play().await?;
+        Ok(Response::new(v1::RedeemPointsResponse::default()))
     }
 
     async fn quote_redemption(
@@ -315,29 +352,16 @@ impl PointsService for Script {
         Err(Status::unimplemented("not in this script"))
     }
 
-    async fn redeem_points(
-        &self,
-        _: Request<v1::RedeemPointsRequest>,
-    ) -> Result<Response<v1::RedeemPointsResponse>, Status> {
-        // The answer of a house that does not keep to the interface: it has no entry.
-        self.0.play().await?;
-        Ok(Response::new(v1::RedeemPointsResponse::default()))
-    }
-
     async fn return_redemption(
         &self,
         _: Request<v1::ReturnRedemptionRequest>,
     ) -> Result<Response<v1::ReturnRedemptionResponse>, Status> {
         Err(Status::unimplemented("not in this script"))
     }
+}
 
-    async fn abandon_request(
-        &self,
-        _: Request<v1::AbandonRequestRequest>,
-    ) -> Result<Response<v1::AbandonRequestResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
+#[tonic::async_trait]
+impl HoldService for Script {
     async fn authorize_redemption(
         &self,
         request: Request<v1::AuthorizeRedemptionRequest>,
@@ -352,66 +376,9 @@ impl PointsService for Script {
         };
         Ok(Response::new(v1::AuthorizeRedemptionResponse {
             hold_id: entry.entry_id.clone(),
-            entry: Some(entry),
-            ..v1::AuthorizeRedemptionResponse::default()
+            written: written(entry),
+            member: member(0),
         }))
-    }
-
-    async fn void_hold(&self, _: Request<v1::VoidHoldRequest>) -> Result<Response<v1::VoidHoldResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
-    async fn get_hold(&self, _: Request<v1::GetHoldRequest>) -> Result<Response<v1::GetHoldResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
-    async fn reverse_issue(
-        &self,
-        _: Request<v1::ReverseIssueRequest>,
-    ) -> Result<Response<v1::ReverseIssueResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
-    async fn post_purchase(
-        &self,
-        _: Request<v1::PostPurchaseRequest>,
-    ) -> Result<Response<v1::PostPurchaseResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
-    async fn return_purchase(
-        &self,
-        _: Request<v1::ReturnPurchaseRequest>,
-    ) -> Result<Response<v1::ReturnPurchaseResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
-    async fn transfer_points(
-        &self,
-        _: Request<v1::TransferPointsRequest>,
-    ) -> Result<Response<v1::TransferPointsResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
-    async fn find_receipt(
-        &self,
-        _: Request<v1::FindReceiptRequest>,
-    ) -> Result<Response<v1::FindReceiptResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
-    async fn reconcile_day(
-        &self,
-        _: Request<v1::ReconcileDayRequest>,
-    ) -> Result<Response<v1::ReconcileDayResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
-    }
-
-    async fn list_expiry_notices(
-        &self,
-        _: Request<v1::ListExpiryNoticesRequest>,
-    ) -> Result<Response<v1::ListExpiryNoticesResponse>, Status> {
-        Err(Status::unimplemented("not in this script"))
     }
 
     async fn capture_hold(
@@ -421,7 +388,11 @@ impl PointsService for Script {
         Err(Status::unimplemented("not in this script"))
     }
 
-    async fn get_entry(&self, _: Request<v1::GetEntryRequest>) -> Result<Response<v1::GetEntryResponse>, Status> {
+    async fn void_hold(&self, _: Request<v1::VoidHoldRequest>) -> Result<Response<v1::VoidHoldResponse>, Status> {
+        Err(Status::unimplemented("not in this script"))
+    }
+
+    async fn get_hold(&self, _: Request<v1::GetHoldRequest>) -> Result<Response<v1::GetHoldResponse>, Status> {
         Err(Status::unimplemented("not in this script"))
     }
 }

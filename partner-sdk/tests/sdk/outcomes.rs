@@ -34,13 +34,16 @@ async fn an_accepted_request_gives_its_answer() {
     let client = house.client().await;
     let origin = Origin::till("store-7", "3").receipt("R-1");
     let issued = client.issue(issue().origin(origin)).await.unwrap().accepted().unwrap();
-    assert_eq!((issued.member_id.as_str(), issued.available_points, issued.replayed), ("M", 100, false));
-    assert_eq!(issued.entry.kind, EntryKind::Issue);
+    assert_eq!(
+        (issued.member.member_id.as_str(), issued.member.available_points, issued.written.replayed),
+        ("M", 100, false)
+    );
+    assert_eq!(issued.written.entries[0].kind, EntryKind::Issue);
 
     let [request] = &house.issues()[..] else { panic!("one request") };
     let origin = request.origin.as_ref().unwrap();
     assert_eq!((origin.store.as_str(), origin.till.as_str(), origin.receipt_number.as_str()), ("store-7", "3", "R-1"));
-    assert_eq!(issued.entry.request_id.as_deref(), Some(request.request_id.as_str()));
+    assert_eq!(issued.written.entries[0].request_id.as_deref(), Some(request.request_id.as_str()));
 }
 
 /// The reason why there are request ids: the house did it, and the till does not know.
@@ -54,7 +57,7 @@ async fn when_an_answer_is_lost_the_retry_carries_the_same_request_id() {
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0], requests[1]);
     assert_eq!(house.connections(), 2);
-    assert_eq!(issued.entry.request_id, Some(requests[0].request_id.clone()));
+    assert_eq!(issued.written.entries[0].request_id, Some(requests[0].request_id.clone()));
 }
 
 /// Points must not be reserved twice because an answer was lost.

@@ -1,5 +1,7 @@
-//! Compiles the `.proto` files and generates the code of this crate, into any folder. Shared by the test that compares
-//! and by the example that updates, so that both do the same.
+//! Compiles the `.proto` files and generates the code of this crate and the answers of the SDK, into any folder. Shared by
+//! the test that compares and by the example that updates, so that both do the same.
+
+mod answers;
 
 use std::error::Error;
 use std::fs;
@@ -12,7 +14,13 @@ pub fn crate_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Generates the code (`src/gen/`) and the descriptor set (`descriptor.bin`) below `out`.
+/// The folder of the repository.
+pub fn repository() -> PathBuf {
+    crate_dir().parent().expect("the crate is in the repository").to_owned()
+}
+
+/// Generates the code (`proto/src/gen/`), the descriptor set (`proto/descriptor.bin`) and the SDK's answers
+/// (`partner-sdk/src/gen/`) below `out`.
 pub fn generate(out: &Path) -> Result<(), Box<dyn Error>> {
     let root = crate_dir();
     let mut files = Vec::new();
@@ -30,7 +38,7 @@ pub fn generate(out: &Path) -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     let mut set = compiler.file_descriptor_set();
 
-    let code = out.join("src/gen");
+    let code = out.join("proto/src/gen");
     fs::create_dir_all(&code)?;
     tonic_prost_build::configure()
         .out_dir(&code)
@@ -39,10 +47,14 @@ pub fn generate(out: &Path) -> Result<(), Box<dyn Error>> {
         .btree_map(".")
         .compile_fds(set.clone())?;
 
+    let sdk = out.join("partner-sdk/src/gen");
+    fs::create_dir_all(&sdk)?;
+    fs::write(sdk.join("answers.rs"), answers::answers(&set)?)?;
+
     // Reflection needs no comments, and without them the set is a third of the size.
     for file in &mut set.file {
         file.source_code_info = None;
     }
-    fs::write(out.join("descriptor.bin"), set.encode_to_vec())?;
+    fs::write(out.join("proto/descriptor.bin"), set.encode_to_vec())?;
     Ok(())
 }

@@ -183,7 +183,7 @@ async fn recoveries_use_a_net_debit_cap_to_the_last_point_and_no_further() {
             let lot = issue(&creditor, &card, 200).await.entries.remove(0);
             redeem(&creditor, &card, 200).await.unwrap();
             act(&creditor, Deed::Reverse { issue: lot, points: 200 }).await.unwrap();
-            assert_eq!(balance(&creditor, &card).await.owed_points, 200);
+            assert_eq!(balance(&creditor, &card).await.member.owed_points, 200);
         }
         // A's points pay the debts to C as soon as they come, as long as A may still owe.
         let answers = all_at_once(&issuers, spread(|_, card| Deed::Issue { card, points: 30 })).await;
@@ -191,8 +191,8 @@ async fn recoveries_use_a_net_debit_cap_to_the_last_point_and_no_further() {
         let (mut owed, mut available) = (0, 0);
         for card in 0..CARDS {
             let balance = balance(&creditor, &card.to_string()).await;
-            owed += balance.owed_points;
-            available += balance.available_points;
+            owed += balance.member.owed_points;
+            available += balance.member.available_points;
         }
         assert_eq!((owed, available), (2000 - 500, 1500 - 500), "{place:?}");
         assert_eq!(least_headroom(&arena.journal().await, "A", Money(50_000)), Money(0), "{place:?}");

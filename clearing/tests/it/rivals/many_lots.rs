@@ -20,7 +20,7 @@ async fn fill(arena: &Arena, issuer: &Client, card: &str) -> Vec<String> {
         let expires = arena.in_seconds(if part < 3 { 86_400 } else { 2 * 86_400 });
         let items = (0..LOTS / 5).map(|_| Issue::to("card", card).points(1).expires(expires)).collect();
         for issued in issuer.batch_issue(items).await.unwrap() {
-            entries.push(super::arena::told(issued).unwrap().entry.entry_id);
+            entries.push(super::arena::told(issued).unwrap().written.entry_id().to_owned());
         }
     }
     entries
@@ -83,7 +83,7 @@ async fn the_life_of_ten_thousand_lots(place: Place) {
     for _ in 0..2 {
         arena.advance(arena.in_seconds(86_400)).await;
     }
-    assert_eq!(balance(&issuer, card).await.available_points, 100);
+    assert_eq!(balance(&issuer, card).await.member.available_points, 100);
     let journal = arena.journal().await;
     let expiries = by_batch(&journal, EntryKind::Expire);
     let expired: usize = expiries.values().sum();
@@ -116,7 +116,7 @@ async fn a_member_whose_ten_thousand_lots_have_expired_is_served_before_the_hous
     assert!(expiries.values().all(|entries| *entries <= STEP), "{expiries:?}");
     assert_eq!(expiries.len(), 6, "each command does a step of it");
     arena.advance(arena.in_seconds(1)).await;
-    assert_eq!(balance(&tills[0], "1").await.available_points, 7);
+    assert_eq!(balance(&tills[0], "1").await.member.available_points, 7);
     let journal = arena.journal().await.split_off(before);
     let expiries = by_batch(&journal, EntryKind::Expire);
     assert!(expiries.values().all(|entries| *entries <= STEP), "{expiries:?}");

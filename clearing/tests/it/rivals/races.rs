@@ -25,7 +25,7 @@ async fn returns_of_one_redemption_give_back_what_it_took_and_no_more() {
             let returns = (0..10).map(|_| Deed::Return { redemption: redemption.clone(), points: 30 });
             let answers = all_at_once(&tills, returns).await;
             assert_eq!(accepted(&answers, "RETURN_EXCEEDS_REDEMPTION"), 3, "{place:?}");
-            assert_eq!(balance(&issuer, &card).await.available_points, 90);
+            assert_eq!(balance(&issuer, &card).await.member.available_points, 90);
             let rest = act(&tills[0], Deed::Return { redemption, points: 10 }).await.unwrap();
             assert_eq!(rest.available, 100);
         }
@@ -57,7 +57,7 @@ async fn points_are_redeemed_or_expire_when_the_clock_moves_past_their_end_while
         let (spent, ()) = join(join_all(spends), moved).await;
         let spent = i64::try_from(accepted(&spent, "INSUFFICIENT_POINTS")).unwrap();
         for card in 0..ROUNDS {
-            assert_eq!(balance(&issuer, &card.to_string()).await.available_points, 0, "{place:?}");
+            assert_eq!(balance(&issuer, &card.to_string()).await.member.available_points, 0, "{place:?}");
         }
         // Every point went one way.
         let expired = arena.till("operator").await.operator().journal(1, None).collect().await.unwrap();
@@ -85,7 +85,7 @@ async fn a_reversal_that_meets_a_redemption_takes_the_points_back_or_leaves_a_de
             assert!(reversed.is_ok(), "{place:?}: {reversed:?}");
             let left = balance(issuer, &card).await;
             let owed = if accepted(&[spent], "INSUFFICIENT_POINTS") == 1 { 70 } else { 0 };
-            assert_eq!((left.available_points, left.owed_points), (0, owed), "{place:?}");
+            assert_eq!((left.member.available_points, left.member.owed_points), (0, owed), "{place:?}");
 
             // Who would rather be refused than leave a debt gets all of it or nothing.
             let card = format!("all.{round}");
@@ -94,7 +94,11 @@ async fn a_reversal_that_meets_a_redemption_takes_the_points_back_or_leaves_a_de
             let (spent, reversed) = join(redeem(&tills[round % nodes], &card, 70), reverse).await;
             assert_ne!(spent.is_ok(), reversed.is_ok(), "{place:?}: {spent:?}, {reversed:?}");
             let left = balance(issuer, &card).await;
-            assert_eq!((left.available_points, left.owed_points), (if spent.is_ok() { 30 } else { 0 }, 0), "{place:?}");
+            assert_eq!(
+                (left.member.available_points, left.member.owed_points),
+                (if spent.is_ok() { 30 } else { 0 }, 0),
+                "{place:?}"
+            );
             accepted(&[reversed], "REVERSAL_SHORTFALL");
         });
         join_all(rounds).await;
@@ -116,9 +120,9 @@ async fn points_are_transferred_or_redeemed_and_gifts_that_cross_wait_for_each_o
             let (given, spent) =
                 join(act(&tills[round % nodes], gift), redeem(&tills[(round + 1) % nodes], &card, 100)).await;
             assert_ne!(given.is_ok(), spent.is_ok(), "{place:?}: {given:?}, {spent:?}");
-            assert_eq!(balance(&tills[0], &card).await.available_points, 0);
+            assert_eq!(balance(&tills[0], &card).await.member.available_points, 0);
             if given.is_ok() {
-                assert_eq!(balance(&tills[0], &to(round)).await.available_points, 100);
+                assert_eq!(balance(&tills[0], &to(round)).await.member.available_points, 100);
             }
             accepted(&[given, spent], "INSUFFICIENT_POINTS");
         });
@@ -137,7 +141,7 @@ async fn points_are_transferred_or_redeemed_and_gifts_that_cross_wait_for_each_o
         accepted(&all_at_once(&tills, gifts).await, "INSUFFICIENT_POINTS");
         let mut sum = 0;
         for card in friends {
-            sum += balance(&tills[0], card).await.available_points;
+            sum += balance(&tills[0], card).await.member.available_points;
         }
         assert_eq!(sum, 400, "{place:?}");
         arena.reruns_are_rare();
@@ -212,7 +216,7 @@ async fn who_has_points_owes_none_although_all_came_and_went_in_one_batch() {
         join_all(rounds).await;
         for card in 0..2 * ROUNDS {
             let left = balance(&issuer, &card.to_string()).await;
-            assert!(left.available_points >= 190 && left.owed_points == 0, "{place:?}: {left:?}");
+            assert!(left.member.available_points >= 190 && left.member.owed_points == 0, "{place:?}: {left:?}");
         }
         arena.finish().await;
     }

@@ -152,7 +152,7 @@ async fn a_request_abandoned_before_after_or_while_it_runs_is_burned_or_undone_a
         };
         let before = positions().await;
         let meet = meetings.iter().map(async |(round, kind, card, deed)| {
-            let mut had = if *kind == "issue" { 0 } else { balance(&tills[0], card).await.available_points };
+            let mut had = if *kind == "issue" { 0 } else { balance(&tills[0], card).await.member.available_points };
             let id = tills[0].new_request_id();
             let (one, other) = (&tills[round % tills.len()], &tills[(round + 1) % tills.len()]);
             let asks = async || told(deeds::ask(one, id, deed, Origin::default()).await);
@@ -185,7 +185,12 @@ async fn a_request_abandoned_before_after_or_while_it_runs_is_burned_or_undone_a
             // A member that was never there has no balance to ask for.
             if *kind != "issue" || outcome == AbandonOutcome::Undone || had > 0 {
                 let left = balance(&tills[0], card).await;
-                let left = (left.available_points, left.held_points, left.pending_points, left.owed_points);
+                let left = (
+                    left.member.available_points,
+                    left.member.held_points,
+                    left.member.pending_points,
+                    left.member.owed_points,
+                );
                 assert_eq!(left, (had, 0, 0, 0), "{place:?}: {kind}: {outcome:?}");
             }
             outcome == AbandonOutcome::Undone

@@ -25,7 +25,7 @@ async fn of_fifty_spends_of_one_balance_those_succeed_for_which_there_are_points
             let answers = all_at_once(&tills, spends).await;
             let spent = i64::try_from(accepted(&answers, "INSUFFICIENT_POINTS")).unwrap() * points;
             assert_eq!(spent, 1000 - 1000 % points, "{place:?}");
-            assert_eq!(balance(&tills[0], &card).await.available_points, 1000 - spent);
+            assert_eq!(balance(&tills[0], &card).await.member.available_points, 1000 - spent);
             // To the last point.
             assert_eq!(redeem(&tills[1], &card, 1000 - spent).await.unwrap().available, 0);
         }
@@ -48,7 +48,7 @@ async fn of_fifty_holds_of_one_balance_those_are_authorized_for_which_there_are_
             let answers = all_at_once(&tills, holds).await;
             assert_eq!(accepted(&answers, "INSUFFICIENT_POINTS"), 33, "{place:?}");
             let left = balance(&issuer, &card).await;
-            assert_eq!((left.available_points, left.held_points), (10, 990));
+            assert_eq!((left.member.available_points, left.member.held_points), (10, 990));
 
             // Two captures and two voids of each hold, at different nodes.
             let holds: Vec<String> = answers.into_iter().flatten().map(|mut done| done.entries.remove(0)).collect();
@@ -66,7 +66,7 @@ async fn of_fifty_holds_of_one_balance_those_are_authorized_for_which_there_are_
                 assert_eq!(state, if taken { HoldState::Captured } else { HoldState::Voided });
             }
             let left = balance(&issuer, &card).await;
-            assert_eq!((left.available_points, left.held_points), (1000 - captured, 0));
+            assert_eq!((left.member.available_points, left.member.held_points), (1000 - captured, 0));
         }
         arena.reruns_are_rare();
         arena.finish().await;
@@ -102,8 +102,8 @@ async fn a_hold_is_captured_or_lapses_when_the_clock_moves_past_its_end_while_ca
             let mut left = 0;
             for card in 0..6 {
                 let balance = balance(&issuer, &format!("{round}.{card}")).await;
-                assert_eq!(balance.held_points, 0, "{place:?}");
-                left += balance.available_points;
+                assert_eq!(balance.member.held_points, 0, "{place:?}");
+                left += balance.member.available_points;
             }
             assert_eq!(left, 24 * 30 - taken * 20, "{place:?}");
             for (hold, capture) in holds.iter().zip(&captures) {
@@ -142,8 +142,8 @@ async fn holds_lapse_once_while_time_goes_by_at_two_nodes_and_captures_arrive_at
     let mut left = 0;
     for card in 0..6 {
         let balance = balance(&issuer, &card.to_string()).await;
-        assert_eq!(balance.held_points, 0);
-        left += balance.available_points;
+        assert_eq!(balance.member.held_points, 0);
+        left += balance.member.available_points;
     }
     assert_eq!(left, 24 * 30 - taken * 20);
     let journal = arena.journal().await;

@@ -1,21 +1,28 @@
-//! PartnerAdminService: how the operator admits brands and sets their terms.
+//! PartnerService: how the operator admits brands and sets their terms.
+
+pub(super) mod limits;
+mod terms;
 
 use clearing_core::command::HouseCommand;
 use clearing_core::limits::Consent;
-use clearing_core::terms::{Partner, PartnerState, TermsDraft};
-use clearing_core::units::{PartnerId, Points};
+use clearing_core::terms::{Coalition, Partner, PartnerState, TermsDraft};
+use clearing_core::units::{PartnerId, Points, Timestamp};
 use clearing_proto::v1;
-use clearing_proto::v1::partner_admin_service_server::PartnerAdminService;
+use clearing_proto::v1::partner_service_server::PartnerService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::settlement::house_reply;
+use crate::rpc::convert::from_timestamp;
+use crate::rpc::errors::invalid;
+use crate::rpc::settlement::{from_house, house_reply};
 use crate::rpc::{Context, auth, convert, errors, page_size};
+use limits::{from_consent, from_limit_uses, from_limits, partner_with_limits, read_limits};
+use terms::{from_terms, terms_draft};
 
-/// See the module.
+/// The service, in the house that it works for.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
-impl PartnerAdminService for Service {
+impl PartnerService for Service {
     async fn create_partner(
         &self,
         request: Request<v1::CreatePartnerRequest>,
@@ -24,32 +31,36 @@ impl PartnerAdminService for Service {
         let v1::CreatePartnerRequest { request_id, partner_id, display_name, terms, limits, no_default_limits } =
             request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
-        let terms = convert::terms_draft(terms)?;
-        let limits = convert::limits(limits, &self.0.house().coalition)?;
+        let terms = terms_draft(terms)?;
+        let limits = read_limits(limits, &self.0.house().coalition)?;
         let state = PartnerState::Active;
         let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits, no_default_limits };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
-        let partner = convert::from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);
-        Ok(Response::new(v1::CreatePartnerResponse { partner: Some(partner), replayed }))
+        house_reply(&written)?;
+        let partner = from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);
+        Ok(Response::new(v1::CreatePartnerResponse {
+            written: from_house(&written),
+            proposal_id: String::new(),
+            partner: Some(partner),
+        }))
     }
 
     async fn set_terms(&self, request: Request<v1::SetTermsRequest>) -> Result<Response<v1::SetTermsResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::SetTermsRequest { request_id, partner_id, terms, effective_time } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
-        let terms = convert::terms_draft(terms)?;
+        let terms = terms_draft(terms)?;
         if terms == TermsDraft::default() {
             return Err(errors::invalid("terms", "changes nothing"));
         }
         let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
         let command = HouseCommand::SetTerms { partner, terms, effective };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, reply) = house_reply(&written)?;
+        let reply = house_reply(&written)?;
         let partner = self.partner(partner)?;
         let version = reply.terms.and_then(|version| partner.terms_version(version));
-        let terms = version.map(|terms| convert::from_terms(terms, &self.0.house().coalition));
-        Ok(Response::new(v1::SetTermsResponse { terms, replayed }))
+        let terms = version.map(|terms| from_terms(terms, &self.0.house().coalition));
+        Ok(Response::new(v1::SetTermsResponse { written: from_house(&written), proposal_id: String::new(), terms }))
     }
 
     async fn set_partner_state(
@@ -59,11 +70,16 @@ impl PartnerAdminService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::SetPartnerStateRequest { request_id, partner_id, state } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
-        let state = convert::partner_state(state)?;
+        let state = partner_state(state)?;
         let command = HouseCommand::SetPartnerState { partner, state };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, reply) = house_reply(&written)?;
-        Ok(Response::new(convert::partner_state_set(reply.previous_state.unwrap_or(state), state, replayed)))
+        let reply = house_reply(&written)?;
+        Ok(Response::new(v1::SetPartnerStateResponse {
+            written: from_house(&written),
+            proposal_id: String::new(),
+            previous_state: from_partner_state(reply.previous_state.unwrap_or(state)).into(),
+            state: from_partner_state(state).into(),
+        }))
     }
 
     async fn set_limits(
@@ -76,16 +92,17 @@ impl PartnerAdminService for Service {
         if limits.is_none() {
             return Err(errors::invalid("limits", "is missing; an empty message takes all limits away"));
         }
-        let limits = convert::limits(limits, &self.0.house().coalition)?;
+        let limits = read_limits(limits, &self.0.house().coalition)?;
         let command = HouseCommand::SetLimits { partner, limits };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
+        house_reply(&written)?;
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
         let partner = self.partner(partner)?;
         Ok(Response::new(v1::SetLimitsResponse {
-            limits: Some(convert::from_limits(&limits, &book.house.coalition)),
-            limit_uses: convert::from_limit_uses(&partner, &book, self.0.clock.now()),
-            replayed,
+            written: from_house(&written),
+            proposal_id: String::new(),
+            limits: Some(from_limits(&limits, &book.house.coalition)),
+            limit_uses: from_limit_uses(&partner, &book, self.0.clock.now()),
         }))
     }
 
@@ -107,11 +124,15 @@ impl PartnerAdminService for Service {
         let consent = Consent { budget: budget_points.map(Points), granted: Some(given), used: Points::ZERO };
         let command = HouseCommand::SetConsent { funder, partner, consent };
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let (replayed, _) = house_reply(&written)?;
+        house_reply(&written)?;
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
         let consent = book.consents.get(&(funder, partner)).copied().unwrap_or(consent);
-        let consent = convert::from_consent(funder, partner, &consent, &book.house.coalition);
-        Ok(Response::new(v1::SetFundingConsentResponse { consent: Some(consent), replayed }))
+        let consent = from_consent(funder, partner, &consent, &book.house.coalition);
+        Ok(Response::new(v1::SetFundingConsentResponse {
+            written: from_house(&written),
+            proposal_id: String::new(),
+            consent: Some(consent),
+        }))
     }
 
     async fn list_partners(
@@ -130,7 +151,7 @@ impl PartnerAdminService for Service {
         let last = page.last().filter(|_| more);
         Ok(Response::new(v1::ListPartnersResponse {
             next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, last.id.as_str())),
-            partners: page.into_iter().map(|partner| convert::partner_with_limits(partner, &book, now)).collect(),
+            partners: page.into_iter().map(|partner| partner_with_limits(partner, &book, now)).collect(),
         }))
     }
 }
@@ -139,5 +160,40 @@ impl Service {
     fn partner(&self, id: PartnerId) -> Result<Partner, Status> {
         let house = self.0.house();
         house.partners.get(&id).cloned().ok_or_else(|| errors::not_found("partner", id))
+    }
+}
+
+fn partner_state(state: i32) -> Result<PartnerState, Status> {
+    match v1::PartnerState::try_from(state) {
+        Ok(v1::PartnerState::Active) => Ok(PartnerState::Active),
+        Ok(v1::PartnerState::Restricted) => Ok(PartnerState::Restricted),
+        Ok(v1::PartnerState::Suspended) => Ok(PartnerState::Suspended),
+        Ok(v1::PartnerState::Unspecified) | Err(_) => {
+            Err(invalid("state", format!("{state} is unknown; give ACTIVE, RESTRICTED or SUSPENDED")))
+        }
+    }
+}
+
+fn from_partner_state(state: PartnerState) -> v1::PartnerState {
+    match state {
+        PartnerState::Active => v1::PartnerState::Active,
+        PartnerState::Restricted => v1::PartnerState::Restricted,
+        // An exited partner is as suspended, for good.
+        PartnerState::Suspended | PartnerState::Exited => v1::PartnerState::Suspended,
+    }
+}
+
+fn from_partner(partner: &Partner, now: Timestamp, coalition: &Coalition) -> v1::Partner {
+    let current = partner.terms_at(now);
+    let scheduled = partner.terms_from(now).filter(|terms| terms.version != current.version);
+    v1::Partner {
+        partner_id: partner.id.to_string(),
+        display_name: partner.display_name.clone(),
+        state: from_partner_state(partner.state).into(),
+        terms: Some(from_terms(current, coalition)),
+        scheduled_terms: scheduled.map(|terms| from_terms(terms, coalition)).collect(),
+        create_time: partner.terms.first().and_then(|terms| from_timestamp(terms.effective)),
+        limits: Some(from_limits(&partner.limits, coalition)),
+        ..v1::Partner::default()
     }
 }

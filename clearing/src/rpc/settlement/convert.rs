@@ -12,16 +12,11 @@ use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use tonic::Status;
 
-use super::{from_money, from_sum, from_timestamp, id};
+use crate::rpc::convert::{from_money, from_sum, from_timestamp, id};
 use crate::rpc::errors::invalid;
 use crate::scheduler::calendar::{CalendarProblem, validate};
 
-/// The number of a window; none for 0, which means the open one.
-pub fn window_or_open(number: i64) -> Result<Option<WindowNumber>, Status> {
-    if number == 0 { Ok(None) } else { super::window(number).map(Some) }
-}
-
-pub fn from_window_state(state: WindowState) -> v1::WindowState {
+pub(in crate::rpc) fn from_window_state(state: WindowState) -> v1::WindowState {
     match state {
         WindowState::Open => v1::WindowState::Open,
         WindowState::Closed => v1::WindowState::Closed,
@@ -30,7 +25,7 @@ pub fn from_window_state(state: WindowState) -> v1::WindowState {
     }
 }
 
-pub fn from_settlement_state(state: SettlementState) -> v1::SettlementState {
+pub(in crate::rpc) fn from_settlement_state(state: SettlementState) -> v1::SettlementState {
     match state {
         SettlementState::Proposed => v1::SettlementState::Proposed,
         SettlementState::Confirmed => v1::SettlementState::Confirmed,
@@ -41,14 +36,14 @@ pub fn from_settlement_state(state: SettlementState) -> v1::SettlementState {
     }
 }
 
-pub fn from_leg_state(state: LegState) -> v1::LegState {
+pub(in crate::rpc) fn from_leg_state(state: LegState) -> v1::LegState {
     match state {
         LegState::Due => v1::LegState::Due,
         LegState::Paid => v1::LegState::Paid,
     }
 }
 
-pub fn from_leg(partner: PartnerId, leg: &Leg, coalition: &Coalition) -> v1::Leg {
+pub(in crate::rpc) fn from_leg(partner: PartnerId, leg: &Leg, coalition: &Coalition) -> v1::Leg {
     v1::Leg {
         partner_id: partner.to_string(),
         amount: from_money(leg.amount, coalition),
@@ -57,34 +52,15 @@ pub fn from_leg(partner: PartnerId, leg: &Leg, coalition: &Coalition) -> v1::Leg
     }
 }
 
-/// A window as somebody sees it: with the leg of that partner, if it has one.
-pub fn from_window(window: &Window, of: Option<PartnerId>, coalition: &Coalition) -> v1::Window {
-    let settlement = window.settlement.as_ref();
-    let leg = of.and_then(|partner| {
-        let leg = settlement?.legs.get(&partner)?;
-        Some(from_leg(partner, leg, coalition))
-    });
-    let settlement_state =
-        settlement.map_or(v1::SettlementState::Unspecified, |settlement| from_settlement_state(settlement.state));
-    v1::Window {
-        window: i64::from(window.number),
-        state: from_window_state(window.state).into(),
-        settlement_state: settlement_state.into(),
-        open_time: from_timestamp(window.opened),
-        close_time: window.closed.and_then(from_timestamp),
-        leg,
-    }
-}
-
 /// The settlement of a closed window, or what a close would make of the open one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(in crate::rpc) enum Stage {
     Made,
     /// Nobody has closed the window yet: there is no settlement whose states could be told.
     Preview,
 }
 
-pub fn from_settlement(
+pub(in crate::rpc) fn from_settlement(
     window: &Window,
     settlement: &Settlement,
     stage: Stage,
@@ -143,7 +119,7 @@ fn from_share(ten_thousandths: i64) -> String {
     format!("{sign}{whole}.{places:04}")
 }
 
-pub fn order_mode(mode: i32) -> Result<OrderMode, Status> {
+pub(in crate::rpc) fn order_mode(mode: i32) -> Result<OrderMode, Status> {
     match v1::OrderMode::try_from(mode) {
         Ok(v1::OrderMode::Hub) => Ok(OrderMode::Hub),
         Ok(v1::OrderMode::Pairwise) => Ok(OrderMode::Pairwise),
@@ -153,7 +129,7 @@ pub fn order_mode(mode: i32) -> Result<OrderMode, Status> {
     }
 }
 
-pub fn from_order(order: &Order, coalition: &Coalition) -> v1::PaymentOrder {
+pub(in crate::rpc) fn from_order(order: &Order, coalition: &Coalition) -> v1::PaymentOrder {
     v1::PaymentOrder {
         payer: order.payer.to_string(),
         payee: order.payee.to_string(),
@@ -162,7 +138,7 @@ pub fn from_order(order: &Order, coalition: &Coalition) -> v1::PaymentOrder {
 }
 
 /// Orders as CSV after RFC 4180. Numbers, partner ids and currency codes hold nothing that needs quotes.
-pub fn orders_csv<'a>(
+pub(in crate::rpc) fn orders_csv<'a>(
     window: WindowNumber,
     orders: impl IntoIterator<Item = &'a Order>,
     coalition: &Coalition,
@@ -175,7 +151,7 @@ pub fn orders_csv<'a>(
     csv
 }
 
-pub fn payment(payment: Option<v1::confirm_payment_request::Payment>) -> Result<Payment, Status> {
+pub(in crate::rpc) fn payment(payment: Option<v1::confirm_payment_request::Payment>) -> Result<Payment, Status> {
     use v1::confirm_payment_request::Payment as Wire;
     match payment {
         None => Err(invalid("payment", "is missing: give a partner_id or a pair")),
@@ -196,7 +172,7 @@ pub fn payment(payment: Option<v1::confirm_payment_request::Payment>) -> Result<
 }
 
 /// The participants whose legs a payment touches.
-pub fn payment_parties(payment: Payment) -> Vec<PartnerId> {
+pub(in crate::rpc) fn payment_parties(payment: Payment) -> Vec<PartnerId> {
     match payment {
         Payment::Hub(partner) => vec![partner],
         Payment::Pair { payer, payee } => [payer, payee].into_iter().filter_map(OrderParty::participant).collect(),
@@ -204,7 +180,7 @@ pub fn payment_parties(payment: Payment) -> Vec<PartnerId> {
 }
 
 /// An account that deposits can go to.
-pub fn fund(account: &str) -> Result<MoneyAccount, Status> {
+pub(in crate::rpc) fn fund(account: &str) -> Result<MoneyAccount, Status> {
     let fund = account.parse().ok().filter(|account| match account {
         MoneyAccount::Reserve | MoneyAccount::Collateral(_) => true,
         MoneyAccount::Pool
@@ -217,7 +193,11 @@ pub fn fund(account: &str) -> Result<MoneyAccount, Status> {
 }
 
 /// A calendar that can be kept. Where no time zone is named it is the coalition's.
-pub fn calendar(cut_offs: Vec<String>, time_zone: String, coalition: &Coalition) -> Result<Calendar, Status> {
+pub(in crate::rpc) fn calendar(
+    cut_offs: Vec<String>,
+    time_zone: String,
+    coalition: &Coalition,
+) -> Result<Calendar, Status> {
     let time_zone = match time_zone.as_str() {
         "" => coalition.time_zone.iana_name().unwrap_or("UTC").to_owned(),
         _ => time_zone,
@@ -237,7 +217,7 @@ pub fn calendar(cut_offs: Vec<String>, time_zone: String, coalition: &Coalition)
     Ok(calendar)
 }
 
-pub fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
+pub(in crate::rpc) fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
     times.into_iter().filter_map(from_timestamp).collect()
 }
 

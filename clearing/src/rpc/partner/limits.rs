@@ -10,7 +10,7 @@ use tonic::Status;
 use super::from_partner;
 use crate::rpc::errors::invalid;
 
-pub fn limits(wire: Option<v1::PartnerLimits>, coalition: &Coalition) -> Result<Limits, Status> {
+pub(in crate::rpc) fn read_limits(wire: Option<v1::PartnerLimits>, coalition: &Coalition) -> Result<Limits, Status> {
     let Some(wire) = wire else { return Ok(Limits::default()) };
     let cap = wire
         .net_debit_cap
@@ -32,7 +32,7 @@ pub fn limits(wire: Option<v1::PartnerLimits>, coalition: &Coalition) -> Result<
     })
 }
 
-pub fn from_limits(limits: &Limits, coalition: &Coalition) -> v1::PartnerLimits {
+pub(in crate::rpc) fn from_limits(limits: &Limits, coalition: &Coalition) -> v1::PartnerLimits {
     let points = |limit: Option<Points>| limit.map(|points| points.0);
     v1::PartnerLimits {
         net_debit_cap: limits.net_debit_cap.map(|cap| coalition.money_text(cap)),
@@ -47,7 +47,7 @@ pub fn from_limits(limits: &Limits, coalition: &Coalition) -> v1::PartnerLimits 
 }
 
 /// How much of a partner's limits is used, as a book tells that holds all balances.
-pub fn from_limit_uses(partner: &Partner, book: &Book, now: Timestamp) -> Vec<v1::LimitUse> {
+pub(in crate::rpc) fn from_limit_uses(partner: &Partner, book: &Book, now: Timestamp) -> Vec<v1::LimitUse> {
     let uses = book.limits_used(partner, now).into_iter().map(|limit: LimitUse| {
         let [used, maximum] = limit.texts(&book.house.coalition);
         v1::LimitUse { limit: limit.limit.to_owned(), used, maximum, alarm: limit.alarms() }
@@ -56,7 +56,7 @@ pub fn from_limit_uses(partner: &Partner, book: &Book, now: Timestamp) -> Vec<v1
 }
 
 /// A consent as it stands. Where nothing was said of it, it is the coalition's default.
-pub fn from_consent(
+pub(in crate::rpc) fn from_consent(
     funder: PartnerId,
     partner: PartnerId,
     consent: &Consent,
@@ -72,7 +72,7 @@ pub fn from_consent(
 }
 
 /// A partner as the operator's list shows it: with how much of its limits is used, and the consents it gave.
-pub fn partner_with_limits(partner: &Partner, book: &Book, now: Timestamp) -> v1::Partner {
+pub(in crate::rpc) fn partner_with_limits(partner: &Partner, book: &Book, now: Timestamp) -> v1::Partner {
     let coalition = &book.house.coalition;
     let limit_uses = from_limit_uses(partner, book, now);
     let consents = book.consents.iter().filter(|((funder, _), _)| *funder == partner.id);

@@ -1,47 +1,47 @@
-//! MemberAdminService: what the operator does to the points of members.
+//! CareService: what the operator does to the points of members.
 
 use std::collections::BTreeMap;
 
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, MemberRef, MemberReply, Request as Wish};
+use clearing_core::command::{Command, MemberRef, MemberReply};
 use clearing_core::due::check_inactive_since;
-use clearing_core::journal::{Facts, JournalEntry, Origin};
+use clearing_core::journal::{Facts, JournalEntry};
 use clearing_core::member::Member;
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
-use clearing_proto::v1::member_admin_service_server::MemberAdminService;
+use clearing_proto::v1::care_service_server::CareService;
 use tonic::{Request, Response, Status};
 
-use crate::clock;
 use crate::rpc::convert::{self, View};
-use crate::rpc::points::member_reply;
+use crate::rpc::written::{first_entry, from_figures, from_written, member_reply};
 use crate::rpc::{Context, PAGE_SIZE_MAX, auth, errors, page_size};
 use crate::scheduler::own_work;
-use crate::writer::{WriteError, Written};
+use crate::writer::Written;
 
 /// Members whose decay is asked of the writer at once: enough to fill a batch with, and few beside what tills ask for.
 const DECAYS_AT_ONCE: usize = 64;
 
-/// See the module.
+/// The service, in the house that it works for.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
-impl MemberAdminService for Service {
+impl CareService for Service {
     async fn run_decay(&self, request: Request<v1::RunDecayRequest>) -> Result<Response<v1::RunDecayResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::RunDecayRequest { request_id, member, rate, period } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let rate = convert::rate("rate", &rate)?;
         let period = convert::word("period", &period)?;
-        let written =
-            self.ask(caller, &request_id, Command::Decay { member, rate, period, inactive_since: None }).await?;
-        let (replayed, reply) = member_reply(&written)?;
+        let written = self
+            .0
+            .ask(caller, &request_id, None, Command::Decay { member, rate, period, inactive_since: None })
+            .await?;
+        let reply = member_reply(&written)?;
         Ok(Response::new(v1::RunDecayResponse {
-            entries: written.entries.iter().map(|entry| seen(entry, &written)).collect(),
-            member_id: reply.member.to_string(),
+            written: Some(from_written(&written, View::Whole)),
+            proposal_id: String::new(),
+            member: Some(from_figures(reply)),
             decayed_points: -decayed(&written, reply),
-            available_points: reply.available.0,
-            replayed,
             unfinished: goes_on(&written),
         }))
     }
@@ -87,7 +87,7 @@ impl MemberAdminService for Service {
                 let mut again = Vec::new();
                 for (member, written) in asked.into_iter().zip(answers) {
                     let written = written.map_err(|error| errors::of_write(&error))?;
-                    let (_, reply) = member_reply(&written)?;
+                    let reply = member_reply(&written)?;
                     *lost.entry(member).or_default() -= decayed(&written, reply);
                     if goes_on(&written) {
                         again.push(member);
@@ -99,8 +99,8 @@ impl MemberAdminService for Service {
         let decayed_members = lost.values().filter(|lost| **lost > 0).count();
         let last = page.last().filter(|_| more);
         Ok(Response::new(v1::DecayMembersResponse {
-            members: i64::try_from(page.len()).expect("a page is small"),
-            decayed_members: i64::try_from(decayed_members).expect("a page is small"),
+            member_count: i64::try_from(page.len()).expect("a page is small"),
+            decayed_member_count: i64::try_from(decayed_members).expect("a page is small"),
             decayed_points: lost.values().sum(),
             next_page_token: last.map_or_else(String::new, |last| convert::page_token(&list, &last.id.to_string())),
         }))
@@ -111,21 +111,20 @@ impl MemberAdminService for Service {
         request: Request<v1::ExtendExpiryRequest>,
     ) -> Result<Response<v1::ExtendExpiryResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::ExtendExpiryRequest { request_id, member, issuer_id, until_time, expires_time, reason_code } =
+        let v1::ExtendExpiryRequest { request_id, member, issuer_id, until_time, expire_time, reason_code } =
             request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let issuer: PartnerId = convert::id("issuer_id", &issuer_id)?;
         let until = convert::moment("until_time", until_time)?;
-        let expires = convert::moment("expires_time", expires_time)?;
+        let expires = convert::moment("expire_time", expire_time)?;
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::ExtendExpiry { member, issuer, until, expires, reason };
-        let written = self.ask(caller, &request_id, command).await?;
-        let (replayed, reply) = member_reply(&written)?;
+        let written = self.0.ask(caller, &request_id, None, command).await?;
+        let reply = member_reply(&written)?;
         Ok(Response::new(v1::ExtendExpiryResponse {
-            entry: Some(seen(first(&written)?, &written)),
-            member_id: reply.member.to_string(),
-            next_expiry: convert::from_next_expiry(reply.next_expiry),
-            replayed,
+            written: Some(from_written(&written, View::Whole)),
+            proposal_id: String::new(),
+            member: Some(from_figures(reply)),
         }))
     }
 
@@ -134,26 +133,19 @@ impl MemberAdminService for Service {
         request: Request<v1::ReinstatePointsRequest>,
     ) -> Result<Response<v1::ReinstatePointsResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::ReinstatePointsRequest { request_id, member, funder_id, points, expires_time, reason_code } =
+        let v1::ReinstatePointsRequest { request_id, member, funder_id, points, expire_time, reason_code } =
             request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let funder: PartnerId = convert::id("funder_id", &funder_id)?;
-        let expires = convert::moment_or_none("expires_time", expires_time)?;
+        let expires = convert::moment_or_none("expire_time", expire_time)?;
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::Reinstate { member, funder, points: Points(points), expires, reason };
-        let written = self.ask(caller, &request_id, command).await?;
-        let (replayed, reply) = member_reply(&written)?;
-        let following = convert::following(&written.entries, View::Whole, &written.house);
+        let written = self.0.ask(caller, &request_id, None, command).await?;
+        let reply = member_reply(&written)?;
         Ok(Response::new(v1::ReinstatePointsResponse {
-            entry: Some(seen(first(&written)?, &written)),
-            member_id: reply.member.to_string(),
-            available_points: reply.available.0,
-            pending_points: reply.pending.0,
-            owed_points: reply.owed.0,
-            recovered_points: following.recovered.0,
-            following_entries: following.entries,
-            next_expiry: convert::from_next_expiry(reply.next_expiry),
-            replayed,
+            written: Some(from_written(&written, View::Whole)),
+            proposal_id: String::new(),
+            member: Some(from_figures(reply)),
         }))
     }
 
@@ -167,41 +159,17 @@ impl MemberAdminService for Service {
         let creditor: PartnerId = convert::id("creditor_id", &creditor_id)?;
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::WriteOffDebt { member, creditor, points: Points(points), reason };
-        let written = self.ask(caller, &request_id, command).await?;
-        let (replayed, reply) = member_reply(&written)?;
-        let entry = first(&written)?;
+        let written = self.0.ask(caller, &request_id, None, command).await?;
+        let reply = member_reply(&written)?;
+        let entry = first_entry(&written)?;
         let given_up = entry.entry.points.iter().find(|posting| posting.account == PointsAccount::Debt(reply.member));
         Ok(Response::new(v1::WriteOffDebtResponse {
-            entry: Some(seen(entry, &written)),
-            member_id: reply.member.to_string(),
+            written: Some(from_written(&written, View::Whole)),
+            proposal_id: String::new(),
+            member: Some(from_figures(reply)),
             written_off_points: given_up.map_or(0, |posting| posting.points.0),
-            owed_points: reply.owed.0,
-            replayed,
         }))
     }
-}
-
-impl Service {
-    async fn ask(&self, caller: PartnerId, request_id: &str, command: Command) -> Result<Written, Status> {
-        let wish = Wish {
-            caller,
-            request_id: Some(convert::request_id(request_id)?),
-            origin: Origin::default(),
-            command,
-            fresh_member: MemberId(clock::fresh_uuid()),
-            attachment: None,
-        };
-        wish.validate().map_err(|rejection| errors::refused(&rejection))?;
-        self.0.writer.ask(wish).await.map_err(|error| errors::of_write(&error))
-    }
-}
-
-fn first(written: &Written) -> Result<&JournalEntry, Status> {
-    written.entries.first().ok_or_else(|| errors::of_write(&WriteError::Internal))
-}
-
-fn seen(entry: &JournalEntry, written: &Written) -> v1::Entry {
-    convert::from_written(entry, View::Whole, &written.house)
 }
 
 /// Whether a decay has not come to the end of the member's lots.

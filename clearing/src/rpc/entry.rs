@@ -1,0 +1,75 @@
+//! EntryService: the entries that the caller has a part in.
+
+use clearing_core::units::RequestId;
+use clearing_proto::v1;
+use clearing_proto::v1::entry_service_server::EntryService;
+use tonic::{Request, Response, Status};
+
+use crate::identifier::IdentifierKey;
+use crate::rpc::convert::{self, View, code_or_none, member, receipt_or_none, window};
+use crate::rpc::errors::invalid;
+use crate::rpc::{Context, auth, errors, page_size};
+use crate::store::EntryFilter;
+
+/// The service, in the house that it works for.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl EntryService for Service {
+    async fn get_entry(&self, request: Request<v1::GetEntryRequest>) -> Result<Response<v1::GetEntryResponse>, Status> {
+        use v1::get_entry_request::Key;
+        let caller = auth::caller(&request)?.partner()?;
+        let (name, id) = match request.into_inner().key {
+            None => return Err(errors::invalid("key", "give an entry_id or a request_id")),
+            Some(Key::EntryId(text)) => (text.clone(), Some(convert::id("entry_id", &text)?)),
+            Some(Key::RequestId(text)) => {
+                let request: RequestId = convert::id("request_id", &text)?;
+                let entry = self.0.store.entry_of_request(caller, request).await;
+                (text, entry.map_err(|error| errors::of_store(&error))?)
+            }
+        };
+        let unknown = || errors::not_found("entry", &name);
+        let found = self.0.store.entry(id.ok_or_else(unknown)?).await.map_err(|error| errors::of_store(&error))?;
+        // What the caller has no part in does not exist for it.
+        let found = found.filter(|found| found.entry.parties().contains(&caller)).ok_or_else(unknown)?;
+        let entry = convert::from_journal(&found, View::Part(caller), &self.0.house());
+        Ok(Response::new(v1::GetEntryResponse { entry: Some(entry) }))
+    }
+
+    async fn list_entries(
+        &self,
+        request: Request<v1::ListEntriesRequest>,
+    ) -> Result<Response<v1::ListEntriesResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let wire = request.into_inner();
+        let limit = page_size(wire.page_size)?;
+        let filter: EntryFilter = entry_filter(wire, &self.0.identifier_key)?;
+        let found = self.0.store.entries_of(caller, &filter, limit + 1).await;
+        let mut found = found.map_err(|error| errors::of_store(&error))?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next_page_token = found.last().filter(|_| more).map_or_else(String::new, |last| last.sequence.to_string());
+        let house = self.0.house();
+        let entries = found.iter().map(|entry| convert::from_journal(entry, View::Part(caller), &house)).collect();
+        Ok(Response::new(v1::ListEntriesResponse { entries, next_page_token }))
+    }
+}
+
+fn entry_filter(wire: v1::ListEntriesRequest, key: &IdentifierKey) -> Result<EntryFilter, Status> {
+    let before = match wire.page_token.as_str() {
+        "" => None,
+        token => Some(token.parse().map_err(|_| invalid("page_token", "is not one that this method gave"))?),
+    };
+    Ok(EntryFilter {
+        store: code_or_none("store", &wire.store)?,
+        till: code_or_none("till", &wire.till)?,
+        receipt_number: receipt_or_none("receipt_number", &wire.receipt_number)?,
+        business_date: match wire.business_date.as_str() {
+            "" => None,
+            date => Some(date.parse().map_err(|problem| invalid("business_date", problem))?),
+        },
+        member: wire.member.map(|named| member(Some(named), key)).transpose()?,
+        window: if wire.window == 0 { None } else { Some(window(wire.window)?) },
+        before_sequence: before,
+    })
+}

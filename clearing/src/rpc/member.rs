@@ -1,0 +1,63 @@
+//! MemberService: what a member has.
+
+use clearing_core::book::Book;
+use clearing_core::command::MemberRef;
+use clearing_core::member::Member;
+use clearing_core::units::{MemberId, Points, Timestamp};
+use clearing_proto::v1;
+use clearing_proto::v1::member_service_server::MemberService;
+use tonic::{Request, Response, Status};
+
+use crate::rpc::{Context, auth, convert, errors};
+
+/// The service, in the house that it works for.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl MemberService for Service {
+    async fn get_balance(
+        &self,
+        request: Request<v1::GetBalanceRequest>,
+    ) -> Result<Response<v1::GetBalanceResponse>, Status> {
+        auth::caller(&request)?.partner()?;
+        let member = convert::member(request.into_inner().member, &self.0.identifier_key)?;
+        let now = self.0.clock.now();
+        let mut book = self.0.member_book(member, None, now).await?;
+        let id = book.find_member(member).map_err(|rejection| errors::refused(&rejection))?;
+        // On a copy that nobody saves: the job or the member's next command posts it.
+        book.run_due(id, now);
+        Ok(Response::new(v1::GetBalanceResponse { member: Some(figures(&book, id, now)) }))
+    }
+}
+
+impl Context {
+    /// The part of the ledger that a member's balance and a quote of so many points are read from.
+    pub(super) async fn member_book(
+        &self,
+        member: MemberRef,
+        points: Option<Points>,
+        now: Timestamp,
+    ) -> Result<Book, Status> {
+        let read = async {
+            let mut snapshot = self.store.snapshot().await?;
+            let book = snapshot.member(member, points, now).await?;
+            snapshot.finish().await?;
+            Ok(book)
+        };
+        read.await.map_err(|error| errors::of_store(&error))
+    }
+}
+
+/// What a member has in a book, once what is due has run.
+pub(super) fn figures(book: &Book, id: MemberId, now: Timestamp) -> v1::MemberFigures {
+    let known = book.members.get(&id);
+    let sum = |points: fn(&Member) -> Points| known.map_or(0, |member| points(member).0);
+    v1::MemberFigures {
+        member_id: id.to_string(),
+        available_points: book.spendable(id, now).0,
+        held_points: sum(Member::held),
+        pending_points: sum(Member::pending),
+        owed_points: sum(Member::owed),
+        next_expiry: convert::from_next_expiry(book.next_expiry(id, now)),
+    }
+}

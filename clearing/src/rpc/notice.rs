@@ -1,0 +1,97 @@
+//! NoticeService: what members are about to lose, as brands and the operator page through it.
+
+use clearing_core::journal::BusinessDate;
+use clearing_core::notice::{Notice, NoticeDay};
+use clearing_core::units::{MemberId, PartnerId};
+use clearing_proto::v1;
+use clearing_proto::v1::notice_service_server::NoticeService;
+use jiff::civil::Date;
+use tonic::{Request, Response, Status};
+
+use crate::rpc::convert::{from_timestamp, id, page_place, page_token};
+use crate::rpc::{Context, auth, errors, page_size_or};
+use crate::store::NoticePage;
+
+/// Members on a page where the caller does not say.
+const MEMBERS_DEFAULT: usize = 500;
+
+/// The service, in the house that it works for.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl NoticeService for Service {
+    async fn list_expiry_notices(
+        &self,
+        request: Request<v1::ListExpiryNoticesRequest>,
+    ) -> Result<Response<v1::ListExpiryNoticesResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::ListExpiryNoticesRequest { day, page_size: size, page_token } = request.into_inner();
+        let page = self.0.notices(["ListExpiryNotices", &day], Some(caller), size, &page_token).await?;
+        let NoticesPage { notices, next_page_token, day } = page;
+        Ok(Response::new(v1::ListExpiryNoticesResponse { notices, next_page_token, day }))
+    }
+}
+
+impl Context {
+    /// A page of the notices of a day, of one issuer's points or of all. `list` is the method and the day as it was named.
+    pub(super) async fn notices(
+        &self,
+        list: [&str; 2],
+        issuer: Option<PartnerId>,
+        page_size: i32,
+        token: &str,
+    ) -> Result<NoticesPage, Status> {
+        let limit = page_size_or(page_size, MEMBERS_DEFAULT)?;
+        let named = day_or_none("day", list[1])?;
+        let (named, from) = match notice_place(&list, token)? {
+            // Today may be over before its list is.
+            Some((day, from)) => (Some(day), from),
+            None => (named, MemberId(0)),
+        };
+        let now = self.clock.now();
+        let zone = self.house().coalition.time_zone.clone();
+        let day = NoticeDay::asked(named, now, &zone).map_err(|rejection| errors::refused(&rejection))?;
+        let page = self.store.expiry_notices(&day, issuer, from, limit, now).await;
+        let page = page.map_err(|error| errors::of_store(&error))?;
+        Ok(notices_page(&list, &day, page))
+    }
+}
+
+/// What both lists of notices answer.
+pub(super) struct NoticesPage {
+    pub notices: Vec<v1::ExpiryNotice>,
+    pub next_page_token: String,
+    pub day: String,
+}
+
+fn notices_page(list: &[&str], day: &NoticeDay, page: NoticePage) -> NoticesPage {
+    let day = BusinessDate::of(day.day);
+    let token = |next: MemberId| page_token(list, &format!("{day},{next}"));
+    NoticesPage {
+        notices: page.notices.iter().map(from_notice).collect(),
+        next_page_token: page.next.map_or_else(String::new, token),
+        day: day.to_string(),
+    }
+}
+
+/// A day that may be left out.
+fn day_or_none(field: &str, text: &str) -> Result<Option<Date>, Status> {
+    if text.is_empty() { Ok(None) } else { id::<BusinessDate>(field, text).map(|day| Some(day.to_jiff())) }
+}
+
+/// The day and the place that a token holds; none for the first page.
+fn notice_place(list: &[&str], token: &str) -> Result<Option<(Date, MemberId)>, Status> {
+    let Some(place) = page_place(list, token)? else { return Ok(None) };
+    let (day, place) = place.split_once(',').unwrap_or_default();
+    Ok(Some((id::<BusinessDate>("page_token", day)?.to_jiff(), id("page_token", place)?)))
+}
+
+fn from_notice(notice: &Notice) -> v1::ExpiryNotice {
+    v1::ExpiryNotice {
+        member_id: notice.member.to_string(),
+        points: notice.points.0,
+        expire_time: from_timestamp(notice.expires),
+        days_ahead: i32::from(notice.days_ahead),
+        issuer_id: notice.issuer.to_string(),
+    }
+}

@@ -1,0 +1,112 @@
+//! What every operation on points has in common: how it is asked for, and what its answer tells of what was written.
+
+use clearing_core::command::{Accepted, Command, MemberReply, Reply, Request as Wish};
+use clearing_core::journal::{Entry, EntryKind, JournalEntry};
+use clearing_core::units::{MemberId, PartnerId};
+use clearing_proto::v1;
+use tonic::Status;
+
+use crate::clock;
+use crate::rpc::convert::{self, View};
+use crate::rpc::{Context, errors};
+use crate::writer::{WriteError, Written};
+
+impl Context {
+    /// Asks the writer for a command on points.
+    pub(super) async fn ask(
+        &self,
+        caller: PartnerId,
+        request_id: &str,
+        origin: Option<v1::Origin>,
+        command: Command,
+    ) -> Result<Written, Status> {
+        let wish = self.wish(caller, request_id, origin, command)?;
+        self.writer.ask(wish).await.map_err(|error| errors::of_write(&error))
+    }
+
+    pub(super) fn wish(
+        &self,
+        caller: PartnerId,
+        request_id: &str,
+        origin: Option<v1::Origin>,
+        command: Command,
+    ) -> Result<Wish, Status> {
+        let request_id = convert::request_id(request_id)?;
+        let house = self.house();
+        let key = &self.identifier_key;
+        let (origin, attachment) = convert::origin(origin, caller, request_id, key, &house.coalition)?;
+        let fresh_member = MemberId(clock::fresh_uuid());
+        let wish = Wish { caller, request_id: Some(request_id), origin, command, fresh_member, attachment };
+        // What the message alone tells is told before it takes a place in the queue.
+        wish.validate().map_err(|rejection| errors::refused(&rejection))?;
+        Ok(wish)
+    }
+}
+
+/// What an answer tells of what its request wrote: without the origin, which the caller has just sent.
+pub(super) fn from_written(written: &Written, view: View) -> v1::Written {
+    let (following, own): (Vec<&JournalEntry>, Vec<&JournalEntry>) =
+        written.entries.iter().partition(|written| follows(&written.entry));
+    let recovered = following.iter().filter(|written| written.entry.kind == EntryKind::Recover);
+    let recovered = recovered.filter_map(|written| written.entry.redemption()).map(|facts| facts.points.0).sum();
+    let seen = |written: &&JournalEntry| match view {
+        View::Whole => true,
+        View::Part(partner) => written.entry.parties().contains(&partner),
+    };
+    let entry = |entry: &JournalEntry| v1::Entry { origin: None, ..convert::from_journal(entry, view, &written.house) };
+    v1::Written {
+        entries: own.into_iter().map(entry).collect(),
+        following: following.into_iter().filter(seen).map(entry).collect(),
+        recovered_points: recovered,
+        replayed: written.answer.replayed,
+    }
+}
+
+/// Whether an entry followed by itself from an operation.
+fn follows(entry: &Entry) -> bool {
+    let due = [EntryKind::Recover, EntryKind::Expire, EntryKind::Activate, EntryKind::Lapse].contains(&entry.kind);
+    // Points that were passed over live on; nobody asked for it.
+    due || (entry.kind == EntryKind::Extend && entry.request_id.is_none())
+}
+
+/// The member of an answer, as the answer tells it.
+pub(super) fn from_figures(reply: &MemberReply) -> v1::MemberFigures {
+    v1::MemberFigures {
+        member_id: reply.member.to_string(),
+        available_points: reply.available.0,
+        held_points: reply.held.0,
+        pending_points: reply.pending.0,
+        owed_points: reply.owed.0,
+        next_expiry: convert::from_next_expiry(reply.next_expiry),
+    }
+}
+
+/// The accepted answer.
+///
+/// # Errors
+/// The rejection, if it was one.
+pub(super) fn accepted(written: &Written) -> Result<&Accepted, Status> {
+    let replayed = written.answer.replayed;
+    written.answer.result.as_ref().map_err(|rejection| errors::of_answer(rejection, replayed))
+}
+
+/// The figures of an accepted answer to a command on a member's points.
+///
+/// # Errors
+/// The rejection, if it was one.
+pub(super) fn member_reply(written: &Written) -> Result<&MemberReply, Status> {
+    match &accepted(written)?.reply {
+        Reply::Member(reply) => Ok(reply),
+        Reply::Abandoned(_) | Reply::House(_) => Err(errors::of_write(&WriteError::Internal)),
+    }
+}
+
+/// The entry of a command that writes one before all that follows from it.
+pub(super) fn first_entry(written: &Written) -> Result<&JournalEntry, Status> {
+    written.entries.first().ok_or_else(|| errors::of_write(&WriteError::Internal))
+}
+
+/// The first entry of a kind among those that a command wrote.
+pub(super) fn of_kind(written: &Written, kind: impl Fn(EntryKind) -> bool) -> Option<&JournalEntry> {
+    written.entries.iter().find(|written| kind(written.entry.kind))
+}

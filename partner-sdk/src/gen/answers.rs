@@ -1,0 +1,2233 @@
+// Generated from proto/coalition/clearing/v1 by `cargo run -p clearing-proto --example regenerate`; not to be edited.
+
+use std::time::{Duration, SystemTime};
+
+use clearing_proto::v1;
+use rust_decimal::Decimal;
+
+use crate::error::Error;
+use crate::limits::PartnerLimits;
+use crate::money::Money;
+use crate::open_enum::open_enum;
+use crate::origin::Origin;
+use crate::outcome::Reason;
+use crate::terms::{BreakageSplit, Expiry};
+use crate::wire::{FromWire, decimal, each, there};
+
+open_enum! {
+    /// What AbandonRequest found and did.
+    AbandonOutcome = AbandonOutcome, unspecified Unspecified {
+        /// The house had never seen the request. Should it still arrive, it is rejected.
+        BurnedUnseen = "BURNED_UNSEEN",
+        /// The request had been accepted; its exact opposite has been posted.
+        Undone = "UNDONE",
+        /// The request had been rejected: there was nothing to undo.
+        HadNoEffect = "HAD_NO_EFFECT",
+        /// An earlier call had abandoned it already: nothing was done now.
+        AlreadyAbandoned = "ALREADY_ABANDONED",
+    }
+}
+
+/// Answer of AbandonRequest: the request named has no effect, now and later. Entries were written to undo it if `outcome`
+/// is ABANDON_OUTCOME_UNDONE and something was left to undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Abandoned {
+    /// What was written.
+    pub written: Written,
+    /// What the house found and did.
+    pub outcome: AbandonOutcome,
+}
+
+impl FromWire<v1::AbandonRequestResponse> for Abandoned {
+    fn read(wire: v1::AbandonRequestResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "AbandonRequestResponse.written")?)?,
+            outcome: AbandonOutcome::from_number(wire.outcome),
+        })
+    }
+}
+
+/// Answer of AbortSettlement. It writes one entry, and none when there were no legs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettlementAborted {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// Number of the open window, into whose positions the legs went.
+    pub open_window: i64,
+}
+
+impl FromWire<v1::AbortSettlementResponse> for SettlementAborted {
+    fn read(wire: v1::AbortSettlementResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "AbortSettlementResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            open_window: wire.open_window,
+        })
+    }
+}
+
+/// The balance of an account, or of a class of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountBalance {
+    /// The account, as in `Posting.account`; of a class its name alone.
+    pub account: String,
+    /// Its balance.
+    pub balance: Quantity,
+}
+
+impl FromWire<v1::AccountBalance> for AccountBalance {
+    fn read(wire: v1::AccountBalance) -> Result<Self, Error> {
+        Ok(Self {
+            account: wire.account,
+            balance: FromWire::read(there(wire.balance, "AccountBalance.balance")?)?,
+        })
+    }
+}
+
+/// How an account in money, or all partners' accounts of a kind, moved over a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountChange {
+    /// The account, as in `Posting.account`, for example "pool" or "reserve"; or "collateral" or "settle".
+    pub account: String,
+    /// The change: above zero when the balance grew.
+    pub amount: Money,
+}
+
+impl FromWire<v1::AccountChange> for AccountChange {
+    fn read(wire: v1::AccountChange) -> Result<Self, Error> {
+        Ok(Self {
+            account: wire.account,
+            amount: FromWire::read(there(wire.amount, "AccountChange.amount")?)?,
+        })
+    }
+}
+
+/// Answer of AdvanceClock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClockAdvanced {
+    /// The sandbox's time now.
+    pub clock_time: SystemTime,
+    /// What ran, in order; at most the first 1,000.
+    pub due_works: Vec<DueWork>,
+    /// How many ran in all.
+    pub due_work_count: i64,
+}
+
+impl FromWire<v1::AdvanceClockResponse> for ClockAdvanced {
+    fn read(wire: v1::AdvanceClockResponse) -> Result<Self, Error> {
+        Ok(Self {
+            clock_time: FromWire::read(there(wire.clock_time, "AdvanceClockResponse.clock_time")?)?,
+            due_works: each(wire.due_works)?,
+            due_work_count: wire.due_work_count,
+        })
+    }
+}
+
+/// Answer of AuthorizeRedemption: the points are reserved, durably. The `lots` of its one entry are those reserved, in the
+/// order in which a capture takes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Authorized {
+    /// What was written.
+    pub written: Written,
+    /// The member, also when an identifier named it, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// Id of the hold, for CaptureHold, VoidHold and GetHold: the `entry_id` of the entry.
+    pub hold_id: String,
+}
+
+impl FromWire<v1::AuthorizeRedemptionResponse> for Authorized {
+    fn read(wire: v1::AuthorizeRedemptionResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "AuthorizeRedemptionResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "AuthorizeRedemptionResponse.member")?)?,
+            hold_id: wire.hold_id,
+        })
+    }
+}
+
+/// What one partner owes another for a window after netting between the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BilateralNet {
+    /// Partner id of the one who owes.
+    pub debtor_id: String,
+    /// Partner id of the one who is owed.
+    pub creditor_id: String,
+    /// How much: more than zero.
+    pub amount: Money,
+}
+
+impl FromWire<v1::BilateralNet> for BilateralNet {
+    fn read(wire: v1::BilateralNet) -> Result<Self, Error> {
+        Ok(Self {
+            debtor_id: wire.debtor_id,
+            creditor_id: wire.creditor_id,
+            amount: FromWire::read(there(wire.amount, "BilateralNet.amount")?)?,
+        })
+    }
+}
+
+/// Answer of CaptureHold: the points are taken, durably, and the rest is released. Its one entry is a redemption: its
+/// `lots` are those taken, in the order taken, and those released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Captured {
+    /// What was written.
+    pub written: Written,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// Points of the hold that were not taken and are the member's again.
+    pub released_points: i64,
+    /// The acceptance fee that the caller bears; "0.00" when the coalition lets issuers bear it.
+    pub fee: Money,
+    /// What the caller's position gained: the reimbursement less the fee.
+    pub acceptor_credit: Money,
+}
+
+impl FromWire<v1::CaptureHoldResponse> for Captured {
+    fn read(wire: v1::CaptureHoldResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "CaptureHoldResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "CaptureHoldResponse.member")?)?,
+            released_points: wire.released_points,
+            fee: FromWire::read(there(wire.fee, "CaptureHoldResponse.fee")?)?,
+            acceptor_credit: FromWire::read(there(wire.acceptor_credit, "CaptureHoldResponse.acceptor_credit")?)?,
+        })
+    }
+}
+
+/// Answer of CloseWindow. It writes one entry, and none when every position was zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WindowClosed {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The settlement of the window that was closed, with its number, legs, what is carried, and the proof.
+    pub settlement: Settlement,
+    /// Number of the window that is open now.
+    pub open_window: i64,
+}
+
+impl FromWire<v1::CloseWindowResponse> for WindowClosed {
+    fn read(wire: v1::CloseWindowResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "CloseWindowResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            settlement: FromWire::read(there(wire.settlement, "CloseWindowResponse.settlement")?)?,
+            open_window: wire.open_window,
+        })
+    }
+}
+
+/// Points that a member loses at one moment unless they are spent before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ComingExpiry {
+    /// The moment from which the points cannot be spent. Of points that end with inactivity: the moment at which they do so
+    /// if the member stays inactive.
+    pub expire_time: SystemTime,
+    /// How many of the available points expire at that moment, of all issuers together: more than 0.
+    pub points: i64,
+}
+
+impl FromWire<v1::ComingExpiry> for ComingExpiry {
+    fn read(wire: v1::ComingExpiry) -> Result<Self, Error> {
+        Ok(Self {
+            expire_time: FromWire::read(there(wire.expire_time, "ComingExpiry.expire_time")?)?,
+            points: wire.points,
+        })
+    }
+}
+
+/// Answer of ConfirmPayment. It writes one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaymentConfirmed {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The legs that this payment touched, as they are now.
+    pub legs: Vec<Leg>,
+    /// State of the window now.
+    pub window_state: WindowState,
+    /// State of the settlement now.
+    pub settlement_state: SettlementState,
+}
+
+impl FromWire<v1::ConfirmPaymentResponse> for PaymentConfirmed {
+    fn read(wire: v1::ConfirmPaymentResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ConfirmPaymentResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            legs: each(wire.legs)?,
+            window_state: WindowState::from_number(wire.window_state),
+            settlement_state: SettlementState::from_number(wire.settlement_state),
+        })
+    }
+}
+
+/// Answer of ConfirmSettlement. It writes no entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettlementConfirmed {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// State of the window now: CLOSED, or SETTLED when there was nothing to pay.
+    pub window_state: WindowState,
+    /// State of the settlement now: CONFIRMED, or SETTLED.
+    pub settlement_state: SettlementState,
+}
+
+impl FromWire<v1::ConfirmSettlementResponse> for SettlementConfirmed {
+    fn read(wire: v1::ConfirmSettlementResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ConfirmSettlementResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            window_state: WindowState::from_number(wire.window_state),
+            settlement_state: SettlementState::from_number(wire.settlement_state),
+        })
+    }
+}
+
+/// Answer of CreatePartner. It writes no entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartnerCreated {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The partner.
+    pub partner: Partner,
+}
+
+impl FromWire<v1::CreatePartnerResponse> for PartnerCreated {
+    fn read(wire: v1::CreatePartnerResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "CreatePartnerResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            partner: FromWire::read(there(wire.partner, "CreatePartnerResponse.partner")?)?,
+        })
+    }
+}
+
+/// A kind of operation of which till and house have counted different numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Copy)]
+#[non_exhaustive]
+pub struct DayDifference {
+    /// ENTRY_KIND_ISSUE, ENTRY_KIND_REDEEM (captures included), ENTRY_KIND_RETURN or ENTRY_KIND_REVERSE.
+    pub kind: EntryKind,
+    /// What the till counted.
+    pub counted: Tally,
+    /// What the house has.
+    pub booked: Tally,
+}
+
+impl FromWire<v1::DayDifference> for DayDifference {
+    fn read(wire: v1::DayDifference) -> Result<Self, Error> {
+        Ok(Self {
+            kind: EntryKind::from_number(wire.kind),
+            counted: FromWire::read(there(wire.counted, "DayDifference.counted")?)?,
+            booked: FromWire::read(there(wire.booked, "DayDifference.booked")?)?,
+        })
+    }
+}
+
+/// What was booked on a day.
+#[derive(Debug, Clone, PartialEq, Eq, Copy, Default)]
+#[non_exhaustive]
+pub struct DayTotals {
+    /// Issues: entries of kind ISSUE; pending points included.
+    pub issued: Tally,
+    /// Redemptions: entries of kind REDEEM and CAPTURE, before returns. An authorization that was not captured is none.
+    pub redeemed: Tally,
+    /// Returns: entries of kind RETURN.
+    pub returned: Tally,
+    /// Reversals: entries of kind REVERSE, points that were written off or became debts included. A reversal by receipt or
+    /// member writes one for each issue.
+    pub reversed: Tally,
+}
+
+impl FromWire<v1::DayTotals> for DayTotals {
+    fn read(wire: v1::DayTotals) -> Result<Self, Error> {
+        Ok(Self {
+            issued: FromWire::read(there(wire.issued, "DayTotals.issued")?)?,
+            redeemed: FromWire::read(there(wire.redeemed, "DayTotals.redeemed")?)?,
+            returned: FromWire::read(there(wire.returned, "DayTotals.returned")?)?,
+            reversed: FromWire::read(there(wire.reversed, "DayTotals.reversed")?)?,
+        })
+    }
+}
+
+/// Answer of DecayMembers.
+#[derive(Debug, Clone, PartialEq, Eq, Copy, Default)]
+#[non_exhaustive]
+pub struct MembersDecayed {
+    /// How many members were looked at.
+    pub member_count: i64,
+    /// How many members lost points by this call.
+    pub decayed_member_count: i64,
+    /// Points that they lost.
+    pub decayed_points: i64,
+}
+
+impl FromWire<v1::DecayMembersResponse> for MembersDecayed {
+    fn read(wire: v1::DecayMembersResponse) -> Result<Self, Error> {
+        Ok(Self {
+            member_count: wire.member_count,
+            decayed_member_count: wire.decayed_member_count,
+            decayed_points: wire.decayed_points,
+        })
+    }
+}
+
+/// Answer of Deposit. It writes one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deposited {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// Balance of the account after it.
+    pub balance: Money,
+}
+
+impl FromWire<v1::DepositResponse> for Deposited {
+    fn read(wire: v1::DepositResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "DepositResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            balance: FromWire::read(there(wire.balance, "DepositResponse.balance")?)?,
+        })
+    }
+}
+
+/// Something that will go away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deprecation {
+    /// What: the full name of an RPC, message or field.
+    pub subject: String,
+    /// What to use instead, in words.
+    pub replacement: String,
+    /// Until when it works at least; not set: nothing is decided.
+    pub sunset_time: Option<SystemTime>,
+}
+
+impl FromWire<v1::Deprecation> for Deprecation {
+    fn read(wire: v1::Deprecation) -> Result<Self, Error> {
+        Ok(Self {
+            subject: wire.subject,
+            replacement: wire.replacement,
+            sunset_time: wire.sunset_time.map(FromWire::read).transpose()?,
+        })
+    }
+}
+
+/// A piece of work that ran because its time had come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DueWork {
+    /// What kind of work.
+    pub kind: DueWorkKind,
+    /// When it was due.
+    pub due_time: SystemTime,
+    /// The window that was closed; not set for other kinds.
+    pub window: Option<i64>,
+    /// The entries that it wrote.
+    pub entry_ids: Vec<String>,
+}
+
+impl FromWire<v1::DueWork> for DueWork {
+    fn read(wire: v1::DueWork) -> Result<Self, Error> {
+        Ok(Self {
+            kind: DueWorkKind::from_number(wire.kind),
+            due_time: FromWire::read(there(wire.due_time, "DueWork.due_time")?)?,
+            window: wire.window,
+            entry_ids: wire.entry_ids,
+        })
+    }
+}
+
+open_enum! {
+    /// What kind of work was due.
+    DueWorkKind = DueWorkKind, unspecified Unspecified {
+        /// The calendar closed a window.
+        WindowClose = "WINDOW_CLOSE",
+        /// The expired lots of one member; `due_time` is when the first of them expired.
+        Expiry = "EXPIRY",
+    }
+}
+
+/// What a receipt would earn if it were booked now, after the redemption that is quoted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EarnPreview {
+    /// The points that the caller would issue.
+    pub points: i64,
+    /// When they would expire; not set: never.
+    pub expire_time: Option<SystemTime>,
+    /// The member's available points after redemption and issue; those of the redemption alone if the issue is refused.
+    pub available_points_after: i64,
+    /// Why the house would refuse the issue, for example "LIMIT_EXCEEDED"; not set when it would accept it.
+    pub refusal_reason: Option<Reason>,
+}
+
+impl FromWire<v1::EarnPreview> for EarnPreview {
+    fn read(wire: v1::EarnPreview) -> Result<Self, Error> {
+        Ok(Self {
+            points: wire.points,
+            expire_time: wire.expire_time.map(FromWire::read).transpose()?,
+            available_points_after: wire.available_points_after,
+            refusal_reason: wire.refusal_reason.map(|text| Reason::parse(&text)),
+        })
+    }
+}
+
+/// One balanced event of the append-only journal. An entry never changes; what corrects it is another entry that is
+/// linked to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Unique id of the entry, text of the form "\<batch uuid>.\<ordinal>". Treat it as opaque; at most 64 bytes.
+    pub entry_id: String,
+    /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed.
+    pub sequence: i64,
+    /// Number of the window to which the entry belongs, from 1.
+    pub window: i64,
+    /// What happened.
+    pub kind: EntryKind,
+    /// When it happened, by the house's clock, to the microsecond.
+    pub entry_time: SystemTime,
+    /// The postings that the caller may see. The operator and auditors see all of them, and these sum to zero in points
+    /// and, separately, in money. A partner sees the points of the member in its own operations and the postings to its
+    /// own accounts (`issuer:<its id>`, `recoverable:<its id>`, `position:<its id>`, `settle:<window>:<its id>`,
+    /// `collateral:<its id>`).
+    /// Left out in the answers of BatchIssuePoints and StreamIssuePoints, to keep them small.
+    pub postings: Vec<Posting>,
+    /// What became of lots by the entry, in the order in which it did. A partner that is only the issuer of some of them
+    /// sees those alone.
+    pub lots: Vec<LotPart>,
+    /// Where the operation came from. Set by GetEntry, ListEntries and ListJournalEntries, for the partner that asked for
+    /// the operation, the operator and auditors; left out in the answer to the operation itself, whose caller sent it.
+    pub origin: Option<Origin>,
+    /// The entry that this one returns, undoes, captures, releases, reverses or follows from; not set when it stands alone,
+    /// and for whoever took no part in the operation itself.
+    pub linked_entry_id: Option<String>,
+    /// The `request_id` of the call that caused it, for the partner that made the call, the operator and auditors. Not
+    /// set when no call did (a window that the calendar closed).
+    pub request_id: Option<String>,
+    /// Id of the partner that asked for the operation; "operator" when the operator or the house itself did. Not set for
+    /// whoever took no part in the operation itself: an issuer's statement tells who accepted its points.
+    pub partner_id: Option<String>,
+    /// The member whose points moved; not set when no points moved or when the caller took no part in the operation itself
+    /// (an issuer learns that its points were accepted elsewhere, not from whom).
+    pub member_id: Option<String>,
+    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE or WRITE_OFF, the `period` of a DECAY. Not set in
+    /// every other entry, and for whoever took no part in the operation itself.
+    pub reason_code: Option<String>,
+    /// Of a REDEEM or AUTHORIZE: ids of the issuers of which fewer points were taken than a lot that came first had, because
+    /// the issuer could owe no more. In a coalition that gives a grace for it such points do not expire soon after. For the
+    /// partner that asked for the operation, the operator and auditors; a partner of a coalition that does not disclose
+    /// issuers to acceptors does not see them.
+    pub passed_over_issuer_ids: Vec<String>,
+}
+
+impl FromWire<v1::Entry> for Entry {
+    fn read(wire: v1::Entry) -> Result<Self, Error> {
+        Ok(Self {
+            entry_id: wire.entry_id,
+            sequence: wire.sequence,
+            window: wire.window,
+            kind: EntryKind::from_number(wire.kind),
+            entry_time: FromWire::read(there(wire.entry_time, "Entry.entry_time")?)?,
+            postings: each(wire.postings)?,
+            lots: each(wire.lots)?,
+            origin: wire.origin.map(FromWire::read).transpose()?,
+            linked_entry_id: wire.linked_entry_id,
+            request_id: wire.request_id,
+            partner_id: wire.partner_id,
+            member_id: wire.member_id,
+            reason_code: wire.reason_code,
+            passed_over_issuer_ids: wire.passed_over_issuer_ids,
+        })
+    }
+}
+
+open_enum! {
+    /// What kind of event an entry is. New kinds may appear: treat an unknown kind as "something else happened" and rely on
+    /// its postings.
+    EntryKind = EntryKind, unspecified Unspecified {
+        /// Points were given to a member.
+        Issue = "ISSUE",
+        /// A member paid with points.
+        Redeem = "REDEEM",
+        /// A redemption was given back, wholly or in part. `linked_entry_id` is the redemption.
+        Return = "RETURN",
+        /// An entry was undone by its exact opposite, after AbandonRequest. `linked_entry_id` is the entry undone.
+        Undo = "UNDO",
+        /// Points that expired: the member loses them, and what prepaid points leave behind is split as the
+        /// issuer's terms say. Written by the house as of the time the lot expired.
+        Expire = "EXPIRE",
+        /// Points were reserved for an acceptor: AuthorizeRedemption.
+        Authorize = "AUTHORIZE",
+        /// A hold was taken, wholly or in part; the rest was released. `linked_entry_id` is the authorization.
+        Capture = "CAPTURE",
+        /// A hold was released by its acceptor. `linked_entry_id` is the authorization.
+        Void = "VOID",
+        /// A hold was released because its time was over. `linked_entry_id` is the authorization.
+        Lapse = "LAPSE",
+        /// Points of an issue were taken back; what was spent of them became a debt. `linked_entry_id` is the issue.
+        Reverse = "REVERSE",
+        /// A member's debt was paid with points of the member.
+        Recover = "RECOVER",
+        /// Pending points became available. `linked_entry_id` is their issue.
+        Activate = "ACTIVATE",
+        /// Points that waited for their issuer's payment were paid for.
+        Fund = "FUND",
+        /// Points were taken for inactivity.
+        Decay = "DECAY",
+        /// A member gave points to another one.
+        Transfer = "TRANSFER",
+        /// Points live longer: the operator let them, or they were passed over shortly before they would have expired.
+        Extend = "EXTEND",
+        /// The operator gave points again that had expired, at the cost of a funder.
+        Reinstate = "REINSTATE",
+        /// The operator gave up what a member owed.
+        WriteOff = "WRITE_OFF",
+        /// A window was closed: positions became legs of its settlement.
+        Close = "CLOSE",
+        /// A payment of a settlement was confirmed.
+        Payment = "PAYMENT",
+        /// A settlement was aborted: its legs went back into the positions of the open window.
+        AbortSettlement = "ABORT_SETTLEMENT",
+        /// Money was deposited into the reserve or into a partner's collateral.
+        Deposit = "DEPOSIT",
+    }
+}
+
+/// Points of one issuer that a member loses at one moment, unless they are spent before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExpiryNotice {
+    /// The member.
+    pub member_id: String,
+    /// How many of the points expire: more than 0.
+    pub points: i64,
+    /// The moment from which they cannot be spent.
+    pub expire_time: SystemTime,
+    /// How many days ahead of the expiry the notice is: 30, 7 or 1.
+    pub days_ahead: i32,
+    /// Partner id of the issuer; in ListExpiryNotices always the caller.
+    pub issuer_id: String,
+}
+
+impl FromWire<v1::ExpiryNotice> for ExpiryNotice {
+    fn read(wire: v1::ExpiryNotice) -> Result<Self, Error> {
+        Ok(Self {
+            member_id: wire.member_id,
+            points: wire.points,
+            expire_time: FromWire::read(there(wire.expire_time, "ExpiryNotice.expire_time")?)?,
+            days_ahead: wire.days_ahead,
+            issuer_id: wire.issuer_id,
+        })
+    }
+}
+
+/// Answer of ExportOrders. It writes no entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Orders {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The orders that are still due. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the
+    /// order found.
+    pub orders: Vec<PaymentOrder>,
+    /// The same as CSV (RFC 4180, UTF-8, lines end with CRLF), with the header "window,payer,payee,amount,currency".
+    pub csv: String,
+    /// State of the settlement now.
+    pub settlement_state: SettlementState,
+}
+
+impl FromWire<v1::ExportOrdersResponse> for Orders {
+    fn read(wire: v1::ExportOrdersResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ExportOrdersResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            orders: each(wire.orders)?,
+            csv: wire.csv,
+            settlement_state: SettlementState::from_number(wire.settlement_state),
+        })
+    }
+}
+
+/// Answer of ExtendExpiry. The `lots` of its one entry are those that live longer, at most 1,024; repeat the wish under a
+/// new id when there are more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExpiryExtended {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+}
+
+impl FromWire<v1::ExtendExpiryResponse> for ExpiryExtended {
+    fn read(wire: v1::ExtendExpiryResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ExtendExpiryResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            member: FromWire::read(there(wire.member, "ExtendExpiryResponse.member")?)?,
+        })
+    }
+}
+
+open_enum! {
+    /// Who bears the acceptance fee.
+    FeeBearer = FeeBearer, unspecified Unspecified {
+        /// The acceptor: it is reimbursed less the fee.
+        Acceptor = "ACCEPTOR",
+        /// The issuers of the points that were accepted.
+        Issuer = "ISSUER",
+    }
+}
+
+open_enum! {
+    /// When an issuer pays for the points it issues.
+    Funding = Funding, unspecified Unspecified {
+        /// It pays the price when its points are accepted elsewhere.
+        AtRedemption = "AT_REDEMPTION",
+        /// It pays the price when it issues them; the value goes into the coalition's pool and backs them.
+        AtIssue = "AT_ISSUE",
+        /// As AT_ISSUE, but the points stay pending until the settlement that contains them is paid.
+        OnPayment = "ON_PAYMENT",
+    }
+}
+
+/// That a partner may name another one as a funder of its issues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FundingConsent {
+    /// Who pays.
+    pub funder_id: String,
+    /// Who may name it.
+    pub partner_id: String,
+    /// True when the consent stands; false when it was withdrawn.
+    pub given: bool,
+    /// How many points it may name it for in all, over the consent's whole life. Not set: any number.
+    pub budget_points: Option<i64>,
+    /// How many it has named it for so far.
+    pub used_points: i64,
+}
+
+impl FromWire<v1::FundingConsent> for FundingConsent {
+    fn read(wire: v1::FundingConsent) -> Result<Self, Error> {
+        Ok(Self {
+            funder_id: wire.funder_id,
+            partner_id: wire.partner_id,
+            given: wire.given,
+            budget_points: wire.budget_points,
+            used_points: wire.used_points,
+        })
+    }
+}
+
+/// Answer of GetBalance: the points of the member as of now. What fell due by now (points that became available, holds
+/// that lapsed, points that expired, debts that were paid with any of them) is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Balance {
+    /// The member, also when an identifier named it.
+    pub member: MemberFigures,
+}
+
+impl FromWire<v1::GetBalanceResponse> for Balance {
+    fn read(wire: v1::GetBalanceResponse) -> Result<Self, Error> {
+        Ok(Self {
+            member: FromWire::read(there(wire.member, "GetBalanceResponse.member")?)?,
+        })
+    }
+}
+
+/// Answer of GetPosition, as of the last commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Position {
+    /// Whose position.
+    pub partner_id: String,
+    /// Number of the window that is open.
+    pub window: i64,
+    /// What the partner is owed (+) or owes (-) and what is not yet in a settlement.
+    pub position: Money,
+    /// Its legs in settlements that are not finished, by window.
+    pub in_flight: Vec<InFlight>,
+    /// Points that it has issued and that are neither spent nor expired.
+    pub outstanding_points: i64,
+    /// What the partner may still come to owe under its net debit cap; not set when it has none. Below zero when an
+    /// operation that may pass the cap, such as a return, has passed it.
+    pub headroom: Option<Money>,
+    /// How much is used of those of its limits that are counted for the whole partner.
+    pub limit_uses: Vec<LimitUse>,
+}
+
+impl FromWire<v1::GetPositionResponse> for Position {
+    fn read(wire: v1::GetPositionResponse) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            window: wire.window,
+            position: FromWire::read(there(wire.position, "GetPositionResponse.position")?)?,
+            in_flight: each(wire.in_flight)?,
+            outstanding_points: wire.outstanding_points,
+            headroom: wire.headroom.map(FromWire::read).transpose()?,
+            limit_uses: each(wire.limit_uses)?,
+        })
+    }
+}
+
+/// Answer of GetServerInfo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerInfo {
+    /// Version of the server, for example "0.1.0".
+    pub server_version: String,
+    /// Version of this interface: "v1".
+    pub api_version: String,
+    /// Id of the coalition: the host part of the identities in its certificates.
+    pub coalition_id: String,
+    /// ISO 4217 code of the coalition's currency.
+    pub currency_code: String,
+    /// How many decimals its amounts have: from the currency's own minor digits to 6.
+    pub scale: u32,
+    /// What a point is worth by default, in the coalition's currency.
+    pub point_value: Decimal,
+    /// IANA name of the time zone in which days, months and years end.
+    pub time_zone: String,
+    /// Whether acceptors learn the issuers of the lots they take.
+    pub disclose_issuers: bool,
+    /// The house's time: compare it with your own clock.
+    pub server_time: SystemTime,
+    /// Who the caller is, as the house reads its certificate: the partner id, "operator", or the name of an auditor.
+    pub caller_id: String,
+    /// The limits.
+    pub limits: Limits,
+    /// What will go away; empty when nothing will.
+    pub deprecations: Vec<Deprecation>,
+}
+
+impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
+    fn read(wire: v1::GetServerInfoResponse) -> Result<Self, Error> {
+        Ok(Self {
+            server_version: wire.server_version,
+            api_version: wire.api_version,
+            coalition_id: wire.coalition_id,
+            currency_code: wire.currency_code,
+            scale: wire.scale,
+            point_value: decimal(&wire.point_value, "GetServerInfoResponse.point_value")?,
+            time_zone: wire.time_zone,
+            disclose_issuers: wire.disclose_issuers,
+            server_time: FromWire::read(there(wire.server_time, "GetServerInfoResponse.server_time")?)?,
+            caller_id: wire.caller_id,
+            limits: FromWire::read(there(wire.limits, "GetServerInfoResponse.limits")?)?,
+            deprecations: each(wire.deprecations)?,
+        })
+    }
+}
+
+/// Answer of GetStatement. opening + sum of `totals` = closing + leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statement {
+    /// Whose statement.
+    pub partner_id: String,
+    /// The window.
+    pub window: Window,
+    /// What was carried into the window: the closing of the window before.
+    pub opening: Money,
+    /// What the lines of the whole statement come to, one row per role, kind and purpose.
+    pub totals: Vec<StatementTotal>,
+    /// What goes into the settlement: positive when the partner is paid. Zero while the window is open.
+    pub leg: Money,
+    /// What is carried into the next window; while the window is open, the position now.
+    pub closing: Money,
+}
+
+impl FromWire<v1::GetStatementResponse> for Statement {
+    fn read(wire: v1::GetStatementResponse) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            window: FromWire::read(there(wire.window, "GetStatementResponse.window")?)?,
+            opening: FromWire::read(there(wire.opening, "GetStatementResponse.opening")?)?,
+            totals: each(wire.totals)?,
+            leg: FromWire::read(there(wire.leg, "GetStatementResponse.leg")?)?,
+            closing: FromWire::read(there(wire.closing, "GetStatementResponse.closing")?)?,
+        })
+    }
+}
+
+/// Points that are reserved for an acceptor, or were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hold {
+    /// Its id: the `entry_id` of its authorization.
+    pub hold_id: String,
+    /// What became of it.
+    pub state: HoldState,
+    /// The member.
+    pub member_id: String,
+    /// The points that were reserved.
+    pub points: i64,
+    /// The points that were captured; 0 unless the state is CAPTURED.
+    pub captured_points: i64,
+    /// When it was authorized.
+    pub authorize_time: SystemTime,
+    /// When it lapses, or would have.
+    pub lapse_time: SystemTime,
+    /// The lots that were reserved, in the order in which a capture takes them.
+    pub lots: Vec<LotPart>,
+    /// What the caller gets per captured point, as it was fixed when the hold was authorized.
+    pub reimbursement: Money,
+    /// The acceptance fee that the caller bears on points of other issuers, as a share of the reimbursement ("0.02" is
+    /// 2 %), as it was fixed when the hold was authorized; "0" when issuers bear the fee.
+    pub acceptance_fee: Decimal,
+}
+
+impl FromWire<v1::Hold> for Hold {
+    fn read(wire: v1::Hold) -> Result<Self, Error> {
+        Ok(Self {
+            hold_id: wire.hold_id,
+            state: HoldState::from_number(wire.state),
+            member_id: wire.member_id,
+            points: wire.points,
+            captured_points: wire.captured_points,
+            authorize_time: FromWire::read(there(wire.authorize_time, "Hold.authorize_time")?)?,
+            lapse_time: FromWire::read(there(wire.lapse_time, "Hold.lapse_time")?)?,
+            lots: each(wire.lots)?,
+            reimbursement: FromWire::read(there(wire.reimbursement, "Hold.reimbursement")?)?,
+            acceptance_fee: decimal(&wire.acceptance_fee, "Hold.acceptance_fee")?,
+        })
+    }
+}
+
+open_enum! {
+    /// What became of a hold.
+    HoldState = HoldState, unspecified Unspecified {
+        /// The points are reserved.
+        Open = "OPEN",
+        /// Points of it were taken, and the rest was released.
+        Captured = "CAPTURED",
+        /// Its acceptor released it, or abandoned its request.
+        Voided = "VOIDED",
+        /// Its time was over.
+        Lapsed = "LAPSED",
+    }
+}
+
+/// A leg of a settlement that is not finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InFlight {
+    /// Number of the window.
+    pub window: i64,
+    /// What is still to be paid: positive when the partner is paid, negative when it pays.
+    pub due: Money,
+    /// State of the leg.
+    pub state: LegState,
+}
+
+impl FromWire<v1::InFlight> for InFlight {
+    fn read(wire: v1::InFlight) -> Result<Self, Error> {
+        Ok(Self {
+            window: wire.window,
+            due: FromWire::read(there(wire.due, "InFlight.due")?)?,
+            state: LegState::from_number(wire.state),
+        })
+    }
+}
+
+/// Answer of IssuePoints: the points are the member's, durably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Issued {
+    /// What was written.
+    pub written: Written,
+    /// The member, also when an identifier named it, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+}
+
+impl FromWire<v1::IssuePointsResponse> for Issued {
+    fn read(wire: v1::IssuePointsResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "IssuePointsResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "IssuePointsResponse.member")?)?,
+        })
+    }
+}
+
+/// One participant's amount in a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leg {
+    /// Partner id, or "operator".
+    pub partner_id: String,
+    /// The amount: positive when the participant is paid, negative when it pays.
+    pub amount: Money,
+    /// What of the amount is still to be paid, with the same sign; zero when the leg is paid.
+    pub due: Money,
+    /// State of the leg.
+    pub state: LegState,
+}
+
+impl FromWire<v1::Leg> for Leg {
+    fn read(wire: v1::Leg) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            amount: FromWire::read(there(wire.amount, "Leg.amount")?)?,
+            due: FromWire::read(there(wire.due, "Leg.due")?)?,
+            state: LegState::from_number(wire.state),
+        })
+    }
+}
+
+open_enum! {
+    /// State of a leg: one participant's amount in a settlement.
+    LegState = LegState, unspecified Unspecified {
+        /// Not paid yet, or not in full.
+        Due = "DUE",
+        /// Paid in full.
+        Paid = "PAID",
+        /// It was paid, and the payment was returned: it is due again.
+        Returned = "RETURNED",
+        /// The participant did not pay; collateral or the reserve did.
+        Covered = "COVERED",
+    }
+}
+
+/// How much of a limit that is counted for a whole partner is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitUse {
+    /// Name of the limit: "net_debit_cap", "outstanding_points" or "points_per_day".
+    pub limit: String,
+    /// How much is used: points; of "net_debit_cap" a decimal in the coalition's currency. Below zero when the partner is
+    /// owed more than it owes.
+    pub used: Decimal,
+    /// The limit, in the same unit.
+    pub maximum: Decimal,
+    /// True when at least 80 % of the limit are used.
+    pub alarm: bool,
+}
+
+impl FromWire<v1::LimitUse> for LimitUse {
+    fn read(wire: v1::LimitUse) -> Result<Self, Error> {
+        Ok(Self {
+            limit: wire.limit,
+            used: decimal(&wire.used, "LimitUse.used")?,
+            maximum: decimal(&wire.maximum, "LimitUse.maximum")?,
+            alarm: wire.alarm,
+        })
+    }
+}
+
+/// Limits of the server. What is beyond one of them is refused, never cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Largest unary request in bytes.
+    pub message_bytes_max: i64,
+    /// Largest request of BatchIssuePoints and message of StreamIssuePoints in bytes.
+    pub batch_bytes_max: i64,
+    /// Most items of a batch.
+    pub batch_items_max: i32,
+    /// Most points that one operation may name.
+    pub points_per_entry_max: i64,
+    /// Most lots that one entry takes.
+    pub lots_per_entry_max: i32,
+    /// Largest page of a list, unless its own comment says otherwise.
+    pub page_size_max: i32,
+    /// How long request ids are kept: an id whose time is older is rejected as REQUEST_TOO_OLD. Not set: for ever.
+    pub request_retention: Option<Duration>,
+    /// How far a till's own time (`Origin.business_time`) may be ahead of the house's clock; beyond that TIME_OUT_OF_RANGE.
+    pub clock_skew_max: Duration,
+}
+
+impl FromWire<v1::Limits> for Limits {
+    fn read(wire: v1::Limits) -> Result<Self, Error> {
+        Ok(Self {
+            message_bytes_max: wire.message_bytes_max,
+            batch_bytes_max: wire.batch_bytes_max,
+            batch_items_max: wire.batch_items_max,
+            points_per_entry_max: wire.points_per_entry_max,
+            lots_per_entry_max: wire.lots_per_entry_max,
+            page_size_max: wire.page_size_max,
+            request_retention: wire.request_retention.map(FromWire::read).transpose()?,
+            clock_skew_max: FromWire::read(there(wire.clock_skew_max, "Limits.clock_skew_max")?)?,
+        })
+    }
+}
+
+open_enum! {
+    /// What became of points of a lot.
+    LotChange = LotChange, unspecified Unspecified {
+        /// The lot was made with these points: issued, reinstated, or got from another member.
+        Made = "MADE",
+        /// The points left the lot for good: spent, given away, expired, decayed, or taken back.
+        Taken = "TAKEN",
+        /// The points were reserved by a hold.
+        Reserved = "RESERVED",
+        /// The points were reserved by a hold and are available again.
+        Released = "RELEASED",
+        /// The points came back into the lot, which they had left.
+        GivenBack = "GIVEN_BACK",
+        /// The points were pending and became available.
+        Activated = "ACTIVATED",
+        /// The lot lives longer.
+        Extended = "EXTENDED",
+    }
+}
+
+/// What became of points of one lot. A lot is what is left of one issue: points with one issuer, one set of terms and one
+/// expiry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LotPart {
+    /// Id of the lot: opaque text, at most 64 bytes.
+    pub lot_id: String,
+    /// Partner id of the issuer. Not set when the coalition does not disclose issuers to acceptors and the lot is not the
+    /// caller's own.
+    pub issuer_id: Option<String>,
+    /// True when the caller is the issuer of the lot.
+    pub own: bool,
+    /// What became of the points. A lot of which a capture took one part and released another is listed twice.
+    pub change: LotChange,
+    /// How many points: more than 0; 0 of a lot that was EXTENDED, whose expiry alone moved.
+    pub points: i64,
+    /// When the lot expires: from this moment on its points cannot be spent. Not set: never. Of points that end with the
+    /// member's inactivity: the moment at which they do so if the member stays inactive from this entry on.
+    pub expire_time: Option<SystemTime>,
+}
+
+impl FromWire<v1::LotPart> for LotPart {
+    fn read(wire: v1::LotPart) -> Result<Self, Error> {
+        Ok(Self {
+            lot_id: wire.lot_id,
+            issuer_id: wire.issuer_id,
+            own: wire.own,
+            change: LotChange::from_number(wire.change),
+            points: wire.points,
+            expire_time: wire.expire_time.map(FromWire::read).transpose()?,
+        })
+    }
+}
+
+/// What a member has and owes, of all issuers together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberFigures {
+    /// The house's id of the member, for later calls.
+    pub member_id: String,
+    /// Points that can be spent.
+    pub available_points: i64,
+    /// Points that holds reserve.
+    pub held_points: i64,
+    /// Points that were issued and are not available yet.
+    pub pending_points: i64,
+    /// Points that the member owes to issuers, because they were reversed after they were spent. An issue pays them first.
+    pub owed_points: i64,
+    /// The next points that the member loses; not set when none of the available points expires.
+    pub next_expiry: Option<ComingExpiry>,
+}
+
+impl FromWire<v1::MemberFigures> for MemberFigures {
+    fn read(wire: v1::MemberFigures) -> Result<Self, Error> {
+        Ok(Self {
+            member_id: wire.member_id,
+            available_points: wire.available_points,
+            held_points: wire.held_points,
+            pending_points: wire.pending_points,
+            owed_points: wire.owed_points,
+            next_expiry: wire.next_expiry.map(FromWire::read).transpose()?,
+        })
+    }
+}
+
+/// Answer of NettingReport. A page holds a run of pairs of partners: the obligations of a pair in both directions and its
+/// bilateral net are always on the same page. `settlement` is on every page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NettingReport {
+    /// The gross obligations of these pairs, by issuer, then acceptor.
+    pub obligations: Vec<Obligation>,
+    /// What each of these pairs would pay after netting between the two, by debtor, then creditor; zeros left out.
+    pub bilateral_nets: Vec<BilateralNet>,
+    /// The multilateral net: each participant's one amount, with gross, pairwise total and the share saved. Of the open
+    /// window, as it would be if it closed now.
+    pub settlement: Settlement,
+}
+
+impl FromWire<v1::NettingReportResponse> for NettingReport {
+    fn read(wire: v1::NettingReportResponse) -> Result<Self, Error> {
+        Ok(Self {
+            obligations: each(wire.obligations)?,
+            bilateral_nets: each(wire.bilateral_nets)?,
+            settlement: FromWire::read(there(wire.settlement, "NettingReportResponse.settlement")?)?,
+        })
+    }
+}
+
+/// What one issuer owes one acceptor for a window, before netting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Obligation {
+    /// Partner id of the issuer, who owes. Not set on the row that sums up issuers that are not disclosed to the caller.
+    pub issuer_id: Option<String>,
+    /// Partner id of the acceptor, who is owed.
+    pub acceptor_id: String,
+    /// Points of the issuer that the acceptor took, less returns. May be negative when a window sees more returns than
+    /// redemptions.
+    pub points: i64,
+    /// Their reimbursement, without fees. Same sign as `points`.
+    pub gross: Money,
+}
+
+impl FromWire<v1::Obligation> for Obligation {
+    fn read(wire: v1::Obligation) -> Result<Self, Error> {
+        Ok(Self {
+            issuer_id: wire.issuer_id,
+            acceptor_id: wire.acceptor_id,
+            points: wire.points,
+            gross: FromWire::read(there(wire.gross, "Obligation.gross")?)?,
+        })
+    }
+}
+
+/// An amount of one participant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParticipantAmount {
+    /// Partner id, or "operator".
+    pub partner_id: String,
+    /// The amount: positive when the participant is owed it, negative when it owes it.
+    pub amount: Money,
+}
+
+impl FromWire<v1::ParticipantAmount> for ParticipantAmount {
+    fn read(wire: v1::ParticipantAmount) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            amount: FromWire::read(there(wire.amount, "ParticipantAmount.amount")?)?,
+        })
+    }
+}
+
+/// One partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Partner {
+    /// Its id.
+    pub partner_id: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// What it may do.
+    pub state: PartnerState,
+    /// The terms in force.
+    pub terms: Terms,
+    /// Versions that will come into force, earliest first.
+    pub scheduled_terms: Vec<Terms>,
+    /// When it was admitted.
+    pub create_time: SystemTime,
+    /// What it may do at the most.
+    pub limits: PartnerLimits,
+    /// How much is used of those of its limits that are counted for the whole partner. Only in the answers of ListPartners.
+    pub limit_uses: Vec<LimitUse>,
+    /// True when at least 80 % of one of these limits are used. Only in the answers of ListPartners.
+    pub alarm: bool,
+    /// The consents that were given, or given and withdrawn, to name this partner as a funder, by the partner that may
+    /// name it. Only in the answers of ListPartners.
+    pub consents: Vec<FundingConsent>,
+}
+
+impl FromWire<v1::Partner> for Partner {
+    fn read(wire: v1::Partner) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            display_name: wire.display_name,
+            state: PartnerState::from_number(wire.state),
+            terms: FromWire::read(there(wire.terms, "Partner.terms")?)?,
+            scheduled_terms: each(wire.scheduled_terms)?,
+            create_time: FromWire::read(there(wire.create_time, "Partner.create_time")?)?,
+            limits: FromWire::read(there(wire.limits, "Partner.limits")?)?,
+            limit_uses: each(wire.limit_uses)?,
+            alarm: wire.alarm,
+            consents: each(wire.consents)?,
+        })
+    }
+}
+
+open_enum! {
+    /// What a partner may do.
+    PartnerState = PartnerState, unspecified Unspecified {
+        /// Everything its certificate covers.
+        Active = "ACTIVE",
+        /// No issues (PARTNER_RESTRICTED). All else is allowed.
+        Restricted = "RESTRICTED",
+        /// Neither issues nor redemptions, nor reversals of what it issued in windows before that in which it was suspended
+        /// (PARTNER_SUSPENDED). Returns and reads stay allowed, and its points stay spendable at others.
+        Suspended = "SUSPENDED",
+    }
+}
+
+/// One payment order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaymentOrder {
+    /// Who pays: a partner id, "operator", "hub" or "funds".
+    pub payer: String,
+    /// Who is paid: a partner id, "operator", "hub" or "funds".
+    pub payee: String,
+    /// How much: more than zero, whole minor units of the currency.
+    pub amount: Money,
+}
+
+impl FromWire<v1::PaymentOrder> for PaymentOrder {
+    fn read(wire: v1::PaymentOrder) -> Result<Self, Error> {
+        Ok(Self {
+            payer: wire.payer,
+            payee: wire.payee,
+            amount: FromWire::read(there(wire.amount, "PaymentOrder.amount")?)?,
+        })
+    }
+}
+
+/// Answer of PostPurchase: the receipt is booked, durably, by one entry that took the points and one that gave them, or
+/// one of the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Purchased {
+    /// What was written.
+    pub written: Written,
+    /// The member, also when an identifier named it, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// The entry that took the points, for ReturnPurchase; not set when nothing was spent.
+    pub redemption_entry_id: Option<String>,
+    /// The entry that gave the points, for ReturnPurchase; not set when nothing was earned.
+    pub issue_entry_id: Option<String>,
+    /// Points that were taken.
+    pub spent_points: i64,
+    /// Points that were issued, pending ones included.
+    pub earned_points: i64,
+    /// Points of a captured hold that were not taken and are the member's again.
+    pub released_points: i64,
+    /// The acceptance fee that the caller bears; "0.00" when it bears none.
+    pub fee: Money,
+    /// What the caller's position gained by what was spent: the reimbursement less the fee.
+    pub acceptor_credit: Money,
+}
+
+impl FromWire<v1::PostPurchaseResponse> for Purchased {
+    fn read(wire: v1::PostPurchaseResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "PostPurchaseResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "PostPurchaseResponse.member")?)?,
+            redemption_entry_id: wire.redemption_entry_id,
+            issue_entry_id: wire.issue_entry_id,
+            spent_points: wire.spent_points,
+            earned_points: wire.earned_points,
+            released_points: wire.released_points,
+            fee: FromWire::read(there(wire.fee, "PostPurchaseResponse.fee")?)?,
+            acceptor_credit: FromWire::read(there(wire.acceptor_credit, "PostPurchaseResponse.acceptor_credit")?)?,
+        })
+    }
+}
+
+/// One signed line of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Posting {
+    /// The account. Accounts of points:
+    /// * `member:<member_id>`: what the member can spend.
+    /// * `held:<member_id>`: what holds reserve of the member's points.
+    /// * `pending:<member_id>`: what was issued to the member and is not available yet.
+    /// * `debt:<member_id>`: minus what the member owes for points that were reversed after they were spent.
+    /// * `issuer:<partner_id>`: minus what the partner has outstanding.
+    /// * `recoverable:<partner_id>`: what members owe the partner in points.
+    ///
+    /// Accounts of money: `position:<partner_id>`, `pool` (backs prepaid points), `unfunded` (what issuers owe for points
+    /// that wait for their payment), `reserve`, `settle:<window>:<partner_id>`, `collateral:<partner_id>`, `bank:<purpose>`.
+    /// The operator's partner id is `operator`. New accounts may appear.
+    pub account: String,
+    /// What moved: never zero.
+    pub quantity: Quantity,
+    /// Why the money moved, so that rewards, fees and settlements never mix. Not set on postings of points.
+    pub purpose: Option<Purpose>,
+}
+
+impl FromWire<v1::Posting> for Posting {
+    fn read(wire: v1::Posting) -> Result<Self, Error> {
+        Ok(Self {
+            account: wire.account,
+            quantity: FromWire::read(there(wire.quantity, "Posting.quantity")?)?,
+            purpose: wire.purpose.map(Purpose::from_number),
+        })
+    }
+}
+
+open_enum! {
+    /// Why money moved. New purposes may appear.
+    Purpose = Purpose, unspecified Unspecified {
+        /// The price, value or reimbursement of points.
+        Reward = "REWARD",
+        /// The acceptance fee.
+        Fee = "FEE",
+        /// What is left between the price, the value and the reimbursement of points; it goes to the operator.
+        Spread = "SPREAD",
+        /// The value of prepaid points that expired.
+        Breakage = "BREAKAGE",
+        /// A penalty of the coalition's contract.
+        Penalty = "PENALTY",
+        /// A charge of the operator.
+        Charge = "CHARGE",
+        /// Tax on a fee or charge.
+        Tax = "TAX",
+        /// A correction that the operator posted.
+        Adjustment = "ADJUSTMENT",
+        /// Closing a window, paying its legs, or aborting its settlement.
+        Settlement = "SETTLEMENT",
+        /// A deposit into the reserve or a partner's collateral.
+        Deposit = "DEPOSIT",
+    }
+}
+
+/// How much of what: points or money. Credit is positive, debit negative.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Quantity {
+    /// Whole points.
+    Points(i64),
+    /// Money in the coalition's currency.
+    Money(Money),
+}
+
+impl FromWire<v1::Quantity> for Quantity {
+    fn read(wire: v1::Quantity) -> Result<Self, Error> {
+        Ok(match there(wire.quantity, "Quantity.quantity")? {
+            v1::quantity::Quantity::Points(value) => Self::Points(value),
+            v1::quantity::Quantity::Money(value) => Self::Money(FromWire::read(value)?),
+        })
+    }
+}
+
+/// Answer of QuoteRedemption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quote {
+    /// The member as it is now, also when an identifier named it.
+    pub member: MemberFigures,
+    /// How many points would be taken.
+    pub points: i64,
+    /// The lots that would be taken, in order. When points are missing: those that could be taken. They are `points` in all.
+    pub lots: Vec<LotPart>,
+    /// How many of the points asked for could not be taken; 0 when a redemption would be accepted. In a quote by amount: of
+    /// `payable_points`, and then no hindrance, as `points` can be redeemed.
+    pub missing_points: i64,
+    /// In a quote by amount: the most points that may pay this purchase, whether or not the member has them; else 0.
+    pub payable_points: i64,
+    /// What these points are worth to the customer at the caller's tills: the tender value of the caller's terms.
+    pub discount: Money,
+    /// The acceptance fee that the caller would bear on these lots; "0.00" when the coalition lets issuers bear it.
+    pub fee: Money,
+    /// What the caller's position would gain: the reimbursement of these lots less the fee.
+    pub acceptor_credit: Money,
+    /// The member's available points after the redemption.
+    pub available_points_after: i64,
+    /// The next points that the member would lose after the redemption; not set when none of them expires.
+    pub next_expiry_after: Option<ComingExpiry>,
+    /// What the receipt would earn; not set when `earn_points` is 0.
+    pub earn: Option<EarnPreview>,
+    /// Ids of the issuers whose points would be passed over, wholly or in part, because they could owe no more. Empty when
+    /// the coalition does not disclose issuers to acceptors.
+    pub passed_over_issuer_ids: Vec<String>,
+}
+
+impl FromWire<v1::QuoteRedemptionResponse> for Quote {
+    fn read(wire: v1::QuoteRedemptionResponse) -> Result<Self, Error> {
+        Ok(Self {
+            member: FromWire::read(there(wire.member, "QuoteRedemptionResponse.member")?)?,
+            points: wire.points,
+            lots: each(wire.lots)?,
+            missing_points: wire.missing_points,
+            payable_points: wire.payable_points,
+            discount: FromWire::read(there(wire.discount, "QuoteRedemptionResponse.discount")?)?,
+            fee: FromWire::read(there(wire.fee, "QuoteRedemptionResponse.fee")?)?,
+            acceptor_credit: FromWire::read(there(wire.acceptor_credit, "QuoteRedemptionResponse.acceptor_credit")?)?,
+            available_points_after: wire.available_points_after,
+            next_expiry_after: wire.next_expiry_after.map(FromWire::read).transpose()?,
+            earn: wire.earn.map(FromWire::read).transpose()?,
+            passed_over_issuer_ids: wire.passed_over_issuer_ids,
+        })
+    }
+}
+
+/// Answer of ReconcileDay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconciliation {
+    /// Whether all is as the till counted it.
+    pub state: ReconcileState,
+    /// What the house has booked.
+    pub booked: DayTotals,
+    /// Where the two differ, one row a kind; empty when the state is MATCHED. ListEntries with the same store, till and
+    /// business date gives the entries behind them.
+    pub differences: Vec<DayDifference>,
+}
+
+impl FromWire<v1::ReconcileDayResponse> for Reconciliation {
+    fn read(wire: v1::ReconcileDayResponse) -> Result<Self, Error> {
+        Ok(Self {
+            state: ReconcileState::from_number(wire.state),
+            booked: FromWire::read(there(wire.booked, "ReconcileDayResponse.booked")?)?,
+            differences: each(wire.differences)?,
+        })
+    }
+}
+
+open_enum! {
+    /// Whether a day's books agree.
+    ReconcileState = ReconcileState, unspecified Unspecified {
+        /// Every count and sum is the same.
+        Matched = "MATCHED",
+        /// Something differs.
+        Different = "DIFFERENT",
+    }
+}
+
+/// Answer of RedeemPoints: the points are taken, durably. The `lots` of its one entry are those taken, in the order taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Redeemed {
+    /// What was written.
+    pub written: Written,
+    /// The member, also when an identifier named it, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// The acceptance fee that the caller bears; "0.00" when the coalition lets issuers bear it.
+    pub fee: Money,
+    /// What the caller's position gained: the reimbursement less the fee.
+    pub acceptor_credit: Money,
+}
+
+impl FromWire<v1::RedeemPointsResponse> for Redeemed {
+    fn read(wire: v1::RedeemPointsResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "RedeemPointsResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "RedeemPointsResponse.member")?)?,
+            fee: FromWire::read(there(wire.fee, "RedeemPointsResponse.fee")?)?,
+            acceptor_credit: FromWire::read(there(wire.acceptor_credit, "RedeemPointsResponse.acceptor_credit")?)?,
+        })
+    }
+}
+
+/// Answer of ReinstatePoints. The lot of its one entry is the one made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PointsReinstated {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+}
+
+impl FromWire<v1::ReinstatePointsResponse> for PointsReinstated {
+    fn read(wire: v1::ReinstatePointsResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ReinstatePointsResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            member: FromWire::read(there(wire.member, "ReinstatePointsResponse.member")?)?,
+        })
+    }
+}
+
+/// Answer of ReturnPurchase: both sides are given back, durably: by a RETURN if points were due to the member, and a
+/// REVERSE if points were due from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PurchaseReturned {
+    /// What was written.
+    pub written: Written,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// Points that were given back.
+    pub returned_points: i64,
+    /// How many points of the redemption can still be returned after this.
+    pub returnable_points: i64,
+    /// Points of the issue that were still there and are gone now.
+    pub taken_back_points: i64,
+    /// Points of the issue that had expired or decayed before.
+    pub written_off_points: i64,
+    /// Points of the issue that the member had spent or given away: they became a debt.
+    pub debt_points: i64,
+    /// The part of the acceptance fee that the caller gets back.
+    pub fee_refund: Money,
+    /// What the caller's position lost by what was given back: the reimbursement less the refund, as a positive amount.
+    pub acceptor_debit: Money,
+}
+
+impl FromWire<v1::ReturnPurchaseResponse> for PurchaseReturned {
+    fn read(wire: v1::ReturnPurchaseResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ReturnPurchaseResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "ReturnPurchaseResponse.member")?)?,
+            returned_points: wire.returned_points,
+            returnable_points: wire.returnable_points,
+            taken_back_points: wire.taken_back_points,
+            written_off_points: wire.written_off_points,
+            debt_points: wire.debt_points,
+            fee_refund: FromWire::read(there(wire.fee_refund, "ReturnPurchaseResponse.fee_refund")?)?,
+            acceptor_debit: FromWire::read(there(wire.acceptor_debit, "ReturnPurchaseResponse.acceptor_debit")?)?,
+        })
+    }
+}
+
+/// Answer of ReturnRedemption: the points are back, durably. The `lots` of its one entry are those given back, in the
+/// order given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Returned {
+    /// What was written.
+    pub written: Written,
+    /// The member of the redemption, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// How many points of the redemption can still be returned after this.
+    pub returnable_points: i64,
+    /// The part of the acceptance fee that the caller gets back.
+    pub fee_refund: Money,
+    /// What the caller's position lost: the reimbursement of these points less the refund, as a positive amount.
+    pub acceptor_debit: Money,
+}
+
+impl FromWire<v1::ReturnRedemptionResponse> for Returned {
+    fn read(wire: v1::ReturnRedemptionResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ReturnRedemptionResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "ReturnRedemptionResponse.member")?)?,
+            returnable_points: wire.returnable_points,
+            fee_refund: FromWire::read(there(wire.fee_refund, "ReturnRedemptionResponse.fee_refund")?)?,
+            acceptor_debit: FromWire::read(there(wire.acceptor_debit, "ReturnRedemptionResponse.acceptor_debit")?)?,
+        })
+    }
+}
+
+/// Answer of ReverseIssue: the points are taken back, durably, by one entry for each issue that was reversed.
+/// `taken_back_points`, `written_off_points` and `debt_points` are the points asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reversed {
+    /// What was written.
+    pub written: Written,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// Points that were still there and are gone now.
+    pub taken_back_points: i64,
+    /// Points that had expired or decayed before; their issuer gets back what it had prepaid for them.
+    pub written_off_points: i64,
+    /// Points that the member had spent or given away, or that are held: they became a debt. What of it was paid at once
+    /// from other points is in `written.recovered_points`.
+    pub debt_points: i64,
+}
+
+impl FromWire<v1::ReverseIssueResponse> for Reversed {
+    fn read(wire: v1::ReverseIssueResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ReverseIssueResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "ReverseIssueResponse.member")?)?,
+            taken_back_points: wire.taken_back_points,
+            written_off_points: wire.written_off_points,
+            debt_points: wire.debt_points,
+        })
+    }
+}
+
+/// Answer of RunDecay. It wrote one entry a lot; one without lots when there was nothing to take; none when it was done
+/// for this period before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decayed {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// Points that were taken.
+    pub decayed_points: i64,
+    /// True when the member has more lots than the 1,024 that one call takes from: repeat the wish under a new id.
+    pub unfinished: bool,
+}
+
+impl FromWire<v1::RunDecayResponse> for Decayed {
+    fn read(wire: v1::RunDecayResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "RunDecayResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            member: FromWire::read(there(wire.member, "RunDecayResponse.member")?)?,
+            decayed_points: wire.decayed_points,
+            unfinished: wire.unfinished,
+        })
+    }
+}
+
+/// Answer of SetCalendar. It writes no entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CalendarSet {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The next closes, at most 10, earliest first.
+    pub next_close_times: Vec<SystemTime>,
+}
+
+impl FromWire<v1::SetCalendarResponse> for CalendarSet {
+    fn read(wire: v1::SetCalendarResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetCalendarResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            next_close_times: each(wire.next_close_times)?,
+        })
+    }
+}
+
+/// Answer of SetFundingConsent. It writes no entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsentSet {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The consent as it stands now.
+    pub consent: FundingConsent,
+}
+
+impl FromWire<v1::SetFundingConsentResponse> for ConsentSet {
+    fn read(wire: v1::SetFundingConsentResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetFundingConsentResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            consent: FromWire::read(there(wire.consent, "SetFundingConsentResponse.consent")?)?,
+        })
+    }
+}
+
+/// Answer of SetLimits. It writes no entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitsSet {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The limits that this request set.
+    pub limits: PartnerLimits,
+    /// How much is used, now, of those that the partner has now.
+    pub limit_uses: Vec<LimitUse>,
+}
+
+impl FromWire<v1::SetLimitsResponse> for LimitsSet {
+    fn read(wire: v1::SetLimitsResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetLimitsResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            limits: FromWire::read(there(wire.limits, "SetLimitsResponse.limits")?)?,
+            limit_uses: each(wire.limit_uses)?,
+        })
+    }
+}
+
+/// Answer of SetPartnerState. It writes no entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StateSet {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The state it had before.
+    pub previous_state: PartnerState,
+    /// The state it has now.
+    pub state: PartnerState,
+}
+
+impl FromWire<v1::SetPartnerStateResponse> for StateSet {
+    fn read(wire: v1::SetPartnerStateResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetPartnerStateResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            previous_state: PartnerState::from_number(wire.previous_state),
+            state: PartnerState::from_number(wire.state),
+        })
+    }
+}
+
+/// Answer of SetTerms. It writes no entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TermsSet {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The new version, complete.
+    pub terms: Terms,
+}
+
+impl FromWire<v1::SetTermsResponse> for TermsSet {
+    fn read(wire: v1::SetTermsResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetTermsResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            terms: FromWire::read(there(wire.terms, "SetTermsResponse.terms")?)?,
+        })
+    }
+}
+
+/// The netted result of one window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settlement {
+    /// Number of the window, from 1.
+    pub window: i64,
+    /// State of the window.
+    pub window_state: WindowState,
+    /// State of the settlement; SETTLEMENT_STATE_UNSPECIFIED in the preview of an open window.
+    pub state: SettlementState,
+    /// The legs, one per participant whose amount is not zero, by partner id, the operator last. Amounts are whole minor
+    /// units of the currency.
+    pub legs: Vec<Leg>,
+    /// What stays in the positions after the close and opens the next window: what rounding to minor units left, and legs
+    /// smaller than the threshold. By partner id, the operator last; zeros left out.
+    pub carried: Vec<ParticipantAmount>,
+    /// Why nothing was lost or made: the figures of the zero-sum proof that the close stores.
+    pub proof: SettlementProof,
+    /// Gross obligations of the window: what would be paid if every issuer paid every acceptor its redemptions, less
+    /// returns; own points and fees are not counted.
+    pub gross: Money,
+    /// What moves after netting: the sum of the pairwise payment orders.
+    pub pairwise_total: Money,
+    /// Share of the gross that need not move: 1 - pairwise_total / gross, a decimal with 4 places rounded half up,
+    /// "0.8768". Not set when gross is not above zero.
+    pub saved: Option<Decimal>,
+}
+
+impl FromWire<v1::Settlement> for Settlement {
+    fn read(wire: v1::Settlement) -> Result<Self, Error> {
+        Ok(Self {
+            window: wire.window,
+            window_state: WindowState::from_number(wire.window_state),
+            state: SettlementState::from_number(wire.state),
+            legs: each(wire.legs)?,
+            carried: each(wire.carried)?,
+            proof: FromWire::read(there(wire.proof, "Settlement.proof")?)?,
+            gross: FromWire::read(there(wire.gross, "Settlement.gross")?)?,
+            pairwise_total: FromWire::read(there(wire.pairwise_total, "Settlement.pairwise_total")?)?,
+            saved: wire.saved.map(|text| decimal(&text, "Settlement.saved")).transpose()?,
+        })
+    }
+}
+
+/// The zero-sum proof of a settlement: `legs_total`, all `account_changes` and `carried_change` add up to `sum`, which is
+/// zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettlementProof {
+    /// Sum of all legs.
+    pub legs_total: Money,
+    /// By how much each account of the house in money that is no position moved over the window, this close aside;
+    /// `collateral` and `settle` stand for those of all partners, the latter for the legs of earlier windows. Zeros left
+    /// out.
+    pub account_changes: Vec<AccountChange>,
+    /// What is carried into the next window less what was carried into this one, over all participants.
+    pub carried_change: Money,
+    /// The sum of the three: always zero. A settlement whose proof is not zero is never made.
+    pub sum: Money,
+}
+
+impl FromWire<v1::SettlementProof> for SettlementProof {
+    fn read(wire: v1::SettlementProof) -> Result<Self, Error> {
+        Ok(Self {
+            legs_total: FromWire::read(there(wire.legs_total, "SettlementProof.legs_total")?)?,
+            account_changes: each(wire.account_changes)?,
+            carried_change: FromWire::read(there(wire.carried_change, "SettlementProof.carried_change")?)?,
+            sum: FromWire::read(there(wire.sum, "SettlementProof.sum")?)?,
+        })
+    }
+}
+
+open_enum! {
+    /// State of a settlement: the netted result of one closed window.
+    SettlementState = SettlementState, unspecified Unspecified {
+        /// Made by the close; waits for the operator.
+        Proposed = "PROPOSED",
+        /// Confirmed by the operator; payments may be confirmed.
+        Confirmed = "CONFIRMED",
+        /// Its payment orders have been exported.
+        Exported = "EXPORTED",
+        /// Some payment has been confirmed, some leg is still due.
+        PartlyPaid = "PARTLY_PAID",
+        /// Every leg is paid. Final.
+        Settled = "SETTLED",
+        /// Given up before the first payment; its legs went into the next window. Final.
+        Aborted = "ABORTED",
+    }
+}
+
+/// One effect of one entry on the partner's position, or on its points: an issue that costs nothing yet is a line of
+/// amount zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatementLine {
+    /// The entry.
+    pub entry_id: String,
+    /// Place of the entry in the journal.
+    pub sequence: i64,
+    /// When it happened.
+    pub entry_time: SystemTime,
+    /// What happened.
+    pub kind: EntryKind,
+    /// The role of the partner in it.
+    pub role: StatementRole,
+    /// Partner id of the other side: for an issuer, who accepted its points; for an acceptor, whose points they were when
+    /// they are of one issuer and the coalition discloses it. Not set otherwise.
+    pub counterparty_id: Option<String>,
+    /// Why money moved.
+    pub purpose: Purpose,
+    /// Change of the partner's position: positive when the partner is owed it.
+    pub amount: Money,
+    /// On lines of purpose REWARD, the points concerned: for an issuer its own points of the entry, for an acceptor all
+    /// points of the entry. Positive for issues and redemptions, negative for what takes them back. 0 on all other lines.
+    pub points: i64,
+}
+
+impl FromWire<v1::StatementLine> for StatementLine {
+    fn read(wire: v1::StatementLine) -> Result<Self, Error> {
+        Ok(Self {
+            entry_id: wire.entry_id,
+            sequence: wire.sequence,
+            entry_time: FromWire::read(there(wire.entry_time, "StatementLine.entry_time")?)?,
+            kind: EntryKind::from_number(wire.kind),
+            role: StatementRole::from_number(wire.role),
+            counterparty_id: wire.counterparty_id,
+            purpose: Purpose::from_number(wire.purpose),
+            amount: FromWire::read(there(wire.amount, "StatementLine.amount")?)?,
+            points: wire.points,
+        })
+    }
+}
+
+open_enum! {
+    /// In which role a partner took part in an entry.
+    StatementRole = StatementRole, unspecified Unspecified {
+        /// It issued the points.
+        Issuer = "ISSUER",
+        /// It accepted the points.
+        Acceptor = "ACCEPTOR",
+        /// Neither of the two: fees and spreads that the operator gets, legs that an aborted settlement gave back, and the like.
+        Neither = "NEITHER",
+    }
+}
+
+/// What all lines of one role, kind and purpose come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatementTotal {
+    /// The role of the partner in these entries.
+    pub role: StatementRole,
+    /// What happened.
+    pub kind: EntryKind,
+    /// Why money moved.
+    pub purpose: Purpose,
+    /// Sum of the lines' amounts: positive when the partner is owed it.
+    pub amount: Money,
+    /// Sum of the lines' points.
+    pub points: i64,
+    /// How many lines.
+    pub line_count: i64,
+}
+
+impl FromWire<v1::StatementTotal> for StatementTotal {
+    fn read(wire: v1::StatementTotal) -> Result<Self, Error> {
+        Ok(Self {
+            role: StatementRole::from_number(wire.role),
+            kind: EntryKind::from_number(wire.kind),
+            purpose: Purpose::from_number(wire.purpose),
+            amount: FromWire::read(there(wire.amount, "StatementTotal.amount")?)?,
+            points: wire.points,
+            line_count: wire.line_count,
+        })
+    }
+}
+
+/// How many, and how many points in all. Neither is below 0.
+#[derive(Debug, Clone, PartialEq, Eq, Copy, Default)]
+#[non_exhaustive]
+pub struct Tally {
+    /// How many entries.
+    pub count: i64,
+    /// Their points in all.
+    pub points: i64,
+}
+
+impl FromWire<v1::Tally> for Tally {
+    fn read(wire: v1::Tally) -> Result<Self, Error> {
+        Ok(Self {
+            count: wire.count,
+            points: wire.points,
+        })
+    }
+}
+
+/// The terms of a partner, complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Terms {
+    /// Number of this version of the partner's terms, from 1. A version never changes.
+    pub version: i64,
+    /// From when on it is in force.
+    pub effective_time: SystemTime,
+    /// When the partner pays for the points it issues.
+    pub funding: Funding,
+    /// What it pays per point: an amount in the coalition's currency, not below `value`.
+    pub price: Decimal,
+    /// What backs each of its points: an amount in the coalition's currency, more than zero.
+    pub value: Decimal,
+    /// What it gets per point that it accepts: an amount in the coalition's currency, more than zero.
+    pub reimbursement: Decimal,
+    /// The acceptance fee as a share of the reimbursement for points of other issuers: a decimal, "0.02" is 2 %.
+    pub acceptance_fee: Decimal,
+    /// Who bears the fee on what it accepts.
+    pub fee_bearer: FeeBearer,
+    /// Who gets the value of its prepaid points that expire.
+    pub breakage: BreakageSplit,
+    /// When the points it issues expire.
+    pub expiry: Expiry,
+    /// For how many days after an issue it can be reversed; not set: for ever.
+    pub return_days: Option<i32>,
+    /// What a point is worth to a customer at its tills: an amount in the coalition's currency. For quotes by amount and
+    /// for `receipt_share`; never in the ledger.
+    pub tender_value: Decimal,
+    /// The largest share of a receipt that may be paid with points at its tills: a decimal from "0" to "1".
+    pub receipt_share: Decimal,
+}
+
+impl FromWire<v1::Terms> for Terms {
+    fn read(wire: v1::Terms) -> Result<Self, Error> {
+        Ok(Self {
+            version: wire.version,
+            effective_time: FromWire::read(there(wire.effective_time, "Terms.effective_time")?)?,
+            funding: Funding::from_number(wire.funding),
+            price: decimal(&wire.price, "Terms.price")?,
+            value: decimal(&wire.value, "Terms.value")?,
+            reimbursement: decimal(&wire.reimbursement, "Terms.reimbursement")?,
+            acceptance_fee: decimal(&wire.acceptance_fee, "Terms.acceptance_fee")?,
+            fee_bearer: FeeBearer::from_number(wire.fee_bearer),
+            breakage: FromWire::read(there(wire.breakage, "Terms.breakage")?)?,
+            expiry: FromWire::read(there(wire.expiry, "Terms.expiry")?)?,
+            return_days: wire.return_days,
+            tender_value: decimal(&wire.tender_value, "Terms.tender_value")?,
+            receipt_share: decimal(&wire.receipt_share, "Terms.receipt_share")?,
+        })
+    }
+}
+
+/// Answer of TransferPoints: the points are the other member's, durably. The `lots` of its one entry are those taken and
+/// those made of them, in pairs. `written.recovered_points` paid debts of the receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transferred {
+    /// What was written.
+    pub written: Written,
+    /// The member that gave, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// The member that got, also when an identifier named it.
+    pub to_member_id: String,
+}
+
+impl FromWire<v1::TransferPointsResponse> for Transferred {
+    fn read(wire: v1::TransferPointsResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "TransferPointsResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "TransferPointsResponse.member")?)?,
+            to_member_id: wire.to_member_id,
+        })
+    }
+}
+
+/// Answer of TrialBalance. Each page is read at its own moment; `totals` and the sums are of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrialBalance {
+    /// The accounts whose balance is not zero, by account.
+    pub accounts: Vec<AccountBalance>,
+    /// The sum of each class of accounts, over all accounts: `account` is the class alone, for example "member", "issuer",
+    /// "position", "settle", "pool", "bank". On every page.
+    pub totals: Vec<AccountBalance>,
+    /// Sum of all accounts of points: zero, or the book is broken.
+    pub points_sum: i64,
+    /// Sum of all accounts of money: zero, or the book is broken.
+    pub money_sum: Money,
+    /// True when both sums are zero.
+    pub balanced: bool,
+    /// `sequence` of the last entry that the sums contain.
+    pub as_of_sequence: i64,
+}
+
+impl FromWire<v1::TrialBalanceResponse> for TrialBalance {
+    fn read(wire: v1::TrialBalanceResponse) -> Result<Self, Error> {
+        Ok(Self {
+            accounts: each(wire.accounts)?,
+            totals: each(wire.totals)?,
+            points_sum: wire.points_sum,
+            money_sum: FromWire::read(there(wire.money_sum, "TrialBalanceResponse.money_sum")?)?,
+            balanced: wire.balanced,
+            as_of_sequence: wire.as_of_sequence,
+        })
+    }
+}
+
+/// Answer of VoidHold: the points are the member's again, durably. The `lots` of its one entry are those released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Voided {
+    /// What was written.
+    pub written: Written,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// Points that were released.
+    pub released_points: i64,
+}
+
+impl FromWire<v1::VoidHoldResponse> for Voided {
+    fn read(wire: v1::VoidHoldResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "VoidHoldResponse.written")?)?,
+            member: FromWire::read(there(wire.member, "VoidHoldResponse.member")?)?,
+            released_points: wire.released_points,
+        })
+    }
+}
+
+/// One window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Window {
+    /// Number of the window, from 1.
+    pub window: i64,
+    /// State of the window.
+    pub state: WindowState,
+    /// State of its settlement.
+    pub settlement_state: SettlementState,
+    /// When it opened.
+    pub open_time: SystemTime,
+    /// When it closed; not set while it is open.
+    pub close_time: Option<SystemTime>,
+    /// The caller's leg; not set while the window is open, or when it has none.
+    pub leg: Option<Leg>,
+}
+
+impl FromWire<v1::Window> for Window {
+    fn read(wire: v1::Window) -> Result<Self, Error> {
+        Ok(Self {
+            window: wire.window,
+            state: WindowState::from_number(wire.state),
+            settlement_state: SettlementState::from_number(wire.settlement_state),
+            open_time: FromWire::read(there(wire.open_time, "Window.open_time")?)?,
+            close_time: wire.close_time.map(FromWire::read).transpose()?,
+            leg: wire.leg.map(FromWire::read).transpose()?,
+        })
+    }
+}
+
+open_enum! {
+    /// State of a window: the period whose positions settle together.
+    WindowState = WindowState, unspecified Unspecified {
+        /// Entries are posted into it. Just one window is open at any time.
+        Open = "OPEN",
+        /// Closed: no entry lands in it any more, its legs are known. It stays so until the first payment, and when its
+        /// settlement is aborted.
+        Closed = "CLOSED",
+        /// Some payment of its settlement has been confirmed, some leg is still due.
+        Settling = "SETTLING",
+        /// All its legs are paid. Final.
+        Settled = "SETTLED",
+    }
+}
+
+/// Answer of WriteOffDebt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DebtWrittenOff {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+    /// Points that were given up.
+    pub written_off_points: i64,
+}
+
+impl FromWire<v1::WriteOffDebtResponse> for DebtWrittenOff {
+    fn read(wire: v1::WriteOffDebtResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "WriteOffDebtResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            member: FromWire::read(there(wire.member, "WriteOffDebtResponse.member")?)?,
+            written_off_points: wire.written_off_points,
+        })
+    }
+}
+
+/// What a request wrote. Part of the answer to every request with an effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The entries that the request itself wrote, in the order written. Empty when it needed none: each operation says so.
+    pub entries: Vec<Entry>,
+    /// The entries that followed by themselves in the same commit, as far as the caller has a part in them: points that came
+    /// back after their expiry (EXPIRE), debts that were paid (RECOVER), points that live longer because they were passed
+    /// over (EXTEND).
+    pub following: Vec<Entry>,
+    /// Points with which debts of members were paid by what the request brought, whoever they were owed to.
+    pub recovered_points: i64,
+    /// True when this request was answered before and this is the same answer again.
+    pub replayed: bool,
+}
+
+impl FromWire<v1::Written> for Written {
+    fn read(wire: v1::Written) -> Result<Self, Error> {
+        Ok(Self {
+            entries: each(wire.entries)?,
+            following: each(wire.following)?,
+            recovered_points: wire.recovered_points,
+            replayed: wire.replayed,
+        })
+    }
+}
