@@ -28,7 +28,7 @@ use crate::call::{Failed, Policy, Why};
 use crate::error::Error;
 use crate::line::{Departure, Line};
 use crate::member::MemberRef;
-use crate::operator::{Operator, Sandbox};
+use crate::operator::{Operator, OrderMode, PaymentOrder, Sandbox};
 use crate::outcome::{Outcome, Unknown};
 use crate::pages::Pages;
 use crate::points::{Abandon, EntryFilter, Issue, Keyed, QuoteRequest, Redeem, ReturnRedemption};
@@ -320,6 +320,28 @@ impl Client {
             },
             call!(PositionServiceClient::list_obligations),
             |answer| Ok((each(answer.obligations)?, answer.next_page_token)),
+        )
+    }
+
+    /// The payment orders of a closed window that the caller is an end of, those that are paid included; of the operator
+    /// and auditors all. With a mode: as an export in it would make them; else as they were exported.
+    pub fn orders(&self, window: i64, mode: Option<OrderMode>) -> Pages<PaymentOrder> {
+        self.orders_of("", window, mode)
+    }
+
+    /// The orders that a partner is an end of; for the operator and auditors.
+    pub fn orders_of(&self, partner_id: &str, window: i64, mode: Option<OrderMode>) -> Pages<PaymentOrder> {
+        let partner_id = partner_id.to_owned();
+        self.pages(
+            move |page_token| v1::ListOrdersRequest {
+                window,
+                partner_id: partner_id.clone(),
+                mode: mode.map_or(0, OrderMode::to_wire),
+                page_size: PAGE_SIZE,
+                page_token,
+            },
+            call!(PositionServiceClient::list_orders),
+            |answer| Ok((each(answer.orders)?, answer.next_page_token)),
         )
     }
 

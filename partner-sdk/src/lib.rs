@@ -86,6 +86,7 @@ pub use error::Error;
 pub use hold::{Authorize, Capture, Void};
 pub use member::MemberRef;
 pub use money::Money;
+pub use operator::{OrderMode, PaymentOrder};
 pub use origin::Origin;
 pub use outcome::{NotAccepted, Outcome, Reason, Rejection, Unknown};
 pub use pages::Pages;

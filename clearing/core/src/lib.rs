@@ -25,6 +25,7 @@
 //! | [`abandon`] | requests that shall have no effect |
 //! | [`due`] | what falls due by itself: activations, lapses, expiries; decay |
 //! | [`notice`] | what members are about to lose, told 30, 7 and 1 days ahead |
+//! | [`expiries`] | when the points of a member expire, moment by moment |
 //! | [`care`] | the operator's help for a member: longer life, points given again, debts given up |
 //! | [`limits`] | limits, consents, the net debit cap and its headroom |
 //! | [`funding`] | points that wait for their issuer's payment |
@@ -46,6 +47,7 @@ pub mod chart;
 pub mod command;
 pub mod days;
 pub mod due;
+pub mod expiries;
 pub mod funding;
 pub mod hold;
 pub mod journal;

@@ -10,6 +10,9 @@ use tonic::{Request, Response, Status};
 
 use crate::rpc::{Context, auth, convert, errors};
 
+/// Moments of expiry that a balance lists at the most.
+const EXPIRIES_MAX: usize = 100;
+
 /// The service, in the house that it works for.
 pub struct Service(pub Context);
 
@@ -22,11 +25,19 @@ impl MemberService for Service {
         auth::caller(&request)?.partner()?;
         let member = convert::member(request.into_inner().member, &self.0.identifier_key)?;
         let now = self.0.clock.now();
-        let mut book = self.0.member_book(member, None, now).await?;
+        // As many lots as one entry can take, so that the list is as long as they make it.
+        let mut book = self.0.member_book(member, Some(Points::OPERATION_MAX), now).await?;
         let id = book.find_member(member).map_err(|rejection| errors::refused(&rejection))?;
         // On a copy that nobody saves: the job or the member's next command posts it.
         book.run_due(id, now);
-        Ok(Response::new(v1::GetBalanceResponse { member: Some(figures(&book, id, now)) }))
+        let member = figures(&book, id, now);
+        let coming = book.coming_expiries(id, now, EXPIRIES_MAX);
+        let listed: i64 = coming.iter().map(|(_, points)| points.0).sum();
+        Ok(Response::new(v1::GetBalanceResponse {
+            other_points: member.available_points - listed,
+            coming_expiries: coming.into_iter().filter_map(|next| convert::from_next_expiry(Some(next))).collect(),
+            member: Some(member),
+        }))
     }
 }
 

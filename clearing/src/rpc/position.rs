@@ -4,7 +4,8 @@ mod statement;
 
 use clearing_core::changes::Gross;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::netting::Obligations;
+use clearing_core::command::OrderParty;
+use clearing_core::netting::{self, Obligations, Order};
 use clearing_core::settlement::Window;
 use clearing_core::terms::{Coalition, House};
 use clearing_core::units::{Money, Overflow, PartnerId, WindowNumber};
@@ -16,7 +17,10 @@ use crate::rpc::auth::Caller;
 use crate::rpc::convert::{self, View, from_money, from_timestamp, window_or_open};
 use crate::rpc::partner::limits::from_limit_uses;
 use crate::rpc::settlement::CUT_OFFS_PUBLISHED;
-use crate::rpc::settlement::convert::{from_leg, from_leg_state, from_settlement_state, from_times, from_window_state};
+use crate::rpc::settlement::convert::{
+    from_leg, from_leg_state, from_order, from_order_mode, from_settlement_state, from_times, from_window_state,
+    order_mode,
+};
 use crate::rpc::{Context, auth, errors, page_size};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::store::WindowRow;
@@ -158,6 +162,45 @@ impl PositionService for Service {
         Ok(Response::new(v1::ListObligationsResponse {
             window: i64::from(number),
             obligations: rows.into_iter().skip(first).take(limit).collect(),
+            next_page_token: if more { convert::page_token(&list, &next) } else { String::new() },
+        }))
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<v1::ListOrdersRequest>,
+    ) -> Result<Response<v1::ListOrdersResponse>, Status> {
+        let caller = auth::caller(&request)?;
+        let v1::ListOrdersRequest { window, partner_id, mode, page_size: size, page_token } = request.into_inner();
+        let all = partner_id.is_empty() && caller.sees_all();
+        let partner = if all { None } else { Some(self.subject(&caller, &partner_id)?) };
+        let number = convert::window(window)?;
+        let asked = if mode == 0 { None } else { Some(order_mode(mode)?) };
+        let limit = page_size(size)?;
+        let whose = partner.as_ref().map_or("", PartnerId::as_str);
+        let list = ["ListOrders", whose, &window.to_string(), &mode.to_string()];
+        let (_, settlement) = self.0.settlement(number).await?;
+        let (mode, orders) = match asked {
+            Some(asked) if settlement.mode != Some(asked) => {
+                let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
+                (Some(asked), netting::orders(asked, &legs))
+            }
+            Some(_) | None => (settlement.mode, settlement.orders),
+        };
+        let own = |order: &&Order| {
+            partner.is_none_or(|partner| [order.payer, order.payee].contains(&OrderParty::of(partner)))
+        };
+        let rows: Vec<&Order> = orders.iter().filter(own).collect();
+        // The row to go on with: rows are few, in a fixed order, and read anew for each page.
+        let first = convert::page_numbers::<1>(&list, &page_token)?;
+        let first = first.map_or(0, |[first]| usize::try_from(first).unwrap_or(usize::MAX));
+        let more = rows.len().saturating_sub(first) > limit;
+        let next = first.saturating_add(limit).to_string();
+        let house = self.0.house();
+        let page = rows.into_iter().skip(first).take(limit);
+        Ok(Response::new(v1::ListOrdersResponse {
+            orders: page.map(|order| from_order(order, &house.coalition)).collect(),
+            mode: mode.map(|mode| from_order_mode(mode).into()),
             next_page_token: if more { convert::page_token(&list, &next) } else { String::new() },
         }))
     }

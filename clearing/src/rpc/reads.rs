@@ -16,7 +16,7 @@ use super::errors;
 use crate::shares::{Bucket, ReadShares, WEIGHT};
 
 /// The calls that read the database.
-pub const READS: [&str; 18] = [
+pub const READS: [&str; 19] = [
     "/coalition.clearing.v1.RedemptionService/QuoteRedemption",
     "/coalition.clearing.v1.HoldService/GetHold",
     "/coalition.clearing.v1.MemberService/GetBalance",
@@ -29,6 +29,7 @@ pub const READS: [&str; 18] = [
     "/coalition.clearing.v1.PositionService/ListWindows",
     "/coalition.clearing.v1.PositionService/GetStatement",
     "/coalition.clearing.v1.PositionService/ListObligations",
+    "/coalition.clearing.v1.PositionService/ListOrders",
     "/coalition.clearing.v1.PartnerService/ListPartners",
     "/coalition.clearing.v1.SettlementService/PreviewSettlement",
     "/coalition.clearing.v1.ReportService/TrialBalance",

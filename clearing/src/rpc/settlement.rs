@@ -189,7 +189,7 @@ impl Context {
     ///
     /// # Errors
     /// `NOT_FOUND` if there is no such window or it is open.
-    async fn settlement(&self, number: WindowNumber) -> Result<(Window, Settlement), Status> {
+    pub(super) async fn settlement(&self, number: WindowNumber) -> Result<(Window, Settlement), Status> {
         let found = self.store.window_row(number).await.map_err(|error| errors::of_store(&error))?;
         let window = found.ok_or_else(|| errors::not_found("window", number))?.window;
         let settlement = window.settlement.clone().ok_or_else(|| errors::not_found("settlement", number))?;

@@ -72,6 +72,7 @@ async fn position_calls(client: &Client, partner: &str) -> Vec<(&'static str, bo
         ("ListWindows", let_in(client.windows().collect().await)),
         ("GetStatement", let_in(client.statement_of(partner, None).await)),
         ("ListObligations", let_in(client.obligations_of(partner, None).collect().await)),
+        ("ListOrders", let_in(client.orders_of(partner, 1, None).collect().await)),
     ]
 }
 
@@ -91,7 +92,6 @@ async fn admin_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("ExtendExpiry", let_in(operator.extend_expiry(ExtendExpiry::of(("card", "0"), "A")).await)),
         ("ReinstatePoints", let_in(operator.reinstate_points(ReinstatePoints::to(("card", "0"), "A")).await)),
         ("WriteOffDebt", let_in(operator.write_off_debt(WriteOffDebt::of(("card", "0"), "A")).await)),
-        ("PreviewSettlement", let_in(operator.preview_settlement(None).await)),
         ("ConfirmSettlement", let_in(operator.confirm_settlement(ConfirmSettlement::of(9)).await)),
         ("ExportOrders", let_in(operator.export_orders(ExportOrders::of(9, OrderMode::Hub)).await)),
         ("ConfirmPayment", let_in(operator.confirm_payment(ConfirmPayment::hub(9, "A")).await)),
@@ -114,6 +114,7 @@ async fn report_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("TrialBalance", let_in(operator.trial_balance(true).await)),
         ("NettingReport", let_in(operator.netting_report(None).await)),
         ("ListAllExpiryNotices", let_in(operator.expiry_notices(None).collect().await)),
+        ("PreviewSettlement", let_in(operator.preview_settlement(None).await)),
         ("ListJournalEntries", let_in(operator.journal(1, None).collect().await)),
     ]
 }

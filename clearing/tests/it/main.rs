@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
 mod access;
+mod answers;
 mod books;
 mod clock;
 mod decay;

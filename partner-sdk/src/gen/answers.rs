@@ -757,12 +757,20 @@ impl FromWire<v1::FundingConsent> for FundingConsent {
 pub struct Balance {
     /// The member, also when an identifier named it.
     pub member: MemberFigures,
+    /// When available points expire and how many, the first moment first: at most the next 100 moments, and those of the
+    /// 1,024 lots that expire first. Points that end with inactivity count at the moment at which they do so if the member
+    /// stays inactive.
+    pub coming_expiries: Vec<ComingExpiry>,
+    /// The available points that are in none of these: they expire later, or never.
+    pub other_points: i64,
 }
 
 impl FromWire<v1::GetBalanceResponse> for Balance {
     fn read(wire: v1::GetBalanceResponse) -> Result<Self, Error> {
         Ok(Self {
             member: FromWire::read(there(wire.member, "GetBalanceResponse.member")?)?,
+            coming_expiries: each(wire.coming_expiries)?,
+            other_points: wire.other_points,
         })
     }
 }
@@ -1304,6 +1312,8 @@ pub struct PaymentOrder {
     pub payee: String,
     /// How much: more than zero, whole minor units of the currency.
     pub amount: Money,
+    /// True when its payment was confirmed.
+    pub paid: bool,
 }
 
 impl FromWire<v1::PaymentOrder> for PaymentOrder {
@@ -1312,6 +1322,7 @@ impl FromWire<v1::PaymentOrder> for PaymentOrder {
             payer: wire.payer,
             payee: wire.payee,
             amount: FromWire::read(there(wire.amount, "PaymentOrder.amount")?)?,
+            paid: wire.paid,
         })
     }
 }

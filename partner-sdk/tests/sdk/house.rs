@@ -330,7 +330,7 @@ impl EntryService for Script {
 impl MemberService for Script {
     async fn get_balance(&self, _: Request<v1::GetBalanceRequest>) -> Result<Response<v1::GetBalanceResponse>, Status> {
         self.0.play().await?;
-        Ok(Response::new(v1::GetBalanceResponse { member: member(0) }))
+        Ok(Response::new(v1::GetBalanceResponse { member: member(0), ..v1::GetBalanceResponse::default() }))
     }
 }
 

@@ -8,11 +8,19 @@ pub struct GetBalanceRequest {
 }
 /// Answer of GetBalance: the points of the member as of now. What fell due by now (points that became available, holds
 /// that lapsed, points that expired, debts that were paid with any of them) is counted.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetBalanceResponse {
     /// The member, also when an identifier named it.
     #[prost(message, optional, tag = "1")]
     pub member: ::core::option::Option<MemberFigures>,
+    /// When available points expire and how many, the first moment first: at most the next 100 moments, and those of the
+    /// 1,024 lots that expire first. Points that end with inactivity count at the moment at which they do so if the member
+    /// stays inactive.
+    #[prost(message, repeated, tag = "2")]
+    pub coming_expiries: ::prost::alloc::vec::Vec<ComingExpiry>,
+    /// The available points that are in none of these: they expire later, or never.
+    #[prost(int64, tag = "3")]
+    pub other_points: i64,
 }
 /// Names one member: the person or company that holds points. Exactly one of the two must be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -175,7 +183,7 @@ pub mod member_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Gives the points of one member.
+        /// Gives the points of one member, and when they expire.
         ///
         /// Errors: NOT_FOUND (unknown member).
         pub async fn get_balance(
@@ -219,7 +227,7 @@ pub mod member_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with MemberServiceServer.
     #[async_trait]
     pub trait MemberService: std::marker::Send + std::marker::Sync + 'static {
-        /// Gives the points of one member.
+        /// Gives the points of one member, and when they expire.
         ///
         /// Errors: NOT_FOUND (unknown member).
         async fn get_balance(
@@ -5968,6 +5976,9 @@ pub struct PaymentOrder {
     /// How much: more than zero, whole minor units of the currency.
     #[prost(message, optional, tag = "3")]
     pub amount: ::core::option::Option<Money>,
+    /// True when its payment was confirmed.
+    #[prost(bool, tag = "4")]
+    pub paid: bool,
 }
 /// State of a window: the period whose positions settle together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -7328,6 +7339,40 @@ pub struct Obligation {
     #[prost(message, optional, tag = "4")]
     pub gross: ::core::option::Option<Money>,
 }
+/// Request of ListOrders.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOrdersRequest {
+    /// Number of the window. Required.
+    #[prost(int64, tag = "1")]
+    pub window: i64,
+    /// Whose orders. Empty means the caller's own; for the operator and auditors, who alone may name a partner, all.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// ORDER_MODE_UNSPECIFIED means as they are: those of the last export, none before the first. A mode: as an export in it
+    /// would make them, if it is another than theirs.
+    #[prost(enumeration = "OrderMode", tag = "3")]
+    pub mode: i32,
+    /// How many orders at most: 1 to 1,000; 0 means 100. A page may hold fewer although more follow.
+    #[prost(int32, tag = "4")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must be as in the call that gave
+    /// the token, else INVALID_ARGUMENT.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListOrders.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOrdersResponse {
+    /// The orders. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the order found.
+    #[prost(message, repeated, tag = "1")]
+    pub orders: ::prost::alloc::vec::Vec<PaymentOrder>,
+    /// How they are paid; not set when nothing was exported yet and no mode was asked for.
+    #[prost(enumeration = "OrderMode", optional, tag = "2")]
+    pub mode: ::core::option::Option<i32>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// In which role a partner took part in an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -7588,6 +7633,40 @@ pub mod position_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lists the payment orders of a closed window, those that are paid included, without exporting anything: as they were
+        /// exported, or as an export in some mode would make them. A partner sees those that it is an end of; the operator and
+        /// auditors see all, or those of the partner that they name.
+        ///
+        /// Errors: PERMISSION_DENIED (a partner names another), NOT_FOUND (no such window or partner, or the window is open).
+        pub async fn list_orders(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOrdersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrdersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PositionService/ListOrders",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PositionService",
+                        "ListOrders",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -7641,6 +7720,18 @@ pub mod position_service_server {
             request: tonic::Request<super::ListObligationsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListObligationsResponse>,
+            tonic::Status,
+        >;
+        /// Lists the payment orders of a closed window, those that are paid included, without exporting anything: as they were
+        /// exported, or as an export in some mode would make them. A partner sees those that it is an end of; the operator and
+        /// auditors see all, or those of the partner that they name.
+        ///
+        /// Errors: PERMISSION_DENIED (a partner names another), NOT_FOUND (no such window or partner, or the window is open).
+        async fn list_orders(
+            &self,
+            request: tonic::Request<super::ListOrdersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrdersResponse>,
             tonic::Status,
         >;
     }
@@ -7890,6 +7981,51 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListObligationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PositionService/ListOrders" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOrdersSvc<T: PositionService>(pub Arc<T>);
+                    impl<
+                        T: PositionService,
+                    > tonic::server::UnaryService<super::ListOrdersRequest>
+                    for ListOrdersSvc<T> {
+                        type Response = super::ListOrdersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOrdersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PositionService>::list_orders(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOrdersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -53,7 +53,7 @@ const ANSWERS: [(&str, &str); 37] = [
 ];
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 13] = [
+const UNWRAPPED: [&str; 14] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -64,6 +64,7 @@ const UNWRAPPED: [&str; 13] = [
     "ListAllExpiryNoticesResponse",
     "ListWindowsResponse",
     "ListObligationsResponse",
+    "ListOrdersResponse",
     "ListPartnersResponse",
     "ListJournalEntriesResponse",
     "GetClockResponse",

@@ -129,11 +129,19 @@ pub(in crate::rpc) fn order_mode(mode: i32) -> Result<OrderMode, Status> {
     }
 }
 
+pub(in crate::rpc) fn from_order_mode(mode: OrderMode) -> v1::OrderMode {
+    match mode {
+        OrderMode::Hub => v1::OrderMode::Hub,
+        OrderMode::Pairwise => v1::OrderMode::Pairwise,
+    }
+}
+
 pub(in crate::rpc) fn from_order(order: &Order, coalition: &Coalition) -> v1::PaymentOrder {
     v1::PaymentOrder {
         payer: order.payer.to_string(),
         payee: order.payee.to_string(),
         amount: from_money(order.amount, coalition),
+        paid: order.paid,
     }
 }
 
