@@ -195,6 +195,7 @@ fn every_command_explains_itself() {
         &["settlement", "preview"],
         &["settlement", "confirm"],
         &["settlement", "export"],
+        &["settlement", "orders"],
         &["settlement", "pay"],
         &["settlement", "abort"],
         &["deposit"],
@@ -679,6 +680,9 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let (code, error) = failure(&["settlement", "pay", "1", "GROCER", "--amount", "59"]);
     assert_eq!((code, error["reason"].as_str()), (1, Some("AMOUNT_MISMATCH")), "{error}");
     assert_eq!(json(&["settlement", "pay", "1", "GROCER"])["settlement_state"], "PARTLY_PAID");
+    let orders = json(&["settlement", "orders", "1"]);
+    let paid = orders["orders"].as_array().unwrap().iter().filter(|order| order["paid"] == true);
+    assert_eq!(paid.count(), 1, "{orders}");
     let (code, error) = failure(&["settlement", "abort", "1"]);
     assert_eq!((code, error["reason"].as_str()), (1, Some("SETTLEMENT_ALREADY_PAID")), "{error}");
     assert_eq!(json(&["settlement", "pay", "1", "--all"])["settlement_state"], "SETTLED");

@@ -24,6 +24,12 @@ fn examples() -> Vec<Rejection> {
             earliest: text("2026-02-01T00:00:00Z"),
             latest: text("9999-12-30T22:00:00Z"),
         },
+        Rejection::TimeOutOfRange {
+            field: text("business_time"),
+            time: text("2026-02-01T10:20:00Z"),
+            earliest: text("2025-12-28T00:00:00Z"),
+            latest: text("2026-02-01T10:05:00Z"),
+        },
         Rejection::PartnerExited { partner: text("grocer"), oldest_window: None },
         Rejection::PartnerRestricted { partner: text("grocer") },
         Rejection::PartnerSuspended { partner: text("grocer"), oldest_window: None },

@@ -21,7 +21,7 @@ impl Book {
         expires: Timestamp,
         reason: &Code,
     ) -> Result<Accepted, Rejection> {
-        check_range("expires_time", expires, Timestamp(ask.now.0 + 1), Timestamp::LAST)?;
+        check_range("expire_time", expires, Timestamp(ask.now.0 + 1), Timestamp::LAST)?;
         self.house.partner(issuer)?;
         let id = self.find_member(member)?;
         self.run_due(id, ask.now);

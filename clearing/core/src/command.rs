@@ -370,11 +370,11 @@ impl Request {
                 check_moment("inactive_since_time", *inactive_since)
             }
             Command::ExtendExpiry { until, expires, .. } => {
-                check_moment("expires_time", Some(*expires))?;
+                check_moment("expire_time", Some(*expires))?;
                 check_moment("until_time", Some(*until))
             }
             Command::Reinstate { points, expires, .. } => {
-                check_moment("expires_time", *expires)?;
+                check_moment("expire_time", *expires)?;
                 positive(*points)
             }
             Command::Void { .. } => Ok(()),
@@ -422,7 +422,7 @@ pub const FUNDERS_MAX: usize = 16;
 impl Earn {
     /// `within`: what stands before the names of the fields in the message.
     fn validate(&self, within: &str) -> Result<(), Rejection> {
-        check_moment(&format!("{within}expires_time"), self.expires)?;
+        check_moment(&format!("{within}expire_time"), self.expires)?;
         check_moment(&format!("{within}activate_time"), self.activates)?;
         let funders = format!("{within}funders");
         if self.funders.len() > FUNDERS_MAX {

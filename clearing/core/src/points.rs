@@ -92,7 +92,7 @@ impl Book {
 
     pub(crate) fn check_times_of(&self, ask: &Ask<'_>, earn: &Earn) -> Result<(), Rejection> {
         match earn.expires {
-            Some(expires) => check_range("expires_time", expires, Timestamp(ask.now.0 + 1), Timestamp::LAST),
+            Some(expires) => check_range("expire_time", expires, Timestamp(ask.now.0 + 1), Timestamp::LAST),
             None => Ok(()),
         }
     }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::units::Timestamp;
+
 /// A rejection by the rules.
 ///
 /// Rule: rejections
@@ -405,6 +407,10 @@ impl Rejection {
     /// new under that same id.
     pub fn transient(&self) -> bool {
         match self {
+            // A till whose clock runs ahead: the house comes to that time by itself.
+            Self::TimeOutOfRange { field, time, latest, .. } => {
+                field.starts_with("business_") && is_after(time, latest)
+            }
             Self::RequestTooNew { .. }
             | Self::PartnerRestricted { .. }
             | Self::PartnerSuspended { .. }
@@ -422,7 +428,6 @@ impl Rejection {
             | Self::RequestTooOld { .. }
             | Self::IdempotencyConflict { .. }
             | Self::RequestAbandoned { .. }
-            | Self::TimeOutOfRange { .. }
             | Self::PartnerExited { .. }
             | Self::NotFound { .. }
             | Self::PartnerExists { .. }
@@ -463,6 +468,11 @@ impl Rejection {
                 | Self::RequestAbandoned { .. }
         )
     }
+}
+
+/// Whether one moment, as rejections write them, is after another.
+fn is_after(time: &str, other: &str) -> bool {
+    time.parse::<Timestamp>().ok() > other.parse::<Timestamp>().ok()
 }
 
 impl fmt::Display for Rejection {

@@ -175,6 +175,8 @@ async fn balance(session: &Session, who: Who) -> Result<Told, Failure> {
         "pending_points": balance.member.pending_points,
         "owed_points": balance.member.owed_points,
         "next_expiry": expiry_json(balance.member.next_expiry.as_ref()),
+        "coming_expiries": balance.coming_expiries.iter().map(|next| expiry_json(Some(next))).collect::<Vec<_>>(),
+        "other_points": balance.other_points,
     });
     let rows = [
         ("available", balance.member.available_points, "can be spent now"),
@@ -183,10 +185,15 @@ async fn balance(session: &Session, who: Who) -> Result<Told, Failure> {
         ("owed", balance.member.owed_points, "reversed after they were spent"),
     ];
     let rows = rows.map(|(what, points, why)| vec![what.to_owned(), points.to_string(), why.to_owned()]);
-    let page = Page::new()
+    let mut page = Page::new()
         .text(format!("Member {}:", balance.member.member_id))
         .table(&["points", ">number", ""], rows)
         .text(expiry_words(balance.member.next_expiry.as_ref()));
+    if balance.coming_expiries.len() > 1 {
+        let rows = balance.coming_expiries.iter().map(|next| vec![moment(next.expire_time), next.points.to_string()]);
+        page = page.table(&["expires", ">points"], rows);
+        page = page.text(format!("{} points expire later, or never.", balance.other_points));
+    }
     Ok((json, page))
 }
 

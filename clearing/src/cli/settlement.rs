@@ -44,6 +44,19 @@ pub enum Command {
                             clearing settlement export 3 --mode pairwise       participants pay each other"
     )]
     Export(Export),
+    /// Shows the payment orders of a closed window and which of them are paid, without exporting anything.
+    #[command(
+        after_help = "Examples:\n  clearing settlement orders 3                     those that were exported\n  \
+                            clearing settlement orders 3 --mode pairwise     as an export in this mode would make them"
+    )]
+    Orders {
+        /// Number of the window.
+        #[arg(value_parser = values::whole::<i64>)]
+        window: i64,
+        /// Who pays whom. Left out: as it was exported.
+        #[arg(long, value_enum)]
+        mode: Option<Mode>,
+    },
     /// Records that an order was paid; with --all, every order that is still due.
     #[command(
         after_help = "Examples:\n  clearing settlement pay 3 GROCER                   its leg, against the settlement account\n  \
@@ -130,6 +143,7 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Preview { window } => preview(context, &session, window).await,
         Command::Confirm { window, effect } => confirm(context, &session, window, effect).await,
         Command::Export(export) => export_orders(context, &session, export).await,
+        Command::Orders { window, mode } => orders(context, &session, window, mode).await,
         Command::Pay(pay) if pay.all => pay_all(context, &session, pay.window, pay.mode).await,
         Command::Pay(pay) => pay_one(context, &session, pay).await,
         Command::Abort { window, effect } => abort(context, &session, window, effect).await,
@@ -197,6 +211,29 @@ async fn export_orders(context: &Context, session: &Session, export: Export) -> 
         }
     };
     context.output.show(&json, &page.next(pay));
+    Ok(())
+}
+
+async fn orders(context: &Context, session: &Session, window: i64, mode: Option<Mode>) -> Result<(), Failure> {
+    let orders = session.client.orders(window, mode.map(OrderMode::from)).collect().await?;
+    let json = json!({
+        "window": window,
+        "currency": session.info.currency_code,
+        "orders": orders.iter().map(order_json).collect::<Vec<_>>(),
+    });
+    let page = if orders.is_empty() {
+        Page::new()
+            .text(format!("There are no orders of window {window}."))
+            .next(format!("clearing settlement orders {window} --mode hub   (shows what an export would make)"))
+    } else {
+        let rows = orders.iter().map(|order| {
+            let paid = if order.paid { "paid" } else { "due" };
+            vec![order.payer.clone(), order.payee.clone(), order.amount.amount.to_string(), paid.to_owned()]
+        });
+        let amount = format!(">amount, {}", session.info.currency_code);
+        Page::new().table(&["payer", "payee", &amount, ""], rows)
+    };
+    context.output.show(&json, &page);
     Ok(())
 }
 
@@ -397,7 +434,12 @@ fn leg_json(leg: &Leg) -> Value {
 }
 
 fn order_json(order: &PaymentOrder) -> Value {
-    json!({ "payer": order.payer, "payee": order.payee, "amount": order.amount.amount.to_string() })
+    json!({
+        "payer": order.payer,
+        "payee": order.payee,
+        "amount": order.amount.amount.to_string(),
+        "paid": order.paid,
+    })
 }
 
 fn payment_json(paid: &PaymentConfirmed) -> Value {

@@ -8,7 +8,7 @@ use partner_sdk::operator::{CloseWindow, ConfirmPayment, ConfirmSettlement, Depo
 use partner_sdk::operator::{Expiry, SetTerms, TermsChange};
 use partner_sdk::{
     Authorize, Capture, Client, Decimal, EntryFilter, EntryKind, Error, Issue, LotChange, MemberRef, Money, OrderMode,
-    PaymentOrder, Redeem, ReturnRedemption, Transfer, Void, Written,
+    Origin, PaymentOrder, Reason, Redeem, ReturnRedemption, Transfer, Void, Written,
 };
 
 use crate::house::{BACKENDS, TestHouse};
@@ -159,6 +159,31 @@ async fn orders_are_read_by_those_who_are_an_end_of_them_and_reading_exports_not
         let paid: Vec<bool> = read(&house, None).await.unwrap().iter().map(|order| order.paid).collect();
         assert_eq!(paid.iter().filter(|paid| **paid).count(), 1);
         assert!(read(&a, None).await.unwrap()[0].paid);
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_till_whose_clock_runs_ahead_hears_that_the_same_wish_may_succeed_later() {
+    for backend in BACKENDS {
+        let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
+        let (a, operator) = (test.client("A").await, test.client("operator").await);
+        let at = |time: SystemTime| {
+            let origin = Origin::till("s1", "t1").business_time(time);
+            a.issue(Issue::to("card", "1").points(1).origin(origin))
+        };
+        let ahead = at(now + DAY).await.unwrap();
+        let rejection = ahead.rejection().unwrap();
+        assert_eq!((&rejection.reason, rejection.transient), (&Reason::TimeOutOfRange, true));
+        let expired = a.issue(Issue::to("card", "1").points(1).expires(now - DAY)).await.unwrap();
+        let rejection = expired.rejection().unwrap();
+        assert_eq!(
+            (&rejection.reason, rejection.transient),
+            (&Reason::TimeOutOfRange, false),
+            "nothing brings it back"
+        );
+        operator.sandbox().advance_clock(now + DAY).await.unwrap();
+        at(now + DAY).await.unwrap().accepted().unwrap();
         test.finish().await;
     }
 }

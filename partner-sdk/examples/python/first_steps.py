@@ -77,17 +77,18 @@ def amount(money):
 
 
 def play(pb, folder, issuer_id, acceptor_id):
-    member, origin, points, position, info = (
-        pb(f"{name}_pb2") for name in ("member", "origin", "points", "position", "info")
-    )
-    points_grpc, position_grpc, info_grpc = (pb(f"{name}_pb2_grpc") for name in ("points", "position", "info"))
+    names = ("entry", "hold", "info", "issue", "member", "origin", "position", "redemption", "reversal")
+    entry, hold, info, issue, member, origin, position, redemption, reversal = (pb(f"{name}_pb2") for name in names)
+
+    def stub(name, channel):
+        """A client of the service of a noun, such as IssueService of `issue`."""
+        return getattr(pb(f"{name}_pb2_grpc"), f"{name.capitalize()}ServiceStub")(channel)
 
     with connect(folder, issuer_id) as issuer_channel, connect(folder, acceptor_id) as acceptor_channel:
-        issuer = points_grpc.PointsServiceStub(issuer_channel)
-        acceptor = points_grpc.PointsServiceStub(acceptor_channel)
-        accounts = position_grpc.PositionServiceStub(acceptor_channel)
+        issues, reversals, members = (stub(name, issuer_channel) for name in ("issue", "reversal", "member"))
+        redemptions, holds, accounts = (stub(name, acceptor_channel) for name in ("redemption", "hold", "position"))
 
-        about = info_grpc.InfoServiceStub(acceptor_channel).GetServerInfo(info.GetServerInfoRequest(), timeout=DEADLINE)
+        about = stub("info", acceptor_channel).GetServerInfo(info.GetServerInfoRequest(), timeout=DEADLINE)
         check("I am", about.caller_id, acceptor_id)
         opening = accounts.GetPosition(position.GetPositionRequest(), timeout=DEADLINE)
 
@@ -96,37 +97,41 @@ def play(pb, folder, issuer_id, acceptor_id):
         card = member.MemberRef(identifier=member.Identifier(scheme="card", value=f"4000-{run}"))
 
         # Earn.
-        issue = points.IssuePointsRequest(
+        wish = issue.IssuePointsRequest(
             request_id=request_id(),
             member=card,
             points=100,
             origin=origin.Origin(store="store-7", till="3", receipt_number=f"R-{run}"),
         )
-        issued = issuer.IssuePoints(issue, timeout=DEADLINE)
-        check("balance after earning 100", issued.available_points, 100)
-        check("postings of points", sorted((p.account, p.points) for p in issued.entry.postings if p.HasField("points")), [
+        issued = issues.IssuePoints(wish, timeout=DEADLINE)
+        check("balance after earning 100", issued.member.available_points, 100)
+        check("postings of points", sorted(
+            (p.account, p.quantity.points) for p in issued.written.entries[0].postings if p.quantity.HasField("points")
+        ), [
             (f"issuer:{issuer_id}", -100),
-            (f"member:{issued.member_id}", 100),
+            (f"member:{issued.member.member_id}", 100),
         ])
 
         # The same request again has the same answer and no second effect.
-        again = issuer.IssuePoints(issue, timeout=DEADLINE)
-        check("replayed", (again.replayed, again.entry.entry_id), (True, issued.entry.entry_id))
+        again = issues.IssuePoints(wish, timeout=DEADLINE)
+        check("replayed", again.written.replayed, True)
+        check("the same entry", again.written.entries[0].entry_id, issued.written.entries[0].entry_id)
 
         # Spend at another brand, as quoted.
-        quote = acceptor.QuoteRedemption(points.QuoteRedemptionRequest(member=card, points=60), timeout=DEADLINE)
-        check("points missing for 60", quote.points_missing, 0)
-        redeemed = acceptor.RedeemPoints(
-            points.RedeemPointsRequest(request_id=request_id(), member=card, points=60), timeout=DEADLINE
+        quote = redemptions.QuoteRedemption(redemption.QuoteRedemptionRequest(member=card, points=60), timeout=DEADLINE)
+        check("points missing for 60", quote.missing_points, 0)
+        redeemed = redemptions.RedeemPoints(
+            redemption.RedeemPointsRequest(request_id=request_id(), member=card, points=60), timeout=DEADLINE
         )
-        check("balance after spending 60", redeemed.available_points, 40)
+        check("balance after spending 60", redeemed.member.available_points, 40)
         check("credit as quoted", amount(redeemed.acceptor_credit), amount(quote.acceptor_credit))
-        check("points of the lots taken", [(lot.points, lot.own) for lot in redeemed.entry.lots], [(60, False)])
+        lots = [(lot.change, lot.points, lot.own) for lot in redeemed.written.entries[0].lots]
+        check("the lots taken", lots, [(entry.LOT_CHANGE_TAKEN, 60, False)])
 
         # Too much is rejected by the rules, with the numbers a till needs.
         try:
-            acceptor.RedeemPoints(
-                points.RedeemPointsRequest(request_id=request_id(), member=card, points=1_000), timeout=DEADLINE
+            redemptions.RedeemPoints(
+                redemption.RedeemPointsRequest(request_id=request_id(), member=card, points=1_000), timeout=DEADLINE
             )
             sys.exit("1,000 points were taken from a balance of 40")
         except grpc.RpcError as error:
@@ -139,36 +144,38 @@ def play(pb, folder, issuer_id, acceptor_id):
             check("available, as the rejection says", reason.metadata["available_points"], "40")
 
         # Bring half of it back.
-        returned = acceptor.ReturnRedemption(
-            points.ReturnRedemptionRequest(
-                request_id=request_id(), redemption_entry_id=redeemed.entry.entry_id, points=30
+        returned = redemptions.ReturnRedemption(
+            redemption.ReturnRedemptionRequest(
+                request_id=request_id(), redemption_entry_id=redeemed.written.entries[0].entry_id, points=30
             ),
             timeout=DEADLINE,
         )
-        check("balance after returning 30", returned.available_points, 70)
+        check("balance after returning 30", returned.member.available_points, 70)
         check("still returnable", returned.returnable_points, 30)
-        balance = issuer.GetBalance(points.GetBalanceRequest(member=card), timeout=DEADLINE)
-        check("balance, asked by the issuer", balance.available_points, 70)
+        balance = members.GetBalance(member.GetBalanceRequest(member=card), timeout=DEADLINE)
+        check("balance, asked by the issuer", balance.member.available_points, 70)
 
         # Reserve, and take a part of it: the rest is the member's again.
         lapse_time = timestamp_pb2.Timestamp(seconds=about.server_time.seconds + 600)
-        held = acceptor.AuthorizeRedemption(
-            points.AuthorizeRedemptionRequest(request_id=request_id(), member=card, points=50, lapse_time=lapse_time),
+        held = holds.AuthorizeRedemption(
+            hold.AuthorizeRedemptionRequest(request_id=request_id(), member=card, points=50, lapse_time=lapse_time),
             timeout=DEADLINE,
         )
-        check("balance and held after reserving 50", (held.available_points, held.held_points), (20, 50))
-        captured = acceptor.CaptureHold(
-            points.CaptureHoldRequest(request_id=request_id(), hold_id=held.hold_id, points=20), timeout=DEADLINE
+        check("balance and held after reserving 50", (held.member.available_points, held.member.held_points), (20, 50))
+        captured = holds.CaptureHold(
+            hold.CaptureHoldRequest(request_id=request_id(), hold_id=held.hold_id, points=20), timeout=DEADLINE
         )
-        check("balance after capturing 20", (captured.available_points, captured.released_points), (50, 30))
+        check("balance after capturing 20", (captured.member.available_points, captured.released_points), (50, 30))
 
         # Goods go back to the issuer: what is still there is taken back, what was spent becomes a debt.
-        reversed_issue = issuer.ReverseIssue(
-            points.ReverseIssueRequest(request_id=request_id(), entry_id=issued.entry.entry_id, points=60),
+        reversed_issue = reversals.ReverseIssue(
+            reversal.ReverseIssueRequest(
+                request_id=request_id(), issue_entry_id=issued.written.entries[0].entry_id, points=60
+            ),
             timeout=DEADLINE,
         )
         check("taken back and owed", (reversed_issue.taken_back_points, reversed_issue.debt_points), (50, 10))
-        check("balance and debt", (reversed_issue.available_points, reversed_issue.owed_points), (0, 10))
+        check("balance and debt", (reversed_issue.member.available_points, reversed_issue.member.owed_points), (0, 10))
 
         # Where the acceptor stands, and why. Another client may be at work in the same window: what must hold is that the
         # statement adds up, and that our own lines are on it.
@@ -182,7 +189,7 @@ def play(pb, folder, issuer_id, acceptor_id):
             token = statement.next_page_token
             if not token:
                 break
-        entries = (redeemed.entry.entry_id, returned.entry.entry_id, captured.entry.entry_id)
+        entries = [answer.written.entries[0].entry_id for answer in (redeemed, returned, captured)]
         ours = [line for line in lines if line.entry_id in entries]
         check("gained, as the statement says", sum((amount(line.amount) for line in ours), Decimal()), gained)
         check("points accepted, as the statement says", sum(line.points for line in ours), 50)
