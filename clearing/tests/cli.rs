@@ -952,7 +952,7 @@ async fn the_operator_cares_for_members() {
 
     let balance = json(&["member", "balance", "card:1"]);
     assert_eq!((&balance["available_points"], &balance["owed_points"]), (&100.into(), &0.into()));
-    assert_eq!(balance["next_expiry"]["time"], "2027-01-01T00:00:00Z");
+    assert_eq!(balance["next_expiry"]["expire_time"], "2027-01-01T00:00:00Z");
     assert!(table(&["member", "balance", &issued.member.member_id]).contains("100 points expire at 2027-01-01"));
 
     // A tenth for January, once.
@@ -966,7 +966,7 @@ async fn the_operator_cares_for_members() {
         &["member", "extend-expiry", "card:1", "--issuer", "grocer", "--until", "2027-06-01T00:00:00Z"][..],
         &["--expires", "2028-01-01T00:00:00Z", "--reason", "OUTAGE-7"],
     ];
-    assert_eq!(json(&extended.concat())["next_expiry"]["time"], "2028-01-01T00:00:00Z");
+    assert_eq!(json(&extended.concat())["next_expiry"]["expire_time"], "2028-01-01T00:00:00Z");
 
     // Of 100 points 30 are spent and 10 decayed; what is reversed beyond the 60 left and the 10 that are gone is owed.
     fuel.redeem(Redeem::from("card", "1").points(30)).await.unwrap().accepted().unwrap();
@@ -988,7 +988,7 @@ async fn the_operator_cares_for_members() {
     // Of all who are inactive: nobody is, until two days have gone by.
     let all = ["member", "decay", "--all", "--rate", "0.2", "--period", "2026-02", "--inactive-days", "1"];
     let nobody = json(&all);
-    assert_eq!([&nobody["members"], &nobody["decayed_members"], &nobody["decayed_points"]], [1, 0, 0]);
+    assert_eq!([&nobody["member_count"], &nobody["decayed_member_count"], &nobody["decayed_points"]], [1, 0, 0]);
     let sandbox = grocer.sandbox();
     let now = sandbox.clock().await.unwrap();
     sandbox.advance_clock(now + Duration::from_secs(2 * 86_400)).await.unwrap();

@@ -7,8 +7,8 @@ use clearing_certs::Kind;
 use partner_sdk::operator::{CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, ExtendExpiry};
 use partner_sdk::operator::{Expiry, SetTerms, TermsChange};
 use partner_sdk::{
-    Authorize, Capture, Client, Decimal, EntryFilter, EntryKind, Error, Issue, LotChange, MemberRef, Money, OrderMode,
-    Origin, PaymentOrder, Reason, Redeem, ReturnRedemption, Transfer, Void, Written,
+    Authorize, Capture, Client, Decimal, EntryKind, Error, Issue, LotChange, MemberRef, Money, OrderMode, Origin,
+    PaymentOrder, Reason, Redeem, ReturnRedemption, Transfer, Void, Written,
 };
 
 use crate::house::{BACKENDS, TestHouse};
@@ -73,7 +73,7 @@ async fn an_answer_says_what_became_of_each_lot() {
         operator.sandbox().advance_clock(now + 2 * DAY).await.unwrap();
         let next = a.issue(Issue::to("card", "3").points(1)).await.unwrap().accepted().unwrap();
         assert_eq!((next.member.available_points, next.member.pending_points), (9, 0));
-        let entries = a.entries(EntryFilter::all()).collect().await.unwrap();
+        let entries = operator.operator().journal(1, None).collect().await.unwrap();
         let activated = entries.iter().find(|entry| entry.kind == EntryKind::Activate).unwrap();
         assert_eq!((activated.lots[0].change, activated.lots[0].points), (LotChange::Activated, 8));
         test.finish().await;
@@ -209,6 +209,8 @@ async fn operations_of_the_house_answer_with_what_they_wrote_too() {
         let set = operator.set_terms(set).await.unwrap().accepted().unwrap();
         assert_eq!((set.written.entry(), set.written.entry_id()), (None, ""));
         a.issue(Issue::to("card", "1").points(5)).await.unwrap().accepted().unwrap();
+        let c = test.client("C").await;
+        c.redeem(Redeem::from("card", "1").points(5)).await.unwrap().accepted().unwrap();
         let closed = operator.close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
         assert_eq!(closed.written.entry().map(|entry| entry.kind), Some(EntryKind::Close));
         test.finish().await;

@@ -202,7 +202,7 @@ async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
         assert_eq!(field(a.capture(Capture::hold(entry)).await), "points");
         assert_eq!(field(a.void(Void::hold("")).await), "hold_id");
         assert_eq!(field(a.hold("x").await), "hold_id");
-        assert_eq!(field(a.reverse(Reverse::entry("x").points(1)).await), "entry_id");
+        assert_eq!(field(a.reverse(Reverse::entry("x").points(1)).await), "issue_entry_id");
         assert_eq!(field(a.reverse(Reverse::entry(entry)).await), "points");
         let nameless = Reverse::receipt(Receipt::new("", "2026-02-01")).points(1);
         assert_eq!(field(a.reverse(nameless).await), "receipt.receipt_number");

@@ -249,7 +249,8 @@ impl FromWire<v1::ComingExpiry> for ComingExpiry {
     }
 }
 
-/// Answer of ConfirmPayment. It writes one entry.
+/// Answer of ConfirmPayment. It writes a PAYMENT, and a FUND for each issuer whose leg is paid now and whose points waited
+/// for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PaymentConfirmed {
@@ -277,7 +278,8 @@ impl FromWire<v1::ConfirmPaymentResponse> for PaymentConfirmed {
     }
 }
 
-/// Answer of ConfirmSettlement. It writes no entry.
+/// Answer of ConfirmSettlement. It writes a FUND for each issuer that has nothing to pay and whose points wait for its
+/// payment; else no entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettlementConfirmed {

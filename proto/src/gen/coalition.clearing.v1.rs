@@ -5688,7 +5688,8 @@ pub struct ConfirmSettlementRequest {
     #[prost(int64, tag = "2")]
     pub window: i64,
 }
-/// Answer of ConfirmSettlement. It writes no entry.
+/// Answer of ConfirmSettlement. It writes a FUND for each issuer that has nothing to pay and whose points wait for its
+/// payment; else no entry.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfirmSettlementResponse {
     /// What was written.
@@ -5777,7 +5778,8 @@ pub struct PaymentPair {
     #[prost(string, tag = "2")]
     pub payee: ::prost::alloc::string::String,
 }
-/// Answer of ConfirmPayment. It writes one entry.
+/// Answer of ConfirmPayment. It writes a PAYMENT, and a FUND for each issuer whose leg is paid now and whose points waited
+/// for that.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfirmPaymentResponse {
     /// What was written.
