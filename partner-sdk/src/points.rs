@@ -1,4 +1,4 @@
-//! What a brand does at the till: the requests, and what the house answers.
+//! What a brand does at the till: requests of issues, redemptions and returns, and what is read of them.
 
 use crate::member::MemberRef;
 use crate::money::Money;

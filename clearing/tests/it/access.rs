@@ -24,7 +24,7 @@ fn let_in<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {
     }
 }
 
-/// Every call of the points service.
+/// Every call on points.
 async fn points_calls(client: &Client) -> Vec<(&'static str, bool)> {
     let member = MemberRef::identifier("card", "1");
     let issue = || Issue::to("card", "1").points(1);
@@ -215,7 +215,7 @@ async fn no_partner_reads_or_moves_what_is_anothers() {
         assert_eq!((seen.member_id, seen.partner_id, seen.request_id), (None, None, None));
 
         // Nobody returns another's redemption; another's key is another key.
-        let back = ReturnRedemption::of(redeemed.written.entry_id().to_owned()).points(1);
+        let back = ReturnRedemption::of(redeemed.written.entry_id()).points(1);
         let refused = b.return_redemption(back).await.unwrap();
         assert_eq!(refused.rejection().unwrap().reason.as_str(), "NOT_FOUND");
         let abandoned = b.abandon(Abandon::request(issue_key)).await.unwrap().accepted().unwrap();

@@ -93,7 +93,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
             (
                 "NOT_FOUND",
                 "id",
-                refusal(a.return_redemption(ReturnRedemption::of(good.written.entry_id().to_owned()).points(1)).await),
+                refusal(a.return_redemption(ReturnRedemption::of(good.written.entry_id()).points(1)).await),
             ),
             ("NOT_FOUND", "id", refusal(admin.set_terms(SetTerms::of("nobody", fee())).await)),
             ("NOT_FOUND", "id", refusal(admin.confirm_settlement(ConfirmSettlement::of(7)).await)),

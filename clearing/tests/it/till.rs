@@ -77,7 +77,7 @@ async fn a_hold_is_captured_in_part_and_the_rest_is_the_members_again() {
         assert_eq!(reason(c.void(Void::hold(&held.hold_id)).await), Reason::HoldNotOpen);
 
         // A capture is returned like any redemption.
-        let back = ReturnRedemption::of(captured.written.entry_id().to_owned()).points(10);
+        let back = ReturnRedemption::of(captured.written.entry_id()).points(10);
         let returned = c.return_redemption(back).await.unwrap().accepted().unwrap();
         assert_eq!((returned.member.available_points, returned.returnable_points), (60, 40));
         test.finish().await;
@@ -523,7 +523,7 @@ async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
         let withdrawn = operator.set_funding_consent(SetFundingConsent::withdraw("B", "A")).await.unwrap();
         assert!(!withdrawn.accepted().unwrap().consent.given);
         // Its reversal takes from both.
-        a.reverse(Reverse::entry(issued.written.entry_id().to_owned()).points(15)).await.unwrap().accepted().unwrap();
+        a.reverse(Reverse::entry(issued.written.entry_id()).points(15)).await.unwrap().accepted().unwrap();
         assert_eq!(b.position().await.unwrap().outstanding_points, 10);
         test.finish().await;
     }
@@ -597,10 +597,10 @@ async fn points_activate_later_and_end_with_inactivity() {
         assert_eq!((next.points, next.expire_time), (15, now + 33 * DAY));
         // The first issue is past its return period, the second is not.
         assert_eq!(
-            reason(a.reverse(Reverse::entry(pending.written.entry_id().to_owned()).points(1)).await),
+            reason(a.reverse(Reverse::entry(pending.written.entry_id()).points(1)).await),
             Reason::ReversalTooLate
         );
-        a.reverse(Reverse::entry(issued.written.entry_id().to_owned()).points(1)).await.unwrap().accepted().unwrap();
+        a.reverse(Reverse::entry(issued.written.entry_id()).points(1)).await.unwrap().accepted().unwrap();
         test.finish().await;
     }
 }

@@ -102,8 +102,8 @@ fn from_proof(proof: &Proof, coalition: &Coalition) -> v1::SettlementProof {
         account_changes: proof
             .changes
             .iter()
-            .map(|(class, change)| v1::AccountChange {
-                account: class.to_string(),
+            .map(|(account, change)| v1::AccountChange {
+                account: account.to_string(),
                 amount: from_sum(*change, coalition),
             })
             .collect(),
