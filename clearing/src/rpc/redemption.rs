@@ -1,4 +1,4 @@
-//! RedemptionService: points are taken as payment, and given back. What a redemption would do is in [`quote`].
+//! RedemptionService: points are taken as payment, and given back. What a redemption would do is in `quote`.
 
 mod quote;
 
