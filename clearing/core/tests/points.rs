@@ -80,6 +80,7 @@ fn what_expires_first_is_known_from_the_members_row_alone() {
         let mut book = Book::new(play.book.house.clone(), play.book.open_window);
         book.members.insert(row.id, row);
         let told = play.book.next_expiry(member.id, play.now);
+        assert_eq!(play.book.coming_expiries(member.id, play.now, 1).first().copied(), told);
         (book.next_expiry(member.id, play.now), told)
     };
     let expect = |play: &Play, expires: Timestamp, points: i64| {
