@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use clearing_core::book::Book;
 use clearing_core::changes::Changes;
 use clearing_core::command::{Answer, Command, Request};
-use clearing_core::journal::{BatchHeader, JournalEntry};
+use clearing_core::journal::{BatchHeader, JournalEntry, STRIPE};
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, PartnerId, Timestamp};
 use tokio::runtime::Handle;
@@ -803,7 +803,7 @@ impl Begun {
     fn header(&self) -> BatchHeader {
         let coalition = self.house.coalition.id.clone();
         let (window, time) = (self.row.open_window, self.now);
-        BatchHeader { coalition, batch: self.id, window, time, salt: clock::random_bytes() }
+        BatchHeader { coalition, stripe: STRIPE, batch: self.id, window, time, salt: clock::random_bytes() }
     }
 }
 

@@ -89,6 +89,24 @@ open_enum! {
         AbortSettlement = "ABORT_SETTLEMENT",
         /// Money was deposited.
         Deposit = "DEPOSIT",
+        /// The coalition began.
+        Found = "FOUND",
+        /// A partner joined.
+        CreatePartner = "CREATE_PARTNER",
+        /// A partner got new terms.
+        SetTerms = "SET_TERMS",
+        /// A partner's state was set.
+        SetPartnerState = "SET_PARTNER_STATE",
+        /// A partner's limits were set.
+        SetLimits = "SET_LIMITS",
+        /// A funder's consent was given or taken back.
+        SetFundingConsent = "SET_FUNDING_CONSENT",
+        /// The calendar was set.
+        SetCalendar = "SET_CALENDAR",
+        /// A settlement was confirmed.
+        ConfirmSettlement = "CONFIRM_SETTLEMENT",
+        /// The orders of a settlement were exported.
+        ExportOrders = "EXPORT_ORDERS",
     }
 }
 

@@ -4,7 +4,8 @@ use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::PointsAccount;
 use crate::command::{Accepted, Earn, MemberRef};
 use crate::due::lot_move;
-use crate::journal::{Code, EntryKind, Facts, LotMove};
+use crate::facts::Fact;
+use crate::journal::{Code, EntryKind, LotMove};
 use crate::rejection::Rejection;
 use crate::units::{PartnerId, Points, Timestamp};
 
@@ -25,7 +26,7 @@ impl Book {
         self.house.partner(issuer)?;
         let id = self.find_member(member)?;
         self.run_due(id, ask.now);
-        let mut draft = self.draft(EntryKind::Extend, ask).of_member(id).with_facts(Facts::Reason(reason.clone()));
+        let mut draft = self.draft(EntryKind::Extend, ask).of_member(id).with(Fact::Reason(reason.clone()));
         let sooner = |(at, lot): &(Timestamp, &crate::member::Lot)| {
             lot.issuer == issuer && *at > ask.now && *at <= until && *at < expires
         };
@@ -65,7 +66,7 @@ impl Book {
         self.run_due(id, ask.now);
         let terms = self.house.partner(funder)?.terms_at(ask.now).clone();
         self.check_issue_cap(funder, &terms, points, None)?;
-        let draft = self.draft(EntryKind::Reinstate, ask).of_member(id).with_facts(Facts::Reason(reason.clone()));
+        let draft = self.draft(EntryKind::Reinstate, ask).of_member(id).with(Fact::Reason(reason.clone()));
         let entry = self.issue_lots(draft, ask, id, &[(funder, points)], &earn, 1)?;
         let mut entries = vec![self.post(entry)];
         self.settle_member(id, ask.now, &mut entries);
@@ -92,7 +93,7 @@ impl Book {
         if points.is_zero() {
             return Err(Rejection::not_found("debt of this member to", creditor));
         }
-        let mut draft = self.draft(EntryKind::WriteOff, ask).of_member(id).with_facts(Facts::Reason(reason.clone()));
+        let mut draft = self.draft(EntryKind::WriteOff, ask).of_member(id).with(Fact::Reason(reason.clone()));
         draft.post_points(PointsAccount::Debt(id), i128::from(points.0));
         draft.post_points(PointsAccount::Recoverable(creditor), -i128::from(points.0));
         let entry = self.finish(draft)?;

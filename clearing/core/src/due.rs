@@ -7,8 +7,9 @@
 use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, MemberRef};
+use crate::facts::{DecayFacts, Fact};
 use crate::hold::Hold;
-use crate::journal::{Code, DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotMove};
+use crate::journal::{Code, Entry, EntryDraft, EntryKind, LotMove};
 use crate::member::{Lot, LotId, LotPlace, Record};
 use crate::rejection::Rejection;
 use crate::terms::Funding;
@@ -161,7 +162,7 @@ impl Book {
     fn grace_entry(&self, lot: &Lot, at: Timestamp, until: Timestamp) -> Result<Entry, Rejection> {
         let reason = Code::word(PASSED_OVER).expect("a code");
         let draft = self.own_draft(EntryKind::Extend, at).of_member(lot.id.member).linked_to(lot.entry);
-        let mut draft = draft.with_facts(Facts::Reason(reason));
+        let mut draft = draft.with(Fact::Reason(reason));
         draft.move_lot(LotMove { expires: until, ..lot_move(lot, Points::ZERO) });
         self.finish(draft)
     }
@@ -220,11 +221,11 @@ impl Book {
         let more = lots.len() > LOTS_PER_ENTRY_MAX;
         lots.truncate(LOTS_PER_ENTRY_MAX);
         let facts = DecayFacts { rate, period: period.clone() };
-        let facts = match lots.last() {
-            Some((last, _)) if more => Facts::DecayPart(facts, *last),
-            _ => Facts::Decay(facts),
+        let goes_on = lots.last().filter(|_| more).map(|(last, _)| Fact::DecayedTo(*last));
+        let draft = || {
+            let draft = self.draft(EntryKind::Decay, ask).with(Fact::Decay(facts.clone()));
+            goes_on.clone().into_iter().fold(draft, EntryDraft::with)
         };
-        let draft = || self.draft(EntryKind::Decay, ask).with_facts(facts.clone());
         let weights: Vec<i64> = lots.iter().map(|(_, lot)| lot.available.0).collect();
         let total = rate.of_floor(Points(weights.iter().sum()));
         let shares = if total.is_zero() { Vec::new() } else { largest_remainder(total.0, &weights) };

@@ -6,7 +6,8 @@
 use crate::book::{Ask, Book, check_range};
 use crate::chart::PointsAccount;
 use crate::command::{Accepted, MemberRef};
-use crate::journal::{Entry, EntryDraft, EntryKind, Facts, HoldFacts, LotMove, RedemptionFacts};
+use crate::facts::{Fact, HoldFacts, RedemptionFacts};
+use crate::journal::{Entry, EntryDraft, EntryKind, LotMove};
 use crate::limits::headroom_cost;
 use crate::points::{Part, Walk, first_points, moved_parts};
 use crate::rejection::Rejection;
@@ -136,7 +137,7 @@ impl Book {
         for part in &parts {
             draft.move_lot(LotMove { held: part.points, ..part.moved(part.points.negated()?) });
         }
-        let entry = self.finish(draft.with_facts(Facts::Hold(facts).passing_over(passed_over)))?;
+        let entry = self.finish(draft.with(Fact::Hold(facts)).passing_over(passed_over))?;
         // Due work has its own place in the journal, and is not part of the answer.
         entries.clear();
         entries.push(self.post(entry));
@@ -180,7 +181,7 @@ impl Book {
         }
         self.post_redemption_money(&mut draft, ask.caller, &facts, &taken)?;
         let fee = self.post_fees(&mut draft, ask.caller, &facts, &taken, &[], 1)?;
-        self.finish(draft.with_facts(Facts::Redemption(RedemptionFacts { fee, ..facts })))
+        self.finish(draft.with(Fact::Redemption(RedemptionFacts { fee, ..facts })))
     }
 
     /// Releases a hold of the caller's.

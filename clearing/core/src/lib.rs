@@ -12,6 +12,7 @@
 //! | [`units`] | points, money, rates, times, identifiers, rounding |
 //! | [`chart`] | the accounts, the purposes of a money posting |
 //! | [`journal`] | entries, their canonical bytes, the hash chain |
+//! | [`facts`] | what entries record besides their postings |
 //! | [`days`] | days as the coalition's calendar counts them |
 //! | [`terms`] | the coalition's settings, partners, versions of terms |
 //! | [`member`] | what a member holds: holdings and lots |
@@ -28,6 +29,7 @@
 //! | [`care`] | the operator's help for a member: longer life, points given again, debts given up |
 //! | [`limits`] | limits, consents, the net debit cap and its headroom |
 //! | [`funding`] | points that wait for their issuer's payment |
+//! | [`founding`] | the first entries of a journal |
 //! | [`partners`] | creating partners, terms, states, calendar |
 //! | [`netting`] | positions into legs, legs into orders, obligations |
 //! | [`settlement`] | windows, the close, payments, abort, deposits |
@@ -46,6 +48,8 @@ pub mod chart;
 pub mod command;
 pub mod days;
 pub mod due;
+pub mod facts;
+pub mod founding;
 pub mod funding;
 pub mod hold;
 pub mod journal;

@@ -7,7 +7,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::{Ask, Book};
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::journal::{Entry, RedemptionFacts};
+use crate::facts::RedemptionFacts;
+use crate::journal::Entry;
 use crate::member::DayCount;
 use crate::rejection::Rejection;
 use crate::terms::{Coalition, FeeBearer, Funding, Partner, Terms};

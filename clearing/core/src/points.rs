@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, Earn, MemberRef, MemberReply, Reply};
-use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, RedemptionFacts};
+use crate::facts::{Fact, RedemptionFacts};
+use crate::journal::{Entry, EntryDraft, EntryKind, LotBirth, LotMove};
 use crate::limits::headroom_cost;
 use crate::member::{Lot, LotId, Member};
 use crate::rejection::Rejection;
@@ -177,9 +178,8 @@ impl Book {
         let facts = self.redemption_facts(ask.caller, points, ask.now)?;
         let Walk { parts, passed_over, .. } = self.take_in_order(ask.caller, member, points, ask.now, &facts)?;
         let draft = self.draft(EntryKind::Redeem, ask).of_member(member);
-        let entry = self.redemption_entry(draft, ask.caller, member, &facts, (&parts, &[]), &Direction::Take)?;
-        let facts = entry.facts.passing_over(passed_over);
-        Ok(Entry { facts, ..entry })
+        let draft = draft.passing_over(passed_over);
+        self.redemption_entry(draft, ask.caller, member, &facts, (&parts, &[]), &Direction::Take)
     }
 
     /// What a redemption at an acceptor is made at now.
@@ -421,7 +421,7 @@ impl Book {
         }
         let fee = self.post_fees(&mut draft, acceptor, facts, parts, kept, sign)?;
         let points = Points(points.0 * sign);
-        self.finish(draft.with_facts(Facts::Redemption(RedemptionFacts { points, fee, ..facts.clone() })))
+        self.finish(draft.with(Fact::Redemption(RedemptionFacts { points, fee, ..facts.clone() })))
     }
 
     /// Posts what `acceptor` gets for parts that it takes.

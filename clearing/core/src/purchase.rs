@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 
 use crate::book::{Ask, Book};
 use crate::command::{Accepted, Earn, MemberRef, Receipt, Reply, Reversed, Spend};
+use crate::facts::{Fact, PurchaseReturnFacts};
 use crate::journal::{BusinessDate, Entry, EntryKind, Origin};
-use crate::points::ReturnedAmount;
 use crate::rejection::Rejection;
 use crate::reversal::born_lots;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, half_up};
@@ -195,7 +195,7 @@ impl Book {
             let at = |returned: Money| half_up(i128::from(points) * i128::from(returned.0), i128::from(total.0));
             i64::try_from(at(after) - at(before)).unwrap_or(i64::MAX)
         };
-        let mut drafts = Vec::new();
+        let mut written = Vec::new();
         let mut left = Points::ZERO;
         if let (Some(id), Some(entry)) = (redemption, &spent) {
             left = self.left_of(id, entry);
@@ -205,7 +205,7 @@ impl Book {
             }
             if points.0 > 0 {
                 let draft = self.draft(EntryKind::Return, ask);
-                drafts.push(self.give_back_entry(draft, id, entry, points, ask.now)?);
+                written.push(self.give_back_entry(draft, id, entry, points, ask.now)?);
                 left = left.minus(points)?;
             }
         }
@@ -229,13 +229,19 @@ impl Book {
                 self.check_return_period(entry, &shares, ask.now)?;
                 let draft = self.draft(EntryKind::Reverse, ask);
                 let (entry, done) = self.reversal_entry(draft, id, member, &shares)?;
-                drafts.push(entry);
+                written.push(entry);
                 reversed = done;
             }
         }
-        self.returned_amounts.insert(named, ReturnedAmount { amount: after, total });
-        self.changes_mut().returned_amounts.insert(named);
-        let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
+        if written.is_empty() {
+            // A share that rounds to nothing is returned all the same: what follows counts from here.
+            let kind = if redemption.is_some() { EntryKind::Return } else { EntryKind::Reverse };
+            written.push(self.finish(self.draft(kind, ask).of_member(member).linked_to(named))?);
+        }
+        if let Some(first) = written.first_mut() {
+            first.facts.push(Fact::PurchaseReturn(PurchaseReturnFacts { purchase: named, amount, total }));
+        }
+        let mut entries: Vec<EntryId> = written.into_iter().map(|entry| self.post(entry)).collect();
         self.settle_member(member, ask.now, &mut entries);
         let mut accepted = self.member_reply(member, entries, left);
         if let Reply::Member(reply) = &mut accepted.reply {

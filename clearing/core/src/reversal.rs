@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Accepted, Receipt, Reply, ReversalTarget, Reversed};
-use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotMove, RedemptionFacts, ReversedPart};
+use crate::facts::{Fact, RedemptionFacts, ReversedPart};
+use crate::journal::{Entry, EntryDraft, EntryKind, LotMove};
 use crate::member::{Debt, Lot, LotId, Member};
 use crate::points::{post_issue_money, post_part_money};
 use crate::purchase::{ReceiptLine, Side};
@@ -225,7 +226,7 @@ impl Book {
             done.written_off = done.written_off.plus(written_off)?;
             done.debt = done.debt.plus(debt)?;
         }
-        Ok((self.finish(draft.with_facts(Facts::Reversal(parts)))?, done))
+        Ok((self.finish(draft.with(Fact::Reversal(parts)))?, done))
     }
 
     /// What follows the entries of a command: what they released of expired lots goes, then debts are paid, if one of them
@@ -233,7 +234,7 @@ impl Book {
     pub(crate) fn settle_member(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
         let gave = |moved: &LotMove| moved.lot.member == member && moved.points.0 > 0;
         let mut written = entries.iter().filter_map(|id| self.entries.get(id));
-        let recovers = written.any(|entry| matches!(entry.facts, Facts::Reversal(_)) || entry.lots.iter().any(gave));
+        let recovers = written.any(|entry| entry.facts.reversal().is_some() || entry.lots.iter().any(gave));
         entries.extend(self.run_due_since(member, now, now));
         if recovers {
             self.recover(member, now, entries);
@@ -282,8 +283,8 @@ impl Book {
             post_part_money(&mut draft, creditor, part.issuer, terms, facts.reimbursement, part.points)?;
             draft.move_lot(part.moved(part.points.negated()?));
         }
-        let facts = Facts::Redemption(RedemptionFacts { points, ..facts });
-        self.finish(draft.with_facts(facts)).map(Some)
+        let facts = RedemptionFacts { points, ..facts };
+        self.finish(draft.with(Fact::Redemption(facts))).map(Some)
     }
 }
 

@@ -736,7 +736,7 @@ fn check_passed_over(play: &Play, written: usize) {
         let since =
             since.take_while(|entry| entry.lots.iter().all(|moved| moved.lot != lot.id || moved.birth.is_none()));
         let mut passing = since.filter(|entry| entry.member == Some(lot.id.member));
-        let last = passing.find(|entry| days > 0 && entry.passed_over().contains(&lot.issuer));
+        let last = passing.find(|entry| days > 0 && entry.facts.passed_over().contains(&lot.issuer));
         let end = last.filter(|_| lot.funding == Funding::AtRedemption);
         let end = end.map(|entry| coalition.days_after(days, entry.time)).filter(|end| entry.time < *end);
         assert_eq!(moved.then_some(entry.lots[0].expires), end, "{entry:?} of {lot:?}");
@@ -910,7 +910,7 @@ proptest! {
             if let (Ok(accepted), Command::Redeem { .. }, false) = (&answer.result, &request.command, answer.replayed) {
                 let entry = &asked.play.book.entries[&accepted.entries[0]];
                 let taken: Vec<_> = entry.lots.iter().map(|moved| (moved.issuer, -moved.points.0)).collect();
-                let passed_over = entry.passed_over().iter().copied().collect();
+                let passed_over = entry.facts.passed_over().iter().copied().collect();
                 prop_assert_eq!((taken, passed_over), lots_to_take(&due, &request));
                 check_redemption(&asked.play, entry);
             }

@@ -6,7 +6,8 @@ mod house;
 
 use clearing_core::command::Command;
 use clearing_core::due::PASSED_OVER;
-use clearing_core::journal::{Code, Entry, EntryKind, Facts};
+use clearing_core::facts::Fact;
+use clearing_core::journal::{Code, Entry, EntryKind};
 use clearing_core::member::PassedOver;
 use clearing_core::terms::{ExpiryPolicy, Funding, Terms, TermsDraft};
 use clearing_core::units::{EntryId, PartnerId, Points, Timestamp};
@@ -47,7 +48,7 @@ fn due_by(play: &mut Play, time: Timestamp) -> Vec<(&'static str, Timestamp)> {
 }
 
 fn passed_over(play: &Play, entry: EntryId) -> Vec<PartnerId> {
-    play.book.entries[&entry].passed_over().to_vec()
+    play.book.entries[&entry].facts.passed_over().to_vec()
 }
 
 fn mark(play: &Play, issuer: &str) -> Option<PassedOver> {
@@ -65,7 +66,7 @@ fn a_lot_that_was_passed_over_lives_on_for_the_grace_and_then_expires() {
     let from = play.journal.len();
     assert_eq!(due_by(&mut play, day(20)), [("extend", day(20))]);
     let entry: &Entry = &play.journal[from].1;
-    assert_eq!(entry.facts, Facts::Reason(Code::new(PASSED_OVER).unwrap()));
+    assert_eq!(entry.facts, [Fact::Reason(Code::new(PASSED_OVER).unwrap())].into_iter().collect());
     assert_eq!((entry.points.len(), entry.money.len(), entry.request_id), (0, 0, None));
     assert_eq!((play.lot_of(lot).expires, play.available("M")), (day(24), 190));
     assert_eq!(due_by(&mut play, Timestamp(day(24).0 - 1)), []);
@@ -99,7 +100,7 @@ fn an_issuer_is_named_only_where_headroom_allowed_less_than_was_wanted() {
     // 20 points are what headroom has, and what is asked for.
     let all = play.redeem("C", "M", 20).unwrap();
     assert_eq!(passed_over(&play, all), []);
-    assert!(matches!(play.book.entries[&all].facts, Facts::Redemption(_)));
+    assert_eq!(play.book.entries[&all].facts.passed_over(), []);
     play.set_cap("A", 2_500);
     let some = play.redeem("C", "M", 6).unwrap();
     assert_eq!(play.parts(some), [("A", -5), ("B", -1)].map(|(name, points)| (name.to_owned(), points)));
@@ -257,7 +258,7 @@ fn recovery_passes_over_without_a_grace() {
     // What comes pays the debt with the first of it that headroom allows.
     play.issue("C", "M", 3);
     assert_eq!(play.kinds_from(from), ["issue", "recover"]);
-    assert_eq!(play.journal.iter().filter(|(_, entry)| !entry.passed_over().is_empty()).count(), 0);
+    assert_eq!(play.journal.iter().filter(|(_, entry)| !entry.facts.passed_over().is_empty()).count(), 0);
     assert_eq!(due_by(&mut play, day(60)), [("expire", day(20))]);
     play.assert_sound();
 }

@@ -245,7 +245,7 @@ fn pending_points_do_not_expire_before_they_are_released() {
     assert_eq!(play.pending("M"), 100);
     let written = play.journal.len();
     play.settle();
-    assert_eq!(play.kinds_from(written), ["close", "payment", "fund", "activate", "expire"]);
+    assert_eq!(play.kinds_from(written), ["close", "confirm_settlement", "payment", "fund", "activate", "expire"]);
     assert!(play.journal[written..].iter().all(|(_, entry)| entry.time == START.plus_days(9)));
     play.assert_sound();
 }

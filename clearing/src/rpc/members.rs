@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::{Command, MemberRef, MemberReply, Request as Wish};
 use clearing_core::due::check_inactive_since;
-use clearing_core::journal::{Facts, JournalEntry, Origin};
+use clearing_core::journal::{JournalEntry, Origin};
 use clearing_core::member::Member;
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
@@ -206,7 +206,7 @@ fn seen(entry: &JournalEntry, written: &Written) -> v1::Entry {
 
 /// Whether a decay has not come to the end of the member's lots.
 fn goes_on(written: &Written) -> bool {
-    written.entries.iter().any(|entry| matches!(entry.entry.facts, Facts::DecayPart(..)))
+    written.entries.iter().any(|entry| entry.entry.facts.decayed_to().is_some())
 }
 
 /// What the entries of a decay did to what the member can spend.

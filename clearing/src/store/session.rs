@@ -16,7 +16,8 @@ use std::sync::Arc;
 use clearing_core::book::Book;
 use clearing_core::changes::Changes;
 use clearing_core::command::Request;
-use clearing_core::journal::BatchHeader;
+use clearing_core::facts::FoundedFacts;
+use clearing_core::journal::{BatchHeader, STRIPE};
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -28,6 +29,8 @@ use super::journal::{JournalHead, no_coalition};
 use super::save::{Saved, Stored};
 use super::sql::{Cells, Link, Sql};
 use super::watched::Watched;
+use crate::clock;
+
 use super::{Backend, StoreError, hash, house, journal, load, requests, save, settlement};
 
 pub(super) const STATEMENTS: &[&Sql] =
@@ -194,6 +197,33 @@ impl WriterSession {
         };
         self.head = head;
         Ok(row)
+    }
+
+    /// Founds a coalition in a migrated, empty database: what its first batch writes, and the rows that there are one of.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; permanent if there is a coalition already.
+    pub async fn found(
+        &mut self,
+        founded: &FoundedFacts,
+        mut book: Book,
+        batch: BatchId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.gate = Gate::Exclusive;
+        if let Connection::Sqlite(_) = &self.connection {
+            self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
+        }
+        let mut link = self.connection.link();
+        link.run(&house::BEGIN).await?;
+        house::insert_coalition(&mut link, founded, now).await?;
+        self.head = JournalHead { next_sequence: 1, hash: [0; 32] };
+        let changes = book.take_changes();
+        let coalition = founded.coalition.id.clone();
+        let header =
+            BatchHeader { coalition, stripe: STRIPE, batch, window: 1, time: now, salt: clock::random_bytes() };
+        self.save(&book, &changes, &header).await?;
+        self.commit().await
     }
 
     /// The house as it stands inside the transaction.

@@ -422,7 +422,7 @@ async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
             assert_eq!(field(refusal(admin.create_partner(CreatePartner::new(id)).await)).0, "partner_id", "{id}");
         }
 
-        assert_eq!(entries(&desk).await, before + 3, "what was refused wrote nothing");
+        assert_eq!(entries(&desk).await, before + 4, "what was refused wrote nothing");
         test.finish().await;
     }
 }

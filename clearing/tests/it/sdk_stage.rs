@@ -94,6 +94,7 @@ impl SdkStage {
                 }
                 Quantity::Money(amount) => money.push(MoneyPosting {
                     account: posting.account.parse().unwrap(),
+                    currency: amount.currency.parse().unwrap(),
                     amount: self.units(amount),
                     purpose: purpose(posting.purpose.as_ref().unwrap()),
                 }),

@@ -55,8 +55,6 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
         assert!(violations.is_empty(), "seed {seed}: {violations:?}");
         let differences = audit::compare(&stored, &whole);
         assert!(differences.is_empty(), "seed {seed}: {differences:?}");
-        assert_eq!(without_settled(&stored.funding), without_settled(&whole.funding), "seed {seed}");
-        assert_eq!(stored.consents, whole.consents, "seed {seed}");
         test.remove().await;
     }
     assert!(lived_on > 0, "no lot lived on because it was passed over");
@@ -86,13 +84,6 @@ pub async fn play(test: &TestStore, seed: u64) -> Book {
     }
     whole.take_changes();
     whole
-}
-
-type Funding_ = BTreeMap<(WindowNumber, PartnerId, u32), clearing_core::funding::FundingGroup>;
-
-fn without_settled(funding: &Funding_) -> Vec<((WindowNumber, PartnerId, u32), WindowNumber)> {
-    let waiting = funding.iter().filter(|(_, group)| group.funded.is_none());
-    waiting.map(|(key, group)| (*key, group.settles_in)).collect()
 }
 
 /// A coalition of its own for each game: with recovery from own lots or any, with caps and limits or without.

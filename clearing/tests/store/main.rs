@@ -45,7 +45,7 @@ use clearing::identifier::IdentifierKey;
 use clearing::store::{Backend, Gate, GateRow, Saved, Store, StoreError, WriterSession};
 use clearing_core::book::Book;
 use clearing_core::command::{Accepted, Answer, Command, Earn, MemberRef, Reply, Request};
-use clearing_core::journal::{BatchHeader, Origin};
+use clearing_core::journal::{BatchHeader, Origin, STRIPE};
 use clearing_core::limits::Limits;
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{
@@ -115,6 +115,9 @@ async fn administer(cluster: &str, statement: String) {
     connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statement))).await.unwrap();
     connection.close().await.unwrap();
 }
+
+/// How many entries found the coalition of these tests: its own, that of each partner, and that of the calendar.
+const FOUNDING: i64 = 6;
 
 const START: Timestamp = Timestamp(1_767_225_600_000_000);
 
@@ -259,6 +262,7 @@ impl Till {
         };
         let header = BatchHeader {
             coalition: book.house.coalition.id.clone(),
+            stripe: STRIPE,
             batch: BatchId(self.ids.next()),
             window: gate.open_window,
             time: now,

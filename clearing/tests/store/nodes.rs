@@ -12,7 +12,7 @@ use clearing_core::units::{Money, Points, Rate, RequestId};
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::agreement::TILLS;
-use crate::{Done, Ids, TestStore, Till, at, available, card, id, issue, redeem};
+use crate::{Done, FOUNDING, Ids, TestStore, Till, at, available, card, id, issue, redeem};
 
 /// Two writers on one PostgreSQL: the same members, tills and keys, and a close in the middle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,7 +29,7 @@ async fn two_nodes_share_one_postgres() {
     }
     let mut snapshot = test.store.snapshot().await.unwrap();
     let head = snapshot.journal_head().await.unwrap();
-    assert_eq!(head.next_sequence, entries + 1);
+    assert_eq!(head.next_sequence, FOUNDING + entries + 1);
     let batches = snapshot.batches(1, 10_000).await.unwrap();
     let (mut next, mut hash) = (1, [0; 32]);
     let mut window = 1;

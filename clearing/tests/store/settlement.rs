@@ -6,7 +6,7 @@ use clearing_core::command::{Command, HouseCommand, HouseReply, Payment, Reply};
 use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
 use clearing_core::units::{Money, PartnerId};
 
-use crate::{TestStore, Till, at, card, id, issue, redeem};
+use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};
 
 on_both! {
     empty: ;
@@ -28,8 +28,8 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     till.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
     let windows = read_windows(&test.store).await;
     assert_eq!(windows.len(), 2);
-    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(6)));
-    assert_eq!((windows[1].first_sequence, windows[1].end_sequence), (6, None));
+    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(FOUNDING + 6)));
+    assert_eq!((windows[1].first_sequence, windows[1].end_sequence), (FOUNDING + 6, None));
     let settlement = windows[0].window.settlement.clone().unwrap();
     assert!(settlement.proof.holds() && !settlement.legs.is_empty());
     for command in [
@@ -52,7 +52,7 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     let paid = window.settlement.as_ref().unwrap();
     assert_eq!(paid.state, SettlementState::Settled);
     assert!(paid.orders.iter().all(|order| order.paid) && paid.legs.values().all(|leg| leg.due.is_zero()));
-    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(6)));
+    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(FOUNDING + 6)));
     assert_eq!(windows[1].window.participants[&id("cards")].opening, window.participants[&id("cards")].carried);
     till.one("operator", Command::House(HouseCommand::CloseWindow { expected: None }), at(4)).await.unwrap();
     let abort = Command::House(HouseCommand::AbortSettlement { window: 2 });

@@ -243,6 +243,24 @@ pub enum EntryKind {
     AbortSettlement = 22,
     /// Money was deposited into the reserve or into a partner's collateral.
     Deposit = 23,
+    /// The coalition began: its first entry. This kind and those below move neither points nor money.
+    Found = 24,
+    /// A partner joined, with its first terms.
+    CreatePartner = 25,
+    /// A partner got a new version of its terms.
+    SetTerms = 26,
+    /// A partner's state was set.
+    SetPartnerState = 27,
+    /// A partner's limits were set.
+    SetLimits = 28,
+    /// A funder's consent to issues of another partner at its cost was given or taken back.
+    SetFundingConsent = 29,
+    /// The calendar of cut-offs was set.
+    SetCalendar = 30,
+    /// A settlement was confirmed.
+    ConfirmSettlement = 31,
+    /// The orders of a settlement were exported.
+    ExportOrders = 32,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -274,6 +292,15 @@ impl EntryKind {
             Self::Payment => "ENTRY_KIND_PAYMENT",
             Self::AbortSettlement => "ENTRY_KIND_ABORT_SETTLEMENT",
             Self::Deposit => "ENTRY_KIND_DEPOSIT",
+            Self::Found => "ENTRY_KIND_FOUND",
+            Self::CreatePartner => "ENTRY_KIND_CREATE_PARTNER",
+            Self::SetTerms => "ENTRY_KIND_SET_TERMS",
+            Self::SetPartnerState => "ENTRY_KIND_SET_PARTNER_STATE",
+            Self::SetLimits => "ENTRY_KIND_SET_LIMITS",
+            Self::SetFundingConsent => "ENTRY_KIND_SET_FUNDING_CONSENT",
+            Self::SetCalendar => "ENTRY_KIND_SET_CALENDAR",
+            Self::ConfirmSettlement => "ENTRY_KIND_CONFIRM_SETTLEMENT",
+            Self::ExportOrders => "ENTRY_KIND_EXPORT_ORDERS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -302,6 +329,15 @@ impl EntryKind {
             "ENTRY_KIND_PAYMENT" => Some(Self::Payment),
             "ENTRY_KIND_ABORT_SETTLEMENT" => Some(Self::AbortSettlement),
             "ENTRY_KIND_DEPOSIT" => Some(Self::Deposit),
+            "ENTRY_KIND_FOUND" => Some(Self::Found),
+            "ENTRY_KIND_CREATE_PARTNER" => Some(Self::CreatePartner),
+            "ENTRY_KIND_SET_TERMS" => Some(Self::SetTerms),
+            "ENTRY_KIND_SET_PARTNER_STATE" => Some(Self::SetPartnerState),
+            "ENTRY_KIND_SET_LIMITS" => Some(Self::SetLimits),
+            "ENTRY_KIND_SET_FUNDING_CONSENT" => Some(Self::SetFundingConsent),
+            "ENTRY_KIND_SET_CALENDAR" => Some(Self::SetCalendar),
+            "ENTRY_KIND_CONFIRM_SETTLEMENT" => Some(Self::ConfirmSettlement),
+            "ENTRY_KIND_EXPORT_ORDERS" => Some(Self::ExportOrders),
             _ => None,
         }
     }

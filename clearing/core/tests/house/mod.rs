@@ -110,6 +110,8 @@ pub struct Play {
     pub now: Timestamp,
     /// All entries in journal order.
     pub journal: Vec<(EntryId, Arc<Entry>)>,
+    /// The book before the first of them.
+    founded: Box<Book>,
     count: u128,
 }
 
@@ -117,7 +119,7 @@ impl Play {
     pub fn new(house: House) -> Self {
         let mut book = Book::new(Arc::new(house), 1);
         book.windows.insert(1, Window::first(START));
-        Self { book, now: START, journal: Vec::new(), count: 0 }
+        Self { founded: Box::new(book.clone()), book, now: START, journal: Vec::new(), count: 0 }
     }
 
     /// A request with a fresh id made now.
@@ -371,7 +373,9 @@ impl Play {
 
     /// A book to which every entry of the journal was applied.
     pub fn rebuilt(&self) -> Book {
-        let mut book = Book::new(self.book.house.clone(), self.book.open_window);
+        let mut book = Book::clone(&self.founded);
+        // Tests change the settings by hand, before anything is asked.
+        Arc::make_mut(&mut book.house).coalition = self.book.house.coalition.clone();
         for (id, entry) in &self.journal {
             book.apply(*id, entry).unwrap();
         }

@@ -3,7 +3,7 @@
 use clearing_core::chart::{MoneyAccount, Purpose};
 use clearing_core::command::{Abandoned, Earn, Receipt, ReversalTarget, Spend};
 use clearing_core::hold::{Hold, HoldState};
-use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, Facts, JournalEntry};
+use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, JournalEntry};
 use clearing_core::points::{Part, Quote};
 use clearing_core::terms::{Coalition, FeeBearer, House, Terms};
 use clearing_core::units::{MemberId, Money, Overflow, PartnerId, Points, Rate, Timestamp};
@@ -318,13 +318,12 @@ impl DayKind {
             moved.map(|moved| moved.net().unwrap_or_default().0).sum()
         };
         let redeemed = entry.redemption().map(|facts| facts.points.0);
-        match (entry.kind, &entry.facts) {
-            (EntryKind::Issue, _) => Some((Self::Issue, net(true))),
-            (EntryKind::Redeem | EntryKind::Capture, _) => redeemed.map(|points| (Self::Redemption, points)),
-            (EntryKind::Return, _) => redeemed.map(|points| (Self::Return, -points)),
-            (EntryKind::Reverse, Facts::Reversal(parts)) => {
-                Some((Self::Reversal, parts.iter().map(|part| part.points.0).sum()))
-            }
+        let reversed = entry.facts.reversal().map(|parts| parts.iter().map(|part| part.points.0).sum());
+        match entry.kind {
+            EntryKind::Issue => Some((Self::Issue, net(true))),
+            EntryKind::Redeem | EntryKind::Capture => redeemed.map(|points| (Self::Redemption, points)),
+            EntryKind::Return => redeemed.map(|points| (Self::Return, -points)),
+            EntryKind::Reverse => reversed.map(|points| (Self::Reversal, points)),
             _ => None,
         }
     }
