@@ -4,9 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use clearing::coalition_file::{CoalitionFile, Variant};
+use clearing::scenario::Scenario;
 use clearing::scenario::book_stage::BookStage;
 use clearing::scenario::player::play;
-use clearing::scenario::{CoalitionFile, Scenario, Variant};
 use clearing_core::audit;
 use clearing_core::limits::Limits;
 use clearing_core::terms::{ExpiryPolicy, Funding, Recovery};

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clearing::clock::{self, Clock};
+use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::identifier::IdentifierKey;
-use clearing::scenario::{CoalitionFile, Variant};
 use clearing::scheduler::{AdvanceError, DueWork, DueWorkKind, Scheduler};
 use clearing::store::{Store, Windows};
 use clearing::writer::{Writer, Written};

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use clearing::clock::{self, Clock};
+use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::identifier::IdentifierKey;
 use clearing::projector;
 use clearing::rpc::auth::Caller;
 use clearing::rpc::{Context, info, partners, points, position, report, sandbox, settlement};
-use clearing::scenario::{CoalitionFile, Variant};
 use clearing::scheduler::Scheduler;
 use clearing::store::{LOOKED_THROUGH_MAX, Store};
 use clearing::writer::Writer;

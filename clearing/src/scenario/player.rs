@@ -15,10 +15,13 @@ use clearing_core::member::LotId;
 use clearing_core::netting::Order;
 use clearing_core::settlement::WindowState;
 use clearing_core::terms::{PartnerState, TermsDraft};
-use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{
+    EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+};
 use rust_decimal::Decimal;
 
-use super::{Action, Amount, Amounts, Expect, PartnerTable, Scenario, ScenarioError, Step, Variant};
+use super::{Action, Amount, Amounts, Expect, Scenario, Step};
+use crate::coalition_file::{CoalitionFileError, PartnerTable, Variant};
 
 /// One request to the house.
 #[derive(Debug, Clone)]
@@ -130,8 +133,9 @@ pub trait Stage {
 /// Why a play ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError<E: std::error::Error + 'static> {
+    /// A step sets terms or limits that are none.
     #[error(transparent)]
-    Scenario(Box<ScenarioError>),
+    Table(Box<CoalitionFileError>),
     /// A step that this release does not play.
     #[error("step {step}: this release does not play {what}")]
     Unsupported { step: usize, what: String },
@@ -169,7 +173,7 @@ impl fmt::Display for Difference {
 }
 
 /// Plays a scenario with one of its variants. The stage must be a fresh house made by
-/// [`CoalitionFile::to_house`](super::CoalitionFile::to_house) with that variant.
+/// [`CoalitionFile::to_house`](crate::coalition_file::CoalitionFile::to_house) with that variant.
 ///
 /// # Errors
 /// [`PlayError::Different`] with all differences of the first step that has any; the others if it cannot be played.
@@ -188,7 +192,7 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
         limits: BTreeMap::new(),
     };
     for partner in &scenario.house.partners {
-        player.set_limits(partner).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
+        player.set_limits(partner).map_err(|problem| PlayError::Table(Box::new(problem)))?;
     }
     for step in &scenario.steps {
         player.step(stage, step).await?;
@@ -279,8 +283,8 @@ impl Player<'_> {
                     None => self.fresh_request(step.at),
                     Some(name) => self.named_request(name, step.at),
                 };
-                let origin =
-                    step.receipt.origin(self.scale).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
+                let wrong_total = |Malformed(problem)| PlayError::Broken { step: step.number, problem };
+                let origin = step.receipt.origin(self.scale).map_err(wrong_total)?;
                 for wish in self.wishes::<S>(step, action)? {
                     let call = Call { by: step.by, request, origin: origin.clone(), wish };
                     self.call(stage, step, call, &mut happened).await?;
@@ -407,7 +411,7 @@ impl Player<'_> {
     }
 
     /// Takes up the limits of a partner's table over those that it had.
-    fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, ScenarioError> {
+    fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, CoalitionFileError> {
         let before = self.limits.get(&table.id).copied().unwrap_or_default();
         let limits = table.limits_over(before, self.scale)?;
         self.limits.insert(table.id, limits);
@@ -422,7 +426,7 @@ impl Player<'_> {
     /// What a step asks for: one request, or two if it sets terms and limits.
     fn wishes<S: Stage>(&mut self, step: &Step, action: &Action) -> Result<Vec<Wish>, PlayError<S::Error>> {
         let Action::SetTerms { terms, effective } = action else { return Ok(vec![self.wish::<S>(step, action)?]) };
-        let wrong = |problem| PlayError::Scenario(Box::new(problem));
+        let wrong = |problem| PlayError::Table(Box::new(problem));
         let (partner, draft) = (terms.id, terms.to_draft().map_err(wrong)?);
         let before = self.limits.get(&partner).copied().unwrap_or_default();
         let limits = self.set_limits(terms).map_err(wrong)?;
@@ -481,7 +485,7 @@ impl Player<'_> {
                 house(HouseCommand::Deposit { account: *account, amount: money(*amount)? })
             }
             Action::CreatePartner { terms } => {
-                let wrong = |problem| PlayError::Scenario(Box::new(problem));
+                let wrong = |problem| PlayError::Table(Box::new(problem));
                 house(HouseCommand::CreatePartner {
                     partner: terms.id,
                     display_name: String::new(),

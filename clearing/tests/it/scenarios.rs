@@ -1,7 +1,8 @@
 //! The acceptance scenarios through the SDK over mTLS, on both databases.
 
+use clearing::coalition_file::Variant;
+use clearing::scenario::Scenario;
 use clearing::scenario::player::play;
-use clearing::scenario::{Scenario, Variant};
 
 use crate::house::{BACKENDS, Backend, Database, TestHouse, audit, scenario_dir};
 use crate::sdk_stage::SdkStage;

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
 use clearing::clock::Clock;
+use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::identifier::IdentifierKey;
-use clearing::scenario::{CoalitionFile, Variant};
 use clearing::server::{Drained, RunningServer};
 use clearing::store::Store;
 use clearing::writer::WriterCounts;
