@@ -17,7 +17,6 @@
 //! | [`timekeeper`] | whether the machine's clock can be believed |
 //! | [`identifier`] | keyed hashes of members' identifiers |
 //! | [`coalition_file`] | coalitions written as TOML |
-//! | [`scenario`] | plays written as TOML |
 //! | [`cli`] | the `clearing` command |
 //! | [`demo`] | a day of a coalition, as a demonstration |
 //! | [`config`], [`telemetry`] | what the command is told, and what it logs |
@@ -36,7 +35,6 @@ pub mod health;
 pub mod identifier;
 pub mod projector;
 pub mod rpc;
-pub mod scenario;
 pub mod scheduler;
 pub mod server;
 pub mod shares;

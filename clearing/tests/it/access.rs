@@ -11,7 +11,7 @@ use partner_sdk::{
     Outcome, Purchase, Receipt, Redeem, RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use crate::house::{BACKENDS, TestHouse};
+use clearing_play::house::{BACKENDS, TestHouse};
 
 /// Whether a call was let through to the rules.
 fn let_in<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {

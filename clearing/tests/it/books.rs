@@ -11,7 +11,7 @@ use partner_sdk::operator::CloseWindow;
 use partner_sdk::{Issue, Redeem};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
-use crate::house::{BACKENDS, Backend, DOMAIN, TestHouse};
+use clearing_play::house::{BACKENDS, Backend, DOMAIN, TestHouse};
 
 /// Why a house does not open: a file tells at once, a PostgreSQL once it is reached.
 async fn refusal(options: ServerOptions) -> Arc<StartError> {
@@ -84,7 +84,7 @@ async fn a_second_house_on_one_file_is_refused_and_told_which_process_has_it() {
         assert!(text.contains(part), "{text}");
     }
     // Who only reads is not kept out, and the first goes on.
-    crate::house::audit(&test.database.url).await;
+    clearing_play::house::audit(&test.database.url).await;
     test.client("A").await.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
     test.finish().await;
 }

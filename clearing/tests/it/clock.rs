@@ -16,8 +16,8 @@ use clearing_core::terms::Calendar;
 use clearing_core::units::Timestamp;
 use partner_sdk::{Client, Issue, Issued, Outcome, Retries};
 
-use crate::house::{BACKENDS, Backend, DOMAIN, Database, Identities, audit, begin};
-use crate::scenarios::read;
+use clearing_play::house::{BACKENDS, Backend, DOMAIN, Database, Identities, audit, begin};
+use clearing_play::scenario::read;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -125,7 +125,10 @@ async fn a_start_with_a_clock_far_ahead_writes_nothing_until_the_clock_is_right(
         refused(&till, &[&ahead[..10], &alive.to_string()[..16], "more than 8 days after", "--accept-time"]).await;
         assert_eq!(till.balance(("card", "1")).await.unwrap().available_points, 10, "reads go on");
         let told = till.server_info().await.unwrap().server_time;
-        assert!(told < crate::sdk_stage::system_time(Timestamp(alive.0 + DAY)), "reads are at a time that was right");
+        assert!(
+            told < clearing_play::sdk_stage::system_time(Timestamp(alive.0 + DAY)),
+            "reads are at a time that was right"
+        );
         assert_eq!(site.windows().await, windows, "no window was closed");
         assert_eq!(site.last_alive().await, alive, "a wrong clock is not what the next start is judged by");
 

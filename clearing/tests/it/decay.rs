@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use partner_sdk::operator::{DecayMembers, MembersDecayed, Operator, RunDecay};
 use partner_sdk::{Client, Decimal, EntryKind, Error, Issue, MemberRef, Redeem};
 
-use crate::house::{BACKENDS, Backend, TestHouse};
+use clearing_play::house::{BACKENDS, Backend, TestHouse};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use self::raw::{GOAWAY, PING, RST_STREAM, Raw};
-use crate::house::{BACKENDS, Backend, DOMAIN, Database, Identities, audit, begin_with, serve};
-use crate::scenarios::read;
+use clearing_play::house::{BACKENDS, Backend, DOMAIN, Database, Identities, audit, begin_with, serve};
+use clearing_play::scenario::read;
 
 /// How long anything may take before it is called a hang.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnect
 
 use crate::deeds::{self, Deed};
 use crate::doors::raw::Raw;
-use crate::house::{BACKENDS, Backend, TestHouse};
+use clearing_play::house::{BACKENDS, Backend, TestHouse};
 
 /// How long anything may take before it is called a hang.
 const PATIENCE: Duration = Duration::from_secs(60);

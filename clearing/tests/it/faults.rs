@@ -27,8 +27,8 @@ use self::program::{BRANDS, Program};
 use self::proxy::{Fate, HouseIs, Proxy, Upstream};
 use crate::deeds::Deed;
 use crate::doors::health;
-use crate::house::{BACKENDS, Backend, Identities, TestHouse, audit, serve};
-use crate::scenarios::read;
+use clearing_play::house::{BACKENDS, Backend, Identities, TestHouse, audit, serve};
+use clearing_play::scenario::read;
 
 /// How long anything may take before it is called a hang. Far more than it needs: a slow machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,7 +73,10 @@ impl House {
         let house = scenario.house.to_house(&scenario.id, scenario.variants[1]).unwrap();
         let store = founded(&database_url).await;
         store.migrate().await.unwrap();
-        store.create_coalition(&house, crate::house::DOMAIN, &IdentifierKey::new([7; 32]), clock.now()).await.unwrap();
+        store
+            .create_coalition(&house, clearing_play::house::DOMAIN, &IdentifierKey::new([7; 32]), clock.now())
+            .await
+            .unwrap();
         let identities = Identities::new();
         let server = serve(seen_as.unwrap_or(&database_url), &identities, clock).await;
         Self { database_url, identities, server }
@@ -334,7 +337,7 @@ async fn a_house_started_while_its_database_is_away_opens_when_it_comes() {
     assert_eq!(server.shutdown(Duration::from_secs(20)).await, Drained::Clean);
     cluster.stop_at_once();
 
-    let server = crate::house::begin(&database_url, &identities, Clock::system()).await;
+    let server = clearing_play::house::begin(&database_url, &identities, Clock::system()).await;
     let client = once(&identities, &server, "A").await;
     for _ in 0..3 {
         let said = ask(&client, client.new_request_id(), &issue("1")).await.unavailable();
@@ -354,7 +357,7 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
     println!("seed {seed}");
     let scenario = read("S11a");
     let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-    let lapses = crate::sdk_stage::system_time(scenario.house.coalition.start.plus_seconds(3600));
+    let lapses = clearing_play::sdk_stage::system_time(scenario.house.coalition.start.plus_seconds(3600));
     for backend in BACKENDS {
         let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
         let address = test.server.local_addr();

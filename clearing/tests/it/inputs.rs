@@ -12,8 +12,8 @@ use partner_sdk::{
     QuoteRequest, Receipt, Redeem, RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use crate::house::{BACKENDS, TestHouse};
-use crate::sdk_stage::system_time;
+use clearing_play::house::{BACKENDS, TestHouse};
+use clearing_play::sdk_stage::system_time;
 
 /// How a call was refused: its reason, and the numbers with it.
 fn refusal<T: std::fmt::Debug>(result: Result<Outcome<T>, Error>) -> (String, Vec<(String, String)>) {

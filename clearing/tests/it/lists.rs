@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partner_sdk::{Client, Issue, Statement};
 
-use crate::house::{BACKENDS, TestHouse};
+use clearing_play::house::{BACKENDS, TestHouse};
 
 /// More entries than a reader looks through itself, so that a statement that is given was projected by the house.
 const ENTRIES: i64 = 6_000;

@@ -8,8 +8,8 @@ use partner_sdk::operator::{CloseWindow, Funding, SetTerms, TermsChange};
 use partner_sdk::{Decimal, Issue, Outcome, Redeem};
 use sqlx::{Connection, PgConnection, Row};
 
-use crate::house::{Backend, TestHouse, serve};
-use crate::scenarios::read;
+use clearing_play::house::{Backend, TestHouse, serve};
+use clearing_play::scenario::read;
 
 /// How many callers work at each node, and how often each issues and redeems.
 const CALLERS: usize = 16;
@@ -122,7 +122,7 @@ async fn a_node_whose_clock_is_behind_decides_under_the_terms_that_another_node_
     let test = TestHouse::open(Backend::Postgres, &house, begin).await;
     let behind = serve(&test.database.url, &test.identities, Clock::manual(begin)).await;
     let operator = test.client("operator").await;
-    let later = crate::sdk_stage::system_time(begin.plus_seconds(3600));
+    let later = clearing_play::sdk_stage::system_time(begin.plus_seconds(3600));
     operator.sandbox().advance_clock(later).await.unwrap();
     let terms = TermsChange::none().funding(Funding::AtIssue).price(Decimal::TWO).value(Decimal::TWO);
     operator.operator().set_terms(SetTerms::of("A", terms)).await.unwrap().accepted().unwrap();

@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
 use partner_sdk::{Authorize, Client, Error, ExpiryNotice, Issue, Redeem, Transfer, Void};
 
-use crate::house::{BACKENDS, TestHouse};
-use crate::sdk_stage::system_time;
+use clearing_play::house::{BACKENDS, TestHouse};
+use clearing_play::sdk_stage::system_time;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);

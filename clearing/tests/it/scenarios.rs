@@ -1,12 +1,12 @@
 //! The acceptance scenarios through the SDK over mTLS, on both databases.
 
 use clearing::coalition_file::Variant;
-use clearing::scenario::Scenario;
-use clearing::scenario::player::play;
+use clearing_play::player::play;
+use clearing_play::scenario::read;
 
-use crate::house::{BACKENDS, Backend, Database, TestHouse, audit, scenario_dir};
-use crate::sdk_stage::SdkStage;
-use crate::writer_stage::WriterStage;
+use clearing_play::house::{BACKENDS, Backend, Database, TestHouse, audit};
+use clearing_play::sdk_stage::SdkStage;
+use clearing_play::writer_stage::WriterStage;
 
 /// All scenarios; those of our own but `own/O06`: nobody sets a partner's state to EXITED.
 pub const PLAYED: [&str; 29] = [
@@ -14,11 +14,6 @@ pub const PLAYED: [&str; 29] = [
     "own/O02", "own/O03", "own/O04", "own/O05", "own/O07", "own/O08", "own/O09", "own/O10", "own/O11", "own/O12",
     "own/O13", "own/O14", "own/O15", "own/O16", "own/O17",
 ];
-
-pub fn read(name: &str) -> Scenario {
-    let file = std::fs::read_to_string(scenario_dir().join(format!("{name}.toml"))).unwrap();
-    Scenario::parse(&file).unwrap()
-}
 
 async fn play_through_the_sdk(backend: Backend, name: &str, variant: Variant) -> Result<(), String> {
     let scenario = read(name);

@@ -14,8 +14,8 @@ use partner_sdk::{
     ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use crate::house::{BACKENDS, TestHouse};
-use crate::sdk_stage::system_time;
+use clearing_play::house::{BACKENDS, TestHouse};
+use clearing_play::sdk_stage::system_time;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::house::Identities;
+use clearing_play::house::Identities;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;

@@ -10,7 +10,7 @@ use partner_sdk::{Client, EntryFilter, EntryKind, Error, MemberRef, Origin, Outc
 use tokio::task::JoinSet;
 
 use crate::deeds::{self, Deed};
-use crate::sdk_stage::system_time;
+use clearing_play::sdk_stage::system_time;
 
 /// Between two tries of a till that has no answer.
 const PAUSE: Duration = Duration::from_millis(25);

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use super::callers::{Call, Heard, ask, ask_until_answered, compare};
 use super::program::{BRANDS, Program};
 use super::{PATIENCE, ask_after_doubt, issue};
-use crate::house::audit;
+use clearing_play::house::audit;
 
 /// From now on every sync of this process fails.
 async fn fail_syncs(pid: u32) -> Child {

@@ -16,8 +16,8 @@ use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::deeds::{self, Deed, Done};
-use crate::house::{Backend, DOMAIN, Database, Identities, audit, serve};
-use crate::sdk_stage::system_time;
+use clearing_play::house::{Backend, DOMAIN, Database, Identities, audit, serve};
+use clearing_play::sdk_stage::system_time;
 
 /// Where rivals meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

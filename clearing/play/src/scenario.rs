@@ -1,18 +1,17 @@
 //! Scenario files: a coalition, the steps of a play, and what is expected of each, as data.
 //!
 //! The same file is played on the rules alone, on the writer over either database, and through the SDK over mTLS (see
-//! [`player`]). Its coalition is a [`CoalitionFile`]. The format is described in `scenarios/README.md`.
+//! [`player`](crate::player)). Its coalition is a [`CoalitionFile`]. The format is described in `scenarios/README.md`.
 //!
 //! Unknown keys are errors. What the format knows and this release does not (exchange, disputes, defaults, exits) is read,
 //! and refused by name where it would have to be obeyed: by [`CoalitionFile::to_house`] or by the player.
 
-pub mod book_stage;
-pub mod player;
-pub mod wishes;
-
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant};
 
 use clearing_core::chart::MoneyAccount;
 use clearing_core::command::{Earn, OrderParty, Payment};
@@ -23,8 +22,6 @@ use clearing_core::units::{Malformed, Money, PartnerId, Points, Rate, Timestamp,
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-
-use crate::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant};
 
 /// Why a scenario file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +49,7 @@ pub struct Scenario {
 /// An amount of money in a file: a decimal string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Amount(#[serde(deserialize_with = "crate::coalition_file::decimal")] pub Decimal);
+pub struct Amount(#[serde(deserialize_with = "clearing::coalition_file::decimal")] pub Decimal);
 
 /// Amounts by account or participant.
 pub type Amounts = BTreeMap<String, Amount>;
@@ -233,6 +230,17 @@ pub enum Action {
     },
 }
 
+/// The folder of the acceptance scenarios.
+pub fn scenario_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+/// The acceptance scenario of a name: `S01`, `own/O01`.
+pub fn read(name: &str) -> Scenario {
+    let file = std::fs::read_to_string(scenario_dir().join(format!("{name}.toml"))).unwrap();
+    Scenario::parse(&file).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 impl Scenario {
     /// Reads a scenario file.
     ///
@@ -270,16 +278,16 @@ struct ScenarioTable {
 /// A step as it stands: the keys that every step has, and the fields of its action.
 #[derive(Deserialize)]
 struct StepTable {
-    #[serde(deserialize_with = "crate::coalition_file::text")]
+    #[serde(deserialize_with = "clearing::coalition_file::text")]
     at: Timestamp,
     r#do: String,
-    #[serde(default, deserialize_with = "crate::coalition_file::optional_text")]
+    #[serde(default, deserialize_with = "clearing::coalition_file::optional_text")]
     by: Option<PartnerId>,
     r#as: Option<String>,
     request: Option<String>,
     receipt: Option<String>,
     line: Option<u32>,
-    #[serde(default, deserialize_with = "crate::coalition_file::optional_decimal")]
+    #[serde(default, deserialize_with = "clearing::coalition_file::optional_decimal")]
     total: Option<Decimal>,
     expect: Option<Expect>,
     #[serde(flatten)]

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::player::{Balances, Call, Posted, Reply, Stage, WindowView};
+use crate::wishes::{command_of, posted, reply_of, view_of};
 use clearing::clock::{self, Clock};
 use clearing::identifier::IdentifierKey;
-use clearing::scenario::player::{Balances, Call, Posted, Reply, Stage, WindowView};
-use clearing::scenario::wishes::{command_of, posted, reply_of, view_of};
 use clearing::scheduler::{AdvanceError, Scheduler};
 use clearing::store::{Store, StoreError};
 use clearing::writer::{WriteError, Writer};

@@ -11,8 +11,8 @@ use clearing_core::settlement::Window;
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
 
-use super::player::{Balances, Call, Posted, Reply, Stage, WindowView};
-use super::wishes::{command_of, posted, reply_of, view_of};
+use crate::player::{Balances, Call, Posted, Reply, Stage, WindowView};
+use crate::wishes::{command_of, posted, reply_of, view_of};
 
 /// A [`Book`] that holds a whole coalition, and its clock.
 #[derive(Debug)]

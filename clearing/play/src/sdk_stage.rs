@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use clearing::scenario::player::{Balances, Call, LotMoved, Posted, Reply, Stage, WindowView, Wish};
+use crate::player::{Balances, Call, LotMoved, Posted, Reply, Stage, WindowView, Wish};
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment, Reversed};
 use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};

@@ -2,11 +2,12 @@
 //!
 //! The player knows the file's names and the stage knows the house. What a member, a lot, an entry or a request is
 //! called in the file is kept here, so a stage only sees identifiers. A stage is the rules in memory
-//! ([`super::book_stage`]), the writer over a database, or the SDK over mTLS: the player is the same.
+//! ([`crate::book_stage`]), the writer over a database, or the SDK over mTLS: the player is the same.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use clearing::coalition_file::{CoalitionFileError, PartnerTable, Variant};
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::command::{Abandoned, Earn, HouseCommand, OrderParty, Payment, Reversed};
 use clearing_core::journal::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
@@ -20,8 +21,7 @@ use clearing_core::units::{
 };
 use rust_decimal::Decimal;
 
-use super::{Action, Amount, Amounts, Expect, Scenario, Step};
-use crate::coalition_file::{CoalitionFileError, PartnerTable, Variant};
+use crate::scenario::{Action, Amount, Amounts, Expect, Scenario, Step};
 
 /// One request to the house.
 #[derive(Debug, Clone)]
@@ -173,7 +173,7 @@ impl fmt::Display for Difference {
 }
 
 /// Plays a scenario with one of its variants. The stage must be a fresh house made by
-/// [`CoalitionFile::to_house`](crate::coalition_file::CoalitionFile::to_house) with that variant.
+/// [`CoalitionFile::to_house`](clearing::coalition_file::CoalitionFile::to_house) with that variant.
 ///
 /// # Errors
 /// [`PlayError::Different`] with all differences of the first step that has any; the others if it cannot be played.

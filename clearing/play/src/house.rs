@@ -1,6 +1,5 @@
 //! A house for tests: the real server on a port of its own, throw-away identities, a manual clock, either database.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clearing::clock::Clock;
@@ -14,7 +13,7 @@ use clearing_core::units::Timestamp;
 use partner_sdk::{Client, ClientBuilder, Retries};
 use tempfile::TempDir;
 
-use crate::scenarios::read;
+use crate::scenario::read;
 use crate::sdk_stage::system_time;
 
 pub const DOMAIN: &str = "test.coalition";
@@ -224,9 +223,4 @@ pub async fn audit(database_url: &str) {
     let store = Store::connect(database_url).await.unwrap();
     let report = clearing::audit::audit(&store).await.unwrap();
     assert!(report.findings.is_empty(), "the books are not in order: {:#?}", report.findings);
-}
-
-/// The scenario files.
-pub fn scenario_dir() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
 }

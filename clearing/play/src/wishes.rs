@@ -7,7 +7,7 @@ use clearing_core::settlement::{Settlement, Window};
 use clearing_core::units::{EntryId, IdentifierHash, Points};
 use sha2::{Digest, Sha256};
 
-use super::player::{LotMoved, Posted, Reply, WindowView, Wish};
+use crate::player::{LotMoved, Posted, Reply, WindowView, Wish};
 
 /// The command that a wish is.
 pub fn command_of(wish: Wish) -> Command {
