@@ -52,7 +52,7 @@ pub enum Wish {
 
 /// The house's answer to a call.
 #[derive(Debug, Clone, Default)]
-pub struct Reply {
+pub struct Played {
     /// Everything that the call added to the journal, in journal order; for a replay nothing.
     pub written: Vec<Posted>,
     /// The entries that the answer names; the first is the one that the call asked for.
@@ -121,7 +121,7 @@ pub trait Stage {
     fn advance_time(&mut self, to: Timestamp) -> impl Future<Output = Result<Vec<Posted>, Self::Error>> + Send;
 
     /// Asks the house, and reads back what that wrote.
-    fn call(&mut self, call: Call) -> impl Future<Output = Result<Reply, Self::Error>> + Send;
+    fn call(&mut self, call: Call) -> impl Future<Output = Result<Played, Self::Error>> + Send;
 
     /// A window, if there is one of this number.
     fn window(&mut self, window: WindowNumber) -> impl Future<Output = Result<Option<WindowView>, Self::Error>> + Send;

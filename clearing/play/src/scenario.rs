@@ -235,13 +235,13 @@ pub fn scenario_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
 }
 
-/// The acceptance scenario of a name: `S01`, `own/O01`.
-pub fn read(name: &str) -> Scenario {
-    let file = std::fs::read_to_string(scenario_dir().join(format!("{name}.toml"))).unwrap();
-    Scenario::parse(&file).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
 impl Scenario {
+    /// Reads the acceptance scenario of a name: `S01`, `own/O01`.
+    pub fn read(name: &str) -> Self {
+        let file = std::fs::read_to_string(scenario_dir().join(format!("{name}.toml"))).unwrap();
+        Self::parse(&file).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
     /// Reads a scenario file.
     ///
     /// # Errors

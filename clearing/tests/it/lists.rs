@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partner_sdk::{Client, Issue, Statement};
 
-use clearing_play::house::{BACKENDS, TestHouse};
+use clearing_play::{BACKENDS, TestHouse};
 
 /// More entries than a reader looks through itself, so that a statement that is given was projected by the house.
 const ENTRIES: i64 = 6_000;
@@ -43,6 +43,6 @@ async fn a_statement_after_a_burst_comes_up_without_anybody_reading() {
         let after = client.statement(None).await.unwrap();
         assert_eq!(after.totals.iter().map(|total| total.points).sum::<i64>(), ENTRIES + 5);
         drop(client);
-        test.finish().await;
+        test.end().await;
     }
 }
