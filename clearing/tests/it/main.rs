@@ -5,10 +5,13 @@
 
 mod access;
 mod books;
+mod cli;
 mod clock;
+mod config;
 mod decay;
 mod deeds;
 mod doors;
+mod errors;
 mod fairness;
 mod faults;
 mod house_rules;
@@ -18,4 +21,6 @@ mod nodes;
 mod notices;
 mod rivals;
 mod scenarios;
+mod scenarios_on_book;
 mod till;
+mod tls;

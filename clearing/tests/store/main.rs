@@ -34,6 +34,7 @@ mod lists;
 mod nodes;
 mod points;
 mod pruning;
+mod scheduler;
 mod schema;
 mod settlement;
 mod sums;
