@@ -1,8 +1,6 @@
 //! The catalogue of errors, `docs/errors.md`, is what the house says. It is made from one example of each rejection; this
 //! test fails where the page differs, and leaves the page as it should be beside the test's other files.
 
-#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
-
 use std::fmt::Write as _;
 use std::path::Path;
 

@@ -1,7 +1,5 @@
 //! The acceptance scenarios, played on the rules alone.
 
-#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
-
 use std::path::{Path, PathBuf};
 
 use clearing::coalition_file::{CoalitionFile, Variant};

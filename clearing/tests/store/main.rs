@@ -1,12 +1,27 @@
 //! The store against both back ends: what goes in comes out, keys are kept, the journal cannot be changed, its hashes
-//! are those of the rules, and two nodes on one PostgreSQL do not get into each other's way.
+//! are those of the rules, what falls due runs once, and two nodes on one PostgreSQL do not get into each other's way.
 //!
 //! Every test has a database of its own.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
 
-/// Runs tests on both back ends, each in a database of its own: empty, or with a coalition.
+/// Runs tests on both back ends, each in a database of its own: empty, or with a coalition. Or only tells a test which one,
+/// and it sees to databases itself.
 macro_rules! on_both {
+    (backend: $($name:ident)*;) => {
+        on_both!(@ told sqlite Sqlite; $($name)*);
+        on_both!(@ told postgres Postgres; $($name)*);
+    };
+    (@ told $module:ident $backend:ident; $($name:ident)*) => {
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(clearing_play::Backend::$backend).await;
+                }
+            )*
+        }
+    };
     (empty: $($empty:ident)*; coalition: $($name:ident)*;) => {
         on_both!(@ sqlite Sqlite; $($empty empty,)* $($name with_coalition,)*);
         on_both!(@ postgres Postgres; $($empty empty,)* $($name with_coalition,)*);
