@@ -4,7 +4,7 @@ use clearing::identifier::IdentifierKey;
 use clearing::store::{Backend, Store};
 use clearing_core::terms::House;
 use clearing_core::units::Timestamp;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 
 /// What a test runs on, unless it is about one of them.
@@ -79,6 +79,42 @@ impl Database {
         Store::connect(&self.url).await.unwrap()
     }
 
+    /// Runs statements beside the house, in SQLite's words or PostgreSQL's, and gives the number of rows that they changed.
+    pub async fn execute(&self, sqlite: &str, postgres: &str) -> u64 {
+        if !self.is_sqlite() {
+            return administer(&self.url, postgres.to_owned()).await;
+        }
+        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sqlite.to_owned()))).await.unwrap();
+        connection.close().await.unwrap();
+        done.rows_affected()
+    }
+
+    /// The number that a query in the words of both gives.
+    pub async fn number(&self, query: &str) -> i64 {
+        let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+        if self.is_sqlite() {
+            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+            let number = connection.fetch_one(query).await.unwrap().get(0);
+            connection.close().await.unwrap();
+            return number;
+        }
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let number = connection.fetch_one(query).await.unwrap().get(0);
+        connection.close().await.unwrap();
+        number
+    }
+
+    /// How many deadlocks PostgreSQL had to break in it. What a connection has to tell is counted at the latest when it is
+    /// closed; until then a moment after it is idle.
+    pub async fn deadlocks(&self) -> i64 {
+        self.number("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
     /// Fails unless the books in it are in order.
     pub async fn audit(&self) {
         audit(&self.url).await;
@@ -106,8 +142,9 @@ fn postgres_url() -> String {
     )
 }
 
-async fn administer(cluster: &str, statement: String) {
-    let mut connection = PgConnection::connect(cluster).await.unwrap();
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
+async fn administer(url: &str, statements: String) -> u64 {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await.unwrap();
     connection.close().await.unwrap();
+    done.rows_affected()
 }

@@ -9,7 +9,6 @@ use clearing::server::{Drained, ServerOptions, StartError, start};
 use clearing::store::OccupyError;
 use partner_sdk::operator::CloseWindow;
 use partner_sdk::{Issue, Redeem};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 use clearing_play::{BACKENDS, Backend, DOMAIN, TestHouse, options};
 
@@ -71,20 +70,10 @@ async fn a_second_house_on_one_file_is_refused_and_told_which_process_has_it() {
 }
 
 /// Moves positions by hand, as very many years would.
-async fn shift(house: &TestHouse, backend: Backend, from: &str, to: &str, amount: i64) {
+async fn shift(house: &TestHouse, from: &str, to: &str, amount: i64) {
     for (account, amount) in [(from, -amount), (to, amount)] {
         let sql = format!("UPDATE balances SET amount = amount + {amount} WHERE account = 'position:{account}'");
-        let sql = AssertSqlSafe(sql);
-        let moved = match backend {
-            Backend::Sqlite => {
-                let mut connection = SqliteConnection::connect(&house.database.url).await.unwrap();
-                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
-            }
-            Backend::Postgres => {
-                let mut connection = PgConnection::connect(&house.database.url).await.unwrap();
-                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
-            }
-        };
+        let moved = house.database.execute(&sql, &sql).await;
         assert_eq!(moved, 1, "{account}");
     }
 }
@@ -102,7 +91,7 @@ async fn a_partner_hears_which_sum_would_go_too_far_and_others_settle() {
         let redeem = async |points| c.redeem(Redeem::from("card", "1").points(points)).await.unwrap();
         redeem(10).await.accepted().unwrap();
         let far = (1 << 61) - 1_500;
-        shift(&test, backend, "A", "C", far).await;
+        shift(&test, "A", "C", far).await;
         // Nobody has looked at it yet; the statement that adds tells what it has become.
         redeem(10).await.accepted().unwrap();
         let refused = redeem(10).await;
@@ -113,7 +102,7 @@ async fn a_partner_hears_which_sum_would_go_too_far_and_others_settle() {
         // What brings it back is taken, and so is a close.
         a.issue(Issue::to("card", "2").points(1)).await.unwrap().accepted().unwrap();
         assert!(!desk.operator().preview_settlement(None).await.unwrap().legs.is_empty());
-        shift(&test, backend, "C", "A", far).await;
+        shift(&test, "C", "A", far).await;
         redeem(10).await.accepted().unwrap();
         desk.operator().close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
         test.end().await;

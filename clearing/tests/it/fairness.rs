@@ -9,7 +9,7 @@ use clearing::shares::{PerPartner, ReadShares, WriteShares};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use partner_sdk::{Client, EntryFilter, Error, MemberRef, Origin, Outcome, RequestId};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::deeds::{self, Deed};
 use crate::doors::raw::Raw;
@@ -269,7 +269,7 @@ async fn callers_are_told_of_a_database_that_stands_still_and_do_not_wait_for_it
 /// What the test's trigger does not let into the database, for good.
 const POISON: i64 = 666;
 
-async fn plant_poison(house: &TestHouse, backend: Backend) {
+async fn plant_poison(house: &TestHouse) {
     let sqlite = format!(
         "CREATE TRIGGER poison BEFORE INSERT ON lots WHEN new.size = {POISON}
          BEGIN SELECT RAISE(ABORT, 'poison'); END"
@@ -278,32 +278,14 @@ async fn plant_poison(house: &TestHouse, backend: Backend) {
         "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
          CREATE TRIGGER poison BEFORE INSERT ON lots FOR EACH ROW WHEN (new.size = {POISON}) EXECUTE FUNCTION poison()"
     );
-    match backend {
-        Backend::Sqlite => {
-            let mut connection = SqliteConnection::connect(&house.database.url).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(sqlite)).execute(&mut connection).await.unwrap();
-        }
-        Backend::Postgres => {
-            let mut connection = PgConnection::connect(&house.database.url).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(postgres)).execute(&mut connection).await.unwrap();
-        }
-    }
+    house.database.execute(&sqlite, &postgres).await;
 }
 
 /// In how many batches requests of several partners were written together.
-async fn mixed_batches(house: &TestHouse, backend: Backend) -> i64 {
+async fn mixed_batches(house: &TestHouse) -> i64 {
     const MIXED: &str = "SELECT count(*) FROM (SELECT batch_id FROM requests GROUP BY batch_id
         HAVING count(DISTINCT partner) > 1) AS mixed";
-    match backend {
-        Backend::Sqlite => {
-            let mut connection = SqliteConnection::connect(&house.database.url).await.unwrap();
-            sqlx::query(MIXED).fetch_one(&mut connection).await.unwrap().get(0)
-        }
-        Backend::Postgres => {
-            let mut connection = PgConnection::connect(&house.database.url).await.unwrap();
-            sqlx::query(MIXED).fetch_one(&mut connection).await.unwrap().get(0)
-        }
-    }
+    house.database.number(MIXED).await
 }
 
 /// Asks all of it at once, while the database is held by another and the writer is busy with a first request, so that it
@@ -329,7 +311,7 @@ async fn a_request_that_fails_for_good_is_traced_and_its_neighbours_are_answered
     for backend in BACKENDS {
         let house = TestHouse::with_limits(backend, ServerLimits::default()).await;
         let (poisoner, neighbour) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
-        plant_poison(&house, backend).await;
+        plant_poison(&house).await;
         let poison = [7, 30, 31];
         let calls: Vec<(&Client, Deed)> = (0..60)
             .map(|at| match at {
@@ -349,14 +331,14 @@ async fn a_request_that_fails_for_good_is_traced_and_its_neighbours_are_answered
         assert!(batches <= 8, "{batches} batches");
 
         // For a minute its caller has batches of its own.
-        let mixed = mixed_batches(&house, backend).await;
+        let mixed = mixed_batches(&house).await;
         assert!(mixed > 0, "they were together before");
         let calls: Vec<(&Client, Deed)> =
             (100..160).map(|at| (if at % 2 == 0 { &poisoner } else { &neighbour }, issue(at, 1))).collect();
         for (_, heard) in ask_together(&house, backend, &calls).await {
             assert!(matches!(heard, Heard::Accepted(false)), "{heard:?}");
         }
-        assert_eq!(mixed_batches(&house, backend).await, mixed);
+        assert_eq!(mixed_batches(&house).await, mixed);
 
         // What failed was not recorded: it fails again, and writes nothing.
         let (id, _) = &answers[poison[0]];
@@ -371,7 +353,7 @@ async fn a_caller_that_sends_nothing_but_poison_gets_an_error_for_each_and_holds
     for backend in BACKENDS {
         let house = TestHouse::with_limits(backend, ServerLimits::default()).await;
         let (poisoner, neighbour) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
-        plant_poison(&house, backend).await;
+        plant_poison(&house).await;
         for _ in 0..2 {
             let calls: Vec<(&Client, Deed)> = (0..60)
                 .map(|at| if at % 3 == 0 { (&neighbour, issue(at, 1)) } else { (&poisoner, issue(at, POISON)) })

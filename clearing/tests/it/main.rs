@@ -24,3 +24,4 @@ mod scenarios;
 mod scenarios_on_book;
 mod till;
 mod tls;
+mod wire;

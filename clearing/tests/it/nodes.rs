@@ -7,7 +7,6 @@ use clearing::clock::Clock;
 use clearing::coalition_file::Variant;
 use partner_sdk::operator::{CloseWindow, Funding, SetTerms, TermsChange};
 use partner_sdk::{Decimal, Issue, Outcome, Redeem};
-use sqlx::{Connection, PgConnection, Row};
 
 use clearing_play::{Backend, TestHouse, endpoint, serve, system_time};
 
@@ -69,12 +68,7 @@ async fn two_nodes_share_a_ledger_without_gaps_or_deadlocks_while_a_window_close
     }
     assert_eq!(held, issued.load(Ordering::Relaxed) - redeemed.load(Ordering::Relaxed));
 
-    // Statistics reach the view a moment after the connection that made them is idle.
-    let mut connection = PgConnection::connect(&test.database.url).await.unwrap();
-    let row = sqlx::query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
-    let deadlocks: i64 = row.fetch_one(&mut connection).await.unwrap().get(0);
-    assert_eq!(deadlocks, 0);
-    connection.close().await.unwrap();
+    assert_eq!(test.database.deadlocks().await, 0);
     for node in [&test.server, &second] {
         let counts = node.counts();
         assert!(counts.reruns * 100 <= counts.batches, "{counts:?}");

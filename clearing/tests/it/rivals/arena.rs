@@ -11,7 +11,6 @@ use clearing_certs::Kind;
 use clearing_core::journal::JournalEntry;
 use futures::future::join_all;
 use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
-use sqlx::{Connection, PgConnection, Row};
 
 use crate::deeds::{self, Deed, Done};
 use clearing_play::system_time;
@@ -152,11 +151,7 @@ impl Arena {
             assert_eq!(node.shutdown(Duration::from_secs(20)).await, Drained::Clean, "{:?}", self.place);
         }
         if self.place != Place::OneNodeOnSqlite {
-            // A connection's statistics are in the view at the latest when it is closed, as all others are by now.
-            let mut connection = PgConnection::connect(&self.database.url).await.unwrap();
-            let row = sqlx::query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
-            let deadlocks: i64 = row.fetch_one(&mut connection).await.unwrap().get(0);
-            connection.close().await.unwrap();
+            let deadlocks = self.database.deadlocks().await;
             assert_eq!(deadlocks, 0, "{:?}", self.place);
         }
         self.database.audit().await;
