@@ -35,26 +35,26 @@ pub fn command_of(wish: Wish) -> Command {
 
 /// An answer as a scenario sees it, with the entries that it wrote and a way to those that it names.
 pub fn played<'a>(answer: &Answer, written: Vec<Posted>, entry: impl Fn(&EntryId) -> Option<&'a Entry>) -> Played {
-    let mut reply = Played { written, replayed: answer.replayed, ..Played::default() };
+    let mut played = Played { written, replayed: answer.replayed, ..Played::default() };
     match &answer.result {
-        Err(rejection) => reply.rejected = Some(rejection.reason().to_owned()),
+        Err(rejection) => played.rejected = Some(rejection.reason().to_owned()),
         Ok(accepted) => {
-            reply.entries.clone_from(&accepted.entries);
+            played.entries.clone_from(&accepted.entries);
             match &accepted.reply {
                 Reply::Member(member) => {
-                    reply.member = Some(member.member);
-                    reply.reversed = member.reversed;
-                    let first = reply.entries.first().and_then(entry);
+                    played.member = Some(member.member);
+                    played.reversed = member.reversed;
+                    let first = played.entries.first().and_then(entry);
                     let transfer = first.filter(|entry| entry.kind == EntryKind::Transfer);
                     let made = transfer.and_then(|entry| entry.lots.iter().find(|moved| moved.birth.is_some()));
-                    reply.to_member = made.map(|moved| moved.lot.member);
+                    played.to_member = made.map(|moved| moved.lot.member);
                 }
-                Reply::Abandoned(abandoned) => reply.abandoned = Some(*abandoned),
+                Reply::Abandoned(abandoned) => played.abandoned = Some(*abandoned),
                 Reply::House(_) => {}
             }
         }
     }
-    reply
+    played
 }
 
 /// An entry as a scenario sees it.

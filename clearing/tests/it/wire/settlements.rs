@@ -54,7 +54,7 @@ async fn a_settlement_goes_from_its_close_to_paid_and_every_step_that_is_repeate
         let confirmed = desk.confirm_settlement(confirm.clone()).await.unwrap().into_inner();
         assert_eq!(confirmed.state(), v1::SettlementState::Confirmed);
         let again = desk.confirm_settlement(confirm).await.unwrap().into_inner();
-        let same = v1::ConfirmSettlementResponse { replayed: true, ..confirmed.clone() };
+        let same = v1::ConfirmSettlementResponse { replayed: true, ..confirmed };
         assert_eq!((confirmed.replayed, again), (false, same));
         let another = v1::ConfirmSettlementRequest { request_id: request_id(), window: 1 };
         let refused = desk.confirm_settlement(another).await.unwrap_err();

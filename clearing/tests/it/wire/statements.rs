@@ -215,6 +215,10 @@ async fn a_statement_after_a_burst_says_how_far_it_is_behind_and_comes_up_by_its
         assert_eq!(answer.totals.iter().map(|total| total.line_count).sum::<i64>(), issued);
         assert_eq!(answer.totals.iter().map(|total| total.points).sum::<i64>(), issued);
         assert_eq!(answer.lines.len(), 10);
+        // What was acknowledged is in it at once.
+        house.issue("A", "m1", 5).await;
+        let after = house.statement("A", 0, 10, "").await;
+        assert_eq!(after.totals.iter().map(|total| total.points).sum::<i64>(), issued + 5);
         house.end().await;
     }
 }
