@@ -6,17 +6,17 @@
 pub mod auth;
 pub mod convert;
 pub mod errors;
-pub mod info;
-pub mod members;
+pub(crate) mod info;
+pub(crate) mod members;
 mod notices;
-pub mod partners;
-pub mod points;
-pub mod position;
-pub mod reads;
-pub mod report;
-pub mod sandbox;
-pub mod settlement;
-pub mod weight;
+pub(crate) mod partners;
+pub(crate) mod points;
+pub(crate) mod position;
+pub(crate) mod reads;
+pub(crate) mod report;
+pub(crate) mod sandbox;
+pub(crate) mod settlement;
+pub(crate) mod weight;
 
 use std::sync::Arc;
 

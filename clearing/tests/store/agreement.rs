@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearing::identifier::IdentifierKey;
 use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{
@@ -63,9 +62,8 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
 
 /// Plays a game on a database in which nothing is yet. Gives the book that holds everything.
 pub async fn play(test: &TestStore, seed: u64) -> Book {
-    test.store.migrate().await.unwrap();
     let coalition = coalition(seed);
-    test.store.create_coalition(&coalition, "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap();
+    test.database.found(&coalition, START).await;
     let mut till = Till::open(&test.store, 1).await;
     let mut play = Play::new(seed);
     let mut whole = Book::new(Arc::new(coalition), 1);

@@ -1,9 +1,9 @@
 //! The coalition, its partners and its migrations.
 
-use clearing::identifier::IdentifierKey;
 use clearing::store::{ErrorKind, Migrations};
 use clearing_core::command::{Command, HouseCommand};
 use clearing_core::terms::{Calendar, ExpiryPolicy, Funding, PartnerState, TermsDraft};
+use clearing_play::{DOMAIN, identifier_key};
 
 use crate::{START, TestStore, Till, at, card, house, id, issue};
 
@@ -27,15 +27,14 @@ async fn migrations_are_pending_until_they_are_applied(test: &TestStore) {
 
 async fn a_coalition_is_read_as_it_was_written(test: &TestStore) {
     let row = test.store.load_house().await.unwrap();
-    assert_eq!(row.domain, "points.example");
+    assert_eq!(row.domain, DOMAIN);
     assert_eq!(row.house.coalition, house().coalition);
     assert_eq!(row.house.partners, house().partners);
     assert_eq!(row.house.calendar, house().calendar);
 }
 
 async fn a_second_coalition_is_refused(test: &TestStore) {
-    let error =
-        test.store.create_coalition(&house(), "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap_err();
+    let error = test.store.create_coalition(&house(), DOMAIN, &identifier_key(), START).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permanent);
 }
 

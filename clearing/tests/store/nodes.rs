@@ -20,7 +20,7 @@ async fn two_nodes_share_one_postgres() {
     let test = TestStore::with_coalition(Backend::Postgres).await;
     let mut nodes = tokio::task::JoinSet::new();
     for node in 0..2 {
-        let store = Store::connect(&test.url).await.unwrap();
+        let store = test.database.store().await;
         nodes.spawn(async move { node_at_work(store, node).await });
     }
     let mut entries = 0;

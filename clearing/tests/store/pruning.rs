@@ -1,7 +1,6 @@
 //! Requests whose keys are too old to be answered are forgotten, and nobody notices.
 
 use clearing::clock::Clock;
-use clearing::identifier::IdentifierKey;
 use clearing::scheduler::Scheduler;
 use clearing::writer::Writer;
 use clearing_core::command::{Abandoned, Command, Reply, Request};
@@ -37,11 +36,7 @@ struct Place {
 
 impl Place {
     async fn open(test: &TestStore, days: u16) -> Self {
-        test.store.migrate().await.unwrap();
-        test.store
-            .create_coalition(&keeping(days), "points.example", &IdentifierKey::new([7; 32]), START)
-            .await
-            .unwrap();
+        test.database.found(&keeping(days), START).await;
         let clock = Clock::manual(START);
         let (writer, _) = Writer::start(test.store.clone(), clock.clone(), 64);
         let scheduler = Scheduler::new(test.store.clone(), writer.clone(), clock);

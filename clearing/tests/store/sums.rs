@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use clearing::clock::Clock;
-use clearing::identifier::IdentifierKey;
 use clearing::store::{Backend, Store};
 use clearing::writer::Writer;
 use clearing_core::command::{Answer, Command, Earn, HouseCommand, Reply, Request, ReversalTarget};
@@ -161,9 +160,8 @@ fn columns() -> Vec<Planted> {
 }
 
 async fn open(test: &TestStore) -> (Node, Planter) {
-    test.store.migrate().await.unwrap();
-    test.store.create_coalition(&with_waiting(), "points.example", &IdentifierKey::new([7; 32]), at(0)).await.unwrap();
-    let mut node = Node::new(&test.url, 1).await;
+    test.database.found(&with_waiting(), at(0)).await;
+    let mut node = Node::new(&test.database.url, 1).await;
     // One of each, so that every row is there.
     for (caller, command) in [
         ("grocer", issue(card(1), 5)),
@@ -188,7 +186,7 @@ async fn open(test: &TestStore) -> (Node, Planter) {
     ] {
         node.ask(caller, command).await.unwrap();
     }
-    (node, Planter { url: test.url.clone(), backend: test.store.backend() })
+    (node, Planter { url: test.database.url.clone(), backend: test.store.backend() })
 }
 
 fn overflow(answer: &Answer) -> (&str, i64) {
@@ -231,7 +229,7 @@ async fn a_node_that_does_not_know_a_sum_decides_again_before_it_passes_its_boun
     let (_, planter) = open(test).await;
     for (number, sum) in (2..).zip(columns()) {
         let before = planter.plant(&sum, SUM_REFUSED * sum.unit.signum()).await;
-        let mut node = Node::new(&test.url, number).await;
+        let mut node = Node::new(&test.database.url, number).await;
         let batch = vec![
             node.request("fuel", neighbour()),
             node.request(sum.caller, (sum.act)(1)),

@@ -193,6 +193,6 @@ async fn every_operation_in_every_state_of_its_partner_is_done_or_refused_as_the
             }
         }
         assert!(wrong.is_empty(), "{place:?}: {wrong:#?}");
-        arena.finish().await;
+        arena.end().await;
     }
 }

@@ -1,13 +1,13 @@
 //! Wishes of a scenario as commands of the rules, and what the rules answer as a scenario sees it: what the stages that
 //! speak to the rules directly have in common.
 
-use clearing_core::command::{Answer, Command, MemberRef, Reply as CoreReply, ReversalTarget};
+use clearing_core::command::{Answer, Command, MemberRef, Reply, ReversalTarget};
 use clearing_core::journal::{Entry, EntryKind, LotMove};
 use clearing_core::settlement::{Settlement, Window};
 use clearing_core::units::{EntryId, IdentifierHash, Points};
 use sha2::{Digest, Sha256};
 
-use super::player::{LotMoved, Posted, Reply, WindowView, Wish};
+use crate::player::{LotMoved, Played, Posted, WindowView, Wish};
 
 /// The command that a wish is.
 pub fn command_of(wish: Wish) -> Command {
@@ -34,27 +34,27 @@ pub fn command_of(wish: Wish) -> Command {
 }
 
 /// An answer as a scenario sees it, with the entries that it wrote and a way to those that it names.
-pub fn reply_of<'a>(answer: &Answer, written: Vec<Posted>, entry: impl Fn(&EntryId) -> Option<&'a Entry>) -> Reply {
-    let mut reply = Reply { written, replayed: answer.replayed, ..Reply::default() };
+pub fn played<'a>(answer: &Answer, written: Vec<Posted>, entry: impl Fn(&EntryId) -> Option<&'a Entry>) -> Played {
+    let mut played = Played { written, replayed: answer.replayed, ..Played::default() };
     match &answer.result {
-        Err(rejection) => reply.rejected = Some(rejection.reason().to_owned()),
+        Err(rejection) => played.rejected = Some(rejection.reason().to_owned()),
         Ok(accepted) => {
-            reply.entries.clone_from(&accepted.entries);
+            played.entries.clone_from(&accepted.entries);
             match &accepted.reply {
-                CoreReply::Member(member) => {
-                    reply.member = Some(member.member);
-                    reply.reversed = member.reversed;
-                    let first = reply.entries.first().and_then(entry);
+                Reply::Member(member) => {
+                    played.member = Some(member.member);
+                    played.reversed = member.reversed;
+                    let first = played.entries.first().and_then(entry);
                     let transfer = first.filter(|entry| entry.kind == EntryKind::Transfer);
                     let made = transfer.and_then(|entry| entry.lots.iter().find(|moved| moved.birth.is_some()));
-                    reply.to_member = made.map(|moved| moved.lot.member);
+                    played.to_member = made.map(|moved| moved.lot.member);
                 }
-                CoreReply::Abandoned(abandoned) => reply.abandoned = Some(*abandoned),
-                CoreReply::House(_) => {}
+                Reply::Abandoned(abandoned) => played.abandoned = Some(*abandoned),
+                Reply::House(_) => {}
             }
         }
     }
-    reply
+    played
 }
 
 /// An entry as a scenario sees it.

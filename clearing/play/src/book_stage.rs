@@ -11,8 +11,8 @@ use clearing_core::settlement::Window;
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
 
-use super::player::{Balances, Call, Posted, Reply, Stage, WindowView};
-use super::wishes::{command_of, posted, reply_of, view_of};
+use crate::player::{Balances, Call, Played, Posted, Stage, WindowView};
+use crate::wishes::{command_of, played, posted, view_of};
 
 /// A [`Book`] that holds a whole coalition, and its clock.
 #[derive(Debug)]
@@ -45,14 +45,14 @@ impl BookStage {
     }
 
     /// Takes one request as a batch of its own.
-    fn execute(&mut self, request: &Request) -> Reply {
+    fn execute(&mut self, request: &Request) -> Played {
         self.batches += 1;
         self.book.begin_batch(BatchId(self.batches));
         let answer = self.book.execute(request, self.now);
         let written = self.book.take_changes().entries;
         let written = written.into_iter().map(|id| posted(id, &self.book.entries[&id])).collect();
         let written_now = |id: &EntryId| self.book.entries.get(id).map(Arc::as_ref);
-        reply_of(&answer, written, written_now)
+        played(&answer, written, written_now)
     }
 
     fn request(&mut self, call: Call) -> Request {
@@ -91,7 +91,7 @@ impl Stage for BookStage {
         Ok(written)
     }
 
-    async fn call(&mut self, call: Call) -> Result<Reply, Infallible> {
+    async fn call(&mut self, call: Call) -> Result<Played, Infallible> {
         let request = self.request(call);
         Ok(self.execute(&request))
     }

@@ -2,11 +2,12 @@
 //!
 //! The player knows the file's names and the stage knows the house. What a member, a lot, an entry or a request is
 //! called in the file is kept here, so a stage only sees identifiers. A stage is the rules in memory
-//! ([`super::book_stage`]), the writer over a database, or the SDK over mTLS: the player is the same.
+//! ([`crate::book_stage`]), the writer over a database, or the SDK over mTLS: the player is the same.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use clearing::coalition_file::{CoalitionFileError, PartnerTable, Variant};
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::command::{Abandoned, Earn, HouseCommand, OrderParty, Payment, Reversed};
 use clearing_core::journal::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
@@ -15,10 +16,12 @@ use clearing_core::member::LotId;
 use clearing_core::netting::Order;
 use clearing_core::settlement::WindowState;
 use clearing_core::terms::{PartnerState, TermsDraft};
-use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{
+    EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+};
 use rust_decimal::Decimal;
 
-use super::{Action, Amount, Amounts, Expect, PartnerTable, Scenario, ScenarioError, Step, Variant};
+use crate::scenario::{Action, Amount, Amounts, Expect, Scenario, Step};
 
 /// One request to the house.
 #[derive(Debug, Clone)]
@@ -49,7 +52,7 @@ pub enum Wish {
 
 /// The house's answer to a call.
 #[derive(Debug, Clone, Default)]
-pub struct Reply {
+pub struct Played {
     /// Everything that the call added to the journal, in journal order; for a replay nothing.
     pub written: Vec<Posted>,
     /// The entries that the answer names; the first is the one that the call asked for.
@@ -118,7 +121,7 @@ pub trait Stage {
     fn advance_time(&mut self, to: Timestamp) -> impl Future<Output = Result<Vec<Posted>, Self::Error>> + Send;
 
     /// Asks the house, and reads back what that wrote.
-    fn call(&mut self, call: Call) -> impl Future<Output = Result<Reply, Self::Error>> + Send;
+    fn call(&mut self, call: Call) -> impl Future<Output = Result<Played, Self::Error>> + Send;
 
     /// A window, if there is one of this number.
     fn window(&mut self, window: WindowNumber) -> impl Future<Output = Result<Option<WindowView>, Self::Error>> + Send;
@@ -130,8 +133,9 @@ pub trait Stage {
 /// Why a play ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError<E: std::error::Error + 'static> {
+    /// A step sets terms or limits that are none.
     #[error(transparent)]
-    Scenario(Box<ScenarioError>),
+    Table(Box<CoalitionFileError>),
     /// A step that this release does not play.
     #[error("step {step}: this release does not play {what}")]
     Unsupported { step: usize, what: String },
@@ -169,7 +173,7 @@ impl fmt::Display for Difference {
 }
 
 /// Plays a scenario with one of its variants. The stage must be a fresh house made by
-/// [`CoalitionFile::to_house`](super::CoalitionFile::to_house) with that variant.
+/// [`CoalitionFile::to_house`](clearing::coalition_file::CoalitionFile::to_house) with that variant.
 ///
 /// # Errors
 /// [`PlayError::Different`] with all differences of the first step that has any; the others if it cannot be played.
@@ -188,7 +192,7 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
         limits: BTreeMap::new(),
     };
     for partner in &scenario.house.partners {
-        player.set_limits(partner).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
+        player.set_limits(partner).map_err(|problem| PlayError::Table(Box::new(problem)))?;
     }
     for step in &scenario.steps {
         player.step(stage, step).await?;
@@ -279,8 +283,8 @@ impl Player<'_> {
                     None => self.fresh_request(step.at),
                     Some(name) => self.named_request(name, step.at),
                 };
-                let origin =
-                    step.receipt.origin(self.scale).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
+                let wrong_total = |Malformed(problem)| PlayError::Broken { step: step.number, problem };
+                let origin = step.receipt.origin(self.scale).map_err(wrong_total)?;
                 for wish in self.wishes::<S>(step, action)? {
                     let call = Call { by: step.by, request, origin: origin.clone(), wish };
                     self.call(stage, step, call, &mut happened).await?;
@@ -407,7 +411,7 @@ impl Player<'_> {
     }
 
     /// Takes up the limits of a partner's table over those that it had.
-    fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, ScenarioError> {
+    fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, CoalitionFileError> {
         let before = self.limits.get(&table.id).copied().unwrap_or_default();
         let limits = table.limits_over(before, self.scale)?;
         self.limits.insert(table.id, limits);
@@ -422,7 +426,7 @@ impl Player<'_> {
     /// What a step asks for: one request, or two if it sets terms and limits.
     fn wishes<S: Stage>(&mut self, step: &Step, action: &Action) -> Result<Vec<Wish>, PlayError<S::Error>> {
         let Action::SetTerms { terms, effective } = action else { return Ok(vec![self.wish::<S>(step, action)?]) };
-        let wrong = |problem| PlayError::Scenario(Box::new(problem));
+        let wrong = |problem| PlayError::Table(Box::new(problem));
         let (partner, draft) = (terms.id, terms.to_draft().map_err(wrong)?);
         let before = self.limits.get(&partner).copied().unwrap_or_default();
         let limits = self.set_limits(terms).map_err(wrong)?;
@@ -481,7 +485,7 @@ impl Player<'_> {
                 house(HouseCommand::Deposit { account: *account, amount: money(*amount)? })
             }
             Action::CreatePartner { terms } => {
-                let wrong = |problem| PlayError::Scenario(Box::new(problem));
+                let wrong = |problem| PlayError::Table(Box::new(problem));
                 house(HouseCommand::CreatePartner {
                     partner: terms.id,
                     display_name: String::new(),

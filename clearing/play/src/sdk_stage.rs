@@ -1,9 +1,8 @@
 //! The SDK over mTLS as a stage for scenarios: what a brand's own program would do, and what the operator reads back.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
 
-use clearing::scenario::player::{Balances, Call, LotMoved, Posted, Reply, Stage, WindowView, Wish};
+use crate::player::{Balances, Call, LotMoved, Played, Posted, Stage, WindowView, Wish};
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment, Reversed};
 use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
@@ -19,9 +18,9 @@ use partner_sdk::{
     ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use crate::house::TestHouse;
+use crate::house::{TestHouse, system_time};
 
-/// See the module.
+/// A client of every partner, and what the operator has read so far.
 pub struct SdkStage {
     clients: BTreeMap<PartnerId, Client>,
     operator: Client,
@@ -408,22 +407,22 @@ impl Stage for SdkStage {
         self.written().await
     }
 
-    async fn call(&mut self, call: Call) -> Result<Reply, Error> {
+    async fn call(&mut self, call: Call) -> Result<Played, Error> {
         let outcome = match self.ask(&call).await {
             Ok(outcome) => outcome,
             Err(Error::InvalidArgument { .. }) => {
                 let rejected = Some("INVALID_ARGUMENT".to_owned());
-                return Ok(Reply { rejected, written: self.written().await?, ..Reply::default() });
+                return Ok(Played { rejected, written: self.written().await?, ..Played::default() });
             }
             Err(Error::Refused(rejection)) => {
                 let rejected = Some(rejection.reason.as_str().to_owned());
-                return Ok(Reply { rejected, written: self.written().await?, ..Reply::default() });
+                return Ok(Played { rejected, written: self.written().await?, ..Played::default() });
             }
             Err(error) => return Err(error),
         };
         let written = self.written().await?;
         Ok(match outcome {
-            Outcome::Accepted(accepted) => Reply {
+            Outcome::Accepted(accepted) => Played {
                 written,
                 entries: accepted.entries.iter().map(|id| id.parse().unwrap()).collect(),
                 rejected: None,
@@ -433,11 +432,11 @@ impl Stage for SdkStage {
                 abandoned: accepted.abandoned,
                 reversed: accepted.reversed,
             },
-            Outcome::Rejected(rejection) => Reply {
+            Outcome::Rejected(rejection) => Played {
                 written,
                 rejected: Some(rejection.reason.as_str().to_owned()),
                 replayed: rejection.replayed,
-                ..Reply::default()
+                ..Played::default()
             },
             Outcome::Unknown(unknown) => panic!("nobody knows what became of {}", unknown.request_id),
         })
@@ -499,10 +498,6 @@ fn map<A, B>(outcome: Outcome<A>, change: impl FnOnce(A) -> B) -> Outcome<B> {
         Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
         Outcome::Unknown(unknown) => Outcome::Unknown(unknown),
     }
-}
-
-pub fn system_time(time: Timestamp) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(time.0).unwrap())
 }
 
 fn kind(kind: &partner_sdk::EntryKind) -> EntryKind {

@@ -1,7 +1,5 @@
 //! The `clearing` command as an operator runs it: the real program, on SQLite, in a folder of its own.
 
-#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
-
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
