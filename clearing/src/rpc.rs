@@ -21,8 +21,9 @@ pub(crate) mod weight;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use clearing_core::command::{Command, HouseCommand, Request};
+use clearing_core::command::Request;
 use clearing_core::journal::Origin;
+use clearing_core::operation::Command;
 use clearing_core::terms::House;
 use clearing_core::units::{MemberId, PartnerId, RequestId};
 use tonic::Status;
@@ -66,13 +67,13 @@ impl Context {
         &self,
         caller: PartnerId,
         request_id: RequestId,
-        command: HouseCommand,
+        command: Command,
     ) -> Result<Written, Status> {
         let request = Request {
             caller,
             request_id: Some(request_id),
             origin: Origin::default(),
-            command: Command::House(command),
+            command: command,
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment: None,
         };

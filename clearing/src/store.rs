@@ -6,7 +6,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `session` | the writer's transaction: gate, load, save, commit |
-//! | `load`, `save` | which rows a batch needs, and writing what it changed |
+//! | `slice`, `save` | reading what the operations of a batch need, and writing what it changed |
 //! | `house` | coalition, partners, terms, calendar, gate |
 //! | `journal` | entries, batches, the head of the journal, attachments |
 //! | `enrolled` | which members identifiers name, kept from earlier reads |
@@ -36,7 +36,6 @@ mod guards;
 mod house;
 mod journal;
 mod ledger;
-mod load;
 mod members;
 mod notices;
 mod occupancy;
@@ -48,6 +47,7 @@ mod save;
 mod schedule;
 mod session;
 mod settlement;
+mod slice;
 mod sql;
 mod watched;
 
@@ -82,7 +82,7 @@ pub use self::prober::Prober;
 pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, Projector, Step};
 pub use self::save::Saved;
 pub use self::schedule::{MemberDue, Schedule};
-pub use self::session::{Gate, Probe, WriterSession};
+pub use self::session::{Probe, WriterSession};
 pub use self::settlement::{Balances, WindowRow, Windows};
 pub use self::sql::Sql;
 

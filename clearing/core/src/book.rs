@@ -18,12 +18,13 @@ use std::sync::Arc;
 
 use crate::changes::{Changes, Gross, RequestChange};
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::command::{Accepted, Answer, Command, MemberRef, Recorded, RecordedState, Request};
+use crate::command::{Accepted, Answer, MemberRef, Recorded, RecordedState, Reply, Request};
 use crate::funding::FundingGroup;
 use crate::hold::{Hold, HoldState};
 use crate::journal::{Entry, EntryDraft, EntryKind, Origin, Unbalanced};
 use crate::limits::{Consent, Guard};
 use crate::member::{Lot, LotId, Member, consumption_order};
+use crate::operation::{Ask, Command, Figures};
 use crate::points::{Returned, ReturnedAmount};
 use crate::purchase::ReceiptLine;
 use crate::rejection::Rejection;
@@ -79,15 +80,6 @@ pub struct Book {
     batch: BatchId,
     ordinal: u32,
     changes: Changes,
-}
-
-/// A request on its way through the book: who asks, under which key, at what time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ask<'a> {
-    pub caller: PartnerId,
-    pub request_id: Option<RequestId>,
-    pub origin: &'a Origin,
-    pub now: Timestamp,
 }
 
 impl Book {
@@ -198,7 +190,7 @@ impl Book {
                 return replay(recorded, &content, id);
             }
             // What became of a request whose key may have been pruned is not known, so it cannot be abandoned either.
-            let abandoned = if let Command::Abandon { request } = &request.command { *request } else { id };
+            let abandoned = request.command.concerns().unwrap_or(id);
             let known = self.requests.contains_key(&(caller, abandoned));
             let checked = self.check_new(id, now).and_then(|()| self.check_age(abandoned, now));
             let checked = checked.and_then(|()| if known { Ok(()) } else { self.check_new(abandoned, now) });
@@ -206,8 +198,8 @@ impl Book {
                 return fresh(Err(rejection));
             }
         }
-        let ask = Ask { caller: request.caller, request_id: request.request_id, origin: &request.origin, now };
-        let result = self.check_times(&request.origin, now).and_then(|()| self.decide(&ask, request));
+        let ask = request.ask(now);
+        let result = self.check_times(&request.origin, now).and_then(|()| self.carry_out(&ask, &request.command));
         if let (Ok(accepted), Some(attachment)) = (&result, &request.attachment)
             && let Some(entry) = accepted.entries.first()
         {
@@ -269,42 +261,36 @@ impl Book {
         Ok(())
     }
 
-    fn decide(&mut self, ask: &Ask<'_>, request: &Request) -> Result<Accepted, Rejection> {
-        match &request.command {
-            Command::Issue { member, earn } => self.issue(ask, *member, request.fresh_member, earn),
-            Command::Redeem { member, points } => self.redeem(ask, *member, *points),
-            Command::Authorize { member, points, lapses } => self.authorize(ask, *member, *points, *lapses),
-            Command::Capture { hold, points } => self.capture(ask, *hold, *points),
-            Command::Void { hold } => self.void(ask, *hold),
-            Command::Purchase { member, spend, earn } => {
-                self.purchase(ask, *member, request.fresh_member, *spend, earn.as_ref())
-            }
-            Command::ReturnPurchase { redemption, issue, amount, total } => {
-                self.return_purchase(ask, *redemption, *issue, *amount, *total)
-            }
-            Command::Reverse { target, points, refuse_shortfall } => {
-                self.reverse(ask, target, *points, *refuse_shortfall)
-            }
-            Command::Transfer { member, to, points, enrol_receiver } => {
-                self.transfer(ask, *member, *to, enrol_receiver.then_some(request.fresh_member), *points)
-            }
-            Command::Decay { member, rate, period, inactive_since } => {
-                self.decay(ask, *member, *rate, period, *inactive_since)
-            }
-            Command::ExtendExpiry { member, issuer, until, expires, reason } => {
-                self.extend_expiry(ask, *member, *issuer, *until, *expires, reason)
-            }
-            Command::Reinstate { member, funder, points, expires, reason } => {
-                self.reinstate(ask, *member, *funder, *points, *expires, reason)
-            }
-            Command::WriteOffDebt { member, creditor, points, reason } => {
-                self.write_off_debt(ask, *member, *creditor, *points, reason)
-            }
-            Command::Return { redemption, points } => self.return_redemption(ask, *redemption, *points),
-            Command::Abandon { request } => self.abandon(ask, *request),
-            Command::RunDue { member } => self.run_due_alone(ask, *member),
-            Command::House(command) => self.decide_house(ask, command),
+    /// Lets what is due run, decides, and writes what was decided and what follows from it by itself.
+    fn carry_out(&mut self, ask: &Ask<'_>, command: &Command) -> Result<Accepted, Rejection> {
+        let who = command.admit(self, ask)?;
+        let mut due = Vec::new();
+        for member in &who.members {
+            due.extend(self.run_due(*member, ask.now));
         }
+        let decision = command.decide(self, ask, &who)?;
+        if let (Some(hash), Some(member)) = (who.newcomer, who.members.last()) {
+            self.enrol(hash, *member);
+        }
+        let mut entries: Vec<EntryId> = decision.entries.into_iter().map(|entry| self.post(entry)).collect();
+        if let Some(member) = decision.settles {
+            self.settle_member(member, ask.now, &mut entries);
+        }
+        let reply = match decision.figures {
+            Figures::Member(figures) => {
+                // Due work has its own place in the journal, and is not part of other answers.
+                if figures.names_due {
+                    entries = due;
+                }
+                Reply::Member(self.member_reply(&figures))
+            }
+            Figures::Abandoned(request, what) => {
+                self.note_abandoned(ask, request, what);
+                Reply::Abandoned(what)
+            }
+            Figures::House(reply) => Reply::House(reply),
+        };
+        Ok(Accepted { entries, reply })
     }
 
     /// The member a command names, if the house knows it.

@@ -16,7 +16,8 @@
 //! | [`days`] | days as the coalition's calendar counts them |
 //! | [`terms`] | the coalition's settings, partners, versions of terms |
 //! | [`member`] | what a member holds: holdings and lots |
-//! | [`command`] | what may be asked, and what is answered |
+//! | [`operation`] | what an operation is, and the list of all |
+//! | [`command`] | requests, and what is answered |
 //! | [`rejection`] | why the rules say no, in the published order |
 //! | [`points`] | issue, redemption, quote, return |
 //! | [`hold`] | points reserved for an acceptor: authorize, capture, void |
@@ -57,6 +58,7 @@ pub mod limits;
 pub mod member;
 pub mod netting;
 pub mod notice;
+pub mod operation;
 pub mod partners;
 pub mod points;
 pub mod proof;

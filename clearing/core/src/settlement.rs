@@ -11,15 +11,16 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Ask, Book};
+use crate::book::Book;
 use crate::chart::{BankPurpose, MoneyAccount, Purpose};
-use crate::command::{Accepted, HouseReply, OrderParty, Payment, Reply};
+use crate::command::{HouseReply, OrderParty, Payment};
 use crate::facts::{ExportFacts, Fact, PaymentFacts};
-use crate::journal::EntryKind;
+use crate::journal::{Entry, EntryKind};
 use crate::netting::{self, Order};
+use crate::operation::{Admitted, Ask, Command, Decision, Footprint, Gate, Operation};
 use crate::proof::{ClassAmounts, MoneyClass, Proof, balances_by_class};
 use crate::rejection::Rejection;
-use crate::units::{EntryId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
+use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 /// How a settlement is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -210,6 +211,279 @@ pub struct Preview {
     pub pairwise: Money,
 }
 
+/// Closes the open window, for which its entry moves the legs out of the positions, and opens the next. Costs O(partners): it
+/// sums nothing.
+///
+/// Rule: close
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CloseWindow {
+    /// The scheduler names the window it means, so that two of them close it once.
+    pub expected: Option<WindowNumber>,
+}
+
+impl Operation for CloseWindow {
+    const NAME: &'static str = "CloseWindow";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        if self.expected.is_some_and(|expected| expected != book.open_window) {
+            return Ok(Decision::of_house(Vec::new(), HouseReply::default()));
+        }
+        let number = book.open_window;
+        let preview = book.preview()?;
+        let mut draft = book.draft(EntryKind::Close, ask);
+        for (partner, leg) in &preview.legs {
+            draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, -i128::from(leg.0));
+            draft.post_money(MoneyAccount::Settle(number, *partner), Purpose::Settlement, i128::from(leg.0));
+        }
+        let entry = book.finish(draft)?;
+        let window = book.windows.get(&number).expect("the open window is in the book");
+        let proof = book.proof(window, &preview.legs, &preview.carried);
+        assert!(proof.holds(), "the books of window {number} do not balance: {proof:?}");
+        Ok(about(number, vec![entry]))
+    }
+}
+
+/// What closes a window, unless it is closed already.
+pub fn close_of(window: WindowNumber) -> Command {
+    CloseWindow { expected: Some(window) }.into()
+}
+
+/// Says that a settlement is right, so that it may be paid.
+///
+/// Rule: confirm
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ConfirmSettlement {
+    pub window: WindowNumber,
+}
+
+impl Operation for ConfirmSettlement {
+    const NAME: &'static str = "ConfirmSettlement";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let window = self.window;
+        let settlement = book.settlement(window)?;
+        if settlement.state != SettlementState::Proposed {
+            let state = settlement.state.as_str().to_owned();
+            return Err(Rejection::SettlementNotProposed { window, state });
+        }
+        let mut written = vec![book.finish(book.draft(EntryKind::Confirm, ask).with(Fact::Confirmed(window)))?];
+        // Who has nothing to pay has paid.
+        let waiting = book.waiting_issuers(window);
+        for issuer in waiting.into_iter().filter(|issuer| !settlement.legs.contains_key(issuer)) {
+            written.extend(book.fund_entry(ask, window, issuer)?);
+        }
+        Ok(about(window, written))
+    }
+}
+
+/// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
+///
+/// Rule: export
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ExportOrders {
+    pub window: WindowNumber,
+    pub mode: OrderMode,
+}
+
+impl Operation for ExportOrders {
+    const NAME: &'static str = "ExportOrders";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { window, mode } = *self;
+        let settlement = book.settlement(window)?;
+        check_confirmed(window, settlement)?;
+        let other = settlement.mode.is_some_and(|chosen| chosen != mode);
+        match settlement.state {
+            SettlementState::Settled if other => return Err(Rejection::SettlementSettled { window }),
+            SettlementState::PartlyPaid if other => {
+                let paid = book.house.coalition.money_text(settlement.paid_total());
+                return Err(Rejection::SettlementAlreadyPaid { window, paid });
+            }
+            SettlementState::Settled
+            | SettlementState::PartlyPaid
+            | SettlementState::Confirmed
+            | SettlementState::Exported
+            | SettlementState::Proposed
+            | SettlementState::Aborted => {}
+        }
+        let draft = book.draft(EntryKind::Export, ask).with(Fact::Exported(ExportFacts { window, mode }));
+        Ok(about(window, vec![book.finish(draft)?]))
+    }
+}
+
+/// Records that an order was paid.
+///
+/// Rule: payment
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ConfirmPayment {
+    pub window: WindowNumber,
+    pub payment: Payment,
+    /// What was paid, if it is to be compared with what is due.
+    pub amount: Option<Money>,
+}
+
+impl Operation for ConfirmPayment {
+    const NAME: &'static str = "ConfirmPayment";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        match self.amount {
+            Some(amount) if amount.0 <= 0 => Err(Rejection::invalid("amount", "not above zero")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { window, payment, amount } = *self;
+        let money_text = |amount: Money| book.house.coalition.money_text(amount);
+        let settlement = book.settlement(window)?;
+        check_confirmed(window, settlement)?;
+        if settlement.state == SettlementState::Settled {
+            return Err(Rejection::SettlementSettled { window });
+        }
+        let (payer, payee, mode) = payment_ends(payment, settlement);
+        let not_due = || {
+            let party = if payer == OrderParty::Hub { payee } else { payer };
+            Rejection::LegNotDue { window, party: party.to_string() }
+        };
+        // The first payment of a settlement that was not exported chooses the mode it is paid in.
+        let mut chosen = settlement.clone();
+        if chosen.mode.is_none() {
+            choose(&mut chosen, mode);
+        }
+        let open = |order: &&Order| order.payer == payer && order.payee == payee && !order.paid;
+        let due = chosen.orders.iter().find(open).ok_or_else(not_due)?.amount;
+        if let Some(given) = amount.filter(|given| *given != due) {
+            return Err(Rejection::AmountMismatch { due: money_text(due), given: money_text(given) });
+        }
+        if payer == OrderParty::Hub {
+            let received = received_and_kept(settlement);
+            if received < i128::from(due.0) {
+                let received = Money(i64::try_from(received).unwrap_or(0));
+                return Err(Rejection::FundsNotReceived { received: money_text(received), needed: money_text(due) });
+            }
+        }
+        let mut draft = book.draft(EntryKind::Payment, ask);
+        let mut paying = Vec::new();
+        for (end, sign) in [(payer, 1), (payee, -1)] {
+            let amount = i128::from(due.0) * sign;
+            let account = end.participant().map_or(MoneyAccount::Bank(BankPurpose::Settlement), |participant| {
+                MoneyAccount::Settle(window, participant)
+            });
+            draft.post_money(account, Purpose::Settlement, amount);
+            let leg = end.participant().and_then(|participant| Some((participant, chosen.legs.get(&participant)?)));
+            // Whose leg this pays the rest of has paid for its waiting points.
+            paying
+                .extend(leg.filter(|(_, leg)| i128::from(leg.due.0) + amount == 0).map(|(participant, _)| participant));
+        }
+        let paid = PaymentFacts { window, payer, payee, mode };
+        let mut written = vec![book.finish(draft.with(Fact::Paid(paid)))?];
+        for issuer in paying {
+            written.extend(book.fund_entry(ask, window, issuer)?);
+        }
+        Ok(about(window, written))
+    }
+}
+
+/// Takes a settlement back before anything is paid: the legs return into the positions of the open window.
+///
+/// Rule: abort
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct AbortSettlement {
+    pub window: WindowNumber,
+}
+
+impl Operation for AbortSettlement {
+    const NAME: &'static str = "AbortSettlement";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let window = self.window;
+        let settlement = book.settlement(window)?;
+        match settlement.state {
+            SettlementState::Settled => return Err(Rejection::SettlementSettled { window }),
+            SettlementState::PartlyPaid => {
+                let paid = book.house.coalition.money_text(settlement.paid_total());
+                return Err(Rejection::SettlementAlreadyPaid { window, paid });
+            }
+            SettlementState::Aborted => return Err(Rejection::SettlementAborted { window }),
+            SettlementState::Proposed | SettlementState::Confirmed | SettlementState::Exported => {}
+        }
+        let mut draft = book.draft(EntryKind::Abort, ask).with(Fact::Aborted(window));
+        for (partner, leg) in &settlement.legs {
+            draft.post_money(MoneyAccount::Settle(window, *partner), Purpose::Settlement, -i128::from(leg.amount.0));
+            draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, i128::from(leg.amount.0));
+        }
+        Ok(about(window, vec![book.finish(draft)?]))
+    }
+}
+
+/// Money paid into a fund.
+///
+/// Rule: deposit
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Deposit {
+    pub account: MoneyAccount,
+    pub amount: Money,
+}
+
+impl Operation for Deposit {
+    const NAME: &'static str = "Deposit";
+
+    fn check(&self) -> Result<(), Rejection> {
+        if !matches!(self.account, MoneyAccount::Reserve | MoneyAccount::Collateral(_)) {
+            return Err(Rejection::invalid("account", "deposits go to reserve or collateral:PARTNER"));
+        }
+        if self.amount.0 <= 0 {
+            return Err(Rejection::invalid("amount", "not above zero"));
+        }
+        Ok(())
+    }
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { account, amount } = *self;
+        let bank = match account {
+            MoneyAccount::Collateral(partner) => {
+                book.house.partner(partner)?;
+                BankPurpose::Collateral
+            }
+            MoneyAccount::Reserve
+            | MoneyAccount::Pool
+            | MoneyAccount::Position(_)
+            | MoneyAccount::Settle(..)
+            | MoneyAccount::Bank(_)
+            | MoneyAccount::Unfunded => BankPurpose::Reserve,
+        };
+        let mut draft = book.draft(EntryKind::Deposit, ask);
+        draft.post_money(account, Purpose::Deposit, i128::from(amount.0));
+        draft.post_money(MoneyAccount::Bank(bank), Purpose::Deposit, -i128::from(amount.0));
+        Ok(Decision::of_house(vec![book.finish(draft)?], HouseReply::default()))
+    }
+}
+
 impl Book {
     /// The positions of all participants.
     pub(crate) fn positions(&self) -> BTreeMap<PartnerId, Money> {
@@ -238,32 +512,6 @@ impl Book {
         let gross = self.gross_of_window(self.open_window);
         let pairwise = netting::total(&netting::orders(OrderMode::Pairwise, &legs));
         Ok(Preview { positions, legs, carried, gross, pairwise })
-    }
-
-    /// Closes the open window, for which its entry moves the legs out of the positions, and opens the next. Costs
-    /// O(partners): it sums nothing.
-    ///
-    /// Rule: close
-    pub(crate) fn close_window(
-        &mut self,
-        ask: &Ask<'_>,
-        expected: Option<WindowNumber>,
-    ) -> Result<Accepted, Rejection> {
-        if expected.is_some_and(|expected| expected != self.open_window) {
-            return Ok(house_reply(Vec::new(), None));
-        }
-        let number = self.open_window;
-        let preview = self.preview()?;
-        let mut draft = self.draft(EntryKind::Close, ask);
-        for (partner, leg) in &preview.legs {
-            draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, -i128::from(leg.0));
-            draft.post_money(MoneyAccount::Settle(number, *partner), Purpose::Settlement, i128::from(leg.0));
-        }
-        let entry = self.finish(draft)?;
-        let window = self.windows.get(&number).expect("the open window is in the book");
-        let proof = self.proof(window, &preview.legs, &preview.carried);
-        assert!(proof.holds(), "the books of window {number} do not balance: {proof:?}");
-        Ok(house_reply(vec![self.post(entry)], Some(number)))
     }
 
     /// The figures of the proof of a close: the legs it makes, what it leaves in the positions, and the balances against those
@@ -298,165 +546,6 @@ impl Book {
         opening
     }
 
-    /// Rule: confirm
-    pub(crate) fn confirm_settlement(&mut self, ask: &Ask<'_>, window: WindowNumber) -> Result<Accepted, Rejection> {
-        let settlement = self.settlement(window)?;
-        if settlement.state != SettlementState::Proposed {
-            let state = settlement.state.as_str().to_owned();
-            return Err(Rejection::SettlementNotProposed { window, state });
-        }
-        let mut written = vec![self.finish(self.draft(EntryKind::Confirm, ask).with(Fact::Confirmed(window)))?];
-        // Who has nothing to pay has paid.
-        let waiting = self.waiting_issuers(window);
-        for issuer in waiting.into_iter().filter(|issuer| !settlement.legs.contains_key(issuer)) {
-            written.extend(self.fund_entry(ask, window, issuer)?);
-        }
-        let entries = written.into_iter().map(|entry| self.post(entry)).collect();
-        Ok(house_reply(entries, Some(window)))
-    }
-
-    /// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
-    ///
-    /// Rule: export
-    pub(crate) fn export_orders(
-        &mut self,
-        ask: &Ask<'_>,
-        window: WindowNumber,
-        mode: OrderMode,
-    ) -> Result<Accepted, Rejection> {
-        let settlement = self.settlement(window)?;
-        check_confirmed(window, settlement)?;
-        let other = settlement.mode.is_some_and(|chosen| chosen != mode);
-        match settlement.state {
-            SettlementState::Settled if other => return Err(Rejection::SettlementSettled { window }),
-            SettlementState::PartlyPaid if other => {
-                let paid = self.house.coalition.money_text(settlement.paid_total());
-                return Err(Rejection::SettlementAlreadyPaid { window, paid });
-            }
-            SettlementState::Settled
-            | SettlementState::PartlyPaid
-            | SettlementState::Confirmed
-            | SettlementState::Exported
-            | SettlementState::Proposed
-            | SettlementState::Aborted => {}
-        }
-        let draft = self.draft(EntryKind::Export, ask).with(Fact::Exported(ExportFacts { window, mode }));
-        let entry = self.finish(draft)?;
-        Ok(house_reply(vec![self.post(entry)], Some(window)))
-    }
-
-    /// Records that an order was paid.
-    ///
-    /// Rule: payment
-    pub(crate) fn confirm_payment(
-        &mut self,
-        ask: &Ask<'_>,
-        window: WindowNumber,
-        payment: Payment,
-        amount: Option<Money>,
-    ) -> Result<Accepted, Rejection> {
-        let money_text = |amount: Money| self.house.coalition.money_text(amount);
-        let settlement = self.settlement(window)?;
-        check_confirmed(window, settlement)?;
-        if settlement.state == SettlementState::Settled {
-            return Err(Rejection::SettlementSettled { window });
-        }
-        let (payer, payee, mode) = payment_ends(payment, settlement);
-        let not_due = || {
-            let party = if payer == OrderParty::Hub { payee } else { payer };
-            Rejection::LegNotDue { window, party: party.to_string() }
-        };
-        // The first payment of a settlement that was not exported chooses the mode it is paid in.
-        let mut chosen = settlement.clone();
-        if chosen.mode.is_none() {
-            choose(&mut chosen, mode);
-        }
-        let open = |order: &&Order| order.payer == payer && order.payee == payee && !order.paid;
-        let due = chosen.orders.iter().find(open).ok_or_else(not_due)?.amount;
-        if let Some(given) = amount.filter(|given| *given != due) {
-            return Err(Rejection::AmountMismatch { due: money_text(due), given: money_text(given) });
-        }
-        if payer == OrderParty::Hub {
-            let received = received_and_kept(settlement);
-            if received < i128::from(due.0) {
-                let received = Money(i64::try_from(received).unwrap_or(0));
-                return Err(Rejection::FundsNotReceived { received: money_text(received), needed: money_text(due) });
-            }
-        }
-        let mut draft = self.draft(EntryKind::Payment, ask);
-        let mut paying = Vec::new();
-        for (end, sign) in [(payer, 1), (payee, -1)] {
-            let amount = i128::from(due.0) * sign;
-            let account = end.participant().map_or(MoneyAccount::Bank(BankPurpose::Settlement), |participant| {
-                MoneyAccount::Settle(window, participant)
-            });
-            draft.post_money(account, Purpose::Settlement, amount);
-            let leg = end.participant().and_then(|participant| Some((participant, chosen.legs.get(&participant)?)));
-            // Whose leg this pays the rest of has paid for its waiting points.
-            paying
-                .extend(leg.filter(|(_, leg)| i128::from(leg.due.0) + amount == 0).map(|(participant, _)| participant));
-        }
-        let paid = PaymentFacts { window, payer, payee, mode };
-        let mut written = vec![self.finish(draft.with(Fact::Paid(paid)))?];
-        for issuer in paying {
-            written.extend(self.fund_entry(ask, window, issuer)?);
-        }
-        let entries = written.into_iter().map(|entry| self.post(entry)).collect();
-        Ok(house_reply(entries, Some(window)))
-    }
-
-    /// Takes a settlement back before anything is paid: the legs return into the positions of the open window.
-    ///
-    /// Rule: abort
-    pub(crate) fn abort_settlement(&mut self, ask: &Ask<'_>, window: WindowNumber) -> Result<Accepted, Rejection> {
-        let settlement = self.settlement(window)?;
-        match settlement.state {
-            SettlementState::Settled => return Err(Rejection::SettlementSettled { window }),
-            SettlementState::PartlyPaid => {
-                let paid = self.house.coalition.money_text(settlement.paid_total());
-                return Err(Rejection::SettlementAlreadyPaid { window, paid });
-            }
-            SettlementState::Aborted => return Err(Rejection::SettlementAborted { window }),
-            SettlementState::Proposed | SettlementState::Confirmed | SettlementState::Exported => {}
-        }
-        let mut draft = self.draft(EntryKind::Abort, ask).with(Fact::Aborted(window));
-        for (partner, leg) in &settlement.legs {
-            draft.post_money(MoneyAccount::Settle(window, *partner), Purpose::Settlement, -i128::from(leg.amount.0));
-            draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, i128::from(leg.amount.0));
-        }
-        let entry = self.finish(draft)?;
-        Ok(house_reply(vec![self.post(entry)], Some(window)))
-    }
-
-    /// Money paid into a fund.
-    ///
-    /// Rule: deposit
-    pub(crate) fn deposit(
-        &mut self,
-        ask: &Ask<'_>,
-        account: MoneyAccount,
-        amount: Money,
-    ) -> Result<Accepted, Rejection> {
-        let bank = match account {
-            MoneyAccount::Collateral(partner) => {
-                self.house.partner(partner)?;
-                BankPurpose::Collateral
-            }
-            MoneyAccount::Reserve
-            | MoneyAccount::Pool
-            | MoneyAccount::Position(_)
-            | MoneyAccount::Settle(..)
-            | MoneyAccount::Bank(_)
-            | MoneyAccount::Unfunded => BankPurpose::Reserve,
-        };
-        let mut draft = self.draft(EntryKind::Deposit, ask);
-        draft.post_money(account, Purpose::Deposit, i128::from(amount.0));
-        draft.post_money(MoneyAccount::Bank(bank), Purpose::Deposit, -i128::from(amount.0));
-        let entry = self.finish(draft)?;
-        let entry = self.post(entry);
-        Ok(house_reply(vec![entry], None))
-    }
-
     /// The settlement of a closed window.
     fn settlement(&self, window: WindowNumber) -> Result<&Settlement, Rejection> {
         let found = self.windows.get(&window).ok_or_else(|| Rejection::not_found("window", window))?;
@@ -464,8 +553,9 @@ impl Book {
     }
 }
 
-pub(crate) fn house_reply(entries: Vec<EntryId>, window: Option<WindowNumber>) -> Accepted {
-    Accepted { entries, reply: Reply::House(HouseReply { window, ..HouseReply::default() }) }
+/// Entries of the house about a window.
+fn about(window: WindowNumber, entries: Vec<Entry>) -> Decision {
+    Decision::of_house(entries, HouseReply { window: Some(window), ..HouseReply::default() })
 }
 
 fn check_confirmed(window: WindowNumber, settlement: &Settlement) -> Result<(), Rejection> {

@@ -4,11 +4,14 @@
 
 mod house;
 
-use clearing_core::command::Command;
+use clearing_core::abandon::AbandonRequest;
 use clearing_core::due::PASSED_OVER;
+use clearing_core::due::RunDueWork;
 use clearing_core::facts::Fact;
 use clearing_core::journal::{Code, Entry, EntryKind};
 use clearing_core::member::PassedOver;
+use clearing_core::operation::Command;
+use clearing_core::purchase::PostPurchase;
 use clearing_core::terms::{ExpiryPolicy, Funding, Terms, TermsDraft};
 use clearing_core::units::{EntryId, PartnerId, Points, Timestamp};
 use house::{Play, START, authorize, coalition, house, id, issue, purchase, redeem, terms, transfer};
@@ -175,7 +178,7 @@ fn what_a_purchase_earned_was_not_passed_over_by_it() {
         clearing_core::command::Earn { funders: vec![(id("A"), 1)], ..clearing_core::command::Earn::points(Points(5)) };
     let spend = Some(clearing_core::command::Spend::Redeem(Points(10)));
     let member = house::member_ref("M");
-    let bought = play.ask("C", Command::Purchase { member, spend, earn: Some(earn) }).unwrap();
+    let bought = play.ask("C", Command::PostPurchase(PostPurchase { member, spend, earn: Some(earn) })).unwrap();
     assert_eq!(passed_over(&play, bought.entries[0]), [id("A")]);
     assert_eq!(due_by(&mut play, day(13)), [("expire", day(13))]);
     play.assert_sound();
@@ -356,7 +359,7 @@ fn an_abandoned_redemption_has_passed_over_what_it_did() {
     let (mut play, _) = without_headroom(14);
     let request = play.request(id("C"), redeem("M", 10));
     play.execute(&request).result.unwrap();
-    play.ask("C", Command::Abandon { request: request.request_id.unwrap() }).unwrap();
+    play.ask("C", Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
     assert_eq!(due_by(&mut play, day(60)), [("extend", day(20)), ("expire", day(24))]);
     play.assert_sound();
 }
@@ -403,7 +406,7 @@ fn more_lots_than_due_work_does_at_once_follow_piece_by_piece() {
     let from = play.journal.len();
     play.now = day(12);
     let member = play.member("M");
-    let due = |play: &mut Play| play.ask("operator", Command::RunDue { member }).unwrap().entries.len();
+    let due = |play: &mut Play| play.ask("operator", Command::RunDueWork(RunDueWork { member })).unwrap().entries.len();
     assert_eq!([due(&mut play), due(&mut play), due(&mut play)], [1024, 476, 0]);
     assert!(play.kinds_from(from).iter().all(|kind| *kind == "extend"));
     assert_eq!(due_by(&mut play, day(24)).len(), 1 + 1_500 + 1);

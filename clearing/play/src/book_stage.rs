@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, Request};
+use clearing_core::command::Request;
+use clearing_core::due::RunDueWork;
 use clearing_core::journal::Origin;
+use clearing_core::operation::Command;
 use clearing_core::settlement::Window;
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
@@ -81,7 +83,7 @@ impl Stage for BookStage {
                 caller: clearing_core::units::PartnerId::operator(),
                 request_id: None::<RequestId>,
                 origin: Origin::default(),
-                command: Command::RunDue { member },
+                command: Command::RunDueWork(RunDueWork { member }),
                 fresh_member: member,
                 attachment: None,
             };

@@ -9,12 +9,17 @@ use std::fmt;
 
 use clearing::coalition_file::{CoalitionFileError, PartnerTable, Variant};
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::command::{Abandoned, Earn, HouseCommand, OrderParty, Payment, Reversed};
+use clearing_core::command::{Abandoned, Earn, OrderParty, Payment, Reversed};
 use clearing_core::journal::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
-use clearing_core::limits::{Consent, Limits};
+use clearing_core::limits::Limits;
 use clearing_core::member::LotId;
 use clearing_core::netting::Order;
+use clearing_core::operation::Command;
+use clearing_core::partners::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
 use clearing_core::settlement::WindowState;
+use clearing_core::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
 use clearing_core::terms::{PartnerState, TermsDraft};
 use clearing_core::units::{
     EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
@@ -47,7 +52,7 @@ pub enum Wish {
     Decay { member: String, rate: Rate, period: Code },
     Return { redemption: EntryId, points: Points },
     Abandon { request: RequestId },
-    House(HouseCommand),
+    House(Command),
 }
 
 /// The house's answer to a call.
@@ -248,7 +253,8 @@ impl Player<'_> {
                 let view = stage.window(*window).await.map_err(broke)?;
                 for order in view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid) {
                     let payment = payment_of(order);
-                    let wish = Wish::House(HouseCommand::ConfirmPayment { window: *window, payment, amount: None });
+                    let wish =
+                        Wish::House(Command::ConfirmPayment(ConfirmPayment { window: *window, payment, amount: None }));
                     let (request, origin) = (self.fresh_request(step.at), Origin::default());
                     let call = Call { by: step.by, request, origin, wish };
                     self.call(stage, step, call, &mut happened).await?;
@@ -432,10 +438,10 @@ impl Player<'_> {
         let limits = self.set_limits(terms).map_err(wrong)?;
         let mut wishes = Vec::new();
         if draft != TermsDraft::default() || limits == before {
-            wishes.push(Wish::House(HouseCommand::SetTerms { partner, terms: draft, effective: *effective }));
+            wishes.push(Wish::House(Command::SetTerms(SetTerms { partner, terms: draft, effective: *effective })));
         }
         if limits != before {
-            wishes.push(Wish::House(HouseCommand::SetLimits { partner, limits }));
+            wishes.push(Wish::House(Command::SetLimits(SetLimits { partner, limits })));
         }
         Ok(wishes)
     }
@@ -473,20 +479,24 @@ impl Player<'_> {
                 let request = self.requests.get(abandons).copied();
                 Ok(Wish::Abandon { request: request.ok_or_else(|| broken(format!("no request {abandons:?}")))? })
             }
-            Action::CloseWindow => house(HouseCommand::CloseWindow { expected: None }),
-            Action::ConfirmSettlement { window } => house(HouseCommand::ConfirmSettlement { window: *window }),
-            Action::ExportOrders { window, mode } => house(HouseCommand::ExportOrders { window: *window, mode: *mode }),
+            Action::CloseWindow => house(Command::CloseWindow(CloseWindow { expected: None })),
+            Action::ConfirmSettlement { window } => {
+                house(Command::ConfirmSettlement(ConfirmSettlement { window: *window }))
+            }
+            Action::ExportOrders { window, mode } => {
+                house(Command::ExportOrders(ExportOrders { window: *window, mode: *mode }))
+            }
             Action::Pay { window, payment, amount } => {
                 let amount = amount.map(money).transpose()?;
-                house(HouseCommand::ConfirmPayment { window: *window, payment: *payment, amount })
+                house(Command::ConfirmPayment(ConfirmPayment { window: *window, payment: *payment, amount }))
             }
-            Action::AbortSettlement { window } => house(HouseCommand::AbortSettlement { window: *window }),
+            Action::AbortSettlement { window } => house(Command::AbortSettlement(AbortSettlement { window: *window })),
             Action::Deposit { account, amount } => {
-                house(HouseCommand::Deposit { account: *account, amount: money(*amount)? })
+                house(Command::Deposit(Deposit { account: *account, amount: money(*amount)? }))
             }
             Action::CreatePartner { terms } => {
                 let wrong = |problem| PlayError::Table(Box::new(problem));
-                house(HouseCommand::CreatePartner {
+                house(Command::CreatePartner(CreatePartner {
                     partner: terms.id,
                     display_name: String::new(),
                     terms: terms.to_draft().map_err(wrong)?,
@@ -494,14 +504,14 @@ impl Player<'_> {
                     limits: self.set_limits(terms).map_err(wrong)?,
                     // Files mean what they say: no limit named, none.
                     no_default_limits: true,
-                })
+                }))
             }
             Action::SetState { partner, state } => {
-                house(HouseCommand::SetPartnerState { partner: *partner, state: *state })
+                house(Command::SetPartnerState(SetPartnerState { partner: *partner, state: *state }))
             }
             Action::SetConsent { funder, partner, budget, given } => {
-                let consent = Consent { budget: *budget, granted: Some(*given), used: Points::ZERO };
-                house(HouseCommand::SetConsent { funder: *funder, partner: *partner, consent })
+                let (funder, partner, granted, budget) = (*funder, *partner, Some(*given), *budget);
+                house(Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }))
             }
             Action::SetTerms { .. } | Action::PayAll { .. } | Action::AdvanceTime | Action::Unsupported { .. } => {
                 Err(broken("not one request".to_owned()))

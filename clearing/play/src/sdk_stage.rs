@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::player::{Balances, Call, LotMoved, Played, Posted, Stage, WindowView, Wish};
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment, Reversed};
+use clearing_core::command::{Abandoned, OrderParty, Payment, Reversed};
 use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::limits::Limits;
 use clearing_core::member::LotId;
 use clearing_core::netting::Order;
+use clearing_core::operation::Command;
+use clearing_core::partners::{SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
+use clearing_core::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
 use clearing_core::settlement::{OrderMode, WindowState};
 use clearing_core::terms::{FeeBearer, Funding, PartnerState, TermsDraft};
 use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -231,19 +236,16 @@ impl SdkStage {
         &mut self,
         operator: &op::Operator,
         request: partner_sdk::RequestId,
-        command: &HouseCommand,
+        command: &Command,
     ) -> Result<Outcome<Accepted>, Error> {
         Ok(match command {
-            HouseCommand::CreatePartner { .. } | HouseCommand::SetCalendar { .. } => {
-                panic!("no step of a scenario does {command:?}")
-            }
-            HouseCommand::SetLimits { partner, limits } => {
+            Command::SetLimits(SetLimits { partner, limits }) => {
                 let set = op::SetLimits::of(partner.as_str(), self.limits(limits)).request_id(request);
                 map(operator.set_limits(set).await?, |set| Accepted::house(None, set.replayed))
             }
-            HouseCommand::SetConsent { funder, partner, consent } => {
+            Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }) => {
                 let (funder, partner) = (funder.as_str(), partner.as_str());
-                let set = match (consent.granted, consent.budget) {
+                let set = match (granted, budget) {
                     (Some(false), _) => op::SetFundingConsent::withdraw(funder, partner),
                     (_, None) => op::SetFundingConsent::give(funder, partner),
                     (_, Some(budget)) => op::SetFundingConsent::give(funder, partner).budget(budget.0),
@@ -252,14 +254,14 @@ impl SdkStage {
                     Accepted::house(None, set.replayed)
                 })
             }
-            HouseCommand::SetTerms { partner, terms, effective } => {
+            Command::SetTerms(SetTerms { partner, terms, effective }) => {
                 let mut set = op::SetTerms::of(partner.as_str(), self.change(terms)).request_id(request);
                 if let Some(effective) = effective {
                     set = set.effective(system_time(*effective));
                 }
                 map(operator.set_terms(set).await?, |set| Accepted::house(None, set.replayed))
             }
-            HouseCommand::SetPartnerState { partner, state } => {
+            Command::SetPartnerState(SetPartnerState { partner, state }) => {
                 let state = match state {
                     PartnerState::Active => op::PartnerState::Active,
                     PartnerState::Restricted => op::PartnerState::Restricted,
@@ -269,18 +271,18 @@ impl SdkStage {
                 let set = op::SetPartnerState::of(partner.as_str(), state).request_id(request);
                 map(operator.set_partner_state(set).await?, |set| Accepted::house(None, set.replayed))
             }
-            HouseCommand::CloseWindow { .. } => {
+            Command::CloseWindow(CloseWindow { .. }) => {
                 let outcome = operator.close_window(op::CloseWindow::now().request_id(request)).await?;
                 if let Outcome::Accepted(closed) = &outcome {
                     self.open_window = WindowNumber::try_from(closed.open_window).unwrap();
                 }
                 map(outcome, |closed| Accepted::house(closed.entry.as_ref(), closed.replayed))
             }
-            HouseCommand::ConfirmSettlement { window } => {
+            Command::ConfirmSettlement(ConfirmSettlement { window }) => {
                 let confirm = op::ConfirmSettlement::of(i64::from(*window)).request_id(request);
                 map(operator.confirm_settlement(confirm).await?, |done| Accepted::house(None, done.replayed))
             }
-            HouseCommand::ExportOrders { window, mode } => {
+            Command::ExportOrders(ExportOrders { window, mode }) => {
                 let wire = match mode {
                     OrderMode::Hub => op::OrderMode::Hub,
                     OrderMode::Pairwise => op::OrderMode::Pairwise,
@@ -300,7 +302,7 @@ impl SdkStage {
                 }
                 map(outcome, |exported| Accepted::house(None, exported.replayed))
             }
-            HouseCommand::ConfirmPayment { window, payment, amount } => {
+            Command::ConfirmPayment(ConfirmPayment { window, payment, amount }) => {
                 let number = i64::from(*window);
                 let mut confirm = match payment {
                     Payment::Hub(partner) => op::ConfirmPayment::hub(number, partner.as_str()),
@@ -317,14 +319,15 @@ impl SdkStage {
                 }
                 map(outcome, |paid| Accepted::house(Some(&paid.entry), paid.replayed))
             }
-            HouseCommand::AbortSettlement { window } => {
+            Command::AbortSettlement(AbortSettlement { window }) => {
                 let abort = op::AbortSettlement::of(i64::from(*window)).request_id(request);
                 map(operator.abort_settlement(abort).await?, |done| Accepted::house(done.entry.as_ref(), done.replayed))
             }
-            HouseCommand::Deposit { account, amount } => {
+            Command::Deposit(Deposit { account, amount }) => {
                 let deposit = op::Deposit::account(account.to_string(), self.amount(*amount)).request_id(request);
                 map(operator.deposit(deposit).await?, |done| Accepted::house(Some(&done.entry), done.replayed))
             }
+            other => panic!("no step of a scenario does {other:?}"),
         })
     }
 

@@ -1,9 +1,16 @@
 //! Wishes of a scenario as commands of the rules, and what the rules answer as a scenario sees it: what the stages that
 //! speak to the rules directly have in common.
 
-use clearing_core::command::{Answer, Command, MemberRef, Reply, ReversalTarget};
+use clearing_core::abandon::AbandonRequest;
+use clearing_core::command::{Answer, MemberRef, Reply, ReversalTarget};
+use clearing_core::due::RunDecay;
+use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::journal::{Entry, EntryKind, LotMove};
+use clearing_core::operation::Command;
+use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::reversal::ReverseIssue;
 use clearing_core::settlement::{Settlement, Window};
+use clearing_core::transfer::TransferPoints;
 use clearing_core::units::{EntryId, IdentifierHash, Points};
 use sha2::{Digest, Sha256};
 
@@ -12,24 +19,29 @@ use crate::player::{LotMoved, Played, Posted, WindowView, Wish};
 /// The command that a wish is.
 pub fn command_of(wish: Wish) -> Command {
     match wish {
-        Wish::Issue { member, earn } => Command::Issue { member: named(&member), earn },
-        Wish::Redeem { member, points } => Command::Redeem { member: named(&member), points },
-        Wish::Authorize { member, points, lapses } => Command::Authorize { member: named(&member), points, lapses },
-        Wish::Capture { hold, points } => Command::Capture { hold, points },
-        Wish::Void { hold } => Command::Void { hold },
+        Wish::Issue { member, earn } => Command::IssuePoints(IssuePoints { member: named(&member), earn }),
+        Wish::Redeem { member, points } => Command::RedeemPoints(RedeemPoints { member: named(&member), points }),
+        Wish::Authorize { member, points, lapses } => {
+            Command::AuthorizeRedemption(AuthorizeRedemption { member: named(&member), points, lapses })
+        }
+        Wish::Capture { hold, points } => Command::CaptureHold(CaptureHold { hold, points }),
+        Wish::Void { hold } => Command::VoidHold(VoidHold { hold }),
         Wish::Reverse { issue, points, refuse_shortfall } => {
-            Command::Reverse { target: ReversalTarget::Entry(issue), points, refuse_shortfall }
+            Command::ReverseIssue(ReverseIssue { target: ReversalTarget::Entry(issue), points, refuse_shortfall })
         }
         // The members of a scenario are those that it names.
-        Wish::Transfer { member, to, points } => {
-            Command::Transfer { member: named(&member), to: named(&to), points, enrol_receiver: true }
-        }
+        Wish::Transfer { member, to, points } => Command::TransferPoints(TransferPoints {
+            member: named(&member),
+            to: named(&to),
+            points,
+            enrol_receiver: true,
+        }),
         Wish::Decay { member, rate, period } => {
-            Command::Decay { member: named(&member), rate, period, inactive_since: None }
+            Command::RunDecay(RunDecay { member: named(&member), rate, period, inactive_since: None })
         }
-        Wish::Return { redemption, points } => Command::Return { redemption, points },
-        Wish::Abandon { request } => Command::Abandon { request },
-        Wish::House(command) => Command::House(command),
+        Wish::Return { redemption, points } => Command::ReturnRedemption(ReturnRedemption { redemption, points }),
+        Wish::Abandon { request } => Command::AbandonRequest(AbandonRequest { request }),
+        Wish::House(command) => command,
     }
 }
 

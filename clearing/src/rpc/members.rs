@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, MemberRef, MemberReply, Request as Wish};
+use clearing_core::command::{MemberRef, MemberReply, Request as Wish};
+use clearing_core::due::RunDecay;
 use clearing_core::due::check_inactive_since;
 use clearing_core::journal::{JournalEntry, Origin};
 use clearing_core::member::Member;
+use clearing_core::operation::Command;
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::member_admin_service_server::MemberAdminService;
@@ -33,8 +36,9 @@ impl MemberAdminService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let rate = convert::rate("rate", &rate)?;
         let period = convert::word("period", &period)?;
-        let written =
-            self.ask(caller, &request_id, Command::Decay { member, rate, period, inactive_since: None }).await?;
+        let written = self
+            .ask(caller, &request_id, Command::RunDecay(RunDecay { member, rate, period, inactive_since: None }))
+            .await?;
         let (replayed, reply) = member_reply(&written)?;
         Ok(Response::new(v1::RunDecayResponse {
             entries: written.entries.iter().map(|entry| seen(entry, &written)).collect(),
@@ -63,7 +67,7 @@ impl MemberAdminService for Service {
 
         let command = |member: MemberId| {
             let (member, period) = (MemberRef::Id(member), period.clone());
-            own_work(Command::Decay { member, rate, period, inactive_since: Some(since) })
+            own_work(Command::RunDecay(RunDecay { member, rate, period, inactive_since: Some(since) }))
         };
         // What is wrong with the wish is wrong whatever members there are.
         let checked = command(MemberId(0)).validate().and_then(|()| check_inactive_since(since, self.0.clock.now()));
@@ -118,7 +122,7 @@ impl MemberAdminService for Service {
         let until = convert::moment("until_time", until_time)?;
         let expires = convert::moment("expires_time", expires_time)?;
         let reason = convert::word("reason_code", &reason_code)?;
-        let command = Command::ExtendExpiry { member, issuer, until, expires, reason };
+        let command = Command::ExtendExpiry(ExtendExpiry { member, issuer, until, expires, reason });
         let written = self.ask(caller, &request_id, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         Ok(Response::new(v1::ExtendExpiryResponse {
@@ -140,7 +144,8 @@ impl MemberAdminService for Service {
         let funder: PartnerId = convert::id("funder_id", &funder_id)?;
         let expires = convert::moment_or_none("expires_time", expires_time)?;
         let reason = convert::word("reason_code", &reason_code)?;
-        let command = Command::Reinstate { member, funder, points: Points(points), expires, reason };
+        let command =
+            Command::ReinstatePoints(ReinstatePoints { member, funder, points: Points(points), expires, reason });
         let written = self.ask(caller, &request_id, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let following = convert::following(&written.entries, View::Whole, &written.house);
@@ -166,7 +171,7 @@ impl MemberAdminService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let creditor: PartnerId = convert::id("creditor_id", &creditor_id)?;
         let reason = convert::word("reason_code", &reason_code)?;
-        let command = Command::WriteOffDebt { member, creditor, points: Points(points), reason };
+        let command = Command::WriteOffDebt(WriteOffDebt { member, creditor, points: Points(points), reason });
         let written = self.ask(caller, &request_id, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let entry = first(&written)?;

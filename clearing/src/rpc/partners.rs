@@ -1,7 +1,7 @@
 //! PartnerAdminService: how the operator admits brands and sets their terms.
 
-use clearing_core::command::HouseCommand;
-use clearing_core::limits::Consent;
+use clearing_core::operation::Command;
+use clearing_core::partners::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
 use clearing_core::terms::{Partner, PartnerState, TermsDraft};
 use clearing_core::units::{PartnerId, Points};
 use clearing_proto::v1;
@@ -27,7 +27,8 @@ impl PartnerAdminService for Service {
         let terms = convert::terms_draft(terms)?;
         let limits = convert::limits(limits, &self.0.house().coalition)?;
         let state = PartnerState::Active;
-        let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits, no_default_limits };
+        let command =
+            Command::CreatePartner(CreatePartner { partner, display_name, terms, state, limits, no_default_limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let (replayed, _) = house_reply(&written)?;
         let partner = convert::from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);
@@ -43,7 +44,7 @@ impl PartnerAdminService for Service {
             return Err(errors::invalid("terms", "changes nothing"));
         }
         let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
-        let command = HouseCommand::SetTerms { partner, terms, effective };
+        let command = Command::SetTerms(SetTerms { partner, terms, effective });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let (replayed, reply) = house_reply(&written)?;
         let partner = self.partner(partner)?;
@@ -60,7 +61,7 @@ impl PartnerAdminService for Service {
         let v1::SetPartnerStateRequest { request_id, partner_id, state } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         let state = convert::partner_state(state)?;
-        let command = HouseCommand::SetPartnerState { partner, state };
+        let command = Command::SetPartnerState(SetPartnerState { partner, state });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let (replayed, reply) = house_reply(&written)?;
         Ok(Response::new(convert::partner_state_set(reply.previous_state.unwrap_or(state), state, replayed)))
@@ -77,7 +78,7 @@ impl PartnerAdminService for Service {
             return Err(errors::invalid("limits", "is missing; an empty message takes all limits away"));
         }
         let limits = convert::limits(limits, &self.0.house().coalition)?;
-        let command = HouseCommand::SetLimits { partner, limits };
+        let command = Command::SetLimits(SetLimits { partner, limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let (replayed, _) = house_reply(&written)?;
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
@@ -104,12 +105,12 @@ impl PartnerAdminService for Service {
         if let Some(budget) = budget_points.filter(|budget| *budget < 0) {
             return Err(errors::invalid("budget_points", format!("{budget} is below zero")));
         }
-        let consent = Consent { budget: budget_points.map(Points), granted: Some(given), used: Points::ZERO };
-        let command = HouseCommand::SetConsent { funder, partner, consent };
+        let (granted, budget) = (Some(given), budget_points.map(Points));
+        let command = Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let (replayed, _) = house_reply(&written)?;
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
-        let consent = book.consents.get(&(funder, partner)).copied().unwrap_or(consent);
+        let consent = book.consents.get(&(funder, partner)).copied().unwrap_or_default();
         let consent = convert::from_consent(funder, partner, &consent, &book.house.coalition);
         Ok(Response::new(v1::SetFundingConsentResponse { consent: Some(consent), replayed }))
     }

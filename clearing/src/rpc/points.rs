@@ -3,13 +3,20 @@
 use std::collections::BTreeSet;
 use std::pin::Pin;
 
+use clearing_core::abandon::AbandonRequest;
 use clearing_core::book::Book;
-use clearing_core::command::{Accepted, Command, Earn, MemberRef, MemberReply, Reply, Request as Wish};
+use clearing_core::command::{Accepted, Earn, MemberRef, MemberReply, Reply, Request as Wish};
+use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::journal::{Code, Entry, EntryKind, JournalEntry, Origin};
 use clearing_core::member::Member;
+use clearing_core::operation::Command;
 use clearing_core::points::Quote;
+use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::purchase::{PostPurchase, ReturnPurchase};
 use clearing_core::rejection::Rejection;
+use clearing_core::reversal::ReverseIssue;
 use clearing_core::terms::Terms;
+use clearing_core::transfer::TransferPoints;
 use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::points_service_server::PointsService;
@@ -99,7 +106,7 @@ impl PointsService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::RedeemPointsRequest { request_id, member, points, origin } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
-        let command = Command::Redeem { member, points: Points(points) };
+        let command = Command::RedeemPoints(RedeemPoints { member, points: Points(points) });
         let written = self.ask(caller, &request_id, origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let entry = accepted_entry(&written)?;
@@ -127,7 +134,7 @@ impl PointsService for Service {
         let v1::AuthorizeRedemptionRequest { request_id, member, points, lapse_time, origin } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let lapses = convert::moment("lapse_time", lapse_time)?;
-        let command = Command::Authorize { member, points: Points(points), lapses };
+        let command = Command::AuthorizeRedemption(AuthorizeRedemption { member, points: Points(points), lapses });
         let written = self.ask(caller, &request_id, origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let entry = accepted_entry(&written)?;
@@ -151,7 +158,7 @@ impl PointsService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::CaptureHoldRequest { request_id, hold_id, points, origin } = request.into_inner();
         let hold: EntryId = convert::id("hold_id", &hold_id)?;
-        let command = Command::Capture { hold, points: Points(points) };
+        let command = Command::CaptureHold(CaptureHold { hold, points: Points(points) });
         let written = self.ask(caller, &request_id, origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let entry = accepted_entry(&written)?;
@@ -179,7 +186,7 @@ impl PointsService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::VoidHoldRequest { request_id, hold_id, origin } = request.into_inner();
         let hold: EntryId = convert::id("hold_id", &hold_id)?;
-        let written = self.ask(caller, &request_id, origin, Command::Void { hold }).await?;
+        let written = self.ask(caller, &request_id, origin, Command::VoidHold(VoidHold { hold })).await?;
         let (replayed, reply) = member_reply(&written)?;
         let entry = accepted_entry(&written)?;
         let following = follow(caller, &written);
@@ -218,7 +225,7 @@ impl PointsService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ReturnRedemptionRequest { request_id, redemption_entry_id, points, origin } = request.into_inner();
         let redemption: EntryId = convert::id("redemption_entry_id", &redemption_entry_id)?;
-        let command = Command::Return { redemption, points: Points(points) };
+        let command = Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(points) });
         let written = self.ask(caller, &request_id, origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let entry = accepted_entry(&written)?;
@@ -249,7 +256,7 @@ impl PointsService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ReverseIssueRequest { request_id, points, refuse_shortfall, origin, target } = request.into_inner();
         let target = convert::reversal_target(target, caller, &self.0.identifier_key)?;
-        let command = Command::Reverse { target, points: Points(points), refuse_shortfall };
+        let command = Command::ReverseIssue(ReverseIssue { target, points: Points(points), refuse_shortfall });
         let written = self.ask(caller, &request_id, origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let done = reply.reversed.unwrap_or_default();
@@ -282,7 +289,8 @@ impl PointsService for Service {
         let spend = spend.map(convert::spend).transpose()?;
         let earn = earn.map(convert::purchase_earn).transpose()?;
         let earned = earn.as_ref().map_or(0, |earn| earn.points.0);
-        let written = self.ask(caller, &request_id, origin, Command::Purchase { member, spend, earn }).await?;
+        let written =
+            self.ask(caller, &request_id, origin, Command::PostPurchase(PostPurchase { member, spend, earn })).await?;
         let (replayed, reply) = member_reply(&written)?;
         let spent = of_kind(&written, EntryKind::is_redemption);
         let money = spent.map_or(AcceptorMoney::NONE, |spent| convert::acceptor_money(caller, &spent.entry));
@@ -333,7 +341,7 @@ impl PointsService for Service {
             let problem = format!("{returned} is not above zero and up to the receipt's total of {total}");
             return Err(errors::invalid("returned_amount", problem));
         }
-        let command = Command::ReturnPurchase { redemption, issue, amount: returned, total };
+        let command = Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: returned, total });
         let written = self.ask(caller, &wire.request_id, wire.origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let returned = of_kind(&written, |kind| kind == EntryKind::Return);
@@ -373,7 +381,7 @@ impl PointsService for Service {
             request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let to = convert::member_in("to_member", to_member, &self.0.identifier_key)?;
-        let command = Command::Transfer { member, to, points: Points(points), enrol_receiver };
+        let command = Command::TransferPoints(TransferPoints { member, to, points: Points(points), enrol_receiver });
         let written = self.ask(caller, &request_id, origin, command).await?;
         let (replayed, reply) = member_reply(&written)?;
         let entry = accepted_entry(&written)?;
@@ -401,7 +409,9 @@ impl PointsService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::AbandonRequestRequest { request_id, abandoned_request_id, origin } = request.into_inner();
         let abandoned: RequestId = convert::id("abandoned_request_id", &abandoned_request_id)?;
-        let written = self.ask(caller, &request_id, origin, Command::Abandon { request: abandoned }).await?;
+        let written = self
+            .ask(caller, &request_id, origin, Command::AbandonRequest(AbandonRequest { request: abandoned }))
+            .await?;
         let accepted = accepted(&written)?;
         let outcome = match &accepted.reply {
             Reply::Abandoned(outcome) => convert::abandon_outcome(*outcome),
@@ -571,11 +581,13 @@ impl Asked {
         let mut left = available;
         let mut next_expiry = book.next_expiry(id, now);
         if answer.points > 0 {
-            let redeemed = self.try_out(&mut book, Command::Redeem { member, points: Points(answer.points) })?;
+            let redeemed =
+                self.try_out(&mut book, Command::RedeemPoints(RedeemPoints { member, points: Points(answer.points) }))?;
             (left, next_expiry) = (redeemed.available, redeemed.next_expiry);
         }
         let earn = (self.earn.0 > 0).then(|| {
-            let issued = self.try_out(&mut book, Command::Issue { member, earn: Earn::points(self.earn) });
+            let issued =
+                self.try_out(&mut book, Command::IssuePoints(IssuePoints { member, earn: Earn::points(self.earn) }));
             let expires = terms.expiry.expires(now, &coalition.time_zone);
             v1::EarnPreview {
                 points: self.earn.0,
@@ -758,7 +770,7 @@ impl Service {
         let v1::IssuePointsRequest { request_id, member, points, expires_time, origin, activate_time, funders } = wire;
         let member = convert::member(member, &self.0.identifier_key)?;
         let earn = convert::earn(points, expires_time, activate_time, funders)?;
-        self.wish(caller, &request_id, origin, Command::Issue { member, earn })
+        self.wish(caller, &request_id, origin, Command::IssuePoints(IssuePoints { member, earn }))
     }
 
     /// Issues a batch; one bad item fails alone.

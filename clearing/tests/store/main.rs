@@ -57,11 +57,14 @@ mod sums;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearing::store::{Gate, GateRow, Saved, Store, StoreError, WriterSession};
+use clearing::store::{GateRow, Saved, Store, StoreError, WriterSession};
 use clearing_core::book::Book;
-use clearing_core::command::{Accepted, Answer, Command, Earn, MemberRef, Reply, Request};
+use clearing_core::command::{Accepted, Answer, Earn, MemberRef, Reply, Request};
 use clearing_core::journal::{BatchHeader, Origin, STRIPE};
 use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::operation::Gate;
+use clearing_core::points::{IssuePoints, RedeemPoints};
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
@@ -215,8 +218,8 @@ impl Till {
     }
 
     async fn run(&mut self, requests: &[Request], now: Timestamp) -> Result<Done, StoreError> {
-        let alone = requests.iter().any(|request| matches!(request.command, Command::House(_)));
-        let gate = if alone { Gate::Exclusive } else { Gate::Shared };
+        let alone = requests.iter().any(|request| request.command.gate() == Gate::Alone);
+        let gate = if alone { Gate::Alone } else { Gate::Shared };
         let row = self.session.begin(gate).await?;
         let done = self.decide(&row, alone, requests, now).await?;
         self.session.commit().await?;
@@ -233,7 +236,7 @@ impl Till {
         let house = self.session.load_house().await?.house;
         let mut book = Book::new(Arc::new(house), gate.open_window);
         let sequences = if alone {
-            self.session.load_all(&mut book, requests).await?
+            self.session.load_all(&mut book, requests, now).await?
         } else {
             self.session.load(&mut book, requests, now).await?
         };
@@ -263,11 +266,11 @@ fn card(number: u8) -> MemberRef {
 }
 
 fn issue(member: MemberRef, points: i64) -> Command {
-    Command::Issue { member, earn: Earn::points(Points(points)) }
+    Command::IssuePoints(IssuePoints { member, earn: Earn::points(Points(points)) })
 }
 
 fn redeem(member: MemberRef, points: i64) -> Command {
-    Command::Redeem { member, points: Points(points) }
+    Command::RedeemPoints(RedeemPoints { member, points: Points(points) })
 }
 
 fn available(accepted: &Accepted) -> i64 {

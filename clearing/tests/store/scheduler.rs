@@ -9,9 +9,13 @@ use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::scheduler::{AdvanceError, DueWork, DueWorkKind, Scheduler};
 use clearing::store::{Store, Windows};
 use clearing::writer::{Writer, Written};
-use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, Reply, Request};
+use clearing_core::command::{Earn, MemberRef, Reply, Request};
 use clearing_core::journal::{EntryKind, JournalEntry, Origin};
-use clearing_core::limits::{Consent, Limits};
+use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::partners::{SetCalendar, SetFundingConsent, SetLimits};
+use clearing_core::points::{IssuePoints, RedeemPoints};
+use clearing_core::settlement::CloseWindow;
 use clearing_core::settlement::{Window, WindowState};
 use clearing_core::terms::Calendar;
 use clearing_core::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp};
@@ -70,7 +74,8 @@ impl BackOffice {
     }
 
     async fn ask(&self, command: Command) -> Written {
-        let caller = if matches!(command, Command::House(_)) { PartnerId::operator() } else { "A".parse().unwrap() };
+        let of_till = matches!(command, Command::IssuePoints(_) | Command::RedeemPoints(_));
+        let caller = if of_till { "A".parse().unwrap() } else { PartnerId::operator() };
         let request = Request {
             caller,
             request_id: Some(RequestId(clock::fresh_uuid())),
@@ -86,13 +91,13 @@ impl BackOffice {
 
     async fn issue(&self, member: u8, points: i64, expires: Timestamp) -> MemberId {
         let member = MemberRef::Identifier(IdentifierHash([member; 32]));
-        let issue = Command::Issue {
+        let issue = Command::IssuePoints(IssuePoints {
             member,
             earn: Earn {
                 expires: Some(expires).filter(|expires| *expires != Timestamp::NEVER),
                 ..Earn::points(Points(points))
             },
-        };
+        });
         match self.ask(issue).await.answer.result.unwrap().reply {
             Reply::Member(reply) => reply.member,
             other @ (Reply::Abandoned(_) | Reply::House(_)) => panic!("an issue is answered with {other:?}"),
@@ -189,9 +194,9 @@ async fn limits_that_come_to_be_nearly_used_are_told_of_once(backend: Backend) {
         net_debit_cap: Some(Money(1000)),
         ..Limits::default()
     };
-    house.ask(Command::House(HouseCommand::SetLimits { partner: a, limits })).await;
-    let consent = Consent { budget: Some(Points(50)), granted: Some(true), used: Points::ZERO };
-    house.ask(Command::House(HouseCommand::SetConsent { funder: b, partner: a, consent })).await;
+    house.ask(Command::SetLimits(SetLimits { partner: a, limits })).await;
+    let (granted, budget) = (Some(true), Some(Points(50)));
+    house.ask(Command::SetFundingConsent(SetFundingConsent { funder: b, partner: a, granted, budget })).await;
     let look = async |at: &str| {
         house.scheduler.advance_to(time(at)).await.unwrap();
         log.of_limits()
@@ -214,11 +219,16 @@ async fn limits_that_come_to_be_nearly_used_are_told_of_once(backend: Backend) {
         "INFO less than 80 % of a limit are used again partner=A limit=\"points_per_day\" used=\"0\" maximum=\"100\"";
     assert_eq!(look("2026-02-02T00:00:00Z").await, [again]);
     let member = MemberRef::Identifier(IdentifierHash([1; 32]));
-    house.ask(Command::Issue { member, earn: Earn { funders: vec![(b, 1)], ..Earn::points(Points(45)) } }).await;
+    house
+        .ask(Command::IssuePoints(IssuePoints {
+            member,
+            earn: Earn { funders: vec![(b, 1)], ..Earn::points(Points(45)) },
+        }))
+        .await;
     let budget = "WARN 80 % of a limit are used partner=B limit=\"consent_budget\" by=A used=\"45\" maximum=\"50\"";
     assert_eq!(look("2026-02-02T01:00:00Z").await, [budget]);
     let limits = Limits { net_debit_cap: Some(Money(120)), ..Limits::default() };
-    house.ask(Command::House(HouseCommand::SetLimits { partner: a, limits })).await;
+    house.ask(Command::SetLimits(SetLimits { partner: a, limits })).await;
     let cap = "WARN 80 % of a limit are used partner=A limit=\"net_debit_cap\" used=\"1.00\" maximum=\"1.20\"";
     assert_eq!(look("2026-02-02T02:00:00Z").await, [cap]);
     house.end().await;
@@ -359,7 +369,7 @@ async fn a_calendar_has_no_cut_offs_before_it_was_set(backend: Backend) {
     let house = BackOffice::manual(backend, START, Calendar::default()).await;
     house.scheduler.advance_to(time("2026-02-05T12:00:00Z")).await.unwrap();
     let calendar = calendar(&["0 0 * * *"], "UTC");
-    house.ask(Command::House(HouseCommand::SetCalendar { calendar })).await;
+    house.ask(Command::SetCalendar(SetCalendar { calendar })).await;
     let ran = house.scheduler.advance_to(time("2026-02-06T12:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["close 1 2026-02-06T00:00:00Z"]);
     house.end().await;
@@ -368,7 +378,7 @@ async fn a_calendar_has_no_cut_offs_before_it_was_set(backend: Backend) {
 async fn a_window_closed_by_hand_is_closed_by_the_next_cut_off_after_it(backend: Backend) {
     let house = BackOffice::manual(backend, START, calendar(&["0 18 * * *"], "UTC")).await;
     house.scheduler.advance_to(time("2026-02-01T18:30:00Z")).await.unwrap();
-    house.ask(Command::House(HouseCommand::CloseWindow { expected: None })).await;
+    house.ask(Command::CloseWindow(CloseWindow { expected: None })).await;
     let ran = house.scheduler.advance_to(time("2026-02-02T18:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["close 3 2026-02-02T18:00:00Z"]);
     house.end().await;
@@ -423,7 +433,10 @@ async fn a_thousand_members_whose_points_expire_at_once_all_lose_them(backend: B
             caller: "A".parse().unwrap(),
             request_id: Some(RequestId(clock::fresh_uuid())),
             origin: Origin::default(),
-            command: Command::Issue { member, earn: Earn { expires: Some(midnight), ..Earn::points(Points(3)) } },
+            command: Command::IssuePoints(IssuePoints {
+                member,
+                earn: Earn { expires: Some(midnight), ..Earn::points(Points(3)) },
+            }),
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment: None,
         }
@@ -446,7 +459,10 @@ async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all(bac
         caller: "A".parse().unwrap(),
         request_id: Some(RequestId(clock::fresh_uuid())),
         origin: Origin::default(),
-        command: Command::Issue { member, earn: Earn { expires: Some(midnight), ..Earn::points(Points(1)) } },
+        command: Command::IssuePoints(IssuePoints {
+            member,
+            earn: Earn { expires: Some(midnight), ..Earn::points(Points(1)) },
+        }),
         fresh_member: MemberId(clock::fresh_uuid()),
         attachment: None,
     };
@@ -463,7 +479,7 @@ async fn points_that_were_spent_before_they_expire_leave_nothing_to_run(backend:
     let house = BackOffice::manual(backend, START, Calendar::default()).await;
     let member = house.issue(1, 10, time("2026-02-02T00:00:00Z")).await;
     house.issue(1, 10, time("2026-02-03T00:00:00Z")).await;
-    house.ask(Command::Redeem { member: MemberRef::Id(member), points: Points(10) }).await;
+    house.ask(Command::RedeemPoints(RedeemPoints { member: MemberRef::Id(member), points: Points(10) })).await;
     let ran = house.scheduler.advance_to(time("2026-02-04T00:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["expiry 2026-02-03T00:00:00Z"]);
     house.end().await;
@@ -475,7 +491,7 @@ async fn a_running_house_looks_at_limits_by_itself(backend: Backend) {
     let machine = Clock::system();
     let house = BackOffice::new(backend, machine.now(), Calendar::default(), machine.clone()).await;
     let limits = Limits { outstanding_points: Some(Points(10)), ..Limits::default() };
-    house.ask(Command::House(HouseCommand::SetLimits { partner: "A".parse().unwrap(), limits })).await;
+    house.ask(Command::SetLimits(SetLimits { partner: "A".parse().unwrap(), limits })).await;
     house.issue(1, 9, Timestamp::NEVER).await;
     house.scheduler.start();
     let told = async {
