@@ -515,7 +515,7 @@ async fn a_running_house_looks_by_itself_until_it_is_stopped(backend: Backend) {
     let now = machine.now();
     let opened = now.plus_seconds(-150);
     let house = BackOffice::new(backend, opened, calendar(&["* * * * *"], "UTC"), machine.clone()).await;
-    let member = house.issue(1, 10, now.plus_seconds(2)).await;
+    let member = house.issue(1, 10, now.plus_seconds(10)).await;
     house.scheduler.start();
     house.scheduler.start();
     let done = async {
@@ -532,7 +532,7 @@ async fn a_running_house_looks_by_itself_until_it_is_stopped(backend: Backend) {
     house.scheduler.stop().await;
     let journal = house.journal().await;
     let expiry = journal.iter().find(|written| written.entry.kind == EntryKind::Expire).unwrap();
-    assert_eq!((expiry.entry.member, expiry.entry.time), (Some(member), now.plus_seconds(2)));
+    assert_eq!((expiry.entry.member, expiry.entry.time), (Some(member), now.plus_seconds(10)));
     for window in house.windows().await.iter().filter(|window| window.state != WindowState::Open) {
         let closed = window.closed.unwrap();
         assert_eq!(closed.0 % 60_000_000, 0, "as of the full minute, not of the moment it was looked at: {closed}");
