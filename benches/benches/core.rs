@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use clearing_benches::coalition;
 use clearing_core::book::Book;
-use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, Request};
+use clearing_core::command::{Earn, MemberRef, Request};
 use clearing_core::journal::{Code, Entry, Origin};
+use clearing_core::operation::Command;
+use clearing_core::points::{IssuePoints, RedeemPoints};
+use clearing_core::settlement::CloseWindow;
 use clearing_core::settlement::Window;
 use clearing_core::terms::{House, Partner};
 use clearing_core::units::{
@@ -53,7 +56,7 @@ fn execute(book: &mut Book, request: &Request) -> Vec<EntryId> {
 }
 
 fn issue(number: u64, issuer: usize, member: u8) -> Request {
-    let command = Command::Issue { member: card(member), earn: Earn::points(Points(100)) };
+    let command = Command::IssuePoints(IssuePoints { member: card(member), earn: Earn::points(Points(100)) });
     request(coalition::partner(issuer), number, command)
 }
 
@@ -73,7 +76,7 @@ fn redemptions(criterion: &mut Criterion) {
         execute(&mut book, &issue(number, usize::try_from(number).expect("small") % 7, 1));
     }
     book.take_changes();
-    let redemption = Command::Redeem { member: card(1), points: Points(28 * 100 - 50) };
+    let redemption = Command::RedeemPoints(RedeemPoints { member: card(1), points: Points(28 * 100 - 50) });
     let redemption = request(coalition::partner(9), 99, redemption);
     criterion.bench_function("redeem over 28 lots of 7 issuers", |bench| {
         bench.iter_batched_ref(|| book.clone(), |book| execute(book, &redemption), BatchSize::SmallInput);
@@ -96,12 +99,12 @@ fn hundred_brands() -> Book {
     house.partners.extend(brands);
     let mut book = book(house);
     for (number, issuer) in (0..BRANDS).zip(&ids) {
-        let command = Command::Issue { member: card(1), earn: Earn::points(Points(1_000)) };
+        let command = Command::IssuePoints(IssuePoints { member: card(1), earn: Earn::points(Points(1_000)) });
         execute(&mut book, &request(*issuer, number, command));
     }
     // In consumption order each brand takes the points of its neighbours.
     for (number, acceptor) in (BRANDS..).zip(ids.iter().rev()) {
-        let command = Command::Redeem { member: card(1), points: Points(997) };
+        let command = Command::RedeemPoints(RedeemPoints { member: card(1), points: Points(997) });
         execute(&mut book, &request(*acceptor, number, command));
     }
     book.take_changes();
@@ -110,7 +113,7 @@ fn hundred_brands() -> Book {
 
 fn closes(criterion: &mut Criterion) {
     let book = hundred_brands();
-    let command = Command::House(HouseCommand::CloseWindow { expected: Some(1) });
+    let command = Command::CloseWindow(CloseWindow { expected: Some(1) });
     let close = request(PartnerId::operator(), 999, command);
     criterion.bench_function("close a window with 100 partners", |bench| {
         bench.iter_batched_ref(|| book.clone(), |book| execute(book, &close), BatchSize::LargeInput);

@@ -21,11 +21,12 @@ use std::sync::Arc;
 
 use clearing_core::audit::{
     Tally, Violation, check_entry, check_house, check_members, check_windows, compare_gross, compare_house,
-    compare_members,
+    compare_members, compare_windows,
 };
 use clearing_core::book::Book;
+use clearing_core::facts::{Fact, FoundedFacts};
 use clearing_core::funding::FundingGroup;
-use clearing_core::journal::{BatchHeader, Entry, EntryKind, Facts, Hash, JournalEntry, chain_hash};
+use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash};
 use clearing_core::proof::ProofTrail;
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, WindowNumber};
@@ -74,6 +75,12 @@ pub enum Finding {
     HeadDiffers,
     #[error("entry {entry}: it cannot be applied, because a balance does not fit")]
     Unfit { entry: EntryId },
+    #[error("entry {entry}: the first entry founds the coalition, and no other one does")]
+    Founding { entry: EntryId },
+    #[error("the books say that the coalition's domain is {stored}, and it was founded with {founded}")]
+    OtherDomain { stored: String, founded: String },
+    #[error("the fingerprint of the identifier key is not the one that the coalition was founded with")]
+    OtherKey,
     #[error("hold {hold}: it is stored, and no entry made it")]
     HoldOfNothing { hold: EntryId },
     #[error(transparent)]
@@ -132,15 +139,22 @@ pub async fn audit_by(
     mut progress: impl FnMut(Progress),
 ) -> Result<AuditReport, AuditError> {
     let mut snapshot = store.snapshot().await?;
-    let house = Arc::new(snapshot.house().await?.house);
-    let stored = snapshot.house_ledger(Arc::clone(&house)).await?;
+    let row = snapshot.house().await?;
+    let founded = FoundedFacts {
+        coalition: row.house.coalition.clone(),
+        domain: row.domain.clone(),
+        key_fingerprint: row.fingerprint,
+    };
+    let stored = snapshot.house_ledger(Arc::new(row.house)).await?;
     let ranges = snapshot.member_ranges(entries_at_once, RANGES_MAX).await?;
     let mut audit = Audit {
         report: AuditReport::default(),
         // Whose rows it keeps is decided where they are compared.
-        rebuilt: Book::of_members(house, 1, MemberId(1)..=MemberId(0)),
+        rebuilt: Book::unfounded(founded.coalition.clone()).of_members(MemberId(1)..=MemberId(0)),
+        founded,
         proofs: ProofTrail::default(),
         groups: ranges.into_iter().map(|range| Group { range, entries: Scratch::new() }).collect(),
+        read: 0,
         window: 1,
         compared: 1,
     };
@@ -162,9 +176,13 @@ struct Audit {
     report: AuditReport,
     /// What the journal gives of all that is no member's.
     rebuilt: Book,
+    /// As it is stored.
+    founded: FoundedFacts,
     /// What the journal gives of the figures of each close.
     proofs: ProofTrail,
     groups: Vec<Group>,
+    /// Entries that were read.
+    read: u64,
     /// The window that is open where the journal was read to.
     window: WindowNumber,
     /// The first window of which the gross obligations are not compared yet.
@@ -231,6 +249,7 @@ impl Audit {
         }
         let header = BatchHeader {
             coalition: self.rebuilt.house.coalition.id.clone(),
+            stripe: STRIPE,
             batch: batch.batch,
             window: batch.window,
             time: batch.time,
@@ -251,6 +270,7 @@ impl Audit {
     fn read_entry(&mut self, id: EntryId, entry: &Entry) -> Result<(), AuditError> {
         let house = Arc::clone(&self.rebuilt.house);
         self.find(check_entry(&house, id, entry));
+        self.check_founding(id, entry);
         self.proofs.add(entry);
         if entry.window < self.window {
             let closed = self.window - 1;
@@ -258,10 +278,10 @@ impl Audit {
         }
         let closes = entry.kind == EntryKind::Close;
         self.window = if closes { entry.window.saturating_add(1) } else { entry.window.max(self.window) };
-        if self.rebuilt.apply(id, entry).is_err() {
+        if terms_are_known(&house, entry) && self.rebuilt.apply(id, entry).is_err() {
             self.find([Finding::Unfit { entry: id }]);
         }
-        let concerned: BTreeSet<usize> = if matches!(entry.facts, Facts::Funding(_)) {
+        let concerned: BTreeSet<usize> = if entry.facts.funding().is_some() {
             // Whose points were paid for is known by the members' lots.
             (0..self.groups.len()).collect()
         } else {
@@ -273,6 +293,22 @@ impl Audit {
             self.groups[group].entries.push(id, &bytes)?;
         }
         Ok(())
+    }
+
+    /// The first entry founds the coalition, and no other does.
+    fn check_founding(&mut self, id: EntryId, entry: &Entry) {
+        let founded =
+            entry.facts.iter().find_map(|fact| if let Fact::Founded(facts) = fact { Some(facts) } else { None });
+        if founded.is_some() != (self.read == 0) {
+            self.find([Finding::Founding { entry: id }]);
+        }
+        self.read += 1;
+        if let Some(founded) = founded.filter(|founded| founded.domain != self.founded.domain) {
+            self.find([Finding::OtherDomain { stored: self.founded.domain.clone(), founded: founded.domain.clone() }]);
+        }
+        if founded.is_some_and(|founded| founded.key_fingerprint != self.founded.key_fingerprint) {
+            self.find([Finding::OtherKey]);
+        }
     }
 
     fn group_of(&self, member: MemberId) -> usize {
@@ -308,7 +344,6 @@ impl Audit {
         let mut tally = Tally::default();
         let groups = std::mem::take(&mut self.groups);
         let total = groups.iter().map(|group| group.range.members).sum();
-        self.rebuilt.funding.clear();
         for Group { range, entries } in groups {
             progress(Progress { phase: Phase::Members, done: self.report.members, total });
             let rebuilt = self.rebuild(&range, entries)?;
@@ -328,7 +363,7 @@ impl Audit {
     /// The members of a group, from the entries that touch them.
     fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<Book, AuditError> {
         let house = Arc::clone(&self.rebuilt.house);
-        let mut rebuilt = Book::of_members(Arc::clone(&house), 1, range.ids.clone());
+        let mut rebuilt = Book::new(Arc::clone(&house), 1).of_members(range.ids.clone());
         let mut entries = entries.read()?;
         while let Some((id, entry)) = entries.next()? {
             if let Some(lot) = rebuilt.missing_lot(&entry) {
@@ -351,7 +386,6 @@ impl Audit {
         for (key, of_members) in &members.funding {
             let group = self.rebuilt.funding.entry(*key).or_insert_with(|| FundingGroup::new(of_members.settles_in));
             group.points = Points(group.points.0.saturating_add(of_members.points.0));
-            group.funded = of_members.funded;
         }
     }
 
@@ -364,7 +398,10 @@ impl Audit {
             let read = Windows::Between(first, if ends { WindowNumber::MAX } else { last + 1 });
             let rows = snapshot.windows(read).await?;
             stored.windows = rows.into_iter().map(|row| (row.window.number, row.window)).collect();
-            self.find(check_windows(&stored, first..=if ends { WindowNumber::MAX } else { last }));
+            let numbers = first..=if ends { WindowNumber::MAX } else { last };
+            self.find(check_windows(&stored, numbers.clone()));
+            // What stands behind the last one was read to compare it with what that carried.
+            self.find(compare_windows(&stored, &self.rebuilt, numbers));
             // A row or a journal that is broken may name any window.
             let differ = self.proofs.check(&stored, last.min(stored.open_window).min(self.window));
             self.find(differ);

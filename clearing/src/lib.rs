@@ -16,7 +16,7 @@
 //! | [`clock`] | time, ids and chance |
 //! | [`timekeeper`] | whether the machine's clock can be believed |
 //! | [`identifier`] | keyed hashes of members' identifiers |
-//! | [`scenario`] | coalitions and plays written as TOML |
+//! | [`coalition_file`] | coalitions written as TOML |
 //! | [`cli`] | the `clearing` command |
 //! | [`demo`] | a day of a coalition, as a demonstration |
 //! | [`config`], [`telemetry`] | what the command is told, and what it logs |
@@ -27,6 +27,7 @@ pub mod audit;
 pub mod backroom;
 pub mod cli;
 pub mod clock;
+pub mod coalition_file;
 pub mod config;
 pub mod demo;
 pub mod door;
@@ -34,7 +35,6 @@ pub mod health;
 pub mod identifier;
 pub mod projector;
 pub mod rpc;
-pub mod scenario;
 pub mod scheduler;
 pub mod server;
 pub mod shares;

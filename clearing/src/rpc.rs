@@ -5,35 +5,36 @@
 //! messages; [`convert`] has those of the values that all of them are made of, and `written` what all operations answer.
 
 pub mod auth;
-pub mod care;
+pub(crate) mod care;
 pub mod convert;
-pub mod entry;
+pub(crate) mod entry;
 pub mod errors;
-pub mod hold;
-pub mod info;
+pub(crate) mod hold;
+pub(crate) mod info;
 pub mod issue;
-pub mod member;
-pub mod notice;
-pub mod partner;
-pub mod position;
-pub mod purchase;
-pub mod reads;
-pub mod receipt;
-pub mod redemption;
-pub mod report;
-pub mod request;
-pub mod reversal;
-pub mod sandbox;
-pub mod settlement;
-pub mod transfer;
-pub mod weight;
+pub(crate) mod member;
+pub(crate) mod notice;
+pub(crate) mod partner;
+pub(crate) mod position;
+pub(crate) mod purchase;
+pub(crate) mod reads;
+pub(crate) mod receipt;
+pub(crate) mod redemption;
+pub(crate) mod report;
+pub(crate) mod request;
+pub(crate) mod reversal;
+pub(crate) mod sandbox;
+pub(crate) mod settlement;
+pub(crate) mod transfer;
+pub(crate) mod weight;
 mod written;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use clearing_core::command::{Command, HouseCommand, Request};
+use clearing_core::command::Request;
 use clearing_core::journal::Origin;
+use clearing_core::operation::Command;
 use clearing_core::terms::House;
 use clearing_core::units::{MemberId, PartnerId, RequestId};
 use tonic::Status;
@@ -77,13 +78,13 @@ impl Context {
         &self,
         caller: PartnerId,
         request_id: RequestId,
-        command: HouseCommand,
+        command: Command,
     ) -> Result<Written, Status> {
         let request = Request {
             caller,
             request_id: Some(request_id),
             origin: Origin::default(),
-            command: Command::House(command),
+            command: command,
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment: None,
         };

@@ -26,9 +26,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing_core::command::{Command, HouseCommand, Request};
+use clearing_core::command::Request;
+use clearing_core::due::work_of;
 use clearing_core::journal::Origin;
+use clearing_core::operation::Command;
 use clearing_core::rejection::Rejection;
+use clearing_core::settlement::close_of;
 use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -329,7 +332,7 @@ impl Inner {
             if pace == Pace::Moving {
                 self.clock.advance_to(cut_off);
             }
-            let close = own_work(Command::House(HouseCommand::CloseWindow { expected: Some(window) }));
+            let close = own_work(close_of(window));
             let written = self.writer.run_due(close, cut_off).await?;
             if let Err(rejection) = written.answer.result {
                 return Err(ScheduleError::CloseRefused { window, rejection });
@@ -397,7 +400,7 @@ impl Inner {
 
     /// Asks for what is due for these members; answers in their order.
     async fn expire(&self, members: &[MemberDue], pace: Pace) -> Vec<Result<Written, WriteError>> {
-        let request = |due: &MemberDue| own_work(Command::RunDue { member: due.member });
+        let request = |due: &MemberDue| own_work(work_of(due.member));
         match pace {
             Pace::Abreast | Pace::Moving => self.writer.ask_all(members.iter().map(request).collect()).await,
             Pace::Behind => {

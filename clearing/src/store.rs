@@ -6,7 +6,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `session` | the writer's transaction: gate, load, save, commit |
-//! | `load`, `save` | which rows a batch needs, and writing what it changed |
+//! | `slice`, `save` | reading what the operations of a batch need, and writing what it changed |
 //! | `house` | coalition, partners, terms, calendar, gate |
 //! | `journal` | entries, batches, the head of the journal, attachments |
 //! | `enrolled` | which members identifiers name, kept from earlier reads |
@@ -36,7 +36,6 @@ mod guards;
 mod house;
 mod journal;
 mod ledger;
-mod load;
 mod members;
 mod notices;
 mod occupancy;
@@ -48,6 +47,7 @@ mod save;
 mod schedule;
 mod session;
 mod settlement;
+mod slice;
 mod sql;
 mod watched;
 
@@ -60,9 +60,10 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing_core::settlement::Window;
+use clearing_core::book::Book;
+use clearing_core::facts::FoundedFacts;
 use clearing_core::terms::House;
-use clearing_core::units::{PartnerId, Timestamp};
+use clearing_core::units::{BatchId, PartnerId, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -81,12 +82,12 @@ pub use self::prober::Prober;
 pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, Projector, Step};
 pub use self::save::Saved;
 pub use self::schedule::{MemberDue, Schedule};
-pub use self::session::{Gate, Probe, WriterSession};
+pub use self::session::{Probe, WriterSession};
 pub use self::settlement::{Balances, WindowRow, Windows};
 pub use self::sql::Sql;
 
-use crate::backroom;
 use crate::identifier::IdentifierKey;
+use crate::{backroom, clock};
 
 use self::checkpoint::Committed;
 use self::enrolled::Enrolled;
@@ -418,15 +419,13 @@ impl Store {
         if !house.partners.contains_key(&PartnerId::operator()) {
             return Err(StoreError::permanent("the operator is a partner of every coalition"));
         }
-        let _turn = self.write_turn.lock().await;
-        let mut connection = self.open().await?;
-        let mut link = connection.link();
-        link.run(&house::BEGIN).await?;
-        house::insert_coalition(&mut link, house, domain, key, now).await?;
-        settlement::save_window(&mut link, &Window::first(now), 1, None).await?;
-        link.run(&house::COMMIT).await?;
-        connection.close().await;
-        Ok(())
+        let coalition = house.coalition.clone();
+        let key_fingerprint = key.fingerprint(&coalition.id, domain);
+        let founded = FoundedFacts { coalition, domain: domain.to_owned(), key_fingerprint };
+        let batch = BatchId(clock::fresh_uuid());
+        let book = Book::found(batch, founded.clone(), house, now);
+        let book = book.map_err(|error| StoreError::permanent(format!("the coalition cannot be founded: {error}")))?;
+        self.writer().await?.found(&founded, book, batch, now).await
     }
 
     /// The house as it stands.

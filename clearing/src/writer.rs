@@ -27,8 +27,9 @@ use std::time::{Duration, Instant};
 
 use clearing_core::book::Book;
 use clearing_core::changes::Changes;
-use clearing_core::command::{Answer, Command, Request};
-use clearing_core::journal::{BatchHeader, JournalEntry};
+use clearing_core::command::{Answer, Request};
+use clearing_core::journal::{BatchHeader, JournalEntry, STRIPE};
+use clearing_core::operation::Gate;
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, PartnerId, Timestamp};
 use tokio::runtime::Handle;
@@ -40,7 +41,7 @@ use self::pace::Pace;
 use self::queue::{BATCH_MAX, Lane, Queue, Waits};
 use crate::clock::{self, Clock, WrongClock};
 use crate::shares::WriteShares;
-use crate::store::{ErrorKind, Gate, GateRow, Probe, Store, StoreError, WriterSession};
+use crate::store::{ErrorKind, GateRow, Probe, Store, StoreError, WriterSession};
 
 /// How often a batch is tried again after passing failures.
 const TRIES_MAX: u32 = 4;
@@ -125,7 +126,7 @@ impl Job {
 
     fn lane(&self) -> Lane {
         match (self.as_of, self.request.request_id) {
-            (None, Some(_)) if gate_of(&self.request) == Gate::Exclusive => Lane::House,
+            (None, Some(_)) if self.request.command.gate() == Gate::Alone => Lane::House,
             (None, Some(_)) => Lane::Partner(self.request.caller),
             // What nobody asked for under a key is work of the house itself.
             (Some(_), _) | (None, None) => Lane::Due,
@@ -442,7 +443,7 @@ impl Desk {
             // Commands of the house, and due work with a time of its own, each make a batch of one.
             let mut shared = Batch::default();
             for (lane, job) in jobs {
-                if job.as_of.is_none() && gate_of(&job.request) == Gate::Shared {
+                if job.as_of.is_none() && job.request.command.gate() == Gate::Shared {
                     shared.push(lane, job);
                     continue;
                 }
@@ -667,7 +668,7 @@ impl Desk {
             Some(session) => session,
             None => in_time(until, self.store.writer()).await?,
         };
-        let gate = batch.requests.first().map_or(Gate::Shared, gate_of);
+        let gate = batch.requests.first().map_or(Gate::Shared, |request| request.command.gate());
         let row = in_time(until, session.begin(gate)).await?;
         let house = match &self.house {
             Some((epoch, house)) if *epoch == row.terms_epoch => Arc::clone(house),
@@ -773,7 +774,7 @@ impl Begun {
         book.begin_batch(self.id);
         let sequences = match self.gate {
             Gate::Shared => in_time(self.until, self.session.load(&mut book, requests, self.now)).await?,
-            Gate::Exclusive => in_time(self.until, self.session.load_all(&mut book, requests)).await?,
+            Gate::Alone => in_time(self.until, self.session.load_all(&mut book, requests, self.now)).await?,
         };
         let mut answers = Vec::with_capacity(requests.len());
         for (at, request) in requests.iter().enumerate() {
@@ -803,7 +804,7 @@ impl Begun {
     fn header(&self) -> BatchHeader {
         let coalition = self.house.coalition.id.clone();
         let (window, time) = (self.row.open_window, self.now);
-        BatchHeader { coalition, batch: self.id, window, time, salt: clock::random_bytes() }
+        BatchHeader { coalition, stripe: STRIPE, batch: self.id, window, time, salt: clock::random_bytes() }
     }
 }
 
@@ -813,10 +814,6 @@ async fn in_time<T>(until: Instant, step: impl Future<Output = Result<T, StoreEr
         Ok(done) => Ok(done?),
         Err(_) => Err(Failed::Silent),
     }
-}
-
-fn gate_of(request: &Request) -> Gate {
-    if matches!(request.command, Command::House(_)) { Gate::Exclusive } else { Gate::Shared }
 }
 
 fn note_answered(answered: Result<(), tokio::task::JoinError>) {

@@ -31,9 +31,11 @@ use clearing::identifier::IdentifierKey;
 use clearing::rpc::convert::{self, View};
 use clearing::rpc::errors;
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
-use clearing_core::command::{Command, Earn, MemberRef, MemberReply, Reply, Request};
+use clearing_core::command::{Earn, MemberRef, MemberReply, Reply, Request};
 use clearing_core::journal::{Code, Entry, EntryDraft, EntryKind, LotBirth, LotMove};
 use clearing_core::member::LotId;
+use clearing_core::operation::Command;
+use clearing_core::points::IssuePoints;
 use clearing_core::purchase::{ReceiptLine, Side};
 use clearing_core::terms::House;
 use clearing_core::units::{
@@ -89,7 +91,7 @@ impl Desk {
             caller,
             request_id: Some(request_id),
             origin,
-            command: Command::Issue { member, earn: Earn::points(points) },
+            command: Command::IssuePoints(IssuePoints { member, earn: Earn::points(points) }),
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment,
         };

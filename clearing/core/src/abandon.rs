@@ -3,55 +3,112 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::book::{Ask, Book};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::Book;
 use crate::command::{Abandoned, Accepted, MemberReply, Recorded, RecordedState, Reply};
 use crate::hold::HoldState;
 use crate::journal::{Entry, EntryKind};
 use crate::member::LotId;
+use crate::operation::{Admitted, Ask, Decision, Figures, Footprint, Operation};
 use crate::points::{Direction, Part};
 use crate::rejection::Rejection;
 use crate::units::{EntryId, MemberId, Overflow, Points, RequestId};
 
-impl Book {
-    /// An unseen id is burned, an applied one is undone, once, whatever the order of arrival.
-    ///
-    /// Rule: abandon
-    pub(crate) fn abandon(&mut self, ask: &Ask<'_>, request: RequestId) -> Result<Accepted, Rejection> {
-        let key = (ask.caller, request);
-        let Some(recorded) = self.requests.get(&key).cloned() else {
-            self.record(key, Recorded { content: [0; 32], state: RecordedState::Abandoned }, ask.now);
-            return Ok(abandoned(Abandoned::Burned, Vec::new()));
-        };
-        let accepted = match &recorded.state {
-            RecordedState::Abandoned => return Ok(abandoned(Abandoned::Already, Vec::new())),
-            RecordedState::Rejected(_) => return Ok(abandoned(Abandoned::NoEffect, Vec::new())),
+/// An unseen id is burned, an applied one is undone, once, whatever the order of arrival.
+///
+/// Rule: abandon
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct AbandonRequest {
+    pub request: RequestId,
+}
+
+/// What there is to do about a request that is abandoned.
+enum Fate {
+    /// Nothing but to say so.
+    Told(Abandoned),
+    /// The entries of a member that it wrote are undone.
+    Undone(MemberId, Vec<(EntryId, Arc<Entry>)>),
+}
+
+impl AbandonRequest {
+    fn fate(&self, book: &Book, ask: &Ask<'_>) -> Result<Fate, Rejection> {
+        let not_found = || Rejection::not_found("request that can be abandoned", self.request);
+        let accepted = match book.requests.get(&(ask.caller, self.request)).map(|recorded| &recorded.state) {
+            None => return Ok(Fate::Told(Abandoned::Burned)),
+            Some(RecordedState::Abandoned) => return Ok(Fate::Told(Abandoned::Already)),
+            Some(RecordedState::Rejected(_)) => return Ok(Fate::Told(Abandoned::NoEffect)),
             // A reversal, alone or as a side of a purchase's return, stands.
-            RecordedState::Accepted(Accepted {
-                reply: Reply::Member(MemberReply { reversed: Some(_), .. }), ..
-            }) => {
-                return Err(Rejection::not_found("request that can be abandoned", request));
-            }
-            RecordedState::Accepted(accepted) => &accepted.entries,
+            Some(RecordedState::Accepted(Accepted {
+                reply: Reply::Member(MemberReply { reversed: Some(_), .. }),
+                ..
+            })) => return Err(not_found()),
+            Some(RecordedState::Accepted(accepted)) => &accepted.entries,
         };
         // What followed by itself, such as a recovery, is not undone: undoing the issue it took from leaves the debt again.
-        let asked_for = accepted.iter().filter_map(|id| Some((*id, self.entries.get(id)?.clone())));
+        let asked_for = accepted.iter().filter_map(|id| Some((*id, book.entries.get(id)?.clone())));
         let targets: Vec<(EntryId, Arc<Entry>)> = asked_for.filter(|(_, entry)| is_undoable(entry.kind)).collect();
         let member = targets.first().and_then(|(_, entry)| entry.member);
-        let Some(member) = member.filter(|_| accepted.first() == targets.first().map(|(id, _)| id)) else {
-            return Err(Rejection::not_found("request that can be abandoned", request));
-        };
+        let member = member.filter(|_| accepted.first() == targets.first().map(|(id, _)| id)).ok_or_else(not_found)?;
         for (_, issue) in targets.iter().filter(|(_, entry)| entry.kind == EntryKind::Issue) {
-            self.check_may_reverse(ask.caller, issue)?;
+            book.check_may_reverse(ask.caller, issue)?;
         }
-        self.run_due(member, ask.now);
-        let mut drafts = Vec::new();
+        Ok(Fate::Undone(member, targets))
+    }
+}
+
+impl Operation for AbandonRequest {
+    const NAME: &'static str = "AbandonRequest";
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.request.made_at().is_none() {
+            return Err(Rejection::invalid("abandoned_request_id", "not a version 7 UUID"));
+        }
+        Ok(())
+    }
+
+    fn concerns(&self) -> Option<RequestId> {
+        Some(self.request)
+    }
+
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.abandoned.insert((ask.caller, self.request));
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        Ok(match self.fate(book, ask)? {
+            Fate::Told(_) => Admitted::default(),
+            Fate::Undone(member, _) => Admitted::of(member),
+        })
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let (member, targets) = match self.fate(book, ask)? {
+            Fate::Told(told) => {
+                let figures = Figures::Abandoned(self.request, told);
+                return Ok(Decision { entries: Vec::new(), settles: None, figures });
+            }
+            Fate::Undone(member, targets) => (member, targets),
+        };
+        let mut entries = Vec::new();
         for (id, target) in targets.iter().rev() {
-            drafts.extend(self.undo_entry(ask, *id, target, member)?);
+            entries.extend(book.undo_entry(ask, *id, target, member)?);
         }
-        let mut undone: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
-        self.settle_member(member, ask.now, &mut undone);
-        self.record(key, Recorded { content: recorded.content, state: RecordedState::Abandoned }, ask.now);
-        Ok(abandoned(Abandoned::Undone, undone))
+        let figures = Figures::Abandoned(self.request, Abandoned::Undone);
+        Ok(Decision { entries, settles: Some(member), figures })
+    }
+}
+
+impl Book {
+    /// Notes what became of a request that was abandoned: repeated, it is refused from now on.
+    pub(crate) fn note_abandoned(&mut self, ask: &Ask<'_>, request: RequestId, what: Abandoned) {
+        let key = (ask.caller, request);
+        let content = match what {
+            Abandoned::Burned => [0; 32],
+            Abandoned::Undone => self.requests.get(&key).map_or([0; 32], |recorded| recorded.content),
+            Abandoned::NoEffect | Abandoned::Already => return,
+        };
+        self.record(key, Recorded { content, state: RecordedState::Abandoned }, ask.now);
     }
 
     /// The entry that undoes another one, if there is still something to undo.
@@ -148,8 +205,4 @@ impl Book {
 /// Whether a request that wrote such an entry first can be abandoned.
 fn is_undoable(kind: EntryKind) -> bool {
     matches!(kind, EntryKind::Issue | EntryKind::Redeem | EntryKind::Capture | EntryKind::Authorize | EntryKind::Return)
-}
-
-fn abandoned(outcome: Abandoned, entries: Vec<EntryId>) -> Accepted {
-    Accepted { entries, reply: Reply::Abandoned(outcome) }
 }

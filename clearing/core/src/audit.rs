@@ -8,25 +8,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+mod compare;
 mod shown;
 
+pub use self::compare::{compare, compare_gross, compare_house, compare_members, compare_windows};
 pub use self::shown::Amount;
 pub(crate) use self::shown::Unit;
-use self::shown::{Shown, differing};
 
 use crate::book::Book;
-use crate::changes::Gross;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::funding::FundingGroup;
-use crate::hold::{Hold, HoldState};
+use crate::hold::HoldState;
 use crate::journal::Entry;
-use crate::limits::Guard;
-use crate::member::{Holding, Lot, LotId, Member, Record};
-use crate::points::Returned;
+use crate::member::{Holding, Lot, LotId};
 use crate::proof::ProofTrail;
 use crate::settlement::SettlementState;
 use crate::terms::{Funding, House};
-use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
+use crate::units::{EntryId, MemberId, PartnerId, Points, Timestamp, WindowNumber};
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -434,121 +431,4 @@ fn check_proofs(book: &Book, found: &mut Vec<Violation>) {
     let mut trail = ProofTrail::default();
     book.entries.values().for_each(|entry| trail.add(entry));
     found.extend(trail.check(book, book.open_window));
-}
-
-/// What is stored against what the journal gives: `rebuilt` is a book to which every entry was applied in journal
-/// order. What is zero on one side may be missing on the other.
-pub fn compare(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
-    let mut found = compare_house(stored, rebuilt);
-    found.extend(compare_gross(&stored.house, &stored.gross, &rebuilt.gross));
-    found.extend(compare_members(stored, rebuilt));
-    found
-}
-
-/// [`compare`] for all that is no member's, but for the gross obligations.
-pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
-    let unit = Unit::of(&stored.house);
-    let mut found = Vec::new();
-    let zero = Some(&Points::ZERO);
-    let account = |account: &PointsAccount, _: &Points| account.to_string();
-    differ(&unit, account, &stored.points_balances, &rebuilt.points_balances, zero, &mut found);
-    let account = |account: &MoneyAccount, _: &Money| account.to_string();
-    differ(&unit, account, &stored.money_balances, &rebuilt.money_balances, Some(&Money::ZERO), &mut found);
-    let version =
-        |(issuer, version): &(PartnerId, u32), _: &Points| format!("outstanding points of {issuer}, terms {version}");
-    differ(&unit, version, &stored.outstanding, &rebuilt.outstanding, zero, &mut found);
-    let guard = |partner: &PartnerId, _: &Guard| format!("what the limits of {partner} are checked against");
-    differ(&unit, guard, &stored.guards, &rebuilt.guards, Some(&Guard::default()), &mut found);
-    let used = |book: &Book| book.consents.iter().map(|(key, consent)| (*key, consent.used)).collect();
-    let consent = |(funder, partner): &(PartnerId, PartnerId), _: &Points| {
-        format!("what {partner} has issued at the cost of {funder}")
-    };
-    differ(&unit, consent, &used(stored), &used(rebuilt), zero, &mut found);
-    let group = |(window, issuer, terms): &(WindowNumber, PartnerId, u32), _: &Waiting| {
-        format!("points of window {window} of {issuer}, terms {terms}, that wait for a payment")
-    };
-    let groups = |book: &Book| {
-        let waiting = |group: &FundingGroup| Waiting { points: group.points, funded: group.funded };
-        book.funding.iter().map(|(key, group)| (*key, waiting(group))).collect()
-    };
-    differ(&unit, group, &groups(stored), &groups(rebuilt), None, &mut found);
-    found
-}
-
-type GrossRows = BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>;
-
-/// [`compare`] for gross obligations of whatever windows.
-pub fn compare_gross(house: &House, stored: &GrossRows, rebuilt: &GrossRows) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let obligation = |(window, issuer, acceptor): &(WindowNumber, PartnerId, PartnerId), _: &Gross| {
-        format!("gross obligations of {issuer} to {acceptor} in window {window}")
-    };
-    differ(&Unit::of(house), obligation, stored, rebuilt, Some(&Gross::default()), &mut found);
-    found
-}
-
-/// [`compare`] for members, of whom both books have the same.
-pub fn compare_members(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
-    let unit = Unit::of(&stored.house);
-    let mut found = Vec::new();
-    let redemption = |redemption: &EntryId, _: &Returned| format!("returned points of redemption {redemption}");
-    differ(&unit, redemption, &stored.returned, &rebuilt.returned, Some(&Returned::default()), &mut found);
-    let lot = |id: &LotId, lot: &Lot| format!("lot {id} of {}, made by entry {}", lot.issuer, lot.entry);
-    differ(&unit, lot, &stored.lots, &rebuilt.lots, None, &mut found);
-    let holding = |(member, issuer, funding): &(MemberId, PartnerId, Funding), _: &Holding| {
-        format!("points of {issuer} under {} of member {member}", funding.as_str())
-    };
-    differ(&unit, holding, &holdings(stored), &holdings(rebuilt), Some(&Holding::default()), &mut found);
-    let entries = |book: &Book| book.members.values().map(|member| (member.id, member.entry_no)).collect();
-    let number = |member: &MemberId, _: &i64| format!("number of entries of member {member}");
-    differ(&unit, number, &entries(stored), &entries(rebuilt), Some(&0), &mut found);
-    let record = |member: &MemberId, _: &Record| format!("record of member {member}");
-    differ(&unit, record, &records(stored), &records(rebuilt), Some(&Record::default()), &mut found);
-    let hold = |id: &EntryId, hold: &Hold| format!("hold {id} of {}", hold.acceptor);
-    differ(&unit, hold, &stored.holds, &rebuilt.holds, None, &mut found);
-    found
-}
-
-/// Points that wait for a payment, as far as the journal tells of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Waiting {
-    points: Points,
-    funded: Option<Timestamp>,
-}
-
-/// What the journal tells of members; when something is due next is only a bound.
-fn records(book: &Book) -> BTreeMap<MemberId, Record> {
-    let record = |member: &Member| (member.id, Record { next_release: None, ..member.record.clone() });
-    book.members.values().map(record).collect()
-}
-
-fn holdings(book: &Book) -> BTreeMap<(MemberId, PartnerId, Funding), Holding> {
-    let of_member = |member: &Member| {
-        let id = member.id;
-        let holdings: Vec<_> =
-            member.holdings.iter().map(|((issuer, funding), held)| ((id, *issuer, *funding), *held)).collect();
-        holdings
-    };
-    book.members.values().flat_map(of_member).collect()
-}
-
-/// Notes where two tables differ. What is `zero` on one side may be missing on the other.
-fn differ<K: Ord, V: PartialEq + Shown>(
-    unit: &Unit,
-    name: impl Fn(&K, &V) -> String,
-    stored: &BTreeMap<K, V>,
-    rebuilt: &BTreeMap<K, V>,
-    zero: Option<&V>,
-    found: &mut Vec<Violation>,
-) {
-    let only_stored = stored.keys().filter(|key| !rebuilt.contains_key(key));
-    for key in rebuilt.keys().chain(only_stored) {
-        let (in_store, in_journal) = (stored.get(key).or(zero), rebuilt.get(key).or(zero));
-        if in_store != in_journal
-            && let Some(either) = in_store.or(in_journal)
-        {
-            let (stored, rebuilt) = differing(unit, in_store, in_journal);
-            found.push(Violation::NotRebuilt { what: name(key, either), stored, rebuilt });
-        }
-    }
 }

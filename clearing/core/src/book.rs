@@ -9,23 +9,27 @@
 //! In production the balances of accounts that no rule reads are not loaded; here they start at zero and hold only
 //! what the batch moved.
 
+mod apply;
+mod house;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::changes::{Changes, Gross, RequestChange};
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::command::{Accepted, Answer, Command, MemberRef, Recorded, RecordedState, Request};
+use crate::command::{Accepted, Answer, MemberRef, Recorded, RecordedState, Reply, Request};
 use crate::funding::FundingGroup;
 use crate::hold::{Hold, HoldState};
-use crate::journal::{DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, Origin, Unbalanced};
+use crate::journal::{Entry, EntryDraft, EntryKind, Origin, Unbalanced};
 use crate::limits::{Consent, Guard};
-use crate::member::{Lot, LotId, Member, PassedOver, consumption_order};
+use crate::member::{Lot, LotId, Member, consumption_order};
+use crate::operation::{Ask, Command, Figures};
 use crate::points::{Returned, ReturnedAmount};
 use crate::purchase::ReceiptLine;
 use crate::rejection::Rejection;
 use crate::settlement::Window;
-use crate::terms::{CLOCK_SKEW_SECONDS, Funding, House};
+use crate::terms::{CLOCK_SKEW_SECONDS, House};
 use crate::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
@@ -78,15 +82,6 @@ pub struct Book {
     changes: Changes,
 }
 
-/// A request on its way through the book: who asks, under which key, at what time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ask<'a> {
-    pub caller: PartnerId,
-    pub request_id: Option<RequestId>,
-    pub origin: &'a Origin,
-    pub now: Timestamp,
-}
-
 impl Book {
     /// An empty book of a house whose window `open_window` is open.
     pub fn new(house: Arc<House>, open_window: WindowNumber) -> Self {
@@ -121,11 +116,12 @@ impl Book {
         }
     }
 
-    /// An empty book that keeps the rows of some members only, for who replays the journal for some members at a time: of
+    /// This book, so that it keeps the rows of some members only, for who replays the journal for some members at a time: of
     /// what an entry does to the lots and holds of others it knows nothing. What is no member's, it keeps as any book does,
     /// but for two things that follow from lots and holds: what is reserved of headroom, and what waits for payments.
-    pub fn of_members(house: Arc<House>, open_window: WindowNumber, here: RangeInclusive<MemberId>) -> Self {
-        Self { here, ..Self::new(house, open_window) }
+    #[must_use]
+    pub fn of_members(self, here: RangeInclusive<MemberId>) -> Self {
+        Self { here, ..self }
     }
 
     /// Whether the rows of a member are kept here.
@@ -137,7 +133,7 @@ impl Book {
     /// cannot be applied.
     pub fn missing_lot(&self, entry: &Entry) -> Option<LotId> {
         let moved = entry.lots.iter().filter(|moved| moved.birth.is_none()).map(|moved| moved.lot);
-        let reversed: &[_] = if let Facts::Reversal(parts) = &entry.facts { parts } else { &[] };
+        let reversed = entry.facts.reversal().map_or(&[][..], Vec::as_slice);
         let mut lots = moved.chain(reversed.iter().map(|part| part.lot));
         lots.find(|lot| self.is_here(lot.member) && !self.lots.contains_key(lot))
     }
@@ -194,7 +190,7 @@ impl Book {
                 return replay(recorded, &content, id);
             }
             // What became of a request whose key may have been pruned is not known, so it cannot be abandoned either.
-            let abandoned = if let Command::Abandon { request } = &request.command { *request } else { id };
+            let abandoned = request.command.concerns().unwrap_or(id);
             let known = self.requests.contains_key(&(caller, abandoned));
             let checked = self.check_new(id, now).and_then(|()| self.check_age(abandoned, now));
             let checked = checked.and_then(|()| if known { Ok(()) } else { self.check_new(abandoned, now) });
@@ -202,8 +198,8 @@ impl Book {
                 return fresh(Err(rejection));
             }
         }
-        let ask = Ask { caller: request.caller, request_id: request.request_id, origin: &request.origin, now };
-        let result = self.check_times(&request.origin, now).and_then(|()| self.decide(&ask, request));
+        let ask = request.ask(now);
+        let result = self.check_times(&request.origin, now).and_then(|()| self.carry_out(&ask, &request.command));
         if let (Ok(accepted), Some(attachment)) = (&result, &request.attachment)
             && let Some(entry) = accepted.entries.first()
         {
@@ -265,42 +261,36 @@ impl Book {
         Ok(())
     }
 
-    fn decide(&mut self, ask: &Ask<'_>, request: &Request) -> Result<Accepted, Rejection> {
-        match &request.command {
-            Command::Issue { member, earn } => self.issue(ask, *member, request.fresh_member, earn),
-            Command::Redeem { member, points } => self.redeem(ask, *member, *points),
-            Command::Authorize { member, points, lapses } => self.authorize(ask, *member, *points, *lapses),
-            Command::Capture { hold, points } => self.capture(ask, *hold, *points),
-            Command::Void { hold } => self.void(ask, *hold),
-            Command::Purchase { member, spend, earn } => {
-                self.purchase(ask, *member, request.fresh_member, *spend, earn.as_ref())
-            }
-            Command::ReturnPurchase { redemption, issue, amount, total } => {
-                self.return_purchase(ask, *redemption, *issue, *amount, *total)
-            }
-            Command::Reverse { target, points, refuse_shortfall } => {
-                self.reverse(ask, target, *points, *refuse_shortfall)
-            }
-            Command::Transfer { member, to, points, enrol_receiver } => {
-                self.transfer(ask, *member, *to, enrol_receiver.then_some(request.fresh_member), *points)
-            }
-            Command::Decay { member, rate, period, inactive_since } => {
-                self.decay(ask, *member, *rate, period, *inactive_since)
-            }
-            Command::ExtendExpiry { member, issuer, until, expires, reason } => {
-                self.extend_expiry(ask, *member, *issuer, *until, *expires, reason)
-            }
-            Command::Reinstate { member, funder, points, expires, reason } => {
-                self.reinstate(ask, *member, *funder, *points, *expires, reason)
-            }
-            Command::WriteOffDebt { member, creditor, points, reason } => {
-                self.write_off_debt(ask, *member, *creditor, *points, reason)
-            }
-            Command::Return { redemption, points } => self.return_redemption(ask, *redemption, *points),
-            Command::Abandon { request } => self.abandon(ask, *request),
-            Command::RunDue { member } => self.run_due_alone(ask, *member),
-            Command::House(command) => self.decide_house(ask, command),
+    /// Lets what is due run, decides, and writes what was decided and what follows from it by itself.
+    fn carry_out(&mut self, ask: &Ask<'_>, command: &Command) -> Result<Accepted, Rejection> {
+        let who = command.admit(self, ask)?;
+        let mut due = Vec::new();
+        for member in &who.members {
+            due.extend(self.run_due(*member, ask.now));
         }
+        let decision = command.decide(self, ask, &who)?;
+        if let (Some(hash), Some(member)) = (who.newcomer, who.members.last()) {
+            self.enrol(hash, *member);
+        }
+        let mut entries: Vec<EntryId> = decision.entries.into_iter().map(|entry| self.post(entry)).collect();
+        if let Some(member) = decision.settles {
+            self.settle_member(member, ask.now, &mut entries);
+        }
+        let reply = match decision.figures {
+            Figures::Member(figures) => {
+                // Due work has its own place in the journal, and is not part of other answers.
+                if figures.names_due {
+                    entries = due;
+                }
+                Reply::Member(self.member_reply(&figures))
+            }
+            Figures::Abandoned(request, what) => {
+                self.note_abandoned(ask, request, what);
+                Reply::Abandoned(what)
+            }
+            Figures::House(reply) => Reply::House(reply),
+        };
+        Ok(Accepted { entries, reply })
     }
 
     /// The member a command names, if the house knows it.
@@ -367,348 +357,6 @@ impl Book {
         self.entries.insert(id, Arc::new(entry));
         self.changes.entries.push(id);
         id
-    }
-
-    /// Applies what an entry does to lots, sums and balances. The audit replays the journal through this.
-    ///
-    /// # Errors
-    /// [`Overflow`] if a balance does not fit.
-    pub fn apply(&mut self, id: EntryId, entry: &Entry) -> Result<(), Overflow> {
-        let mut members: Vec<MemberId> = entry.member.into_iter().collect();
-        for moved in &entry.lots {
-            if !members.contains(&moved.lot.member) {
-                members.push(moved.lot.member);
-            }
-        }
-        for member in members.into_iter().filter(|member| self.here.contains(member)) {
-            let member = self.members.entry(member).or_insert_with(|| Member::new(member));
-            member.entry_no += 1;
-            // What can no longer put off an expiry is forgotten.
-            let coalition = &self.house.coalition;
-            member.record.passed_over.retain(|_, mark| coalition.passed_over_until(mark.time) > entry.time);
-            self.changes.members.insert(member.id);
-        }
-        self.apply_activity(entry)?;
-        for moved in &entry.lots {
-            let (version, net) = ((moved.issuer, moved.terms), moved.net()?);
-            add_points(&mut self.outstanding, version, net)?;
-            add_points(&mut self.changes.outstanding, version, net)?;
-            if self.is_here(moved.lot.member) {
-                self.apply_lot(id, entry, moved)?;
-            }
-        }
-        self.count_of_day(entry);
-        self.apply_counts(entry);
-        for posting in &entry.points {
-            if posting.account.member().is_none() {
-                add_points(&mut self.points_balances, posting.account, posting.points)?;
-                add_points(&mut self.changes.points_balances, posting.account, posting.points)?;
-            }
-        }
-        self.apply_debts(entry)?;
-        for posting in &entry.money {
-            if let MoneyAccount::Settle(_, partner) = posting.account {
-                let before = self.money_balances.get(&posting.account).copied().unwrap_or_default();
-                let debit = |balance: Money| balance.0.min(0);
-                let change = Money(debit(before.plus(posting.amount)?) - debit(before));
-                let change = |guard: &mut Guard| guard.unsettled.plus(change).map(|sum| guard.unsettled = sum);
-                self.change_guard(partner, change)?;
-            }
-            add_money(&mut self.money_balances, posting.account, posting.amount)?;
-            add_money(&mut self.changes.money_balances, posting.account, posting.amount)?;
-        }
-        self.apply_to_legs(entry);
-        self.apply_hold(id, entry)?;
-        self.apply_facts(entry)?;
-        self.apply_receipt(id, entry);
-        self.apply_redemption(entry)
-    }
-
-    /// By how much an entry moves the legs of windows that were closed before its own.
-    fn apply_to_legs(&mut self, entry: &Entry) {
-        let legs = entry.money.iter().filter(|posting| matches!(posting.account, MoneyAccount::Settle(..)));
-        let moved: i128 = legs.map(|posting| i128::from(posting.amount.0)).sum();
-        if entry.kind == EntryKind::Close || moved == 0 {
-            return;
-        }
-        if let Some(window) = self.windows.get_mut(&entry.window) {
-            window.legs_moved += moved;
-            self.changes.windows.insert(entry.window);
-        }
-    }
-
-    /// What an entry does to the debts of its member. Those that a reversal makes stand in the order of its lots.
-    fn apply_debts(&mut self, entry: &Entry) -> Result<(), Overflow> {
-        let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) else { return Ok(()) };
-        if let Facts::Reversal(parts) = &entry.facts {
-            return parts.iter().filter(|part| part.debt.0 > 0).try_for_each(|part| member.owe(part.issuer, part.debt));
-        }
-        for posting in &entry.points {
-            if let PointsAccount::Recoverable(creditor) = posting.account {
-                member.owe(creditor, posting.points)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What an entry does to one lot and to the sums over its owner's lots.
-    fn apply_lot(&mut self, id: EntryId, entry: &Entry, moved: &LotMove) -> Result<(), Overflow> {
-        let net = moved.net()?;
-        let funding = self.house.lot_terms(moved.issuer, moved.terms).funding;
-        if let Some(LotBirth { origin, activates }) = moved.birth {
-            let waits = funding == Funding::OnPayment && origin.is_none();
-            let lot = Lot {
-                id: moved.lot,
-                issuer: moved.issuer,
-                terms: moved.terms,
-                funding,
-                size: net,
-                available: Points::ZERO,
-                held: Points::ZERO,
-                pending: Points::ZERO,
-                lost: Points::ZERO,
-                reversed: Points::ZERO,
-                expires: moved.expires,
-                entry: id,
-                origin,
-                activates,
-                release_window: waits.then_some(entry.window),
-            };
-            self.lots.insert(moved.lot, lot);
-            self.changes.new_lots.insert(moved.lot);
-        }
-        let lot = self.lots.get_mut(&moved.lot).expect("the lots of an entry are in the book");
-        self.order.remove(&order_key(lot));
-        let (old_expiry, old_available) = (lot.expires, lot.available);
-        lot.available = lot.available.plus(moved.points)?;
-        lot.held = lot.held.plus(moved.held)?;
-        lot.pending = lot.pending.plus(moved.pending)?;
-        lot.expires = moved.expires;
-        if matches!(entry.kind, EntryKind::Expire | EntryKind::Decay) {
-            lot.lost = lot.lost.minus(net)?;
-        }
-        if lot.available.0 > 0 {
-            self.order.insert(order_key(lot));
-        }
-        if lot.pending.0 > 0 {
-            self.pending.insert(lot.id);
-        } else {
-            self.pending.remove(&lot.id);
-        }
-        let (available, release_window, activates) = (lot.available, lot.release_window, lot.activates);
-        self.changes.lots.insert(moved.lot);
-
-        let member = self.members.get_mut(&moved.lot.member).expect("the owners of lots are in the book");
-        let holding = member.holdings.entry((moved.issuer, funding)).or_default();
-        holding.available = holding.available.plus(moved.points)?;
-        holding.held = holding.held.plus(moved.held)?;
-        holding.pending = holding.pending.plus(moved.pending)?;
-        member.move_expiry((old_expiry, old_available), (moved.expires, available))?;
-        let record = &mut member.record;
-        if let Some(days) = old_expiry.inactivity_days() {
-            let lots = record.inactive.entry(days).or_default();
-            lots.change(moved.lot.entry_no, old_available.negated()?)?;
-        }
-        if let Some(days) = moved.expires.inactivity_days() {
-            record.inactive.entry(days).or_default().change(moved.lot.entry_no, available)?;
-        }
-        if moved.pending.0 > 0
-            && let Some(activates) = activates
-        {
-            record.next_release = Some(record.next_release.map_or(activates, |next| next.min(activates)));
-        }
-        if let Some(window) = release_window.filter(|_| !moved.pending.is_zero()) {
-            add_points(&mut record.waiting, (window, moved.issuer), moved.pending)?;
-            record.waiting.retain(|_, points| points.0 > 0);
-            if let Some(window) = self.waits_for(entry, moved) {
-                let key = (window, moved.issuer, moved.terms);
-                let group = self.funding.entry(key).or_insert_with(|| FundingGroup::new(window));
-                group.points = group.points.plus(moved.pending)?;
-                add_points(&mut self.changes.funding, key, moved.pending)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes that the member of an entry is active, before its lots move: what has ended by then stays ended, whatever comes
-    /// back into it with this very entry.
-    fn apply_activity(&mut self, entry: &Entry) -> Result<(), Overflow> {
-        let active = matches!(entry.kind, EntryKind::Issue | EntryKind::Reinstate) || entry.kind.is_redemption();
-        let Some(member) = entry.member.filter(|member| active && self.is_here(*member)) else { return Ok(()) };
-        let zone = &self.house.coalition.time_zone;
-        self.members.get_mut(&member).expect("the member of an entry is in the book").be_active(entry.time, zone)
-    }
-
-    /// What was issued to the member today, and what it transferred.
-    ///
-    /// Rule: activity
-    fn count_of_day(&mut self, entry: &Entry) {
-        let Some(member) = entry.member.filter(|member| self.is_here(*member)) else { return };
-        let earns = entry.kind == EntryKind::Issue;
-        let day = self.day_of(entry.time);
-        let member = self.members.get_mut(&member).expect("the member of an entry is in the book");
-        let record = &mut member.record;
-        if entry.kind == EntryKind::Transfer {
-            record.transferred.retain(|_, count| count.day == day);
-            let moved = entry.points.iter().find(|posting| posting.account == PointsAccount::Member(member.id));
-            let points = Points(moved.map_or(0, |posting| -posting.points.0));
-            record.transferred.entry(entry.partner).or_default().add(day, points);
-        }
-        if !earns {
-            return;
-        }
-        record.earned = record.earned.max(Some(entry.time));
-        record.issued.retain(|_, count| count.day == day);
-        for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
-            let points = moved.net().unwrap_or_default();
-            record.issued.entry(moved.issuer).or_default().add(day, points);
-        }
-    }
-
-    /// What a partner issued today, and what of it at the cost of another.
-    fn apply_counts(&mut self, entry: &Entry) {
-        if entry.kind != EntryKind::Issue || entry.member.is_none() {
-            return;
-        }
-        let day = self.day_of(entry.time);
-        for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
-            let points = moved.net().unwrap_or_default();
-            let guard = self.guards.entry(moved.issuer).or_default();
-            guard.issued.add(day, points);
-            let change = self.changes.guards.entry(moved.issuer).or_default();
-            change.issued.add(day, points);
-            if moved.issuer != entry.partner {
-                let key = (moved.issuer, entry.partner);
-                let consent = self.consents.entry(key).or_default();
-                consent.used = Points(consent.used.0.saturating_add(points.0));
-                let used = self.changes.consents.entry(key).or_default();
-                *used = Points(used.0.saturating_add(points.0));
-            }
-        }
-    }
-
-    /// Opens a hold, or closes the one that an entry refers to.
-    fn apply_hold(&mut self, id: EntryId, entry: &Entry) -> Result<(), Overflow> {
-        if entry.member.is_none_or(|member| !self.is_here(member)) {
-            return Ok(());
-        }
-        if let Some(hold) = Hold::opened_by(id, entry) {
-            for (issuer, amount) in hold.facts.reserved.clone() {
-                self.change_guard(issuer, |guard| guard.reserved.plus(amount).map(|sum| guard.reserved = sum))?;
-            }
-            let member = self.members.get_mut(&hold.member).expect("the member of an entry is in the book");
-            let next = &mut member.record.next_release;
-            *next = Some(next.map_or(hold.facts.lapses, |next| next.min(hold.facts.lapses)));
-            self.changes.holds.insert(id);
-            self.changes.new_holds.insert(id);
-            self.insert_hold(hold);
-            return Ok(());
-        }
-        let Some(hold) = entry.link.and_then(|link| self.holds.get_mut(&link)) else { return Ok(()) };
-        if hold.state != HoldState::Open {
-            return Ok(());
-        }
-        hold.state = HoldState::after(entry.kind);
-        hold.captured = entry.redemption().map_or(Points::ZERO, |facts| facts.points);
-        self.open_holds.remove(&(hold.member, hold.facts.lapses, hold.id));
-        self.changes.holds.insert(hold.id);
-        for (issuer, amount) in hold.facts.reserved.clone() {
-            self.change_guard(issuer, |guard| guard.reserved.minus(amount).map(|sum| guard.reserved = sum))?;
-        }
-        Ok(())
-    }
-
-    /// What an entry records of lots beyond moving them, and of points that were paid for.
-    fn apply_facts(&mut self, entry: &Entry) -> Result<(), Overflow> {
-        match &entry.facts {
-            Facts::Reversal(parts) => {
-                for part in parts.iter().filter(|part| self.here.contains(&part.lot.member)) {
-                    let lot = self.lots.get_mut(&part.lot).expect("the lots of an entry are in the book");
-                    lot.reversed = lot.reversed.plus(part.points)?;
-                    lot.lost = lot.lost.minus(part.written_off)?;
-                    self.changes.lots.insert(part.lot);
-                }
-            }
-            Facts::Funding(parts) => {
-                for part in parts {
-                    let key = (part.window, part.issuer, part.terms);
-                    let group = self.funding.entry(key).or_insert_with(|| FundingGroup::new(part.window));
-                    group.funded = Some(entry.time);
-                    self.changes.funding_states.insert(key);
-                }
-            }
-            Facts::Decay(DecayFacts { period, .. }) | Facts::DecayPart(DecayFacts { period, .. }, _) => {
-                let to = if let Facts::DecayPart(_, place) = &entry.facts { Some(*place) } else { None };
-                if let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) {
-                    member.record.decay(period, to);
-                }
-            }
-            Facts::PassingRedemption(_, issuers) | Facts::PassingHold(_, issuers) => {
-                let noting = entry.member.filter(|_| self.house.coalition.passed_over_grace_days > 0);
-                if let Some(member) = noting.and_then(|member| self.members.get_mut(&member)) {
-                    let mark = PassedOver { time: entry.time, entry_no: member.entry_no };
-                    member.record.passed_over.extend(issuers.iter().map(|issuer| (*issuer, mark)));
-                }
-            }
-            Facts::None | Facts::Redemption(_) | Facts::Hold(_) | Facts::Reason(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Notes the line of the receipt that an entry was booked with.
-    fn apply_receipt(&mut self, id: EntryId, entry: &Entry) {
-        if entry.kind == EntryKind::Undo
-            && let Some(target) = entry.link.and_then(|link| self.entries.get(&link))
-        {
-            // Undoing a return takes points of the redemption again, which stands.
-            if entry.redemption().is_some_and(|facts| facts.points.0 > 0) {
-                return;
-            }
-            let line = ReceiptLine::of_entry(target, &self.house.coalition.time_zone);
-            if let Some(line) = line.filter(|line| self.receipts.remove(line).is_some()) {
-                self.changes.receipts.insert(line, None);
-            }
-            return;
-        }
-        if let Some(line) = ReceiptLine::of_entry(entry, &self.house.coalition.time_zone) {
-            self.receipts.insert(line.clone(), id);
-            self.changes.receipts.insert(line, Some(id));
-        }
-    }
-
-    /// Moves what a partner's limits are checked against, here and in the changes.
-    pub(crate) fn change_guard(
-        &mut self,
-        partner: PartnerId,
-        change: impl Fn(&mut Guard) -> Result<(), Overflow>,
-    ) -> Result<(), Overflow> {
-        change(self.guards.entry(partner).or_default())?;
-        change(self.changes.guards.entry(partner).or_default())
-    }
-
-    /// What an entry does to gross obligations and to what is left of a redemption.
-    fn apply_redemption(&mut self, entry: &Entry) -> Result<(), Overflow> {
-        if entry.redemption().is_none() {
-            return Ok(());
-        }
-        for (key, gross) in gross_of(entry)? {
-            for sums in [&mut self.gross, &mut self.changes.gross] {
-                let sum = sums.entry(key).or_default();
-                sum.points = sum.points.plus(gross.points)?;
-                sum.amount = sum.amount.plus(gross.amount)?;
-            }
-        }
-        let gives_back = matches!(entry.kind, EntryKind::Return | EntryKind::Undo)
-            && entry.member.is_some_and(|member| self.is_here(member));
-        if let Some(redemption) = entry.link.filter(|_| gives_back) {
-            // What refers to a redemption gives points back, or takes them again.
-            let returned = self.returned.entry(redemption).or_default();
-            for moved in &entry.lots {
-                returned.add(moved.lot, moved.net()?)?;
-            }
-            self.changes.returned.insert(redemption);
-        }
-        Ok(())
     }
 
     /// The lots of a member that have available points, in consumption order, each with when it expires.
@@ -852,16 +500,4 @@ pub(crate) fn check_range(
         earliest: earliest.to_string(),
         latest: latest.to_string(),
     })
-}
-
-fn add_points<K: Ord>(sums: &mut BTreeMap<K, Points>, key: K, points: Points) -> Result<(), Overflow> {
-    let sum = sums.entry(key).or_default();
-    *sum = sum.plus(points)?;
-    Ok(())
-}
-
-fn add_money<K: Ord>(sums: &mut BTreeMap<K, Money>, key: K, amount: Money) -> Result<(), Overflow> {
-    let sum = sums.entry(key).or_default();
-    *sum = sum.plus(amount)?;
-    Ok(())
 }

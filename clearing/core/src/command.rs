@@ -3,125 +3,17 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
-use crate::chart::MoneyAccount;
 use crate::journal::{BusinessDate, Code, Hash, Origin};
-use crate::limits::{Consent, Limits};
+use crate::operation::{Ask, Command};
 use crate::rejection::Rejection;
-use crate::settlement::OrderMode;
-use crate::terms::{Calendar, PartnerState, TermsDraft};
-use crate::units::{
-    EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_text,
-};
+use crate::terms::{PartnerState, TermsDraft};
+use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 /// How a command names a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub enum MemberRef {
     Id(MemberId),
     Identifier(IdentifierHash),
-}
-
-/// One wish. Commands on points share the gate; those of the house take it alone.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a queue holds some thousands at most, and plain data is worth more here than the bytes of a rare variant"
-)]
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Command {
-    Issue {
-        member: MemberRef,
-        earn: Earn,
-    },
-    Redeem {
-        member: MemberRef,
-        points: Points,
-    },
-    /// Reserves points for the caller until they are captured, voided or lapse.
-    Authorize {
-        member: MemberRef,
-        points: Points,
-        lapses: Timestamp,
-    },
-    Capture {
-        hold: EntryId,
-        points: Points,
-    },
-    Void {
-        hold: EntryId,
-    },
-    /// Spending and earning of one receipt: both, or neither.
-    Purchase {
-        member: MemberRef,
-        spend: Option<Spend>,
-        earn: Option<Earn>,
-    },
-    /// Both sides of a purchase undone in proportion.
-    ReturnPurchase {
-        /// The entry that took the points, if any were taken.
-        redemption: Option<EntryId>,
-        /// The entry that gave the points, if any were given.
-        issue: Option<EntryId>,
-        /// What is given back of the receipt, of `total`.
-        amount: Money,
-        total: Money,
-    },
-    /// Takes points of the caller's issues back.
-    Reverse {
-        target: ReversalTarget,
-        points: Points,
-        /// Rather refuse than let a shortfall become a debt.
-        refuse_shortfall: bool,
-    },
-    Transfer {
-        member: MemberRef,
-        to: MemberRef,
-        points: Points,
-        /// Whether a receiver that nobody has enrolled is to be.
-        enrol_receiver: bool,
-    },
-    /// Takes a share of a member's points for inactivity: the operator's.
-    Decay {
-        member: MemberRef,
-        rate: Rate,
-        period: Code,
-        /// Only if the member has not been active after this.
-        inactive_since: Option<Timestamp>,
-    },
-    /// Lets lots of an issuer live longer: the operator's.
-    ExtendExpiry {
-        member: MemberRef,
-        issuer: PartnerId,
-        /// Lots that expire by then, expired ones left out.
-        until: Timestamp,
-        expires: Timestamp,
-        reason: Code,
-    },
-    /// Gives points again that expired, at the cost of a funder: the operator's.
-    Reinstate {
-        member: MemberRef,
-        funder: PartnerId,
-        points: Points,
-        expires: Option<Timestamp>,
-        reason: Code,
-    },
-    /// Gives up what a member owes to a creditor: the operator's.
-    WriteOffDebt {
-        member: MemberRef,
-        creditor: PartnerId,
-        points: Points,
-        reason: Code,
-    },
-    Return {
-        redemption: EntryId,
-        points: Points,
-    },
-    Abandon {
-        request: RequestId,
-    },
-    /// Due work of one member: the house's own.
-    RunDue {
-        member: MemberId,
-    },
-    House(HouseCommand),
 }
 
 /// What is to be issued.
@@ -168,65 +60,6 @@ pub struct Receipt {
     pub till: Option<Code>,
     pub date: BusinessDate,
     pub number: Code,
-}
-
-/// Commands of the operator and the scheduler.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum HouseCommand {
-    CreatePartner {
-        partner: PartnerId,
-        display_name: String,
-        terms: TermsDraft,
-        state: PartnerState,
-        limits: Limits,
-        /// What the limits leave out is no limit; else it is the coalition's default.
-        no_default_limits: bool,
-    },
-    SetLimits {
-        partner: PartnerId,
-        limits: Limits,
-    },
-    /// Lets `partner` name `funder` as a funder of joint issues.
-    SetConsent {
-        funder: PartnerId,
-        partner: PartnerId,
-        consent: Consent,
-    },
-    SetTerms {
-        partner: PartnerId,
-        terms: TermsDraft,
-        effective: Option<Timestamp>,
-    },
-    SetPartnerState {
-        partner: PartnerId,
-        state: PartnerState,
-    },
-    SetCalendar {
-        calendar: Calendar,
-    },
-    /// Closes the open window. The scheduler names the window it means, so that two of them close it once.
-    CloseWindow {
-        expected: Option<WindowNumber>,
-    },
-    ConfirmSettlement {
-        window: WindowNumber,
-    },
-    ExportOrders {
-        window: WindowNumber,
-        mode: OrderMode,
-    },
-    ConfirmPayment {
-        window: WindowNumber,
-        payment: Payment,
-        amount: Option<Money>,
-    },
-    AbortSettlement {
-        window: WindowNumber,
-    },
-    Deposit {
-        account: MoneyAccount,
-        amount: Money,
-    },
 }
 
 /// Which order a confirmed payment belongs to.
@@ -327,74 +160,22 @@ impl Request {
         if self.request_id.is_some_and(|id| id.made_at().is_none()) {
             return Err(Rejection::invalid("request_id", "not a version 7 UUID"));
         }
-        let positive = |points: Points| check_points("points", points);
-        match &self.command {
-            Command::Issue { earn, .. } => earn.validate(""),
-            Command::Redeem { points, .. }
-            | Command::Return { points, .. }
-            | Command::Capture { points, .. }
-            | Command::Reverse { points, .. }
-            | Command::Transfer { points, .. }
-            | Command::WriteOffDebt { points, .. } => positive(*points),
-            Command::Authorize { points, lapses, .. } => {
-                check_moment("lapse_time", Some(*lapses))?;
-                positive(*points)
-            }
-            Command::Purchase { spend, earn, .. } => {
-                if spend.is_none() && earn.is_none() {
-                    return Err(Rejection::invalid("spend", "neither points to spend nor points to earn are given"));
-                }
-                match spend {
-                    Some(Spend::Redeem(points)) => check_points("spend.redeem_points", *points)?,
-                    Some(Spend::Capture(_, points)) => check_points("spend.capture.points", *points)?,
-                    None => {}
-                }
-                earn.as_ref().map_or(Ok(()), |earn| earn.validate("earn."))
-            }
-            Command::ReturnPurchase { redemption, issue, amount, total } => {
-                if redemption.is_none() && issue.is_none() {
-                    return Err(Rejection::invalid(
-                        "redemption_entry_id",
-                        "neither a redemption nor an issue is named",
-                    ));
-                }
-                if amount.0 <= 0 || amount > total {
-                    return Err(Rejection::invalid("amount", "is not above zero and up to the receipt's total"));
-                }
-                Ok(())
-            }
-            Command::Decay { rate, inactive_since, .. } => {
-                if *rate == Rate::ZERO {
-                    return Err(Rejection::invalid("rate", "is not above zero: nothing would be taken"));
-                }
-                check_moment("inactive_since_time", *inactive_since)
-            }
-            Command::ExtendExpiry { until, expires, .. } => {
-                check_moment("expire_time", Some(*expires))?;
-                check_moment("until_time", Some(*until))
-            }
-            Command::Reinstate { points, expires, .. } => {
-                check_moment("expire_time", *expires)?;
-                positive(*points)
-            }
-            Command::Void { .. } => Ok(()),
-            Command::Abandon { request } => {
-                if request.made_at().is_none() {
-                    return Err(Rejection::invalid("abandoned_request_id", "not a version 7 UUID"));
-                }
-                if Some(*request) == self.request_id {
-                    return Err(Rejection::invalid("abandoned_request_id", "is the id of this request itself"));
-                }
-                Ok(())
-            }
-            Command::RunDue { .. } => Ok(()),
-            Command::House(command) => command.validate(),
+        self.command.check()?;
+        if self.command.concerns().is_some_and(|other| Some(other) == self.request_id) {
+            return Err(Rejection::invalid("abandoned_request_id", "is the id of this request itself"));
         }
+        Ok(())
+    }
+
+    /// Who asks, under which key, at a time.
+    pub fn ask(&self, now: Timestamp) -> Ask<'_> {
+        let Self { caller, request_id, fresh_member, .. } = *self;
+        Ask { caller, request_id, origin: &self.origin, fresh_member, now }
     }
 }
 
 /// Refuses a moment outside of the house's calendar, and the very first one: it is what an unset clock says.
-fn check_moment(field: &str, time: Option<Timestamp>) -> Result<(), Rejection> {
+pub(crate) fn check_moment(field: &str, time: Option<Timestamp>) -> Result<(), Rejection> {
     match time.map(Timestamp::named) {
         Some(Ok(Timestamp::FIRST)) => Err(Rejection::invalid(field, format!("{} is no time", Timestamp::FIRST))),
         Some(Err(problem)) => Err(Rejection::invalid(field, problem)),
@@ -403,25 +184,22 @@ fn check_moment(field: &str, time: Option<Timestamp>) -> Result<(), Rejection> {
 }
 
 /// Refuses points that no operation may name.
-fn check_points(field: &str, points: Points) -> Result<(), Rejection> {
+pub(crate) fn check_points(field: &str, points: Points) -> Result<(), Rejection> {
     points.of_operation().map(drop).map_err(|problem| Rejection::invalid(field, problem))
 }
 
 /// Refuses terms whose dates can leave the calendar.
-fn check_terms(terms: &TermsDraft) -> Result<(), Rejection> {
+pub(crate) fn check_terms(terms: &TermsDraft) -> Result<(), Rejection> {
     let checked = terms.expiry.map_or(Ok(()), |expiry| expiry.check());
     checked.map_err(|problem| Rejection::invalid("terms.expiry", problem))
 }
-
-/// The longest name of a partner for people, in characters.
-const DISPLAY_NAME_MAX: usize = 100;
 
 /// A joint issue has at most so many funders.
 pub const FUNDERS_MAX: usize = 16;
 
 impl Earn {
     /// `within`: what stands before the names of the fields in the message.
-    fn validate(&self, within: &str) -> Result<(), Rejection> {
+    pub(crate) fn check(&self, within: &str) -> Result<(), Rejection> {
         check_moment(&format!("{within}expire_time"), self.expires)?;
         check_moment(&format!("{within}activate_time"), self.activates)?;
         let funders = format!("{within}funders");
@@ -438,52 +216,6 @@ impl Earn {
             }
         }
         check_points(&format!("{within}points"), self.points)
-    }
-}
-
-impl HouseCommand {
-    fn validate(&self) -> Result<(), Rejection> {
-        match self {
-            Self::CreatePartner { partner, display_name, terms, limits, .. } => {
-                if partner.is_operator() {
-                    return Err(Rejection::invalid("partner_id", "operator is the operator's own"));
-                }
-                if !display_name.is_empty() {
-                    check_text(display_name, DISPLAY_NAME_MAX)
-                        .map_err(|problem| Rejection::invalid("display_name", problem))?;
-                }
-                check_terms(terms)?;
-                limits.validate()
-            }
-            Self::SetTerms { terms, effective, .. } => {
-                check_moment("effective_time", *effective)?;
-                check_terms(terms)
-            }
-            Self::SetLimits { limits, .. } => limits.validate(),
-            Self::Deposit { account, amount } => {
-                if !matches!(account, MoneyAccount::Reserve | MoneyAccount::Collateral(_)) {
-                    return Err(Rejection::invalid("account", "deposits go to reserve or collateral:PARTNER"));
-                }
-                if amount.0 <= 0 {
-                    return Err(Rejection::invalid("amount", "not above zero"));
-                }
-                Ok(())
-            }
-            Self::ConfirmPayment { amount: Some(amount), .. } if amount.0 <= 0 => {
-                Err(Rejection::invalid("amount", "not above zero"))
-            }
-            Self::SetConsent { funder, partner, .. } if funder == partner => {
-                Err(Rejection::invalid("funder", "needs no consent of its own"))
-            }
-            Self::ConfirmPayment { .. }
-            | Self::SetConsent { .. }
-            | Self::SetPartnerState { .. }
-            | Self::SetCalendar { .. }
-            | Self::CloseWindow { .. }
-            | Self::ConfirmSettlement { .. }
-            | Self::ExportOrders { .. }
-            | Self::AbortSettlement { .. } => Ok(()),
-        }
     }
 }
 

@@ -4,12 +4,16 @@
 //! Due work acts as of its due time, in order of due time; at one moment activations come first, then lapses, then expiries,
 //! each in journal order. Before a command the due work of its members runs, bounded; the scheduler does the rest.
 
-use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX, check_range};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::{Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::command::{Accepted, MemberRef};
+use crate::command::{MemberRef, check_moment};
+use crate::facts::{DecayFacts, Fact};
 use crate::hold::Hold;
-use crate::journal::{Code, DecayFacts, Entry, EntryDraft, EntryKind, Facts, LotMove};
+use crate::journal::{Code, Entry, EntryDraft, EntryKind, LotMove};
 use crate::member::{Lot, LotId, LotPlace, Record};
+use crate::operation::{Admitted, Ask, Command, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
 use crate::terms::Funding;
 use crate::units::{EntryId, MemberId, PartnerId, Points, Rate, Timestamp, largest_remainder};
@@ -25,14 +29,104 @@ enum Due {
     Expiry(LotId),
 }
 
-impl Book {
-    /// Runs what is due for a member on behalf of the scheduler.
-    pub(crate) fn run_due_alone(&mut self, ask: &Ask<'_>, member: MemberId) -> Result<Accepted, Rejection> {
-        let id = self.find_member(MemberRef::Id(member))?;
-        let entries = self.run_due(id, ask.now);
-        Ok(self.member_reply(id, entries, Points::ZERO))
+/// Due work of a member, on behalf of the scheduler. What is due runs before whatever is asked of a member, so there is
+/// nothing left to decide.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RunDueWork {
+    pub member: MemberId,
+}
+
+impl Operation for RunDueWork {
+    const NAME: &'static str = "RunDueWork";
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.member(MemberRef::Id(self.member));
     }
 
+    fn admit(&self, book: &Book, _: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.find_member(MemberRef::Id(self.member)).map(Admitted::of)
+    }
+
+    fn decide(&self, _: &Book, _: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        Ok(Decision::of_member(who.member(), Vec::new()).with(|figures| figures.names_due = true))
+    }
+}
+
+/// Takes a share of a member's available points for inactivity, once in a period: of [`LOTS_PER_ENTRY_MAX`] lots, and of
+/// those behind them when it is asked again. With `inactive_since` it takes nothing of a member that has been active after
+/// that. The operator's.
+///
+/// Rule: decay
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RunDecay {
+    pub member: MemberRef,
+    pub rate: Rate,
+    pub period: Code,
+    /// Only if the member has not been active after this.
+    pub inactive_since: Option<Timestamp>,
+}
+
+impl Operation for RunDecay {
+    const NAME: &'static str = "RunDecay";
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.rate == Rate::ZERO {
+            return Err(Rejection::invalid("rate", "is not above zero: nothing would be taken"));
+        }
+        check_moment("inactive_since_time", self.inactive_since)
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.member(self.member).every = true;
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        if let Some(since) = self.inactive_since {
+            check_inactive_since(since, ask.now)?;
+        }
+        book.find_member(self.member).map(Admitted::of)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let id = who.member();
+        let decays = |record: &Record| record.decays(&self.period, self.inactive_since);
+        if !book.members.get(&id).is_some_and(|member| decays(&member.record)) {
+            return Ok(Decision::of_member(id, Vec::new()));
+        }
+        let begun = book.members.get(&id).and_then(|member| member.record.decaying.as_ref());
+        let done_to = begun.filter(|(begun, _)| *begun == self.period).map(|(_, place)| *place);
+        let lots = book.lots_in_order(id).map(|(expires, lot)| ((expires, lot.id.entry_no, lot.id.part), lot));
+        let lots = lots.filter(|(place, _)| place.0 > ask.now && done_to.is_none_or(|done_to| *place > done_to));
+        let mut lots: Vec<(LotPlace, &Lot)> = lots.take(LOTS_PER_ENTRY_MAX + 1).collect();
+        let more = lots.len() > LOTS_PER_ENTRY_MAX;
+        lots.truncate(LOTS_PER_ENTRY_MAX);
+        let facts = DecayFacts { rate: self.rate, period: self.period.clone() };
+        let goes_on = lots.last().filter(|_| more).map(|(last, _)| Fact::DecayedTo(*last));
+        let draft = || {
+            let draft = book.draft(EntryKind::Decay, ask).with(Fact::Decay(facts.clone()));
+            goes_on.clone().into_iter().fold(draft, EntryDraft::with)
+        };
+        let weights: Vec<i64> = lots.iter().map(|(_, lot)| lot.available.0).collect();
+        let total = self.rate.of_floor(Points(weights.iter().sum()));
+        let shares = if total.is_zero() { Vec::new() } else { largest_remainder(total.0, &weights) };
+        let mut entries = Vec::new();
+        for ((_, lot), points) in lots.iter().zip(shares).filter(|(_, points)| *points > 0) {
+            entries.push(book.loss_entry(draft(), lot, Points(points))?);
+        }
+        if entries.is_empty() {
+            // That it was the period's turn is remembered all the same.
+            entries.push(book.finish(draft().of_member(id))?);
+        }
+        Ok(Decision::of_member(id, entries))
+    }
+}
+
+/// What asks for the due work of a member.
+pub fn work_of(member: MemberId) -> Command {
+    RunDueWork { member }.into()
+}
+
+impl Book {
     /// Whether something is due for a member.
     pub fn is_due(&self, member: MemberId, now: Timestamp) -> bool {
         let zone = &self.house.coalition.time_zone;
@@ -161,7 +255,7 @@ impl Book {
     fn grace_entry(&self, lot: &Lot, at: Timestamp, until: Timestamp) -> Result<Entry, Rejection> {
         let reason = Code::word(PASSED_OVER).expect("a code");
         let draft = self.own_draft(EntryKind::Extend, at).of_member(lot.id.member).linked_to(lot.entry);
-        let mut draft = draft.with_facts(Facts::Reason(reason));
+        let mut draft = draft.with(Fact::Reason(reason));
         draft.move_lot(LotMove { expires: until, ..lot_move(lot, Points::ZERO) });
         self.finish(draft)
     }
@@ -188,56 +282,6 @@ impl Book {
         }
         draft.move_lot(lot_move(lot, points.negated()?));
         self.finish(draft)
-    }
-
-    /// Takes a share of a member's available points for inactivity, once in a period: of [`LOTS_PER_ENTRY_MAX`] lots, and of
-    /// those behind them when it is asked again. With `inactive_since` it takes nothing of a member that has been active
-    /// after that.
-    ///
-    /// Rule: decay
-    pub(crate) fn decay(
-        &mut self,
-        ask: &Ask<'_>,
-        member: MemberRef,
-        rate: Rate,
-        period: &Code,
-        inactive_since: Option<Timestamp>,
-    ) -> Result<Accepted, Rejection> {
-        if let Some(since) = inactive_since {
-            check_inactive_since(since, ask.now)?;
-        }
-        let id = self.find_member(member)?;
-        self.run_due(id, ask.now);
-        let decays = |record: &Record| record.decays(period, inactive_since);
-        if !self.members.get(&id).is_some_and(|member| decays(&member.record)) {
-            return Ok(self.member_reply(id, Vec::new(), Points::ZERO));
-        }
-        let begun = self.members.get(&id).and_then(|member| member.record.decaying.as_ref());
-        let done_to = begun.filter(|(begun, _)| begun == period).map(|(_, place)| *place);
-        let lots = self.lots_in_order(id).map(|(expires, lot)| ((expires, lot.id.entry_no, lot.id.part), lot));
-        let lots = lots.filter(|(place, _)| place.0 > ask.now && done_to.is_none_or(|done_to| *place > done_to));
-        let mut lots: Vec<(LotPlace, &Lot)> = lots.take(LOTS_PER_ENTRY_MAX + 1).collect();
-        let more = lots.len() > LOTS_PER_ENTRY_MAX;
-        lots.truncate(LOTS_PER_ENTRY_MAX);
-        let facts = DecayFacts { rate, period: period.clone() };
-        let facts = match lots.last() {
-            Some((last, _)) if more => Facts::DecayPart(facts, *last),
-            _ => Facts::Decay(facts),
-        };
-        let draft = || self.draft(EntryKind::Decay, ask).with_facts(facts.clone());
-        let weights: Vec<i64> = lots.iter().map(|(_, lot)| lot.available.0).collect();
-        let total = rate.of_floor(Points(weights.iter().sum()));
-        let shares = if total.is_zero() { Vec::new() } else { largest_remainder(total.0, &weights) };
-        let mut drafts = Vec::new();
-        for ((_, lot), points) in lots.iter().zip(shares).filter(|(_, points)| *points > 0) {
-            drafts.push(self.loss_entry(draft(), lot, Points(points))?);
-        }
-        if drafts.is_empty() {
-            // That it was the period's turn is remembered all the same.
-            drafts.push(self.finish(draft().of_member(id))?);
-        }
-        let entries = drafts.into_iter().map(|entry| self.post(entry)).collect();
-        Ok(self.member_reply(id, entries, Points::ZERO))
     }
 }
 

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::book::{Ask, Book};
+use crate::book::Book;
 use crate::chart::{MoneyAccount, Purpose};
-use crate::journal::{Entry, EntryKind, Facts, FundedPart};
+use crate::facts::{Fact, FundedPart};
+use crate::journal::{Entry, EntryKind};
+use crate::operation::Ask;
 use crate::rejection::Rejection;
 use crate::units::{PartnerId, Points, Timestamp, WindowNumber};
 
@@ -71,7 +73,7 @@ impl Book {
             draft.post_money(MoneyAccount::Unfunded, Purpose::Spread, -spread);
             draft.post_money(MoneyAccount::Position(PartnerId::operator()), Purpose::Spread, spread);
         }
-        self.finish(draft.with_facts(Facts::Funding(parts))).map(Some)
+        self.finish(draft.with(Fact::Funding(parts))).map(Some)
     }
 
     /// Lets what waits for the settlement of one window wait for that of another: of the issuers in `of`, or of all.

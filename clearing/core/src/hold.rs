@@ -3,11 +3,15 @@
 //! A hold pins its parts: they do not expire while they are held, and nobody else can take them. Reimbursement and fee are
 //! those of the moment of authorization; the money moves when the hold is captured.
 
-use crate::book::{Ask, Book, check_range};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::{Book, check_range};
 use crate::chart::PointsAccount;
-use crate::command::{Accepted, MemberRef};
-use crate::journal::{Entry, EntryDraft, EntryKind, Facts, HoldFacts, LotMove, RedemptionFacts};
+use crate::command::{MemberRef, check_moment, check_points};
+use crate::facts::{Fact, HoldFacts, RedemptionFacts};
+use crate::journal::{Entry, EntryDraft, EntryKind, LotMove};
 use crate::limits::headroom_cost;
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::points::{Part, Walk, first_points, moved_parts};
 use crate::rejection::Rejection;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp};
@@ -89,35 +93,47 @@ impl Hold {
     }
 }
 
-impl Book {
-    /// Reserves points of a member for the caller.
-    ///
-    /// Rule: authorize
-    pub(crate) fn authorize(
-        &mut self,
-        ask: &Ask<'_>,
-        member: MemberRef,
-        points: Points,
-        lapses: Timestamp,
-    ) -> Result<Accepted, Rejection> {
-        check_range(
-            "lapse_time",
-            lapses,
-            Timestamp(ask.now.0 + 1),
-            self.house.coalition.days_after(HOLD_DAYS_MAX, ask.now),
-        )?;
-        self.check_may_accept(ask.caller)?;
-        let id = self.find_member(member)?;
-        let mut entries = self.run_due(id, ask.now);
-        self.check_receipt(ask, EntryKind::Authorize)?;
-        self.check_receipt_share(ask, points)?;
-        self.check_cooling(ask, id)?;
-        let facts = self.redemption_facts(ask.caller, points, ask.now)?;
-        let Walk { parts, passed_over, .. } = self.take_in_order(ask.caller, id, points, ask.now, &facts)?;
+/// Reserves points of a member for the caller until they are captured, voided or lapse.
+///
+/// Rule: authorize
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct AuthorizeRedemption {
+    pub member: MemberRef,
+    pub points: Points,
+    pub lapses: Timestamp,
+}
+
+impl Operation for AuthorizeRedemption {
+    const NAME: &'static str = "AuthorizeRedemption";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_moment("lapse_time", Some(self.lapses))?;
+        check_points("points", self.points)
+    }
+
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.takes(self.member, self.points);
+        needs.books(ask);
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        let latest = book.house.coalition.days_after(HOLD_DAYS_MAX, ask.now);
+        check_range("lapse_time", self.lapses, Timestamp(ask.now.0 + 1), latest)?;
+        book.check_may_accept(ask.caller)?;
+        book.find_member(self.member).map(Admitted::of)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let (id, points, lapses) = (who.member(), self.points, self.lapses);
+        book.check_receipt(ask, EntryKind::Authorize)?;
+        book.check_receipt_share(ask, points)?;
+        book.check_cooling(ask, id)?;
+        let facts = book.redemption_facts(ask.caller, points, ask.now)?;
+        let Walk { parts, passed_over, .. } = book.take_in_order(ask.caller, id, points, ask.now, &facts)?;
 
         let mut reserved: Vec<(PartnerId, Money)> = Vec::new();
         for part in &parts {
-            let terms = self.house.lot_terms(part.issuer, part.terms);
+            let terms = book.house.lot_terms(part.issuer, part.terms);
             let cost = part.points.times(headroom_cost(ask.caller, part.issuer, terms, &facts)?)?;
             if cost.is_zero() {
                 continue;
@@ -130,31 +146,75 @@ impl Book {
         reserved.sort_unstable();
         let RedemptionFacts { reimbursement, fee_rate, fee_bearer, .. } = facts;
         let facts = HoldFacts { points, reimbursement, fee_rate, fee_bearer, lapses, reserved };
-        let mut draft = self.draft(EntryKind::Authorize, ask).of_member(id);
+        let mut draft = book.draft(EntryKind::Authorize, ask).of_member(id);
         draft.post_points(PointsAccount::Member(id), -i128::from(points.0));
         draft.post_points(PointsAccount::Held(id), i128::from(points.0));
         for part in &parts {
             draft.move_lot(LotMove { held: part.points, ..part.moved(part.points.negated()?) });
         }
-        let entry = self.finish(draft.with_facts(Facts::Hold(facts).passing_over(passed_over)))?;
-        // Due work has its own place in the journal, and is not part of the answer.
-        entries.clear();
-        entries.push(self.post(entry));
-        Ok(self.member_reply(id, entries, Points::ZERO))
+        let entry = book.finish(draft.with(Fact::Hold(facts)).passing_over(passed_over))?;
+        Ok(Decision::of_member(id, vec![entry]))
+    }
+}
+
+/// Takes the first points of a hold of the caller's as a redemption, and releases the rest.
+///
+/// Rule: capture
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CaptureHold {
+    pub hold: EntryId,
+    pub points: Points,
+}
+
+impl Operation for CaptureHold {
+    const NAME: &'static str = "CaptureHold";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_points("points", self.points)
     }
 
-    /// Takes the first `points` of a hold of the caller's as a redemption, and releases the rest.
-    ///
-    /// Rule: capture
-    pub(crate) fn capture(&mut self, ask: &Ask<'_>, hold: EntryId, points: Points) -> Result<Accepted, Rejection> {
-        let member = self.own_hold(ask.caller, hold)?.member;
-        self.run_due(member, ask.now);
-        let entry = self.capture_entry(ask, hold, points)?;
-        let mut entries = vec![self.post(entry)];
-        self.settle_member(member, ask.now, &mut entries);
-        Ok(self.member_reply(member, entries, points))
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.gives_back(self.hold);
     }
 
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.own_hold(ask.caller, self.hold).map(|hold| Admitted::of(hold.member))
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let entry = book.capture_entry(ask, self.hold, self.points)?;
+        let decision = Decision::of_member(who.member(), vec![entry]).settling(who.member());
+        Ok(decision.with(|figures| figures.returnable = self.points))
+    }
+}
+
+/// Releases a hold of the caller's.
+///
+/// Rule: void
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct VoidHold {
+    pub hold: EntryId,
+}
+
+impl Operation for VoidHold {
+    const NAME: &'static str = "VoidHold";
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.gives_back(self.hold);
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.own_hold(ask.caller, self.hold).map(|hold| Admitted::of(hold.member))
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        book.open_hold(ask.caller, self.hold)?;
+        let entry = book.release_entry(book.draft(EntryKind::Void, ask), self.hold)?;
+        Ok(Decision::of_member(who.member(), vec![entry]).settling(who.member()))
+    }
+}
+
+impl Book {
     /// The entry that captures `points` of a hold, whose member's due work has run.
     pub(crate) fn capture_entry(&self, ask: &Ask<'_>, hold: EntryId, points: Points) -> Result<Entry, Rejection> {
         let hold = self.open_hold(ask.caller, hold)?;
@@ -180,21 +240,7 @@ impl Book {
         }
         self.post_redemption_money(&mut draft, ask.caller, &facts, &taken)?;
         let fee = self.post_fees(&mut draft, ask.caller, &facts, &taken, &[], 1)?;
-        self.finish(draft.with_facts(Facts::Redemption(RedemptionFacts { fee, ..facts })))
-    }
-
-    /// Releases a hold of the caller's.
-    ///
-    /// Rule: void
-    pub(crate) fn void(&mut self, ask: &Ask<'_>, hold: EntryId) -> Result<Accepted, Rejection> {
-        let member = self.own_hold(ask.caller, hold)?.member;
-        self.run_due(member, ask.now);
-        self.open_hold(ask.caller, hold)?;
-        let draft = self.draft(EntryKind::Void, ask);
-        let entry = self.release_entry(draft, hold)?;
-        let mut entries = vec![self.post(entry)];
-        self.settle_member(member, ask.now, &mut entries);
-        Ok(self.member_reply(member, entries, Points::ZERO))
+        self.finish(draft.with(Fact::Redemption(RedemptionFacts { fee, ..facts })))
     }
 
     /// The entry that gives all points of an open hold back to its member.

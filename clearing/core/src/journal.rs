@@ -8,7 +8,7 @@
 //! |---|---|
 //! | leaf of a party | `0`, the leaf's salt, the party, the party's postings, its lots and, for the one who asked, the facts |
 //! | entry | `1`, the header, all leaves in the order of their parties |
-//! | batch contents | `2`, coalition, batch id, window, time, number of entries, all entry hashes |
+//! | batch contents | `2`, coalition, stripe, batch id, window, time, number of entries, all entry hashes |
 //! | chain | `4`, previous chain hash, first sequence (8 bytes, big endian), batch contents |
 //!
 //! So an entry can one day be proven to one partner by its leaf and the hashes of the others, without showing what
@@ -22,10 +22,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::member::{LotId, LotPlace};
-use crate::terms::FeeBearer;
+use crate::facts::{Fact, Facts, HoldFacts, RedemptionFacts};
+use crate::member::LotId;
 use crate::units::{
-    BatchId, Currency, EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Rate, RequestId, Timestamp,
+    BatchId, Currency, EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp,
     WindowNumber, check_text, shown,
 };
 
@@ -71,10 +71,22 @@ pub enum EntryKind {
     Reinstate,
     /// A member's debt was given up.
     WriteOff,
+    /// The coalition began: its first entry.
+    Found,
+    CreatePartner,
+    SetTerms,
+    SetState,
+    SetLimits,
+    SetConsent,
+    SetCalendar,
+    /// A settlement was found right.
+    Confirm,
+    /// The orders of a settlement were handed out.
+    Export,
 }
 
 impl EntryKind {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 31] = [
         Self::Issue,
         Self::Redeem,
         Self::Return,
@@ -97,6 +109,15 @@ impl EntryKind {
         Self::Extend,
         Self::Reinstate,
         Self::WriteOff,
+        Self::Found,
+        Self::CreatePartner,
+        Self::SetTerms,
+        Self::SetState,
+        Self::SetLimits,
+        Self::SetConsent,
+        Self::SetCalendar,
+        Self::Confirm,
+        Self::Export,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -123,6 +144,15 @@ impl EntryKind {
             Self::Extend => "extend",
             Self::Reinstate => "reinstate",
             Self::WriteOff => "write_off",
+            Self::Found => "found",
+            Self::CreatePartner => "create_partner",
+            Self::SetTerms => "set_terms",
+            Self::SetState => "set_partner_state",
+            Self::SetLimits => "set_limits",
+            Self::SetConsent => "set_funding_consent",
+            Self::SetCalendar => "set_calendar",
+            Self::Confirm => "confirm_settlement",
+            Self::Export => "export_orders",
         }
     }
 
@@ -143,6 +173,7 @@ pub struct PointsPosting {
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct MoneyPosting {
     pub account: MoneyAccount,
+    pub currency: Currency,
     pub amount: Money,
     pub purpose: Purpose,
 }
@@ -183,121 +214,6 @@ pub struct LotBirth {
     pub origin: Option<LotId>,
     /// When its points become available; at once if none.
     pub activates: Option<Timestamp>,
-}
-
-/// What an entry records besides its postings. Kinds of facts are added at the end, never changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Facts {
-    #[default]
-    None,
-    Redemption(RedemptionFacts),
-    Hold(HoldFacts),
-    Reversal(Vec<ReversedPart>),
-    Funding(Vec<FundedPart>),
-    Decay(DecayFacts),
-    /// Why it was done: by the operator, or by the house as a rule has it.
-    Reason(Code),
-    /// A redemption that passed over lots for want of headroom, and their issuers, ascending.
-    PassingRedemption(RedemptionFacts, Vec<PartnerId>),
-    /// A hold that passed over lots for want of headroom, and their issuers, ascending.
-    PassingHold(HoldFacts, Vec<PartnerId>),
-    /// A decay that goes on with the next command, behind this place in the order of consumption.
-    DecayPart(DecayFacts, LotPlace),
-}
-
-impl Facts {
-    /// These facts with the issuers whose lots were passed over. Where there are none, which is nearly always, they cost
-    /// no byte.
-    #[must_use]
-    pub fn passing_over(self, issuers: BTreeSet<PartnerId>) -> Self {
-        if issuers.is_empty() {
-            return self;
-        }
-        let issuers = issuers.into_iter().collect();
-        match self {
-            Self::Redemption(facts) => Self::PassingRedemption(facts, issuers),
-            Self::Hold(facts) => Self::PassingHold(facts, issuers),
-            other @ (Self::None
-            | Self::Reversal(_)
-            | Self::Funding(_)
-            | Self::Decay(_)
-            | Self::Reason(_)
-            | Self::PassingRedemption(..)
-            | Self::PassingHold(..)
-            | Self::DecayPart(..)) => other,
-        }
-    }
-
-    /// The code by which it was said why: a reason, or the period of a decay.
-    pub fn reason(&self) -> Option<&Code> {
-        match self {
-            Self::Reason(code) => Some(code),
-            Self::Decay(facts) | Self::DecayPart(facts, _) => Some(&facts.period),
-            Self::None
-            | Self::Redemption(_)
-            | Self::PassingRedemption(_, _)
-            | Self::Hold(_)
-            | Self::PassingHold(_, _)
-            | Self::Reversal(_)
-            | Self::Funding(_) => None,
-        }
-    }
-}
-
-/// What a redemption was made at; returns and undoing go by these figures, whatever the terms say by then.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct RedemptionFacts {
-    /// The points taken (+), or given back by a return (-).
-    pub points: Points,
-    pub reimbursement: Money,
-    pub fee_rate: Rate,
-    pub fee_bearer: FeeBearer,
-    /// The fee charged (+) or refunded (-), whoever bears it.
-    pub fee: Money,
-}
-
-/// What a hold was made at; its capture goes by these figures, whatever the terms say by then.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct HoldFacts {
-    pub points: Points,
-    pub reimbursement: Money,
-    pub fee_rate: Rate,
-    pub fee_bearer: FeeBearer,
-    /// When it is released if it was not captured.
-    pub lapses: Timestamp,
-    /// The headroom it takes from each issuer until then.
-    pub reserved: Vec<(PartnerId, Money)>,
-}
-
-/// What a reversal did with one lot: `points` = `taken` + `written_off` + `debt`.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct ReversedPart {
-    pub lot: LotId,
-    pub issuer: PartnerId,
-    pub points: Points,
-    /// Points that were still there.
-    pub taken: Points,
-    /// Points that had expired or decayed.
-    pub written_off: Points,
-    /// Points that were gone, which the member now owes.
-    pub debt: Points,
-}
-
-/// Points of a window and version of terms that their issuer has paid for.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct FundedPart {
-    pub window: WindowNumber,
-    pub issuer: PartnerId,
-    pub terms: u32,
-    pub points: Points,
-}
-
-/// Why points were taken for inactivity.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct DecayFacts {
-    pub rate: Rate,
-    /// The period it is for. A member decays once in a period.
-    pub period: Code,
 }
 
 /// Where in the shop a command comes from. All of it is the partner's own codes, none of it free text.
@@ -439,8 +355,6 @@ pub struct Entry {
     pub window: WindowNumber,
     /// When it counts: for due work the time it was due.
     pub time: Timestamp,
-    /// The currency of the entry's money.
-    pub currency: Currency,
     /// Who asked; the operator for the house's own work.
     pub partner: PartnerId,
     /// The key it was asked under; none for the house's own work.
@@ -470,17 +384,18 @@ pub enum Unbalanced {
 #[derive(Debug, Clone)]
 pub struct EntryDraft {
     header: Entry,
+    currency: Currency,
     points: BTreeMap<PointsAccount, i128>,
     money: BTreeMap<(MoneyAccount, Purpose), i128>,
 }
 
 impl EntryDraft {
+    /// A draft of an entry whose money is in `currency`.
     pub fn new(kind: EntryKind, window: WindowNumber, time: Timestamp, currency: Currency, partner: PartnerId) -> Self {
         let header = Entry {
             kind,
             window,
             time,
-            currency,
             partner,
             request_id: None,
             member: None,
@@ -489,9 +404,9 @@ impl EntryDraft {
             points: Vec::new(),
             money: Vec::new(),
             lots: Vec::new(),
-            facts: Facts::None,
+            facts: Facts::default(),
         };
-        Self { header, points: BTreeMap::new(), money: BTreeMap::new() }
+        Self { header, currency, points: BTreeMap::new(), money: BTreeMap::new() }
     }
 
     pub fn asked_by(mut self, request_id: Option<RequestId>, origin: &Origin) -> Self {
@@ -510,9 +425,14 @@ impl EntryDraft {
         self
     }
 
-    pub fn with_facts(mut self, facts: Facts) -> Self {
-        self.header.facts = facts;
+    pub fn with(mut self, fact: Fact) -> Self {
+        self.header.facts.push(fact);
         self
+    }
+
+    /// With the issuers whose lots were passed over. Where there are none, which is nearly always, they cost no byte.
+    pub fn passing_over(self, issuers: BTreeSet<PartnerId>) -> Self {
+        if issuers.is_empty() { self } else { self.with(Fact::PassedOver(issuers.into_iter().collect())) }
     }
 
     pub fn post_points(&mut self, account: PointsAccount, points: i128) {
@@ -551,7 +471,7 @@ impl EntryDraft {
             entry.points.push(PointsPosting { account, points: Points(fit(points)?) });
         }
         for ((account, purpose), amount) in self.money.into_iter().filter(|(_, amount)| *amount != 0) {
-            entry.money.push(MoneyPosting { account, amount: Money(fit(amount)?), purpose });
+            entry.money.push(MoneyPosting { account, currency: self.currency, amount: Money(fit(amount)?), purpose });
         }
         Ok(entry)
     }
@@ -603,47 +523,12 @@ impl Entry {
 
     /// What the redemption was made at, of an entry that takes or gives back redeemed points.
     pub fn redemption(&self) -> Option<&RedemptionFacts> {
-        match &self.facts {
-            Facts::Redemption(facts) | Facts::PassingRedemption(facts, _) => Some(facts),
-            Facts::None
-            | Facts::Hold(_)
-            | Facts::PassingHold(..)
-            | Facts::Reversal(_)
-            | Facts::Funding(_)
-            | Facts::Decay(_)
-            | Facts::DecayPart(..)
-            | Facts::Reason(_) => None,
-        }
+        self.facts.redemption()
     }
 
     /// What a hold was made at, of the entry that made it.
     pub fn hold(&self) -> Option<&HoldFacts> {
-        match &self.facts {
-            Facts::Hold(facts) | Facts::PassingHold(facts, _) => Some(facts),
-            Facts::None
-            | Facts::Redemption(_)
-            | Facts::PassingRedemption(..)
-            | Facts::Reversal(_)
-            | Facts::Funding(_)
-            | Facts::Decay(_)
-            | Facts::DecayPart(..)
-            | Facts::Reason(_) => None,
-        }
-    }
-
-    /// The issuers whose lots the entry passed over for want of headroom, ascending.
-    pub fn passed_over(&self) -> &[PartnerId] {
-        match &self.facts {
-            Facts::PassingRedemption(_, issuers) | Facts::PassingHold(_, issuers) => issuers,
-            Facts::None
-            | Facts::Redemption(_)
-            | Facts::Hold(_)
-            | Facts::Reversal(_)
-            | Facts::Funding(_)
-            | Facts::Decay(_)
-            | Facts::DecayPart(..)
-            | Facts::Reason(_) => &[],
-        }
+        self.facts.hold()
     }
 
     /// The partners that have a part in the entry: who asked, and whose accounts it posts to.
@@ -683,11 +568,11 @@ impl Entry {
         for lot in &self.lots {
             write(leaves.entry(Party::Partner(lot.issuer)).or_default(), 2, &|bytes| encode(lot, bytes));
         }
-        if self.facts != Facts::None {
-            write(leaves.entry(Party::Partner(self.partner)).or_default(), 3, &|bytes| encode(&self.facts, bytes));
+        for fact in self.facts.iter() {
+            write(leaves.entry(Party::Partner(self.partner)).or_default(), 3, &|bytes| encode(fact, bytes));
         }
         let mut bytes = Vec::with_capacity(256);
-        encode(&(self.kind, self.window, self.time, self.currency), &mut bytes);
+        encode(&(self.kind, self.window, self.time), &mut bytes);
         encode(&(self.partner, self.request_id, self.member), &mut bytes);
         encode(&(&self.origin, self.link), &mut bytes);
         let mut hash = Sha256::new();
@@ -730,10 +615,15 @@ fn leaf_hash(salt: &[u8; 16], party: &Party, contents: &[u8]) -> Hash {
     Sha256::new().chain_update([0]).chain_update(salt).chain_update(name).chain_update(contents).finalize().into()
 }
 
+/// The one journal that a coalition has: more of them would each have a number of its own.
+pub const STRIPE: u16 = 0;
+
 /// What the chain says of a batch, apart from its place in the journal.
 #[derive(Debug, Clone)]
 pub struct BatchHeader {
     pub coalition: String,
+    /// Which of the coalition's journals it stands in.
+    pub stripe: u16,
     pub batch: BatchId,
     pub window: WindowNumber,
     pub time: Timestamp,
@@ -748,6 +638,7 @@ impl BatchHeader {
         hash.update([2]);
         hash.update((self.coalition.len() as u64).to_be_bytes());
         hash.update(self.coalition.as_bytes());
+        hash.update(self.stripe.to_be_bytes());
         hash.update(self.batch.bytes());
         hash.update(self.window.to_be_bytes());
         hash.update(self.time.0.to_be_bytes());

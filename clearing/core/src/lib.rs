@@ -12,10 +12,12 @@
 //! | [`units`] | points, money, rates, times, identifiers, rounding |
 //! | [`chart`] | the accounts, the purposes of a money posting |
 //! | [`journal`] | entries, their canonical bytes, the hash chain |
+//! | [`facts`] | what entries record besides their postings |
 //! | [`days`] | days as the coalition's calendar counts them |
 //! | [`terms`] | the coalition's settings, partners, versions of terms |
 //! | [`member`] | what a member holds: holdings and lots |
-//! | [`command`] | what may be asked, and what is answered |
+//! | [`operation`] | what an operation is, and the list of all |
+//! | [`command`] | requests, and what is answered |
 //! | [`rejection`] | why the rules say no, in the published order |
 //! | [`points`] | issue, redemption, quote, return |
 //! | [`hold`] | points reserved for an acceptor: authorize, capture, void |
@@ -29,6 +31,7 @@
 //! | [`care`] | the operator's help for a member: longer life, points given again, debts given up |
 //! | [`limits`] | limits, consents, the net debit cap and its headroom |
 //! | [`funding`] | points that wait for their issuer's payment |
+//! | [`founding`] | the first entries of a journal |
 //! | [`partners`] | creating partners, terms, states, calendar |
 //! | [`netting`] | positions into legs, legs into orders, obligations |
 //! | [`settlement`] | windows, the close, payments, abort, deposits |
@@ -48,6 +51,8 @@ pub mod command;
 pub mod days;
 pub mod due;
 pub mod expiries;
+pub mod facts;
+pub mod founding;
 pub mod funding;
 pub mod hold;
 pub mod journal;
@@ -55,6 +60,7 @@ pub mod limits;
 pub mod member;
 pub mod netting;
 pub mod notice;
+pub mod operation;
 pub mod partners;
 pub mod points;
 pub mod proof;

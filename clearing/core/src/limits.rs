@@ -5,10 +5,12 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Ask, Book};
+use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::journal::{Entry, RedemptionFacts};
+use crate::facts::RedemptionFacts;
+use crate::journal::Entry;
 use crate::member::DayCount;
+use crate::operation::Ask;
 use crate::rejection::Rejection;
 use crate::terms::{Coalition, FeeBearer, Funding, Partner, Terms};
 use crate::units::{MemberId, Money, Overflow, PartnerId, Points, Timestamp};

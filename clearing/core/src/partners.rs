@@ -1,138 +1,213 @@
-//! Commands of the operator on partners: creating them, their terms and states, the calendar.
+//! What the operator decides of partners and the calendar: creating partners, their terms, limits, states and consents.
 
-use std::sync::Arc;
+use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Ask, Book, check_range};
-use crate::command::{Accepted, HouseCommand, HouseReply, Reply};
-use crate::limits::{Consent, Limits};
+use crate::book::{Book, check_range};
+use crate::command::{HouseReply, check_moment, check_terms};
+use crate::facts::{ConsentFacts, Fact, LimitsFacts, PartnerFacts, StateFacts, TermsFacts};
+use crate::journal::{EntryDraft, EntryKind};
+use crate::limits::Limits;
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
 use crate::rejection::Rejection;
-use crate::settlement::house_reply;
-use crate::terms::{Calendar, House, Partner, PartnerState, TermsDraft};
-use crate::units::{PartnerId, Points, Timestamp};
+use crate::terms::{Calendar, PartnerState, TermsDraft};
+use crate::units::{PartnerId, Points, Timestamp, check_text};
 
-impl Book {
-    pub(crate) fn decide_house(&mut self, ask: &Ask<'_>, command: &HouseCommand) -> Result<Accepted, Rejection> {
-        match command {
-            HouseCommand::CreatePartner { partner, display_name, terms, state, limits, no_default_limits } => {
-                let default_limits = self.house.coalition.default_limits;
-                let limits = if *no_default_limits { *limits } else { limits.or(default_limits) };
-                self.create_partner(ask, *partner, display_name, terms, *state, limits)
-            }
-            HouseCommand::SetLimits { partner, limits } => self.set_limits(*partner, *limits),
-            HouseCommand::SetConsent { funder, partner, consent } => self.set_consent(*funder, *partner, *consent),
-            HouseCommand::SetTerms { partner, terms, effective } => self.set_terms(ask, *partner, terms, *effective),
-            HouseCommand::SetPartnerState { partner, state } => self.set_partner_state(*partner, *state),
-            HouseCommand::SetCalendar { calendar } => Ok(self.set_calendar(calendar)),
-            HouseCommand::CloseWindow { expected } => self.close_window(ask, *expected),
-            HouseCommand::ConfirmSettlement { window } => self.confirm_settlement(ask, *window),
-            HouseCommand::ExportOrders { window, mode } => self.export_orders(*window, *mode),
-            HouseCommand::ConfirmPayment { window, payment, amount } => {
-                self.confirm_payment(ask, *window, *payment, *amount)
-            }
-            HouseCommand::AbortSettlement { window } => self.abort_settlement(ask, *window),
-            HouseCommand::Deposit { account, amount } => self.deposit(ask, *account, *amount),
+/// The longest name of a partner for people, in characters.
+const DISPLAY_NAME_MAX: usize = 100;
+
+/// A new partner, with its first terms. What its limits leave out is the coalition's default.
+///
+/// Rule: create-partner
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CreatePartner {
+    pub partner: PartnerId,
+    /// Empty: the id.
+    pub display_name: String,
+    pub terms: TermsDraft,
+    pub state: PartnerState,
+    pub limits: Limits,
+    /// What the limits leave out is no limit.
+    pub no_default_limits: bool,
+}
+
+impl Operation for CreatePartner {
+    const NAME: &'static str = "CreatePartner";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.partner.is_operator() {
+            return Err(Rejection::invalid("partner_id", "operator is the operator's own"));
         }
+        if !self.display_name.is_empty() {
+            check_text(&self.display_name, DISPLAY_NAME_MAX)
+                .map_err(|problem| Rejection::invalid("display_name", problem))?;
+        }
+        check_terms(&self.terms)?;
+        self.limits.validate()
     }
 
-    /// Rule: create-partner
-    fn create_partner(
-        &mut self,
-        ask: &Ask<'_>,
-        id: PartnerId,
-        display_name: &str,
-        draft: &TermsDraft,
-        state: PartnerState,
-        limits: Limits,
-    ) -> Result<Accepted, Rejection> {
-        if self.house.partners.contains_key(&id) {
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let id = self.partner;
+        if book.house.partners.contains_key(&id) {
             return Err(Rejection::PartnerExists { partner: id.to_string() });
         }
-        let coalition = &self.house.coalition;
-        let terms = draft.over(&coalition.default_terms, 1, ask.now, coalition.scale)?;
-        self.house.check_funding(id, &terms, ask.now, &self.outstanding)?;
-        let display_name = if display_name.is_empty() { id.to_string() } else { display_name.to_owned() };
-        let suspended_in = state.is_suspended().then_some(self.open_window);
-        let partner = Partner { id, display_name, state, suspended_in, terms: vec![terms], limits };
-        self.house_mut().partners.insert(id, partner);
-        let changes = self.changes_mut();
-        changes.partners.insert(id);
-        changes.new_terms.insert((id, 1));
-        Ok(partner_reply(HouseReply { terms: Some(1), ..HouseReply::default() }))
-    }
-
-    /// A new version of a partner's terms; what the draft leaves out stays as it will be when the version takes effect.
-    ///
-    /// Rule: set-terms
-    fn set_terms(
-        &mut self,
-        ask: &Ask<'_>,
-        id: PartnerId,
-        draft: &TermsDraft,
-        effective: Option<Timestamp>,
-    ) -> Result<Accepted, Rejection> {
-        let effective = effective.unwrap_or(ask.now);
-        check_range("effective_time", effective, ask.now, Timestamp::LAST)?;
-        let partner = self.house.partner(id)?;
-        let version = partner.terms.iter().map(|terms| terms.version).max().unwrap_or(0) + 1;
-        let terms = draft.over(partner.terms_at(effective), version, effective, self.house.coalition.scale)?;
-        self.house.check_funding(id, &terms, ask.now, &self.outstanding)?;
-        let partner = self.house_mut().partners.get_mut(&id).expect("found above");
-        partner.terms.push(terms);
-        self.changes_mut().new_terms.insert((id, version));
-        Ok(partner_reply(HouseReply { terms: Some(version), ..HouseReply::default() }))
-    }
-
-    /// The limits take the place of all there were, at once.
-    ///
-    /// Rule: set-limits
-    fn set_limits(&mut self, id: PartnerId, limits: Limits) -> Result<Accepted, Rejection> {
-        self.house.partner(id)?;
-        self.house_mut().partners.get_mut(&id).expect("found above").limits = limits;
-        self.changes_mut().partners.insert(id);
-        Ok(partner_reply(HouseReply::default()))
-    }
-
-    /// What was used of an earlier consent stays used.
-    ///
-    /// Rule: set-consent
-    fn set_consent(&mut self, funder: PartnerId, partner: PartnerId, consent: Consent) -> Result<Accepted, Rejection> {
-        self.house.partner(funder)?;
-        self.house.partner(partner)?;
-        let used = self.consents.get(&(funder, partner)).map_or(Points::ZERO, |consent| consent.used);
-        self.consents.insert((funder, partner), Consent { used, ..consent });
-        self.changes_mut().consents_given.insert((funder, partner));
-        Ok(partner_reply(HouseReply::default()))
-    }
-
-    /// An exit is for good.
-    ///
-    /// Rule: set-partner-state
-    fn set_partner_state(&mut self, id: PartnerId, state: PartnerState) -> Result<Accepted, Rejection> {
-        let partner = self.house.partner(id)?;
-        if partner.state == PartnerState::Exited && state != PartnerState::Exited {
-            return Err(Rejection::PartnerExited { partner: id.to_string(), oldest_window: None });
-        }
-        // Who was suspended and leaves is held to the window of its suspension.
-        let suspended_in = state.is_suspended().then(|| partner.suspended_in.unwrap_or(self.open_window));
-        let partner = self.house_mut().partners.get_mut(&id).expect("found above");
-        partner.suspended_in = suspended_in;
-        let previous = std::mem::replace(&mut partner.state, state);
-        self.changes_mut().partners.insert(id);
-        Ok(partner_reply(HouseReply { previous_state: Some(previous), ..HouseReply::default() }))
-    }
-
-    /// Rule: set-calendar
-    fn set_calendar(&mut self, calendar: &Calendar) -> Accepted {
-        self.house_mut().calendar = calendar.clone();
-        self.changes_mut().calendar = true;
-        house_reply(Vec::new(), None)
-    }
-
-    fn house_mut(&mut self) -> &mut House {
-        Arc::make_mut(&mut self.house)
+        let coalition = &book.house.coalition;
+        let terms = self.terms.over(&coalition.default_terms, 1, ask.now, coalition.scale)?;
+        book.house.check_funding(id, &terms, ask.now, &book.outstanding)?;
+        let named = !self.display_name.is_empty();
+        let display_name = if named { self.display_name.clone() } else { id.to_string() };
+        let limits = if self.no_default_limits { self.limits } else { self.limits.or(coalition.default_limits) };
+        let created = PartnerFacts { partner: id, display_name, state: self.state, limits };
+        let draft = book.draft(EntryKind::CreatePartner, ask).with(Fact::PartnerCreated(created));
+        let draft = draft.with(Fact::Terms(TermsFacts { partner: id, terms }));
+        decided(book, draft, HouseReply { terms: Some(1), ..HouseReply::default() })
     }
 }
 
-fn partner_reply(reply: HouseReply) -> Accepted {
-    Accepted { entries: Vec::new(), reply: Reply::House(reply) }
+/// A new version of a partner's terms; what the draft leaves out stays as it will be when the version takes effect.
+///
+/// Rule: set-terms
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetTerms {
+    pub partner: PartnerId,
+    pub terms: TermsDraft,
+    /// None: at once.
+    pub effective: Option<Timestamp>,
+}
+
+impl Operation for SetTerms {
+    const NAME: &'static str = "SetTerms";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_moment("effective_time", self.effective)?;
+        check_terms(&self.terms)
+    }
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let effective = self.effective.unwrap_or(ask.now);
+        check_range("effective_time", effective, ask.now, Timestamp::LAST)?;
+        let partner = book.house.partner(self.partner)?;
+        let version = partner.terms.iter().map(|terms| terms.version).max().unwrap_or(0) + 1;
+        let terms = self.terms.over(partner.terms_at(effective), version, effective, book.house.coalition.scale)?;
+        book.house.check_funding(partner.id, &terms, ask.now, &book.outstanding)?;
+        let terms = TermsFacts { partner: partner.id, terms };
+        let draft = book.draft(EntryKind::SetTerms, ask).with(Fact::Terms(terms));
+        decided(book, draft, HouseReply { terms: Some(version), ..HouseReply::default() })
+    }
+}
+
+/// Limits that take the place of all there were, at once.
+///
+/// Rule: set-limits
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetLimits {
+    pub partner: PartnerId,
+    pub limits: Limits,
+}
+
+impl Operation for SetLimits {
+    const NAME: &'static str = "SetLimits";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        self.limits.validate()
+    }
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let partner = book.house.partner(self.partner)?.id;
+        let limits = LimitsFacts { partner, limits: self.limits };
+        decided(book, book.draft(EntryKind::SetLimits, ask).with(Fact::Limits(limits)), HouseReply::default())
+    }
+}
+
+/// A partner's state. An exit is for good.
+///
+/// Rule: set-partner-state
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetPartnerState {
+    pub partner: PartnerId,
+    pub state: PartnerState,
+}
+
+impl Operation for SetPartnerState {
+    const NAME: &'static str = "SetPartnerState";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { partner, state } = *self;
+        let previous = book.house.partner(partner)?.state;
+        if previous == PartnerState::Exited && state != PartnerState::Exited {
+            return Err(Rejection::PartnerExited { partner: partner.to_string(), oldest_window: None });
+        }
+        let draft = book.draft(EntryKind::SetState, ask).with(Fact::State(StateFacts { partner, state }));
+        decided(book, draft, HouseReply { previous_state: Some(previous), ..HouseReply::default() })
+    }
+}
+
+/// Lets `partner` name `funder` as a funder of joint issues, or no longer. What was used of an earlier consent stays used.
+///
+/// Rule: set-consent
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetFundingConsent {
+    pub funder: PartnerId,
+    pub partner: PartnerId,
+    /// Given or refused; none: taken back, and the coalition's default holds.
+    pub granted: Option<bool>,
+    /// In points, over the consent's whole life; none: without limit.
+    pub budget: Option<Points>,
+}
+
+impl Operation for SetFundingConsent {
+    const NAME: &'static str = "SetFundingConsent";
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.funder == self.partner {
+            return Err(Rejection::invalid("funder", "needs no consent of its own"));
+        }
+        Ok(())
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.consents.insert((self.funder, self.partner));
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let (funder, partner) = (book.house.partner(self.funder)?.id, book.house.partner(self.partner)?.id);
+        let consent = ConsentFacts { funder, partner, granted: self.granted, budget: self.budget };
+        decided(book, book.draft(EntryKind::SetConsent, ask).with(Fact::Consent(consent)), HouseReply::default())
+    }
+}
+
+/// The schedule of cut-offs.
+///
+/// Rule: set-calendar
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetCalendar {
+    pub calendar: Calendar,
+}
+
+impl Operation for SetCalendar {
+    const NAME: &'static str = "SetCalendar";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let draft = book.draft(EntryKind::SetCalendar, ask).with(Fact::Calendar(self.calendar.clone()));
+        decided(book, draft, HouseReply::default())
+    }
+}
+
+/// A decision that moves nothing.
+fn decided(book: &Book, draft: EntryDraft, reply: HouseReply) -> Result<Decision, Rejection> {
+    Ok(Decision::of_house(vec![book.finish(draft)?], reply))
 }

@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX, check_range};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::{Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::command::{Accepted, Earn, MemberRef, MemberReply, Reply};
-use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotBirth, LotMove, RedemptionFacts};
+use crate::command::{Earn, MemberRef, MemberReply, check_points};
+use crate::facts::{Fact, RedemptionFacts};
+use crate::journal::{Entry, EntryDraft, EntryKind, LotBirth, LotMove};
 use crate::limits::headroom_cost;
 use crate::member::{Lot, LotId, Member};
+use crate::operation::{Admitted, Ask, Decision, Footprint, MemberFigures, Operation};
 use crate::rejection::Rejection;
 use crate::terms::{FeeBearer, Funding, House, PartnerState, Terms};
 use crate::units::{EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Timestamp, largest_remainder};
@@ -66,30 +70,116 @@ pub struct Quote {
     pub fee_bearer: FeeBearer,
 }
 
-impl Book {
-    /// Issues points to a member: of the caller as one lot, or of several funders as a lot each.
-    ///
-    /// Rule: issue
-    pub(crate) fn issue(
-        &mut self,
-        ask: &Ask<'_>,
-        member: MemberRef,
-        fresh: MemberId,
-        earn: &Earn,
-    ) -> Result<Accepted, Rejection> {
-        self.check_times_of(ask, earn)?;
-        self.check_may_fund(ask.caller, &earn.funders)?;
-        let (id, newcomer) = self.find_or_fresh(member, fresh)?;
-        self.run_due(id, ask.now);
-        let entry = self.issue_entry(ask, id, earn, None)?;
-        if let Some(hash) = newcomer {
-            self.enrol(hash, id);
-        }
-        let mut entries = vec![self.post(entry)];
-        self.settle_member(id, ask.now, &mut entries);
-        Ok(self.member_reply(id, entries, Points::ZERO))
+/// Issues points to a member: of the caller as one lot, or of several funders as a lot each.
+///
+/// Rule: issue
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct IssuePoints {
+    pub member: MemberRef,
+    pub earn: Earn,
+}
+
+impl Operation for IssuePoints {
+    const NAME: &'static str = "IssuePoints";
+
+    fn check(&self) -> Result<(), Rejection> {
+        self.earn.check("")
     }
 
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.enrols(self.member);
+        needs.books(ask);
+        needs.funders(ask.caller, &self.earn.funders);
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.check_times_of(ask, &self.earn)?;
+        book.check_may_fund(ask.caller, &self.earn.funders)?;
+        Admitted::or_fresh(book, self.member, ask.fresh_member)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let member = who.member();
+        let entry = book.issue_entry(ask, member, &self.earn, None)?;
+        Ok(Decision::of_member(member, vec![entry]).settling(member))
+    }
+}
+
+/// Redeems points of a member at the caller.
+///
+/// Rule: redemption
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RedeemPoints {
+    pub member: MemberRef,
+    pub points: Points,
+}
+
+impl Operation for RedeemPoints {
+    const NAME: &'static str = "RedeemPoints";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_points("points", self.points)
+    }
+
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.takes(self.member, self.points);
+        needs.books(ask);
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.check_may_accept(ask.caller)?;
+        book.find_member(self.member).map(Admitted::of)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let member = who.member();
+        let entry = book.redeem_entry(ask, member, self.points)?;
+        Ok(Decision::of_member(member, vec![entry]).with(|figures| figures.returnable = self.points))
+    }
+}
+
+/// Returns points of what is left of a redemption of the caller's.
+///
+/// Rule: return
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ReturnRedemption {
+    pub redemption: EntryId,
+    pub points: Points,
+}
+
+impl Operation for ReturnRedemption {
+    const NAME: &'static str = "ReturnRedemption";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_points("points", self.points)
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.gives_back(self.redemption);
+        needs.redemptions.insert(self.redemption);
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        let target = book.own_redemption(ask.caller, self.redemption)?;
+        Ok(Admitted::of(target.member.expect("a redemption is of a member")))
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let target = book.own_redemption(ask.caller, self.redemption)?;
+        let left = book.left_of(self.redemption, &target);
+        if self.points > left {
+            return Err(Rejection::ReturnExceedsRedemption { asked: self.points.0, left: left.0 });
+        }
+        let draft = book.draft(EntryKind::Return, ask);
+        let entry = book.give_back_entry(draft, self.redemption, &target, self.points, ask.now)?;
+        // Without a grace period points that come back after their expiry expire at once.
+        let decision = Decision::of_member(who.member(), vec![entry]).settling(who.member());
+        let left = left.minus(self.points)?;
+        Ok(decision.with(|figures| figures.returnable = left))
+    }
+}
+
+impl Book {
     pub(crate) fn check_times_of(&self, ask: &Ask<'_>, earn: &Earn) -> Result<(), Rejection> {
         match earn.expires {
             Some(expires) => check_range("expire_time", expires, Timestamp(ask.now.0 + 1), Timestamp::LAST),
@@ -157,18 +247,6 @@ impl Book {
         self.finish(draft)
     }
 
-    /// Redeems points of a member at the caller.
-    ///
-    /// Rule: redemption
-    pub(crate) fn redeem(&mut self, ask: &Ask<'_>, member: MemberRef, points: Points) -> Result<Accepted, Rejection> {
-        self.check_may_accept(ask.caller)?;
-        let id = self.find_member(member)?;
-        self.run_due(id, ask.now);
-        let entry = self.redeem_entry(ask, id, points)?;
-        let entry = self.post(entry);
-        Ok(self.member_reply(id, vec![entry], points))
-    }
-
     /// The entry by which the caller takes points of a member whose due work has run.
     pub(crate) fn redeem_entry(&self, ask: &Ask<'_>, member: MemberId, points: Points) -> Result<Entry, Rejection> {
         self.check_receipt(ask, EntryKind::Redeem)?;
@@ -177,9 +255,8 @@ impl Book {
         let facts = self.redemption_facts(ask.caller, points, ask.now)?;
         let Walk { parts, passed_over, .. } = self.take_in_order(ask.caller, member, points, ask.now, &facts)?;
         let draft = self.draft(EntryKind::Redeem, ask).of_member(member);
-        let entry = self.redemption_entry(draft, ask.caller, member, &facts, (&parts, &[]), &Direction::Take)?;
-        let facts = entry.facts.passing_over(passed_over);
-        Ok(Entry { facts, ..entry })
+        let draft = draft.passing_over(passed_over);
+        self.redemption_entry(draft, ask.caller, member, &facts, (&parts, &[]), &Direction::Take)
     }
 
     /// What a redemption at an acceptor is made at now.
@@ -224,30 +301,6 @@ impl Book {
         }
         let reimbursement = reimbursed.times(facts.reimbursement)?;
         Ok(Quote { parts, passed_over, fee, reimbursement, fee_bearer: facts.fee_bearer })
-    }
-
-    /// Returns `points` of what is left of a redemption of the caller's.
-    ///
-    /// Rule: return
-    pub(crate) fn return_redemption(
-        &mut self,
-        ask: &Ask<'_>,
-        redemption: EntryId,
-        points: Points,
-    ) -> Result<Accepted, Rejection> {
-        let target = self.own_redemption(ask.caller, redemption)?;
-        let member = target.member.expect("a redemption is of a member");
-        self.run_due(member, ask.now);
-        let left = self.left_of(redemption, &target);
-        if points > left {
-            return Err(Rejection::ReturnExceedsRedemption { asked: points.0, left: left.0 });
-        }
-        let draft = self.draft(EntryKind::Return, ask);
-        let entry = self.give_back_entry(draft, redemption, &target, points, ask.now)?;
-        let mut entries = vec![self.post(entry)];
-        // Without a grace period points that come back after their expiry expire at once.
-        self.settle_member(member, ask.now, &mut entries);
-        Ok(self.member_reply(member, entries, left.minus(points)?))
     }
 
     /// A redemption of the caller's.
@@ -421,7 +474,7 @@ impl Book {
         }
         let fee = self.post_fees(&mut draft, acceptor, facts, parts, kept, sign)?;
         let points = Points(points.0 * sign);
-        self.finish(draft.with_facts(Facts::Redemption(RedemptionFacts { points, fee, ..facts.clone() })))
+        self.finish(draft.with(Fact::Redemption(RedemptionFacts { points, fee, ..facts.clone() })))
     }
 
     /// Posts what `acceptor` gets for parts that it takes.
@@ -542,21 +595,22 @@ impl Book {
         self.redemption_entry(draft, redemption.partner, member, &facts, (&left, &kept), &direction)
     }
 
-    pub(crate) fn member_reply(&self, member: MemberId, entries: Vec<EntryId>, returnable: Points) -> Accepted {
+    /// The figures of an answer on a member.
+    pub(crate) fn member_reply(&self, figures: &MemberFigures) -> MemberReply {
+        let MemberFigures { member, returnable, reversed, names_due: _ } = *figures;
         let known = self.members.get(&member);
         let available = known.map_or(0, Member::available);
-        let reply = MemberReply {
+        MemberReply {
             member,
             available: Points(i64::try_from(available).expect("checked when it was posted")),
             held: known.map_or(Points::ZERO, Member::held),
             pending: known.map_or(Points::ZERO, Member::pending),
             owed: known.map_or(Points::ZERO, Member::owed),
             returnable,
-            reversed: None,
+            reversed,
             // Due work has run, so nothing that has expired is left.
             next_expiry: self.next_expiry(member, Timestamp(i64::MIN)),
-        };
-        Accepted { entries, reply: Reply::Member(reply) }
+        }
     }
 
     /// When the next of a member's points expire after a time, and how many.

@@ -1,11 +1,15 @@
 //! Spending and earning of one receipt, and the lines of receipts by which a repeated booking is known.
 
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::tz::TimeZone;
 
-use crate::book::{Ask, Book};
-use crate::command::{Accepted, Earn, MemberRef, Receipt, Reply, Reversed, Spend};
+use crate::book::Book;
+use crate::command::{Earn, MemberRef, Receipt, Reversed, Spend, check_points};
+use crate::facts::{Fact, PurchaseReturnFacts};
 use crate::journal::{BusinessDate, Entry, EntryKind, Origin};
-use crate::points::ReturnedAmount;
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
 use crate::reversal::born_lots;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, half_up};
@@ -71,6 +75,207 @@ impl std::fmt::Display for ReceiptLine {
     }
 }
 
+/// Spends and earns on one receipt: both, or neither.
+///
+/// Rule: purchase
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PostPurchase {
+    pub member: MemberRef,
+    pub spend: Option<Spend>,
+    pub earn: Option<Earn>,
+}
+
+impl Operation for PostPurchase {
+    const NAME: &'static str = "PostPurchase";
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.spend.is_none() && self.earn.is_none() {
+            return Err(Rejection::invalid("spend", "neither points to spend nor points to earn are given"));
+        }
+        match self.spend {
+            Some(Spend::Redeem(points)) => check_points("spend.redeem_points", points)?,
+            Some(Spend::Capture(_, points)) => check_points("spend.capture.points", points)?,
+            None => {}
+        }
+        self.earn.as_ref().map_or(Ok(()), |earn| earn.check("earn."))
+    }
+
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+        match self.spend {
+            Some(Spend::Redeem(points)) => needs.takes(self.member, points),
+            Some(Spend::Capture(hold, _)) => {
+                needs.member(self.member);
+                needs.gives_back(hold);
+            }
+            None => needs.enrols(self.member),
+        }
+        needs.books(ask);
+        if let Some(earn) = &self.earn {
+            needs.funders(ask.caller, &earn.funders);
+        }
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        if let Some(earn) = &self.earn {
+            book.check_times_of(ask, earn)?;
+            book.check_may_fund(ask.caller, &earn.funders)?;
+        }
+        if matches!(self.spend, Some(Spend::Redeem(_))) {
+            book.check_may_accept(ask.caller)?;
+        }
+        // Who spends is known; only who earns may be new.
+        match self.spend {
+            Some(_) => book.find_member(self.member).map(Admitted::of),
+            None => Admitted::or_fresh(book, self.member, ask.fresh_member),
+        }
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let member = who.member();
+        let spent = self.spend.map(|spend| book.spend_entry(ask, member, spend)).transpose();
+        let spent = match (spent, &self.earn) {
+            (Ok(spent), _) => spent,
+            (Err(rejection), None) => return Err(rejection),
+            // Of two reasons the first in the published order.
+            (Err(rejection), Some(earn)) => {
+                let other = book.issue_entry(ask, member, earn, None).err();
+                let first = other.filter(|other| other.rank() < rejection.rank());
+                return Err(first.unwrap_or(rejection));
+            }
+        };
+        let earned = self.earn.as_ref().map(|earn| book.issue_entry(ask, member, earn, spent.as_ref())).transpose()?;
+        let returnable = spent.as_ref().and_then(Entry::redemption).map_or(Points::ZERO, |facts| facts.points);
+        let decision = Decision::of_member(member, spent.into_iter().chain(earned).collect()).settling(member);
+        Ok(decision.with(|figures| figures.returnable = returnable))
+    }
+}
+
+/// Undoes both sides of a purchase for a part of its total: half up, cumulatively, so that parts add up.
+///
+/// Rule: return-purchase
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ReturnPurchase {
+    /// The entry that took the points, if any were taken.
+    pub redemption: Option<EntryId>,
+    /// The entry that gave the points, if any were given.
+    pub issue: Option<EntryId>,
+    /// What is given back of the receipt, of `total`.
+    pub amount: Money,
+    pub total: Money,
+}
+
+impl ReturnPurchase {
+    /// The entry that stands for the purchase.
+    fn named(&self) -> EntryId {
+        self.redemption.or(self.issue).expect("one of them is named, or the message is malformed")
+    }
+
+    /// The two sides, as far as they are named.
+    fn sides(&self, book: &Book, ask: &Ask<'_>) -> Result<[Option<Arc<Entry>>; 2], Rejection> {
+        // A reason about the issue comes before one about the redemption, in the published order.
+        let spent = self.redemption.map(|id| book.own_redemption(ask.caller, id)).transpose();
+        let earned = self.issue.map(|id| book.own_issue(ask.caller, id)).transpose()?;
+        if let Some(earned) = &earned {
+            book.check_may_reverse(ask.caller, earned)?;
+        }
+        Ok([spent?, earned])
+    }
+}
+
+impl Operation for ReturnPurchase {
+    const NAME: &'static str = "ReturnPurchase";
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.redemption.is_none() && self.issue.is_none() {
+            let problem = "neither a redemption nor an issue is named";
+            return Err(Rejection::invalid("redemption_entry_id", problem));
+        }
+        if self.amount.0 <= 0 || self.amount > self.total {
+            return Err(Rejection::invalid("amount", "is not above zero and up to the receipt's total"));
+        }
+        Ok(())
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        self.redemption.iter().chain(&self.issue).for_each(|entry| needs.takes_back(*entry));
+        needs.redemptions.extend(self.redemption);
+        needs.purchases.extend(self.issue);
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        let [spent, earned] = self.sides(book, ask)?;
+        let member = spent.as_ref().or(earned.as_ref()).and_then(|entry| entry.member).expect("of a member");
+        match (self.issue, earned.filter(|earned| earned.member != Some(member))) {
+            (Some(id), Some(_)) => Err(Rejection::not_found("issue of this purchase", id)),
+            _ => Ok(Admitted::of(member)),
+        }
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let (named, member) = (self.named(), who.member());
+        let [spent, earned] = self.sides(book, ask)?;
+        let earlier = book.returned_amounts.get(&named).copied();
+        let before = earlier.map_or(Money::ZERO, |earlier| earlier.amount);
+        let after = before.plus(self.amount)?;
+        let share = |points: i64| -> i64 {
+            let at = |returned: Money| half_up(i128::from(points) * i128::from(returned.0), i128::from(self.total.0));
+            i64::try_from(at(after) - at(before)).unwrap_or(i64::MAX)
+        };
+        let mut written = Vec::new();
+        let mut left = Points::ZERO;
+        if let (Some(id), Some(entry)) = (self.redemption, &spent) {
+            left = book.left_of(id, entry);
+            let points = Points(share(entry.redemption().map_or(0, |facts| facts.points.0)));
+            if points > left || after > self.total {
+                return Err(Rejection::ReturnExceedsRedemption { asked: points.0.max(left.0 + 1), left: left.0 });
+            }
+            if points.0 > 0 {
+                let draft = book.draft(EntryKind::Return, ask);
+                written.push(book.give_back_entry(draft, id, entry, points, ask.now)?);
+                left = left.minus(points)?;
+            }
+        }
+        let booked = spent.iter().chain(&earned).filter_map(|entry| entry.origin.receipt_total);
+        book.check_total(booked.chain(earlier.map(|earlier| earlier.total)), self.total)?;
+        let mut reversed = Reversed::default();
+        if let (Some(id), Some(entry)) = (self.issue, &earned) {
+            let issued: i64 = entry
+                .lots
+                .iter()
+                .filter(|moved| moved.birth.is_some())
+                .map(|moved| moved.net().unwrap_or_default().0)
+                .sum();
+            let points = Points(share(issued));
+            if after > self.total {
+                let left = born_lots(entry).iter().map(|lot| book.reversible(lot)).sum::<i64>();
+                return Err(Rejection::ReversalExceedsIssue { asked: points.0.max(left + 1), left });
+            }
+            if points.0 > 0 {
+                let shares = book.shares_of_issue(entry, points)?;
+                book.check_return_period(entry, &shares, ask.now)?;
+                let draft = book.draft(EntryKind::Reverse, ask);
+                let (entry, done) = book.reversal_entry(draft, id, member, &shares)?;
+                written.push(entry);
+                reversed = done;
+            }
+        }
+        if written.is_empty() {
+            // A share that rounds to nothing is returned all the same: what follows counts from here.
+            let kind = if self.redemption.is_some() { EntryKind::Return } else { EntryKind::Reverse };
+            written.push(book.finish(book.draft(kind, ask).of_member(member).linked_to(named))?);
+        }
+        if let Some(first) = written.first_mut() {
+            first.facts.push(Fact::PurchaseReturn(PurchaseReturnFacts {
+                purchase: named,
+                amount: self.amount,
+                total: self.total,
+            }));
+        }
+        let decision = Decision::of_member(member, written).settling(member);
+        Ok(decision.with(|figures| (figures.returnable, figures.reversed) = (left, Some(reversed))))
+    }
+}
+
 impl Book {
     /// Refuses a line of a receipt that was booked before.
     ///
@@ -109,49 +314,6 @@ impl Book {
         Err(Rejection::ReceiptShareExceeded { asked: points.0, maximum })
     }
 
-    /// Spends and earns on one receipt: both, or neither.
-    ///
-    /// Rule: purchase
-    pub(crate) fn purchase(
-        &mut self,
-        ask: &Ask<'_>,
-        member: MemberRef,
-        fresh: MemberId,
-        spend: Option<Spend>,
-        earn: Option<&Earn>,
-    ) -> Result<Accepted, Rejection> {
-        if let Some(earn) = earn {
-            self.check_times_of(ask, earn)?;
-            self.check_may_fund(ask.caller, &earn.funders)?;
-        }
-        if matches!(spend, Some(Spend::Redeem(_))) {
-            self.check_may_accept(ask.caller)?;
-        }
-        // Who spends is known; only who earns may be new.
-        let (id, newcomer) =
-            if spend.is_some() { (self.find_member(member)?, None) } else { self.find_or_fresh(member, fresh)? };
-        self.run_due(id, ask.now);
-        let spent = spend.map(|spend| self.spend_entry(ask, id, spend)).transpose();
-        let spent = match (spent, earn) {
-            (Ok(spent), _) => spent,
-            (Err(rejection), None) => return Err(rejection),
-            // Of two reasons the first in the published order.
-            (Err(rejection), Some(earn)) => {
-                let other = self.issue_entry(ask, id, earn, None).err();
-                let first = other.filter(|other| other.rank() < rejection.rank());
-                return Err(first.unwrap_or(rejection));
-            }
-        };
-        let earned = earn.map(|earn| self.issue_entry(ask, id, earn, spent.as_ref())).transpose()?;
-        if let Some(hash) = newcomer {
-            self.enrol(hash, id);
-        }
-        let returnable = spent.as_ref().and_then(Entry::redemption).map_or(Points::ZERO, |facts| facts.points);
-        let mut entries: Vec<EntryId> = spent.into_iter().chain(earned).map(|entry| self.post(entry)).collect();
-        self.settle_member(id, ask.now, &mut entries);
-        Ok(self.member_reply(id, entries, returnable))
-    }
-
     fn spend_entry(&self, ask: &Ask<'_>, member: MemberId, spend: Spend) -> Result<Entry, Rejection> {
         match spend {
             Spend::Redeem(points) => self.redeem_entry(ask, member, points),
@@ -163,89 +325,6 @@ impl Book {
         }
     }
 
-    /// Undoes both sides of a purchase for a part of its total: half up, cumulatively, so that parts add up.
-    ///
-    /// Rule: return-purchase
-    pub(crate) fn return_purchase(
-        &mut self,
-        ask: &Ask<'_>,
-        redemption: Option<EntryId>,
-        issue: Option<EntryId>,
-        amount: Money,
-        total: Money,
-    ) -> Result<Accepted, Rejection> {
-        let named = redemption.or(issue).expect("one of them is named, or the message is malformed");
-        // A reason about the issue comes before one about the redemption, in the published order.
-        let spent = redemption.map(|id| self.own_redemption(ask.caller, id)).transpose();
-        let earned = issue.map(|id| self.own_issue(ask.caller, id)).transpose()?;
-        if let Some(earned) = &earned {
-            self.check_may_reverse(ask.caller, earned)?;
-        }
-        let spent = spent?;
-        let member = spent.as_ref().or(earned.as_ref()).and_then(|entry| entry.member).expect("of a member");
-        if let (Some(id), Some(earned)) = (issue, earned.as_ref().filter(|earned| earned.member != Some(member))) {
-            debug_assert!(earned.kind == EntryKind::Issue);
-            return Err(Rejection::not_found("issue of this purchase", id));
-        }
-        self.run_due(member, ask.now);
-        let earlier = self.returned_amounts.get(&named).copied();
-        let before = earlier.map_or(Money::ZERO, |earlier| earlier.amount);
-        let after = before.plus(amount)?;
-        let share = |points: i64| -> i64 {
-            let at = |returned: Money| half_up(i128::from(points) * i128::from(returned.0), i128::from(total.0));
-            i64::try_from(at(after) - at(before)).unwrap_or(i64::MAX)
-        };
-        let mut drafts = Vec::new();
-        let mut left = Points::ZERO;
-        if let (Some(id), Some(entry)) = (redemption, &spent) {
-            left = self.left_of(id, entry);
-            let points = Points(share(entry.redemption().map_or(0, |facts| facts.points.0)));
-            if points > left || after > total {
-                return Err(Rejection::ReturnExceedsRedemption { asked: points.0.max(left.0 + 1), left: left.0 });
-            }
-            if points.0 > 0 {
-                let draft = self.draft(EntryKind::Return, ask);
-                drafts.push(self.give_back_entry(draft, id, entry, points, ask.now)?);
-                left = left.minus(points)?;
-            }
-        }
-        let booked = spent.iter().chain(&earned).filter_map(|entry| entry.origin.receipt_total);
-        self.check_total(booked.chain(earlier.map(|earlier| earlier.total)), total)?;
-        let mut reversed = Reversed::default();
-        if let (Some(id), Some(entry)) = (issue, &earned) {
-            let issued: i64 = entry
-                .lots
-                .iter()
-                .filter(|moved| moved.birth.is_some())
-                .map(|moved| moved.net().unwrap_or_default().0)
-                .sum();
-            let points = Points(share(issued));
-            if after > total {
-                let left = born_lots(entry).iter().map(|lot| self.reversible(lot)).sum::<i64>();
-                return Err(Rejection::ReversalExceedsIssue { asked: points.0.max(left + 1), left });
-            }
-            if points.0 > 0 {
-                let shares = self.shares_of_issue(entry, points)?;
-                self.check_return_period(entry, &shares, ask.now)?;
-                let draft = self.draft(EntryKind::Reverse, ask);
-                let (entry, done) = self.reversal_entry(draft, id, member, &shares)?;
-                drafts.push(entry);
-                reversed = done;
-            }
-        }
-        self.returned_amounts.insert(named, ReturnedAmount { amount: after, total });
-        self.changes_mut().returned_amounts.insert(named);
-        let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
-        self.settle_member(member, ask.now, &mut entries);
-        let mut accepted = self.member_reply(member, entries, left);
-        if let Reply::Member(reply) = &mut accepted.reply {
-            reply.reversed = Some(reversed);
-        }
-        Ok(accepted)
-    }
-}
-
-impl Book {
     /// A return names the total that its purchase was booked with. Where none was, all its returns name the same.
     ///
     /// Rule: receipt-total

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::{Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::command::{Accepted, Receipt, Reply, ReversalTarget, Reversed};
-use crate::journal::{Entry, EntryDraft, EntryKind, Facts, LotMove, RedemptionFacts, ReversedPart};
+use crate::command::{Receipt, ReversalTarget, Reversed, check_points};
+use crate::facts::{Fact, RedemptionFacts, ReversedPart};
+use crate::journal::{Entry, EntryDraft, EntryKind, LotMove};
 use crate::member::{Debt, Lot, LotId, Member};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::points::{post_issue_money, post_part_money};
 use crate::purchase::{ReceiptLine, Side};
 use crate::rejection::Rejection;
@@ -19,72 +23,93 @@ pub(crate) type LotShares = Vec<(LotId, Points)>;
 /// An issue with lots of it.
 type IssueLots = (EntryId, Arc<Entry>, Vec<LotId>);
 
-impl Book {
-    /// Takes points of the caller's issues back; what is gone becomes a debt, unless the caller would rather be refused.
-    ///
-    /// Rule: reverse
-    pub(crate) fn reverse(
-        &mut self,
-        ask: &Ask<'_>,
-        target: &ReversalTarget,
-        points: Points,
-        refuse_shortfall: bool,
-    ) -> Result<Accepted, Rejection> {
-        let (member, issues) = self.reversal_targets(ask, target)?;
-        self.run_due(member, ask.now);
-        let mut left = points.0;
+/// Takes points of the caller's issues back; what is gone becomes a debt, unless the caller would rather be refused.
+///
+/// Rule: reverse
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ReverseIssue {
+    pub target: ReversalTarget,
+    pub points: Points,
+    /// Rather refuse than let a shortfall become a debt.
+    pub refuse_shortfall: bool,
+}
+
+impl Operation for ReverseIssue {
+    const NAME: &'static str = "ReverseIssue";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_points("points", self.points)
+    }
+
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+        match &self.target {
+            ReversalTarget::Entry(entry) => needs.takes_back(*entry),
+            ReversalTarget::Receipt(receipt) => {
+                needs.reversed_receipts.insert(Receipt { partner: ask.caller, ..receipt.clone() });
+            }
+            ReversalTarget::Newest(member) => {
+                needs.member(*member).all = true;
+                needs.newest.insert((*member, ask.caller));
+            }
+        }
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.reversal_targets(ask, &self.target).map(|(member, _)| Admitted::of(member))
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let (member, issues) = book.reversal_targets(ask, &self.target)?;
+        let mut left = self.points.0;
         let mut parts: Vec<(EntryId, Arc<Entry>, LotShares)> = Vec::new();
         for (id, issue, lots) in issues {
-            let reversible = lots.iter().map(|lot| self.reversible(lot)).sum::<i64>();
+            let reversible = lots.iter().map(|lot| book.reversible(lot)).sum::<i64>();
             let share = left.min(reversible);
             if share > 0 {
-                let shares = self.split_over(&lots, Points(share));
+                let shares = book.split_over(&lots, Points(share));
                 left -= share;
                 parts.push((id, issue, shares));
             }
         }
         for (_, issue, _) in &parts {
-            self.check_may_reverse(ask.caller, issue)?;
+            book.check_may_reverse(ask.caller, issue)?;
         }
         if left > 0 {
-            return Err(Rejection::ReversalExceedsIssue { asked: points.0, left: points.0 - left });
+            return Err(Rejection::ReversalExceedsIssue { asked: self.points.0, left: self.points.0 - left });
         }
         for (_, issue, shares) in &parts {
-            self.check_return_period(issue, shares, ask.now)?;
+            book.check_return_period(issue, shares, ask.now)?;
         }
-        let mut drafts = Vec::new();
+        let mut entries = Vec::new();
         let mut done = Reversed::default();
         for (id, _, shares) in &parts {
-            let draft = self.draft(EntryKind::Reverse, ask);
-            let (entry, reversed) = self.reversal_entry(draft, *id, member, shares)?;
+            let draft = book.draft(EntryKind::Reverse, ask);
+            let (entry, reversed) = book.reversal_entry(draft, *id, member, shares)?;
             done.taken_back = done.taken_back.plus(reversed.taken_back)?;
             done.written_off = done.written_off.plus(reversed.written_off)?;
             done.debt = done.debt.plus(reversed.debt)?;
-            drafts.push(entry);
+            entries.push(entry);
         }
-        if refuse_shortfall && done.debt.0 > 0 {
-            return Err(Rejection::ReversalShortfall { asked: points.0, left: points.0 - done.debt.0 });
+        if self.refuse_shortfall && done.debt.0 > 0 {
+            return Err(Rejection::ReversalShortfall { asked: self.points.0, left: self.points.0 - done.debt.0 });
         }
         let reachable = parts.iter().take(LOTS_PER_ENTRY_MAX).flat_map(|(.., shares)| shares);
         let reachable: i64 = reachable.map(|(_, points)| points.0).sum();
-        if reachable < points.0 {
-            return Err(Rejection::too_many_lots(points, reachable));
+        if reachable < self.points.0 {
+            return Err(Rejection::too_many_lots(self.points, reachable));
         }
         // Each entry fits on its own; so must all of them together.
-        self.members.get(&member).map_or(Points::ZERO, Member::owed).plus(done.debt)?;
-        let lots = parts.iter().flat_map(|(.., shares)| shares).filter_map(|(lot, _)| self.lots.get(lot));
+        book.members.get(&member).map_or(Points::ZERO, Member::owed).plus(done.debt)?;
+        let lots = parts.iter().flat_map(|(.., shares)| shares).filter_map(|(lot, _)| book.lots.get(lot));
         for account in lots.map(|lot| PointsAccount::Recoverable(lot.issuer)) {
-            self.points_balances.get(&account).copied().unwrap_or_default().plus(done.debt)?;
+            book.points_balances.get(&account).copied().unwrap_or_default().plus(done.debt)?;
         }
-        let mut entries: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
-        self.settle_member(member, ask.now, &mut entries);
-        let mut accepted = self.member_reply(member, entries, Points::ZERO);
-        if let Reply::Member(reply) = &mut accepted.reply {
-            reply.reversed = Some(done);
-        }
-        Ok(accepted)
+        let decision = Decision::of_member(member, entries).settling(member);
+        Ok(decision.with(|figures| figures.reversed = Some(done)))
     }
+}
 
+impl Book {
     /// The issues that a reversal is about, in the order in which they are reversed, with their lots.
     ///
     /// Rule: reversal-targets
@@ -225,7 +250,7 @@ impl Book {
             done.written_off = done.written_off.plus(written_off)?;
             done.debt = done.debt.plus(debt)?;
         }
-        Ok((self.finish(draft.with_facts(Facts::Reversal(parts)))?, done))
+        Ok((self.finish(draft.with(Fact::Reversal(parts)))?, done))
     }
 
     /// What follows the entries of a command: what they released of expired lots goes, then debts are paid, if one of them
@@ -233,7 +258,7 @@ impl Book {
     pub(crate) fn settle_member(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
         let gave = |moved: &LotMove| moved.lot.member == member && moved.points.0 > 0;
         let mut written = entries.iter().filter_map(|id| self.entries.get(id));
-        let recovers = written.any(|entry| matches!(entry.facts, Facts::Reversal(_)) || entry.lots.iter().any(gave));
+        let recovers = written.any(|entry| entry.facts.reversal().is_some() || entry.lots.iter().any(gave));
         entries.extend(self.run_due_since(member, now, now));
         if recovers {
             self.recover(member, now, entries);
@@ -282,8 +307,8 @@ impl Book {
             post_part_money(&mut draft, creditor, part.issuer, terms, facts.reimbursement, part.points)?;
             draft.move_lot(part.moved(part.points.negated()?));
         }
-        let facts = Facts::Redemption(RedemptionFacts { points, ..facts });
-        self.finish(draft.with_facts(facts)).map(Some)
+        let facts = RedemptionFacts { points, ..facts };
+        self.finish(draft.with(Fact::Redemption(facts))).map(Some)
     }
 }
 

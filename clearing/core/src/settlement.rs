@@ -11,14 +11,16 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Ask, Book};
+use crate::book::Book;
 use crate::chart::{BankPurpose, MoneyAccount, Purpose};
-use crate::command::{Accepted, HouseReply, OrderParty, Payment, Reply};
-use crate::journal::EntryKind;
+use crate::command::{HouseReply, OrderParty, Payment};
+use crate::facts::{ExportFacts, Fact, PaymentFacts};
+use crate::journal::{Entry, EntryKind};
 use crate::netting::{self, Order};
+use crate::operation::{Admitted, Ask, Command, Decision, Footprint, Gate, Operation};
 use crate::proof::{ClassAmounts, MoneyClass, Proof, balances_by_class};
 use crate::rejection::Rejection;
-use crate::units::{EntryId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
+use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 /// How a settlement is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -209,171 +211,149 @@ pub struct Preview {
     pub pairwise: Money,
 }
 
-impl Book {
-    /// The legs that closing the open window now would give. Needs all balances and the window's gross in the book.
-    ///
-    /// # Errors
-    /// [`Overflow`] if the threshold leaves the operator a leg that does not fit.
-    pub fn preview(&self) -> Result<Preview, Overflow> {
-        let balance =
-            |partner: PartnerId| self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
-        let positions: BTreeMap<PartnerId, Money> =
-            self.house.partners.keys().map(|partner| (*partner, balance(*partner))).collect();
-        let coalition = &self.house.coalition;
-        let legs = netting::legs(&positions, coalition.minor_unit(), coalition.settlement_threshold)?;
-        let carried = positions
-            .iter()
-            .map(|(partner, position)| Ok((*partner, position.minus(legs.get(partner).copied().unwrap_or_default())?)));
-        let carried = carried.collect::<Result<_, Overflow>>()?;
-        let of_window = self.gross.iter().filter(|((window, ..), _)| *window == self.open_window);
-        let gross = netting::report_sum(of_window.map(|(_, gross)| gross.amount));
-        let pairwise = netting::total(&netting::orders(OrderMode::Pairwise, &legs));
-        Ok(Preview { positions, legs, carried, gross, pairwise })
-    }
+/// Closes the open window, for which its entry moves the legs out of the positions, and opens the next. Costs O(partners): it
+/// sums nothing.
+///
+/// Rule: close
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CloseWindow {
+    /// The scheduler names the window it means, so that two of them close it once.
+    pub expected: Option<WindowNumber>,
+}
 
-    /// Closes the open window and opens the next. Costs O(partners): it sums nothing.
-    ///
-    /// Rule: close
-    pub(crate) fn close_window(
-        &mut self,
-        ask: &Ask<'_>,
-        expected: Option<WindowNumber>,
-    ) -> Result<Accepted, Rejection> {
-        if expected.is_some_and(|expected| expected != self.open_window) {
-            return Ok(house_reply(Vec::new(), None));
+impl Operation for CloseWindow {
+    const NAME: &'static str = "CloseWindow";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        if self.expected.is_some_and(|expected| expected != book.open_window) {
+            return Ok(Decision::of_house(Vec::new(), HouseReply::default()));
         }
-        let number = self.open_window;
-        let preview = self.preview()?;
-        let all = netting::legs(&preview.positions, self.house.coalition.minor_unit(), Money::ZERO)?;
-        let mut draft = self.draft(EntryKind::Close, ask);
+        let number = book.open_window;
+        let preview = book.preview()?;
+        let mut draft = book.draft(EntryKind::Close, ask);
         for (partner, leg) in &preview.legs {
             draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, -i128::from(leg.0));
             draft.post_money(MoneyAccount::Settle(number, *partner), Purpose::Settlement, i128::from(leg.0));
         }
-        let entry = self.finish(draft)?;
-        let window = self.windows.get(&number).expect("the open window is in the book");
-        let proof = self.proof(window, &preview);
+        let entry = book.finish(draft)?;
+        let window = book.windows.get(&number).expect("the open window is in the book");
+        let proof = book.proof(window, &preview.legs, &preview.carried);
         assert!(proof.holds(), "the books of window {number} do not balance: {proof:?}");
+        Ok(about(number, vec![entry]))
+    }
+}
 
-        // What the accounts hold now is what they begin the next window with; the legs of this one join those of others.
-        let mut opening = balances_by_class(self.money_balances.iter());
-        let earlier = window.opening.get(&MoneyClass::Settle).copied().unwrap_or_default();
-        opening.insert(MoneyClass::Settle, earlier + window.legs_moved + proof.legs);
-        opening.retain(|_, balance| *balance != 0);
+/// What closes a window, unless it is closed already.
+pub fn close_of(window: WindowNumber) -> Command {
+    CloseWindow { expected: Some(window) }.into()
+}
 
-        let entries = if preview.legs.is_empty() { Vec::new() } else { vec![self.post(entry)] };
-        let window = self.windows.get_mut(&number).expect("found above");
-        for (partner, left) in &preview.carried {
-            window.participants.entry(*partner).or_default().carried = *left;
-        }
-        window.state = WindowState::Closed;
-        window.closed = Some(ask.now);
-        window.settlement = Some(Settlement {
-            state: SettlementState::Proposed,
-            legs: preview.legs.iter().map(|(partner, leg)| (*partner, Leg { amount: *leg, due: *leg })).collect(),
-            mode: None,
-            orders: Vec::new(),
-            gross: preview.gross,
-            pairwise: preview.pairwise,
-            proof,
-        });
-        let mut next = Window::first(ask.now);
-        next.number = number + 1;
-        next.opening = opening;
-        for (partner, left) in preview.carried {
-            next.participants.insert(partner, ParticipantWindow { opening: left, carried: Money::ZERO });
-        }
-        self.open_window = next.number;
-        self.windows.insert(next.number, next);
-        // Whose leg the threshold carried on pays for its waiting points with the next window.
-        let carried = all.into_keys().filter(|partner| !preview.legs.contains_key(partner));
-        self.defer_funding(number, number + 1, Some(&carried.collect()));
-        let changes = self.changes_mut();
-        changes.windows.extend([number, number + 1]);
-        Ok(house_reply(entries, Some(number)))
+/// Says that a settlement is right, so that it may be paid.
+///
+/// Rule: confirm
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ConfirmSettlement {
+    pub window: WindowNumber,
+}
+
+impl Operation for ConfirmSettlement {
+    const NAME: &'static str = "ConfirmSettlement";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
     }
 
-    /// The figures of the proof of a close: the legs it makes, the positions, and the balances against those of the close
-    /// before.
-    fn proof(&self, window: &Window, preview: &Preview) -> Proof {
-        let opening = |partner: &PartnerId| window.participants.get(partner).map_or(0, |window| window.opening.0);
-        let carried = |(partner, left): (&PartnerId, &Money)| i128::from(left.0) - i128::from(opening(partner));
-        let mut changes = balances_by_class(self.money_balances.iter());
-        for (class, balance) in window.opening.iter().filter(|(class, _)| **class != MoneyClass::Settle) {
-            *changes.entry(*class).or_default() -= balance;
-        }
-        changes.insert(MoneyClass::Settle, window.legs_moved);
-        changes.retain(|_, change| *change != 0);
-        Proof {
-            legs: preview.legs.values().map(|leg| i128::from(leg.0)).sum(),
-            carried_change: preview.carried.iter().map(carried).sum(),
-            changes,
-        }
-    }
-
-    /// Rule: confirm
-    pub(crate) fn confirm_settlement(&mut self, ask: &Ask<'_>, window: WindowNumber) -> Result<Accepted, Rejection> {
-        let (_, settlement) = self.settlement(window)?;
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let window = self.window;
+        let settlement = book.settlement(window)?;
         if settlement.state != SettlementState::Proposed {
             let state = settlement.state.as_str().to_owned();
             return Err(Rejection::SettlementNotProposed { window, state });
         }
+        let mut written = vec![book.finish(book.draft(EntryKind::Confirm, ask).with(Fact::Confirmed(window)))?];
         // Who has nothing to pay has paid.
-        let paying: Vec<PartnerId> = settlement.legs.keys().copied().collect();
-        let mut funded = Vec::new();
-        for issuer in self.waiting_issuers(window).into_iter().filter(|issuer| !paying.contains(issuer)) {
-            funded.extend(self.fund_entry(ask, window, issuer)?);
+        let waiting = book.waiting_issuers(window);
+        for issuer in waiting.into_iter().filter(|issuer| !settlement.legs.contains_key(issuer)) {
+            written.extend(book.fund_entry(ask, window, issuer)?);
         }
-        let (state, settlement) = self.settlement(window)?;
-        settlement.state = SettlementState::Confirmed;
-        if settlement.legs.is_empty() {
-            settlement.state = SettlementState::Settled;
-            *state = WindowState::Settled;
-        }
-        self.changes_mut().windows.insert(window);
-        let entries = funded.into_iter().map(|entry| self.post(entry)).collect();
-        Ok(house_reply(entries, Some(window)))
+        Ok(about(window, written))
+    }
+}
+
+/// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
+///
+/// Rule: export
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ExportOrders {
+    pub window: WindowNumber,
+    pub mode: OrderMode,
+}
+
+impl Operation for ExportOrders {
+    const NAME: &'static str = "ExportOrders";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
     }
 
-    /// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
-    ///
-    /// Rule: export
-    pub(crate) fn export_orders(&mut self, window: WindowNumber, mode: OrderMode) -> Result<Accepted, Rejection> {
-        let money_text = self.money_text();
-        let (_, settlement) = self.settlement(window)?;
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { window, mode } = *self;
+        let settlement = book.settlement(window)?;
         check_confirmed(window, settlement)?;
         let other = settlement.mode.is_some_and(|chosen| chosen != mode);
-        let paid = settlement.paid_total();
         match settlement.state {
             SettlementState::Settled if other => return Err(Rejection::SettlementSettled { window }),
             SettlementState::PartlyPaid if other => {
-                return Err(Rejection::SettlementAlreadyPaid { window, paid: money_text(paid) });
-            }
-            SettlementState::Confirmed | SettlementState::Exported => {
-                settlement.state = SettlementState::Exported;
-                choose(settlement, mode);
+                let paid = book.house.coalition.money_text(settlement.paid_total());
+                return Err(Rejection::SettlementAlreadyPaid { window, paid });
             }
             SettlementState::Settled
             | SettlementState::PartlyPaid
+            | SettlementState::Confirmed
+            | SettlementState::Exported
             | SettlementState::Proposed
             | SettlementState::Aborted => {}
         }
-        self.changes_mut().windows.insert(window);
-        Ok(house_reply(Vec::new(), Some(window)))
+        let draft = book.draft(EntryKind::Export, ask).with(Fact::Exported(ExportFacts { window, mode }));
+        Ok(about(window, vec![book.finish(draft)?]))
+    }
+}
+
+/// Records that an order was paid.
+///
+/// Rule: payment
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ConfirmPayment {
+    pub window: WindowNumber,
+    pub payment: Payment,
+    /// What was paid, if it is to be compared with what is due.
+    pub amount: Option<Money>,
+}
+
+impl Operation for ConfirmPayment {
+    const NAME: &'static str = "ConfirmPayment";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        match self.amount {
+            Some(amount) if amount.0 <= 0 => Err(Rejection::invalid("amount", "not above zero")),
+            Some(_) | None => Ok(()),
+        }
     }
 
-    /// Records that an order was paid.
-    ///
-    /// Rule: payment
-    pub(crate) fn confirm_payment(
-        &mut self,
-        ask: &Ask<'_>,
-        window: WindowNumber,
-        payment: Payment,
-        amount: Option<Money>,
-    ) -> Result<Accepted, Rejection> {
-        let money_text = self.money_text();
-        let (_, settlement) = self.settlement(window)?;
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { window, payment, amount } = *self;
+        let money_text = |amount: Money| book.house.coalition.money_text(amount);
+        let settlement = book.settlement(window)?;
         check_confirmed(window, settlement)?;
         if settlement.state == SettlementState::Settled {
             return Err(Rejection::SettlementSettled { window });
@@ -388,13 +368,11 @@ impl Book {
         if chosen.mode.is_none() {
             choose(&mut chosen, mode);
         }
-        let open = |order: &&mut Order| order.payer == payer && order.payee == payee && !order.paid;
-        let order = chosen.orders.iter_mut().find(open).ok_or_else(not_due)?;
-        let due = order.amount;
+        let open = |order: &&Order| order.payer == payer && order.payee == payee && !order.paid;
+        let due = chosen.orders.iter().find(open).ok_or_else(not_due)?.amount;
         if let Some(given) = amount.filter(|given| *given != due) {
             return Err(Rejection::AmountMismatch { due: money_text(due), given: money_text(given) });
         }
-        order.paid = true;
         if payer == OrderParty::Hub {
             let received = received_and_kept(settlement);
             if received < i128::from(due.0) {
@@ -402,77 +380,94 @@ impl Book {
                 return Err(Rejection::FundsNotReceived { received: money_text(received), needed: money_text(due) });
             }
         }
-        let mut draft = self.draft(EntryKind::Payment, ask);
+        let mut draft = book.draft(EntryKind::Payment, ask);
+        let mut paying = Vec::new();
         for (end, sign) in [(payer, 1), (payee, -1)] {
+            let amount = i128::from(due.0) * sign;
             let account = end.participant().map_or(MoneyAccount::Bank(BankPurpose::Settlement), |participant| {
                 MoneyAccount::Settle(window, participant)
             });
-            draft.post_money(account, Purpose::Settlement, i128::from(due.0) * sign);
-            if let Some(leg) = end.participant().and_then(|participant| chosen.legs.get_mut(&participant)) {
-                leg.due = Money(leg.due.0 + due.0 * i64::try_from(sign).expect("one or minus one"));
-            }
+            draft.post_money(account, Purpose::Settlement, amount);
+            let leg = end.participant().and_then(|participant| Some((participant, chosen.legs.get(&participant)?)));
+            // Whose leg this pays the rest of has paid for its waiting points.
+            paying
+                .extend(leg.filter(|(_, leg)| i128::from(leg.due.0) + amount == 0).map(|(participant, _)| participant));
         }
-        let entry = self.finish(draft)?;
-        let settled = chosen.legs.values().all(|leg| leg.state() == LegState::Paid)
-            && chosen.orders.iter().all(|order| order.paid);
-        let mut written = vec![entry];
-        for issuer in [payer, payee].into_iter().filter_map(OrderParty::participant) {
-            if chosen.legs.get(&issuer).is_some_and(|leg| leg.state() == LegState::Paid) {
-                written.extend(self.fund_entry(ask, window, issuer)?);
-            }
+        let paid = PaymentFacts { window, payer, payee, mode };
+        let mut written = vec![book.finish(draft.with(Fact::Paid(paid)))?];
+        for issuer in paying {
+            written.extend(book.fund_entry(ask, window, issuer)?);
         }
-        chosen.state = if settled { SettlementState::Settled } else { SettlementState::PartlyPaid };
-        let stored = self.windows.get_mut(&window).expect("found above");
-        stored.state = if settled { WindowState::Settled } else { WindowState::Settling };
-        stored.settlement = Some(chosen);
-        self.changes_mut().windows.insert(window);
-        let entries = written.into_iter().map(|entry| self.post(entry)).collect();
-        Ok(house_reply(entries, Some(window)))
+        Ok(about(window, written))
+    }
+}
+
+/// Takes a settlement back before anything is paid: the legs return into the positions of the open window.
+///
+/// Rule: abort
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct AbortSettlement {
+    pub window: WindowNumber,
+}
+
+impl Operation for AbortSettlement {
+    const NAME: &'static str = "AbortSettlement";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
     }
 
-    /// Takes a settlement back before anything is paid: the legs return into the positions of the open window.
-    ///
-    /// Rule: abort
-    pub(crate) fn abort_settlement(&mut self, ask: &Ask<'_>, window: WindowNumber) -> Result<Accepted, Rejection> {
-        let money_text = self.money_text();
-        let (_, settlement) = self.settlement(window)?;
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let window = self.window;
+        let settlement = book.settlement(window)?;
         match settlement.state {
             SettlementState::Settled => return Err(Rejection::SettlementSettled { window }),
             SettlementState::PartlyPaid => {
-                let paid = money_text(settlement.paid_total());
+                let paid = book.house.coalition.money_text(settlement.paid_total());
                 return Err(Rejection::SettlementAlreadyPaid { window, paid });
             }
             SettlementState::Aborted => return Err(Rejection::SettlementAborted { window }),
             SettlementState::Proposed | SettlementState::Confirmed | SettlementState::Exported => {}
         }
-        let legs = settlement.legs.clone();
-        let mut draft = self.draft(EntryKind::Abort, ask);
-        for (partner, leg) in &legs {
+        let mut draft = book.draft(EntryKind::Abort, ask).with(Fact::Aborted(window));
+        for (partner, leg) in &settlement.legs {
             draft.post_money(MoneyAccount::Settle(window, *partner), Purpose::Settlement, -i128::from(leg.amount.0));
             draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, i128::from(leg.amount.0));
         }
-        let entry = self.finish(draft)?;
-        let (_, settlement) = self.settlement(window)?;
-        settlement.state = SettlementState::Aborted;
-        let open = self.open_window;
-        self.changes_mut().windows.extend([window, open]);
-        self.defer_funding(window, open, None);
-        let entries = if legs.is_empty() { Vec::new() } else { vec![self.post(entry)] };
-        Ok(house_reply(entries, Some(window)))
+        Ok(about(window, vec![book.finish(draft)?]))
+    }
+}
+
+/// Money paid into a fund.
+///
+/// Rule: deposit
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Deposit {
+    pub account: MoneyAccount,
+    pub amount: Money,
+}
+
+impl Operation for Deposit {
+    const NAME: &'static str = "Deposit";
+
+    fn check(&self) -> Result<(), Rejection> {
+        if !matches!(self.account, MoneyAccount::Reserve | MoneyAccount::Collateral(_)) {
+            return Err(Rejection::invalid("account", "deposits go to reserve or collateral:PARTNER"));
+        }
+        if self.amount.0 <= 0 {
+            return Err(Rejection::invalid("amount", "not above zero"));
+        }
+        Ok(())
     }
 
-    /// Money paid into a fund.
-    ///
-    /// Rule: deposit
-    pub(crate) fn deposit(
-        &mut self,
-        ask: &Ask<'_>,
-        account: MoneyAccount,
-        amount: Money,
-    ) -> Result<Accepted, Rejection> {
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { account, amount } = *self;
         let bank = match account {
             MoneyAccount::Collateral(partner) => {
-                self.house.partner(partner)?;
+                book.house.partner(partner)?;
                 BankPurpose::Collateral
             }
             MoneyAccount::Reserve
@@ -482,29 +477,85 @@ impl Book {
             | MoneyAccount::Bank(_)
             | MoneyAccount::Unfunded => BankPurpose::Reserve,
         };
-        let mut draft = self.draft(EntryKind::Deposit, ask);
+        let mut draft = book.draft(EntryKind::Deposit, ask);
         draft.post_money(account, Purpose::Deposit, i128::from(amount.0));
         draft.post_money(MoneyAccount::Bank(bank), Purpose::Deposit, -i128::from(amount.0));
-        let entry = self.finish(draft)?;
-        let entry = self.post(entry);
-        Ok(house_reply(vec![entry], None))
-    }
-
-    /// The settlement of a closed window, with the state of the window.
-    fn settlement(&mut self, window: WindowNumber) -> Result<(&mut WindowState, &mut Settlement), Rejection> {
-        let found = self.windows.get_mut(&window).ok_or_else(|| Rejection::not_found("window", window))?;
-        let Window { state, settlement, .. } = found;
-        settlement.as_mut().map(|settlement| (state, settlement)).ok_or(Rejection::WindowNotClosed { window })
-    }
-
-    fn money_text(&self) -> impl Fn(Money) -> String + use<> {
-        let scale = self.house.coalition.scale;
-        move |amount| amount.text(scale)
+        Ok(Decision::of_house(vec![book.finish(draft)?], HouseReply::default()))
     }
 }
 
-pub(crate) fn house_reply(entries: Vec<EntryId>, window: Option<WindowNumber>) -> Accepted {
-    Accepted { entries, reply: Reply::House(HouseReply { window, ..HouseReply::default() }) }
+impl Book {
+    /// The positions of all participants.
+    pub(crate) fn positions(&self) -> BTreeMap<PartnerId, Money> {
+        let balance = |partner| self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
+        self.house.partners.keys().map(|partner| (*partner, balance(*partner))).collect()
+    }
+
+    /// The gross obligations of a window.
+    pub(crate) fn gross_of_window(&self, window: WindowNumber) -> Money {
+        let of_window = self.gross.iter().filter(|((of, ..), _)| *of == window);
+        netting::report_sum(of_window.map(|(_, gross)| gross.amount))
+    }
+
+    /// The legs that closing the open window now would give. Needs all balances and the window's gross in the book.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the threshold leaves the operator a leg that does not fit.
+    pub fn preview(&self) -> Result<Preview, Overflow> {
+        let positions = self.positions();
+        let coalition = &self.house.coalition;
+        let legs = netting::legs(&positions, coalition.minor_unit(), coalition.settlement_threshold)?;
+        let carried = positions
+            .iter()
+            .map(|(partner, position)| Ok((*partner, position.minus(legs.get(partner).copied().unwrap_or_default())?)));
+        let carried = carried.collect::<Result<_, Overflow>>()?;
+        let gross = self.gross_of_window(self.open_window);
+        let pairwise = netting::total(&netting::orders(OrderMode::Pairwise, &legs));
+        Ok(Preview { positions, legs, carried, gross, pairwise })
+    }
+
+    /// The figures of the proof of a close: the legs it makes, what it leaves in the positions, and the balances against those
+    /// of the close before.
+    pub(crate) fn proof(
+        &self,
+        window: &Window,
+        legs: &BTreeMap<PartnerId, Money>,
+        carried: &BTreeMap<PartnerId, Money>,
+    ) -> Proof {
+        let opening = |partner: &PartnerId| window.participants.get(partner).map_or(0, |window| window.opening.0);
+        let carried_change = |(partner, left): (&PartnerId, &Money)| i128::from(left.0) - i128::from(opening(partner));
+        let mut changes = balances_by_class(self.money_balances.iter());
+        for (class, balance) in window.opening.iter().filter(|(class, _)| **class != MoneyClass::Settle) {
+            *changes.entry(*class).or_default() -= balance;
+        }
+        changes.insert(MoneyClass::Settle, window.legs_moved);
+        changes.retain(|_, change| *change != 0);
+        Proof {
+            legs: legs.values().map(|leg| i128::from(leg.0)).sum(),
+            carried_change: carried.iter().map(carried_change).sum(),
+            changes,
+        }
+    }
+
+    /// What the accounts hold that the window behind this one begins with. The legs of its close join those of others.
+    pub(crate) fn opening_after(&self, window: &Window, proof: &Proof) -> ClassAmounts {
+        let mut opening = balances_by_class(self.money_balances.iter());
+        let earlier = window.opening.get(&MoneyClass::Settle).copied().unwrap_or_default();
+        opening.insert(MoneyClass::Settle, earlier + window.legs_moved + proof.legs);
+        opening.retain(|_, balance| *balance != 0);
+        opening
+    }
+
+    /// The settlement of a closed window.
+    fn settlement(&self, window: WindowNumber) -> Result<&Settlement, Rejection> {
+        let found = self.windows.get(&window).ok_or_else(|| Rejection::not_found("window", window))?;
+        found.settlement.as_ref().ok_or(Rejection::WindowNotClosed { window })
+    }
+}
+
+/// Entries of the house about a window.
+fn about(window: WindowNumber, entries: Vec<Entry>) -> Decision {
+    Decision::of_house(entries, HouseReply { window: Some(window), ..HouseReply::default() })
 }
 
 fn check_confirmed(window: WindowNumber, settlement: &Settlement) -> Result<(), Rejection> {
@@ -521,7 +572,8 @@ fn check_confirmed(window: WindowNumber, settlement: &Settlement) -> Result<(), 
     }
 }
 
-fn choose(settlement: &mut Settlement, mode: OrderMode) {
+/// Fixes the mode in which a settlement is paid, and with it the orders.
+pub(crate) fn choose(settlement: &mut Settlement, mode: OrderMode) {
     let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
     settlement.mode = Some(mode);
     settlement.orders = netting::orders(mode, &legs);

@@ -1,6 +1,7 @@
 //! The coalition's settings, its partners, and the versions of their terms.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::ToSpan as _;
@@ -403,7 +404,7 @@ impl Recovery {
 }
 
 /// What is fixed for the whole coalition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Coalition {
     /// The name of the coalition, part of every hash of its journal.
     pub id: String,
@@ -424,11 +425,22 @@ pub struct Coalition {
     pub settlement_threshold: Money,
     /// Whether an acceptor learns whose points it took.
     pub disclose_issuers: bool,
+    #[borsh(serialize_with = "write_zone", deserialize_with = "read_zone")]
     pub time_zone: TimeZone,
     /// How long the keys of requests are kept, in days; older keys are refused. 0: for ever.
     pub key_retention_days: u16,
     /// How old a till's own time may be, in days. 0: any age.
     pub business_time_age_days: u16,
+}
+
+/// A time zone goes by its IANA name.
+fn write_zone<W: io::Write>(zone: &TimeZone, writer: &mut W) -> io::Result<()> {
+    let name = zone.iana_name().ok_or_else(|| io::Error::other("a coalition's time zone has an IANA name"))?;
+    name.serialize(writer)
+}
+
+fn read_zone<R: io::Read>(reader: &mut R) -> io::Result<TimeZone> {
+    TimeZone::get(&String::deserialize_reader(reader)?).map_err(io::Error::other)
 }
 
 /// A till's clock may run ahead of the house by this much.

@@ -1,62 +1,82 @@
 //! Points given to another member: they keep issuer, terms, backing and expiry, and no money moves.
 
-use crate::book::{Ask, Book, LOTS_PER_ENTRY_MAX};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::{Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::PointsAccount;
-use crate::command::{Accepted, MemberRef};
+use crate::command::{MemberRef, check_points};
 use crate::journal::{EntryKind, LotBirth, LotMove};
 use crate::member::LotId;
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::points::Part;
 use crate::rejection::Rejection;
 use crate::units::{MemberId, Points};
 
-impl Book {
-    /// Moves points of a member to another one, as new lots whose place in the order is that of the transfer. A receiver
-    /// that nobody has enrolled gets the id `fresh`, if the caller asks for that.
-    ///
-    /// Rule: transfer
-    pub(crate) fn transfer(
-        &mut self,
-        ask: &Ask<'_>,
-        member: MemberRef,
-        to: MemberRef,
-        fresh: Option<MemberId>,
-        points: Points,
-    ) -> Result<Accepted, Rejection> {
-        self.check_may_accept(ask.caller)?;
-        let from = self.find_member(member)?;
-        let (to, newcomer) = match fresh {
-            Some(fresh) => self.find_or_fresh(to, fresh)?,
-            None => (self.find_member(to)?, None),
+/// Moves points of a member to another one, as new lots whose place in the order is that of the transfer.
+///
+/// Rule: transfer
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct TransferPoints {
+    pub member: MemberRef,
+    pub to: MemberRef,
+    pub points: Points,
+    /// Whether a receiver that nobody has enrolled is to be.
+    pub enrol_receiver: bool,
+}
+
+impl Operation for TransferPoints {
+    const NAME: &'static str = "TransferPoints";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_points("points", self.points)
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.takes(self.member, self.points);
+        needs.member(self.to);
+        if self.enrol_receiver {
+            needs.enrols(self.to);
+        }
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.check_may_accept(ask.caller)?;
+        let from = book.find_member(self.member)?;
+        let mut receiver = if self.enrol_receiver {
+            Admitted::or_fresh(book, self.to, ask.fresh_member)?
+        } else {
+            Admitted::of(book.find_member(self.to)?)
         };
-        if to == from {
+        if receiver.member() == from {
             return Err(Rejection::SameMember { member: from.to_string() });
         }
-        self.run_due(from, ask.now);
-        self.run_due(to, ask.now);
-        self.check_transfer_limits(ask, from, points)?;
-        let parts = self.take_any(from, points, ask.now)?;
+        receiver.members.insert(0, from);
+        Ok(receiver)
+    }
 
-        let entry_no = self.members.get(&to).map_or(0, |member| member.entry_no) + 1;
-        let mut draft = self.draft(EntryKind::Transfer, ask).of_member(from);
-        draft.post_points(PointsAccount::Member(from), -i128::from(points.0));
-        draft.post_points(PointsAccount::Member(to), i128::from(points.0));
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let [from, to] = who.members[..] else { unreachable!("a transfer was admitted with giver and receiver") };
+        book.check_transfer_limits(ask, from, self.points)?;
+        let parts = book.take_any(from, self.points, ask.now)?;
+
+        let entry_no = book.members.get(&to).map_or(0, |member| member.entry_no) + 1;
+        let mut draft = book.draft(EntryKind::Transfer, ask).of_member(from);
+        draft.post_points(PointsAccount::Member(from), -i128::from(self.points.0));
+        draft.post_points(PointsAccount::Member(to), i128::from(self.points.0));
         for (at, part) in parts.iter().enumerate() {
             draft.move_lot(part.moved(part.points.negated()?));
             let lot = LotId { member: to, entry_no, part: place(at) };
             let birth = Some(LotBirth { origin: Some(part.lot), activates: None });
             // What ends with inactivity ends when it would have for its giver: receiving saves no points.
-            let expires = self.lots.get(&part.lot).map_or(part.expires, |given| self.expiry_of(given));
+            let expires = book.lots.get(&part.lot).map_or(part.expires, |given| book.expiry_of(given));
             draft.move_lot(LotMove { lot, birth, expires, ..part.moved(part.points) });
         }
-        let entry = self.finish(draft)?;
-        if let Some(hash) = newcomer {
-            self.enrol(hash, to);
-        }
-        let mut entries = vec![self.post(entry)];
-        self.settle_member(to, ask.now, &mut entries);
-        Ok(self.member_reply(from, entries, Points::ZERO))
+        let entry = book.finish(draft)?;
+        Ok(Decision::of_member(from, vec![entry]).settling(to))
     }
+}
 
+impl Book {
     /// The first `points` of a member in consumption order, whatever their issuers' headroom.
     fn take_any(&self, member: MemberId, points: Points, now: crate::units::Timestamp) -> Result<Vec<Part>, Rejection> {
         let available = self.spendable(member, now);

@@ -9,23 +9,34 @@ mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clearing_core::abandon::AbandonRequest;
 use clearing_core::audit;
+use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
-use clearing_core::command::{
-    Answer, Command, Earn, HouseCommand, MemberRef, OrderParty, Payment, Request, ReversalTarget, Spend,
-};
+use clearing_core::command::{Answer, Earn, MemberRef, OrderParty, Payment, Request, ReversalTarget, Spend};
 use clearing_core::due::PASSED_OVER;
+use clearing_core::due::RunDecay;
+use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::hold::{Hold, HoldState};
 use clearing_core::journal::{Code, Entry, EntryKind};
 use clearing_core::limits::Limits;
 use clearing_core::member::{Lot, Member};
 use clearing_core::netting;
+use clearing_core::operation::{Command, Gate};
+use clearing_core::partners::{SetLimits, SetPartnerState, SetTerms};
+use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::purchase::{PostPurchase, ReturnPurchase};
+use clearing_core::reversal::ReverseIssue;
+use clearing_core::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
 use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
 use clearing_core::statement;
 use clearing_core::sums::{SUM_MAX, SUM_REFUSED};
 use clearing_core::terms::{
     Breakage, ExpiryPolicy, FeeBearer, Funding, House, PartnerState, Price, Recovery, Terms, TermsDraft,
 };
+use clearing_core::transfer::TransferPoints;
 use clearing_core::units::{
     EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, half_up, largest_remainder,
 };
@@ -367,7 +378,7 @@ impl Asked {
     /// Takes a request and remembers the purchase that it made.
     fn execute(&mut self, request: &Request) -> Answer {
         let answer = self.play.execute(request);
-        if let (Command::Purchase { spend, earn, .. }, Ok(accepted), false) =
+        if let (Command::PostPurchase(PostPurchase { spend, earn, .. }), Ok(accepted), false) =
             (&request.command, &answer.result, answer.replayed)
         {
             let mut entries = accepted.entries.iter().copied();
@@ -382,14 +393,14 @@ impl Asked {
     fn request(&mut self, op: &Op) -> Option<Request> {
         let play = &mut self.play;
         let operator = PartnerId::operator();
-        let house = |command| Some((operator, Command::House(command)));
+        let house = |command| Some((operator, command));
         let asked = match op {
             Op::Issue { by, member, points, days, activates, receipt } => {
                 let expires = days.map(|days| play.now.plus_days(days));
                 let activates = activates.map(|hours| play.now.plus_seconds(hours * 3600));
                 let member = member_ref(MEMBERS[*member]);
                 let earn = Earn { expires, activates, ..Earn::points(Points(*points)) };
-                let mut request = play.request(id(PARTNERS[*by]), Command::Issue { member, earn });
+                let mut request = play.request(id(PARTNERS[*by]), Command::IssuePoints(IssuePoints { member, earn }));
                 request.origin.receipt_number = receipt.map(|number| Code::new(&number.to_string()).unwrap());
                 self.requests.push(request.clone());
                 return Some(request);
@@ -401,22 +412,26 @@ impl Asked {
             Op::Capture { of, points } => {
                 let hold = any_hold(play, of)?;
                 let points = Points((*points).min(hold.facts.points.0 + 1));
-                Some((hold.acceptor, Command::Capture { hold: hold.id, points }))
+                Some((hold.acceptor, Command::CaptureHold(CaptureHold { hold: hold.id, points })))
             }
-            Op::Void { of } => any_hold(play, of).map(|hold| (hold.acceptor, Command::Void { hold: hold.id })),
+            Op::Void { of } => {
+                any_hold(play, of).map(|hold| (hold.acceptor, Command::VoidHold(VoidHold { hold: hold.id })))
+            }
             Op::Purchase { by, member, spend, earn, hold } => {
                 let hold = hold.as_ref().and_then(|of| any_hold(play, of));
                 let earn = (*earn > 0).then(|| Earn::points(Points(*earn)));
                 match hold {
                     Some(hold) => {
                         let spend = Some(Spend::Capture(hold.id, Points((*spend).clamp(1, hold.facts.points.0))));
-                        let command = Command::Purchase { member: MemberRef::Id(hold.member), spend, earn };
+                        let command =
+                            Command::PostPurchase(PostPurchase { member: MemberRef::Id(hold.member), spend, earn });
                         Some((hold.acceptor, command))
                     }
                     None if *spend == 0 && earn.is_none() => None,
                     None => {
                         let spend = (*spend > 0).then_some(Spend::Redeem(Points(*spend)));
-                        let command = Command::Purchase { member: member_ref(MEMBERS[*member]), spend, earn };
+                        let command =
+                            Command::PostPurchase(PostPurchase { member: member_ref(MEMBERS[*member]), spend, earn });
                         Some((id(PARTNERS[*by]), command))
                     }
                 }
@@ -425,17 +440,21 @@ impl Asked {
                 let (caller, redemption, issue) = (!self.purchases.is_empty()).then(|| *of.get(&self.purchases))?;
                 // Now and then of another total.
                 let (amount, total) = (Money(*share), Money(if share % 4 == 0 { 101 } else { 100 }));
-                Some((caller, Command::ReturnPurchase { redemption, issue, amount, total }))
+                Some((caller, Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount, total })))
             }
             Op::Reverse { of, points, refuse } => {
                 let issues: Vec<_> = play.journal.iter().filter(|(_, entry)| entry.kind == EntryKind::Issue).collect();
                 let (issue, entry) = (!issues.is_empty()).then(|| of.get(&issues))?;
                 let target = ReversalTarget::Entry(*issue);
-                Some((entry.partner, Command::Reverse { target, points: Points(*points), refuse_shortfall: *refuse }))
+                Some((
+                    entry.partner,
+                    Command::ReverseIssue(ReverseIssue { target, points: Points(*points), refuse_shortfall: *refuse }),
+                ))
             }
             Op::ReverseNewest { by, member, points } => {
                 let target = ReversalTarget::Newest(member_ref(MEMBERS[*member]));
-                let command = Command::Reverse { target, points: Points(*points), refuse_shortfall: false };
+                let command =
+                    Command::ReverseIssue(ReverseIssue { target, points: Points(*points), refuse_shortfall: false });
                 Some((id(PARTNERS[*by]), command))
             }
             Op::Transfer { by, member, to, points } => {
@@ -445,13 +464,16 @@ impl Asked {
                 let rate = Rate::new(Decimal::new(i64::from(*permille), 3)).unwrap();
                 let (member, period) = (member_ref(MEMBERS[*member]), Code::new(&format!("{period:02}")).unwrap());
                 let inactive_since = inactive.map(|hours| play.now.plus_seconds(-hours * 3600));
-                Some((operator, Command::Decay { member, rate, period, inactive_since }))
+                Some((operator, Command::RunDecay(RunDecay { member, rate, period, inactive_since })))
             }
             Op::JointIssue { by, member, points, weights } => {
                 let funders = PARTNERS.into_iter().zip(weights).filter(|(_, weight)| **weight > 0);
                 let funders = funders.map(|(funder, weight)| (id(funder), *weight)).collect();
                 let earn = Earn { funders, ..Earn::points(Points(*points)) };
-                Some((id(PARTNERS[*by]), Command::Issue { member: member_ref(MEMBERS[*member]), earn }))
+                Some((
+                    id(PARTNERS[*by]),
+                    Command::IssuePoints(IssuePoints { member: member_ref(MEMBERS[*member]), earn }),
+                ))
             }
             Op::Consent { funder, partner, budget } => {
                 if funder == partner {
@@ -468,18 +490,21 @@ impl Asked {
                     cooling_seconds: *cooling,
                     ..Limits::default()
                 };
-                house(HouseCommand::SetLimits { partner: id(PARTNERS[*partner]), limits })
+                house(Command::SetLimits(SetLimits { partner: id(PARTNERS[*partner]), limits }))
             }
             Op::Extend { member, issuer, days } => {
                 let (until, expires) = (play.now.plus_days(*days), play.now.plus_days(days + 30));
                 let (member, issuer) = (member_ref(MEMBERS[*member]), id(PARTNERS[*issuer]));
                 let reason = Code::new("law").unwrap();
-                Some((operator, Command::ExtendExpiry { member, issuer, until, expires, reason }))
+                Some((operator, Command::ExtendExpiry(ExtendExpiry { member, issuer, until, expires, reason })))
             }
             Op::Reinstate { member, funder, points } => {
                 let (member, funder) = (member_ref(MEMBERS[*member]), id(PARTNERS[*funder]));
                 let (points, reason) = (Points(*points), Code::new("law").unwrap());
-                Some((operator, Command::Reinstate { member, funder, points, expires: None, reason }))
+                Some((
+                    operator,
+                    Command::ReinstatePoints(ReinstatePoints { member, funder, points, expires: None, reason }),
+                ))
             }
             Op::WriteOff { member, creditor, points } => {
                 // Mostly somebody who is owed something.
@@ -489,7 +514,7 @@ impl Asked {
                 let any = (member_ref(MEMBERS[*member]), id(PARTNERS[*creditor]));
                 let (member, creditor) = debts.last().unwrap_or(any);
                 let (points, reason) = (Points(*points), Code::new("law").unwrap());
-                Some((operator, Command::WriteOffDebt { member, creditor, points, reason }))
+                Some((operator, Command::WriteOffDebt(WriteOffDebt { member, creditor, points, reason })))
             }
             Op::Settle => {
                 play.settle();
@@ -497,21 +522,24 @@ impl Asked {
             }
             Op::Redeem { by, member, points } => {
                 let member = member_ref(MEMBERS[*member]);
-                Some((id(PARTNERS[*by]), Command::Redeem { member, points: Points(*points) }))
+                Some((id(PARTNERS[*by]), Command::RedeemPoints(RedeemPoints { member, points: Points(*points) })))
             }
             Op::Return { of, points } => {
                 let redemptions = play.journal.iter().filter(|(_, entry)| entry.kind.is_redemption());
                 let redemptions: Vec<_> = redemptions.collect();
                 let (redemption, entry) = (!redemptions.is_empty()).then(|| of.get(&redemptions))?;
-                Some((entry.partner, Command::Return { redemption: *redemption, points: Points(*points) }))
+                Some((
+                    entry.partner,
+                    Command::ReturnRedemption(ReturnRedemption { redemption: *redemption, points: Points(*points) }),
+                ))
             }
             Op::Abandon { of } => {
                 let request = (!self.requests.is_empty()).then(|| of.get(&self.requests))?;
-                Some((request.caller, Command::Abandon { request: request.request_id? }))
+                Some((request.caller, Command::AbandonRequest(AbandonRequest { request: request.request_id? })))
             }
             Op::AbandonUnseen { by } => {
                 let unseen = request_id(play.now, 1 << 60 | u128::from(self.requests.len() as u64));
-                Some((id(PARTNERS[*by]), Command::Abandon { request: unseen }))
+                Some((id(PARTNERS[*by]), Command::AbandonRequest(AbandonRequest { request: unseen })))
             }
             Op::Replay { of } | Op::Conflict { of } => {
                 let mut request = (!self.requests.is_empty()).then(|| of.get(&self.requests))?.clone();
@@ -520,11 +548,13 @@ impl Asked {
                 }
                 return Some(request);
             }
-            Op::Close => house(HouseCommand::CloseWindow { expected: None }),
-            Op::Confirm { window } => house(HouseCommand::ConfirmSettlement { window: window_of(play, window) }),
+            Op::Close => house(Command::CloseWindow(CloseWindow { expected: None })),
+            Op::Confirm { window } => {
+                house(Command::ConfirmSettlement(ConfirmSettlement { window: window_of(play, window) }))
+            }
             Op::Export { window, pairwise } => {
                 let mode = if *pairwise { OrderMode::Pairwise } else { OrderMode::Hub };
-                house(HouseCommand::ExportOrders { window: window_of(play, window), mode })
+                house(Command::ExportOrders(ExportOrders { window: window_of(play, window), mode }))
             }
             Op::Pay { order } => {
                 let settlements = play.book.windows.values();
@@ -534,29 +564,31 @@ impl Asked {
                 let orders: Vec<_> = orders.collect();
                 let (window, order) = (!orders.is_empty()).then(|| order.get(&orders))?;
                 let payment = Payment::Pair { payer: order.payer, payee: order.payee };
-                house(HouseCommand::ConfirmPayment { window: *window, payment, amount: Some(order.amount) })
+                house(Command::ConfirmPayment(ConfirmPayment { window: *window, payment, amount: Some(order.amount) }))
             }
             Op::PayAnybody { window, partner, amount } => {
                 let payment = Payment::Hub(id(PARTNERS[*partner]));
                 let window = window_of(play, window);
-                house(HouseCommand::ConfirmPayment { window, payment, amount: amount.map(Money) })
+                house(Command::ConfirmPayment(ConfirmPayment { window, payment, amount: amount.map(Money) }))
             }
-            Op::Abort { window } => house(HouseCommand::AbortSettlement { window: window_of(play, window) }),
+            Op::Abort { window } => {
+                house(Command::AbortSettlement(AbortSettlement { window: window_of(play, window) }))
+            }
             Op::Deposit { account, amount } => {
                 let account = match PARTNERS[*account] {
                     "operator" => MoneyAccount::Reserve,
                     partner => MoneyAccount::Collateral(id(partner)),
                 };
-                house(HouseCommand::Deposit { account, amount: Money(*amount) })
+                house(Command::Deposit(Deposit { account, amount: Money(*amount) }))
             }
             Op::SetTerms { partner, terms, days } => {
                 let effective = days.map(|days| play.now.plus_days(days));
                 let terms = terms.draft(play.book.house.coalition.scale);
-                house(HouseCommand::SetTerms { partner: id(PARTNERS[*partner]), terms, effective })
+                house(Command::SetTerms(SetTerms { partner: id(PARTNERS[*partner]), terms, effective }))
             }
             Op::SetState { partner, state } => {
                 let state = PartnerState::ALL[*state];
-                house(HouseCommand::SetPartnerState { partner: id(PARTNERS[*partner]), state })
+                house(Command::SetPartnerState(SetPartnerState { partner: id(PARTNERS[*partner]), state }))
             }
             Op::Wait { hours } => {
                 play.now = play.now.plus_seconds(hours * 3600);
@@ -605,7 +637,9 @@ fn contents(play: &Play) -> impl PartialEq + std::fmt::Debug + use<> {
 /// more, from nothing but lots.
 fn lots_to_take(play: &Play, request: &Request) -> (Vec<(PartnerId, i64)>, BTreeSet<PartnerId>) {
     let mut passed_over = BTreeSet::new();
-    let Command::Redeem { member, points } = request.command else { return (Vec::new(), passed_over) };
+    let Command::RedeemPoints(RedeemPoints { member, points }) = request.command else {
+        return (Vec::new(), passed_over);
+    };
     let Ok(member) = play.book.find_member(member) else { return (Vec::new(), passed_over) };
     let ends = |lot: &Lot| match lot.expires.inactivity_days() {
         Some(days) => play.book.members[&member].record.active.unwrap().plus_days(i64::from(days)),
@@ -736,7 +770,7 @@ fn check_passed_over(play: &Play, written: usize) {
         let since =
             since.take_while(|entry| entry.lots.iter().all(|moved| moved.lot != lot.id || moved.birth.is_none()));
         let mut passing = since.filter(|entry| entry.member == Some(lot.id.member));
-        let last = passing.find(|entry| days > 0 && entry.passed_over().contains(&lot.issuer));
+        let last = passing.find(|entry| days > 0 && entry.facts.passed_over().contains(&lot.issuer));
         let end = last.filter(|_| lot.funding == Funding::AtRedemption);
         let end = end.map(|entry| coalition.days_after(days, entry.time)).filter(|end| entry.time < *end);
         assert_eq!(moved.then_some(entry.lots[0].expires), end, "{entry:?} of {lot:?}");
@@ -869,7 +903,7 @@ proptest! {
         // These books do not balance, which a close would find.
         for op in more.iter().filter(|op| !matches!(op, Op::Settle)) {
             let Some(request) = asked.request(op) else { continue };
-            if matches!(request.command, Command::House(_)) {
+            if request.command.gate() == Gate::Alone {
                 continue;
             }
             let _ = asked.execute(&request);
@@ -899,7 +933,7 @@ proptest! {
             let room = headrooms(&asked.play);
             // As the command finds it: due work of its member comes first.
             let mut due = asked.play.clone();
-            if let Command::Redeem { member, .. } = request.command
+            if let Command::RedeemPoints(RedeemPoints { member, .. }) = request.command
                 && let Ok(member) = due.book.find_member(member)
             {
                 due.book.run_due(member, due.now);
@@ -907,10 +941,10 @@ proptest! {
             let written = asked.play.journal.len();
             let answer = asked.execute(&request);
             prop_assert_eq!(audit::check(&asked.play.book), vec![], "after {:?}", op);
-            if let (Ok(accepted), Command::Redeem { .. }, false) = (&answer.result, &request.command, answer.replayed) {
+            if let (Ok(accepted), Command::RedeemPoints(RedeemPoints { .. }), false) = (&answer.result, &request.command, answer.replayed) {
                 let entry = &asked.play.book.entries[&accepted.entries[0]];
                 let taken: Vec<_> = entry.lots.iter().map(|moved| (moved.issuer, -moved.points.0)).collect();
-                let passed_over = entry.passed_over().iter().copied().collect();
+                let passed_over = entry.facts.passed_over().iter().copied().collect();
                 prop_assert_eq!((taken, passed_over), lots_to_take(&due, &request));
                 check_redemption(&asked.play, entry);
             }
@@ -920,8 +954,8 @@ proptest! {
             check_not_revived(&asked.play, written);
             if matches!(
                 request.command,
-                Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Capture { .. }
-                    | Command::Purchase { .. } | Command::Transfer { .. } | Command::Reinstate { .. }
+                Command::IssuePoints(IssuePoints { .. }) | Command::RedeemPoints(RedeemPoints { .. }) | Command::AuthorizeRedemption(AuthorizeRedemption { .. }) | Command::CaptureHold(CaptureHold { .. })
+                    | Command::PostPurchase(PostPurchase { .. }) | Command::TransferPoints(TransferPoints { .. }) | Command::ReinstatePoints(ReinstatePoints { .. })
             ) {
                 check_headroom(&room, &asked.play, written);
             }
@@ -1011,7 +1045,7 @@ proptest! {
         voided.void(acceptor, hold).unwrap();
         prop_assert_eq!((play.money(), available_lots(&play)), (voided.money(), available_lots(&voided)));
         let terms = later.draft(held.book.house.coalition.scale);
-        let _ = held.operator(HouseCommand::SetTerms { partner: id(acceptor), terms, effective: None });
+        let _ = held.operator(Command::SetTerms(SetTerms { partner: id(acceptor), terms, effective: None }));
         for partner in PARTNERS {
             held.set_cap(partner, 0);
         }
@@ -1054,7 +1088,7 @@ proptest! {
         for cut in cuts {
             let (redemption, issue) = (Some(entries[0]), Some(entries[1]));
             let (amount, total) = (Money(cut - returned), Money(1000));
-            play.ask(caller, Command::ReturnPurchase { redemption, issue, amount, total }).unwrap();
+            play.ask(caller, Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount, total })).unwrap();
             returned = cut;
         }
         prop_assert_eq!(before, (play.money(), play.available("M"), play.pending("M")));
@@ -1083,7 +1117,7 @@ proptest! {
         }
         let before = (play.money(), available_lots(&play));
         let acceptor = PARTNERS[acceptor];
-        let request = play.request(id(acceptor), Command::Redeem { member: member_ref("M"), points: Points(points) });
+        let request = play.request(id(acceptor), Command::RedeemPoints(RedeemPoints { member: member_ref("M"), points: Points(points) }));
         let redemption = play.execute(&request).result.unwrap().entries[0];
         let mut left = points;
         let mut returns: Vec<(RequestId, EntryId, i64)> = Vec::new();
@@ -1091,7 +1125,7 @@ proptest! {
             match step {
                 Ok(part) if left > 0 => {
                     let points = part.min(left);
-                    let request = play.request(id(acceptor), Command::Return { redemption, points: Points(points) });
+                    let request = play.request(id(acceptor), Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(points) }));
                     let entry = play.execute(&request).result.unwrap().entries[0];
                     returns.push((request.request_id.unwrap(), entry, points));
                     left -= points;
@@ -1099,7 +1133,7 @@ proptest! {
                 Err(of) if !returns.is_empty() => {
                     let (request, entry, points) = returns.swap_remove(of.index(returns.len()));
                     let written = play.journal.len();
-                    play.ask(acceptor, Command::Abandon { request }).unwrap();
+                    play.ask(acceptor, Command::AbandonRequest(AbandonRequest { request })).unwrap();
                     let moves = |entry: &Entry, sign: i64| {
                         entry.lots.iter().map(|moved| (moved.lot, moved.points.0 * sign)).collect::<BTreeMap<_, _>>()
                     };
@@ -1115,7 +1149,7 @@ proptest! {
         let over = play.give_back(acceptor, redemption, left + 1).unwrap_err();
         prop_assert_eq!(over.reason(), "RETURN_EXCEEDS_REDEMPTION");
         if abandon {
-            play.ask(acceptor, Command::Abandon { request: request.request_id.unwrap() }).unwrap();
+            play.ask(acceptor, Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
         } else if left > 0 {
             play.give_back(acceptor, redemption, left).unwrap();
         }
@@ -1146,7 +1180,7 @@ proptest! {
         let before = (play.money(), available_lots(&play));
         let acceptor = PARTNERS[acceptor];
         let points = (available * share / 100).max(1);
-        let request = play.request(id(acceptor), Command::Redeem { member: member_ref("M"), points: Points(points) });
+        let request = play.request(id(acceptor), Command::RedeemPoints(RedeemPoints { member: member_ref("M"), points: Points(points) }));
         let redemption = play.execute(&request).result.unwrap().entries[0];
         let mut left = points;
         for part in parts {
@@ -1155,11 +1189,11 @@ proptest! {
                 break;
             }
             let unspent = (play.money(), available_lots(&play));
-            let returning = Command::Return { redemption, points: Points(given) };
+            let returning = Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(given) });
             let returning = play.request(id(acceptor), returning);
             play.execute(&returning).result.unwrap();
             let given_back = (play.money(), available_lots(&play));
-            let undo = Command::Abandon { request: returning.request_id.unwrap() };
+            let undo = Command::AbandonRequest(AbandonRequest { request: returning.request_id.unwrap() });
             play.ask(acceptor, undo).unwrap();
             prop_assert_eq!(&unspent, &(play.money(), available_lots(&play)));
             play.give_back(acceptor, redemption, given).unwrap();
@@ -1169,7 +1203,7 @@ proptest! {
         let over = play.give_back(acceptor, redemption, left + 1).unwrap_err();
         prop_assert_eq!(over.reason(), "RETURN_EXCEEDS_REDEMPTION");
         if abandon {
-            play.ask(acceptor, Command::Abandon { request: request.request_id.unwrap() }).unwrap();
+            play.ask(acceptor, Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
         } else if left > 0 {
             play.give_back(acceptor, redemption, left).unwrap();
         }

@@ -4,8 +4,10 @@
 
 mod house;
 
+use clearing_core::abandon::AbandonRequest;
 use clearing_core::command::Earn;
 use clearing_core::limits::Limits;
+use clearing_core::points::IssuePoints;
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{FeeBearer, Funding, Terms};
 use clearing_core::units::{Money, Points, Timestamp};
@@ -17,8 +19,7 @@ fn joint(funders: &[(&str, u32)], points: i64) -> Earn {
 }
 
 fn ask_joint(play: &mut Play, caller: &str, funders: &[(&str, u32)], points: i64) -> Result<(), Rejection> {
-    let command =
-        clearing_core::command::Command::Issue { member: house::member_ref("M"), earn: joint(funders, points) };
+    let command = IssuePoints { member: house::member_ref("M"), earn: joint(funders, points) }.into();
     play.ask(caller, command).map(|_| ())
 }
 
@@ -66,7 +67,7 @@ fn reversals_and_abandoned_issues_give_no_room_back_for_the_day() {
     play.reverse("A", first, 60).unwrap();
     let request = play.request(id("A"), issue("M", 40));
     play.execute(&request).result.unwrap();
-    play.ask("A", clearing_core::command::Command::Abandon { request: request.request_id.unwrap() }).unwrap();
+    play.ask("A", AbandonRequest { request: request.request_id.unwrap() }.into()).unwrap();
     assert_eq!(play.refused("A", issue("M", 1)), "LIMIT_EXCEEDED");
     play.now = START.plus_days(1);
     play.issue("A", "M", 100);

@@ -4,10 +4,14 @@
 
 mod house;
 
-use clearing_core::command::Command;
+use clearing_core::abandon::AbandonRequest;
 use clearing_core::due::PASSED_OVER;
-use clearing_core::journal::{Code, Entry, EntryKind, Facts};
+use clearing_core::due::RunDueWork;
+use clearing_core::facts::Fact;
+use clearing_core::journal::{Code, Entry, EntryKind};
 use clearing_core::member::PassedOver;
+use clearing_core::operation::Command;
+use clearing_core::purchase::PostPurchase;
 use clearing_core::terms::{ExpiryPolicy, Funding, Terms, TermsDraft};
 use clearing_core::units::{EntryId, PartnerId, Points, Timestamp};
 use house::{Play, START, authorize, coalition, house, id, issue, purchase, redeem, terms, transfer};
@@ -47,7 +51,7 @@ fn due_by(play: &mut Play, time: Timestamp) -> Vec<(&'static str, Timestamp)> {
 }
 
 fn passed_over(play: &Play, entry: EntryId) -> Vec<PartnerId> {
-    play.book.entries[&entry].passed_over().to_vec()
+    play.book.entries[&entry].facts.passed_over().to_vec()
 }
 
 fn mark(play: &Play, issuer: &str) -> Option<PassedOver> {
@@ -65,7 +69,7 @@ fn a_lot_that_was_passed_over_lives_on_for_the_grace_and_then_expires() {
     let from = play.journal.len();
     assert_eq!(due_by(&mut play, day(20)), [("extend", day(20))]);
     let entry: &Entry = &play.journal[from].1;
-    assert_eq!(entry.facts, Facts::Reason(Code::new(PASSED_OVER).unwrap()));
+    assert_eq!(entry.facts, [Fact::Reason(Code::new(PASSED_OVER).unwrap())].into_iter().collect());
     assert_eq!((entry.points.len(), entry.money.len(), entry.request_id), (0, 0, None));
     assert_eq!((play.lot_of(lot).expires, play.available("M")), (day(24), 190));
     assert_eq!(due_by(&mut play, Timestamp(day(24).0 - 1)), []);
@@ -99,7 +103,7 @@ fn an_issuer_is_named_only_where_headroom_allowed_less_than_was_wanted() {
     // 20 points are what headroom has, and what is asked for.
     let all = play.redeem("C", "M", 20).unwrap();
     assert_eq!(passed_over(&play, all), []);
-    assert!(matches!(play.book.entries[&all].facts, Facts::Redemption(_)));
+    assert_eq!(play.book.entries[&all].facts.passed_over(), []);
     play.set_cap("A", 2_500);
     let some = play.redeem("C", "M", 6).unwrap();
     assert_eq!(play.parts(some), [("A", -5), ("B", -1)].map(|(name, points)| (name.to_owned(), points)));
@@ -174,7 +178,7 @@ fn what_a_purchase_earned_was_not_passed_over_by_it() {
         clearing_core::command::Earn { funders: vec![(id("A"), 1)], ..clearing_core::command::Earn::points(Points(5)) };
     let spend = Some(clearing_core::command::Spend::Redeem(Points(10)));
     let member = house::member_ref("M");
-    let bought = play.ask("C", Command::Purchase { member, spend, earn: Some(earn) }).unwrap();
+    let bought = play.ask("C", Command::PostPurchase(PostPurchase { member, spend, earn: Some(earn) })).unwrap();
     assert_eq!(passed_over(&play, bought.entries[0]), [id("A")]);
     assert_eq!(due_by(&mut play, day(13)), [("expire", day(13))]);
     play.assert_sound();
@@ -257,7 +261,7 @@ fn recovery_passes_over_without_a_grace() {
     // What comes pays the debt with the first of it that headroom allows.
     play.issue("C", "M", 3);
     assert_eq!(play.kinds_from(from), ["issue", "recover"]);
-    assert_eq!(play.journal.iter().filter(|(_, entry)| !entry.passed_over().is_empty()).count(), 0);
+    assert_eq!(play.journal.iter().filter(|(_, entry)| !entry.facts.passed_over().is_empty()).count(), 0);
     assert_eq!(due_by(&mut play, day(60)), [("expire", day(20))]);
     play.assert_sound();
 }
@@ -355,7 +359,7 @@ fn an_abandoned_redemption_has_passed_over_what_it_did() {
     let (mut play, _) = without_headroom(14);
     let request = play.request(id("C"), redeem("M", 10));
     play.execute(&request).result.unwrap();
-    play.ask("C", Command::Abandon { request: request.request_id.unwrap() }).unwrap();
+    play.ask("C", Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
     assert_eq!(due_by(&mut play, day(60)), [("extend", day(20)), ("expire", day(24))]);
     play.assert_sound();
 }
@@ -402,7 +406,7 @@ fn more_lots_than_due_work_does_at_once_follow_piece_by_piece() {
     let from = play.journal.len();
     play.now = day(12);
     let member = play.member("M");
-    let due = |play: &mut Play| play.ask("operator", Command::RunDue { member }).unwrap().entries.len();
+    let due = |play: &mut Play| play.ask("operator", Command::RunDueWork(RunDueWork { member })).unwrap().entries.len();
     assert_eq!([due(&mut play), due(&mut play), due(&mut play)], [1024, 476, 0]);
     assert!(play.kinds_from(from).iter().all(|kind| *kind == "extend"));
     assert_eq!(due_by(&mut play, day(24)).len(), 1 + 1_500 + 1);

@@ -4,9 +4,12 @@
 
 mod house;
 
-use clearing_core::command::{Command, Earn, HouseCommand, OrderParty, Payment};
+use clearing_core::care::ReinstatePoints;
+use clearing_core::command::{Earn, OrderParty, Payment};
 use clearing_core::journal::EntryKind;
+use clearing_core::operation::Command;
 use clearing_core::settlement::OrderMode;
+use clearing_core::settlement::{AbortSettlement, ConfirmPayment, ExportOrders};
 use clearing_core::terms::{ExpiryPolicy, Funding, Price, Recovery, Terms, TermsDraft};
 use clearing_core::units::{Money, Points, Timestamp};
 use house::{Play, START, brands, coalition, house, id, issue, mixed, sums, terms};
@@ -115,14 +118,14 @@ fn a_leg_of_several_pairwise_orders_pays_for_the_points_with_the_last() {
     play.redeem("C", "N", 20).unwrap();
     let window = play.close();
     play.confirm(window);
-    play.operator(HouseCommand::ExportOrders { window, mode: OrderMode::Pairwise }).unwrap();
+    play.operator(Command::ExportOrders(ExportOrders { window, mode: OrderMode::Pairwise })).unwrap();
     let orders = play.book.windows[&window].settlement.as_ref().unwrap().orders.clone();
     let of_a = |order: &&clearing_core::netting::Order| order.payer == OrderParty::of(id("A"));
     let last = orders.iter().rfind(of_a).unwrap().clone();
     for order in &orders {
         assert!(!play.book.is_due(play.member("M"), play.now));
         let payment = Payment::Pair { payer: order.payer, payee: order.payee };
-        play.operator(HouseCommand::ConfirmPayment { window, payment, amount: None }).unwrap();
+        play.operator(Command::ConfirmPayment(ConfirmPayment { window, payment, amount: None })).unwrap();
         if *order == last {
             break;
         }
@@ -158,7 +161,7 @@ fn points_of_an_aborted_settlement_wait_for_that_of_the_window_open_then() {
     let window = play.close();
     play.confirm(window);
     play.close();
-    play.operator(HouseCommand::AbortSettlement { window }).unwrap();
+    play.operator(Command::AbortSettlement(AbortSettlement { window })).unwrap();
     play.confirm(2);
     play.run_due();
     assert_eq!(play.pending("M"), 30, "window 2 has nothing to do with them");
@@ -245,7 +248,7 @@ fn pending_points_do_not_expire_before_they_are_released() {
     assert_eq!(play.pending("M"), 100);
     let written = play.journal.len();
     play.settle();
-    assert_eq!(play.kinds_from(written), ["close", "payment", "fund", "activate", "expire"]);
+    assert_eq!(play.kinds_from(written), ["close", "confirm_settlement", "payment", "fund", "activate", "expire"]);
     assert!(play.journal[written..].iter().all(|(_, entry)| entry.time == START.plus_days(9)));
     play.assert_sound();
 }
@@ -508,13 +511,13 @@ fn a_reinstatement_is_activity() {
 }
 
 fn reinstate(member: &str, funder: &str, points: i64) -> Command {
-    Command::Reinstate {
+    Command::ReinstatePoints(ReinstatePoints {
         member: house::member_ref(member),
         funder: id(funder),
         points: Points(points),
         expires: None,
         reason: clearing_core::journal::Code::new("goodwill").unwrap(),
-    }
+    })
 }
 
 /// The bound of due work once fell between the points that came and the debt that they had to pay.

@@ -6,7 +6,9 @@ mod house;
 
 use clearing_core::audit;
 use clearing_core::book::Book;
-use clearing_core::command::HouseCommand;
+use clearing_core::operation::Command;
+use clearing_core::partners::{CreatePartner, SetTerms};
+
 use clearing_core::days::days_later;
 use clearing_core::limits::Limits;
 use clearing_core::member::Member;
@@ -142,7 +144,7 @@ fn a_reimbursement_is_bounded_by_what_backs_points_that_are_still_out() {
         Play::new(house(settings, &[("A", low.clone()), ("C", Terms { value: Money(100), price: Money(100), ..low })]));
     play.issue("A", "M", 10);
     let set =
-        |partner: &str, terms: TermsDraft| HouseCommand::SetTerms { partner: id(partner), terms, effective: None };
+        |partner: &str, terms: TermsDraft| Command::SetTerms(SetTerms { partner: id(partner), terms, effective: None });
     let raised = TermsDraft { price: price("1.00"), value: price("1.00"), ..TermsDraft::default() };
     play.operator(set("A", raised)).unwrap();
     let more = TermsDraft { reimbursement: price("0.95"), ..TermsDraft::default() };
@@ -202,7 +204,8 @@ fn the_house_cannot_be_named_as_a_partner_of_its_own() {
     let partner = PartnerId::operator();
     let state = clearing_core::terms::PartnerState::Active;
     let (display_name, terms, limits) = (String::new(), TermsDraft::default(), Limits::default());
-    let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits, no_default_limits: false };
+    let command =
+        Command::CreatePartner(CreatePartner { partner, display_name, terms, state, limits, no_default_limits: false });
     assert_eq!(play.operator(command).unwrap_err().reason(), "INVALID_ARGUMENT");
 }
 

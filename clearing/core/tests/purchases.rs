@@ -4,9 +4,13 @@
 
 mod house;
 
-use clearing_core::command::{Accepted, Command, Earn, MemberReply, Reply, Request, Reversed, Spend};
+use clearing_core::abandon::AbandonRequest;
+use clearing_core::command::{Accepted, Earn, MemberReply, Reply, Request, Reversed, Spend};
 use clearing_core::journal::{Code, Origin};
 use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::points::ReturnRedemption;
+use clearing_core::purchase::{PostPurchase, ReturnPurchase};
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{Funding, PartnerState, Terms, TermsDraft};
 use clearing_core::units::{EntryId, Money, Points, Timestamp};
@@ -22,7 +26,7 @@ fn figures(accepted: &Accepted) -> MemberReply {
 }
 
 fn returned(redemption: Option<EntryId>, issue: Option<EntryId>, amount: i64, total: i64) -> Command {
-    Command::ReturnPurchase { redemption, issue, amount: Money(amount), total: Money(total) }
+    Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: Money(amount), total: Money(total) })
 }
 
 /// A request of a till for a receipt.
@@ -102,7 +106,7 @@ fn of_two_reasons_the_first_in_the_published_order_is_given() {
     // Times come before partners, whoever looks first.
     play.set_state("C", PartnerState::Restricted);
     let past = Earn { expires: Some(START), ..Earn::points(Points(5)) };
-    let command = Command::Purchase { member: member_ref("M"), spend: None, earn: Some(past) };
+    let command = Command::PostPurchase(PostPurchase { member: member_ref("M"), spend: None, earn: Some(past) });
     assert_eq!(play.refused("C", command), "TIME_OUT_OF_RANGE", "before PARTNER_RESTRICTED");
     play.assert_sound();
 }
@@ -129,10 +133,12 @@ fn the_headroom_that_a_hold_reserved_is_not_counted_twice_when_it_is_captured_an
     let hold = play.authorize("C", "M", 50).unwrap();
     play.set_terms("A", TermsDraft { funding: Some(Funding::AtIssue), ..TermsDraft::default() });
     let earn = |points| Earn { funders: vec![(id("A"), 1)], ..Earn::points(Points(points)) };
-    let ask = |points| Command::Purchase {
-        member: member_ref("M"),
-        spend: Some(Spend::Capture(hold, Points(50))),
-        earn: Some(earn(points)),
+    let ask = |points| {
+        Command::PostPurchase(PostPurchase {
+            member: member_ref("M"),
+            spend: Some(Spend::Capture(hold, Points(50))),
+            earn: Some(earn(points)),
+        })
     };
     assert_eq!(play.refused("C", ask(51)), "NET_DEBIT_CAP");
     play.ask("C", ask(50)).unwrap();
@@ -146,10 +152,12 @@ fn a_purchase_may_capture_a_hold_of_its_member_only() {
     play.issue("A", "M", 50);
     play.issue("A", "N", 50);
     let hold = play.authorize("C", "M", 20).unwrap();
-    let capture = |member: &str, points: i64| Command::Purchase {
-        member: member_ref(member),
-        spend: Some(Spend::Capture(hold, Points(points))),
-        earn: Some(Earn::points(Points(1))),
+    let capture = |member: &str, points: i64| {
+        Command::PostPurchase(PostPurchase {
+            member: member_ref(member),
+            spend: Some(Spend::Capture(hold, Points(points))),
+            earn: Some(Earn::points(Points(1))),
+        })
     };
     assert_eq!(play.refused("C", capture("N", 20)), "NOT_FOUND");
     assert_eq!(play.refused("B", capture("M", 20)), "NOT_FOUND");
@@ -290,7 +298,8 @@ fn a_purchase_that_was_captured_is_returned_like_one_that_was_redeemed() {
     let money = play.money();
     let hold = play.authorize("C", "M", 30).unwrap();
     let spend = Some(Spend::Capture(hold, Points(20)));
-    let command = Command::Purchase { member: member_ref("M"), spend, earn: Some(Earn::points(Points(4))) };
+    let command =
+        Command::PostPurchase(PostPurchase { member: member_ref("M"), spend, earn: Some(Earn::points(Points(4))) });
     let entries = play.ask("C", command).unwrap().entries;
     play.ask("C", returned(Some(entries[0]), Some(entries[1]), 1, 2)).unwrap();
     assert_eq!(play.available("M"), 42);
@@ -345,16 +354,16 @@ fn an_abandoned_booking_frees_its_receipt_and_an_abandoned_return_does_not() {
         let request = on_receipt(&mut play, "C", command.clone(), "7", None);
         play.execute(&request).result.unwrap();
         assert_eq!(book(&mut play, "C", command.clone(), "7", None).unwrap_err().reason(), "DUPLICATE_RECEIPT");
-        play.ask("C", Command::Abandon { request: request.request_id.unwrap() }).unwrap();
+        play.ask("C", Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
         let again = on_receipt(&mut play, "C", command, "7", None);
         play.execute(&again).result.unwrap();
-        play.ask("C", Command::Abandon { request: again.request_id.unwrap() }).unwrap();
+        play.ask("C", Command::AbandonRequest(AbandonRequest { request: again.request_id.unwrap() })).unwrap();
     }
     // Abandoning a return takes the points again: the redemption stands, and so does its receipt.
     let redemption = book(&mut play, "C", redeem("M", 10), "8", None).unwrap();
-    let request = play.request(id("C"), Command::Return { redemption, points: Points(4) });
+    let request = play.request(id("C"), Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(4) }));
     play.execute(&request).result.unwrap();
-    play.ask("C", Command::Abandon { request: request.request_id.unwrap() }).unwrap();
+    play.ask("C", Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
     assert_eq!(book(&mut play, "C", redeem("M", 10), "8", None).unwrap_err().reason(), "DUPLICATE_RECEIPT");
     play.assert_sound();
 }

@@ -4,8 +4,13 @@
 
 mod house;
 
+use clearing_core::abandon::AbandonRequest;
 use clearing_core::audit;
-use clearing_core::command::{Abandoned, Command, Earn, Reply};
+use clearing_core::command::{Abandoned, Earn, Reply};
+use clearing_core::hold::{CaptureHold, VoidHold};
+use clearing_core::operation::Command;
+use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::purchase::ReturnPurchase;
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{FeeBearer, Funding, Terms};
 use clearing_core::units::{MemberId, Money, Points, RequestId, Timestamp};
@@ -23,7 +28,7 @@ fn issue(points: i64) -> Command {
 }
 
 fn redeem(points: i64) -> Command {
-    Command::Redeem { member: member_ref("M"), points: Points(points) }
+    Command::RedeemPoints(RedeemPoints { member: member_ref("M"), points: Points(points) })
 }
 
 /// Asks and gives the key, so that the request can be abandoned.
@@ -34,7 +39,7 @@ fn asked(play: &mut Play, caller: &str, command: Command) -> RequestId {
 }
 
 fn abandon(play: &mut Play, caller: &str, request: RequestId) -> Abandoned {
-    match play.ask(caller, Command::Abandon { request }).unwrap().reply {
+    match play.ask(caller, Command::AbandonRequest(AbandonRequest { request })).unwrap().reply {
         Reply::Abandoned(outcome) => outcome,
         other @ (Reply::Member(_) | Reply::House(_)) => panic!("an abandon was answered by {other:?}"),
     }
@@ -90,7 +95,8 @@ fn a_redemption_and_its_return_can_be_abandoned_in_either_order() {
         let before = play.money();
         let redeemed = asked(&mut play, "C", redeem(100));
         let redemption = play.journal.last().unwrap().0;
-        let returned = asked(&mut play, "C", Command::Return { redemption, points: Points(30) });
+        let returned =
+            asked(&mut play, "C", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(30) }));
         let order = if return_first { [returned, redeemed] } else { [redeemed, returned] };
         for request in order {
             assert_eq!(abandon(&mut play, "C", request), Abandoned::Undone);
@@ -115,7 +121,11 @@ fn an_abandoned_return_takes_the_same_points_of_the_same_lots_also_when_later_re
     let redemption = play.redeem("C", "M", 100).unwrap();
     let mut returns = Vec::new();
     for points in [30, 30, 15] {
-        returns.push(asked(&mut play, "C", Command::Return { redemption, points: Points(points) }));
+        returns.push(asked(
+            &mut play,
+            "C",
+            Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(points) }),
+        ));
     }
     let lots = |play: &Play| play.book.lots.values().map(|lot| lot.available.0).collect::<Vec<_>>();
     assert_eq!(lots(&play), [35, 40], "30 of B, 10 of B and 20 of A, 15 of A");
@@ -143,9 +153,9 @@ fn a_return_whose_points_have_expired_cannot_be_abandoned() {
     play.issue_until("A", "M", 100, START.plus_days(20));
     play.issue("B", "M", 100);
     let redemption = play.redeem("C", "M", 100).unwrap();
-    let request = asked(&mut play, "C", Command::Return { redemption, points: Points(50) });
+    let request = asked(&mut play, "C", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(50) }));
     play.now = START.plus_days(20);
-    let refused = play.ask("C", Command::Abandon { request }).unwrap_err();
+    let refused = play.ask("C", Command::AbandonRequest(AbandonRequest { request })).unwrap_err();
     assert_eq!(refused, clearing_core::rejection::Rejection::InsufficientPoints { asked: 50, available: 0 });
     assert_eq!(play.available("M"), 100, "other points are not taken for them");
     play.assert_sound();
@@ -156,9 +166,9 @@ fn a_return_whose_points_were_spent_again_cannot_be_abandoned() {
     let mut play = play();
     play.issue("A", "M", 100);
     let redemption = play.redeem("C", "M", 100).unwrap();
-    let request = asked(&mut play, "C", Command::Return { redemption, points: Points(50) });
+    let request = asked(&mut play, "C", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(50) }));
     play.redeem("B", "M", 20).unwrap();
-    let refused = play.ask("C", Command::Abandon { request }).unwrap_err();
+    let refused = play.ask("C", Command::AbandonRequest(AbandonRequest { request })).unwrap_err();
     assert_eq!(refused.reason(), "INSUFFICIENT_POINTS");
 }
 
@@ -166,9 +176,9 @@ fn a_return_whose_points_were_spent_again_cannot_be_abandoned() {
 fn only_requests_on_points_can_be_abandoned() {
     let mut play = play();
     let request = asked(&mut play, "A", issue(10));
-    let undo = play.request(id("A"), Command::Abandon { request });
+    let undo = play.request(id("A"), Command::AbandonRequest(AbandonRequest { request }));
     play.execute(&undo).result.unwrap();
-    let again = Command::Abandon { request: undo.request_id.unwrap() };
+    let again = Command::AbandonRequest(AbandonRequest { request: undo.request_id.unwrap() });
     assert_eq!(play.ask("A", again).unwrap_err().reason(), "NOT_FOUND");
 }
 
@@ -189,7 +199,7 @@ fn an_abandoned_hold_is_released_and_a_captured_one_is_not_abandoned() {
             assert_eq!(play.available("M"), 100);
         } else {
             play.capture("C", hold, 10).unwrap();
-            let refused = play.ask("C", Command::Abandon { request }).unwrap_err();
+            let refused = play.ask("C", Command::AbandonRequest(AbandonRequest { request })).unwrap_err();
             assert_eq!(refused.reason(), "HOLD_NOT_OPEN");
         }
     }
@@ -203,7 +213,7 @@ fn an_abandoned_capture_gives_its_points_and_money_back_to_the_member() {
     play.issue("B", "M", 40);
     let money = play.money();
     let hold = play.authorize("C", "M", 80).unwrap();
-    let captured = asked(&mut play, "C", Command::Capture { hold, points: Points(70) });
+    let captured = asked(&mut play, "C", Command::CaptureHold(CaptureHold { hold, points: Points(70) }));
     assert_eq!(abandon(&mut play, "C", captured), Abandoned::Undone);
     assert_eq!((play.money(), play.available("M"), play.held("M")), (money, 100, 0));
     let again = play.capture("C", hold, 1).unwrap_err();
@@ -260,9 +270,11 @@ fn voids_reversals_returns_of_purchases_and_transfers_cannot_be_abandoned() {
     let hold = play.authorize("C", "M", 10).unwrap();
     let entries = play.ask("C", house::purchase("M", 20, 5)).unwrap().entries;
     let issued = play.issue("A", "M", 5);
-    let both = |redemption, issue| Command::ReturnPurchase { redemption, issue, amount: Money(1), total: Money(2) };
+    let both = |redemption, issue| {
+        Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: Money(1), total: Money(2) })
+    };
     for (caller, command) in [
-        ("C", Command::Void { hold }),
+        ("C", Command::VoidHold(VoidHold { hold })),
         ("A", house::reverse(issued, 1)),
         ("C", both(Some(entries[0]), Some(entries[1]))),
         ("C", both(Some(entries[0]), None)),
@@ -270,7 +282,7 @@ fn voids_reversals_returns_of_purchases_and_transfers_cannot_be_abandoned() {
     ] {
         let request = asked(&mut play, caller, command.clone());
         let written = play.journal.len();
-        let refused = play.ask(caller, Command::Abandon { request }).unwrap_err();
+        let refused = play.ask(caller, Command::AbandonRequest(AbandonRequest { request })).unwrap_err();
         assert_eq!((refused.reason(), play.journal.len()), ("NOT_FOUND", written), "{command:?}");
     }
     play.assert_sound();
@@ -286,7 +298,7 @@ fn keys_older_than_those_kept_are_refused_also_as_the_one_to_be_abandoned() {
     let old = play.request(id("A"), issue(10));
     play.now = START.plus_days(30).plus_seconds(1);
     assert_eq!(play.execute(&old).result.unwrap_err().reason(), "REQUEST_TOO_OLD");
-    let undo = Command::Abandon { request: old.request_id.unwrap() };
+    let undo = Command::AbandonRequest(AbandonRequest { request: old.request_id.unwrap() });
     assert_eq!(play.ask("A", undo).unwrap_err().reason(), "REQUEST_TOO_OLD");
     play.now = START.plus_days(30);
     assert!(play.execute(&old).result.is_ok(), "a key of exactly the age that is kept");
@@ -300,7 +312,7 @@ fn an_abandoning_that_comes_again_gets_its_answer_although_the_key_it_names_is_t
     let mut play = Play::new(house(settings, &[("A", terms(Funding::AtRedemption))]));
     let old = play.request(id("A"), issue(10));
     play.now = START.plus_days(20);
-    let undo = play.request(id("A"), Command::Abandon { request: old.request_id.unwrap() });
+    let undo = play.request(id("A"), Command::AbandonRequest(AbandonRequest { request: old.request_id.unwrap() }));
     let first = play.execute(&undo);
     play.now = START.plus_days(40);
     let again = play.execute(&undo);
@@ -339,7 +351,7 @@ fn an_id_made_more_than_300_seconds_ahead_is_refused_until_its_time_is_near_and_
             assert_eq!((refused.reason(), refused.recorded(), refused.transient()), ("REQUEST_TOO_NEW", false, true));
             assert_eq!(play.journal.len(), written);
             // Neither is it burned by another request.
-            let named = Command::Abandon { request: request.request_id.unwrap() };
+            let named = Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() });
             assert_eq!(play.refused("A", named), "REQUEST_TOO_NEW");
         }
         play.now = now.plus_seconds(ahead - 300);
@@ -347,7 +359,7 @@ fn an_id_made_more_than_300_seconds_ahead_is_refused_until_its_time_is_near_and_
         // What the house has gets its answer, should its own clock fall back.
         play.now = now;
         assert!(play.execute(&request).replayed);
-        let named = Command::Abandon { request: request.request_id.unwrap() };
+        let named = Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() });
         assert!(play.ask("A", named).is_ok());
     }
     play.assert_sound();
@@ -465,7 +477,7 @@ fn an_expiry_named_by_an_issue_lies_in_the_future() {
     let mut play = play();
     for (expires, fits) in [(START, false), (Timestamp(START.0 + 1), true)] {
         let earn = Earn { expires: Some(expires), ..Earn::points(Points(1)) };
-        let command = Command::Issue { member: member_ref("M"), earn };
+        let command = Command::IssuePoints(IssuePoints { member: member_ref("M"), earn });
         assert_eq!(play.ask("A", command).is_ok(), fits, "{expires}");
     }
 }
@@ -489,7 +501,7 @@ fn more_money_than_one_operation_may_move_is_refused_and_the_window_still_closes
     let Rejection::Overflow { what, maximum } = &too_much else { panic!("{too_much}") };
     assert_eq!((what.as_str(), *maximum), ("the money of one operation", 1 << 44));
     assert_eq!(audit::check(&play.book), vec![]);
-    play.operator(clearing_core::command::HouseCommand::CloseWindow { expected: None }).unwrap();
+    play.operator(clearing_core::settlement::CloseWindow { expected: None }.into()).unwrap();
     let settlement = play.book.windows[&1].settlement.clone().unwrap();
     assert!(settlement.proof.holds());
     assert!(settlement.gross > Money::ZERO);

@@ -4,9 +4,12 @@
 
 mod house;
 
+use clearing_core::care::WriteOffDebt;
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, Earn, Receipt, ReversalTarget, Reversed};
+use clearing_core::command::{Earn, Receipt, ReversalTarget, Reversed};
 use clearing_core::journal::{Code, EntryKind, Origin};
+use clearing_core::operation::Command;
+use clearing_core::reversal::ReverseIssue;
 use clearing_core::terms::{Breakage, Funding, Price, Recovery, Terms, TermsDraft};
 use clearing_core::units::{EntryId, Money, Points, Timestamp};
 use house::{Play, START, brands, coalition, house, id, issue, member_ref, mixed, rate, reverse, sums, terms};
@@ -41,7 +44,7 @@ fn what_was_spent_of_a_reversed_issue_is_owed_and_recovered_from_what_comes() {
         pay_for(&mut play, funding);
         play.redeem("C", "N", 70).unwrap();
         let target = ReversalTarget::Entry(a1);
-        let refuse = Command::Reverse { target, points: Points(100), refuse_shortfall: true };
+        let refuse = Command::ReverseIssue(ReverseIssue { target, points: Points(100), refuse_shortfall: true });
         assert_eq!(play.refused("A", refuse), "REVERSAL_SHORTFALL");
         assert_eq!(play.refused("A", reverse(a1, 101)), "REVERSAL_EXCEEDS_ISSUE");
         assert_eq!(play.refused("B", reverse(a1, 1)), "NOT_FOUND");
@@ -376,7 +379,7 @@ fn receipt(number: &str) -> ReversalTarget {
 }
 
 fn reverse_target(target: ReversalTarget, points: i64) -> Command {
-    Command::Reverse { target, points: Points(points), refuse_shortfall: false }
+    Command::ReverseIssue(ReverseIssue { target, points: Points(points), refuse_shortfall: false })
 }
 
 #[test]
@@ -495,11 +498,13 @@ fn a_debt_can_be_given_up() {
     let gone = play.issue("A", "M", 30);
     play.redeem("C", "M", 30).unwrap();
     play.reverse("A", gone, 30).unwrap();
-    let give_up = |creditor: &str, points: i64| Command::WriteOffDebt {
-        member: member_ref("M"),
-        creditor: id(creditor),
-        points: Points(points),
-        reason: Code::new("goodwill").unwrap(),
+    let give_up = |creditor: &str, points: i64| {
+        Command::WriteOffDebt(WriteOffDebt {
+            member: member_ref("M"),
+            creditor: id(creditor),
+            points: Points(points),
+            reason: Code::new("goodwill").unwrap(),
+        })
     };
     assert_eq!(play.refused("operator", give_up("B", 1)), "NOT_FOUND");
     let written = play.journal.len();

@@ -4,8 +4,9 @@
 
 mod house;
 
-use clearing_core::command::HouseCommand;
 use clearing_core::journal::EntryKind;
+use clearing_core::operation::Command;
+use clearing_core::settlement::{AbortSettlement, CloseWindow};
 use clearing_core::statement::{self, Role};
 use clearing_core::terms::{FeeBearer, Funding, Terms};
 use clearing_core::units::EntryId;
@@ -98,10 +99,10 @@ fn a_fee_that_issuers_bear_is_on_the_issuers_statement() {
 fn the_close_is_no_line_and_an_abort_is_one_of_no_role() {
     let mut play = play();
     play.issue("B", "M", 50);
-    let closed = play.operator(HouseCommand::CloseWindow { expected: None }).unwrap().entries[0];
+    let closed = play.operator(Command::CloseWindow(CloseWindow { expected: None })).unwrap().entries[0];
     assert_eq!(play.book.entries[&closed].kind, EntryKind::Close);
     assert!(lines(&play, "B", closed).is_empty());
-    let aborted = play.operator(HouseCommand::AbortSettlement { window: 1 }).unwrap().entries[0];
+    let aborted = play.operator(Command::AbortSettlement(AbortSettlement { window: 1 })).unwrap().entries[0];
     assert_eq!(lines(&play, "B", aborted), [(Role::Neither, none(), "SETTLEMENT", -5000, 0)]);
 }
 

@@ -6,12 +6,21 @@ mod house;
 
 use std::collections::BTreeSet;
 
+use clearing_core::abandon::AbandonRequest;
+use clearing_core::care::ReinstatePoints;
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{Command, Earn, HouseCommand, Payment, ReversalTarget, Spend};
+use clearing_core::command::{Earn, Payment, ReversalTarget, Spend};
+use clearing_core::hold::{CaptureHold, VoidHold};
 use clearing_core::journal::{Code, Origin};
 use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::partners::{CreatePartner, SetTerms};
+use clearing_core::points::{IssuePoints, ReturnRedemption};
+use clearing_core::purchase::{PostPurchase, ReturnPurchase};
 use clearing_core::rejection::Rejection;
+use clearing_core::reversal::ReverseIssue;
 use clearing_core::settlement::OrderMode;
+use clearing_core::settlement::{AbortSettlement, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders};
 use clearing_core::terms::{Breakage, Funding, PartnerState, Price, TermsDraft};
 use clearing_core::units::{EntryId, Money, Points};
 use house::{
@@ -55,22 +64,31 @@ fn every_operation_in_every_state_of_its_partner() {
     let operations: [(&str, bool, bool, Call); 20] = [
         ("issue", false, false, |_| ("B", issue("M", 1))),
         ("issue at another's cost", false, false, |_| {
-            ("B", Command::Issue { member: member_ref("M"), earn: joint("A") })
+            ("B", Command::IssuePoints(IssuePoints { member: member_ref("M"), earn: joint("A") }))
         }),
-        ("be a funder", false, false, |_| ("C", Command::Issue { member: member_ref("M"), earn: joint("B") })),
+        ("be a funder", false, false, |_| {
+            ("C", Command::IssuePoints(IssuePoints { member: member_ref("M"), earn: joint("B") }))
+        }),
         ("be a funder of a purchase", false, false, |_| {
-            ("C", Command::Purchase { member: member_ref("M"), spend: None, earn: Some(joint("B")) })
+            ("C", Command::PostPurchase(PostPurchase { member: member_ref("M"), spend: None, earn: Some(joint("B")) }))
         }),
         ("reinstate", false, false, |_| {
             let reason = Code::new("goodwill").unwrap();
             let (member, funder, points) = (member_ref("M"), id("B"), Points(1));
-            ("operator", Command::Reinstate { member, funder, points, expires: None, reason })
+            ("operator", Command::ReinstatePoints(ReinstatePoints { member, funder, points, expires: None, reason }))
         }),
         ("purchase", false, false, |_| ("B", purchase("M", 1, 1))),
         ("purchase that earns", false, false, |_| ("B", purchase("M", 0, 1))),
         ("purchase that captures and earns", false, false, |past| {
             let spend = Some(Spend::Capture(past.hold, Points(1)));
-            ("B", Command::Purchase { member: member_ref("M"), spend, earn: Some(Earn::points(Points(1))) })
+            (
+                "B",
+                Command::PostPurchase(PostPurchase {
+                    member: member_ref("M"),
+                    spend,
+                    earn: Some(Earn::points(Points(1))),
+                }),
+            )
         }),
         ("purchase that spends", true, false, |_| ("B", purchase("M", 1, 0))),
         ("redeem", true, false, |_| ("B", redeem("M", 1))),
@@ -78,17 +96,19 @@ fn every_operation_in_every_state_of_its_partner() {
         ("transfer", true, false, |_| ("B", transfer("M", "N", 1))),
         ("purchase that captures", true, true, |past| {
             let spend = Some(Spend::Capture(past.hold, Points(1)));
-            ("B", Command::Purchase { member: member_ref("M"), spend, earn: None })
+            ("B", Command::PostPurchase(PostPurchase { member: member_ref("M"), spend, earn: None }))
         }),
-        ("capture", true, true, |past| ("B", Command::Capture { hold: past.hold, points: Points(1) })),
-        ("void", true, true, |past| ("B", Command::Void { hold: past.hold })),
-        ("return", true, true, |past| ("B", Command::Return { redemption: past.redemption, points: Points(1) })),
+        ("capture", true, true, |past| ("B", Command::CaptureHold(CaptureHold { hold: past.hold, points: Points(1) }))),
+        ("void", true, true, |past| ("B", Command::VoidHold(VoidHold { hold: past.hold }))),
+        ("return", true, true, |past| {
+            ("B", Command::ReturnRedemption(ReturnRedemption { redemption: past.redemption, points: Points(1) }))
+        }),
         ("reverse", true, true, |past| ("B", reverse(past.issue, 1))),
         ("return of a purchase", true, true, |past| {
             let (redemption, issue) = (Some(past.bought), Some(past.earned));
-            ("B", Command::ReturnPurchase { redemption, issue, amount: Money(1), total: Money(2) })
+            ("B", Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: Money(1), total: Money(2) }))
         }),
-        ("abandon", true, true, |past| ("B", Command::Abandon { request: past.last })),
+        ("abandon", true, true, |past| ("B", Command::AbandonRequest(AbandonRequest { request: past.last }))),
         ("have its points spent elsewhere", true, true, |_| ("C", redeem("M", 5))),
     ];
     for (name, restricted, suspended, call) in operations {
@@ -124,13 +144,15 @@ fn a_suspended_partner_reverses_no_issue_older_than_the_window_in_which_it_was_s
         play.close();
         let newest = |points| {
             let target = ReversalTarget::Newest(member_ref("M"));
-            Command::Reverse { target, points: Points(points), refuse_shortfall: false }
+            Command::ReverseIssue(ReverseIssue { target, points: Points(points), refuse_shortfall: false })
         };
-        let purchase = |redemption| Command::ReturnPurchase {
-            redemption,
-            issue: Some(bought[1]),
-            amount: Money(1),
-            total: Money(2),
+        let purchase = |redemption| {
+            Command::ReturnPurchase(ReturnPurchase {
+                redemption,
+                issue: Some(bought[1]),
+                amount: Money(1),
+                total: Money(2),
+            })
         };
         for command in [
             reverse(old, 1),
@@ -138,7 +160,7 @@ fn a_suspended_partner_reverses_no_issue_older_than_the_window_in_which_it_was_s
             newest(101),
             purchase(Some(bought[0])),
             purchase(Some(old)),
-            Command::Abandon { request: request.request_id.unwrap() },
+            Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() }),
         ] {
             let refused = play.ask("B", command.clone()).unwrap_err();
             assert_eq!(refused.reason(), reason, "{command:?}");
@@ -169,7 +191,7 @@ fn of_several_partners_the_first_reason_in_the_published_order_is_given() {
     play.set_state("C", PartnerState::Exited);
     let ask = |funders: &[&str]| {
         let funders = funders.iter().map(|funder| (id(funder), 1)).collect();
-        Command::Issue { member: member_ref("M"), earn: Earn { funders, ..Earn::points(Points(9)) } }
+        Command::IssuePoints(IssuePoints { member: member_ref("M"), earn: Earn { funders, ..Earn::points(Points(9)) } })
     };
     assert_eq!(play.refused("A", ask(&["nobody", "B", "C"])), "PARTNER_EXITED");
     assert_eq!(play.refused("A", ask(&["nobody", "B"])), "PARTNER_SUSPENDED");
@@ -181,11 +203,11 @@ fn of_several_partners_the_first_reason_in_the_published_order_is_given() {
 fn every_public_reason_is_given_for_some_call() {
     let mut given: BTreeSet<&'static str> = BTreeSet::new();
     let price = |text: &str| Some(Price::new(text.parse().unwrap()).unwrap());
-    let set = |terms: TermsDraft| Command::House(HouseCommand::SetTerms { partner: id("A"), terms, effective: None });
-    let house_call = |command: HouseCommand| ("operator", Command::House(command));
+    let set = |terms: TermsDraft| Command::SetTerms(SetTerms { partner: id("A"), terms, effective: None });
+    let house_call = |command: Command| ("operator", command);
     let pay = |amount: Option<i64>, window: u32| {
         let payment = Payment::Hub(id("C"));
-        house_call(HouseCommand::ConfirmPayment { window, payment, amount: amount.map(Money) })
+        house_call(Command::ConfirmPayment(ConfirmPayment { window, payment, amount: amount.map(Money) }))
     };
 
     // A: price 1.00 under P, reversible for a day, within limits; C wants a pause and lets points pay half a receipt.
@@ -226,7 +248,7 @@ fn every_public_reason_is_given_for_some_call() {
     first.command = issue("M", 2);
     given.insert(play.execute(&first).result.unwrap_err().reason());
     let burned = play.request(id("A"), issue("M", 1));
-    play.ask("A", Command::Abandon { request: burned.request_id.unwrap() }).unwrap();
+    play.ask("A", Command::AbandonRequest(AbandonRequest { request: burned.request_id.unwrap() })).unwrap();
     given.insert(play.execute(&burned).result.unwrap_err().reason());
     // An id of later, and a return of another total than was booked.
     let mut ahead = play.request(id("A"), issue("M", 1));
@@ -235,8 +257,12 @@ fn every_public_reason_is_given_for_some_call() {
     let mut sold = play.request(id("B"), issue("N", 1));
     sold.origin.receipt_total = Some(Money(500));
     let sold = play.execute(&sold).result.unwrap().entries[0];
-    let of_another =
-        Command::ReturnPurchase { redemption: None, issue: Some(sold), amount: Money(1), total: Money(400) };
+    let of_another = Command::ReturnPurchase(ReturnPurchase {
+        redemption: None,
+        issue: Some(sold),
+        amount: Money(1),
+        total: Money(400),
+    });
     given.insert(play.refused("B", of_another));
     // Receipts.
     let receipt = Origin { receipt_number: Some(Code::new("7").unwrap()), ..Origin::default() };
@@ -249,7 +275,11 @@ fn every_public_reason_is_given_for_some_call() {
             given.insert(rejection.reason());
         }
     }
-    let refuse = Command::Reverse { target: ReversalTarget::Entry(gone), points: Points(50), refuse_shortfall: true };
+    let refuse = Command::ReverseIssue(ReverseIssue {
+        target: ReversalTarget::Entry(gone),
+        points: Points(50),
+        refuse_shortfall: true,
+    });
     let thirds = Breakage { reserve: rate("0.3"), operator: rate("0.3"), issuer: rate("0.3") };
     for (caller, command) in [
         ("A", issue("M", 0)),
@@ -259,26 +289,26 @@ fn every_public_reason_is_given_for_some_call() {
         ("S", redeem("M", 1)),
         ("C", redeem("nobody", 1)),
         ("C", transfer("M", "M", 1)),
-        house_call(HouseCommand::CreatePartner {
+        house_call(Command::CreatePartner(CreatePartner {
             partner: id("A"),
             display_name: String::new(),
             terms: TermsDraft::default(),
             state: PartnerState::Active,
             limits: Limits::default(),
             no_default_limits: false,
-        }),
-        ("C", Command::Void { hold: closed_hold }),
-        ("C", Command::Capture { hold: open_hold, points: Points(11) }),
-        ("C", Command::Return { redemption, points: Points(61) }),
+        })),
+        ("C", Command::VoidHold(VoidHold { hold: closed_hold })),
+        ("C", Command::CaptureHold(CaptureHold { hold: open_hold, points: Points(11) })),
+        ("C", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(61) })),
         ("A", reverse(gone, 51)),
         ("A", reverse(old_issue, 1)),
         ("A", refuse),
         (
             "A",
-            Command::Issue {
+            Command::IssuePoints(IssuePoints {
                 member: member_ref("M"),
                 earn: Earn { funders: vec![(id("B"), 1)], ..Earn::points(Points(1)) },
-            },
+            }),
         ),
         ("C", issue("M", 6)),
         ("C", redeem("M", 1)),
@@ -288,14 +318,14 @@ fn every_public_reason_is_given_for_some_call() {
         ("operator", set(TermsDraft { breakage: Some(thirds), ..TermsDraft::default() })),
         ("operator", set(TermsDraft { price: price("1.001"), ..TermsDraft::default() })),
         ("operator", set(TermsDraft { price: price("0.5"), ..TermsDraft::default() })),
-        house_call(HouseCommand::ConfirmSettlement { window: 1 }),
-        house_call(HouseCommand::Deposit { account: MoneyAccount::Reserve, amount: Money(i64::MAX) }),
+        house_call(Command::ConfirmSettlement(ConfirmSettlement { window: 1 })),
+        house_call(Command::Deposit(Deposit { account: MoneyAccount::Reserve, amount: Money(i64::MAX) })),
     ] {
         let reason = play.refused(caller, command.clone());
         assert!(given.insert(reason), "{reason} again, for {command:?}");
     }
     let _ = play.close();
-    let before = [pay(None, 1), house_call(HouseCommand::ExportOrders { window: 1, mode: OrderMode::Hub })];
+    let before = [pay(None, 1), house_call(Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Hub }))];
     for (caller, command) in before {
         given.insert(play.refused(caller, command));
     }
@@ -303,24 +333,24 @@ fn every_public_reason_is_given_for_some_call() {
     let due = play.book.windows[&1].settlement.as_ref().unwrap().legs[&id("C")].due.0;
     assert!(due > 0, "C is owed");
     for (caller, command) in [
-        house_call(HouseCommand::ConfirmSettlement { window: 1 }),
+        house_call(Command::ConfirmSettlement(ConfirmSettlement { window: 1 })),
         pay(Some(due + 1), 1),
         pay(None, 1),
-        house_call(HouseCommand::ConfirmPayment { window: 1, payment: Payment::Hub(id("X")), amount: None }),
+        house_call(Command::ConfirmPayment(ConfirmPayment { window: 1, payment: Payment::Hub(id("X")), amount: None })),
     ] {
         given.insert(play.refused(caller, command));
     }
     play.pay(1, "A").unwrap();
-    given.insert(play.refused("operator", Command::House(HouseCommand::AbortSettlement { window: 1 })));
+    given.insert(play.refused("operator", Command::AbortSettlement(AbortSettlement { window: 1 })));
     for partner in ["B", "C"] {
         play.pay(1, partner).unwrap();
     }
-    given.insert(play.refused("operator", Command::House(HouseCommand::AbortSettlement { window: 1 })));
-    play.operator(HouseCommand::Deposit { account: MoneyAccount::Reserve, amount: Money(1) }).unwrap();
+    given.insert(play.refused("operator", Command::AbortSettlement(AbortSettlement { window: 1 })));
+    play.operator(Command::Deposit(Deposit { account: MoneyAccount::Reserve, amount: Money(1) })).unwrap();
     play.issue("B", "M", 1);
     play.close();
-    play.operator(HouseCommand::AbortSettlement { window: 2 }).unwrap();
-    given.insert(play.refused("operator", Command::House(HouseCommand::AbortSettlement { window: 2 })));
+    play.operator(Command::AbortSettlement(AbortSettlement { window: 2 })).unwrap();
+    given.insert(play.refused("operator", Command::AbortSettlement(AbortSettlement { window: 2 })));
 
     let missing: Vec<_> = Rejection::REASONS.into_iter().filter(|reason| !given.contains(reason)).collect();
     assert!(missing.is_empty(), "never given: {missing:?}");

@@ -4,11 +4,13 @@
 
 mod house;
 
-use clearing_core::command::Command;
+use clearing_core::care::{ExtendExpiry, ReinstatePoints};
 use clearing_core::journal::Code;
 use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
 use clearing_core::statement::{self, Role};
 use clearing_core::terms::Funding;
+use clearing_core::transfer::TransferPoints;
 use clearing_core::units::{Points, Timestamp};
 use house::{Play, START, brands, id, member_ref, mixed, sums, transfer};
 
@@ -52,7 +54,7 @@ fn a_transfer_enrols_its_receiver_only_if_the_caller_asks_for_it() {
     assert_eq!(play.refused("C", transfer("N", "M", 1)), "NOT_FOUND", "who gives is known");
     let mistyped = |points| {
         let (member, to) = (member_ref("M"), member_ref("N"));
-        Command::Transfer { member, to, points: Points(points), enrol_receiver: false }
+        Command::TransferPoints(TransferPoints { member, to, points: Points(points), enrol_receiver: false })
     };
     assert_eq!(play.refused("C", mistyped(10)), "NOT_FOUND");
     assert_eq!(play.refused("C", mistyped(11)), "NOT_FOUND", "before what the giver has");
@@ -104,7 +106,8 @@ fn nobody_transfers_to_himself_however_he_is_named() {
     let by_id = clearing_core::command::MemberRef::Id(play.member("M"));
     for (member, to) in [(member_ref("M"), member_ref("M")), (member_ref("M"), by_id), (by_id, member_ref("M"))] {
         for (points, enrol_receiver) in [(10, false), (11, true)] {
-            let command = Command::Transfer { member, to, points: Points(points), enrol_receiver };
+            let command =
+                Command::TransferPoints(TransferPoints { member, to, points: Points(points), enrol_receiver });
             assert_eq!(play.refused("C", command), "SAME_MEMBER", "before what the member has");
         }
     }
@@ -248,13 +251,13 @@ fn decay_of_those_inactive_since_a_moment_ahead_is_refused() {
 }
 
 fn extend(issuer: &str, until: Timestamp, expires: Timestamp) -> Command {
-    Command::ExtendExpiry {
+    Command::ExtendExpiry(ExtendExpiry {
         member: member_ref("M"),
         issuer: id(issuer),
         until,
         expires,
         reason: Code::new("storm").unwrap(),
-    }
+    })
 }
 
 #[test]
@@ -296,12 +299,14 @@ fn a_reinstatement_is_an_issue_at_the_funders_cost_that_no_day_counts() {
         ..Limits::default()
     };
     play.set_limits("A", limits);
-    let again = |points: i64| Command::Reinstate {
-        member: member_ref("M"),
-        funder: id("A"),
-        points: Points(points),
-        expires: Some(START.plus_days(30)),
-        reason: Code::new("goodwill").unwrap(),
+    let again = |points: i64| {
+        Command::ReinstatePoints(ReinstatePoints {
+            member: member_ref("M"),
+            funder: id("A"),
+            points: Points(points),
+            expires: Some(START.plus_days(30)),
+            reason: Code::new("goodwill").unwrap(),
+        })
     };
     let written = play.journal.len();
     // The cap of 18.00 less 10.00, and 2.00 of the breakage: 10.00 are left.

@@ -4,11 +4,19 @@
 
 mod house;
 
-use clearing_core::command::{Command, Earn, HouseCommand, Request, Spend};
+use clearing_core::care::{ReinstatePoints, WriteOffDebt};
+use clearing_core::command::{Earn, Request, Spend};
+use clearing_core::hold::{AuthorizeRedemption, CaptureHold};
 use clearing_core::journal::{BusinessDate, Code};
 use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::partners::{CreatePartner, SetTerms};
+use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::purchase::PostPurchase;
 use clearing_core::rejection::Rejection;
+use clearing_core::reversal::ReverseIssue;
 use clearing_core::terms::{ExpiryPolicy, Funding, PartnerState, Price, SPAN_MAX, TermsDraft};
+use clearing_core::transfer::TransferPoints;
 use clearing_core::units::{
     EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, check_id, check_text, number,
     whole,
@@ -252,15 +260,15 @@ fn one_entry_has_one_id() {
     }
 }
 
-fn create(partner: &str, terms: TermsDraft) -> HouseCommand {
-    HouseCommand::CreatePartner {
+fn create(partner: &str, terms: TermsDraft) -> Command {
+    Command::CreatePartner(CreatePartner {
         partner: id(partner),
         display_name: String::new(),
         terms,
         state: PartnerState::Active,
         limits: Limits::default(),
         no_default_limits: false,
-    }
+    })
 }
 
 fn request(command: Command) -> Request {
@@ -290,28 +298,46 @@ fn an_operation_names_at_most_a_million_million_points() {
     let lapses = moment("2026-02-02T00:00:00Z");
     let all = |points: Points| {
         vec![
-            ("points", Command::Issue { member, earn: Earn::points(points) }),
-            ("points", Command::Redeem { member, points }),
-            ("points", Command::Authorize { member, points, lapses }),
-            ("points", Command::Capture { hold: entry, points }),
-            ("points", Command::Return { redemption: entry, points }),
-            ("points", Command::Transfer { member, to: member_ref("n"), points, enrol_receiver: false }),
+            ("points", Command::IssuePoints(IssuePoints { member, earn: Earn::points(points) })),
+            ("points", Command::RedeemPoints(RedeemPoints { member, points })),
+            ("points", Command::AuthorizeRedemption(AuthorizeRedemption { member, points, lapses })),
+            ("points", Command::CaptureHold(CaptureHold { hold: entry, points })),
+            ("points", Command::ReturnRedemption(ReturnRedemption { redemption: entry, points })),
             (
                 "points",
-                Command::Reverse {
+                Command::TransferPoints(TransferPoints { member, to: member_ref("n"), points, enrol_receiver: false }),
+            ),
+            (
+                "points",
+                Command::ReverseIssue(ReverseIssue {
                     target: clearing_core::command::ReversalTarget::Entry(entry),
                     points,
                     refuse_shortfall: false,
-                },
+                }),
             ),
-            ("points", Command::Reinstate { member, funder: id("A"), points, expires: None, reason: word() }),
-            ("points", Command::WriteOffDebt { member, creditor: id("A"), points, reason: word() }),
-            ("spend.redeem_points", Command::Purchase { member, spend: Some(Spend::Redeem(points)), earn: None }),
+            (
+                "points",
+                Command::ReinstatePoints(ReinstatePoints {
+                    member,
+                    funder: id("A"),
+                    points,
+                    expires: None,
+                    reason: word(),
+                }),
+            ),
+            ("points", Command::WriteOffDebt(WriteOffDebt { member, creditor: id("A"), points, reason: word() })),
+            (
+                "spend.redeem_points",
+                Command::PostPurchase(PostPurchase { member, spend: Some(Spend::Redeem(points)), earn: None }),
+            ),
             (
                 "spend.capture.points",
-                Command::Purchase { member, spend: Some(Spend::Capture(entry, points)), earn: None },
+                Command::PostPurchase(PostPurchase { member, spend: Some(Spend::Capture(entry, points)), earn: None }),
             ),
-            ("earn.points", Command::Purchase { member, spend: None, earn: Some(Earn::points(points)) }),
+            (
+                "earn.points",
+                Command::PostPurchase(PostPurchase { member, spend: None, earn: Some(Earn::points(points)) }),
+            ),
         ]
     };
     for (_, command) in all(Points::OPERATION_MAX) {
@@ -351,10 +377,10 @@ fn terms_whose_dates_can_leave_the_calendar_are_refused() {
         (ExpiryPolicy::None, true),
     ] {
         let terms = || TermsDraft { expiry: Some(expiry), ..TermsDraft::default() };
-        let refused = refused_field(Command::House(create("X1", terms()))).map(|(field, _)| field);
+        let refused = refused_field(create("X1", terms())).map(|(field, _)| field);
         assert_eq!(refused.is_none(), fits, "{expiry:?}");
-        let change = HouseCommand::SetTerms { partner: id("A"), terms: terms(), effective: None };
-        assert_eq!(refused_field(Command::House(change)).map(|(field, _)| field), refused);
+        let change = Command::SetTerms(SetTerms { partner: id("A"), terms: terms(), effective: None });
+        assert_eq!(refused_field(change).map(|(field, _)| field), refused);
         assert!(refused.is_none_or(|field| field == "terms.expiry"));
     }
 }
@@ -423,11 +449,11 @@ proptest! {
         let terms = TermsDraft { expiry: Some(policy), ..TermsDraft::default() };
         play.now = at;
         play.operator(create("X1", terms)).unwrap();
-        let issue = Command::Issue { member: member_ref("m"), earn: Earn::points(Points(10)) };
+        let issue = Command::IssuePoints(IssuePoints { member: member_ref("m"), earn: Earn::points(Points(10)) });
         let accepted = play.ask("X1", issue);
         prop_assert!(accepted.is_ok(), "{accepted:?}");
         play.now = Timestamp::LAST;
-        let due = play.ask("X1", Command::Redeem { member: member_ref("m"), points: Points(10) });
+        let due = play.ask("X1", Command::RedeemPoints(RedeemPoints { member: member_ref("m"), points: Points(10) }));
         let dated = if let ExpiryPolicy::InactiveDays(days) = policy { ExpiryPolicy::Days(days) } else { policy };
         prop_assert_eq!(due.is_ok(), play.now < dated.expires(at, &TimeZone::UTC), "{:?}", due);
     }

@@ -23,9 +23,9 @@ use super::output::{Output, Page};
 use super::terms::word;
 use super::values;
 use crate::clock::Clock;
+use crate::coalition_file::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery, Variant};
 use crate::config::{self, Kind as KeyKind, without_password};
 use crate::identifier::IdentifierKey;
-use crate::scenario::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery, Variant};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, MemberRef, MemberReply};
+use clearing_core::command::{MemberRef, MemberReply};
+use clearing_core::due::RunDecay;
 use clearing_core::due::check_inactive_since;
-use clearing_core::journal::{Facts, JournalEntry};
+use clearing_core::journal::JournalEntry;
 use clearing_core::member::Member;
+use clearing_core::operation::Command;
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::care_service_server::CareService;
@@ -34,7 +37,7 @@ impl CareService for Service {
         let period = convert::word("period", &period)?;
         let written = self
             .0
-            .ask(caller, &request_id, None, Command::Decay { member, rate, period, inactive_since: None })
+            .ask(caller, &request_id, None, Command::RunDecay(RunDecay { member, rate, period, inactive_since: None }))
             .await?;
         let reply = member_reply(&written)?;
         Ok(Response::new(v1::RunDecayResponse {
@@ -63,7 +66,7 @@ impl CareService for Service {
 
         let command = |member: MemberId| {
             let (member, period) = (MemberRef::Id(member), period.clone());
-            own_work(Command::Decay { member, rate, period, inactive_since: Some(since) })
+            own_work(Command::RunDecay(RunDecay { member, rate, period, inactive_since: Some(since) }))
         };
         // What is wrong with the wish is wrong whatever members there are.
         let checked = command(MemberId(0)).validate().and_then(|()| check_inactive_since(since, self.0.clock.now()));
@@ -118,7 +121,7 @@ impl CareService for Service {
         let until = convert::moment("until_time", until_time)?;
         let expires = convert::moment("expire_time", expire_time)?;
         let reason = convert::word("reason_code", &reason_code)?;
-        let command = Command::ExtendExpiry { member, issuer, until, expires, reason };
+        let command = Command::ExtendExpiry(ExtendExpiry { member, issuer, until, expires, reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
         let reply = member_reply(&written)?;
         Ok(Response::new(v1::ExtendExpiryResponse {
@@ -139,7 +142,8 @@ impl CareService for Service {
         let funder: PartnerId = convert::id("funder_id", &funder_id)?;
         let expires = convert::moment_or_none("expire_time", expire_time)?;
         let reason = convert::word("reason_code", &reason_code)?;
-        let command = Command::Reinstate { member, funder, points: Points(points), expires, reason };
+        let command =
+            Command::ReinstatePoints(ReinstatePoints { member, funder, points: Points(points), expires, reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
         let reply = member_reply(&written)?;
         Ok(Response::new(v1::ReinstatePointsResponse {
@@ -158,7 +162,7 @@ impl CareService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let creditor: PartnerId = convert::id("creditor_id", &creditor_id)?;
         let reason = convert::word("reason_code", &reason_code)?;
-        let command = Command::WriteOffDebt { member, creditor, points: Points(points), reason };
+        let command = Command::WriteOffDebt(WriteOffDebt { member, creditor, points: Points(points), reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
         let reply = member_reply(&written)?;
         let entry = first_entry(&written)?;
@@ -174,7 +178,7 @@ impl CareService for Service {
 
 /// Whether a decay has not come to the end of the member's lots.
 fn goes_on(written: &Written) -> bool {
-    written.entries.iter().any(|entry| matches!(entry.entry.facts, Facts::DecayPart(..)))
+    written.entries.iter().any(|entry| entry.entry.facts.decayed_to().is_some())
 }
 
 /// What the entries of a decay did to what the member can spend.

@@ -207,6 +207,15 @@ pub fn from_kind(kind: EntryKind) -> v1::EntryKind {
         EntryKind::Extend => v1::EntryKind::Extend,
         EntryKind::Reinstate => v1::EntryKind::Reinstate,
         EntryKind::WriteOff => v1::EntryKind::WriteOff,
+        EntryKind::Found => v1::EntryKind::Found,
+        EntryKind::CreatePartner => v1::EntryKind::CreatePartner,
+        EntryKind::SetTerms => v1::EntryKind::SetTerms,
+        EntryKind::SetState => v1::EntryKind::SetPartnerState,
+        EntryKind::SetLimits => v1::EntryKind::SetLimits,
+        EntryKind::SetConsent => v1::EntryKind::SetFundingConsent,
+        EntryKind::SetCalendar => v1::EntryKind::SetCalendar,
+        EntryKind::Confirm => v1::EntryKind::ConfirmSettlement,
+        EntryKind::Export => v1::EntryKind::ExportOrders,
     }
 }
 
@@ -286,7 +295,7 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
     let lots = entry.lots.iter().filter(|moved| asked || own(moved.issuer));
     let lots = lots.flat_map(|moved| from_lot(moved, entry, view, coalition));
     let passed_over = asked && (view == View::Whole || coalition.disclose_issuers);
-    let passed_over = entry.passed_over().iter().filter(|_| passed_over);
+    let passed_over = entry.facts.passed_over().iter().filter(|_| passed_over);
     v1::Entry {
         entry_id: id.to_string(),
         sequence,

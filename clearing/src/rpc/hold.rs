@@ -1,8 +1,9 @@
 //! HoldService: points are reserved ahead of a payment, and taken or released.
 
-use clearing_core::command::Command;
+use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::hold::{Hold, HoldState};
 use clearing_core::journal::{Entry, JournalEntry};
+use clearing_core::operation::Command;
 use clearing_core::terms::{FeeBearer, House};
 use clearing_core::units::{EntryId, Points, Rate, Timestamp};
 use clearing_proto::v1;
@@ -27,7 +28,7 @@ impl HoldService for Service {
         let v1::AuthorizeRedemptionRequest { request_id, member, points, lapse_time, origin } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let lapses = convert::moment("lapse_time", lapse_time)?;
-        let command = Command::Authorize { member, points: Points(points), lapses };
+        let command = Command::AuthorizeRedemption(AuthorizeRedemption { member, points: Points(points), lapses });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let reply = member_reply(&written)?;
         Ok(Response::new(v1::AuthorizeRedemptionResponse {
@@ -44,7 +45,7 @@ impl HoldService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::CaptureHoldRequest { request_id, hold_id, points, origin } = request.into_inner();
         let hold: EntryId = convert::id("hold_id", &hold_id)?;
-        let command = Command::Capture { hold, points: Points(points) };
+        let command = Command::CaptureHold(CaptureHold { hold, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let reply = member_reply(&written)?;
         let entry = &first_entry(&written)?.entry;
@@ -63,7 +64,7 @@ impl HoldService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::VoidHoldRequest { request_id, hold_id, origin } = request.into_inner();
         let hold: EntryId = convert::id("hold_id", &hold_id)?;
-        let written = self.0.ask(caller, &request_id, origin, Command::Void { hold }).await?;
+        let written = self.0.ask(caller, &request_id, origin, Command::VoidHold(VoidHold { hold })).await?;
         let reply = member_reply(&written)?;
         Ok(Response::new(v1::VoidHoldResponse {
             written: Some(from_written(&written, View::Part(caller))),

@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 
-use clearing_core::command::{Command, Earn, Request as Wish};
+use clearing_core::command::{Earn, Request as Wish};
+use clearing_core::operation::Command;
+use clearing_core::points::IssuePoints;
 use clearing_core::units::{PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::issue_service_server::IssueService;
@@ -67,7 +69,7 @@ impl Service {
         let v1::IssuePointsRequest { request_id, member, points, expire_time, origin, activate_time, funders } = wire;
         let member = convert::member(member, &self.0.identifier_key)?;
         let earn = earn("", points, expire_time, activate_time, funders)?;
-        self.0.wish(caller, &request_id, origin, Command::Issue { member, earn })
+        self.0.wish(caller, &request_id, origin, Command::IssuePoints(IssuePoints { member, earn }))
     }
 
     /// Issues a batch; one bad item fails alone.

@@ -3,8 +3,8 @@
 pub(super) mod limits;
 mod terms;
 
-use clearing_core::command::HouseCommand;
-use clearing_core::limits::Consent;
+use clearing_core::operation::Command;
+use clearing_core::partners::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
 use clearing_core::terms::{Coalition, Partner, PartnerState, TermsDraft};
 use clearing_core::units::{PartnerId, Points, Timestamp};
 use clearing_proto::v1;
@@ -34,7 +34,8 @@ impl PartnerService for Service {
         let terms = terms_draft(terms)?;
         let limits = read_limits(limits, &self.0.house().coalition)?;
         let state = PartnerState::Active;
-        let command = HouseCommand::CreatePartner { partner, display_name, terms, state, limits, no_default_limits };
+        let command =
+            Command::CreatePartner(CreatePartner { partner, display_name, terms, state, limits, no_default_limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let partner = from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);
@@ -54,7 +55,7 @@ impl PartnerService for Service {
             return Err(errors::invalid("terms", "changes nothing"));
         }
         let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
-        let command = HouseCommand::SetTerms { partner, terms, effective };
+        let command = Command::SetTerms(SetTerms { partner, terms, effective });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let reply = house_reply(&written)?;
         let partner = self.partner(partner)?;
@@ -71,7 +72,7 @@ impl PartnerService for Service {
         let v1::SetPartnerStateRequest { request_id, partner_id, state } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         let state = partner_state(state)?;
-        let command = HouseCommand::SetPartnerState { partner, state };
+        let command = Command::SetPartnerState(SetPartnerState { partner, state });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         let reply = house_reply(&written)?;
         Ok(Response::new(v1::SetPartnerStateResponse {
@@ -93,7 +94,7 @@ impl PartnerService for Service {
             return Err(errors::invalid("limits", "is missing; an empty message takes all limits away"));
         }
         let limits = read_limits(limits, &self.0.house().coalition)?;
-        let command = HouseCommand::SetLimits { partner, limits };
+        let command = Command::SetLimits(SetLimits { partner, limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
@@ -121,12 +122,12 @@ impl PartnerService for Service {
         if let Some(budget) = budget_points.filter(|budget| *budget < 0) {
             return Err(errors::invalid("budget_points", format!("{budget} is below zero")));
         }
-        let consent = Consent { budget: budget_points.map(Points), granted: Some(given), used: Points::ZERO };
-        let command = HouseCommand::SetConsent { funder, partner, consent };
+        let (granted, budget) = (Some(given), budget_points.map(Points));
+        let command = Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
-        let consent = book.consents.get(&(funder, partner)).copied().unwrap_or(consent);
+        let consent = book.consents.get(&(funder, partner)).copied().unwrap_or_default();
         let consent = from_consent(funder, partner, &consent, &book.house.coalition);
         Ok(Response::new(v1::SetFundingConsentResponse {
             written: from_house(&written),

@@ -1,7 +1,9 @@
 //! PurchaseService: what a receipt takes and gives, as one.
 
-use clearing_core::command::{Command, Spend};
+use clearing_core::command::Spend;
 use clearing_core::journal::EntryKind;
+use clearing_core::operation::Command;
+use clearing_core::purchase::{PostPurchase, ReturnPurchase};
 use clearing_core::units::{EntryId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::purchase_service_server::PurchaseService;
@@ -31,7 +33,7 @@ impl PurchaseService for Service {
             earned.map(|earn| issue::earn("earn.", earn.points, earn.expire_time, earn.activate_time, earn.funders));
         let earn = earn.transpose()?;
         let earned_points = earn.as_ref().map_or(0, |earn| earn.points.0);
-        let command = Command::Purchase { member, spend, earn };
+        let command = Command::PostPurchase(PostPurchase { member, spend, earn });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let reply = member_reply(&written)?;
         let spent = of_kind(&written, EntryKind::is_redemption);
@@ -74,7 +76,7 @@ impl PurchaseService for Service {
             let problem = format!("{returned} is not above zero and up to the receipt's total of {total}");
             return Err(invalid("returned_amount", problem));
         }
-        let command = Command::ReturnPurchase { redemption, issue, amount: returned, total };
+        let command = Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: returned, total });
         let written = self.0.ask(caller, &wire.request_id, wire.origin, command).await?;
         let reply = member_reply(&written)?;
         let returned = of_kind(&written, |kind| kind == EntryKind::Return);

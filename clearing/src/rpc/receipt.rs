@@ -1,6 +1,6 @@
 //! ReceiptService: receipts that are found again, and days that are compared.
 
-use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, Facts, JournalEntry};
+use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, JournalEntry};
 use clearing_core::units::{PartnerId, RequestId, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::receipt_service_server::ReceiptService;
@@ -187,13 +187,12 @@ impl DayKind {
             moved.map(|moved| moved.net().unwrap_or_default().0).sum()
         };
         let redeemed = entry.redemption().map(|facts| facts.points.0);
-        match (entry.kind, &entry.facts) {
-            (EntryKind::Issue, _) => Some((Self::Issue, net(true))),
-            (EntryKind::Redeem | EntryKind::Capture, _) => redeemed.map(|points| (Self::Redemption, points)),
-            (EntryKind::Return, _) => redeemed.map(|points| (Self::Return, -points)),
-            (EntryKind::Reverse, Facts::Reversal(parts)) => {
-                Some((Self::Reversal, parts.iter().map(|part| part.points.0).sum()))
-            }
+        let reversed = entry.facts.reversal().map(|parts| parts.iter().map(|part| part.points.0).sum());
+        match entry.kind {
+            EntryKind::Issue => Some((Self::Issue, net(true))),
+            EntryKind::Redeem | EntryKind::Capture => redeemed.map(|points| (Self::Redemption, points)),
+            EntryKind::Return => redeemed.map(|points| (Self::Return, -points)),
+            EntryKind::Reverse => reversed.map(|points| (Self::Reversal, points)),
             _ => None,
         }
     }

@@ -3,8 +3,9 @@
 mod quote;
 
 use clearing_core::chart::{MoneyAccount, Purpose};
-use clearing_core::command::Command;
 use clearing_core::journal::{Entry, JournalEntry};
+use clearing_core::operation::Command;
+use clearing_core::points::{RedeemPoints, ReturnRedemption};
 use clearing_core::terms::FeeBearer;
 use clearing_core::units::{EntryId, Money, PartnerId, Points};
 use clearing_proto::v1;
@@ -35,7 +36,7 @@ impl RedemptionService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::RedeemPointsRequest { request_id, member, points, origin } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
-        let command = Command::Redeem { member, points: Points(points) };
+        let command = Command::RedeemPoints(RedeemPoints { member, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let reply = member_reply(&written)?;
         let money = acceptor_money(caller, &first_entry(&written)?.entry);
@@ -55,7 +56,7 @@ impl RedemptionService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ReturnRedemptionRequest { request_id, redemption_entry_id, points, origin } = request.into_inner();
         let redemption: EntryId = convert::id("redemption_entry_id", &redemption_entry_id)?;
-        let command = Command::Return { redemption, points: Points(points) };
+        let command = Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let reply = member_reply(&written)?;
         let money = acceptor_money(caller, &first_entry(&written)?.entry).opposite();

@@ -1,6 +1,8 @@
 //! RequestService: what is said of an earlier request.
 
-use clearing_core::command::{Abandoned, Command, Reply};
+use clearing_core::abandon::AbandonRequest;
+use clearing_core::command::{Abandoned, Reply};
+use clearing_core::operation::Command;
 use clearing_core::units::RequestId;
 use clearing_proto::v1;
 use clearing_proto::v1::request_service_server::RequestService;
@@ -23,7 +25,7 @@ impl RequestService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::AbandonRequestRequest { request_id, abandoned_request_id, origin } = request.into_inner();
         let abandoned: RequestId = convert::id("abandoned_request_id", &abandoned_request_id)?;
-        let command = Command::Abandon { request: abandoned };
+        let command = Command::AbandonRequest(AbandonRequest { request: abandoned });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let outcome = match &accepted(&written)?.reply {
             Reply::Abandoned(outcome) => abandon_outcome(*outcome),

@@ -1,6 +1,8 @@
 //! ReversalService: issued points are taken back.
 
-use clearing_core::command::{Command, Receipt, ReversalTarget};
+use clearing_core::command::{Receipt, ReversalTarget};
+use clearing_core::operation::Command;
+use clearing_core::reversal::ReverseIssue;
 use clearing_core::units::{PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::reversal_service_server::ReversalService;
@@ -24,7 +26,7 @@ impl ReversalService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ReverseIssueRequest { request_id, points, refuse_shortfall, origin, target } = request.into_inner();
         let target = reversal_target(target, caller, &self.0.identifier_key)?;
-        let command = Command::Reverse { target, points: Points(points), refuse_shortfall };
+        let command = Command::ReverseIssue(ReverseIssue { target, points: Points(points), refuse_shortfall });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let reply = member_reply(&written)?;
         let done = reply.reversed.unwrap_or_default();

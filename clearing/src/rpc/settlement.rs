@@ -3,7 +3,12 @@
 pub(super) mod convert;
 
 use clearing_core::book::Book;
-use clearing_core::command::{Command, HouseCommand, HouseReply, Reply};
+use clearing_core::command::{HouseReply, Reply};
+use clearing_core::operation::Command;
+use clearing_core::partners::SetCalendar;
+use clearing_core::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
 use clearing_core::settlement::{Settlement, Window};
 use clearing_core::units::WindowNumber;
 use clearing_proto::v1;
@@ -34,7 +39,8 @@ impl SettlementService for Service {
     ) -> Result<Response<v1::CloseWindowResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let request_id = read_request_id(&request.into_inner().request_id)?;
-        let written = self.0.ask_house(caller, request_id, HouseCommand::CloseWindow { expected: None }).await?;
+        let written =
+            self.0.ask_house(caller, request_id, Command::CloseWindow(CloseWindow { expected: None })).await?;
         let reply = house_reply(&written)?;
         let number = reply.window.ok_or_else(|| errors::of_write(&WriteError::Internal))?;
         let (window, settlement) = self.0.settlement(number).await?;
@@ -65,7 +71,7 @@ impl SettlementService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ConfirmSettlementRequest { request_id, window } = request.into_inner();
         let window = read_window(window)?;
-        let command = HouseCommand::ConfirmSettlement { window };
+        let command = Command::ConfirmSettlement(ConfirmSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let (window, settlement) = self.0.settlement(window).await?;
@@ -84,7 +90,7 @@ impl SettlementService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ExportOrdersRequest { request_id, window, mode } = request.into_inner();
         let (number, mode) = (read_window(window)?, convert::order_mode(mode)?);
-        let command = HouseCommand::ExportOrders { window: number, mode };
+        let command = Command::ExportOrders(ExportOrders { window: number, mode });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let (_, settlement) = self.0.settlement(number).await?;
@@ -109,7 +115,7 @@ impl SettlementService for Service {
         let payment = convert::payment(payment)?;
         let house = self.0.house();
         let amount = amount.map(|amount| money("amount", &amount, &house.coalition)).transpose()?;
-        let command = HouseCommand::ConfirmPayment { window: number, payment, amount };
+        let command = Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let (window, settlement) = self.0.settlement(number).await?;
@@ -133,7 +139,7 @@ impl SettlementService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::AbortSettlementRequest { request_id, window } = request.into_inner();
         let window = read_window(window)?;
-        let command = HouseCommand::AbortSettlement { window };
+        let command = Command::AbortSettlement(AbortSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let open_window = match written.entries.first() {
@@ -154,7 +160,7 @@ impl SettlementService for Service {
         let house = self.0.house();
         let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
         let amount = money("amount", &amount, &house.coalition)?;
-        let command = HouseCommand::Deposit { account, amount };
+        let command = Command::Deposit(Deposit { account, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let balance = self.0.store.money_balance(account).await.map_err(|error| errors::of_store(&error))?;
@@ -172,7 +178,7 @@ impl SettlementService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::SetCalendarRequest { request_id, cron_expressions, time_zone } = request.into_inner();
         let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
-        let command = HouseCommand::SetCalendar { calendar: calendar.clone() };
+        let command = Command::SetCalendar(SetCalendar { calendar: calendar.clone() });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let next = next_cut_offs(&calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
@@ -203,7 +209,7 @@ impl Context {
             return Ok(convert::from_settlement(&window, &settlement, Stage::Made, &book.house.coalition));
         }
         // Closed for show: the book is a copy that nobody saves.
-        let close = own_work(Command::House(HouseCommand::CloseWindow { expected: Some(number) }));
+        let close = own_work(Command::CloseWindow(CloseWindow { expected: Some(number) }));
         let answer = book.execute(&close, self.clock.now());
         answer.result.map_err(|rejection| errors::refused(&rejection))?;
         let window = book.windows.get(&number).expect("it was just closed");

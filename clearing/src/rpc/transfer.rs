@@ -1,6 +1,7 @@
 //! TransferService: points move from member to member.
 
-use clearing_core::command::Command;
+use clearing_core::operation::Command;
+use clearing_core::transfer::TransferPoints;
 use clearing_core::units::Points;
 use clearing_proto::v1;
 use clearing_proto::v1::transfer_service_server::TransferService;
@@ -24,7 +25,7 @@ impl TransferService for Service {
             request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let to = convert::member_in("to_member", to_member, &self.0.identifier_key)?;
-        let command = Command::Transfer { member, to, points: Points(points), enrol_receiver };
+        let command = Command::TransferPoints(TransferPoints { member, to, points: Points(points), enrol_receiver });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let reply = member_reply(&written)?;
         let lots = &first_entry(&written)?.entry.lots;

@@ -1,10 +1,11 @@
 //! When the house was last alive, and what the database's own clock says: what a node judges its clock by.
 
+use clearing_core::operation::Gate;
 use clearing_core::units::Timestamp;
 
 use super::journal::no_coalition;
 use super::sql::{Cells, Sql};
-use super::{Backend, Gate, Store, StoreError};
+use super::{Backend, Store, StoreError};
 use crate::clock::DatabaseTime;
 
 pub(super) const STATEMENTS: &[&Sql] = &[&LAST_ALIVE, &NOTE_ALIVE, &DATABASE_TIME];

@@ -11,9 +11,9 @@ use clearing_core::settlement::Leg;
 use clearing_core::sums::Sum;
 use clearing_core::units::{MemberId, Money, PartnerId, Points, WindowNumber};
 
-use super::load::load_all;
 use super::members::members_after;
 use super::settlement::{self, Balances, WindowRow, Windows};
+use super::slice::load_all;
 use super::sql::Link;
 use super::{Store, StoreError, guards, house, journal};
 
@@ -91,7 +91,7 @@ impl Store {
         let house = house::load_house(&mut link).await?.house;
         let gate = house::gate(&mut link).await?;
         let mut book = Book::new(std::sync::Arc::new(house), gate.open_window);
-        load_all(&mut link, &mut book, &[]).await?;
+        load_all(&mut link, &mut book, &[], gate.last_time).await?;
         snapshot.finish().await?;
         Ok(book)
     }

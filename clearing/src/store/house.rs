@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
 use clearing_core::changes::Changes;
+use clearing_core::facts::FoundedFacts;
 use clearing_core::limits::Limits;
 use clearing_core::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
@@ -377,33 +378,26 @@ const INSERT_HEAD: Sql = Sql::both(
     INSERT INTO journal_head (id, next_sequence, hash) VALUES (1, 1, $1)",
 );
 
-/// Writes a coalition into an empty database. The caller holds a transaction and writes the first window.
+/// Writes the rows that a database has one of, if it has none. The caller holds a transaction and writes what else founds a
+/// coalition.
 pub(super) async fn insert_coalition(
     link: &mut Link<'_>,
-    house: &House,
-    domain: &str,
-    key: &IdentifierKey,
+    founded: &FoundedFacts,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let call = link.call(&COALITION);
     if link.row(call, |_| Ok(())).await?.is_some() {
         return Err(StoreError::permanent("the database holds a coalition already"));
     }
-    let settings = serde_json::to_string(&settings_of(&house.coalition)).expect("plain fields become JSON");
-    let call = link.call(&INSERT_COALITION).text(&*house.coalition.id).text(domain).text(settings).int(now.0);
-    let call = call.bytes(key.fingerprint(&house.coalition.id, domain).to_vec());
+    let FoundedFacts { coalition, domain, key_fingerprint } = founded;
+    let settings = serde_json::to_string(&settings_of(coalition)).expect("plain fields become JSON");
+    let call = link.call(&INSERT_COALITION).text(&*coalition.id).text(&**domain).text(settings).int(now.0);
+    let call = call.bytes(key_fingerprint.to_vec());
     link.execute_counted(call, 1).await?;
     let call = link.call(&INSERT_GATE).int(now.0);
     link.execute_counted(call, 1).await?;
     let call = link.call(&INSERT_HEAD).bytes(vec![0; 32]);
-    link.execute_counted(call, 1).await?;
-    for partner in house.partners.values() {
-        upsert_partner(link, partner, now).await?;
-        for terms in &partner.terms {
-            insert_terms(link, partner.id, terms, now).await?;
-        }
-    }
-    insert_calendar(link, &house.calendar, now).await
+    link.execute_counted(call, 1).await
 }
 
 /// Writes what a batch has changed of the house.

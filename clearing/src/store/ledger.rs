@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clearing_core::book::Book;
 use clearing_core::changes::Gross;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, WindowNumber};
+use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, WindowNumber};
 
 use super::settlement::Windows;
 use super::sql::{Cells, Sql};
@@ -29,7 +29,7 @@ const LOTS_BETWEEN: Sql = Sql::both(concat!(
 
 const RETURNS_BETWEEN: Sql = Sql::both(
     "-- store.returns_between
-    SELECT member_id, batch_id, ordinal, lots FROM returns WHERE member_id BETWEEN $1 AND $2",
+    SELECT member_id, batch_id, ordinal, lots, amount, total FROM returns WHERE member_id BETWEEN $1 AND $2",
 );
 
 const MEMBERS_WEIGHED: Sql = Sql::both(
@@ -106,7 +106,7 @@ impl Snapshot {
         of_house: &Book,
         ids: &RangeInclusive<MemberId>,
     ) -> Result<(Book, Vec<EntryId>), StoreError> {
-        let mut book = Book::of_members(Arc::clone(&of_house.house), of_house.open_window, ids.clone());
+        let mut book = Book::new(Arc::clone(&of_house.house), of_house.open_window).of_members(ids.clone());
         book.funding.clone_from(&of_house.funding);
         let stray = self.read_members(&mut book, ids.clone()).await?;
         Ok((book, stray))
@@ -130,11 +130,10 @@ impl Snapshot {
             book.insert_lot(lot);
         }
         let call = link.call(&RETURNS_BETWEEN).uuid(first).uuid(last);
-        let returned = |row: &dyn Cells| {
-            let entry = EntryId { batch: BatchId(row.uuid(1)?), ordinal: small(row.int(2)?)? };
-            Ok((entry, members::returned(MemberId(row.uuid(0)?), row.bytes(3)?)?))
-        };
-        book.returned = link.rows(call, returned).await?.into_iter().collect();
+        for row in link.rows(call, members::returned_row).await? {
+            book.returned.insert(row.entry, row.returned);
+            book.returned_amounts.extend(row.amount.map(|amount| (row.entry, amount)));
+        }
         let holds = guards::holds_between(&mut link, first, last).await?;
         for page in holds.chunks(HOLDS_AT_ONCE) {
             let entries = journal::entries(&mut link, page.iter().map(|hold| hold.id)).await?;

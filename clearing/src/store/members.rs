@@ -589,16 +589,14 @@ pub(super) async fn returns(
         keys.uuid(member.0).uuid(entry.batch.0).int(i64::from(entry.ordinal));
     }
     let call = link.call(&RETURNS).table(keys);
-    let returned = |row: &dyn Cells| {
-        let entry = EntryId { batch: BatchId(row.uuid(1)?), ordinal: small(row.int(2)?)? };
-        let amount = ReturnedAmount { amount: Money(row.int(4)?), total: Money(row.int(5)?) };
-        let amount = Some(amount).filter(|amount| !amount.total.is_zero());
-        Ok(ReturnedRow { entry, returned: self::returned(MemberId(row.uuid(0)?), row.bytes(3)?)?, amount })
-    };
-    link.rows(call, returned).await
+    link.rows(call, returned_row).await
 }
 
-/// What came back of a redemption of a member, by lot, as it is stored.
-pub(super) fn returned(member: MemberId, bytes: &[u8]) -> Result<Returned, StoreError> {
-    Returned::from_bytes(member, bytes).map_err(|error| StoreError::damaged("a return", error))
+/// What was returned, from the columns member, batch, ordinal, lots, amount, total.
+pub(super) fn returned_row(row: &dyn Cells) -> Result<ReturnedRow, StoreError> {
+    let entry = EntryId { batch: BatchId(row.uuid(1)?), ordinal: small(row.int(2)?)? };
+    let returned = Returned::from_bytes(MemberId(row.uuid(0)?), row.bytes(3)?);
+    let returned = returned.map_err(|error| StoreError::damaged("a return", error))?;
+    let amount = ReturnedAmount { amount: Money(row.int(4)?), total: Money(row.int(5)?) };
+    Ok(ReturnedRow { entry, returned, amount: Some(amount).filter(|amount| !amount.total.is_zero()) })
 }

@@ -13,7 +13,7 @@ use clearing_core::units::{EntryId, PartnerId, Points, Timestamp, WindowNumber};
 use super::house::{self, GateRow, HouseRow};
 use super::journal::{self, BatchRow, JournalHead};
 use super::settlement::{self, Balances, WindowRow, Windows};
-use super::{Snapshot, Store, StoreError, load};
+use super::{Snapshot, Store, StoreError, slice};
 
 impl Store {
     /// The gate row: the open window and the last change made under the gate.
@@ -57,7 +57,7 @@ impl Snapshot {
         let gate = self.gate().await?;
         let house = self.house_of(gate.terms_epoch).await?;
         let mut book = Book::new(house, gate.open_window);
-        load::load_member(&mut self.link(), &mut book, member, points, now).await?;
+        slice::load_member(&mut self.link(), &mut book, member, points, now).await?;
         Ok(book)
     }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use clearing_core::command::{Accepted, Receipt, Recorded, RecordedState};
+use clearing_core::operation::Gate;
 use clearing_core::purchase::ReceiptLine;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
 use super::sql::{Cells, Kind, Link, Sql};
-use super::{Gate, Store, StoreError, guards, partner_id, small};
+use super::{Store, StoreError, guards, partner_id, small};
 
 pub(super) const STATEMENTS: &[&Sql] = &[&REQUESTS, &KNOWN, &FORGETTABLE, &FORGET];
 

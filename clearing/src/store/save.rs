@@ -18,11 +18,11 @@ use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp};
 
 use super::journal::JournalHead;
 use super::requests::{ABANDONED, stored_state};
-use super::session::Gate;
 use super::settlement::{NO_WINDOW, POINTS, window_of};
 use super::sql::{Cells, Kind, Link, Sql, Table};
 use super::watched::{Became, Watched, is_far};
 use super::{StoreError, guards, partner_id, small};
+use clearing_core::operation::Gate;
 
 pub(super) const STATEMENTS: &[&Sql] = &[
     &SAVE_ROWS,

@@ -2,12 +2,13 @@
 //! for whom something is due, all members in order; and the lease that keeps nodes from doing the same work twice.
 
 use clearing_core::member::Member;
+use clearing_core::operation::Gate;
 use clearing_core::terms::Calendar;
 use clearing_core::units::{MemberId, Timestamp, WindowNumber};
 
 use super::journal::no_coalition;
 use super::sql::{Cells, Sql};
-use super::{Backend, Gate, Store, StoreError, members, small};
+use super::{Backend, Store, StoreError, members, small};
 
 pub(super) const STATEMENTS: &[&Sql] =
     &[&SCHEDULE, &MEMBERS_DUE, &MEMBERS_PAID_FOR, &RELEASING, &MARK_RELEASED, &TAKE_LEASE, &GIVE_LEASE];

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use clearing_core::book::Book;
 use clearing_core::changes::Changes;
 use clearing_core::command::Request;
-use clearing_core::journal::BatchHeader;
+use clearing_core::facts::FoundedFacts;
+use clearing_core::journal::{BatchHeader, STRIPE};
+use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -28,19 +30,12 @@ use super::journal::{JournalHead, no_coalition};
 use super::save::{Saved, Stored};
 use super::sql::{Cells, Link, Sql};
 use super::watched::Watched;
-use super::{Backend, StoreError, hash, house, journal, load, requests, save, settlement};
+use crate::clock;
+
+use super::{Backend, StoreError, hash, house, journal, requests, save, settlement, slice};
 
 pub(super) const STATEMENTS: &[&Sql] =
     &[&COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT, &CLAIM_REQUEST, &CLAIM_ENTRY];
-
-/// How a batch passes the gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
-    /// Together with other batches: commands on points.
-    Shared,
-    /// Alone: the close, and changes of partners, terms or calendar.
-    Exclusive,
-}
 
 /// Something that a batch wrote, to ask for after an unclear commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +179,7 @@ impl WriterSession {
             Connection::Postgres(connection) => {
                 let sql = match gate {
                     Gate::Shared => PASS_GATE_SHARED,
-                    Gate::Exclusive => PASS_GATE_ALONE,
+                    Gate::Alone => PASS_GATE_ALONE,
                 };
                 let rows = sqlx::raw_sql(sql).fetch_all(&mut **connection).await.map_err(failed)?;
                 // The first row is that of the lock, which says nothing. The hash is read under the head's own lock.
@@ -194,6 +189,33 @@ impl WriterSession {
         };
         self.head = head;
         Ok(row)
+    }
+
+    /// Founds a coalition in a migrated, empty database: what its first batch writes, and the rows that there are one of.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; permanent if there is a coalition already.
+    pub async fn found(
+        &mut self,
+        founded: &FoundedFacts,
+        mut book: Book,
+        batch: BatchId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.gate = Gate::Alone;
+        if let Connection::Sqlite(_) = &self.connection {
+            self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
+        }
+        let mut link = self.connection.link();
+        link.run(&house::BEGIN).await?;
+        house::insert_coalition(&mut link, founded, now).await?;
+        self.head = JournalHead { next_sequence: 1, hash: [0; 32] };
+        let changes = book.take_changes();
+        let coalition = founded.coalition.id.clone();
+        let header =
+            BatchHeader { coalition, stripe: STRIPE, batch, window: 1, time: now, salt: clock::random_bytes() };
+        self.save(&book, &changes, &header).await?;
+        self.commit().await
     }
 
     /// The house as it stands inside the transaction.
@@ -218,7 +240,7 @@ impl WriterSession {
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
         let loaded = {
             let watched = self.watched.sums();
-            load::load(&mut self.connection.link(), book, requests, now, &self.enrolled, &watched).await?
+            slice::load(&mut self.connection.link(), book, requests, now, &self.enrolled, &watched).await?
         };
         self.stored = loaded.stored;
         Ok(loaded.sequences)
@@ -233,8 +255,9 @@ impl WriterSession {
         &mut self,
         book: &mut Book,
         requests: &[Request],
+        now: Timestamp,
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
-        load::load_all(&mut self.connection.link(), book, requests).await
+        slice::load_all(&mut self.connection.link(), book, requests, now).await
     }
 
     /// Writes everything that the batch has changed, with its values from the book. A batch without entries is not in

@@ -13,7 +13,7 @@ use partner_sdk::{
 
 use prost::Message as _;
 
-use crate::house::{BACKENDS, TestHouse};
+use clearing_play::{BACKENDS, TestHouse};
 
 /// Whether a call was let through to the rules.
 fn let_in<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {
@@ -171,7 +171,7 @@ async fn every_call_is_open_to_the_roles_it_is_meant_for_and_to_no_other() {
         all_are(true, "operator", report_calls(&operator).await);
         all_are(true, "operator", open_calls(&operator).await);
         all_are(true, "operator", admin_calls(&operator).await);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -226,7 +226,7 @@ async fn no_partner_reads_or_moves_what_is_anothers() {
         assert_eq!(other.rejection().unwrap().reason.as_str(), "REQUEST_ABANDONED", "B burned its own key of that id");
         let third = c.issue(Issue::to("card", "2").points(5).request_id(used)).await.unwrap();
         assert!(matches!(third, Outcome::Accepted(_)), "C's key of that id is unused");
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -275,7 +275,7 @@ async fn no_partner_touches_anothers_holds_issues_purchases_or_receipts() {
         let purchase = c.purchase(Purchase::by("card", "2").capture(&hold, 1)).await.unwrap();
         assert_eq!(reason(purchase.rejection()), "NOT_FOUND");
         assert_eq!(entries().await, before + 1, "nothing was written but the last issue");
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -315,6 +315,6 @@ async fn a_suspended_partner_still_ends_what_it_began() {
         let back = back.redemption(captured.written.entry_id().to_owned()).issue(&issued);
         c.return_purchase(back).await.unwrap().accepted().unwrap();
         assert_eq!(c.balance(("card", "1")).await.unwrap().member.available_points, 0);
-        test.finish().await;
+        test.end().await;
     }
 }

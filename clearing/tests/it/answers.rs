@@ -11,7 +11,7 @@ use partner_sdk::{
     PaymentOrder, Reason, Redeem, ReturnRedemption, Transfer, Void, Written,
 };
 
-use crate::house::{BACKENDS, TestHouse};
+use clearing_play::{BACKENDS, TestHouse};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -76,7 +76,7 @@ async fn an_answer_says_what_became_of_each_lot() {
         let entries = operator.operator().journal(1, None).collect().await.unwrap();
         let activated = entries.iter().find(|entry| entry.kind == EntryKind::Activate).unwrap();
         assert_eq!((activated.lots[0].change, activated.lots[0].points), (LotChange::Activated, 8));
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -120,7 +120,7 @@ async fn a_balance_lists_when_points_expire_the_next_first_and_how_many_are_left
             outcome.unwrap().accepted().unwrap();
         }
         assert_eq!(coming("3").await, (vec![(days(50), 1_030)], 9));
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -167,7 +167,7 @@ async fn orders_are_read_by_those_who_are_an_end_of_them_and_reading_exports_not
         let paid: Vec<bool> = read(&house, None).await.unwrap().iter().map(|order| order.paid).collect();
         assert_eq!(paid.iter().filter(|paid| **paid).count(), 1);
         assert!(read(&a, None).await.unwrap()[0].paid);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -192,7 +192,7 @@ async fn a_till_whose_clock_runs_ahead_hears_that_the_same_wish_may_succeed_late
         );
         operator.sandbox().advance_clock(now + DAY).await.unwrap();
         at(now + DAY).await.unwrap().accepted().unwrap();
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -212,15 +212,15 @@ async fn operations_of_the_house_answer_with_what_they_wrote_too() {
         assert!(again.written.replayed);
         assert_eq!(again.written.entries, first.written.entries);
 
-        // One that needs no entry says so.
         let set = SetTerms::of("A", TermsChange::none().acceptance_fee(Decimal::new(1, 2)));
         let set = operator.set_terms(set).await.unwrap().accepted().unwrap();
-        assert_eq!((set.written.entry(), set.written.entry_id()), (None, ""));
+        let [entry] = &set.written.entries[..] else { panic!("one entry: {set:?}") };
+        assert_eq!((entry.kind, set.written.entry_id()), (EntryKind::SetTerms, &*entry.entry_id));
         a.issue(Issue::to("card", "1").points(5)).await.unwrap().accepted().unwrap();
         let c = test.client("C").await;
         c.redeem(Redeem::from("card", "1").points(5)).await.unwrap().accepted().unwrap();
         let closed = operator.close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
         assert_eq!(closed.written.entry().map(|entry| entry.kind), Some(EntryKind::Close));
-        test.finish().await;
+        test.end().await;
     }
 }

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use clearing::clock::Clock;
 use clearing::identifier::{IdentifierKey, OtherBooks};
-use clearing::server::{Drained, ServerLimits, ServerOptions, StartError, start};
+use clearing::server::{Drained, ServerOptions, StartError, start};
 use clearing::store::OccupyError;
 use partner_sdk::operator::CloseWindow;
 use partner_sdk::{Issue, Redeem};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
-use crate::house::{BACKENDS, Backend, DOMAIN, TestHouse};
+use clearing_play::{BACKENDS, Backend, DOMAIN, TestHouse, options};
 
 /// Why a house does not open: a file tells at once, a PostgreSQL once it is reached.
 async fn refusal(options: ServerOptions) -> Arc<StartError> {
@@ -36,47 +35,28 @@ async fn a_house_does_not_open_with_another_key_or_domain_than_the_books_were_ma
         let TestHouse { database, identities, server } = test;
         assert_eq!(server.shutdown(Duration::from_secs(10)).await, Drained::Clean);
         let begin = clearing_core::units::Timestamp::from_jiff(jiff::Timestamp::try_from(begin).unwrap());
-        let options = ServerOptions {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            tls: identities.server(),
-            domain: DOMAIN.to_owned(),
-            database_url: database.url.clone(),
-            sandbox: true,
-            clock: Clock::manual(begin),
-            identifier_key: IdentifierKey::new([8; 32]),
-            limits: ServerLimits::default(),
-        };
-        let refused = refusal(options.clone()).await;
+        let right = options(&database.url, &identities, Clock::manual(begin));
+        let other_key = ServerOptions { identifier_key: IdentifierKey::new([8; 32]), ..right.clone() };
+        let refused = refusal(other_key).await;
         assert!(matches!(*refused, StartError::OtherBooks(OtherBooks::Key { .. })), "{refused}");
 
-        let domain = "other.coalition".to_owned();
-        let other = ServerOptions { domain, identifier_key: IdentifierKey::new([7; 32]), ..options.clone() };
-        let refused = refusal(other).await.to_string();
+        let other_domain = ServerOptions { domain: "other.coalition".to_owned(), ..right.clone() };
+        let refused = refusal(other_domain).await.to_string();
         assert!(refused.contains("other.coalition") && refused.contains(DOMAIN), "{refused}");
 
-        let right = ServerOptions { identifier_key: IdentifierKey::new([7; 32]), ..options };
         let server = start(right).await.unwrap();
         server.serving().await;
         let test = TestHouse { database, identities, server };
         let balance = test.client("B").await.balance(("card", "1")).await.unwrap();
         assert_eq!(balance.member.available_points, 10);
-        test.finish().await;
+        test.end().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_house_on_one_file_is_refused_and_told_which_process_has_it() {
     let (test, _) = TestHouse::of_s01(Backend::Sqlite, |_| ()).await;
-    let second = ServerOptions {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        tls: test.identities.server(),
-        domain: DOMAIN.to_owned(),
-        database_url: test.database.url.clone(),
-        sandbox: false,
-        clock: Clock::system(),
-        identifier_key: IdentifierKey::new([7; 32]),
-        limits: ServerLimits::default(),
-    };
+    let second = options(&test.database.url, &test.identities, Clock::system());
     let refused = start(second).await.err().unwrap();
     assert!(matches!(refused, StartError::Occupied(OccupyError::Occupied { .. })), "{refused}");
     let text = refused.to_string();
@@ -84,26 +64,16 @@ async fn a_second_house_on_one_file_is_refused_and_told_which_process_has_it() {
         assert!(text.contains(part), "{text}");
     }
     // Who only reads is not kept out, and the first goes on.
-    crate::house::audit(&test.database.url).await;
+    test.database.audit().await;
     test.client("A").await.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
-    test.finish().await;
+    test.end().await;
 }
 
 /// Moves positions by hand, as very many years would.
-async fn shift(house: &TestHouse, backend: Backend, from: &str, to: &str, amount: i64) {
+async fn shift(house: &TestHouse, from: &str, to: &str, amount: i64) {
     for (account, amount) in [(from, -amount), (to, amount)] {
         let sql = format!("UPDATE balances SET amount = amount + {amount} WHERE account = 'position:{account}'");
-        let sql = AssertSqlSafe(sql);
-        let moved = match backend {
-            Backend::Sqlite => {
-                let mut connection = SqliteConnection::connect(&house.database.url).await.unwrap();
-                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
-            }
-            Backend::Postgres => {
-                let mut connection = PgConnection::connect(&house.database.url).await.unwrap();
-                sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
-            }
-        };
+        let moved = house.database.execute(&sql, &sql).await;
         assert_eq!(moved, 1, "{account}");
     }
 }
@@ -121,7 +91,7 @@ async fn a_partner_hears_which_sum_would_go_too_far_and_others_settle() {
         let redeem = async |points| c.redeem(Redeem::from("card", "1").points(points)).await.unwrap();
         redeem(10).await.accepted().unwrap();
         let far = (1 << 61) - 1_500;
-        shift(&test, backend, "A", "C", far).await;
+        shift(&test, "A", "C", far).await;
         // Nobody has looked at it yet; the statement that adds tells what it has become.
         redeem(10).await.accepted().unwrap();
         let refused = redeem(10).await;
@@ -132,9 +102,9 @@ async fn a_partner_hears_which_sum_would_go_too_far_and_others_settle() {
         // What brings it back is taken, and so is a close.
         a.issue(Issue::to("card", "2").points(1)).await.unwrap().accepted().unwrap();
         assert!(!desk.operator().preview_settlement(None).await.unwrap().legs.is_empty());
-        shift(&test, backend, "C", "A", far).await;
+        shift(&test, "C", "A", far).await;
         redeem(10).await.accepted().unwrap();
         desk.operator().close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
-        test.finish().await;
+        test.end().await;
     }
 }

@@ -8,16 +8,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use clearing::clock::{Against, Clock, StartRules};
-use clearing::identifier::IdentifierKey;
-use clearing::server::{Drained, RunningServer};
-use clearing::store::{Store, Windows};
-use clearing_certs::Kind;
+use clearing::coalition_file::Variant;
+use clearing::server::{Drained, RunningServer, start};
+use clearing::store::Windows;
 use clearing_core::terms::Calendar;
 use clearing_core::units::Timestamp;
-use partner_sdk::{Client, Issue, Issued, Outcome, Retries};
+use partner_sdk::{Client, Issue, Issued, Outcome};
 
-use crate::house::{BACKENDS, Backend, DOMAIN, Database, Identities, audit, begin};
-use crate::scenarios::read;
+use clearing_play::{BACKENDS, Backend, Database, Identities, coalition, endpoint, options, serve};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -32,15 +30,10 @@ struct Site {
 impl Site {
     /// Founded so many microseconds before now.
     async fn founded(backend: Backend, before: i64) -> Self {
-        let scenario = read("S01");
-        let mut house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
+        let (mut house, _) = coalition("S01", Variant::AtRedemption);
         house.calendar = Calendar { cut_offs: vec!["0 0 * * *".to_owned()], time_zone: "UTC".to_owned() };
         let database = Database::new(backend).await;
-        let store = Store::connect(&database.url).await.unwrap();
-        store.migrate().await.unwrap();
-        let founded = Timestamp(Clock::system().now().0 - before);
-        let key = IdentifierKey::new([7; 32]);
-        store.create_coalition(&house, DOMAIN, &key, founded).await.unwrap();
+        database.found(&house, Timestamp(Clock::system().now().0 - before)).await;
         Self { database, identities: Identities::new(), wrong_by: Arc::default() }
     }
 
@@ -50,9 +43,7 @@ impl Site {
 
     async fn start_with(&self, rules: StartRules) -> RunningServer {
         let clock = Clock::system_set_wrong(rules, Arc::clone(&self.wrong_by));
-        let server = begin(&self.database.url, &self.identities, clock).await;
-        server.opened().await;
-        server
+        serve(&self.database.url, &self.identities, clock).await
     }
 
     async fn start(&self) -> RunningServer {
@@ -61,27 +52,25 @@ impl Site {
 
     /// A till of A, whose own clock is right.
     async fn till(&self, server: &RunningServer) -> Client {
-        let endpoint = format!("https://{}", server.local_addr());
-        self.identities.builder(&endpoint, Kind::Partner, "A").retries(Retries::none()).connect().await.unwrap()
+        self.identities.client_that_asks_once(&endpoint(server), "A").await
     }
 
     async fn windows(&self) -> usize {
-        let store = Store::connect(&self.database.url).await.unwrap();
-        let mut snapshot = store.snapshot().await.unwrap();
+        let mut snapshot = self.database.store().await.snapshot().await.unwrap();
         let windows = snapshot.windows(Windows::All).await.unwrap().len();
         snapshot.finish().await.unwrap();
         windows
     }
 
     async fn last_alive(&self) -> Timestamp {
-        Store::connect(&self.database.url).await.unwrap().last_alive().await.unwrap()
+        self.database.store().await.last_alive().await.unwrap()
     }
 
     async fn end(self, servers: Vec<RunningServer>) {
         for server in servers {
             assert_eq!(server.shutdown(Duration::from_secs(10)).await, Drained::Clean);
         }
-        audit(&self.database.url).await;
+        self.database.audit().await;
         self.database.remove().await;
     }
 }
@@ -125,7 +114,7 @@ async fn a_start_with_a_clock_far_ahead_writes_nothing_until_the_clock_is_right(
         refused(&till, &[&ahead[..10], &alive.to_string()[..16], "more than 8 days after", "--accept-time"]).await;
         assert_eq!(till.balance(("card", "1")).await.unwrap().member.available_points, 10, "reads go on");
         let told = till.server_info().await.unwrap().server_time;
-        assert!(told < crate::sdk_stage::system_time(Timestamp(alive.0 + DAY)), "reads are at a time that was right");
+        assert!(told < clearing_play::system_time(Timestamp(alive.0 + DAY)), "reads are at a time that was right");
         assert_eq!(site.windows().await, windows, "no window was closed");
         assert_eq!(site.last_alive().await, alive, "a wrong clock is not what the next start is judged by");
 
@@ -229,7 +218,7 @@ async fn a_node_whose_clock_is_off_the_databases_writes_nothing_and_leaves_due_w
     for wrong in [40 * SECOND, -40 * SECOND] {
         let wrong_by = Arc::new(AtomicI64::new(wrong));
         let clock = Clock::system_set_wrong(StartRules::default(), wrong_by);
-        let fast = begin(&right.database.url, &right.identities, clock.clone()).await;
+        let fast = start(options(&right.database.url, &right.identities, clock.clone())).await.unwrap();
         fast.opened().await;
         assert_eq!(clock.wrong().unwrap().against, Against::Database);
         refused(&right.till(&fast).await, &["PostgreSQL's clock", "30 seconds"]).await;

@@ -6,21 +6,19 @@ pub mod raw;
 use std::time::Duration;
 
 use clearing::clock::Clock;
+use clearing::coalition_file::Variant;
 use clearing::door::{DoorCounts, DoorLimits};
-use clearing::identifier::IdentifierKey;
 use clearing::server::{Drained, RunningServer, ServerLimits};
-use clearing::store::Store;
 use clearing_certs::Kind;
 use futures::future::join_all;
 use partner_sdk::operator::CreatePartner;
-use partner_sdk::{Client, Error, Issue, Retries};
+use partner_sdk::{Client, Error, Issue};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use self::raw::{GOAWAY, PING, RST_STREAM, Raw};
-use crate::house::{BACKENDS, Backend, DOMAIN, Database, Identities, audit, begin_with, serve};
-use crate::scenarios::read;
+use clearing_play::{BACKENDS, Backend, Database, Identities, TestHouse, coalition, endpoint, serve};
 
 /// How long anything may take before it is called a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,65 +28,26 @@ const LIST: &str = "coalition.clearing.v1.EntryService/ListEntries";
 const BATCH: &str = "coalition.clearing.v1.IssueService/BatchIssuePoints";
 const HEALTH: &str = "grpc.health.v1.Health/Check";
 
-/// A house with limits of its own.
-struct House {
-    database: Database,
-    identities: Identities,
-    server: RunningServer,
+/// The house of S01 with a door of its own, whose clock stands still.
+async fn open(backend: Backend, door: DoorLimits) -> TestHouse {
+    let (house, begin) = coalition("S01", Variant::AtRedemption);
+    let limits = ServerLimits { door, ..ServerLimits::default() };
+    TestHouse::found(Database::new(backend).await, &house, Clock::manual(begin), limits).await
 }
 
-impl House {
-    async fn open(backend: Backend, limits: DoorLimits) -> Self {
-        let (database, identities) = (Database::new(backend).await, Identities::new());
-        let begin = found(&database.url).await;
-        let server = begin_with(
-            &database.url,
-            &identities,
-            Clock::manual(begin),
-            ServerLimits { door: limits, ..ServerLimits::default() },
-        )
-        .await;
-        server.opened().await;
-        Self { database, identities, server }
-    }
-
-    async fn client(&self, partner: &str) -> Client {
-        let endpoint = format!("https://{}", self.server.local_addr());
-        let once = self.identities.builder(&endpoint, Kind::Partner, partner).retries(Retries::none());
-        once.connect().await.unwrap()
-    }
-
-    async fn raw(&self, partner: &str) -> Raw {
-        Raw::connect(self.server.local_addr(), &self.identities, partner).await
-    }
-
-    /// Waits until what the door counts is as it should be.
-    async fn until(&self, what: &str, fits: impl Fn(DoorCounts) -> bool) {
-        let fitting = async {
-            while !fits(self.server.door()) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let waited = tokio::time::timeout(PATIENCE, fitting).await;
-        waited.unwrap_or_else(|_| panic!("{what}: {:?}", self.server.door()));
-    }
-
-    async fn finish(self) {
-        assert_eq!(self.server.shutdown(Duration::from_secs(20)).await, Drained::Clean);
-        audit(&self.database.url).await;
-        self.database.remove().await;
-    }
+async fn raw_client(house: &TestHouse, partner: &str) -> Raw {
+    Raw::connect(house.server.local_addr(), &house.identities, partner).await
 }
 
-/// Founds the coalition of S01, and gives its first moment.
-async fn found(url: &str) -> clearing_core::units::Timestamp {
-    let scenario = read("S01");
-    let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-    let begin = scenario.house.coalition.start;
-    let store = Store::connect(url).await.unwrap();
-    store.migrate().await.unwrap();
-    store.create_coalition(&house, DOMAIN, &IdentifierKey::new([7; 32]), begin).await.unwrap();
-    begin
+/// Waits until what the door counts is as it should be.
+async fn until(house: &TestHouse, what: &str, fits: impl Fn(DoorCounts) -> bool) {
+    let fitting = async {
+        while !fits(house.server.door()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, fitting).await;
+    waited.unwrap_or_else(|_| panic!("{what}: {:?}", house.server.door()));
 }
 
 async fn issue(client: &Client) -> Result<(), Error> {
@@ -110,14 +69,14 @@ fn refused(result: &Result<(), Error>) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn eleven_hundred_silent_connections_from_one_address_keep_nobody_out() {
     let patient = DoorLimits { first_byte: PATIENCE * 10, handshake: PATIENCE * 10, ..DoorLimits::default() };
-    let house = House::open(Backend::Sqlite, patient).await;
+    let house = open(Backend::Sqlite, patient).await;
     let mut silent = Vec::new();
     for _ in 0..1_100 {
         silent.push(TcpStream::connect(house.server.local_addr()).await.unwrap());
     }
-    let client = house.client("A").await;
+    let client = house.client_that_asks_once("A").await;
     issue(&client).await.unwrap();
-    house.until("those beyond the limit are gone", |counts| counts.waiting <= patient.waiting_per_address).await;
+    until(&house, "those beyond the limit are gone", |counts| counts.waiting <= patient.waiting_per_address).await;
     let mut closed = 0;
     for stream in &mut silent {
         let mut byte = [0];
@@ -126,56 +85,56 @@ async fn eleven_hundred_silent_connections_from_one_address_keep_nobody_out() {
     }
     assert!(closed >= 1_100 - patient.waiting_per_address, "{closed} were closed");
     drop((silent, client));
-    house.finish().await;
+    house.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_proves_who_it_is_and_then_says_nothing_is_sent_away() {
     let limits = DoorLimits { preface: Duration::from_millis(200), ..DoorLimits::default() };
-    let house = House::open(Backend::Sqlite, limits).await;
+    let house = open(Backend::Sqlite, limits).await;
     let mut mute = Vec::new();
     for _ in 0..20 {
-        mute.push(house.raw("A").await);
+        mute.push(raw_client(&house, "A").await);
     }
     join_all(mute.iter_mut().map(Raw::closed)).await;
-    house.until("nothing is left of them", |counts| counts.connections == 0 && counts.waiting == 0).await;
-    house.finish().await;
+    until(&house, "nothing is left of them", |counts| counts.connections == 0 && counts.waiting == 0).await;
+    house.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partner_with_all_its_connections_gets_another_for_the_one_that_is_idle_for_longest() {
     let limits = DoorLimits { connections_per_partner: 3, ..DoorLimits::default() };
-    let house = House::open(Backend::Sqlite, limits).await;
-    let other = house.client("B").await;
+    let house = open(Backend::Sqlite, limits).await;
+    let other = house.client_that_asks_once("B").await;
     let mut held = Vec::new();
     for _ in 0..3 {
-        let mut raw = house.raw("A").await;
+        let mut raw = raw_client(&house, "A").await;
         raw.speak(65_535).await;
         held.push(raw);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // The first is busy: its request has no end.
     held[0].call(1, ISSUE, false).await;
-    house.until("the call is under way", |counts| counts.calls == 1).await;
-    let client = house.client("A").await;
+    until(&house, "the call is under way", |counts| counts.calls == 1).await;
+    let client = house.client_that_asks_once("A").await;
     issue(&client).await.unwrap();
     held[1].closed().await;
     // The one that has made a call is not idle for as long as the third.
-    let second = house.client("A").await;
+    let second = house.client_that_asks_once("A").await;
     issue(&second).await.unwrap();
     held[2].closed().await;
     // Now nobody is idle.
     for raw in &mut held[1..] {
-        *raw = house.raw("A").await;
+        *raw = raw_client(&house, "A").await;
         raw.speak(65_535).await;
         raw.call(1, ISSUE, false).await;
     }
-    house.until("three calls are under way", |counts| counts.calls == 3).await;
-    let mut fourth = house.raw("A").await;
+    until(&house, "three calls are under way", |counts| counts.calls == 3).await;
+    let mut fourth = raw_client(&house, "A").await;
     fourth.closed().await;
     issue(&other).await.unwrap();
     drop((held, fourth, client, second, other));
-    house.finish().await;
+    house.end().await;
 }
 
 /// Unread answers of three connections once held 1.36 GB for as long as these stayed open.
@@ -188,14 +147,14 @@ async fn answers_that_nobody_takes_are_bounded_and_given_up() {
         ..DoorLimits::default()
     };
     for backend in BACKENDS {
-        let house = House::open(backend, limits).await;
-        let (client, other) = (house.client("A").await, house.client("B").await);
+        let house = open(backend, limits).await;
+        let (client, other) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
         for _ in 0..3 {
             let items = (0..500).map(|_| Issue::to("card", "1").points(1)).collect();
             client.batch_issue(items).await.unwrap();
         }
         for window in [0, 1, 700] {
-            let mut greedy = house.raw("A").await;
+            let mut greedy = raw_client(&house, "A").await;
             greedy.speak(window).await;
             // The answer to each is a page of a thousand entries, page_size being the field that says so.
             for at in 0..300 {
@@ -204,20 +163,20 @@ async fn answers_that_nobody_takes_are_bounded_and_given_up() {
             }
             issue(&other).await.unwrap();
             greedy.closed().await;
-            house.until("all is given back", |counts| counts.calls == 0 && counts.bytes == 0).await;
+            until(&house, "all is given back", |counts| counts.calls == 0 && counts.bytes == 0).await;
         }
         issue(&client).await.unwrap();
         drop((client, other));
-        house.finish().await;
+        house.end().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_whose_end_never_comes_are_given_up_and_those_beyond_a_share_refused() {
     let limits = DoorLimits { still: Duration::from_millis(500), calls_per_partner: 50, ..DoorLimits::default() };
-    let house = House::open(Backend::Sqlite, limits).await;
-    let other = house.client("B").await;
-    let mut endless = house.raw("A").await;
+    let house = open(Backend::Sqlite, limits).await;
+    let other = house.client_that_asks_once("B").await;
+    let mut endless = raw_client(&house, "A").await;
     endless.speak(65_535).await;
     for at in 0..200 {
         endless.call(2 * at + 1, ISSUE, false).await;
@@ -225,17 +184,17 @@ async fn requests_whose_end_never_comes_are_given_up_and_those_beyond_a_share_re
     assert!(house.server.door().calls <= 51, "{:?}", house.server.door());
     issue(&other).await.unwrap();
     assert_eq!(endless.ended(200).await.len(), 200);
-    house.until("all is given back", |counts| counts.calls == 0 && counts.bytes == 0).await;
+    until(&house, "all is given back", |counts| counts.calls == 0 && counts.bytes == 0).await;
     drop((endless, other));
-    house.finish().await;
+    house.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_beyond_a_share_are_refused_with_a_time_to_come_back_and_cost_nobody_else_anything() {
     for backend in BACKENDS {
         let limits = DoorLimits { bytes_per_partner: 1 << 20, bytes: 4 << 20, ..DoorLimits::default() };
-        let house = House::open(backend, limits).await;
-        let (greedy, other) = (house.client("A").await, house.client("B").await);
+        let house = open(backend, limits).await;
+        let (greedy, other) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
         let batches = (0..40).map(|_| {
             let items = (0..1_000).map(|_| Issue::to("card", "1").points(1)).collect();
             let greedy = greedy.clone();
@@ -246,21 +205,21 @@ async fn batches_beyond_a_share_are_refused_with_a_time_to_come_back_and_cost_no
         let said_no = batches.iter().filter(|result| refused(result)).count();
         assert!(said_no > 0, "none of 40 batches was refused");
         assert_eq!(others.iter().filter(|result| refused(result)).count(), 0);
-        house.until("all is given back", |counts| counts.calls == 0 && counts.bytes == 0).await;
+        until(&house, "all is given back", |counts| counts.calls == 0 && counts.bytes == 0).await;
         // One at a time they are taken.
         let items: Vec<_> = (0..1_000).map(|_| Issue::to("card", "1").points(1)).collect();
         greedy.batch_issue(items).await.unwrap();
         drop((greedy, other));
-        house.finish().await;
+        house.end().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_frames_that_ask_for_nothing_ends_its_connection_and_no_other() {
-    let house = House::open(Backend::Sqlite, DoorLimits::default()).await;
-    let other = house.client("A").await;
+    let house = open(Backend::Sqlite, DoorLimits::default()).await;
+    let other = house.client_that_asks_once("A").await;
     for kind in [PING, RST_STREAM] {
-        let mut flood = house.raw("A").await;
+        let mut flood = raw_client(&house, "A").await;
         flood.speak(65_535).await;
         let flooding = async {
             for at in 0..60_000_u32 {
@@ -282,8 +241,8 @@ async fn a_flood_of_frames_that_ask_for_nothing_ends_its_connection_and_no_other
         futures::join!(flooding, calls);
     }
     drop(other);
-    house.until("nothing is left of it", |counts| counts.connections == 0 && counts.calls == 0).await;
-    house.finish().await;
+    until(&house, "nothing is left of it", |counts| counts.connections == 0 && counts.calls == 0).await;
+    house.end().await;
 }
 
 /// More than twenty that were taken back before the house had looked at them once ended the connection, with all that was
@@ -291,8 +250,8 @@ async fn a_flood_of_frames_that_ask_for_nothing_ends_its_connection_and_no_other
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_are_taken_back_cost_the_others_on_their_connection_nothing() {
     for backend in BACKENDS {
-        let house = House::open(backend, DoorLimits::default()).await;
-        let client = house.client("A").await;
+        let house = open(backend, DoorLimits::default()).await;
+        let client = house.client_that_asks_once("A").await;
         let mut taken_back = JoinSet::new();
         for _ in 0..4 {
             let client = client.clone();
@@ -310,7 +269,7 @@ async fn calls_that_are_taken_back_cost_the_others_on_their_connection_nothing()
             while taken_back.try_join_next().is_some() {}
         }
         // And with all of them at once, by hand: each is there and taken back in one breath.
-        let mut raw = house.raw("A").await;
+        let mut raw = raw_client(&house, "A").await;
         raw.speak(65_535).await;
         raw.ask(1, LIST).await;
         for at in 1..=500 {
@@ -321,7 +280,7 @@ async fn calls_that_are_taken_back_cost_the_others_on_their_connection_nothing()
         let answers = raw.ended(2).await;
         assert_eq!(answers.into_keys().collect::<Vec<_>>(), [1, 2_001]);
         drop((client, raw));
-        house.finish().await;
+        house.end().await;
     }
 }
 
@@ -329,30 +288,34 @@ async fn calls_that_are_taken_back_cost_the_others_on_their_connection_nothing()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_takes_no_longer_than_it_is_given_whatever_a_client_does() {
     for backend in BACKENDS {
-        let house = House::open(backend, DoorLimits::default()).await;
-        let client = house.client("A").await;
+        let house = open(backend, DoorLimits::default()).await;
+        let client = house.client_that_asks_once("A").await;
         for _ in 0..3 {
             let items = (0..500).map(|_| Issue::to("card", "1").points(1)).collect();
             client.batch_issue(items).await.unwrap();
         }
         let mut held = Vec::new();
         for _ in 0..5 {
-            let mut raw = house.raw("A").await;
+            let mut raw = raw_client(&house, "A").await;
             raw.speak(0).await;
             raw.ask(1, LIST).await;
             raw.call(3, ISSUE, false).await;
             raw.call(5, BATCH, false).await;
             raw.call(7, "coalition.clearing.v1.IssueService/StreamIssuePoints", false).await;
             raw.ask(9, "grpc.health.v1.Health/Watch").await;
-            held.push((raw, house.raw("B").await, TcpStream::connect(house.server.local_addr()).await.unwrap()));
+            held.push((
+                raw,
+                raw_client(&house, "B").await,
+                TcpStream::connect(house.server.local_addr()).await.unwrap(),
+            ));
         }
-        house.until("all are under way", |counts| counts.calls == 25 && counts.working == 0).await;
+        until(&house, "all are under way", |counts| counts.calls == 25 && counts.working == 0).await;
         let drain = Duration::from_secs(15);
-        let House { database, server, .. } = house;
+        let TestHouse { database, server, .. } = house;
         let stopped = tokio::time::timeout(drain, server.shutdown(drain)).await;
         assert_eq!(stopped.expect("it stops in time"), Drained::Clean);
         drop((client, held));
-        audit(&database.url).await;
+        database.audit().await;
         database.remove().await;
     }
 }
@@ -360,10 +323,10 @@ async fn a_stop_takes_no_longer_than_it_is_given_whatever_a_client_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_begun_is_answered_while_the_house_stops() {
     for backend in BACKENDS {
-        let house = House::open(backend, DoorLimits::default()).await;
+        let house = open(backend, DoorLimits::default()).await;
         let mut clients = Vec::new();
         for _ in 0..4 {
-            clients.push(house.client("A").await);
+            clients.push(house.client_that_asks_once("A").await);
         }
         let mut batches = JoinSet::new();
         for client in clients.clone() {
@@ -372,14 +335,14 @@ async fn what_was_begun_is_answered_while_the_house_stops() {
                 client.batch_issue(items).await.map(|results| results.len())
             });
         }
-        house.until("the batches are heard", |counts| counts.working == 4).await;
-        let House { database, server, .. } = house;
+        until(&house, "the batches are heard", |counts| counts.working == 4).await;
+        let TestHouse { database, server, .. } = house;
         assert_eq!(server.shutdown(PATIENCE).await, Drained::Clean);
         while let Some(batch) = batches.join_next().await {
             assert_eq!(batch.unwrap().unwrap(), 1_000);
         }
         drop(clients);
-        audit(&database.url).await;
+        database.audit().await;
         database.remove().await;
     }
 }
@@ -387,27 +350,26 @@ async fn what_was_begun_is_answered_while_the_house_stops() {
 /// A node's view of the house is up to a second old, and once it refused whoever was not in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partner_that_was_just_created_is_known_to_every_node() {
-    let house = House::open(Backend::Postgres, DoorLimits::default()).await;
-    let begin = read("S01").house.coalition.start;
+    let house = open(Backend::Postgres, DoorLimits::default()).await;
+    let (_, begin) = coalition("S01", Variant::AtRedemption);
     let second = serve(&house.database.url, &house.identities, Clock::manual(begin)).await;
-    let operator = house.client("operator").await.operator();
+    let operator = house.client_that_asks_once("operator").await.operator();
     for round in 0..8 {
         let id = format!("new-{round}");
         operator.create_partner(CreatePartner::new(&id)).await.unwrap().accepted().unwrap();
         for server in [&house.server, &second] {
-            let endpoint = format!("https://{}", server.local_addr());
-            let client = house.identities.client(&endpoint, Kind::Partner, &id).await;
+            let client = house.identities.client(&endpoint(server), Kind::Partner, &id).await;
             client.statement(None).await.unwrap();
         }
     }
     // Who is no partner is still refused, however often it asks.
-    let stranger = house.client("stranger").await;
+    let stranger = house.client_that_asks_once("stranger").await;
     for answer in join_all((0..50).map(|_| stranger.statement(None))).await {
         assert!(matches!(answer, Err(Error::PermissionDenied { .. })), "{answer:?}");
     }
     drop((operator, stranger));
     assert_eq!(second.shutdown(Duration::from_secs(20)).await, Drained::Clean);
-    house.finish().await;
+    house.end().await;
 }
 
 /// What the house says of its health: 1 is SERVING, 2 NOT_SERVING.

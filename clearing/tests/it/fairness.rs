@@ -6,15 +6,14 @@ use std::time::Duration;
 use clearing::door::DoorLimits;
 use clearing::server::ServerLimits;
 use clearing::shares::{PerPartner, ReadShares, WriteShares};
-use clearing_certs::Kind;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use partner_sdk::{Client, EntryFilter, Error, MemberRef, Origin, Outcome, RequestId, Retries};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
+use partner_sdk::{Client, EntryFilter, Error, MemberRef, Origin, Outcome, RequestId};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::deeds::{self, Deed};
 use crate::doors::raw::Raw;
-use crate::house::{BACKENDS, Backend, TestHouse};
+use clearing_play::{BACKENDS, Backend, TestHouse};
 
 /// How long anything may take before it is called a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,12 +50,6 @@ impl Held {
             Self::Postgres(connection) => connection.close().await.unwrap(),
         }
     }
-}
-
-/// A client that asks once.
-async fn once(house: &TestHouse, partner: &str) -> Client {
-    let builder = house.identities.builder(&house.endpoint(), Kind::Partner, partner);
-    builder.retries(Retries::none()).connect().await.unwrap()
 }
 
 fn issue(card: impl std::fmt::Display, points: i64) -> Deed {
@@ -102,7 +95,7 @@ async fn a_batch_for_which_there_is_no_room_is_refused_before_it_is_heard() {
         let door = DoorLimits { still: 10 * PATIENCE, ..DoorLimits::default() };
         let limits = ServerLimits { writes, door, ..ServerLimits::default() };
         let house = TestHouse::with_limits(backend, limits).await;
-        let greedy = once(&house, "A").await;
+        let greedy = house.client_that_asks_once("A").await;
         let held = Held::hold(&house, backend).await;
         // Some are under way, one waits, and the others are turned away and come again.
         let deeds: Vec<_> = (0..20).map(|at| (greedy.new_request_id(), issue(at, 1))).collect();
@@ -118,7 +111,7 @@ async fn a_batch_for_which_there_is_no_room_is_refused_before_it_is_heard() {
             held.release().await;
         };
         futures::join!(asking, batches);
-        house.finish().await;
+        house.end().await;
     }
 }
 
@@ -141,7 +134,7 @@ async fn a_partner_that_floods_the_house_is_turned_away_and_nobody_else() {
     for backend in BACKENDS {
         let writes = WriteShares { waiting: PerPartner::all(50), ..WriteShares::default() };
         let house = TestHouse::with_limits(backend, ServerLimits { writes, ..ServerLimits::default() }).await;
-        let (greedy, polite) = (once(&house, "A").await, once(&house, "B").await);
+        let (greedy, polite) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
         let held = Held::hold(&house, backend).await;
         let flood: Vec<_> = (0..FLOOD).map(|at| (greedy.new_request_id(), issue(at, 1))).collect();
         let mut flooding: FuturesUnordered<_> = flood.iter().map(|(id, deed)| ask(&greedy, *id, deed)).collect();
@@ -164,7 +157,7 @@ async fn a_partner_that_floods_the_house_is_turned_away_and_nobody_else() {
         for (id, deed) in &calls {
             ask_until_answered(&polite, *id, deed).await;
         }
-        house.finish().await;
+        house.end().await;
     }
 }
 
@@ -174,7 +167,7 @@ async fn who_asks_faster_than_it_may_is_told_when_to_ask_again() {
     let reads = ReadShares { per_second: PerPartner::all(20), ..ReadShares::default() };
     let limits = ServerLimits { writes, reads, ..ServerLimits::default() };
     let house = TestHouse::with_limits(Backend::Sqlite, limits).await;
-    let (greedy, polite) = (once(&house, "A").await, once(&house, "B").await);
+    let (greedy, polite) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
     let calls: Vec<_> = (0..200).map(|at| (greedy.new_request_id(), issue(at, 1))).collect();
     let heard = futures::future::join_all(calls.iter().map(|(id, deed)| ask(&greedy, *id, deed))).await;
     let refused = heard.iter().filter(|heard| heard.is_refused()).count();
@@ -192,7 +185,7 @@ async fn who_asks_faster_than_it_may_is_told_when_to_ask_again() {
         ask_until_answered(&patient, *id, deed).await;
     }
     drop((greedy, polite, patient));
-    house.finish().await;
+    house.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,7 +193,7 @@ async fn too_many_reads_of_one_partner_are_refused_to_it_alone() {
     for backend in BACKENDS {
         let reads = ReadShares { running: PerPartner::all(1), waiting: PerPartner::all(2), ..ReadShares::default() };
         let house = TestHouse::with_limits(backend, ServerLimits { reads, ..ServerLimits::default() }).await;
-        let (greedy, polite) = (once(&house, "A").await, once(&house, "B").await);
+        let (greedy, polite) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
         for card in 0..20 {
             ask_until_answered(&greedy, greedy.new_request_id(), &issue(card, 1)).await;
         }
@@ -214,7 +207,7 @@ async fn too_many_reads_of_one_partner_are_refused_to_it_alone() {
         }
         assert!(refused > 0, "nobody was turned away");
         drop((greedy, polite));
-        house.finish().await;
+        house.end().await;
     }
 }
 
@@ -222,7 +215,7 @@ async fn too_many_reads_of_one_partner_are_refused_to_it_alone() {
 async fn a_request_whose_deadline_has_passed_is_not_decided() {
     for backend in BACKENDS {
         let house = TestHouse::with_limits(backend, ServerLimits::default()).await;
-        let client = once(&house, "A").await;
+        let client = house.client_that_asks_once("A").await;
         let held = Held::hold(&house, backend).await;
         let (first, late) = (client.new_request_id(), client.new_request_id());
         let wish = issue(1, 1);
@@ -241,7 +234,7 @@ async fn a_request_whose_deadline_has_passed_is_not_decided() {
         // It would have been in the batch that came after the first.
         ask_until_answered(&client, client.new_request_id(), &issue(3, 1)).await;
         assert!(!ask_until_answered(&client, late, &issue(2, 1)).await, "nobody was there to hear of it");
-        house.finish().await;
+        house.end().await;
     }
 }
 
@@ -250,7 +243,7 @@ async fn a_request_whose_deadline_has_passed_is_not_decided() {
 async fn callers_are_told_of_a_database_that_stands_still_and_do_not_wait_for_it() {
     for backend in BACKENDS {
         let house = TestHouse::with_limits(backend, ServerLimits::default()).await;
-        let client = once(&house, "A").await.with_deadline(Duration::from_secs(8));
+        let client = house.client_that_asks_once("A").await.with_deadline(Duration::from_secs(8));
         let held = Held::hold(&house, backend).await;
         let calls: Vec<_> = (0..40).map(|at| (client.new_request_id(), issue(at, 1))).collect();
         for (at, calls) in calls.chunks(20).enumerate() {
@@ -269,14 +262,14 @@ async fn callers_are_told_of_a_database_that_stands_still_and_do_not_wait_for_it
         for (id, deed) in &calls {
             assert!(!ask_until_answered(&client, *id, deed).await, "nothing could be written");
         }
-        house.finish().await;
+        house.end().await;
     }
 }
 
 /// What the test's trigger does not let into the database, for good.
 const POISON: i64 = 666;
 
-async fn plant_poison(house: &TestHouse, backend: Backend) {
+async fn plant_poison(house: &TestHouse) {
     let sqlite = format!(
         "CREATE TRIGGER poison BEFORE INSERT ON lots WHEN new.size = {POISON}
          BEGIN SELECT RAISE(ABORT, 'poison'); END"
@@ -285,38 +278,20 @@ async fn plant_poison(house: &TestHouse, backend: Backend) {
         "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
          CREATE TRIGGER poison BEFORE INSERT ON lots FOR EACH ROW WHEN (new.size = {POISON}) EXECUTE FUNCTION poison()"
     );
-    match backend {
-        Backend::Sqlite => {
-            let mut connection = SqliteConnection::connect(&house.database.url).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(sqlite)).execute(&mut connection).await.unwrap();
-        }
-        Backend::Postgres => {
-            let mut connection = PgConnection::connect(&house.database.url).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(postgres)).execute(&mut connection).await.unwrap();
-        }
-    }
+    house.database.execute(&sqlite, &postgres).await;
 }
 
 /// In how many batches requests of several partners were written together.
-async fn mixed_batches(house: &TestHouse, backend: Backend) -> i64 {
+async fn mixed_batches(house: &TestHouse) -> i64 {
     const MIXED: &str = "SELECT count(*) FROM (SELECT batch_id FROM requests GROUP BY batch_id
         HAVING count(DISTINCT partner) > 1) AS mixed";
-    match backend {
-        Backend::Sqlite => {
-            let mut connection = SqliteConnection::connect(&house.database.url).await.unwrap();
-            sqlx::query(MIXED).fetch_one(&mut connection).await.unwrap().get(0)
-        }
-        Backend::Postgres => {
-            let mut connection = PgConnection::connect(&house.database.url).await.unwrap();
-            sqlx::query(MIXED).fetch_one(&mut connection).await.unwrap().get(0)
-        }
-    }
+    house.database.number(MIXED).await
 }
 
 /// Asks all of it at once, while the database is held by another and the writer is busy with a first request, so that it
 /// meets in the next batch.
 async fn ask_together(house: &TestHouse, backend: Backend, calls: &[(&Client, Deed)]) -> Vec<(RequestId, Heard)> {
-    let first = once(house, "C").await;
+    let first = house.client_that_asks_once("C").await;
     let held = Held::hold(house, backend).await;
     let busy = async { ask_until_answered(&first, first.new_request_id(), &issue("first", 1)).await };
     let asking = calls.iter().map(|(client, deed)| async move {
@@ -335,8 +310,8 @@ async fn ask_together(house: &TestHouse, backend: Backend, calls: &[(&Client, De
 async fn a_request_that_fails_for_good_is_traced_and_its_neighbours_are_answered_by_the_same_batch() {
     for backend in BACKENDS {
         let house = TestHouse::with_limits(backend, ServerLimits::default()).await;
-        let (poisoner, neighbour) = (once(&house, "A").await, once(&house, "B").await);
-        plant_poison(&house, backend).await;
+        let (poisoner, neighbour) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
+        plant_poison(&house).await;
         let poison = [7, 30, 31];
         let calls: Vec<(&Client, Deed)> = (0..60)
             .map(|at| match at {
@@ -356,19 +331,19 @@ async fn a_request_that_fails_for_good_is_traced_and_its_neighbours_are_answered
         assert!(batches <= 8, "{batches} batches");
 
         // For a minute its caller has batches of its own.
-        let mixed = mixed_batches(&house, backend).await;
+        let mixed = mixed_batches(&house).await;
         assert!(mixed > 0, "they were together before");
         let calls: Vec<(&Client, Deed)> =
             (100..160).map(|at| (if at % 2 == 0 { &poisoner } else { &neighbour }, issue(at, 1))).collect();
         for (_, heard) in ask_together(&house, backend, &calls).await {
             assert!(matches!(heard, Heard::Accepted(false)), "{heard:?}");
         }
-        assert_eq!(mixed_batches(&house, backend).await, mixed);
+        assert_eq!(mixed_batches(&house).await, mixed);
 
         // What failed was not recorded: it fails again, and writes nothing.
         let (id, _) = &answers[poison[0]];
         assert!(ask(&poisoner, *id, &issue(poison[0], POISON)).await.is_internal());
-        house.finish().await;
+        house.end().await;
     }
 }
 
@@ -377,8 +352,8 @@ async fn a_request_that_fails_for_good_is_traced_and_its_neighbours_are_answered
 async fn a_caller_that_sends_nothing_but_poison_gets_an_error_for_each_and_holds_up_nobody() {
     for backend in BACKENDS {
         let house = TestHouse::with_limits(backend, ServerLimits::default()).await;
-        let (poisoner, neighbour) = (once(&house, "A").await, once(&house, "B").await);
-        plant_poison(&house, backend).await;
+        let (poisoner, neighbour) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
+        plant_poison(&house).await;
         for _ in 0..2 {
             let calls: Vec<(&Client, Deed)> = (0..60)
                 .map(|at| if at % 3 == 0 { (&neighbour, issue(at, 1)) } else { (&poisoner, issue(at, POISON)) })
@@ -392,6 +367,6 @@ async fn a_caller_that_sends_nothing_but_poison_gets_an_error_for_each_and_holds
             }
         }
         assert!(matches!(ask(&poisoner, poisoner.new_request_id(), &issue(1, 1)).await, Heard::Accepted(false)));
-        house.finish().await;
+        house.end().await;
     }
 }

@@ -11,24 +11,23 @@ mod proxy;
 use std::time::{Duration, Instant};
 
 use clearing::clock::Clock;
-use clearing::identifier::IdentifierKey;
-use clearing::server::{Drained, RunningServer};
-use clearing::store::Store;
-use clearing_certs::Kind;
+use clearing::coalition_file::Variant;
+use clearing::server::{Drained, start};
 use partner_sdk::operator::CloseWindow;
-use partner_sdk::{Client, Error, MemberRef, Retries};
+use partner_sdk::{Client, Error, MemberRef};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
-use self::callers::{Call, Callers, Heard, Verdict, ask, ask_until_answered, compare, doubts};
+use self::callers::{Answered, Callers, Heard, Verdict, ask, ask_until_answered, compare, doubts};
 use self::cluster::Cluster;
 use self::program::{BRANDS, Program};
 use self::proxy::{Fate, HouseIs, Proxy, Upstream};
 use crate::deeds::Deed;
 use crate::doors::health;
-use crate::house::{BACKENDS, Backend, Identities, TestHouse, audit, serve};
-use crate::scenarios::read;
+use clearing_play::{
+    BACKENDS, Backend, Database, Identities, TestHouse, audit, coalition, endpoint, options, serve, system_time,
+};
 
 /// How long anything may take before it is called a hang. Far more than it needs: a slow machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,60 +46,23 @@ fn chance() -> (ChaCha8Rng, u64) {
     (ChaCha8Rng::seed_from_u64(seed), seed)
 }
 
-/// The database of a house to be. Several clusters start beside each other, and a machine that is busy with them may need
-/// longer for a first connection than a caller of the house would wait.
-async fn founded(database_url: &str) -> Store {
-    for _ in 0..9 {
-        if let Ok(store) = Store::connect(database_url).await {
-            return store;
-        }
-    }
-    Store::connect(database_url).await.unwrap()
+/// A house on a database of the test's own, on the machine's clock: it reaches its database at another address, if one is
+/// given.
+async fn open(database_url: String, seen_as: Option<&str>) -> TestHouse {
+    let (house, _) = coalition("S11a", Variant::AtIssue);
+    let (database, clock, identities) = (Database::at(database_url), Clock::system(), Identities::new());
+    database.found(&house, clock.now()).await;
+    let server = serve(seen_as.unwrap_or(&database.url), &identities, clock).await;
+    TestHouse { database, identities, server }
 }
 
-/// A house on a database of the test's own, on the machine's clock.
-struct House {
-    database_url: String,
-    identities: Identities,
-    server: RunningServer,
-}
-
-impl House {
-    /// Founds a coalition, and opens a house that reaches its database at another address, if one is given.
-    async fn open(database_url: String, seen_as: Option<&str>) -> Self {
-        let clock = Clock::system();
-        let scenario = read("S11a");
-        let house = scenario.house.to_house(&scenario.id, scenario.variants[1]).unwrap();
-        let store = founded(&database_url).await;
-        store.migrate().await.unwrap();
-        store.create_coalition(&house, crate::house::DOMAIN, &IdentifierKey::new([7; 32]), clock.now()).await.unwrap();
-        let identities = Identities::new();
-        let server = serve(seen_as.unwrap_or(&database_url), &identities, clock).await;
-        Self { database_url, identities, server }
+/// Clients that ask once.
+async fn clients(house: &TestHouse) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for partner in PARTNERS {
+        clients.push(house.client_that_asks_once(partner).await);
     }
-
-    /// A client that asks once.
-    async fn client(&self, partner: &str) -> Client {
-        once(&self.identities, &self.server, partner).await
-    }
-
-    async fn clients(&self) -> Vec<Client> {
-        let mut clients = Vec::new();
-        for partner in PARTNERS {
-            clients.push(self.client(partner).await);
-        }
-        clients
-    }
-
-    async fn finish(self) {
-        assert_eq!(self.server.shutdown(Duration::from_secs(20)).await, Drained::Clean);
-        audit(&self.database_url).await;
-    }
-}
-
-async fn once(identities: &Identities, server: &RunningServer, partner: &str) -> Client {
-    let endpoint = format!("https://{}", server.local_addr());
-    identities.builder(&endpoint, Kind::Partner, partner).retries(Retries::none()).connect().await.unwrap()
+    clients
 }
 
 fn issue(card: impl Into<String>) -> Deed {
@@ -137,11 +99,11 @@ async fn what_was_committed_when_the_house_was_killed_before_it_could_answer_is_
     let client = program.client(BRANDS[0]).await;
     // The answers are on their way and arrive nowhere.
     program.proxy.withhold(true);
-    let wishes: Vec<_> = (0..20).map(|card| (client.new_request_id(), issue(format!("{card}")))).collect();
+    let deeds: Vec<_> = (0..20).map(|card| (client.new_request_id(), issue(format!("{card}")))).collect();
     let mut asking = tokio::task::JoinSet::new();
-    for (id, wish) in wishes.clone() {
+    for (id, deed) in deeds.clone() {
         let client = client.clone();
-        asking.spawn(async move { ask(&client.with_deadline(PATIENCE), id, &wish).await });
+        asking.spawn(async move { ask(&client.with_deadline(PATIENCE), id, &deed).await });
     }
     let mut reader = SqliteConnection::connect(&program.database_url()).await.unwrap();
     let durable = async {
@@ -160,10 +122,10 @@ async fn what_was_committed_when_the_house_was_killed_before_it_could_answer_is_
     program.proxy.withhold(false);
     program.start().await;
     let mut calls = Vec::new();
-    for (id, wish) in wishes {
-        let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+    for (id, deed) in deeds {
+        let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
         assert!(replayed, "{id} had been committed");
-        calls.push(Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: true });
+        calls.push(Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: true });
     }
     compare(&[client], &calls).await;
     program.kill().await;
@@ -171,10 +133,10 @@ async fn what_was_committed_when_the_house_was_killed_before_it_could_answer_is_
 }
 
 /// Asks until there is an answer, after it was in doubt; gives the verdict, and whether it was a replay.
-async fn ask_after_doubt(client: &Client, id: partner_sdk::RequestId, wish: &Deed) -> (Verdict, bool) {
+async fn ask_after_doubt(client: &Client, id: partner_sdk::RequestId, deed: &Deed) -> (Verdict, bool) {
     let asking = async {
         loop {
-            if let Heard::Answer { verdict, replayed } = ask(client, id, wish).await {
+            if let Heard::Answer { verdict, replayed } = ask(client, id, deed).await {
                 return (verdict, replayed);
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -188,8 +150,8 @@ async fn a_postgresql_stopped_at_any_moment_has_kept_what_the_house_acknowledged
     let (mut chance, seed) = chance();
     println!("seed {seed}");
     let cluster = Cluster::start();
-    let house = House::open(cluster.url(), None).await;
-    let clients = house.clients().await;
+    let house = open(cluster.url(), None).await;
+    let clients = clients(&house).await;
     let callers = Callers::start(&clients, 8);
     for _ in 0..4 {
         callers.work(40).await;
@@ -203,41 +165,41 @@ async fn a_postgresql_stopped_at_any_moment_has_kept_what_the_house_acknowledged
     println!("{}", doubts(&calls));
     compare(&clients, &calls).await;
     drop(clients);
-    house.finish().await;
+    house.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_database_is_gone_callers_are_told_so_and_service_resumes_when_it_is_back() {
     let cluster = Cluster::start();
-    let house = House::open(cluster.url(), None).await;
-    let client = house.client("A").await;
+    let house = open(cluster.url(), None).await;
+    let client = house.client_that_asks_once("A").await;
     let mut calls = vec![ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await];
 
     cluster.stop_at_once();
     let mut unanswered = Vec::new();
     for _ in 0..10 {
-        let (id, wish) = (client.new_request_id(), issue("1"));
+        let (id, deed) = (client.new_request_id(), issue("1"));
         let begun = Instant::now();
-        ask(&client, id, &wish).await.unavailable();
-        unanswered.push((id, wish));
+        ask(&client, id, &deed).await.unavailable();
+        unanswered.push((id, deed));
         assert!(begun.elapsed() < Duration::from_secs(25), "a caller was kept waiting");
     }
     let refused = client.balance(MemberRef::identifier("card", "1")).await;
     assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
 
     cluster.start_again();
-    for (id, wish) in unanswered {
-        let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+    for (id, deed) in unanswered {
+        let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
         assert!(!replayed, "there was no database that could have kept {id}");
-        calls.push(Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: false });
+        calls.push(Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: false });
     }
     compare(std::slice::from_ref(&client), &calls).await;
     drop(client);
-    house.finish().await;
+    house.end().await;
 }
 
 /// Waits until the house says this of its health, 1 being SERVING and 2 NOT_SERVING. That it lives, it says all the time.
-async fn says(house: &House, state: u8) {
+async fn says(house: &TestHouse, state: u8) {
     let saying = async {
         while health(&house.server, &house.identities, "").await != state {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -253,8 +215,8 @@ async fn says(house: &House, state: u8) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_house_is_ready_while_its_books_can_be_written_and_alive_all_the_time() {
     let cluster = Cluster::start();
-    let house = House::open(cluster.url(), None).await;
-    let client = house.client("A").await;
+    let house = open(cluster.url(), None).await;
+    let client = house.client_that_asks_once("A").await;
     says(&house, 1).await;
     // Nobody calls: the house finds it out by itself.
     cluster.stop_at_once();
@@ -283,17 +245,17 @@ async fn a_house_is_ready_while_its_books_can_be_written_and_alive_all_the_time(
     let call = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
     compare(std::slice::from_ref(&client), &[call]).await;
     drop(client);
-    house.finish().await;
+    house.end().await;
 }
 
 /// On a full disk a small row may find a place that no batch finds: the house once said that it was ready all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_house_is_not_ready_while_there_is_no_room_for_a_batch() {
     let cluster = Cluster::start();
-    let house = House::open(cluster.url(), None).await;
-    let client = house.client("A").await;
+    let house = open(cluster.url(), None).await;
+    let client = house.client_that_asks_once("A").await;
     says(&house, 1).await;
-    let mut admin = PgConnection::connect(&house.database_url).await.unwrap();
+    let mut admin = PgConnection::connect(&house.database.url).await.unwrap();
     let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql
             AS $$ BEGIN RAISE 'no space left on device' USING ERRCODE = '53100'; END $$;
         CREATE TRIGGER full_disk BEFORE INSERT ON entries EXECUTE FUNCTION full_disk();
@@ -308,7 +270,7 @@ async fn a_house_is_not_ready_while_there_is_no_room_for_a_batch() {
     let call = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
     compare(std::slice::from_ref(&client), &[call]).await;
     drop(client);
-    house.finish().await;
+    house.end().await;
 }
 
 /// Another program that holds SQLite's lock is as good as a database that is gone.
@@ -316,7 +278,7 @@ async fn a_house_is_not_ready_while_there_is_no_room_for_a_batch() {
 async fn a_house_whose_file_is_held_by_another_program_is_not_ready_until_it_lets_go() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("house.db").display());
-    let house = House::open(url.clone(), None).await;
+    let house = open(url.clone(), None).await;
     says(&house, 1).await;
     let mut other = SqliteConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
@@ -324,18 +286,18 @@ async fn a_house_whose_file_is_held_by_another_program_is_not_ready_until_it_let
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     other.close().await.unwrap();
     says(&house, 1).await;
-    house.finish().await;
+    house.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_house_started_while_its_database_is_away_opens_when_it_comes() {
     let cluster = Cluster::start();
-    let House { database_url, identities, server } = House::open(cluster.url(), None).await;
+    let TestHouse { database, identities, server } = open(cluster.url(), None).await;
     assert_eq!(server.shutdown(Duration::from_secs(20)).await, Drained::Clean);
     cluster.stop_at_once();
 
-    let server = crate::house::begin(&database_url, &identities, Clock::system()).await;
-    let client = once(&identities, &server, "A").await;
+    let server = start(options(&database.url, &identities, Clock::system())).await.unwrap();
+    let client = identities.client_that_asks_once(&endpoint(&server), "A").await;
     for _ in 0..3 {
         let said = ask(&client, client.new_request_id(), &issue("1")).await.unavailable();
         assert!(said.contains("not open yet"), "{said}");
@@ -345,31 +307,28 @@ async fn a_house_started_while_its_database_is_away_opens_when_it_comes() {
     let call = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
     compare(std::slice::from_ref(&client), &[call]).await;
     drop(client);
-    House { database_url, identities, server }.finish().await;
+    TestHouse { database, identities, server }.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
     let (mut chance, seed) = chance();
     println!("seed {seed}");
-    let scenario = read("S11a");
-    let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-    let lapses = crate::sdk_stage::system_time(scenario.house.coalition.start.plus_seconds(3600));
     for backend in BACKENDS {
-        let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+        let (test, begin) = TestHouse::of_s11a(backend, Variant::AtRedemption).await;
+        let lapses = system_time(begin.plus_seconds(3600));
         let address = test.server.local_addr();
         let proxy = Proxy::to(Some(Upstream::Tcp(address))).await;
         let through = format!("https://{}", proxy.address());
-        let impatient =
-            test.identities.builder(&through, Kind::Partner, "A").retries(Retries::none()).connect().await.unwrap();
-        let client = once(&test.identities, &test.server, "A").await;
+        let impatient = test.identities.client_that_asks_once(&through, "A").await;
+        let client = test.client_that_asks_once("A").await;
 
         // Some futures are dropped; now and then the connection is cut with all that is on it.
-        let mut wishes = Vec::new();
+        let mut deeds = Vec::new();
         let mut asking = tokio::task::JoinSet::new();
         for at in 0..400 {
             let card = format!("{}", at % 9);
-            let wish = match at % 8 {
+            let deed = match at % 8 {
                 3 => Deed::Redeem { card: card.clone(), points: 13 },
                 5 => Deed::Purchase { card: card.clone(), spend: 4, earn: 3 },
                 7 => Deed::Authorize { card: card.clone(), points: 9, lapses },
@@ -378,7 +337,7 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
             let id = client.new_request_id();
             let patience = Duration::from_micros(chance.random_range(0..40_000));
             let impatient = impatient.clone();
-            wishes.push((id, wish.clone()));
+            deeds.push((id, deed.clone()));
             asking.spawn(async move {
                 let reads = async {
                     let card = MemberRef::identifier("card", &card);
@@ -387,7 +346,7 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
                     let _ = impatient.entries(partner_sdk::EntryFilter::all()).collect().await;
                     let _ = impatient.balance(card).await;
                 };
-                let both = futures::future::join(ask(&impatient, id, &wish), reads);
+                let both = futures::future::join(ask(&impatient, id, &deed), reads);
                 let _ = tokio::time::timeout(patience, both).await;
             });
             if at % 16 == 15 {
@@ -402,16 +361,16 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
         // What each of them came to is known to the house alone; asked again, it says so.
         let mut calls = Vec::new();
         let mut ran = 0;
-        for (id, wish) in wishes {
-            let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+        for (id, deed) in deeds {
+            let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
             ran += usize::from(replayed);
-            calls.push(Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: replayed });
+            calls.push(Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: replayed });
         }
         println!("{backend:?}: {ran} of {} requests ran although their callers had gone", calls.len());
         compare(std::slice::from_ref(&client), &calls).await;
         nothing_is_open(backend, &test.database.url).await;
         drop((client, impatient, proxy));
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -443,10 +402,10 @@ async fn nothing_is_open(backend: Backend, url: &str) {
 }
 
 /// A house that reaches PostgreSQL through a proxy.
-async fn house_behind(cluster: &Cluster) -> (House, Proxy) {
+async fn house_behind(cluster: &Cluster) -> (TestHouse, Proxy) {
     let proxy = Proxy::to(Some(Upstream::Unix(cluster.socket()))).await;
     let seen_as = format!("postgres://postgres@{}/postgres?sslmode=disable", proxy.address());
-    (House::open(cluster.url(), Some(&seen_as)).await, proxy)
+    (open(cluster.url(), Some(&seen_as)).await, proxy)
 }
 
 /// The drivers' pool takes a refused connection for a server that is starting, and waits for it. A till that has waited
@@ -455,7 +414,7 @@ async fn house_behind(cluster: &Cluster) -> (House, Proxy) {
 async fn a_database_that_refuses_connections_is_reported_before_callers_give_up() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
-    let client = house.client("A").await;
+    let client = house.client_that_asks_once("A").await;
     let call = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
     compare(std::slice::from_ref(&client), &[call]).await;
     drop(proxy);
@@ -464,25 +423,25 @@ async fn a_database_that_refuses_connections_is_reported_before_callers_give_up(
     assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
     ask(&client, client.new_request_id(), &issue("1")).await.unavailable();
     drop(client);
-    house.finish().await;
+    house.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
-    let clients = house.clients().await;
-    let operator = house.client("operator").await.operator();
+    let clients = clients(&house).await;
+    let operator = house.client_that_asks_once("operator").await.operator();
     let mut calls = Vec::new();
     let mut caught = 0;
-    let mut ask_all = async |wishes: Vec<(usize, Deed)>| {
-        let asking = wishes.into_iter().map(|(partner, wish)| {
+    let mut ask_all = async |deeds: Vec<(usize, Deed)>| {
+        let asking = deeds.into_iter().map(|(partner, deed)| {
             let client = &clients[partner];
             async move {
                 let id = client.new_request_id();
                 // One try: the house does all that is to be done.
-                let verdict = ask(client, id, &wish).await.answer(false);
-                Call { partner, id, wish, verdict, doubted: false, committed_unheard: false }
+                let verdict = ask(client, id, &deed).await.answer(false);
+                Answered { partner, id, deed, verdict, doubted: false, committed_unheard: false }
             }
         });
         calls.extend(futures::future::join_all(asking).await);
@@ -491,13 +450,13 @@ async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
     for (arrives, house) in houses.into_iter().flat_map(|house| [(true, house), (false, house)]) {
         let fate = Fate { arrives, house, way_stays_closed: false };
         // Entries of several partners in few batches, one entry, and a batch with nothing but a rejection.
-        for wishes in [
+        for deeds in [
             (0..24).map(|at| (at % 3, issue(format!("{}", at % 5)))).collect(),
             vec![(1, Deed::Redeem { card: "1".to_owned(), points: 11 })],
             vec![(2, Deed::Redeem { card: "2".to_owned(), points: 1_000_000 })],
         ] {
             proxy.catch_commit(fate);
-            ask_all(wishes).await;
+            ask_all(deeds).await;
             caught += 1;
             wait_until_caught(&proxy, caught).await;
         }
@@ -511,7 +470,7 @@ async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
     }
     compare(&clients, &calls).await;
     drop((clients, operator));
-    house.finish().await;
+    house.end().await;
 }
 
 /// The house may have its answer before the proxy is done with the connection.
@@ -528,21 +487,21 @@ async fn wait_until_caught(proxy: &Proxy, caught: u32) {
 async fn a_commit_that_cannot_be_looked_up_is_said_to_be_unknown() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
-    let client = house.client("A").await;
+    let client = house.client_that_asks_once("A").await;
     proxy.catch_commit(Fate { arrives: true, house: HouseIs::CutOffLast, way_stays_closed: true });
-    let (id, wish) = (client.new_request_id(), issue("1"));
-    let said = ask(&client.with_deadline(PATIENCE), id, &wish).await.unavailable();
+    let (id, deed) = (client.new_request_id(), issue("1"));
+    let said = ask(&client.with_deadline(PATIENCE), id, &deed).await.unavailable();
     assert!(said.contains("went away while it committed"), "{said}");
     proxy.lead(Some(Upstream::Unix(cluster.socket())));
-    let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+    let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
     assert!(replayed, "it had been committed");
     compare(
         std::slice::from_ref(&client),
-        &[Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: true }],
+        &[Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: true }],
     )
     .await;
     drop(client);
-    house.finish().await;
+    house.end().await;
 }
 
 /// A machine that lost its network or its power closes no connection: without a limit of its own the house would wait for
@@ -559,31 +518,31 @@ async fn silence_is_as_good_as_absence() {
 async fn a_database_that_falls_silent_before_a_commit_is_gone() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
-    let client = house.client("A").await;
+    let client = house.client_that_asks_once("A").await;
     proxy.withhold(true);
-    let (id, wish) = (client.new_request_id(), issue("1"));
-    ask(&client.with_deadline(PATIENCE), id, &wish).await.unavailable();
+    let (id, deed) = (client.new_request_id(), issue("1"));
+    ask(&client.with_deadline(PATIENCE), id, &deed).await.unavailable();
     proxy.withhold(false);
-    let (verdict, replayed) = ask_after_doubt(&client, id, &wish).await;
+    let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
     assert!(!replayed, "the batch had never begun");
-    let call = Call { partner: 0, id, wish, verdict, doubted: true, committed_unheard: false };
+    let call = Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: false };
     compare(std::slice::from_ref(&client), &[call]).await;
     drop(client);
-    house.finish().await;
+    house.end().await;
 }
 
 async fn a_commit_that_is_met_by_silence_is_looked_up() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
-    let client = house.client("A").await;
+    let client = house.client_that_asks_once("A").await;
     proxy.catch_commit(Fate { arrives: true, house: HouseIs::LeftWaiting, way_stays_closed: false });
-    let (id, wish) = (client.new_request_id(), issue("1"));
-    let verdict = ask(&client.with_deadline(PATIENCE), id, &wish).await.answer(false);
-    let call = Call { partner: 0, id, wish, verdict, doubted: false, committed_unheard: false };
+    let (id, deed) = (client.new_request_id(), issue("1"));
+    let verdict = ask(&client.with_deadline(PATIENCE), id, &deed).await.answer(false);
+    let call = Answered { partner: 0, id, deed, verdict, doubted: false, committed_unheard: false };
     assert_eq!(proxy.caught(), 1);
     compare(std::slice::from_ref(&client), &[call]).await;
     drop(client);
-    house.finish().await;
+    house.end().await;
 }
 
 /// PostgreSQL keeps the locks of a transaction whose house has gone silent, the journal's head among them, until it hears
@@ -591,8 +550,9 @@ async fn a_commit_that_is_met_by_silence_is_looked_up() {
 async fn a_node_that_vanishes_before_its_commit_does_not_stop_the_others() {
     let cluster = Cluster::start();
     let (house, proxy) = house_behind(&cluster).await;
-    let other = serve(&house.database_url, &house.identities, Clock::system()).await;
-    let clients = [house.client("A").await, once(&house.identities, &other, "B").await];
+    let other = serve(&house.database.url, &house.identities, Clock::system()).await;
+    let clients =
+        [house.client_that_asks_once("A").await, house.identities.client_that_asks_once(&endpoint(&other), "B").await];
     let calls = futures::future::join_all(clients.iter().enumerate().map(|(partner, client)| {
         let proxy = &proxy;
         async move {
@@ -600,13 +560,13 @@ async fn a_node_that_vanishes_before_its_commit_does_not_stop_the_others() {
                 0 => proxy.catch_commit(Fate { arrives: false, house: HouseIs::LeftWaiting, way_stays_closed: false }),
                 _ => wait_until_caught(proxy, 1).await,
             }
-            let (id, wish) = (client.new_request_id(), issue("1"));
-            let verdict = ask(&client.with_deadline(PATIENCE), id, &wish).await.answer(false);
-            Call { partner, id, wish, verdict, doubted: false, committed_unheard: false }
+            let (id, deed) = (client.new_request_id(), issue("1"));
+            let verdict = ask(&client.with_deadline(PATIENCE), id, &deed).await.answer(false);
+            Answered { partner, id, deed, verdict, doubted: false, committed_unheard: false }
         }
     }));
     compare(&clients, &calls.await).await;
     drop(clients);
     assert_eq!(other.shutdown(Duration::from_secs(20)).await, Drained::Clean);
-    house.finish().await;
+    house.end().await;
 }

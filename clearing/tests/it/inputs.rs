@@ -12,8 +12,8 @@ use partner_sdk::{
     QuoteRequest, Receipt, Redeem, RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use crate::house::{BACKENDS, TestHouse};
-use crate::sdk_stage::system_time;
+use clearing_play::system_time;
+use clearing_play::{BACKENDS, TestHouse};
 
 /// How a call was refused: its reason, and the numbers with it.
 fn refusal<T: std::fmt::Debug>(result: Result<Outcome<T>, Error>) -> (String, Vec<(String, String)>) {
@@ -130,7 +130,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
         assert!(matches!(many, Err(Error::InvalidArgument { .. })), "{many:?}");
 
         assert_eq!(entries(&operator).await, before);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -171,7 +171,7 @@ async fn a_request_has_its_effect_once_however_often_it_comes() {
         a.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
         assert_eq!(refusal(a.redeem(redeem()).await).0, "INSUFFICIENT_POINTS");
         assert_eq!(a.balance(MemberRef::identifier("card", "1")).await.unwrap().member.available_points, 20);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -277,7 +277,7 @@ async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
         assert_eq!(field(admin.write_off_debt(write_off).await), "creditor_id");
 
         assert_eq!(entries(&desk).await, before);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -341,7 +341,7 @@ async fn what_is_unknown_or_at_the_wrong_time_is_refused_with_its_numbers() {
         }
         assert!(matches!(a.hold(entry).await, Err(Error::NotFound { .. })));
         assert_eq!(entries(&desk).await, before);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -422,8 +422,8 @@ async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
             assert_eq!(field(refusal(admin.create_partner(CreatePartner::new(id)).await)).0, "partner_id", "{id}");
         }
 
-        assert_eq!(entries(&desk).await, before + 3, "what was refused wrote nothing");
-        test.finish().await;
+        assert_eq!(entries(&desk).await, before + 4, "what was refused wrote nothing");
+        test.end().await;
     }
 }
 
@@ -454,6 +454,6 @@ async fn a_new_partner_has_the_coalitions_limits_unless_it_is_said_otherwise() {
         let listed = admin.partners().collect().await.unwrap();
         let plain = listed.iter().find(|partner| partner.partner_id == "plain").unwrap();
         assert_eq!((plain.limits.net_debit_cap, plain.limits.points_per_entry), (cap, Some(100_000)));
-        test.finish().await;
+        test.end().await;
     }
 }

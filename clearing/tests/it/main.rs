@@ -1,25 +1,28 @@
-//! The house as a whole: the real server, real TLS, both databases, spoken to through the SDK. Every test house ends by
-//! an audit of its books, so every test also proves that they balance.
+//! The house from outside: the real server, real TLS, both databases, spoken to through the SDK or on the bare wire, and the
+//! command as an operator runs it. Every test house ends by an audit of its books, so every test also proves that they
+//! balance.
 
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
 mod access;
 mod answers;
 mod books;
+mod cli;
 mod clock;
+mod config;
 mod decay;
 mod deeds;
 mod doors;
+mod errors;
 mod fairness;
 mod faults;
-mod house;
 mod house_rules;
 mod inputs;
-mod lists;
 mod nodes;
 mod notices;
 mod rivals;
 mod scenarios;
-mod sdk_stage;
+mod scenarios_on_book;
 mod till;
-mod writer_stage;
+mod tls;
+mod wire;

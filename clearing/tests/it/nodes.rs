@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use clearing::clock::Clock;
+use clearing::coalition_file::Variant;
 use partner_sdk::operator::{CloseWindow, Funding, SetTerms, TermsChange};
 use partner_sdk::{Decimal, Issue, Outcome, Redeem};
-use sqlx::{Connection, PgConnection, Row};
 
-use crate::house::{Backend, TestHouse, serve};
-use crate::scenarios::read;
+use clearing_play::{Backend, TestHouse, endpoint, serve, system_time};
 
 /// How many callers work at each node, and how often each issues and redeems.
 const CALLERS: usize = 16;
@@ -17,12 +16,9 @@ const ROUNDS: usize = 25;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_share_a_ledger_without_gaps_or_deadlocks_while_a_window_closes() {
-    let scenario = read("S11a");
-    let house = scenario.house.to_house(&scenario.id, scenario.variants[1]).unwrap();
-    let begin = scenario.house.coalition.start;
-    let test = TestHouse::open(Backend::Postgres, &house, begin).await;
+    let (test, begin) = TestHouse::of_s11a(Backend::Postgres, Variant::AtIssue).await;
     let second = serve(&test.database.url, &test.identities, Clock::manual(begin)).await;
-    let nodes = [test.endpoint(), format!("https://{}", second.local_addr())];
+    let nodes = [test.endpoint(), endpoint(&second)];
     // Every caller shares its members with callers of the other node, so that both want the same rows.
     let issued = Arc::new(AtomicI64::new(0));
     let redeemed = Arc::new(AtomicI64::new(0));
@@ -72,31 +68,23 @@ async fn two_nodes_share_a_ledger_without_gaps_or_deadlocks_while_a_window_close
     }
     assert_eq!(held, issued.load(Ordering::Relaxed) - redeemed.load(Ordering::Relaxed));
 
-    // Statistics reach the view a moment after the connection that made them is idle.
-    let mut connection = PgConnection::connect(&test.database.url).await.unwrap();
-    let row = sqlx::query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
-    let deadlocks: i64 = row.fetch_one(&mut connection).await.unwrap().get(0);
-    assert_eq!(deadlocks, 0);
-    connection.close().await.unwrap();
+    assert_eq!(test.database.deadlocks().await, 0);
     for node in [&test.server, &second] {
         let counts = node.counts();
         assert!(counts.reruns * 100 <= counts.batches, "{counts:?}");
     }
     assert_eq!(second.shutdown(std::time::Duration::from_secs(10)).await, clearing::server::Drained::Clean);
     // The audit checks that the sequence has no gap and that no entry stands in a window that was closed before it.
-    test.finish().await;
+    test.end().await;
 }
 
 /// A node once read members with the house as it had last looked at it, up to a second ago, and knew nothing of the terms
 /// of their newest lots: what it answered was that it had failed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_reads_points_of_terms_that_another_node_has_just_made() {
-    let scenario = read("S11a");
-    let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-    let begin = scenario.house.coalition.start;
-    let test = TestHouse::open(Backend::Postgres, &house, begin).await;
+    let (test, begin) = TestHouse::of_s11a(Backend::Postgres, Variant::AtRedemption).await;
     let second = serve(&test.database.url, &test.identities, Clock::manual(begin)).await;
-    let other_node = format!("https://{}", second.local_addr());
+    let other_node = endpoint(&second);
     let other = test.identities.client(&other_node, clearing_certs::Kind::Partner, "B").await;
     let issuer = test.client("A").await;
     let operator = test.client("operator").await.operator();
@@ -109,28 +97,24 @@ async fn a_node_reads_points_of_terms_that_another_node_has_just_made() {
         assert_eq!(quote.lots.len(), usize::try_from(round).unwrap());
     }
     assert_eq!(second.shutdown(std::time::Duration::from_secs(10)).await, clearing::server::Drained::Clean);
-    test.finish().await;
+    test.end().await;
 }
 
 /// A node whose clock is behind once decided under terms that another node had replaced: the rule that no point is worth
 /// more than what backs it was then checked against terms that came after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_clock_is_behind_decides_under_the_terms_that_another_node_has_made() {
-    let scenario = read("S11a");
-    let house = scenario.house.to_house(&scenario.id, scenario.variants[0]).unwrap();
-    let begin = scenario.house.coalition.start;
-    let test = TestHouse::open(Backend::Postgres, &house, begin).await;
+    let (test, begin) = TestHouse::of_s11a(Backend::Postgres, Variant::AtRedemption).await;
     let behind = serve(&test.database.url, &test.identities, Clock::manual(begin)).await;
     let operator = test.client("operator").await;
-    let later = crate::sdk_stage::system_time(begin.plus_seconds(3600));
+    let later = system_time(begin.plus_seconds(3600));
     operator.sandbox().advance_clock(later).await.unwrap();
     let terms = TermsChange::none().funding(Funding::AtIssue).price(Decimal::TWO).value(Decimal::TWO);
     operator.operator().set_terms(SetTerms::of("A", terms)).await.unwrap().accepted().unwrap();
-    let endpoint = format!("https://{}", behind.local_addr());
-    let issuer = test.identities.client(&endpoint, clearing_certs::Kind::Partner, "A").await;
+    let issuer = test.identities.client(&endpoint(&behind), clearing_certs::Kind::Partner, "A").await;
     let issued = issuer.issue(Issue::to("card", "1").points(10)).await.unwrap().accepted().unwrap();
     assert!(issued.written.entries[0].entry_time >= later);
     assert_eq!(issuer.position().await.unwrap().position.amount, Decimal::from(-20));
     assert_eq!(behind.shutdown(std::time::Duration::from_secs(10)).await, clearing::server::Drained::Clean);
-    test.finish().await;
+    test.end().await;
 }

@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
 use partner_sdk::{Authorize, Client, Error, ExpiryNotice, Issue, Redeem, Transfer, Void};
 
-use crate::house::{BACKENDS, TestHouse};
-use crate::sdk_stage::system_time;
+use clearing_play::system_time;
+use clearing_play::{BACKENDS, TestHouse};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -51,7 +51,7 @@ async fn notices_come_30_7_and_1_days_ahead_and_on_no_other_day() {
         }
         assert_eq!(days, [(30, 30), (53, 7), (59, 1)]);
         assert_eq!(told(&a, date(2026, 4, 1)).await, [], "what has expired is no longer told of");
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -80,7 +80,7 @@ async fn a_notice_tells_what_is_available_now_of_each_moment() {
         assert_eq!(told(&a, today).await, []);
         desk.sandbox().advance_clock(now + 3 * DAY).await.unwrap();
         assert_eq!(told(&a, today).await, [(9, end, 30)], "a day that was missed is told with the points of now");
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -110,7 +110,7 @@ async fn points_that_end_with_inactivity_have_notices_by_the_last_activity() {
             assert_eq!(told(&a, day).await, [(10, end, ahead)]);
             assert_eq!(told(&a, day + 1.day()).await, [], "tomorrow");
         }
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -140,7 +140,7 @@ async fn nobody_hears_of_anothers_points_or_members() {
         let mut points: Vec<i64> = seen.iter().map(|one| one.points).collect();
         points.sort_unstable();
         assert_eq!(points, [4, 6], "{given:?}");
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -174,7 +174,7 @@ async fn a_notice_goes_by_the_coalitions_days_when_its_clocks_change() {
             assert_eq!(of_lead(day).await, [ends[1], ends[2]].into(), "midnight ends the day");
             assert_eq!(of_lead(day.tomorrow().unwrap()).await, [ends[3]].into());
         }
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -197,7 +197,7 @@ async fn every_member_is_told_of_once_however_many_there_are() {
         let points: BTreeSet<i64> = pages.iter().flatten().map(|notice| notice.points).collect();
         assert_eq!(points, (1..=2_100).collect());
         assert_eq!(pages.iter().flatten().map(|notice| &notice.member_id).collect::<BTreeSet<_>>().len(), 2_100);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -225,6 +225,6 @@ async fn a_day_is_a_date_and_not_later_than_tomorrow() {
         for day in ["2026-02-02", "2026-01-31", "1999-12-31"] {
             assert_eq!(a.expiry_notices(Some(day)).collect().await.unwrap(), []);
         }
-        test.finish().await;
+        test.end().await;
     }
 }

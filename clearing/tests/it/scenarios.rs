@@ -1,11 +1,12 @@
 //! The acceptance scenarios through the SDK over mTLS, on both databases.
 
-use clearing::scenario::player::play;
-use clearing::scenario::{Scenario, Variant};
+use clearing::coalition_file::Variant;
+use clearing_play::player::play;
+use clearing_play::scenario::Scenario;
 
-use crate::house::{BACKENDS, Backend, Database, TestHouse, audit, scenario_dir};
-use crate::sdk_stage::SdkStage;
-use crate::writer_stage::WriterStage;
+use clearing_play::sdk_stage::SdkStage;
+use clearing_play::writer_stage::WriterStage;
+use clearing_play::{BACKENDS, Backend, Database, TestHouse};
 
 /// All scenarios; those of our own but `own/O06`: nobody sets a partner's state to EXITED.
 pub const PLAYED: [&str; 29] = [
@@ -14,19 +15,14 @@ pub const PLAYED: [&str; 29] = [
     "own/O13", "own/O14", "own/O15", "own/O16", "own/O17",
 ];
 
-pub fn read(name: &str) -> Scenario {
-    let file = std::fs::read_to_string(scenario_dir().join(format!("{name}.toml"))).unwrap();
-    Scenario::parse(&file).unwrap()
-}
-
 async fn play_through_the_sdk(backend: Backend, name: &str, variant: Variant) -> Result<(), String> {
-    let scenario = read(name);
+    let scenario = Scenario::read(name);
     let house = scenario.house.to_house(&scenario.id, variant).unwrap();
     let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
     let mut stage = SdkStage::new(&test, house.partners.keys().copied()).await;
     let played = play(&scenario, variant, &mut stage).await;
     drop(stage);
-    test.finish().await;
+    test.end().await;
     played.map_err(|problem| told(backend, &problem))
 }
 
@@ -42,7 +38,7 @@ async fn the_scenarios_play_to_the_last_unit_through_the_sdk_over_mtls() {
     let mut broken = Vec::new();
     for backend in BACKENDS {
         for name in PLAYED {
-            for variant in read(name).variants {
+            for variant in Scenario::read(name).variants {
                 broken.extend(play_through_the_sdk(backend, name, variant).await.err());
             }
         }
@@ -56,14 +52,14 @@ async fn the_scenarios_play_to_the_last_unit_on_the_writer() {
     let mut broken = Vec::new();
     for backend in BACKENDS {
         for name in PLAYED.into_iter().chain(["own/O06"]) {
-            let scenario = read(name);
+            let scenario = Scenario::read(name);
             for variant in scenario.variants.clone() {
                 let house = scenario.house.to_house(&scenario.id, variant).unwrap();
                 let database = Database::new(backend).await;
-                let mut stage = WriterStage::open(&database.url, &house, scenario.house.coalition.start).await;
+                let mut stage = WriterStage::open(&database, &house, scenario.house.coalition.start).await;
                 let played = play(&scenario, variant, &mut stage).await;
                 drop(stage);
-                audit(&database.url).await;
+                database.audit().await;
                 database.remove().await;
                 broken.extend(played.map_err(|problem| told(backend, &problem)).err());
             }

@@ -14,8 +14,8 @@ use partner_sdk::{
     RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use crate::house::{BACKENDS, TestHouse};
-use crate::sdk_stage::system_time;
+use clearing_play::system_time;
+use clearing_play::{BACKENDS, TestHouse};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -80,7 +80,7 @@ async fn a_hold_is_captured_in_part_and_the_rest_is_the_members_again() {
         let back = ReturnRedemption::of(captured.written.entry_id()).points(10);
         let returned = c.return_redemption(back).await.unwrap().accepted().unwrap();
         assert_eq!((returned.member.available_points, returned.returnable_points), (60, 40));
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -112,7 +112,7 @@ async fn a_hold_is_released_by_its_acceptor_or_by_time() {
         assert_eq!(abandoned.outcome, AbandonOutcome::Undone);
         assert_eq!(abandoned.written.entries[0].lots[0].points, 5);
         assert_eq!(available(&c, "1").await, 100);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -153,7 +153,7 @@ async fn a_reversal_takes_what_is_there_and_leaves_a_debt_that_later_points_pay(
             reason(a.reverse(Reverse::receipt(Receipt::new("R-2", "2026-02-01")).points(1)).await),
             Reason::NotFound
         );
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -200,7 +200,7 @@ async fn a_receipt_spends_and_earns_together_and_comes_back_in_parts() {
         let too_much = Purchase::by("card", "1").redeem(1000).earn(Earn::points(5));
         assert_eq!(reason(c.purchase(too_much).await), Reason::InsufficientPoints);
         assert_eq!(available(&c, "1").await, 72);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -226,7 +226,7 @@ async fn points_are_given_to_another_member_and_pay_what_that_one_owes() {
         let given = a.transfer(Transfer::between(card("1"), card("3")).points(50)).await.unwrap().accepted().unwrap();
         assert_eq!((given.member.available_points, given.written.recovered_points), (20, 20));
         assert_eq!(available(&a, "3").await, 30);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -271,7 +271,7 @@ async fn returns_are_undone_in_any_order_and_name_the_total_that_was_booked() {
         assert_eq!((&*rejection.metadata["booked_amount"], &*rejection.metadata["given_amount"]), ("100.00", "99.99"));
         c.return_purchase(of_total(10_000)).await.unwrap().accepted().unwrap();
         assert_eq!(available(&a, "1").await, 100);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -295,7 +295,7 @@ async fn a_key_of_the_future_is_refused_and_may_come_again() {
         assert_eq!(reason(a.abandon(Abandon::request(ahead)).await), Reason::RequestTooNew);
         let near = RequestId::at(clients());
         a.issue(Issue::to("card", "1").points(1).request_id(near)).await.unwrap().accepted().unwrap();
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -315,7 +315,7 @@ async fn a_suspended_partner_reverses_what_it_issued_in_its_last_open_window_and
         let rejection = refused.rejection().unwrap();
         assert_eq!((&rejection.reason, &*rejection.metadata["oldest_window"]), (&Reason::PartnerSuspended, "2"));
         a.reverse(Reverse::entry(&last).points(1)).await.unwrap().accepted().unwrap();
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -359,7 +359,7 @@ async fn a_receipt_is_found_again_and_a_day_is_compared_with_the_books() {
         assert_eq!((row.counted.points, row.booked.points), (60, 50));
         let store = c.reconcile_day(DayCount::of_store("s1", "2026-02-01").redeemed(1, 5)).await.unwrap();
         assert_eq!(store.state, ReconcileState::Matched, "each its own books: {store:?}");
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -406,7 +406,7 @@ async fn a_quote_by_amount_tells_what_points_pay_what_is_left_and_what_the_rest_
         assert_eq!((earn.available_points_after, earn.refusal_reason), (20, Some(Reason::LimitExceeded)));
         let none = c.quote_redemption(QuoteRequest::amount(card("1"), rub(1))).await.unwrap();
         assert_eq!((none.points, none.payable_points, none.available_points_after), (0, 0, 30));
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -453,7 +453,7 @@ async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
         assert!(partners.iter().filter(|partner| partner.alarm).count() == 1);
         operator.set_limits(SetLimits::of("A", PartnerLimits::none())).await.unwrap().accepted().unwrap();
         assert_eq!(a.position().await.unwrap().headroom, None);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -496,7 +496,7 @@ async fn whom_an_operation_passed_over_is_told_to_those_who_may_see_issuers_and_
         assert_eq!((balance.member.available_points, next.points, next.expire_time), (69, 29, now + 14 * DAY));
         desk.sandbox().advance_clock(now + 14 * DAY).await.unwrap();
         assert_eq!(available(&c, "1").await, 40);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -525,7 +525,7 @@ async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
         // Its reversal takes from both.
         a.reverse(Reverse::entry(issued.written.entry_id()).points(15)).await.unwrap().accepted().unwrap();
         assert_eq!(b.position().await.unwrap().outstanding_points, 10);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -573,7 +573,7 @@ async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts
         operator.write_off_debt(give_up(100)).await.unwrap().accepted().unwrap();
         assert_eq!(a.balance(card("2")).await.unwrap().member.owed_points, 0);
         assert_eq!(reason(operator.write_off_debt(give_up(1)).await), Reason::NotFound);
-        test.finish().await;
+        test.end().await;
     }
 }
 
@@ -601,6 +601,6 @@ async fn points_activate_later_and_end_with_inactivity() {
             Reason::ReversalTooLate
         );
         a.reverse(Reverse::entry(issued.written.entry_id()).points(1)).await.unwrap().accepted().unwrap();
-        test.finish().await;
+        test.end().await;
     }
 }

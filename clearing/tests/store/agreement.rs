@@ -8,16 +8,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearing::identifier::IdentifierKey;
+use clearing_core::abandon::AbandonRequest;
 use clearing_core::audit;
 use clearing_core::book::Book;
+use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use clearing_core::command::{
-    Answer, Command, Earn, HouseCommand, MemberRef, OrderParty, Payment, Receipt, Reply, Request, ReversalTarget, Spend,
+    Answer, Earn, MemberRef, OrderParty, Payment, Receipt, Reply, Request, ReversalTarget, Spend,
 };
+use clearing_core::due::RunDecay;
+use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::journal::{BusinessDate, Code, EntryKind};
-use clearing_core::limits::{Consent, Limits};
+use clearing_core::limits::Limits;
+use clearing_core::operation::{Command, Gate};
+use clearing_core::partners::{SetFundingConsent, SetPartnerState, SetTerms};
+use clearing_core::points::{IssuePoints, ReturnRedemption};
+use clearing_core::purchase::{PostPurchase, ReturnPurchase};
+use clearing_core::reversal::ReverseIssue;
+use clearing_core::settlement::{AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement};
 use clearing_core::settlement::{OrderMode, Window};
 use clearing_core::terms::{ExpiryPolicy, Funding, House, PartnerState, Recovery, TermsDraft};
+use clearing_core::transfer::TransferPoints;
 use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 use rand::{Rng as _, SeedableRng as _};
 
@@ -55,8 +65,6 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
         assert!(violations.is_empty(), "seed {seed}: {violations:?}");
         let differences = audit::compare(&stored, &whole);
         assert!(differences.is_empty(), "seed {seed}: {differences:?}");
-        assert_eq!(without_settled(&stored.funding), without_settled(&whole.funding), "seed {seed}");
-        assert_eq!(stored.consents, whole.consents, "seed {seed}");
         test.remove().await;
     }
     assert!(lived_on > 0, "no lot lived on because it was passed over");
@@ -65,9 +73,8 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
 
 /// Plays a game on a database in which nothing is yet. Gives the book that holds everything.
 pub async fn play(test: &TestStore, seed: u64) -> Book {
-    test.store.migrate().await.unwrap();
     let coalition = coalition(seed);
-    test.store.create_coalition(&coalition, "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap();
+    test.database.found(&coalition, START).await;
     let mut till = Till::open(&test.store, 1).await;
     let mut play = Play::new(seed);
     let mut whole = Book::new(Arc::new(coalition), 1);
@@ -86,13 +93,6 @@ pub async fn play(test: &TestStore, seed: u64) -> Book {
     }
     whole.take_changes();
     whole
-}
-
-type Funding_ = BTreeMap<(WindowNumber, PartnerId, u32), clearing_core::funding::FundingGroup>;
-
-fn without_settled(funding: &Funding_) -> Vec<((WindowNumber, PartnerId, u32), WindowNumber)> {
-    let waiting = funding.iter().filter(|(_, group)| group.funded.is_none());
-    waiting.map(|(key, group)| (*key, group.settles_in)).collect()
 }
 
 /// A coalition of its own for each game: with recovery from own lots or any, with caps and limits or without.
@@ -187,40 +187,40 @@ impl Play {
     fn house_request(&mut self, till: &mut Till) -> Request {
         let partner = id(TILLS[self.rng.random_range(0..3)]);
         let command = match self.rng.random_range(0..12) {
-            0..4 => HouseCommand::CloseWindow { expected: None },
+            0..4 => Command::CloseWindow(CloseWindow { expected: None }),
             4..6 => match self.pick(&self.closed.clone()) {
-                Some(window) => HouseCommand::ConfirmSettlement { window },
-                None => HouseCommand::CloseWindow { expected: None },
+                Some(window) => Command::ConfirmSettlement(ConfirmSettlement { window }),
+                None => Command::CloseWindow(CloseWindow { expected: None }),
             },
             6..9 => match self.pick(&self.payments.clone()) {
-                Some((window, payment)) => HouseCommand::ConfirmPayment { window, payment, amount: None },
-                None => HouseCommand::CloseWindow { expected: None },
+                Some((window, payment)) => Command::ConfirmPayment(ConfirmPayment { window, payment, amount: None }),
+                None => Command::CloseWindow(CloseWindow { expected: None }),
             },
             9 => match self.pick(&self.closed.clone()) {
-                Some(window) => HouseCommand::AbortSettlement { window },
-                None => HouseCommand::CloseWindow { expected: None },
+                Some(window) => Command::AbortSettlement(AbortSettlement { window }),
+                None => Command::CloseWindow(CloseWindow { expected: None }),
             },
             10 => {
                 let (active, restricted) = (PartnerState::Active, PartnerState::Restricted);
                 let state = [active, active, active, restricted, PartnerState::Suspended];
-                HouseCommand::SetPartnerState { partner, state: state[self.rng.random_range(0..state.len())] }
+                Command::SetPartnerState(SetPartnerState {
+                    partner,
+                    state: state[self.rng.random_range(0..state.len())],
+                })
             }
-            _ if self.rng.random_range(0..2) == 0 => HouseCommand::SetConsent {
+            _ if self.rng.random_range(0..2) == 0 => Command::SetFundingConsent(SetFundingConsent {
                 funder: id("fuel"),
                 partner: id("grocer"),
-                consent: Consent {
-                    granted: Some(self.rng.random_range(0..4) > 0),
-                    budget: Some(Points(self.rng.random_range(0..200))),
-                    used: Points::ZERO,
-                },
-            },
-            _ => HouseCommand::SetTerms {
+                granted: Some(self.rng.random_range(0..4) > 0),
+                budget: Some(Points(self.rng.random_range(0..200))),
+            }),
+            _ => Command::SetTerms(SetTerms {
                 partner,
                 terms: TermsDraft { acceptance_fee: Some(Rate::ZERO), ..TermsDraft::default() },
                 effective: None,
-            },
+            }),
         };
-        till.request("operator", Command::House(command))
+        till.request("operator", command)
     }
 
     fn earn(&mut self, now: Timestamp) -> Earn {
@@ -243,7 +243,7 @@ impl Play {
         let member = card(self.rng.random_range(0..4));
         let caller = TILLS[self.rng.random_range(0..3)];
         let command = match self.rng.random_range(0..40) {
-            0..12 => Command::Issue { member, earn: self.earn(now) },
+            0..12 => Command::IssuePoints(IssuePoints { member, earn: self.earn(now) }),
             12..17 => {
                 // Whole lots as often as not, so that what is read is used up to its end.
                 let points = self.rng.random_range(1..10) * 5;
@@ -251,13 +251,21 @@ impl Play {
             }
             17..19 => {
                 let lapses = now.plus_seconds(self.rng.random_range(1..800_000));
-                Command::Authorize { member, points: Points(self.rng.random_range(1..8) * 5), lapses }
+                Command::AuthorizeRedemption(AuthorizeRedemption {
+                    member,
+                    points: Points(self.rng.random_range(1..8) * 5),
+                    lapses,
+                })
             }
             19..22 if !self.holds.is_empty() => {
                 let (partner, hold, _) = self.pick(&self.holds.clone()).unwrap();
                 let points = Points(self.rng.random_range(1..25));
                 let void = self.rng.random_range(0..3) == 0;
-                let command = if void { Command::Void { hold } } else { Command::Capture { hold, points } };
+                let command = if void {
+                    Command::VoidHold(VoidHold { hold })
+                } else {
+                    Command::CaptureHold(CaptureHold { hold, points })
+                };
                 return till.request(partner.as_str(), command);
             }
             22..24 => {
@@ -270,13 +278,13 @@ impl Play {
                     _ => (id(caller), member, None),
                 };
                 let earn = Some(self.earn(now));
-                return till.request(caller.as_str(), Command::Purchase { member, spend, earn });
+                return till.request(caller.as_str(), Command::PostPurchase(PostPurchase { member, spend, earn }));
             }
             24 if !self.purchases.is_empty() => {
                 let (partner, redemption, issue) = self.pick(&self.purchases.clone()).unwrap();
                 let amount = Money(self.rng.random_range(1..100));
                 let total = Money(if self.rng.random_range(0..6) == 0 { 110 } else { 100 });
-                let command = Command::ReturnPurchase { redemption, issue, amount, total };
+                let command = Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount, total });
                 return till.request(partner.as_str(), command);
             }
             25..28 if !self.issues.is_empty() => {
@@ -284,36 +292,44 @@ impl Play {
                 let target = ReversalTarget::Entry(issue);
                 let refuse_shortfall = self.rng.random_range(0..4) == 0;
                 let points = Points(self.rng.random_range(1..16));
-                return till.request(partner.as_str(), Command::Reverse { target, points, refuse_shortfall });
+                return till.request(
+                    partner.as_str(),
+                    Command::ReverseIssue(ReverseIssue { target, points, refuse_shortfall }),
+                );
             }
             28 => {
                 let target = match self.pick(&self.receipts.clone()) {
                     Some(receipt) if self.rng.random_range(0..2) == 0 => {
-                        let command = Command::Reverse {
+                        let command = Command::ReverseIssue(ReverseIssue {
                             target: ReversalTarget::Receipt(receipt.clone()),
                             points: Points(self.rng.random_range(1..16)),
                             refuse_shortfall: false,
-                        };
+                        });
                         return till.request(receipt.partner.as_str(), command);
                     }
                     _ => ReversalTarget::Newest(member),
                 };
-                Command::Reverse { target, points: Points(self.rng.random_range(1..30)), refuse_shortfall: false }
+                Command::ReverseIssue(ReverseIssue {
+                    target,
+                    points: Points(self.rng.random_range(1..30)),
+                    refuse_shortfall: false,
+                })
             }
             29 => {
                 let to = card(self.rng.random_range(0..6));
                 let (points, enrol_receiver) = (Points(self.rng.random_range(1..25)), self.rng.random_range(0..2) == 0);
-                Command::Transfer { member, to, points, enrol_receiver }
+                Command::TransferPoints(TransferPoints { member, to, points, enrol_receiver })
             }
             30 => return self.operator_request(till, member, now),
             31..33 if !self.redemptions.is_empty() => {
                 let (partner, redemption) = self.pick(&self.redemptions.clone()).unwrap();
                 let points = Points(self.rng.random_range(1..30));
-                return till.request(partner.as_str(), Command::Return { redemption, points });
+                return till
+                    .request(partner.as_str(), Command::ReturnRedemption(ReturnRedemption { redemption, points }));
             }
             33..36 if !self.asked.is_empty() => {
                 let (partner, request) = self.pick(&self.asked.clone()).unwrap();
-                return till.request(partner.as_str(), Command::Abandon { request });
+                return till.request(partner.as_str(), Command::AbandonRequest(AbandonRequest { request }));
             }
             36 if !self.repeats.is_empty() => return self.pick(&self.repeats.clone()).unwrap(),
             _ => {
@@ -340,7 +356,7 @@ impl Play {
         let issuer = id(TILLS[self.rng.random_range(0..3)]);
         let reason = Code::new("goodwill").unwrap();
         let command = match self.rng.random_range(0..4) {
-            0 => Command::Decay {
+            0 => Command::RunDecay(RunDecay {
                 member,
                 rate: Rate::new("0.3".parse().unwrap()).unwrap(),
                 period: Code::new(&format!("2026-{:02}", 1 + (now.0 - START.0) / 864_000_000_000)).unwrap(),
@@ -349,23 +365,29 @@ impl Play {
                     // Now and then a moment ahead, which is refused.
                     _ => Some(now.plus_seconds(self.rng.random_range(-500_000..50_000))),
                 },
-            },
-            1 => Command::ExtendExpiry {
+            }),
+            1 => Command::ExtendExpiry(ExtendExpiry {
                 member,
                 issuer,
                 until: now.plus_days(20),
                 expires: now.plus_days(self.rng.random_range(10..60)),
                 reason,
-            },
-            2 => Command::Reinstate { member, funder: issuer, points: Points(7), expires: None, reason },
-            _ => Command::WriteOffDebt { member, creditor: issuer, points: Points(4), reason },
+            }),
+            2 => Command::ReinstatePoints(ReinstatePoints {
+                member,
+                funder: issuer,
+                points: Points(7),
+                expires: None,
+                reason,
+            }),
+            _ => Command::WriteOffDebt(WriteOffDebt { member, creditor: issuer, points: Points(4), reason }),
         };
         till.request("operator", command)
     }
 
     fn learn(&mut self, request: &Request, answer: &Answer, whole: &Book) {
         // A command of the house makes a batch of its own.
-        if !matches!(request.command, Command::House(_)) {
+        if request.command.gate() == Gate::Shared {
             self.repeats.push(request.clone());
         }
         self.asked.push((request.caller, request.request_id.unwrap()));
@@ -377,11 +399,11 @@ impl Play {
         self.redemptions.extend(redemption.map(|entry| (request.caller, entry)));
         self.issues.extend(issue.map(|entry| (request.caller, entry)));
         match &request.command {
-            Command::Authorize { member, .. } => {
+            Command::AuthorizeRedemption(AuthorizeRedemption { member, .. }) => {
                 self.holds.push((request.caller, accepted.entries[0], *member));
             }
-            Command::Purchase { .. } => self.purchases.push((request.caller, redemption, issue)),
-            Command::Issue { .. } => {
+            Command::PostPurchase(PostPurchase { .. }) => self.purchases.push((request.caller, redemption, issue)),
+            Command::IssuePoints(IssuePoints { .. }) => {
                 self.receipts.extend(request.origin.receipt_number.clone().map(|number| Receipt {
                     partner: request.caller,
                     store: request.origin.store.clone(),
@@ -390,12 +412,12 @@ impl Play {
                     number,
                 }))
             }
-            Command::House(HouseCommand::CloseWindow { .. }) => {
+            Command::CloseWindow(CloseWindow { .. }) => {
                 if let Reply::House(reply) = &accepted.reply {
                     self.closed.extend(reply.window);
                 }
             }
-            Command::House(HouseCommand::ConfirmSettlement { window }) => {
+            Command::ConfirmSettlement(ConfirmSettlement { window }) => {
                 let settlement = whole.windows[window].settlement.as_ref().unwrap();
                 let mode = if self.rng.random_range(0..2) == 0 { OrderMode::Hub } else { OrderMode::Pairwise };
                 let legs: BTreeMap<PartnerId, Money> =

@@ -4,7 +4,7 @@
 use clearing::audit::{AuditReport, Phase, Progress, audit, audit_by};
 
 use crate::schema::Raw;
-use crate::{TestStore, Till, agreement, at, card, issue, redeem};
+use crate::{FOUNDING, TestStore, Till, agreement, at, card, issue, redeem};
 
 on_both! {
     empty:
@@ -231,10 +231,10 @@ async fn progress_is_told_from_the_beginning_of_each_phase_to_its_end(test: &Tes
     }
     let mut told = Vec::new();
     audit_by(&test.store, 1, |progress| told.push(progress)).await.unwrap();
-    let step = |phase, done| Progress { phase, done, total: 3 };
-    let members = (0..=3).map(|done| step(Phase::Members, done));
-    let expected: Vec<Progress> =
-        [step(Phase::Journal, 0), step(Phase::Journal, 3)].into_iter().chain(members).collect();
+    let entries = u64::try_from(FOUNDING).unwrap() + 3;
+    let journal = [0, entries].map(|done| Progress { phase: Phase::Journal, done, total: entries });
+    let members = (0..=3).map(|done| Progress { phase: Phase::Members, done, total: 3 });
+    let expected: Vec<Progress> = journal.into_iter().chain(members).collect();
     told.dedup();
     assert_eq!(told, expected);
 }

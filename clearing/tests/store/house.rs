@@ -1,9 +1,11 @@
 //! The coalition, its partners and its migrations.
 
-use clearing::identifier::IdentifierKey;
 use clearing::store::{ErrorKind, Migrations};
-use clearing_core::command::{Command, HouseCommand};
+
+use clearing_core::operation::Command;
+use clearing_core::partners::{CreatePartner, SetCalendar, SetPartnerState, SetTerms};
 use clearing_core::terms::{Calendar, ExpiryPolicy, Funding, PartnerState, TermsDraft};
+use clearing_play::{DOMAIN, identifier_key};
 
 use crate::{START, TestStore, Till, at, card, house, id, issue};
 
@@ -27,41 +29,38 @@ async fn migrations_are_pending_until_they_are_applied(test: &TestStore) {
 
 async fn a_coalition_is_read_as_it_was_written(test: &TestStore) {
     let row = test.store.load_house().await.unwrap();
-    assert_eq!(row.domain, "points.example");
+    assert_eq!(row.domain, DOMAIN);
     assert_eq!(row.house.coalition, house().coalition);
     assert_eq!(row.house.partners, house().partners);
     assert_eq!(row.house.calendar, house().calendar);
 }
 
 async fn a_second_coalition_is_refused(test: &TestStore) {
-    let error =
-        test.store.create_coalition(&house(), "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap_err();
+    let error = test.store.create_coalition(&house(), DOMAIN, &identifier_key(), START).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permanent);
 }
 
 async fn changes_of_the_house_move_the_epoch(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
     let before = test.store.load_house().await.unwrap();
-    let create = HouseCommand::CreatePartner {
+    let create = Command::CreatePartner(CreatePartner {
         partner: id("cinema"),
         display_name: "Lichtspiele".to_owned(),
         terms: TermsDraft { expiry: Some(ExpiryPolicy::EndOfYear(2)), ..TermsDraft::default() },
         state: PartnerState::Active,
         limits: Default::default(),
         no_default_limits: false,
-    };
-    till.one("operator", Command::House(create), at(1)).await.unwrap();
+    });
+    till.one("operator", create, at(1)).await.unwrap();
     let terms = TermsDraft { funding: Some(Funding::AtIssue), ..TermsDraft::default() };
-    let set = HouseCommand::SetTerms { partner: id("cinema"), terms, effective: Some(at(5)) };
-    till.one("operator", Command::House(set), at(2)).await.unwrap();
-    let state = HouseCommand::SetPartnerState { partner: id("fuel"), state: PartnerState::Restricted };
-    till.one("operator", Command::House(state), at(3)).await.unwrap();
-    let state = HouseCommand::SetPartnerState { partner: id("cards"), state: PartnerState::Suspended };
-    till.one("operator", Command::House(state), at(3)).await.unwrap();
+    let set = Command::SetTerms(SetTerms { partner: id("cinema"), terms, effective: Some(at(5)) });
+    till.one("operator", set, at(2)).await.unwrap();
+    let state = Command::SetPartnerState(SetPartnerState { partner: id("fuel"), state: PartnerState::Restricted });
+    till.one("operator", state, at(3)).await.unwrap();
+    let state = Command::SetPartnerState(SetPartnerState { partner: id("cards"), state: PartnerState::Suspended });
+    till.one("operator", state, at(3)).await.unwrap();
     let calendar = Calendar { cut_offs: Vec::new(), time_zone: "Asia/Tokyo".to_owned() };
-    till.one("operator", Command::House(HouseCommand::SetCalendar { calendar: calendar.clone() }), at(4))
-        .await
-        .unwrap();
+    till.one("operator", Command::SetCalendar(SetCalendar { calendar: calendar.clone() }), at(4)).await.unwrap();
     let after = test.store.load_house().await.unwrap();
     assert_eq!(after.terms_epoch, before.terms_epoch + 5);
     assert_eq!(after.house.calendar, calendar);

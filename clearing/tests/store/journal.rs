@@ -1,12 +1,13 @@
 //! The journal: its hashes, its lists, what is kept beside it, and that nothing of it is lost or changed.
 
-use clearing::store::{Backend, EntryFilter, Gate, Probe};
+use clearing::store::{Backend, EntryFilter, Probe};
 use clearing_core::command::{Attachment, Request};
 use clearing_core::journal::{Code, Origin, attachment_commitment, chain_hash};
+use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId};
 
 use crate::schema::Raw;
-use crate::{TestStore, Till, at, card, id, issue, redeem};
+use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};
 
 on_both! {
     empty: ;
@@ -20,8 +21,9 @@ on_both! {
 
 async fn the_hash_of_the_journal_is_that_of_the_rules(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
-    let mut hash = [0; 32];
-    let mut next = 1;
+    let founded = head(test).await;
+    let (mut next, mut hash) = (founded.next_sequence, founded.hash);
+    assert_eq!(next, 1 + FOUNDING);
     for round in 0..3 {
         let requests: Vec<Request> = (0..=round).map(|_| till.request("grocer", issue(card(1), 10))).collect();
         let done = till.run(&requests, at(0)).await.unwrap();
@@ -32,14 +34,22 @@ async fn the_hash_of_the_journal_is_that_of_the_rules(test: &TestStore) {
         next += i64::try_from(entries.len()).unwrap();
         hash = chain_hash(&hash, done.saved.first_sequence, &done.header.contents_hash(entries.into_iter()));
     }
+    let end = head(test).await;
+    assert_eq!((end.next_sequence, end.hash), (next, hash));
+    let mut snapshot = test.store.snapshot().await.unwrap();
+    let batches = snapshot.batches(1, 10).await.unwrap();
+    assert_eq!(batches.len(), 4);
+    assert_eq!((batches[0].first_sequence, batches[0].previous_hash), (1, [0; 32]), "the coalition was founded");
+    assert_eq!(batches[3].hash, hash);
+    assert_eq!(batches[3].previous_hash, batches[2].hash);
+    snapshot.finish().await.unwrap();
+}
+
+async fn head(test: &TestStore) -> clearing::store::JournalHead {
     let mut snapshot = test.store.snapshot().await.unwrap();
     let head = snapshot.journal_head().await.unwrap();
-    assert_eq!((head.next_sequence, head.hash), (next, hash));
-    let batches = snapshot.batches(1, 10).await.unwrap();
-    assert_eq!(batches.len(), 3);
-    assert_eq!(batches[2].hash, hash);
-    assert_eq!(batches[2].previous_hash, batches[1].hash);
     snapshot.finish().await.unwrap();
+    head
 }
 
 async fn what_is_acknowledged_is_in_the_lists_of_its_parties(test: &TestStore) {
@@ -62,7 +72,7 @@ async fn what_is_acknowledged_is_in_the_lists_of_its_parties(test: &TestStore) {
         let store = test.store.clone();
         async move {
             let found = store.entries_of(id(partner), &filter, 10).await.unwrap();
-            found.iter().map(|entry| entry.sequence).collect::<Vec<_>>()
+            found.iter().map(|entry| entry.sequence - FOUNDING).collect::<Vec<_>>()
         }
     };
     let all = EntryFilter::default();
@@ -79,11 +89,11 @@ async fn what_is_acknowledged_is_in_the_lists_of_its_parties(test: &TestStore) {
     assert_eq!(list("grocer", EntryFilter { business_date: day, ..all.clone() }).await, [2, 1]);
     assert_eq!(list("grocer", EntryFilter { window: Some(1), ..all.clone() }).await, [3, 2, 1]);
     assert_eq!(list("grocer", EntryFilter { window: Some(2), ..all.clone() }).await, Vec::<i64>::new());
-    assert_eq!(list("grocer", EntryFilter { before_sequence: Some(3), ..all.clone() }).await, [2, 1]);
+    assert_eq!(list("grocer", EntryFilter { before_sequence: Some(FOUNDING + 3), ..all.clone() }).await, [2, 1]);
     till.one("grocer", issue(card(1), 10), at(1)).await.unwrap();
     assert_eq!(list("grocer", all).await, [4, 3, 2, 1]);
     let found = test.store.entry_of_request(id("grocer"), first.request_id.unwrap()).await.unwrap().unwrap();
-    assert_eq!(test.store.entry(found).await.unwrap().unwrap().sequence, 1);
+    assert_eq!(test.store.entry(found).await.unwrap().unwrap().sequence, FOUNDING + 1);
 }
 
 async fn an_attachment_is_kept_beside_its_entry(test: &TestStore) {

@@ -6,7 +6,7 @@ use clearing_core::journal::{Code, Origin};
 use clearing_core::statement::Totals;
 
 use crate::schema::Raw;
-use crate::{TestStore, Till, at, card, id, issue, redeem};
+use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};
 
 on_both! {
     empty: ;
@@ -132,12 +132,13 @@ async fn a_reader_that_is_far_behind_is_told_so_and_given_no_list(test: &TestSto
     ];
     for error in errors {
         assert!(matches!(error.kind(), ErrorKind::Behind { .. }), "{error}");
-        assert!(error.to_string().contains(&format!("{entries} entries behind")), "{error}");
+        let behind = format!("{} entries behind", FOUNDING + entries);
+        assert!(error.to_string().contains(&behind), "{error}");
     }
     // What lies within reach is given meanwhile, exactly.
-    let early = EntryFilter { before_sequence: Some(4), ..EntryFilter::default() };
+    let early = EntryFilter { before_sequence: Some(FOUNDING + 4), ..EntryFilter::default() };
     let found = store.entries_of(id("grocer"), &early, 10).await.unwrap();
-    assert_eq!(found.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!(found.iter().map(|entry| entry.sequence - FOUNDING).collect::<Vec<_>>(), [3, 2, 1]);
 
     let mut projector = Projector::new(store.clone());
     while projector.step().await.unwrap().behind > 0 {}

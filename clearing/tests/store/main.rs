@@ -1,19 +1,34 @@
 //! The store against both back ends: what goes in comes out, keys are kept, the journal cannot be changed, its hashes
-//! are those of the rules, and two nodes on one PostgreSQL do not get into each other's way.
+//! are those of the rules, what falls due runs once, and two nodes on one PostgreSQL do not get into each other's way.
 //!
-//! PostgreSQL is the one that `CLEARING_TEST_POSTGRES` names; every test makes and removes a database of its own there.
+//! Every test has a database of its own.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
 
-/// Runs tests on both back ends, each in a database of its own: empty, or with a coalition.
+/// Runs tests on both back ends, each in a database of its own: empty, or with a coalition. Or only tells a test which one,
+/// and it sees to databases itself.
 macro_rules! on_both {
+    (backend: $($name:ident)*;) => {
+        on_both!(@ told sqlite Sqlite; $($name)*);
+        on_both!(@ told postgres Postgres; $($name)*);
+    };
+    (@ told $module:ident $backend:ident; $($name:ident)*) => {
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(clearing_play::Backend::$backend).await;
+                }
+            )*
+        }
+    };
     (empty: $($empty:ident)*; coalition: $($name:ident)*;) => {
         on_both!(@ sqlite Sqlite; $($empty empty,)* $($name with_coalition,)*);
         on_both!(@ postgres Postgres; $($empty empty,)* $($name with_coalition,)*);
     };
     (@ $module:ident $backend:ident; $($name:ident $make:ident,)*) => {
         mod $module {
-            use clearing::store::Backend;
+            use clearing_play::Backend;
             $(
                 #[tokio::test]
                 async fn $name() {
@@ -34,6 +49,7 @@ mod lists;
 mod nodes;
 mod points;
 mod pruning;
+mod scheduler;
 mod schema;
 mod settlement;
 mod sums;
@@ -41,80 +57,47 @@ mod sums;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearing::identifier::IdentifierKey;
-use clearing::store::{Backend, Gate, GateRow, Saved, Store, StoreError, WriterSession};
+use clearing::store::{GateRow, Saved, Store, StoreError, WriterSession};
 use clearing_core::book::Book;
-use clearing_core::command::{Accepted, Answer, Command, Earn, MemberRef, Reply, Request};
-use clearing_core::journal::{BatchHeader, Origin};
+use clearing_core::command::{Accepted, Answer, Earn, MemberRef, Reply, Request};
+use clearing_core::journal::{BatchHeader, Origin, STRIPE};
 use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::operation::Gate;
+use clearing_core::points::{IssuePoints, RedeemPoints};
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
 };
 use clearing_core::units::{BatchId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp};
-use sqlx::{Connection as _, Executor as _};
+use clearing_play::{Backend, Database};
 
-/// A database of its own for one test.
+/// A database of its own for one test, and a store on it.
 struct TestStore {
     store: Store,
-    url: String,
-    /// Where it lives: the file's folder, or the PostgreSQL whose database it is.
-    home: Home,
-}
-
-enum Home {
-    Folder(tempfile::TempDir),
-    Cluster { url: String, name: String },
+    database: Database,
 }
 
 impl TestStore {
     async fn empty(backend: Backend) -> Self {
-        let (url, home) = match backend {
-            Backend::Sqlite => {
-                let folder = tempfile::tempdir().unwrap();
-                (format!("sqlite:{}", folder.path().join("house.db").display()), Home::Folder(folder))
-            }
-            Backend::Postgres => {
-                let cluster = postgres_url();
-                let name = format!("store_{:032x}", clearing::clock::fresh_uuid());
-                administer(&cluster, format!("CREATE DATABASE {name}")).await;
-                let url = cluster.replacen("/postgres?", &format!("/{name}?"), 1);
-                assert_ne!(url, cluster, "the server's URL names the database postgres");
-                (url, Home::Cluster { url: cluster, name })
-            }
-        };
-        Self { store: Store::connect(&url).await.unwrap(), url, home }
+        let database = Database::new(backend).await;
+        Self { store: database.store().await, database }
     }
 
     /// With a coalition in it.
     async fn with_coalition(backend: Backend) -> Self {
-        let test = Self::empty(backend).await;
-        test.store.migrate().await.unwrap();
-        test.store.create_coalition(&house(), "points.example", &IdentifierKey::new([7; 32]), START).await.unwrap();
-        test
+        let database = Database::new(backend).await;
+        Self { store: database.found(&house(), START).await, database }
     }
 
     /// Removes the database; a test that failed leaves it behind for a look.
     async fn remove(self) {
-        match self.home {
-            Home::Folder(folder) => folder.close().unwrap(),
-            Home::Cluster { url, name } => administer(&url, format!("DROP DATABASE {name} WITH (FORCE)")).await,
-        }
+        self.database.remove().await;
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tests' own database is no configuration of the house")]
-fn postgres_url() -> String {
-    std::env::var("CLEARING_TEST_POSTGRES").expect(
-        "CLEARING_TEST_POSTGRES is not set: run the tests as `./check postgres cargo test`, or as `./check test`",
-    )
-}
-
-async fn administer(cluster: &str, statement: String) {
-    let mut connection = sqlx::PgConnection::connect(cluster).await.unwrap();
-    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statement))).await.unwrap();
-    connection.close().await.unwrap();
-}
+/// How many entries found the coalition of these tests: its own, that of each partner, and that of the calendar.
+const FOUNDING: i64 = 6;
 
 const START: Timestamp = Timestamp(1_767_225_600_000_000);
 
@@ -235,8 +218,8 @@ impl Till {
     }
 
     async fn run(&mut self, requests: &[Request], now: Timestamp) -> Result<Done, StoreError> {
-        let alone = requests.iter().any(|request| matches!(request.command, Command::House(_)));
-        let gate = if alone { Gate::Exclusive } else { Gate::Shared };
+        let alone = requests.iter().any(|request| request.command.gate() == Gate::Alone);
+        let gate = if alone { Gate::Alone } else { Gate::Shared };
         let row = self.session.begin(gate).await?;
         let done = self.decide(&row, alone, requests, now).await?;
         self.session.commit().await?;
@@ -253,12 +236,13 @@ impl Till {
         let house = self.session.load_house().await?.house;
         let mut book = Book::new(Arc::new(house), gate.open_window);
         let sequences = if alone {
-            self.session.load_all(&mut book, requests).await?
+            self.session.load_all(&mut book, requests, now).await?
         } else {
             self.session.load(&mut book, requests, now).await?
         };
         let header = BatchHeader {
             coalition: book.house.coalition.id.clone(),
+            stripe: STRIPE,
             batch: BatchId(self.ids.next()),
             window: gate.open_window,
             time: now,
@@ -282,11 +266,11 @@ fn card(number: u8) -> MemberRef {
 }
 
 fn issue(member: MemberRef, points: i64) -> Command {
-    Command::Issue { member, earn: Earn::points(Points(points)) }
+    Command::IssuePoints(IssuePoints { member, earn: Earn::points(Points(points)) })
 }
 
 fn redeem(member: MemberRef, points: i64) -> Command {
-    Command::Redeem { member, points: Points(points) }
+    Command::RedeemPoints(RedeemPoints { member, points: Points(points) })
 }
 
 fn available(accepted: &Accepted) -> i64 {

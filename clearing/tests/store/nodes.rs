@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
-use clearing::store::{Backend, ErrorKind, Gate, Store, StoreError};
-use clearing_core::command::{Abandoned, Command, HouseCommand, Reply, Request};
+use clearing::store::{Backend, ErrorKind, Store, StoreError};
+use clearing_core::abandon::AbandonRequest;
+use clearing_core::command::{Abandoned, Reply, Request};
 use clearing_core::journal::{Code, Origin};
 use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::operation::Gate;
+use clearing_core::partners::{SetLimits, SetTerms};
+use clearing_core::points::ReturnRedemption;
 use clearing_core::rejection::Rejection;
+use clearing_core::settlement::CloseWindow;
 use clearing_core::terms::TermsDraft;
 use clearing_core::units::{Money, Points, Rate, RequestId};
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::agreement::TILLS;
-use crate::{Done, Ids, TestStore, Till, at, available, card, id, issue, redeem};
+use crate::{Done, FOUNDING, Ids, TestStore, Till, at, available, card, id, issue, redeem};
 
 /// Two writers on one PostgreSQL: the same members, tills and keys, and a close in the middle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,7 +26,7 @@ async fn two_nodes_share_one_postgres() {
     let test = TestStore::with_coalition(Backend::Postgres).await;
     let mut nodes = tokio::task::JoinSet::new();
     for node in 0..2 {
-        let store = Store::connect(&test.url).await.unwrap();
+        let store = test.database.store().await;
         nodes.spawn(async move { node_at_work(store, node).await });
     }
     let mut entries = 0;
@@ -29,7 +35,7 @@ async fn two_nodes_share_one_postgres() {
     }
     let mut snapshot = test.store.snapshot().await.unwrap();
     let head = snapshot.journal_head().await.unwrap();
-    assert_eq!(head.next_sequence, entries + 1);
+    assert_eq!(head.next_sequence, FOUNDING + entries + 1);
     let batches = snapshot.batches(1, 10_000).await.unwrap();
     let (mut next, mut hash) = (1, [0; 32]);
     let mut window = 1;
@@ -67,8 +73,8 @@ async fn node_at_work(store: Store, node: u64) -> i64 {
         duplicate.request_id = Some(RequestId(shared.next()));
         requests.push(duplicate);
         if round % 50 == 25 {
-            let close = HouseCommand::CloseWindow { expected: None };
-            requests = vec![till.request("operator", Command::House(close))];
+            let close = Command::CloseWindow(CloseWindow { expected: None });
+            requests = vec![till.request("operator", close)];
         }
         entries += loop {
             match till.run(&requests, at(1)).await {
@@ -135,7 +141,7 @@ async fn a_request_accepted_at_one_node_while_another_abandons_it_is_undone_with
     nodes.first.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
     nodes.first.one("fuel", issue(card(1), 100), at(1)).await.unwrap();
     let spend = nodes.first.request("fuel", redeem(card(1), 120));
-    let abandon = Command::Abandon { request: spend.request_id.unwrap() };
+    let abandon = Command::AbandonRequest(AbandonRequest { request: spend.request_id.unwrap() });
     let second = [nodes.second.request("cards", issue(card(1), 5)), nodes.second.request("fuel", abandon)];
     let (done, met) = nodes.meet(std::slice::from_ref(&spend), &second).await;
     assert_eq!(available(done.answers[0].result.as_ref().unwrap()), 80);
@@ -161,8 +167,8 @@ fn on_receipt(mut request: Request, line: u32) -> Request {
 async fn a_node_knows_what_another_has_just_booked_with_a_receipt() {
     let mut nodes = Nodes::open().await;
     let half = TermsDraft { receipt_share: Some(Rate::new("0.5".parse().unwrap()).unwrap()), ..TermsDraft::default() };
-    let half = HouseCommand::SetTerms { partner: id("fuel"), terms: half, effective: None };
-    nodes.first.one("operator", Command::House(half), at(1)).await.unwrap();
+    let half = Command::SetTerms(SetTerms { partner: id("fuel"), terms: half, effective: None });
+    nodes.first.one("operator", half, at(1)).await.unwrap();
     for member in 1..=2 {
         nodes.first.one("cards", issue(card(member), 200), at(1)).await.unwrap();
     }
@@ -188,14 +194,14 @@ async fn a_node_knows_what_another_has_just_booked_with_a_receipt() {
 async fn the_operators_headroom_is_measured_after_the_fees_that_another_node_gives_back() {
     let mut nodes = Nodes::open().await;
     let limits = Limits { net_debit_cap: Some(Money::ZERO), ..Limits::default() };
-    let limits = HouseCommand::SetLimits { partner: id("operator"), limits };
-    nodes.first.one("operator", Command::House(limits), at(1)).await.unwrap();
+    let limits = Command::SetLimits(SetLimits { partner: id("operator"), limits });
+    nodes.first.one("operator", limits, at(1)).await.unwrap();
     nodes.first.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
     let redemption = nodes.first.one("fuel", redeem(card(1), 100), at(1)).await.unwrap().entries[0];
     nodes.first.one("operator", issue(card(2), 21), at(1)).await.unwrap();
 
     // The operator has 10.00 of the issue; of the redemption 10.00 and a fee of 1.60, which go back.
-    let back = Command::Return { redemption, points: Points(100) };
+    let back = Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(100) });
     let first = [nodes.first.request("fuel", back)];
     let second = [nodes.second.request("fuel", redeem(card(2), 21))];
     let (_, met) = nodes.meet(&first, &second).await;

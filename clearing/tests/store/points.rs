@@ -1,9 +1,13 @@
 //! Commands on points, each batch through the writer's session.
 
 use clearing::store::Backend;
+use clearing_core::abandon::AbandonRequest;
 use clearing_core::command::Earn;
-use clearing_core::command::{Abandoned, Command, Reply, Request};
+use clearing_core::command::{Abandoned, Reply, Request};
+use clearing_core::due::RunDueWork;
 use clearing_core::notice::NoticeDay;
+use clearing_core::operation::Command;
+use clearing_core::points::{IssuePoints, ReturnRedemption};
 use clearing_core::rejection::Rejection;
 use clearing_core::units::{MemberId, Points, Timestamp};
 
@@ -67,12 +71,15 @@ async fn a_return_gives_back_into_the_same_lots_and_an_abandoned_return_takes_ag
     }
     let redeemed = till.one("fuel", redeem(card(1), 25), at(1)).await.unwrap();
     let redemption = redeemed.entries[0];
-    let giving = till.request("fuel", Command::Return { redemption, points: Points(8) });
+    let giving = till.request("fuel", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(8) }));
     let given = till.run(std::slice::from_ref(&giving), at(2)).await.unwrap();
     assert_eq!(available(given.answers[0].result.as_ref().unwrap()), 13);
-    let too_much = till.one("fuel", Command::Return { redemption, points: Points(18) }, at(2)).await.unwrap_err();
+    let too_much = till
+        .one("fuel", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(18) }), at(2))
+        .await
+        .unwrap_err();
     assert_eq!(too_much, Rejection::ReturnExceedsRedemption { asked: 18, left: 17 });
-    let abandon = Command::Abandon { request: giving.request_id.unwrap() };
+    let abandon = Command::AbandonRequest(AbandonRequest { request: giving.request_id.unwrap() });
     let undone = till.one("fuel", abandon.clone(), at(3)).await.unwrap();
     assert_eq!(undone.reply, Reply::Abandoned(Abandoned::Undone));
     let again = till.one("fuel", abandon, at(3)).await.unwrap();
@@ -80,13 +87,19 @@ async fn a_return_gives_back_into_the_same_lots_and_an_abandoned_return_takes_ag
     let replay = till.run(&[giving], at(3)).await.unwrap();
     assert_eq!(replay.answers[0].result.as_ref().unwrap_err().reason(), "REQUEST_ABANDONED");
     // After its expiry what comes back lives on for the grace period: the lot changes its place.
-    let all = till.one("fuel", Command::Return { redemption, points: Points(25) }, at(40)).await.unwrap();
+    let all = till
+        .one("fuel", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(25) }), at(40))
+        .await
+        .unwrap();
     assert_eq!(available(&all), 25);
     let spent = till.one("cards", redeem(card(1), 25), at(41)).await.unwrap();
     assert_eq!(available(&spent), 0);
     // A key that was never seen is burned.
     let mut late = till.request("fuel", issue(card(1), 1));
-    let burned = till.one("fuel", Command::Abandon { request: late.request_id.unwrap() }, at(41)).await.unwrap();
+    let burned = till
+        .one("fuel", Command::AbandonRequest(AbandonRequest { request: late.request_id.unwrap() }), at(41))
+        .await
+        .unwrap();
     assert_eq!(burned.reply, Reply::Abandoned(Abandoned::Burned));
     late.fresh_member = MemberId(1);
     let refused = till.run(&[late], at(41)).await.unwrap();
@@ -102,9 +115,9 @@ async fn what_is_due_expires_with_the_next_command(test: &TestStore) {
         Reply::Member(reply) => reply.member,
         Reply::Abandoned(_) | Reply::House(_) => panic!("not a command on points"),
     };
-    let due = till.one("operator", Command::RunDue { member }, at(35)).await.unwrap();
+    let due = till.one("operator", Command::RunDueWork(RunDueWork { member }), at(35)).await.unwrap();
     assert_eq!((due.entries.len(), available(&due)), (2, 10));
-    let none = till.one("operator", Command::RunDue { member }, at(35)).await.unwrap();
+    let none = till.one("operator", Command::RunDueWork(RunDueWork { member }), at(35)).await.unwrap();
     assert_eq!((none.entries.len(), available(&none)), (0, 10));
     let spent = till.one("fuel", redeem(card(1), 11), at(36)).await.unwrap_err();
     assert_eq!(spent, Rejection::InsufficientPoints { asked: 11, available: 10 });
@@ -116,8 +129,10 @@ async fn what_is_due_expires_with_the_next_command(test: &TestStore) {
 async fn a_member_of_many_lots_is_served_page_by_page(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
     for (expires, count) in [(at(50), 30), (Timestamp::LAST, 1_100)] {
-        let issue =
-            Command::Issue { member: card(1), earn: Earn { expires: Some(expires), ..Earn::points(Points(1)) } };
+        let issue = Command::IssuePoints(IssuePoints {
+            member: card(1),
+            earn: Earn { expires: Some(expires), ..Earn::points(Points(1)) },
+        });
         let requests: Vec<Request> = (0..count).map(|_| till.request("grocer", issue.clone())).collect();
         let done = till.run(&requests, at(0)).await.unwrap();
         let last = done.answers.last().unwrap().result.as_ref().unwrap();
@@ -139,9 +154,11 @@ async fn a_member_of_many_lots_is_served_page_by_page(test: &TestStore) {
 async fn notices_are_found_page_by_page_by_the_members_key(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
     let berlin = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
-    let until = |number: u8, expires: Timestamp| Command::Issue {
-        member: card(number),
-        earn: Earn { expires: Some(expires), ..Earn::points(Points(i64::from(number))) },
+    let until = |number: u8, expires: Timestamp| {
+        Command::IssuePoints(IssuePoints {
+            member: card(number),
+            earn: Earn { expires: Some(expires), ..Earn::points(Points(i64::from(number))) },
+        })
     };
     // Members 1 to 5 lose points of the grocer and of the bank in a week, the others later or never.
     let mut requests: Vec<Request> = Vec::new();
@@ -176,7 +193,7 @@ async fn notices_are_found_page_by_page_by_the_members_key(test: &TestStore) {
 async fn a_page_of_notices_ends_after_many_members_with_nothing_to_lose(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
     let earn = Earn { expires: Some(at(7).plus_seconds(1)), ..Earn::points(Points(1)) };
-    till.one("grocer", Command::Issue { member: card(1), earn }, at(0)).await.unwrap();
+    till.one("grocer", Command::IssuePoints(IssuePoints { member: card(1), earn }), at(0)).await.unwrap();
     // Members of whom no row is looked into, all of them before the one that loses something.
     let mut raw = Raw::open(test).await;
     let strangers = match test.store.backend() {

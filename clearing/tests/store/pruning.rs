@@ -1,11 +1,12 @@
 //! Requests whose keys are too old to be answered are forgotten, and nobody notices.
 
 use clearing::clock::Clock;
-use clearing::identifier::IdentifierKey;
 use clearing::scheduler::Scheduler;
 use clearing::writer::Writer;
-use clearing_core::command::{Abandoned, Command, Reply, Request};
+use clearing_core::abandon::AbandonRequest;
+use clearing_core::command::{Abandoned, Reply, Request};
 use clearing_core::journal::Origin;
+use clearing_core::operation::Command;
 use clearing_core::terms::{Calendar, House};
 use clearing_core::units::{MemberId, RequestId, Timestamp};
 
@@ -37,11 +38,7 @@ struct Place {
 
 impl Place {
     async fn open(test: &TestStore, days: u16) -> Self {
-        test.store.migrate().await.unwrap();
-        test.store
-            .create_coalition(&keeping(days), "points.example", &IdentifierKey::new([7; 32]), START)
-            .await
-            .unwrap();
+        test.database.found(&keeping(days), START).await;
         let clock = Clock::manual(START);
         let (writer, _) = Writer::start(test.store.clone(), clock.clone(), 64);
         let scheduler = Scheduler::new(test.store.clone(), writer.clone(), clock);
@@ -90,10 +87,12 @@ async fn keys_are_forgotten_when_they_are_refused_for_their_age(test: &TestStore
     // One that was undone, and one that was burned before it came.
     let undone = place.request("fuel", at(0), issue(card(2), 1));
     assert_eq!(place.ask(&undone).await, (None, false));
-    let abandon = place.request("fuel", at(1), Command::Abandon { request: undone.request_id.unwrap() });
+    let abandon =
+        place.request("fuel", at(1), Command::AbandonRequest(AbandonRequest { request: undone.request_id.unwrap() }));
     assert_eq!(place.ask(&abandon).await, (None, false));
     let unseen = place.request("fuel", at(0), issue(card(2), 1));
-    let burn = place.request("fuel", at(1), Command::Abandon { request: unseen.request_id.unwrap() });
+    let burn =
+        place.request("fuel", at(1), Command::AbandonRequest(AbandonRequest { request: unseen.request_id.unwrap() }));
     let burned = place.writer.ask(burn.clone()).await.unwrap().answer.result.unwrap();
     assert_eq!(burned.reply, Reply::Abandoned(Abandoned::Burned));
     let young = place.request("grocer", at(10), issue(card(1), 1));

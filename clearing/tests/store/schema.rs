@@ -70,10 +70,10 @@ impl Raw {
     pub async fn open(test: &TestStore) -> Self {
         match test.store.backend() {
             Backend::Sqlite => {
-                let options: sqlx::sqlite::SqliteConnectOptions = test.url.parse().unwrap();
+                let options: sqlx::sqlite::SqliteConnectOptions = test.database.url.parse().unwrap();
                 Self::Sqlite(options.pragma("recursive_triggers", "ON").connect().await.unwrap())
             }
-            Backend::Postgres => Self::Postgres(sqlx::PgConnection::connect(&test.url).await.unwrap()),
+            Backend::Postgres => Self::Postgres(sqlx::PgConnection::connect(&test.database.url).await.unwrap()),
         }
     }
 

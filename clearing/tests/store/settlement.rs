@@ -2,11 +2,15 @@
 
 use clearing::store::{Store, WindowRow, Windows};
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{Command, HouseCommand, HouseReply, Payment, Reply};
+use clearing_core::command::{HouseReply, Payment, Reply};
+use clearing_core::operation::Command;
+use clearing_core::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
 use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
 use clearing_core::units::{Money, PartnerId};
 
-use crate::{TestStore, Till, at, card, id, issue, redeem};
+use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};
 
 on_both! {
     empty: ;
@@ -20,31 +24,31 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     till.one("grocer", issue(card(1), 100), at(0)).await.unwrap();
     till.one("fuel", issue(card(1), 100), at(0)).await.unwrap();
     till.one("cards", redeem(card(1), 150), at(0)).await.unwrap();
-    let deposit = HouseCommand::Deposit { account: MoneyAccount::Reserve, amount: Money(500_000) };
-    till.one("operator", Command::House(deposit), at(1)).await.unwrap();
-    let close = HouseCommand::CloseWindow { expected: Some(1) };
-    let closed = till.one("operator", Command::House(close), at(1)).await.unwrap();
+    let deposit = Command::Deposit(Deposit { account: MoneyAccount::Reserve, amount: Money(500_000) });
+    till.one("operator", deposit, at(1)).await.unwrap();
+    let close = Command::CloseWindow(CloseWindow { expected: Some(1) });
+    let closed = till.one("operator", close, at(1)).await.unwrap();
     assert_eq!(closed.reply, Reply::House(HouseReply { window: Some(1), ..HouseReply::default() }));
     till.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
     let windows = read_windows(&test.store).await;
     assert_eq!(windows.len(), 2);
-    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(6)));
-    assert_eq!((windows[1].first_sequence, windows[1].end_sequence), (6, None));
+    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(FOUNDING + 6)));
+    assert_eq!((windows[1].first_sequence, windows[1].end_sequence), (FOUNDING + 6, None));
     let settlement = windows[0].window.settlement.clone().unwrap();
     assert!(settlement.proof.holds() && !settlement.legs.is_empty());
     for command in [
-        HouseCommand::ConfirmSettlement { window: 1 },
-        HouseCommand::ExportOrders { window: 1, mode: OrderMode::Pairwise },
-        HouseCommand::ExportOrders { window: 1, mode: OrderMode::Hub },
+        Command::ConfirmSettlement(ConfirmSettlement { window: 1 }),
+        Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Pairwise }),
+        Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Hub }),
     ] {
-        till.one("operator", Command::House(command), at(2)).await.unwrap();
+        till.one("operator", command, at(2)).await.unwrap();
     }
     let mut legs: Vec<(PartnerId, Money)> = settlement.legs.iter().map(|(id, leg)| (*id, leg.amount)).collect();
     legs.sort_by_key(|(_, amount)| *amount);
     for (partner, amount) in legs {
         let payment = Payment::Hub(partner);
-        let pay = HouseCommand::ConfirmPayment { window: 1, payment, amount: Some(Money(amount.0.abs())) };
-        till.one("operator", Command::House(pay), at(3)).await.unwrap();
+        let pay = Command::ConfirmPayment(ConfirmPayment { window: 1, payment, amount: Some(Money(amount.0.abs())) });
+        till.one("operator", pay, at(3)).await.unwrap();
     }
     let windows = read_windows(&test.store).await;
     let window = &windows[0].window;
@@ -52,15 +56,15 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     let paid = window.settlement.as_ref().unwrap();
     assert_eq!(paid.state, SettlementState::Settled);
     assert!(paid.orders.iter().all(|order| order.paid) && paid.legs.values().all(|leg| leg.due.is_zero()));
-    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(6)));
+    assert_eq!((windows[0].first_sequence, windows[0].end_sequence), (1, Some(FOUNDING + 6)));
     assert_eq!(windows[1].window.participants[&id("cards")].opening, window.participants[&id("cards")].carried);
-    till.one("operator", Command::House(HouseCommand::CloseWindow { expected: None }), at(4)).await.unwrap();
-    let abort = Command::House(HouseCommand::AbortSettlement { window: 2 });
+    till.one("operator", Command::CloseWindow(CloseWindow { expected: None }), at(4)).await.unwrap();
+    let abort = Command::AbortSettlement(AbortSettlement { window: 2 });
     till.one("operator", abort, at(5)).await.unwrap();
     let windows = read_windows(&test.store).await;
     assert_eq!(windows[1].window.settlement.as_ref().unwrap().state, SettlementState::Aborted);
     assert_ne!(windows[2].window.legs_moved, 0);
-    till.one("operator", Command::House(HouseCommand::CloseWindow { expected: Some(3) }), at(6)).await.unwrap();
+    till.one("operator", Command::CloseWindow(CloseWindow { expected: Some(3) }), at(6)).await.unwrap();
 }
 
 /// A close once read every window that was not settled, with its legs.
@@ -70,7 +74,7 @@ async fn commands_of_the_house_read_as_much_whatever_lies_behind(test: &TestStor
     for number in 1..=12 {
         till.one("grocer", issue(card(1), 100), at(0)).await.unwrap();
         till.one("cards", redeem(card(1), 50), at(0)).await.unwrap();
-        let close = Command::House(HouseCommand::CloseWindow { expected: Some(number) });
+        let close = Command::CloseWindow(CloseWindow { expected: Some(number) });
         let close = till.request("operator", close);
         // What the book holds after a close: what it had loaded, the next window, and the legs it made.
         let book = till.run(&[close], at(1)).await.unwrap().book;
@@ -81,7 +85,7 @@ async fn commands_of_the_house_read_as_much_whatever_lies_behind(test: &TestStor
     assert_eq!(read[2..], vec![read[2]; 10], "windows, balances in money and in points, obligations");
     assert_eq!(read[2].0, 2);
     // A command that names a window reads that one besides.
-    let confirm = till.request("operator", Command::House(HouseCommand::ConfirmSettlement { window: 3 }));
+    let confirm = till.request("operator", Command::ConfirmSettlement(ConfirmSettlement { window: 3 }));
     let book = till.run(&[confirm], at(2)).await.unwrap().book;
     assert_eq!(book.windows.keys().copied().collect::<Vec<_>>(), vec![3, 13]);
     let legs: Vec<&MoneyAccount> =

@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use clearing::clock::Clock;
-use clearing::identifier::IdentifierKey;
 use clearing::store::{Backend, Store};
 use clearing::writer::Writer;
-use clearing_core::command::{Answer, Command, Earn, HouseCommand, Reply, Request, ReversalTarget};
+use clearing_core::command::{Answer, Earn, Reply, Request, ReversalTarget};
+use clearing_core::hold::AuthorizeRedemption;
+use clearing_core::operation::Command;
+use clearing_core::points::IssuePoints;
 use clearing_core::rejection::Rejection;
+use clearing_core::reversal::ReverseIssue;
+use clearing_core::settlement::{CloseWindow, ConfirmPayment, ConfirmSettlement};
 use clearing_core::sums::{SUM_MAX, SUM_REFUSED};
 use clearing_core::terms::{Funding, House, Partner};
 use clearing_core::units::{Money, Points};
@@ -115,16 +119,21 @@ fn columns() -> Vec<Planted> {
     let column = |name, table, column, key, unit, caller, act| Planted { name, table, column, key, unit, caller, act };
     let issued: fn(i64) -> Command = |points| issue(card(1), points);
     let taken: fn(i64) -> Command = |points| redeem(card(2), points);
-    let joint: fn(i64) -> Command = |points| Command::Issue {
-        member: card(1),
-        earn: Earn { funders: vec![(id("grocer"), 1)], ..Earn::points(Points(points)) },
+    let joint: fn(i64) -> Command = |points| {
+        Command::IssuePoints(IssuePoints {
+            member: card(1),
+            earn: Earn { funders: vec![(id("grocer"), 1)], ..Earn::points(Points(points)) },
+        })
     };
-    let held: fn(i64) -> Command =
-        |points| Command::Authorize { member: card(3), points: Points(points), lapses: at(3) };
-    let reversed: fn(i64) -> Command = |points| Command::Reverse {
-        target: ReversalTarget::Newest(card(4)),
-        points: Points(points),
-        refuse_shortfall: false,
+    let held: fn(i64) -> Command = |points| {
+        Command::AuthorizeRedemption(AuthorizeRedemption { member: card(3), points: Points(points), lapses: at(3) })
+    };
+    let reversed: fn(i64) -> Command = |points| {
+        Command::ReverseIssue(ReverseIssue {
+            target: ReversalTarget::Newest(card(4)),
+            points: Points(points),
+            refuse_shortfall: false,
+        })
     };
     vec![
         balance("the balance of position:grocer", "account = 'position:grocer'", -10_000, "grocer", issued),
@@ -161,9 +170,8 @@ fn columns() -> Vec<Planted> {
 }
 
 async fn open(test: &TestStore) -> (Node, Planter) {
-    test.store.migrate().await.unwrap();
-    test.store.create_coalition(&with_waiting(), "points.example", &IdentifierKey::new([7; 32]), at(0)).await.unwrap();
-    let mut node = Node::new(&test.url, 1).await;
+    test.database.found(&with_waiting(), at(0)).await;
+    let mut node = Node::new(&test.database.url, 1).await;
     // One of each, so that every row is there.
     for (caller, command) in [
         ("grocer", issue(card(1), 5)),
@@ -171,24 +179,31 @@ async fn open(test: &TestStore) -> (Node, Planter) {
         ("grocer", issue(card(2), 100)),
         ("cards", redeem(card(2), 5)),
         ("fuel", issue(card(3), 100)),
-        ("cards", Command::Authorize { member: card(3), points: Points(5), lapses: at(3) }),
+        (
+            "cards",
+            Command::AuthorizeRedemption(AuthorizeRedemption { member: card(3), points: Points(5), lapses: at(3) }),
+        ),
         ("cards", issue(card(4), 100)),
         ("cards", redeem(card(4), 100)),
         (
             "cards",
-            Command::Reverse { target: ReversalTarget::Newest(card(4)), points: Points(5), refuse_shortfall: false },
+            Command::ReverseIssue(ReverseIssue {
+                target: ReversalTarget::Newest(card(4)),
+                points: Points(5),
+                refuse_shortfall: false,
+            }),
         ),
         (
             "cards",
-            Command::Issue {
+            Command::IssuePoints(IssuePoints {
                 member: card(1),
                 earn: Earn { funders: vec![(id("grocer"), 1)], ..Earn::points(Points(5)) },
-            },
+            }),
         ),
     ] {
         node.ask(caller, command).await.unwrap();
     }
-    (node, Planter { url: test.url.clone(), backend: test.store.backend() })
+    (node, Planter { url: test.database.url.clone(), backend: test.store.backend() })
 }
 
 fn overflow(answer: &Answer) -> (&str, i64) {
@@ -231,7 +246,7 @@ async fn a_node_that_does_not_know_a_sum_decides_again_before_it_passes_its_boun
     let (_, planter) = open(test).await;
     for (number, sum) in (2..).zip(columns()) {
         let before = planter.plant(&sum, SUM_REFUSED * sum.unit.signum()).await;
-        let mut node = Node::new(&test.url, number).await;
+        let mut node = Node::new(&test.database.url, number).await;
         let batch = vec![
             node.request("fuel", neighbour()),
             node.request(sum.caller, (sum.act)(1)),
@@ -272,7 +287,7 @@ async fn a_window_closes_with_positions_at_their_bound(test: &TestStore) {
     let refused = node.ask("grocer", issue(card(1), 1)).await.unwrap_err();
     assert_eq!(refused.reason(), "OVERFLOW");
     for window in 1..=2 {
-        let close = Command::House(HouseCommand::CloseWindow { expected: Some(window) });
+        let close = Command::CloseWindow(CloseWindow { expected: Some(window) });
         node.ask("operator", close).await.unwrap();
     }
     let mut snapshot = test.store.snapshot().await.unwrap();
@@ -283,14 +298,14 @@ async fn a_window_closes_with_positions_at_their_bound(test: &TestStore) {
     assert!(settlement.legs[&id("grocer")].amount < Money(-SUM_MAX));
     // Everybody else is settled with, and the brand begins anew.
     for command in [
-        HouseCommand::ConfirmSettlement { window: 1 },
-        HouseCommand::ConfirmPayment {
+        Command::ConfirmSettlement(ConfirmSettlement { window: 1 }),
+        Command::ConfirmPayment(ConfirmPayment {
             window: 1,
             payment: clearing_core::command::Payment::Hub(id("grocer")),
             amount: None,
-        },
+        }),
     ] {
-        node.ask("operator", Command::House(command)).await.unwrap_or_else(|refused| panic!("{refused}"));
+        node.ask("operator", command).await.unwrap_or_else(|refused| panic!("{refused}"));
     }
     node.ask("fuel", neighbour()).await.unwrap();
 }

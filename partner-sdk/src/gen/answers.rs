@@ -48,7 +48,7 @@ impl FromWire<v1::AbandonRequestResponse> for Abandoned {
     }
 }
 
-/// Answer of AbortSettlement. It writes one entry, and none when there were no legs.
+/// Answer of AbortSettlement. It writes one entry, without postings when there were no legs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettlementAborted {
@@ -204,7 +204,7 @@ impl FromWire<v1::CaptureHoldResponse> for Captured {
     }
 }
 
-/// Answer of CloseWindow. It writes one entry, and none when every position was zero.
+/// Answer of CloseWindow. It writes one entry, without postings when every position was zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WindowClosed {
@@ -278,8 +278,8 @@ impl FromWire<v1::ConfirmPaymentResponse> for PaymentConfirmed {
     }
 }
 
-/// Answer of ConfirmSettlement. It writes a FUND for each issuer that has nothing to pay and whose points wait for its
-/// payment; else no entry.
+/// Answer of ConfirmSettlement. It writes one entry without postings, and a FUND for each issuer that has nothing to pay and
+/// whose points wait for its payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettlementConfirmed {
@@ -304,7 +304,7 @@ impl FromWire<v1::ConfirmSettlementResponse> for SettlementConfirmed {
     }
 }
 
-/// Answer of CreatePartner. It writes no entry.
+/// Answer of CreatePartner. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartnerCreated {
@@ -619,6 +619,24 @@ open_enum! {
         AbortSettlement = "ABORT_SETTLEMENT",
         /// Money was deposited into the reserve or into a partner's collateral.
         Deposit = "DEPOSIT",
+        /// The coalition began: its first entry. This kind and those below move neither points nor money.
+        Found = "FOUND",
+        /// A partner joined, with its first terms.
+        CreatePartner = "CREATE_PARTNER",
+        /// A partner got a new version of its terms.
+        SetTerms = "SET_TERMS",
+        /// A partner's state was set.
+        SetPartnerState = "SET_PARTNER_STATE",
+        /// A partner's limits were set.
+        SetLimits = "SET_LIMITS",
+        /// A funder's consent to issues of another partner at its cost was given or taken back.
+        SetFundingConsent = "SET_FUNDING_CONSENT",
+        /// The calendar of cut-offs was set.
+        SetCalendar = "SET_CALENDAR",
+        /// A settlement was confirmed.
+        ConfirmSettlement = "CONFIRM_SETTLEMENT",
+        /// The orders of a settlement were exported.
+        ExportOrders = "EXPORT_ORDERS",
     }
 }
 
@@ -650,7 +668,7 @@ impl FromWire<v1::ExpiryNotice> for ExpiryNotice {
     }
 }
 
-/// Answer of ExportOrders. It writes no entry.
+/// Answer of ExportOrders. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Orders {
@@ -1706,7 +1724,7 @@ impl FromWire<v1::RunDecayResponse> for Decayed {
     }
 }
 
-/// Answer of SetCalendar. It writes no entry.
+/// Answer of SetCalendar. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CalendarSet {
@@ -1728,7 +1746,7 @@ impl FromWire<v1::SetCalendarResponse> for CalendarSet {
     }
 }
 
-/// Answer of SetFundingConsent. It writes no entry.
+/// Answer of SetFundingConsent. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsentSet {
@@ -1750,7 +1768,7 @@ impl FromWire<v1::SetFundingConsentResponse> for ConsentSet {
     }
 }
 
-/// Answer of SetLimits. It writes no entry.
+/// Answer of SetLimits. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitsSet {
@@ -1775,7 +1793,7 @@ impl FromWire<v1::SetLimitsResponse> for LimitsSet {
     }
 }
 
-/// Answer of SetPartnerState. It writes no entry.
+/// Answer of SetPartnerState. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StateSet {
@@ -1800,7 +1818,7 @@ impl FromWire<v1::SetPartnerStateResponse> for StateSet {
     }
 }
 
-/// Answer of SetTerms. It writes no entry.
+/// Answer of SetTerms. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TermsSet {

@@ -710,6 +710,24 @@ pub enum EntryKind {
     AbortSettlement = 22,
     /// Money was deposited into the reserve or into a partner's collateral.
     Deposit = 23,
+    /// The coalition began: its first entry. This kind and those below move neither points nor money.
+    Found = 24,
+    /// A partner joined, with its first terms.
+    CreatePartner = 25,
+    /// A partner got a new version of its terms.
+    SetTerms = 26,
+    /// A partner's state was set.
+    SetPartnerState = 27,
+    /// A partner's limits were set.
+    SetLimits = 28,
+    /// A funder's consent to issues of another partner at its cost was given or taken back.
+    SetFundingConsent = 29,
+    /// The calendar of cut-offs was set.
+    SetCalendar = 30,
+    /// A settlement was confirmed.
+    ConfirmSettlement = 31,
+    /// The orders of a settlement were exported.
+    ExportOrders = 32,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -741,6 +759,15 @@ impl EntryKind {
             Self::Payment => "ENTRY_KIND_PAYMENT",
             Self::AbortSettlement => "ENTRY_KIND_ABORT_SETTLEMENT",
             Self::Deposit => "ENTRY_KIND_DEPOSIT",
+            Self::Found => "ENTRY_KIND_FOUND",
+            Self::CreatePartner => "ENTRY_KIND_CREATE_PARTNER",
+            Self::SetTerms => "ENTRY_KIND_SET_TERMS",
+            Self::SetPartnerState => "ENTRY_KIND_SET_PARTNER_STATE",
+            Self::SetLimits => "ENTRY_KIND_SET_LIMITS",
+            Self::SetFundingConsent => "ENTRY_KIND_SET_FUNDING_CONSENT",
+            Self::SetCalendar => "ENTRY_KIND_SET_CALENDAR",
+            Self::ConfirmSettlement => "ENTRY_KIND_CONFIRM_SETTLEMENT",
+            Self::ExportOrders => "ENTRY_KIND_EXPORT_ORDERS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -769,6 +796,15 @@ impl EntryKind {
             "ENTRY_KIND_PAYMENT" => Some(Self::Payment),
             "ENTRY_KIND_ABORT_SETTLEMENT" => Some(Self::AbortSettlement),
             "ENTRY_KIND_DEPOSIT" => Some(Self::Deposit),
+            "ENTRY_KIND_FOUND" => Some(Self::Found),
+            "ENTRY_KIND_CREATE_PARTNER" => Some(Self::CreatePartner),
+            "ENTRY_KIND_SET_TERMS" => Some(Self::SetTerms),
+            "ENTRY_KIND_SET_PARTNER_STATE" => Some(Self::SetPartnerState),
+            "ENTRY_KIND_SET_LIMITS" => Some(Self::SetLimits),
+            "ENTRY_KIND_SET_FUNDING_CONSENT" => Some(Self::SetFundingConsent),
+            "ENTRY_KIND_SET_CALENDAR" => Some(Self::SetCalendar),
+            "ENTRY_KIND_CONFIRM_SETTLEMENT" => Some(Self::ConfirmSettlement),
+            "ENTRY_KIND_EXPORT_ORDERS" => Some(Self::ExportOrders),
             _ => None,
         }
     }
@@ -4646,7 +4682,7 @@ pub struct CreatePartnerRequest {
     #[prost(bool, tag = "6")]
     pub no_default_limits: bool,
 }
-/// Answer of CreatePartner. It writes no entry.
+/// Answer of CreatePartner. It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreatePartnerResponse {
     /// What was written.
@@ -4675,7 +4711,7 @@ pub struct SetTermsRequest {
     #[prost(message, optional, tag = "4")]
     pub effective_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// Answer of SetTerms. It writes no entry.
+/// Answer of SetTerms. It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetTermsResponse {
     /// What was written.
@@ -4701,7 +4737,7 @@ pub struct SetPartnerStateRequest {
     #[prost(enumeration = "PartnerState", tag = "3")]
     pub state: i32,
 }
-/// Answer of SetPartnerState. It writes no entry.
+/// Answer of SetPartnerState. It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetPartnerStateResponse {
     /// What was written.
@@ -4730,7 +4766,7 @@ pub struct SetLimitsRequest {
     #[prost(message, optional, tag = "3")]
     pub limits: ::core::option::Option<PartnerLimits>,
 }
-/// Answer of SetLimits. It writes no entry.
+/// Answer of SetLimits. It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetLimitsResponse {
     /// What was written.
@@ -4765,7 +4801,7 @@ pub struct SetFundingConsentRequest {
     #[prost(int64, optional, tag = "5")]
     pub budget_points: ::core::option::Option<i64>,
 }
-/// Answer of SetFundingConsent. It writes no entry.
+/// Answer of SetFundingConsent. It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetFundingConsentResponse {
     /// What was written.
@@ -5648,7 +5684,7 @@ pub struct CloseWindowRequest {
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
 }
-/// Answer of CloseWindow. It writes one entry, and none when every position was zero.
+/// Answer of CloseWindow. It writes one entry, without postings when every position was zero.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CloseWindowResponse {
     /// What was written.
@@ -5688,8 +5724,8 @@ pub struct ConfirmSettlementRequest {
     #[prost(int64, tag = "2")]
     pub window: i64,
 }
-/// Answer of ConfirmSettlement. It writes a FUND for each issuer that has nothing to pay and whose points wait for its
-/// payment; else no entry.
+/// Answer of ConfirmSettlement. It writes one entry without postings, and a FUND for each issuer that has nothing to pay and
+/// whose points wait for its payment.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfirmSettlementResponse {
     /// What was written.
@@ -5718,7 +5754,7 @@ pub struct ExportOrdersRequest {
     #[prost(enumeration = "OrderMode", tag = "3")]
     pub mode: i32,
 }
-/// Answer of ExportOrders. It writes no entry.
+/// Answer of ExportOrders. It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportOrdersResponse {
     /// What was written.
@@ -5808,7 +5844,7 @@ pub struct AbortSettlementRequest {
     #[prost(int64, tag = "2")]
     pub window: i64,
 }
-/// Answer of AbortSettlement. It writes one entry, and none when there were no legs.
+/// Answer of AbortSettlement. It writes one entry, without postings when there were no legs.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AbortSettlementResponse {
     /// What was written.
@@ -5863,7 +5899,7 @@ pub struct SetCalendarRequest {
     #[prost(string, tag = "3")]
     pub time_zone: ::prost::alloc::string::String,
 }
-/// Answer of SetCalendar. It writes no entry.
+/// Answer of SetCalendar. It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetCalendarResponse {
     /// What was written.

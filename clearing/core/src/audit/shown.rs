@@ -4,14 +4,17 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use super::Waiting;
 use crate::changes::Gross;
+use crate::funding::FundingGroup;
 use crate::hold::Hold;
-use crate::limits::Guard;
+use crate::limits::{Consent, Guard, Limits};
 use crate::member::{DayCount, Holding, Inactive, Lot, PassedOver, Record};
-use crate::points::Returned;
-use crate::terms::House;
-use crate::units::{Currency, Money, Points};
+use crate::netting::Order;
+use crate::points::{Returned, ReturnedAmount};
+use crate::proof::ClassAmounts;
+use crate::settlement::{Leg, OrderMode, ParticipantWindow, Settlement, Window};
+use crate::terms::{Breakage, Calendar, Coalition, House, Partner, Terms};
+use crate::units::{Currency, Money, PartnerId, Points, WindowNumber};
 
 /// An amount of money with its currency, such as `-188.90 RUB`. Wider than any balance: a broken sum is shown, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +170,12 @@ impl Shown for Returned {
     }
 }
 
+impl Shown for ReturnedAmount {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        vec![("amount", unit.money(self.amount)), ("of a total of", unit.money(self.total))]
+    }
+}
+
 fn of_inactive(days: u16, lots: &Inactive) -> String {
     let ended = lots.ended.map_or_else(String::new, |ended| {
         format!(", {} of before entry {} ended {}", points(ended.points), ended.entry_no, ended.time)
@@ -192,9 +201,191 @@ impl Shown for Guard {
     }
 }
 
-impl Shown for Waiting {
+impl Shown for FundingGroup {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
-        vec![("", points(self.points)), ("paid for", or_none(self.funded))]
+        vec![
+            ("", points(self.points)),
+            ("settles in window", self.settles_in.to_string()),
+            ("paid for", or_none(self.funded)),
+        ]
+    }
+}
+
+impl Shown for Consent {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![
+            ("granted", or_none(self.granted)),
+            ("budget", or_none(self.budget.map(points))),
+            ("used", points(self.used)),
+        ]
+    }
+}
+
+impl Shown for Coalition {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        let Self {
+            id,
+            currency,
+            scale,
+            default_terms,
+            default_limits,
+            grace_days,
+            passed_over_grace_days,
+            recovery,
+            open_consents,
+            settlement_threshold,
+            disclose_issuers,
+            time_zone,
+            key_retention_days,
+            business_time_age_days,
+        } = self;
+        let own = vec![
+            ("id", id.clone()),
+            ("currency", currency.to_string()),
+            ("scale", scale.to_string()),
+            ("days of grace", grace_days.to_string()),
+            ("days of grace of what was passed over", passed_over_grace_days.to_string()),
+            ("recovery", recovery.as_str().to_owned()),
+            ("open consents", open_consents.to_string()),
+            ("settlement threshold", unit.money(*settlement_threshold)),
+            ("discloses issuers", disclose_issuers.to_string()),
+            ("time zone", or_none(time_zone.iana_name())),
+            ("days that keys are kept", key_retention_days.to_string()),
+            ("days of a business time", business_time_age_days.to_string()),
+        ];
+        own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
+    }
+}
+
+impl Shown for Partner {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        // Its terms are compared by themselves.
+        let Self { id, display_name, state, suspended_in, terms: _, limits } = self;
+        let own = vec![
+            ("id", id.to_string()),
+            ("display name", display_name.clone()),
+            ("state", state.as_str().to_owned()),
+            ("suspended in window", or_none(*suspended_in)),
+        ];
+        own.into_iter().chain(limits.fields(unit)).collect()
+    }
+}
+
+impl Shown for Terms {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        let Self {
+            version,
+            effective,
+            funding,
+            price,
+            value,
+            reimbursement,
+            acceptance_fee,
+            fee_bearer,
+            breakage,
+            expiry,
+            return_days,
+            tender_value,
+            receipt_share,
+        } = self;
+        let Breakage { reserve, operator, issuer } = breakage;
+        vec![
+            ("version", version.to_string()),
+            ("effective", effective.to_string()),
+            ("funding", funding.as_str().to_owned()),
+            ("price", unit.money(*price)),
+            ("value", unit.money(*value)),
+            ("reimbursement", unit.money(*reimbursement)),
+            ("acceptance fee", acceptance_fee.decimal().to_string()),
+            ("fee bearer", fee_bearer.as_str().to_owned()),
+            ("breakage", list([reserve, operator, issuer].into_iter().map(|rate| rate.decimal().to_string()))),
+            ("expiry", format!("{expiry:?}")),
+            ("days of returns", or_none(*return_days)),
+            ("tender value", unit.money(*tender_value)),
+            ("receipt share", receipt_share.decimal().to_string()),
+        ]
+    }
+}
+
+impl Shown for Limits {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        let Self {
+            net_debit_cap,
+            outstanding_points,
+            points_per_day,
+            points_per_member_per_day,
+            points_per_entry,
+            transfer_points_per_entry,
+            transfer_points_per_member_per_day,
+            cooling_seconds,
+        } = self;
+        vec![
+            ("net debit cap", or_none(net_debit_cap.map(|cap| unit.money(cap)))),
+            ("outstanding points", or_none(outstanding_points.map(points))),
+            ("points a day", or_none(points_per_day.map(points))),
+            ("points a member and day", or_none(points_per_member_per_day.map(points))),
+            ("points an entry", or_none(points_per_entry.map(points))),
+            ("transferred points an entry", or_none(transfer_points_per_entry.map(points))),
+            ("transferred points a member and day", or_none(transfer_points_per_member_per_day.map(points))),
+            ("cooling seconds", or_none(*cooling_seconds)),
+        ]
+    }
+}
+
+impl Shown for Calendar {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![("cut-offs", list(self.cut_offs.iter().cloned())), ("time zone", self.time_zone.clone())]
+    }
+}
+
+impl Shown for WindowNumber {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![("", self.to_string())]
+    }
+}
+
+impl Shown for Window {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        let Self { number, state, opened, closed, participants, opening, legs_moved, settlement } = self;
+        let classes = |amounts: &ClassAmounts| {
+            list(amounts.iter().map(|(class, amount)| format!("{class}: {}", unit.amount(*amount))))
+        };
+        let participant = |(partner, of): (&PartnerId, &ParticipantWindow)| {
+            format!("{partner}: opening {}, carried {}", unit.money(of.opening), unit.money(of.carried))
+        };
+        let mut fields = vec![
+            ("number", number.to_string()),
+            ("state", state.as_str().to_owned()),
+            ("opened", opened.to_string()),
+            ("closed", or_none(*closed)),
+            ("participants", list(participants.iter().map(participant))),
+            ("balances at its beginning", classes(opening)),
+            ("change of earlier legs", unit.amount(*legs_moved).to_string()),
+        ];
+        let Some(settlement) = settlement else {
+            fields.push(("settlement", "none".to_owned()));
+            return fields;
+        };
+        let Settlement { state, legs, mode, orders, gross, pairwise, proof } = settlement;
+        let leg = |(partner, leg): (&PartnerId, &Leg)| {
+            format!("{partner}: {}, due {}", unit.money(leg.amount), unit.money(leg.due))
+        };
+        let order = |order: &Order| {
+            let paid = if order.paid { "paid" } else { "open" };
+            format!("{} to {}: {}, {paid}", order.payer, order.payee, unit.money(order.amount))
+        };
+        fields.extend([
+            ("settlement", state.as_str().to_owned()),
+            ("legs", list(legs.iter().map(leg))),
+            ("mode", or_none(mode.map(OrderMode::as_str))),
+            ("orders", list(orders.iter().map(order))),
+            ("gross", unit.money(*gross)),
+            ("pairwise", unit.money(*pairwise)),
+            ("sum of legs in the proof", unit.amount(proof.legs).to_string()),
+            ("change of what is carried in the proof", unit.amount(proof.carried_change).to_string()),
+            ("changes of accounts in the proof", classes(&proof.changes)),
+        ]);
+        fields
     }
 }
 

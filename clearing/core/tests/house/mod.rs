@@ -8,17 +8,25 @@ use std::sync::Arc;
 use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{
-    Accepted, Answer, Command, Earn, HouseCommand, MemberRef, MemberReply, Payment, Reply, Request, ReversalTarget,
-    Reversed, Spend,
+    Accepted, Answer, Earn, MemberRef, MemberReply, Payment, Reply, Request, ReversalTarget, Reversed, Spend,
 };
+use clearing_core::due::{RunDecay, RunDueWork};
+use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::journal::{Code, Entry, EntryKind, Origin};
-use clearing_core::limits::{Consent, Limits};
+use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::partners::{SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
+use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::purchase::PostPurchase;
 use clearing_core::rejection::Rejection;
+use clearing_core::reversal::ReverseIssue;
 use clearing_core::settlement::Window;
+use clearing_core::settlement::{CloseWindow, ConfirmPayment, ConfirmSettlement};
 use clearing_core::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
     TermsDraft,
 };
+use clearing_core::transfer::TransferPoints;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp,
 };
@@ -110,6 +118,8 @@ pub struct Play {
     pub now: Timestamp,
     /// All entries in journal order.
     pub journal: Vec<(EntryId, Arc<Entry>)>,
+    /// The book before the first of them.
+    founded: Box<Book>,
     count: u128,
 }
 
@@ -117,7 +127,7 @@ impl Play {
     pub fn new(house: House) -> Self {
         let mut book = Book::new(Arc::new(house), 1);
         book.windows.insert(1, Window::first(START));
-        Self { book, now: START, journal: Vec::new(), count: 0 }
+        Self { founded: Box::new(book.clone()), book, now: START, journal: Vec::new(), count: 0 }
     }
 
     /// A request with a fresh id made now.
@@ -149,8 +159,8 @@ impl Play {
         self.execute(&request).result
     }
 
-    pub fn operator(&mut self, command: HouseCommand) -> Result<Accepted, Rejection> {
-        self.ask("operator", Command::House(command))
+    pub fn operator(&mut self, command: Command) -> Result<Accepted, Rejection> {
+        self.ask("operator", command)
     }
 
     /// Asks and gives the figures of the answer.
@@ -178,7 +188,7 @@ impl Play {
     }
 
     pub fn earn(&mut self, issuer: &str, member: &str, earn: Earn) -> EntryId {
-        self.ask(issuer, Command::Issue { member: member_ref(member), earn }).unwrap().entries[0]
+        self.ask(issuer, Command::IssuePoints(IssuePoints { member: member_ref(member), earn })).unwrap().entries[0]
     }
 
     pub fn redeem(&mut self, acceptor: &str, member: &str, points: i64) -> Result<EntryId, Rejection> {
@@ -186,7 +196,7 @@ impl Play {
     }
 
     pub fn give_back(&mut self, acceptor: &str, redemption: EntryId, points: i64) -> Result<Accepted, Rejection> {
-        self.ask(acceptor, Command::Return { redemption, points: Points(points) })
+        self.ask(acceptor, Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(points) }))
     }
 
     /// Reserves points for a week.
@@ -196,11 +206,11 @@ impl Play {
     }
 
     pub fn capture(&mut self, acceptor: &str, hold: EntryId, points: i64) -> Result<Accepted, Rejection> {
-        self.ask(acceptor, Command::Capture { hold, points: Points(points) })
+        self.ask(acceptor, Command::CaptureHold(CaptureHold { hold, points: Points(points) }))
     }
 
     pub fn void(&mut self, acceptor: &str, hold: EntryId) -> Result<Accepted, Rejection> {
-        self.ask(acceptor, Command::Void { hold })
+        self.ask(acceptor, Command::VoidHold(VoidHold { hold }))
     }
 
     /// Takes points of an issue back, letting what is gone become a debt.
@@ -217,7 +227,7 @@ impl Play {
     }
 
     pub fn set_limits(&mut self, partner: &str, limits: Limits) {
-        self.operator(HouseCommand::SetLimits { partner: id(partner), limits }).unwrap();
+        self.operator(Command::SetLimits(SetLimits { partner: id(partner), limits })).unwrap();
     }
 
     /// Sets a net debit cap, in hundredths, and no other limit.
@@ -226,11 +236,11 @@ impl Play {
     }
 
     pub fn set_state(&mut self, partner: &str, state: PartnerState) {
-        self.operator(HouseCommand::SetPartnerState { partner: id(partner), state }).unwrap();
+        self.operator(Command::SetPartnerState(SetPartnerState { partner: id(partner), state })).unwrap();
     }
 
     pub fn set_terms(&mut self, partner: &str, terms: TermsDraft) {
-        self.operator(HouseCommand::SetTerms { partner: id(partner), terms, effective: None }).unwrap();
+        self.operator(Command::SetTerms(SetTerms { partner: id(partner), terms, effective: None })).unwrap();
     }
 
     /// Lets `partner` issue at the cost of `funder`.
@@ -241,17 +251,21 @@ impl Play {
     /// Closes the open window and gives its number.
     pub fn close(&mut self) -> u32 {
         let window = self.book.open_window;
-        self.operator(HouseCommand::CloseWindow { expected: None }).unwrap();
+        self.operator(Command::CloseWindow(CloseWindow { expected: None })).unwrap();
         window
     }
 
     pub fn confirm(&mut self, window: u32) {
-        self.operator(HouseCommand::ConfirmSettlement { window }).unwrap();
+        self.operator(Command::ConfirmSettlement(ConfirmSettlement { window })).unwrap();
     }
 
     /// Confirms the payment of a leg in full.
     pub fn pay(&mut self, window: u32, partner: &str) -> Result<Accepted, Rejection> {
-        self.operator(HouseCommand::ConfirmPayment { window, payment: Payment::Hub(id(partner)), amount: None })
+        self.operator(Command::ConfirmPayment(ConfirmPayment {
+            window,
+            payment: Payment::Hub(id(partner)),
+            amount: None,
+        }))
     }
 
     /// Closes the open window and pays all that is due for it, the debtors first; then runs what this made due.
@@ -273,7 +287,7 @@ impl Play {
         loop {
             let due = self.book.members.keys().copied().find(|member| self.book.is_due(*member, self.now));
             let Some(member) = due else { return };
-            let mut request = self.request(PartnerId::operator(), Command::RunDue { member });
+            let mut request = self.request(PartnerId::operator(), Command::RunDueWork(RunDueWork { member }));
             request.request_id = None;
             let written = self.journal.len();
             self.execute(&request).result.unwrap();
@@ -371,7 +385,9 @@ impl Play {
 
     /// A book to which every entry of the journal was applied.
     pub fn rebuilt(&self) -> Book {
-        let mut book = Book::new(self.book.house.clone(), self.book.open_window);
+        let mut book = Book::clone(&self.founded);
+        // Tests change the settings by hand, before anything is asked.
+        Arc::make_mut(&mut book.house).coalition = self.book.house.coalition.clone();
         for (id, entry) in &self.journal {
             book.apply(*id, entry).unwrap();
         }
@@ -392,44 +408,48 @@ pub fn request_id(at: Timestamp, number: u128) -> RequestId {
 }
 
 pub fn issue(member: &str, points: i64) -> Command {
-    Command::Issue { member: member_ref(member), earn: Earn::points(Points(points)) }
+    Command::IssuePoints(IssuePoints { member: member_ref(member), earn: Earn::points(Points(points)) })
 }
 
 pub fn redeem(member: &str, points: i64) -> Command {
-    Command::Redeem { member: member_ref(member), points: Points(points) }
+    Command::RedeemPoints(RedeemPoints { member: member_ref(member), points: Points(points) })
 }
 
 pub fn authorize(member: &str, points: i64, lapses: Timestamp) -> Command {
-    Command::Authorize { member: member_ref(member), points: Points(points), lapses }
+    Command::AuthorizeRedemption(AuthorizeRedemption { member: member_ref(member), points: Points(points), lapses })
 }
 
 pub fn reverse(issue: EntryId, points: i64) -> Command {
-    Command::Reverse { target: ReversalTarget::Entry(issue), points: Points(points), refuse_shortfall: false }
+    Command::ReverseIssue(ReverseIssue {
+        target: ReversalTarget::Entry(issue),
+        points: Points(points),
+        refuse_shortfall: false,
+    })
 }
 
 pub fn decay(member: &str, share: &str, period: &str, inactive_since: Option<Timestamp>) -> Command {
     let (member, period) = (member_ref(member), Code::new(period).unwrap());
-    Command::Decay { member, rate: rate(share), period, inactive_since }
+    Command::RunDecay(RunDecay { member, rate: rate(share), period, inactive_since })
 }
 
 pub fn transfer(from: &str, to: &str, points: i64) -> Command {
     let (member, to) = (member_ref(from), member_ref(to));
-    Command::Transfer { member, to, points: Points(points), enrol_receiver: true }
+    Command::TransferPoints(TransferPoints { member, to, points: Points(points), enrol_receiver: true })
 }
 
 /// A purchase that spends and earns, nothing where there are no points.
 pub fn purchase(member: &str, spend: i64, earn: i64) -> Command {
-    Command::Purchase {
+    Command::PostPurchase(PostPurchase {
         member: member_ref(member),
         spend: (spend > 0).then_some(Spend::Redeem(Points(spend))),
         earn: (earn > 0).then(|| Earn::points(Points(earn))),
-    }
+    })
 }
 
 /// Lets `partner` issue at the cost of `funder`.
-pub fn consent(funder: &str, partner: &str, budget: Option<i64>) -> HouseCommand {
-    let consent = Consent { budget: budget.map(Points), granted: Some(true), used: Points::ZERO };
-    HouseCommand::SetConsent { funder: id(funder), partner: id(partner), consent }
+pub fn consent(funder: &str, partner: &str, budget: Option<i64>) -> Command {
+    let (granted, budget) = (Some(true), budget.map(Points));
+    Command::SetFundingConsent(SetFundingConsent { funder: id(funder), partner: id(partner), granted, budget })
 }
 
 /// What accounts hold, to be compared: names and amounts.

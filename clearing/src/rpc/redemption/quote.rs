@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use clearing_core::book::Book;
-use clearing_core::command::{Command, Earn, MemberRef, MemberReply, Reply, Request as Wish};
+use clearing_core::command::{Earn, MemberRef, MemberReply, Reply, Request as Wish};
 use clearing_core::journal::Origin;
+use clearing_core::operation::Command;
+use clearing_core::points::{IssuePoints, RedeemPoints};
 use clearing_core::points::{Part, Quote};
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{Coalition, FeeBearer, Terms};
@@ -79,11 +81,13 @@ impl Asked {
         let mut left = Points(figures.available_points);
         let mut next_expiry = book.next_expiry(id, now);
         if answer.points > 0 {
-            let redeemed = self.try_out(&mut book, Command::Redeem { member, points: Points(answer.points) })?;
+            let redeemed =
+                self.try_out(&mut book, Command::RedeemPoints(RedeemPoints { member, points: Points(answer.points) }))?;
             (left, next_expiry) = (redeemed.available, redeemed.next_expiry);
         }
         let earn = (self.earn.0 > 0).then(|| {
-            let issued = self.try_out(&mut book, Command::Issue { member, earn: Earn::points(self.earn) });
+            let issued =
+                self.try_out(&mut book, Command::IssuePoints(IssuePoints { member, earn: Earn::points(self.earn) }));
             let expires = terms.expiry.expires(now, &coalition.time_zone);
             v1::EarnPreview {
                 points: self.earn.0,

@@ -91,7 +91,7 @@ mod tests {
     use clearing_core::units::{MemberId, PartnerId};
 
     use super::*;
-    use crate::scenario::{CoalitionFile, Variant};
+    use crate::coalition_file::{CoalitionFile, Variant};
 
     fn house(disclose_issuers: bool) -> House {
         let file = "[coalition]\ncurrency = \"EUR\"\nscale = 2\npoint_value = \"0.01\"\nstart = \"2026-02-01T00:00:00Z\"\n\

@@ -234,7 +234,7 @@ mod tests {
     use clearing_core::units::Money;
 
     use super::*;
-    use crate::scenario::{CoalitionFile, Variant};
+    use crate::coalition_file::{CoalitionFile, Variant};
 
     fn coalition() -> Coalition {
         let file = "[coalition]\ncurrency = \"EUR\"\nscale = 4\npoint_value = \"0.01\"\nstart = \"2026-02-01T00:00:00Z\"\n\

@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clearing_certs::Kind;
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::house::Identities;
+use clearing_play::Identities;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -27,7 +23,7 @@ pub const GOAWAY: u8 = 7;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// See the module.
+/// A connection of which the house knows whose it is.
 pub struct Raw(TlsStream<TcpStream>);
 
 /// A frame that was heard.
@@ -42,20 +38,9 @@ pub struct Frame {
 impl Raw {
     /// Proves who it is, and says nothing more.
     pub async fn connect(address: SocketAddr, identities: &Identities, id: &str) -> Self {
-        let [ca, cert, key] = identities.pem(Kind::Partner, id);
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
-        let chain = CertificateDer::pem_slice_iter(cert.as_bytes()).map(Result::unwrap).collect();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
-            .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec()];
         let tcp = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        Self(TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap())
+        Self(TlsConnector::from(identities.tls(Kind::Partner, id)).connect(name, tcp).await.unwrap())
     }
 
     /// Begins to speak, with a window of so many bytes for each answer.

@@ -10,7 +10,7 @@ use partner_sdk::{Client, EntryFilter, EntryKind, Error, MemberRef, Origin, Outc
 use tokio::task::JoinSet;
 
 use crate::deeds::{self, Deed};
-use crate::sdk_stage::system_time;
+use clearing_play::system_time;
 
 /// Between two tries of a till that has no answer.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -60,11 +60,11 @@ impl Heard {
 
 /// A request that was answered at last.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct Answered {
     /// The place of the caller among the partners.
     pub partner: usize,
     pub id: RequestId,
-    pub wish: Deed,
+    pub deed: Deed,
     pub verdict: Verdict,
     /// Whether there was a try that nobody knew the effect of.
     pub doubted: bool,
@@ -73,8 +73,8 @@ pub struct Call {
 }
 
 /// Asks once.
-pub async fn ask(client: &Client, id: RequestId, wish: &Deed) -> Heard {
-    match deeds::ask(client, id, wish, Origin::default()).await {
+pub async fn ask(client: &Client, id: RequestId, deed: &Deed) -> Heard {
+    match deeds::ask(client, id, deed, Origin::default()).await {
         Ok(Outcome::Accepted(done)) => {
             Heard::Answer { verdict: Verdict::Accepted { entries: done.entries }, replayed: done.replayed }
         }
@@ -102,14 +102,14 @@ pub fn is_absence(error: &Error) -> bool {
 }
 
 /// Asks under one key until there is an answer.
-pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, wish: Deed) -> Call {
+pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, deed: Deed) -> Answered {
     let asking = async {
         let mut doubted = false;
         loop {
-            match ask(client, id, &wish).await {
+            match ask(client, id, &deed).await {
                 Heard::Answer { verdict, replayed } => {
-                    assert!(doubted || !replayed, "{id} was said to have had no effect, and had one: {wish:?}");
-                    return Call { partner, id, wish: wish.clone(), verdict, doubted, committed_unheard: replayed };
+                    assert!(doubted || !replayed, "{id} was said to have had no effect, and had one: {deed:?}");
+                    return Answered { partner, id, deed: deed.clone(), verdict, doubted, committed_unheard: replayed };
                 }
                 Heard::Doubt(_) => doubted = true,
                 Heard::NoEffect => {}
@@ -123,7 +123,7 @@ pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, 
 
 /// How many requests were in doubt, and how many of these had been committed, in words. Fails if none was: then nothing
 /// was broken while the tills were at work.
-pub fn doubts(calls: &[Call]) -> String {
+pub fn doubts(calls: &[Answered]) -> String {
     let doubted = calls.iter().filter(|call| call.doubted).count();
     assert!(doubted > 0, "whatever broke, no till noticed");
     let committed = calls.iter().filter(|call| call.committed_unheard).count();
@@ -132,7 +132,7 @@ pub fn doubts(calls: &[Call]) -> String {
 
 /// Tills at work.
 pub struct Callers {
-    tills: JoinSet<Vec<Call>>,
+    tills: JoinSet<Vec<Answered>>,
     closing: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
 }
@@ -146,11 +146,11 @@ impl Callers {
             for till in 0..tills_each {
                 let (client, closing, answered) = (client.clone(), Arc::clone(&closing), Arc::clone(&answered));
                 tills.spawn(async move {
-                    let mut calls: Vec<Call> = Vec::new();
+                    let mut calls: Vec<Answered> = Vec::new();
                     while !closing.load(Ordering::Relaxed) {
                         let card = format!("{}", (partner + till + calls.len()) % CARDS);
-                        let wish = next_wish(&calls, card);
-                        calls.push(ask_until_answered(&client, partner, client.new_request_id(), wish).await);
+                        let deed = next_deed(&calls, card);
+                        calls.push(ask_until_answered(&client, partner, client.new_request_id(), deed).await);
                         answered.fetch_add(1, Ordering::Relaxed);
                     }
                     calls
@@ -172,14 +172,14 @@ impl Callers {
     }
 
     /// Lets every till end what it is about, and gives what they did.
-    pub async fn stop(self) -> Vec<Call> {
+    pub async fn stop(self) -> Vec<Answered> {
         self.closing.store(true, Ordering::Relaxed);
         self.tills.join_all().await.into_iter().flatten().collect()
     }
 }
 
 /// What a till asks for next: everything that it can ask for comes round, and what needs an earlier deed follows it.
-fn next_wish(calls: &[Call], card: String) -> Deed {
+fn next_deed(calls: &[Answered], card: String) -> Deed {
     let lately = |ago: usize| {
         let call = calls.len().checked_sub(ago).and_then(|at| calls.get(at));
         match call.map(|call| &call.verdict) {
@@ -202,17 +202,17 @@ fn next_wish(calls: &[Call], card: String) -> Deed {
 }
 
 /// The card that each accepted entry is about, as far as the deed named it.
-fn cards(calls: &[Call]) -> BTreeMap<&str, &str> {
+fn cards(calls: &[Answered]) -> BTreeMap<&str, &str> {
     let named = calls.iter().filter_map(|call| match &call.verdict {
-        Verdict::Accepted { entries } => Some((entries.first()?.as_str(), call.wish.card()?)),
+        Verdict::Accepted { entries } => Some((entries.first()?.as_str(), call.deed.card()?)),
         Verdict::Rejected { .. } => None,
     });
     named.collect()
 }
 
 /// By how much a deed moves what its member has, less what it owes: a hold takes nothing, and a reversal all it says.
-fn worth(wish: &Deed) -> i64 {
-    match wish {
+fn worth(deed: &Deed) -> i64 {
+    match deed {
         Deed::Issue { points, .. } | Deed::Return { points, .. } => *points,
         Deed::Redeem { points, .. } | Deed::Capture { points, .. } | Deed::Reverse { points, .. } => -points,
         Deed::Authorize { .. } | Deed::Void { .. } | Deed::Transfer { .. } => 0,
@@ -222,7 +222,7 @@ fn worth(wish: &Deed) -> i64 {
 
 /// Fails unless the books hold what the tills were told: every accepted request is there once, by entry and by key, and
 /// nothing else is.
-pub async fn compare(partners: &[Client], calls: &[Call]) {
+pub async fn compare(partners: &[Client], calls: &[Answered]) {
     let cards = cards(calls);
     let mut points: BTreeMap<&str, i64> = BTreeMap::new();
     for (partner, client) in partners.iter().enumerate() {
@@ -252,9 +252,9 @@ pub async fn compare(partners: &[Client], calls: &[Call]) {
                     told.sort();
                     assert_eq!(found, told, "{call:?}");
                     accepted += told.len();
-                    let card = call.wish.card().or_else(|| cards.get(call.wish.about()?).copied());
+                    let card = call.deed.card().or_else(|| cards.get(call.deed.about()?).copied());
                     *points.entry(card.expect("the card of an earlier deed is known")).or_default() +=
-                        worth(&call.wish);
+                        worth(&call.deed);
                 }
                 Verdict::Rejected { .. } => assert!(found.is_empty(), "{call:?} wrote {found:?}"),
             }
@@ -269,7 +269,7 @@ pub async fn compare(partners: &[Client], calls: &[Call]) {
     }
     // A till that asks once more, for whatever reason, hears the same. One in seven stands for all.
     for (at, call) in calls.iter().enumerate().filter(|(at, call)| call.committed_unheard || at % 7 == 0) {
-        let verdict = ask(&partners[call.partner], call.id, &call.wish).await.answer(true);
+        let verdict = ask(&partners[call.partner], call.id, &call.deed).await.answer(true);
         assert_eq!(verdict, call.verdict, "{at}: {call:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// See the module. It commits as durably as a production server: fsync stays on. Ends with the test.
+/// A cluster that commits as durably as a production server: fsync stays on. It ends with the test.
 pub struct Cluster {
     programs: PathBuf,
     /// In `/tmp`, since the path of a socket has at most 107 bytes.

@@ -17,7 +17,7 @@ const CONFIG: &str = "coalition/clearing.toml";
 /// The brands of the coalition.
 pub const BRANDS: [&str; 3] = ["GROCER", "FUEL", "CINEMA"];
 
-/// See the module. Callers come through the proxy, so that they need not learn where the house listens after a restart.
+/// A program, and what it stands on. Callers come through the proxy, so that they need not learn where the house listens after a restart.
 pub struct Program {
     folder: TempDir,
     pub proxy: Proxy,

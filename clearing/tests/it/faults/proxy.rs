@@ -44,7 +44,7 @@ pub enum HouseIs {
     LeftWaiting,
 }
 
-/// See the module. Ends with the test.
+/// The way, which ends with the test.
 pub struct Proxy {
     address: SocketAddr,
     control: Arc<Control>,

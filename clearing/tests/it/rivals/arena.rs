@@ -4,20 +4,17 @@ use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
 use clearing::clock::Clock;
-use clearing::identifier::IdentifierKey;
-use clearing::scenario::{CoalitionFile, Variant};
+use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::server::{Drained, RunningServer};
-use clearing::store::Store;
 use clearing::writer::WriterCounts;
 use clearing_certs::Kind;
 use clearing_core::journal::JournalEntry;
 use futures::future::join_all;
 use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
-use sqlx::{Connection, PgConnection, Row};
 
 use crate::deeds::{self, Deed, Done};
-use crate::house::{Backend, DOMAIN, Database, Identities, audit, serve};
-use crate::sdk_stage::system_time;
+use clearing_play::system_time;
+use clearing_play::{Backend, Database, Identities, endpoint, serve};
 
 /// Where rivals meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +39,7 @@ pub const BRANDS: &str = r#"
     funding = "AT_ISSUE"
 "#;
 
-/// See the module. All nodes share one clock, which stands still until it is moved; or each has the machine's.
+/// A coalition with one or two nodes in front of it. All nodes share one clock, which stands still until it is moved; or each has the machine's.
 pub struct Arena {
     pub place: Place,
     pub database: Database,
@@ -79,12 +76,9 @@ impl Arena {
         let house = file.to_house("rivals", Variant::AtRedemption).unwrap();
         let backend = if place == Place::OneNodeOnSqlite { Backend::Sqlite } else { Backend::Postgres };
         let database = Database::new(backend).await;
-        let store = Store::connect(&database.url).await.unwrap();
-        store.migrate().await.unwrap();
         let manual = Clock::manual(file.coalition.start);
         let clock = || clock.map_or_else(|| manual.clone(), |clock| clock());
-        store.create_coalition(&house, DOMAIN, &IdentifierKey::new([7; 32]), clock().now()).await.unwrap();
-        drop(store);
+        database.found(&house, clock().now()).await;
         let identities = Identities::new();
         let mut nodes = vec![serve(&database.url, &identities, clock()).await];
         if place == Place::TwoNodesOnPostgres {
@@ -101,10 +95,10 @@ impl Arena {
 
     /// A till of the partner at each node.
     pub async fn tills(&self, partner: &str) -> Vec<Client> {
-        let clients = self.nodes.iter().map(|node| {
-            let endpoint = format!("https://{}", node.local_addr());
-            async move { self.identities.client(&endpoint, Kind::Partner, partner).await }
-        });
+        let clients = self
+            .nodes
+            .iter()
+            .map(|node| async move { self.identities.client(&endpoint(node), Kind::Partner, partner).await });
         join_all(clients).await
     }
 
@@ -132,8 +126,7 @@ impl Arena {
 
     /// The whole journal.
     pub async fn journal(&self) -> Vec<JournalEntry> {
-        let store = Store::connect(&self.database.url).await.unwrap();
-        store.journal(1, None, 1_000_000).await.unwrap()
+        self.database.store().await.journal(1, None, 1_000_000).await.unwrap()
     }
 
     /// What the nodes' writers have done.
@@ -153,19 +146,15 @@ impl Arena {
     }
 
     /// Fails if PostgreSQL had to break a deadlock; closes the house and audits its books.
-    pub async fn finish(self) {
+    pub async fn end(self) {
         for node in self.nodes {
             assert_eq!(node.shutdown(Duration::from_secs(20)).await, Drained::Clean, "{:?}", self.place);
         }
         if self.place != Place::OneNodeOnSqlite {
-            // A connection's statistics are in the view at the latest when it is closed, as all others are by now.
-            let mut connection = PgConnection::connect(&self.database.url).await.unwrap();
-            let row = sqlx::query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
-            let deadlocks: i64 = row.fetch_one(&mut connection).await.unwrap().get(0);
-            connection.close().await.unwrap();
+            let deadlocks = self.database.deadlocks().await;
             assert_eq!(deadlocks, 0, "{:?}", self.place);
         }
-        audit(&self.database.url).await;
+        self.database.audit().await;
         self.database.remove().await;
     }
 }

@@ -152,7 +152,7 @@ async fn redemptions_and_holds_use_a_net_debit_cap_to_the_last_point_and_no_furt
         assert!(headroom(&operator, "A").await < Decimal::ONE, "{place:?}");
         least_headroom(&arena.journal().await, "A", Money(50_000));
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -168,7 +168,7 @@ async fn prepaid_issues_use_a_net_debit_cap_to_the_last_point_and_no_further() {
         assert_eq!(accepted(&[over], "NET_DEBIT_CAP"), 0);
         assert_eq!(least_headroom(&arena.journal().await, "P", Money(50_000)), Money(0), "{place:?}");
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -197,7 +197,7 @@ async fn recoveries_use_a_net_debit_cap_to_the_last_point_and_no_further() {
         assert_eq!((owed, available), (2000 - 500, 1500 - 500), "{place:?}");
         assert_eq!(least_headroom(&arena.journal().await, "A", Money(50_000)), Money(0), "{place:?}");
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -217,7 +217,7 @@ async fn a_days_points_are_issued_to_the_last_one_and_no_further() {
             arena.advance(arena.in_seconds(86_400)).await;
         }
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -256,7 +256,7 @@ async fn outstanding_points_reach_their_limit_and_do_not_pass_it_while_redemptio
         assert_eq!((outstanding, most), (1000, 1000), "{place:?}");
         assert_eq!(issuers[0].position().await.unwrap().outstanding_points, 1000);
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -280,6 +280,6 @@ async fn a_limit_that_is_lowered_while_points_are_spent_holds_from_the_next_entr
         let spent = i64::try_from(accepted(&spends, "NET_DEBIT_CAP")).unwrap();
         assert_eq!(accepted(&[redeem(&tills[0], "1", 1).await], "NET_DEBIT_CAP"), 0);
         assert_eq!(headroom(&operator, "A").await, Decimal::from(-10 * spent));
-        arena.finish().await;
+        arena.end().await;
     }
 }

@@ -93,7 +93,7 @@ async fn the_life_of_ten_thousand_lots(place: Place) {
     assert!(expiries.len() >= 6, "{place:?}: {expiries:?}");
     let most = journal.iter().map(|stored| stored.entry.lots.len()).max();
     assert!(most <= Some(2 * STEP), "a transfer takes 1,024 lots and makes as many");
-    arena.finish().await;
+    arena.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,5 +121,5 @@ async fn a_member_whose_ten_thousand_lots_have_expired_is_served_before_the_hous
     let expiries = by_batch(&journal, EntryKind::Expire);
     assert!(expiries.values().all(|entries| *entries <= STEP), "{expiries:?}");
     assert_eq!(expiries.values().sum::<usize>(), LOTS);
-    arena.finish().await;
+    arena.end().await;
 }

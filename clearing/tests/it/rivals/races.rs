@@ -31,7 +31,7 @@ async fn returns_of_one_redemption_give_back_what_it_took_and_no_more() {
         }
         // What was given back in full moved no money.
         assert!(tills[0].position().await.unwrap().position.amount.is_zero());
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -65,7 +65,7 @@ async fn points_are_redeemed_or_expire_when_the_clock_moves_past_their_end_while
         let expired: i64 = expired.flat_map(|entry| &entry.lots).map(|lot| lot.points.abs()).sum();
         assert_eq!(expired, 100 * i64::try_from(ROUNDS).unwrap() - 60 * spent, "{place:?}");
         assert_eq!(issuer.position().await.unwrap().outstanding_points, 0);
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -103,7 +103,7 @@ async fn a_reversal_that_meets_a_redemption_takes_the_points_back_or_leaves_a_de
         });
         join_all(rounds).await;
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -145,7 +145,7 @@ async fn points_are_transferred_or_redeemed_and_gifts_that_cross_wait_for_each_o
         }
         assert_eq!(sum, 400, "{place:?}");
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -177,7 +177,7 @@ async fn joint_issues_use_a_consents_budget_to_the_last_point_and_no_further() {
             assert_eq!(consent.unwrap().used_points, 1000, "{place:?}");
         }
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -218,6 +218,6 @@ async fn who_has_points_owes_none_although_all_came_and_went_in_one_batch() {
             let left = balance(&issuer, &card.to_string()).await;
             assert!(left.member.available_points >= 190 && left.member.owed_points == 0, "{place:?}: {left:?}");
         }
-        arena.finish().await;
+        arena.end().await;
     }
 }

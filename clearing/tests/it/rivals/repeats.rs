@@ -70,7 +70,7 @@ async fn a_request_that_is_sent_many_times_at_once_has_its_effect_once_and_every
             written += entries;
         }
         assert_eq!(arena.journal().await.len(), prepared + written, "{place:?}: {before} entries at first");
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -113,7 +113,7 @@ async fn a_line_of_a_receipt_is_booked_once_however_many_tills_send_it_at_once()
             }
         });
         join_all(asked).await;
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -202,7 +202,7 @@ async fn a_request_abandoned_before_after_or_while_it_runs_is_burned_or_undone_a
         let mut after = positions().await;
         after[0].1 -= i64::try_from(4 * kinds.len()).unwrap();
         assert_eq!(after, before, "{place:?}");
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -233,6 +233,6 @@ async fn points_pay_the_share_of_a_receipt_that_they_may_and_no_more_however_man
             let answers = join_all(sent).await;
             assert_eq!(accepted(&answers, "RECEIPT_SHARE_EXCEEDED"), 5, "{place:?}: receipt {receipt}");
         }
-        arena.finish().await;
+        arena.end().await;
     }
 }

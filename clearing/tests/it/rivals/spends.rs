@@ -30,7 +30,7 @@ async fn of_fifty_spends_of_one_balance_those_succeed_for_which_there_are_points
             assert_eq!(redeem(&tills[1], &card, 1000 - spent).await.unwrap().available, 0);
         }
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -69,7 +69,7 @@ async fn of_fifty_holds_of_one_balance_those_are_authorized_for_which_there_are_
             assert_eq!((left.member.available_points, left.member.held_points), (1000 - captured, 0));
         }
         arena.reruns_are_rare();
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -115,7 +115,7 @@ async fn a_hold_is_captured_or_lapses_when_the_clock_moves_past_its_end_while_ca
         }
         println!("{place:?}: {captured} captured, {lapsed} lapsed");
         assert!(captured > 0 && lapsed > 0, "{place:?}: they did not meet: {captured} captured, {lapsed} lapsed");
-        arena.finish().await;
+        arena.end().await;
     }
 }
 
@@ -150,5 +150,5 @@ async fn holds_lapse_once_while_time_goes_by_at_two_nodes_and_captures_arrive_at
     let lapsed = journal.iter().filter(|stored| stored.entry.kind == EntryKind::Lapse).count();
     assert_eq!(i64::try_from(lapsed).unwrap(), 24 - taken);
     arena.reruns_are_rare();
-    arena.finish().await;
+    arena.end().await;
 }

@@ -3,8 +3,10 @@
 use clearing::clock::fresh_uuid;
 use clearing::store::Store;
 use clearing::writer::Writer;
-use clearing_core::command::{Command, HouseCommand, Request};
+use clearing_core::command::Request;
 use clearing_core::journal::Origin;
+use clearing_core::operation::Command;
+use clearing_core::partners::SetPartnerState;
 use clearing_core::terms::PartnerState;
 use clearing_core::units::{MemberId, PartnerId, RequestId};
 use partner_sdk::{
@@ -155,7 +157,7 @@ async fn set_state(arena: &Arena, partner: &str, state: PartnerState) {
         caller: PartnerId::operator(),
         request_id: Some(RequestId(fresh_uuid())),
         origin: Origin::default(),
-        command: Command::House(HouseCommand::SetPartnerState { partner: partner.parse().unwrap(), state }),
+        command: Command::SetPartnerState(SetPartnerState { partner: partner.parse().unwrap(), state }),
         fresh_member: MemberId(fresh_uuid()),
         attachment: None,
     };
@@ -193,6 +195,6 @@ async fn every_operation_in_every_state_of_its_partner_is_done_or_refused_as_the
             }
         }
         assert!(wrong.is_empty(), "{place:?}: {wrong:#?}");
-        arena.finish().await;
+        arena.end().await;
     }
 }

@@ -2,23 +2,31 @@
 //!
 //! The player knows the file's names and the stage knows the house. What a member, a lot, an entry or a request is
 //! called in the file is kept here, so a stage only sees identifiers. A stage is the rules in memory
-//! ([`super::book_stage`]), the writer over a database, or the SDK over mTLS: the player is the same.
+//! ([`crate::book_stage`]), the writer over a database, or the SDK over mTLS: the player is the same.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use clearing::coalition_file::{CoalitionFileError, PartnerTable, Variant};
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::command::{Abandoned, Earn, HouseCommand, OrderParty, Payment, Reversed};
+use clearing_core::command::{Abandoned, Earn, OrderParty, Payment, Reversed};
 use clearing_core::journal::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
-use clearing_core::limits::{Consent, Limits};
+use clearing_core::limits::Limits;
 use clearing_core::member::LotId;
 use clearing_core::netting::Order;
+use clearing_core::operation::Command;
+use clearing_core::partners::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
 use clearing_core::settlement::WindowState;
+use clearing_core::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
 use clearing_core::terms::{PartnerState, TermsDraft};
-use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{
+    EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+};
 use rust_decimal::Decimal;
 
-use super::{Action, Amount, Amounts, Expect, PartnerTable, Scenario, ScenarioError, Step, Variant};
+use crate::scenario::{Action, Amount, Amounts, Expect, Scenario, Step};
 
 /// One request to the house.
 #[derive(Debug, Clone)]
@@ -44,12 +52,12 @@ pub enum Wish {
     Decay { member: String, rate: Rate, period: Code },
     Return { redemption: EntryId, points: Points },
     Abandon { request: RequestId },
-    House(HouseCommand),
+    House(Command),
 }
 
 /// The house's answer to a call.
 #[derive(Debug, Clone, Default)]
-pub struct Reply {
+pub struct Played {
     /// Everything that the call added to the journal, in journal order; for a replay nothing.
     pub written: Vec<Posted>,
     /// The entries that the answer names; the first is the one that the call asked for.
@@ -118,7 +126,7 @@ pub trait Stage {
     fn advance_time(&mut self, to: Timestamp) -> impl Future<Output = Result<Vec<Posted>, Self::Error>> + Send;
 
     /// Asks the house, and reads back what that wrote.
-    fn call(&mut self, call: Call) -> impl Future<Output = Result<Reply, Self::Error>> + Send;
+    fn call(&mut self, call: Call) -> impl Future<Output = Result<Played, Self::Error>> + Send;
 
     /// A window, if there is one of this number.
     fn window(&mut self, window: WindowNumber) -> impl Future<Output = Result<Option<WindowView>, Self::Error>> + Send;
@@ -130,8 +138,9 @@ pub trait Stage {
 /// Why a play ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError<E: std::error::Error + 'static> {
+    /// A step sets terms or limits that are none.
     #[error(transparent)]
-    Scenario(Box<ScenarioError>),
+    Table(Box<CoalitionFileError>),
     /// A step that this release does not play.
     #[error("step {step}: this release does not play {what}")]
     Unsupported { step: usize, what: String },
@@ -169,7 +178,7 @@ impl fmt::Display for Difference {
 }
 
 /// Plays a scenario with one of its variants. The stage must be a fresh house made by
-/// [`CoalitionFile::to_house`](super::CoalitionFile::to_house) with that variant.
+/// [`CoalitionFile::to_house`](clearing::coalition_file::CoalitionFile::to_house) with that variant.
 ///
 /// # Errors
 /// [`PlayError::Different`] with all differences of the first step that has any; the others if it cannot be played.
@@ -188,7 +197,7 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
         limits: BTreeMap::new(),
     };
     for partner in &scenario.house.partners {
-        player.set_limits(partner).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
+        player.set_limits(partner).map_err(|problem| PlayError::Table(Box::new(problem)))?;
     }
     for step in &scenario.steps {
         player.step(stage, step).await?;
@@ -244,7 +253,8 @@ impl Player<'_> {
                 let view = stage.window(*window).await.map_err(broke)?;
                 for order in view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid) {
                     let payment = payment_of(order);
-                    let wish = Wish::House(HouseCommand::ConfirmPayment { window: *window, payment, amount: None });
+                    let wish =
+                        Wish::House(Command::ConfirmPayment(ConfirmPayment { window: *window, payment, amount: None }));
                     let (request, origin) = (self.fresh_request(step.at), Origin::default());
                     let call = Call { by: step.by, request, origin, wish };
                     self.call(stage, step, call, &mut happened).await?;
@@ -279,8 +289,8 @@ impl Player<'_> {
                     None => self.fresh_request(step.at),
                     Some(name) => self.named_request(name, step.at),
                 };
-                let origin =
-                    step.receipt.origin(self.scale).map_err(|problem| PlayError::Scenario(Box::new(problem)))?;
+                let wrong_total = |Malformed(problem)| PlayError::Broken { step: step.number, problem };
+                let origin = step.receipt.origin(self.scale).map_err(wrong_total)?;
                 for wish in self.wishes::<S>(step, action)? {
                     let call = Call { by: step.by, request, origin: origin.clone(), wish };
                     self.call(stage, step, call, &mut happened).await?;
@@ -407,7 +417,7 @@ impl Player<'_> {
     }
 
     /// Takes up the limits of a partner's table over those that it had.
-    fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, ScenarioError> {
+    fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, CoalitionFileError> {
         let before = self.limits.get(&table.id).copied().unwrap_or_default();
         let limits = table.limits_over(before, self.scale)?;
         self.limits.insert(table.id, limits);
@@ -422,16 +432,16 @@ impl Player<'_> {
     /// What a step asks for: one request, or two if it sets terms and limits.
     fn wishes<S: Stage>(&mut self, step: &Step, action: &Action) -> Result<Vec<Wish>, PlayError<S::Error>> {
         let Action::SetTerms { terms, effective } = action else { return Ok(vec![self.wish::<S>(step, action)?]) };
-        let wrong = |problem| PlayError::Scenario(Box::new(problem));
+        let wrong = |problem| PlayError::Table(Box::new(problem));
         let (partner, draft) = (terms.id, terms.to_draft().map_err(wrong)?);
         let before = self.limits.get(&partner).copied().unwrap_or_default();
         let limits = self.set_limits(terms).map_err(wrong)?;
         let mut wishes = Vec::new();
         if draft != TermsDraft::default() || limits == before {
-            wishes.push(Wish::House(HouseCommand::SetTerms { partner, terms: draft, effective: *effective }));
+            wishes.push(Wish::House(Command::SetTerms(SetTerms { partner, terms: draft, effective: *effective })));
         }
         if limits != before {
-            wishes.push(Wish::House(HouseCommand::SetLimits { partner, limits }));
+            wishes.push(Wish::House(Command::SetLimits(SetLimits { partner, limits })));
         }
         Ok(wishes)
     }
@@ -469,20 +479,24 @@ impl Player<'_> {
                 let request = self.requests.get(abandons).copied();
                 Ok(Wish::Abandon { request: request.ok_or_else(|| broken(format!("no request {abandons:?}")))? })
             }
-            Action::CloseWindow => house(HouseCommand::CloseWindow { expected: None }),
-            Action::ConfirmSettlement { window } => house(HouseCommand::ConfirmSettlement { window: *window }),
-            Action::ExportOrders { window, mode } => house(HouseCommand::ExportOrders { window: *window, mode: *mode }),
+            Action::CloseWindow => house(Command::CloseWindow(CloseWindow { expected: None })),
+            Action::ConfirmSettlement { window } => {
+                house(Command::ConfirmSettlement(ConfirmSettlement { window: *window }))
+            }
+            Action::ExportOrders { window, mode } => {
+                house(Command::ExportOrders(ExportOrders { window: *window, mode: *mode }))
+            }
             Action::Pay { window, payment, amount } => {
                 let amount = amount.map(money).transpose()?;
-                house(HouseCommand::ConfirmPayment { window: *window, payment: *payment, amount })
+                house(Command::ConfirmPayment(ConfirmPayment { window: *window, payment: *payment, amount }))
             }
-            Action::AbortSettlement { window } => house(HouseCommand::AbortSettlement { window: *window }),
+            Action::AbortSettlement { window } => house(Command::AbortSettlement(AbortSettlement { window: *window })),
             Action::Deposit { account, amount } => {
-                house(HouseCommand::Deposit { account: *account, amount: money(*amount)? })
+                house(Command::Deposit(Deposit { account: *account, amount: money(*amount)? }))
             }
             Action::CreatePartner { terms } => {
-                let wrong = |problem| PlayError::Scenario(Box::new(problem));
-                house(HouseCommand::CreatePartner {
+                let wrong = |problem| PlayError::Table(Box::new(problem));
+                house(Command::CreatePartner(CreatePartner {
                     partner: terms.id,
                     display_name: String::new(),
                     terms: terms.to_draft().map_err(wrong)?,
@@ -490,14 +504,14 @@ impl Player<'_> {
                     limits: self.set_limits(terms).map_err(wrong)?,
                     // Files mean what they say: no limit named, none.
                     no_default_limits: true,
-                })
+                }))
             }
             Action::SetState { partner, state } => {
-                house(HouseCommand::SetPartnerState { partner: *partner, state: *state })
+                house(Command::SetPartnerState(SetPartnerState { partner: *partner, state: *state }))
             }
             Action::SetConsent { funder, partner, budget, given } => {
-                let consent = Consent { budget: *budget, granted: Some(*given), used: Points::ZERO };
-                house(HouseCommand::SetConsent { funder: *funder, partner: *partner, consent })
+                let (funder, partner, granted, budget) = (*funder, *partner, Some(*given), *budget);
+                house(Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }))
             }
             Action::SetTerms { .. } | Action::PayAll { .. } | Action::AdvanceTime | Action::Unsupported { .. } => {
                 Err(broken("not one request".to_owned()))

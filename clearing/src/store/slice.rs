@@ -1,4 +1,5 @@
-//! Which part of the ledger a batch needs, read in as few statements as it takes and locked in one order.
+//! The slice of the ledger that operations need by their footprints, read in as few statements as it takes and locked in one
+//! order.
 //!
 //! | step | locked | why there |
 //! |---|---|---|
@@ -12,19 +13,17 @@
 //! A key that turns out to be different under lock makes the whole batch run again, as a transient error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use clearing_core::book::{Book, LOTS_PER_ENTRY_MAX};
-use clearing_core::command::{
-    Command, Earn, HouseCommand, MemberRef, Receipt, RecordedState, Request, ReversalTarget, Spend,
-};
+use clearing_core::command::{MemberRef, Receipt, RecordedState, Request};
 use clearing_core::journal::{EntryKind, JournalEntry};
 use clearing_core::member::{Inactive, Lot, LotId, Member};
+use clearing_core::operation::{Depth, Footprint};
 use clearing_core::purchase::{ReceiptLine, Side};
 use clearing_core::sums::Sum;
 use clearing_core::terms::House;
-use clearing_core::units::{
-    BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
-};
+use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
 
 use super::enrolled::Enrolled;
 use super::save::Stored;
@@ -39,26 +38,6 @@ const PASSED_OVER: usize = 8;
 /// Lots read of a member whose points decay, which takes a part of each.
 const DECAYING: usize = 100_000;
 
-/// What must be known of a member's lots.
-#[derive(Debug, Clone, Copy, Default)]
-struct Need {
-    /// The sum of what the batch takes of the member in consumption order.
-    redeems: i64,
-    /// How many times something is taken.
-    redemptions: usize,
-    /// Something is taken out of the lots in another order than theirs, so that how many a redemption passes is open.
-    all: bool,
-    /// Something is taken of every lot.
-    decays: bool,
-}
-
-impl Need {
-    fn takes(&mut self, points: Points) {
-        self.redeems = self.redeems.saturating_add(points.0.max(0));
-        self.redemptions += 1;
-    }
-}
-
 /// Fills the book with what commands on points need. Gives the first sequence of every batch of which an entry was
 /// read, and what is stored under which key.
 pub(super) async fn load(
@@ -70,28 +49,30 @@ pub(super) async fn load(
     watched: &BTreeSet<Sum>,
 ) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
-    load_identifiers(link, book, requests, enrolled).await?;
-    let (receipts, shared) = booked_receipts(book, requests, now);
-    guards::lock_receipts(link, &shared).await?;
-    load_reversed_receipts(link, book, requests, &mut loaded).await?;
-    let targets = load_targets(link, book, requests, &mut loaded).await?;
-    let mut needs = needs(book, requests, &targets);
-    for member in members::members(link, needs.keys().copied(), true).await? {
+    let house = Arc::clone(&book.house);
+    let needs = footprint(&house, requests, now);
+    load_identifiers(link, book, &needs, enrolled).await?;
+    guards::lock_receipts(link, &needs.shared_receipts).await?;
+    let lines = guards::receipts(link, &needs.reversed_receipts).await?;
+    keep_lines(book, &mut loaded, &lines);
+    let targets = load_targets(link, book, &needs, &mut loaded).await?;
+    let mut depths = depths(book, &needs, &targets);
+    for member in members::members(link, depths.keys().copied(), true).await? {
         loaded.stored.members.insert(member.id, member.next_due(&book.house.coalition.time_zone));
         book.members.insert(member.id, member);
     }
     // What was read of them before the members were locked may be out of date.
-    book.receipts.retain(|line, _| !receipts.contains(&line.receipt));
-    loaded.stored.receipts.retain(|line| !receipts.contains(&line.receipt));
-    load_requests(link, book, requests, &receipts, &mut loaded).await?;
-    load_counted_entries(link, book, &shared, &mut loaded).await?;
+    book.receipts.retain(|line, _| !needs.receipts.contains(&line.receipt));
+    loaded.stored.receipts.retain(|line| !needs.receipts.contains(&line.receipt));
+    load_requests(link, book, requests, &needs, &mut loaded).await?;
+    load_counted_entries(link, book, &needs.shared_receipts, &mut loaded).await?;
     // What undoes an entry needs all that is known of it, read under the lock of its member.
-    if abandoned_entries(book, requests).any(|id| !targets.entries.contains(&id)) {
+    if abandoned_entries(book, &needs).any(|id| !targets.entries.contains(&id)) {
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
     }
-    load_guards(link, book, requests, &targets).await?;
+    load_guards(link, book, &needs, &targets).await?;
     load_watched(link, book, watched).await?;
-    refine_needs(book, &mut needs);
+    refine(book, &mut depths);
 
     let returnable = targets.redemptions.iter().chain(&targets.purchases);
     let returnable: Vec<(MemberId, EntryId)> =
@@ -100,14 +81,13 @@ pub(super) async fn load(
         book.returned.insert(row.entry, row.returned);
         book.returned_amounts.extend(row.amount.map(|amount| (row.entry, amount)));
     }
-    let house = book.house.clone();
-    let mut lots = load_holds(link, book, &targets, &needs, now, &mut loaded).await?;
+    let mut lots = load_holds(link, book, &targets, &depths, now, &mut loaded).await?;
     let held: BTreeSet<LotId> = lots.iter().map(|lot| lot.id).collect();
     let wanted = targets.lots(book).into_iter().filter(|(id, _)| !held.contains(id));
     let wanted: Vec<(LotId, Timestamp)> = wanted.collect();
     lots.extend(members::lots_by_id(link, &house, &wanted).await?);
-    lots.extend(load_newest(link, book, requests, &mut loaded).await?);
-    load_lots(link, book, &house, &needs, now, &mut lots).await?;
+    lots.extend(load_newest(link, book, &needs, &mut loaded).await?);
+    load_lots(link, book, &house, &depths, now, &mut lots).await?;
     for lot in lots {
         loaded.stored.lots.insert(lot.id, lot.expires);
         book.insert_lot(lot);
@@ -132,106 +112,35 @@ impl Loaded {
     }
 }
 
-/// The members that a command names: whose points it takes or moves, and to whom it gives.
-fn named_members(command: &Command) -> [Option<MemberRef>; 2] {
-    match command {
-        Command::Issue { member, .. }
-        | Command::Redeem { member, .. }
-        | Command::Authorize { member, .. }
-        | Command::Purchase { member, .. }
-        | Command::Decay { member, .. }
-        | Command::ExtendExpiry { member, .. }
-        | Command::Reinstate { member, .. }
-        | Command::WriteOffDebt { member, .. }
-        | Command::Reverse { target: ReversalTarget::Newest(member), .. } => [Some(*member), None],
-        Command::Transfer { member, to, .. } => [Some(*member), Some(*to)],
-        Command::RunDue { member } => [Some(MemberRef::Id(*member)), None],
-        Command::Reverse { target: ReversalTarget::Entry(_) | ReversalTarget::Receipt(_), .. }
-        | Command::Capture { .. }
-        | Command::Void { .. }
-        | Command::ReturnPurchase { .. }
-        | Command::Return { .. }
-        | Command::Abandon { .. }
-        | Command::House(_) => [None, None],
+/// What must be in the book, and locked, for these requests.
+fn footprint<'a>(house: &'a House, requests: &[Request], now: Timestamp) -> Footprint<'a> {
+    let mut needs = Footprint::new(house);
+    for request in requests {
+        request.command.footprint(&request.ask(now), &mut needs);
+        needs.guards.insert(request.caller);
     }
-}
-
-/// The identifier that a command may enrol.
-fn enrolling(command: &Command) -> Option<MemberRef> {
-    if let Command::Issue { member, .. }
-    | Command::Purchase { member, spend: None, .. }
-    | Command::Transfer { to: member, enrol_receiver: true, .. } = command
-    {
-        return Some(*member);
-    }
-    None
-}
-
-fn earn_of(command: &Command) -> Option<&Earn> {
-    if let Command::Issue { earn, .. } | Command::Purchase { earn: Some(earn), .. } = command {
-        return Some(earn);
-    }
-    None
+    needs
 }
 
 async fn load_identifiers(
     link: &mut Link<'_>,
     book: &mut Book,
-    requests: &[Request],
+    needs: &Footprint<'_>,
     enrolled: &Enrolled,
 ) -> Result<(), StoreError> {
-    let identifier = |member: MemberRef| match member {
-        MemberRef::Identifier(hash) => Some(hash),
+    let identifier = |member: &MemberRef| match member {
+        MemberRef::Identifier(hash) => Some(*hash),
         MemberRef::Id(_) => None,
     };
-    let named = requests.iter().flat_map(|request| named_members(&request.command)).flatten().filter_map(identifier);
-    book.identifiers.extend(enrolled.members(link, named.collect()).await?);
-    let enrolling = requests.iter().filter_map(|request| enrolling(&request.command)).filter_map(identifier);
-    let unknown: BTreeSet<IdentifierHash> = enrolling.filter(|hash| !book.identifiers.contains_key(hash)).collect();
-    let unknown: Vec<IdentifierHash> = unknown.into_iter().collect();
+    let named = needs.members.keys().filter_map(identifier).collect();
+    book.identifiers.extend(enrolled.members(link, named).await?);
+    let enrolling = needs.enrolling.iter().filter_map(identifier);
+    let unknown: Vec<IdentifierHash> = enrolling.filter(|hash| !book.identifiers.contains_key(hash)).collect();
     if !unknown.is_empty() && link.backend() == super::Backend::Postgres {
         members::lock_identifiers(link, &unknown).await?;
         book.identifiers.extend(members::identifiers(link, &unknown).await?);
     }
     Ok(())
-}
-
-/// Reads the lines of the receipts that the batch reverses: they tell whose members' rows are to be locked.
-async fn load_reversed_receipts(
-    link: &mut Link<'_>,
-    book: &mut Book,
-    requests: &[Request],
-    loaded: &mut Loaded,
-) -> Result<(), StoreError> {
-    let mut receipts = BTreeSet::new();
-    for request in requests {
-        if let Command::Reverse { target: ReversalTarget::Receipt(receipt), .. } = &request.command {
-            receipts.insert(Receipt { partner: request.caller, ..receipt.clone() });
-        }
-    }
-    let lines = guards::receipts(link, &receipts).await?;
-    keep_lines(book, loaded, &lines);
-    Ok(())
-}
-
-/// The receipts that the batch books; and those among them of which points may pay a share only.
-fn booked_receipts(book: &Book, requests: &[Request], now: Timestamp) -> (BTreeSet<Receipt>, BTreeSet<Receipt>) {
-    let zone = &book.house.coalition.time_zone;
-    let (mut receipts, mut shared) = (BTreeSet::new(), BTreeSet::new());
-    for request in requests {
-        let books = matches!(
-            &request.command,
-            Command::Issue { .. } | Command::Redeem { .. } | Command::Authorize { .. } | Command::Purchase { .. }
-        );
-        if let Some(line) = ReceiptLine::of(request.caller, &request.origin, Side::Spend, now, zone).filter(|_| books) {
-            let terms = book.house.partners.get(&request.caller).map(|partner| partner.terms_at(now));
-            if terms.is_some_and(|terms| terms.receipt_share < Rate::ONE) {
-                shared.insert(line.receipt.clone());
-            }
-            receipts.insert(line.receipt);
-        }
-    }
-    (receipts, shared)
 }
 
 /// Reads the entries that count for what points may pay of receipts.
@@ -275,12 +184,6 @@ impl Targets {
         entries.flat_map(|entry| &entry.lots).map(|moved| (moved.lot, moved.expires)).collect()
     }
 
-    fn gives(&mut self, entry: EntryId) {
-        if self.entries.insert(entry) {
-            self.giving.insert(entry);
-        }
-    }
-
     fn takes(&mut self, entry: EntryId) {
         self.entries.insert(entry);
         self.giving.remove(&entry);
@@ -290,48 +193,20 @@ impl Targets {
 async fn load_targets(
     link: &mut Link<'_>,
     book: &mut Book,
-    requests: &[Request],
+    needs: &Footprint<'_>,
     loaded: &mut Loaded,
 ) -> Result<Targets, StoreError> {
-    let mut targets = Targets::default();
-    for request in requests {
-        match &request.command {
-            Command::Return { redemption, .. } => {
-                targets.gives(*redemption);
-                targets.redemptions.insert(*redemption);
-            }
-            Command::Capture { hold, .. }
-            | Command::Void { hold }
-            | Command::Purchase { spend: Some(Spend::Capture(hold, _)), .. } => targets.gives(*hold),
-            Command::ReturnPurchase { redemption, issue, .. } => {
-                redemption.iter().chain(issue).for_each(|entry| targets.takes(*entry));
-                targets.redemptions.extend(redemption);
-                targets.purchases.extend(issue);
-            }
-            Command::Reverse { target: ReversalTarget::Entry(entry), .. } => targets.takes(*entry),
-            Command::Reverse { target: ReversalTarget::Receipt(receipt), .. } => {
-                let mut receipt = receipt.clone();
-                receipt.partner = request.caller;
-                let lines = book.receipts.range(ReceiptLine::range(&receipt, Side::Earn));
-                lines.for_each(|(_, entry)| targets.takes(*entry));
-            }
-            Command::Issue { .. }
-            | Command::Redeem { .. }
-            | Command::Authorize { .. }
-            | Command::Purchase { spend: Some(Spend::Redeem(_)) | None, .. }
-            | Command::Reverse { target: ReversalTarget::Newest(_), .. }
-            | Command::Transfer { .. }
-            | Command::Decay { .. }
-            | Command::ExtendExpiry { .. }
-            | Command::Reinstate { .. }
-            | Command::WriteOffDebt { .. }
-            | Command::Abandon { .. }
-            | Command::RunDue { .. }
-            | Command::House(_) => {}
-        }
+    let mut targets = Targets {
+        entries: needs.giving.union(&needs.taking).copied().collect(),
+        redemptions: needs.redemptions.clone(),
+        purchases: needs.purchases.clone(),
+        giving: needs.giving.clone(),
+    };
+    for receipt in &needs.reversed_receipts {
+        let lines = book.receipts.range(ReceiptLine::range(receipt, Side::Earn));
+        lines.for_each(|(_, entry)| targets.takes(*entry));
     }
-    let abandoned = abandoned_keys(requests);
-    for row in requests::requests(link, abandoned.iter().copied()).await? {
+    for row in requests::requests(link, needs.abandoned.iter().copied()).await? {
         if let RecordedState::Accepted(accepted) = &row.recorded.state {
             accepted.entries.iter().for_each(|entry| targets.takes(*entry));
         }
@@ -360,81 +235,51 @@ async fn load_targets(
     Ok(targets)
 }
 
-fn abandoned_keys(requests: &[Request]) -> BTreeSet<(PartnerId, RequestId)> {
-    let key = |request: &Request| {
-        let Command::Abandon { request: abandoned } = &request.command else { return None };
-        Some((request.caller, *abandoned))
-    };
-    requests.iter().filter_map(key).collect()
-}
-
 /// The entries of accepted requests that are to be abandoned.
-fn abandoned_entries(book: &Book, requests: &[Request]) -> impl Iterator<Item = EntryId> {
-    let recorded = abandoned_keys(requests).into_iter().filter_map(|key| book.requests.get(&key));
+fn abandoned_entries(book: &Book, needs: &Footprint<'_>) -> impl Iterator<Item = EntryId> {
+    let recorded = needs.abandoned.iter().filter_map(|key| book.requests.get(key));
     recorded.flat_map(|recorded| match &recorded.state {
         RecordedState::Accepted(accepted) => accepted.entries.clone(),
         RecordedState::Rejected(_) | RecordedState::Abandoned => Vec::new(),
     })
 }
 
-/// The members that the batch touches, and what it needs of each.
-fn needs(book: &Book, requests: &[Request], targets: &Targets) -> BTreeMap<MemberId, Need> {
-    let mut needs: BTreeMap<MemberId, Need> = BTreeMap::new();
-    let known = |member: MemberRef| match member {
-        MemberRef::Id(id) => Some(id),
-        MemberRef::Identifier(hash) => book.identifiers.get(&hash).copied(),
-    };
-    for request in requests {
-        let [member, receiver] = named_members(&request.command).map(|member| member.and_then(known));
-        if let Some(receiver) = receiver {
-            needs.entry(receiver).or_default();
-        }
-        let Some(member) = member else { continue };
-        let need = needs.entry(member).or_default();
-        match &request.command {
-            Command::Redeem { points, .. }
-            | Command::Authorize { points, .. }
-            | Command::Transfer { points, .. }
-            | Command::Purchase { spend: Some(Spend::Redeem(points)), .. } => need.takes(*points),
-            Command::Decay { .. } => need.decays = true,
-            Command::ExtendExpiry { .. } | Command::Reverse { .. } => need.all = true,
-            Command::Issue { .. }
-            | Command::Purchase { spend: Some(Spend::Capture(..)) | None, .. }
-            | Command::Capture { .. }
-            | Command::Void { .. }
-            | Command::ReturnPurchase { .. }
-            | Command::Reinstate { .. }
-            | Command::WriteOffDebt { .. }
-            | Command::Return { .. }
-            | Command::Abandon { .. }
-            | Command::RunDue { .. }
-            | Command::House(_) => {}
+/// The members that the batch touches, and how much of the lots of each it needs.
+fn depths(book: &Book, needs: &Footprint<'_>, targets: &Targets) -> BTreeMap<MemberId, Depth> {
+    let mut depths: BTreeMap<MemberId, Depth> = BTreeMap::new();
+    for (member, depth) in &needs.members {
+        let known = match member {
+            MemberRef::Id(id) => Some(*id),
+            MemberRef::Identifier(hash) => book.identifiers.get(hash).copied(),
+        };
+        if let Some(member) = known {
+            depths.entry(member).or_default().add(depth);
         }
     }
     for id in targets.entries.iter().chain(&targets.redemptions) {
         let Some(entry) = book.entries.get(id) else { continue };
-        let need = entry.member.map(|member| needs.entry(member).or_default());
-        if let Some(need) = need.filter(|_| !targets.giving.contains(id)) {
-            need.all |= targets.entries.contains(id);
+        let depth = entry.member.map(|member| depths.entry(member).or_default());
+        if let Some(depth) = depth.filter(|_| !targets.giving.contains(id)) {
+            depth.all |= targets.entries.contains(id);
         }
         // Undoing a transfer or a return touches other members, too.
         for moved in &entry.lots {
-            needs.entry(moved.lot.member).or_default();
+            depths.entry(moved.lot.member).or_default();
         }
     }
     // A request that is abandoned in the batch it came with leaves the lots as they were read.
-    needs
+    depths
 }
 
 /// What the members' rows tell of what is needed: debts are paid from any lot, and issuers with a cap may be passed over.
-fn refine_needs(book: &Book, needs: &mut BTreeMap<MemberId, Need>) {
+fn refine(book: &Book, depths: &mut BTreeMap<MemberId, Depth>) {
     let capped = |issuer: &PartnerId| {
         book.house.partners.get(issuer).is_some_and(|partner| partner.limits.net_debit_cap.is_some())
     };
-    for (id, need) in needs {
+    for (id, depth) in depths {
         let Some(member) = book.members.get(id) else { continue };
-        let passed_over = need.redemptions > 0 && member.holdings.keys().any(|(issuer, _)| capped(issuer));
-        need.all |= passed_over || !member.record.debts.is_empty();
+        let passed_over = depth.takings > 0 && member.holdings.keys().any(|(issuer, _)| capped(issuer));
+        depth.all |= passed_over || !member.record.debts.is_empty();
     }
 }
 
@@ -442,23 +287,19 @@ fn refine_needs(book: &Book, needs: &mut BTreeMap<MemberId, Need>) {
 async fn load_guards(
     link: &mut Link<'_>,
     book: &mut Book,
-    requests: &[Request],
+    needs: &Footprint<'_>,
     targets: &Targets,
 ) -> Result<(), StoreError> {
     let partners = &book.house.partners;
     if partners.values().any(|partner| partner.limits.guards_points()) {
-        let asking = requests.iter().flat_map(|request| {
-            let funders = earn_of(&request.command).map_or(&[][..], |earn| earn.funders.as_slice());
-            let funder = if let Command::Reinstate { funder, .. } = &request.command { Some(*funder) } else { None };
-            funders.iter().map(|(funder, _)| *funder).chain([request.caller]).chain(funder)
-        });
         let held = book.members.values().flat_map(|member| member.holdings.keys().map(|(issuer, _)| *issuer));
         let owed = book.members.values().flat_map(|member| member.record.debts.iter().map(|debt| debt.creditor));
         let moved = targets.entries.iter().chain(&targets.redemptions).filter_map(|id| book.entries.get(id));
         let moved = moved.flat_map(|entry| entry.lots.iter().map(|moved| moved.issuer).chain([entry.partner]));
         // Fees and spreads, and what of them is given back, are the operator's, whoever asks.
         let operator = [PartnerId::operator()];
-        let mut guarded: BTreeSet<PartnerId> = asking.chain(held).chain(owed).chain(moved).chain(operator).collect();
+        let asked = needs.guards.iter().copied();
+        let mut guarded: BTreeSet<PartnerId> = asked.chain(held).chain(owed).chain(moved).chain(operator).collect();
         guarded.retain(|id| partners.get(id).is_some_and(|partner| partner.limits.guards_points()));
         book.guards = guards::lock_guards(link, &guarded).await?;
         let currency = book.house.coalition.currency;
@@ -467,13 +308,7 @@ async fn load_guards(
         book.money_balances.extend(money);
         book.points_balances.extend(points);
     }
-    let mut consents = BTreeSet::new();
-    for request in requests {
-        let funders = earn_of(&request.command).map_or(&[][..], |earn| earn.funders.as_slice());
-        let others = funders.iter().map(|(funder, _)| *funder).filter(|funder| *funder != request.caller);
-        consents.extend(others.map(|funder| (funder, request.caller)));
-    }
-    book.consents = guards::lock_consents(link, &consents).await?;
+    book.consents = guards::lock_consents(link, &needs.consents).await?;
     load_funded(link, book).await
 }
 
@@ -536,7 +371,7 @@ async fn load_holds(
     link: &mut Link<'_>,
     book: &mut Book,
     targets: &Targets,
-    needs: &BTreeMap<MemberId, Need>,
+    depths: &BTreeMap<MemberId, Depth>,
     now: Timestamp,
     loaded: &mut Loaded,
 ) -> Result<Vec<Lot>, StoreError> {
@@ -549,7 +384,7 @@ async fn load_holds(
     let releases = |id: &MemberId| {
         book.members.get(id).is_some_and(|member| member.record.next_release.is_some()) || may_be_due(book, *id, now)
     };
-    let due: Vec<MemberId> = needs.keys().copied().filter(releases).collect();
+    let due: Vec<MemberId> = depths.keys().copied().filter(releases).collect();
     rows.extend(guards::holds_open(link, &due).await?);
     let unread: Vec<EntryId> = rows.iter().map(|row| row.id).filter(|id| !book.entries.contains_key(id)).collect();
     let entries = journal::entries(link, unread.into_iter()).await?;
@@ -573,15 +408,14 @@ async fn load_holds(
 async fn load_newest(
     link: &mut Link<'_>,
     book: &mut Book,
-    requests: &[Request],
+    needs: &Footprint<'_>,
     loaded: &mut Loaded,
 ) -> Result<Vec<Lot>, StoreError> {
-    let house = book.house.clone();
+    let house = Arc::clone(&book.house);
     let mut lots = Vec::new();
-    for request in requests {
-        let Command::Reverse { target: ReversalTarget::Newest(member), .. } = &request.command else { continue };
+    for (member, issuer) in &needs.newest {
         let Ok(member) = book.find_member(*member) else { continue };
-        lots.extend(members::lots_newest(link, &house, member, request.caller, LOTS_PER_ENTRY_MAX).await?);
+        lots.extend(members::lots_newest(link, &house, member, *issuer, LOTS_PER_ENTRY_MAX).await?);
     }
     let issues: BTreeSet<EntryId> = lots.iter().map(|lot| lot.entry).collect();
     let entries = journal::entries(link, issues.into_iter()).await?;
@@ -596,16 +430,17 @@ async fn load_requests(
     link: &mut Link<'_>,
     book: &mut Book,
     requests: &[Request],
-    receipts: &BTreeSet<Receipt>,
+    needs: &Footprint<'_>,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
     let own = requests.iter().filter_map(|request| Some((request.caller, request.request_id?)));
     // Whether a redemption was itself abandoned decides what undoing its return does.
     let redemptions = book.entries.values().filter(|entry| entry.kind.is_redemption());
     let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
-    let keys: BTreeSet<(PartnerId, RequestId)> = own.chain(abandoned_keys(requests)).chain(redemptions).collect();
+    let keys: BTreeSet<(PartnerId, RequestId)> =
+        own.chain(needs.abandoned.iter().copied()).chain(redemptions).collect();
     let mut answered = Vec::new();
-    let (rows, lines) = requests::known(link, keys.into_iter(), receipts).await?;
+    let (rows, lines) = requests::known(link, keys.into_iter(), &needs.receipts).await?;
     keep_lines(book, loaded, &lines);
     for row in rows {
         if let RecordedState::Accepted(accepted) = &row.recorded.state {
@@ -623,7 +458,7 @@ async fn load_lots(
     link: &mut Link<'_>,
     book: &mut Book,
     house: &House,
-    needs: &BTreeMap<MemberId, Need>,
+    depths: &BTreeMap<MemberId, Depth>,
     now: Timestamp,
     lots: &mut Vec<Lot>,
 ) -> Result<(), StoreError> {
@@ -632,7 +467,7 @@ async fn load_lots(
     let mut first_pages = Vec::new();
     let mut whole_pages = Vec::new();
     let mut inactive = Vec::new();
-    for (id, need) in needs {
+    for (id, depth) in depths {
         let Some(member) = book.members.get(id) else { continue };
         let is_due = may_be_due(book, *id, now);
         // What is due is read to the last lot, so what follows begins after now.
@@ -641,13 +476,13 @@ async fn load_lots(
             due.push((*id, member.next_expiry));
         }
         if member.record.inactive.values().any(Inactive::has_points)
-            && (is_due || need.redemptions > 0 || need.all || need.decays)
+            && (is_due || depth.takings > 0 || depth.all || depth.every)
         {
             inactive.push(*id);
         }
-        if need.all || need.decays || (is_due && need.redemptions > 0) {
+        if depth.all || depth.every || (is_due && depth.takings > 0) {
             whole_pages.push((*id, from));
-        } else if need.redemptions > 0 {
+        } else if depth.takings > 0 {
             first_pages.push((*id, from));
         } else if from < Timestamp::NEVER && (is_due || member.expiring.is_empty()) {
             next.push((*id, from));
@@ -660,7 +495,7 @@ async fn load_lots(
     for place in first_pages {
         let page = pages.get(&place.0).map_or(&[][..], Vec::as_slice);
         let sum = page.iter().fold(0_i64, |sum, lot| sum.saturating_add(lot.available.0));
-        let wanted = needs.get(&place.0).map_or(0, |need| need.redeems);
+        let wanted = depths.get(&place.0).map_or(0, |depth| depth.points.0);
         // Something must be left over, or the next expiry after the redemption would not be known.
         if page.len() >= PAGE && sum <= wanted {
             whole_pages.push(place);
@@ -669,7 +504,7 @@ async fn load_lots(
         }
     }
     lots.extend(pages.into_values().flatten());
-    let whole = whole_page(&whole_pages, needs);
+    let whole = whole_page(&whole_pages, depths);
     let pages = by_member(members::lots_page(link, house, &whole_pages, whole).await?);
     for (id, _) in whole_pages {
         note_page(book, id, pages.get(&id).map_or(&[][..], Vec::as_slice), whole);
@@ -686,12 +521,12 @@ async fn load_lots(
 
 /// One lot more than the redemptions of a member may take, so that the rules can tell that there are more; some times as
 /// many where lots may have to be passed over or all of them are touched.
-fn whole_page(members: &[(MemberId, Timestamp)], needs: &BTreeMap<MemberId, Need>) -> usize {
-    let needs = members.iter().filter_map(|(id, _)| needs.get(id));
-    let lots = needs.map(|need| {
-        let taken = need.redemptions.max(1).saturating_mul(LOTS_PER_ENTRY_MAX);
-        let passed_over = if need.all && need.redemptions > 0 { PASSED_OVER } else { 1 };
-        taken.saturating_mul(passed_over).max(if need.decays { DECAYING } else { 0 }) + 1
+fn whole_page(members: &[(MemberId, Timestamp)], depths: &BTreeMap<MemberId, Depth>) -> usize {
+    let depths = members.iter().filter_map(|(id, _)| depths.get(id));
+    let lots = depths.map(|depth| {
+        let taken = depth.takings.max(1).saturating_mul(LOTS_PER_ENTRY_MAX);
+        let passed_over = if depth.all && depth.takings > 0 { PASSED_OVER } else { 1 };
+        taken.saturating_mul(passed_over).max(if depth.every { DECAYING } else { 0 }) + 1
     });
     lots.max().unwrap_or(1)
 }
@@ -733,9 +568,9 @@ pub(super) async fn load_member(
     for member in members::members(link, [id].into_iter(), false).await? {
         book.members.insert(member.id, member);
     }
-    let redeems = points.map_or(0, |points| points.0);
-    let need = Need { redeems, redemptions: usize::from(points.is_some()), ..Need::default() };
-    let mut needs = BTreeMap::from([(id, need)]);
+    let takings = usize::from(points.is_some());
+    let depth = Depth { points: points.unwrap_or_default(), takings, ..Depth::default() };
+    let mut depths = BTreeMap::from([(id, depth)]);
     if book.house.partners.values().any(|partner| partner.limits.guards_points()) {
         book.guards = guards::guards(link).await?;
         let partners: Vec<PartnerId> = book.guards.keys().copied().collect();
@@ -746,11 +581,11 @@ pub(super) async fn load_member(
         book.points_balances.extend(points);
     }
     load_funded(link, book).await?;
-    refine_needs(book, &mut needs);
+    refine(book, &mut depths);
     let mut loaded = Loaded::default();
-    let mut lots = load_holds(link, book, &Targets::default(), &needs, now, &mut loaded).await?;
-    let house = book.house.clone();
-    load_lots(link, book, &house, &needs, now, &mut lots).await?;
+    let mut lots = load_holds(link, book, &Targets::default(), &depths, now, &mut loaded).await?;
+    let house = Arc::clone(&book.house);
+    load_lots(link, book, &house, &depths, now, &mut lots).await?;
     for lot in lots {
         book.insert_lot(lot);
     }
@@ -764,8 +599,11 @@ pub(super) async fn load_all(
     link: &mut Link<'_>,
     book: &mut Book,
     requests: &[Request],
+    now: Timestamp,
 ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
-    let mut named = named_windows(requests);
+    let house = Arc::clone(&book.house);
+    let needs = footprint(&house, requests, now);
+    let mut named = needs.windows.clone();
     named.insert(book.open_window);
     let balances = settlement::balances_with(link, book.house.coalition.currency.as_str(), &named).await?;
     book.points_balances = balances.points;
@@ -783,22 +621,6 @@ pub(super) async fn load_all(
         book.gross.insert((window, issuer, acceptor), gross);
     }
     let mut loaded = Loaded::default();
-    load_requests(link, book, requests, &BTreeSet::new(), &mut loaded).await?;
+    load_requests(link, book, requests, &needs, &mut loaded).await?;
     Ok(loaded.sequences)
-}
-
-fn named_windows(requests: &[Request]) -> BTreeSet<WindowNumber> {
-    let window = |request: &Request| {
-        let Command::House(
-            HouseCommand::ConfirmSettlement { window }
-            | HouseCommand::ExportOrders { window, .. }
-            | HouseCommand::ConfirmPayment { window, .. }
-            | HouseCommand::AbortSettlement { window },
-        ) = &request.command
-        else {
-            return None;
-        };
-        Some(*window)
-    };
-    requests.iter().filter_map(window).collect()
 }

@@ -1,14 +1,18 @@
 //! The SDK over mTLS as a stage for scenarios: what a brand's own program would do, and what the operator reads back.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
 
-use clearing::scenario::player::{Balances, Call, LotMoved, Posted, Reply, Stage, WindowView, Wish};
+use crate::player::{Balances, Call, LotMoved, Played, Posted, Stage, WindowView, Wish};
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Abandoned, HouseCommand, OrderParty, Payment, Reversed};
+use clearing_core::command::{Abandoned, OrderParty, Payment, Reversed};
 use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::limits::Limits;
 use clearing_core::netting::Order;
+use clearing_core::operation::Command;
+use clearing_core::partners::{SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
+use clearing_core::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
 use clearing_core::settlement::{OrderMode, WindowState};
 use clearing_core::terms::{FeeBearer, Funding, PartnerState, TermsDraft};
 use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -18,9 +22,9 @@ use partner_sdk::{
     Origin, Outcome, Quantity, Redeem, ReturnRedemption, Reverse, Transfer, Void, Written,
 };
 
-use crate::house::TestHouse;
+use crate::house::{TestHouse, system_time};
 
-/// See the module.
+/// A client of every partner, and what the operator has read so far.
 pub struct SdkStage {
     clients: BTreeMap<PartnerId, Client>,
     operator: Client,
@@ -94,6 +98,7 @@ impl SdkStage {
                 }
                 Quantity::Money(amount) => money.push(MoneyPosting {
                     account: posting.account.parse().unwrap(),
+                    currency: amount.currency.parse().unwrap(),
                     amount: self.units(amount),
                     purpose: purpose(posting.purpose.as_ref().unwrap()),
                 }),
@@ -231,33 +236,30 @@ impl SdkStage {
         &mut self,
         operator: &op::Operator,
         request: partner_sdk::RequestId,
-        command: &HouseCommand,
+        command: &Command,
     ) -> Result<Outcome<Accepted>, Error> {
         Ok(match command {
-            HouseCommand::CreatePartner { .. } | HouseCommand::SetCalendar { .. } => {
-                panic!("no step of a scenario does {command:?}")
-            }
-            HouseCommand::SetLimits { partner, limits } => {
+            Command::SetLimits(SetLimits { partner, limits }) => {
                 let set = op::SetLimits::of(partner.as_str(), self.limits(limits)).request_id(request);
                 map(operator.set_limits(set).await?, |set| Accepted::house(&set.written))
             }
-            HouseCommand::SetConsent { funder, partner, consent } => {
+            Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }) => {
                 let (funder, partner) = (funder.as_str(), partner.as_str());
-                let set = match (consent.granted, consent.budget) {
+                let set = match (granted, budget) {
                     (Some(false), _) => op::SetFundingConsent::withdraw(funder, partner),
                     (_, None) => op::SetFundingConsent::give(funder, partner),
                     (_, Some(budget)) => op::SetFundingConsent::give(funder, partner).budget(budget.0),
                 };
                 map(operator.set_funding_consent(set.request_id(request)).await?, |set| Accepted::house(&set.written))
             }
-            HouseCommand::SetTerms { partner, terms, effective } => {
+            Command::SetTerms(SetTerms { partner, terms, effective }) => {
                 let mut set = op::SetTerms::of(partner.as_str(), self.change(terms)).request_id(request);
                 if let Some(effective) = effective {
                     set = set.effective(system_time(*effective));
                 }
                 map(operator.set_terms(set).await?, |set| Accepted::house(&set.written))
             }
-            HouseCommand::SetPartnerState { partner, state } => {
+            Command::SetPartnerState(SetPartnerState { partner, state }) => {
                 let state = match state {
                     PartnerState::Active => op::PartnerState::Active,
                     PartnerState::Restricted => op::PartnerState::Restricted,
@@ -267,18 +269,18 @@ impl SdkStage {
                 let set = op::SetPartnerState::of(partner.as_str(), state).request_id(request);
                 map(operator.set_partner_state(set).await?, |set| Accepted::house(&set.written))
             }
-            HouseCommand::CloseWindow { .. } => {
+            Command::CloseWindow(CloseWindow { .. }) => {
                 let outcome = operator.close_window(op::CloseWindow::now().request_id(request)).await?;
                 if let Outcome::Accepted(closed) = &outcome {
                     self.open_window = WindowNumber::try_from(closed.open_window).unwrap();
                 }
                 map(outcome, |closed| Accepted::house(&closed.written))
             }
-            HouseCommand::ConfirmSettlement { window } => {
+            Command::ConfirmSettlement(ConfirmSettlement { window }) => {
                 let confirm = op::ConfirmSettlement::of(i64::from(*window)).request_id(request);
                 map(operator.confirm_settlement(confirm).await?, |done| Accepted::house(&done.written))
             }
-            HouseCommand::ExportOrders { window, mode } => {
+            Command::ExportOrders(ExportOrders { window, mode }) => {
                 let wire = match mode {
                     OrderMode::Hub => op::OrderMode::Hub,
                     OrderMode::Pairwise => op::OrderMode::Pairwise,
@@ -298,7 +300,7 @@ impl SdkStage {
                 }
                 map(outcome, |exported| Accepted::house(&exported.written))
             }
-            HouseCommand::ConfirmPayment { window, payment, amount } => {
+            Command::ConfirmPayment(ConfirmPayment { window, payment, amount }) => {
                 let number = i64::from(*window);
                 let mut confirm = match payment {
                     Payment::Hub(partner) => op::ConfirmPayment::hub(number, partner.as_str()),
@@ -315,14 +317,15 @@ impl SdkStage {
                 }
                 map(outcome, |paid| Accepted::house(&paid.written))
             }
-            HouseCommand::AbortSettlement { window } => {
+            Command::AbortSettlement(AbortSettlement { window }) => {
                 let abort = op::AbortSettlement::of(i64::from(*window)).request_id(request);
                 map(operator.abort_settlement(abort).await?, |done| Accepted::house(&done.written))
             }
-            HouseCommand::Deposit { account, amount } => {
+            Command::Deposit(Deposit { account, amount }) => {
                 let deposit = op::Deposit::account(account.to_string(), self.amount(*amount)).request_id(request);
                 map(operator.deposit(deposit).await?, |done| Accepted::house(&done.written))
             }
+            other => panic!("no step of a scenario does {other:?}"),
         })
     }
 
@@ -405,22 +408,22 @@ impl Stage for SdkStage {
         self.written().await
     }
 
-    async fn call(&mut self, call: Call) -> Result<Reply, Error> {
+    async fn call(&mut self, call: Call) -> Result<Played, Error> {
         let outcome = match self.ask(&call).await {
             Ok(outcome) => outcome,
             Err(Error::InvalidArgument { .. }) => {
                 let rejected = Some("INVALID_ARGUMENT".to_owned());
-                return Ok(Reply { rejected, written: self.written().await?, ..Reply::default() });
+                return Ok(Played { rejected, written: self.written().await?, ..Played::default() });
             }
             Err(Error::Refused(rejection)) => {
                 let rejected = Some(rejection.reason.as_str().to_owned());
-                return Ok(Reply { rejected, written: self.written().await?, ..Reply::default() });
+                return Ok(Played { rejected, written: self.written().await?, ..Played::default() });
             }
             Err(error) => return Err(error),
         };
         let written = self.written().await?;
         Ok(match outcome {
-            Outcome::Accepted(accepted) => Reply {
+            Outcome::Accepted(accepted) => Played {
                 written,
                 entries: accepted.entries.iter().map(|id| id.parse().unwrap()).collect(),
                 rejected: None,
@@ -430,11 +433,11 @@ impl Stage for SdkStage {
                 abandoned: accepted.abandoned,
                 reversed: accepted.reversed,
             },
-            Outcome::Rejected(rejection) => Reply {
+            Outcome::Rejected(rejection) => Played {
                 written,
                 rejected: Some(rejection.reason.as_str().to_owned()),
                 replayed: rejection.replayed,
-                ..Reply::default()
+                ..Played::default()
             },
             Outcome::Unknown(unknown) => panic!("nobody knows what became of {}", unknown.request_id),
         })
@@ -496,10 +499,6 @@ fn map<A, B>(outcome: Outcome<A>, change: impl FnOnce(A) -> B) -> Outcome<B> {
         Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
         Outcome::Unknown(unknown) => Outcome::Unknown(unknown),
     }
-}
-
-pub fn system_time(time: Timestamp) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(time.0).unwrap())
 }
 
 fn kind(kind: &partner_sdk::EntryKind) -> EntryKind {

@@ -1,8 +1,6 @@
 //! The catalogue of errors, `docs/errors.md`, is what the house says. It is made from one example of each rejection; this
 //! test fails where the page differs, and leaves the page as it should be beside the test's other files.
 
-#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
-
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -106,7 +104,7 @@ fn page() -> String {
         "# Errors\n\n\
         Every error of the house carries `google.rpc.ErrorInfo`: `domain` is `clearing.coalition`, `reason` one of the\n\
         names below, `metadata` the numbers of that reason and three flags, `recorded`, `transient` and `replayed`.\n\
-        The SDK gives the same as `Rejection` and `Error`. This page is made from the code (`clearing/tests/errors.rs`).\n\n\
+        The SDK gives the same as `Rejection` and `Error`. This page is made from the code (`clearing/tests/it/errors.rs`).\n\n\
         ## The rules said no\n\n\
         In the published order: of several reasons the first is given. *Recorded*: the house keeps the answer under the\n\
         `request_id` and gives it again; nothing is kept of a read. *Transient*: the same wish under a new `request_id` may\n\
@@ -157,7 +155,7 @@ fn the_catalogue_of_errors_is_what_the_house_says() {
 
 #[test]
 fn the_sdk_knows_every_reason() {
-    let source = include_str!("../../partner-sdk/src/outcome.rs");
+    let source = include_str!("../../../partner-sdk/src/outcome.rs");
     // A malformed message is no rejection to the SDK but an error with the fields.
     let unknown: Vec<&&str> = Rejection::REASONS
         .iter()

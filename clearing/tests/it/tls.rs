@@ -1,5 +1,4 @@
 //! The door, knocked at over real loopback sockets.
-#![allow(clippy::unwrap_used, reason = "helpers of a test fail by panicking")]
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing::door::{Door as Limited, DoorLimits};
+use clearing::door::{Door, DoorLimits};
 use clearing::tls::{Acceptor, TlsError, TlsMaterial, server_config};
 use clearing_certs::{Authority, Kind, PrivateKey, Revoked, ServerAddress, Validity};
 use futures::StreamExt as _;
@@ -62,15 +61,15 @@ fn list(authority: &Authority, serials: &[&str]) -> String {
 }
 
 /// The house's door with somebody behind it who says to each guest whom it takes the guest for. Dropping it closes it.
-struct Door {
+struct Doorstep {
     address: SocketAddr,
     acceptor: Acceptor,
     _tasks: JoinSet<()>,
 }
 
-impl Door {
+impl Doorstep {
     async fn open(material: &TlsMaterial, limits: DoorLimits) -> Self {
-        let acceptor = Acceptor::new(server_config(material).unwrap(), DOMAIN).with_door(Limited::new(limits));
+        let acceptor = Acceptor::new(server_config(material).unwrap(), DOMAIN).with_door(Door::new(limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let incoming = acceptor.incoming(listener);
@@ -98,11 +97,11 @@ impl Door {
     }
 
     /// Knocks and tells what was heard.
-    async fn knock(&self, client: &Client) -> io::Result<String> {
+    async fn knock(&self, client: &Guest) -> io::Result<String> {
         self.connect(client).await.map(|(greeting, _)| greeting)
     }
 
-    async fn connect(&self, client: &Client) -> io::Result<(String, tokio_rustls::client::TlsStream<TcpStream>)> {
+    async fn connect(&self, client: &Guest) -> io::Result<(String, tokio_rustls::client::TlsStream<TcpStream>)> {
         let tcp = TcpStream::connect(self.address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let mut tls = TlsConnector::from(Arc::clone(&client.0)).connect(name, tcp).await?;
@@ -113,9 +112,9 @@ impl Door {
     }
 }
 
-struct Client(Arc<ClientConfig>);
+struct Guest(Arc<ClientConfig>);
 
-impl Client {
+impl Guest {
     fn with(trusted: &Authority, identity: Option<(&str, &str)>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(trusted.cert_pem().as_bytes()).unwrap()).unwrap();
@@ -154,20 +153,20 @@ fn alert(result: io::Result<String>) -> AlertDescription {
 #[tokio::test]
 async fn a_partner_of_the_coalition_is_let_in_and_known() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
-    let (client, _) = Client::partner(&ca, &ca, "GROCER", today());
+    let door = Doorstep::of(&ca).await;
+    let (client, _) = Guest::partner(&ca, &ca, "GROCER", today());
     assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
 
     let (issued, key) = ca.issue_client(Kind::Auditor, "books-and-co", today()).unwrap();
-    let auditor = Client::with(&ca, Some((&issued.cert_pem, key.expose_pem())));
+    let auditor = Guest::with(&ca, Some((&issued.cert_pem, key.expose_pem())));
     assert_eq!(door.knock(&auditor).await.unwrap(), "auditor books-and-co from 127.0.0.1");
 }
 
 #[tokio::test]
 async fn the_key_exchange_withstands_quantum_computers_and_nothing_is_resumed() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
-    let (client, _) = Client::partner(&ca, &ca, "GROCER", today());
+    let door = Doorstep::of(&ca).await;
+    let (client, _) = Guest::partner(&ca, &ca, "GROCER", today());
     for _ in 0..2 {
         let (_, tls) = door.connect(&client).await.unwrap();
         let (_, connection) = tls.get_ref();
@@ -181,46 +180,46 @@ async fn the_key_exchange_withstands_quantum_computers_and_nothing_is_resumed() 
 #[tokio::test]
 async fn nobody_gets_in_without_a_certificate() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
-    let refused = door.knock(&Client::with(&ca, None)).await;
+    let door = Doorstep::of(&ca).await;
+    let refused = door.knock(&Guest::with(&ca, None)).await;
     assert_eq!(alert(refused), AlertDescription::CertificateRequired);
 }
 
 #[tokio::test]
 async fn a_certificate_that_has_ended_or_not_begun_opens_nothing() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
+    let door = Doorstep::of(&ca).await;
     let ended = Validity { not_before: now() - 48.hours(), not_after: now() - 1.hour() };
-    let (client, _) = Client::partner(&ca, &ca, "GROCER", ended);
+    let (client, _) = Guest::partner(&ca, &ca, "GROCER", ended);
     assert_eq!(alert(door.knock(&client).await), AlertDescription::CertificateExpired);
     let to_come = Validity { not_before: now() + 1.hour(), not_after: now() + 48.hours() };
-    let (client, _) = Client::partner(&ca, &ca, "GROCER", to_come);
+    let (client, _) = Guest::partner(&ca, &ca, "GROCER", to_come);
     assert_eq!(alert(door.knock(&client).await), AlertDescription::CertificateExpired);
 }
 
 #[tokio::test]
 async fn a_certificate_of_a_foreign_authority_opens_nothing() {
     let (ca, foreign) = (authority(DOMAIN), authority(DOMAIN));
-    let door = Door::of(&ca).await;
-    let (client, _) = Client::partner(&ca, &foreign, "GROCER", today());
+    let door = Doorstep::of(&ca).await;
+    let (client, _) = Guest::partner(&ca, &foreign, "GROCER", today());
     assert_eq!(alert(door.knock(&client).await), AlertDescription::UnknownCA);
 }
 
 #[tokio::test]
 async fn a_servers_certificate_is_none_for_a_client() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
+    let door = Doorstep::of(&ca).await;
     let (server, key) = ca.issue_server(&ServerAddress::loopback(), today()).unwrap();
-    let client = Client::with(&ca, Some((&server.cert_pem, key.expose_pem())));
+    let client = Guest::with(&ca, Some((&server.cert_pem, key.expose_pem())));
     assert_eq!(alert(door.knock(&client).await), AlertDescription::UnsupportedCertificate);
 }
 
 #[tokio::test]
 async fn a_revoked_certificate_opens_nothing_from_the_reload_on() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
-    let (bad, serial) = Client::partner(&ca, &ca, "BAD", today());
-    let (good, _) = Client::partner(&ca, &ca, "GOOD", today());
+    let door = Doorstep::of(&ca).await;
+    let (bad, serial) = Guest::partner(&ca, &ca, "BAD", today());
+    let (good, _) = Guest::partner(&ca, &ca, "GOOD", today());
     assert_eq!(door.knock(&bad).await.unwrap(), "partner BAD from 127.0.0.1");
 
     door.acceptor.reload(server_config(&material(&[&ca], Some(list(&ca, &[&serial])))).unwrap());
@@ -232,15 +231,15 @@ async fn a_revoked_certificate_opens_nothing_from_the_reload_on() {
 async fn two_authorities_are_trusted_while_one_replaces_the_other() {
     let (old, new) = (authority(DOMAIN), authority(DOMAIN));
     let lists = list(&old, &[]) + &list(&new, &[]);
-    let door = Door::open(&material(&[&new, &old], Some(lists)), DoorLimits::default()).await;
+    let door = Doorstep::open(&material(&[&new, &old], Some(lists)), DoorLimits::default()).await;
     for issuer in [&old, &new] {
-        let (client, _) = Client::partner(&new, issuer, "GROCER", today());
+        let (client, _) = Guest::partner(&new, issuer, "GROCER", today());
         assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
     }
 }
 
 /// A client certificate with any names, signed with the coalition's own key.
-fn client_named(ca: &Authority, uris: &[&str]) -> Client {
+fn client_named(ca: &Authority, uris: &[&str]) -> Guest {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -248,13 +247,13 @@ fn client_named(ca: &Authority, uris: &[&str]) -> Client {
     let ca_key = KeyPair::from_pem(ca.private_key().expose_pem()).unwrap();
     let issuer = Issuer::from_ca_cert_pem(ca.cert_pem(), ca_key).unwrap();
     let certificate = params.signed_by(&key, &issuer).unwrap();
-    Client::with(ca, Some((&certificate.pem(), &key.serialize_pem())))
+    Guest::with(ca, Some((&certificate.pem(), &key.serialize_pem())))
 }
 
 #[tokio::test]
 async fn the_authority_may_vouch_for_others_but_only_this_coalitions_partners_get_in() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
+    let door = Doorstep::of(&ca).await;
     let right = client_named(&ca, &["spiffe://points.example/partner/A"]);
     assert_eq!(door.knock(&right).await.unwrap(), "partner A from 127.0.0.1");
 
@@ -271,7 +270,7 @@ async fn the_authority_may_vouch_for_others_but_only_this_coalitions_partners_ge
 
 /// An authority with so many others below it, one under the other, and a partner of the last: the authority's certificate,
 /// and a client that shows all others.
-fn partner_below(ca: &Authority, root: BasicConstraints, others: usize) -> (String, Client) {
+fn partner_below(ca: &Authority, root: BasicConstraints, others: usize) -> (String, Guest) {
     let of_authority = |name: String, constraints| {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -295,7 +294,7 @@ fn partner_below(ca: &Authority, root: BasicConstraints, others: usize) -> (Stri
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.subject_alt_names = vec![SanType::URI("spiffe://points.example/partner/A".try_into().unwrap())];
     chain.insert_str(0, &params.signed_by(&key, &issuer).unwrap().pem());
-    (root.pem(), Client::with(ca, Some((&chain, &key.serialize_pem()))))
+    (root.pem(), Guest::with(ca, Some((&chain, &key.serialize_pem()))))
 }
 
 /// An authority of `clearing init` says that nobody stands between it and a client, and webpki alone does not look at that:
@@ -313,7 +312,7 @@ async fn an_authority_is_held_to_the_number_of_others_that_it_allows_below_it() 
         let (root_pem, client) = partner_below(&ca, root, others);
         let mut material = material(&[&ca], None);
         material.ca_pem.push_str(&root_pem);
-        let door = Door::open(&material, DoorLimits::default()).await;
+        let door = Doorstep::open(&material, DoorLimits::default()).await;
         let answer = door.knock(&client).await;
         if heard {
             assert_eq!(answer.unwrap(), "partner A from 127.0.0.1", "{root_pem} {others}");
@@ -326,17 +325,17 @@ async fn an_authority_is_held_to_the_number_of_others_that_it_allows_below_it() 
 #[tokio::test]
 async fn who_sends_the_authoritys_own_certificate_along_is_let_in_all_the_same() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
+    let door = Doorstep::of(&ca).await;
     let (issued, key) = ca.issue_client(Kind::Partner, "A", today()).unwrap();
     let chain = issued.cert_pem + ca.cert_pem();
-    let client = Client::with(&ca, Some((&chain, key.expose_pem())));
+    let client = Guest::with(&ca, Some((&chain, key.expose_pem())));
     assert_eq!(door.knock(&client).await.unwrap(), "partner A from 127.0.0.1");
 }
 
 #[tokio::test]
 async fn a_client_that_speaks_only_tls_1_2_is_told_so() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
+    let door = Doorstep::of(&ca).await;
     let mut tcp = TcpStream::connect(door.address).await.unwrap();
     tcp.write_all(&client_hello_of_tls_1_2()).await.unwrap();
     let mut answer = Vec::new();
@@ -348,11 +347,11 @@ async fn a_client_that_speaks_only_tls_1_2_is_told_so() {
 #[tokio::test]
 async fn a_client_that_never_finishes_its_handshake_holds_up_nobody() {
     let ca = authority(DOMAIN);
-    let door = Door::of(&ca).await;
+    let door = Doorstep::of(&ca).await;
     let silent = TcpStream::connect(door.address).await.unwrap();
     let mut halfway = TcpStream::connect(door.address).await.unwrap();
     halfway.write_all(&[22, 3, 1]).await.unwrap();
-    let (client, _) = Client::partner(&ca, &ca, "GROCER", today());
+    let (client, _) = Guest::partner(&ca, &ca, "GROCER", today());
     assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
     drop((silent, halfway));
 }
@@ -362,7 +361,7 @@ async fn a_handshake_that_takes_too_long_is_given_up() {
     let ca = authority(DOMAIN);
     let short = Duration::from_millis(100);
     let limits = DoorLimits { first_byte: short, handshake: short, ..DoorLimits::default() };
-    let door = Door::open(&material(&[&ca], None), limits).await;
+    let door = Doorstep::open(&material(&[&ca], None), limits).await;
     let mut silent = TcpStream::connect(door.address).await.unwrap();
     let mut halfway = TcpStream::connect(door.address).await.unwrap();
     halfway.write_all(&[22, 3, 1]).await.unwrap();
@@ -375,9 +374,9 @@ async fn a_handshake_that_takes_too_long_is_given_up() {
 async fn among_too_many_who_say_nothing_the_oldest_makes_room_and_a_partner_gets_in() {
     let ca = authority(DOMAIN);
     let limits = DoorLimits { waiting: 1, ..DoorLimits::default() };
-    let door = Door::open(&material(&[&ca], None), limits).await;
+    let door = Doorstep::open(&material(&[&ca], None), limits).await;
     let mut silent = TcpStream::connect(door.address).await.unwrap();
-    let (client, _) = Client::partner(&ca, &ca, "GROCER", today());
+    let (client, _) = Guest::partner(&ca, &ca, "GROCER", today());
     assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
     assert_eq!(silent.read(&mut [0; 16]).await.unwrap(), 0);
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Command, Request};
+use clearing_core::command::Request;
+use clearing_core::due::RunDueWork;
 use clearing_core::journal::Origin;
+use clearing_core::operation::Command;
 use clearing_core::settlement::Window;
 use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
 
-use super::player::{Balances, Call, Posted, Reply, Stage, WindowView};
-use super::wishes::{command_of, posted, reply_of, view_of};
+use crate::player::{Balances, Call, Played, Posted, Stage, WindowView};
+use crate::wishes::{command_of, played, posted, view_of};
 
 /// A [`Book`] that holds a whole coalition, and its clock.
 #[derive(Debug)]
@@ -45,14 +47,14 @@ impl BookStage {
     }
 
     /// Takes one request as a batch of its own.
-    fn execute(&mut self, request: &Request) -> Reply {
+    fn execute(&mut self, request: &Request) -> Played {
         self.batches += 1;
         self.book.begin_batch(BatchId(self.batches));
         let answer = self.book.execute(request, self.now);
         let written = self.book.take_changes().entries;
         let written = written.into_iter().map(|id| posted(id, &self.book.entries[&id])).collect();
         let written_now = |id: &EntryId| self.book.entries.get(id).map(Arc::as_ref);
-        reply_of(&answer, written, written_now)
+        played(&answer, written, written_now)
     }
 
     fn request(&mut self, call: Call) -> Request {
@@ -81,7 +83,7 @@ impl Stage for BookStage {
                 caller: clearing_core::units::PartnerId::operator(),
                 request_id: None::<RequestId>,
                 origin: Origin::default(),
-                command: Command::RunDue { member },
+                command: Command::RunDueWork(RunDueWork { member }),
                 fresh_member: member,
                 attachment: None,
             };
@@ -91,7 +93,7 @@ impl Stage for BookStage {
         Ok(written)
     }
 
-    async fn call(&mut self, call: Call) -> Result<Reply, Infallible> {
+    async fn call(&mut self, call: Call) -> Result<Played, Infallible> {
         let request = self.request(call);
         Ok(self.execute(&request))
     }

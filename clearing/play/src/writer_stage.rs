@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::database::Database;
+use crate::player::{Balances, Call, Played, Posted, Stage, WindowView};
+use crate::wishes::{command_of, played, posted, view_of};
 use clearing::clock::{self, Clock};
-use clearing::identifier::IdentifierKey;
-use clearing::scenario::player::{Balances, Call, Posted, Reply, Stage, WindowView};
-use clearing::scenario::wishes::{command_of, posted, reply_of, view_of};
 use clearing::scheduler::{AdvanceError, Scheduler};
 use clearing::store::{Store, StoreError};
 use clearing::writer::{WriteError, Writer};
@@ -17,7 +17,7 @@ use clearing_core::journal::Entry;
 use clearing_core::terms::House;
 use clearing_core::units::{EntryId, MemberId, Points, Timestamp, WindowNumber};
 
-/// See the module.
+/// A writer and a scheduler on a database, and what was read of its journal so far.
 pub struct WriterStage {
     store: Store,
     writer: Writer,
@@ -41,10 +41,8 @@ pub enum Broken {
 
 impl WriterStage {
     /// A house in an empty database, whose first window begins at `begin`.
-    pub async fn open(url: &str, house: &House, begin: Timestamp) -> Self {
-        let store = Store::connect(url).await.unwrap();
-        store.migrate().await.unwrap();
-        store.create_coalition(house, "test.coalition", &IdentifierKey::new([7; 32]), begin).await.unwrap();
+    pub async fn open(database: &Database, house: &House, begin: Timestamp) -> Self {
+        let store = database.found(house, begin).await;
         let clock = Clock::manual(begin);
         let (writer, _) = Writer::start(store.clone(), clock.clone(), 16);
         let scheduler = Scheduler::new(store.clone(), writer.clone(), clock.clone());
@@ -72,7 +70,7 @@ impl Stage for WriterStage {
         Ok(self.written().await?)
     }
 
-    async fn call(&mut self, call: Call) -> Result<Reply, Broken> {
+    async fn call(&mut self, call: Call) -> Result<Played, Broken> {
         let request = Request {
             caller: call.by,
             request_id: Some(call.request),
@@ -83,7 +81,7 @@ impl Stage for WriterStage {
         };
         let answer = self.writer.ask(request).await?.answer;
         let written = self.written().await?;
-        Ok(reply_of(&answer, written, |id| self.journal.get(id).map(Arc::as_ref)))
+        Ok(played(&answer, written, |id| self.journal.get(id).map(Arc::as_ref)))
     }
 
     async fn window(&mut self, window: WindowNumber) -> Result<Option<WindowView>, Broken> {

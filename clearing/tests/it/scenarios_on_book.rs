@@ -1,20 +1,15 @@
 //! The acceptance scenarios, played on the rules alone.
 
-#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
-
 use std::path::{Path, PathBuf};
 
-use clearing::scenario::book_stage::BookStage;
-use clearing::scenario::player::play;
-use clearing::scenario::{CoalitionFile, Scenario, Variant};
+use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing_core::audit;
 use clearing_core::limits::Limits;
 use clearing_core::terms::{ExpiryPolicy, Funding, Recovery};
 use clearing_core::units::{Money, Points, Rate};
-
-fn scenarios() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
-}
+use clearing_play::book_stage::BookStage;
+use clearing_play::player::play;
+use clearing_play::scenario::{Scenario, scenario_dir};
 
 fn read(path: &Path) -> Scenario {
     let file = std::fs::read_to_string(path).unwrap();
@@ -43,7 +38,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_scenario_file_can_be_read() {
-    let files = files(&scenarios());
+    let files = files(&scenario_dir());
     assert!(files.len() >= 13, "{files:?}");
     for path in files {
         read(&path);
@@ -52,13 +47,13 @@ fn every_scenario_file_can_be_read() {
 
 #[test]
 fn the_scenarios_play_to_the_last_unit() {
-    let broken: Vec<String> = files(&scenarios()).iter().filter_map(|path| plays(path).err()).collect();
+    let broken: Vec<String> = files(&scenario_dir()).iter().filter_map(|path| plays(path).err()).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n\n"));
 }
 
 #[test]
 fn our_own_scenarios_play_to_the_last_unit() {
-    let files = files(&scenarios().join("own"));
+    let files = files(&scenario_dir().join("own"));
     assert!(files.len() >= 6, "{files:?}");
     let broken: Vec<String> = files.iter().filter_map(|path| plays(path).err()).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n\n"));
@@ -83,7 +78,7 @@ fn a_scenario_that_needs_more_than_this_release_says_what() {
 
 /// S01 with one text changed.
 fn s01_with(from: &str, to: &str) -> Result<Scenario, String> {
-    let file = std::fs::read_to_string(scenarios().join("S01.toml")).unwrap();
+    let file = std::fs::read_to_string(scenario_dir().join("S01.toml")).unwrap();
     assert!(file.contains(from), "S01 no longer says {from:?}");
     Scenario::parse(&file.replacen(from, to, 1)).map_err(|error| error.to_string())
 }
@@ -258,7 +253,7 @@ fn a_file_that_cannot_be_right_is_refused_by_the_name_of_the_key() {
 
 #[test]
 fn a_sandbox_reads_the_coalition_of_any_scenario_file_and_nothing_else() {
-    let file = std::fs::read_to_string(scenarios().join("S03.toml")).unwrap();
+    let file = std::fs::read_to_string(scenario_dir().join("S03.toml")).unwrap();
     let house = CoalitionFile::parse(&file).unwrap().to_house("sandbox", Variant::AtIssue).unwrap();
     let partners: Vec<String> = house.partners.keys().map(ToString::to_string).collect();
     assert_eq!(partners, ["A", "B", "C", "operator"]);

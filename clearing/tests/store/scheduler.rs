@@ -1,34 +1,35 @@
 //! The scheduler on a real writer and database: work that falls due runs once, in order, as of its time, whatever the
 //! clock has done.
 
-#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clearing::clock::{self, Clock};
-use clearing::identifier::IdentifierKey;
-use clearing::scenario::{CoalitionFile, Variant};
+use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::scheduler::{AdvanceError, DueWork, DueWorkKind, Scheduler};
 use clearing::store::{Store, Windows};
 use clearing::writer::{Writer, Written};
-use clearing_core::command::{Command, Earn, HouseCommand, MemberRef, Reply, Request};
+use clearing_core::command::{Earn, MemberRef, Reply, Request};
 use clearing_core::journal::{EntryKind, JournalEntry, Origin};
-use clearing_core::limits::{Consent, Limits};
+use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::partners::{SetCalendar, SetFundingConsent, SetLimits};
+use clearing_core::points::{IssuePoints, RedeemPoints};
+use clearing_core::settlement::CloseWindow;
 use clearing_core::settlement::{Window, WindowState};
 use clearing_core::terms::Calendar;
 use clearing_core::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp};
-use tempfile::TempDir;
+use clearing_play::{Backend, Database};
 
 const START: &str = "2026-02-01T00:00:00Z";
 
-/// A house whose first window opens at a moment, with a writer, a manual clock and a scheduler.
-struct TestHouse {
+/// A house without a server: a writer, a scheduler and a clock on a database of its own.
+struct BackOffice {
+    database: Database,
     store: Store,
     writer: Writer,
     clock: Clock,
     scheduler: Scheduler,
-    _folder: TempDir,
 }
 
 fn time(text: &str) -> Timestamp {
@@ -39,31 +40,32 @@ fn calendar(cut_offs: &[&str], time_zone: &str) -> Calendar {
     Calendar { cut_offs: cut_offs.iter().map(ToString::to_string).collect(), time_zone: time_zone.to_owned() }
 }
 
-impl TestHouse {
-    async fn new(start: Timestamp, calendar: Calendar, clock: Clock) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("house.db").display());
-        Self::on(&url, folder, start, calendar, clock).await
-    }
-
-    async fn on(url: &str, folder: TempDir, start: Timestamp, calendar: Calendar, clock: Clock) -> Self {
-        let store = Store::connect(url).await.unwrap();
-        store.migrate().await.unwrap();
+impl BackOffice {
+    /// Of a house whose first window opens at a moment.
+    async fn new(backend: Backend, start: Timestamp, calendar: Calendar, clock: Clock) -> Self {
         let file = format!(
             "[coalition]\ncurrency = \"EUR\"\nscale = 2\npoint_value = \"0.01\"\nstart = \"{start}\"\n\
              [[partner]]\nid = \"A\"\n[[partner]]\nid = \"B\"\n"
         );
         let mut house = CoalitionFile::parse(&file).unwrap().to_house("test", Variant::AtIssue).unwrap();
         house.calendar = calendar;
-        store.create_coalition(&house, "test.example", &IdentifierKey::new([7; 32]), start).await.unwrap();
+        let database = Database::new(backend).await;
+        let store = database.found(&house, start).await;
         let (writer, _) = Writer::start(store.clone(), clock.clone(), 256);
         let scheduler = Scheduler::new(store.clone(), writer.clone(), clock.clone());
-        Self { store, writer, clock, scheduler, _folder: folder }
+        Self { database, store, writer, clock, scheduler }
     }
 
     /// With a clock that stands still when the first window opens.
-    async fn manual(start: &str, calendar: Calendar) -> Self {
-        Self::new(time(start), calendar, Clock::manual(time(start))).await
+    async fn manual(backend: Backend, start: &str, calendar: Calendar) -> Self {
+        Self::new(backend, time(start), calendar, Clock::manual(time(start))).await
+    }
+
+    /// Audits the books.
+    async fn end(self) {
+        self.scheduler.stop().await;
+        self.database.audit().await;
+        self.database.remove().await;
     }
 
     /// Another scheduler of the same house, which says that it is another time.
@@ -72,7 +74,8 @@ impl TestHouse {
     }
 
     async fn ask(&self, command: Command) -> Written {
-        let caller = if matches!(command, Command::House(_)) { PartnerId::operator() } else { "A".parse().unwrap() };
+        let of_till = matches!(command, Command::IssuePoints(_) | Command::RedeemPoints(_));
+        let caller = if of_till { "A".parse().unwrap() } else { PartnerId::operator() };
         let request = Request {
             caller,
             request_id: Some(RequestId(clock::fresh_uuid())),
@@ -88,13 +91,13 @@ impl TestHouse {
 
     async fn issue(&self, member: u8, points: i64, expires: Timestamp) -> MemberId {
         let member = MemberRef::Identifier(IdentifierHash([member; 32]));
-        let issue = Command::Issue {
+        let issue = Command::IssuePoints(IssuePoints {
             member,
             earn: Earn {
                 expires: Some(expires).filter(|expires| *expires != Timestamp::NEVER),
                 ..Earn::points(Points(points))
             },
-        };
+        });
         match self.ask(issue).await.answer.result.unwrap().reply {
             Reply::Member(reply) => reply.member,
             other @ (Reply::Abandoned(_) | Reply::House(_)) => panic!("an issue is answered with {other:?}"),
@@ -115,6 +118,28 @@ impl TestHouse {
     async fn journal(&self) -> Vec<JournalEntry> {
         self.store.journal(1, None, 100_000).await.unwrap()
     }
+}
+
+on_both! {
+    backend:
+        limits_that_come_to_be_nearly_used_are_told_of_once
+        every_missed_cut_off_is_closed_on_its_own_as_of_its_time
+        a_clock_that_jumps_back_closes_nothing_twice
+        expiries_fall_into_the_window_of_their_time_after_downtime
+        moving_the_clock_runs_all_that_falls_due_on_the_way
+        points_that_expire_at_the_cut_off_expire_before_the_window_closes
+        moving_the_clock_to_where_it_is_does_nothing_and_back_is_refused
+        the_machines_clock_is_not_moved
+        a_daily_cut_off_closes_once_a_day_through_both_changes_of_the_clocks
+        a_calendar_has_no_cut_offs_before_it_was_set
+        a_window_closed_by_hand_is_closed_by_the_next_cut_off_after_it
+        two_schedulers_at_once_close_every_cut_off_once
+        work_that_was_interrupted_goes_on_where_it_stopped
+        a_thousand_members_whose_points_expire_at_once_all_lose_them
+        a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all
+        points_that_were_spent_before_they_expire_leave_nothing_to_run
+        a_running_house_looks_at_limits_by_itself
+        a_running_house_looks_by_itself_until_it_is_stopped;
 }
 
 /// What ran, in words: `close 1 2026-…` or `expiry 2026-…`.
@@ -158,9 +183,8 @@ impl Log {
     }
 }
 
-#[tokio::test]
-async fn limits_that_come_to_be_nearly_used_are_told_of_once() {
-    let house = TestHouse::manual(START, Calendar::default()).await;
+async fn limits_that_come_to_be_nearly_used_are_told_of_once(backend: Backend) {
+    let house = BackOffice::manual(backend, START, Calendar::default()).await;
     let log = Log::default();
     let _captured = log.capture();
     let (a, b) = ("A".parse().unwrap(), "B".parse().unwrap());
@@ -170,9 +194,9 @@ async fn limits_that_come_to_be_nearly_used_are_told_of_once() {
         net_debit_cap: Some(Money(1000)),
         ..Limits::default()
     };
-    house.ask(Command::House(HouseCommand::SetLimits { partner: a, limits })).await;
-    let consent = Consent { budget: Some(Points(50)), granted: Some(true), used: Points::ZERO };
-    house.ask(Command::House(HouseCommand::SetConsent { funder: b, partner: a, consent })).await;
+    house.ask(Command::SetLimits(SetLimits { partner: a, limits })).await;
+    let (granted, budget) = (Some(true), Some(Points(50)));
+    house.ask(Command::SetFundingConsent(SetFundingConsent { funder: b, partner: a, granted, budget })).await;
     let look = async |at: &str| {
         house.scheduler.advance_to(time(at)).await.unwrap();
         log.of_limits()
@@ -195,18 +219,23 @@ async fn limits_that_come_to_be_nearly_used_are_told_of_once() {
         "INFO less than 80 % of a limit are used again partner=A limit=\"points_per_day\" used=\"0\" maximum=\"100\"";
     assert_eq!(look("2026-02-02T00:00:00Z").await, [again]);
     let member = MemberRef::Identifier(IdentifierHash([1; 32]));
-    house.ask(Command::Issue { member, earn: Earn { funders: vec![(b, 1)], ..Earn::points(Points(45)) } }).await;
+    house
+        .ask(Command::IssuePoints(IssuePoints {
+            member,
+            earn: Earn { funders: vec![(b, 1)], ..Earn::points(Points(45)) },
+        }))
+        .await;
     let budget = "WARN 80 % of a limit are used partner=B limit=\"consent_budget\" by=A used=\"45\" maximum=\"50\"";
     assert_eq!(look("2026-02-02T01:00:00Z").await, [budget]);
     let limits = Limits { net_debit_cap: Some(Money(120)), ..Limits::default() };
-    house.ask(Command::House(HouseCommand::SetLimits { partner: a, limits })).await;
+    house.ask(Command::SetLimits(SetLimits { partner: a, limits })).await;
     let cap = "WARN 80 % of a limit are used partner=A limit=\"net_debit_cap\" used=\"1.00\" maximum=\"1.20\"";
     assert_eq!(look("2026-02-02T02:00:00Z").await, [cap]);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn every_missed_cut_off_is_closed_on_its_own_as_of_its_time() {
-    let house = TestHouse::manual(START, calendar(&["0 18 * * *"], "UTC")).await;
+async fn every_missed_cut_off_is_closed_on_its_own_as_of_its_time(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 18 * * *"], "UTC")).await;
     let back = time("2026-02-04T09:30:00Z");
     let ran = house.scheduler_at(back).replay_missed(back).await.unwrap();
     assert_eq!(
@@ -227,11 +256,11 @@ async fn every_missed_cut_off_is_closed_on_its_own_as_of_its_time() {
     ];
     assert_eq!(periods, expected);
     assert!(house.scheduler.replay_missed(back).await.unwrap().is_empty(), "nothing is missed any more");
+    house.end().await;
 }
 
-#[tokio::test]
-async fn a_clock_that_jumps_back_closes_nothing_twice() {
-    let house = TestHouse::manual(START, calendar(&["0 * * * *"], "UTC")).await;
+async fn a_clock_that_jumps_back_closes_nothing_twice(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 * * * *"], "UTC")).await;
     let ran =
         house.scheduler_at(time("2026-02-01T02:30:00Z")).replay_missed(time("2026-02-01T02:30:00Z")).await.unwrap();
     assert_eq!(ran.len(), 2);
@@ -241,11 +270,11 @@ async fn a_clock_that_jumps_back_closes_nothing_twice() {
     }
     let ran = house.scheduler.replay_missed(time("2026-02-01T03:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["close 3 2026-02-01T03:00:00Z"]);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn expiries_fall_into_the_window_of_their_time_after_downtime() {
-    let house = TestHouse::manual(START, calendar(&["0 18 * * *"], "UTC")).await;
+async fn expiries_fall_into_the_window_of_their_time_after_downtime(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 18 * * *"], "UTC")).await;
     house.issue(1, 10, time("2026-02-01T12:00:00Z")).await;
     house.issue(2, 20, time("2026-02-02T12:00:00Z")).await;
     house.issue(1, 40, time("2026-02-02T15:00:00Z")).await;
@@ -267,11 +296,11 @@ async fn expiries_fall_into_the_window_of_their_time_after_downtime() {
             assert_eq!((written.entry.window, written.entry.time), (window, work.due));
         }
     }
+    house.end().await;
 }
 
-#[tokio::test]
-async fn moving_the_clock_runs_all_that_falls_due_on_the_way() {
-    let house = TestHouse::manual(START, calendar(&["0 0 * * *"], "UTC")).await;
+async fn moving_the_clock_runs_all_that_falls_due_on_the_way(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 0 * * *"], "UTC")).await;
     house.issue(1, 10, time("2026-02-01T12:00:00Z")).await;
     house.issue(1, 20, time("2026-02-02T12:00:00Z")).await;
     house.issue(2, 40, time("2026-02-02T06:00:00Z")).await;
@@ -281,21 +310,21 @@ async fn moving_the_clock_runs_all_that_falls_due_on_the_way() {
     assert_eq!(house.clock.now(), time("2026-02-02T10:00:00Z"));
     let ran = house.scheduler.advance_to(time("2026-02-03T00:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["expiry 2026-02-02T12:00:00Z", "close 2 2026-02-03T00:00:00Z"]);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn points_that_expire_at_the_cut_off_expire_before_the_window_closes() {
-    let house = TestHouse::manual(START, calendar(&["0 0 * * *"], "UTC")).await;
+async fn points_that_expire_at_the_cut_off_expire_before_the_window_closes(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 0 * * *"], "UTC")).await;
     let midnight = time("2026-02-02T00:00:00Z");
     house.issue(1, 10, midnight).await;
     let ran = house.scheduler.advance_to(midnight).await.unwrap();
     assert_eq!(told(&ran), ["expiry 2026-02-02T00:00:00Z", "close 1 2026-02-02T00:00:00Z"]);
     assert_eq!(house.entry(ran[0].entries[0]).await.entry.window, 1);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn moving_the_clock_to_where_it_is_does_nothing_and_back_is_refused() {
-    let house = TestHouse::manual(START, calendar(&["0 0 * * *"], "UTC")).await;
+async fn moving_the_clock_to_where_it_is_does_nothing_and_back_is_refused(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 0 * * *"], "UTC")).await;
     assert!(house.scheduler.advance_to(time(START)).await.unwrap().is_empty());
     let noon = time("2026-02-02T12:00:00Z");
     assert_eq!(house.scheduler.advance_to(noon).await.unwrap().len(), 1);
@@ -303,22 +332,22 @@ async fn moving_the_clock_to_where_it_is_does_nothing_and_back_is_refused() {
     let refused = house.scheduler.advance_to(time(START)).await;
     assert!(matches!(refused, Err(AdvanceError::Backwards { now }) if now == noon), "{refused:?}");
     assert_eq!(house.clock.now(), noon);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn the_machines_clock_is_not_moved() {
-    let house = TestHouse::new(time(START), Calendar::default(), Clock::system()).await;
+async fn the_machines_clock_is_not_moved(backend: Backend) {
+    let house = BackOffice::new(backend, time(START), Calendar::default(), Clock::system()).await;
     let refused = house.scheduler.advance_to(time("2126-02-01T00:00:00Z")).await;
     assert!(matches!(refused, Err(AdvanceError::NotManual)), "{refused:?}");
+    house.end().await;
 }
 
-#[tokio::test]
-async fn a_daily_cut_off_closes_once_a_day_through_both_changes_of_the_clocks() {
+async fn a_daily_cut_off_closes_once_a_day_through_both_changes_of_the_clocks(backend: Backend) {
     // In Berlin 29 March 2026 has no 02:30, and 25 October 2026 has two.
     for (start, end, days) in
         [("2026-03-27T12:00:00Z", "2026-03-31T12:00:00Z", 4), ("2026-10-23T12:00:00Z", "2026-10-27T12:00:00Z", 4)]
     {
-        let house = TestHouse::manual(start, calendar(&["30 2 * * *"], "Europe/Berlin")).await;
+        let house = BackOffice::manual(backend, start, calendar(&["30 2 * * *"], "Europe/Berlin")).await;
         // In steps of a quarter of an hour, as a running house would look.
         let mut ran = Vec::new();
         let mut now = time(start);
@@ -328,34 +357,35 @@ async fn a_daily_cut_off_closes_once_a_day_through_both_changes_of_the_clocks() 
         }
         assert_eq!(ran.len(), days, "{ran:?}");
         // And the same in one leap.
-        let leaping = TestHouse::manual(start, calendar(&["30 2 * * *"], "Europe/Berlin")).await;
+        let leaping = BackOffice::manual(backend, start, calendar(&["30 2 * * *"], "Europe/Berlin")).await;
         let at_once = leaping.scheduler_at(time(end)).replay_missed(time(end)).await.unwrap();
         assert_eq!(told(&at_once), told(&ran));
+        house.end().await;
+        leaping.end().await;
     }
 }
 
-#[tokio::test]
-async fn a_calendar_has_no_cut_offs_before_it_was_set() {
-    let house = TestHouse::manual(START, Calendar::default()).await;
+async fn a_calendar_has_no_cut_offs_before_it_was_set(backend: Backend) {
+    let house = BackOffice::manual(backend, START, Calendar::default()).await;
     house.scheduler.advance_to(time("2026-02-05T12:00:00Z")).await.unwrap();
     let calendar = calendar(&["0 0 * * *"], "UTC");
-    house.ask(Command::House(HouseCommand::SetCalendar { calendar })).await;
+    house.ask(Command::SetCalendar(SetCalendar { calendar })).await;
     let ran = house.scheduler.advance_to(time("2026-02-06T12:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["close 1 2026-02-06T00:00:00Z"]);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn a_window_closed_by_hand_is_closed_by_the_next_cut_off_after_it() {
-    let house = TestHouse::manual(START, calendar(&["0 18 * * *"], "UTC")).await;
+async fn a_window_closed_by_hand_is_closed_by_the_next_cut_off_after_it(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 18 * * *"], "UTC")).await;
     house.scheduler.advance_to(time("2026-02-01T18:30:00Z")).await.unwrap();
-    house.ask(Command::House(HouseCommand::CloseWindow { expected: None })).await;
+    house.ask(Command::CloseWindow(CloseWindow { expected: None })).await;
     let ran = house.scheduler.advance_to(time("2026-02-02T18:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["close 3 2026-02-02T18:00:00Z"]);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn two_schedulers_at_once_close_every_cut_off_once() {
-    let house = TestHouse::manual(START, calendar(&["0 * * * *"], "UTC")).await;
+async fn two_schedulers_at_once_close_every_cut_off_once(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 * * * *"], "UTC")).await;
     for member in 1..=20 {
         house.issue(member, 5, time(START).plus_seconds(600 * i64::from(member))).await;
     }
@@ -372,11 +402,11 @@ async fn two_schedulers_at_once_close_every_cut_off_once() {
     }
     let expired = house.journal().await.iter().filter(|written| written.entry.kind == EntryKind::Expire).count();
     assert_eq!(expired, 20, "each lot expired once");
+    house.end().await;
 }
 
-#[tokio::test]
-async fn work_that_was_interrupted_goes_on_where_it_stopped() {
-    let house = TestHouse::manual(START, calendar(&["0 * * * *"], "UTC")).await;
+async fn work_that_was_interrupted_goes_on_where_it_stopped(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 * * * *"], "UTC")).await;
     let back = time("2026-02-03T00:30:00Z");
     let first = house.scheduler_at(back);
     let (interrupted, ()) = tokio::join!(first.replay_missed(back), async {
@@ -389,11 +419,11 @@ async fn work_that_was_interrupted_goes_on_where_it_stopped() {
     let rest = house.scheduler_at(back).replay_missed(back).await.unwrap();
     assert_eq!(done + rest.len(), 48);
     assert_eq!(house.windows().await.len(), 49);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn a_thousand_members_whose_points_expire_at_once_all_lose_them() {
-    let house = TestHouse::manual(START, calendar(&["0 0 1 * *"], "UTC")).await;
+async fn a_thousand_members_whose_points_expire_at_once_all_lose_them(backend: Backend) {
+    let house = BackOffice::manual(backend, START, calendar(&["0 0 1 * *"], "UTC")).await;
     let midnight = time("2026-02-15T00:00:00Z");
     let issue = |number: u32| {
         let mut hash = [0; 32];
@@ -403,7 +433,10 @@ async fn a_thousand_members_whose_points_expire_at_once_all_lose_them() {
             caller: "A".parse().unwrap(),
             request_id: Some(RequestId(clock::fresh_uuid())),
             origin: Origin::default(),
-            command: Command::Issue { member, earn: Earn { expires: Some(midnight), ..Earn::points(Points(3)) } },
+            command: Command::IssuePoints(IssuePoints {
+                member,
+                earn: Earn { expires: Some(midnight), ..Earn::points(Points(3)) },
+            }),
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment: None,
         }
@@ -415,18 +448,21 @@ async fn a_thousand_members_whose_points_expire_at_once_all_lose_them() {
     assert_eq!(ran.len(), 1000);
     assert!(ran.iter().all(|work| work.due == midnight && work.entries.len() == 1));
     assert!(house.store.members_due(midnight, None, 1).await.unwrap().is_empty(), "nothing is due any more");
+    house.end().await;
 }
 
-#[tokio::test]
-async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all() {
-    let house = TestHouse::manual(START, Calendar::default()).await;
+async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all(backend: Backend) {
+    let house = BackOffice::manual(backend, START, Calendar::default()).await;
     let midnight = time("2026-02-15T00:00:00Z");
     let member = MemberRef::Identifier(IdentifierHash([7; 32]));
     let issue = |_| Request {
         caller: "A".parse().unwrap(),
         request_id: Some(RequestId(clock::fresh_uuid())),
         origin: Origin::default(),
-        command: Command::Issue { member, earn: Earn { expires: Some(midnight), ..Earn::points(Points(1)) } },
+        command: Command::IssuePoints(IssuePoints {
+            member,
+            earn: Earn { expires: Some(midnight), ..Earn::points(Points(1)) },
+        }),
         fresh_member: MemberId(clock::fresh_uuid()),
         attachment: None,
     };
@@ -436,26 +472,26 @@ async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all() {
     let ran = house.scheduler.advance_to(midnight).await.unwrap();
     let expired: usize = ran.iter().map(|work| work.entries.len()).sum();
     assert_eq!(expired, 1500, "{:?}", told(&ran));
+    house.end().await;
 }
 
-#[tokio::test]
-async fn points_that_were_spent_before_they_expire_leave_nothing_to_run() {
-    let house = TestHouse::manual(START, Calendar::default()).await;
+async fn points_that_were_spent_before_they_expire_leave_nothing_to_run(backend: Backend) {
+    let house = BackOffice::manual(backend, START, Calendar::default()).await;
     let member = house.issue(1, 10, time("2026-02-02T00:00:00Z")).await;
     house.issue(1, 10, time("2026-02-03T00:00:00Z")).await;
-    house.ask(Command::Redeem { member: MemberRef::Id(member), points: Points(10) }).await;
+    house.ask(Command::RedeemPoints(RedeemPoints { member: MemberRef::Id(member), points: Points(10) })).await;
     let ran = house.scheduler.advance_to(time("2026-02-04T00:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["expiry 2026-02-03T00:00:00Z"]);
+    house.end().await;
 }
 
-#[tokio::test]
-async fn a_running_house_looks_at_limits_by_itself() {
+async fn a_running_house_looks_at_limits_by_itself(backend: Backend) {
     let log = Log::default();
     let _captured = log.capture();
     let machine = Clock::system();
-    let house = TestHouse::new(machine.now(), Calendar::default(), machine.clone()).await;
+    let house = BackOffice::new(backend, machine.now(), Calendar::default(), machine.clone()).await;
     let limits = Limits { outstanding_points: Some(Points(10)), ..Limits::default() };
-    house.ask(Command::House(HouseCommand::SetLimits { partner: "A".parse().unwrap(), limits })).await;
+    house.ask(Command::SetLimits(SetLimits { partner: "A".parse().unwrap(), limits })).await;
     house.issue(1, 9, Timestamp::NEVER).await;
     house.scheduler.start();
     let told = async {
@@ -471,15 +507,15 @@ async fn a_running_house_looks_at_limits_by_itself() {
     house.scheduler.stop().await;
     assert_eq!(lines.len(), 1);
     assert!(lines[0].ends_with("partner=A limit=\"outstanding_points\" used=\"9\" maximum=\"10\""), "{lines:?}");
+    house.end().await;
 }
 
-#[tokio::test]
-async fn a_running_house_looks_by_itself_until_it_is_stopped() {
+async fn a_running_house_looks_by_itself_until_it_is_stopped(backend: Backend) {
     let machine = Clock::system();
     let now = machine.now();
     let opened = now.plus_seconds(-150);
-    let house = TestHouse::new(opened, calendar(&["* * * * *"], "UTC"), machine.clone()).await;
-    let member = house.issue(1, 10, now.plus_seconds(2)).await;
+    let house = BackOffice::new(backend, opened, calendar(&["* * * * *"], "UTC"), machine.clone()).await;
+    let member = house.issue(1, 10, now.plus_seconds(10)).await;
     house.scheduler.start();
     house.scheduler.start();
     let done = async {
@@ -496,75 +532,57 @@ async fn a_running_house_looks_by_itself_until_it_is_stopped() {
     house.scheduler.stop().await;
     let journal = house.journal().await;
     let expiry = journal.iter().find(|written| written.entry.kind == EntryKind::Expire).unwrap();
-    assert_eq!((expiry.entry.member, expiry.entry.time), (Some(member), now.plus_seconds(2)));
+    assert_eq!((expiry.entry.member, expiry.entry.time), (Some(member), now.plus_seconds(10)));
     for window in house.windows().await.iter().filter(|window| window.state != WindowState::Open) {
         let closed = window.closed.unwrap();
         assert_eq!(closed.0 % 60_000_000, 0, "as of the full minute, not of the moment it was looked at: {closed}");
     }
+    house.end().await;
 }
 
-/// Several nodes on one database. It is the one that `CLEARING_TEST_POSTGRES` names; every test makes a schema of its own
-/// there.
-mod postgres {
-    use super::*;
-    use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-
-    /// The address of a new, empty schema.
-    #[expect(clippy::disallowed_methods, reason = "the tests' own database is no configuration of the house")]
-    async fn schema() -> String {
-        let base = std::env::var("CLEARING_TEST_POSTGRES")
-            .expect("CLEARING_TEST_POSTGRES is not set; `./check postgres` starts a server for the tests and says how");
-        let schema = format!("scheduler_{:032x}", clock::fresh_uuid());
-        let mut connection = PgConnection::connect(&base).await.unwrap();
-        connection.execute(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
-        connection.close().await.unwrap();
-        let separator = if base.contains('?') { '&' } else { '?' };
-        format!("{base}{separator}options[search_path]={schema}")
+#[tokio::test]
+async fn two_nodes_at_once_close_every_cut_off_once() {
+    let house = BackOffice::manual(Backend::Postgres, START, calendar(&["0 * * * *"], "UTC")).await;
+    for member in 1..=20 {
+        house.issue(member, 5, time(START).plus_seconds(600 * i64::from(member))).await;
     }
-
-    #[tokio::test]
-    async fn two_nodes_at_once_close_every_cut_off_once() {
-        let url = schema().await;
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(time(START));
-        let house = TestHouse::on(&url, folder, time(START), calendar(&["0 * * * *"], "UTC"), clock).await;
-        for member in 1..=20 {
-            house.issue(member, 5, time(START).plus_seconds(600 * i64::from(member))).await;
-        }
-        let back = time("2026-02-02T00:30:00Z");
-        let node = |store: Store| {
-            let clock = Clock::manual(back);
-            let (writer, _) = Writer::start(store.clone(), clock.clone(), 256);
-            Scheduler::new(store, writer, clock)
-        };
-        let (one, other) = (node(Store::connect(&url).await.unwrap()), node(Store::connect(&url).await.unwrap()));
-        let (one, other) = tokio::join!(one.replay_missed(back), other.replay_missed(back));
-        one.unwrap();
-        other.unwrap();
-        let windows = house.windows().await;
-        assert_eq!(windows.len(), 25);
-        for window in &windows[..24] {
-            assert_eq!(window.closed, Some(time(START).plus_seconds(3600 * i64::from(window.number))));
-        }
-        let journal = house.journal().await;
-        let expired = journal.iter().filter(|written| written.entry.kind == EntryKind::Expire).count();
-        assert_eq!(expired, 20, "each lot expired once");
-        assert!(journal.iter().zip(1..).all(|(written, sequence)| written.sequence == sequence));
+    let back = time("2026-02-02T00:30:00Z");
+    let node = |store: Store| {
+        let clock = Clock::manual(back);
+        let (writer, _) = Writer::start(store.clone(), clock.clone(), 256);
+        Scheduler::new(store, writer, clock)
+    };
+    let (one, other) = (node(house.database.store().await), node(house.database.store().await));
+    let (one, other) = tokio::join!(one.replay_missed(back), other.replay_missed(back));
+    one.unwrap();
+    other.unwrap();
+    let windows = house.windows().await;
+    assert_eq!(windows.len(), 25);
+    for window in &windows[..24] {
+        assert_eq!(window.closed, Some(time(START).plus_seconds(3600 * i64::from(window.number))));
     }
+    let journal = house.journal().await;
+    let expired = journal.iter().filter(|written| written.entry.kind == EntryKind::Expire).count();
+    assert_eq!(expired, 20, "each lot expired once");
+    assert!(journal.iter().zip(1..).all(|(written, sequence)| written.sequence == sequence));
+    house.end().await;
+}
 
-    #[tokio::test]
-    async fn a_lease_is_of_one_node_until_it_is_given_back_or_ends() {
-        let store = Store::connect(&schema().await).await.unwrap();
-        store.migrate().await.unwrap();
-        let take = |node, seconds| store.take_lease("test", node, seconds);
-        assert!(take(1, 3600).await.unwrap());
-        assert!(!take(2, 3600).await.unwrap());
-        assert!(take(1, 3600).await.unwrap(), "its holder makes it last longer");
-        store.give_lease("test", 2).await.unwrap();
-        assert!(!take(2, 3600).await.unwrap(), "nobody gives back what another has");
-        store.give_lease("test", 1).await.unwrap();
-        assert!(take(2, 0).await.unwrap());
-        assert!(take(1, 3600).await.unwrap(), "one that has ended is anybody's");
-        assert!(store.take_lease("another", 2, 3600).await.unwrap());
-    }
+/// An SQLite has one node only.
+#[tokio::test]
+async fn a_lease_is_of_one_node_until_it_is_given_back_or_ends() {
+    let database = Database::new(Backend::Postgres).await;
+    let store = database.store().await;
+    store.migrate().await.unwrap();
+    let take = |node, seconds| store.take_lease("test", node, seconds);
+    assert!(take(1, 3600).await.unwrap());
+    assert!(!take(2, 3600).await.unwrap());
+    assert!(take(1, 3600).await.unwrap(), "its holder makes it last longer");
+    store.give_lease("test", 2).await.unwrap();
+    assert!(!take(2, 3600).await.unwrap(), "nobody gives back what another has");
+    store.give_lease("test", 1).await.unwrap();
+    assert!(take(2, 0).await.unwrap());
+    assert!(take(1, 3600).await.unwrap(), "one that has ended is anybody's");
+    assert!(store.take_lease("another", 2, 3600).await.unwrap());
+    database.remove().await;
 }

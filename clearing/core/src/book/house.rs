@@ -1,0 +1,185 @@
+//! What entries do to the coalition, its partners and the windows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Book;
+use crate::chart::MoneyAccount;
+use crate::facts::{
+    ConsentFacts, ExportFacts, FoundedFacts, LimitsFacts, PartnerFacts, PaymentFacts, StateFacts, TermsFacts,
+};
+use crate::journal::Entry;
+use crate::limits::Consent;
+use crate::netting;
+use crate::settlement::{
+    Leg, LegState, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState, choose,
+};
+use crate::terms::{Calendar, House, Partner};
+use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
+
+impl Book {
+    fn house_mut(&mut self) -> &mut House {
+        Arc::make_mut(&mut self.house)
+    }
+
+    /// Begins the coalition, with its first window.
+    pub(super) fn apply_founding(&mut self, founded: &FoundedFacts, time: Timestamp) {
+        self.house_mut().coalition = founded.coalition.clone();
+        self.windows.insert(self.open_window, Window { number: self.open_window, ..Window::first(time) });
+        self.changes.windows.insert(self.open_window);
+    }
+
+    pub(super) fn apply_partner(&mut self, created: &PartnerFacts) {
+        let PartnerFacts { partner: id, display_name, state, limits } = created.clone();
+        let suspended_in = state.is_suspended().then_some(self.open_window);
+        let partner = Partner { id, display_name, state, suspended_in, terms: Vec::new(), limits };
+        self.house_mut().partners.insert(id, partner);
+        self.changes.partners.insert(id);
+    }
+
+    pub(super) fn apply_terms(&mut self, new: &TermsFacts) {
+        if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
+            partner.terms.push(new.terms.clone());
+            self.changes.new_terms.insert((new.partner, new.terms.version));
+        }
+    }
+
+    /// Who was suspended and leaves is held to the window of its suspension.
+    pub(super) fn apply_state(&mut self, new: &StateFacts) {
+        let open = self.open_window;
+        if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
+            partner.suspended_in = new.state.is_suspended().then(|| partner.suspended_in.unwrap_or(open));
+            partner.state = new.state;
+            self.changes.partners.insert(new.partner);
+        }
+    }
+
+    pub(super) fn apply_limits(&mut self, new: &LimitsFacts) {
+        if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
+            partner.limits = new.limits;
+            self.changes.partners.insert(new.partner);
+        }
+    }
+
+    /// What was used of an earlier consent stays used.
+    pub(super) fn apply_consent(&mut self, consent: &ConsentFacts) {
+        let key = (consent.funder, consent.partner);
+        let known = self.consents.entry(key).or_default();
+        *known = Consent { granted: consent.granted, budget: consent.budget, used: known.used };
+        self.changes.consents_given.insert(key);
+    }
+
+    pub(super) fn apply_calendar(&mut self, calendar: &Calendar) {
+        self.house_mut().calendar = calendar.clone();
+        self.changes.calendar = true;
+    }
+
+    /// Closes the window of an entry whose postings have moved the legs out of the positions, and opens the next one.
+    pub(super) fn apply_close(&mut self, entry: &Entry) -> Result<(), Overflow> {
+        let number = entry.window;
+        let Some(window) = self.windows.get(&number) else { return Ok(()) };
+        let mut legs: BTreeMap<PartnerId, Leg> = BTreeMap::new();
+        for posting in &entry.money {
+            if let MoneyAccount::Settle(_, partner) = posting.account {
+                legs.insert(partner, Leg { amount: posting.amount, due: posting.amount });
+            }
+        }
+        let amounts: BTreeMap<PartnerId, Money> = legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
+        let carried = self.positions();
+        let proof = self.proof(window, &amounts, &carried);
+        let opening = self.opening_after(window, &proof);
+        let mut before = carried.clone();
+        for (partner, leg) in &amounts {
+            let position = before.entry(*partner).or_default();
+            *position = position.plus(*leg)?;
+        }
+        let settlement = Settlement {
+            state: SettlementState::Proposed,
+            gross: self.gross_of_window(number),
+            pairwise: netting::total(&netting::orders(OrderMode::Pairwise, &amounts)),
+            legs,
+            mode: None,
+            orders: Vec::new(),
+            proof,
+        };
+        let next = Window { number: number + 1, opening, ..Window::first(entry.time) };
+        let participants = carried
+            .iter()
+            .map(|(partner, left)| (*partner, ParticipantWindow { opening: *left, carried: Money::ZERO }));
+        let next = Window { participants: participants.collect(), ..next };
+        let window = self.windows.get_mut(&number).expect("found above");
+        for (partner, left) in carried {
+            window.participants.entry(partner).or_default().carried = left;
+        }
+        window.state = WindowState::Closed;
+        window.closed = Some(entry.time);
+        window.settlement = Some(settlement);
+        self.open_window = next.number;
+        self.changes.windows.extend([number, next.number]);
+        self.windows.insert(next.number, next);
+        // Whose leg the threshold carried on pays for its waiting points with the next window.
+        let whole = netting::legs(&before, self.house.coalition.minor_unit(), Money::ZERO)?;
+        let carried = whole.into_keys().filter(|partner| !amounts.contains_key(partner));
+        self.defer_funding(number, number + 1, Some(&carried.collect()));
+        Ok(())
+    }
+
+    pub(super) fn apply_confirmation(&mut self, window: WindowNumber) {
+        self.apply_to_settlement(window, |state, settlement| {
+            settlement.state = SettlementState::Confirmed;
+            if settlement.legs.is_empty() {
+                settlement.state = SettlementState::Settled;
+                *state = WindowState::Settled;
+            }
+        });
+    }
+
+    /// Fixes the mode. Once something is paid it stays.
+    pub(super) fn apply_export(&mut self, exported: &ExportFacts) {
+        self.apply_to_settlement(exported.window, |_, settlement| {
+            if matches!(settlement.state, SettlementState::Confirmed | SettlementState::Exported) {
+                settlement.state = SettlementState::Exported;
+                choose(settlement, exported.mode);
+            }
+        });
+    }
+
+    pub(super) fn apply_payment(&mut self, paid: &PaymentFacts) {
+        self.apply_to_settlement(paid.window, |state, settlement| pay(state, settlement, paid));
+    }
+
+    pub(super) fn apply_abort(&mut self, window: WindowNumber) {
+        self.apply_to_settlement(window, |_, settlement| settlement.state = SettlementState::Aborted);
+        // The legs have gone back into the positions of the open window, and its own close settles them.
+        let open = self.open_window;
+        self.changes.windows.insert(open);
+        self.defer_funding(window, open, None);
+    }
+
+    fn apply_to_settlement(&mut self, number: WindowNumber, change: impl FnOnce(&mut WindowState, &mut Settlement)) {
+        if let Some(Window { state, settlement: Some(settlement), .. }) = self.windows.get_mut(&number) {
+            change(state, settlement);
+            self.changes.windows.insert(number);
+        }
+    }
+}
+
+/// Takes an order as paid: its amount is no longer due of the legs of its ends.
+fn pay(state: &mut WindowState, settlement: &mut Settlement, paid: &PaymentFacts) {
+    // The first payment of a settlement that was not exported chooses the mode it is paid in.
+    if settlement.mode.is_none() {
+        choose(settlement, paid.mode);
+    }
+    let Settlement { legs, orders, .. } = settlement;
+    let order = orders.iter_mut().find(|order| order.payer == paid.payer && order.payee == paid.payee && !order.paid);
+    let Some(order) = order else { return };
+    order.paid = true;
+    for (end, sign) in [(paid.payer, 1), (paid.payee, -1)] {
+        if let Some(leg) = end.participant().and_then(|participant| legs.get_mut(&participant)) {
+            leg.due = Money(leg.due.0 + order.amount.0 * sign);
+        }
+    }
+    let settled = legs.values().all(|leg| leg.state() == LegState::Paid) && orders.iter().all(|order| order.paid);
+    settlement.state = if settled { SettlementState::Settled } else { SettlementState::PartlyPaid };
+    *state = if settled { WindowState::Settled } else { WindowState::Settling };
+}

@@ -1,0 +1,253 @@
+//! What entries record besides their postings: data, no rule.
+//!
+//! An entry has a list of facts, so that a new kind of fact is one more variant at the end and changes no other. In the
+//! canonical bytes the list is a byte with its length and the facts one after another.
+
+use std::io::{self, Read, Write};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::command::OrderParty;
+use crate::journal::{Code, Hash};
+use crate::limits::Limits;
+use crate::member::{LotId, LotPlace};
+use crate::settlement::OrderMode;
+use crate::terms::{Calendar, Coalition, FeeBearer, PartnerState, Terms};
+use crate::units::{EntryId, Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
+
+/// One thing that an entry records. Kinds of facts are added at the end, never changed.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Fact {
+    Redemption(RedemptionFacts),
+    Hold(HoldFacts),
+    Reversal(Vec<ReversedPart>),
+    Funding(Vec<FundedPart>),
+    Decay(DecayFacts),
+    /// A decay goes on with the next command, behind this place in the order of consumption.
+    DecayedTo(LotPlace),
+    /// Why it was done: by the operator, or by the house as a rule has it.
+    Reason(Code),
+    /// The issuers whose lots were passed over for want of headroom, ascending.
+    PassedOver(Vec<PartnerId>),
+    /// What of a purchase is returned with the entry.
+    PurchaseReturn(PurchaseReturnFacts),
+    /// The coalition itself: the first entry of a journal.
+    Founded(Box<FoundedFacts>),
+    PartnerCreated(PartnerFacts),
+    Terms(TermsFacts),
+    State(StateFacts),
+    Limits(LimitsFacts),
+    Consent(ConsentFacts),
+    Calendar(Calendar),
+    /// The settlement of this window is right, as who decides it has seen.
+    Confirmed(WindowNumber),
+    Exported(ExportFacts),
+    Paid(PaymentFacts),
+    /// The settlement of this window is taken back.
+    Aborted(WindowNumber),
+}
+
+/// The facts of an entry, none of a kind twice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts(Vec<Fact>);
+
+/// Gives each kind of fact a reader: the fact of that kind, if the entry has one.
+macro_rules! readers {
+    ($($reader:ident: $kind:ident -> $data:ty),* $(,)?) => {
+        $(pub fn $reader(&self) -> Option<&$data> {
+            self.0.iter().find_map(|fact| if let Fact::$kind(data) = fact { Some(data) } else { None })
+        })*
+    };
+}
+
+impl Facts {
+    readers! {
+        redemption: Redemption -> RedemptionFacts,
+        hold: Hold -> HoldFacts,
+        reversal: Reversal -> Vec<ReversedPart>,
+        funding: Funding -> Vec<FundedPart>,
+        decay: Decay -> DecayFacts,
+        decayed_to: DecayedTo -> LotPlace,
+        purchase_return: PurchaseReturn -> PurchaseReturnFacts,
+    }
+
+    /// The issuers whose lots were passed over.
+    pub fn passed_over(&self) -> &[PartnerId] {
+        let issuers =
+            self.0.iter().find_map(|fact| if let Fact::PassedOver(issuers) = fact { Some(issuers) } else { None });
+        issuers.map_or(&[], Vec::as_slice)
+    }
+
+    /// The code by which it was said why: a reason, or the period of a decay.
+    pub fn reason(&self) -> Option<&Code> {
+        let given = self.0.iter().find_map(|fact| if let Fact::Reason(code) = fact { Some(code) } else { None });
+        given.or_else(|| self.decay().map(|decay| &decay.period))
+    }
+
+    pub fn push(&mut self, fact: Fact) {
+        self.0.push(fact);
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Fact> {
+        self.0.iter()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Fact> for Facts {
+    fn from_iter<I: IntoIterator<Item = Fact>>(facts: I) -> Self {
+        Self(facts.into_iter().collect())
+    }
+}
+
+impl BorshSerialize for Facts {
+    fn serialize<W: Write>(&self, writer: &mut W) -> io::Result<()> {
+        let length = u8::try_from(self.0.len()).map_err(|_| io::Error::other("an entry has at most 255 facts"))?;
+        length.serialize(writer)?;
+        self.0.iter().try_for_each(|fact| fact.serialize(writer))
+    }
+}
+
+impl BorshDeserialize for Facts {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> io::Result<Self> {
+        let length = u8::deserialize_reader(reader)?;
+        (0..length).map(|_| Fact::deserialize_reader(reader)).collect::<io::Result<Vec<Fact>>>().map(Self)
+    }
+}
+
+/// What a redemption was made at; returns and undoing go by these figures, whatever the terms say by then.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RedemptionFacts {
+    /// The points taken (+), or given back by a return (-).
+    pub points: Points,
+    pub reimbursement: Money,
+    pub fee_rate: Rate,
+    pub fee_bearer: FeeBearer,
+    /// The fee charged (+) or refunded (-), whoever bears it.
+    pub fee: Money,
+}
+
+/// What a hold was made at; its capture goes by these figures, whatever the terms say by then.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct HoldFacts {
+    pub points: Points,
+    pub reimbursement: Money,
+    pub fee_rate: Rate,
+    pub fee_bearer: FeeBearer,
+    /// When it is released if it was not captured.
+    pub lapses: Timestamp,
+    /// The headroom it takes from each issuer until then.
+    pub reserved: Vec<(PartnerId, Money)>,
+}
+
+/// What a reversal did with one lot: `points` = `taken` + `written_off` + `debt`.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ReversedPart {
+    pub lot: LotId,
+    pub issuer: PartnerId,
+    pub points: Points,
+    /// Points that were still there.
+    pub taken: Points,
+    /// Points that had expired or decayed.
+    pub written_off: Points,
+    /// Points that were gone, which the member now owes.
+    pub debt: Points,
+}
+
+/// Points of a window and version of terms that their issuer has paid for.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct FundedPart {
+    pub window: WindowNumber,
+    pub issuer: PartnerId,
+    pub terms: u32,
+    pub points: Points,
+}
+
+/// Why points were taken for inactivity.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DecayFacts {
+    pub rate: Rate,
+    /// The period it is for. A member decays once in a period.
+    pub period: Code,
+}
+
+/// A part of a purchase that is returned.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PurchaseReturnFacts {
+    /// The entry that stands for the purchase: the one that took its points, or else the one that gave them.
+    pub purchase: EntryId,
+    /// What is returned now.
+    pub amount: Money,
+    /// Of the receipt.
+    pub total: Money,
+}
+
+/// What is fixed for a coalition and its books.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct FoundedFacts {
+    pub coalition: Coalition,
+    /// The domain in the partners' certificates.
+    pub domain: String,
+    /// Of the key of identifiers.
+    pub key_fingerprint: Hash,
+}
+
+/// A partner, without its first terms, which are a fact of their own.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PartnerFacts {
+    pub partner: PartnerId,
+    pub display_name: String,
+    pub state: PartnerState,
+    pub limits: Limits,
+}
+
+/// A version of a partner's terms.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct TermsFacts {
+    pub partner: PartnerId,
+    pub terms: Terms,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct StateFacts {
+    pub partner: PartnerId,
+    pub state: PartnerState,
+}
+
+/// The limits that take the place of a partner's earlier ones.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct LimitsFacts {
+    pub partner: PartnerId,
+    pub limits: Limits,
+}
+
+/// What a funder lets a partner issue at its cost from now on.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ConsentFacts {
+    pub funder: PartnerId,
+    pub partner: PartnerId,
+    /// Given, refused, or taken back: then the coalition's default holds.
+    pub granted: Option<bool>,
+    /// In points; none: without limit.
+    pub budget: Option<Points>,
+}
+
+/// The orders of a settlement were handed out in a mode.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ExportFacts {
+    pub window: WindowNumber,
+    pub mode: OrderMode,
+}
+
+/// The order that a payment was of. Its amount stands in the postings.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PaymentFacts {
+    pub window: WindowNumber,
+    pub payer: OrderParty,
+    pub payee: OrderParty,
+    /// The mode in which there is such an order.
+    pub mode: OrderMode,
+}

@@ -1,0 +1,408 @@
+//! Operations: what may be asked of the house, each a type in the room of its rules.
+//!
+//! An operation says what it is called, how it passes the gate, what must be in the book before it is decided, whom it is
+//! about, and what it comes to. It changes nothing: the book writes what was decided ([`Book::execute`]). The list at the
+//! end of this file is the only one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::Book;
+use crate::command::{Abandoned, HouseReply, MemberRef, Receipt, Reversed};
+use crate::journal::{Entry, Origin};
+use crate::purchase::{ReceiptLine, Side};
+use crate::rejection::Rejection;
+use crate::terms::House;
+use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+
+/// How an operation passes the gate that all batches of the house pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Beside others, behind the locks of its own rows.
+    Shared,
+    /// Alone, with all balances in the book: the close, and what changes the rules that others decide by.
+    Alone,
+}
+
+/// Who asks, under which key, at what time.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    pub caller: PartnerId,
+    pub request_id: Option<RequestId>,
+    pub origin: &'a Origin,
+    /// The id that a member gets if this operation enrols one.
+    pub fresh_member: MemberId,
+    pub now: Timestamp,
+}
+
+/// One kind of wish.
+pub trait Operation {
+    /// The word of the RPC, the scenario and the log.
+    const NAME: &'static str;
+    const GATE: Gate = Gate::Shared;
+
+    /// Looks at the message alone.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`
+    fn check(&self) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    /// Another request of the caller's whose fate is asked for.
+    fn concerns(&self) -> Option<RequestId> {
+        None
+    }
+
+    /// Notes what must be in the book, and locked, before it is admitted and decided. It is asked of any message that
+    /// [`check`](Self::check) passed, also of what nobody knows.
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>);
+
+    /// Whether the caller may ask this at all, and of whom: the due work of these members runs before it is decided.
+    ///
+    /// # Errors
+    /// What does not hang on due work, in the published order of [`Rejection`].
+    fn admit(&self, _book: &Book, _ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        Ok(Admitted::default())
+    }
+
+    /// What it comes to.
+    ///
+    /// # Errors
+    /// Why the rules say no, in the published order of [`Rejection`].
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection>;
+}
+
+/// Whom an operation is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// In the order in which their due work runs; the first is the one whose figures are answered.
+    pub members: Vec<MemberId>,
+    /// The identifier of the last of them, if the operation enrols it.
+    pub newcomer: Option<IdentifierHash>,
+}
+
+impl Admitted {
+    pub fn of(member: MemberId) -> Self {
+        Self { members: vec![member], newcomer: None }
+    }
+
+    /// Of a member, or of whoever is enrolled under an identifier that nobody has.
+    pub fn or_fresh(book: &Book, member: MemberRef, fresh: MemberId) -> Result<Self, Rejection> {
+        let (member, newcomer) = book.find_or_fresh(member, fresh)?;
+        Ok(Self { members: vec![member], newcomer })
+    }
+
+    /// The one member of an operation that has one.
+    pub fn member(&self) -> MemberId {
+        *self.members.first().expect("an operation on a member was admitted with it")
+    }
+}
+
+/// What an operation comes to: entries, and what its answer tells besides them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// In the order in which they are written. Each was checked behind those before it.
+    pub entries: Vec<Entry>,
+    /// Whose released points expire and whose debts are paid behind the entries.
+    pub settles: Option<MemberId>,
+    pub figures: Figures,
+}
+
+/// What an answer tells besides its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figures {
+    Member(MemberFigures),
+    /// What became of a request that was abandoned.
+    Abandoned(RequestId, Abandoned),
+    House(HouseReply),
+}
+
+/// Of which member the figures are told, and what else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberFigures {
+    pub member: MemberId,
+    /// What of a redemption can still be returned.
+    pub returnable: Points,
+    /// What a reversal did.
+    pub reversed: Option<Reversed>,
+    /// Whether the answer names the due work: nothing else was asked for.
+    pub names_due: bool,
+}
+
+impl Decision {
+    /// Entries of a member, behind which nothing follows by itself.
+    pub fn of_member(member: MemberId, entries: Vec<Entry>) -> Self {
+        let figures = MemberFigures { member, returnable: Points::ZERO, reversed: None, names_due: false };
+        Self { entries, settles: None, figures: Figures::Member(figures) }
+    }
+
+    /// Lets what points that came back bring about follow: their expiry, and the payment of debts.
+    #[must_use]
+    pub fn settling(self, member: MemberId) -> Self {
+        Self { settles: Some(member), ..self }
+    }
+
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut MemberFigures)) -> Self {
+        if let Figures::Member(figures) = &mut self.figures {
+            change(figures);
+        }
+        self
+    }
+
+    /// Entries of the house.
+    pub fn of_house(entries: Vec<Entry>, reply: HouseReply) -> Self {
+        Self { entries, settles: None, figures: Figures::House(reply) }
+    }
+}
+
+/// How much of a member's lots an operation needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// The sum of what is taken in consumption order.
+    pub points: Points,
+    /// How many times something is taken.
+    pub takings: usize,
+    /// Something is taken in another order, so that how many lots are passed is open.
+    pub all: bool,
+    /// Something is taken of every lot.
+    pub every: bool,
+}
+
+impl Depth {
+    /// Needs of one batch at one member add up.
+    pub fn add(&mut self, other: &Self) {
+        self.points = Points(self.points.0.saturating_add(other.points.0));
+        self.takings += other.takings;
+        self.all |= other.all;
+        self.every |= other.every;
+    }
+}
+
+/// What must be in the book, and locked, before operations are decided. Plain data: which rows these are and in what order
+/// they are locked is the store's.
+#[derive(Debug, Clone)]
+pub struct Footprint<'a> {
+    house: &'a House,
+    /// Members whose rows are needed.
+    pub members: BTreeMap<MemberRef, Depth>,
+    /// Who may be enrolled.
+    pub enrolling: BTreeSet<MemberRef>,
+    /// Entries whose points are given back or stay where they are.
+    pub giving: BTreeSet<EntryId>,
+    /// Entries that are taken back, which takes of their members' lots what is there.
+    pub taking: BTreeSet<EntryId>,
+    /// Redemptions of which it must be known what was returned.
+    pub redemptions: BTreeSet<EntryId>,
+    /// Issues that stand for a purchase, likewise.
+    pub purchases: BTreeSet<EntryId>,
+    /// The newest lots of an issuer at a member.
+    pub newest: BTreeSet<(MemberRef, PartnerId)>,
+    /// Receipts that are booked.
+    pub receipts: BTreeSet<Receipt>,
+    /// Those of which points may pay a share only: all that was spent on them counts.
+    pub shared_receipts: BTreeSet<Receipt>,
+    /// Receipts whose issues are reversed.
+    pub reversed_receipts: BTreeSet<Receipt>,
+    /// Requests that are abandoned.
+    pub abandoned: BTreeSet<(PartnerId, RequestId)>,
+    /// Partners whose limits are checked, beside the callers and those that members have to do with.
+    pub guards: BTreeSet<PartnerId>,
+    /// Consents of a funder to a partner.
+    pub consents: BTreeSet<(PartnerId, PartnerId)>,
+    /// Windows with their settlements.
+    pub windows: BTreeSet<WindowNumber>,
+}
+
+impl<'a> Footprint<'a> {
+    pub fn new(house: &'a House) -> Self {
+        Self {
+            house,
+            members: BTreeMap::new(),
+            enrolling: BTreeSet::new(),
+            giving: BTreeSet::new(),
+            taking: BTreeSet::new(),
+            redemptions: BTreeSet::new(),
+            purchases: BTreeSet::new(),
+            newest: BTreeSet::new(),
+            receipts: BTreeSet::new(),
+            shared_receipts: BTreeSet::new(),
+            reversed_receipts: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
+            guards: BTreeSet::new(),
+            consents: BTreeSet::new(),
+            windows: BTreeSet::new(),
+        }
+    }
+
+    /// A member's row, and of its lots nothing but what tells of its next expiry.
+    pub fn member(&mut self, member: MemberRef) -> &mut Depth {
+        self.members.entry(member).or_default()
+    }
+
+    /// Points that are taken of a member in consumption order.
+    pub fn takes(&mut self, member: MemberRef, points: Points) {
+        let depth = self.member(member);
+        depth.points = Points(depth.points.0.saturating_add(points.0.max(0)));
+        depth.takings += 1;
+    }
+
+    /// A member that is enrolled if nobody knows it.
+    pub fn enrols(&mut self, member: MemberRef) {
+        self.member(member);
+        self.enrolling.insert(member);
+    }
+
+    /// An entry whose points are given back.
+    pub fn gives_back(&mut self, entry: EntryId) {
+        if !self.taking.contains(&entry) {
+            self.giving.insert(entry);
+        }
+    }
+
+    /// An entry whose points are taken back.
+    pub fn takes_back(&mut self, entry: EntryId) {
+        self.giving.remove(&entry);
+        self.taking.insert(entry);
+    }
+
+    /// The receipt that an operation is booked with, if its origin names one.
+    pub fn books(&mut self, ask: &Ask<'_>) {
+        let zone = &self.house.coalition.time_zone;
+        if let Some(line) = ReceiptLine::of(ask.caller, ask.origin, Side::Spend, ask.now, zone) {
+            let terms = self.house.partners.get(&ask.caller).map(|partner| partner.terms_at(ask.now));
+            if terms.is_some_and(|terms| terms.receipt_share < Rate::ONE) {
+                self.shared_receipts.insert(line.receipt.clone());
+            }
+            self.receipts.insert(line.receipt);
+        }
+    }
+
+    /// The funders of an issue that the caller asks for.
+    pub fn funders(&mut self, caller: PartnerId, funders: &[(PartnerId, u32)]) {
+        for (funder, _) in funders {
+            self.guards.insert(*funder);
+            if *funder != caller {
+                self.consents.insert((*funder, caller));
+            }
+        }
+    }
+}
+
+/// Makes of the list of operations the type that is any of them, and what is asked of it.
+macro_rules! operations {
+    ($($operation:ident),* $(,)?) => {
+        /// Any operation.
+        #[allow(
+            clippy::large_enum_variant,
+            reason = "a queue holds some thousands at most, and plain data is worth more here than the bytes of a rare variant"
+        )]
+        #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+        pub enum Command {
+            $($operation($operation)),*
+        }
+
+        impl Command {
+            /// The names of all operations, in the order of the list.
+            pub const NAMES: &'static [&'static str] = &[$($operation::NAME),*];
+
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$operation(_) => $operation::NAME),*
+                }
+            }
+
+            pub fn gate(&self) -> Gate {
+                match self {
+                    $(Self::$operation(_) => $operation::GATE),*
+                }
+            }
+
+            /// See [`Operation::check`].
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT`
+            pub fn check(&self) -> Result<(), Rejection> {
+                match self {
+                    $(Self::$operation(operation) => operation.check()),*
+                }
+            }
+
+            /// See [`Operation::concerns`].
+            pub fn concerns(&self) -> Option<RequestId> {
+                match self {
+                    $(Self::$operation(operation) => operation.concerns()),*
+                }
+            }
+
+            /// See [`Operation::footprint`].
+            pub fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+                match self {
+                    $(Self::$operation(operation) => operation.footprint(ask, needs)),*
+                }
+            }
+
+            pub(crate) fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+                match self {
+                    $(Self::$operation(operation) => operation.admit(book, ask)),*
+                }
+            }
+
+            pub(crate) fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+                match self {
+                    $(Self::$operation(operation) => operation.decide(book, ask, who)),*
+                }
+            }
+        }
+
+        $(impl From<$operation> for Command {
+            fn from(operation: $operation) -> Self {
+                Self::$operation(operation)
+            }
+        })*
+    };
+}
+
+use crate::abandon::AbandonRequest;
+use crate::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use crate::due::{RunDecay, RunDueWork};
+use crate::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use crate::partners::{CreatePartner, SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
+use crate::points::{IssuePoints, RedeemPoints, ReturnRedemption};
+use crate::purchase::{PostPurchase, ReturnPurchase};
+use crate::reversal::ReverseIssue;
+use crate::settlement::{AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders};
+use crate::transfer::TransferPoints;
+
+operations! {
+    IssuePoints,
+    RedeemPoints,
+    ReturnRedemption,
+    AuthorizeRedemption,
+    CaptureHold,
+    VoidHold,
+    PostPurchase,
+    ReturnPurchase,
+    ReverseIssue,
+    TransferPoints,
+    AbandonRequest,
+    RunDueWork,
+    RunDecay,
+    ExtendExpiry,
+    ReinstatePoints,
+    WriteOffDebt,
+    CreatePartner,
+    SetTerms,
+    SetLimits,
+    SetPartnerState,
+    SetFundingConsent,
+    SetCalendar,
+    CloseWindow,
+    ConfirmSettlement,
+    ExportOrders,
+    ConfirmPayment,
+    AbortSettlement,
+    Deposit,
+}

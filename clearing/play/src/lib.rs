@@ -1,0 +1,33 @@
+//! What tests share, and no program needs: plays, the stages on which they are played, and houses to test in.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`scenario`] | the acceptance scenarios, as data |
+//! | [`player`] | plays a scenario on a stage and compares |
+//! | [`book_stage`], [`writer_stage`], [`sdk_stage`] | the rules alone; the writer over a database; the SDK over mTLS |
+//! | [`wishes`] | what the first two have in common |
+//! | [`house`] | the real server, in front of a coalition |
+//! | [`database`], [`identities`] | what a house stands on, of the test's own |
+//! | [`wire`] | callers that are none of the SDK |
+//!
+//! A test house ends by an audit of its books, so every test in one also proves that they balance.
+
+#![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
+
+pub mod book_stage;
+pub mod database;
+pub mod house;
+pub mod identities;
+pub mod player;
+pub mod scenario;
+pub mod sdk_stage;
+pub mod wire;
+pub mod wishes;
+pub mod writer_stage;
+
+pub use clearing::store::Backend;
+
+pub use crate::database::{BACKENDS, DOMAIN, Database, audit, identifier_key};
+pub use crate::house::{TestHouse, coalition, endpoint, options, serve, system_time};
+pub use crate::identities::Identities;
+pub use crate::wire::Wire;
