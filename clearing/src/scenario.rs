@@ -32,6 +32,8 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// Why a scenario file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -429,6 +431,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError::Toml`] or [`ScenarioError::Step`], each naming the key.
     pub fn parse(file: &str) -> Result<Self, ScenarioError> {
+        check_numbers(file)?;
         let file: ScenarioTable = toml::from_str(file)?;
         let steps = file.step.into_iter().enumerate().map(|(at, step)| step.read(at + 1));
         Ok(Self {
@@ -449,6 +452,7 @@ impl CoalitionFile {
     /// # Errors
     /// [`ScenarioError::Toml`], naming the key.
     pub fn parse(file: &str) -> Result<Self, ScenarioError> {
+        check_numbers(file)?;
         let file: CoalitionOnly = toml::from_str(file)?;
         Ok(Self { coalition: file.coalition, partners: file.partner })
     }
@@ -887,6 +891,26 @@ impl Fields {
 
     fn wrong(&self, key: &str, problem: String) -> ScenarioError {
         ScenarioError::Step { number: self.number, action: self.action.clone(), key: key.to_owned(), problem }
+    }
+}
+
+/// Refuses a number that TOML would take and the house does not (`1_000`, `+5`, `0x1f`, `1e3`): a number has one form,
+/// wherever it is written.
+fn check_numbers(file: &str) -> Result<(), toml::de::Error> {
+    let document = DeTable::parse(file)?;
+    document.get_ref().values().try_for_each(|value| check_numbers_of(file, value))
+}
+
+fn check_numbers_of(file: &str, value: &Spanned<DeValue<'_>>) -> Result<(), toml::de::Error> {
+    match value.get_ref() {
+        DeValue::Integer(_) | DeValue::Float(_) => {
+            let line = file[..value.span().start].lines().count();
+            let read = whole(file.get(value.span()).unwrap_or_default());
+            read.map(drop).map_err(|problem| toml::de::Error::custom(format!("line {line}: {problem}")))
+        }
+        DeValue::Array(values) => values.iter().try_for_each(|value| check_numbers_of(file, value)),
+        DeValue::Table(table) => table.values().try_for_each(|value| check_numbers_of(file, value)),
+        DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => Ok(()),
     }
 }
 

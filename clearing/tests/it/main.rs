@@ -20,5 +20,7 @@ mod notices;
 mod rivals;
 mod scenarios;
 mod sdk_stage;
+mod texts;
 mod till;
+mod wire;
 mod writer_stage;

@@ -838,8 +838,9 @@ pub struct Identifier {
     /// Required; 1 to 32 characters of \[a-z0-9\_-\].
     #[prost(string, tag = "1")]
     pub scheme: ::prost::alloc::string::String,
-    /// The value. It is compared byte by byte, so partners must agree on its spelling (no blanks in card numbers, say).
-    /// Required; 1 to 128 characters (code points), of the form that codes have (see Origin).
+    /// The value. It is compared byte by byte, so partners must agree on its spelling. Required; 1 to 128 characters (code
+    /// points), of the form that codes have (see Origin), without blanks, digits other than 0 to 9, and other forms of common
+    /// characters, such as full-width letters. A refusal names the character and its place.
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
 }
