@@ -435,7 +435,7 @@ impl Client {
                 let retry_after = error.retry_delay.and_then(|delay| delay.try_into().ok());
                 let failure = policy.item_failure(
                     error.code,
-                    error.reason,
+                    (error.domain, error.reason),
                     error.message,
                     metadata,
                     retry_after,

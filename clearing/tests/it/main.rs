@@ -20,6 +20,7 @@ mod notices;
 mod rivals;
 mod scenarios;
 mod sdk_stage;
+mod statuses;
 mod texts;
 mod till;
 mod wire;

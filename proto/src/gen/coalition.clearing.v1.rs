@@ -3131,7 +3131,8 @@ pub mod issue_result {
     /// Exactly one is set.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Result {
-        /// The item was accepted. Its entry carries no postings (GetEntry gives them).
+        /// The item was accepted. Its entry carries no postings (GetEntry gives them), and following_entries is empty (ListEntries
+        /// gives them).
         #[prost(message, tag = "1")]
         Issued(super::IssuePointsResponse),
         /// The item was refused, or something broke.
@@ -3161,6 +3162,9 @@ pub struct ItemError {
     /// How long to wait before the item is asked for again, as in google.rpc.RetryInfo. Set where that makes sense.
     #[prost(message, optional, tag = "5")]
     pub retry_delay: ::core::option::Option<::prost_types::Duration>,
+    /// The domain of the reason, "clearing.coalition", as in google.rpc.ErrorInfo.
+    #[prost(string, tag = "6")]
+    pub domain: ::prost::alloc::string::String,
 }
 /// Request of QuoteRedemption.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
