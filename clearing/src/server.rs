@@ -51,7 +51,7 @@ use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_servi
 use crate::rpc::{errors, members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
-use crate::store::{Backend, Occupancy, OccupyError, Store, StoreError};
+use crate::store::{Backend, GateError, Occupancy, OccupyError, Store, StoreError};
 use crate::timekeeper::Timekeeper;
 use crate::tls::{Acceptor, Peer, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
@@ -137,6 +137,8 @@ pub enum StartError {
     Occupied(#[from] OccupyError),
     #[error(transparent)]
     OtherBooks(#[from] OtherBooks),
+    #[error(transparent)]
+    Gate(GateError),
 }
 
 /// How far a house has come with opening.
@@ -520,6 +522,10 @@ async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekee
     }
     // Whoever has just migrated it may have it for a moment.
     books.occupy(&context.store).map_err(|error| NotOpen::Waiting(error.to_string()))?;
+    context.store.prove_gate().await.map_err(|error| match error {
+        GateError::Store(error) => NotOpen::from(error),
+        GateError::NoLock(_) => NotOpen::Refused(StartError::Gate(error)),
+    })?;
     let row = context.store.load_house().await?;
     row.check(&context.identifier_key, &books.domain).map_err(|error| NotOpen::Refused(error.into()))?;
     timekeeper.start().await?;

@@ -96,11 +96,12 @@ impl Connection {
     }
 }
 
-/// The advisory lock that is the gate: "Clea" in ASCII, and the gate table of this coalition, so that coalitions in two
-/// schemas of one database do not wait for each other.
+/// The key of the advisory lock that is the gate: "Clea" in ASCII before the number of this coalition's gate table, so that
+/// coalitions in two schemas of one database do not wait for each other. The functions are named in full: one of the same
+/// name on the search path is not the lock that [`Store::prove_gate`](super::Store::prove_gate) has proved.
 macro_rules! gate_key {
     () => {
-        "1131177313, 'gate'::regclass::oid::int"
+        "1131177313::bigint << 32 | 'gate'::regclass::oid::bigint"
     };
 }
 
@@ -113,7 +114,7 @@ const BEGIN: &str = "-- store.begin
 // read as it is after the lock was granted.
 const PASS_GATE_SHARED: &str = concat!(
     "-- store.pass_gate_shared
-    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock_shared(",
+    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock_shared(",
     gate_key!(),
     ");
     SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence
@@ -121,7 +122,7 @@ const PASS_GATE_SHARED: &str = concat!(
 );
 const PASS_GATE_ALONE: &str = concat!(
     "-- store.pass_gate_alone
-    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(",
+    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock(",
     gate_key!(),
     ");
     SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence

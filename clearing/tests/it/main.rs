@@ -11,6 +11,7 @@ mod deeds;
 mod doors;
 mod fairness;
 mod faults;
+mod gate;
 mod house;
 mod house_rules;
 mod inputs;

@@ -190,7 +190,7 @@ fn config(text: &str) -> Result<Config, String> {
 }
 
 /// The command, in a folder of its own.
-fn clearing(folder: &TempDir, arguments: &[&str]) -> std::process::Output {
+pub fn clearing(folder: &TempDir, arguments: &[&str]) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clearing"));
     command.args(arguments).current_dir(folder.path()).env_clear().stdin(Stdio::null()).output().unwrap()
 }
