@@ -9,7 +9,7 @@
 //! | `load`, `save` | which rows a batch needs, and writing what it changed |
 //! | `house` | coalition, partners, terms, calendar, gate |
 //! | `journal` | entries, batches, the head of the journal, attachments |
-//! | `enrolled` | which members identifiers name, kept from earlier reads |
+//! | `enrolled` | which members identifiers name, kept from earlier reads until a link is changed |
 //! | `watched` | sums that have become so large that the rules must know them |
 //! | `members` | identifiers, members, lots, returns |
 //! | `requests` | the recorded answers |
@@ -99,6 +99,7 @@ use self::watched::Watched;
 /// Every statement of the house, for the test that prepares them all on both back ends.
 pub const STATEMENTS: &[&[&Sql]] = &[
     alive::STATEMENTS,
+    enrolled::STATEMENTS,
     guards::STATEMENTS,
     house::STATEMENTS,
     journal::STATEMENTS,
