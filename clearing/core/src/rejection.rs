@@ -34,8 +34,6 @@ pub struct Row {
     /// Whether the answer is kept under the request's key and replayed. A malformed message is not; a conflict leaves what
     /// is recorded as it is; a key that is too old may have been pruned, so nothing can be kept under it; one that is too
     /// new is looked at again when it comes in its time.
-    ///
-    /// Rule: recorded-answers
     pub recorded: bool,
     /// Whether the same wish under a new request id may succeed later, without anybody changing it; of an id that is too
     /// new under that same id.
@@ -374,12 +372,14 @@ impl Rejection {
         self.row().reason
     }
 
-    /// See [`Row::transient`].
+    /// Whether the same wish may succeed later, as the table says.
     pub fn transient(&self) -> bool {
         self.row().transient
     }
 
-    /// See [`Row::recorded`].
+    /// Whether the answer is kept under the request's key, as the table says.
+    ///
+    /// Rule: recorded-answers
     pub fn recorded(&self) -> bool {
         self.row().recorded
     }

@@ -215,6 +215,7 @@ pub fn accepted<T>(outcome: Result<Outcome<T>, Error>) -> Result<T, Failure> {
 }
 
 /// What the operator can do about a rejection.
+#[allow(clippy::wildcard_enum_match_arm, reason = "of many reasons the text says all, also of those of a later house")]
 fn advice(reason: &Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::WindowNotClosed => "close it first: clearing window close",

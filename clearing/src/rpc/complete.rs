@@ -140,3 +140,55 @@ impl http_body::Body for Completed {
         self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use tonic::Code;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// The status of a call to a service that answers so.
+    async fn status<F>(answer: fn() -> F) -> Status
+    where
+        F: Future<Output = http::Response<Body>> + Send + 'static,
+    {
+        let inner = tower::service_fn(move |_: http::Request<Body>| async move { Ok::<_, Infallible>(answer().await) });
+        let answer = CompleteLayer.layer(inner).oneshot(http::Request::new(Body::empty())).await.unwrap();
+        let head = answer.headers().clone();
+        let trailers = answer.into_body().collect().await.unwrap().trailers().cloned();
+        let trailers = trailers.unwrap_or(head);
+        assert!(trailers.contains_key(errors::REASON_TRAILER), "{trailers:?}");
+        Status::from_header_map(&trailers).unwrap()
+    }
+
+    fn body(poll: fn() -> Option<Result<Frame<Bytes>, Status>>) -> http::Response<Body> {
+        let frames = futures::stream::iter(std::iter::from_fn(poll));
+        http::Response::new(Body::new(http_body_util::StreamBody::new(frames)))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_and_no_mere_reset() {
+        assert_eq!(status(|| async { panic!("a mistake in a handler") }).await.code(), Code::Internal);
+        assert_eq!(status(|| async { body(|| panic!("a mistake in a stream")) }).await.code(), Code::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_ends_with_its_status() {
+        let broken = || async { body(|| Some(Err(Status::unavailable("the database is gone")))) };
+        assert_eq!(status(broken).await.code(), Code::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn what_the_transport_calls_cancelled_is_a_deadline() {
+        let timeout = || async { Status::cancelled("Timeout expired").into_http() };
+        assert_eq!(status(timeout).await.code(), Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn a_status_of_the_house_stays_as_it_is() {
+        let status = status(|| async { errors::invalid("points", "0 is not above zero").into_http() }).await;
+        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "points: 0 is not above zero"));
+    }
+}

@@ -146,12 +146,10 @@ impl Said {
         let row = rejection.row();
         let flags = [recorded, row.transient, replayed];
         let said = Self::new(code(row.class), row.reason, rejection.to_string(), rejection.numbers(), flags);
-        match rejection {
-            Rejection::InvalidArgument { field, problem } => {
-                Self { violation: Some((field.clone(), problem.clone())), ..said }
-            }
-            _ => said,
+        if let Rejection::InvalidArgument { field, problem } = rejection {
+            return Self { violation: Some((field.clone(), problem.clone())), ..said };
         }
+        said
     }
 
     /// The status that says this, whatever its texts are within the bound of trailers.

@@ -804,10 +804,7 @@ impl Service {
 
 /// The lots that an issue makes at the most: one for each that funds it.
 fn lots_of(wish: &Wish) -> usize {
-    match &wish.command {
-        Command::Issue { earn, .. } => earn.funders.len().max(1),
-        _ => 1,
-    }
+    if let Command::Issue { earn, .. } = &wish.command { earn.funders.len().max(1) } else { 1 }
 }
 
 /// What becomes of a batch whose caller has too much waiting.

@@ -97,7 +97,7 @@ async fn an_error_fits_into_the_trailers_of_any_client_whatever_it_repeats() {
         v1::IssuePointsRequest { origin: Some(origin), ..issue("1") }
     };
     for text in ["x", "ж", "\u{1f600}", "\n", "%"] {
-        for length in [101, 4000, 15_000] {
+        for length in [129, 4000, 15_000] {
             let text = || text.repeat(length);
             let money = || Some(v1::Money { currency_code: text(), amount: "1".to_owned() });
             for bad in [
@@ -151,7 +151,7 @@ async fn the_largest_batch_is_answered_within_the_defaults_of_any_client_or_refu
         // As large as 4 MiB of request allow for each of 8,192.
         let origin = |at: usize| v1::Origin {
             store: "\u{1f600}".repeat(20),
-            till: "\u{1f600}".repeat(10),
+            till: "\u{1f600}".repeat(30),
             receipt_number: format!("{}{at}", "\u{1f600}".repeat(50)),
             business_date: "2026-02-01".to_owned(),
             receipt_line: 1,
@@ -161,7 +161,7 @@ async fn the_largest_batch_is_answered_within_the_defaults_of_any_client_or_refu
             let item = |at: usize| v1::IssuePointsRequest { origin: Some(origin(at)), ..issue(format!("{at}")) };
             v1::BatchIssuePointsRequest { items: (0..8_192).map(item).collect() }
         };
-        assert!(batch().encoded_len() > 3_600_000, "{}", batch().encoded_len());
+        assert!(batch().encoded_len() > 3_900_000, "{}", batch().encoded_len());
         let (accepted, refused) = outcome(points.batch_issue_points(batch()).await.unwrap().into_inner());
         assert_eq!((accepted, refused.len()), (8_192, 0), "{refused:?}");
         // The same receipts again: each item is refused, with the receipt.
@@ -187,7 +187,7 @@ async fn the_largest_batch_is_answered_within_the_defaults_of_any_client_or_refu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_the_largest_entries_ends_where_the_next_would_not_fit() {
     const LOTS: usize = 1_024;
-    const ROUNDS: usize = 20;
+    const ROUNDS: usize = 45;
     for backend in BACKENDS {
         let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let channel = wire::channel(&test, Kind::Partner, "A").await;

@@ -98,7 +98,7 @@ async fn numbers_of_the_wire(channel: &Channel, text: &str) -> Vec<(&'static str
     }
     let limits = v1::PartnerLimits { net_debit_cap: Some(text()), ..v1::PartnerLimits::default() };
     let (request_id, partner_id) = (wire::key(), "A".to_owned());
-    let ask = v1::SetLimitsRequest { request_id, partner_id, limits: Some(limits), ..v1::SetLimitsRequest::default() };
+    let ask = v1::SetLimitsRequest { request_id, partner_id, limits: Some(limits) };
     outcomes.push(("limits.net_debit_cap", partners().set_limits(ask).await.map(drop)));
     outcomes
 }

@@ -16,6 +16,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
@@ -62,7 +63,11 @@ pub fn key() -> String {
 }
 
 /// A connection on which anything can be said.
-pub struct Plain(http2::SendRequest<Body>);
+pub struct Plain {
+    send: http2::SendRequest<Body>,
+    /// What moves its bytes, as long as it is there.
+    _connection: JoinSet<()>,
+}
 
 /// What became of a call: the trailers, wherever they stood.
 pub struct Ended {
@@ -74,8 +79,9 @@ impl Plain {
     pub async fn connect(test: &TestHouse, kind: Kind, id: &str) -> Self {
         let tls = connect(&connector(test, kind, id), test.server.local_addr()).await.unwrap();
         let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
-        tokio::spawn(connection);
-        Self(send)
+        let mut moving = JoinSet::new();
+        moving.spawn(async move { drop(connection.await) });
+        Self { send, _connection: moving }
     }
 
     /// Calls a method with these headers beside those of gRPC, and this body.
@@ -84,7 +90,7 @@ impl Plain {
         for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")].iter().chain(headers) {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        let answer = self.0.send_request(request).await.unwrap();
+        let answer = self.send.send_request(request).await.unwrap();
         let head = answer.headers().clone();
         let trailers = answer.into_body().collect().await.unwrap().trailers().cloned();
         let trailers = trailers.unwrap_or(head);

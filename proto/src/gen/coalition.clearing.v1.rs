@@ -3088,7 +3088,8 @@ pub struct IssuePointsResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchIssuePointsRequest {
     /// The issues, 1 to 8,192, each with its own `request_id`. An item that is malformed gets INVALID_ARGUMENT as its
-    /// result and does not disturb the others.
+    /// result and does not disturb the others. A batch whose answer could come to more than 4 MiB, because its items may make
+    /// several lots each, is refused whole (ANSWER_TOO_LARGE, with both numbers).
     #[prost(message, repeated, tag = "1")]
     pub items: ::prost::alloc::vec::Vec<IssuePointsRequest>,
 }
