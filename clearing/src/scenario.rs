@@ -894,8 +894,8 @@ impl Fields {
     }
 }
 
-/// Refuses a number that TOML would take and the house does not (`1_000`, `+5`, `0x1f`, `1e3`): a number has one form,
-/// wherever it is written.
+/// Refuses a whole number that TOML would take and the house does not (`1_000`, `+5`, `0x1f`): a number has one form,
+/// wherever it is written. All others are texts.
 fn check_numbers(file: &str) -> Result<(), toml::de::Error> {
     let document = DeTable::parse(file)?;
     document.get_ref().values().try_for_each(|value| check_numbers_of(file, value))
@@ -903,14 +903,15 @@ fn check_numbers(file: &str) -> Result<(), toml::de::Error> {
 
 fn check_numbers_of(file: &str, value: &Spanned<DeValue<'_>>) -> Result<(), toml::de::Error> {
     match value.get_ref() {
-        DeValue::Integer(_) | DeValue::Float(_) => {
-            let line = file[..value.span().start].lines().count();
+        DeValue::Integer(_) => {
+            let number = file[..value.span().start].lines().count();
+            let line = file.lines().nth(number.saturating_sub(1)).unwrap_or_default().trim();
             let read = whole(file.get(value.span()).unwrap_or_default());
-            read.map(drop).map_err(|problem| toml::de::Error::custom(format!("line {line}: {problem}")))
+            read.map(drop).map_err(|problem| toml::de::Error::custom(format!("line {number}: {line}: {problem}")))
         }
         DeValue::Array(values) => values.iter().try_for_each(|value| check_numbers_of(file, value)),
         DeValue::Table(table) => table.values().try_for_each(|value| check_numbers_of(file, value)),
-        DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => Ok(()),
+        DeValue::String(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => Ok(()),
     }
 }
 

@@ -134,7 +134,7 @@ pub fn check_text(text: &str, length_max: usize) -> Result<(), Malformed> {
 /// # Errors
 /// [`Malformed`], naming the character and its place, without the text: it is somebody's card or phone.
 ///
-/// Rule: codes
+/// Rule: identifiers
 pub fn check_identifier(text: &str, length_max: usize) -> Result<(), Malformed> {
     check_text(text, length_max)?;
     let spelled_otherwise = |character: char| {
