@@ -4,6 +4,8 @@
 //! ask the writer or read the store, convert) - [`convert`] (the only file that sees both the wire and the rules).
 
 pub mod auth;
+pub mod bounds;
+pub mod complete;
 pub mod convert;
 pub mod errors;
 pub(crate) mod info;

@@ -45,11 +45,13 @@ use crate::health::Health;
 use crate::identifier::{IdentifierKey, OtherBooks};
 use crate::projector;
 use crate::rpc::auth::{AuthLayer, Caller};
+use crate::rpc::bounds::ANSWER_BYTES_MAX;
+use crate::rpc::complete::CompleteLayer;
 use crate::rpc::{BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, info as info_service, partners, points, position};
 use crate::rpc::{errors, members, report, sandbox, settlement};
 use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
-use crate::store::{Backend, Occupancy, OccupyError, Store, StoreError};
+use crate::store::{Backend, GateError, Occupancy, OccupyError, Store, StoreError};
 use crate::timekeeper::Timekeeper;
 use crate::tls::{Acceptor, Peer, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
@@ -135,6 +137,8 @@ pub enum StartError {
     Occupied(#[from] OccupyError),
     #[error(transparent)]
     OtherBooks(#[from] OtherBooks),
+    #[error(transparent)]
+    Gate(GateError),
 }
 
 /// How far a house has come with opening.
@@ -228,14 +232,30 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let reflection_v1alpha = reflection().build_v1alpha().expect("the descriptors are well formed");
     let sandbox = options.sandbox && context.clock.is_manual();
     let router = transport()
+        .layer(CompleteLayer)
         .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads).with_backroom(backroom))
         .add_service(BySize::new(&context))
-        .add_service(PositionServiceServer::new(position::Service(context.clone())))
-        .add_service(PartnerAdminServiceServer::new(partners::Service(context.clone())))
-        .add_service(MemberAdminServiceServer::new(members::Service(context.clone())))
-        .add_service(SettlementAdminServiceServer::new(settlement::Service(context.clone())))
-        .add_service(ReportServiceServer::new(report::Service(context.clone())))
-        .add_service(InfoServiceServer::new(info_service::Service(context.clone())))
+        .add_service(
+            PositionServiceServer::new(position::Service(context.clone())).max_encoding_message_size(ANSWER_BYTES_MAX),
+        )
+        .add_service(
+            PartnerAdminServiceServer::new(partners::Service(context.clone()))
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
+        )
+        .add_service(
+            MemberAdminServiceServer::new(members::Service(context.clone()))
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
+        )
+        .add_service(
+            SettlementAdminServiceServer::new(settlement::Service(context.clone()))
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
+        )
+        .add_service(
+            ReportServiceServer::new(report::Service(context.clone())).max_encoding_message_size(ANSWER_BYTES_MAX),
+        )
+        .add_service(
+            InfoServiceServer::new(info_service::Service(context.clone())).max_encoding_message_size(ANSWER_BYTES_MAX),
+        )
         .add_optional_service(sandbox.then(|| SandboxServiceServer::new(sandbox::Service(context.clone()))))
         .add_service(health_service)
         .add_service(reflection_v1)
@@ -502,6 +522,10 @@ async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekee
     }
     // Whoever has just migrated it may have it for a moment.
     books.occupy(&context.store).map_err(|error| NotOpen::Waiting(error.to_string()))?;
+    context.store.prove_gate().await.map_err(|error| match error {
+        GateError::Store(error) => NotOpen::from(error),
+        GateError::NoLock(_) => NotOpen::Refused(StartError::Gate(error)),
+    })?;
     let row = context.store.load_house().await?;
     row.check(&context.identifier_key, &books.domain).map_err(|error| NotOpen::Refused(error.into()))?;
     timekeeper.start().await?;
@@ -545,7 +569,7 @@ impl BySize {
         let sized = |bytes| {
             PointsServiceServer::new(points::Service(context.clone()))
                 .max_decoding_message_size(bytes)
-                .max_encoding_message_size(usize::MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX)
         };
         Self { writer: context.writer.clone(), small: sized(MESSAGE_BYTES_MAX), large: sized(BATCH_BYTES_MAX) }
     }

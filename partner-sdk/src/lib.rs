@@ -58,6 +58,7 @@ mod pages;
 mod points;
 mod position;
 mod purchase;
+mod reason;
 mod receipt;
 mod request_id;
 mod retry;
@@ -80,7 +81,7 @@ pub use info::{Deprecation, Limits, ServerInfo};
 pub use member::MemberRef;
 pub use money::Money;
 pub use origin::Origin;
-pub use outcome::{NotAccepted, Outcome, Reason, Rejection, Unknown};
+pub use outcome::{NotAccepted, Outcome, Rejection, Unknown};
 pub use pages::Pages;
 pub use points::{
     Abandon, AbandonOutcome, Abandoned, Balance, EarnPreview, EntryFilter, ExpiryNotice, Issue, Issued, Quote,
@@ -88,6 +89,7 @@ pub use points::{
 };
 pub use position::{InFlight, Position, Statement, StatementLine, StatementRole, StatementTotal, Window};
 pub use purchase::{Earn, Purchase, PurchaseReturned, Purchased, ReturnPurchase};
+pub use reason::Reason;
 pub use receipt::{DayCount, DayDifference, DayTotals, Receipt, ReconcileState, Reconciliation, Total};
 pub use request_id::{NotARequestId, RequestId};
 pub use retry::Retries;

@@ -397,7 +397,7 @@ pub struct EarnPreview {
     /// What the member could spend after both.
     pub available_points: i64,
     /// Why the house would refuse the issue; `None` when it would accept it.
-    pub refusal: Option<crate::outcome::Reason>,
+    pub refusal: Option<crate::reason::Reason>,
 }
 
 /// The points of one member, of all issuers together.

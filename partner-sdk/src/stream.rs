@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::call::Why;
-use crate::client::{ANSWER_BYTES_MAX, Client};
+use crate::client::Client;
 use crate::error::Error;
 use crate::line::Departure;
 use crate::outcome::Outcome;
@@ -194,7 +194,6 @@ async fn open(client: &Client, in_flight_max: usize, unanswered: &VecDeque<Batch
     }
     // The house may wait for the first batch before it answers, so that batch is in the channel already.
     let answers = PointsServiceClient::new(client.shared.line(Departure::default()))
-        .max_decoding_message_size(ANSWER_BYTES_MAX)
         .stream_issue_points(ReceiverStream::new(outgoing))
         .await?
         .into_inner();

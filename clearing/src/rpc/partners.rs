@@ -9,7 +9,7 @@ use clearing_proto::v1::partner_admin_service_server::PartnerAdminService;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::settlement::house_reply;
-use crate::rpc::{Context, auth, convert, errors, page_size};
+use crate::rpc::{Context, auth, bounds, convert, errors, page_size};
 
 /// See the module.
 pub struct Service(pub Context);
@@ -125,13 +125,13 @@ impl PartnerAdminService for Service {
         let after = convert::page_place(LIST, &page_token)?.unwrap_or_default();
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
         let now = self.0.clock.now();
-        let mut following = book.house.partners.values().filter(|partner| partner.id.as_str() > after);
-        let page: Vec<&Partner> = following.by_ref().take(limit).collect();
-        let more = following.next().is_some();
-        let last = page.last().filter(|_| more);
+        let following = book.house.partners.values().filter(|partner| partner.id.as_str() > after);
+        let rows = following.map(|partner| convert::partner_with_limits(partner, &book, now));
+        let (partners, more) = bounds::page(rows, limit);
+        let last = partners.last().filter(|_| more);
         Ok(Response::new(v1::ListPartnersResponse {
-            next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, last.id.as_str())),
-            partners: page.into_iter().map(|partner| convert::partner_with_limits(partner, &book, now)).collect(),
+            next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, &last.partner_id)),
+            partners,
         }))
     }
 }

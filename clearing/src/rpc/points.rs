@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::clock;
 use crate::rpc::convert::{self, AcceptorMoney, DaySought, Following, View};
-use crate::rpc::{BATCH_ITEMS_MAX, Context, auth, errors, page_size};
+use crate::rpc::{BATCH_ITEMS_MAX, Context, auth, bounds, errors, page_size};
 use crate::store::EntryFilter;
 use crate::writer::{WriteError, Written};
 
@@ -418,9 +418,10 @@ impl PointsService for Service {
             Reply::Member(_) | Reply::House(_) => return Err(errors::of_write(&WriteError::Internal)),
         };
         let entries = written.entries.iter().filter(|entry| entry.entry.parties().contains(&caller));
+        let entries = entries.map(|entry| convert::from_written(entry, View::Part(caller), &written.house));
         Ok(Response::new(v1::AbandonRequestResponse {
             outcome: outcome.into(),
-            entries: entries.map(|entry| convert::from_written(entry, View::Part(caller), &written.house)).collect(),
+            entries: bounds::beside(entries),
             replayed: written.answer.replayed,
         }))
     }
@@ -477,12 +478,12 @@ impl PointsService for Service {
         let limit = page_size(wire.page_size)?;
         let filter: EntryFilter = convert::entry_filter(wire, &self.0.identifier_key)?;
         let found = self.0.store.entries_of(caller, &filter, limit + 1).await;
-        let mut found = found.map_err(|error| errors::of_store(&error))?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next_page_token = found.last().filter(|_| more).map_or_else(String::new, |last| last.sequence.to_string());
+        let found = found.map_err(|error| errors::of_store(&error))?;
         let house = self.0.house();
-        let entries = found.iter().map(|entry| convert::from_written(entry, View::Part(caller), &house)).collect();
+        let rows = found.iter().map(|entry| convert::from_written(entry, View::Part(caller), &house));
+        let (entries, more) = bounds::page(rows, limit);
+        let next_page_token =
+            entries.last().filter(|_| more).map_or_else(String::new, |last| last.sequence.to_string());
         Ok(Response::new(v1::ListEntriesResponse { entries, next_page_token }))
     }
 
@@ -498,9 +499,11 @@ impl PointsService for Service {
         let limit = page_size(wire.page_size)?;
         let list = ["FindReceipt", &wire.store, &wire.till, &wire.receipt_number, &wire.business_date];
         let before = convert::page_numbers(&list, &wire.page_token)?.map(|[before]| before);
-        let (page, next) = self.receipt_entries(caller, &sought, number, before, limit).await?;
+        let (found, next) = self.receipt_entries(caller, &sought, number, before, limit).await?;
         let house = self.0.house();
-        let entries = page.iter().map(|entry| convert::from_written(entry, View::Part(caller), &house)).collect();
+        let rows = found.iter().map(|entry| convert::from_written(entry, View::Part(caller), &house));
+        let (entries, more) = bounds::page(rows, limit);
+        let next = if more { entries.last().map(|last| last.sequence) } else { next };
         let next_page_token = next.map_or_else(String::new, |next| convert::page_token(&list, &next.to_string()));
         Ok(Response::new(v1::FindReceiptResponse { entries, next_page_token }))
     }
@@ -789,6 +792,9 @@ impl Service {
             let_others(at).await;
             read.push(self.issue_wish(caller, item).map(|wish| good.push(wish)));
         }
+        // Known before anything is done: what was decided cannot be taken back for want of room in its answer.
+        let mut wishes = good.iter().map(lots_of);
+        bounds::check_batch(read.iter().map(|item| item.as_ref().ok().and_then(|()| wishes.next())))?;
         let answers = match full {
             Full::Refuses => self.0.writer.ask_batch(good).await.map_err(|error| errors::of_write(&error))?,
             Full::Waits => self.0.writer.ask_all(good).await,
@@ -799,16 +805,18 @@ impl Service {
             let_others(at).await;
             let result = item.and_then(|()| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
-                let mut issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
-                // Eight thousand answers fit into a message without what their callers can look up.
-                issued.entry.iter_mut().for_each(|entry| entry.postings.clear());
-                issued.following_entries.iter_mut().for_each(|entry| entry.postings.clear());
-                Ok(issued)
+                let issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
+                Ok(bounds::without_what_can_be_looked_up(issued))
             });
             results.push(convert::issue_result(result));
         }
         Ok(results)
     }
+}
+
+/// The lots that an issue makes at the most: one for each that funds it.
+fn lots_of(wish: &Wish) -> usize {
+    if let Command::IssuePoints(issue) = &wish.command { issue.earn.funders.len().max(1) } else { 1 }
 }
 
 /// What becomes of a batch whose caller has too much waiting.

@@ -11,7 +11,7 @@ use clearing_proto::v1::report_service_server::ReportService;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::{self, ClassSums, View};
-use crate::rpc::{Context, auth, errors, page_size};
+use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::{MemberClass, MemberPage};
 
 /// Pairs of partners on a page of the netting report at the most, and where the caller does not say.
@@ -124,15 +124,13 @@ impl ReportService for Service {
         let list = ["ListJournalEntries", &from_sequence.to_string(), &window.to_string()];
         let place = convert::page_numbers(&list, &page_token)?.map(|[sequence]| sequence);
         let from = place.unwrap_or(from_sequence);
-        let mut found =
-            self.0.store.journal(from, number, limit + 1).await.map_err(|error| errors::of_store(&error))?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|last| (last.sequence + 1).to_string());
+        let found = self.0.store.journal(from, number, limit + 1).await.map_err(|error| errors::of_store(&error))?;
         let house = self.0.house();
         let entry = |found: &JournalEntry| convert::from_written(found, View::Whole, &house);
+        let (entries, more) = bounds::page(found.iter().map(entry), limit);
+        let next = entries.last().filter(|_| more).map(|last| (last.sequence + 1).to_string());
         Ok(Response::new(v1::ListJournalEntriesResponse {
-            entries: found.iter().map(entry).collect(),
+            entries,
             next_page_token: next.map_or_else(String::new, |next| convert::page_token(&list, &next)),
         }))
     }

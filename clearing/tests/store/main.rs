@@ -43,6 +43,7 @@ macro_rules! on_both {
 
 mod agreement;
 mod books;
+mod gate;
 mod house;
 mod journal;
 mod lists;

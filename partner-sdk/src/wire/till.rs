@@ -36,7 +36,7 @@ pub(crate) fn quote(answer: v1::QuoteRedemptionResponse) -> Result<Quote, Error>
             points: earn.points,
             expires_time: earn.expires_time.map(super::time).transpose()?,
             available_points: earn.available_points,
-            refusal: super::some(earn.refusal_reason).map(|reason| crate::outcome::Reason::parse(&reason)),
+            refusal: super::some(earn.refusal_reason).map(|reason| crate::reason::Reason::parse(&reason)),
         })
     });
     Ok(Quote {

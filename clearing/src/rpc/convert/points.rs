@@ -12,6 +12,7 @@ use tonic::Status;
 
 use super::{View, from_entry, from_expiry, from_money, from_timestamp, from_written, id, member_in, moment_or_none};
 use crate::identifier::IdentifierKey;
+use crate::rpc::bounds;
 use crate::rpc::errors::invalid;
 
 /// What a redemption or return did to the acceptor's position, from its own postings.
@@ -60,8 +61,8 @@ pub fn following(entries: &[JournalEntry], view: View, house: &House) -> Followi
         View::Whole => true,
         View::Part(partner) => written.entry.parties().contains(&partner),
     };
-    let entries = follow.iter().filter(seen).map(|written| from_written(written, view, house)).collect();
-    Following { recovered: Points(recovered), entries }
+    let entries = follow.iter().filter(seen).map(|written| from_written(written, view, house));
+    Following { recovered: Points(recovered), entries: bounds::beside(entries) }
 }
 
 pub fn abandon_outcome(outcome: Abandoned) -> v1::AbandonOutcome {
@@ -80,17 +81,19 @@ pub fn issue_result(result: Result<v1::IssuePointsResponse, Status>) -> v1::Issu
         Ok(issued) => v1::issue_result::Result::Issued(issued),
         Err(status) => {
             let info = status.get_details_error_info();
-            let (reason, metadata) = info.map_or_else(Default::default, |info| (info.reason, info.metadata));
-            v1::issue_result::Result::Error(v1::ItemError {
+            let (reason, domain, metadata) =
+                info.map_or_else(Default::default, |info| (info.reason, info.domain, info.metadata));
+            v1::issue_result::Result::Error(bounds::item_error(v1::ItemError {
                 code: status.code().into(),
                 reason,
+                domain,
                 message: status.message().to_owned(),
                 metadata: metadata.into_iter().collect(),
                 retry_delay: status
                     .get_details_retry_info()
                     .and_then(|retry| retry.retry_delay)
                     .and_then(|delay| prost_types::Duration::try_from(delay).ok()),
-            })
+            }))
         }
     };
     v1::IssueResult { result: Some(result) }
