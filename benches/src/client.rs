@@ -38,9 +38,6 @@ pub use sources::{BatchIssues, EmptyCalls, Holds, Issues, MixedCalls, Redemption
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
-/// A batch's answer is larger than tonic takes by default.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
-
 /// Connections of the brand that may have most of the load; the others have one each.
 const HOT_CONNECTIONS: usize = 4;
 
@@ -72,7 +69,7 @@ impl Clients {
 
     /// The service of issues as a brand sees it.
     pub fn issues(&self, partner: usize) -> IssueServiceClient<Channel> {
-        IssueServiceClient::new(self.channel(partner)).max_decoding_message_size(ANSWER_BYTES_MAX)
+        IssueServiceClient::new(self.channel(partner))
     }
 
     /// The service of redemptions as a brand sees it.
@@ -92,7 +89,7 @@ impl Clients {
 
     /// The service of entries as a brand sees it.
     pub fn entries(&self, partner: usize) -> EntryServiceClient<Channel> {
-        EntryServiceClient::new(self.channel(partner)).max_decoding_message_size(ANSWER_BYTES_MAX)
+        EntryServiceClient::new(self.channel(partner))
     }
 
     /// The connection of a brand whose turn it is.
@@ -107,7 +104,7 @@ impl Clients {
 
     /// The accountant's service as a brand sees it.
     pub fn positions(&self, partner: usize) -> PositionServiceClient<Channel> {
-        PositionServiceClient::new(self.channels[partner][0].clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+        PositionServiceClient::new(self.channels[partner][0].clone())
     }
 
     /// Operations acknowledged so far.

@@ -25,7 +25,7 @@ mod session;
 mod settlement;
 mod statement;
 mod terms;
-mod values;
+pub(crate) mod values;
 mod window;
 
 use std::ffi::OsString;

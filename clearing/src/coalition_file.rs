@@ -22,6 +22,8 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// Why the file of a coalition cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +218,7 @@ impl CoalitionFile {
     /// # Errors
     /// [`CoalitionFileError::Toml`], naming the key.
     pub fn parse(file: &str) -> Result<Self, CoalitionFileError> {
+        check_numbers(file)?;
         let file: CoalitionOnly = toml::from_str(file)?;
         Ok(Self { coalition: file.coalition, partners: file.partner })
     }
@@ -479,4 +482,28 @@ pub fn optional_text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     text(deserializer).map(Some)
+}
+
+/// Refuses a whole number that TOML would take and the house does not (`1_000`, `+5`, `0x1f`): a number has one form,
+/// wherever it is written. All others are texts.
+///
+/// # Errors
+/// The line of the number, with what is wrong; or that of a file that is not TOML.
+pub fn check_numbers(file: &str) -> Result<(), toml::de::Error> {
+    let document = DeTable::parse(file)?;
+    document.get_ref().values().try_for_each(|value| check_numbers_of(file, value))
+}
+
+fn check_numbers_of(file: &str, value: &Spanned<DeValue<'_>>) -> Result<(), toml::de::Error> {
+    match value.get_ref() {
+        DeValue::Integer(_) => {
+            let number = file[..value.span().start].lines().count();
+            let line = file.lines().nth(number.saturating_sub(1)).unwrap_or_default().trim();
+            let read = whole(file.get(value.span()).unwrap_or_default());
+            read.map(drop).map_err(|problem| toml::de::Error::custom(format!("line {number}: {line}: {problem}")))
+        }
+        DeValue::Array(values) => values.iter().try_for_each(|value| check_numbers_of(file, value)),
+        DeValue::Table(table) => table.values().try_for_each(|value| check_numbers_of(file, value)),
+        DeValue::String(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => Ok(()),
+    }
 }

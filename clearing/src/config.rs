@@ -27,6 +27,7 @@ pub use sources::{Environment, FILE_DEFAULT, FILE_VARIABLE, Flag, VARIABLE_PREFI
 pub use template::template;
 
 use crate::door::DoorLimits;
+use crate::store::Store;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -401,14 +402,10 @@ fn relative_to(folder: &Path, kind: Kind, value: Value) -> Value {
 
 /// The URL of a database, a relative SQLite file taken from `folder`.
 pub fn database_in(folder: &Path, url: &str) -> String {
-    let Some(rest) = url.strip_prefix("sqlite:") else {
-        return url.to_owned();
-    };
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    if rest.starts_with(":memory:") {
-        return url.to_owned();
+    match Store::file_of(url) {
+        Some(file) => format!("sqlite:{}", folder.join(file).display()),
+        None => url.to_owned(),
     }
-    format!("sqlite:{}", folder.join(rest).display())
 }
 
 /// What may be seen of the options of a database's URL; all others may hold a password.
@@ -430,8 +427,10 @@ const OPEN_OPTIONS: &[&str] = &[
 /// a URL that is malformed.
 pub fn without_password(url: &str) -> String {
     let (scheme, rest) = match url.split_once(':') {
-        Some((scheme, rest)) if scheme != "sqlite" => (scheme, rest),
-        Some(_) | None => return without_secret_options(url),
+        // A path, whatever characters are in it.
+        Some(("sqlite", _)) => return url.to_owned(),
+        Some((scheme, rest)) => (scheme, rest),
+        None => return without_secret_options(url),
     };
     let (slashes, rest) = rest.split_at(rest.len() - rest.trim_start_matches('/').len());
     // A host has no @, a password may have one, and whatever else an address is made of.

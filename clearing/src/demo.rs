@@ -35,6 +35,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::values;
 use crate::store::Store;
 use day::{Day, IN_FLIGHT};
 use figures::Figures;
@@ -54,13 +55,13 @@ const PROBLEMS_SHOWN_MAX: usize = 10;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which day is played: the same seed gives the same figures.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = |text: &str| values::between::<u64>(text, 0, i64::MAX))]
     seed: u64,
     /// How many customers there are.
-    #[arg(long, value_name = "COUNT", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=8_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 400, value_parser = |text: &str| values::between::<u32>(text, 1, 8_000))]
     customers: u32,
     /// How many purchases they make.
-    #[arg(long, value_name = "COUNT", default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 4_000, value_parser = |text: &str| values::between::<u32>(text, 1, 1_000_000))]
     purchases: u32,
     /// Keeps the coalition in this folder, so that `clearing serve` can go on with it. It is made when it is not there; no
     /// coalition that is there is overwritten. Left out: nothing is kept but the report.

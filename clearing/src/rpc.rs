@@ -5,7 +5,9 @@
 //! messages; [`convert`] has those of the values that all of them are made of, and `written` what all operations answer.
 
 pub mod auth;
+pub mod bounds;
 pub(crate) mod care;
+pub mod complete;
 pub mod convert;
 pub(crate) mod entry;
 pub mod errors;
@@ -84,7 +86,7 @@ impl Context {
             caller,
             request_id: Some(request_id),
             origin: Origin::default(),
-            command: command,
+            command,
             fresh_member: MemberId(clock::fresh_uuid()),
             attachment: None,
         };

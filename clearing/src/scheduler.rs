@@ -296,6 +296,7 @@ impl Inner {
             return Ok(true);
         }
         let Some(to) = self.store.forget_requests(now, from, FORGET_STEPS).await? else { return Ok(false) };
+        self.store.forget_link_changes(now).await?;
         *self.forgotten.lock().expect("nobody panics with the lock") = (to, Some(Instant::now() + FORGET_LOOK));
         Ok(true)
     }

@@ -55,10 +55,12 @@ use crate::health::Health;
 use crate::identifier::{IdentifierKey, OtherBooks};
 use crate::projector;
 use crate::rpc::auth::{AuthLayer, Caller, SERVICES};
+use crate::rpc::bounds::ANSWER_BYTES_MAX;
+use crate::rpc::complete::CompleteLayer;
 use crate::rpc::{self, BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, errors, issue};
 use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
-use crate::store::{Backend, Occupancy, OccupyError, Store, StoreError};
+use crate::store::{Backend, GateError, Occupancy, OccupyError, Store, StoreError};
 use crate::timekeeper::Timekeeper;
 use crate::tls::{Acceptor, Peer, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
@@ -144,6 +146,8 @@ pub enum StartError {
     Occupied(#[from] OccupyError),
     #[error(transparent)]
     OtherBooks(#[from] OtherBooks),
+    #[error(transparent)]
+    Gate(GateError),
 }
 
 /// How far a house has come with opening.
@@ -239,10 +243,13 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     /// The service of a room, with room for small messages.
     macro_rules! small {
         ($server:ident, $room:ident) => {
-            $server::new(rpc::$room::Service(context.clone())).max_decoding_message_size(MESSAGE_BYTES_MAX)
+            $server::new(rpc::$room::Service(context.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX)
         };
     }
     let router = transport()
+        .layer(CompleteLayer)
         .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads).with_backroom(backroom))
         .add_service(BySize::new(&context))
         .add_service(small!(RedemptionServiceServer, redemption))
@@ -522,6 +529,10 @@ async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekee
     }
     // Whoever has just migrated it may have it for a moment.
     books.occupy(&context.store).map_err(|error| NotOpen::Waiting(error.to_string()))?;
+    context.store.prove_gate().await.map_err(|error| match error {
+        GateError::Store(error) => NotOpen::from(error),
+        GateError::NoLock(_) => NotOpen::Refused(StartError::Gate(error)),
+    })?;
     let row = context.store.load_house().await?;
     row.check(&context.identifier_key, &books.domain).map_err(|error| NotOpen::Refused(error.into()))?;
     timekeeper.start().await?;
@@ -565,7 +576,7 @@ impl BySize {
         let sized = |bytes| {
             IssueServiceServer::new(issue::Service(context.clone()))
                 .max_decoding_message_size(bytes)
-                .max_encoding_message_size(usize::MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX)
         };
         Self { writer: context.writer.clone(), small: sized(MESSAGE_BYTES_MAX), large: sized(BATCH_BYTES_MAX) }
     }

@@ -9,7 +9,7 @@
 //! | `slice`, `save` | reading what the operations of a batch need, and writing what it changed |
 //! | `house` | coalition, partners, terms, calendar, gate |
 //! | `journal` | entries, batches, the head of the journal, attachments |
-//! | `enrolled` | which members identifiers name, kept from earlier reads |
+//! | `enrolled` | which members identifiers name, kept from earlier reads until a link is changed |
 //! | `watched` | sums that have become so large that the rules must know them |
 //! | `members` | identifiers, members, lots, returns |
 //! | `requests` | the recorded answers |
@@ -32,6 +32,7 @@ mod checkpoint;
 mod durability;
 mod enrolled;
 mod error;
+mod gate;
 mod guards;
 mod house;
 mod journal;
@@ -73,6 +74,7 @@ use tokio::sync::Mutex;
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
 pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
+pub use self::gate::GateError;
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};
 pub use self::ledger::{GrossRows, MemberRange};
@@ -98,6 +100,7 @@ use self::watched::Watched;
 /// Every statement of the house, for the test that prepares them all on both back ends.
 pub const STATEMENTS: &[&[&Sql]] = &[
     alive::STATEMENTS,
+    enrolled::STATEMENTS,
     guards::STATEMENTS,
     house::STATEMENTS,
     journal::STATEMENTS,
@@ -158,10 +161,9 @@ type Known = Arc<std::sync::Mutex<Option<(i64, Arc<House>)>>>;
 
 #[derive(Clone)]
 enum BackEnd {
-    /// Without a file it is in memory.
     Sqlite {
         options: SqliteConnectOptions,
-        file: Option<PathBuf>,
+        file: PathBuf,
         readers: SqlitePool,
         /// Those of dear calls. A connection has a thread of its own, which stands back as the one that opened it does.
         dear_readers: SqlitePool,
@@ -183,12 +185,6 @@ impl fmt::Debug for BackEnd {
     }
 }
 
-/// The file of a database of SQLite, unless it is in memory.
-fn sqlite_file(url: &str, options: &SqliteConnectOptions) -> Option<PathBuf> {
-    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-    (!in_memory).then(|| options.get_filename().to_owned())
-}
-
 /// Makes the file if there is none, so that it is its owner's alone from the first byte; what SQLite makes beside it has
 /// the same mode. An empty file is an empty database.
 fn make_private(file: &Path) -> io::Result<()> {
@@ -200,6 +196,13 @@ fn make_private(file: &Path) -> io::Result<()> {
 }
 
 impl Store {
+    /// The file that `sqlite:PATH` or `sqlite://PATH` names, letter for letter: it is a path and no URL, so that `%`, `?` and
+    /// `#` in it mean themselves. None for an address of another kind.
+    pub fn file_of(url: &str) -> Option<&Path> {
+        let path = url.strip_prefix("sqlite:")?;
+        Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
+    }
+
     /// Opens `sqlite:PATH`, `sqlite://PATH` or `postgres://…` (also `postgres:///DB?host=/SOCKET/DIR&user=U`). A
     /// SQLite file is made if there is none. Nothing is migrated.
     ///
@@ -221,10 +224,8 @@ impl Store {
     pub async fn connect_later(url: &str) -> Result<Self, StoreError> {
         let malformed = |error| StoreError::damaged("the database's address", error);
         let (write_turn, durability) = (Arc::default(), Arc::default());
-        let back_end = if url.starts_with("sqlite:") {
-            let options = SqliteConnectOptions::from_str(url).map_err(malformed)?;
-            let file = sqlite_file(url, &options);
-            Self::open_sqlite(options, file, &write_turn, &durability).await?
+        let back_end = if let Some(file) = Self::file_of(url) {
+            Self::open_sqlite(file, &write_turn, &durability).await?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = PgConnectOptions::from_str(url).map_err(malformed)?;
             Self::open_postgres(options)
@@ -236,15 +237,15 @@ impl Store {
     }
 
     async fn open_sqlite(
-        options: SqliteConnectOptions,
-        file: Option<PathBuf>,
+        file: &Path,
         write_turn: &Arc<Mutex<()>>,
         durability: &Arc<Durability>,
     ) -> Result<BackEnd, StoreError> {
-        if let Some(file) = &file {
-            make_private(file).map_err(|error| StoreError::of("opening the database", sqlx::Error::Io(error)))?;
-        }
-        let options = options.busy_timeout(FILE_WAIT);
+        make_private(file).map_err(|error| StoreError::of("opening the database", sqlx::Error::Io(error)))?;
+        // SQLite takes a name that begins with `file:` for a URI; no absolute path does.
+        let file = std::path::absolute(file);
+        let file = file.map_err(|error| StoreError::of("opening the database", sqlx::Error::Io(error)))?;
+        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(FILE_WAIT);
         let readers = options.clone().pragma("query_only", "ON");
         // A page of 2 KB holds a member's row and some lots: random pages cost half as much as at 4 KB, and rows do not
         // spill as they would at 1 KB. The log is copied beside the writer. Triggers see the delete of a REPLACE only
@@ -338,24 +339,21 @@ impl Store {
     }
 
     /// Takes the file of SQLite for a command of this process that began at a time: nobody else may write it until the
-    /// occupancy is dropped. Nodes share a PostgreSQL, and a database in memory is nobody else's: nothing is taken.
+    /// occupancy is dropped. Nodes share a PostgreSQL: nothing is taken.
     ///
     /// # Errors
     /// [`OccupyError::Occupied`] names the process that has it.
     pub fn occupy(&self, command: &str, since: Timestamp) -> Result<Option<Occupancy>, OccupyError> {
         match &self.back_end {
-            BackEnd::Sqlite { file: Some(file), .. } => Occupancy::of(file, command, since).map(Some),
-            BackEnd::Sqlite { file: None, .. } | BackEnd::Postgres { .. } => Ok(None),
+            BackEnd::Sqlite { file, .. } => Occupancy::of(file, command, since).map(Some),
+            BackEnd::Postgres { .. } => Ok(None),
         }
     }
 
     /// Whether there is a database at an address, as far as that is seen without opening it: a file of SQLite is made by
     /// whoever opens it.
     pub fn may_be_there(url: &str) -> bool {
-        match SqliteConnectOptions::from_str(url) {
-            Ok(options) if url.starts_with("sqlite:") => sqlite_file(url, &options).is_none_or(|file| file.exists()),
-            Ok(_) | Err(_) => true,
-        }
+        Self::file_of(url).is_none_or(Path::exists)
     }
 
     /// Brings the database to the layout of this release. Safe to be called by several nodes at once.

@@ -99,6 +99,16 @@ CREATE TABLE identifiers (
 -- A member's identifiers, for merging and erasing.
 CREATE INDEX identifiers_by_member ON identifiers (member_id);
 
+-- Which links of identifiers were changed: what a node keeps of them from earlier reads ends with the change. Enrolling is no
+-- change. Whoever changes a link numbers its row on from the last while it has the journal's head, so that the numbers have
+-- no gaps and come in the order of commits. Rows are added, never changed; old ones go, but for the last.
+CREATE TABLE link_changes (
+    number          INTEGER NOT NULL PRIMARY KEY CHECK (number >= 1),
+    identifier_hash BLOB NOT NULL CHECK (length(identifier_hash) = 32),
+    changed_at      INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER link_changes_refuse_update BEFORE UPDATE ON link_changes BEGIN SELECT RAISE(ABORT, 'link_changes is append-only'); END;
+
 -- What has been returned so far of a redemption, and of the total of a purchase; made at its first return, so that
 -- redemptions write no such row.
 CREATE TABLE returns (

@@ -15,7 +15,8 @@ use tonic_types::StatusExt;
 
 use crate::error::{Error, Source};
 use crate::line::Departure;
-use crate::outcome::{Reason, Rejection};
+use crate::outcome::Rejection;
+use crate::reason::Reason;
 use crate::retry::{Budget, RETRY_COST, Retries, TIMEOUT_COST};
 
 /// `ErrorInfo.domain` of the house's own errors.
@@ -173,7 +174,7 @@ impl Policy {
     pub(crate) fn item_failure(
         &self,
         code: i32,
-        reason: String,
+        (domain, reason): (String, String),
         message: String,
         metadata: HashMap<String, String>,
         retry_after: Option<Duration>,
@@ -183,7 +184,8 @@ impl Policy {
             (Some(field), Some(problem)) => vec![(field.clone(), problem.clone())],
             (Some(_) | None, Some(_) | None) => Vec::new(),
         };
-        self.answered(Code::from_i32(code), message, Some(reason), metadata, retry_after, fields, deadline)
+        let reason = (domain == DOMAIN).then_some(reason);
+        self.answered(Code::from_i32(code), message, reason, metadata, retry_after, fields, deadline)
     }
 
     #[allow(
@@ -200,18 +202,23 @@ impl Policy {
         fields: Vec<(String, String)>,
         deadline: Duration,
     ) -> Failure {
-        let rejected = |message: String, metadata: HashMap<String, String>, otherwise: &str| {
-            let reason = Reason::parse(reason.as_deref().unwrap_or(otherwise));
+        let reason = reason.map(|reason| Reason::parse(&reason));
+        let rejected = |message: String, metadata: HashMap<String, String>, otherwise: Reason| {
+            let reason = reason.clone().unwrap_or(otherwise);
             Failure::is(Why::Rejected(Rejection::new(reason, message, metadata)))
         };
-        // Every rejection by the rules says whether it is recorded. One of a read is not, and is no less final.
-        if metadata.contains_key("recorded") && code != Code::InvalidArgument {
-            return rejected(message, metadata, "");
+        // A reason of the rules, whatever the code. One that this version does not know is told by its code; of a caller
+        // that has too much under way the house says when to come again, of an allowance that is used up it cannot.
+        let known = reason.as_ref().is_some_and(Reason::is_known);
+        let used_up = code == Code::ResourceExhausted && reason.is_some() && retry_after.is_none();
+        if known || used_up {
+            return rejected(message, metadata, Reason::NotFound);
         }
+        let other = |code: &str| Reason::Other(code.to_owned());
         match code {
-            Code::FailedPrecondition => rejected(message, metadata, "FAILED_PRECONDITION"),
-            Code::NotFound => rejected(message, metadata, "NOT_FOUND"),
-            Code::AlreadyExists => rejected(message, metadata, "ALREADY_EXISTS"),
+            Code::FailedPrecondition => rejected(message, metadata, other("FAILED_PRECONDITION")),
+            Code::NotFound => rejected(message, metadata, Reason::NotFound),
+            Code::AlreadyExists => rejected(message, metadata, other("ALREADY_EXISTS")),
             Code::ResourceExhausted => {
                 Failure { retry: true, retry_after, ..Failure::error(Error::RateLimited { message, retry_after }) }
             }

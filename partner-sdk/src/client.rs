@@ -51,9 +51,6 @@ pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// How many rows a list asks for at a time: the most the house gives.
 pub(crate) const PAGE_SIZE: i32 = 1_000;
 
-/// A batch's answer holds up to 8,192 entries: more than the 4 MiB that tonic takes by default.
-pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 20;
-
 /// The window that is open.
 pub(crate) const OPEN_WINDOW: i64 = 0;
 
@@ -134,10 +131,7 @@ impl Client {
     pub async fn batch_issue(&self, mut items: Vec<Issue>) -> Result<Vec<Result<Outcome<Issued>, Error>>, Error> {
         let keys: Vec<RequestId> = items.iter_mut().map(|item| self.key_of(item)).collect();
         let batch = || v1::BatchIssuePointsRequest { items: items.iter().map(wire::to_issue).collect() };
-        let call = |line, request| async move {
-            let mut to = IssueServiceClient::new(line).max_decoding_message_size(ANSWER_BYTES_MAX);
-            to.batch_issue_points(request).await
-        };
+        let call = |line, request| async move { IssueServiceClient::new(line).batch_issue_points(request).await };
         match self.tries(self.batch_deadline, batch, call).await {
             Ok(answer) => Ok(self.item_outcomes(&keys, answer.results)),
             Err(Failed { why: Why::Error(cause), may_have_effect: true }) => Ok(keys
@@ -462,7 +456,7 @@ impl Client {
                 let retry_after = error.retry_delay.and_then(|delay| delay.try_into().ok());
                 let failure = policy.item_failure(
                     error.code,
-                    error.reason,
+                    (error.domain, error.reason),
                     error.message,
                     metadata,
                     retry_after,

@@ -1,9 +1,9 @@
 //! What became of a request with an effect.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use crate::error::Error;
+use crate::reason::Reason;
 use crate::request_id::RequestId;
 
 /// What became of a request with an effect.
@@ -103,124 +103,4 @@ pub struct Unknown {
     /// What went wrong last.
     #[source]
     pub cause: Error,
-}
-
-/// Declares [`Reason`] with the words of the interface.
-macro_rules! reasons {
-    ($( $(#[$meta:meta])* $variant:ident = $text:literal; )*) => {
-        /// Why the rules said no.
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum Reason {
-            $( $(#[$meta])* $variant, )*
-            /// One that this version of the SDK does not know.
-            Other(String),
-        }
-
-        impl Reason {
-            /// The reason in UPPER_SNAKE, as the interface writes it.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $( Self::$variant => $text, )*
-                    Self::Other(text) => text,
-                }
-            }
-
-            pub(crate) fn parse(text: &str) -> Self {
-                match text {
-                    $( $text => Self::$variant, )*
-                    other => Self::Other(other.to_owned()),
-                }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// The key is older than keys are kept.
-    RequestTooOld = "REQUEST_TOO_OLD";
-    /// The key was made ahead of the house's time: this machine's clock is fast. The same request under the same key is
-    /// taken once the house has come near that time.
-    RequestTooNew = "REQUEST_TOO_NEW";
-    /// The request was abandoned before it arrived.
-    RequestAbandoned = "REQUEST_ABANDONED";
-    /// The key was used with another content.
-    IdempotencyConflict = "IDEMPOTENCY_CONFLICT";
-    /// A time is too old or in the future.
-    TimeOutOfRange = "TIME_OUT_OF_RANGE";
-    /// The partner has left the coalition.
-    PartnerExited = "PARTNER_EXITED";
-    /// The partner may not issue at present.
-    PartnerRestricted = "PARTNER_RESTRICTED";
-    /// The partner may neither issue nor accept at present, nor reverse what it issued in windows before this.
-    PartnerSuspended = "PARTNER_SUSPENDED";
-    /// Unknown, or somebody else's.
-    NotFound = "NOT_FOUND";
-    /// There is a partner of that id.
-    PartnerExists = "PARTNER_EXISTS";
-    /// Giver and receiver of a transfer are the same member.
-    SameMember = "SAME_MEMBER";
-    /// The line of the receipt was booked before, under another request id.
-    DuplicateReceipt = "DUPLICATE_RECEIPT";
-    /// The hold was captured, voided, or has lapsed.
-    HoldNotOpen = "HOLD_NOT_OPEN";
-    /// More than the hold has.
-    CaptureExceedsHold = "CAPTURE_EXCEEDS_HOLD";
-    /// More than what is left of the redemption.
-    ReturnExceedsRedemption = "RETURN_EXCEEDS_REDEMPTION";
-    /// The purchase was booked with another total of its receipt.
-    ReceiptTotalMismatch = "RECEIPT_TOTAL_MISMATCH";
-    /// More than what is left of the issue to be reversed.
-    ReversalExceedsIssue = "REVERSAL_EXCEEDS_ISSUE";
-    /// The return period of the issue is over.
-    ReversalTooLate = "REVERSAL_TOO_LATE";
-    /// Points that should be taken back are spent.
-    ReversalShortfall = "REVERSAL_SHORTFALL";
-    /// A funder has given no consent, or not for so many points.
-    ConsentExceeded = "CONSENT_EXCEEDED";
-    /// A limit of a partner would be exceeded.
-    LimitExceeded = "LIMIT_EXCEEDED";
-    /// Points may pay a smaller share of the receipt.
-    ReceiptShareExceeded = "RECEIPT_SHARE_EXCEEDED";
-    /// The member has earned too recently to spend here.
-    Cooling = "COOLING";
-    /// The member has too few points.
-    InsufficientPoints = "INSUFFICIENT_POINTS";
-    /// The points lie in more lots than one entry takes.
-    TooManyLots = "TOO_MANY_LOTS";
-    /// Debts of an issuer would grow beyond its cap.
-    NetDebitCap = "NET_DEBIT_CAP";
-    /// Breakage shares do not add up to 1.
-    BreakageNotOne = "BREAKAGE_NOT_ONE";
-    /// An amount per point has too many decimals.
-    PriceNotExact = "PRICE_NOT_EXACT";
-    /// Somebody would get more for a point than backs it.
-    TermsUnderfund = "TERMS_UNDERFUND";
-    /// The window is still open.
-    WindowNotClosed = "WINDOW_NOT_CLOSED";
-    /// The settlement is confirmed already.
-    SettlementNotProposed = "SETTLEMENT_NOT_PROPOSED";
-    /// The settlement is not confirmed yet.
-    SettlementNotConfirmed = "SETTLEMENT_NOT_CONFIRMED";
-    /// The settlement is final.
-    SettlementSettled = "SETTLEMENT_SETTLED";
-    /// Something of the settlement has been paid.
-    SettlementAlreadyPaid = "SETTLEMENT_ALREADY_PAID";
-    /// The settlement was aborted.
-    SettlementAborted = "SETTLEMENT_ABORTED";
-    /// Nothing is due there.
-    LegNotDue = "LEG_NOT_DUE";
-    /// Another amount is due.
-    AmountMismatch = "AMOUNT_MISMATCH";
-    /// More would be paid out than has come in.
-    FundsNotReceived = "FUNDS_NOT_RECEIVED";
-    /// A number would not fit into 64 bits.
-    Overflow = "OVERFLOW";
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }

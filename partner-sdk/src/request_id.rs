@@ -39,8 +39,10 @@ impl FromStr for RequestId {
     type Err = NotARequestId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Of the forms of a UUID the house takes the hyphenated one alone.
+        let hyphenated = |uuid: &Uuid| uuid.to_string().eq_ignore_ascii_case(text);
         match Uuid::parse_str(text) {
-            Ok(uuid) if uuid.get_version_num() == 7 => Ok(Self(uuid)),
+            Ok(uuid) if uuid.get_version_num() == 7 && hyphenated(&uuid) => Ok(Self(uuid)),
             Ok(_) | Err(_) => Err(NotARequestId(text.to_owned())),
         }
     }
@@ -62,7 +64,10 @@ mod tests {
 
     #[test]
     fn only_version_7_is_a_request_id() {
-        for text in ["", "x", "67e55044-10b1-426f-9247-bb680e5fe0c8"] {
+        let v7 = "019c1e0a-5d0e-7c3a-9f00-0123456789ab";
+        assert!(v7.parse::<RequestId>().is_ok());
+        let (braced, plain) = (format!("{{{v7}}}"), v7.replace('-', ""));
+        for text in ["", "x", "67e55044-10b1-426f-9247-bb680e5fe0c8", &braced, &plain] {
             assert_eq!(text.parse::<RequestId>(), Err(NotARequestId(text.to_owned())));
         }
     }

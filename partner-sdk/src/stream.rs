@@ -11,7 +11,7 @@ use tonic::{Status, Streaming};
 
 use crate::answers::Issued;
 use crate::call::Why;
-use crate::client::{ANSWER_BYTES_MAX, Client};
+use crate::client::Client;
 use crate::error::Error;
 use crate::line::Departure;
 use crate::outcome::Outcome;
@@ -195,7 +195,6 @@ async fn open(client: &Client, in_flight_max: usize, unanswered: &VecDeque<Batch
     }
     // The house may wait for the first batch before it answers, so that batch is in the channel already.
     let answers = IssueServiceClient::new(client.shared.line(Departure::default()))
-        .max_decoding_message_size(ANSWER_BYTES_MAX)
         .stream_issue_points(ReceiverStream::new(outgoing))
         .await?
         .into_inner();

@@ -249,7 +249,9 @@ pub(crate) fn some(text: String) -> Option<String> {
 }
 
 pub(crate) fn decimal(text: &str, name: &str) -> Result<Decimal, Error> {
-    Decimal::from_str_exact(text).map_err(|error| Error::protocol(format!("{name} is {text:?}: {error}")))
+    // The house writes a number in one form. What the parser takes beside it (`1_000`, `+1`, `.5`) reads back otherwise.
+    let number = Decimal::from_str_exact(text).ok().filter(|number| number.to_string() == text);
+    number.ok_or_else(|| Error::protocol(format!("{name} is {text:?}, which is no number")))
 }
 
 impl FromWire<Timestamp> for SystemTime {

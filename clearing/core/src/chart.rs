@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::units::{Malformed, MemberId, PartnerId, WindowNumber};
+use crate::units::{Malformed, MemberId, PartnerId, WindowNumber, digits, shown};
 
 /// Accounts in points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
@@ -166,7 +166,7 @@ impl FromStr for PointsAccount {
             Some(("pending", member)) => Ok(Self::Pending(member.parse()?)),
             Some(("debt", member)) => Ok(Self::Debt(member.parse()?)),
             Some(("recoverable", partner)) => Ok(Self::Recoverable(partner.parse()?)),
-            _ => Err(Malformed(format!("{text:?} is not an account in points"))),
+            _ => Err(Malformed(format!("{} is not an account in points", shown(text)))),
         }
     }
 }
@@ -191,7 +191,7 @@ impl FromStr for MoneyAccount {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed(format!("{text:?} is not an account in money"));
+        let malformed = || Malformed(format!("{} is not an account in money", shown(text)));
         match text.split_once(':') {
             None if text == "pool" => Ok(Self::Pool),
             None if text == "reserve" => Ok(Self::Reserve),
@@ -200,7 +200,7 @@ impl FromStr for MoneyAccount {
             Some(("collateral", partner)) => Ok(Self::Collateral(partner.parse()?)),
             Some(("settle", rest)) => {
                 let (window, partner) = rest.split_once(':').ok_or_else(malformed)?;
-                Ok(Self::Settle(window.parse().map_err(|_| malformed())?, partner.parse()?))
+                Ok(Self::Settle(digits(window).ok_or_else(malformed)?, partner.parse()?))
             }
             Some(("bank", "settlement")) => Ok(Self::Bank(BankPurpose::Settlement)),
             Some(("bank", "reserve")) => Ok(Self::Bank(BankPurpose::Reserve)),

@@ -336,7 +336,7 @@ impl std::str::FromStr for BusinessDate {
         let date: Option<jiff::civil::Date> = if form { text.parse().ok() } else { None };
         let date = date.ok_or_else(|| Malformed(format!("{} is not a date such as 2026-02-01", shown(text))))?;
         if date.year() < Self::YEAR_MIN {
-            return Err(Malformed(format!("{text:?} lies outside of the years {} to 9999", Self::YEAR_MIN)));
+            return Err(Malformed(format!("{} lies outside of the years {} to 9999", shown(text), Self::YEAR_MIN)));
         }
         Ok(Self::of(date))
     }

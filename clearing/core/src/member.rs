@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::days::days_later;
 use crate::journal::Code;
 use crate::terms::Funding;
-use crate::units::{EntryId, Malformed, MemberId, Overflow, PartnerId, Points, Timestamp, WindowNumber};
+use crate::units::{EntryId, Malformed, MemberId, Overflow, PartnerId, Points, Timestamp, WindowNumber, digits, shown};
 
 /// A lot: its first owner, the owner's own number of the entry that made it, and its place in that entry. Written
 /// `<member>.<number>.<part>`. The number is journal order for one member, so it orders lots of equal expiry.
@@ -32,13 +32,14 @@ impl FromStr for LotId {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed(format!("{text:?} is not a lot id, which reads <member>.<number>.<number>"));
+        let malformed =
+            || Malformed(format!("{} is not a lot id, which reads <member>.<number>.<number>", shown(text)));
         let mut parts = text.split('.');
         let mut next = || parts.next().ok_or_else(malformed);
         let lot = Self {
             member: next()?.parse().map_err(|_| malformed())?,
-            entry_no: next()?.parse().map_err(|_| malformed())?,
-            part: next()?.parse().map_err(|_| malformed())?,
+            entry_no: digits(next()?).ok_or_else(malformed)?,
+            part: digits(next()?).ok_or_else(malformed)?,
         };
         if parts.next().is_some() { Err(malformed()) } else { Ok(lot) }
     }

@@ -14,7 +14,7 @@ use crate::book::Book;
 use crate::chart::{BankPurpose, MoneyAccount};
 use crate::journal::{Entry, EntryKind};
 use crate::settlement::Window;
-use crate::units::{Malformed, Money, WindowNumber};
+use crate::units::{Malformed, Money, WindowNumber, shown};
 
 /// What a proof tells apart: each account of the house, and all partners' accounts of a kind in one. Positions are none of
 /// these, they are what a close settles.
@@ -74,7 +74,7 @@ impl FromStr for MoneyClass {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let found = Self::ALL.into_iter().find(|class| class.to_string() == text);
-        found.ok_or_else(|| Malformed(format!("{text:?} is not a class of accounts in money")))
+        found.ok_or_else(|| Malformed(format!("{} is not a class of accounts in money", shown(text))))
     }
 }
 

@@ -6,11 +6,10 @@ use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::civil::DateTime;
-use jiff::fmt::temporal::Pieces;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use rust_decimal::Decimal;
 use unicode_normalization::UnicodeNormalization as _;
-use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 /// A result did not fit into 64 bits. The rules turn it into the rejection `OVERFLOW`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +78,14 @@ pub fn whole(text: &str) -> Result<i64, Malformed> {
     i64::try_from(value.mantissa()).map_err(|_| Malformed(format!("{} does not fit into 64 bits", shown(text))))
 }
 
+/// Reads a number that the house itself writes into ids, names of accounts and places: digits without a needless zero in
+/// front, so that one thing has one name. `None` for another text, or a number beyond the type.
+pub fn digits<T: FromStr>(text: &str) -> Option<T> {
+    let canonical = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let canonical = canonical && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| canonical)
+}
+
 /// Refuses a text that two people could read differently, or not at all: codes of stores, tills and receipts, identifiers
 /// of members, names. Allowed are 1 to `length_max` code points of which none is a control, format, private or unassigned
 /// character, or a space other than U+0020; that one not at the ends; all in the composed form (NFC). Nothing is mended:
@@ -120,9 +127,40 @@ pub fn check_text(text: &str, length_max: usize) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// A text in a message, no longer than a reader wants it.
-pub(crate) fn shown(text: &str) -> String {
-    const SHOWN_MAX: usize = 64;
+/// Refuses what cannot be the value of a member's identifier (a card, a phone, the content of a QR code): another text than
+/// [`check_text`] lets pass, a blank in it, and a character that is another one written differently, such as a full-width
+/// digit. A card is read by machines and typed by people: were two spellings of its number taken, it would be two members.
+///
+/// # Errors
+/// [`Malformed`], naming the character and its place, without the text: it is somebody's card or phone.
+///
+/// Rule: identifiers
+pub fn check_identifier(text: &str, length_max: usize) -> Result<(), Malformed> {
+    check_text(text, length_max)?;
+    let spelled_otherwise = |character: char| {
+        let decimal = character.general_category() == GeneralCategory::DecimalNumber;
+        (decimal && !character.is_ascii_digit()) || !std::iter::once(character).nfkc().eq([character])
+    };
+    for (at, character) in text.chars().enumerate() {
+        let (code, place) = (u32::from(character), at + 1);
+        if character == ' ' {
+            return Err(Malformed(format!("character {place} is U+{code:04X}: an identifier has no blanks")));
+        }
+        if !character.is_ascii() && spelled_otherwise(character) {
+            return Err(Malformed(format!(
+                "character {place} is U+{code:04X}: another form of a character that an identifier has in its common form, \
+                 such as the digits 0 to 9"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Characters of a caller's text that a message repeats at the most.
+pub const SHOWN_MAX: usize = 100;
+
+/// A caller's text as a message repeats it: in quotes, and no more than the first [`SHOWN_MAX`] characters.
+pub fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{:?}...", &text[..end]),
         None => format!("{text:?}"),
@@ -431,18 +469,47 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = Malformed;
 
+    /// Reads a time in the one form of RFC 3339 that the house takes: date, `T`, time to the second, optionally a point and
+    /// at most six decimals, and `Z` or an offset such as `+03:00`.
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let form = || Malformed(format!("{} is not a time such as 2026-02-01T00:00:00Z", shown(text)));
+        if !has_form_of_time(text) {
+            return Err(form());
+        }
         let moment = match text.parse() {
             Ok(moment) => Self::from_jiff(moment),
-            // Well written, but beyond what the calendar can say.
-            Err(_) if Pieces::parse(text).is_ok_and(|read| read.time().is_some() && read.offset().is_some()) => {
-                Self::NEVER
-            }
+            // A time of the calendar, beyond what the calendar's moments reach.
+            Err(_) if text[..19].parse::<DateTime>().is_ok() => Self::NEVER,
             Err(_) => return Err(form()),
         };
-        moment.named().map_err(|Malformed(problem)| Malformed(format!("{text:?} {problem}")))
+        moment.named().map_err(|Malformed(problem)| Malformed(format!("{} {problem}", shown(text))))
     }
+}
+
+/// Whether a text is written as [`Timestamp`] reads it, whatever its numbers are.
+fn has_form_of_time(text: &str) -> bool {
+    // A second that was put in somewhere (60) is in no calendar of the house.
+    let date_and_time = |bytes: &[u8]| is_like(bytes, b"0000-00-00T00:00:00") && &bytes[17..] != b"60";
+    let Some((_, rest)) = text.as_bytes().split_at_checked(19).filter(|(head, _)| date_and_time(head)) else {
+        return false;
+    };
+    let zone = match rest.strip_prefix(b".") {
+        Some(decimals) => {
+            let count = decimals.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if count == 0 || count > 6 {
+                return false;
+            }
+            &decimals[count..]
+        }
+        None => rest,
+    };
+    zone == b"Z" || is_like(zone, b"+00:00") || is_like(zone, b"-00:00")
+}
+
+/// Whether a text has a digit wherever the pattern has one, and elsewhere what the pattern has.
+fn is_like(text: &[u8], pattern: &[u8]) -> bool {
+    let fits = |(byte, wanted): (&u8, &u8)| if *wanted == b'0' { byte.is_ascii_digit() } else { byte == wanted };
+    text.len() == pattern.len() && text.iter().zip(pattern).all(fits)
 }
 
 /// The longest name of a partner, in bytes.
@@ -598,7 +665,7 @@ fn write_uuid(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// Reads the hyphenated form of a UUID in lower or upper case, and no other.
 fn read_uuid(text: &str) -> Result<u128, Malformed> {
-    let malformed = || Malformed(format!("{text:?} is not a UUID such as 0193a7c2-5d0e-7c3a-9f00-0123456789ab"));
+    let malformed = || Malformed(format!("{} is not a UUID such as 0193a7c2-5d0e-7c3a-9f00-0123456789ab", shown(text)));
     if text.len() != 36 || !text.is_ascii() {
         return Err(malformed());
     }
@@ -706,12 +773,9 @@ impl FromStr for EntryId {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed(format!("{text:?} is not an entry id, which reads <uuid>.<number>"));
+        let malformed = || Malformed(format!("{} is not an entry id, which reads <uuid>.<number>", shown(text)));
         let (batch, ordinal) = text.split_once('.').ok_or_else(malformed)?;
-        let digits = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
-        // One entry, one id: no needless zero in front.
-        let digits = digits && (ordinal == "0" || !ordinal.starts_with('0'));
-        let ordinal = ordinal.parse().ok().filter(|_| digits).ok_or_else(malformed)?;
+        let ordinal = digits(ordinal).ok_or_else(malformed)?;
         Ok(Self { batch: batch.parse().map_err(|_| malformed())?, ordinal })
     }
 }
@@ -723,7 +787,8 @@ pub struct IdentifierHash(pub [u8; 32]);
 /// The number of a window, from 1.
 pub type WindowNumber = u32;
 
-/// A currency of ISO 4217: three capital letters.
+/// A currency of ISO 4217 that has a minor unit: three capital letters of its table. What has none (gold, the code for
+/// testing, "no currency") is nothing that anybody pays in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub struct Currency([u8; 3]);
 
@@ -732,29 +797,27 @@ impl Currency {
         std::str::from_utf8(&self.0).expect("checked when parsed")
     }
 
-    /// The digits of the currency's minor unit (ISO 4217 list one): 2 for most, and the exceptions by name.
+    /// The digits of the currency's minor unit, by the table of ISO 4217.
     pub fn minor_digits(&self) -> u32 {
-        match self.as_str() {
-            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND"
-            | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-            "CLF" | "UYW" => 4,
-            _ => 2,
-        }
+        minor_digits(self.as_str()).expect("checked when parsed")
     }
+}
+
+/// The digits of the minor unit of the currency with this code; none if there is no such currency or unit.
+fn minor_digits(code: &str) -> Option<u32> {
+    iso_currency::Currency::from_code(code)?.exponent().map(u32::from)
 }
 
 impl FromStr for Currency {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let bytes: [u8; 3] = text
-            .as_bytes()
-            .try_into()
-            .ok()
-            .filter(|bytes: &[u8; 3]| bytes.iter().all(u8::is_ascii_uppercase))
-            .ok_or_else(|| Malformed(format!("{text:?} is not a currency code of ISO 4217 such as RUB")))?;
-        Ok(Self(bytes))
+        let bytes = <[u8; 3]>::try_from(text.as_bytes()).ok().filter(|_| minor_digits(text).is_some());
+        let malformed = || {
+            let shown = shown(text);
+            Malformed(format!("{shown} is not the code of a currency with a minor unit in ISO 4217, such as RUB"))
+        };
+        bytes.map(Self).ok_or_else(malformed)
     }
 }
 

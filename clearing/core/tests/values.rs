@@ -5,10 +5,12 @@
 mod house;
 
 use clearing_core::care::{ReinstatePoints, WriteOffDebt};
+use clearing_core::chart::MoneyAccount;
 use clearing_core::command::{Earn, Request, Spend};
 use clearing_core::hold::{AuthorizeRedemption, CaptureHold};
 use clearing_core::journal::{BusinessDate, Code};
 use clearing_core::limits::Limits;
+use clearing_core::member::LotId;
 use clearing_core::operation::Command;
 use clearing_core::partners::{CreatePartner, SetTerms};
 use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
@@ -18,8 +20,8 @@ use clearing_core::reversal::ReverseIssue;
 use clearing_core::terms::{ExpiryPolicy, Funding, PartnerState, Price, SPAN_MAX, TermsDraft};
 use clearing_core::transfer::TransferPoints;
 use clearing_core::units::{
-    EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, check_id, check_text, number,
-    whole,
+    Currency, EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, check_id, check_text,
+    number, whole,
 };
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -244,6 +246,30 @@ fn a_time_that_somebody_names_lies_between_1970_and_9999() {
     {
         assert!(beyond.parse::<Timestamp>().is_err(), "{beyond}");
     }
+    for time in ["2026-02-01T00:00:00.5Z", "2026-02-01T03:00:00+03:00", "2026-02-01T00:00:00.000001-00:00"] {
+        assert!(time.parse::<Timestamp>().is_ok(), "{time}");
+    }
+    for no_time in [
+        "2026-02-01",
+        "2026-02-01T00:00Z",
+        "2026-02-01T00:00:00",
+        "2026-02-01 00:00:00Z",
+        "2026-02-01t00:00:00z",
+        "20260201T000000Z",
+        "2026-02-01T00:00:00,5Z",
+        "2026-02-01T00:00:00.Z",
+        "2026-02-01T00:00:00.1234567Z",
+        "2026-02-01T00:00:00+03",
+        "2026-02-01T00:00:00+0300",
+        "2026-02-01T00:00:00+03:00[Europe/Moscow]",
+        "2026-02-01T24:00:00Z",
+        "2026-02-01T23:59:60Z",
+        "2026-02-30T00:00:00Z",
+        " 2026-02-01T00:00:00Z",
+        "２026-02-01T00:00:00Z",
+    ] {
+        assert!(no_time.parse::<Timestamp>().is_err(), "{no_time}");
+    }
     for no_date in ["1969-12-31", "0000-01-01", "2026-2-1", "20260201", "2026-02-30", "2026-02-01 ", "+2026-2-01"] {
         assert!(no_date.parse::<BusinessDate>().is_err(), "{no_date}");
     }
@@ -257,6 +283,38 @@ fn one_entry_has_one_id() {
     assert!(format!("{uuid}.0").parse::<EntryId>().is_ok());
     for other in ["00", "01", "+1", "-0", ""] {
         assert!(format!("{uuid}.{other}").parse::<EntryId>().is_err(), "{other}");
+    }
+}
+
+#[test]
+fn what_the_house_names_by_numbers_has_one_name() {
+    let uuid = "0193a7c2-5d0e-7c3a-9f00-0123456789ab";
+    assert!(format!("{uuid}.7.0").parse::<LotId>().is_ok());
+    assert!("settle:7:A".parse::<MoneyAccount>().is_ok());
+    for other in ["07", "+7", "-7", "7_0", "", " 7"] {
+        assert!(format!("{uuid}.{other}.0").parse::<LotId>().is_err(), "{other}");
+        assert!(format!("{uuid}.7.{other}").parse::<LotId>().is_err(), "{other}");
+        assert!(format!("settle:{other}:A").parse::<MoneyAccount>().is_err(), "{other}");
+    }
+}
+
+#[test]
+fn a_currency_is_one_of_iso_4217_that_has_a_minor_unit() {
+    let digits = |code: &str| code.parse::<Currency>().map(|currency| currency.minor_digits());
+    for (code, minor) in
+        [("RUB", 2), ("EUR", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4), ("UYW", 4), ("ISK", 0), ("IQD", 3)]
+    {
+        assert_eq!(digits(code), Ok(minor), "{code}");
+    }
+    for code in ["", "rub", "RU", "RUBL", "QQQ", "XXX", "XTS", "XAU", "ＲＵＢ", "РУБ"] {
+        assert!(digits(code).is_err(), "{code}");
+    }
+}
+
+#[test]
+fn a_code_of_a_till_is_taken_as_it_is_printed() {
+    for code in ["ЦБ00-000417", "Чек 12", "№ 5", "12/7", "Ж"] {
+        assert_eq!(Code::receipt(code).unwrap().as_str(), code);
     }
 }
 

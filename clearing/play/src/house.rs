@@ -126,3 +126,9 @@ pub fn endpoint(server: &RunningServer) -> String {
 pub fn system_time(time: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(time.0).unwrap())
 }
+
+/// How many entries found a coalition of so many partners, the operator aside: its own, that of each and of the operator, and
+/// that of the calendar.
+pub const fn founding_entries(partners: i64) -> i64 {
+    partners + 3
+}

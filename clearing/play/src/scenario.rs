@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant};
+use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant, check_numbers};
 
 use clearing_core::chart::MoneyAccount;
 use clearing_core::command::{Earn, OrderParty, Payment};
@@ -247,6 +247,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError::Toml`] or [`ScenarioError::Step`], each naming the key.
     pub fn parse(file: &str) -> Result<Self, ScenarioError> {
+        check_numbers(file)?;
         let file: ScenarioTable = toml::from_str(file)?;
         let steps = file.step.into_iter().enumerate().map(|(at, step)| step.read(at + 1));
         Ok(Self {

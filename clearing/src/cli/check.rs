@@ -8,7 +8,7 @@ use clearing_core::units::Timestamp;
 use serde_json::json;
 
 use super::context::Context;
-use super::database::{other_books, store_failure};
+use super::database::{no_gate, other_books, store_failure};
 use super::failure::{Exit, Failure, with_causes};
 use super::material;
 use super::output::Page;
@@ -22,7 +22,7 @@ use crate::store::Store;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Shows every key with its value and source, reads the files that the server needs, and compares key, domain and clock
-    /// with the books, if there are any and they can be reached.
+    /// with the books, if there are any and they can be reached. It also proves that the database holds its locks.
     #[command(
         after_help = "Examples:\n  clearing config check\n  clearing config check --config /etc/clearing/clearing.toml --output json\n  \
                             clearing config check --client     only what the operator's commands need"
@@ -118,6 +118,7 @@ async fn books(settings: &ServerSettings, key: &IdentifierKey) -> Result<Books, 
             "{place}: {pending} migrations are pending; `clearing migrate` applies them"
         )));
     }
+    store.prove_gate().await.map_err(|error| no_gate(&error))?;
     let row = store.load_house().await.map_err(|error| store_failure(&error))?;
     row.check(key, &settings.domain).map_err(|error| other_books(&error))?;
     let machine = || Clock::system().now();

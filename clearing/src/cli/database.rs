@@ -13,7 +13,7 @@ use super::output::Page;
 use crate::clock::Clock;
 use crate::config::without_password;
 use crate::identifier::{IdentifierKey, OtherBooks};
-use crate::store::{OccupyError, Store, StoreError};
+use crate::store::{GateError, OccupyError, Store, StoreError};
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
@@ -107,4 +107,13 @@ pub fn store_failure(error: &StoreError) -> Failure {
 pub fn failure(error: &(dyn Error + 'static)) -> Failure {
     Failure::new(Exit::Internal, with_causes(error))
         .hint("check house.database with `clearing config check`, and whether the database is up; `clearing migrate` prepares a new one")
+}
+
+/// The database cannot be asked for its locks, or has none.
+pub fn no_gate(error: &GateError) -> Failure {
+    match error {
+        GateError::Store(error) => store_failure(error),
+        GateError::NoLock(_) => Failure::new(Exit::Usage, error.to_string())
+            .hint("`clearing config check` tells when the database is one that the books can be kept in"),
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
-use partner_sdk::{Error, NotAccepted, Outcome, Rejection};
+use partner_sdk::{Error, NotAccepted, Outcome, Reason, Rejection};
 use serde_json::{Value, json};
 
 use crate::config::{ConfigError, Problems};
@@ -158,7 +158,7 @@ impl From<Problems> for Failure {
 
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
-        let hint = advice(rejection.reason.as_str()).map(str::to_owned);
+        let hint = advice(&rejection.reason).map(str::to_owned);
         Self {
             exit: Exit::Rejected,
             message: rejection.to_string(),
@@ -215,31 +215,32 @@ pub fn accepted<T>(outcome: Result<Outcome<T>, Error>) -> Result<T, Failure> {
 }
 
 /// What the operator can do about a rejection.
-fn advice(reason: &str) -> Option<&'static str> {
+#[allow(clippy::wildcard_enum_match_arm, reason = "of many reasons the text says all, also of those of a later house")]
+fn advice(reason: &Reason) -> Option<&'static str> {
     Some(match reason {
-        "WINDOW_NOT_CLOSED" => "close it first: clearing window close",
-        "SETTLEMENT_NOT_PROPOSED" => "it is confirmed already: clearing window list shows its state",
-        "SETTLEMENT_NOT_CONFIRMED" => "confirm it first: clearing settlement confirm WINDOW",
-        "SETTLEMENT_SETTLED" => "nothing is left to do: the settlement is final",
-        "SETTLEMENT_ALREADY_PAID" => "a settlement that somebody paid into cannot be aborted; see it through",
-        "SETTLEMENT_ABORTED" => "its legs went into the open window and settle with it",
-        "LEG_NOT_DUE" => "clearing settlement preview WINDOW shows what is due",
-        "AMOUNT_MISMATCH" => "leave --amount out, or give all that is due",
-        "FUNDS_NOT_RECEIVED" => "confirm the payments that come in before those that go out",
-        "PARTNER_EXISTS" => "clearing partner list shows it; clearing partner terms ID changes its terms",
-        "NOT_FOUND" => "clearing partner list and clearing window list show what there is",
-        "PRICE_NOT_EXACT" => "give no more decimals than the coalition's scale",
-        "BREAKAGE_NOT_ONE" => "the three shares must add up to 1",
-        "TERMS_UNDERFUND" => {
+        Reason::WindowNotClosed => "close it first: clearing window close",
+        Reason::SettlementNotProposed => "it is confirmed already: clearing window list shows its state",
+        Reason::SettlementNotConfirmed => "confirm it first: clearing settlement confirm WINDOW",
+        Reason::SettlementSettled => "nothing is left to do: the settlement is final",
+        Reason::SettlementAlreadyPaid => "a settlement that somebody paid into cannot be aborted; see it through",
+        Reason::SettlementAborted => "its legs went into the open window and settle with it",
+        Reason::LegNotDue => "clearing settlement preview WINDOW shows what is due",
+        Reason::AmountMismatch => "leave --amount out, or give all that is due",
+        Reason::FundsNotReceived => "confirm the payments that come in before those that go out",
+        Reason::PartnerExists => "clearing partner list shows it; clearing partner terms ID changes its terms",
+        Reason::NotFound => "clearing partner list and clearing window list show what there is",
+        Reason::PriceNotExact => "give no more decimals than the coalition's scale",
+        Reason::BreakageNotOne => "the three shares must add up to 1",
+        Reason::TermsUnderfund => {
             "no reimbursement may be above a value that backs points, and no value above its price; lower the one or raise \
              the other"
         }
-        "NET_DEBIT_CAP" => "clearing partner limits ID shows the cap and what is used of it",
-        "PARTNER_RESTRICTED" | "PARTNER_SUSPENDED" => "clearing partner state ID active lets it act again",
-        "TIME_OUT_OF_RANGE" => "give a time that is not in the past",
-        "IDEMPOTENCY_CONFLICT" => "leave --request-id out, or repeat exactly the command that it belongs to",
-        "REQUEST_TOO_OLD" => "leave --request-id out; first look whether the command had its effect",
-        "REQUEST_TOO_NEW" => "set the clock of this machine, which is ahead of the house's",
+        Reason::NetDebitCap => "clearing partner limits ID shows the cap and what is used of it",
+        Reason::PartnerRestricted | Reason::PartnerSuspended => "clearing partner state ID active lets it act again",
+        Reason::TimeOutOfRange => "give a time that is not in the past",
+        Reason::IdempotencyConflict => "leave --request-id out, or repeat exactly the command that it belongs to",
+        Reason::RequestTooOld => "leave --request-id out; first look whether the command had its effect",
+        Reason::RequestTooNew => "set the clock of this machine, which is ahead of the house's",
         _ => return None,
     })
 }

@@ -274,7 +274,12 @@ async fn decay_all(
 fn broken_off(failure: Failure) -> Failure {
     let on = "to go on, run the same command again: members that were served are passed over";
     match failure.exit {
-        Exit::Rejected if failure.reason.as_ref().is_some_and(|(reason, _)| reason == "TIME_OUT_OF_RANGE") => {
+        Exit::Rejected
+            if failure
+                .reason
+                .as_ref()
+                .is_some_and(|(reason, _)| reason == partner_sdk::Reason::TimeOutOfRange.as_str()) =>
+        {
             failure.hint("give a time that is not ahead of the house's clock")
         }
         Exit::Unreachable | Exit::Internal => {

@@ -58,7 +58,7 @@ pub struct Journal {
     #[arg(long, value_name = "N", value_parser = values::whole::<i64>)]
     window: Option<i64>,
     /// How many entries at most.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::whole::<usize>)]
     limit: usize,
 }
 

@@ -21,7 +21,7 @@ use crate::coalition_file::{CoalitionFile, Variant};
 use crate::config;
 use crate::identifier::IdentifierKey;
 use crate::server::{self, ServerLimits, ServerOptions};
-use crate::store::Occupancy;
+use crate::store::{Occupancy, Store};
 use crate::telemetry;
 use crate::tls::TlsMaterial;
 
@@ -193,8 +193,7 @@ impl<'a> Folder<'a> {
         ];
         // Without a database of its own, the file in this folder; a path given here is relative to where we stand.
         let url = database.unwrap_or(BOOKS_URL);
-        let file = database.and_then(|url| url.strip_prefix("sqlite:")).filter(|file| !file.starts_with("//"));
-        let file = file.and_then(|file| std::path::absolute(file).ok());
+        let file = database.and_then(Store::file_of).and_then(|file| std::path::absolute(file).ok());
         values.push(of("house.database", &file.map_or(url.to_owned(), |file| format!("sqlite:{}", file.display()))));
         let text = config::template(&values);
         self.write(config::FILE_DEFAULT, &format!("{MARK}#\n{text}"))

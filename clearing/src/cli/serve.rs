@@ -140,6 +140,7 @@ pub fn start_failure(error: &StartError) -> Failure {
         StartError::Store(_) => super::database::failure(error),
         StartError::Occupied(error) => super::database::in_use(error),
         StartError::OtherBooks(error) => super::database::other_books(error),
+        StartError::Gate(error) => super::database::no_gate(error),
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = values::whole::<i64>)]
     window: Option<i64>,
     /// How many lines to list; 0 lists none.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = values::whole::<usize>)]
     lines: usize,
 }
 

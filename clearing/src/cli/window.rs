@@ -10,6 +10,7 @@ use super::failure::{Failure, accepted};
 use super::output::Page;
 use super::session::{Effect, Session, moment, moment_or_none};
 use super::settlement;
+use super::values;
 
 /// The window commands.
 #[derive(Debug, Subcommand)]
@@ -18,7 +19,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  clearing window list\n  clearing window list --limit 3 --output json")]
     List {
         /// How many at most.
-        #[arg(long, value_name = "N", default_value_t = 20)]
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = values::whole::<usize>)]
         limit: usize,
     },
     /// Closes the open window now and opens the next: positions become the legs of a proposed settlement.

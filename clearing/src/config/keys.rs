@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clearing_certs::DOMAIN_LENGTH_MAX;
-use clearing_core::units::PartnerId;
+use clearing_core::units::{PartnerId, digits, whole};
 use tracing_subscriber::EnvFilter;
 
 use crate::shares::PerPartner;
@@ -405,19 +405,11 @@ fn out_of_range<T>(why: impl Into<String>) -> Result<T, Unfit> {
 }
 
 fn read_whole(text: &str, min: u64, max: u64) -> Result<u64, Unfit> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return malformed("not a whole number");
-    }
-    if digits.len() > 1 && digits.starts_with('0') {
-        return malformed("there is a zero in front");
-    }
-    match text.parse::<u64>() {
-        Ok(number) if number < min => out_of_range(format!("below {min}")),
+    let number = whole(text).map_err(|problem| Unfit::Malformed(problem.to_string()))?;
+    match u64::try_from(number) {
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
         Ok(number) if number > max => out_of_range(format!("above {max}")),
-        Ok(number) => Ok(number),
-        Err(_) if text.starts_with('-') => out_of_range(format!("below {min}")),
-        Err(_) => out_of_range(format!("above {max}")),
+        Ok(_) | Err(_) => out_of_range(format!("below {min}")),
     }
 }
 
@@ -459,14 +451,9 @@ fn read_file(text: &str) -> Result<PathBuf, Unfit> {
 }
 
 /// The port behind the last colon.
-fn read_port(text: &str, least: u32) -> Result<(), Unfit> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return malformed(format!("{text:?} is no port"));
-    }
-    match text.parse::<u32>() {
-        Ok(port) if (least..=65_535).contains(&port) => Ok(()),
-        Ok(_) | Err(_) => out_of_range(format!("there is no port {text}")),
-    }
+fn read_port(text: &str, least: u64) -> Result<(), Unfit> {
+    let port = digits::<u64>(text).ok_or_else(|| Unfit::Malformed(format!("{text:?} is no port")))?;
+    if (least..=65_535).contains(&port) { Ok(()) } else { out_of_range(format!("there is no port {port}")) }
 }
 
 fn read_address(text: &str) -> Result<SocketAddr, Unfit> {
@@ -488,6 +475,7 @@ fn read_database(text: &str) -> Result<String, Unfit> {
         return out_of_range(format!("{} bytes long", text.len()));
     }
     match scheme {
+        "sqlite" if rest.contains('\0') => malformed("a path has no NUL characters"),
         "sqlite" => Ok(text.to_owned()),
         "postgres" | "postgresql" if rest.starts_with("//") => Ok(text.to_owned()),
         "postgres" | "postgresql" => malformed("after the scheme comes //"),

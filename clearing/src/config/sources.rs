@@ -108,7 +108,9 @@ pub(super) fn read_file(
         }
         for (name, value) in table {
             let source = Source::File { path: path.to_owned(), line: line(name.span().start) };
-            read_value(&format!("{}.{}", section.get_ref(), name.get_ref()), value, source, folder, found, problems);
+            let key = format!("{}.{}", section.get_ref(), name.get_ref());
+            let spelling = text.get(value.span()).unwrap_or_default();
+            read_value(&key, value, spelling, source, folder, found, problems);
         }
     }
     Ok(())
@@ -117,6 +119,8 @@ pub(super) fn read_file(
 fn read_value(
     key: &str,
     value: &Spanned<DeValue<'_>>,
+    // As the file has it: TOML would take more forms of a number than the house does.
+    spelling: &str,
     source: Source,
     folder: &Path,
     found: &mut BTreeMap<&'static str, Found>,
@@ -135,13 +139,9 @@ fn read_value(
     let is_number = known.kind.is_number()
         || matches!((value.get_ref(), known.kind), (DeValue::Integer(_), Kind::PerPartner { .. }));
     match (value.get_ref(), is_number) {
-        (DeValue::Integer(number), true) if number.radix() == 10 => {
-            let digits = number.as_str().replace('_', "");
-            set(key, digits.trim_start_matches('+'), source, Some(folder), found, problems);
-        }
+        (DeValue::Integer(_), true) => set(key, spelling, source, Some(folder), found, problems),
         (DeValue::String(text), false) => set(key, text, source, Some(folder), found, problems),
         (DeValue::String(_), true) => problems.push(malformed("a number is written without quotes")),
-        (DeValue::Integer(_), true) => problems.push(malformed("not a whole number in decimal digits")),
         (_, true) => problems.push(malformed("not a whole number")),
         (_, false) => problems.push(malformed("not a text in quotes")),
     }

@@ -23,12 +23,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Sleep;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Code, Status};
 
 use super::budget::{Charge, Permit};
 use super::{Connection, PAUSES, lock};
-use crate::rpc::errors;
+use crate::rpc::errors::{self, Fault};
 
 /// Up to so many bytes an answer is one piece; otherwise its pieces are of this many.
 const SMALL: usize = 1_024;
@@ -49,6 +49,8 @@ pub struct Shape {
     pub bytes: usize,
     /// What a byte of its request takes.
     pub bytes_per_byte: usize,
+    /// A message of its request at the most, in bytes.
+    pub message_bytes_max: usize,
     /// Whether its request and its answer may be many messages.
     pub streams: bool,
     /// Whether a house that stops waits for its answer.
@@ -99,13 +101,17 @@ struct Messages {
 }
 
 impl Messages {
-    fn feed(&mut self, mut bytes: &[u8]) {
+    /// Takes what has come.
+    ///
+    /// # Errors
+    /// The size of a message that has more bytes than this.
+    fn feed(&mut self, mut bytes: &[u8], most: usize) -> Result<(), usize> {
         while !bytes.is_empty() {
             let skipped = self.left.min(bytes.len());
             self.left -= skipped;
             bytes = &bytes[skipped..];
             if self.left > 0 {
-                return;
+                return Ok(());
             }
             let taken = (self.head.len() - self.head_len).min(bytes.len());
             self.head[self.head_len..self.head_len + taken].copy_from_slice(&bytes[..taken]);
@@ -114,8 +120,12 @@ impl Messages {
             if self.head_len == self.head.len() {
                 let [_, a, b, c, d] = self.head;
                 (self.left, self.head_len) = (u32::from_be_bytes([a, b, c, d]) as usize, 0);
+                if self.left > most {
+                    return Err(self.left);
+                }
             }
         }
+        Ok(())
     }
 
     fn between(&self) -> bool {
@@ -150,7 +160,7 @@ impl Asked {
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(still)));
         if timer.as_mut().poll(cx).is_ready() {
             let message = format!("nothing more of the request came for {} seconds", still.as_secs_f64());
-            return Poll::Ready(errors::broken(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None));
+            return Poll::Ready(errors::broken(Fault::DeadlineExceeded, message, None));
         }
         if pausing {
             let stopping = &self.call.connection.door().0.stopping;
@@ -181,7 +191,9 @@ impl http_body::Body for Asked {
         if let Some(Ok(frame)) = &polled
             && let Some(data) = frame.data_ref()
         {
-            this.messages.feed(data);
+            if let Err(bytes) = this.messages.feed(data, this.shape.message_bytes_max) {
+                return Poll::Ready(Some(Err(errors::message_too_large(bytes, this.shape.message_bytes_max))));
+            }
             let bytes = data.len().saturating_mul(this.shape.bytes_per_byte);
             if let Err(full) = lock(&this.call.permit).charge.add(bytes) {
                 this.call.connection.rest();
@@ -330,7 +342,7 @@ mod tests {
             let mut ends = Vec::new();
             let mut at = 0;
             for piece in body.chunks(size) {
-                messages.feed(piece);
+                messages.feed(piece, 256).unwrap();
                 at += piece.len();
                 if messages.between() {
                     ends.push(at);
@@ -338,6 +350,9 @@ mod tests {
             }
             assert_eq!(ends.last(), Some(&body.len()), "{size}");
             assert!(ends.iter().all(|end| [8, 13, 274].contains(end)), "{size}: {ends:?}");
+            let mut messages = Messages::default();
+            let refused = body.chunks(size).find_map(|piece| messages.feed(piece, 255).err());
+            assert_eq!(refused, Some(256), "the size of the message is told, whatever has come of it");
         }
     }
 }

@@ -15,14 +15,16 @@ use clearing_core::terms::House;
 use clearing_core::units::PartnerId;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument, info_span};
 
 use crate::backroom::Backroom;
 use crate::clock;
 use crate::door::body::{Answered, Asked};
+use crate::rpc::complete::Deadline;
+use crate::rpc::errors::Fault;
 use crate::rpc::reads::Reads;
 use crate::rpc::{Context, errors, weight};
 use crate::shares::ReadShares;
@@ -177,7 +179,8 @@ pub fn scope(path: &str) -> Option<Scope> {
 /// Decides whether a peer may call a method, against the house as it is now.
 ///
 /// # Errors
-/// `UNAUTHENTICATED` without an identity of this coalition, `PERMISSION_DENIED` otherwise.
+/// `UNAUTHENTICATED` without an identity of this coalition, `UNIMPLEMENTED` for a method that there is not,
+/// `PERMISSION_DENIED` otherwise.
 pub fn authorize(identity: &Identity, method: &str, house: &House) -> Result<Caller, Status> {
     let caller = match identity.kind {
         Kind::Auditor => Caller::Auditor(identity.id.clone()),
@@ -192,16 +195,18 @@ pub fn authorize(identity: &Identity, method: &str, house: &House) -> Result<Cal
     };
     let role = caller.role();
     let scopes = GRANTS.iter().find(|(granted, _)| *granted == role).map_or(&[][..], |(_, scopes)| scopes);
-    let allowed = scope(method).is_some_and(|scope| scopes.contains(&scope));
-    if allowed { Ok(caller) } else { Err(denied("this certificate does not allow this call")) }
+    let Some(scope) = scope(method) else {
+        return Err(errors::broken(Fault::Unimplemented, "the house has no such method", None));
+    };
+    if scopes.contains(&scope) { Ok(caller) } else { Err(denied("this certificate does not allow this call")) }
 }
 
 pub(crate) fn denied(message: &str) -> Status {
-    errors::broken(Code::PermissionDenied, "PERMISSION_DENIED", message, None)
+    errors::broken(Fault::PermissionDenied, message, None)
 }
 
 fn unauthenticated(message: &str) -> Status {
-    errors::broken(Code::Unauthenticated, "UNAUTHENTICATED", message, None)
+    errors::broken(Fault::Unauthenticated, message, None)
 }
 
 /// The caller that [`AuthLayer`] has found.
@@ -303,7 +308,7 @@ impl View {
         let house = self.house.load();
         let house = house.as_ref().ok_or_else(|| {
             let message = "the house is not open yet: its database is being migrated, or cannot be reached";
-            errors::broken(Code::Unavailable, "NOT_SERVING", message, Some(Duration::from_secs(1)))
+            errors::broken(Fault::NotServing, message, Some(Duration::from_secs(1)))
         })?;
         authorize(&peer.identity, method, house)
     }
@@ -393,12 +398,12 @@ where
             let Some(deadline) = deadline else { return answer.await };
             let end = Instant::now() + deadline;
             match tokio::time::timeout_at(end, DEADLINE.scope(end.into_std(), answer)).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    let message = "the deadline passed; ask again under the same request id";
-                    let status = errors::broken(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None);
-                    Ok(status.into_http())
-                }
+                // What streams goes on until then.
+                Ok(answer) => answer.map(|mut answer| {
+                    answer.extensions_mut().insert(Deadline(end));
+                    answer
+                }),
+                Err(_) => Ok(errors::deadline_exceeded().into_http()),
             }
         };
         let answer = answer.instrument(span);
@@ -412,7 +417,8 @@ where
 /// Reads a `grpc-timeout` header: up to eight digits and a unit.
 fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    let count: u64 =
+        digits.parse().ok().filter(|_| digits.len() <= 8 && digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     Some(match unit {
         "H" => Duration::from_secs(count * 3600),
         "M" => Duration::from_secs(count * 60),
@@ -433,6 +439,7 @@ mod tests {
         assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
         assert_eq!(parse_timeout("1S"), Some(Duration::from_secs(1)));
         assert_eq!(parse_timeout("123456789m"), None, "more than eight digits");
+        assert_eq!(parse_timeout("+1S"), None);
         assert_eq!(parse_timeout("m"), None);
         assert_eq!(parse_timeout(""), None);
     }

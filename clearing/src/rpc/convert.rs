@@ -10,7 +10,9 @@ use clearing_core::journal::{
     BusinessDate, Code, Entry, EntryKind, JournalEntry, LotMove, Origin, attachment_commitment,
 };
 use clearing_core::terms::{Coalition, ExpiryPolicy, House};
-use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_text};
+use clearing_core::units::{
+    EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_identifier, check_text, shown,
+};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
 use tonic::Status;
@@ -59,11 +61,11 @@ pub fn member_in(field: &str, member: Option<v1::MemberRef>, key: &IdentifierKey
         Some(Member::Identifier(v1::Identifier { scheme, value })) => {
             let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
             if scheme.is_empty() || scheme.len() > SCHEME_MAX || !scheme.bytes().all(fits) {
-                let form = format!("{scheme:?} is not 1 to {SCHEME_MAX} characters of a-z 0-9 _ -");
+                let form = format!("{} is not 1 to {SCHEME_MAX} characters of a-z 0-9 _ -", shown(&scheme));
                 return Err(invalid(&format!("{field}.identifier.scheme"), form));
             }
             // The value itself is somebody's card or phone: it is not repeated.
-            check_text(&value, IDENTIFIER_MAX)
+            check_identifier(&value, IDENTIFIER_MAX)
                 .map_err(|problem| invalid(&format!("{field}.identifier.value"), problem))?;
             Ok(MemberRef::Identifier(key.hash(&scheme, &value)))
         }
@@ -108,7 +110,8 @@ pub fn from_expiry(expires: Timestamp, active: Timestamp, coalition: &Coalition)
 
 pub fn money(field: &str, money: &v1::Money, coalition: &Coalition) -> Result<Money, Status> {
     if money.currency_code != coalition.currency.as_str() {
-        let problem = format!("{:?} is not the coalition's currency {}", money.currency_code, coalition.currency);
+        let given = shown(&money.currency_code);
+        let problem = format!("{given} is not the coalition's currency {}", coalition.currency);
         return Err(invalid(&format!("{field}.currency_code"), problem));
     }
     let field = format!("{field}.amount");

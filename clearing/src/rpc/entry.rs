@@ -1,6 +1,6 @@
 //! EntryService: the entries that the caller has a part in.
 
-use clearing_core::units::RequestId;
+use clearing_core::units::{RequestId, whole};
 use clearing_proto::v1;
 use clearing_proto::v1::entry_service_server::EntryService;
 use tonic::{Request, Response, Status};
@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use crate::identifier::IdentifierKey;
 use crate::rpc::convert::{self, View, code_or_none, member, receipt_or_none, window};
 use crate::rpc::errors::invalid;
-use crate::rpc::{Context, auth, errors, page_size};
+use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::EntryFilter;
 
 /// The service, in the house that it works for.
@@ -45,12 +45,12 @@ impl EntryService for Service {
         let limit = page_size(wire.page_size)?;
         let filter: EntryFilter = entry_filter(wire, &self.0.identifier_key)?;
         let found = self.0.store.entries_of(caller, &filter, limit + 1).await;
-        let mut found = found.map_err(|error| errors::of_store(&error))?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next_page_token = found.last().filter(|_| more).map_or_else(String::new, |last| last.sequence.to_string());
+        let found = found.map_err(|error| errors::of_store(&error))?;
         let house = self.0.house();
-        let entries = found.iter().map(|entry| convert::from_journal(entry, View::Part(caller), &house)).collect();
+        let rows = found.iter().map(|entry| convert::from_journal(entry, View::Part(caller), &house));
+        let (entries, more) = bounds::page(rows, limit);
+        let next_page_token =
+            entries.last().filter(|_| more).map_or_else(String::new, |last| last.sequence.to_string());
         Ok(Response::new(v1::ListEntriesResponse { entries, next_page_token }))
     }
 }
@@ -58,7 +58,7 @@ impl EntryService for Service {
 fn entry_filter(wire: v1::ListEntriesRequest, key: &IdentifierKey) -> Result<EntryFilter, Status> {
     let before = match wire.page_token.as_str() {
         "" => None,
-        token => Some(token.parse().map_err(|_| invalid("page_token", "is not one that this method gave"))?),
+        token => Some(whole(token).map_err(|_| invalid("page_token", "is not one that this method gave"))?),
     };
     Ok(EntryFilter {
         store: code_or_none("store", &wire.store)?,

@@ -1,18 +1,27 @@
 //! Every way of saying no: rejections by the rules, and what broke. One catalogue of reasons, numbers in the metadata.
+//!
+//! Whatever layer makes a status, it leaves the house with the same details ([`status`], [`completed`]): `ErrorInfo` with
+//! the reason, its numbers and the three flags, and the reason once more as an ASCII trailer. Its size has a bound
+//! ([`bounds`]).
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use clearing_core::rejection::Rejection;
+use clearing_core::rejection::{Class, Rejection};
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::door::budget::Exhausted;
+use crate::rpc::bounds;
 use crate::store::{ErrorKind, StoreError};
 use crate::writer::WriteError;
 
 /// The domain of all reasons.
 pub const DOMAIN: &str = "clearing.coalition";
+
+/// The trailer in which the reason stands as plain text, for clients that do not decode details.
+pub const REASON_TRAILER: &str = "clearing-reason";
 
 /// When asking again makes sense for a caller that has as much under way as it may.
 const RETRY_EXHAUSTED: Duration = Duration::from_millis(200);
@@ -23,45 +32,156 @@ const RETRY_CLOCK: Duration = Duration::from_secs(5);
 /// When asking again makes sense while the lists of entries are behind the journal.
 const RETRY_BEHIND: Duration = Duration::from_secs(1);
 
-/// The gRPC code of a rejection.
-pub fn code(rejection: &Rejection) -> Code {
-    match rejection.reason() {
-        "INVALID_ARGUMENT" => Code::InvalidArgument,
-        "NOT_FOUND" => Code::NotFound,
-        "PARTNER_EXISTS" | "DUPLICATE_RECEIPT" => Code::AlreadyExists,
-        // Allowances that are used up. A cap on debts, and points that are missing, are states of the books.
-        "LIMIT_EXCEEDED" | "CONSENT_EXCEEDED" => Code::ResourceExhausted,
-        _ => Code::FailedPrecondition,
+/// A line of the table of what is no rejection by the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultRow {
+    /// The public reason, in UPPER_SNAKE.
+    pub reason: &'static str,
+    pub code: Code,
+    /// Whether the request may have had its effect.
+    pub effect_possible: bool,
+    /// Whether the same request may succeed later, without anybody changing it.
+    pub transient: bool,
+    /// The names of its numbers.
+    pub metadata: &'static [&'static str],
+    /// When to ask again, as docs/errors.md says it.
+    pub again: &'static str,
+}
+
+const EFFECT_POSSIBLE: bool = true;
+const NO_EFFECT: bool = false;
+const TRANSIENT: bool = true;
+const LASTING: bool = false;
+const DELAYED: &str = "after the delay of `google.rpc.RetryInfo`";
+
+macro_rules! faults {
+    ($( $name:ident = $reason:literal, $code:ident, $effect:ident, $transient:ident, [$( $number:literal ),*], $again:expr; )*) => {
+        /// What is no rejection by the rules: something broke, or a layer before the rules would not have the call.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Fault {
+            $( $name, )*
+        }
+
+        impl Fault {
+            /// Every fault, in the order of the enum.
+            pub const TABLE: [FaultRow; [$( $reason ),*].len()] = [
+                $( FaultRow {
+                    reason: $reason,
+                    code: Code::$code,
+                    effect_possible: $effect,
+                    transient: $transient,
+                    metadata: &[$( $number ),*],
+                    again: $again,
+                }, )*
+            ];
+        }
+    };
+}
+
+faults! {
+    Unauthenticated = "UNAUTHENTICATED", Unauthenticated, NO_EFFECT, LASTING, [], "with a certificate of this coalition";
+    PermissionDenied = "PERMISSION_DENIED", PermissionDenied, NO_EFFECT, LASTING, [], "never: the certificate does not allow this call";
+    Unimplemented = "UNIMPLEMENTED", Unimplemented, NO_EFFECT, LASTING, [], "never: there is no such method here, or not in this encoding";
+    Undecodable = "UNDECODABLE", InvalidArgument, NO_EFFECT, LASTING, [], "never: the bytes are no message of this method";
+    MessageTooLarge = "MESSAGE_TOO_LARGE", InvalidArgument, NO_EFFECT, LASTING, ["message_bytes", "maximum_bytes"], "in smaller parts";
+    AnswerTooLarge = "ANSWER_TOO_LARGE", InvalidArgument, NO_EFFECT, LASTING, ["answer_bytes", "maximum_bytes"], "for less at once: of a batch, with fewer items";
+    Overloaded = "OVERLOADED", ResourceExhausted, NO_EFFECT, TRANSIENT, ["used", "maximum"], DELAYED;
+    NotServing = "NOT_SERVING", Unavailable, NO_EFFECT, TRANSIENT, [], DELAYED;
+    DatabaseUnavailable = "DATABASE_UNAVAILABLE", Unavailable, EFFECT_POSSIBLE, TRANSIENT, [], DELAYED;
+    ListsBehind = "LISTS_BEHIND", Unavailable, NO_EFFECT, TRANSIENT, ["behind_entries"], DELAYED;
+    OutcomeUnknown = "OUTCOME_UNKNOWN", Unavailable, EFFECT_POSSIBLE, TRANSIENT, [], DELAYED;
+    ShuttingDown = "SHUTTING_DOWN", Unavailable, EFFECT_POSSIBLE, TRANSIENT, [], DELAYED;
+    WrongClock = "WRONG_CLOCK", Unavailable, NO_EFFECT, TRANSIENT, ["machine_time", "other_time"], DELAYED;
+    DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, EFFECT_POSSIBLE, TRANSIENT, [], "with a longer deadline";
+    Internal = "INTERNAL", Internal, EFFECT_POSSIBLE, LASTING, [], "once; then ask the operator, whose log has it";
+}
+
+impl Fault {
+    /// What the table says of it.
+    pub fn row(self) -> &'static FaultRow {
+        &Self::TABLE[self as usize]
     }
 }
 
-/// The metadata of a rejection: its numbers, whether it is recorded under the request's key, whether a new request may
-/// succeed later, whether it was given before.
-fn metadata(rejection: &Rejection, recorded: bool, replayed: bool) -> HashMap<String, String> {
-    let mut metadata: HashMap<String, String> =
-        rejection.numbers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let flags = [("recorded", recorded), ("transient", rejection.transient()), ("replayed", replayed)];
-    metadata.extend(flags.map(|(name, flag)| (name.to_owned(), flag.to_string())));
-    metadata
+/// The gRPC code of a class of rejections.
+pub fn code(class: Class) -> Code {
+    match class {
+        Class::Malformed => Code::InvalidArgument,
+        Class::Missing => Code::NotFound,
+        Class::Exists => Code::AlreadyExists,
+        Class::UsedUp => Code::ResourceExhausted,
+        Class::State => Code::FailedPrecondition,
+    }
+}
+
+/// What every status and every error of an item says beside its code: of which all texts have a bound.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub code: Code,
+    pub reason: &'static str,
+    pub message: String,
+    /// The numbers of the reason, and the flags `recorded`, `transient` and `replayed`.
+    pub metadata: HashMap<String, String>,
+    /// The field that is wrong, and what is wrong with it.
+    pub violation: Option<(String, String)>,
+    pub retry_delay: Option<Duration>,
+}
+
+impl Said {
+    fn new(
+        code: Code,
+        reason: &'static str,
+        message: String,
+        numbers: impl IntoIterator<Item = (&'static str, String)>,
+        flags: [bool; 3],
+    ) -> Self {
+        let mut metadata: HashMap<String, String> =
+            numbers.into_iter().map(|(name, number)| (name.to_owned(), number)).collect();
+        let flags = ["recorded", "transient", "replayed"].into_iter().zip(flags);
+        metadata.extend(flags.map(|(name, flag)| (name.to_owned(), flag.to_string())));
+        Self { code, reason, message, metadata, violation: None, retry_delay: None }
+    }
+
+    fn rejection(rejection: &Rejection, recorded: bool, replayed: bool) -> Self {
+        let row = rejection.row();
+        let flags = [recorded, rejection.transient(), replayed];
+        let said = Self::new(code(row.class), row.reason, rejection.to_string(), rejection.numbers(), flags);
+        if let Rejection::InvalidArgument { field, problem } = rejection {
+            return Self { violation: Some((field.clone(), problem.clone())), ..said };
+        }
+        said
+    }
+
+    /// The status that says this, whatever its texts are within the bound of trailers.
+    fn status(&self) -> Status {
+        bounds::shortened(self, |said| {
+            let status = said.status_unbounded();
+            (bounds::trailer_bytes(&status) <= bounds::TRAILER_BYTES_MAX).then_some(status)
+        })
+    }
+
+    fn status_unbounded(&self) -> Status {
+        let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, self.metadata.clone());
+        if let Some((field, problem)) = &self.violation {
+            details.set_bad_request(vec![FieldViolation::new(field, problem)]);
+        }
+        if let Some(delay) = self.retry_delay {
+            details.set_retry_info(Some(delay));
+        }
+        let mut trailers = MetadataMap::new();
+        trailers.insert(REASON_TRAILER, MetadataValue::from_static(self.reason));
+        Status::with_error_details_and_metadata(self.code, &self.message, details, trailers)
+    }
 }
 
 /// A rejection that the writer answered a request with.
 pub fn of_answer(rejection: &Rejection, replayed: bool) -> Status {
-    of_rejection(rejection, rejection.recorded(), replayed)
+    Said::rejection(rejection, rejection.recorded(), replayed).status()
 }
 
 /// A rejection of what came to no request: a read, or a message that is wrong in itself. Nothing is kept of it.
 pub fn refused(rejection: &Rejection) -> Status {
-    of_rejection(rejection, false, false)
-}
-
-fn of_rejection(rejection: &Rejection, recorded: bool, replayed: bool) -> Status {
-    let metadata = metadata(rejection, recorded, replayed);
-    let mut details = ErrorDetails::with_error_info(rejection.reason(), DOMAIN, metadata);
-    if let Rejection::InvalidArgument { field, problem } = rejection {
-        details.set_bad_request(vec![FieldViolation::new(field, problem)]);
-    }
-    Status::with_error_details(code(rejection), rejection.to_string(), details)
+    Said::rejection(rejection, false, false).status()
 }
 
 /// A message that is wrong in itself.
@@ -74,24 +194,53 @@ pub fn not_found(what: &str, id: impl std::fmt::Display) -> Status {
 }
 
 /// Something that is no rejection by the rules.
-pub fn broken(code: Code, reason: &str, message: impl Into<String>, retry: Option<Duration>) -> Status {
-    broken_at(code, reason, message, retry, [])
+pub fn broken(fault: Fault, message: impl Into<String>, retry: Option<Duration>) -> Status {
+    broken_at(fault, message, retry, [])
 }
 
-/// Likewise, with the numbers at which it broke, by the names of docs/errors.md.
+/// Likewise, with the numbers at which it broke, by the names of the table.
 pub fn broken_at<const N: usize>(
-    code: Code,
-    reason: &str,
+    fault: Fault,
     message: impl Into<String>,
     retry: Option<Duration>,
-    numbers: [(&str, String); N],
+    numbers: [(&'static str, String); N],
 ) -> Status {
-    let numbers = HashMap::from(numbers.map(|(name, number)| (name.to_owned(), number)));
-    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, numbers);
-    if let Some(delay) = retry {
-        details.set_retry_info(Some(delay));
+    let row = fault.row();
+    let said = Said::new(row.code, row.reason, message.into(), numbers, [false, row.transient, false]);
+    Said { retry_delay: retry, ..said }.status()
+}
+
+/// A status as it leaves the house: what a layer below has made without details gets those of the fault that it stands for.
+/// `None` if it has them.
+///
+/// All that the house itself refuses has its reason. What is left comes from the transport, which reads and writes messages,
+/// and from the services that are not the house's own.
+pub(crate) fn completed(status: &Status) -> Option<Status> {
+    if status.metadata().contains_key(REASON_TRAILER) {
+        return None;
     }
-    Status::with_error_details(code, message, details)
+    let fault = match status.code() {
+        Code::Ok => return None,
+        // Of the health service, of a name that it does not know.
+        Code::NotFound => {
+            let said = Said::rejection(&Rejection::not_found("service", ""), false, false);
+            return Some(Said { message: status.message().to_owned(), ..said }.status());
+        }
+        // The transport says so of bytes that it cannot read as a message; it has no failures of its own beside them.
+        Code::Internal | Code::InvalidArgument | Code::DataLoss => Fault::Undecodable,
+        // A message of a request that is too large is refused as it comes (`door::body`), so this is an answer.
+        Code::OutOfRange => Fault::AnswerTooLarge,
+        Code::Unimplemented => Fault::Unimplemented,
+        Code::Unauthenticated => Fault::Unauthenticated,
+        Code::PermissionDenied => Fault::PermissionDenied,
+        // The transport gives up when a deadline is over, and calls it so.
+        Code::Cancelled | Code::DeadlineExceeded => Fault::DeadlineExceeded,
+        Code::ResourceExhausted => Fault::Overloaded,
+        Code::Unavailable => Fault::NotServing,
+        Code::Unknown | Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => Fault::Internal,
+    };
+    let retry = [Code::ResourceExhausted, Code::Unavailable].contains(&status.code()).then_some(RETRY_GONE);
+    Some(broken(fault, status.message(), retry))
 }
 
 /// A call, or the rest of one, for which there is no room. It had no effect.
@@ -105,12 +254,29 @@ pub(crate) fn overloaded(full: &Exhausted) -> Status {
 /// Of `maximum` so many are used: calls, bytes, requests or reads that wait, or that came within a second.
 pub(crate) fn overloaded_at(message: String, retry: Duration, used: u64, maximum: u64) -> Status {
     let numbers = [("used", used.to_string()), ("maximum", maximum.to_string())];
-    broken_at(Code::ResourceExhausted, "OVERLOADED", message, Some(retry), numbers)
+    broken_at(Fault::Overloaded, message, Some(retry), numbers)
+}
+
+/// A message of a request that is larger than its method takes.
+pub(crate) fn message_too_large(bytes: usize, maximum: usize) -> Status {
+    let message = format!("the message has {bytes} bytes, and {maximum} are the most that this method takes");
+    let numbers = [("message_bytes", bytes.to_string()), ("maximum_bytes", maximum.to_string())];
+    broken_at(Fault::MessageTooLarge, message, None, numbers)
 }
 
 /// What the house will not begin any more.
 pub(crate) fn shutting_down() -> Status {
-    broken(Code::Unavailable, "SHUTTING_DOWN", "the house is shutting down", Some(RETRY_GONE))
+    broken(Fault::ShuttingDown, "the house is shutting down", Some(RETRY_GONE))
+}
+
+/// A call that was not answered in the time that its caller gives it.
+pub(crate) fn deadline_exceeded() -> Status {
+    broken(Fault::DeadlineExceeded, "the deadline passed; ask again under the same request id", None)
+}
+
+/// A call that the code of the house did not survive. It was logged.
+pub(crate) fn internal() -> Status {
+    of_write(&WriteError::Internal)
 }
 
 pub fn of_write(error: &WriteError) -> Status {
@@ -122,15 +288,15 @@ pub fn of_write(error: &WriteError) -> Status {
         WriteError::TooFast { per_second, retry_after } => {
             overloaded_at(message, *retry_after, *per_second, *per_second)
         }
-        WriteError::DeadlinePassed => broken(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None),
-        WriteError::Unavailable => broken(Code::Unavailable, "DATABASE_UNAVAILABLE", message, Some(RETRY_GONE)),
-        WriteError::OutcomeUnknown => broken(Code::Unavailable, "OUTCOME_UNKNOWN", message, Some(RETRY_GONE)),
-        WriteError::ShuttingDown => broken(Code::Unavailable, "SHUTTING_DOWN", message, Some(RETRY_GONE)),
+        WriteError::DeadlinePassed => broken(Fault::DeadlineExceeded, message, None),
+        WriteError::Unavailable => broken(Fault::DatabaseUnavailable, message, Some(RETRY_GONE)),
+        WriteError::OutcomeUnknown => broken(Fault::OutcomeUnknown, message, Some(RETRY_GONE)),
+        WriteError::ShuttingDown => broken(Fault::ShuttingDown, message, Some(RETRY_GONE)),
         WriteError::WrongClock(wrong) => {
             let times = [("machine_time", wrong.machine.to_string()), ("other_time", wrong.other.to_string())];
-            broken_at(Code::Unavailable, "WRONG_CLOCK", message, Some(RETRY_CLOCK), times)
+            broken_at(Fault::WrongClock, message, Some(RETRY_CLOCK), times)
         }
-        WriteError::Internal => broken(Code::Internal, "INTERNAL", message, None),
+        WriteError::Internal => broken(Fault::Internal, message, None),
     }
 }
 
@@ -139,15 +305,15 @@ pub fn of_store(error: &StoreError) -> Status {
     if let ErrorKind::Behind { entries } = error.kind() {
         // Nothing is broken.
         let behind = [("behind_entries", entries.to_string())];
-        return broken_at(Code::Unavailable, "LISTS_BEHIND", error.to_string(), Some(RETRY_BEHIND), behind);
+        return broken_at(Fault::ListsBehind, error.to_string(), Some(RETRY_BEHIND), behind);
     }
     tracing::warn!(error = error as &dyn std::error::Error, "a read failed");
     match error.kind() {
         ErrorKind::Transient | ErrorKind::CommitUnknown => {
-            broken(Code::Unavailable, "DATABASE_UNAVAILABLE", "the database cannot be reached", Some(RETRY_GONE))
+            broken(Fault::DatabaseUnavailable, "the database cannot be reached", Some(RETRY_GONE))
         }
         ErrorKind::Behind { .. } | ErrorKind::Permanent => {
-            broken(Code::Internal, "INTERNAL", "the house failed on this read; it was logged", None)
+            broken(Fault::Internal, "the house failed on this read; it was logged", None)
         }
     }
 }

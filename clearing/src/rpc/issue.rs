@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::rpc::convert::{View, id, moment_or_none};
 use crate::rpc::errors::invalid;
 use crate::rpc::written::{from_figures, from_written, member_reply};
-use crate::rpc::{BATCH_ITEMS_MAX, Context, auth, convert, errors};
+use crate::rpc::{BATCH_ITEMS_MAX, Context, auth, bounds, convert, errors};
 use crate::writer::{WriteError, Written};
 
 /// The service, in the house that it works for.
@@ -88,6 +88,9 @@ impl Service {
             let_others(at).await;
             read.push(self.issue_wish(caller, item).map(|wish| good.push(wish)));
         }
+        // Known before anything is done: what was decided cannot be taken back for want of room in its answer.
+        let mut wishes = good.iter().map(lots_of);
+        bounds::check_batch(read.iter().map(|item| item.as_ref().ok().and_then(|()| wishes.next())))?;
         let answers = match full {
             Full::Refuses => self.0.writer.ask_batch(good).await.map_err(|error| errors::of_write(&error))?,
             Full::Waits => self.0.writer.ask_all(good).await,
@@ -98,17 +101,18 @@ impl Service {
             let_others(at).await;
             let result = item.and_then(|()| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
-                let mut issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
-                // Eight thousand answers fit into a message without what their callers can look up.
-                let written = issued.written.iter_mut();
-                let entries = written.flat_map(|written| written.entries.iter_mut().chain(&mut written.following));
-                entries.for_each(|entry| entry.postings.clear());
-                Ok(issued)
+                let issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
+                Ok(bounds::without_what_can_be_looked_up(issued))
             });
             results.push(issue_result(result));
         }
         Ok(results)
     }
+}
+
+/// The lots that an issue makes at the most: one for each that funds it.
+fn lots_of(wish: &Wish) -> usize {
+    if let Command::IssuePoints(issue) = &wish.command { issue.earn.funders.len().max(1) } else { 1 }
 }
 
 /// What becomes of a batch whose caller has too much waiting.
@@ -143,17 +147,19 @@ pub fn issue_result(result: Result<v1::IssuePointsResponse, Status>) -> v1::Issu
         Ok(issued) => v1::issue_result::Result::Issued(issued),
         Err(status) => {
             let info = status.get_details_error_info();
-            let (reason, metadata) = info.map_or_else(Default::default, |info| (info.reason, info.metadata));
-            v1::issue_result::Result::Error(v1::ItemError {
+            let (reason, domain, metadata) =
+                info.map_or_else(Default::default, |info| (info.reason, info.domain, info.metadata));
+            v1::issue_result::Result::Error(bounds::item_error(v1::ItemError {
                 code: status.code().into(),
                 reason,
+                domain,
                 message: status.message().to_owned(),
                 metadata: metadata.into_iter().collect(),
                 retry_delay: status
                     .get_details_retry_info()
                     .and_then(|retry| retry.retry_delay)
                     .and_then(|delay| prost_types::Duration::try_from(delay).ok()),
-            })
+            }))
         }
     };
     v1::IssueResult { result: Some(result) }

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::convert::from_timestamp;
 use crate::rpc::errors::invalid;
 use crate::rpc::settlement::{from_house, house_reply};
-use crate::rpc::{Context, auth, convert, errors, page_size};
+use crate::rpc::{Context, auth, bounds, convert, errors, page_size};
 use limits::{from_consent, from_limit_uses, from_limits, partner_with_limits, read_limits};
 use terms::{from_terms, terms_draft};
 
@@ -146,13 +146,13 @@ impl PartnerService for Service {
         let after = convert::page_place(LIST, &page_token)?.unwrap_or_default();
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
         let now = self.0.clock.now();
-        let mut following = book.house.partners.values().filter(|partner| partner.id.as_str() > after);
-        let page: Vec<&Partner> = following.by_ref().take(limit).collect();
-        let more = following.next().is_some();
-        let last = page.last().filter(|_| more);
+        let following = book.house.partners.values().filter(|partner| partner.id.as_str() > after);
+        let rows = following.map(|partner| partner_with_limits(partner, &book, now));
+        let (partners, more) = bounds::page(rows, limit);
+        let last = partners.last().filter(|_| more);
         Ok(Response::new(v1::ListPartnersResponse {
-            next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, last.id.as_str())),
-            partners: page.into_iter().map(|partner| partner_with_limits(partner, &book, now)).collect(),
+            next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, &last.partner_id)),
+            partners,
         }))
     }
 }

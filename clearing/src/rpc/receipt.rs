@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::{self, View, code_or_none, id};
 use crate::rpc::errors::invalid;
-use crate::rpc::{Context, auth, errors, page_size};
+use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::EntryFilter;
 
 /// The service, in the house that it works for.
@@ -28,9 +28,11 @@ impl ReceiptService for Service {
         let limit = page_size(wire.page_size)?;
         let list = ["FindReceipt", &wire.store, &wire.till, &wire.receipt_number, &wire.business_date];
         let before = convert::page_numbers(&list, &wire.page_token)?.map(|[before]| before);
-        let (page, next) = self.receipt_entries(caller, &sought, number, before, limit).await?;
+        let (found, next) = self.receipt_entries(caller, &sought, number, before, limit).await?;
         let house = self.0.house();
-        let entries = page.iter().map(|entry| convert::from_journal(entry, View::Part(caller), &house)).collect();
+        let rows = found.iter().map(|entry| convert::from_journal(entry, View::Part(caller), &house));
+        let (entries, more) = bounds::page(rows, limit);
+        let next = if more { entries.last().map(|last| last.sequence) } else { next };
         let next_page_token = next.map_or_else(String::new, |next| convert::page_token(&list, &next.to_string()));
         Ok(Response::new(v1::FindReceiptResponse { entries, next_page_token }))
     }

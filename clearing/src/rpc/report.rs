@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::convert::{self, View, from_money, window_or_open};
 use crate::rpc::notice::NoticesPage;
 use crate::rpc::position::from_obligation;
-use crate::rpc::{Context, auth, errors, page_size};
+use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::{MemberClass, MemberPage};
 use balances::{ClassSums, from_balances, points_balance};
 
@@ -129,15 +129,13 @@ impl ReportService for Service {
         let list = ["ListJournalEntries", &from_sequence.to_string(), &window.to_string()];
         let place = convert::page_numbers(&list, &page_token)?.map(|[sequence]| sequence);
         let from = place.unwrap_or(from_sequence);
-        let mut found =
-            self.0.store.journal(from, number, limit + 1).await.map_err(|error| errors::of_store(&error))?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|last| (last.sequence + 1).to_string());
+        let found = self.0.store.journal(from, number, limit + 1).await.map_err(|error| errors::of_store(&error))?;
         let house = self.0.house();
         let entry = |found: &JournalEntry| convert::from_journal(found, View::Whole, &house);
+        let (entries, more) = bounds::page(found.iter().map(entry), limit);
+        let next = entries.last().filter(|_| more).map(|last| (last.sequence + 1).to_string());
         Ok(Response::new(v1::ListJournalEntriesResponse {
-            entries: found.iter().map(entry).collect(),
+            entries,
             next_page_token: next.map_or_else(String::new, |next| convert::page_token(&list, &next)),
         }))
     }

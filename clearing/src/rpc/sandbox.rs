@@ -7,6 +7,7 @@ use clearing_proto::v1::sandbox_service_server::SandboxService;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::from_timestamp;
+use crate::rpc::errors::Fault;
 use crate::rpc::{Context, auth, convert, errors};
 use crate::scheduler::{AdvanceError, DueWork, DueWorkKind, ScheduleError};
 use crate::writer::WriteError;
@@ -29,7 +30,9 @@ impl SandboxService for Service {
         let to = request.into_inner().to_time.ok_or_else(|| errors::invalid("to_time", "is missing"))?;
         let to = convert::timestamp("to_time", to)?;
         let ran = self.0.scheduler.advance_to(to).await.map_err(|error| match error {
-            AdvanceError::NotManual => Status::unimplemented("only a sandbox has a clock that can be moved"),
+            AdvanceError::NotManual => {
+                errors::broken(Fault::Unimplemented, "only a sandbox has a clock that can be moved", None)
+            }
             AdvanceError::Backwards { now } => backwards(to, now),
             AdvanceError::Due(ScheduleError::Write(error)) => errors::of_write(&error),
             AdvanceError::Due(ScheduleError::Store(error)) => errors::of_store(&error),

@@ -1,6 +1,7 @@
 //! What a call is thought to take, before it is heard: by its method.
 
 use crate::door::body::Shape;
+use crate::rpc::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// A request of one operation with its answer, decoded and decided.
 const SMALL: usize = 8 << 10;
@@ -24,7 +25,8 @@ pub fn shape(method: &str) -> Shape {
     };
     // Whoever watches its health does so until it is gone.
     let awaited = !method.starts_with("/grpc.");
-    Shape { bytes, bytes_per_byte, streams, awaited }
+    let message_bytes_max = if bytes_per_byte == OF_BATCH { BATCH_BYTES_MAX } else { MESSAGE_BYTES_MAX };
+    Shape { bytes, bytes_per_byte, message_bytes_max, streams, awaited }
 }
 
 /// Whether a call is answered in the backroom.

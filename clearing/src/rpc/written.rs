@@ -9,7 +9,7 @@ use tonic::Status;
 
 use crate::clock;
 use crate::rpc::convert::{self, View};
-use crate::rpc::{Context, errors};
+use crate::rpc::{Context, bounds, errors};
 use crate::writer::{WriteError, Written};
 
 impl Context {
@@ -56,8 +56,8 @@ pub(super) fn from_written(written: &Written, view: View) -> v1::Written {
     };
     let entry = |entry: &JournalEntry| v1::Entry { origin: None, ..convert::from_journal(entry, view, &written.house) };
     v1::Written {
-        entries: own.into_iter().map(entry).collect(),
-        following: following.into_iter().filter(seen).map(entry).collect(),
+        entries: bounds::entries(own.into_iter().map(entry)),
+        following: bounds::entries(following.into_iter().filter(seen).map(entry)),
         recovered_points: recovered,
         replayed: written.answer.replayed,
     }

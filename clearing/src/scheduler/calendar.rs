@@ -5,7 +5,7 @@
 //! of the zone do, and cut-offs that fall on the same moment are one.
 
 use clearing_core::terms::Calendar;
-use clearing_core::units::Timestamp;
+use clearing_core::units::{Timestamp, shown};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
@@ -21,13 +21,13 @@ const EXPRESSION_LENGTH_MAX: usize = 128;
 pub enum CalendarProblem {
     #[error("{0} expressions are given; a calendar has at most {EXPRESSIONS_MAX}")]
     TooMany(usize),
-    #[error("{0:?} is not a cron expression of five fields")]
+    #[error("{} is not a cron expression of five fields", shown(.0))]
     NotFiveFields(String),
-    #[error("{0:?} is not a cron expression: {1}")]
+    #[error("{} is not a cron expression: {}", shown(.0), .1)]
     Malformed(String, String),
-    #[error("{0:?} never occurs")]
+    #[error("{} never occurs", shown(.0))]
     NeverOccurs(String),
-    #[error("{0:?} is not the name of an IANA time zone")]
+    #[error("{} is not the name of an IANA time zone", shown(.0))]
     UnknownZone(String),
 }
 

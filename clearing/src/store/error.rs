@@ -32,13 +32,16 @@ impl StoreError {
         self.kind
     }
 
+    /// The database's own code of what went wrong, if it said anything.
+    pub(super) fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+        self.source.as_ref()?.downcast_ref::<sqlx::Error>()?.as_database_error()?.code()
+    }
+
     /// Whether the operating system said that it could not bring to the disk what was written. It may forget then what it
     /// could not write, so a later success says nothing: only a new start, from what the disk holds, does.
     pub fn is_failed_sync(&self) -> bool {
-        let source = self.source.as_ref().and_then(|source| source.downcast_ref::<sqlx::Error>());
-        let code = source.and_then(|error| error.as_database_error()?.code());
         // SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC. PostgreSQL stops by itself.
-        matches!(code.as_deref(), Some("1034" | "1290"))
+        matches!(self.code().as_deref(), Some("1034" | "1290"))
     }
 
     pub(super) fn permanent(what: impl Into<String>) -> Self {

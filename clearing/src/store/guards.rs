@@ -381,7 +381,7 @@ const LOCK_RECEIPTS: Sql = Sql::new(
     "-- store.lock_receipts
     SELECT 1 WHERE $1 IS NULL AND $2 IS NULL",
     "-- store.lock_receipts
-    SELECT pg_advisory_xact_lock(key) FROM (
+    SELECT pg_catalog.pg_advisory_xact_lock(key) FROM (
         SELECT DISTINCT hashtextextended(concat_ws(chr(31), partner, business_date, store, till, number), 0) AS key
         FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
             AS k (partner, business_date, store, till, number) ORDER BY key

@@ -58,7 +58,7 @@ const LOCK_IDENTIFIERS: Sql = Sql::new(
     "-- store.lock_identifiers
     SELECT 1 WHERE $1 IS NULL",
     "-- store.lock_identifiers
-    SELECT pg_advisory_xact_lock(key) FROM (SELECT key FROM unnest($1::bigint[]) AS k (key) ORDER BY key) AS k",
+    SELECT pg_catalog.pg_advisory_xact_lock(key) FROM (SELECT key FROM unnest($1::bigint[]) AS k (key) ORDER BY key) AS k",
 );
 
 /// Keeps other nodes from enrolling these identifiers until the transaction ends. `hashes` are not yet enrolled, so

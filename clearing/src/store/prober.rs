@@ -65,7 +65,7 @@ impl Prober {
     }
 
     fn look_for_room(&self) -> Result<(), StoreError> {
-        let BackEnd::Sqlite { file: Some(file), .. } = &self.store.back_end else { return Ok(()) };
+        let BackEnd::Sqlite { file, .. } = &self.store.back_end else { return Ok(()) };
         let disk =
             statvfs(file).map_err(|error| StoreError::of("a look at the disk", sqlx::Error::Io(error.into())))?;
         let room = disk.f_bavail.saturating_mul(disk.f_frsize);

@@ -91,35 +91,39 @@ impl Connection {
     }
 }
 
-/// The advisory lock that is the gate: "Clea" in ASCII, and the gate table of this coalition, so that coalitions in two
-/// schemas of one database do not wait for each other.
+/// The key of the advisory lock that is the gate: "Clea" in ASCII before the number of this coalition's gate table, so that
+/// coalitions in two schemas of one database do not wait for each other. The functions are named in full: one of the same
+/// name on the search path is not the lock that [`Store::prove_gate`](super::Store::prove_gate) has proved.
 macro_rules! gate_key {
     () => {
-        "1131177313, 'gate'::regclass::oid::int"
+        "1131177313::bigint << 32 | 'gate'::regclass::oid::bigint"
     };
 }
 
 const BEGIN: &str = "-- store.begin
     BEGIN IMMEDIATE;
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence, j.hash
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence,
+        (SELECT coalesce(max(number), 0) FROM link_changes), j.hash
     FROM gate AS g CROSS JOIN journal_head AS j";
 
 // One round trip. In READ COMMITTED each statement of it sees what was committed before it began, so the gate row is
 // read as it is after the lock was granted.
 const PASS_GATE_SHARED: &str = concat!(
     "-- store.pass_gate_shared
-    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock_shared(",
+    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock_shared(",
     gate_key!(),
     ");
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence,
+        (SELECT coalesce(max(number), 0) FROM link_changes)
     FROM gate AS g CROSS JOIN journal_head AS j"
 );
 const PASS_GATE_ALONE: &str = concat!(
     "-- store.pass_gate_alone
-    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(",
+    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock(",
     gate_key!(),
     ");
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence,
+        (SELECT coalesce(max(number), 0) FROM link_changes)
     FROM gate AS g CROSS JOIN journal_head AS j"
 );
 
@@ -169,12 +173,12 @@ impl WriterSession {
         self.stored = Stored::default();
         self.gate = gate;
         let failed = |error| StoreError::of("store.begin", error);
-        let (row, head) = match &mut self.connection {
+        let (row, head, link_change) = match &mut self.connection {
             Connection::Sqlite(connection) => {
                 self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
                 let rows = sqlx::query(BEGIN).fetch_all(&mut **connection).await.map_err(failed)?;
                 let row = rows.first().ok_or_else(no_coalition)?;
-                (gate_row(row)?, JournalHead { next_sequence: row.int(4)?, hash: hash(row.bytes(5)?)? })
+                (gate_row(row)?, JournalHead { next_sequence: row.int(4)?, hash: hash(row.bytes(6)?)? }, row.int(5)?)
             }
             Connection::Postgres(connection) => {
                 let sql = match gate {
@@ -184,10 +188,11 @@ impl WriterSession {
                 let rows = sqlx::raw_sql(sql).fetch_all(&mut **connection).await.map_err(failed)?;
                 // The first row is that of the lock, which says nothing. The hash is read under the head's own lock.
                 let row = rows.get(1).ok_or_else(no_coalition)?;
-                (gate_row(row)?, JournalHead { next_sequence: row.int(4)?, hash: [0; 32] })
+                (gate_row(row)?, JournalHead { next_sequence: row.int(4)?, hash: [0; 32] }, row.int(5)?)
             }
         };
         self.head = head;
+        self.enrolled.follow(&mut self.connection.link(), link_change).await?;
         Ok(row)
     }
 

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use clearing::rpc::errors;
-use clearing_core::rejection::Rejection;
+use clearing::rpc::errors::{self, Fault};
+use clearing_core::rejection::{Class, Rejection};
 
 /// One rejection of each kind, in the published order; two of those that have two shapes.
 fn examples() -> Vec<Rejection> {
@@ -102,9 +102,13 @@ fn code_name(code: tonic::Code) -> String {
 fn page() -> String {
     let mut page = String::from(
         "# Errors\n\n\
-        Every error of the house carries `google.rpc.ErrorInfo`: `domain` is `clearing.coalition`, `reason` one of the\n\
-        names below, `metadata` the numbers of that reason and three flags, `recorded`, `transient` and `replayed`.\n\
-        The SDK gives the same as `Rejection` and `Error`. This page is made from the code (`clearing/tests/it/errors.rs`).\n\n\
+        Every error of the house carries `google.rpc.ErrorInfo`, whatever layer made it: `domain` is `clearing.coalition`,\n\
+        `reason` one of the names below, `metadata` the numbers of that reason and three flags, `recorded`, `transient` and\n\
+        `replayed`. The reason also stands as plain text in the trailer `clearing-reason`. The messages of `google.rpc` are\n\
+        in `proto/google/rpc`. An error of an item of a batch (`ItemError`) has the same parts. All trailers of an error fit\n\
+        into 8 KiB: texts that the caller sent are repeated up to 100 characters, and longer ones are cut.\n\n\
+        The SDK gives the same as `Rejection` and `Error`. This page is made from the tables in the code\n\
+        (`clearing/tests/it/errors.rs`).\n\n\
         ## The rules said no\n\n\
         In the published order: of several reasons the first is given. *Recorded*: the house keeps the answer under the\n\
         `request_id` and gives it again; nothing is kept of a read. *Transient*: the same wish under a new `request_id` may\n\
@@ -112,10 +116,10 @@ fn page() -> String {
         | reason | gRPC code | recorded | transient | metadata | for example |\n|---|---|---|---|---|---|\n",
     );
     for rejection in examples() {
-        let yes = |flag| if flag { "yes" } else { "" };
+        let row = rejection.row();
         let numbers: Vec<String> = rejection.numbers().iter().map(|(name, _)| format!("`{name}`")).collect();
-        let (reason, code) = (rejection.reason(), code_name(errors::code(&rejection)));
-        let (recorded, transient) = (yes(rejection.recorded()), yes(rejection.transient()));
+        let (reason, code) = (row.reason, code_name(errors::code(row.class)));
+        let (recorded, transient) = (yes(row.recorded), yes(rejection.transient()));
         let numbers = numbers.join(", ");
         writeln!(page, "| `{reason}` | {code} | {recorded} | {transient} | {numbers} | {rejection} |").unwrap();
     }
@@ -123,20 +127,73 @@ fn page() -> String {
         "\n`INVALID_ARGUMENT` also carries `google.rpc.BadRequest`, which names the field.\n\n\
         ## Something else\n\n\
         None of these is recorded. Where an effect is possible, ask again with the same `request_id`: the answer tells.\n\n\
-        | reason | gRPC code | effect possible | numbers | ask again |\n|---|---|---|---|---|\n\
-        | `UNAUTHENTICATED` | UNAUTHENTICATED | no |  | with a certificate of this coalition |\n\
-        | `PERMISSION_DENIED` | PERMISSION_DENIED | no |  | never: the certificate does not allow this call |\n\
-        | `OVERLOADED` | RESOURCE_EXHAUSTED | no | `used`, `maximum` | after the delay of `google.rpc.RetryInfo` |\n\
-        | `NOT_SERVING` | UNAVAILABLE | no |  | after the delay of `google.rpc.RetryInfo` |\n\
-        | `DATABASE_UNAVAILABLE` | UNAVAILABLE | yes |  | after the delay of `google.rpc.RetryInfo` |\n\
-        | `LISTS_BEHIND` | UNAVAILABLE | no | `behind_entries` | after the delay of `google.rpc.RetryInfo` |\n\
-        | `OUTCOME_UNKNOWN` | UNAVAILABLE | yes |  | after the delay of `google.rpc.RetryInfo` |\n\
-        | `SHUTTING_DOWN` | UNAVAILABLE | yes |  | after the delay of `google.rpc.RetryInfo` |\n\
-        | `WRONG_CLOCK` | UNAVAILABLE | no | `machine_time`, `other_time` | after the delay of `google.rpc.RetryInfo` |\n\
-        | `DEADLINE_EXCEEDED` | DEADLINE_EXCEEDED | yes |  | with a longer deadline |\n\
-        | `INTERNAL` | INTERNAL | yes |  | once; then ask the operator, whose log has it |\n",
+        | reason | gRPC code | effect possible | transient | metadata | ask again |\n|---|---|---|---|---|---|\n",
     );
+    for row in Fault::TABLE {
+        let numbers: Vec<String> = row.metadata.iter().map(|name| format!("`{name}`")).collect();
+        let (reason, code, numbers) = (row.reason, code_name(row.code), numbers.join(", "));
+        let effect = if row.effect_possible { "yes" } else { "no" };
+        let (transient, again) = (yes(row.transient), row.again);
+        writeln!(page, "| `{reason}` | {code} | {effect} | {transient} | {numbers} | {again} |").unwrap();
+    }
     page
+}
+
+fn yes(flag: bool) -> &'static str {
+    if flag { "yes" } else { "" }
+}
+
+/// The reasons as the SDK has them. A malformed message is no rejection to it but an error with the fields.
+fn sdk_reasons() -> String {
+    let rows = || Rejection::TABLE.into_iter().filter(|row| row.class != Class::Malformed);
+    let mut source = String::from(
+        "//! Why the rules say no. Made from the house's table of rejections by `clearing/tests/errors.rs`, which fails where it\n\
+        //! is another.\n\n\
+        use std::fmt;\n\n\
+        /// Why the rules said no.\n\
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]\n\
+        #[non_exhaustive]\n\
+        pub enum Reason {\n",
+    );
+    for row in rows() {
+        for line in row.doc {
+            writeln!(source, "    ///{line}").unwrap();
+        }
+        writeln!(source, "    {},", row.variant).unwrap();
+    }
+    source.push_str(
+        "    /// One that this version of the SDK does not know.\n    Other(String),\n}\n\n\
+        impl Reason {\n    /// The reason in UPPER_SNAKE, as the interface writes it.\n    #[must_use]\n    \
+        pub fn as_str(&self) -> &str {\n        match self {\n",
+    );
+    for row in rows() {
+        writeln!(source, "            Self::{} => \"{}\",", row.variant, row.reason).unwrap();
+    }
+    source.push_str(
+        "            Self::Other(text) => text,\n        }\n    }\n\n    \
+        pub(crate) fn parse(text: &str) -> Self {\n        match text {\n",
+    );
+    for row in rows() {
+        writeln!(source, "            \"{}\" => Self::{},", row.reason, row.variant).unwrap();
+    }
+    source.push_str(
+        "            other => Self::Other(other.to_owned()),\n        }\n    }\n\n    \
+        pub(crate) fn is_known(&self) -> bool {\n        !matches!(self, Self::Other(_))\n    }\n}\n\n\
+        impl fmt::Display for Reason {\n    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {\n        \
+        f.pad(self.as_str())\n    }\n}\n",
+    );
+    source
+}
+
+/// Fails unless a file of the repository is what is made here, which is then left beside the test's other files.
+fn assert_kept(path: &str, fresh: &str) {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    if std::fs::read_to_string(&kept).unwrap_or_default() != fresh {
+        let name = kept.file_name().unwrap();
+        let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&beside, fresh).unwrap();
+        panic!("{path} does not follow from the tables; if they are right: cp {} {path}", beside.display());
+    }
 }
 
 #[test]
@@ -144,22 +201,15 @@ fn the_catalogue_of_errors_is_what_the_house_says() {
     let mut reasons: Vec<&str> = examples().iter().map(Rejection::reason).collect();
     reasons.dedup();
     assert_eq!(reasons, Rejection::REASONS, "an example of every reason, in the published order");
-    let page = page();
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md");
-    if std::fs::read_to_string(&kept).unwrap_or_default() != page {
-        let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("errors.md");
-        std::fs::write(&fresh, page).unwrap();
-        panic!("docs/errors.md is not what the house says; if that is meant: cp {} docs/errors.md", fresh.display());
+    for rejection in examples() {
+        let row = rejection.row();
+        let known = rejection.numbers().into_iter().all(|(name, _)| row.metadata.contains(&name));
+        assert!(known, "{rejection:?}");
     }
+    assert_kept("docs/errors.md", &page());
 }
 
 #[test]
-fn the_sdk_knows_every_reason() {
-    let source = include_str!("../../../partner-sdk/src/outcome.rs");
-    // A malformed message is no rejection to the SDK but an error with the fields.
-    let unknown: Vec<&&str> = Rejection::REASONS
-        .iter()
-        .filter(|reason| **reason != "INVALID_ARGUMENT" && !source.contains(&format!("= \"{reason}\";")))
-        .collect();
-    assert!(unknown.is_empty(), "{unknown:?}");
+fn the_sdk_knows_every_reason_by_the_same_table() {
+    assert_kept("partner-sdk/src/reason.rs", &sdk_reasons());
 }

@@ -37,7 +37,8 @@ impl Held {
             }
             Backend::Postgres => {
                 let mut connection = PgConnection::connect(&house.database.url).await.unwrap();
-                let gate = "BEGIN; SELECT pg_advisory_xact_lock(1131177313, 'gate'::regclass::oid::int)";
+                let gate =
+                    "BEGIN; SELECT pg_advisory_xact_lock(1131177313::bigint << 32 | 'gate'::regclass::oid::bigint)";
                 sqlx::raw_sql(gate).execute(&mut connection).await.unwrap();
                 Self::Postgres(connection)
             }

@@ -383,7 +383,20 @@ async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
         let (name, problem) = field(refusal(a.issue(Issue::to("card", "Jose\u{301}").points(1)).await));
         assert_eq!(name, "member.identifier.value");
         assert!(!problem.contains("Jos"), "an identifier is not repeated: {problem}");
-        assert!(a.issue(Issue::to("card", "José 1").points(1)).await.unwrap().accepted().is_ok());
+        assert!(a.issue(Issue::to("card", "José-1").points(1)).await.unwrap().accepted().is_ok());
+        // One card has one spelling, and whoever sent another is told where it differs, not what it sent.
+        for (value, named) in [
+            ("12\u{200b}3", "character 3 is U+200B"),
+            ("12 34", "character 3 is U+0020"),
+            ("12３4", "character 3 is U+FF13"),
+            ("٣456", "character 1 is U+0663"),
+            ("ＡB", "character 1 is U+FF21"),
+            ("1\u{a0}2", "character 2 is U+00A0"),
+        ] {
+            let (name, problem) = field(refusal(a.issue(Issue::to("card", value).points(1)).await));
+            assert_eq!(name, "member.identifier.value");
+            assert!(problem.contains(named) && !problem.contains("12"), "{value:?}: {problem}");
+        }
 
         // Points of one operation.
         let (name, problem) = field(refusal(a.issue(issue().points(1_000_000_000_001)).await));

@@ -18,6 +18,7 @@ use clearing_core::units::{Money, Points, Rate, RequestId};
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::agreement::TILLS;
+use crate::schema::Raw;
 use crate::{Done, FOUNDING, Ids, TestStore, Till, at, available, card, id, issue, redeem};
 
 /// Two writers on one PostgreSQL: the same members, tills and keys, and a close in the middle.
@@ -208,4 +209,54 @@ async fn the_operators_headroom_is_measured_after_the_fees_that_another_node_giv
     let refused = met.unwrap().answers.remove(0).result.unwrap_err();
     assert!(matches!(refused, Rejection::NetDebitCap { reachable: 10, .. }), "{refused}");
     nodes.finish().await;
+}
+
+/// Makes a card another member's in the database, as one of the nodes would: with a row of the log of changed links.
+async fn link(raw: &mut Raw, card: u8, to: u8) {
+    let hash = |card: u8| format!("'\\x{}'::bytea", format!("{card:02x}").repeat(32));
+    let (card, to) = (hash(card), hash(to));
+    raw.run(format!(
+        "BEGIN;
+         UPDATE identifiers SET member_id = (SELECT member_id FROM identifiers WHERE identifier_hash = {to})
+         WHERE identifier_hash = {card};
+         INSERT INTO link_changes VALUES ((SELECT coalesce(max(number), 0) + 1 FROM link_changes), {card}, {});
+         COMMIT",
+        at(1).0
+    ))
+    .await
+    .unwrap();
+}
+
+/// What a node kept of identifiers once ended with the node.
+#[tokio::test]
+async fn a_node_follows_a_link_that_another_has_changed_in_its_next_batch() {
+    let test = TestStore::with_coalition(Backend::Postgres).await;
+    let other = Store::connect(&test.database.url).await.unwrap();
+    let (mut first, mut second) = (Till::open(&test.store, 1).await, Till::open(&other, 2).await);
+    // Both nodes know whose the cards are.
+    for (card, points) in [(card(1), 100), (card(2), 10), (card(3), 1)] {
+        first.one("grocer", issue(card, points), at(1)).await.unwrap();
+        second.one("grocer", issue(card, points), at(1)).await.unwrap();
+    }
+    let mut raw = Raw::open(&test).await;
+    link(&mut raw, 1, 2).await;
+    for node in [&mut second, &mut first] {
+        node.one("grocer", issue(card(1), 1), at(1)).await.unwrap();
+    }
+    let has = |done: Result<_, Rejection>| available(&done.unwrap());
+    assert_eq!(has(second.one("grocer", issue(card(1), 1), at(1)).await), 20 + 3);
+    assert_eq!(has(first.one("grocer", issue(card(3), 1), at(1)).await), 3, "others stay as they were");
+
+    // A node that was away while the log was pruned knows nothing any more, and asks again.
+    for to in [3, 2, 3] {
+        link(&mut raw, 1, to).await;
+    }
+    assert_eq!(test.store.forget_link_changes(at(9)).await.unwrap(), 3);
+    assert_eq!(test.store.forget_link_changes(at(9)).await.unwrap(), 0, "the last stays");
+    assert_eq!(raw.number("SELECT max(number) FROM link_changes").await, 4);
+    for (node, expected) in [(&mut second, 4), (&mut first, 5)] {
+        assert_eq!(has(node.one("grocer", issue(card(1), 1), at(1)).await), expected);
+    }
+    assert!(raw.run("UPDATE link_changes SET changed_at = 0").await.is_err(), "the log is append-only");
+    test.remove().await;
 }

@@ -10,7 +10,7 @@ use crate::limits::PartnerLimits;
 use crate::money::Money;
 use crate::open_enum::open_enum;
 use crate::origin::Origin;
-use crate::outcome::Reason;
+use crate::reason::Reason;
 use crate::terms::{BreakageSplit, Expiry};
 use crate::wire::{FromWire, decimal, each, there};
 
@@ -2236,7 +2236,8 @@ impl FromWire<v1::WriteOffDebtResponse> for DebtWrittenOff {
     }
 }
 
-/// What a request wrote. Part of the answer to every request with an effect.
+/// What a request wrote. Part of the answer to every request with an effect. Of entries that come to more than a mebibyte
+/// the last ones have an id, a sequence, a window, a kind and a time only (GetEntry gives the rest).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {

@@ -228,6 +228,7 @@ impl State {
             v1::issue_result::Result::Error(v1::ItemError {
                 code: code.into(),
                 reason: reason.to_owned(),
+                domain: "clearing.coalition".to_owned(),
                 message: "as the script says".to_owned(),
                 metadata: recorded.map(|recorded| ("recorded".to_owned(), recorded.to_string())).into_iter().collect(),
                 retry_delay: recorded.is_none().then(|| Duration::from_secs(14).try_into().unwrap()),

@@ -51,8 +51,9 @@ pub struct Identifier {
     /// Required; 1 to 32 characters of \[a-z0-9\_-\].
     #[prost(string, tag = "1")]
     pub scheme: ::prost::alloc::string::String,
-    /// The value. It is compared byte by byte, so partners must agree on its spelling (no blanks in card numbers, say).
-    /// Required; 1 to 128 characters (code points), of the form that codes have (see Origin).
+    /// The value. It is compared byte by byte, so partners must agree on its spelling. Required; 1 to 128 characters (code
+    /// points), of the form that codes have (see Origin), without blanks, digits other than 0 to 9, and other forms of common
+    /// characters, such as full-width letters. A refusal names the character and its place.
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
 }
@@ -1324,7 +1325,8 @@ pub mod entry_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// What a request wrote. Part of the answer to every request with an effect.
+/// What a request wrote. Part of the answer to every request with an effect. Of entries that come to more than a mebibyte
+/// the last ones have an id, a sequence, a window, a kind and a time only (GetEntry gives the rest).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Written {
     /// The entries that the request itself wrote, in the order written. Empty when it needed none: each operation says so.
@@ -3406,7 +3408,8 @@ pub struct IssuePointsResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchIssuePointsRequest {
     /// The issues, 1 to 8,192, each with its own `request_id`. An item that is malformed gets INVALID_ARGUMENT as its
-    /// result and does not disturb the others.
+    /// result and does not disturb the others. A batch whose answer could come to more than 4 MiB, because its items may make
+    /// several lots each, is refused whole (ANSWER_TOO_LARGE, with both numbers).
     #[prost(message, repeated, tag = "1")]
     pub items: ::prost::alloc::vec::Vec<IssuePointsRequest>,
 }
@@ -3449,7 +3452,8 @@ pub mod issue_result {
     /// Exactly one is set.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Result {
-        /// The item was accepted. Its entry carries no postings (GetEntry gives them).
+        /// The item was accepted. Its entry carries no postings (GetEntry gives them), and `written.following` is empty
+        /// (ListEntries gives them).
         #[prost(message, tag = "1")]
         Issued(super::IssuePointsResponse),
         /// The item was refused, or something broke.
@@ -3479,6 +3483,9 @@ pub struct ItemError {
     /// How long to wait before the item is asked for again, as in google.rpc.RetryInfo. Set where that makes sense.
     #[prost(message, optional, tag = "5")]
     pub retry_delay: ::core::option::Option<::prost_types::Duration>,
+    /// The domain of the reason, "clearing.coalition", as in google.rpc.ErrorInfo.
+    #[prost(string, tag = "6")]
+    pub domain: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod issue_service_client {

@@ -169,7 +169,7 @@ use crate::limits::PartnerLimits;
 use crate::money::Money;
 use crate::open_enum::open_enum;
 use crate::origin::Origin;
-use crate::outcome::Reason;
+use crate::reason::Reason;
 use crate::terms::{BreakageSplit, Expiry};
 use crate::wire::{FromWire, decimal, each, there};
 ";

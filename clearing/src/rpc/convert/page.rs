@@ -3,6 +3,7 @@
 //! A token holds a place and a check of the list it belongs to, so that a token of another list, or of the same list
 //! under other filters, is refused rather than read as a place.
 
+use clearing_core::units::whole;
 use sha2::{Digest, Sha256};
 use tonic::Status;
 
@@ -37,7 +38,7 @@ pub fn page_place<'a>(list: &[&str], token: &'a str) -> Result<Option<&'a str>, 
 /// `INVALID_ARGUMENT` for a token that this list did not give.
 pub fn page_numbers<const N: usize>(list: &[&str], token: &str) -> Result<Option<[i64; N]>, Status> {
     let Some(place) = page_place(list, token)? else { return Ok(None) };
-    let numbers: Option<Vec<i64>> = place.split(',').map(|number| number.parse().ok()).collect();
+    let numbers: Option<Vec<i64>> = place.split(',').map(|number| whole(number).ok()).collect();
     let numbers = numbers.and_then(|numbers| <[i64; N]>::try_from(numbers).ok());
     numbers.map(Some).ok_or_else(|| invalid("page_token", "is not one that this method gave"))
 }

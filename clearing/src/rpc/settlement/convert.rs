@@ -8,7 +8,7 @@ use clearing_core::settlement::{
     Leg, LegState, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
 };
 use clearing_core::terms::{Calendar, Coalition};
-use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
+use clearing_core::units::{PartnerId, Timestamp, WindowNumber, shown};
 use clearing_proto::v1;
 use tonic::Status;
 
@@ -197,7 +197,7 @@ pub(in crate::rpc) fn fund(account: &str) -> Result<MoneyAccount, Status> {
         | MoneyAccount::Bank(_)
         | MoneyAccount::Unfunded => false,
     });
-    fund.ok_or_else(|| invalid("account", format!("{account:?} is neither reserve nor collateral:PARTNER")))
+    fund.ok_or_else(|| invalid("account", format!("{} is neither reserve nor collateral:PARTNER", shown(account))))
 }
 
 /// A calendar that can be kept. Where no time zone is named it is the coalition's.

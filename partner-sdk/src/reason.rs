@@ -1,0 +1,198 @@
+//! Why the rules say no. Made from the house's table of rejections by `clearing/tests/errors.rs`, which fails where it
+//! is another.
+
+use std::fmt;
+
+/// Why the rules said no.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The key is older than keys are kept.
+    RequestTooOld,
+    /// The key was made ahead of the house's time: this machine's clock is fast. The same request under the same key is
+    /// taken once the house has come near that time.
+    RequestTooNew,
+    /// The request was abandoned before it arrived.
+    RequestAbandoned,
+    /// The key was used with another content.
+    IdempotencyConflict,
+    /// A time is too old or in the future.
+    TimeOutOfRange,
+    /// The partner has left the coalition. With a window, it is about an issue of an earlier one, which it does not
+    /// reverse.
+    PartnerExited,
+    /// The partner may not issue at present.
+    PartnerRestricted,
+    /// The partner may neither issue nor accept at present, nor reverse what it issued in windows before the one that
+    /// is named.
+    PartnerSuspended,
+    /// Unknown, or somebody else's.
+    NotFound,
+    /// There is a partner of that id.
+    PartnerExists,
+    /// Giver and receiver of a transfer are the same member.
+    SameMember,
+    /// The line of the receipt was booked before, under another request id.
+    DuplicateReceipt,
+    /// The hold was captured, voided, or has lapsed.
+    HoldNotOpen,
+    /// More than the hold has.
+    CaptureExceedsHold,
+    /// More than what is left of the redemption.
+    ReturnExceedsRedemption,
+    /// The purchase was booked with another total of its receipt.
+    ReceiptTotalMismatch,
+    /// More than what is left of the issue to be reversed.
+    ReversalExceedsIssue,
+    /// The return period of the issue is over.
+    ReversalTooLate,
+    /// Points that should be taken back are spent.
+    ReversalShortfall,
+    /// A funder has given no consent, or not for so many points.
+    ConsentExceeded,
+    /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before.
+    LimitExceeded,
+    /// Points may pay a smaller share of the receipt.
+    ReceiptShareExceeded,
+    /// The member has earned too recently to spend here.
+    Cooling,
+    /// The member has too few points.
+    InsufficientPoints,
+    /// The points lie in more lots than one entry takes.
+    TooManyLots,
+    /// Debts of an issuer would grow beyond its cap: too few of the points can be taken for now; or, with a partner,
+    /// its own cap leaves no room for an issue.
+    NetDebitCap,
+    /// Breakage shares do not add up to 1.
+    BreakageNotOne,
+    /// An amount per point has too many decimals.
+    PriceNotExact,
+    /// Somebody would get more for a point than backs it.
+    TermsUnderfund,
+    /// The window is still open.
+    WindowNotClosed,
+    /// The settlement is confirmed already.
+    SettlementNotProposed,
+    /// The settlement is not confirmed yet.
+    SettlementNotConfirmed,
+    /// The settlement is final.
+    SettlementSettled,
+    /// Something of the settlement has been paid.
+    SettlementAlreadyPaid,
+    /// The settlement was aborted.
+    SettlementAborted,
+    /// Nothing is due there.
+    LegNotDue,
+    /// Another amount is due.
+    AmountMismatch,
+    /// More would be paid out than has come in.
+    FundsNotReceived,
+    /// A number would not fit into 64 bits.
+    Overflow,
+    /// One that this version of the SDK does not know.
+    Other(String),
+}
+
+impl Reason {
+    /// The reason in UPPER_SNAKE, as the interface writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::RequestTooOld => "REQUEST_TOO_OLD",
+            Self::RequestTooNew => "REQUEST_TOO_NEW",
+            Self::RequestAbandoned => "REQUEST_ABANDONED",
+            Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
+            Self::TimeOutOfRange => "TIME_OUT_OF_RANGE",
+            Self::PartnerExited => "PARTNER_EXITED",
+            Self::PartnerRestricted => "PARTNER_RESTRICTED",
+            Self::PartnerSuspended => "PARTNER_SUSPENDED",
+            Self::NotFound => "NOT_FOUND",
+            Self::PartnerExists => "PARTNER_EXISTS",
+            Self::SameMember => "SAME_MEMBER",
+            Self::DuplicateReceipt => "DUPLICATE_RECEIPT",
+            Self::HoldNotOpen => "HOLD_NOT_OPEN",
+            Self::CaptureExceedsHold => "CAPTURE_EXCEEDS_HOLD",
+            Self::ReturnExceedsRedemption => "RETURN_EXCEEDS_REDEMPTION",
+            Self::ReceiptTotalMismatch => "RECEIPT_TOTAL_MISMATCH",
+            Self::ReversalExceedsIssue => "REVERSAL_EXCEEDS_ISSUE",
+            Self::ReversalTooLate => "REVERSAL_TOO_LATE",
+            Self::ReversalShortfall => "REVERSAL_SHORTFALL",
+            Self::ConsentExceeded => "CONSENT_EXCEEDED",
+            Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::ReceiptShareExceeded => "RECEIPT_SHARE_EXCEEDED",
+            Self::Cooling => "COOLING",
+            Self::InsufficientPoints => "INSUFFICIENT_POINTS",
+            Self::TooManyLots => "TOO_MANY_LOTS",
+            Self::NetDebitCap => "NET_DEBIT_CAP",
+            Self::BreakageNotOne => "BREAKAGE_NOT_ONE",
+            Self::PriceNotExact => "PRICE_NOT_EXACT",
+            Self::TermsUnderfund => "TERMS_UNDERFUND",
+            Self::WindowNotClosed => "WINDOW_NOT_CLOSED",
+            Self::SettlementNotProposed => "SETTLEMENT_NOT_PROPOSED",
+            Self::SettlementNotConfirmed => "SETTLEMENT_NOT_CONFIRMED",
+            Self::SettlementSettled => "SETTLEMENT_SETTLED",
+            Self::SettlementAlreadyPaid => "SETTLEMENT_ALREADY_PAID",
+            Self::SettlementAborted => "SETTLEMENT_ABORTED",
+            Self::LegNotDue => "LEG_NOT_DUE",
+            Self::AmountMismatch => "AMOUNT_MISMATCH",
+            Self::FundsNotReceived => "FUNDS_NOT_RECEIVED",
+            Self::Overflow => "OVERFLOW",
+            Self::Other(text) => text,
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Self {
+        match text {
+            "REQUEST_TOO_OLD" => Self::RequestTooOld,
+            "REQUEST_TOO_NEW" => Self::RequestTooNew,
+            "REQUEST_ABANDONED" => Self::RequestAbandoned,
+            "IDEMPOTENCY_CONFLICT" => Self::IdempotencyConflict,
+            "TIME_OUT_OF_RANGE" => Self::TimeOutOfRange,
+            "PARTNER_EXITED" => Self::PartnerExited,
+            "PARTNER_RESTRICTED" => Self::PartnerRestricted,
+            "PARTNER_SUSPENDED" => Self::PartnerSuspended,
+            "NOT_FOUND" => Self::NotFound,
+            "PARTNER_EXISTS" => Self::PartnerExists,
+            "SAME_MEMBER" => Self::SameMember,
+            "DUPLICATE_RECEIPT" => Self::DuplicateReceipt,
+            "HOLD_NOT_OPEN" => Self::HoldNotOpen,
+            "CAPTURE_EXCEEDS_HOLD" => Self::CaptureExceedsHold,
+            "RETURN_EXCEEDS_REDEMPTION" => Self::ReturnExceedsRedemption,
+            "RECEIPT_TOTAL_MISMATCH" => Self::ReceiptTotalMismatch,
+            "REVERSAL_EXCEEDS_ISSUE" => Self::ReversalExceedsIssue,
+            "REVERSAL_TOO_LATE" => Self::ReversalTooLate,
+            "REVERSAL_SHORTFALL" => Self::ReversalShortfall,
+            "CONSENT_EXCEEDED" => Self::ConsentExceeded,
+            "LIMIT_EXCEEDED" => Self::LimitExceeded,
+            "RECEIPT_SHARE_EXCEEDED" => Self::ReceiptShareExceeded,
+            "COOLING" => Self::Cooling,
+            "INSUFFICIENT_POINTS" => Self::InsufficientPoints,
+            "TOO_MANY_LOTS" => Self::TooManyLots,
+            "NET_DEBIT_CAP" => Self::NetDebitCap,
+            "BREAKAGE_NOT_ONE" => Self::BreakageNotOne,
+            "PRICE_NOT_EXACT" => Self::PriceNotExact,
+            "TERMS_UNDERFUND" => Self::TermsUnderfund,
+            "WINDOW_NOT_CLOSED" => Self::WindowNotClosed,
+            "SETTLEMENT_NOT_PROPOSED" => Self::SettlementNotProposed,
+            "SETTLEMENT_NOT_CONFIRMED" => Self::SettlementNotConfirmed,
+            "SETTLEMENT_SETTLED" => Self::SettlementSettled,
+            "SETTLEMENT_ALREADY_PAID" => Self::SettlementAlreadyPaid,
+            "SETTLEMENT_ABORTED" => Self::SettlementAborted,
+            "LEG_NOT_DUE" => Self::LegNotDue,
+            "AMOUNT_MISMATCH" => Self::AmountMismatch,
+            "FUNDS_NOT_RECEIVED" => Self::FundsNotReceived,
+            "OVERFLOW" => Self::Overflow,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self, Self::Other(_))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
