@@ -5,17 +5,23 @@
 //! | batches, in the order of their sequences | no gap, no entry missing, windows never run back, the chain of hashes from zero to the head |
 //! | entries | readable, balanced in points and for each purpose, lots and postings agree |
 //! | balances, counts, obligations | the same as when the journal is applied to an empty book |
-//! | members, lots, holds | likewise, for some members at a time |
+//! | members, lots, holds, lines of receipts | likewise, for some members at a time |
+//! | attachments | what their entries commit to |
+//! | gate, calendar, places of windows | what the entries say of them |
 //! | the figures of each close | the same as the journal gives, account by account |
 //! | the whole book | the invariants of the rules: issuers against lots, the pool against its points, proofs, continuity |
+//!
+//! What it says nothing about is [`UNEXPLAINED`].
 //!
 //! It works on one snapshot of the database and may run beside a house that is open. Its memory grows with the members and
 //! with what the house keeps of windows, not with the journal: the journal is read once, a stretch at a time, and what an
 //! entry does to members waits in a `scratch` until their turn comes, of about `ENTRIES_AT_ONCE` entries.
 
 mod scratch;
+mod told;
+mod unexplained;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -28,11 +34,15 @@ use clearing_core::facts::{Fact, FoundedFacts};
 use clearing_core::funding::FundingGroup;
 use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash};
 use clearing_core::proof::ProofTrail;
+use clearing_core::purchase::ReceiptLine;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, MemberId, Points, WindowNumber};
+use clearing_core::units::{BatchId, EntryId, MemberId, Points, Timestamp, WindowNumber};
+
+pub use self::unexplained::{UNEXPLAINED, Unexplained};
 
 use self::scratch::Scratch;
-use crate::store::{BatchRow, GrossRows, MemberRange, Snapshot, Store, StoreError, Windows};
+use self::told::{Told, check_rows};
+use crate::store::{BatchRow, GrossRows, MemberRange, MembersLedger, Snapshot, Store, StoreError, Windows};
 
 /// Batches read at once, and entries of them at the most, unless one batch has more.
 const BATCHES_AT_ONCE: u32 = 500;
@@ -81,8 +91,18 @@ pub enum Finding {
     OtherDomain { stored: String, founded: String },
     #[error("the fingerprint of the identifier key is not the one that the coalition was founded with")]
     OtherKey,
-    #[error("hold {hold}: it is stored, and no entry made it")]
+    #[error("hold {hold}: it is stored, and no entry of its member made it")]
     HoldOfNothing { hold: EntryId },
+    #[error("member {member}: its column says that nothing is due before {stored}, and its row says {due}")]
+    Misdated { member: MemberId, stored: Timestamp, due: Timestamp },
+    #[error("entry {entry}: {problem}")]
+    Attachment { entry: EntryId, problem: &'static str },
+    #[error("{line}: stored as booked with {stored}, and the journal gives entry {entry}")]
+    Line { line: String, stored: String, entry: EntryId },
+    #[error("the row {of} is not there, or is of nobody")]
+    RowAstray { of: String },
+    #[error("there are {stored} {rows}, and the journal gives {told}")]
+    RowsDiffer { rows: &'static str, stored: i64, told: i64 },
     #[error(transparent)]
     Violation(#[from] Violation),
 }
@@ -140,6 +160,7 @@ pub async fn audit_by(
 ) -> Result<AuditReport, AuditError> {
     let mut snapshot = store.snapshot().await?;
     let row = snapshot.house().await?;
+    let (created, calendar_set) = (row.created, row.calendar_set);
     let founded = FoundedFacts {
         coalition: row.house.coalition.clone(),
         domain: row.domain.clone(),
@@ -153,6 +174,7 @@ pub async fn audit_by(
         rebuilt: Book::unfounded(founded.coalition.clone()).of_members(MemberId(1)..=MemberId(0)),
         founded,
         proofs: ProofTrail::default(),
+        told: Told::default(),
         groups: ranges.into_iter().map(|range| Group { range, entries: Scratch::new() }).collect(),
         read: 0,
         window: 1,
@@ -166,6 +188,10 @@ pub async fn audit_by(
     audit.find(compare_gross(house, &gross, &audit.rebuilt.gross));
     audit.find(compare_house(&stored, &audit.rebuilt));
     audit.find(check_house(&stored, &tally));
+    audit.find(check_rows(&stored));
+    let gate = snapshot.gate().await?;
+    audit.find(audit.told.compare_house(gate, created, calendar_set, &audit.rebuilt));
+    audit.find(audit.told.compare_counts(snapshot.counts().await?));
     audit.check_windows(&mut snapshot, stored).await?;
     snapshot.finish().await?;
     Ok(audit.report)
@@ -180,6 +206,8 @@ struct Audit {
     founded: FoundedFacts,
     /// What the journal gives of the figures of each close.
     proofs: ProofTrail,
+    /// What it gives of rows that no book holds.
+    told: Told,
     groups: Vec<Group>,
     /// Entries that were read.
     read: u64,
@@ -217,6 +245,7 @@ impl Audit {
             let fits = |batch: &&BatchRow| end(batch).saturating_sub(first.first_sequence) <= STRETCH;
             let count = batches.iter().take_while(fits).count().max(1);
             let batches = &batches[..count];
+            let begins = next;
             let entries = snapshot.entries(next, end(&batches[count - 1]), u32::MAX).await?;
             let mut at = 0;
             for batch in batches {
@@ -231,8 +260,10 @@ impl Audit {
             }
             self.report.batches += u64::try_from(count).unwrap_or(0);
             self.report.entries += u64::try_from(at).unwrap_or(0);
-            // What the store would have to write is of no interest here.
-            drop(self.rebuilt.take_changes());
+            let attachments = snapshot.attachments(begins, next).await?;
+            let differ = self.told.attachments(&entries, attachments);
+            self.find(differ);
+            // Which lines are booked is told by the members' entries.
             self.rebuilt.receipts.clear();
             self.compare_closed(snapshot, stored).await?;
         }
@@ -262,8 +293,10 @@ impl Audit {
         }
         self.report.head = batch.hash;
         for stored in entries {
+            self.told.entry(stored.sequence, &stored.entry);
             self.read_entry(stored.id, &stored.entry)?;
         }
+        self.told.batch(batch.time, &self.rebuilt.take_changes());
         Ok(())
     }
 
@@ -347,10 +380,14 @@ impl Audit {
         for Group { range, entries } in groups {
             progress(Progress { phase: Phase::Members, done: self.report.members, total });
             let rebuilt = self.rebuild(&range, entries)?;
-            let (of_members, stray) = snapshot.members_ledger(stored, &range.ids).await?;
+            let MembersLedger { book: of_members, stray_holds, misdated } =
+                snapshot.members_ledger(stored, &range.ids).await?;
+            self.compare_lines(snapshot, &rebuilt).await?;
             self.report.members += u64::try_from(of_members.members.len()).unwrap_or(0);
             self.report.lots += u64::try_from(of_members.lots.len()).unwrap_or(0);
-            self.find(stray.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
+            self.find(stray_holds.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
+            let misdated = misdated.into_iter();
+            self.find(misdated.map(|(member, stored, due)| Finding::Misdated { member, stored, due }));
             self.find(compare_members(&of_members, &rebuilt));
             self.find(check_members(&of_members));
             tally.add(&of_members);
@@ -365,6 +402,7 @@ impl Audit {
         let house = Arc::clone(&self.rebuilt.house);
         let mut rebuilt = Book::new(Arc::clone(&house), 1).of_members(range.ids.clone());
         let mut entries = entries.read()?;
+        let mut booked: BTreeMap<EntryId, ReceiptLine> = BTreeMap::new();
         while let Some((id, entry)) = entries.next()? {
             if let Some(lot) = rebuilt.missing_lot(&entry) {
                 self.find([Violation::LotUnknown { entry: id, lot }]);
@@ -372,9 +410,28 @@ impl Audit {
                 self.find([Finding::Unfit { entry: id }]);
             }
             drop(rebuilt.take_changes());
-            rebuilt.receipts.clear();
+            booked.extend(ReceiptLine::of_entry(&entry, &house.coalition.time_zone).map(|line| (id, line)));
+            if let Some(line) = ReceiptLine::freed_by(&entry).and_then(|freed| booked.remove(&freed)) {
+                rebuilt.receipts.remove(&line);
+            }
         }
         Ok(rebuilt)
+    }
+
+    /// Looks for the lines of receipts that the entries of some members booked.
+    async fn compare_lines(&mut self, snapshot: &mut Snapshot, rebuilt: &Book) -> Result<(), AuditError> {
+        let receipts: BTreeSet<_> = rebuilt.receipts.keys().map(|line| line.receipt.clone()).collect();
+        let stored = snapshot.receipt_lines(&receipts).await?;
+        for (line, entry) in &rebuilt.receipts {
+            self.told.receipt_lines += 1;
+            let booked = stored.get(line);
+            if booked != Some(entry) {
+                let line = format!("{line} of {}", line.receipt.partner);
+                let stored = booked.map_or_else(|| "nothing".to_owned(), |booked| format!("entry {booked}"));
+                self.find([Finding::Line { line, stored, entry: *entry }]);
+            }
+        }
+        Ok(())
     }
 
     /// Adds what only members' lots and holds tell of the house.
@@ -397,6 +454,10 @@ impl Audit {
             // With the one behind them, which opened with what they carried.
             let read = Windows::Between(first, if ends { WindowNumber::MAX } else { last + 1 });
             let rows = snapshot.windows(read).await?;
+            for row in rows.iter().filter(|row| ends || row.window.number <= last) {
+                let differ = self.told.compare_window(row);
+                self.find(differ);
+            }
             stored.windows = rows.into_iter().map(|row| (row.window.number, row.window)).collect();
             let numbers = first..=if ends { WindowNumber::MAX } else { last };
             self.find(check_windows(&stored, numbers.clone()));

@@ -561,15 +561,15 @@ impl Sqlite {
                 ),
             ),
             format!(
-                "INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings) \
+                "INSERT INTO members (member_id, entry_no, next_due_at, holdings) \
                  SELECT {} FROM {each}($7) WHERE true ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, \
                  next_due_at = excluded.next_due_at, \
                  holdings = excluded.holdings",
-                rows(&[Fixed(16), Value, Value, Value, Bytes], 7),
+                rows(&[Fixed(16), Value, Value, Bytes], 7),
             ),
             format!(
-                "INSERT INTO balances (commodity, account, amount) SELECT {} FROM {each}($9) WHERE true \
-                 ON CONFLICT (commodity, account) DO UPDATE SET amount = amount + excluded.amount",
+                "INSERT INTO balances (commodity, account, amount, window_number) SELECT {}, 0 FROM {each}($9) WHERE true \
+                 ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = amount + excluded.amount",
                 rows(&[Value, Value, Value], 9)
             ),
             format!(
@@ -696,7 +696,6 @@ impl Sqlite {
                 .bytes(workload.members[member].as_bytes(), true)
                 .int(workload.entry_no[member])
                 .int(0)
-                .int(batch.time)
                 .bytes(&packed, false)
                 .end_row();
         }
@@ -874,8 +873,8 @@ impl Postgres {
              AS r (member_id, expires_at, entry_no, issuer, version, size, ordinal)"
             .to_owned();
         let members = format!(
-            "INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings) \
-             SELECT member_id, entry_no, 0, $19, {} FROM unnest($15::uuid[], $18::bigint[], {packed}) AS r (member_id, entry_no, {}) \
+            "INSERT INTO members (member_id, entry_no, next_due_at, holdings) \
+             SELECT member_id, entry_no, 0, {} FROM unnest($15::uuid[], $18::bigint[], {packed}) AS r (member_id, entry_no, {}) \
              ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings",
             if b { "holdings" } else { "substring($17::bytea, start, length)" },
             if b { "holdings" } else { "start, length" },
@@ -908,9 +907,9 @@ impl Postgres {
             parts.iter().map(|part| format!("WITH typed AS {typed}, w AS ({part}) SELECT 1")).collect()
         };
         let hot = "WITH head AS MATERIALIZED (SELECT next_sequence, hash FROM journal_head FOR UPDATE), \
-             moved AS (INSERT INTO balances (commodity, account, amount) \
-               SELECT b.* FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount) ORDER BY 1, 2 \
-               ON CONFLICT (commodity, account) DO UPDATE SET amount = balances.amount + excluded.amount), \
+             moved AS (INSERT INTO balances (commodity, account, amount, window_number) \
+               SELECT b.*, 0 FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount) ORDER BY 1, 2 \
+               ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = balances.amount + excluded.amount), \
              outstanding AS (INSERT INTO terms_outstanding (partner, version, points) \
                SELECT o.* FROM head, unnest($4::text[], $5::int[], $6::bigint[]) AS o (partner, version, points) ORDER BY 1, 2 \
                ON CONFLICT (partner, version) DO UPDATE SET points = terms_outstanding.points + excluded.points), \

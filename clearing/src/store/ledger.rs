@@ -1,24 +1,34 @@
 //! The whole ledger as it is stored, for the audit: balances in one book, members in others, some at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::changes::Gross;
+use clearing_core::command::{Attachment, Receipt};
+use clearing_core::purchase::ReceiptLine;
 use clearing_core::terms::House;
-use clearing_core::units::{EntryId, MemberId, Money, PartnerId, Points, WindowNumber};
+use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 
-use super::settlement::Windows;
+use super::settlement::{POINTS, Windows};
 use super::sql::{Cells, Sql};
 use super::{Snapshot, StoreError, guards, journal, members, partner_id, small};
 
-pub(super) const STATEMENTS: &[&Sql] =
-    &[&MEMBERS_BETWEEN, &LOTS_BETWEEN, &RETURNS_BETWEEN, &MEMBERS_WEIGHED, &GROSS_REST];
+pub(super) const STATEMENTS: &[&Sql] = &[
+    &MEMBERS_BETWEEN,
+    &LOTS_BETWEEN,
+    &RETURNS_BETWEEN,
+    &MEMBERS_WEIGHED,
+    &GROSS_REST,
+    &ATTACHMENTS_OF_RANGE,
+    &COUNTS,
+    &OTHER_COMMODITIES,
+];
 
 const MEMBERS_BETWEEN: Sql = Sql::both(
     "-- store.members_between
-    SELECT member_id, entry_no, holdings FROM members WHERE member_id BETWEEN $1 AND $2",
+    SELECT member_id, entry_no, holdings, next_due_at FROM members WHERE member_id BETWEEN $1 AND $2",
 );
 
 const LOTS_BETWEEN: Sql = Sql::both(concat!(
@@ -43,10 +53,50 @@ const GROSS_REST: Sql = Sql::both(
     SELECT window_number, issuer, acceptor, points, amount FROM gross WHERE window_number >= $1 OR window_number < 1",
 );
 
+const ATTACHMENTS_OF_RANGE: Sql = Sql::both(
+    "-- store.attachments_of_range
+    SELECT a.batch_id, a.ordinal, a.salt, a.bytes FROM batches AS b JOIN attachments AS a ON a.batch_id = b.batch_id
+    WHERE b.first_sequence >= $1 AND b.first_sequence < $2",
+);
+
+const COUNTS: Sql = Sql::both(
+    "-- store.counts
+    SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM attachments), (SELECT count(*) FROM receipts)",
+);
+
+const OTHER_COMMODITIES: Sql = Sql::both(
+    "-- store.other_commodities
+    SELECT commodity, account FROM balances WHERE commodity NOT IN ($1, $2) LIMIT 1",
+);
+
 /// Members whose numbers of entries are read at once.
 const MEMBERS_AT_ONCE: i64 = 10_000;
 /// Holds whose entries are read at once.
 const HOLDS_AT_ONCE: usize = 1_000;
+
+/// Receipts whose lines are read at once.
+const RECEIPTS_AT_ONCE: usize = 1_000;
+
+/// What is stored of some members.
+#[derive(Debug)]
+pub struct MembersLedger {
+    pub book: Book,
+    /// Holds that no entry made, or one of another member. They are not in the book.
+    pub stray_holds: Vec<EntryId>,
+    /// Members whose column of what is due next (the first time) says another time than their row (the second).
+    pub misdated: Vec<(MemberId, Timestamp, Timestamp)>,
+}
+
+/// How many rows there are of what the audit looks up one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub entries: i64,
+    pub attachments: i64,
+    pub receipt_lines: i64,
+}
+
+/// An attachment; none if it was erased.
+pub type AttachmentRow = (EntryId, Option<Attachment>);
 
 /// Gross obligations by window, issuer and acceptor.
 pub type GrossRows = BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>;
@@ -71,10 +121,10 @@ impl Snapshot {
             book.windows.insert(row.window.number, row.window);
         }
         book.gross = self.gross_rest(0).await?;
-        let stray = self.read_members(&mut book, MemberId(0)..=MemberId(u128::MAX)).await?;
-        match stray.first() {
+        let read = self.read_members(book, MemberId(0)..=MemberId(u128::MAX)).await?;
+        match read.stray_holds.first() {
             Some(hold) => Err(StoreError::permanent(format!("entry {hold} made no hold"))),
-            None => Ok(book),
+            None => Ok(read.book),
         }
     }
 
@@ -85,6 +135,12 @@ impl Snapshot {
     pub async fn house_ledger(&mut self, house: Arc<House>) -> Result<Book, StoreError> {
         let open_window = self.gate().await?.open_window;
         let mut book = Book::new(house, open_window);
+        let mut link = self.link();
+        let call = link.call(&OTHER_COMMODITIES).text(POINTS).text(book.house.coalition.currency.as_str());
+        let other = link.row(call, |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).await?;
+        if let Some((commodity, account)) = other {
+            return Err(StoreError::permanent(format!("there is a balance of {account} in {commodity}")));
+        }
         let balances = self.balances().await?;
         book.points_balances = balances.points;
         book.money_balances = balances.money;
@@ -96,8 +152,7 @@ impl Snapshot {
         Ok(book)
     }
 
-    /// What is stored of some members, in a book that knows what of their points was paid for; and the holds among it that no
-    /// entry made, which are not in the book.
+    /// What is stored of some members, in a book that knows what of their points was paid for.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -105,24 +160,73 @@ impl Snapshot {
         &mut self,
         of_house: &Book,
         ids: &RangeInclusive<MemberId>,
-    ) -> Result<(Book, Vec<EntryId>), StoreError> {
+    ) -> Result<MembersLedger, StoreError> {
         let mut book = Book::new(Arc::clone(&of_house.house), of_house.open_window).of_members(ids.clone());
         book.funding.clone_from(&of_house.funding);
-        let stray = self.read_members(&mut book, ids.clone()).await?;
-        Ok((book, stray))
+        self.read_members(book, ids.clone()).await
+    }
+
+    /// The attachments of entries with sequences from `from` up to, but not including, `end`; both must begin a batch.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn attachments(&mut self, from: i64, end: i64) -> Result<Vec<AttachmentRow>, StoreError> {
+        let mut link = self.link();
+        let call = link.call(&ATTACHMENTS_OF_RANGE).int(from).int(end);
+        let attachment = |row: &dyn Cells| {
+            let id = EntryId { batch: BatchId(row.uuid(0)?), ordinal: small(row.int(1)?)? };
+            let (Some(salt), Some(bytes)) = (row.bytes_or_null(2)?, row.bytes_or_null(3)?) else {
+                return Ok((id, None));
+            };
+            let salt = salt.try_into().map_err(|error| StoreError::damaged("an attachment's salt", error))?;
+            Ok((id, Some(Attachment { salt, bytes: bytes.to_vec() })))
+        };
+        link.rows(call, attachment).await
+    }
+
+    /// All booked lines of these receipts, with the entries that they were booked with.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn receipt_lines(
+        &mut self,
+        receipts: &BTreeSet<Receipt>,
+    ) -> Result<BTreeMap<ReceiptLine, EntryId>, StoreError> {
+        let mut found = BTreeMap::new();
+        let receipts: Vec<&Receipt> = receipts.iter().collect();
+        for page in receipts.chunks(RECEIPTS_AT_ONCE) {
+            let page = page.iter().map(|receipt| (*receipt).clone()).collect();
+            found.extend(guards::receipts(&mut self.link(), &page).await?);
+        }
+        Ok(found)
+    }
+
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn counts(&mut self) -> Result<Counts, StoreError> {
+        let mut link = self.link();
+        let call = link.call(&COUNTS);
+        let counts =
+            |row: &dyn Cells| Ok(Counts { entries: row.int(0)?, attachments: row.int(1)?, receipt_lines: row.int(2)? });
+        link.row(call, counts).await?.ok_or_else(journal::no_coalition)
     }
 
     async fn read_members(
         &mut self,
-        book: &mut Book,
+        mut book: Book,
         ids: RangeInclusive<MemberId>,
-    ) -> Result<Vec<EntryId>, StoreError> {
-        let mut stray = Vec::new();
+    ) -> Result<MembersLedger, StoreError> {
+        let (mut stray_holds, mut misdated) = (Vec::new(), Vec::new());
         let house = Arc::clone(&book.house);
         let (first, last) = (ids.start().0, ids.end().0);
         let mut link = self.link();
         let call = link.call(&MEMBERS_BETWEEN).uuid(first).uuid(last);
-        for member in link.rows(call, members::member).await? {
+        let member = |row: &dyn Cells| Ok((members::member(row)?, Timestamp(row.int(3)?)));
+        for (member, due) in link.rows(call, member).await? {
+            let next = member.next_due(&house.coalition.time_zone);
+            if due != next {
+                misdated.push((member.id, due, next));
+            }
             book.members.insert(member.id, member);
         }
         let call = link.call(&LOTS_BETWEEN).uuid(first).uuid(last);
@@ -136,16 +240,21 @@ impl Snapshot {
         }
         let holds = guards::holds_between(&mut link, first, last).await?;
         for page in holds.chunks(HOLDS_AT_ONCE) {
-            let entries = journal::entries(&mut link, page.iter().map(|hold| hold.id)).await?;
+            let entries = journal::entries(&mut link, page.iter().map(|row| row.hold.id)).await?;
             let entries: BTreeMap<EntryId, _> = entries.into_iter().map(|stored| (stored.id, stored.entry)).collect();
             for row in page {
-                match entries.get(&row.id).filter(|entry| entry.hold().is_some()) {
-                    Some(entry) => book.insert_hold(row.of_entry(entry)?),
-                    None => stray.push(row.id),
+                let made = entries.get(&row.hold.id).filter(|entry| entry.member == Some(row.member));
+                match made.filter(|entry| entry.hold().is_some()) {
+                    Some(entry) => {
+                        let mut hold = row.hold.of_entry(entry)?;
+                        hold.facts.lapses = row.lapses;
+                        book.insert_hold(hold);
+                    }
+                    None => stray_holds.push(row.hold.id),
                 }
             }
         }
-        Ok(stray)
+        Ok(MembersLedger { book, stray_holds, misdated })
     }
 
     /// All ids that members may have, in ranges of which the members had about so many entries, but no more ranges than

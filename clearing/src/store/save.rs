@@ -53,10 +53,10 @@ const SAVE_ROWS: Sql = Sql::new(
     SELECT value->>0, substr($4, value->>1, 16), substr($4, value->>2, 32), value->>3, value->>4, $15, value->>5,
         value->>6, substr($4, value->>7, value->>8)
     FROM jsonb_each($3);
-    INSERT OR FAIL INTO identifiers (identifier_hash, member_id, linked_at)
-    SELECT substr($6, value->>0, 32), substr($6, value->>1, 16), $16 FROM jsonb_each($5);
-    INSERT OR FAIL INTO members (member_id, entry_no, next_due_at, created_at, holdings)
-    SELECT substr($8, value->>0, 16), value->>1, value->>2, $16, substr($8, value->>3, value->>4)
+    INSERT OR FAIL INTO identifiers (identifier_hash, member_id)
+    SELECT substr($6, value->>0, 32), substr($6, value->>1, 16) FROM jsonb_each($5);
+    INSERT OR FAIL INTO members (member_id, entry_no, next_due_at, holdings)
+    SELECT substr($8, value->>0, 16), value->>1, value->>2, substr($8, value->>3, value->>4)
     FROM jsonb_each($7) WHERE true
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at,
         holdings = excluded.holdings;
@@ -76,7 +76,7 @@ const SAVE_ROWS: Sql = Sql::new(
     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, substr($14, value->>7, 16),
         value->>8 FROM jsonb_each($13);
     WITH k (m, n, h) AS MATERIALIZED (
-        SELECT substr($18, value->>0, 16), value->>1, substr($18, value->>2, value->>3) FROM jsonb_each($17)
+        SELECT substr($17, value->>0, 16), value->>1, substr($17, value->>2, value->>3) FROM jsonb_each($16)
     ) UPDATE OR FAIL members SET entry_no = k.n, holdings = k.h FROM k WHERE member_id = k.m",
     "-- store.save_rows
     WITH e AS (
@@ -91,12 +91,12 @@ const SAVE_ROWS: Sql = Sql::new(
             $12::int[], $13::int[])
         AS r (partner, request_id, content, time, state, ordinal, entry_count, start, length) RETURNING 1
     ), i AS (
-        INSERT INTO identifiers (identifier_hash, member_id, linked_at)
-        SELECT substring($17::bytea, start, 32), member_id, $62::bigint
+        INSERT INTO identifiers (identifier_hash, member_id)
+        SELECT substring($17::bytea, start, 32), member_id
         FROM unnest($15::int[], $16::uuid[]) AS r (start, member_id) RETURNING 1
     ), m AS (
-        INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings)
-        SELECT member_id, entry_no, next_due_at, $62::bigint, substring($23::bytea, start, length)
+        INSERT INTO members (member_id, entry_no, next_due_at, holdings)
+        SELECT member_id, entry_no, next_due_at, substring($23::bytea, start, length)
         FROM unnest($18::uuid[], $19::bigint[], $20::bigint[], $21::int[], $22::int[])
         AS r (member_id, entry_no, next_due_at, start, length)
         ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no,
@@ -291,7 +291,7 @@ pub(super) async fn save_rows(
         return Ok(());
     }
     let call = tables.into_iter().fold(link.call(&SAVE_ROWS), super::sql::Call::table);
-    let call = call.uuid(header.batch.0).int(header.time.0);
+    let call = call.uuid(header.batch.0);
     let call = if apart { call.table(updated_members) } else { call };
     execute_counted_in_parts(link, call, SAVE_ROWS.name(), expected).await
 }

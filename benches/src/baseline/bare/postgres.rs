@@ -37,8 +37,8 @@ const SAVE: &str = "
         SELECT partner, $18::int, 'store-7', till, number, 1, 1, $1, ordinal
         FROM unnest($5::text[], $16::text[], $17::text[], $2::int[]) AS r (partner, till, number, ordinal)
     )
-    INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings)
-    SELECT member_id, entry_no, 0, $4, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
+    INSERT INTO members (member_id, entry_no, next_due_at, holdings)
+    SELECT member_id, entry_no, 0, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings";
 
 const SAVE_HOT: &str = "

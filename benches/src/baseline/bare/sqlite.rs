@@ -27,8 +27,8 @@ const SAVE: &str = "
     FROM jsonb_each($1);
     INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
     SELECT value->>1, $16, 'store-7', value->>7, value->>8, 1, 1, $9, value->>0 FROM jsonb_each($1);
-    INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings)
-    SELECT substr($4, value->>0, 16), value->>1, 0, $11, $14 FROM jsonb_each($3) WHERE true
+    INSERT INTO members (member_id, entry_no, next_due_at, holdings)
+    SELECT substr($4, value->>0, 16), value->>1, 0, $14 FROM jsonb_each($3) WHERE true
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings;
     INSERT INTO balances (commodity, window_number, account, amount)
     SELECT value->>0, 0, value->>1, value->>2 FROM jsonb_each($5) WHERE true
