@@ -2,10 +2,11 @@
 //!
 //! | what is read | what is checked |
 //! |---|---|
-//! | batches, in the order of their sequences | no gap, no entry missing, windows never run back, the chain of hashes from zero to the head |
+//! | batches, in the order of their numbers | no gap, no entry missing, windows never run back, the chain of hashes from zero to the head |
 //! | entries | readable, balanced in points and for each purpose, lots and postings agree |
 //! | balances, counts, obligations | the same as when the journal is applied to an empty book |
 //! | members, lots, holds, lines of receipts | likewise, for some members at a time |
+//! | requests | the rows are those that their batches recorded, but for those that may be forgotten |
 //! | attachments | what their entries commit to |
 //! | gate, calendar, places of windows | what the entries say of them |
 //! | the figures of each close | the same as the journal gives, account by account |
@@ -15,8 +16,10 @@
 //!
 //! It works on one snapshot of the database and may run beside a house that is open. Its memory grows with the members and
 //! with what the house keeps of windows, not with the journal: the journal is read once, a stretch at a time, and what an
-//! entry does to members waits in a `scratch` until their turn comes, of about `ENTRIES_AT_ONCE` entries.
+//! entry does to members waits in a `scratch` until their turn comes, of about `ENTRIES_AT_ONCE` entries. So do the rows of
+//! requests until the turn of their batches.
 
+mod requests;
 mod scratch;
 mod told;
 mod unexplained;
@@ -36,10 +39,11 @@ use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, 
 use clearing_core::proof::ProofTrail;
 use clearing_core::purchase::ReceiptLine;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, MemberId, Points, Timestamp, WindowNumber};
+use clearing_core::units::{BatchId, EntryId, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 pub use self::unexplained::{UNEXPLAINED, Unexplained};
 
+use self::requests::Requests;
 use self::scratch::Scratch;
 use self::told::{Told, check_rows};
 use crate::store::{BatchRow, GrossRows, MemberRange, MembersLedger, Snapshot, Store, StoreError, Windows};
@@ -51,8 +55,9 @@ const STRETCH: i64 = 5_000;
 /// Entries of members that are rebuilt at once.
 const ENTRIES_AT_ONCE: u64 = 100_000;
 
-/// Groups of members at the most: each has a file open while the journal is read.
+/// Groups of members at the most, and of batches: each has a file open while the journal is read.
 const RANGES_MAX: usize = 256;
+const BATCH_RANGES_MAX: usize = 128;
 
 /// Windows read at once.
 const WINDOWS_AT_ONCE: WindowNumber = 64;
@@ -75,6 +80,8 @@ pub struct AuditReport {
 pub enum Finding {
     #[error("batch {batch}: its first sequence is {found}, where {expected} should be next")]
     Gap { batch: BatchId, expected: i64, found: i64 },
+    #[error("batch {batch}: its number is {found}, where {expected} should be next")]
+    NumberGap { batch: BatchId, expected: i64, found: i64 },
     #[error("batch {batch}: it names {named} entries, and there are {found}")]
     EntriesMissing { batch: BatchId, named: i64, found: usize },
     #[error("batch {batch}: its hash does not follow from its entries and the hash before it")]
@@ -99,6 +106,14 @@ pub enum Finding {
     Attachment { entry: EntryId, problem: &'static str },
     #[error("{line}: stored as booked with {stored}, and the journal gives entry {entry}")]
     Line { line: String, stored: String, entry: EntryId },
+    #[error(
+        "batch {batch}: it recorded {recorded} requests, and of {stored} that are stored not all are those{missing}"
+    )]
+    Requests { batch: BatchId, recorded: i64, stored: usize, missing: String },
+    #[error("request {request} of {partner}: {problem}")]
+    Request { partner: PartnerId, request: RequestId, problem: String },
+    #[error("request {request} of {partner}: entry {entry} undoes it, and nothing is stored of it")]
+    UndoneLost { partner: PartnerId, request: RequestId, entry: EntryId },
     #[error("the row {of} is not there, or is of nobody")]
     RowAstray { of: String },
     #[error("there are {stored} {rows}, and the journal gives {told}")]
@@ -175,12 +190,14 @@ pub async fn audit_by(
         founded,
         proofs: ProofTrail::default(),
         told: Told::default(),
+        requests: Some(Requests::new(snapshot.batch_ranges(entries_at_once, BATCH_RANGES_MAX).await?)),
         groups: ranges.into_iter().map(|range| Group { range, entries: Scratch::new() }).collect(),
         read: 0,
         window: 1,
         compared: 1,
     };
     audit.read_journal(&mut snapshot, &stored, &mut progress).await?;
+    audit.compare_requests(&mut snapshot).await?;
     let tally = audit.compare_members(&mut snapshot, &stored, &mut progress).await?;
 
     let gross = snapshot.gross_rest(audit.compared).await?;
@@ -208,6 +225,8 @@ struct Audit {
     proofs: ProofTrail,
     /// What it gives of rows that no book holds.
     told: Told,
+    /// What it gives of requests; none once they are compared.
+    requests: Option<Requests>,
     groups: Vec<Group>,
     /// Entries that were read.
     read: u64,
@@ -236,10 +255,10 @@ impl Audit {
     ) -> Result<(), AuditError> {
         let head = snapshot.journal_head().await?;
         let total = u64::try_from(head.next_sequence - 1).unwrap_or(0);
-        let mut next = 1;
+        let (mut next, mut number) = (1, 1);
         loop {
             progress(Progress { phase: Phase::Journal, done: self.report.entries, total });
-            let batches = snapshot.batches(next, BATCHES_AT_ONCE).await?;
+            let batches = snapshot.batches(number, BATCHES_AT_ONCE).await?;
             let Some(first) = batches.first() else { break };
             let end = |batch: &BatchRow| batch.first_sequence.saturating_add(batch.entry_count);
             let fits = |batch: &&BatchRow| end(batch).saturating_sub(first.first_sequence) <= STRETCH;
@@ -249,6 +268,11 @@ impl Audit {
             let entries = snapshot.entries(next, end(&batches[count - 1]), u32::MAX).await?;
             let mut at = 0;
             for batch in batches {
+                if batch.number != number {
+                    let (expected, found) = (number, batch.number);
+                    self.find([Finding::NumberGap { batch: batch.batch, expected, found }]);
+                }
+                number = batch.number.saturating_add(1);
                 if batch.first_sequence != next {
                     let (expected, found) = (next, batch.first_sequence);
                     self.find([Finding::Gap { batch: batch.batch, expected, found }]);
@@ -263,11 +287,14 @@ impl Audit {
             let attachments = snapshot.attachments(begins, next).await?;
             let differ = self.told.attachments(&entries, attachments);
             self.find(differ);
+            let requests = self.requests.as_mut().expect("they are compared behind the journal");
+            let lost = requests.entries(snapshot, &entries).await?;
+            self.find(lost);
             // Which lines are booked is told by the members' entries.
             self.rebuilt.receipts.clear();
             self.compare_closed(snapshot, stored).await?;
         }
-        if head.next_sequence != next || head.hash != self.report.head {
+        if (head.next_sequence, head.next_number) != (next, number) || head.hash != self.report.head {
             self.find([Finding::HeadDiffers]);
         }
         Ok(())
@@ -286,9 +313,11 @@ impl Audit {
             time: batch.time,
             salt: batch.salt,
         };
-        let contents = header.contents_hash(entries.iter().map(|stored| (stored.id.ordinal, &*stored.entry)));
-        let chained = chain_hash(&self.report.head, batch.first_sequence, &contents);
-        if batch.previous_hash != self.report.head || batch.hash != chained {
+        let entries_of_it = entries.iter().map(|stored| (stored.id.ordinal, &*stored.entry));
+        let contents = header.contents_hash(&batch.requests_hash, entries_of_it);
+        let chained = chain_hash(&self.report.head, batch.number, batch.first_sequence, &contents);
+        let salted = batch.entry_count == 0 && batch.salt != [0; 16];
+        if batch.previous_hash != self.report.head || batch.hash != chained || salted {
             self.find([Finding::ChainBroken { batch: batch.batch }]);
         }
         self.report.head = batch.hash;
@@ -323,7 +352,7 @@ impl Audit {
         };
         let bytes = if concerned.is_empty() { Vec::new() } else { entry.to_bytes() };
         for group in concerned {
-            self.groups[group].entries.push(id, &bytes)?;
+            self.groups[group].entries.push_entry(id, &bytes)?;
         }
         Ok(())
     }
@@ -367,6 +396,14 @@ impl Audit {
         Ok(())
     }
 
+    async fn compare_requests(&mut self, snapshot: &mut Snapshot) -> Result<(), AuditError> {
+        let Some(mut requests) = self.requests.take() else { return Ok(()) };
+        requests.read(snapshot).await?;
+        let differ = requests.compare(snapshot, self.rebuilt.forgotten).await?;
+        self.find(differ);
+        Ok(())
+    }
+
     /// Rebuilds the members, group by group, and compares them. Gives what their stored rows come to.
     async fn compare_members(
         &mut self,
@@ -403,7 +440,7 @@ impl Audit {
         let mut rebuilt = Book::new(Arc::clone(&house), 1).of_members(range.ids.clone());
         let mut entries = entries.read()?;
         let mut booked: BTreeMap<EntryId, ReceiptLine> = BTreeMap::new();
-        while let Some((id, entry)) = entries.next()? {
+        while let Some((id, entry)) = entries.next_entry()? {
             if let Some(lot) = rebuilt.missing_lot(&entry) {
                 self.find([Violation::LotUnknown { entry: id, lot }]);
             } else if terms_are_known(&house, &entry) && rebuilt.apply(id, &entry).is_err() {

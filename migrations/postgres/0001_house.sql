@@ -21,7 +21,8 @@ CREATE TABLE gate (
     window_number bigint NOT NULL CHECK (window_number >= 1), -- the one open window
     opened_at     bigint NOT NULL,                            -- no batch acts earlier than this
     terms_epoch   bigint NOT NULL,                            -- moves with every change of terms, partners or calendar: caches older than it are stale
-    last_time     bigint NOT NULL                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+    last_time     bigint NOT NULL,                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+    forgotten_before bigint NOT NULL -- requests that were recorded before this may be forgotten
 );
 
 -- The calendar in force; the ones before it are in the journal.

@@ -20,7 +20,8 @@ CREATE TABLE gate (
     window_number INTEGER NOT NULL CHECK (window_number >= 1), -- the one open window
     opened_at     INTEGER NOT NULL,                            -- no batch acts earlier than this
     terms_epoch   INTEGER NOT NULL,                            -- moves with every change of terms, partners or calendar: caches older than it are stale
-    last_time     INTEGER NOT NULL                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+    last_time     INTEGER NOT NULL,                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+    forgotten_before INTEGER NOT NULL -- requests that were recorded before this may be forgotten
 ) STRICT;
 
 -- The calendar in force; the ones before it are in the journal.

@@ -3,7 +3,7 @@
 -- would be one more page to read per row, and the writer has checked what it writes.
 
 -- What became of every request, for ever unique per partner: the answer a repeated request gets. UUIDv7 ids make the key
--- append per partner, and let keys be pruned by time as a range.
+-- append per partner, and let old rows be found as a range.
 CREATE TABLE requests (
     partner      TEXT NOT NULL,
     request_id   BLOB NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE requests (
     batch_id     BLOB NOT NULL, -- the one that recorded it, rejections too: tells after an unclear commit whether the batch is there
     ordinal      INTEGER,           -- its first entry in the batch; null: it wrote none
     entry_count  INTEGER NOT NULL CHECK (entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)),
-    reply        BLOB NOT NULL, -- what of the answer is not in the entries; of a rejection the reason and its numbers; of an abandoned one nothing
+    reply        BLOB NOT NULL, -- what of the answer is not in the entries; of a rejection the reason and its numbers; of a burned one nothing
     PRIMARY KEY (partner, request_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -526,7 +526,7 @@ impl Sqlite {
             .execute(&mut connection)
             .await?;
         }
-        sqlx::query("INSERT INTO journal_head VALUES (1, 1, zeroblob(32))").execute(&mut connection).await?;
+        sqlx::query("INSERT INTO journal_head VALUES (1, 1, 1, zeroblob(32))").execute(&mut connection).await?;
         let each = if way.hand_over == HandOver::JsonbAndBlob { "jsonb_each" } else { "json_each" };
         let rows = |columns: &[Column], json: usize| columns_sql(way.hand_over, columns, json + 1);
         use Column::{Bytes, Fixed, Value};
@@ -595,10 +595,10 @@ impl Sqlite {
                 rows(&[Fixed(16), Value, Value, Value], 13)
             ));
         }
-        save.push("UPDATE journal_head SET next_sequence = next_sequence + $18, hash = $17 WHERE next_sequence = $21 AND hash = $19".to_owned());
+        save.push("UPDATE journal_head SET next_sequence = next_sequence + $18, next_number = next_number + 1, hash = $17 WHERE next_sequence = $21 AND hash = $19".to_owned());
         save.push(
-            "INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt) \
-             VALUES ($15, $21, $18, 1, $16, $17, $19, $20)"
+            "INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash, previous_hash, \
+             requests_hash, salt) SELECT $15, next_number, $21, $18, $18, 1, $16, $17, $19, $17, $20 FROM journal_head"
                 .to_owned(),
         );
         if way.one_query {
@@ -842,7 +842,7 @@ impl Postgres {
             .await?;
         }
         sqlx::raw_sql(
-            "INSERT INTO journal_head VALUES (1, 1, decode(repeat('00', 32), 'hex')); INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time) VALUES (1, 1, 0, 1, 0)",
+            "INSERT INTO journal_head VALUES (1, 1, 1, decode(repeat('00', 32), 'hex')); INSERT INTO gate VALUES (1, 1, 0, 1, 0, 0)",
         )
         .execute(&mut connection)
         .await?;
@@ -906,7 +906,7 @@ impl Postgres {
         } else {
             parts.iter().map(|part| format!("WITH typed AS {typed}, w AS ({part}) SELECT 1")).collect()
         };
-        let hot = "WITH head AS MATERIALIZED (SELECT next_sequence, hash FROM journal_head FOR UPDATE), \
+        let hot = "WITH head AS MATERIALIZED (SELECT next_sequence, next_number, hash FROM journal_head FOR UPDATE), \
              moved AS (INSERT INTO balances (commodity, account, amount, window_number) \
                SELECT b.*, 0 FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount) ORDER BY 1, 2 \
                ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = balances.amount + excluded.amount), \
@@ -916,11 +916,11 @@ impl Postgres {
              counted AS (INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points) \
                SELECT o.partner, 0, 0, $10 / 86400000000, o.points FROM head, unnest($4::text[], $6::bigint[]) AS o (partner, points) ORDER BY 1 \
                ON CONFLICT (partner) DO UPDATE SET issued_points = guards.issued_points + excluded.issued_points), \
-             linked AS (UPDATE journal_head SET next_sequence = head.next_sequence + $8, \
+             linked AS (UPDATE journal_head SET next_sequence = head.next_sequence + $8, next_number = head.next_number + 1, \
                hash = sha256($9 || int8send(head.next_sequence) || head.hash) FROM head \
-               RETURNING journal_head.hash, head.next_sequence AS first_sequence, head.hash AS previous_hash) \
-             INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt) \
-               SELECT $7, first_sequence, $8, 1, $10, hash, previous_hash, $11 FROM linked RETURNING first_sequence, hash";
+               RETURNING journal_head.hash, head.next_sequence AS first_sequence, head.next_number AS number, head.hash AS previous_hash) \
+             INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash, previous_hash, \
+               requests_hash, salt) SELECT $7, number, first_sequence, $8, $8, 1, $10, hash, previous_hash, hash, $11 FROM linked RETURNING first_sequence, hash";
         Ok(Self { connection, way, save: save.into_iter().map(|sql| &*sql.leak()).collect(), hot })
     }
 

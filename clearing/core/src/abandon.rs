@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::book::{Ask, Book};
 use crate::command::{Abandoned, Accepted, MemberReply, Recorded, RecordedState, Reply};
+use crate::facts::Fact;
 use crate::hold::HoldState;
 use crate::journal::{Entry, EntryKind};
 use crate::member::LotId;
@@ -19,11 +20,11 @@ impl Book {
     pub(crate) fn abandon(&mut self, ask: &Ask<'_>, request: RequestId) -> Result<Accepted, Rejection> {
         let key = (ask.caller, request);
         let Some(recorded) = self.requests.get(&key).cloned() else {
-            self.record(key, Recorded { content: [0; 32], state: RecordedState::Abandoned }, ask.now);
+            self.record(key, Recorded { content: [0; 32], state: RecordedState::Burned }, ask.now);
             return Ok(abandoned(Abandoned::Burned, Vec::new()));
         };
         let accepted = match &recorded.state {
-            RecordedState::Abandoned => return Ok(abandoned(Abandoned::Already, Vec::new())),
+            RecordedState::Burned | RecordedState::Undone(_) => return Ok(abandoned(Abandoned::Already, Vec::new())),
             RecordedState::Rejected(_) => return Ok(abandoned(Abandoned::NoEffect, Vec::new())),
             // A reversal, alone or as a side of a purchase's return, stands.
             RecordedState::Accepted(Accepted {
@@ -31,13 +32,13 @@ impl Book {
             }) => {
                 return Err(Rejection::not_found("request that can be abandoned", request));
             }
-            RecordedState::Accepted(accepted) => &accepted.entries,
+            RecordedState::Accepted(accepted) => accepted,
         };
         // What followed by itself, such as a recovery, is not undone: undoing the issue it took from leaves the debt again.
-        let asked_for = accepted.iter().filter_map(|id| Some((*id, self.entries.get(id)?.clone())));
+        let asked_for = accepted.entries.iter().filter_map(|id| Some((*id, self.entries.get(id)?.clone())));
         let targets: Vec<(EntryId, Arc<Entry>)> = asked_for.filter(|(_, entry)| is_undoable(entry.kind)).collect();
         let member = targets.first().and_then(|(_, entry)| entry.member);
-        let Some(member) = member.filter(|_| accepted.first() == targets.first().map(|(id, _)| id)) else {
+        let Some(member) = member.filter(|_| accepted.entries.first() == targets.first().map(|(id, _)| id)) else {
             return Err(Rejection::not_found("request that can be abandoned", request));
         };
         for (_, issue) in targets.iter().filter(|(_, entry)| entry.kind == EntryKind::Issue) {
@@ -48,9 +49,15 @@ impl Book {
         for (id, target) in targets.iter().rev() {
             drafts.extend(self.undo_entry(ask, *id, target, member)?);
         }
+        if drafts.is_empty() {
+            // That it was abandoned is told by the journal, also where nothing is left to be undone.
+            drafts.push(self.finish(self.draft(EntryKind::Undo, ask).of_member(member))?);
+        }
+        drafts[0].facts.push(Fact::Abandoned(request));
         let mut undone: Vec<EntryId> = drafts.into_iter().map(|entry| self.post(entry)).collect();
         self.settle_member(member, ask.now, &mut undone);
-        self.record(key, Recorded { content: recorded.content, state: RecordedState::Abandoned }, ask.now);
+        let state = RecordedState::Undone(accepted.clone());
+        self.record(key, Recorded { content: recorded.content, state }, ask.now);
         Ok(abandoned(Abandoned::Undone, undone))
     }
 
@@ -117,7 +124,7 @@ impl Book {
         let facts = target.redemption().cloned().expect("a redemption has its facts");
         let key = target.request_id.map(|request| (target.partner, request));
         let redeemed = key.and_then(|key| self.requests.get(&key));
-        if redeemed.is_some_and(|redeemed| redeemed.state == RecordedState::Abandoned) {
+        if redeemed.is_some_and(|redeemed| matches!(redeemed.state, RecordedState::Undone(_))) {
             // Undoing the redemption has given back all of it; taking a part again would give it an effect after all.
             return Ok(None);
         }

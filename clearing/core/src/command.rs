@@ -227,6 +227,8 @@ pub enum HouseCommand {
         account: MoneyAccount,
         amount: Money,
     },
+    /// Answers that were recorded long enough ago may be forgotten: work of the house's own.
+    Forget,
 }
 
 /// Which order a confirmed payment belongs to.
@@ -482,7 +484,8 @@ impl HouseCommand {
             | Self::CloseWindow { .. }
             | Self::ConfirmSettlement { .. }
             | Self::ExportOrders { .. }
-            | Self::AbortSettlement { .. } => Ok(()),
+            | Self::AbortSettlement { .. }
+            | Self::Forget => Ok(()),
         }
     }
 }
@@ -577,6 +580,8 @@ pub struct Recorded {
 pub enum RecordedState {
     Accepted(Accepted),
     Rejected(Rejection),
-    /// Burned before it came, or undone after.
-    Abandoned,
+    /// Abandoned before it came.
+    Burned,
+    /// Accepted, and abandoned after.
+    Undone(Accepted),
 }

@@ -30,6 +30,7 @@ impl Book {
             }
             HouseCommand::AbortSettlement { window } => self.abort_settlement(ask, *window),
             HouseCommand::Deposit { account, amount } => self.deposit(ask, *account, *amount),
+            HouseCommand::Forget => self.forget(ask),
         }
     }
 
@@ -121,7 +122,7 @@ impl Book {
     }
 
     /// Writes a decision of the operator that moves nothing.
-    fn decided(&mut self, draft: EntryDraft, reply: HouseReply) -> Result<Accepted, Rejection> {
+    pub(crate) fn decided(&mut self, draft: EntryDraft, reply: HouseReply) -> Result<Accepted, Rejection> {
         let entry = self.finish(draft)?;
         Ok(Accepted { entries: vec![self.post(entry)], reply: Reply::House(reply) })
     }

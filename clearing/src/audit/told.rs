@@ -45,7 +45,7 @@ impl Told {
 
     /// `changes` are what the entries of one batch, whose time is `time`, did to a book.
     pub fn batch(&mut self, time: Timestamp, changes: &Changes) {
-        if changes.house_changed() || !changes.windows.is_empty() {
+        if changes.under_the_gate() {
             self.last_time = self.last_time.max(Some(time));
         }
         self.changes += i64::from(changes.house_changed());
@@ -95,6 +95,7 @@ impl Told {
         differ("when the coalition began", &created, &founded);
         differ("when the calendar was set", &calendar_set, &self.calendar_set.unwrap_or(founded));
         differ("since when the gate has the open window", &gate.opened, &opened.unwrap_or(founded));
+        differ("up to when requests may be forgotten", &gate.forgotten, &book.forgotten);
         differ("the last change under the gate", &gate.last_time, &last_time);
         differ("the gate's count of changes of the house", &gate.terms_epoch, &self.changes.saturating_add(1));
         found

@@ -69,22 +69,6 @@ pub const UNEXPLAINED: &[Unexplained] = &[
                  member finds them",
     },
     Unexplained {
-        table: "requests",
-        whole: true,
-        columns: &[
-            "partner",
-            "request_id",
-            "content_hash",
-            "time",
-            "state",
-            "batch_id",
-            "ordinal",
-            "entry_count",
-            "reply",
-        ],
-        reason: "what a repeated request is answered; the chain does not cover it yet",
-    },
-    Unexplained {
         table: "identifiers",
         whole: true,
         columns: &["identifier_hash", "member_id"],

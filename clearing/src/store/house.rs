@@ -76,6 +76,8 @@ pub struct GateRow {
     pub terms_epoch: i64,
     /// The time of the last change made under the gate: the house's clock never runs back over it.
     pub last_time: Timestamp,
+    /// Requests that were recorded before this may be forgotten.
+    pub forgotten: Timestamp,
 }
 
 /// The settings of a coalition as they are stored.
@@ -376,12 +378,12 @@ const INSERT_COALITION: Sql = Sql::both(
 
 const INSERT_GATE: Sql = Sql::both(
     "-- store.insert_gate
-    INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time) VALUES (1, 1, $1, 1, $1)",
+    INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time, forgotten_before) VALUES (1, 1, $1, 1, $1, $1)",
 );
 
 const INSERT_HEAD: Sql = Sql::both(
     "-- store.insert_journal_head
-    INSERT INTO journal_head (id, next_sequence, hash) VALUES (1, 1, $1)",
+    INSERT INTO journal_head (id, next_sequence, next_number, hash) VALUES (1, 1, 1, $1)",
 );
 
 /// Writes the rows that a database has one of, if it has none. The caller holds a transaction and writes what else founds a
@@ -547,7 +549,7 @@ pub(super) async fn outstanding(link: &mut Link<'_>) -> Result<BTreeMap<(Partner
 
 const GATE: Sql = Sql::both(
     "-- store.gate
-    SELECT window_number, opened_at, terms_epoch, last_time FROM gate",
+    SELECT window_number, opened_at, terms_epoch, last_time, forgotten_before FROM gate",
 );
 
 /// The gate row, outside of any batch.
@@ -556,13 +558,14 @@ pub(super) async fn gate(link: &mut Link<'_>) -> Result<GateRow, StoreError> {
     link.row(call, gate_row).await?.ok_or_else(no_coalition)
 }
 
-/// The gate row from the columns window, its beginning, epoch, last time.
+/// The gate row from the columns window, its beginning, epoch, last time, up to when requests are forgotten.
 pub(super) fn gate_row(row: &dyn Cells) -> Result<GateRow, StoreError> {
     Ok(GateRow {
         open_window: small(row.int(0)?)?,
         opened: Timestamp(row.int(1)?),
         terms_epoch: row.int(2)?,
         last_time: Timestamp(row.int(3)?),
+        forgotten: Timestamp(row.int(4)?),
     })
 }
 
@@ -570,22 +573,22 @@ pub(super) fn gate_row(row: &dyn Cells) -> Result<GateRow, StoreError> {
 const UPDATE_GATE: Sql = Sql::new(
     "-- store.update_gate
     UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
-        last_time = max(last_time, $4) WHERE id = 1",
+        last_time = max(last_time, $4), forgotten_before = $5 WHERE id = 1",
     "-- store.update_gate
     UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
-        last_time = greatest(last_time, $4) WHERE id = 1",
+        last_time = greatest(last_time, $4), forgotten_before = $5 WHERE id = 1",
 );
 
 /// Moves the gate row after a change of windows or of the house. The caller has the gate alone.
 pub(super) async fn update_gate(
     link: &mut Link<'_>,
-    open_window: WindowNumber,
+    book: &Book,
     opened: Timestamp,
     house_changed: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let call = link.call(&UPDATE_GATE).int(i64::from(open_window)).int(opened.0);
-    let call = call.int(i64::from(house_changed)).int(now.0);
+    let call = link.call(&UPDATE_GATE).int(i64::from(book.open_window)).int(opened.0);
+    let call = call.int(i64::from(house_changed)).int(now.0).int(book.forgotten.0);
     link.execute_counted(call, 1).await
 }
 

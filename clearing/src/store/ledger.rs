@@ -5,15 +5,16 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use clearing_core::book::Book;
+use clearing_core::chain::RequestRecord;
 use clearing_core::changes::Gross;
 use clearing_core::command::{Attachment, Receipt};
 use clearing_core::purchase::ReceiptLine;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
+use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 use super::settlement::{POINTS, Windows};
 use super::sql::{Cells, Sql};
-use super::{Snapshot, StoreError, guards, journal, members, partner_id, small};
+use super::{BatchRow, Snapshot, StoreError, guards, journal, members, partner_id, requests, small};
 
 pub(super) const STATEMENTS: &[&Sql] = &[
     &MEMBERS_BETWEEN,
@@ -24,6 +25,9 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &ATTACHMENTS_OF_RANGE,
     &COUNTS,
     &OTHER_COMMODITIES,
+    &BATCHES_WEIGHED,
+    &BATCHES_BETWEEN,
+    &REQUESTS_AFTER,
 ];
 
 const MEMBERS_BETWEEN: Sql = Sql::both(
@@ -69,6 +73,26 @@ const OTHER_COMMODITIES: Sql = Sql::both(
     SELECT commodity, account FROM balances WHERE commodity NOT IN ($1, $2) LIMIT 1",
 );
 
+const BATCHES_WEIGHED: Sql = Sql::both(
+    "-- store.batches_weighed
+    SELECT batch_id, request_count FROM batches WHERE batch_id > $1 ORDER BY batch_id LIMIT $2",
+);
+
+const BATCHES_BETWEEN: Sql = Sql::both(
+    "-- store.batches_between
+    SELECT batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash, previous_hash,
+        requests_hash, salt
+    FROM batches WHERE batch_id BETWEEN $1 AND $2 ORDER BY batch_id LIMIT $3",
+);
+
+const REQUESTS_AFTER: Sql = Sql::both(
+    "-- store.requests_after
+    SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply, time FROM requests
+    WHERE (partner, request_id) > ($1, $2) ORDER BY partner, request_id LIMIT $3",
+);
+
+/// Batches whose numbers of requests are read at once.
+const BATCHES_AT_ONCE: i64 = 10_000;
 /// Members whose numbers of entries are read at once.
 const MEMBERS_AT_ONCE: i64 = 10_000;
 /// Holds whose entries are read at once.
@@ -93,6 +117,18 @@ pub struct Counts {
     pub entries: i64,
     pub attachments: i64,
     pub receipt_lines: i64,
+}
+
+/// A request as it is stored.
+#[derive(Debug)]
+pub struct StoredRequest {
+    pub record: RequestRecord,
+    /// Which recorded it.
+    pub batch: BatchId,
+    /// Whether it was undone since.
+    pub undone: bool,
+    /// When it was recorded.
+    pub time: Timestamp,
 }
 
 /// An attachment; none if it was erased.
@@ -284,6 +320,79 @@ impl Snapshot {
                 return Ok(ranges);
             }
         }
+    }
+
+    /// All ids that batches may have, in ranges of which the batches recorded about so many requests, but no more ranges than
+    /// `ranges_max`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn batch_ranges(
+        &mut self,
+        requests: u64,
+        ranges_max: usize,
+    ) -> Result<Vec<RangeInclusive<BatchId>>, StoreError> {
+        let mut ranges = Vec::new();
+        let (mut first, mut after, mut weight) = (BatchId(0), BatchId(0), 0_u64);
+        loop {
+            let mut link = self.link();
+            let call = link.call(&BATCHES_WEIGHED).uuid(after.0).int(BATCHES_AT_ONCE);
+            let page = link.rows(call, |row| Ok((BatchId(row.uuid(0)?), row.int(1)?))).await?;
+            for (batch, count) in &page {
+                after = *batch;
+                weight = weight.saturating_add(u64::try_from(*count).unwrap_or(0));
+                if weight >= requests && ranges.len() + 1 < ranges_max && batch.0 < u128::MAX {
+                    ranges.push(first..=*batch);
+                    (first, weight) = (BatchId(batch.0 + 1), 0);
+                }
+            }
+            if page.is_empty() {
+                ranges.push(first..=BatchId(u128::MAX));
+                return Ok(ranges);
+            }
+        }
+    }
+
+    /// At most `limit` batches with ids from the first to the last, by id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn batches_between(
+        &mut self,
+        first: BatchId,
+        last: BatchId,
+        limit: u32,
+    ) -> Result<Vec<BatchRow>, StoreError> {
+        let mut link = self.link();
+        let call = link.call(&BATCHES_BETWEEN).uuid(first.0).uuid(last.0).int(i64::from(limit));
+        link.rows(call, journal::batch).await
+    }
+
+    /// At most `limit` requests by partner and id, from behind `after`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn requests_after(
+        &mut self,
+        after: Option<(PartnerId, RequestId)>,
+        limit: u32,
+    ) -> Result<Vec<StoredRequest>, StoreError> {
+        let mut link = self.link();
+        let (partner, request) =
+            after.map_or((String::new(), 0), |(partner, request)| (partner.as_str().to_owned(), request.0));
+        let call = link.call(&REQUESTS_AFTER).text(partner).uuid(request).int(i64::from(limit));
+        link.rows(call, requests::stored_request).await
+    }
+
+    /// Which batches recorded these requests; unknown ones are left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn batches_of_requests(
+        &mut self,
+        keys: impl Iterator<Item = (PartnerId, RequestId)>,
+    ) -> Result<Vec<((PartnerId, RequestId), BatchId)>, StoreError> {
+        requests::batches_of(&mut self.link(), keys).await
     }
 
     /// Gross obligations of the windows from one on, and of those that cannot be.

@@ -373,7 +373,7 @@ fn abandoned_entries(book: &Book, requests: &[Request]) -> impl Iterator<Item = 
     let recorded = abandoned_keys(requests).into_iter().filter_map(|key| book.requests.get(&key));
     recorded.flat_map(|recorded| match &recorded.state {
         RecordedState::Accepted(accepted) => accepted.entries.clone(),
-        RecordedState::Rejected(_) | RecordedState::Abandoned => Vec::new(),
+        RecordedState::Rejected(_) | RecordedState::Burned | RecordedState::Undone(_) => Vec::new(),
     })
 }
 
@@ -782,6 +782,7 @@ pub(super) async fn load_all(
     for ((issuer, acceptor), gross) in settlement::gross(link, window).await? {
         book.gross.insert((window, issuer, acceptor), gross);
     }
+    book.forgotten = house::gate(link).await?.forgotten;
     let mut loaded = Loaded::default();
     load_requests(link, book, requests, &BTreeSet::new(), &mut loaded).await?;
     Ok(loaded.sequences)

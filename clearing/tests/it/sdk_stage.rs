@@ -235,7 +235,7 @@ impl SdkStage {
         command: &HouseCommand,
     ) -> Result<Outcome<Accepted>, Error> {
         Ok(match command {
-            HouseCommand::CreatePartner { .. } | HouseCommand::SetCalendar { .. } => {
+            HouseCommand::CreatePartner { .. } | HouseCommand::SetCalendar { .. } | HouseCommand::Forget => {
                 panic!("no step of a scenario does {command:?}")
             }
             HouseCommand::SetLimits { partner, limits } => {

@@ -223,7 +223,8 @@ impl Column {
             return more.iter().filter(|more| **more != text).chain(others).map(|text| quoted(text)).collect();
         }
         let number: i64 = value.map_or(0, |value| value.parse().unwrap());
-        let others = [number.checked_add(1), number.checked_sub(1), Some(1), Some(0), Some(2)];
+        let others =
+            [number.checked_add(1), number.checked_sub(1), number.checked_add(7777), Some(1), Some(0), Some(2)];
         others
             .into_iter()
             .flatten()
@@ -306,6 +307,12 @@ const THROUGHOUT: &[(&str, &str)] = &[
     ("receipts", "UPDATE receipts SET line = line + 1000"),
     ("receipts", "DELETE FROM receipts"),
     ("attachments", "UPDATE attachments SET bytes = salt"),
+    ("requests", "DELETE FROM requests"),
+    ("requests", "DELETE FROM requests WHERE state = 2"),
+    ("requests", "DELETE FROM requests WHERE state = 3"),
+    ("requests", "UPDATE requests SET state = 3 WHERE state = 1"),
+    ("requests", "UPDATE requests SET state = 1 WHERE state = 3 AND entry_count > 0"),
+    ("gate", "UPDATE gate SET forgotten_before = last_time"),
 ];
 
 async fn what_was_changed_throughout_is_found(test: &TestStore) {

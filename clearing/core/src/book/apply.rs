@@ -297,8 +297,9 @@ impl Book {
                 Fact::Exported(exported) => self.apply_export(exported),
                 Fact::Paid(paid) => self.apply_payment(paid),
                 Fact::Aborted(window) => self.apply_abort(*window),
-                // Redemptions and holds are applied where their rows are; a reason changes nothing.
-                Fact::Redemption(_) | Fact::Hold(_) | Fact::DecayedTo(_) | Fact::Reason(_) => {}
+                Fact::Forgotten(before) => self.apply_forgetting(*before),
+                // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; a reason changes nothing.
+                Fact::Redemption(_) | Fact::Hold(_) | Fact::DecayedTo(_) | Fact::Reason(_) | Fact::Abandoned(_) => {}
             }
         }
         if entry.kind == EntryKind::Close { self.apply_close(entry) } else { Ok(()) }
