@@ -67,6 +67,8 @@ pub struct Book {
     pub outstanding: BTreeMap<(PartnerId, u32), Points>,
     pub gross: BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>,
     pub windows: BTreeMap<WindowNumber, Window>,
+    /// Answers that were recorded before this may be forgotten.
+    pub forgotten: Timestamp,
     /// Lots with available points, in consumption order per member but for those that end with inactivity.
     order: BTreeSet<(MemberId, Timestamp, i64, u16)>,
     /// Lots with pending points.
@@ -105,6 +107,7 @@ impl Book {
             outstanding: BTreeMap::new(),
             gross: BTreeMap::new(),
             windows: BTreeMap::new(),
+            forgotten: Timestamp(0),
             order: BTreeSet::new(),
             pending: BTreeSet::new(),
             open_holds: BTreeSet::new(),
@@ -472,7 +475,9 @@ fn replay(recorded: &Recorded, content: &crate::journal::Hash, id: RequestId) ->
     let conflict = recorded.content != *content;
     let result = match &recorded.state {
         // A key that was burned before it came has no content to compare with.
-        RecordedState::Abandoned => Err(Rejection::RequestAbandoned { request_id: id.to_string() }),
+        RecordedState::Burned | RecordedState::Undone(_) => {
+            Err(Rejection::RequestAbandoned { request_id: id.to_string() })
+        }
         RecordedState::Accepted(_) | RecordedState::Rejected(_) if conflict => {
             return Answer {
                 result: Err(Rejection::IdempotencyConflict { request_id: id.to_string() }),

@@ -53,6 +53,8 @@ pub struct Changes {
     pub partners: BTreeSet<PartnerId>,
     pub new_terms: BTreeSet<(PartnerId, u32)>,
     pub calendar: bool,
+    /// Up to when answers may be forgotten.
+    pub forgotten: bool,
     /// Windows made or changed, with their legs and orders.
     pub windows: BTreeSet<WindowNumber>,
 }
@@ -83,6 +85,11 @@ impl Changes {
             && self.consents_given.is_empty()
             && self.returned_amounts.is_empty()
             && self.windows.is_empty()
+    }
+
+    /// Whether something changed that every batch reads when it has passed the gate.
+    pub fn under_the_gate(&self) -> bool {
+        self.house_changed() || !self.windows.is_empty() || self.forgotten
     }
 
     /// Whether what every node keeps of the house is out of date after this batch.

@@ -309,6 +309,8 @@ pub struct Recorded {
 pub enum RecordedState {
     Accepted(Accepted),
     Rejected(Rejection),
-    /// Burned before it came, or undone after.
-    Abandoned,
+    /// Abandoned before it came.
+    Burned,
+    /// Accepted, and abandoned after.
+    Undone(Accepted),
 }

@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::member::{LotId, LotPlace};
 use crate::settlement::OrderMode;
 use crate::terms::{Calendar, Coalition, FeeBearer, PartnerState, Terms};
-use crate::units::{EntryId, Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
+use crate::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// One thing that an entry records. Kinds of facts are added at the end, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -45,6 +45,11 @@ pub enum Fact {
     Paid(PaymentFacts),
     /// The settlement of this window is taken back.
     Aborted(WindowNumber),
+    /// The partner's request under this id shall have no effect; the entry, and those of its batch behind it that were asked
+    /// for under the same id, undo what it did.
+    Abandoned(RequestId),
+    /// What became of requests that were recorded before this may be forgotten.
+    Forgotten(Timestamp),
 }
 
 /// The facts of an entry, none of a kind twice.

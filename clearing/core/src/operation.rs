@@ -368,6 +368,7 @@ macro_rules! operations {
 use crate::abandon::AbandonRequest;
 use crate::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use crate::due::{RunDecay, RunDueWork};
+use crate::forget::ForgetRequests;
 use crate::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use crate::partners::{CreatePartner, SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
 use crate::points::{IssuePoints, RedeemPoints, ReturnRedemption};
@@ -399,6 +400,7 @@ operations! {
     SetPartnerState,
     SetFundingConsent,
     SetCalendar,
+    ForgetRequests,
     CloseWindow,
     ConfirmSettlement,
     ExportOrders,

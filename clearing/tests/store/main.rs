@@ -48,6 +48,7 @@ mod house;
 mod journal;
 mod lists;
 mod nodes;
+mod planted;
 mod points;
 mod pruning;
 mod scheduler;
