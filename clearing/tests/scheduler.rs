@@ -79,6 +79,7 @@ impl TestHouse {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment: None,
         };
         let written = self.writer.ask(request).await.unwrap();
@@ -405,6 +406,7 @@ async fn a_thousand_members_whose_points_expire_at_once_all_lose_them() {
             origin: Origin::default(),
             command: Command::Issue { member, earn: Earn { expires: Some(midnight), ..Earn::points(Points(3)) } },
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment: None,
         }
     };
@@ -428,6 +430,7 @@ async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all() {
         origin: Origin::default(),
         command: Command::Issue { member, earn: Earn { expires: Some(midnight), ..Earn::points(Points(1)) } },
         fresh_member: MemberId(clock::fresh_uuid()),
+        fresh_salt: clock::random_bytes(),
         attachment: None,
     };
     for answer in house.writer.ask_all((0..1500).map(issue).collect()).await {

@@ -91,6 +91,7 @@ impl Desk {
             origin,
             command: Command::Issue { member, earn: Earn::points(points) },
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment,
         };
         request.validate().map_err(|rejection| errors::refused(&rejection))?;

@@ -16,12 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::changes::{Changes, Gross, RequestChange};
+use crate::changes::{Changes, Gross, IdentifierLink, RequestChange};
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::{Accepted, Answer, Command, MemberRef, Recorded, RecordedState, Request};
+use crate::facts::{Fact, LinkFacts};
 use crate::funding::FundingGroup;
 use crate::hold::{Hold, HoldState};
-use crate::journal::{Entry, EntryDraft, EntryKind, Origin, Unbalanced};
+use crate::journal::{Entry, EntryDraft, EntryKind, Origin, Unbalanced, link_commitment};
 use crate::limits::{Consent, Guard};
 use crate::member::{Lot, LotId, Member, consumption_order};
 use crate::points::{Returned, ReturnedAmount};
@@ -90,6 +91,8 @@ pub(crate) struct Ask<'a> {
     pub request_id: Option<RequestId>,
     pub origin: &'a Origin,
     pub now: Timestamp,
+    /// For the commitment to a link that is made.
+    pub salt: [u8; 16],
 }
 
 impl Book {
@@ -209,7 +212,8 @@ impl Book {
                 return fresh(Err(rejection));
             }
         }
-        let ask = Ask { caller: request.caller, request_id: request.request_id, origin: &request.origin, now };
+        let Request { caller, request_id, ref origin, fresh_salt: salt, .. } = *request;
+        let ask = Ask { caller, request_id, origin, now, salt };
         let result = self.check_times(&request.origin, now).and_then(|()| self.decide(&ask, request));
         if let (Ok(accepted), Some(attachment)) = (&result, &request.attachment)
             && let Some(entry) = accepted.entries.first()
@@ -337,15 +341,17 @@ impl Book {
         }
     }
 
-    /// Enrols a member under an identifier.
+    /// Enrols a member under an identifier with an entry that gives it its first lots.
     ///
     /// Rule: enrolment
-    pub(crate) fn enrol(&mut self, hash: IdentifierHash, id: MemberId) {
+    pub(crate) fn enrol(&mut self, ask: &Ask<'_>, hash: IdentifierHash, id: MemberId, entry: &mut Entry) {
+        let (number, salt) = (1, ask.salt);
+        entry.facts.push(Fact::Linked(LinkFacts { number, commitment: link_commitment(&salt, &hash, id) }));
         self.members.insert(id, Member::new(id));
         self.identifiers.insert(hash, id);
         self.changes.new_members.insert(id);
         self.changes.members.insert(id);
-        self.changes.identifiers.insert(hash, id);
+        self.changes.identifiers.insert(hash, IdentifierLink { member: id, number, salt });
     }
 
     pub(crate) fn draft(&self, kind: EntryKind, ask: &Ask<'_>) -> EntryDraft {

@@ -300,6 +300,8 @@ pub struct Request {
     pub command: Command,
     /// The id that a member gets if this command enrols one.
     pub fresh_member: MemberId,
+    /// Random, for the commitment to its link.
+    pub fresh_salt: [u8; 16],
     /// What the origin commits to (see [`Origin::attachment`]); kept apart from the journal, where it can be erased.
     pub attachment: Option<Attachment>,
 }

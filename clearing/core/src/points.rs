@@ -82,9 +82,9 @@ impl Book {
         self.check_may_fund(ask.caller, &earn.funders)?;
         let (id, newcomer) = self.find_or_fresh(member, fresh)?;
         self.run_due(id, ask.now);
-        let entry = self.issue_entry(ask, id, earn, None)?;
+        let mut entry = self.issue_entry(ask, id, earn, None)?;
         if let Some(hash) = newcomer {
-            self.enrol(hash, id);
+            self.enrol(ask, hash, id, &mut entry);
         }
         let mut entries = vec![self.post(entry)];
         self.settle_member(id, ask.now, &mut entries);

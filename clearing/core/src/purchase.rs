@@ -149,9 +149,9 @@ impl Book {
                 return Err(first.unwrap_or(rejection));
             }
         };
-        let earned = earn.map(|earn| self.issue_entry(ask, id, earn, spent.as_ref())).transpose()?;
-        if let Some(hash) = newcomer {
-            self.enrol(hash, id);
+        let mut earned = earn.map(|earn| self.issue_entry(ask, id, earn, spent.as_ref())).transpose()?;
+        if let (Some(hash), Some(earned)) = (newcomer, &mut earned) {
+            self.enrol(ask, hash, id, earned);
         }
         let returnable = spent.as_ref().and_then(Entry::redemption).map_or(Points::ZERO, |facts| facts.points);
         let mut entries: Vec<EntryId> = spent.into_iter().chain(earned).map(|entry| self.post(entry)).collect();

@@ -48,9 +48,9 @@ impl Book {
             let expires = self.lots.get(&part.lot).map_or(part.expires, |given| self.expiry_of(given));
             draft.move_lot(LotMove { lot, birth, expires, ..part.moved(part.points) });
         }
-        let entry = self.finish(draft)?;
+        let mut entry = self.finish(draft)?;
         if let Some(hash) = newcomer {
-            self.enrol(hash, to);
+            self.enrol(ask, hash, to, &mut entry);
         }
         let mut entries = vec![self.post(entry)];
         self.settle_member(to, ask.now, &mut entries);

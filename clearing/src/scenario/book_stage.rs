@@ -63,6 +63,7 @@ impl BookStage {
             origin: call.origin,
             command: command_of(call.wish),
             fresh_member: MemberId(self.members),
+            fresh_salt: [7; 16],
             attachment: None,
         }
     }
@@ -83,6 +84,7 @@ impl Stage for BookStage {
                 origin: Origin::default(),
                 command: Command::RunDue { member },
                 fresh_member: member,
+                fresh_salt: [7; 16],
                 attachment: None,
             };
             written.extend(self.execute(&request).written);
