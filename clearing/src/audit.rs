@@ -7,7 +7,7 @@
 //! | balances, counts, obligations | the same as when the journal is applied to an empty book |
 //! | members, lots, holds, lines of receipts | likewise, for some members at a time |
 //! | requests | the rows are those that their batches recorded, but for those that may be forgotten |
-//! | attachments | what their entries commit to |
+//! | attachments, links of identifiers | what their entries commit to |
 //! | gate, calendar, places of windows | what the entries say of them |
 //! | the figures of each close | the same as the journal gives, account by account |
 //! | the whole book | the invariants of the rules: issuers against lots, the pool against its points, proofs, continuity |
@@ -33,9 +33,10 @@ use clearing_core::audit::{
     compare_members, compare_windows,
 };
 use clearing_core::book::Book;
+use clearing_core::changes::IdentifierLink;
 use clearing_core::facts::{Fact, FoundedFacts};
 use clearing_core::funding::FundingGroup;
-use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash};
+use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash, link_commitment};
 use clearing_core::proof::ProofTrail;
 use clearing_core::purchase::ReceiptLine;
 use clearing_core::terms::House;
@@ -114,6 +115,8 @@ pub enum Finding {
     Request { partner: PartnerId, request: RequestId, problem: String },
     #[error("request {request} of {partner}: entry {entry} undoes it, and nothing is stored of it")]
     UndoneLost { partner: PartnerId, request: RequestId, entry: EntryId },
+    #[error("link {number} of member {member}: {problem}")]
+    Link { member: MemberId, number: u32, problem: &'static str },
     #[error("the row {of} is not there, or is of nobody")]
     RowAstray { of: String },
     #[error("there are {stored} {rows}, and the journal gives {told}")]
@@ -235,6 +238,9 @@ struct Audit {
     /// The first window of which the gross obligations are not compared yet.
     compared: WindowNumber,
 }
+
+/// What the journal commits to of links, by member and number.
+type Links = BTreeMap<(MemberId, u32), Hash>;
 
 /// Members that are compared at once, and the entries that touch them.
 struct Group {
@@ -416,7 +422,8 @@ impl Audit {
         let total = groups.iter().map(|group| group.range.members).sum();
         for Group { range, entries } in groups {
             progress(Progress { phase: Phase::Members, done: self.report.members, total });
-            let rebuilt = self.rebuild(&range, entries)?;
+            let (rebuilt, links) = self.rebuild(&range, entries)?;
+            self.compare_links(snapshot, &range, links).await?;
             let MembersLedger { book: of_members, stray_holds, misdated } =
                 snapshot.members_ledger(stored, &range.ids).await?;
             self.compare_lines(snapshot, &rebuilt).await?;
@@ -434,12 +441,13 @@ impl Audit {
         Ok(tally)
     }
 
-    /// The members of a group, from the entries that touch them.
-    fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<Book, AuditError> {
+    /// The members of a group, and to which of their links the journal commits, from the entries that touch them.
+    fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<(Book, Links), AuditError> {
         let house = Arc::clone(&self.rebuilt.house);
         let mut rebuilt = Book::new(Arc::clone(&house), 1).of_members(range.ids.clone());
         let mut entries = entries.read()?;
         let mut booked: BTreeMap<EntryId, ReceiptLine> = BTreeMap::new();
+        let mut links = Links::new();
         while let Some((id, entry)) = entries.next_entry()? {
             if let Some(lot) = rebuilt.missing_lot(&entry) {
                 self.find([Violation::LotUnknown { entry: id, lot }]);
@@ -447,12 +455,36 @@ impl Audit {
                 self.find([Finding::Unfit { entry: id }]);
             }
             drop(rebuilt.take_changes());
+            let enrolled = entry.enrolled().filter(|(member, _)| range.ids.contains(member));
+            links.extend(enrolled.map(|(member, link)| ((member, link.number), link.commitment)));
             booked.extend(ReceiptLine::of_entry(&entry, &house.coalition.time_zone).map(|line| (id, line)));
             if let Some(line) = ReceiptLine::freed_by(&entry).and_then(|freed| booked.remove(&freed)) {
                 rebuilt.receipts.remove(&line);
             }
         }
-        Ok(rebuilt)
+        Ok((rebuilt, links))
+    }
+
+    /// Compares whom identifiers name with what the journal commits to.
+    async fn compare_links(
+        &mut self,
+        snapshot: &mut Snapshot,
+        range: &MemberRange,
+        mut links: Links,
+    ) -> Result<(), AuditError> {
+        for (identifier, IdentifierLink { member, number, salt }) in snapshot.links(&range.ids).await? {
+            let problem = match links.remove(&(member, number)) {
+                None => "it is stored, and no entry made it",
+                Some(commitment) if commitment != link_commitment(&salt, &identifier, member) => {
+                    "it is not the one to which its entry commits"
+                }
+                Some(_) => continue,
+            };
+            self.find([Finding::Link { member, number, problem }]);
+        }
+        let lost = links.into_keys();
+        self.find(lost.map(|(member, number)| Finding::Link { member, number, problem: "it is not there" }));
+        Ok(())
     }
 
     /// Looks for the lines of receipts that the entries of some members booked.

@@ -92,10 +92,12 @@ CREATE TABLE receipts (
 -- Which member an identifier names. Only a keyed hash of scheme and value is stored.
 CREATE TABLE identifiers (
     identifier_hash BLOB NOT NULL PRIMARY KEY CHECK (length(identifier_hash) = 32),
-    member_id       BLOB NOT NULL
+    member_id       BLOB NOT NULL,
+    number          INTEGER NOT NULL CHECK (number >= 1), -- of the member's links
+    salt            BLOB NOT NULL CHECK (length(salt) = 16) -- of the commitment to the link in the journal: what is left without it binds nobody
 ) STRICT, WITHOUT ROWID;
--- A member's identifiers, for merging and erasing.
-CREATE INDEX identifiers_by_member ON identifiers (member_id);
+-- A member's identifiers, for merging, erasing and auditing.
+CREATE UNIQUE INDEX identifiers_by_member ON identifiers (member_id, number);
 
 -- Which links of identifiers were changed: what a node keeps of them from earlier reads ends with the change. Enrolling is no
 -- change. Whoever changes a link numbers its row on from the last while it has the journal's head, so that the numbers have

@@ -18,7 +18,7 @@ pub struct Changes {
     pub requests: BTreeMap<(PartnerId, RequestId), RequestChange>,
     /// What the origins of new entries commit to.
     pub attachments: BTreeMap<EntryId, Attachment>,
-    pub identifiers: BTreeMap<IdentifierHash, MemberId>,
+    pub identifiers: BTreeMap<IdentifierHash, IdentifierLink>,
     pub new_members: BTreeSet<MemberId>,
     pub members: BTreeSet<MemberId>,
     pub new_lots: BTreeSet<LotId>,
@@ -65,6 +65,16 @@ pub struct RequestChange {
     pub time: Timestamp,
     /// Whether the key was recorded before this batch.
     pub known: bool,
+}
+
+/// Whom an identifier names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentifierLink {
+    pub member: MemberId,
+    /// Of the member's links, from 1.
+    pub number: u32,
+    /// Of the commitment to it in the journal.
+    pub salt: [u8; 16],
 }
 
 /// Gross obligations of an issuer to an acceptor.

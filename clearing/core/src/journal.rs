@@ -24,11 +24,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::facts::{Fact, Facts, HoldFacts, RedemptionFacts};
+use crate::facts::{Fact, Facts, HoldFacts, LinkFacts, RedemptionFacts};
 use crate::member::LotId;
 use crate::units::{
-    BatchId, Currency, EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp,
-    WindowNumber, check_text, shown,
+    BatchId, Currency, EntryId, IdentifierHash, Malformed, MemberId, Money, Overflow, PartnerId, Points, RequestId,
+    Timestamp, WindowNumber, check_text, shown,
 };
 
 /// A SHA-256 hash.
@@ -537,6 +537,13 @@ impl Entry {
         self.facts.hold()
     }
 
+    /// The member that was enrolled with the entry, with its link: who got the lots that the entry made.
+    pub fn enrolled(&self) -> Option<(MemberId, &LinkFacts)> {
+        let link = self.facts.linked()?;
+        let born = self.lots.iter().find(|moved| moved.birth.is_some());
+        Some((born?.lot.member, link))
+    }
+
     /// The partners that have a part in the entry: who asked, and whose accounts it posts to.
     pub fn parties(&self) -> Vec<PartnerId> {
         let posted = self
@@ -668,6 +675,15 @@ pub fn chain_hash(previous: &Hash, number: i64, first_sequence: i64, contents: &
         .chain_update(contents)
         .finalize()
         .into()
+}
+
+/// The salted commitment to the link of an identifier, by its keyed hash, to a member. The salt stands beside the link and goes
+/// with it: what is left binds nobody.
+///
+/// Rule: links
+pub fn link_commitment(salt: &[u8; 16], identifier: &IdentifierHash, member: MemberId) -> Hash {
+    let link = Sha256::new().chain_update([7]).chain_update(salt).chain_update(identifier.0);
+    link.chain_update(member.0.to_be_bytes()).finalize().into()
 }
 
 /// The salted commitment to an attachment.

@@ -33,6 +33,8 @@ pub struct Ask<'a> {
     pub origin: &'a Origin,
     /// The id that a member gets if this operation enrols one.
     pub fresh_member: MemberId,
+    /// Of the commitment to the link of that member's identifier.
+    pub fresh_salt: [u8; 16],
     pub now: Timestamp,
 }
 

@@ -14,17 +14,20 @@ use clearing_core::chain::{Outcome, RequestRecord, requests_hash};
 use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::OrderParty;
 use clearing_core::facts::{
-    ConsentFacts, DecayFacts, ExportFacts, Fact, Facts, FoundedFacts, FundedPart, HoldFacts, LimitsFacts, PartnerFacts,
-    PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateFacts, TermsFacts,
+    ConsentFacts, DecayFacts, ExportFacts, Fact, Facts, FoundedFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
+    PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateFacts, TermsFacts,
 };
 use clearing_core::journal::{
-    BatchHeader, Code, Entry, EntryDraft, EntryKind, Hash, LotBirth, LotMove, Origin, attachment_commitment, chain_hash,
+    BatchHeader, Code, Entry, EntryDraft, EntryKind, Hash, LotBirth, LotMove, Origin, attachment_commitment,
+    chain_hash, link_commitment,
 };
 use clearing_core::limits::Limits;
 use clearing_core::member::LotId;
 use clearing_core::settlement::OrderMode;
 use clearing_core::terms::{Calendar, Coalition, FeeBearer, Funding, PartnerState, Terms};
-use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{
+    BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+};
 use house::{id, rate};
 
 const WHY: &str = "
@@ -283,7 +286,7 @@ fn entries() -> Vec<(&'static str, Entry)> {
     ];
     let of_house = house_entries();
     // Behind the others, whose places are in their hashes.
-    let later = vec![("forget", forgetting()), ("undo of a request", undoing())];
+    let later = vec![("forget", forgetting()), ("undo of a request", undoing()), ("issue that enrols", enrolling())];
     let plain: Vec<(&str, Entry)> = EntryKind::ALL
         .into_iter()
         .filter(|kind| special.iter().chain(&of_house).chain(&later[..1]).all(|(_, entry)| entry.kind != *kind))
@@ -295,6 +298,13 @@ fn entries() -> Vec<(&'static str, Entry)> {
 fn forgetting() -> Entry {
     let draft = draft(EntryKind::Forget, "operator", "2026-04-02T00:00:00Z");
     draft.with(Fact::Forgotten(time("2026-03-01T00:00:00Z"))).balance().unwrap()
+}
+
+fn enrolling() -> Entry {
+    let mut entry = issue();
+    let commitment = link_commitment(&SALT, &IdentifierHash([5; 32]), MEMBER);
+    entry.facts.push(Fact::Linked(LinkFacts { number: 1, commitment }));
+    entry
 }
 
 fn undoing() -> Entry {
@@ -434,6 +444,16 @@ fn what_is_written_is_read_back() {
         let problem = Entry::from_bytes(id, &unknown).unwrap_err().to_string();
         assert!(problem.contains("version 200 is unknown"), "{problem}");
     }
+}
+
+#[test]
+fn a_link_costs_the_entry_that_makes_it_at_most_40_bytes() {
+    assert_eq!(enrolling().to_bytes().len() - issue().to_bytes().len(), 37);
+    let (hash, salt) = (IdentifierHash([5; 32]), SALT);
+    let commitment = link_commitment(&salt, &hash, MEMBER);
+    assert_ne!(commitment, link_commitment(&[0; 16], &hash, MEMBER), "the salt");
+    assert_ne!(commitment, link_commitment(&salt, &IdentifierHash([6; 32]), MEMBER), "the identifier");
+    assert_ne!(commitment, link_commitment(&salt, &hash, MemberId(7)), "the member");
 }
 
 #[test]

@@ -68,10 +68,4 @@ pub const UNEXPLAINED: &[Unexplained] = &[
         reason: "whether the job that releases points still has to look at them; it would look in vain, or a command of the \
                  member finds them",
     },
-    Unexplained {
-        table: "identifiers",
-        whole: true,
-        columns: &["identifier_hash", "member_id"],
-        reason: "whom an identifier names; the chain does not cover it yet",
-    },
 ];

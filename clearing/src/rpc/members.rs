@@ -194,6 +194,7 @@ impl Service {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment: None,
         };
         wish.validate().map_err(|rejection| errors::refused(&rejection))?;

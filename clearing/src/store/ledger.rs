@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::chain::RequestRecord;
-use clearing_core::changes::Gross;
+use clearing_core::changes::{Gross, IdentifierLink};
 use clearing_core::command::{Attachment, Receipt};
 use clearing_core::purchase::ReceiptLine;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{
+    BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+};
 
 use super::settlement::{POINTS, Windows};
 use super::sql::{Cells, Sql};
@@ -28,6 +30,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &BATCHES_WEIGHED,
     &BATCHES_BETWEEN,
     &REQUESTS_AFTER,
+    &LINKS_BETWEEN,
 ];
 
 const MEMBERS_BETWEEN: Sql = Sql::both(
@@ -89,6 +92,12 @@ const REQUESTS_AFTER: Sql = Sql::both(
     "-- store.requests_after
     SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply, time FROM requests
     WHERE (partner, request_id) > ($1, $2) ORDER BY partner, request_id LIMIT $3",
+);
+
+const LINKS_BETWEEN: Sql = Sql::both(
+    "-- store.links_between
+    SELECT identifier_hash, member_id, number, salt FROM identifiers WHERE member_id BETWEEN $1 AND $2
+    ORDER BY member_id, number",
 );
 
 /// Batches whose numbers of requests are read at once.
@@ -200,6 +209,24 @@ impl Snapshot {
         let mut book = Book::new(Arc::clone(&of_house.house), of_house.open_window).of_members(ids.clone());
         book.funding.clone_from(&of_house.funding);
         self.read_members(book, ids.clone()).await
+    }
+
+    /// The links of some members, by member and number.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn links(
+        &mut self,
+        ids: &RangeInclusive<MemberId>,
+    ) -> Result<Vec<(IdentifierHash, IdentifierLink)>, StoreError> {
+        let mut link = self.link();
+        let call = link.call(&LINKS_BETWEEN).uuid(ids.start().0).uuid(ids.end().0);
+        let found = |row: &dyn Cells| {
+            let salt = row.bytes(3)?.try_into().map_err(|error| StoreError::damaged("the salt of a link", error))?;
+            let link = IdentifierLink { member: MemberId(row.uuid(1)?), number: small(row.int(2)?)?, salt };
+            Ok((IdentifierHash(super::hash(row.bytes(0)?)?), link))
+        };
+        link.rows(call, found).await
     }
 
     /// The attachments of entries with sequences from `from` up to, but not including, `end`; both must begin a batch.

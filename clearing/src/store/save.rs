@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
 use clearing_core::chain::{RequestRecord, requests_hash};
-use clearing_core::changes::Changes;
+use clearing_core::changes::{Changes, IdentifierLink};
 use clearing_core::command::RecordedState;
 use clearing_core::journal::{BatchHeader, Hash, chain_hash};
 use clearing_core::member::{Lot, LotId};
@@ -54,8 +54,9 @@ const SAVE_ROWS: Sql = Sql::new(
     SELECT value->>0, substr($4, value->>1, 16), substr($4, value->>2, 32), value->>3, value->>4, $15, value->>5,
         value->>6, substr($4, value->>7, value->>8)
     FROM jsonb_each($3);
-    INSERT OR FAIL INTO identifiers (identifier_hash, member_id)
-    SELECT substr($6, value->>0, 32), substr($6, value->>1, 16) FROM jsonb_each($5);
+    INSERT OR FAIL INTO identifiers (identifier_hash, member_id, number, salt)
+    SELECT substr($6, value->>0, 32), substr($6, value->>1, 16), value->>2, substr($6, value->>3, value->>4)
+    FROM jsonb_each($5);
     INSERT OR FAIL INTO members (member_id, entry_no, next_due_at, holdings)
     SELECT substr($8, value->>0, 16), value->>1, value->>2, substr($8, value->>3, value->>4)
     FROM jsonb_each($7) WHERE true
@@ -82,23 +83,24 @@ const SAVE_ROWS: Sql = Sql::new(
     "-- store.save_rows
     WITH e AS (
         INSERT INTO entries (batch_id, ordinal, bytes)
-        SELECT $61::uuid, ordinal, substring($4::bytea, start, length)
+        SELECT $64::uuid, ordinal, substring($4::bytea, start, length)
         FROM unnest($1::bigint[], $2::int[], $3::int[]) AS r (ordinal, start, length) RETURNING 1
     ), q AS (
         INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-        SELECT partner, request_id, substring($14::bytea, content, 32), time, state, $61::uuid, ordinal, entry_count,
+        SELECT partner, request_id, substring($14::bytea, content, 32), time, state, $64::uuid, ordinal, entry_count,
             substring($14::bytea, start, length)
         FROM unnest($5::text[], $6::uuid[], $7::int[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
             $12::int[], $13::int[])
         AS r (partner, request_id, content, time, state, ordinal, entry_count, start, length) RETURNING 1
     ), i AS (
-        INSERT INTO identifiers (identifier_hash, member_id)
-        SELECT substring($17::bytea, start, 32), member_id
-        FROM unnest($15::int[], $16::uuid[]) AS r (start, member_id) RETURNING 1
+        INSERT INTO identifiers (identifier_hash, member_id, number, salt)
+        SELECT substring($20::bytea, hash, 32), member_id, number, substring($20::bytea, start, length)
+        FROM unnest($15::int[], $16::uuid[], $17::bigint[], $18::int[], $19::int[])
+            AS r (hash, member_id, number, start, length) RETURNING 1
     ), m AS (
         INSERT INTO members (member_id, entry_no, next_due_at, holdings)
-        SELECT member_id, entry_no, next_due_at, substring($23::bytea, start, length)
-        FROM unnest($18::uuid[], $19::bigint[], $20::bigint[], $21::int[], $22::int[])
+        SELECT member_id, entry_no, next_due_at, substring($26::bytea, start, length)
+        FROM unnest($21::uuid[], $22::bigint[], $23::bigint[], $24::int[], $25::int[])
         AS r (member_id, entry_no, next_due_at, start, length)
         ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no,
             next_due_at = excluded.next_due_at, holdings = excluded.holdings
@@ -108,22 +110,22 @@ const SAVE_ROWS: Sql = Sql::new(
             lost, reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
             origin_part)
         SELECT *
-        FROM unnest($24::uuid[], $25::bigint[], $26::bigint[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[],
-            $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[], $36::uuid[], $37::bigint[],
-            $38::bigint[], $39::bigint[], $40::uuid[], $41::bigint[], $42::bigint[])
+        FROM unnest($27::uuid[], $28::bigint[], $29::bigint[], $30::bigint[], $31::text[], $32::bigint[], $33::bigint[],
+            $34::bigint[], $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[], $39::uuid[], $40::bigint[],
+            $41::bigint[], $42::bigint[], $43::uuid[], $44::bigint[], $45::bigint[])
         RETURNING 1
     ), l AS (
         UPDATE lots SET available = r.available, held = r.held, pending = r.pending, lost = r.lost,
             reversed = r.reversed
-        FROM unnest($43::uuid[], $44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[], $48::bigint[],
-            $49::bigint[], $50::bigint[], $51::bigint[])
+        FROM unnest($46::uuid[], $47::bigint[], $48::bigint[], $49::bigint[], $50::bigint[], $51::bigint[],
+            $52::bigint[], $53::bigint[], $54::bigint[])
         AS r (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed)
         WHERE lots.member_id = r.member_id AND lots.expires_at = r.expires_at AND lots.entry_no = r.entry_no
         AND lots.part = r.part RETURNING 1
     ), t AS (
         INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-        SELECT * FROM unnest($52::text[], $53::bigint[], $54::text[], $55::text[], $56::text[], $57::bigint[],
-            $58::bigint[], $59::uuid[], $60::bigint[]) RETURNING 1
+        SELECT * FROM unnest($55::text[], $56::bigint[], $57::text[], $58::text[], $59::text[], $60::bigint[],
+            $61::bigint[], $62::uuid[], $63::bigint[]) RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
         + (SELECT count(*) FROM n) + (SELECT count(*) FROM l) + (SELECT count(*) FROM t)",
@@ -157,7 +159,7 @@ const ABANDON_REQUEST: Sql = Sql::both(
 const ENTRIES: &[Kind] = &[Kind::Int, Kind::Bytes];
 const REQUESTS: &[Kind] =
     &[Kind::Text, Kind::Uuid, Kind::Hash, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Bytes];
-const IDENTIFIERS: &[Kind] = &[Kind::Hash, Kind::Uuid];
+const IDENTIFIERS: &[Kind] = &[Kind::Hash, Kind::Uuid, Kind::Int, Kind::Bytes];
 const MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Bytes];
 const UPDATED_MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Bytes];
 const NEW_LOTS: &[Kind] = &[
@@ -231,8 +233,8 @@ pub(super) async fn save_rows(
         requests.int(i64::from(record.count)).bytes(&record.reply);
     }
     let mut identifiers = link.table(IDENTIFIERS);
-    for (hash, member) in &changes.identifiers {
-        identifiers.bytes(&hash.0).uuid(member.0);
+    for (hash, IdentifierLink { member, number, salt }) in &changes.identifiers {
+        identifiers.bytes(&hash.0).uuid(member.0).int(i64::from(*number)).bytes(salt);
     }
     let zone = &book.house.coalition.time_zone;
     let mut members = link.table(MEMBERS);

@@ -191,6 +191,7 @@ impl Ids {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(self.next()),
+            fresh_salt: self.next().to_be_bytes(),
             attachment: None,
         }
     }

@@ -56,6 +56,7 @@ impl Place {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(self.made),
+            fresh_salt: [7; 16],
             attachment: None,
         }
     }

@@ -299,7 +299,12 @@ impl Book {
                 Fact::Aborted(window) => self.apply_abort(*window),
                 Fact::Forgotten(before) => self.apply_forgetting(*before),
                 // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; a reason changes nothing.
-                Fact::Redemption(_) | Fact::Hold(_) | Fact::DecayedTo(_) | Fact::Reason(_) | Fact::Abandoned(_) => {}
+                Fact::Redemption(_)
+                | Fact::Hold(_)
+                | Fact::DecayedTo(_)
+                | Fact::Reason(_)
+                | Fact::Abandoned(_)
+                | Fact::Linked(_) => {}
             }
         }
         if entry.kind == EntryKind::Close { self.apply_close(entry) } else { Ok(()) }
