@@ -37,7 +37,15 @@ fn request(caller: PartnerId, number: u64, command: Command) -> Request {
         attachment: None,
     };
     let fresh_member = MemberId(u128::from(number) + 1);
-    Request { caller, request_id: Some(RequestId(id)), origin, command, fresh_member, attachment: None }
+    Request {
+        caller,
+        request_id: Some(RequestId(id)),
+        origin,
+        command,
+        fresh_member,
+        fresh_salt: [7; 16],
+        attachment: None,
+    }
 }
 
 fn book(house: House) -> Book {

@@ -2,20 +2,29 @@
 //!
 //! | what is read | what is checked |
 //! |---|---|
-//! | batches, in the order of their sequences | no gap, no entry missing, windows never run back, the chain of hashes from zero to the head |
+//! | batches, in the order of their numbers | no gap, no entry missing, windows never run back, the chain of hashes from zero to the head |
 //! | entries | readable, balanced in points and for each purpose, lots and postings agree |
 //! | balances, counts, obligations | the same as when the journal is applied to an empty book |
-//! | members, lots, holds | likewise, for some members at a time |
+//! | members, lots, holds, lines of receipts | likewise, for some members at a time |
+//! | requests | the rows are those that their batches recorded, but for those that may be forgotten |
+//! | attachments, links of identifiers | what their entries commit to |
+//! | gate, calendar, places of windows | what the entries say of them |
 //! | the figures of each close | the same as the journal gives, account by account |
 //! | the whole book | the invariants of the rules: issuers against lots, the pool against its points, proofs, continuity |
 //!
+//! What it says nothing about is [`UNEXPLAINED`].
+//!
 //! It works on one snapshot of the database and may run beside a house that is open. Its memory grows with the members and
 //! with what the house keeps of windows, not with the journal: the journal is read once, a stretch at a time, and what an
-//! entry does to members waits in a `scratch` until their turn comes, of about `ENTRIES_AT_ONCE` entries.
+//! entry does to members waits in a `scratch` until their turn comes, of about `ENTRIES_AT_ONCE` entries. So do the rows of
+//! requests until the turn of their batches.
 
+mod requests;
 mod scratch;
+mod told;
+mod unexplained;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -24,15 +33,21 @@ use clearing_core::audit::{
     compare_members, compare_windows,
 };
 use clearing_core::book::Book;
+use clearing_core::changes::IdentifierLink;
 use clearing_core::facts::{Fact, FoundedFacts};
 use clearing_core::funding::FundingGroup;
-use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash};
+use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash, link_commitment};
 use clearing_core::proof::ProofTrail;
+use clearing_core::purchase::ReceiptLine;
 use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, MemberId, Points, WindowNumber};
+use clearing_core::units::{BatchId, EntryId, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
+pub use self::unexplained::{UNEXPLAINED, Unexplained};
+
+use self::requests::Requests;
 use self::scratch::Scratch;
-use crate::store::{BatchRow, GrossRows, MemberRange, Snapshot, Store, StoreError, Windows};
+use self::told::{Told, check_rows};
+use crate::store::{BatchRow, GrossRows, MemberRange, MembersLedger, Snapshot, Store, StoreError, Windows};
 
 /// Batches read at once, and entries of them at the most, unless one batch has more.
 const BATCHES_AT_ONCE: u32 = 500;
@@ -41,8 +56,9 @@ const STRETCH: i64 = 5_000;
 /// Entries of members that are rebuilt at once.
 const ENTRIES_AT_ONCE: u64 = 100_000;
 
-/// Groups of members at the most: each has a file open while the journal is read.
+/// Groups of members at the most, and of batches: each has a file open while the journal is read.
 const RANGES_MAX: usize = 256;
+const BATCH_RANGES_MAX: usize = 128;
 
 /// Windows read at once.
 const WINDOWS_AT_ONCE: WindowNumber = 64;
@@ -65,6 +81,8 @@ pub struct AuditReport {
 pub enum Finding {
     #[error("batch {batch}: its first sequence is {found}, where {expected} should be next")]
     Gap { batch: BatchId, expected: i64, found: i64 },
+    #[error("batch {batch}: its number is {found}, where {expected} should be next")]
+    NumberGap { batch: BatchId, expected: i64, found: i64 },
     #[error("batch {batch}: it names {named} entries, and there are {found}")]
     EntriesMissing { batch: BatchId, named: i64, found: usize },
     #[error("batch {batch}: its hash does not follow from its entries and the hash before it")]
@@ -81,8 +99,28 @@ pub enum Finding {
     OtherDomain { stored: String, founded: String },
     #[error("the fingerprint of the identifier key is not the one that the coalition was founded with")]
     OtherKey,
-    #[error("hold {hold}: it is stored, and no entry made it")]
+    #[error("hold {hold}: it is stored, and no entry of its member made it")]
     HoldOfNothing { hold: EntryId },
+    #[error("member {member}: its column says that nothing is due before {stored}, and its row says {due}")]
+    Misdated { member: MemberId, stored: Timestamp, due: Timestamp },
+    #[error("entry {entry}: {problem}")]
+    Attachment { entry: EntryId, problem: &'static str },
+    #[error("{line}: stored as booked with {stored}, and the journal gives entry {entry}")]
+    Line { line: String, stored: String, entry: EntryId },
+    #[error(
+        "batch {batch}: it recorded {recorded} requests, and of {stored} that are stored not all are those{missing}"
+    )]
+    Requests { batch: BatchId, recorded: i64, stored: usize, missing: String },
+    #[error("request {request} of {partner}: {problem}")]
+    Request { partner: PartnerId, request: RequestId, problem: String },
+    #[error("request {request} of {partner}: entry {entry} undoes it, and nothing is stored of it")]
+    UndoneLost { partner: PartnerId, request: RequestId, entry: EntryId },
+    #[error("link {number} of member {member}: {problem}")]
+    Link { member: MemberId, number: u32, problem: &'static str },
+    #[error("the row {of} is not there, or is of nobody")]
+    RowAstray { of: String },
+    #[error("there are {stored} {rows}, and the journal gives {told}")]
+    RowsDiffer { rows: &'static str, stored: i64, told: i64 },
     #[error(transparent)]
     Violation(#[from] Violation),
 }
@@ -140,6 +178,7 @@ pub async fn audit_by(
 ) -> Result<AuditReport, AuditError> {
     let mut snapshot = store.snapshot().await?;
     let row = snapshot.house().await?;
+    let (created, calendar_set) = (row.created, row.calendar_set);
     let founded = FoundedFacts {
         coalition: row.house.coalition.clone(),
         domain: row.domain.clone(),
@@ -153,12 +192,15 @@ pub async fn audit_by(
         rebuilt: Book::unfounded(founded.coalition.clone()).of_members(MemberId(1)..=MemberId(0)),
         founded,
         proofs: ProofTrail::default(),
+        told: Told::default(),
+        requests: Some(Requests::new(snapshot.batch_ranges(entries_at_once, BATCH_RANGES_MAX).await?)),
         groups: ranges.into_iter().map(|range| Group { range, entries: Scratch::new() }).collect(),
         read: 0,
         window: 1,
         compared: 1,
     };
     audit.read_journal(&mut snapshot, &stored, &mut progress).await?;
+    audit.compare_requests(&mut snapshot).await?;
     let tally = audit.compare_members(&mut snapshot, &stored, &mut progress).await?;
 
     let gross = snapshot.gross_rest(audit.compared).await?;
@@ -166,6 +208,10 @@ pub async fn audit_by(
     audit.find(compare_gross(house, &gross, &audit.rebuilt.gross));
     audit.find(compare_house(&stored, &audit.rebuilt));
     audit.find(check_house(&stored, &tally));
+    audit.find(check_rows(&stored));
+    let gate = snapshot.gate().await?;
+    audit.find(audit.told.compare_house(gate, created, calendar_set, &audit.rebuilt));
+    audit.find(audit.told.compare_counts(snapshot.counts().await?));
     audit.check_windows(&mut snapshot, stored).await?;
     snapshot.finish().await?;
     Ok(audit.report)
@@ -180,6 +226,10 @@ struct Audit {
     founded: FoundedFacts,
     /// What the journal gives of the figures of each close.
     proofs: ProofTrail,
+    /// What it gives of rows that no book holds.
+    told: Told,
+    /// What it gives of requests; none once they are compared.
+    requests: Option<Requests>,
     groups: Vec<Group>,
     /// Entries that were read.
     read: u64,
@@ -188,6 +238,9 @@ struct Audit {
     /// The first window of which the gross obligations are not compared yet.
     compared: WindowNumber,
 }
+
+/// What the journal commits to of links, by member and number.
+type Links = BTreeMap<(MemberId, u32), Hash>;
 
 /// Members that are compared at once, and the entries that touch them.
 struct Group {
@@ -208,18 +261,24 @@ impl Audit {
     ) -> Result<(), AuditError> {
         let head = snapshot.journal_head().await?;
         let total = u64::try_from(head.next_sequence - 1).unwrap_or(0);
-        let mut next = 1;
+        let (mut next, mut number) = (1, 1);
         loop {
             progress(Progress { phase: Phase::Journal, done: self.report.entries, total });
-            let batches = snapshot.batches(next, BATCHES_AT_ONCE).await?;
+            let batches = snapshot.batches(number, BATCHES_AT_ONCE).await?;
             let Some(first) = batches.first() else { break };
             let end = |batch: &BatchRow| batch.first_sequence.saturating_add(batch.entry_count);
             let fits = |batch: &&BatchRow| end(batch).saturating_sub(first.first_sequence) <= STRETCH;
             let count = batches.iter().take_while(fits).count().max(1);
             let batches = &batches[..count];
+            let begins = next;
             let entries = snapshot.entries(next, end(&batches[count - 1]), u32::MAX).await?;
             let mut at = 0;
             for batch in batches {
+                if batch.number != number {
+                    let (expected, found) = (number, batch.number);
+                    self.find([Finding::NumberGap { batch: batch.batch, expected, found }]);
+                }
+                number = batch.number.saturating_add(1);
                 if batch.first_sequence != next {
                     let (expected, found) = (next, batch.first_sequence);
                     self.find([Finding::Gap { batch: batch.batch, expected, found }]);
@@ -231,12 +290,17 @@ impl Audit {
             }
             self.report.batches += u64::try_from(count).unwrap_or(0);
             self.report.entries += u64::try_from(at).unwrap_or(0);
-            // What the store would have to write is of no interest here.
-            drop(self.rebuilt.take_changes());
+            let attachments = snapshot.attachments(begins, next).await?;
+            let differ = self.told.attachments(&entries, attachments);
+            self.find(differ);
+            let requests = self.requests.as_mut().expect("they are compared behind the journal");
+            let lost = requests.entries(snapshot, &entries).await?;
+            self.find(lost);
+            // Which lines are booked is told by the members' entries.
             self.rebuilt.receipts.clear();
             self.compare_closed(snapshot, stored).await?;
         }
-        if head.next_sequence != next || head.hash != self.report.head {
+        if (head.next_sequence, head.next_number) != (next, number) || head.hash != self.report.head {
             self.find([Finding::HeadDiffers]);
         }
         Ok(())
@@ -255,15 +319,19 @@ impl Audit {
             time: batch.time,
             salt: batch.salt,
         };
-        let contents = header.contents_hash(entries.iter().map(|stored| (stored.id.ordinal, &*stored.entry)));
-        let chained = chain_hash(&self.report.head, batch.first_sequence, &contents);
-        if batch.previous_hash != self.report.head || batch.hash != chained {
+        let entries_of_it = entries.iter().map(|stored| (stored.id.ordinal, &*stored.entry));
+        let contents = header.contents_hash(&batch.requests_hash, entries_of_it);
+        let chained = chain_hash(&self.report.head, batch.number, batch.first_sequence, &contents);
+        let salted = batch.entry_count == 0 && batch.salt != [0; 16];
+        if batch.previous_hash != self.report.head || batch.hash != chained || salted {
             self.find([Finding::ChainBroken { batch: batch.batch }]);
         }
         self.report.head = batch.hash;
         for stored in entries {
+            self.told.entry(stored.sequence, &stored.entry);
             self.read_entry(stored.id, &stored.entry)?;
         }
+        self.told.batch(batch.time, &self.rebuilt.take_changes());
         Ok(())
     }
 
@@ -290,7 +358,7 @@ impl Audit {
         };
         let bytes = if concerned.is_empty() { Vec::new() } else { entry.to_bytes() };
         for group in concerned {
-            self.groups[group].entries.push(id, &bytes)?;
+            self.groups[group].entries.push_entry(id, &bytes)?;
         }
         Ok(())
     }
@@ -334,6 +402,14 @@ impl Audit {
         Ok(())
     }
 
+    async fn compare_requests(&mut self, snapshot: &mut Snapshot) -> Result<(), AuditError> {
+        let Some(mut requests) = self.requests.take() else { return Ok(()) };
+        requests.read(snapshot).await?;
+        let differ = requests.compare(snapshot, self.rebuilt.forgotten).await?;
+        self.find(differ);
+        Ok(())
+    }
+
     /// Rebuilds the members, group by group, and compares them. Gives what their stored rows come to.
     async fn compare_members(
         &mut self,
@@ -346,11 +422,16 @@ impl Audit {
         let total = groups.iter().map(|group| group.range.members).sum();
         for Group { range, entries } in groups {
             progress(Progress { phase: Phase::Members, done: self.report.members, total });
-            let rebuilt = self.rebuild(&range, entries)?;
-            let (of_members, stray) = snapshot.members_ledger(stored, &range.ids).await?;
+            let (rebuilt, links) = self.rebuild(&range, entries)?;
+            self.compare_links(snapshot, &range, links).await?;
+            let MembersLedger { book: of_members, stray_holds, misdated } =
+                snapshot.members_ledger(stored, &range.ids).await?;
+            self.compare_lines(snapshot, &rebuilt).await?;
             self.report.members += u64::try_from(of_members.members.len()).unwrap_or(0);
             self.report.lots += u64::try_from(of_members.lots.len()).unwrap_or(0);
-            self.find(stray.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
+            self.find(stray_holds.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
+            let misdated = misdated.into_iter();
+            self.find(misdated.map(|(member, stored, due)| Finding::Misdated { member, stored, due }));
             self.find(compare_members(&of_members, &rebuilt));
             self.find(check_members(&of_members));
             tally.add(&of_members);
@@ -360,21 +441,66 @@ impl Audit {
         Ok(tally)
     }
 
-    /// The members of a group, from the entries that touch them.
-    fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<Book, AuditError> {
+    /// The members of a group, and to which of their links the journal commits, from the entries that touch them.
+    fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<(Book, Links), AuditError> {
         let house = Arc::clone(&self.rebuilt.house);
         let mut rebuilt = Book::new(Arc::clone(&house), 1).of_members(range.ids.clone());
         let mut entries = entries.read()?;
-        while let Some((id, entry)) = entries.next()? {
+        let mut booked: BTreeMap<EntryId, ReceiptLine> = BTreeMap::new();
+        let mut links = Links::new();
+        while let Some((id, entry)) = entries.next_entry()? {
             if let Some(lot) = rebuilt.missing_lot(&entry) {
                 self.find([Violation::LotUnknown { entry: id, lot }]);
             } else if terms_are_known(&house, &entry) && rebuilt.apply(id, &entry).is_err() {
                 self.find([Finding::Unfit { entry: id }]);
             }
             drop(rebuilt.take_changes());
-            rebuilt.receipts.clear();
+            let enrolled = entry.enrolled().filter(|(member, _)| range.ids.contains(member));
+            links.extend(enrolled.map(|(member, link)| ((member, link.number), link.commitment)));
+            booked.extend(ReceiptLine::of_entry(&entry, &house.coalition.time_zone).map(|line| (id, line)));
+            if let Some(line) = ReceiptLine::freed_by(&entry).and_then(|freed| booked.remove(&freed)) {
+                rebuilt.receipts.remove(&line);
+            }
         }
-        Ok(rebuilt)
+        Ok((rebuilt, links))
+    }
+
+    /// Compares whom identifiers name with what the journal commits to.
+    async fn compare_links(
+        &mut self,
+        snapshot: &mut Snapshot,
+        range: &MemberRange,
+        mut links: Links,
+    ) -> Result<(), AuditError> {
+        for (identifier, IdentifierLink { member, number, salt }) in snapshot.links(&range.ids).await? {
+            let problem = match links.remove(&(member, number)) {
+                None => "it is stored, and no entry made it",
+                Some(commitment) if commitment != link_commitment(&salt, &identifier, member) => {
+                    "it is not the one to which its entry commits"
+                }
+                Some(_) => continue,
+            };
+            self.find([Finding::Link { member, number, problem }]);
+        }
+        let lost = links.into_keys();
+        self.find(lost.map(|(member, number)| Finding::Link { member, number, problem: "it is not there" }));
+        Ok(())
+    }
+
+    /// Looks for the lines of receipts that the entries of some members booked.
+    async fn compare_lines(&mut self, snapshot: &mut Snapshot, rebuilt: &Book) -> Result<(), AuditError> {
+        let receipts: BTreeSet<_> = rebuilt.receipts.keys().map(|line| line.receipt.clone()).collect();
+        let stored = snapshot.receipt_lines(&receipts).await?;
+        for (line, entry) in &rebuilt.receipts {
+            self.told.receipt_lines += 1;
+            let booked = stored.get(line);
+            if booked != Some(entry) {
+                let line = format!("{line} of {}", line.receipt.partner);
+                let stored = booked.map_or_else(|| "nothing".to_owned(), |booked| format!("entry {booked}"));
+                self.find([Finding::Line { line, stored, entry: *entry }]);
+            }
+        }
+        Ok(())
     }
 
     /// Adds what only members' lots and holds tell of the house.
@@ -397,6 +523,10 @@ impl Audit {
             // With the one behind them, which opened with what they carried.
             let read = Windows::Between(first, if ends { WindowNumber::MAX } else { last + 1 });
             let rows = snapshot.windows(read).await?;
+            for row in rows.iter().filter(|row| ends || row.window.number <= last) {
+                let differ = self.told.compare_window(row);
+                self.find(differ);
+            }
             stored.windows = rows.into_iter().map(|row| (row.window.number, row.window)).collect();
             let numbers = first..=if ends { WindowNumber::MAX } else { last };
             self.find(check_windows(&stored, numbers.clone()));

@@ -88,6 +88,7 @@ impl Context {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment: None,
         };
         let written = self.writer.ask(request).await.map_err(|error| errors::of_write(&error))?;

@@ -12,7 +12,7 @@
 //! | the clock jumps back | the next cut-off is looked for after the open window began, and is not due until the clock is there |
 //! | the clock is wrong | nothing is looked for, and the lease goes to another node |
 //! | the clock jumps forward, or the house was down | every cut-off passed is closed on its own, in order, each as of its time |
-//! | requests are forgotten twice, or by a node whose clock is ahead | they are kept a day longer than they are answered |
+//! | requests are forgotten twice, or by a node whose clock is ahead | up to when they are is a decision of the journal, and they are kept a day longer than they are answered |
 //! | a calendar is set that had cut-offs in the past | it has none before the moment it was set |
 //!
 //! At one moment points expire first, then the calendar closes the window. While cut-offs are waiting to be closed, each
@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use clearing_core::command::Request;
 use clearing_core::due::work_of;
+use clearing_core::forget::forgetting;
 use clearing_core::journal::Origin;
 use clearing_core::operation::Command;
 use clearing_core::rejection::Rejection;
@@ -111,6 +112,7 @@ pub(crate) fn own_work(command: Command) -> Request {
         origin: Origin::default(),
         command,
         fresh_member: MemberId(clock::fresh_uuid()),
+        fresh_salt: clock::random_bytes(),
         attachment: None,
     }
 }
@@ -295,7 +297,13 @@ impl Inner {
         if next.is_some_and(|next| Instant::now() < next) && !self.clock.is_manual() {
             return Ok(true);
         }
-        let Some(to) = self.store.forget_requests(now, from, FORGET_STEPS).await? else { return Ok(false) };
+        if self.store.forgetting_is_due(now).await? {
+            let written = self.writer.ask(own_work(forgetting())).await?;
+            if let Err(rejection) = written.answer.result {
+                warn!(%rejection, "requests cannot be forgotten");
+            }
+        }
+        let Some(to) = self.store.forget_requests(from, FORGET_STEPS).await? else { return Ok(false) };
         self.store.forget_link_changes(now).await?;
         *self.forgotten.lock().expect("nobody panics with the lock") = (to, Some(Instant::now() + FORGET_LOOK));
         Ok(true)

@@ -77,7 +77,7 @@ pub use self::error::{ErrorKind, StoreError};
 pub use self::gate::GateError;
 pub use self::house::{GateRow, HouseRow};
 pub use self::journal::{BatchRow, JournalHead};
-pub use self::ledger::{GrossRows, MemberRange};
+pub use self::ledger::{AttachmentRow, Counts, GrossRows, MemberRange, MembersLedger, StoredRequest};
 pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::prober::Prober;

@@ -21,15 +21,16 @@ CREATE TABLE gate (
     window_number bigint NOT NULL CHECK (window_number >= 1), -- the one open window
     opened_at     bigint NOT NULL,                            -- no batch acts earlier than this
     terms_epoch   bigint NOT NULL,                            -- moves with every change of terms, partners or calendar: caches older than it are stale
-    last_time     bigint NOT NULL                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+    last_time     bigint NOT NULL,                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+    forgotten_before bigint NOT NULL -- requests that were recorded before this may be forgotten
 );
 
--- Published calendars; the one in force is the latest.
+-- The calendar in force; the ones before it are in the journal.
 CREATE TABLE calendar (
-    version      integer NOT NULL PRIMARY KEY CHECK (version >= 1),
-    crons        text NOT NULL, -- JSON list of cron expressions
-    time_zone    text NOT NULL, -- IANA name
-    created_at   bigint NOT NULL
+    id        smallint NOT NULL PRIMARY KEY CHECK (id = 1),
+    crons     text NOT NULL, -- JSON list of cron expressions
+    time_zone text NOT NULL, -- IANA name
+    set_at    bigint NOT NULL -- it has no cut-offs before this
 );
 
 -- Which node does a job of the house, and until when, by the clock of the database. It only keeps nodes from doing the same

@@ -10,20 +10,25 @@ CREATE TABLE entries (
     PRIMARY KEY (batch_id, ordinal)
 );
 
--- One row is one commit that wrote entries, and one link of the hash chain. A batch with nothing but rejections is not in
--- the journal and has no row: its requests name it.
+-- One row is one commit that wrote entries or recorded requests, and one link of the hash chain.
 CREATE TABLE batches (
     batch_id       uuid NOT NULL PRIMARY KEY,
-    first_sequence bigint NOT NULL CHECK (first_sequence >= 1),
-    entry_count    integer NOT NULL CHECK (entry_count >= 1), -- an empty batch would share its first sequence with the next one
+    number         bigint NOT NULL CHECK (number >= 1), -- without gaps, in the order of commits
+    first_sequence bigint NOT NULL CHECK (first_sequence >= 1), -- of a batch without entries that of the next one
+    entry_count    integer NOT NULL CHECK (entry_count >= 0),
+    request_count  integer NOT NULL CHECK (request_count >= 0),
     window_number  bigint NOT NULL,
     time           bigint NOT NULL,
     hash           bytea NOT NULL CHECK (length(hash) = 32),
     previous_hash  bytea NOT NULL CHECK (length(previous_hash) = 32),
-    salt           bytea NOT NULL
+    requests_hash  bytea NOT NULL CHECK (length(requests_hash) = 32), -- over the requests that it recorded, rejections too
+    salt           bytea NOT NULL, -- of the hashes of its entries; zeros if it has none
+    CHECK (entry_count + request_count >= 1)
 );
--- Finds the batch of a sequence, walks the chain in commit order, and is the last guard against two batches at one place.
-CREATE UNIQUE INDEX batches_by_first_sequence ON batches (first_sequence);
+-- Walks the chain in the order of commits, and is the last guard against two batches at one place.
+CREATE UNIQUE INDEX batches_by_number ON batches (number);
+-- Finds the batch of a sequence.
+CREATE INDEX batches_by_first_sequence ON batches (first_sequence);
 -- No batch can be chained to a predecessor that already has a successor: the chain cannot fork.
 CREATE UNIQUE INDEX batches_by_previous_hash ON batches (previous_hash);
 
@@ -32,6 +37,7 @@ CREATE UNIQUE INDEX batches_by_previous_hash ON batches (previous_hash);
 CREATE TABLE journal_head (
     id            smallint NOT NULL PRIMARY KEY CHECK (id = 1),
     next_sequence bigint NOT NULL CHECK (next_sequence >= 1),
+    next_number   bigint NOT NULL CHECK (next_number >= 1), -- of batches
     hash          bytea NOT NULL CHECK (length(hash) = 32)
 ) WITH (fillfactor = 20);
 

@@ -4,9 +4,7 @@ CREATE TABLE partners (
     partner      text NOT NULL PRIMARY KEY,
     display_name text NOT NULL,
     state        text NOT NULL CHECK (state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')),
-    suspended_in integer, -- the window that was open when it was suspended, or left; null: it is neither
-    created_at   bigint NOT NULL,
-    changed_at   bigint NOT NULL
+    suspended_in integer -- the window that was open when it was suspended, or left; null: it is neither
 );
 
 -- Immutable versions. A lot keeps the version it was issued under.
@@ -27,7 +25,6 @@ CREATE TABLE terms (
     return_days        integer CHECK (return_days >= 0), -- days after an issue in which it can be reversed; null: for ever
     tender_value       bigint NOT NULL CHECK (tender_value >= 0), -- what a point is worth to a customer at this partner's tills
     receipt_share      text NOT NULL, -- decimal share of a receipt that points may pay
-    created_at         bigint NOT NULL,
     PRIMARY KEY (partner, version)
 );
 
@@ -41,8 +38,7 @@ CREATE TABLE limits (
     points_per_entry          bigint CHECK (points_per_entry >= 0),
     transfer_points_per_entry bigint CHECK (transfer_points_per_entry >= 0),
     transfer_points_per_member_per_day bigint CHECK (transfer_points_per_member_per_day >= 0),
-    cooling_seconds           bigint CHECK (cooling_seconds >= 0),
-    changed_at                bigint NOT NULL
+    cooling_seconds           bigint CHECK (cooling_seconds >= 0)
 );
 
 -- Points not yet redeemed, expired or reversed, per version of terms: what TERMS_UNDERFUND and the outstanding limit are

@@ -20,15 +20,16 @@ CREATE TABLE gate (
     window_number INTEGER NOT NULL CHECK (window_number >= 1), -- the one open window
     opened_at     INTEGER NOT NULL,                            -- no batch acts earlier than this
     terms_epoch   INTEGER NOT NULL,                            -- moves with every change of terms, partners or calendar: caches older than it are stale
-    last_time     INTEGER NOT NULL                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+    last_time     INTEGER NOT NULL,                             -- the time of the last change made under the gate, so that the house's clock never runs back over one
+    forgotten_before INTEGER NOT NULL -- requests that were recorded before this may be forgotten
 ) STRICT;
 
--- Published calendars; the one in force is the latest.
+-- The calendar in force; the ones before it are in the journal.
 CREATE TABLE calendar (
-    version      INTEGER NOT NULL PRIMARY KEY CHECK (version >= 1),
-    crons        TEXT NOT NULL, -- JSON list of cron expressions
-    time_zone    TEXT NOT NULL, -- IANA name
-    created_at   INTEGER NOT NULL
+    id        INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    crons     TEXT NOT NULL, -- JSON list of cron expressions
+    time_zone TEXT NOT NULL, -- IANA name
+    set_at    INTEGER NOT NULL -- it has no cut-offs before this
 ) STRICT;
 
 -- Which node does a job of the house, and until when, by the clock of the database. It only keeps nodes from doing the same

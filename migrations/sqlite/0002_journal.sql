@@ -11,20 +11,25 @@ CREATE TABLE entries (
     PRIMARY KEY (batch_id, ordinal)
 ) STRICT;
 
--- One row is one commit that wrote entries, and one link of the hash chain. A batch with nothing but rejections is not in
--- the journal and has no row: its requests name it.
+-- One row is one commit that wrote entries or recorded requests, and one link of the hash chain.
 CREATE TABLE batches (
     batch_id       BLOB NOT NULL PRIMARY KEY,
-    first_sequence INTEGER NOT NULL CHECK (first_sequence >= 1),
-    entry_count    INTEGER NOT NULL CHECK (entry_count >= 1), -- an empty batch would share its first sequence with the next one
+    number         INTEGER NOT NULL CHECK (number >= 1), -- without gaps, in the order of commits
+    first_sequence INTEGER NOT NULL CHECK (first_sequence >= 1), -- of a batch without entries that of the next one
+    entry_count    INTEGER NOT NULL CHECK (entry_count >= 0),
+    request_count  INTEGER NOT NULL CHECK (request_count >= 0),
     window_number  INTEGER NOT NULL,
     time           INTEGER NOT NULL,
     hash           BLOB NOT NULL CHECK (length(hash) = 32),
     previous_hash  BLOB NOT NULL CHECK (length(previous_hash) = 32),
-    salt           BLOB NOT NULL
+    requests_hash  BLOB NOT NULL CHECK (length(requests_hash) = 32), -- over the requests that it recorded, rejections too
+    salt           BLOB NOT NULL, -- of the hashes of its entries; zeros if it has none
+    CHECK (entry_count + request_count >= 1)
 ) STRICT, WITHOUT ROWID;
--- Finds the batch of a sequence, walks the chain in commit order, and is the last guard against two batches at one place.
-CREATE UNIQUE INDEX batches_by_first_sequence ON batches (first_sequence);
+-- Walks the chain in the order of commits, and is the last guard against two batches at one place.
+CREATE UNIQUE INDEX batches_by_number ON batches (number);
+-- Finds the batch of a sequence.
+CREATE INDEX batches_by_first_sequence ON batches (first_sequence);
 -- No batch can be chained to a predecessor that already has a successor: the chain cannot fork.
 CREATE UNIQUE INDEX batches_by_previous_hash ON batches (previous_hash);
 
@@ -33,6 +38,7 @@ CREATE UNIQUE INDEX batches_by_previous_hash ON batches (previous_hash);
 CREATE TABLE journal_head (
     id            INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     next_sequence INTEGER NOT NULL CHECK (next_sequence >= 1),
+    next_number   INTEGER NOT NULL CHECK (next_number >= 1), -- of batches
     hash          BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 

@@ -4,9 +4,7 @@ CREATE TABLE partners (
     partner      TEXT NOT NULL PRIMARY KEY,
     display_name TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')),
-    suspended_in INTEGER, -- the window that was open when it was suspended, or left; null: it is neither
-    created_at   INTEGER NOT NULL,
-    changed_at   INTEGER NOT NULL
+    suspended_in INTEGER -- the window that was open when it was suspended, or left; null: it is neither
 ) STRICT, WITHOUT ROWID;
 
 -- Immutable versions. A lot keeps the version it was issued under.
@@ -27,7 +25,6 @@ CREATE TABLE terms (
     return_days        INTEGER CHECK (return_days >= 0), -- days after an issue in which it can be reversed; null: for ever
     tender_value       INTEGER NOT NULL CHECK (tender_value >= 0), -- what a point is worth to a customer at this partner's tills
     receipt_share      TEXT NOT NULL, -- decimal share of a receipt that points may pay
-    created_at         INTEGER NOT NULL,
     PRIMARY KEY (partner, version)
 ) STRICT, WITHOUT ROWID;
 
@@ -41,8 +38,7 @@ CREATE TABLE limits (
     points_per_entry          INTEGER CHECK (points_per_entry >= 0),
     transfer_points_per_entry INTEGER CHECK (transfer_points_per_entry >= 0),
     transfer_points_per_member_per_day INTEGER CHECK (transfer_points_per_member_per_day >= 0),
-    cooling_seconds           INTEGER CHECK (cooling_seconds >= 0),
-    changed_at                INTEGER NOT NULL
+    cooling_seconds           INTEGER CHECK (cooling_seconds >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- Points not yet redeemed, expired or reversed, per version of terms: what TERMS_UNDERFUND and the outstanding limit are

@@ -3,7 +3,7 @@
 -- would be one more page to read per row, and the writer has checked what it writes.
 
 -- What became of every request, for ever unique per partner: the answer a repeated request gets. UUIDv7 ids make the key
--- append per partner, and let keys be pruned by time as a range.
+-- append per partner, and let old rows be found as a range.
 CREATE TABLE requests (
     partner      TEXT NOT NULL,
     request_id   BLOB NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE requests (
     batch_id     BLOB NOT NULL, -- the one that recorded it, rejections too: tells after an unclear commit whether the batch is there
     ordinal      INTEGER,           -- its first entry in the batch; null: it wrote none
     entry_count  INTEGER NOT NULL CHECK (entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)),
-    reply        BLOB NOT NULL, -- what of the answer is not in the entries; of a rejection the reason and its numbers; of an abandoned one nothing
+    reply        BLOB NOT NULL, -- what of the answer is not in the entries; of a rejection the reason and its numbers; of a burned one nothing
     PRIMARY KEY (partner, request_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -23,7 +23,6 @@ CREATE TABLE members (
     entry_no         INTEGER NOT NULL CHECK (entry_no >= 0), -- the number of the member's last entry: journal order as far as the member goes
     next_due_at      INTEGER NOT NULL, -- nothing is due for the member before this: no expiry, no lapse of a hold, no activation. A lower
                                      -- bound: a member with nothing due is known without reading a lot.
-    created_at       INTEGER NOT NULL,
     holdings         BLOB NOT NULL -- available, held and pending points per issuer and funding, debts, counts of the day and what else is
                                      -- known of the member, packed: known without reading a lot
 ) STRICT, WITHOUT ROWID;
@@ -94,10 +93,11 @@ CREATE TABLE receipts (
 CREATE TABLE identifiers (
     identifier_hash BLOB NOT NULL PRIMARY KEY CHECK (length(identifier_hash) = 32),
     member_id       BLOB NOT NULL,
-    linked_at       INTEGER NOT NULL
+    number          INTEGER NOT NULL CHECK (number >= 1), -- of the member's links
+    salt            BLOB NOT NULL CHECK (length(salt) = 16) -- of the commitment to the link in the journal: what is left without it binds nobody
 ) STRICT, WITHOUT ROWID;
--- A member's identifiers, for merging and erasing.
-CREATE INDEX identifiers_by_member ON identifiers (member_id);
+-- A member's identifiers, for merging, erasing and auditing.
+CREATE UNIQUE INDEX identifiers_by_member ON identifiers (member_id, number);
 
 -- Which links of identifiers were changed: what a node keeps of them from earlier reads ends with the change. Enrolling is no
 -- change. Whoever changes a link numbers its row on from the last while it has the journal's head, so that the numbers have

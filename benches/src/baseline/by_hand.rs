@@ -93,6 +93,7 @@ impl Desk {
             origin,
             command: Command::IssuePoints(IssuePoints { member, earn: Earn::points(points) }),
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment,
         };
         request.validate().map_err(|rejection| errors::refused(&rejection))?;

@@ -526,7 +526,7 @@ impl Sqlite {
             .execute(&mut connection)
             .await?;
         }
-        sqlx::query("INSERT INTO journal_head VALUES (1, 1, zeroblob(32))").execute(&mut connection).await?;
+        sqlx::query("INSERT INTO journal_head VALUES (1, 1, 1, zeroblob(32))").execute(&mut connection).await?;
         let each = if way.hand_over == HandOver::JsonbAndBlob { "jsonb_each" } else { "json_each" };
         let rows = |columns: &[Column], json: usize| columns_sql(way.hand_over, columns, json + 1);
         use Column::{Bytes, Fixed, Value};
@@ -561,15 +561,15 @@ impl Sqlite {
                 ),
             ),
             format!(
-                "INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings) \
+                "INSERT INTO members (member_id, entry_no, next_due_at, holdings) \
                  SELECT {} FROM {each}($7) WHERE true ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, \
                  next_due_at = excluded.next_due_at, \
                  holdings = excluded.holdings",
-                rows(&[Fixed(16), Value, Value, Value, Bytes], 7),
+                rows(&[Fixed(16), Value, Value, Bytes], 7),
             ),
             format!(
-                "INSERT INTO balances (commodity, account, amount) SELECT {} FROM {each}($9) WHERE true \
-                 ON CONFLICT (commodity, account) DO UPDATE SET amount = amount + excluded.amount",
+                "INSERT INTO balances (commodity, account, amount, window_number) SELECT {}, 0 FROM {each}($9) WHERE true \
+                 ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = amount + excluded.amount",
                 rows(&[Value, Value, Value], 9)
             ),
             format!(
@@ -595,10 +595,10 @@ impl Sqlite {
                 rows(&[Fixed(16), Value, Value, Value], 13)
             ));
         }
-        save.push("UPDATE journal_head SET next_sequence = next_sequence + $18, hash = $17 WHERE next_sequence = $21 AND hash = $19".to_owned());
+        save.push("UPDATE journal_head SET next_sequence = next_sequence + $18, next_number = next_number + 1, hash = $17 WHERE next_sequence = $21 AND hash = $19".to_owned());
         save.push(
-            "INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt) \
-             VALUES ($15, $21, $18, 1, $16, $17, $19, $20)"
+            "INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash, previous_hash, \
+             requests_hash, salt) SELECT $15, next_number, $21, $18, $18, 1, $16, $17, $19, $17, $20 FROM journal_head"
                 .to_owned(),
         );
         if way.one_query {
@@ -696,7 +696,6 @@ impl Sqlite {
                 .bytes(workload.members[member].as_bytes(), true)
                 .int(workload.entry_no[member])
                 .int(0)
-                .int(batch.time)
                 .bytes(&packed, false)
                 .end_row();
         }
@@ -843,7 +842,7 @@ impl Postgres {
             .await?;
         }
         sqlx::raw_sql(
-            "INSERT INTO journal_head VALUES (1, 1, decode(repeat('00', 32), 'hex')); INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time) VALUES (1, 1, 0, 1, 0)",
+            "INSERT INTO journal_head VALUES (1, 1, 1, decode(repeat('00', 32), 'hex')); INSERT INTO gate VALUES (1, 1, 0, 1, 0, 0)",
         )
         .execute(&mut connection)
         .await?;
@@ -874,8 +873,8 @@ impl Postgres {
              AS r (member_id, expires_at, entry_no, issuer, version, size, ordinal)"
             .to_owned();
         let members = format!(
-            "INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings) \
-             SELECT member_id, entry_no, 0, $19, {} FROM unnest($15::uuid[], $18::bigint[], {packed}) AS r (member_id, entry_no, {}) \
+            "INSERT INTO members (member_id, entry_no, next_due_at, holdings) \
+             SELECT member_id, entry_no, 0, {} FROM unnest($15::uuid[], $18::bigint[], {packed}) AS r (member_id, entry_no, {}) \
              ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings",
             if b { "holdings" } else { "substring($17::bytea, start, length)" },
             if b { "holdings" } else { "start, length" },
@@ -907,21 +906,21 @@ impl Postgres {
         } else {
             parts.iter().map(|part| format!("WITH typed AS {typed}, w AS ({part}) SELECT 1")).collect()
         };
-        let hot = "WITH head AS MATERIALIZED (SELECT next_sequence, hash FROM journal_head FOR UPDATE), \
-             moved AS (INSERT INTO balances (commodity, account, amount) \
-               SELECT b.* FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount) ORDER BY 1, 2 \
-               ON CONFLICT (commodity, account) DO UPDATE SET amount = balances.amount + excluded.amount), \
+        let hot = "WITH head AS MATERIALIZED (SELECT next_sequence, next_number, hash FROM journal_head FOR UPDATE), \
+             moved AS (INSERT INTO balances (commodity, account, amount, window_number) \
+               SELECT b.*, 0 FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount) ORDER BY 1, 2 \
+               ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = balances.amount + excluded.amount), \
              outstanding AS (INSERT INTO terms_outstanding (partner, version, points) \
                SELECT o.* FROM head, unnest($4::text[], $5::int[], $6::bigint[]) AS o (partner, version, points) ORDER BY 1, 2 \
                ON CONFLICT (partner, version) DO UPDATE SET points = terms_outstanding.points + excluded.points), \
              counted AS (INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points) \
                SELECT o.partner, 0, 0, $10 / 86400000000, o.points FROM head, unnest($4::text[], $6::bigint[]) AS o (partner, points) ORDER BY 1 \
                ON CONFLICT (partner) DO UPDATE SET issued_points = guards.issued_points + excluded.issued_points), \
-             linked AS (UPDATE journal_head SET next_sequence = head.next_sequence + $8, \
+             linked AS (UPDATE journal_head SET next_sequence = head.next_sequence + $8, next_number = head.next_number + 1, \
                hash = sha256($9 || int8send(head.next_sequence) || head.hash) FROM head \
-               RETURNING journal_head.hash, head.next_sequence AS first_sequence, head.hash AS previous_hash) \
-             INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt) \
-               SELECT $7, first_sequence, $8, 1, $10, hash, previous_hash, $11 FROM linked RETURNING first_sequence, hash";
+               RETURNING journal_head.hash, head.next_sequence AS first_sequence, head.next_number AS number, head.hash AS previous_hash) \
+             INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash, previous_hash, \
+               requests_hash, salt) SELECT $7, number, first_sequence, $8, $8, 1, $10, hash, previous_hash, hash, $11 FROM linked RETURNING first_sequence, hash";
         Ok(Self { connection, way, save: save.into_iter().map(|sql| &*sql.leak()).collect(), hot })
     }
 

@@ -7,6 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
 use crate::command::{Abandoned, Accepted, MemberReply, Recorded, RecordedState, Reply};
+use crate::facts::Fact;
 use crate::hold::HoldState;
 use crate::journal::{Entry, EntryKind};
 use crate::member::LotId;
@@ -36,7 +37,7 @@ impl AbandonRequest {
         let not_found = || Rejection::not_found("request that can be abandoned", self.request);
         let accepted = match book.requests.get(&(ask.caller, self.request)).map(|recorded| &recorded.state) {
             None => return Ok(Fate::Told(Abandoned::Burned)),
-            Some(RecordedState::Abandoned) => return Ok(Fate::Told(Abandoned::Already)),
+            Some(RecordedState::Burned | RecordedState::Undone(_)) => return Ok(Fate::Told(Abandoned::Already)),
             Some(RecordedState::Rejected(_)) => return Ok(Fate::Told(Abandoned::NoEffect)),
             // A reversal, alone or as a side of a purchase's return, stands.
             Some(RecordedState::Accepted(Accepted {
@@ -94,6 +95,11 @@ impl Operation for AbandonRequest {
         for (id, target) in targets.iter().rev() {
             entries.extend(book.undo_entry(ask, *id, target, member)?);
         }
+        if entries.is_empty() {
+            // That it was abandoned is told by the journal, also where nothing is left to be undone.
+            entries.push(book.finish(book.draft(EntryKind::Undo, ask).of_member(member))?);
+        }
+        entries[0].facts.push(Fact::Abandoned(self.request));
         let figures = Figures::Abandoned(self.request, Abandoned::Undone);
         Ok(Decision { entries, settles: Some(member), figures })
     }
@@ -103,12 +109,14 @@ impl Book {
     /// Notes what became of a request that was abandoned: repeated, it is refused from now on.
     pub(crate) fn note_abandoned(&mut self, ask: &Ask<'_>, request: RequestId, what: Abandoned) {
         let key = (ask.caller, request);
-        let content = match what {
-            Abandoned::Burned => [0; 32],
-            Abandoned::Undone => self.requests.get(&key).map_or([0; 32], |recorded| recorded.content),
-            Abandoned::NoEffect | Abandoned::Already => return,
+        let recorded = match (what, self.requests.get(&key)) {
+            (Abandoned::Burned, _) => Recorded { content: [0; 32], state: RecordedState::Burned },
+            (Abandoned::Undone, Some(Recorded { content, state: RecordedState::Accepted(accepted) })) => {
+                Recorded { content: *content, state: RecordedState::Undone(accepted.clone()) }
+            }
+            (Abandoned::Undone | Abandoned::NoEffect | Abandoned::Already, _) => return,
         };
-        self.record(key, Recorded { content, state: RecordedState::Abandoned }, ask.now);
+        self.record(key, recorded, ask.now);
     }
 
     /// The entry that undoes another one, if there is still something to undo.
@@ -174,7 +182,7 @@ impl Book {
         let facts = target.redemption().cloned().expect("a redemption has its facts");
         let key = target.request_id.map(|request| (target.partner, request));
         let redeemed = key.and_then(|key| self.requests.get(&key));
-        if redeemed.is_some_and(|redeemed| redeemed.state == RecordedState::Abandoned) {
+        if redeemed.is_some_and(|redeemed| matches!(redeemed.state, RecordedState::Undone(_))) {
             // Undoing the redemption has given back all of it; taking a part again would give it an effect after all.
             return Ok(None);
         }

@@ -352,8 +352,10 @@ fn check_guards(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
 fn check_money(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
     let unit = Unit::of(&book.house);
     let waiting = book.funding.iter().filter(|(_, group)| group.funded.is_none());
-    let waiting = waiting.map(|((_, issuer, terms), group)| {
-        i128::from(group.points.0) * i128::from(book.house.lot_terms(*issuer, *terms).price.0)
+    // Points of somebody who is no partner are worth nothing here; that they are stored is found where rows are compared.
+    let waiting = waiting.filter_map(|((_, issuer, terms), group)| {
+        let terms = book.house.partners.get(issuer)?.terms_version(*terms)?;
+        Some(i128::from(group.points.0) * i128::from(terms.price.0))
     });
     let waiting: i128 = waiting.sum();
     let unfunded = book.money_balances.get(&MoneyAccount::Unfunded).copied().unwrap_or_default();

@@ -16,12 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::changes::{Changes, Gross, RequestChange};
+use crate::changes::{Changes, Gross, IdentifierLink, RequestChange};
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::{Accepted, Answer, MemberRef, Recorded, RecordedState, Reply, Request};
+use crate::facts::{Fact, LinkFacts};
 use crate::funding::FundingGroup;
 use crate::hold::{Hold, HoldState};
-use crate::journal::{Entry, EntryDraft, EntryKind, Origin, Unbalanced};
+use crate::journal::{Entry, EntryDraft, EntryKind, Origin, Unbalanced, link_commitment};
 use crate::limits::{Consent, Guard};
 use crate::member::{Lot, LotId, Member, consumption_order};
 use crate::operation::{Ask, Command, Figures};
@@ -67,6 +68,8 @@ pub struct Book {
     pub outstanding: BTreeMap<(PartnerId, u32), Points>,
     pub gross: BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>,
     pub windows: BTreeMap<WindowNumber, Window>,
+    /// Answers that were recorded before this may be forgotten.
+    pub forgotten: Timestamp,
     /// Lots with available points, in consumption order per member but for those that end with inactivity.
     order: BTreeSet<(MemberId, Timestamp, i64, u16)>,
     /// Lots with pending points.
@@ -105,6 +108,7 @@ impl Book {
             outstanding: BTreeMap::new(),
             gross: BTreeMap::new(),
             windows: BTreeMap::new(),
+            forgotten: Timestamp(0),
             order: BTreeSet::new(),
             pending: BTreeSet::new(),
             open_holds: BTreeSet::new(),
@@ -268,9 +272,11 @@ impl Book {
         for member in &who.members {
             due.extend(self.run_due(*member, ask.now));
         }
-        let decision = command.decide(self, ask, &who)?;
-        if let (Some(hash), Some(member)) = (who.newcomer, who.members.last()) {
-            self.enrol(hash, *member);
+        let mut decision = command.decide(self, ask, &who)?;
+        if let (Some(hash), Some(member), Some(entry)) =
+            (who.newcomer, who.members.last(), decision.entries.first_mut())
+        {
+            self.enrol(ask, hash, *member, entry);
         }
         let mut entries: Vec<EntryId> = decision.entries.into_iter().map(|entry| self.post(entry)).collect();
         if let Some(member) = decision.settles {
@@ -320,15 +326,17 @@ impl Book {
         }
     }
 
-    /// Enrols a member under an identifier.
+    /// Enrols a member under an identifier with an entry that gives it its first lots.
     ///
     /// Rule: enrolment
-    pub(crate) fn enrol(&mut self, hash: IdentifierHash, id: MemberId) {
+    pub(crate) fn enrol(&mut self, ask: &Ask<'_>, hash: IdentifierHash, id: MemberId, entry: &mut Entry) {
+        let (number, salt) = (1, ask.fresh_salt);
+        entry.facts.push(Fact::Linked(LinkFacts { number, commitment: link_commitment(&salt, &hash, id) }));
         self.members.insert(id, Member::new(id));
         self.identifiers.insert(hash, id);
         self.changes.new_members.insert(id);
         self.changes.members.insert(id);
-        self.changes.identifiers.insert(hash, id);
+        self.changes.identifiers.insert(hash, IdentifierLink { member: id, number, salt });
     }
 
     pub(crate) fn draft(&self, kind: EntryKind, ask: &Ask<'_>) -> EntryDraft {
@@ -472,7 +480,9 @@ fn replay(recorded: &Recorded, content: &crate::journal::Hash, id: RequestId) ->
     let conflict = recorded.content != *content;
     let result = match &recorded.state {
         // A key that was burned before it came has no content to compare with.
-        RecordedState::Abandoned => Err(Rejection::RequestAbandoned { request_id: id.to_string() }),
+        RecordedState::Burned | RecordedState::Undone(_) => {
+            Err(Rejection::RequestAbandoned { request_id: id.to_string() })
+        }
         RecordedState::Accepted(_) | RecordedState::Rejected(_) if conflict => {
             return Answer {
                 result: Err(Rejection::IdempotencyConflict { request_id: id.to_string() }),

@@ -18,7 +18,7 @@ pub struct Changes {
     pub requests: BTreeMap<(PartnerId, RequestId), RequestChange>,
     /// What the origins of new entries commit to.
     pub attachments: BTreeMap<EntryId, Attachment>,
-    pub identifiers: BTreeMap<IdentifierHash, MemberId>,
+    pub identifiers: BTreeMap<IdentifierHash, IdentifierLink>,
     pub new_members: BTreeSet<MemberId>,
     pub members: BTreeSet<MemberId>,
     pub new_lots: BTreeSet<LotId>,
@@ -53,6 +53,8 @@ pub struct Changes {
     pub partners: BTreeSet<PartnerId>,
     pub new_terms: BTreeSet<(PartnerId, u32)>,
     pub calendar: bool,
+    /// Up to when answers may be forgotten.
+    pub forgotten: bool,
     /// Windows made or changed, with their legs and orders.
     pub windows: BTreeSet<WindowNumber>,
 }
@@ -63,6 +65,16 @@ pub struct RequestChange {
     pub time: Timestamp,
     /// Whether the key was recorded before this batch.
     pub known: bool,
+}
+
+/// Whom an identifier names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentifierLink {
+    pub member: MemberId,
+    /// Of the member's links, from 1.
+    pub number: u32,
+    /// Of the commitment to it in the journal.
+    pub salt: [u8; 16],
 }
 
 /// Gross obligations of an issuer to an acceptor.
@@ -83,6 +95,11 @@ impl Changes {
             && self.consents_given.is_empty()
             && self.returned_amounts.is_empty()
             && self.windows.is_empty()
+    }
+
+    /// Whether something changed that every batch reads when it has passed the gate.
+    pub fn under_the_gate(&self) -> bool {
+        self.house_changed() || !self.windows.is_empty() || self.forgotten
     }
 
     /// Whether what every node keeps of the house is out of date after this batch.

@@ -131,6 +131,8 @@ pub struct Request {
     pub command: Command,
     /// The id that a member gets if this command enrols one.
     pub fresh_member: MemberId,
+    /// Random, for the commitment to its link.
+    pub fresh_salt: [u8; 16],
     /// What the origin commits to (see [`Origin::attachment`]); kept apart from the journal, where it can be erased.
     pub attachment: Option<Attachment>,
 }
@@ -169,8 +171,8 @@ impl Request {
 
     /// Who asks, under which key, at a time.
     pub fn ask(&self, now: Timestamp) -> Ask<'_> {
-        let Self { caller, request_id, fresh_member, .. } = *self;
-        Ask { caller, request_id, origin: &self.origin, fresh_member, now }
+        let Self { caller, request_id, fresh_member, fresh_salt, .. } = *self;
+        Ask { caller, request_id, origin: &self.origin, fresh_member, fresh_salt, now }
     }
 }
 
@@ -309,6 +311,8 @@ pub struct Recorded {
 pub enum RecordedState {
     Accepted(Accepted),
     Rejected(Rejection),
-    /// Burned before it came, or undone after.
-    Abandoned,
+    /// Abandoned before it came.
+    Burned,
+    /// Accepted, and abandoned after.
+    Undone(Accepted),
 }

@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::member::{LotId, LotPlace};
 use crate::settlement::OrderMode;
 use crate::terms::{Calendar, Coalition, FeeBearer, PartnerState, Terms};
-use crate::units::{EntryId, Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
+use crate::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// One thing that an entry records. Kinds of facts are added at the end, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -45,6 +45,13 @@ pub enum Fact {
     Paid(PaymentFacts),
     /// The settlement of this window is taken back.
     Aborted(WindowNumber),
+    /// The partner's request under this id shall have no effect; the entry, and those of its batch behind it that were asked
+    /// for under the same id, undo what it did.
+    Abandoned(RequestId),
+    /// What became of requests that were recorded before this may be forgotten.
+    Forgotten(Timestamp),
+    /// The member whom the entry gives its first lots was enrolled under an identifier.
+    Linked(LinkFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -69,6 +76,7 @@ impl Facts {
         decay: Decay -> DecayFacts,
         decayed_to: DecayedTo -> LotPlace,
         purchase_return: PurchaseReturn -> PurchaseReturnFacts,
+        linked: Linked -> LinkFacts,
     }
 
     /// The issuers whose lots were passed over.
@@ -155,6 +163,16 @@ pub struct ReversedPart {
     pub written_off: Points,
     /// Points that were gone, which the member now owes.
     pub debt: Points,
+}
+
+/// A link of an identifier to a member. By itself it tells nothing of the identifier, and nothing at all once the salt is
+/// gone.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct LinkFacts {
+    /// Of the member's links, from 1.
+    pub number: u32,
+    /// See [`link_commitment`](crate::journal::link_commitment).
+    pub commitment: Hash,
 }
 
 /// Points of a window and version of terms that their issuer has paid for.

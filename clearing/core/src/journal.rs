@@ -8,8 +8,10 @@
 //! |---|---|
 //! | leaf of a party | `0`, the leaf's salt, the party, the party's postings, its lots and, for the one who asked, the facts |
 //! | entry | `1`, the header, all leaves in the order of their parties |
-//! | batch contents | `2`, coalition, stripe, batch id, window, time, number of entries, all entry hashes |
-//! | chain | `4`, previous chain hash, first sequence (8 bytes, big endian), batch contents |
+//! | batch contents | `2`, coalition, stripe, batch id, window, time, hash of its requests, number of entries, all entry hashes |
+//! | chain | `4`, previous chain hash, number of the batch and first sequence (8 bytes each, big endian), batch contents |
+//!
+//! The hash over the requests that a batch recorded is that of [`crate::chain`].
 //!
 //! So an entry can one day be proven to one partner by its leaf and the hashes of the others, without showing what
 //! they earn. Nothing in an entry is personal data or free text: whoever and whatever a till wants to note goes into
@@ -22,11 +24,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::facts::{Fact, Facts, HoldFacts, RedemptionFacts};
+use crate::facts::{Fact, Facts, HoldFacts, LinkFacts, RedemptionFacts};
 use crate::member::LotId;
 use crate::units::{
-    BatchId, Currency, EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp,
-    WindowNumber, check_text, shown,
+    BatchId, Currency, EntryId, IdentifierHash, Malformed, MemberId, Money, Overflow, PartnerId, Points, RequestId,
+    Timestamp, WindowNumber, check_text, shown,
 };
 
 /// A SHA-256 hash.
@@ -83,10 +85,12 @@ pub enum EntryKind {
     Confirm,
     /// The orders of a settlement were handed out.
     Export,
+    /// Answers that were recorded before a moment may be forgotten.
+    Forget,
 }
 
 impl EntryKind {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Issue,
         Self::Redeem,
         Self::Return,
@@ -118,6 +122,7 @@ impl EntryKind {
         Self::SetCalendar,
         Self::Confirm,
         Self::Export,
+        Self::Forget,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -153,6 +158,7 @@ impl EntryKind {
             Self::SetCalendar => "set_calendar",
             Self::Confirm => "confirm_settlement",
             Self::Export => "export_orders",
+            Self::Forget => "forget",
         }
     }
 
@@ -531,6 +537,13 @@ impl Entry {
         self.facts.hold()
     }
 
+    /// The member that was enrolled with the entry, with its link: who got the lots that the entry made.
+    pub fn enrolled(&self) -> Option<(MemberId, &LinkFacts)> {
+        let link = self.facts.linked()?;
+        let born = self.lots.iter().find(|moved| moved.birth.is_some());
+        Some((born?.lot.member, link))
+    }
+
     /// The partners that have a part in the entry: who asked, and whose accounts it posts to.
     pub fn parties(&self) -> Vec<PartnerId> {
         let posted = self
@@ -632,8 +645,8 @@ pub struct BatchHeader {
 }
 
 impl BatchHeader {
-    /// The hash over the contents of the batch.
-    pub fn contents_hash<'a>(&self, entries: impl ExactSizeIterator<Item = (u32, &'a Entry)>) -> Hash {
+    /// The hash over the contents of the batch, from that of its requests and from its entries.
+    pub fn contents_hash<'a>(&self, requests: &Hash, entries: impl ExactSizeIterator<Item = (u32, &'a Entry)>) -> Hash {
         let mut hash = Sha256::new();
         hash.update([2]);
         hash.update((self.coalition.len() as u64).to_be_bytes());
@@ -642,6 +655,7 @@ impl BatchHeader {
         hash.update(self.batch.bytes());
         hash.update(self.window.to_be_bytes());
         hash.update(self.time.0.to_be_bytes());
+        hash.update(requests);
         hash.update((entries.len() as u64).to_be_bytes());
         for (ordinal, entry) in entries {
             hash.update(entry.hash(&self.salt, ordinal));
@@ -650,16 +664,26 @@ impl BatchHeader {
     }
 }
 
-/// The hash of the journal after a batch whose first entry has the sequence `first_sequence`. The journal begins with
-/// a hash of zeros.
-pub fn chain_hash(previous: &Hash, first_sequence: i64, contents: &Hash) -> Hash {
+/// The hash of the journal after the batch of a number, whose first entry has the sequence `first_sequence`. The journal
+/// begins with a hash of zeros.
+pub fn chain_hash(previous: &Hash, number: i64, first_sequence: i64, contents: &Hash) -> Hash {
     Sha256::new()
         .chain_update([4])
         .chain_update(previous)
+        .chain_update(number.to_be_bytes())
         .chain_update(first_sequence.to_be_bytes())
         .chain_update(contents)
         .finalize()
         .into()
+}
+
+/// The salted commitment to the link of an identifier, by its keyed hash, to a member. The salt stands beside the link and goes
+/// with it: what is left binds nobody.
+///
+/// Rule: links
+pub fn link_commitment(salt: &[u8; 16], identifier: &IdentifierHash, member: MemberId) -> Hash {
+    let link = Sha256::new().chain_update([7]).chain_update(salt).chain_update(identifier.0);
+    link.chain_update(member.0.to_be_bytes()).finalize().into()
 }
 
 /// The salted commitment to an attachment.

@@ -12,6 +12,7 @@
 //! | [`units`] | points, money, rates, times, identifiers, rounding |
 //! | [`chart`] | the accounts, the purposes of a money posting |
 //! | [`journal`] | entries, their canonical bytes, the hash chain |
+//! | [`chain`] | what the chain says of requests |
 //! | [`facts`] | what entries record besides their postings |
 //! | [`days`] | days as the coalition's calendar counts them |
 //! | [`terms`] | the coalition's settings, partners, versions of terms |
@@ -31,6 +32,7 @@
 //! | [`care`] | the operator's help for a member: longer life, points given again, debts given up |
 //! | [`limits`] | limits, consents, the net debit cap and its headroom |
 //! | [`funding`] | points that wait for their issuer's payment |
+//! | [`forget`] | answers that may be forgotten |
 //! | [`founding`] | the first entries of a journal |
 //! | [`partners`] | creating partners, terms, states, calendar |
 //! | [`netting`] | positions into legs, legs into orders, obligations |
@@ -45,6 +47,7 @@ pub mod abandon;
 pub mod audit;
 pub mod book;
 pub mod care;
+pub mod chain;
 pub mod changes;
 pub mod chart;
 pub mod command;
@@ -52,6 +55,7 @@ pub mod days;
 pub mod due;
 pub mod expiries;
 pub mod facts;
+pub mod forget;
 pub mod founding;
 pub mod funding;
 pub mod hold;

@@ -33,6 +33,8 @@ pub struct Ask<'a> {
     pub origin: &'a Origin,
     /// The id that a member gets if this operation enrols one.
     pub fresh_member: MemberId,
+    /// Of the commitment to the link of that member's identifier.
+    pub fresh_salt: [u8; 16],
     pub now: Timestamp,
 }
 
@@ -368,6 +370,7 @@ macro_rules! operations {
 use crate::abandon::AbandonRequest;
 use crate::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use crate::due::{RunDecay, RunDueWork};
+use crate::forget::ForgetRequests;
 use crate::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use crate::partners::{CreatePartner, SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
 use crate::points::{IssuePoints, RedeemPoints, ReturnRedemption};
@@ -399,6 +402,7 @@ operations! {
     SetPartnerState,
     SetFundingConsent,
     SetCalendar,
+    ForgetRequests,
     CloseWindow,
     ConfirmSettlement,
     ExportOrders,

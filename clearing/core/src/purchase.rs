@@ -47,6 +47,13 @@ impl ReceiptLine {
         Self::of(entry.partner, &entry.origin, Self::side_of(entry.kind)?, entry.time, zone)
     }
 
+    /// The entry whose line is free again after an entry: an undone one, unless what was undone is a return, which takes
+    /// points of a redemption again that stands.
+    pub fn freed_by(entry: &Entry) -> Option<EntryId> {
+        let takes = entry.redemption().is_some_and(|facts| facts.points.0 > 0);
+        entry.link.filter(|_| entry.kind == EntryKind::Undo && !takes)
+    }
+
     fn side_of(kind: EntryKind) -> Option<Side> {
         let spends = matches!(kind, EntryKind::Redeem | EntryKind::Authorize);
         if spends { Some(Side::Spend) } else { (kind == EntryKind::Issue).then_some(Side::Earn) }

@@ -465,6 +465,16 @@ impl Coalition {
         days_later(moment, -i64::from(days), &self.time_zone)
     }
 
+    /// Up to when recorded answers may be forgotten from now on, if that is a day more than `forgotten`: their keys are refused
+    /// for their age, and were so a day ago, as clocks of nodes differ.
+    ///
+    /// Rule: forgetting
+    pub fn forgettable(&self, forgotten: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let days = i64::from(self.key_retention_days);
+        let before = now.plus_days(-days - 1);
+        (days > 0 && before >= forgotten.plus_days(1)).then_some(before)
+    }
+
     /// Until when lots do not expire that were passed over at a moment.
     pub fn passed_over_until(&self, moment: Timestamp) -> Timestamp {
         self.days_after(self.passed_over_grace_days, moment)

@@ -10,20 +10,24 @@ mod house;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use clearing_core::chain::{Outcome, RequestRecord, requests_hash};
 use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::OrderParty;
 use clearing_core::facts::{
-    ConsentFacts, DecayFacts, ExportFacts, Fact, Facts, FoundedFacts, FundedPart, HoldFacts, LimitsFacts, PartnerFacts,
-    PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateFacts, TermsFacts,
+    ConsentFacts, DecayFacts, ExportFacts, Fact, Facts, FoundedFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
+    PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateFacts, TermsFacts,
 };
 use clearing_core::journal::{
-    BatchHeader, Code, Entry, EntryDraft, EntryKind, LotBirth, LotMove, Origin, attachment_commitment, chain_hash,
+    BatchHeader, Code, Entry, EntryDraft, EntryKind, Hash, LotBirth, LotMove, Origin, attachment_commitment,
+    chain_hash, link_commitment,
 };
 use clearing_core::limits::Limits;
 use clearing_core::member::LotId;
 use clearing_core::settlement::OrderMode;
 use clearing_core::terms::{Calendar, Coalition, FeeBearer, Funding, PartnerState, Terms};
-use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{
+    BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+};
 use house::{id, rate};
 
 const WHY: &str = "
@@ -281,12 +285,32 @@ fn entries() -> Vec<(&'static str, Entry)> {
         ("return of a purchase", purchase_return()),
     ];
     let of_house = house_entries();
+    // Behind the others, whose places are in their hashes.
+    let later = vec![("forget", forgetting()), ("undo of a request", undoing()), ("issue that enrols", enrolling())];
     let plain: Vec<(&str, Entry)> = EntryKind::ALL
         .into_iter()
-        .filter(|kind| special.iter().chain(&of_house).all(|(_, entry)| entry.kind != *kind))
+        .filter(|kind| special.iter().chain(&of_house).chain(&later[..1]).all(|(_, entry)| entry.kind != *kind))
         .map(|kind| (kind.as_str(), of_kind(kind)))
         .collect();
-    special.into_iter().chain(of_house).chain(plain).collect()
+    special.into_iter().chain(of_house).chain(plain).chain(later).collect()
+}
+
+fn forgetting() -> Entry {
+    let draft = draft(EntryKind::Forget, "operator", "2026-04-02T00:00:00Z");
+    draft.with(Fact::Forgotten(time("2026-03-01T00:00:00Z"))).balance().unwrap()
+}
+
+fn enrolling() -> Entry {
+    let mut entry = issue();
+    let commitment = link_commitment(&SALT, &IdentifierHash([5; 32]), MEMBER);
+    entry.facts.push(Fact::Linked(LinkFacts { number: 1, commitment }));
+    entry
+}
+
+fn undoing() -> Entry {
+    let mut entry = of_kind(EntryKind::Undo);
+    entry.facts.push(Fact::Abandoned(RequestId(0x0195_8015_7e00_7000_8000_0000_0000_0002)));
+    entry
 }
 
 fn passing(mut entry: Entry) -> Entry {
@@ -366,11 +390,17 @@ fn figures() -> BTreeMap<String, String> {
         salt: SALT,
     };
     let numbered: Vec<(u32, &Entry)> = (0u32..).zip(entries.iter().take(5).map(|(_, entry)| entry)).collect();
-    let contents = header.contents_hash(numbered.iter().copied());
-    let first = chain_hash(&[0; 32], 1, &contents);
+    let recorded: Vec<Hash> = requests().iter().map(RequestRecord::hash).collect();
+    for (name, hash) in ["accepted", "rejected", "burned"].into_iter().zip(&recorded) {
+        figures.insert(format!("request.{name}"), hex(hash));
+    }
+    let requests = requests_hash(recorded);
+    figures.insert("batch.requests".to_owned(), hex(&requests));
+    let contents = header.contents_hash(&requests, numbered.iter().copied());
+    let first = chain_hash(&[0; 32], 1, 1, &contents);
     figures.insert("batch.contents".to_owned(), hex(&contents));
     figures.insert("chain.first".to_owned(), hex(&first));
-    figures.insert("chain.second".to_owned(), hex(&chain_hash(&first, 6, &contents)));
+    figures.insert("chain.second".to_owned(), hex(&chain_hash(&first, 2, 6, &contents)));
     figures
 }
 
@@ -417,6 +447,16 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
+fn a_link_costs_the_entry_that_makes_it_at_most_40_bytes() {
+    assert_eq!(enrolling().to_bytes().len() - issue().to_bytes().len(), 37);
+    let (hash, salt) = (IdentifierHash([5; 32]), SALT);
+    let commitment = link_commitment(&salt, &hash, MEMBER);
+    assert_ne!(commitment, link_commitment(&[0; 16], &hash, MEMBER), "the salt");
+    assert_ne!(commitment, link_commitment(&salt, &IdentifierHash([6; 32]), MEMBER), "the identifier");
+    assert_ne!(commitment, link_commitment(&salt, &hash, MemberId(7)), "the member");
+}
+
+#[test]
 fn passing_over_nobody_costs_no_byte() {
     let plain = || draft(EntryKind::Redeem, "cinema", "2026-03-10T12:00:00Z");
     let bytes = |draft: EntryDraft| draft.balance().unwrap().to_bytes();
@@ -446,6 +486,50 @@ fn a_hash_changes_with_everything_that_it_covers() {
     let mut changed = entry.clone();
     changed.facts.push(Fact::PassedOver(vec![id("hotel")]));
     assert_ne!(hash, changed.hash(&SALT, 1), "who was passed over");
-    assert_ne!(chain_hash(&[0; 32], 1, &hash), chain_hash(&[0; 32], 2, &hash), "the sequence");
-    assert_ne!(chain_hash(&[0; 32], 1, &hash), chain_hash(&[1; 32], 1, &hash), "what came before");
+    assert_ne!(chain_hash(&[0; 32], 1, 1, &hash), chain_hash(&[0; 32], 1, 2, &hash), "the sequence");
+    assert_ne!(chain_hash(&[0; 32], 1, 1, &hash), chain_hash(&[0; 32], 2, 1, &hash), "the number");
+    assert_ne!(chain_hash(&[0; 32], 1, 1, &hash), chain_hash(&[1; 32], 1, 1, &hash), "what came before");
+}
+
+#[test]
+fn the_hash_of_a_batch_covers_every_request_that_it_recorded_in_any_order() {
+    let [accepted, rejected, burned] = requests();
+    let hashes = |of: &[&RequestRecord]| requests_hash(of.iter().map(|request| request.hash()).collect());
+    let all = hashes(&[&accepted, &rejected, &burned]);
+    assert_eq!(all, hashes(&[&burned, &accepted, &rejected]), "the order");
+    assert_ne!(all, hashes(&[&accepted, &rejected]), "one is missing");
+    assert_ne!(hashes(&[]), hashes(&[&burned]));
+    let changes: [fn(&mut RequestRecord); 7] = [
+        |request| request.partner = id("cinema"),
+        |request| request.request.0 += 1,
+        |request| request.content[0] ^= 1,
+        |request| request.outcome = Outcome::Burned,
+        |request| request.first = Some(3),
+        |request| request.count += 1,
+        |request| request.reply[0] ^= 1,
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut changed = accepted.clone();
+        change(&mut changed);
+        assert_ne!(hashes(&[&accepted]), hashes(&[&changed]), "change {at}");
+    }
+}
+
+/// One request of each outcome.
+fn requests() -> [RequestRecord; 3] {
+    let accepted = RequestRecord {
+        partner: id("grocer"),
+        request: RequestId(0x0194_ef50_0c80_7000_8000_0000_0000_0001),
+        content: [9; 32],
+        outcome: Outcome::Accepted,
+        first: Some(1),
+        count: 2,
+        reply: vec![1, 2, 3],
+    };
+    let request = RequestId(0x0194_ef50_0c80_7000_8000_0000_0000_0002);
+    let rejected = RequestRecord { request, outcome: Outcome::Rejected, first: None, count: 0, ..accepted.clone() };
+    let request = RequestId(0x0194_ef50_0c80_7000_8000_0000_0000_0003);
+    let burned =
+        RequestRecord { request, content: [0; 32], outcome: Outcome::Burned, reply: Vec::new(), ..rejected.clone() };
+    [accepted, rejected, burned]
 }

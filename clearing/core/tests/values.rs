@@ -336,6 +336,7 @@ fn request(command: Command) -> Request {
         origin: clearing_core::journal::Origin::default(),
         command,
         fresh_member: MemberId(7),
+        fresh_salt: [7; 16],
         attachment: None,
     }
 }

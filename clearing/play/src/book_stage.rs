@@ -65,6 +65,7 @@ impl BookStage {
             origin: call.origin,
             command: command_of(call.wish),
             fresh_member: MemberId(self.members),
+            fresh_salt: [7; 16],
             attachment: None,
         }
     }
@@ -85,6 +86,7 @@ impl Stage for BookStage {
                 origin: Origin::default(),
                 command: Command::RunDueWork(RunDueWork { member }),
                 fresh_member: member,
+                fresh_salt: [7; 16],
                 attachment: None,
             };
             written.extend(self.execute(&request).written);

@@ -77,6 +77,7 @@ impl Stage for WriterStage {
             origin: call.origin,
             command: command_of(call.wish),
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment: None,
         };
         let answer = self.writer.ask(request).await?.answer;

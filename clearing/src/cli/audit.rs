@@ -12,7 +12,7 @@ use super::database::{open, other_books, store_failure};
 use super::failure::{Exit, Failure, with_causes};
 use super::material::identifier_key;
 use super::output::{Output, Page};
-use crate::audit::{AuditError, AuditReport, Phase, Progress, audit_with};
+use crate::audit::{AuditError, AuditReport, Phase, Progress, UNEXPLAINED, Unexplained, audit_with};
 use crate::config::{Config, without_password};
 use crate::store::Store;
 
@@ -65,6 +65,10 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         "identifier_key_checked": key_checked,
         "finding_count": report.findings.len(),
         "findings": shown,
+        "unexplained": UNEXPLAINED
+            .iter()
+            .map(|of| json!({ "table": of.table, "columns": of.columns, "reason": of.reason }))
+            .collect::<Vec<_>>(),
     });
     let mut page = page(&report, &head, &shown);
     if !key_checked {
@@ -98,13 +102,30 @@ fn page(report: &AuditReport, head: &str, shown: &[String]) -> Page {
         report.entries, report.batches, report.members, report.lots
     ));
     if shown.is_empty() {
-        return page.text("Everything that is stored follows from the journal, and the books balance.");
+        return page
+            .text("Everything that is stored follows from the journal, and the books balance.")
+            .text(unexplained());
     }
     for finding in shown {
         page = page.text(format!("  {finding}"));
     }
     let left = report.findings.len() - shown.len();
     if left > 0 { page.text(format!("  ... and {left} more")) } else { page }
+}
+
+/// What an audit says nothing about.
+fn unexplained() -> String {
+    let whole = |of: &&Unexplained| of.whole;
+    let (tables, columns): (Vec<&Unexplained>, Vec<&Unexplained>) = UNEXPLAINED.iter().partition(whole);
+    let tables: Vec<&str> = tables.iter().map(|of| of.table).collect();
+    let of = |of: &&Unexplained| of.columns.iter().map(|column| format!("{}.{column}", of.table)).collect::<Vec<_>>();
+    let columns: Vec<String> = columns.iter().flat_map(of).collect();
+    format!(
+        "It says nothing about the tables {}, nor about the columns {}: none of them is what the house owes or is owed. \
+         --output json tells of each why.",
+        tables.join(", "),
+        columns.join(", ")
+    )
 }
 
 /// How an audit's progress is told: to who watches by a bar, to a log by a line now and then, to a program not at all.

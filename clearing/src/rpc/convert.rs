@@ -219,6 +219,7 @@ pub fn from_kind(kind: EntryKind) -> v1::EntryKind {
         EntryKind::SetCalendar => v1::EntryKind::SetCalendar,
         EntryKind::Confirm => v1::EntryKind::ConfirmSettlement,
         EntryKind::Export => v1::EntryKind::ExportOrders,
+        EntryKind::Forget => v1::EntryKind::Forget,
     }
 }
 

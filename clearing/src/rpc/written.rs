@@ -36,8 +36,8 @@ impl Context {
         let house = self.house();
         let key = &self.identifier_key;
         let (origin, attachment) = convert::origin(origin, caller, request_id, key, &house.coalition)?;
-        let fresh_member = MemberId(clock::fresh_uuid());
-        let wish = Wish { caller, request_id: Some(request_id), origin, command, fresh_member, attachment };
+        let (fresh_member, fresh_salt) = (MemberId(clock::fresh_uuid()), clock::random_bytes());
+        let wish = Wish { caller, request_id: Some(request_id), origin, command, fresh_member, fresh_salt, attachment };
         // What the message alone tells is told before it takes a place in the queue.
         wish.validate().map_err(|rejection| errors::refused(&rejection))?;
         Ok(wish)

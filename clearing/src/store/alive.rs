@@ -13,7 +13,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[&LAST_ALIVE, &NOTE_ALIVE, &DATABASE_TIM
 // A house that has written nothing down yet is as old as what is in its books.
 const LAST_ALIVE: Sql = Sql::both(
     "-- store.last_alive
-    SELECT a.alive_at, g.opened_at, g.last_time, (SELECT time FROM batches ORDER BY first_sequence DESC LIMIT 1)
+    SELECT a.alive_at, g.opened_at, g.last_time, (SELECT time FROM batches ORDER BY number DESC LIMIT 1)
     FROM gate AS g LEFT JOIN house_alive AS a ON a.id = g.id",
 );
 

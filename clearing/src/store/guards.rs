@@ -283,7 +283,7 @@ const HOLDS_OPEN: Sql = Sql::new(
 
 const HOLDS_BETWEEN: Sql = Sql::both(
     "-- store.holds_between
-    SELECT member_id, batch_id, ordinal, state, captured FROM holds WHERE member_id BETWEEN $1 AND $2",
+    SELECT member_id, batch_id, ordinal, state, captured, lapses_at FROM holds WHERE member_id BETWEEN $1 AND $2",
 );
 
 const HOLD_KINDS: &[Kind] = &[Kind::Uuid, Kind::Uuid, Kind::Int, Kind::Int, Kind::Int];
@@ -325,10 +325,25 @@ pub(super) async fn holds_open(link: &mut Link<'_>, members: &[MemberId]) -> Res
     link.packed_rows(call, HOLD_KINDS, hold).await
 }
 
+/// A hold with what its row repeats of its entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WholeHoldRow {
+    pub hold: HoldRow,
+    pub member: MemberId,
+    pub lapses: Timestamp,
+}
+
 /// All holds there ever were of members with ids from the first to the last.
-pub(super) async fn holds_between(link: &mut Link<'_>, first: u128, last: u128) -> Result<Vec<HoldRow>, StoreError> {
+pub(super) async fn holds_between(
+    link: &mut Link<'_>,
+    first: u128,
+    last: u128,
+) -> Result<Vec<WholeHoldRow>, StoreError> {
     let call = link.call(&HOLDS_BETWEEN).uuid(first).uuid(last);
-    link.rows(call, hold).await
+    let whole = |row: &dyn Cells| {
+        Ok(WholeHoldRow { hold: hold(row)?, member: MemberId(row.uuid(0)?), lapses: Timestamp(row.int(5)?) })
+    };
+    link.rows(call, whole).await
 }
 
 fn hold(row: &dyn Cells) -> Result<HoldRow, StoreError> {

@@ -31,7 +31,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &GIVE_CONSENT,
     &INSERT_TERMS,
     &INSERT_OUTSTANDING,
-    &INSERT_CALENDAR,
+    &UPSERT_CALENDAR,
     &OUTSTANDING,
     &GATE,
     &UPDATE_GATE,
@@ -53,6 +53,8 @@ pub struct HouseRow {
     /// Moves with every change of partners, terms or calendar: a house kept in memory under another epoch is stale.
     pub terms_epoch: i64,
     pub created: Timestamp,
+    /// The calendar has no cut-offs before this.
+    pub calendar_set: Timestamp,
 }
 
 impl HouseRow {
@@ -74,6 +76,8 @@ pub struct GateRow {
     pub terms_epoch: i64,
     /// The time of the last change made under the gate: the house's clock never runs back over it.
     pub last_time: Timestamp,
+    /// Requests that were recorded before this may be forgotten.
+    pub forgotten: Timestamp,
 }
 
 /// The settings of a coalition as they are stored.
@@ -273,7 +277,7 @@ const COALITION: Sql = Sql::both(
 
 const PARTNERS: Sql = Sql::both(
     "-- store.partners
-    SELECT p.partner, p.display_name, p.state, p.suspended_in, l.net_debit_cap, l.outstanding_points, l.points_per_day,
+    SELECT p.partner, p.display_name, p.state, p.suspended_in, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day,
         l.points_per_member_per_day, l.points_per_entry, l.transfer_points_per_entry,
         l.transfer_points_per_member_per_day, l.cooling_seconds
     FROM partners AS p LEFT JOIN limits AS l USING (partner)",
@@ -288,7 +292,7 @@ const TERMS: Sql = Sql::both(
 
 const CALENDAR: Sql = Sql::both(
     "-- store.calendar
-    SELECT crons, time_zone FROM calendar ORDER BY version DESC LIMIT 1",
+    SELECT crons, time_zone, set_at FROM calendar",
 );
 
 /// The house. Several statements: the caller holds the gate, or a snapshot.
@@ -307,7 +311,10 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
         let state = known("partner state", PartnerState::parse(row.text(2)?))?;
         let display_name = row.text(1)?.to_owned();
         let suspended_in = row.int_or_null(3)?.map(small).transpose()?;
-        Ok((id, Partner { id, display_name, state, suspended_in, terms: Vec::new(), limits: limits(row, 4)? }))
+        if row.text_or_null(4)?.is_none() {
+            return Err(StoreError::permanent(format!("partner {id} has no row of limits")));
+        }
+        Ok((id, Partner { id, display_name, state, suspended_in, terms: Vec::new(), limits: limits(row, 5)? }))
     };
     let mut partners: BTreeMap<PartnerId, Partner> = link.rows(call, partner).await?.into_iter().collect();
     let call = link.call(&TERMS);
@@ -319,10 +326,11 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
     let calendar = |row: &dyn Cells| {
         let cut_offs =
             serde_json::from_str(row.text(0)?).map_err(|error| StoreError::damaged("the calendar", error))?;
-        Ok(Calendar { cut_offs, time_zone: row.text(1)?.to_owned() })
+        Ok((Calendar { cut_offs, time_zone: row.text(1)?.to_owned() }, Timestamp(row.int(2)?)))
     };
-    let calendar = link.row(call, calendar).await?.unwrap_or_default();
-    Ok(HouseRow { house: House { coalition, partners, calendar }, domain, fingerprint, terms_epoch, created })
+    let (calendar, calendar_set) = link.row(call, calendar).await?.unwrap_or((Calendar::default(), created));
+    let house = House { coalition, partners, calendar };
+    Ok(HouseRow { house, domain, fingerprint, terms_epoch, created, calendar_set })
 }
 
 /// Limits from the columns of their table, the first of them at `at`.
@@ -370,12 +378,12 @@ const INSERT_COALITION: Sql = Sql::both(
 
 const INSERT_GATE: Sql = Sql::both(
     "-- store.insert_gate
-    INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time) VALUES (1, 1, $1, 1, $1)",
+    INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time, forgotten_before) VALUES (1, 1, $1, 1, $1, $1)",
 );
 
 const INSERT_HEAD: Sql = Sql::both(
     "-- store.insert_journal_head
-    INSERT INTO journal_head (id, next_sequence, hash) VALUES (1, 1, $1)",
+    INSERT INTO journal_head (id, next_sequence, next_number, hash) VALUES (1, 1, 1, $1)",
 );
 
 /// Writes the rows that a database has one of, if it has none. The caller holds a transaction and writes what else founds a
@@ -412,31 +420,30 @@ pub(super) async fn save_house(
         partner.ok_or_else(|| StoreError::permanent(format!("partner {id} was changed but is not in the book")))
     };
     for id in &changes.partners {
-        upsert_partner(link, partner(id)?, now).await?;
+        upsert_partner(link, partner(id)?).await?;
     }
     for (id, version) in &changes.new_terms {
         let terms = partner(id)?.terms_version(*version);
         let terms = terms.ok_or_else(|| StoreError::permanent("new terms are not in the book"))?;
-        insert_terms(link, *id, terms, now).await?;
+        insert_terms(link, *id, terms).await?;
     }
     if changes.calendar {
-        insert_calendar(link, &book.house.calendar, now).await?;
+        upsert_calendar(link, &book.house.calendar, now).await?;
     }
     Ok(())
 }
 
 const UPSERT_PARTNER: Sql = Sql::both(
     "-- store.upsert_partner
-    INSERT INTO partners (partner, display_name, state, suspended_in, created_at, changed_at)
-    VALUES ($1, $2, $3, $4, $5, $5)
+    INSERT INTO partners (partner, display_name, state, suspended_in) VALUES ($1, $2, $3, $4)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state,
-        suspended_in = excluded.suspended_in, changed_at = excluded.changed_at",
+        suspended_in = excluded.suspended_in",
 );
 
-async fn upsert_partner(link: &mut Link<'_>, partner: &Partner, now: Timestamp) -> Result<(), StoreError> {
+async fn upsert_partner(link: &mut Link<'_>, partner: &Partner) -> Result<(), StoreError> {
     let call = link.call(&UPSERT_PARTNER);
     let call = call.text(partner.id.as_str()).text(&*partner.display_name).text(partner.state.as_str());
-    let call = call.int_or_null(partner.suspended_in.map(i64::from)).int(now.0);
+    let call = call.int_or_null(partner.suspended_in.map(i64::from));
     link.execute_counted(call, 1).await?;
     let points = |points: Option<Points>| points.map(|points| points.0);
     let limits = &partner.limits;
@@ -446,7 +453,7 @@ async fn upsert_partner(link: &mut Link<'_>, partner: &Partner, now: Timestamp) 
     let call = call.int_or_null(points(limits.points_per_entry));
     let call = call.int_or_null(points(limits.transfer_points_per_entry));
     let call = call.int_or_null(points(limits.transfer_points_per_member_per_day));
-    let call = call.int_or_null(limits.cooling_seconds.map(i64::from)).int(now.0);
+    let call = call.int_or_null(limits.cooling_seconds.map(i64::from));
     link.execute_counted(call, 1).await?;
     let call = link.call(&INSERT_GUARD).text(partner.id.as_str());
     link.execute(call).await.map(|_| ())
@@ -455,14 +462,14 @@ async fn upsert_partner(link: &mut Link<'_>, partner: &Partner, now: Timestamp) 
 const UPSERT_LIMITS: Sql = Sql::both(
     "-- store.upsert_limits
     INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
-        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds, changed_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (partner) DO UPDATE SET net_debit_cap = excluded.net_debit_cap,
         outstanding_points = excluded.outstanding_points, points_per_day = excluded.points_per_day,
         points_per_member_per_day = excluded.points_per_member_per_day, points_per_entry = excluded.points_per_entry,
         transfer_points_per_entry = excluded.transfer_points_per_entry,
         transfer_points_per_member_per_day = excluded.transfer_points_per_member_per_day,
-        cooling_seconds = excluded.cooling_seconds, changed_at = excluded.changed_at",
+        cooling_seconds = excluded.cooling_seconds",
 );
 
 const INSERT_GUARD: Sql = Sql::both(
@@ -475,8 +482,8 @@ const INSERT_TERMS: Sql = Sql::both(
     "-- store.insert_terms
     INSERT INTO terms (partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee,
         fee_bearer, breakage_reserve, breakage_operator, breakage_issuer, expiry, return_days, tender_value,
-        receipt_share, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        receipt_share)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 );
 
 const INSERT_OUTSTANDING: Sql = Sql::both(
@@ -484,12 +491,7 @@ const INSERT_OUTSTANDING: Sql = Sql::both(
     INSERT INTO terms_outstanding (partner, version, points) VALUES ($1, $2, 0)",
 );
 
-async fn insert_terms(
-    link: &mut Link<'_>,
-    partner: PartnerId,
-    terms: &Terms,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+async fn insert_terms(link: &mut Link<'_>, partner: PartnerId, terms: &Terms) -> Result<(), StoreError> {
     let version = i64::from(terms.version);
     let call = link.call(&INSERT_TERMS).text(partner.as_str()).int(version).int(terms.effective.0);
     let call = call.text(terms.funding.as_str()).int(terms.price.0).int(terms.value.0).int(terms.reimbursement.0);
@@ -498,7 +500,7 @@ async fn insert_terms(
     let call = call.text(reserve.decimal().to_string()).text(operator.decimal().to_string());
     let call = call.text(issuer.decimal().to_string()).text(expiry_text(&terms.expiry));
     let call = call.int_or_null(terms.return_days.map(i64::from)).int(terms.tender_value.0);
-    let call = call.text(terms.receipt_share.decimal().to_string()).int(now.0);
+    let call = call.text(terms.receipt_share.decimal().to_string());
     link.execute_counted(call, 1).await?;
     let call = link.call(&INSERT_OUTSTANDING).text(partner.as_str()).int(version);
     link.execute_counted(call, 1).await
@@ -521,15 +523,15 @@ pub(super) async fn save_consents(link: &mut Link<'_>, book: &Book, changes: &Ch
     Ok(())
 }
 
-const INSERT_CALENDAR: Sql = Sql::both(
-    "-- store.insert_calendar
-    INSERT INTO calendar (version, crons, time_zone, created_at)
-    SELECT COALESCE(max(version), 0) + 1, $1, $2, $3 FROM calendar",
+const UPSERT_CALENDAR: Sql = Sql::both(
+    "-- store.upsert_calendar
+    INSERT INTO calendar (id, crons, time_zone, set_at) VALUES (1, $1, $2, $3)
+    ON CONFLICT (id) DO UPDATE SET crons = excluded.crons, time_zone = excluded.time_zone, set_at = excluded.set_at",
 );
 
-async fn insert_calendar(link: &mut Link<'_>, calendar: &Calendar, now: Timestamp) -> Result<(), StoreError> {
+async fn upsert_calendar(link: &mut Link<'_>, calendar: &Calendar, now: Timestamp) -> Result<(), StoreError> {
     let crons = serde_json::to_string(&calendar.cut_offs).expect("texts become JSON");
-    let call = link.call(&INSERT_CALENDAR).text(crons).text(&*calendar.time_zone).int(now.0);
+    let call = link.call(&UPSERT_CALENDAR).text(crons).text(&*calendar.time_zone).int(now.0);
     link.execute_counted(call, 1).await
 }
 
@@ -547,7 +549,7 @@ pub(super) async fn outstanding(link: &mut Link<'_>) -> Result<BTreeMap<(Partner
 
 const GATE: Sql = Sql::both(
     "-- store.gate
-    SELECT window_number, opened_at, terms_epoch, last_time FROM gate",
+    SELECT window_number, opened_at, terms_epoch, last_time, forgotten_before FROM gate",
 );
 
 /// The gate row, outside of any batch.
@@ -556,13 +558,14 @@ pub(super) async fn gate(link: &mut Link<'_>) -> Result<GateRow, StoreError> {
     link.row(call, gate_row).await?.ok_or_else(no_coalition)
 }
 
-/// The gate row from the columns window, its beginning, epoch, last time.
+/// The gate row from the columns window, its beginning, epoch, last time, up to when requests are forgotten.
 pub(super) fn gate_row(row: &dyn Cells) -> Result<GateRow, StoreError> {
     Ok(GateRow {
         open_window: small(row.int(0)?)?,
         opened: Timestamp(row.int(1)?),
         terms_epoch: row.int(2)?,
         last_time: Timestamp(row.int(3)?),
+        forgotten: Timestamp(row.int(4)?),
     })
 }
 
@@ -570,22 +573,22 @@ pub(super) fn gate_row(row: &dyn Cells) -> Result<GateRow, StoreError> {
 const UPDATE_GATE: Sql = Sql::new(
     "-- store.update_gate
     UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
-        last_time = max(last_time, $4) WHERE id = 1",
+        last_time = max(last_time, $4), forgotten_before = $5 WHERE id = 1",
     "-- store.update_gate
     UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
-        last_time = greatest(last_time, $4) WHERE id = 1",
+        last_time = greatest(last_time, $4), forgotten_before = $5 WHERE id = 1",
 );
 
 /// Moves the gate row after a change of windows or of the house. The caller has the gate alone.
 pub(super) async fn update_gate(
     link: &mut Link<'_>,
-    open_window: WindowNumber,
+    book: &Book,
     opened: Timestamp,
     house_changed: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let call = link.call(&UPDATE_GATE).int(i64::from(open_window)).int(opened.0);
-    let call = call.int(i64::from(house_changed)).int(now.0);
+    let call = link.call(&UPDATE_GATE).int(i64::from(book.open_window)).int(opened.0);
+    let call = call.int(i64::from(house_changed)).int(now.0).int(book.forgotten.0);
     link.execute_counted(call, 1).await
 }
 

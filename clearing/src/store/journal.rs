@@ -18,20 +18,27 @@ pub(super) const STATEMENTS: &[&Sql] =
 pub struct JournalHead {
     /// The sequence that the next entry gets; the first is 1.
     pub next_sequence: i64,
+    /// The number that the next batch gets; the first is 1.
+    pub next_number: i64,
     /// The hash of the journal so far.
     pub hash: Hash,
 }
 
-/// One commit that wrote entries, and one link of the chain.
+/// One commit that wrote entries or recorded requests, and one link of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchRow {
     pub batch: BatchId,
+    /// From 1, without gaps, in the order of commits.
+    pub number: i64,
     pub first_sequence: i64,
     pub entry_count: i64,
+    pub request_count: i64,
     pub window: WindowNumber,
     pub time: Timestamp,
     pub hash: Hash,
     pub previous_hash: Hash,
+    /// Over the requests that it recorded.
+    pub requests_hash: Hash,
     pub salt: [u8; 16],
 }
 
@@ -72,14 +79,16 @@ pub(super) fn entry(row: &dyn Cells) -> Result<JournalEntry, StoreError> {
 
 const HEAD: Sql = Sql::both(
     "-- store.journal_head
-    SELECT next_sequence, hash FROM journal_head",
+    SELECT next_sequence, next_number, hash FROM journal_head",
 );
 
 /// Where the journal ends.
 pub(super) async fn head(link: &mut Link<'_>) -> Result<JournalHead, StoreError> {
     let call = link.call(&HEAD);
-    let head = link.row(call, |row| Ok(JournalHead { next_sequence: row.int(0)?, hash: super::hash(row.bytes(1)?)? }));
-    head.await?.ok_or_else(no_coalition)
+    let head = |row: &dyn Cells| {
+        Ok(JournalHead { next_sequence: row.int(0)?, next_number: row.int(1)?, hash: super::hash(row.bytes(2)?)? })
+    };
+    link.row(call, head).await?.ok_or_else(no_coalition)
 }
 
 pub(super) fn no_coalition() -> StoreError {
@@ -88,27 +97,33 @@ pub(super) fn no_coalition() -> StoreError {
 
 const BATCHES: Sql = Sql::both(
     "-- store.batches
-    SELECT batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt FROM batches
-    WHERE first_sequence >= $1 ORDER BY first_sequence LIMIT $2",
+    SELECT batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash, previous_hash,
+        requests_hash, salt
+    FROM batches WHERE number >= $1 ORDER BY number LIMIT $2",
 );
 
-/// At most `limit` batches in the order of the chain, from the first whose first sequence is at least `from`.
+/// At most `limit` batches in the order of the chain, from the one of the number `from`.
 pub(super) async fn batches(link: &mut Link<'_>, from: i64, limit: i64) -> Result<Vec<BatchRow>, StoreError> {
     let call = link.call(&BATCHES).int(from).int(limit);
-    let batch = |row: &dyn Cells| {
-        let salt = row.bytes(7)?.try_into().map_err(|error| StoreError::damaged("a batch's salt", error))?;
-        Ok(BatchRow {
-            batch: BatchId(row.uuid(0)?),
-            first_sequence: row.int(1)?,
-            entry_count: row.int(2)?,
-            window: small(row.int(3)?)?,
-            time: Timestamp(row.int(4)?),
-            hash: super::hash(row.bytes(5)?)?,
-            previous_hash: super::hash(row.bytes(6)?)?,
-            salt,
-        })
-    };
     link.rows(call, batch).await
+}
+
+/// A batch from the columns of [`BATCHES`].
+pub(super) fn batch(row: &dyn Cells) -> Result<BatchRow, StoreError> {
+    let salt = row.bytes(10)?.try_into().map_err(|error| StoreError::damaged("a batch's salt", error))?;
+    Ok(BatchRow {
+        batch: BatchId(row.uuid(0)?),
+        number: row.int(1)?,
+        first_sequence: row.int(2)?,
+        entry_count: row.int(3)?,
+        request_count: row.int(4)?,
+        window: small(row.int(5)?)?,
+        time: Timestamp(row.int(6)?),
+        hash: super::hash(row.bytes(7)?)?,
+        previous_hash: super::hash(row.bytes(8)?)?,
+        requests_hash: super::hash(row.bytes(9)?)?,
+        salt,
+    })
 }
 
 const ENTRIES_OF_RANGE: Sql = Sql::both(

@@ -535,7 +535,8 @@ pub(super) fn lot(row: &dyn Cells, house: &House) -> Result<Lot, StoreError> {
         (Some(member), Some(entry_no), Some(part)) => {
             Some(LotId { member: MemberId(member), entry_no, part: small(part)? })
         }
-        _ => None,
+        (None, None, None) => None,
+        _ => return Err(StoreError::permanent(format!("a lot of {issuer} names half of the lot it comes from"))),
     };
     Ok(Lot {
         id: LotId { member: MemberId(row.uuid(0)?), entry_no: row.int(2)?, part: small(row.int(3)?)? },

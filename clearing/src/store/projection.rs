@@ -350,7 +350,7 @@ impl Store {
         let found = requests::requests(&mut self.reader().await?.link(), [(partner, request)].into_iter()).await?;
         Ok(found.into_iter().next().and_then(|row| match row.recorded.state {
             RecordedState::Accepted(accepted) => accepted.entries.first().copied(),
-            RecordedState::Rejected(_) | RecordedState::Abandoned => None,
+            RecordedState::Rejected(_) | RecordedState::Burned | RecordedState::Undone(_) => None,
         }))
     }
 
@@ -365,7 +365,8 @@ impl Store {
     ) -> Result<BTreeSet<RequestId>, StoreError> {
         let keys = ids.iter().map(|id| (partner, *id));
         let found = requests::requests(&mut self.reader().await?.link(), keys).await?;
-        let abandoned = found.into_iter().filter(|row| row.recorded.state == RecordedState::Abandoned);
+        let is_abandoned = |state: &RecordedState| matches!(state, RecordedState::Burned | RecordedState::Undone(_));
+        let abandoned = found.into_iter().filter(|row| is_abandoned(&row.recorded.state));
         Ok(abandoned.map(|row| row.key.1).collect())
     }
 

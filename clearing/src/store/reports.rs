@@ -96,7 +96,7 @@ impl Snapshot {
         journal::head(&mut self.link()).await
     }
 
-    /// At most `limit` batches in the order of the chain, from the first whose first sequence is at least `from`.
+    /// At most `limit` batches in the order of the chain, from the one of the number `from`.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use clearing_core::chain::{Outcome, RequestRecord};
 use clearing_core::command::{Accepted, Receipt, Recorded, RecordedState};
 use clearing_core::operation::Gate;
 use clearing_core::purchase::ReceiptLine;
+use clearing_core::terms::CLOCK_SKEW_SECONDS;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
 use super::sql::{Cells, Kind, Link, Sql};
-use super::{Store, StoreError, guards, partner_id, small};
+use super::{Store, StoreError, StoredRequest, guards, partner_id, small};
 
 pub(super) const STATEMENTS: &[&Sql] = &[&REQUESTS, &KNOWN, &FORGETTABLE, &FORGET];
 
@@ -50,6 +52,43 @@ pub(super) async fn requests(
     link.rows(call, request).await
 }
 
+/// Which batches recorded these requests; unknown ones are left out.
+pub(super) async fn batches_of(
+    link: &mut Link<'_>,
+    keys: impl Iterator<Item = (PartnerId, RequestId)>,
+) -> Result<Vec<((PartnerId, RequestId), BatchId)>, StoreError> {
+    let mut table = link.table(&[Kind::Text, Kind::Uuid]);
+    for (partner, request) in keys {
+        table.text(partner.as_str()).uuid(request.0);
+    }
+    if table.is_empty() {
+        return Ok(Vec::new());
+    }
+    let call = link.call(&REQUESTS).table(table);
+    link.rows(call, |row| Ok(((partner_id(row.text(0)?)?, RequestId(row.uuid(1)?)), BatchId(row.uuid(4)?)))).await
+}
+
+/// A request as the chain has it, from the columns of [`REQUESTS`] and its time.
+pub(super) fn stored_request(row: &dyn Cells) -> Result<StoredRequest, StoreError> {
+    let (state, count) = (row.int(3)?, small(row.int(6)?)?);
+    let outcome = match state {
+        REJECTED => Outcome::Rejected,
+        ABANDONED if count == 0 => Outcome::Burned,
+        _ => Outcome::Accepted,
+    };
+    let record = RequestRecord {
+        partner: partner_id(row.text(0)?)?,
+        request: RequestId(row.uuid(1)?),
+        content: super::hash(row.bytes(2)?)?,
+        outcome,
+        first: row.int_or_null(5)?.map(small).transpose()?,
+        count,
+        reply: row.bytes(7)?.to_vec(),
+    };
+    let undone = state == ABANDONED && outcome == Outcome::Accepted;
+    Ok(StoredRequest { record, batch: BatchId(row.uuid(4)?), undone, time: Timestamp(row.int(8)?) })
+}
+
 // Most batches know no key and no line yet, and would wait for the database twice to hear so.
 const KNOWN: Sql = Sql::new(
     "-- store.known
@@ -81,7 +120,7 @@ const FORGETTABLE: Sql = Sql::both(
     "-- store.forgettable
     SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r
     WHERE r.partner = p.partner AND r.request_id >= $1 AND r.request_id < $2
-    AND (r.state <> 3 OR r.entry_count = 0) LIMIT $3",
+    AND r.time < $3 AND (r.state <> 3 OR r.entry_count = 0) LIMIT $4",
 );
 
 const FORGET: Sql = Sql::new(
@@ -96,40 +135,55 @@ const FORGET: Sql = Sql::new(
 
 /// How many requests are forgotten in one transaction: few, as the tills wait for it.
 const FORGOTTEN_AT_ONCE: u32 = 256;
-/// How much longer than asked for keys are kept: clocks of nodes differ, and a key that one of them would still take must not
-/// be gone.
-const KEPT_LONGER_DAYS: i64 = 1;
+/// By how much more than the coalition takes a key may be older than what was recorded under it: its days are those of a
+/// calendar, and clocks of nodes differ.
+const OLDER_DAYS: i64 = 1;
 
 impl Store {
-    /// Forgets requests whose keys are older than the coalition keeps them: they are refused for their age anyway. Takes at
-    /// most so many steps, each a small transaction beside the tills. `from` is where an earlier call came to an end; gives
-    /// where this one did, and none if there is more to be done.
+    /// Whether the time up to which requests may be forgotten is to be moved.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn forget_requests(
-        &self,
-        now: Timestamp,
-        from: RequestId,
-        steps: u32,
-    ) -> Result<Option<RequestId>, StoreError> {
+    pub async fn forgetting_is_due(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let coalition = snapshot.house().await?.house.coalition;
+        let forgotten = snapshot.gate().await?.forgotten;
+        snapshot.finish().await?;
+        Ok(coalition.forgettable(forgotten, now).is_some())
+    }
+
+    /// Deletes requests that were recorded before the time up to which they may be forgotten. Takes at most so many steps,
+    /// each a small transaction beside the tills. `from` is where an earlier call came to an end; gives where this one did,
+    /// and none if there is more to be done.
+    ///
+    /// What a key says of its own time bounds when it was recorded, so that all of them are found in a range of each
+    /// partner's keys: it was made at most as long before as keys are taken, and at most the clock's skew after. One of a
+    /// sandbox may be made later, and waits for its own time.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn forget_requests(&self, from: RequestId, steps: u32) -> Result<Option<RequestId>, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let days = i64::from(snapshot.house().await?.house.coalition.key_retention_days);
+        let before = snapshot.gate().await?.forgotten;
         snapshot.finish().await?;
         if days == 0 {
             return Ok(Some(from));
         }
-        let end = RequestId::first_of(now.plus_days(-days - KEPT_LONGER_DAYS)).max(from);
+        let end = RequestId::first_of(before.plus_seconds(CLOCK_SKEW_SECONDS)).max(from);
+        // What is recorded later under an older key is looked for by the next call.
+        let next = RequestId::first_of(before.plus_days(-days - OLDER_DAYS)).max(from);
         let mut session = None;
         for _ in 0..steps {
             let mut reader = self.reader().await?;
             let mut link = reader.link();
-            let call = link.call(&FORGETTABLE).uuid(from.0).uuid(end.0).int(i64::from(FORGOTTEN_AT_ONCE));
+            let call = link.call(&FORGETTABLE).uuid(from.0).uuid(end.0).int(before.0);
+            let call = call.int(i64::from(FORGOTTEN_AT_ONCE));
             let key = |row: &dyn Cells| Ok((partner_id(row.text(0)?)?, RequestId(row.uuid(1)?)));
             let found = link.rows(call, key).await?;
             drop(reader);
             if found.is_empty() {
-                return Ok(Some(end));
+                return Ok(Some(next));
             }
             let writer = match &mut session {
                 Some(writer) => writer,
@@ -145,7 +199,7 @@ impl Store {
             link.execute(call).await?;
             writer.commit().await?;
             if found.len() < FORGOTTEN_AT_ONCE as usize {
-                return Ok(Some(end));
+                return Ok(Some(next));
             }
         }
         Ok(None)
@@ -194,16 +248,18 @@ pub(super) async fn known(
 pub(super) fn request(row: &dyn Cells) -> Result<RequestRow, StoreError> {
     let unreadable = |error| StoreError::damaged("a recorded answer", error);
     let batch = BatchId(row.uuid(4)?);
+    let accepted = || {
+        let first: u32 = row.int_or_null(5)?.map(small).transpose()?.unwrap_or(0);
+        let count: u32 = small(row.int(6)?)?;
+        let entries = (first..first.saturating_add(count)).map(|ordinal| EntryId { batch, ordinal }).collect();
+        let reply = borsh::from_slice(row.bytes(7)?).map_err(unreadable)?;
+        Ok::<_, StoreError>(Accepted { entries, reply })
+    };
     let state = match row.int(3)? {
-        ACCEPTED => {
-            let first: u32 = row.int_or_null(5)?.map(small).transpose()?.unwrap_or(0);
-            let count: u32 = small(row.int(6)?)?;
-            let entries = (first..first.saturating_add(count)).map(|ordinal| EntryId { batch, ordinal }).collect();
-            let reply = borsh::from_slice(row.bytes(7)?).map_err(unreadable)?;
-            RecordedState::Accepted(Accepted { entries, reply })
-        }
+        ACCEPTED => RecordedState::Accepted(accepted()?),
         REJECTED => RecordedState::Rejected(borsh::from_slice(row.bytes(7)?).map_err(unreadable)?),
-        ABANDONED => RecordedState::Abandoned,
+        ABANDONED if row.int(6)? == 0 => RecordedState::Burned,
+        ABANDONED => RecordedState::Undone(accepted()?),
         state => return Err(StoreError::permanent(format!("a request has the unknown state {state}"))),
     };
     Ok(RequestRow {
@@ -213,23 +269,20 @@ pub(super) fn request(row: &dyn Cells) -> Result<RequestRow, StoreError> {
     })
 }
 
-/// The columns state, ordinal, entry_count and reply of what is to be recorded.
+/// The stored number of a state.
 ///
 /// # Errors
 /// If the entries of an answer do not follow each other, which only a mistake in the rules makes.
-pub(super) fn stored_state(state: &RecordedState) -> Result<(i64, Option<i64>, i64, Vec<u8>), StoreError> {
-    let bytes = |written: Result<Vec<u8>, std::io::Error>| written.expect("writing to memory does not fail");
-    Ok(match state {
-        RecordedState::Accepted(accepted) => {
-            let first = accepted.entries.first().map(|entry| i64::from(entry.ordinal));
-            let follows = |pair: &[EntryId]| pair[0].batch == pair[1].batch && pair[0].ordinal + 1 == pair[1].ordinal;
-            if !accepted.entries.windows(2).all(follows) {
-                return Err(StoreError::permanent("the entries of an answer do not follow each other"));
-            }
-            let count = i64::try_from(accepted.entries.len()).expect("entries of a batch are few");
-            (ACCEPTED, first, count, bytes(borsh::to_vec(&accepted.reply)))
-        }
-        RecordedState::Rejected(rejection) => (REJECTED, None, 0, bytes(borsh::to_vec(rejection))),
-        RecordedState::Abandoned => (ABANDONED, None, 0, Vec::new()),
-    })
+pub(super) fn stored_state(state: &RecordedState) -> Result<i64, StoreError> {
+    let (number, entries) = match state {
+        RecordedState::Accepted(accepted) => (ACCEPTED, &accepted.entries[..]),
+        RecordedState::Undone(accepted) => (ABANDONED, &accepted.entries[..]),
+        RecordedState::Rejected(_) => (REJECTED, &[][..]),
+        RecordedState::Burned => (ABANDONED, &[][..]),
+    };
+    let follows = |pair: &[EntryId]| pair[0].batch == pair[1].batch && pair[0].ordinal + 1 == pair[1].ordinal;
+    if !entries.windows(2).all(follows) {
+        return Err(StoreError::permanent("the entries of an answer do not follow each other"));
+    }
+    Ok(number)
 }

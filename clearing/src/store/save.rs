@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
-use clearing_core::changes::Changes;
+use clearing_core::chain::{RequestRecord, requests_hash};
+use clearing_core::changes::{Changes, IdentifierLink};
 use clearing_core::command::RecordedState;
 use clearing_core::journal::{BatchHeader, Hash, chain_hash};
 use clearing_core::member::{Lot, LotId};
@@ -53,10 +54,11 @@ const SAVE_ROWS: Sql = Sql::new(
     SELECT value->>0, substr($4, value->>1, 16), substr($4, value->>2, 32), value->>3, value->>4, $15, value->>5,
         value->>6, substr($4, value->>7, value->>8)
     FROM jsonb_each($3);
-    INSERT OR FAIL INTO identifiers (identifier_hash, member_id, linked_at)
-    SELECT substr($6, value->>0, 32), substr($6, value->>1, 16), $16 FROM jsonb_each($5);
-    INSERT OR FAIL INTO members (member_id, entry_no, next_due_at, created_at, holdings)
-    SELECT substr($8, value->>0, 16), value->>1, value->>2, $16, substr($8, value->>3, value->>4)
+    INSERT OR FAIL INTO identifiers (identifier_hash, member_id, number, salt)
+    SELECT substr($6, value->>0, 32), substr($6, value->>1, 16), value->>2, substr($6, value->>3, value->>4)
+    FROM jsonb_each($5);
+    INSERT OR FAIL INTO members (member_id, entry_no, next_due_at, holdings)
+    SELECT substr($8, value->>0, 16), value->>1, value->>2, substr($8, value->>3, value->>4)
     FROM jsonb_each($7) WHERE true
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at,
         holdings = excluded.holdings;
@@ -76,28 +78,29 @@ const SAVE_ROWS: Sql = Sql::new(
     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, substr($14, value->>7, 16),
         value->>8 FROM jsonb_each($13);
     WITH k (m, n, h) AS MATERIALIZED (
-        SELECT substr($18, value->>0, 16), value->>1, substr($18, value->>2, value->>3) FROM jsonb_each($17)
+        SELECT substr($17, value->>0, 16), value->>1, substr($17, value->>2, value->>3) FROM jsonb_each($16)
     ) UPDATE OR FAIL members SET entry_no = k.n, holdings = k.h FROM k WHERE member_id = k.m",
     "-- store.save_rows
     WITH e AS (
         INSERT INTO entries (batch_id, ordinal, bytes)
-        SELECT $61::uuid, ordinal, substring($4::bytea, start, length)
+        SELECT $64::uuid, ordinal, substring($4::bytea, start, length)
         FROM unnest($1::bigint[], $2::int[], $3::int[]) AS r (ordinal, start, length) RETURNING 1
     ), q AS (
         INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-        SELECT partner, request_id, substring($14::bytea, content, 32), time, state, $61::uuid, ordinal, entry_count,
+        SELECT partner, request_id, substring($14::bytea, content, 32), time, state, $64::uuid, ordinal, entry_count,
             substring($14::bytea, start, length)
         FROM unnest($5::text[], $6::uuid[], $7::int[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
             $12::int[], $13::int[])
         AS r (partner, request_id, content, time, state, ordinal, entry_count, start, length) RETURNING 1
     ), i AS (
-        INSERT INTO identifiers (identifier_hash, member_id, linked_at)
-        SELECT substring($17::bytea, start, 32), member_id, $62::bigint
-        FROM unnest($15::int[], $16::uuid[]) AS r (start, member_id) RETURNING 1
+        INSERT INTO identifiers (identifier_hash, member_id, number, salt)
+        SELECT substring($20::bytea, hash, 32), member_id, number, substring($20::bytea, start, length)
+        FROM unnest($15::int[], $16::uuid[], $17::bigint[], $18::int[], $19::int[])
+            AS r (hash, member_id, number, start, length) RETURNING 1
     ), m AS (
-        INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings)
-        SELECT member_id, entry_no, next_due_at, $62::bigint, substring($23::bytea, start, length)
-        FROM unnest($18::uuid[], $19::bigint[], $20::bigint[], $21::int[], $22::int[])
+        INSERT INTO members (member_id, entry_no, next_due_at, holdings)
+        SELECT member_id, entry_no, next_due_at, substring($26::bytea, start, length)
+        FROM unnest($21::uuid[], $22::bigint[], $23::bigint[], $24::int[], $25::int[])
         AS r (member_id, entry_no, next_due_at, start, length)
         ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no,
             next_due_at = excluded.next_due_at, holdings = excluded.holdings
@@ -107,22 +110,22 @@ const SAVE_ROWS: Sql = Sql::new(
             lost, reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
             origin_part)
         SELECT *
-        FROM unnest($24::uuid[], $25::bigint[], $26::bigint[], $27::bigint[], $28::text[], $29::bigint[], $30::bigint[],
-            $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[], $36::uuid[], $37::bigint[],
-            $38::bigint[], $39::bigint[], $40::uuid[], $41::bigint[], $42::bigint[])
+        FROM unnest($27::uuid[], $28::bigint[], $29::bigint[], $30::bigint[], $31::text[], $32::bigint[], $33::bigint[],
+            $34::bigint[], $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[], $39::uuid[], $40::bigint[],
+            $41::bigint[], $42::bigint[], $43::uuid[], $44::bigint[], $45::bigint[])
         RETURNING 1
     ), l AS (
         UPDATE lots SET available = r.available, held = r.held, pending = r.pending, lost = r.lost,
             reversed = r.reversed
-        FROM unnest($43::uuid[], $44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[], $48::bigint[],
-            $49::bigint[], $50::bigint[], $51::bigint[])
+        FROM unnest($46::uuid[], $47::bigint[], $48::bigint[], $49::bigint[], $50::bigint[], $51::bigint[],
+            $52::bigint[], $53::bigint[], $54::bigint[])
         AS r (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed)
         WHERE lots.member_id = r.member_id AND lots.expires_at = r.expires_at AND lots.entry_no = r.entry_no
         AND lots.part = r.part RETURNING 1
     ), t AS (
         INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-        SELECT * FROM unnest($52::text[], $53::bigint[], $54::text[], $55::text[], $56::text[], $57::bigint[],
-            $58::bigint[], $59::uuid[], $60::bigint[]) RETURNING 1
+        SELECT * FROM unnest($55::text[], $56::bigint[], $57::text[], $58::text[], $59::text[], $60::bigint[],
+            $61::bigint[], $62::uuid[], $63::bigint[]) RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
         + (SELECT count(*) FROM n) + (SELECT count(*) FROM l) + (SELECT count(*) FROM t)",
@@ -147,16 +150,16 @@ const MOVE_LOTS: Sql = Sql::new(
     AND lots.part = r.part",
 );
 
-/// Keeps which entries the request had written.
+/// Keeps what became of the request at first: the chain has it.
 const ABANDON_REQUEST: Sql = Sql::both(
     "-- store.abandon_request
-    UPDATE requests SET state = $3, reply = $4 WHERE partner = $1 AND request_id = $2",
+    UPDATE requests SET state = $3 WHERE partner = $1 AND request_id = $2",
 );
 
 const ENTRIES: &[Kind] = &[Kind::Int, Kind::Bytes];
 const REQUESTS: &[Kind] =
     &[Kind::Text, Kind::Uuid, Kind::Hash, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Bytes];
-const IDENTIFIERS: &[Kind] = &[Kind::Hash, Kind::Uuid];
+const IDENTIFIERS: &[Kind] = &[Kind::Hash, Kind::Uuid, Kind::Int, Kind::Bytes];
 const MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Bytes];
 const UPDATED_MEMBERS: &[Kind] = &[Kind::Uuid, Kind::Int, Kind::Bytes];
 const NEW_LOTS: &[Kind] = &[
@@ -218,19 +221,20 @@ pub(super) async fn save_rows(
     for (key, change) in &changes.requests {
         let recorded = of_book(book.requests.get(key))?;
         if change.known {
-            if recorded.state != RecordedState::Abandoned {
+            if !matches!(recorded.state, RecordedState::Undone(_)) {
                 return Err(StoreError::permanent("a recorded answer can only be replaced by its abandoning"));
             }
             abandoned.push(*key);
             continue;
         }
-        let (state, ordinal, count, reply) = stored_state(&recorded.state)?;
-        requests.text(key.0.as_str()).uuid(key.1.0).bytes(&recorded.content).int(change.time.0);
-        requests.int(state).int_or_null(ordinal).int(count).bytes(&reply);
+        let record = RequestRecord::of(*key, recorded);
+        requests.text(key.0.as_str()).uuid(key.1.0).bytes(&record.content).int(change.time.0);
+        requests.int(stored_state(&recorded.state)?).int_or_null(record.first.map(i64::from));
+        requests.int(i64::from(record.count)).bytes(&record.reply);
     }
     let mut identifiers = link.table(IDENTIFIERS);
-    for (hash, member) in &changes.identifiers {
-        identifiers.bytes(&hash.0).uuid(member.0);
+    for (hash, IdentifierLink { member, number, salt }) in &changes.identifiers {
+        identifiers.bytes(&hash.0).uuid(member.0).int(i64::from(*number)).bytes(salt);
     }
     let zone = &book.house.coalition.time_zone;
     let mut members = link.table(MEMBERS);
@@ -291,7 +295,7 @@ pub(super) async fn save_rows(
         return Ok(());
     }
     let call = tables.into_iter().fold(link.call(&SAVE_ROWS), super::sql::Call::table);
-    let call = call.uuid(header.batch.0).int(header.time.0);
+    let call = call.uuid(header.batch.0);
     let call = if apart { call.table(updated_members) } else { call };
     execute_counted_in_parts(link, call, SAVE_ROWS.name(), expected).await
 }
@@ -414,7 +418,7 @@ async fn save_returns(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Re
 
 async fn abandon_requests(link: &mut Link<'_>, keys: &[(PartnerId, RequestId)]) -> Result<(), StoreError> {
     for (partner, request) in keys {
-        let call = link.call(&ABANDON_REQUEST).text(partner.as_str()).uuid(request.0).int(ABANDONED).bytes(Vec::new());
+        let call = link.call(&ABANDON_REQUEST).text(partner.as_str()).uuid(request.0).int(ABANDONED);
         link.execute_counted(call, 1).await?;
     }
     Ok(())
@@ -450,10 +454,11 @@ const SAVE_HEAD: Sql = Sql::new(
     UPDATE OR FAIL guards SET issued_points = k.points + iif(issued_day = k.day, issued_points, 0), issued_day = k.day
     FROM (SELECT value->>0 AS issuer, value->>1 AS day, value->>2 AS points FROM jsonb_each($7)) AS k
     WHERE partner = k.issuer AND $8 IS NOT NULL;
-    UPDATE OR FAIL journal_head SET next_sequence = next_sequence + $10, hash = $17
-    WHERE id = 1 AND next_sequence = $15 AND hash = $16;
-    INSERT OR FAIL INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt)
-    VALUES ($9, $15, $10, $11, $12, $17, $16, $13)
+    UPDATE OR FAIL journal_head SET next_sequence = next_sequence + $10, next_number = next_number + 1, hash = $19
+    WHERE id = 1 AND next_sequence = $17 AND hash = $18 AND next_number = $20;
+    INSERT OR FAIL INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
+        previous_hash, requests_hash, salt)
+    VALUES ($9, $20, $17, $10, $15, $11, $12, $19, $18, $16, $13)
     RETURNING (SELECT group_concat(far, ';') FROM (
         SELECT concat_ws(',', 'b', b.commodity, b.account, b.amount) AS far FROM jsonb_each($1) AS k
         CROSS JOIN balances AS b WHERE b.commodity = k.value->>0 AND b.window_number = k.value->>1
@@ -475,7 +480,7 @@ const SAVE_HEAD: Sql = Sql::new(
     // the writer has the file for itself and has made it already.
     "-- store.save_head
     WITH head AS MATERIALIZED (
-        SELECT next_sequence, hash FROM journal_head WHERE id = 1 FOR UPDATE
+        SELECT next_sequence, next_number, hash FROM journal_head WHERE id = 1 FOR UPDATE
     ), moved AS (
         INSERT INTO balances (commodity, window_number, account, amount)
         SELECT b.commodity, b.window_number, b.account, b.amount
@@ -501,13 +506,17 @@ const SAVE_HEAD: Sql = Sql::new(
         FROM head CROSS JOIN unnest($13::text[], $14::bigint[], $15::bigint[]) AS i (partner, day, points)
         WHERE g.partner = i.partner RETURNING g.partner, g.issued_points
     ), linked AS (
-        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $17,
-            hash = sha256('\\x04'::bytea || head.hash || int8send(head.next_sequence) || $21)
+        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $17, next_number = head.next_number + 1,
+            hash = sha256(
+                '\\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $21
+            )
         FROM head WHERE j.id = 1
-        RETURNING head.next_sequence AS first_sequence, head.hash AS previous_hash, j.hash AS hash
+        RETURNING head.next_sequence AS first_sequence, head.next_number AS number, head.hash AS previous_hash,
+            j.hash AS hash
     )
-    INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt)
-    SELECT $16, first_sequence, $17, $18, $19, hash, previous_hash, $20 FROM linked
+    INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
+        previous_hash, requests_hash, salt)
+    SELECT $16, number, first_sequence, $17, $22, $18, $19, hash, previous_hash, $23, $20 FROM linked
     RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed) + (SELECT count(*) FROM obliged)
         + (SELECT count(*) FROM issued), (
             SELECT string_agg(far, ';') FROM (
@@ -694,7 +703,7 @@ fn note_far(watched: &Watched, changes: &Changes, far: &[(Sum, i64)], bounded: b
 
 /// Moves the sums that all batches share, advances the head of the journal and writes the batch. `head` is where the
 /// journal ends, if this transaction is sure of it; on PostgreSQL other nodes move it until this statement locks it.
-/// `contents` is the hash over the batch. Gives the first sequence of the batch.
+/// `hashed` is what the chain says of the batch. Gives the first sequence of the batch.
 ///
 /// # Errors
 /// Transient if a batch on points has brought a sum out of its bounds that it did not know.
@@ -703,7 +712,7 @@ pub(super) async fn save_head(
     (book, changes): (&Book, &Changes),
     header: &BatchHeader,
     head: &JournalHead,
-    contents: Hash,
+    hashed: &Hashed,
     (watched, gate): (&Watched, Gate),
 ) -> Result<i64, StoreError> {
     let mut balances = link.table(BALANCES);
@@ -736,12 +745,15 @@ pub(super) async fn save_head(
     let count = i64::try_from(changes.entries.len()).expect("entries of a batch are few");
     let call = link.call(&SAVE_HEAD).table(balances).table(outstanding).table(gross).table(issued);
     let call = call.uuid(header.batch.0).int(count).int(i64::from(header.window)).int(header.time.0);
-    let call = call.bytes(header.salt.to_vec()).bytes(contents.to_vec());
+    // Without entries there is nothing to be salted.
+    let salt = if changes.entries.is_empty() { [0; 16] } else { header.salt };
+    let call = call.bytes(salt.to_vec()).bytes(hashed.contents.to_vec());
+    let call = call.int(hashed.request_count).bytes(hashed.requests.to_vec());
     let (first, packed) = match link.backend() {
         super::Backend::Sqlite => {
             let first = head.next_sequence;
-            let hash = chain_hash(&head.hash, first, &contents);
-            let call = call.int(first).bytes(head.hash.to_vec()).bytes(hash.to_vec());
+            let hash = chain_hash(&head.hash, head.next_number, first, &hashed.contents);
+            let call = call.int(first).bytes(head.hash.to_vec()).bytes(hash.to_vec()).int(head.next_number);
             let (changed, packed) = link.execute_telling(call).await?;
             super::sql::check_count(SAVE_HEAD.name(), changed, expected + 2)?;
             (first, packed)
@@ -758,11 +770,27 @@ pub(super) async fn save_head(
     Ok(first)
 }
 
-/// The hash over everything in the batch.
-pub(super) fn contents_hash(book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Hash, StoreError> {
+/// What the chain says of a batch.
+#[derive(Debug)]
+pub(super) struct Hashed {
+    /// Over everything in it.
+    contents: Hash,
+    /// Over the requests that it recorded.
+    requests: Hash,
+    request_count: i64,
+}
+
+/// Hashes everything in the batch.
+pub(super) fn hash_batch(book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Hashed, StoreError> {
+    let mut recorded = Vec::with_capacity(changes.requests.len());
+    for (key, _) in changes.requests.iter().filter(|(_, change)| !change.known) {
+        recorded.push(RequestRecord::of(*key, of_book(book.requests.get(key))?).hash());
+    }
+    let request_count = i64::try_from(recorded.len()).expect("requests of a batch are few");
+    let requests = requests_hash(recorded);
     let mut entries = Vec::with_capacity(changes.entries.len());
     for id in &changes.entries {
         entries.push((id.ordinal, &**of_book(book.entries.get(id))?));
     }
-    Ok(header.contents_hash(entries.into_iter()))
+    Ok(Hashed { contents: header.contents_hash(&requests, entries.into_iter()), requests, request_count })
 }

@@ -33,8 +33,8 @@ pub struct MemberDue {
 
 const SCHEDULE: Sql = Sql::both(
     "-- store.schedule
-    SELECT g.window_number, g.opened_at, c.crons, c.time_zone, c.created_at FROM gate AS g
-    LEFT JOIN calendar AS c ON c.version = (SELECT max(version) FROM calendar)",
+    SELECT g.window_number, g.opened_at, c.crons, c.time_zone, c.set_at FROM gate AS g
+    LEFT JOIN calendar AS c ON c.id = 1",
 );
 
 const MEMBERS_DUE: Sql = Sql::both(

@@ -102,7 +102,7 @@ macro_rules! gate_key {
 
 const BEGIN: &str = "-- store.begin
     BEGIN IMMEDIATE;
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence,
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number,
         (SELECT coalesce(max(number), 0) FROM link_changes), j.hash
     FROM gate AS g CROSS JOIN journal_head AS j";
 
@@ -113,7 +113,7 @@ const PASS_GATE_SHARED: &str = concat!(
     BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock_shared(",
     gate_key!(),
     ");
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence,
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number,
         (SELECT coalesce(max(number), 0) FROM link_changes)
     FROM gate AS g CROSS JOIN journal_head AS j"
 );
@@ -122,7 +122,7 @@ const PASS_GATE_ALONE: &str = concat!(
     BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock(",
     gate_key!(),
     ");
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, j.next_sequence,
+    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number,
         (SELECT coalesce(max(number), 0) FROM link_changes)
     FROM gate AS g CROSS JOIN journal_head AS j"
 );
@@ -151,7 +151,7 @@ impl WriterSession {
             watched,
             turn: None,
             committed,
-            head: JournalHead { next_sequence: 1, hash: [0; 32] },
+            head: JournalHead { next_sequence: 1, next_number: 1, hash: [0; 32] },
             gate: Gate::Shared,
             stored: Stored::default(),
         }
@@ -178,7 +178,9 @@ impl WriterSession {
                 self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
                 let rows = sqlx::query(BEGIN).fetch_all(&mut **connection).await.map_err(failed)?;
                 let row = rows.first().ok_or_else(no_coalition)?;
-                (gate_row(row)?, JournalHead { next_sequence: row.int(4)?, hash: hash(row.bytes(6)?)? }, row.int(5)?)
+                let (next_sequence, next_number) = (row.int(5)?, row.int(6)?);
+                let head = JournalHead { next_sequence, next_number, hash: hash(row.bytes(8)?)? };
+                (gate_row(row)?, head, row.int(7)?)
             }
             Connection::Postgres(connection) => {
                 let sql = match gate {
@@ -188,7 +190,8 @@ impl WriterSession {
                 let rows = sqlx::raw_sql(sql).fetch_all(&mut **connection).await.map_err(failed)?;
                 // The first row is that of the lock, which says nothing. The hash is read under the head's own lock.
                 let row = rows.get(1).ok_or_else(no_coalition)?;
-                (gate_row(row)?, JournalHead { next_sequence: row.int(4)?, hash: [0; 32] }, row.int(5)?)
+                let (next_sequence, next_number) = (row.int(5)?, row.int(6)?);
+                (gate_row(row)?, JournalHead { next_sequence, next_number, hash: [0; 32] }, row.int(7)?)
             }
         };
         self.head = head;
@@ -214,7 +217,7 @@ impl WriterSession {
         let mut link = self.connection.link();
         link.run(&house::BEGIN).await?;
         house::insert_coalition(&mut link, founded, now).await?;
-        self.head = JournalHead { next_sequence: 1, hash: [0; 32] };
+        self.head = JournalHead { next_sequence: 1, next_number: 1, hash: [0; 32] };
         let changes = book.take_changes();
         let coalition = founded.coalition.id.clone();
         let header =
@@ -265,14 +268,14 @@ impl WriterSession {
         slice::load_all(&mut self.connection.link(), book, requests, now).await
     }
 
-    /// Writes everything that the batch has changed, with its values from the book. A batch without entries is not in
-    /// the journal: its `first_sequence` is where the journal ended when the gate was passed.
+    /// Writes everything that the batch has changed, with its values from the book. A batch without entries has the
+    /// `first_sequence` of the next one.
     ///
     /// # Errors
     /// See [`StoreError`]; permanent if a row is not there that should be, or there is one that should not.
     pub async fn save(&mut self, book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Saved, StoreError> {
         let mut link = self.connection.link();
-        if changes.house_changed() || !changes.windows.is_empty() {
+        if changes.under_the_gate() {
             if self.gate == Gate::Shared {
                 return Err(StoreError::permanent("the house changes only under the gate taken alone"));
             }
@@ -280,22 +283,22 @@ impl WriterSession {
             settlement::save_windows(&mut link, book, changes, self.head.next_sequence).await?;
             let opened = book.windows.get(&book.open_window).map(|window| window.opened);
             let opened = opened.ok_or_else(|| StoreError::permanent("the open window is not in the book"))?;
-            house::update_gate(&mut link, book.open_window, opened, changes.house_changed(), header.time).await?;
+            house::update_gate(&mut link, book, opened, changes.house_changed(), header.time).await?;
         }
         if !changes.consents_given.is_empty() {
             house::save_consents(&mut link, book, changes).await?;
         }
         let rows = save::save_rows(&mut link, book, changes, header, &self.stored);
-        // The entries are hashed while the database writes them.
-        let (rows, contents) = futures::join!(rows, async { save::contents_hash(book, changes, header) });
+        // Entries and requests are hashed while the database writes them.
+        let (rows, hashed) = futures::join!(rows, async { save::hash_batch(book, changes, header) });
         rows?;
         journal::insert_attachments(&mut link, &changes.attachments).await?;
-        let first_sequence = if changes.entries.is_empty() {
+        let first_sequence = if changes.entries.is_empty() && changes.requests.is_empty() {
             self.head.next_sequence
         } else {
             {
                 let bounds = (&*self.watched, self.gate);
-                save::save_head(&mut link, (book, changes), header, &self.head, contents?, bounds).await?
+                save::save_head(&mut link, (book, changes), header, &self.head, &hashed?, bounds).await?
             }
         };
         if !changes.funding_states.is_empty() {

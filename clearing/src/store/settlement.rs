@@ -153,10 +153,12 @@ pub(super) async fn windows(link: &mut Link<'_>, which: Windows) -> Result<Vec<W
         }
     }
     let call = link.call(&ORDERS).int(first).int(last);
-    for (number, order) in link.rows(call, order).await? {
-        if let Some(settlement) = settlement_of(&mut found, number) {
-            settlement.orders.push(order);
+    for (number, ordinal, order) in link.rows(call, order).await? {
+        let Some(settlement) = settlement_of(&mut found, number) else { continue };
+        if usize::try_from(ordinal) != Ok(settlement.orders.len()) {
+            return Err(StoreError::permanent(format!("the orders of window {number} are not numbered from 0")));
         }
+        settlement.orders.push(order);
     }
     Ok(found.into_values().collect())
 }
@@ -201,7 +203,7 @@ fn whole(text: &str) -> Result<i128, StoreError> {
     text.parse().map_err(|error: std::num::ParseIntError| StoreError::damaged("the figures of a close", error))
 }
 
-fn order(row: &dyn Cells) -> Result<(WindowNumber, Order), StoreError> {
+fn order(row: &dyn Cells) -> Result<(WindowNumber, i64, Order), StoreError> {
     let party = |text: &str| OrderParty::parse(text).map_err(|error| StoreError::damaged("an order", error));
     let order = Order {
         payer: party(row.text(2)?)?,
@@ -209,7 +211,7 @@ fn order(row: &dyn Cells) -> Result<(WindowNumber, Order), StoreError> {
         amount: Money(row.int(4)?),
         paid: row.int(5)? == 1,
     };
-    Ok((small(row.int(0)?)?, order))
+    Ok((small(row.int(0)?)?, row.int(1)?, order))
 }
 
 /// Writes the windows that a batch has made or changed. `next_sequence` is where the journal ended before it.
@@ -390,12 +392,12 @@ pub struct Balances {
 
 const BALANCES: Sql = Sql::both(
     "-- store.balances
-    SELECT commodity, account, amount FROM balances",
+    SELECT commodity, account, amount, window_number FROM balances",
 );
 
 const BALANCES_OF_WINDOW: Sql = Sql::both(
     "-- store.balances_of_window
-    SELECT commodity, account, amount FROM balances WHERE commodity IN ($1, $2) AND window_number = $3",
+    SELECT commodity, account, amount, window_number FROM balances WHERE commodity IN ($1, $2) AND window_number = $3",
 );
 
 /// All balances, the legs of every window among them.
@@ -438,13 +440,19 @@ pub(super) async fn balances_with(
 
 async fn read_balances(link: &mut Link<'_>, call: super::sql::Call) -> Result<Balances, StoreError> {
     let mut balances = Balances::default();
-    let balance = |row: &dyn Cells| Ok((row.text(0)? == POINTS, row.text(1)?.to_owned(), row.int(2)?));
+    let balance = |row: &dyn Cells| Ok((row.text(0)? == POINTS, row.text(1)?.to_owned(), row.int(2)?, row.int(3)?));
     let damaged = |error| StoreError::damaged("an account's name", error);
-    for (points, account, amount) in link.rows(call, balance).await? {
-        if points {
-            balances.points.insert(account.parse().map_err(damaged)?, Points(amount));
+    for (points, name, amount, window) in link.rows(call, balance).await? {
+        let own = if points {
+            balances.points.insert(name.parse().map_err(damaged)?, Points(amount));
+            NO_WINDOW
         } else {
-            balances.money.insert(account.parse().map_err(damaged)?, Money(amount));
+            let account = name.parse().map_err(damaged)?;
+            balances.money.insert(account, Money(amount));
+            window_of(&account)
+        };
+        if window != own {
+            return Err(StoreError::permanent(format!("the balance of {name} stands with window {window}")));
         }
     }
     Ok(balances)

@@ -240,7 +240,7 @@ fn abandoned_entries(book: &Book, needs: &Footprint<'_>) -> impl Iterator<Item =
     let recorded = needs.abandoned.iter().filter_map(|key| book.requests.get(key));
     recorded.flat_map(|recorded| match &recorded.state {
         RecordedState::Accepted(accepted) => accepted.entries.clone(),
-        RecordedState::Rejected(_) | RecordedState::Abandoned => Vec::new(),
+        RecordedState::Rejected(_) | RecordedState::Burned | RecordedState::Undone(_) => Vec::new(),
     })
 }
 
@@ -620,6 +620,7 @@ pub(super) async fn load_all(
     for ((issuer, acceptor), gross) in settlement::gross(link, window).await? {
         book.gross.insert((window, issuer, acceptor), gross);
     }
+    book.forgotten = house::gate(link).await?.forgotten;
     let mut loaded = Loaded::default();
     load_requests(link, book, requests, &needs, &mut loaded).await?;
     Ok(loaded.sequences)

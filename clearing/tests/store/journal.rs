@@ -1,6 +1,7 @@
 //! The journal: its hashes, its lists, what is kept beside it, and that nothing of it is lost or changed.
 
 use clearing::store::{Backend, EntryFilter, Probe};
+use clearing_core::chain::{RequestRecord, requests_hash};
 use clearing_core::command::{Attachment, Request};
 use clearing_core::journal::{Code, Origin, attachment_commitment, chain_hash};
 use clearing_core::operation::Gate;
@@ -22,25 +23,34 @@ on_both! {
 async fn the_hash_of_the_journal_is_that_of_the_rules(test: &TestStore) {
     let mut till = Till::open(&test.store, 1).await;
     let founded = head(test).await;
-    let (mut next, mut hash) = (founded.next_sequence, founded.hash);
-    assert_eq!(next, 1 + FOUNDING);
-    for round in 0..3 {
-        let requests: Vec<Request> = (0..=round).map(|_| till.request("grocer", issue(card(1), 10))).collect();
+    let (mut next, mut number, mut hash) = (founded.next_sequence, founded.next_number, founded.hash);
+    assert_eq!((next, number), (1 + FOUNDING, 2));
+    for round in 0..4 {
+        // The last batch records nothing but rejections.
+        let command = if round < 3 { issue(card(1), 10) } else { redeem(card(1), 1_000_000) };
+        let requests: Vec<Request> = (0..=round).map(|_| till.request("grocer", command.clone())).collect();
         let done = till.run(&requests, at(0)).await.unwrap();
         assert_eq!(done.saved.first_sequence, next);
-        let entries: Vec<EntryId> =
-            done.answers.iter().flat_map(|answer| answer.result.as_ref().unwrap().entries.clone()).collect();
+        let entries: Vec<EntryId> = done
+            .answers
+            .iter()
+            .filter_map(|answer| answer.result.as_ref().ok())
+            .flat_map(|ok| ok.entries.clone())
+            .collect();
         let entries: Vec<_> = entries.iter().map(|id| (id.ordinal, &*done.book.entries[id])).collect();
         next += i64::try_from(entries.len()).unwrap();
-        hash = chain_hash(&hash, done.saved.first_sequence, &done.header.contents_hash(entries.into_iter()));
+        let recorded = done.book.requests.iter().map(|(key, recorded)| RequestRecord::of(*key, recorded).hash());
+        let contents = done.header.contents_hash(&requests_hash(recorded.collect()), entries.into_iter());
+        hash = chain_hash(&hash, number, done.saved.first_sequence, &contents);
+        number += 1;
     }
     let end = head(test).await;
-    assert_eq!((end.next_sequence, end.hash), (next, hash));
+    assert_eq!((end.next_sequence, end.next_number, end.hash), (next, number, hash));
     let mut snapshot = test.store.snapshot().await.unwrap();
     let batches = snapshot.batches(1, 10).await.unwrap();
-    assert_eq!(batches.len(), 4);
+    assert_eq!(batches.len(), 5);
+    assert_eq!((batches[4].entry_count, batches[4].request_count, batches[4].hash), (0, 4, hash));
     assert_eq!((batches[0].first_sequence, batches[0].previous_hash), (1, [0; 32]), "the coalition was founded");
-    assert_eq!(batches[3].hash, hash);
     assert_eq!(batches[3].previous_hash, batches[2].hash);
     snapshot.finish().await.unwrap();
 }

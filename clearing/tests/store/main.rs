@@ -48,6 +48,7 @@ mod house;
 mod journal;
 mod lists;
 mod nodes;
+mod planted;
 mod points;
 mod pruning;
 mod scheduler;
@@ -190,6 +191,7 @@ impl Ids {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(self.next()),
+            fresh_salt: self.next().to_be_bytes(),
             attachment: None,
         }
     }

@@ -5,17 +5,19 @@ use clearing::scheduler::Scheduler;
 use clearing::writer::Writer;
 use clearing_core::abandon::AbandonRequest;
 use clearing_core::command::{Abandoned, Reply, Request};
-use clearing_core::journal::Origin;
+use clearing_core::journal::{EntryKind, Origin};
 use clearing_core::operation::Command;
 use clearing_core::terms::{Calendar, House};
 use clearing_core::units::{MemberId, RequestId, Timestamp};
 
+use crate::planted::{Kept, findings};
 use crate::schema::Raw;
 use crate::{START, TestStore, at, card, house, id, issue, redeem};
 
 on_both! {
     empty:
     keys_are_forgotten_when_they_are_refused_for_their_age
+    a_row_that_is_missing_is_named_and_one_that_was_forgotten_is_not
     keys_are_kept_for_ever_where_the_coalition_says_so;
     coalition: ;
 }
@@ -54,6 +56,7 @@ impl Place {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(self.made),
+            fresh_salt: [7; 16],
             attachment: None,
         }
     }
@@ -118,6 +121,50 @@ async fn keys_are_forgotten_when_they_are_refused_for_their_age(test: &TestStore
     place.scheduler.advance_to(at(60)).await.unwrap();
     assert_eq!(kept(test).await, 1);
     assert_eq!(place.ask(&young).await, (Some("REQUEST_TOO_OLD"), false));
+}
+
+async fn a_row_that_is_missing_is_named_and_one_that_was_forgotten_is_not(test: &TestStore) {
+    let mut place = Place::open(test, 30).await;
+    let old = place.request("grocer", at(0), issue(card(1), 5));
+    assert_eq!(place.ask(&old).await, (None, false));
+    place.scheduler.advance_to(at(20)).await.unwrap();
+    let issued = place.request("grocer", at(20), issue(card(1), 5));
+    assert_eq!(place.ask(&issued).await, (None, false));
+    let rejected = place.request("cards", at(20), redeem(card(1), 1_000_000));
+    assert_eq!(place.ask(&rejected).await, (Some("INSUFFICIENT_POINTS"), false));
+    place.scheduler.advance_to(at(31).plus_seconds(60)).await.unwrap();
+    assert_eq!(kept(test).await, 2, "the old one is forgotten");
+    assert_eq!(findings(test).await, Vec::<String>::new());
+    // The decision is in the journal once a day.
+    let decisions = async || {
+        let entries = test.store.journal(1, None, 1_000).await.unwrap();
+        entries.iter().filter(|stored| stored.entry.kind == EntryKind::Forget).count()
+    };
+    assert_eq!(decisions().await, 1);
+    place.scheduler.advance_to(at(31).plus_seconds(7_200)).await.unwrap();
+    assert_eq!(decisions().await, 1);
+    place.scheduler.advance_to(at(32).plus_seconds(120)).await.unwrap();
+    assert_eq!(decisions().await, 2);
+    assert_eq!(findings(test).await, Vec::<String>::new());
+
+    let mut raw = Raw::open(test).await;
+    let mut kept = Kept::new(&mut raw, "requests").await;
+    kept.raw.run("DELETE FROM requests WHERE state = 1").await.unwrap();
+    let found = findings(test).await;
+    let id = issued.request_id.unwrap();
+    assert!(found[0].contains(&format!("missing: {id} of grocer")), "{found:?}");
+    assert_eq!(found.len(), 1, "{found:?}");
+    kept.restore().await;
+    kept.raw.run("DELETE FROM requests WHERE state = 2").await.unwrap();
+    let found = findings(test).await;
+    assert!(found[0].contains("it recorded 1 requests, and of 0 that are stored not all are those"), "{found:?}");
+    kept.restore().await;
+    kept.raw.run("UPDATE requests SET state = 3 WHERE state = 1").await.unwrap();
+    let found = findings(test).await;
+    assert_eq!(found, [format!("request {id} of grocer: it is stored as undone, and no entry undoes it")]);
+    kept.restore().await;
+    kept.done().await;
+    assert_eq!(findings(test).await, Vec::<String>::new());
 }
 
 async fn keys_are_kept_for_ever_where_the_coalition_says_so(test: &TestStore) {

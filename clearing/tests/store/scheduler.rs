@@ -82,6 +82,7 @@ impl BackOffice {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment: None,
         };
         let written = self.writer.ask(request).await.unwrap();
@@ -438,6 +439,7 @@ async fn a_thousand_members_whose_points_expire_at_once_all_lose_them(backend: B
                 earn: Earn { expires: Some(midnight), ..Earn::points(Points(3)) },
             }),
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment: None,
         }
     };
@@ -464,6 +466,7 @@ async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all(bac
             earn: Earn { expires: Some(midnight), ..Earn::points(Points(1)) },
         }),
         fresh_member: MemberId(clock::fresh_uuid()),
+        fresh_salt: clock::random_bytes(),
         attachment: None,
     };
     for answer in house.writer.ask_all((0..1500).map(issue).collect()).await {

@@ -6,6 +6,7 @@ use clearing::store::{Backend, STATEMENTS};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _};
 
 use crate::TestStore;
+use crate::planted::{Column, Row, telling};
 
 on_both! {
     empty: ;
@@ -92,6 +93,69 @@ impl Raw {
             Self::Sqlite(connection) => sqlx::query_scalar(sql).fetch_one(connection).await.unwrap(),
             Self::Postgres(connection) => sqlx::query_scalar(sql).fetch_one(connection).await.unwrap(),
         }
+    }
+
+    /// The columns of the house's own tables, as the database describes them.
+    pub async fn described_columns(&mut self) -> Vec<Column> {
+        let sql = match self {
+            Self::Sqlite(_) => {
+                "SELECT t.name, c.name, c.type, CAST(c.\"notnull\" = 0 AS TEXT)
+                FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c WHERE t.type = 'table' ORDER BY 1, c.cid"
+            }
+            Self::Postgres(_) => {
+                "SELECT table_name::text, column_name::text, data_type::text,
+                    CASE is_nullable WHEN 'YES' THEN '1' ELSE '0' END
+                FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1, ordinal_position"
+            }
+        };
+        let column = |mut cells: Vec<Option<String>>| {
+            let mut next = || cells.remove(0).unwrap();
+            Column { table: next(), name: next(), kind: next(), nullable: next() == "1" }
+        };
+        let columns = self.texts(sql.to_owned(), 4).await.into_iter().map(column);
+        columns.filter(|column| !column.table.starts_with("_sqlx") && !column.table.starts_with("sqlite_")).collect()
+    }
+
+    /// Some rows of a table that tell anything, those first in which a column has a value.
+    pub async fn rows(&mut self, table: &str, own: &[&Column], column: &Column, limit: usize) -> Vec<Row> {
+        let cells: Vec<String> = own.iter().map(|column| column.as_text()).collect();
+        let (cells, name) = (cells.join(", "), &column.name);
+        let order = format!("ORDER BY CASE WHEN {name} IS NULL THEN 1 ELSE 0 END, 1, 2");
+        let sql = format!("SELECT {cells} FROM {table} WHERE {} {order} LIMIT {limit}", telling(table));
+        let at = own.iter().position(|other| other.name == column.name).unwrap();
+        let row = |cells: Vec<Option<String>>| {
+            let conditions: Vec<String> =
+                own.iter().zip(&cells).map(|(column, cell)| column.is(cell.as_deref())).collect();
+            Row { found: conditions.join(" AND "), value: cells[at].clone() }
+        };
+        self.texts(sql, own.len()).await.into_iter().map(row).collect()
+    }
+
+    /// The cells of a query that gives texts.
+    async fn texts(&mut self, sql: String, count: usize) -> Vec<Vec<Option<String>>> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+        match self {
+            Self::Sqlite(connection) => {
+                let rows = connection.fetch_all(sql).await.unwrap();
+                rows.iter().map(|row| (0..count).map(|at| row.get(at)).collect()).collect()
+            }
+            Self::Postgres(connection) => {
+                let rows = connection.fetch_all(sql).await.unwrap();
+                rows.iter().map(|row| (0..count).map(|at| row.get(at)).collect()).collect()
+            }
+        }
+    }
+
+    /// Lets the journal be changed.
+    pub async fn drop_triggers(&mut self) {
+        let sql = match self {
+            Self::Sqlite(_) => {
+                "DROP TRIGGER entries_refuse_update; DROP TRIGGER entries_refuse_delete;
+                DROP TRIGGER batches_refuse_update; DROP TRIGGER batches_refuse_delete"
+            }
+            Self::Postgres(_) => "ALTER TABLE entries DISABLE TRIGGER USER; ALTER TABLE batches DISABLE TRIGGER USER",
+        };
+        self.run(sql).await.unwrap();
     }
 
     /// The tables with their columns.

@@ -637,6 +637,8 @@ open_enum! {
         ConfirmSettlement = "CONFIRM_SETTLEMENT",
         /// The orders of a settlement were exported.
         ExportOrders = "EXPORT_ORDERS",
+        /// It was decided up to when what became of requests is forgotten.
+        Forget = "FORGET",
     }
 }
 

@@ -729,6 +729,8 @@ pub enum EntryKind {
     ConfirmSettlement = 31,
     /// The orders of a settlement were exported.
     ExportOrders = 32,
+    /// It was decided up to when what became of requests is forgotten.
+    Forget = 33,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -769,6 +771,7 @@ impl EntryKind {
             Self::SetCalendar => "ENTRY_KIND_SET_CALENDAR",
             Self::ConfirmSettlement => "ENTRY_KIND_CONFIRM_SETTLEMENT",
             Self::ExportOrders => "ENTRY_KIND_EXPORT_ORDERS",
+            Self::Forget => "ENTRY_KIND_FORGET",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -806,6 +809,7 @@ impl EntryKind {
             "ENTRY_KIND_SET_CALENDAR" => Some(Self::SetCalendar),
             "ENTRY_KIND_CONFIRM_SETTLEMENT" => Some(Self::ConfirmSettlement),
             "ENTRY_KIND_EXPORT_ORDERS" => Some(Self::ExportOrders),
+            "ENTRY_KIND_FORGET" => Some(Self::Forget),
             _ => None,
         }
     }

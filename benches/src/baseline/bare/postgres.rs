@@ -37,12 +37,12 @@ const SAVE: &str = "
         SELECT partner, $18::int, 'store-7', till, number, 1, 1, $1, ordinal
         FROM unnest($5::text[], $16::text[], $17::text[], $2::int[]) AS r (partner, till, number, ordinal)
     )
-    INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings)
-    SELECT member_id, entry_no, 0, $4, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
+    INSERT INTO members (member_id, entry_no, next_due_at, holdings)
+    SELECT member_id, entry_no, 0, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings";
 
 const SAVE_HOT: &str = "
-    WITH head AS MATERIALIZED (SELECT next_sequence, hash FROM journal_head FOR UPDATE), b AS (
+    WITH head AS MATERIALIZED (SELECT next_sequence, next_number, hash FROM journal_head FOR UPDATE), b AS (
         INSERT INTO balances (commodity, window_number, account, amount)
         SELECT b.commodity, 0, b.account, b.amount FROM head, unnest($1::text[], $2::text[], $3::bigint[]) AS b (commodity, account, amount)
         ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = balances.amount + excluded.amount
@@ -55,10 +55,12 @@ const SAVE_HOT: &str = "
         SELECT o.partner, 0, 0, $9 / 86400000000, o.points FROM head, unnest($4::text[], $5::bigint[]) AS o (partner, points)
         ON CONFLICT (partner) DO UPDATE SET issued_points = guards.issued_points + excluded.issued_points
     ), h AS (
-        UPDATE journal_head SET next_sequence = head.next_sequence + $7, hash = $8 FROM head
+        UPDATE journal_head SET next_sequence = head.next_sequence + $7, next_number = head.next_number + 1, hash = $8
+        FROM head
     )
-    INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt)
-    SELECT $6, head.next_sequence, $7, 1, $9, $8, head.hash, $10 FROM head";
+    INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
+        previous_hash, requests_hash, salt)
+    SELECT $6, head.next_number, head.next_sequence, $7, $7, 1, $9, $8, head.hash, $8, $10 FROM head";
 
 /// See the module above.
 pub struct BarePostgres {
@@ -74,8 +76,8 @@ impl BarePostgres {
         let mut connection = PgConnectOptions::from_str(url)?.connect().await?;
         sqlx::migrate!("../migrations/postgres").run(&mut connection).await?;
         sqlx::raw_sql(
-            "INSERT INTO journal_head VALUES (1, 1, decode(repeat('00', 32), 'hex')); \
-             INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time) VALUES (1, 1, 0, 1, 0)",
+            "INSERT INTO journal_head VALUES (1, 1, 1, decode(repeat('00', 32), 'hex')); \
+             INSERT INTO gate VALUES (1, 1, 0, 1, 0, 0)",
         )
         .execute(&mut connection)
         .await?;

@@ -27,8 +27,8 @@ const SAVE: &str = "
     FROM jsonb_each($1);
     INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
     SELECT value->>1, $16, 'store-7', value->>7, value->>8, 1, 1, $9, value->>0 FROM jsonb_each($1);
-    INSERT INTO members (member_id, entry_no, next_due_at, created_at, holdings)
-    SELECT substr($4, value->>0, 16), value->>1, 0, $11, $14 FROM jsonb_each($3) WHERE true
+    INSERT INTO members (member_id, entry_no, next_due_at, holdings)
+    SELECT substr($4, value->>0, 16), value->>1, 0, $14 FROM jsonb_each($3) WHERE true
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings;
     INSERT INTO balances (commodity, window_number, account, amount)
     SELECT value->>0, 0, value->>1, value->>2 FROM jsonb_each($5) WHERE true
@@ -38,9 +38,10 @@ const SAVE: &str = "
     INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
     SELECT value->>0, 0, 0, $11 / 86400000000, value->>1 FROM jsonb_each($6) WHERE true
     ON CONFLICT (partner) DO UPDATE SET issued_points = issued_points + excluded.issued_points;
-    INSERT INTO batches (batch_id, first_sequence, entry_count, window_number, time, hash, previous_hash, salt)
-    SELECT $9, next_sequence, $7, 1, $11, $8, hash, $15 FROM journal_head;
-    UPDATE journal_head SET next_sequence = next_sequence + $7, hash = $8;
+    INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
+        previous_hash, requests_hash, salt)
+    SELECT $9, next_number, next_sequence, $7, $7, 1, $11, $8, hash, $8, $15 FROM journal_head;
+    UPDATE journal_head SET next_sequence = next_sequence + $7, next_number = next_number + 1, hash = $8;
     COMMIT";
 
 /// See the module above.
@@ -65,7 +66,7 @@ impl BareSqlite {
             .pragma("wal_autocheckpoint", "4000");
         let mut connection = options.connect().await?;
         sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
-        sqlx::query("INSERT INTO journal_head VALUES (1, 1, zeroblob(32))").execute(&mut connection).await?;
+        sqlx::query("INSERT INTO journal_head VALUES (1, 1, 1, zeroblob(32))").execute(&mut connection).await?;
         Ok(Self { connection })
     }
 

@@ -159,6 +159,7 @@ impl Shown for Hold {
             ("captured", self.captured.0.to_string()),
             ("member", self.member.to_string()),
             ("points", self.facts.points.0.to_string()),
+            ("lapsing", self.facts.lapses.to_string()),
         ]
     }
 }

@@ -297,8 +297,14 @@ impl Book {
                 Fact::Exported(exported) => self.apply_export(exported),
                 Fact::Paid(paid) => self.apply_payment(paid),
                 Fact::Aborted(window) => self.apply_abort(*window),
-                // Redemptions and holds are applied where their rows are; a reason changes nothing.
-                Fact::Redemption(_) | Fact::Hold(_) | Fact::DecayedTo(_) | Fact::Reason(_) => {}
+                Fact::Forgotten(before) => self.apply_forgetting(*before),
+                // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; a reason changes nothing.
+                Fact::Redemption(_)
+                | Fact::Hold(_)
+                | Fact::DecayedTo(_)
+                | Fact::Reason(_)
+                | Fact::Abandoned(_)
+                | Fact::Linked(_) => {}
             }
         }
         if entry.kind == EntryKind::Close { self.apply_close(entry) } else { Ok(()) }
@@ -342,13 +348,7 @@ impl Book {
 
     /// Notes the line of the receipt that an entry was booked with.
     fn apply_receipt(&mut self, id: EntryId, entry: &Entry) {
-        if entry.kind == EntryKind::Undo
-            && let Some(target) = entry.link.and_then(|link| self.entries.get(&link))
-        {
-            // Undoing a return takes points of the redemption again, which stands.
-            if entry.redemption().is_some_and(|facts| facts.points.0 > 0) {
-                return;
-            }
+        if let Some(target) = ReceiptLine::freed_by(entry).and_then(|freed| self.entries.get(&freed)) {
             let line = ReceiptLine::of_entry(target, &self.house.coalition.time_zone);
             if let Some(line) = line.filter(|line| self.receipts.remove(line).is_some()) {
                 self.changes.receipts.insert(line, None);

@@ -25,6 +25,7 @@ impl Book {
     /// Begins the coalition, with its first window.
     pub(super) fn apply_founding(&mut self, founded: &FoundedFacts, time: Timestamp) {
         self.house_mut().coalition = founded.coalition.clone();
+        self.forgotten = time.plus_days(-1);
         self.windows.insert(self.open_window, Window { number: self.open_window, ..Window::first(time) });
         self.changes.windows.insert(self.open_window);
     }
@@ -72,6 +73,12 @@ impl Book {
     pub(super) fn apply_calendar(&mut self, calendar: &Calendar) {
         self.house_mut().calendar = calendar.clone();
         self.changes.calendar = true;
+    }
+
+    /// The beginning of the time for which answers are kept does not run back.
+    pub(super) fn apply_forgetting(&mut self, before: Timestamp) {
+        self.forgotten = self.forgotten.max(before);
+        self.changes.forgotten = true;
     }
 
     /// Closes the window of an entry whose postings have moved the legs out of the positions, and opens the next one.

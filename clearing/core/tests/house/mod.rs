@@ -139,6 +139,7 @@ impl Play {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(self.count),
+            fresh_salt: [7; 16],
             attachment: None,
         }
     }

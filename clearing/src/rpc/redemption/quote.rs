@@ -113,6 +113,7 @@ impl Asked {
             origin: Origin::default(),
             command,
             fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_salt: clock::random_bytes(),
             attachment: None,
         };
         match book.execute(&wish, self.now).result?.reply {

@@ -1,0 +1,186 @@
+//! The rows of requests against the chain: every batch tells by a hash what it recorded, rejections too.
+//!
+//! Rows lie by their keys, and batches tell of them in the order of commits. So each row waits in a `scratch` until the turn
+//! of its batch comes, some batches at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::RangeInclusive;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use clearing_core::chain::requests_hash;
+use clearing_core::facts::Fact;
+use clearing_core::journal::{Hash, JournalEntry};
+use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
+
+use super::scratch::Scratch;
+use super::{AuditError, Finding};
+use crate::store::{BatchRow, Snapshot, StoredRequest};
+
+/// Rows read at once, and batches.
+const AT_ONCE: u32 = 5_000;
+
+/// Missing requests that are named of one batch.
+const NAMED_MAX: usize = 10;
+
+type Key = (PartnerId, RequestId);
+
+/// What is known of requests so far.
+pub(super) struct Requests {
+    groups: Vec<Group>,
+}
+
+/// Batches that are compared at once, and what waits for them.
+struct Group {
+    batches: RangeInclusive<BatchId>,
+    waiting: Scratch,
+}
+
+/// What waits for the turn of a batch.
+#[derive(BorshSerialize, BorshDeserialize)]
+enum Waiting {
+    Row(Row),
+    /// An entry says that the request was undone.
+    Undone(PartnerId, RequestId, EntryId),
+}
+
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Row {
+    partner: PartnerId,
+    request: RequestId,
+    batch: BatchId,
+    hash: Hash,
+    undone: bool,
+    time: Timestamp,
+}
+
+impl Requests {
+    pub fn new(ranges: Vec<RangeInclusive<BatchId>>) -> Self {
+        let group = |batches| Group { batches, waiting: Scratch::new() };
+        Self { groups: ranges.into_iter().map(group).collect() }
+    }
+
+    /// Takes notice of entries that undo what requests did.
+    pub async fn entries(
+        &mut self,
+        snapshot: &mut Snapshot,
+        entries: &[JournalEntry],
+    ) -> Result<Vec<Finding>, AuditError> {
+        let mut undone: BTreeMap<Key, EntryId> = BTreeMap::new();
+        for JournalEntry { id, entry, .. } in entries {
+            for fact in entry.facts.iter() {
+                if let Fact::Abandoned(request) = fact {
+                    undone.insert((entry.partner, *request), *id);
+                }
+            }
+        }
+        for (key, batch) in snapshot.batches_of_requests(undone.keys().copied()).await? {
+            if let Some(entry) = undone.remove(&key) {
+                self.wait(batch, &Waiting::Undone(key.0, key.1, entry))?;
+            }
+        }
+        // What was undone is never forgotten.
+        let lost = undone.into_iter();
+        Ok(lost.map(|((partner, request), entry)| Finding::UndoneLost { partner, request, entry }).collect())
+    }
+
+    /// Reads all rows.
+    pub async fn read(&mut self, snapshot: &mut Snapshot) -> Result<(), AuditError> {
+        let mut after = None;
+        loop {
+            let page = snapshot.requests_after(after, AT_ONCE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some((last.record.partner, last.record.request));
+            for StoredRequest { record, batch, undone, time } in page {
+                let (partner, request) = (record.partner, record.request);
+                let row = Row { partner, request, batch, hash: record.hash(), undone, time };
+                self.wait(batch, &Waiting::Row(row))?;
+            }
+        }
+    }
+
+    /// Compares what was read with what batches tell. Those that were made before `forgotten` need not have their rows.
+    pub async fn compare(self, snapshot: &mut Snapshot, forgotten: Timestamp) -> Result<Vec<Finding>, AuditError> {
+        let mut found = Vec::new();
+        for Group { batches, waiting } in self.groups {
+            let mut rows: BTreeMap<BatchId, Vec<Row>> = BTreeMap::new();
+            let mut undone: BTreeMap<Key, EntryId> = BTreeMap::new();
+            let mut waiting = waiting.read()?;
+            while let Some(bytes) = waiting.next()? {
+                match borsh::from_slice(bytes)? {
+                    Waiting::Row(row) => rows.entry(row.batch).or_default().push(row),
+                    Waiting::Undone(partner, request, entry) => drop(undone.insert((partner, request), entry)),
+                }
+            }
+            found.extend(rows.values().flatten().filter_map(|row| check_undone(row, &undone)));
+            let mut from = *batches.start();
+            loop {
+                let page = snapshot.batches_between(from, *batches.end(), AT_ONCE).await?;
+                for batch in &page {
+                    let rows = rows.remove(&batch.batch).unwrap_or_default();
+                    found.extend(compare_batch(snapshot, batch, &rows, forgotten).await?);
+                }
+                match page.last().and_then(|last| last.batch.0.checked_add(1)) {
+                    Some(next) if BatchId(next) <= *batches.end() => from = BatchId(next),
+                    Some(_) | None => break,
+                }
+            }
+            let of_nothing = rows.into_values().flatten();
+            found.extend(of_nothing.map(|Row { partner, request, batch, .. }| {
+                let problem = format!("it is stored as recorded by batch {batch}, which there is not");
+                Finding::Request { partner, request, problem }
+            }));
+        }
+        Ok(found)
+    }
+
+    fn wait(&mut self, batch: BatchId, waiting: &Waiting) -> io::Result<()> {
+        let group = self.groups.partition_point(|group| *group.batches.end() < batch);
+        self.groups[group].waiting.push(&borsh::to_vec(waiting)?)
+    }
+}
+
+fn check_undone(row: &Row, undone: &BTreeMap<Key, EntryId>) -> Option<Finding> {
+    let (partner, request) = (row.partner, row.request);
+    let problem = match (row.undone, undone.get(&(partner, request))) {
+        (true, None) => "it is stored as undone, and no entry undoes it".to_owned(),
+        (false, Some(entry)) => format!("entry {entry} undoes it, and it is not stored as undone"),
+        (true, Some(_)) | (false, None) => return None,
+    };
+    Some(Finding::Request { partner, request, problem })
+}
+
+async fn compare_batch(
+    snapshot: &mut Snapshot,
+    batch: &BatchRow,
+    rows: &[Row],
+    forgotten: Timestamp,
+) -> Result<Vec<Finding>, AuditError> {
+    let mut found = Vec::new();
+    for Row { partner, request, time, .. } in rows.iter().filter(|row| row.time != batch.time) {
+        let problem = format!("it is stored as of {time}, and its batch as of {}", batch.time);
+        found.push(Finding::Request { partner: *partner, request: *request, problem });
+    }
+    let all_are_there = i64::try_from(rows.len()) == Ok(batch.request_count);
+    if batch.time < forgotten && !all_are_there {
+        return Ok(found);
+    }
+    if requests_hash(rows.iter().map(|row| row.hash).collect()) == batch.requests_hash && all_are_there {
+        return Ok(found);
+    }
+    let missing = if all_are_there { String::new() } else { missing(snapshot, batch, rows).await? };
+    found.push(Finding::Requests { batch: batch.batch, recorded: batch.request_count, stored: rows.len(), missing });
+    Ok(found)
+}
+
+/// The missing ones of which an entry tells.
+async fn missing(snapshot: &mut Snapshot, batch: &BatchRow, rows: &[Row]) -> Result<String, AuditError> {
+    let stored: BTreeSet<Key> = rows.iter().map(|row| (row.partner, row.request)).collect();
+    let end = batch.first_sequence.saturating_add(batch.entry_count);
+    let entries = snapshot.entries(batch.first_sequence, end, u32::MAX).await?;
+    let asked = entries.iter().filter_map(|stored| Some((stored.entry.partner, stored.entry.request_id?)));
+    let missing: BTreeSet<Key> = asked.filter(|key| !stored.contains(key)).collect();
+    let named: Vec<String> =
+        missing.iter().take(NAMED_MAX).map(|(partner, request)| format!("{request} of {partner}")).collect();
+    Ok(if named.is_empty() { String::new() } else { format!("; missing: {}", named.join(", ")) })
+}

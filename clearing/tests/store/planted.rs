@@ -1,0 +1,348 @@
+//! A change planted in every column of every table: the audit finds it, or the column is on the list of those about which an
+//! audit says nothing.
+
+use clearing::audit::{AuditError, UNEXPLAINED, audit_by};
+use clearing_core::command::{Attachment, Reply};
+use clearing_core::journal::attachment_commitment;
+use clearing_core::limits::Limits;
+use clearing_core::operation::Command;
+use clearing_core::partners::{SetLimits, SetPartnerState};
+use clearing_core::settlement::OrderMode;
+use clearing_core::settlement::{CloseWindow, ConfirmSettlement, ExportOrders};
+use clearing_core::terms::PartnerState;
+use clearing_core::units::{Money, Points};
+
+use crate::schema::Raw;
+use crate::{TestStore, Till, agreement, at, card, id, issue, redeem};
+
+on_both! {
+    empty:
+    a_change_in_any_column_is_found_or_on_the_list
+    what_was_changed_throughout_is_found;
+    coalition: ;
+}
+
+/// A game of the agreement in which there is something in nearly every table.
+pub const SEED: u64 = 1;
+
+/// Members whose entries are rebuilt at once: so few that there are several groups.
+const AT_ONCE: u64 = 40;
+
+/// Rows of a table that are tried for one in which the database allows the change.
+const ROWS_TRIED: usize = 20;
+
+/// Which rows say anything at all: what is zero may as well not be there.
+const TELLING: &[(&str, &str)] =
+    &[("balances", "amount <> 0"), ("gross", "points <> 0"), ("returns", "length(lots) > 4"), ("consents", "used > 0")];
+
+/// Plays a game, and then what no game has: attachments, and every limit.
+pub async fn play(test: &TestStore) {
+    agreement::play(test, SEED).await;
+    let mut till = Till::open(&test.store, 77).await;
+    let limits = Limits {
+        net_debit_cap: Some(Money(90_000_000_000)),
+        outstanding_points: Some(Points(1_000_000)),
+        points_per_day: Some(Points(1_000_000)),
+        points_per_member_per_day: Some(Points(1_000_000)),
+        points_per_entry: Some(Points(1_000_000)),
+        transfer_points_per_entry: Some(Points(1_000_000)),
+        transfer_points_per_member_per_day: Some(Points(1_000_000)),
+        cooling_seconds: Some(1),
+    };
+    for partner in ["grocer", "fuel"].map(id) {
+        let active = Command::SetPartnerState(SetPartnerState { partner, state: PartnerState::Active });
+        till.one("operator", active, at(150)).await.unwrap();
+    }
+    let partner = id("grocer");
+    till.one("operator", Command::SetLimits(SetLimits { partner, limits }), at(150)).await.unwrap();
+    for number in 0..3_u8 {
+        let mut request = till.request("grocer", issue(card(number), 3));
+        let attachment = Attachment { salt: [number; 16], bytes: vec![number, 7, 7] };
+        request.origin.attachment = Some(attachment_commitment(&attachment.salt, &attachment.bytes));
+        request.attachment = Some(attachment);
+        till.run(&[request], at(151)).await.unwrap().answers.pop().unwrap().result.unwrap();
+    }
+    for member in [card(0), card(1)] {
+        till.one("fuel", redeem(member, 3), at(151)).await.unwrap();
+    }
+    let mut house = async |command| till.one("operator", command, at(152)).await.unwrap().reply;
+    let Reply::House(closed) = house(Command::CloseWindow(CloseWindow { expected: None })).await else {
+        panic!("a window was closed")
+    };
+    let window = closed.window.unwrap();
+    house(Command::ConfirmSettlement(ConfirmSettlement { window })).await;
+    house(Command::ExportOrders(ExportOrders { window, mode: OrderMode::Hub })).await;
+}
+
+/// What an audit finds, or why it cannot read the books.
+pub async fn findings(test: &TestStore) -> Vec<String> {
+    match audit_by(&test.store, AT_ONCE, |_| {}).await {
+        Ok(report) => report.findings.iter().map(ToString::to_string).collect(),
+        Err(AuditError::Store(error)) => vec![error.to_string()],
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// One table, kept beside as it was.
+pub struct Kept<'a> {
+    pub raw: &'a mut Raw,
+    pub table: &'a str,
+}
+
+impl<'a> Kept<'a> {
+    pub async fn new(raw: &'a mut Raw, table: &'a str) -> Self {
+        raw.run(format!("CREATE TABLE kept AS SELECT * FROM {table}")).await.unwrap();
+        Self { raw, table }
+    }
+
+    /// Puts the table back.
+    pub async fn restore(&mut self) {
+        let table = self.table;
+        self.raw.run(format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept")).await.unwrap();
+    }
+
+    pub async fn done(self) {
+        self.raw.run("DROP TABLE kept").await.unwrap();
+    }
+}
+
+fn is_listed(table: &str, column: &str) -> bool {
+    UNEXPLAINED.iter().any(|listed| listed.table == table && listed.columns.contains(&column))
+}
+
+async fn a_change_in_any_column_is_found_or_on_the_list(test: &TestStore) {
+    play(test).await;
+    assert_eq!(findings(test).await, Vec::<String>::new());
+    let mut raw = Raw::open(test).await;
+    raw.drop_triggers().await;
+    let columns = raw.described_columns().await;
+    let words = words();
+    let tables: std::collections::BTreeSet<&str> = columns.iter().map(|column| column.table.as_str()).collect();
+    for listed in UNEXPLAINED {
+        let known = |name: &str| columns.iter().any(|column| column.table == listed.table && column.name == name);
+        assert!(listed.columns.iter().all(|name| known(name)), "{listed:?} names a column that there is not");
+    }
+    let (mut planted, mut unseen) = (0, Vec::new());
+    for table in tables {
+        let own: Vec<&Column> = columns.iter().filter(|column| column.table == table).collect();
+        if own.iter().all(|column| is_listed(table, &column.name)) {
+            continue;
+        }
+        assert!(raw.number(format!("SELECT count(*) FROM {table}")).await > 0, "the game leaves {table} empty");
+        let mut kept = Kept::new(&mut raw, table).await;
+        if !own.iter().any(|column| is_listed(table, &column.name)) {
+            let row = kept.raw.rows(table, &own, own[0], ROWS_TRIED).await.swap_remove(0);
+            kept.raw.run(format!("DELETE FROM {table} WHERE {}", row.found)).await.unwrap();
+            planted += 1;
+            if findings(test).await.is_empty() {
+                unseen.push(format!("{table}: a row is gone"));
+            }
+            kept.restore().await;
+        }
+        for column in own.iter().filter(|column| !is_listed(table, &column.name)) {
+            let changes = plant(&mut kept, &own, column, &words).await;
+            for change in changes {
+                kept.raw.run(&*change).await.unwrap();
+                planted += 1;
+                if findings(test).await.is_empty() {
+                    unseen.push(change);
+                }
+                kept.restore().await;
+            }
+        }
+        kept.done().await;
+    }
+    assert!(unseen.is_empty(), "{} of {planted} changes were not found:\n{}", unseen.len(), unseen.join("\n"));
+    assert!(planted > 130, "{planted}");
+    assert_eq!(findings(test).await, Vec::<String>::new(), "all is as it was");
+}
+
+/// The changes of a column that the database allows: to another value, and to none.
+async fn plant(kept: &mut Kept<'_>, own: &[&Column], column: &Column, words: &[String]) -> Vec<String> {
+    let (mut to_another, mut to_none) = (None, None);
+    let table = kept.table;
+    for row in kept.raw.rows(table, own, column, ROWS_TRIED).await {
+        let update = |value: &str| format!("UPDATE {table} SET {} = {value} WHERE {}", column.name, row.found);
+        for value in column.others(row.value.as_deref(), words) {
+            if to_another.is_none() && kept.raw.run(update(&value)).await.is_ok() {
+                to_another = Some(update(&value));
+                kept.restore().await;
+            }
+        }
+        if to_none.is_none() && row.value.is_some() && kept.raw.run(update("NULL")).await.is_ok() {
+            to_none = Some(update("NULL"));
+            kept.restore().await;
+        }
+        if to_another.is_some() && (to_none.is_some() || !column.nullable) {
+            break;
+        }
+    }
+    // The one row of a table that has no more has the number 1, and no other.
+    let alone = column.name == "id" && to_another.is_none();
+    assert!(to_another.is_some() || alone, "nothing can be changed in {table}.{}", column.name);
+    to_another.into_iter().chain(to_none).collect()
+}
+
+/// A column as the database describes it.
+pub struct Column {
+    pub table: String,
+    pub name: String,
+    /// In the back end's own words.
+    pub kind: String,
+    pub nullable: bool,
+}
+
+/// A row that was found, with the value of one column as text; bytes as hexadecimal digits.
+pub struct Row {
+    pub found: String,
+    pub value: Option<String>,
+}
+
+impl Column {
+    pub fn is_bytes(&self) -> bool {
+        matches!(&*self.kind, "BLOB" | "bytea" | "uuid")
+    }
+
+    pub fn is_text(&self) -> bool {
+        matches!(&*self.kind, "TEXT" | "text")
+    }
+
+    /// Other values than this one, as SQL; the likeliest to pass first.
+    fn others(&self, value: Option<&str>, words: &[String]) -> Vec<String> {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        if self.is_bytes() {
+            let hex = value.unwrap_or("07070707070707070707070707070707");
+            let last = u8::from_str_radix(&hex[hex.len() - 2..], 16).unwrap();
+            return vec![self.bytes(&format!("{}{:02x}", &hex[..hex.len() - 2], last ^ 1))];
+        }
+        if self.is_text() {
+            let text = value.unwrap_or_default();
+            let more = text.find(|letter: char| letter.is_ascii_digit()).map(|at| {
+                let digit = u8::from(text.as_bytes()[at] == b'1') + 1;
+                format!("{}{digit}{}", &text[..at], &text[at + 1..])
+            });
+            let longer = format!("{text}x");
+            let others = words.iter().chain([&longer]).filter(|word| **word != text);
+            return more.iter().filter(|more| **more != text).chain(others).map(|text| quoted(text)).collect();
+        }
+        let number: i64 = value.map_or(0, |value| value.parse().unwrap());
+        let others =
+            [number.checked_add(1), number.checked_sub(1), number.checked_add(7777), Some(1), Some(0), Some(2)];
+        others
+            .into_iter()
+            .flatten()
+            .filter(|other| value.is_none() || *other != number)
+            .map(|n| n.to_string())
+            .collect()
+    }
+
+    pub fn bytes(&self, hex: &str) -> String {
+        match &*self.kind {
+            "BLOB" => format!("x'{hex}'"),
+            "bytea" => format!("decode('{hex}', 'hex')"),
+            _ => format!("'{hex}'::uuid"),
+        }
+    }
+
+    /// The column as text, of bytes as hexadecimal digits.
+    pub fn as_text(&self) -> String {
+        let name = &self.name;
+        match &*self.kind {
+            "BLOB" => format!("hex({name})"),
+            "bytea" => format!("encode({name}, 'hex')"),
+            "uuid" => format!("replace({name}::text, '-', '')"),
+            _ => format!("CAST({name} AS TEXT)"),
+        }
+    }
+
+    /// The condition that the column has this value.
+    pub fn is(&self, value: Option<&str>) -> String {
+        match value {
+            None => format!("{} IS NULL", self.name),
+            Some(value) => format!("{} = '{}'", self.as_text(), value.replace('\'', "''")),
+        }
+    }
+}
+
+/// All words that the schema allows anywhere.
+fn words() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/sqlite");
+    let mut words = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let quoted = text.split('\'').skip(1).step_by(2);
+        let is_word =
+            |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        words.extend(quoted.filter(is_word).map(str::to_owned));
+    }
+    words.sort();
+    words.dedup();
+    assert!(words.len() > 10, "{words:?}");
+    words
+}
+
+/// Which rows tell anything.
+pub fn telling(table: &str) -> &'static str {
+    TELLING.iter().find(|(of, _)| *of == table).map_or("1 = 1", |(_, telling)| telling)
+}
+
+/// Changes that somebody might make who wants to gain by it, each of whole tables.
+const THROUGHOUT: &[(&str, &str)] = &[
+    ("terms", "UPDATE terms SET price = price * 10"),
+    ("terms", "UPDATE terms SET reimbursement = reimbursement * 10"),
+    ("terms", "UPDATE terms SET acceptance_fee = '0.2'"),
+    ("terms", "UPDATE terms SET fee_bearer = 'ISSUER'"),
+    ("limits", "UPDATE limits SET net_debit_cap = net_debit_cap * 10"),
+    ("limits", "UPDATE limits SET points_per_day = NULL"),
+    ("partners", "UPDATE partners SET state = 'EXITED', suspended_in = 1"),
+    ("consents", "UPDATE consents SET granted = 1, budget = NULL"),
+    ("legs", "UPDATE legs SET amount = amount * 10, due = due * 10"),
+    ("orders", "UPDATE orders SET amount = amount * 10"),
+    ("orders", "UPDATE orders SET paid = 1 - paid"),
+    ("windows", "UPDATE windows SET first_sequence = first_sequence + 1, end_sequence = end_sequence + 1"),
+    ("windows", "UPDATE windows SET settlement_state = 'SETTLED' WHERE settlement_state IS NOT NULL"),
+    ("guards", "UPDATE guards SET issued_points = 0"),
+    ("members", "UPDATE members SET holdings = (SELECT m.holdings FROM members AS m ORDER BY m.entry_no DESC LIMIT 1)"),
+    ("lots", "UPDATE lots SET available = available - 1, held = held + 1 WHERE available > 0"),
+    ("lots", "UPDATE lots SET available = available - 1, lost = lost + 1 WHERE available > 0"),
+    ("lots", "UPDATE lots SET origin_member_id = member_id, origin_entry_no = 1, origin_part = 0"),
+    ("holds", "UPDATE holds SET lapses_at = lapses_at + 86400000000"),
+    ("receipts", "UPDATE receipts SET line = line + 1000"),
+    ("receipts", "DELETE FROM receipts"),
+    ("attachments", "UPDATE attachments SET bytes = salt"),
+    ("requests", "DELETE FROM requests"),
+    ("requests", "DELETE FROM requests WHERE state = 2"),
+    ("requests", "DELETE FROM requests WHERE state = 3"),
+    ("requests", "UPDATE requests SET state = 3 WHERE state = 1"),
+    ("requests", "UPDATE requests SET state = 1 WHERE state = 3 AND entry_count > 0"),
+    ("gate", "UPDATE gate SET forgotten_before = last_time"),
+    // Every card names another member, with the salt of its own link or with that of the other.
+    (
+        "identifiers",
+        "DELETE FROM identifiers; INSERT INTO identifiers SELECT c.identifier_hash, m.member_id, m.number, c.salt
+        FROM (SELECT kept.*, row_number() OVER (ORDER BY member_id) AS at FROM kept) AS c
+        JOIN (SELECT kept.*, row_number() OVER (ORDER BY member_id DESC) AS at FROM kept) AS m ON m.at = c.at",
+    ),
+    (
+        "identifiers",
+        "DELETE FROM identifiers; INSERT INTO identifiers SELECT c.identifier_hash, m.member_id, m.number, m.salt
+        FROM (SELECT kept.*, row_number() OVER (ORDER BY member_id) AS at FROM kept) AS c
+        JOIN (SELECT kept.*, row_number() OVER (ORDER BY member_id DESC) AS at FROM kept) AS m ON m.at = c.at",
+    ),
+    ("identifiers", "DELETE FROM identifiers"),
+];
+
+async fn what_was_changed_throughout_is_found(test: &TestStore) {
+    play(test).await;
+    let mut raw = Raw::open(test).await;
+    for (table, change) in THROUGHOUT {
+        let mut kept = Kept::new(&mut raw, table).await;
+        assert!(kept.raw.number(format!("SELECT count(*) FROM {table}")).await > 0, "the game leaves {table} empty");
+        kept.raw.run(*change).await.unwrap();
+        let found = findings(test).await;
+        assert!(!found.is_empty(), "{change}");
+        kept.restore().await;
+        kept.done().await;
+    }
+    assert_eq!(findings(test).await, Vec::<String>::new(), "all is as it was");
+}
