@@ -26,6 +26,12 @@ pub const UNEXPLAINED: &[Unexplained] = &[
         reason: "when the house last ran, by which a wrong clock is known",
     },
     Unexplained {
+        table: "link_changes",
+        whole: true,
+        columns: &["number", "identifier_hash", "changed_at"],
+        reason: "which identifiers a running node reads again; the links themselves are compared",
+    },
+    Unexplained {
         table: "projection_cursors",
         whole: true,
         columns: &["name", "next_sequence"],

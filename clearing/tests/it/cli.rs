@@ -729,6 +729,10 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let (code, log) = server.stop("-TERM");
     assert_eq!(code, Some(0), "{log}");
     let audit = desk.json(&[&["audit"], &config[..]].concat());
+    let leases = audit["unexplained"].as_array().unwrap().iter().find(|of| of["table"] == "leases").unwrap();
+    assert!(!leases["reason"].as_str().unwrap().is_empty());
+    let page = desk.run(&[&["audit"], &config[..]].concat());
+    assert!(text(&page.stdout).contains("It says nothing about the tables leases,"), "{}", text(&page.stdout));
     assert_eq!(audit["clean"], true, "{audit}");
 
     // Somebody writes into the database by hand, and the audit finds it.

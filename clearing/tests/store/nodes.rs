@@ -217,8 +217,10 @@ async fn link(raw: &mut Raw, card: u8, to: u8) {
     let (card, to) = (hash(card), hash(to));
     raw.run(format!(
         "BEGIN;
-         UPDATE identifiers SET member_id = (SELECT member_id FROM identifiers WHERE identifier_hash = {to})
-         WHERE identifier_hash = {card};
+         UPDATE identifiers SET (member_id, number) = (
+             SELECT of.member_id, max(of.number) + 1 FROM identifiers AS of JOIN identifiers AS named USING (member_id)
+             WHERE named.identifier_hash = {to} GROUP BY of.member_id
+         ) WHERE identifier_hash = {card};
          INSERT INTO link_changes VALUES ((SELECT coalesce(max(number), 0) + 1 FROM link_changes), {card}, {});
          COMMIT",
         at(1).0

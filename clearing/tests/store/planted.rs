@@ -316,6 +316,7 @@ const THROUGHOUT: &[(&str, &str)] = &[
     ("requests", "UPDATE requests SET state = 3 WHERE state = 1"),
     ("requests", "UPDATE requests SET state = 1 WHERE state = 3 AND entry_count > 0"),
     ("gate", "UPDATE gate SET forgotten_before = last_time"),
+    ("batches", "UPDATE batches SET number = 9223372036854775807 WHERE number = 2"),
     // Every card names another member, with the salt of its own link or with that of the other.
     (
         "identifiers",
@@ -335,6 +336,7 @@ const THROUGHOUT: &[(&str, &str)] = &[
 async fn what_was_changed_throughout_is_found(test: &TestStore) {
     play(test).await;
     let mut raw = Raw::open(test).await;
+    raw.drop_triggers().await;
     for (table, change) in THROUGHOUT {
         let mut kept = Kept::new(&mut raw, table).await;
         assert!(kept.raw.number(format!("SELECT count(*) FROM {table}")).await > 0, "the game leaves {table} empty");

@@ -159,8 +159,8 @@ async fn the_journal_is_listed_in_order_with_every_posting() {
             }
         }
         // What is behind the close is of the second window.
-        let second = all.entries.len() - 1;
-        assert_eq!(paged, all.entries[2..second], "from the third on, of the first window");
+        let close = all.entries.len() - 1;
+        assert_eq!(paged, all.entries[2..close], "from the third on, of the first window");
         let none = house.by("operator").report.list_journal_entries(ask(0, 9, 0, String::new())).await.unwrap();
         assert!(none.into_inner().entries.is_empty());
         house.end().await;
