@@ -232,6 +232,7 @@ impl SdkStage {
         })
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "of all operations these are the operator's steps of a scenario")]
     async fn ask_house(
         &mut self,
         operator: &op::Operator,

@@ -183,6 +183,7 @@ enum DayKind {
 impl DayKind {
     const ALL: [Self; 4] = [Self::Issue, Self::Redemption, Self::Return, Self::Reversal];
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a till counts these four, whatever other kinds there will be")]
     fn of(entry: &Entry) -> Option<(Self, i64)> {
         let net = |born: bool| {
             let moved = entry.lots.iter().filter(|moved| moved.birth.is_some() == born);
