@@ -1,8 +1,7 @@
 //! Every way of saying no: rejections by the rules, and what broke. One catalogue of reasons, numbers in the metadata.
 //!
-//! Whatever layer makes a status, it leaves the house with the same details ([`status`], [`completed`]): `ErrorInfo` with
-//! the reason, its numbers and the three flags, and the reason once more as an ASCII trailer. Its size has a bound
-//! ([`bounds`]).
+//! Whatever layer makes a status, it leaves the house with the same details ([`crate::rpc::complete`]): `ErrorInfo` with the
+//! reason, its numbers and the three flags, and the reason once more as an ASCII trailer. Its size has a bound ([`bounds`]).
 
 use std::collections::HashMap;
 use std::time::Duration;
