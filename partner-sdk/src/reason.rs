@@ -1,5 +1,5 @@
-//! Why the rules say no. Made from the house's table of rejections by `clearing/tests/errors.rs`, which fails where it
-//! is another.
+//! Why the rules say no. Made from the house's table of rejections by `clearing/tests/it/errors.rs`, which fails where
+//! it is another.
 
 use std::fmt;
 

@@ -147,8 +147,8 @@ fn yes(flag: bool) -> &'static str {
 fn sdk_reasons() -> String {
     let rows = || Rejection::TABLE.into_iter().filter(|row| row.class != Class::Malformed);
     let mut source = String::from(
-        "//! Why the rules say no. Made from the house's table of rejections by `clearing/tests/errors.rs`, which fails where it\n\
-        //! is another.\n\n\
+        "//! Why the rules say no. Made from the house's table of rejections by `clearing/tests/it/errors.rs`, which fails where\n\
+        //! it is another.\n\n\
         use std::fmt;\n\n\
         /// Why the rules said no.\n\
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]\n\
