@@ -8,12 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::abandon::AbandonRequest;
 use crate::book::Book;
+use crate::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use crate::command::{Abandoned, HouseReply, MemberRef, Receipt, Reversed};
+use crate::due::{RunDecay, RunDueWork};
+use crate::forget::ForgetRequests;
+use crate::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use crate::journal::{Entry, Origin};
-use crate::purchase::{ReceiptLine, Side};
+use crate::partners::{CreatePartner, SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
+use crate::points::{IssuePoints, RedeemPoints, ReturnRedemption};
+use crate::purchase::{PostPurchase, ReceiptLine, ReturnPurchase, Side};
 use crate::rejection::Rejection;
+use crate::reversal::ReverseIssue;
+use crate::settlement::{AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders};
 use crate::terms::House;
+use crate::transfer::TransferPoints;
 use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// How an operation passes the gate that all batches of the house pass.
@@ -366,18 +376,6 @@ macro_rules! operations {
         })*
     };
 }
-
-use crate::abandon::AbandonRequest;
-use crate::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
-use crate::due::{RunDecay, RunDueWork};
-use crate::forget::ForgetRequests;
-use crate::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use crate::partners::{CreatePartner, SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use crate::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use crate::purchase::{PostPurchase, ReturnPurchase};
-use crate::reversal::ReverseIssue;
-use crate::settlement::{AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders};
-use crate::transfer::TransferPoints;
 
 operations! {
     IssuePoints,
