@@ -10,8 +10,7 @@ use clearing_core::command::{Earn, MemberRef, Request};
 use clearing_core::journal::{Code, Entry, Origin};
 use clearing_core::operation::Command;
 use clearing_core::points::{IssuePoints, RedeemPoints};
-use clearing_core::settlement::CloseWindow;
-use clearing_core::settlement::Window;
+use clearing_core::settlement::{CloseWindow, Window};
 use clearing_core::terms::{House, Partner};
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp,

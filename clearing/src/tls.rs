@@ -16,13 +16,12 @@
 //! | a stale revocation list still counts | it names all who were revoked until then; refusing every partner because a list was not renewed in time would turn a late job into an outage |
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 use clearing_certs::{Identity, IdentityError, parse_identity};

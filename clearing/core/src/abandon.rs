@@ -11,7 +11,7 @@ use crate::facts::Fact;
 use crate::hold::HoldState;
 use crate::journal::{Entry, EntryKind};
 use crate::member::LotId;
-use crate::operation::{Admitted, Ask, Decision, Figures, Footprint, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Tells};
 use crate::points::{Direction, Part};
 use crate::rejection::Rejection;
 use crate::units::{EntryId, MemberId, Overflow, Points, RequestId};
@@ -86,8 +86,8 @@ impl Operation for AbandonRequest {
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let (member, targets) = match self.fate(book, ask)? {
             Fate::Told(told) => {
-                let figures = Figures::Abandoned(self.request, told);
-                return Ok(Decision { entries: Vec::new(), settles: None, figures });
+                let tells = Tells::Abandoned(self.request, told);
+                return Ok(Decision { entries: Vec::new(), settles: None, tells });
             }
             Fate::Undone(member, targets) => (member, targets),
         };
@@ -100,8 +100,8 @@ impl Operation for AbandonRequest {
             entries.push(book.finish(book.draft(EntryKind::Undo, ask).of_member(member))?);
         }
         entries[0].facts.push(Fact::Abandoned(self.request));
-        let figures = Figures::Abandoned(self.request, Abandoned::Undone);
-        Ok(Decision { entries, settles: Some(member), figures })
+        let tells = Tells::Abandoned(self.request, Abandoned::Undone);
+        Ok(Decision { entries, settles: Some(member), tells })
     }
 }
 

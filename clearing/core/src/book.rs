@@ -25,7 +25,7 @@ use crate::hold::{Hold, HoldState};
 use crate::journal::{Entry, EntryDraft, EntryKind, Origin, Unbalanced, link_commitment};
 use crate::limits::{Consent, Guard};
 use crate::member::{Lot, LotId, Member, consumption_order};
-use crate::operation::{Ask, Command, Figures};
+use crate::operation::{Ask, Command, Tells};
 use crate::points::{Returned, ReturnedAmount};
 use crate::purchase::ReceiptLine;
 use crate::rejection::Rejection;
@@ -282,19 +282,19 @@ impl Book {
         if let Some(member) = decision.settles {
             self.settle_member(member, ask.now, &mut entries);
         }
-        let reply = match decision.figures {
-            Figures::Member(figures) => {
+        let reply = match decision.tells {
+            Tells::Member(figures) => {
                 // Due work has its own place in the journal, and is not part of other answers.
                 if figures.names_due {
                     entries = due;
                 }
                 Reply::Member(self.member_reply(&figures))
             }
-            Figures::Abandoned(request, what) => {
+            Tells::Abandoned(request, what) => {
                 self.note_abandoned(ask, request, what);
                 Reply::Abandoned(what)
             }
-            Figures::House(reply) => Reply::House(reply),
+            Tells::House(reply) => Reply::House(reply),
         };
         Ok(Accepted { entries, reply })
     }

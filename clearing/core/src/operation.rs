@@ -119,13 +119,13 @@ pub struct Decision {
     pub entries: Vec<Entry>,
     /// Whose released points expire and whose debts are paid behind the entries.
     pub settles: Option<MemberId>,
-    pub figures: Figures,
+    pub tells: Tells,
 }
 
 /// What an answer tells besides its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Figures {
-    Member(MemberFigures),
+pub enum Tells {
+    Member(OfMember),
     /// What became of a request that was abandoned.
     Abandoned(RequestId, Abandoned),
     House(HouseReply),
@@ -133,7 +133,7 @@ pub enum Figures {
 
 /// Of which member the figures are told, and what else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemberFigures {
+pub struct OfMember {
     pub member: MemberId,
     /// What of a redemption can still be returned.
     pub returnable: Points,
@@ -146,8 +146,8 @@ pub struct MemberFigures {
 impl Decision {
     /// Entries of a member, behind which nothing follows by itself.
     pub fn of_member(member: MemberId, entries: Vec<Entry>) -> Self {
-        let figures = MemberFigures { member, returnable: Points::ZERO, reversed: None, names_due: false };
-        Self { entries, settles: None, figures: Figures::Member(figures) }
+        let figures = OfMember { member, returnable: Points::ZERO, reversed: None, names_due: false };
+        Self { entries, settles: None, tells: Tells::Member(figures) }
     }
 
     /// Lets what points that came back bring about follow: their expiry, and the payment of debts.
@@ -157,8 +157,8 @@ impl Decision {
     }
 
     #[must_use]
-    pub fn with(mut self, change: impl FnOnce(&mut MemberFigures)) -> Self {
-        if let Figures::Member(figures) = &mut self.figures {
+    pub fn with(mut self, change: impl FnOnce(&mut OfMember)) -> Self {
+        if let Tells::Member(figures) = &mut self.tells {
             change(figures);
         }
         self
@@ -166,7 +166,7 @@ impl Decision {
 
     /// Entries of the house.
     pub fn of_house(entries: Vec<Entry>, reply: HouseReply) -> Self {
-        Self { entries, settles: None, figures: Figures::House(reply) }
+        Self { entries, settles: None, tells: Tells::House(reply) }
     }
 }
 

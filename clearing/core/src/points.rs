@@ -12,7 +12,7 @@ use crate::facts::{Fact, RedemptionFacts};
 use crate::journal::{Entry, EntryDraft, EntryKind, LotBirth, LotMove};
 use crate::limits::headroom_cost;
 use crate::member::{Lot, LotId, Member};
-use crate::operation::{Admitted, Ask, Decision, Footprint, MemberFigures, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, OfMember, Operation};
 use crate::rejection::Rejection;
 use crate::terms::{FeeBearer, Funding, House, PartnerState, Terms};
 use crate::units::{EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Timestamp, largest_remainder};
@@ -596,8 +596,8 @@ impl Book {
     }
 
     /// The figures of an answer on a member.
-    pub(crate) fn member_reply(&self, figures: &MemberFigures) -> MemberReply {
-        let MemberFigures { member, returnable, reversed, names_due: _ } = *figures;
+    pub(crate) fn member_reply(&self, figures: &OfMember) -> MemberReply {
+        let OfMember { member, returnable, reversed, names_due: _ } = *figures;
         let known = self.members.get(&member);
         let available = known.map_or(0, Member::available);
         MemberReply {

@@ -5,8 +5,7 @@
 mod house;
 
 use clearing_core::abandon::AbandonRequest;
-use clearing_core::due::PASSED_OVER;
-use clearing_core::due::RunDueWork;
+use clearing_core::due::{PASSED_OVER, RunDueWork};
 use clearing_core::facts::Fact;
 use clearing_core::journal::{Code, Entry, EntryKind};
 use clearing_core::member::PassedOver;

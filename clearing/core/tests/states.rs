@@ -19,8 +19,7 @@ use clearing_core::points::{IssuePoints, ReturnRedemption};
 use clearing_core::purchase::{PostPurchase, ReturnPurchase};
 use clearing_core::rejection::Rejection;
 use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::OrderMode;
-use clearing_core::settlement::{AbortSettlement, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders};
+use clearing_core::settlement::{AbortSettlement, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, OrderMode};
 use clearing_core::terms::{Breakage, Funding, PartnerState, Price, TermsDraft};
 use clearing_core::units::{EntryId, Money, Points};
 use house::{

@@ -12,8 +12,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure, accepted};
 use super::output::Page;
 use super::session::{Effect, Session, moment};
-use super::terms;
-use super::values;
+use super::{terms, values};
 
 /// The member commands.
 #[derive(Debug, Subcommand)]

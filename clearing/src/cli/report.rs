@@ -9,8 +9,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::output::Page;
 use super::session::{Session, moment};
-use super::settlement;
-use super::values;
+use super::{settlement, values};
 
 /// The reports.
 #[derive(Debug, Subcommand)]

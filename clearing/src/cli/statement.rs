@@ -8,8 +8,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::Page;
 use super::session::{Session, moment};
-use super::values;
-use super::window;
+use super::{values, window};
 
 /// Arguments of `statement`.
 #[derive(Debug, Args)]

@@ -9,8 +9,7 @@ use super::context::Context;
 use super::failure::{Failure, accepted};
 use super::output::Page;
 use super::session::{Effect, Session, moment, moment_or_none};
-use super::settlement;
-use super::values;
+use super::{settlement, values};
 
 /// The window commands.
 #[derive(Debug, Subcommand)]

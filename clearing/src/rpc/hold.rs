@@ -1,7 +1,6 @@
 //! HoldService: points are reserved ahead of a payment, and taken or released.
 
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use clearing_core::hold::{Hold, HoldState};
+use clearing_core::hold::{AuthorizeRedemption, CaptureHold, Hold, HoldState, VoidHold};
 use clearing_core::journal::{Entry, JournalEntry};
 use clearing_core::operation::Command;
 use clearing_core::terms::{FeeBearer, House};

@@ -7,9 +7,8 @@ use clearing_core::command::{HouseReply, Reply};
 use clearing_core::operation::Command;
 use clearing_core::partners::SetCalendar;
 use clearing_core::settlement::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, Settlement, Window,
 };
-use clearing_core::settlement::{Settlement, Window};
 use clearing_core::units::WindowNumber;
 use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_server::SettlementService;

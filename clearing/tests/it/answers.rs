@@ -4,8 +4,9 @@
 use std::time::{Duration, SystemTime};
 
 use clearing_certs::Kind;
-use partner_sdk::operator::{CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, ExtendExpiry};
-use partner_sdk::operator::{Expiry, SetTerms, TermsChange};
+use partner_sdk::operator::{
+    CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, Expiry, ExportOrders, ExtendExpiry, SetTerms, TermsChange,
+};
 use partner_sdk::{
     Authorize, Capture, Client, Decimal, EntryKind, Error, Issue, LotChange, MemberRef, Money, OrderMode, Origin,
     PaymentOrder, Reason, Redeem, ReturnRedemption, Transfer, Void, Written,

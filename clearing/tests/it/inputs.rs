@@ -12,8 +12,7 @@ use partner_sdk::{
     QuoteRequest, Receipt, Redeem, RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use clearing_play::system_time;
-use clearing_play::{BACKENDS, TestHouse};
+use clearing_play::{BACKENDS, TestHouse, system_time};
 
 /// How a call was refused: its reason, and the numbers with it.
 fn refusal<T: std::fmt::Debug>(result: Result<Outcome<T>, Error>) -> (String, Vec<(String, String)>) {

@@ -9,8 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
 use partner_sdk::{Authorize, Client, Error, ExpiryNotice, Issue, Redeem, Transfer, Void};
 
-use clearing_play::system_time;
-use clearing_play::{BACKENDS, TestHouse};
+use clearing_play::{BACKENDS, TestHouse, system_time};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -14,8 +14,7 @@ use partner_sdk::{
     RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use clearing_play::system_time;
-use clearing_play::{BACKENDS, TestHouse};
+use clearing_play::{BACKENDS, TestHouse, system_time};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -64,8 +64,7 @@ use clearing_core::book::Book;
 use clearing_core::command::{Accepted, Answer, Earn, MemberRef, Reply, Request};
 use clearing_core::journal::{BatchHeader, Origin, STRIPE};
 use clearing_core::limits::Limits;
-use clearing_core::operation::Command;
-use clearing_core::operation::Gate;
+use clearing_core::operation::{Command, Gate};
 use clearing_core::points::{IssuePoints, RedeemPoints};
 use clearing_core::rejection::Rejection;
 use clearing_core::terms::{

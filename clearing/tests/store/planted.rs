@@ -7,8 +7,7 @@ use clearing_core::journal::attachment_commitment;
 use clearing_core::limits::Limits;
 use clearing_core::operation::Command;
 use clearing_core::partners::{SetLimits, SetPartnerState};
-use clearing_core::settlement::OrderMode;
-use clearing_core::settlement::{CloseWindow, ConfirmSettlement, ExportOrders};
+use clearing_core::settlement::{CloseWindow, ConfirmSettlement, ExportOrders, OrderMode};
 use clearing_core::terms::PartnerState;
 use clearing_core::units::{Money, Points};
 

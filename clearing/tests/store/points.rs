@@ -2,8 +2,7 @@
 
 use clearing::store::Backend;
 use clearing_core::abandon::AbandonRequest;
-use clearing_core::command::Earn;
-use clearing_core::command::{Abandoned, Reply, Request};
+use clearing_core::command::{Abandoned, Earn, Reply, Request};
 use clearing_core::due::RunDueWork;
 use clearing_core::notice::NoticeDay;
 use clearing_core::operation::Command;

@@ -15,8 +15,7 @@ use clearing_core::limits::Limits;
 use clearing_core::operation::Command;
 use clearing_core::partners::{SetCalendar, SetFundingConsent, SetLimits};
 use clearing_core::points::{IssuePoints, RedeemPoints};
-use clearing_core::settlement::CloseWindow;
-use clearing_core::settlement::{Window, WindowState};
+use clearing_core::settlement::{CloseWindow, Window, WindowState};
 use clearing_core::terms::Calendar;
 use clearing_core::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp};
 use clearing_play::{Backend, Database};
@@ -76,16 +75,7 @@ impl BackOffice {
     async fn ask(&self, command: Command) -> Written {
         let of_till = matches!(command, Command::IssuePoints(_) | Command::RedeemPoints(_));
         let caller = if of_till { "A".parse().unwrap() } else { PartnerId::operator() };
-        let request = Request {
-            caller,
-            request_id: Some(RequestId(clock::fresh_uuid())),
-            origin: Origin::default(),
-            command,
-            fresh_member: MemberId(clock::fresh_uuid()),
-            fresh_salt: clock::random_bytes(),
-            attachment: None,
-        };
-        let written = self.writer.ask(request).await.unwrap();
+        let written = self.writer.ask(request(caller, command)).await.unwrap();
         assert!(written.answer.result.is_ok(), "{:?}", written.answer.result);
         written
     }
@@ -141,6 +131,19 @@ on_both! {
         points_that_were_spent_before_they_expire_leave_nothing_to_run
         a_running_house_looks_at_limits_by_itself
         a_running_house_looks_by_itself_until_it_is_stopped;
+}
+
+/// A request of somebody's with a fresh id.
+fn request(caller: PartnerId, command: Command) -> Request {
+    Request {
+        caller,
+        request_id: Some(RequestId(clock::fresh_uuid())),
+        origin: Origin::default(),
+        command,
+        fresh_member: MemberId(clock::fresh_uuid()),
+        fresh_salt: clock::random_bytes(),
+        attachment: None,
+    }
 }
 
 /// What ran, in words: `close 1 2026-…` or `expiry 2026-…`.
@@ -430,18 +433,8 @@ async fn a_thousand_members_whose_points_expire_at_once_all_lose_them(backend: B
         let mut hash = [0; 32];
         hash[..4].copy_from_slice(&number.to_be_bytes());
         let member = MemberRef::Identifier(IdentifierHash(hash));
-        Request {
-            caller: "A".parse().unwrap(),
-            request_id: Some(RequestId(clock::fresh_uuid())),
-            origin: Origin::default(),
-            command: Command::IssuePoints(IssuePoints {
-                member,
-                earn: Earn { expires: Some(midnight), ..Earn::points(Points(3)) },
-            }),
-            fresh_member: MemberId(clock::fresh_uuid()),
-            fresh_salt: clock::random_bytes(),
-            attachment: None,
-        }
+        let earn = Earn { expires: Some(midnight), ..Earn::points(Points(3)) };
+        request("A".parse().unwrap(), IssuePoints { member, earn }.into())
     };
     for answer in house.writer.ask_all((0..1000).map(issue).collect()).await {
         answer.unwrap().answer.result.unwrap();
@@ -457,18 +450,8 @@ async fn a_member_with_more_expired_lots_than_one_entry_takes_loses_them_all(bac
     let house = BackOffice::manual(backend, START, Calendar::default()).await;
     let midnight = time("2026-02-15T00:00:00Z");
     let member = MemberRef::Identifier(IdentifierHash([7; 32]));
-    let issue = |_| Request {
-        caller: "A".parse().unwrap(),
-        request_id: Some(RequestId(clock::fresh_uuid())),
-        origin: Origin::default(),
-        command: Command::IssuePoints(IssuePoints {
-            member,
-            earn: Earn { expires: Some(midnight), ..Earn::points(Points(1)) },
-        }),
-        fresh_member: MemberId(clock::fresh_uuid()),
-        fresh_salt: clock::random_bytes(),
-        attachment: None,
-    };
+    let earn = Earn { expires: Some(midnight), ..Earn::points(Points(1)) };
+    let issue = |_| request("A".parse().unwrap(), IssuePoints { member, earn: earn.clone() }.into());
     for answer in house.writer.ask_all((0..1500).map(issue).collect()).await {
         answer.unwrap().answer.result.unwrap();
     }

@@ -20,8 +20,7 @@ use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
 use clearing_core::purchase::PostPurchase;
 use clearing_core::rejection::Rejection;
 use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::Window;
-use clearing_core::settlement::{CloseWindow, ConfirmPayment, ConfirmSettlement};
+use clearing_core::settlement::{CloseWindow, ConfirmPayment, ConfirmSettlement, Window};
 use clearing_core::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
     TermsDraft,

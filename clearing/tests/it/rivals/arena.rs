@@ -13,8 +13,7 @@ use futures::future::join_all;
 use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
 
 use crate::deeds::{self, Deed, Done};
-use clearing_play::system_time;
-use clearing_play::{Backend, Database, Identities, endpoint, serve};
+use clearing_play::{Backend, Database, Identities, endpoint, serve, system_time};
 
 /// Where rivals meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
