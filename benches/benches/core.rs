@@ -7,11 +7,11 @@ use std::sync::Arc;
 use clearing_benches::coalition;
 use clearing_core::book::Book;
 use clearing_core::command::{Earn, MemberRef, Request};
-use clearing_core::journal::{Code, Entry, Origin};
+use clearing_core::facts::entry::{Code, Entry, Origin};
+use clearing_core::facts::terms::{House, Partner};
 use clearing_core::operation::Command;
-use clearing_core::points::{IssuePoints, RedeemPoints};
-use clearing_core::settlement::{CloseWindow, Window};
-use clearing_core::terms::{House, Partner};
+use clearing_core::rules::redemption::{IssuePoints, RedeemPoints};
+use clearing_core::rules::settlement::{CloseWindow, Window};
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp,
 };

@@ -33,13 +33,15 @@ use clearing_core::audit::{
     compare_members, compare_windows,
 };
 use clearing_core::book::Book;
-use clearing_core::changes::IdentifierLink;
+use clearing_core::book::changes::IdentifierLink;
+use clearing_core::facts::entry::{
+    BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash, link_commitment,
+};
+use clearing_core::facts::proof::ProofTrail;
+use clearing_core::facts::terms::House;
 use clearing_core::facts::{Fact, FoundedFacts};
-use clearing_core::funding::FundingGroup;
-use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash, link_commitment};
-use clearing_core::proof::ProofTrail;
-use clearing_core::purchase::ReceiptLine;
-use clearing_core::terms::House;
+use clearing_core::rules::funding::FundingGroup;
+use clearing_core::rules::purchase::ReceiptLine;
 use clearing_core::units::{BatchId, EntryId, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 pub use self::unexplained::{UNEXPLAINED, Unexplained};

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use clearing_core::limits::Limits;
-use clearing_core::rejection::Rejection;
-use clearing_core::terms::{
+use clearing_core::facts::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Recovery,
     SCALE_MAX, Terms, TermsDraft,
 };
+use clearing_core::rejection::Rejection;
+use clearing_core::rules::limits::Limits;
 use clearing_core::units::{Currency, Malformed, Money, PartnerId, Points, Rate, Timestamp, number, whole};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;

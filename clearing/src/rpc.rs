@@ -35,9 +35,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use clearing_core::command::Request;
-use clearing_core::journal::Origin;
+use clearing_core::facts::entry::Origin;
+use clearing_core::facts::terms::House;
 use clearing_core::operation::Command;
-use clearing_core::terms::House;
 use clearing_core::units::{MemberId, PartnerId, RequestId};
 use tonic::Status;
 

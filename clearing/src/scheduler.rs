@@ -27,12 +27,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clearing_core::command::Request;
-use clearing_core::due::work_of;
-use clearing_core::forget::forgetting;
-use clearing_core::journal::Origin;
+use clearing_core::facts::entry::Origin;
 use clearing_core::operation::Command;
 use clearing_core::rejection::Rejection;
-use clearing_core::settlement::close_of;
+use clearing_core::rules::due::work_of;
+use clearing_core::rules::forget::forgetting;
+use clearing_core::rules::settlement::close_of;
 use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;

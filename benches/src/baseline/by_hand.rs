@@ -32,12 +32,12 @@ use clearing::rpc::convert::{self, View};
 use clearing::rpc::errors;
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Earn, MemberRef, MemberReply, Reply, Request};
-use clearing_core::journal::{Code, Entry, EntryDraft, EntryKind, LotBirth, LotMove};
-use clearing_core::member::LotId;
+use clearing_core::facts::entry::{Code, Entry, EntryDraft, EntryKind, LotBirth, LotMove};
+use clearing_core::facts::member::LotId;
+use clearing_core::facts::terms::House;
 use clearing_core::operation::Command;
-use clearing_core::points::IssuePoints;
-use clearing_core::purchase::{ReceiptLine, Side};
-use clearing_core::terms::House;
+use clearing_core::rules::purchase::{ReceiptLine, Side};
+use clearing_core::rules::redemption::IssuePoints;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
@@ -58,7 +58,7 @@ struct Wish {
     request_id: RequestId,
     identifier: IdentifierHash,
     points: Points,
-    origin: clearing_core::journal::Origin,
+    origin: clearing_core::facts::entry::Origin,
     content_hash: [u8; 32],
     entry_id: u128,
     fresh_member: MemberId,

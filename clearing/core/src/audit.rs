@@ -17,12 +17,12 @@ pub(crate) use self::shown::Unit;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::hold::HoldState;
-use crate::journal::Entry;
-use crate::member::{Holding, Lot, LotId};
-use crate::proof::ProofTrail;
-use crate::settlement::SettlementState;
-use crate::terms::{Funding, House};
+use crate::facts::entry::Entry;
+use crate::facts::member::{Holding, Lot, LotId};
+use crate::facts::proof::ProofTrail;
+use crate::facts::terms::{Funding, House};
+use crate::rules::hold::HoldState;
+use crate::rules::settlement::SettlementState;
 use crate::units::{EntryId, MemberId, PartnerId, Points, Timestamp, WindowNumber};
 
 /// An invariant that does not hold.

@@ -10,27 +10,30 @@
 //! what the batch moved.
 
 mod apply;
+pub mod changes;
+pub mod expiries;
 mod house;
+pub mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::changes::{Changes, Gross, IdentifierLink, RequestChange};
+use crate::book::changes::{Changes, Gross, IdentifierLink, RequestChange};
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::{Accepted, Answer, MemberRef, Recorded, RecordedState, Reply, Request};
+use crate::facts::entry::{Entry, EntryDraft, EntryKind, Origin, Unbalanced, link_commitment};
+use crate::facts::member::{Lot, LotId, Member, consumption_order};
+use crate::facts::terms::{CLOCK_SKEW_SECONDS, House};
 use crate::facts::{Fact, LinkFacts};
-use crate::funding::FundingGroup;
-use crate::hold::{Hold, HoldState};
-use crate::journal::{Entry, EntryDraft, EntryKind, Origin, Unbalanced, link_commitment};
-use crate::limits::{Consent, Guard};
-use crate::member::{Lot, LotId, Member, consumption_order};
 use crate::operation::{Ask, Command, Tells};
-use crate::points::{Returned, ReturnedAmount};
-use crate::purchase::ReceiptLine;
 use crate::rejection::Rejection;
-use crate::settlement::Window;
-use crate::terms::{CLOCK_SKEW_SECONDS, House};
+use crate::rules::funding::FundingGroup;
+use crate::rules::hold::{Hold, HoldState};
+use crate::rules::limits::{Consent, Guard};
+use crate::rules::purchase::ReceiptLine;
+use crate::rules::redemption::{Returned, ReturnedAmount};
+use crate::rules::settlement::Window;
 use crate::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
@@ -476,7 +479,7 @@ fn order_key(lot: &Lot) -> (MemberId, Timestamp, i64, u16) {
     (lot.id.member, expires, entry_no, part)
 }
 
-fn replay(recorded: &Recorded, content: &crate::journal::Hash, id: RequestId) -> Answer {
+fn replay(recorded: &Recorded, content: &crate::facts::entry::Hash, id: RequestId) -> Answer {
     let conflict = recorded.content != *content;
     let result = match &recorded.state {
         // A key that was burned before it came has no content to compare with.

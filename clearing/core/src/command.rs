@@ -3,10 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
-use crate::journal::{BusinessDate, Code, Hash, Origin};
+use crate::facts::entry::{BusinessDate, Code, Hash, Origin};
+use crate::facts::terms::{PartnerState, TermsDraft};
 use crate::operation::{Ask, Command};
 use crate::rejection::Rejection;
-use crate::terms::{PartnerState, TermsDraft};
 use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 /// How a command names a member.

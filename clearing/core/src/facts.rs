@@ -3,16 +3,22 @@
 //! An entry has a list of facts, so that a new kind of fact is one more variant at the end and changes no other. In the
 //! canonical bytes the list is a byte with its length and the facts one after another.
 
+pub mod chain;
+pub mod entry;
+pub mod member;
+pub mod proof;
+pub mod terms;
+
 use std::io::{self, Read, Write};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::command::OrderParty;
-use crate::journal::{Code, Hash};
-use crate::limits::Limits;
-use crate::member::{LotId, LotPlace};
-use crate::settlement::OrderMode;
-use crate::terms::{Calendar, Coalition, FeeBearer, PartnerState, Terms};
+use crate::facts::entry::{Code, Hash};
+use crate::facts::member::{LotId, LotPlace};
+use crate::facts::terms::{Calendar, Coalition, FeeBearer, PartnerState, Terms};
+use crate::rules::limits::Limits;
+use crate::rules::settlement::OrderMode;
 use crate::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// One thing that an entry records. Kinds of facts are added at the end, never changed.
@@ -171,7 +177,7 @@ pub struct ReversedPart {
 pub struct LinkFacts {
     /// Of the member's links, from 1.
     pub number: u32,
-    /// See [`link_commitment`](crate::journal::link_commitment).
+    /// See [`link_commitment`](crate::facts::entry::link_commitment).
     pub commitment: Hash,
 }
 

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::changes::Gross;
+use crate::book::changes::Gross;
 use crate::command::OrderParty;
-use crate::settlement::OrderMode;
+use crate::rules::settlement::OrderMode;
 use crate::units::{Money, Overflow, PartnerId, half_up};
 
 /// The legs of a close, zero legs left out: each position rounded to the currency's minor unit by floor and largest

@@ -8,22 +8,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::abandon::AbandonRequest;
 use crate::book::Book;
-use crate::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use crate::command::{Abandoned, HouseReply, MemberRef, Receipt, Reversed};
-use crate::due::{RunDecay, RunDueWork};
-use crate::forget::ForgetRequests;
-use crate::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use crate::journal::{Entry, Origin};
-use crate::partners::{CreatePartner, SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use crate::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use crate::purchase::{PostPurchase, ReceiptLine, ReturnPurchase, Side};
+use crate::facts::entry::{Entry, Origin};
+use crate::facts::terms::House;
 use crate::rejection::Rejection;
-use crate::reversal::ReverseIssue;
-use crate::settlement::{AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders};
-use crate::terms::House;
-use crate::transfer::TransferPoints;
+use crate::rules::abandon::AbandonRequest;
+use crate::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use crate::rules::due::{RunDecay, RunDueWork};
+use crate::rules::forget::ForgetRequests;
+use crate::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use crate::rules::partner::{CreatePartner, SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
+use crate::rules::purchase::{PostPurchase, ReceiptLine, ReturnPurchase, Side};
+use crate::rules::redemption::{IssuePoints, RedeemPoints, ReturnRedemption};
+use crate::rules::reversal::ReverseIssue;
+use crate::rules::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
+use crate::rules::transfer::TransferPoints;
 use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// How an operation passes the gate that all batches of the house pass.

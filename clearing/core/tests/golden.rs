@@ -10,21 +10,21 @@ mod house;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use clearing_core::chain::{Outcome, RequestRecord, requests_hash};
 use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::OrderParty;
+use clearing_core::facts::chain::{Outcome, RequestRecord, requests_hash};
+use clearing_core::facts::entry::{
+    BatchHeader, Code, Entry, EntryDraft, EntryKind, Hash, LotBirth, LotMove, Origin, attachment_commitment,
+    chain_hash, link_commitment,
+};
+use clearing_core::facts::member::LotId;
+use clearing_core::facts::terms::{Calendar, Coalition, FeeBearer, Funding, PartnerState, Terms};
 use clearing_core::facts::{
     ConsentFacts, DecayFacts, ExportFacts, Fact, Facts, FoundedFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
     PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateFacts, TermsFacts,
 };
-use clearing_core::journal::{
-    BatchHeader, Code, Entry, EntryDraft, EntryKind, Hash, LotBirth, LotMove, Origin, attachment_commitment,
-    chain_hash, link_commitment,
-};
-use clearing_core::limits::Limits;
-use clearing_core::member::LotId;
-use clearing_core::settlement::OrderMode;
-use clearing_core::terms::{Calendar, Coalition, FeeBearer, Funding, PartnerState, Terms};
+use clearing_core::rules::limits::Limits;
+use clearing_core::rules::settlement::OrderMode;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };

@@ -9,32 +9,32 @@ mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing_core::abandon::AbandonRequest;
 use clearing_core::audit;
-use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::book::sums::{SUM_MAX, SUM_REFUSED};
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Answer, Earn, MemberRef, OrderParty, Payment, Request, ReversalTarget, Spend};
-use clearing_core::due::{PASSED_OVER, RunDecay};
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, Hold, HoldState, VoidHold};
-use clearing_core::journal::{Code, Entry, EntryKind};
-use clearing_core::limits::Limits;
-use clearing_core::member::{Lot, Member};
-use clearing_core::netting;
-use clearing_core::operation::{Command, Gate};
-use clearing_core::partners::{SetLimits, SetPartnerState, SetTerms};
-use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use clearing_core::purchase::{PostPurchase, ReturnPurchase};
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
-};
-use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
-use clearing_core::statement;
-use clearing_core::sums::{SUM_MAX, SUM_REFUSED};
-use clearing_core::terms::{
+use clearing_core::facts::entry::{Code, Entry, EntryKind};
+use clearing_core::facts::member::{Lot, Member};
+use clearing_core::facts::terms::{
     Breakage, ExpiryPolicy, FeeBearer, Funding, House, PartnerState, Price, Recovery, Terms, TermsDraft,
 };
-use clearing_core::transfer::TransferPoints;
+use clearing_core::netting;
+use clearing_core::operation::{Command, Gate};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::due::{PASSED_OVER, RunDecay};
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, Hold, HoldState, VoidHold};
+use clearing_core::rules::limits::Limits;
+use clearing_core::rules::partner::{SetLimits, SetPartnerState, SetTerms};
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase};
+use clearing_core::rules::redemption::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::rules::reversal::ReverseIssue;
+use clearing_core::rules::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
+};
+use clearing_core::rules::settlement::{OrderMode, SettlementState, WindowState};
+use clearing_core::rules::statement;
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{
     EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, half_up, largest_remainder,
 };

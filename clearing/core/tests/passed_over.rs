@@ -4,14 +4,14 @@
 
 mod house;
 
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::due::{PASSED_OVER, RunDueWork};
 use clearing_core::facts::Fact;
-use clearing_core::journal::{Code, Entry, EntryKind};
-use clearing_core::member::PassedOver;
+use clearing_core::facts::entry::{Code, Entry, EntryKind};
+use clearing_core::facts::member::PassedOver;
+use clearing_core::facts::terms::{ExpiryPolicy, Funding, Terms, TermsDraft};
 use clearing_core::operation::Command;
-use clearing_core::purchase::PostPurchase;
-use clearing_core::terms::{ExpiryPolicy, Funding, Terms, TermsDraft};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::due::{PASSED_OVER, RunDueWork};
+use clearing_core::rules::purchase::PostPurchase;
 use clearing_core::units::{EntryId, PartnerId, Points, Timestamp};
 use house::{Play, START, authorize, coalition, house, id, issue, purchase, redeem, terms, transfer};
 

@@ -10,17 +10,17 @@ use std::fmt;
 use clearing::coalition_file::{CoalitionFileError, PartnerTable, Variant};
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::command::{Abandoned, Earn, OrderParty, Payment, Reversed};
-use clearing_core::journal::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
-use clearing_core::limits::Limits;
-use clearing_core::member::LotId;
+use clearing_core::facts::entry::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
+use clearing_core::facts::member::LotId;
+use clearing_core::facts::terms::{PartnerState, TermsDraft};
 use clearing_core::netting::Order;
 use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use clearing_core::settlement::WindowState;
-use clearing_core::settlement::{
+use clearing_core::rules::limits::Limits;
+use clearing_core::rules::partner::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
+use clearing_core::rules::settlement::WindowState;
+use clearing_core::rules::settlement::{
     AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
 };
-use clearing_core::terms::{PartnerState, TermsDraft};
 use clearing_core::units::{
     EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
 };

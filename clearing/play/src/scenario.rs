@@ -15,9 +15,9 @@ use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Vari
 
 use clearing_core::chart::MoneyAccount;
 use clearing_core::command::{Earn, OrderParty, Payment};
-use clearing_core::journal::{Code, Origin};
-use clearing_core::settlement::OrderMode;
-use clearing_core::terms::PartnerState;
+use clearing_core::facts::entry::{Code, Origin};
+use clearing_core::facts::terms::PartnerState;
+use clearing_core::rules::settlement::OrderMode;
 use clearing_core::units::{Malformed, Money, PartnerId, Points, Rate, Timestamp, WindowNumber, number};
 use rust_decimal::Decimal;
 use serde::Deserialize;

@@ -13,8 +13,8 @@ use clearing::store::{Store, StoreError};
 use clearing::writer::{WriteError, Writer};
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::{MemberRef, Request};
-use clearing_core::journal::Entry;
-use clearing_core::terms::House;
+use clearing_core::facts::entry::Entry;
+use clearing_core::facts::terms::House;
 use clearing_core::units::{EntryId, MemberId, Points, Timestamp, WindowNumber};
 
 /// A writer and a scheduler on a database, and what was read of its journal so far.

@@ -8,9 +8,9 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use clearing_core::chain::requests_hash;
 use clearing_core::facts::Fact;
-use clearing_core::journal::{Hash, JournalEntry};
+use clearing_core::facts::chain::requests_hash;
+use clearing_core::facts::entry::{Hash, JournalEntry};
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
 use super::scratch::Scratch;

@@ -6,10 +6,10 @@ mod page;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Attachment, MemberRef};
-use clearing_core::journal::{
+use clearing_core::facts::entry::{
     BusinessDate, Code, Entry, EntryKind, JournalEntry, LotMove, Origin, attachment_commitment,
 };
-use clearing_core::terms::{Coalition, ExpiryPolicy, House};
+use clearing_core::facts::terms::{Coalition, ExpiryPolicy, House};
 use clearing_core::units::{
     EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_identifier, check_text, shown,
 };

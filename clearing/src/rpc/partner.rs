@@ -3,9 +3,9 @@
 pub(super) mod limits;
 mod terms;
 
+use clearing_core::facts::terms::{Coalition, Partner, PartnerState, TermsDraft};
 use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use clearing_core::terms::{Coalition, Partner, PartnerState, TermsDraft};
+use clearing_core::rules::partner::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
 use clearing_core::units::{PartnerId, Points, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::partner_service_server::PartnerService;

@@ -2,7 +2,7 @@
 
 use clearing_core::command::{Receipt, ReversalTarget};
 use clearing_core::operation::Command;
-use clearing_core::reversal::ReverseIssue;
+use clearing_core::rules::reversal::ReverseIssue;
 use clearing_core::units::{PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::reversal_service_server::ReversalService;

@@ -5,8 +5,8 @@ pub(super) mod convert;
 use clearing_core::book::Book;
 use clearing_core::command::{HouseReply, Reply};
 use clearing_core::operation::Command;
-use clearing_core::partners::SetCalendar;
-use clearing_core::settlement::{
+use clearing_core::rules::partner::SetCalendar;
+use clearing_core::rules::settlement::{
     AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, Settlement, Window,
 };
 use clearing_core::units::WindowNumber;

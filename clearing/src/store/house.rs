@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
-use clearing_core::changes::Changes;
+use clearing_core::book::changes::Changes;
 use clearing_core::facts::FoundedFacts;
-use clearing_core::limits::Limits;
-use clearing_core::terms::{
+use clearing_core::facts::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
 };
+use clearing_core::rules::limits::Limits;
 use clearing_core::units::{Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
 use serde::{Deserialize, Serialize};
 

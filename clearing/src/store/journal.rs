@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clearing_core::command::Attachment;
-use clearing_core::journal::{Entry, Hash, JournalEntry};
+use clearing_core::facts::entry::{Entry, Hash, JournalEntry};
 use clearing_core::units::{BatchId, EntryId, Timestamp, WindowNumber};
 
 use super::sql::{Cells, Kind, Link, Sql};

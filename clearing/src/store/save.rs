@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
-use clearing_core::chain::{RequestRecord, requests_hash};
-use clearing_core::changes::{Changes, IdentifierLink};
+use clearing_core::book::changes::{Changes, IdentifierLink};
+use clearing_core::book::sums::Sum;
 use clearing_core::command::RecordedState;
-use clearing_core::journal::{BatchHeader, Hash, chain_hash};
-use clearing_core::member::{Lot, LotId};
-use clearing_core::points::ReturnedAmount;
-use clearing_core::purchase::ReceiptLine;
-use clearing_core::sums::Sum;
+use clearing_core::facts::chain::{RequestRecord, requests_hash};
+use clearing_core::facts::entry::{BatchHeader, Hash, chain_hash};
+use clearing_core::facts::member::{Lot, LotId};
+use clearing_core::rules::purchase::ReceiptLine;
+use clearing_core::rules::redemption::ReturnedAmount;
 use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp};
 
 use super::journal::JournalHead;

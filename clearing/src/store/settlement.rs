@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
-use clearing_core::changes::{Changes, Gross};
+use clearing_core::book::changes::{Changes, Gross};
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::command::OrderParty;
+use clearing_core::facts::proof::{ClassAmounts, MoneyClass, Proof};
 use clearing_core::netting::Order;
-use clearing_core::proof::{ClassAmounts, MoneyClass, Proof};
-use clearing_core::settlement::{Leg, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
+use clearing_core::rules::settlement::{
+    Leg, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
+};
 use clearing_core::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
 
 use super::house::known;

@@ -8,25 +8,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearing_core::abandon::AbandonRequest;
 use clearing_core::audit;
 use clearing_core::book::Book;
-use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use clearing_core::command::{
     Answer, Earn, MemberRef, OrderParty, Payment, Receipt, Reply, Request, ReversalTarget, Spend,
 };
-use clearing_core::due::RunDecay;
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use clearing_core::journal::{BusinessDate, Code, EntryKind};
-use clearing_core::limits::Limits;
+use clearing_core::facts::entry::{BusinessDate, Code, EntryKind};
+use clearing_core::facts::terms::{ExpiryPolicy, Funding, House, PartnerState, Recovery, TermsDraft};
 use clearing_core::operation::{Command, Gate};
-use clearing_core::partners::{SetFundingConsent, SetPartnerState, SetTerms};
-use clearing_core::points::{IssuePoints, ReturnRedemption};
-use clearing_core::purchase::{PostPurchase, ReturnPurchase};
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, OrderMode, Window};
-use clearing_core::terms::{ExpiryPolicy, Funding, House, PartnerState, Recovery, TermsDraft};
-use clearing_core::transfer::TransferPoints;
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::due::RunDecay;
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use clearing_core::rules::limits::Limits;
+use clearing_core::rules::partner::{SetFundingConsent, SetPartnerState, SetTerms};
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase};
+use clearing_core::rules::redemption::{IssuePoints, ReturnRedemption};
+use clearing_core::rules::reversal::ReverseIssue;
+use clearing_core::rules::settlement::{
+    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, OrderMode, Window,
+};
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 use rand::{Rng as _, SeedableRng as _};
 

@@ -2,9 +2,9 @@
 
 use clearing::store::{ErrorKind, Migrations};
 
+use clearing_core::facts::terms::{Calendar, ExpiryPolicy, Funding, PartnerState, TermsDraft};
 use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetCalendar, SetPartnerState, SetTerms};
-use clearing_core::terms::{Calendar, ExpiryPolicy, Funding, PartnerState, TermsDraft};
+use clearing_core::rules::partner::{CreatePartner, SetCalendar, SetPartnerState, SetTerms};
 use clearing_play::{DOMAIN, identifier_key};
 
 use crate::{START, TestStore, Till, at, card, house, id, issue};

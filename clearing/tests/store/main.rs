@@ -62,14 +62,14 @@ use std::sync::Arc;
 use clearing::store::{GateRow, Saved, Store, StoreError, WriterSession};
 use clearing_core::book::Book;
 use clearing_core::command::{Accepted, Answer, Earn, MemberRef, Reply, Request};
-use clearing_core::journal::{BatchHeader, Origin, STRIPE};
-use clearing_core::limits::Limits;
-use clearing_core::operation::{Command, Gate};
-use clearing_core::points::{IssuePoints, RedeemPoints};
-use clearing_core::rejection::Rejection;
-use clearing_core::terms::{
+use clearing_core::facts::entry::{BatchHeader, Origin, STRIPE};
+use clearing_core::facts::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
 };
+use clearing_core::operation::{Command, Gate};
+use clearing_core::rejection::Rejection;
+use clearing_core::rules::limits::Limits;
+use clearing_core::rules::redemption::{IssuePoints, RedeemPoints};
 use clearing_core::units::{BatchId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp};
 use clearing_play::{Backend, Database};
 

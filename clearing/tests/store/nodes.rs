@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use clearing::store::{Backend, ErrorKind, Store, StoreError};
-use clearing_core::abandon::AbandonRequest;
 use clearing_core::command::{Abandoned, Reply, Request};
-use clearing_core::journal::{Code, Origin};
-use clearing_core::limits::Limits;
+use clearing_core::facts::entry::{Code, Origin};
+use clearing_core::facts::terms::TermsDraft;
 use clearing_core::operation::{Command, Gate};
-use clearing_core::partners::{SetLimits, SetTerms};
-use clearing_core::points::ReturnRedemption;
 use clearing_core::rejection::Rejection;
-use clearing_core::settlement::CloseWindow;
-use clearing_core::terms::TermsDraft;
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::limits::Limits;
+use clearing_core::rules::partner::{SetLimits, SetTerms};
+use clearing_core::rules::redemption::ReturnRedemption;
+use clearing_core::rules::settlement::CloseWindow;
 use clearing_core::units::{Money, Points, Rate, RequestId};
 use rand::{Rng as _, SeedableRng as _};
 

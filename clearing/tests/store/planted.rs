@@ -3,12 +3,12 @@
 
 use clearing::audit::{AuditError, UNEXPLAINED, audit_by};
 use clearing_core::command::{Attachment, Reply};
-use clearing_core::journal::attachment_commitment;
-use clearing_core::limits::Limits;
+use clearing_core::facts::entry::attachment_commitment;
+use clearing_core::facts::terms::PartnerState;
 use clearing_core::operation::Command;
-use clearing_core::partners::{SetLimits, SetPartnerState};
-use clearing_core::settlement::{CloseWindow, ConfirmSettlement, ExportOrders, OrderMode};
-use clearing_core::terms::PartnerState;
+use clearing_core::rules::limits::Limits;
+use clearing_core::rules::partner::{SetLimits, SetPartnerState};
+use clearing_core::rules::settlement::{CloseWindow, ConfirmSettlement, ExportOrders, OrderMode};
 use clearing_core::units::{Money, Points};
 
 use crate::schema::Raw;

@@ -4,10 +4,10 @@ use clearing::store::{Store, WindowRow, Windows};
 use clearing_core::chart::MoneyAccount;
 use clearing_core::command::{HouseReply, Payment, Reply};
 use clearing_core::operation::Command;
-use clearing_core::settlement::{
+use clearing_core::rules::settlement::{
     AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
 };
-use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
+use clearing_core::rules::settlement::{OrderMode, SettlementState, WindowState};
 use clearing_core::units::{Money, PartnerId};
 
 use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};

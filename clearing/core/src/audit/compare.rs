@@ -6,15 +6,15 @@ use std::ops::RangeInclusive;
 use super::Violation;
 use super::shown::{Shown, Unit, differing};
 use crate::book::Book;
-use crate::changes::Gross;
+use crate::book::changes::Gross;
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::funding::FundingGroup;
-use crate::hold::Hold;
-use crate::limits::{Consent, Guard};
-use crate::member::{Holding, Lot, LotId, Member, Record};
-use crate::points::{Returned, ReturnedAmount};
-use crate::settlement::Window;
-use crate::terms::{Calendar, Coalition, Funding, House, Partner, Terms};
+use crate::facts::member::{Holding, Lot, LotId, Member, Record};
+use crate::facts::terms::{Calendar, Coalition, Funding, House, Partner, Terms};
+use crate::rules::funding::FundingGroup;
+use crate::rules::hold::Hold;
+use crate::rules::limits::{Consent, Guard};
+use crate::rules::redemption::{Returned, ReturnedAmount};
+use crate::rules::settlement::Window;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, WindowNumber};
 
 /// What is stored against what the journal gives: `rebuilt` is a book to which every entry was applied in journal

@@ -4,16 +4,16 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use crate::changes::Gross;
-use crate::funding::FundingGroup;
-use crate::hold::Hold;
-use crate::limits::{Consent, Guard, Limits};
-use crate::member::{DayCount, Holding, Inactive, Lot, PassedOver, Record};
+use crate::book::changes::Gross;
+use crate::facts::member::{DayCount, Holding, Inactive, Lot, PassedOver, Record};
+use crate::facts::proof::ClassAmounts;
+use crate::facts::terms::{Breakage, Calendar, Coalition, House, Partner, Terms};
 use crate::netting::Order;
-use crate::points::{Returned, ReturnedAmount};
-use crate::proof::ClassAmounts;
-use crate::settlement::{Leg, OrderMode, ParticipantWindow, Settlement, Window};
-use crate::terms::{Breakage, Calendar, Coalition, House, Partner, Terms};
+use crate::rules::funding::FundingGroup;
+use crate::rules::hold::Hold;
+use crate::rules::limits::{Consent, Guard, Limits};
+use crate::rules::redemption::{Returned, ReturnedAmount};
+use crate::rules::settlement::{Leg, OrderMode, ParticipantWindow, Settlement, Window};
 use crate::units::{Currency, Money, PartnerId, Points, WindowNumber};
 
 /// An amount of money with its currency, such as `-188.90 RUB`. Wider than any balance: a broken sum is shown, too.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{Book, gross_of, order_key};
 use crate::chart::{MoneyAccount, PointsAccount};
+use crate::facts::entry::{Entry, EntryKind, LotBirth, LotMove};
+use crate::facts::member::{Lot, Member, PassedOver};
+use crate::facts::terms::Funding;
 use crate::facts::{DecayFacts, Fact, FundedPart, PurchaseReturnFacts, ReversedPart};
-use crate::funding::FundingGroup;
-use crate::hold::{Hold, HoldState};
-use crate::journal::{Entry, EntryKind, LotBirth, LotMove};
-use crate::limits::Guard;
-use crate::member::{Lot, Member, PassedOver};
-use crate::points::ReturnedAmount;
-use crate::purchase::ReceiptLine;
-use crate::terms::Funding;
+use crate::rules::funding::FundingGroup;
+use crate::rules::hold::{Hold, HoldState};
+use crate::rules::limits::Guard;
+use crate::rules::purchase::ReceiptLine;
+use crate::rules::redemption::ReturnedAmount;
 use crate::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, Timestamp};
 
 impl Book {

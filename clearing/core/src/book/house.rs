@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::Book;
 use crate::chart::MoneyAccount;
+use crate::facts::entry::Entry;
+use crate::facts::terms::{Calendar, House, Partner};
 use crate::facts::{
     ConsentFacts, ExportFacts, FoundedFacts, LimitsFacts, PartnerFacts, PaymentFacts, StateFacts, TermsFacts,
 };
-use crate::journal::Entry;
-use crate::limits::Consent;
 use crate::netting;
-use crate::settlement::{
+use crate::rules::limits::Consent;
+use crate::rules::settlement::{
     Leg, LegState, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState, choose,
 };
-use crate::terms::{Calendar, House, Partner};
 use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 impl Book {

@@ -10,22 +10,22 @@ use clearing_core::book::Book;
 use clearing_core::command::{
     Accepted, Answer, Earn, MemberRef, MemberReply, Payment, Reply, Request, ReversalTarget, Reversed, Spend,
 };
-use clearing_core::due::{RunDecay, RunDueWork};
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use clearing_core::journal::{Code, Entry, EntryKind, Origin};
-use clearing_core::limits::Limits;
-use clearing_core::operation::Command;
-use clearing_core::partners::{SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use clearing_core::purchase::PostPurchase;
-use clearing_core::rejection::Rejection;
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{CloseWindow, ConfirmPayment, ConfirmSettlement, Window};
-use clearing_core::terms::{
+use clearing_core::facts::entry::{Code, Entry, EntryKind, Origin};
+use clearing_core::facts::terms::{
     Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
     TermsDraft,
 };
-use clearing_core::transfer::TransferPoints;
+use clearing_core::operation::Command;
+use clearing_core::rejection::Rejection;
+use clearing_core::rules::due::{RunDecay, RunDueWork};
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use clearing_core::rules::limits::Limits;
+use clearing_core::rules::partner::{SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
+use clearing_core::rules::purchase::PostPurchase;
+use clearing_core::rules::redemption::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::rules::reversal::ReverseIssue;
+use clearing_core::rules::settlement::{CloseWindow, ConfirmPayment, ConfirmSettlement, Window};
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp,
 };
@@ -329,7 +329,7 @@ impl Play {
     }
 
     /// The lot that an issue made, if it made one.
-    pub fn lot_of(&self, issue: EntryId) -> &clearing_core::member::Lot {
+    pub fn lot_of(&self, issue: EntryId) -> &clearing_core::facts::member::Lot {
         let lot = self.book.entries[&issue].lots.iter().find(|moved| moved.birth.is_some()).unwrap().lot;
         &self.book.lots[&lot]
     }

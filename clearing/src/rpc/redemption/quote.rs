@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use clearing_core::book::Book;
 use clearing_core::command::{Earn, MemberRef, MemberReply, Reply, Request as Wish};
-use clearing_core::journal::Origin;
+use clearing_core::facts::entry::Origin;
+use clearing_core::facts::terms::{Coalition, FeeBearer, Terms};
 use clearing_core::operation::Command;
-use clearing_core::points::{IssuePoints, Part, Quote, RedeemPoints};
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{Coalition, FeeBearer, Terms};
+use clearing_core::rules::redemption::{IssuePoints, Part, Quote, RedeemPoints};
 use clearing_core::units::{MemberId, Money, Overflow, PartnerId, Points, Rate, Timestamp};
 use clearing_proto::v1;
 use tonic::Status;

@@ -2,12 +2,12 @@
 
 use clearing_core::chart::MoneyAccount;
 use clearing_core::command::{OrderParty, Payment};
+use clearing_core::facts::proof::Proof;
+use clearing_core::facts::terms::{Calendar, Coalition};
 use clearing_core::netting::Order;
-use clearing_core::proof::Proof;
-use clearing_core::settlement::{
+use clearing_core::rules::settlement::{
     Leg, LegState, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
 };
-use clearing_core::terms::{Calendar, Coalition};
 use clearing_core::units::{PartnerId, Timestamp, WindowNumber, shown};
 use clearing_proto::v1;
 use tonic::Status;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::command::Attachment;
-use crate::limits::Guard;
-use crate::member::LotId;
-use crate::purchase::ReceiptLine;
+use crate::facts::member::LotId;
+use crate::rules::limits::Guard;
+use crate::rules::purchase::ReceiptLine;
 use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 /// Everything that a batch changed, by key, in key order.

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::book::check_range;
-use crate::member::{Lot, Member};
+use crate::facts::member::{Lot, Member};
 use crate::rejection::Rejection;
 use crate::units::{MemberId, PartnerId, Points, Timestamp};
 

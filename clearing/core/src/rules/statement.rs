@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::journal::{Entry, EntryKind, MoneyPosting};
+use crate::facts::entry::{Entry, EntryKind, MoneyPosting};
 use crate::units::{EntryId, Money, Overflow, PartnerId, Points, Timestamp};
 
 /// In which role a partner took part in an entry.

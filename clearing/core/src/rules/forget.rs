@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::Book;
 use crate::command::HouseReply;
 use crate::facts::Fact;
-use crate::journal::EntryKind;
+use crate::facts::entry::EntryKind;
 use crate::operation::{Admitted, Ask, Command, Decision, Footprint, Gate, Operation};
 use crate::rejection::Rejection;
 

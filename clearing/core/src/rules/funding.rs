@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, Purpose};
+use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::{Fact, FundedPart};
-use crate::journal::{Entry, EntryKind};
 use crate::operation::Ask;
 use crate::rejection::Rejection;
 use crate::units::{PartnerId, Points, Timestamp, WindowNumber};

@@ -12,8 +12,8 @@ use std::str::FromStr;
 use crate::audit::{Unit, Violation};
 use crate::book::Book;
 use crate::chart::{BankPurpose, MoneyAccount};
-use crate::journal::{Entry, EntryKind};
-use crate::settlement::Window;
+use crate::facts::entry::{Entry, EntryKind};
+use crate::rules::settlement::Window;
 use crate::units::{Malformed, Money, WindowNumber, shown};
 
 /// What a proof tells apart: each account of the house, and all partners' accounts of a kind in one. Positions are none of

@@ -8,11 +8,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::RedemptionFacts;
-use crate::journal::Entry;
-use crate::member::DayCount;
+use crate::facts::entry::Entry;
+use crate::facts::member::DayCount;
+use crate::facts::terms::{Coalition, FeeBearer, Funding, Partner, Terms};
 use crate::operation::Ask;
 use crate::rejection::Rejection;
-use crate::terms::{Coalition, FeeBearer, Funding, Partner, Terms};
 use crate::units::{MemberId, Money, Overflow, PartnerId, Points, Timestamp};
 
 /// What a partner may do at the most. None: no limit.

@@ -11,7 +11,7 @@
 //! | batch contents | `2`, coalition, stripe, batch id, window, time, hash of its requests, number of entries, all entry hashes |
 //! | chain | `4`, previous chain hash, number of the batch and first sequence (8 bytes each, big endian), batch contents |
 //!
-//! The hash over the requests that a batch recorded is that of [`crate::chain`].
+//! The hash over the requests that a batch recorded is that of [`crate::facts::chain`].
 //!
 //! So an entry can one day be proven to one partner by its leaf and the hashes of the others, without showing what
 //! they earn. Nothing in an entry is personal data or free text: whoever and whatever a till wants to note goes into
@@ -24,8 +24,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
+use crate::facts::member::LotId;
 use crate::facts::{Fact, Facts, HoldFacts, LinkFacts, RedemptionFacts};
-use crate::member::LotId;
 use crate::units::{
     BatchId, Currency, EntryId, IdentifierHash, Malformed, MemberId, Money, Overflow, PartnerId, Points, RequestId,
     Timestamp, WindowNumber, check_text, shown,

@@ -8,13 +8,13 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::{Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Earn, MemberRef, MemberReply, check_points};
+use crate::facts::entry::{Entry, EntryDraft, EntryKind, LotBirth, LotMove};
+use crate::facts::member::{Lot, LotId, Member};
+use crate::facts::terms::{FeeBearer, Funding, House, PartnerState, Terms};
 use crate::facts::{Fact, RedemptionFacts};
-use crate::journal::{Entry, EntryDraft, EntryKind, LotBirth, LotMove};
-use crate::limits::headroom_cost;
-use crate::member::{Lot, LotId, Member};
 use crate::operation::{Admitted, Ask, Decision, Footprint, OfMember, Operation};
 use crate::rejection::Rejection;
-use crate::terms::{FeeBearer, Funding, House, PartnerState, Terms};
+use crate::rules::limits::headroom_cost;
 use crate::units::{EntryId, Malformed, MemberId, Money, Overflow, PartnerId, Points, Timestamp, largest_remainder};
 
 /// A part of a redemption: points of one lot, in consumption order.

@@ -7,11 +7,11 @@ use jiff::tz::TimeZone;
 
 use crate::book::Book;
 use crate::command::{Earn, MemberRef, Receipt, Reversed, Spend, check_points};
+use crate::facts::entry::{BusinessDate, Entry, EntryKind, Origin};
 use crate::facts::{Fact, PurchaseReturnFacts};
-use crate::journal::{BusinessDate, Entry, EntryKind, Origin};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
-use crate::reversal::born_lots;
+use crate::rules::reversal::born_lots;
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, half_up};
 
 /// What a line of a receipt was booked for.

@@ -5,12 +5,12 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::{Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::PointsAccount;
 use crate::command::{Earn, MemberRef, check_moment, check_points};
-use crate::due::lot_move;
 use crate::facts::Fact;
-use crate::journal::{Code, EntryKind, LotMove};
-use crate::member::Lot;
+use crate::facts::entry::{Code, EntryKind, LotMove};
+use crate::facts::member::Lot;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
+use crate::rules::due::lot_move;
 use crate::units::{PartnerId, Points, Timestamp};
 
 /// Lets the points of an issuer that expire by `until` live until `expires`, expired ones left out. Nobody pays: what backs

@@ -8,12 +8,12 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::{Book, check_range};
 use crate::chart::PointsAccount;
 use crate::command::{MemberRef, check_moment, check_points};
+use crate::facts::entry::{Entry, EntryDraft, EntryKind, LotMove};
 use crate::facts::{Fact, HoldFacts, RedemptionFacts};
-use crate::journal::{Entry, EntryDraft, EntryKind, LotMove};
-use crate::limits::headroom_cost;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
-use crate::points::{Part, Walk, first_points, moved_parts};
 use crate::rejection::Rejection;
+use crate::rules::limits::headroom_cost;
+use crate::rules::redemption::{Part, Walk, first_points, moved_parts};
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp};
 
 /// The longest life of a hold, in days.

@@ -9,8 +9,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::tz::TimeZone;
 
 use crate::days::days_later;
-use crate::journal::Code;
-use crate::terms::Funding;
+use crate::facts::entry::Code;
+use crate::facts::terms::Funding;
 use crate::units::{EntryId, Malformed, MemberId, Overflow, PartnerId, Points, Timestamp, WindowNumber, digits, shown};
 
 /// A lot: its first owner, the owner's own number of the entry that made it, and its place in that entry. Written

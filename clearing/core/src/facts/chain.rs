@@ -11,7 +11,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
 use crate::command::{Accepted, Recorded, RecordedState};
-use crate::journal::Hash;
+use crate::facts::entry::Hash;
 use crate::units::{PartnerId, RequestId};
 
 /// How a request came out when it was recorded.

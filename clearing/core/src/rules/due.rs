@@ -9,13 +9,13 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::{Book, LOTS_PER_ENTRY_MAX, check_range};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{MemberRef, check_moment};
+use crate::facts::entry::{Code, Entry, EntryDraft, EntryKind, LotMove};
+use crate::facts::member::{Lot, LotId, LotPlace, Record};
+use crate::facts::terms::Funding;
 use crate::facts::{DecayFacts, Fact};
-use crate::hold::Hold;
-use crate::journal::{Code, Entry, EntryDraft, EntryKind, LotMove};
-use crate::member::{Lot, LotId, LotPlace, Record};
 use crate::operation::{Admitted, Ask, Command, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
-use crate::terms::Funding;
+use crate::rules::hold::Hold;
 use crate::units::{EntryId, MemberId, PartnerId, Points, Rate, Timestamp, largest_remainder};
 
 /// The reason of an entry that lets a lot live on because it was passed over.

@@ -19,10 +19,10 @@ use std::fmt;
 
 use crate::book::{Book, gross_of};
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::journal::{Entry, EntryKind, LotBirth, LotMove};
-use crate::member::Member;
+use crate::facts::entry::{Entry, EntryKind, LotBirth, LotMove};
+use crate::facts::member::Member;
+use crate::facts::terms::Funding;
 use crate::rejection::Rejection;
-use crate::terms::Funding;
 use crate::units::{MemberId, Overflow, PartnerId, WindowNumber};
 
 /// The most money that one operation may move on one account.

@@ -8,12 +8,12 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::Book;
 use crate::command::{Abandoned, Accepted, MemberReply, Recorded, RecordedState, Reply};
 use crate::facts::Fact;
-use crate::hold::HoldState;
-use crate::journal::{Entry, EntryKind};
-use crate::member::LotId;
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::member::LotId;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Tells};
-use crate::points::{Direction, Part};
 use crate::rejection::Rejection;
+use crate::rules::hold::HoldState;
+use crate::rules::redemption::{Direction, Part};
 use crate::units::{EntryId, MemberId, Overflow, Points, RequestId};
 
 /// An unseen id is burned, an applied one is undone, once, whatever the order of arrival.

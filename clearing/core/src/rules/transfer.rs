@@ -5,11 +5,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::{Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::PointsAccount;
 use crate::command::{MemberRef, check_points};
-use crate::journal::{EntryKind, LotBirth, LotMove};
-use crate::member::LotId;
+use crate::facts::entry::{EntryKind, LotBirth, LotMove};
+use crate::facts::member::LotId;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
-use crate::points::Part;
 use crate::rejection::Rejection;
+use crate::rules::redemption::Part;
 use crate::units::{MemberId, Points};
 
 /// Moves points of a member to another one, as new lots whose place in the order is that of the transfer.

@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use crate::days::days_later;
-use crate::limits::Limits;
 use crate::rejection::Rejection;
+use crate::rules::limits::Limits;
 use crate::units::{
     Currency, Malformed, Money, Overflow, PartnerId, Points, Rate, Timestamp, WindowNumber, largest_remainder, number,
 };

@@ -7,14 +7,14 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::{Book, LOTS_PER_ENTRY_MAX};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Receipt, ReversalTarget, Reversed, check_points};
+use crate::facts::entry::{Entry, EntryDraft, EntryKind, LotMove};
+use crate::facts::member::{Debt, Lot, LotId, Member};
+use crate::facts::terms::{Recovery, Terms};
 use crate::facts::{Fact, RedemptionFacts, ReversedPart};
-use crate::journal::{Entry, EntryDraft, EntryKind, LotMove};
-use crate::member::{Debt, Lot, LotId, Member};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
-use crate::points::{post_issue_money, post_part_money};
-use crate::purchase::{ReceiptLine, Side};
 use crate::rejection::Rejection;
-use crate::terms::{Recovery, Terms};
+use crate::rules::purchase::{ReceiptLine, Side};
+use crate::rules::redemption::{post_issue_money, post_part_money};
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, largest_remainder};
 
 /// How many points of which lots are to be reversed.

@@ -14,11 +14,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::Book;
 use crate::chart::{BankPurpose, MoneyAccount, Purpose};
 use crate::command::{HouseReply, OrderParty, Payment};
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::proof::{ClassAmounts, MoneyClass, Proof, balances_by_class};
 use crate::facts::{ExportFacts, Fact, PaymentFacts};
-use crate::journal::{Entry, EntryKind};
 use crate::netting::{self, Order};
 use crate::operation::{Admitted, Ask, Command, Decision, Footprint, Gate, Operation};
-use crate::proof::{ClassAmounts, MoneyClass, Proof, balances_by_class};
 use crate::rejection::Rejection;
 use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
 

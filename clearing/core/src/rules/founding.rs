@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::book::Book;
+use crate::facts::entry::{EntryDraft, EntryKind};
+use crate::facts::terms::{Calendar, Coalition, House};
 use crate::facts::{Fact, FoundedFacts, PartnerFacts, TermsFacts};
-use crate::journal::{EntryDraft, EntryKind};
 use crate::rejection::Rejection;
-use crate::terms::{Calendar, Coalition, House};
 use crate::units::{BatchId, PartnerId, Timestamp};
 
 impl Book {

@@ -4,12 +4,12 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::{Book, check_range};
 use crate::command::{HouseReply, check_moment, check_terms};
+use crate::facts::entry::{EntryDraft, EntryKind};
+use crate::facts::terms::{Calendar, PartnerState, TermsDraft};
 use crate::facts::{ConsentFacts, Fact, LimitsFacts, PartnerFacts, StateFacts, TermsFacts};
-use crate::journal::{EntryDraft, EntryKind};
-use crate::limits::Limits;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
 use crate::rejection::Rejection;
-use crate::terms::{Calendar, PartnerState, TermsDraft};
+use crate::rules::limits::Limits;
 use crate::units::{PartnerId, Points, Timestamp, check_text};
 
 /// The longest name of a partner for people, in characters.
