@@ -27,9 +27,11 @@ use std::time::{Duration, Instant};
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
-use clearing_core::command::{Answer, Request};
-use clearing_core::facts::entry::{BatchHeader, JournalEntry, STRIPE};
-use clearing_core::facts::terms::House;
+use clearing_core::command::Request;
+use clearing_core::facts::answer::Answer;
+use clearing_core::facts::chain::{BatchHeader, STRIPE};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::JournalEntry;
 use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId, PartnerId, Timestamp};
 use tokio::runtime::Handle;

@@ -4,8 +4,9 @@
 
 mod house;
 
-use clearing_core::facts::terms::{FeeBearer, Funding, PartnerState, Terms, TermsDraft};
-use clearing_core::rules::hold::HoldState;
+use clearing_core::facts::hold::HoldState;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{FeeBearer, Funding, Terms, TermsDraft};
 use clearing_core::units::{Money, Timestamp};
 use house::{Play, START, authorize, brands, coalition, house, id, mixed, rate, sums, terms};
 

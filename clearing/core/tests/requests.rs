@@ -5,14 +5,15 @@
 mod house;
 
 use clearing_core::audit;
-use clearing_core::command::{Abandoned, Earn, Reply};
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Abandoned, Reply};
 use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
-use clearing_core::operation::Command;
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::purchase::ReturnPurchase;
-use clearing_core::rules::redemption::{IssuePoints, RedeemPoints, ReturnRedemption};
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
 use clearing_core::units::{MemberId, Money, Points, RequestId, Timestamp};
 use house::{Play, START, coalition, house, id, member_ref, rate, request_id, terms};
 
@@ -501,7 +502,7 @@ fn more_money_than_one_operation_may_move_is_refused_and_the_window_still_closes
     let Rejection::Overflow { what, maximum } = &too_much else { panic!("{too_much}") };
     assert_eq!((what.as_str(), *maximum), ("the money of one operation", 1 << 44));
     assert_eq!(audit::check(&play.book), vec![]);
-    play.operator(clearing_core::rules::settlement::CloseWindow { expected: None }.into()).unwrap();
+    play.operator(clearing_core::rules::close::CloseWindow { expected: None }.into()).unwrap();
     let settlement = play.book.windows[&1].settlement.clone().unwrap();
     assert!(settlement.proof.holds());
     assert!(settlement.gross > Money::ZERO);

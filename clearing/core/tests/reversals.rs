@@ -5,12 +5,16 @@
 mod house;
 
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Earn, Receipt, ReversalTarget, Reversed};
-use clearing_core::facts::entry::{Code, EntryKind, Origin};
-use clearing_core::facts::terms::{Breakage, Funding, Price, Recovery, Terms, TermsDraft};
-use clearing_core::operation::Command;
+use clearing_core::command::Command;
+use clearing_core::facts::answer::Reversed;
+use clearing_core::facts::coalition::Recovery;
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::receipt::Receipt;
+use clearing_core::facts::terms::{Breakage, Funding, Price, Terms, TermsDraft};
 use clearing_core::rules::care::WriteOffDebt;
-use clearing_core::rules::reversal::ReverseIssue;
+use clearing_core::rules::issue::Earn;
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
 use clearing_core::units::{EntryId, Money, Points, Timestamp};
 use house::{Play, START, brands, coalition, house, id, issue, member_ref, mixed, rate, reverse, sums, terms};
 use jiff::tz::TimeZone;

@@ -7,22 +7,25 @@ mod house;
 use std::collections::BTreeSet;
 
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{Earn, Payment, ReversalTarget, Spend};
-use clearing_core::facts::entry::{Code, Origin};
-use clearing_core::facts::terms::{Breakage, Funding, PartnerState, Price, TermsDraft};
-use clearing_core::operation::Command;
+use clearing_core::command::Command;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{Breakage, Funding, Price, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::care::ReinstatePoints;
+use clearing_core::rules::deposit::Deposit;
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
-use clearing_core::rules::limits::Limits;
-use clearing_core::rules::partner::{CreatePartner, SetTerms};
-use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase};
-use clearing_core::rules::redemption::{IssuePoints, ReturnRedemption};
-use clearing_core::rules::reversal::ReverseIssue;
-use clearing_core::rules::settlement::{
-    AbortSettlement, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, OrderMode,
-};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::partner::CreatePartner;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
+use clearing_core::rules::redemption::ReturnRedemption;
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
+use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{EntryId, Money, Points};
 use house::{
     Play, START, authorize, brands, coalition, house, id, issue, member_ref, purchase, rate, redeem, request_id,

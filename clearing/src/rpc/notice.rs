@@ -1,6 +1,6 @@
 //! NoticeService: what members are about to lose, as brands and the operator page through it.
 
-use clearing_core::facts::entry::BusinessDate;
+use clearing_core::facts::origin::BusinessDate;
 use clearing_core::rules::notice::{Notice, NoticeDay};
 use clearing_core::units::{MemberId, PartnerId};
 use clearing_proto::v1;

@@ -4,8 +4,8 @@ mod balances;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::entry::JournalEntry;
-use clearing_core::facts::terms::Coalition;
 use clearing_core::netting::{self, Obligations};
 use clearing_core::rejection::Rejection;
 use clearing_core::units::{MemberId, Money, PartnerId, Points};

@@ -1,7 +1,7 @@
 //! RequestService: what is said of an earlier request.
 
-use clearing_core::command::{Abandoned, Reply};
-use clearing_core::operation::Command;
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Abandoned, Reply};
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::units::RequestId;
 use clearing_proto::v1;

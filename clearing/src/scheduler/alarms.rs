@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
-use clearing_core::facts::terms::Coalition;
+use clearing_core::facts::coalition::Coalition;
 use clearing_core::rules::limits::{LimitLevel, LimitUse};
 use clearing_core::units::{PartnerId, Timestamp};
 use tracing::field::display;

@@ -7,8 +7,8 @@ use clearing_core::book::sums::Sum;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::facts::entry::JournalEntry;
 use clearing_core::facts::member::Member;
+use clearing_core::facts::window::Leg;
 use clearing_core::netting::Obligations;
-use clearing_core::rules::settlement::Leg;
 use clearing_core::units::{MemberId, Money, PartnerId, Points, WindowNumber};
 
 use super::members::members_after;

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::sums::Sum;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::command::Receipt;
-use clearing_core::facts::entry::{BusinessDate, Code};
+use clearing_core::facts::hold::{Hold, HoldState};
+use clearing_core::facts::limits::{Consent, Guard};
 use clearing_core::facts::member::DayCount;
-use clearing_core::rules::funding::FundingGroup;
-use clearing_core::rules::hold::{Hold, HoldState};
-use clearing_core::rules::limits::{Consent, Guard};
-use clearing_core::rules::purchase::{ReceiptLine, Side};
+use clearing_core::facts::origin::{BusinessDate, Code};
+use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
+use clearing_core::facts::window::FundingGroup;
 use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 
 use super::sql::{Cells, Kind, Link, Sql};

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use clearing_core::facts::member::{Lot, Member};
+use clearing_core::facts::lot::Lot;
+use clearing_core::facts::member::Member;
 use clearing_core::rules::notice::{Notice, NoticeDay};
 use clearing_core::units::{MemberId, PartnerId, Timestamp};
 

@@ -2,7 +2,7 @@
 
 use clearing::store::{EntryFilter, ErrorKind, LOOKED_THROUGH_MAX, Projector, Store, WindowRow, Windows};
 use clearing_core::command::Request;
-use clearing_core::facts::entry::{Code, Origin};
+use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::rules::statement::Totals;
 
 use crate::schema::Raw;

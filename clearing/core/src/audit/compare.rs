@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::Violation;
-use super::shown::{Shown, Unit, differing};
+use crate::audit::shown::{Shown, Unit, differing};
+use crate::audit::violation::Violation;
 use crate::book::Book;
-use crate::book::changes::Gross;
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::facts::member::{Holding, Lot, LotId, Member, Record};
-use crate::facts::terms::{Calendar, Coalition, Funding, House, Partner, Terms};
-use crate::rules::funding::FundingGroup;
-use crate::rules::hold::Hold;
-use crate::rules::limits::{Consent, Guard};
-use crate::rules::redemption::{Returned, ReturnedAmount};
-use crate::rules::settlement::Window;
+use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::hold::Hold;
+use crate::facts::limits::{Consent, Guard};
+use crate::facts::lot::{Lot, LotId};
+use crate::facts::member::{Holding, Member, Record};
+use crate::facts::partner::Partner;
+use crate::facts::returned::{Returned, ReturnedAmount};
+use crate::facts::terms::{Funding, Terms};
+use crate::facts::window::{FundingGroup, Gross, Window};
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, WindowNumber};
 
 /// What is stored against what the journal gives: `rebuilt` is a book to which every entry was applied in journal

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::command::Attachment;
-use crate::facts::member::LotId;
-use crate::rules::limits::Guard;
-use crate::rules::purchase::ReceiptLine;
+use crate::facts::answer::Attachment;
+use crate::facts::limits::Guard;
+use crate::facts::lot::LotId;
+use crate::facts::member::IdentifierLink;
+use crate::facts::receipt::ReceiptLine;
+use crate::facts::window::Gross;
 use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 /// Everything that a batch changed, by key, in key order.
@@ -65,23 +67,6 @@ pub struct RequestChange {
     pub time: Timestamp,
     /// Whether the key was recorded before this batch.
     pub known: bool,
-}
-
-/// Whom an identifier names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IdentifierLink {
-    pub member: MemberId,
-    /// Of the member's links, from 1.
-    pub number: u32,
-    /// Of the commitment to it in the journal.
-    pub salt: [u8; 16],
-}
-
-/// Gross obligations of an issuer to an acceptor.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gross {
-    pub points: Points,
-    pub amount: Money,
 }
 
 impl Changes {

@@ -17,22 +17,26 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::book::{Book, gross_of};
+use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::facts::entry::{Entry, EntryKind, LotBirth, LotMove};
+use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::member::Member;
-use crate::facts::terms::Funding;
+use crate::netting::gross_of;
 use crate::rejection::Rejection;
 use crate::units::{MemberId, Overflow, PartnerId, WindowNumber};
 
 /// The most money that one operation may move on one account.
 pub const OPERATION_MONEY_MAX: i64 = 1 << 44;
+
 /// A sum beyond this on either side is loaded with every batch that may move it.
 pub const SUM_WATCHED: i64 = 1 << 60;
+
 /// No sum goes beyond this on either side.
 pub const SUM_MAX: i64 = 1 << 61;
+
 /// A batch on points that brings a sum further than this is not saved.
 pub const SUM_REFUSED: i64 = 3 << 60;
+
 /// What a close, the payment of a leg and that of points which waited for it may come to: else one partner's sums would hold up the
 /// settlement of all.
 const CLOSE_MAX: i64 = 1 << 62;
@@ -154,19 +158,6 @@ impl Book {
             facts.reserved.iter().for_each(|(issuer, amount)| add(Sum::Reserved(*issuer), i128::from(amount.0)));
         }
         Ok(sums)
-    }
-
-    /// The window whose settlement the points wait for that an entry makes pending, or pending no longer, if they wait for
-    /// one.
-    pub(crate) fn waits_for(&self, entry: &Entry, moved: &LotMove) -> Option<WindowNumber> {
-        let window = match moved.birth {
-            Some(LotBirth { origin, .. }) => {
-                let funding = self.house.lot_terms(moved.issuer, moved.terms).funding;
-                (funding == Funding::OnPayment && origin.is_none()).then_some(entry.window)
-            }
-            None => self.lots.get(&moved.lot)?.release_window,
-        };
-        window.filter(|window| !moved.pending.is_zero() && !self.is_funded(*window, moved.issuer))
     }
 
     /// What a sum is in this book, what was issued counted on a day: zero, if it is one that the database adds to and that

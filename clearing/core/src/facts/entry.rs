@@ -1,38 +1,27 @@
-//! Entries: balanced events, their canonical bytes, and the chain of hashes over the batches.
+//! Entries: balanced events, and their canonical bytes.
 //!
 //! The canonical bytes are frozen: a version byte, then the fields of [`Entry`] in the order they are declared, encoded
 //! by Borsh (a specified encoding in which equal values have equal bytes). A later version gets a new version byte;
 //! old bytes are never rewritten. `tests/golden.rs` holds bytes and hashes of the first release.
 //!
-//! | hash | over |
-//! |---|---|
-//! | leaf of a party | `0`, the leaf's salt, the party, the party's postings, its lots and, for the one who asked, the facts |
-//! | entry | `1`, the header, all leaves in the order of their parties |
-//! | batch contents | `2`, coalition, stripe, batch id, window, time, hash of its requests, number of entries, all entry hashes |
-//! | chain | `4`, previous chain hash, number of the batch and first sequence (8 bytes each, big endian), batch contents |
-//!
-//! The hash over the requests that a batch recorded is that of [`crate::facts::chain`].
-//!
-//! So an entry can one day be proven to one partner by its leaf and the hashes of the others, without showing what
-//! they earn. Nothing in an entry is personal data or free text: whoever and whatever a till wants to note goes into
-//! an attachment that can be erased, of which the entry holds only a salted commitment.
+//! Nothing in an entry is personal data or free text: whoever and whatever a till wants to note goes into an attachment
+//! that can be erased, of which the entry holds only a salted commitment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use sha2::{Digest, Sha256};
 
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::facts::member::LotId;
+use crate::facts::lot::LotMove;
+use crate::facts::origin::Origin;
 use crate::facts::{Fact, Facts, HoldFacts, LinkFacts, RedemptionFacts};
 use crate::units::{
-    BatchId, Currency, EntryId, IdentifierHash, Malformed, MemberId, Money, Overflow, PartnerId, Points, RequestId,
-    Timestamp, WindowNumber, check_text, shown,
+    Currency, EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
 
-/// A SHA-256 hash.
-pub type Hash = [u8; 32];
+/// One entry takes at most this many lots (rule `lots-per-entry`).
+pub const LOTS_PER_ENTRY_MAX: usize = 1024;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
@@ -184,176 +173,6 @@ pub struct MoneyPosting {
     pub purpose: Purpose,
 }
 
-/// What an entry does to one lot: points given to it (+) or taken from it (-), in the order it happened.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct LotMove {
-    pub lot: LotId,
-    pub issuer: PartnerId,
-    /// The version of the issuer's terms that the lot was issued under.
-    pub terms: u32,
-    /// Available points.
-    pub points: Points,
-    /// Points reserved by a hold.
-    pub held: Points,
-    /// Points that are not released yet.
-    pub pending: Points,
-    /// When the lot expires, as it stands after the entry.
-    pub expires: Timestamp,
-    /// Given where the entry makes the lot.
-    pub birth: Option<LotBirth>,
-}
-
-impl LotMove {
-    /// By how much the points of the lot changed, whatever state they are in.
-    ///
-    /// # Errors
-    /// [`Overflow`] if the sum does not fit, which it does in every entry of the house.
-    pub fn net(&self) -> Result<Points, Overflow> {
-        self.points.plus(self.held)?.plus(self.pending)
-    }
-}
-
-/// How a lot came to be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct LotBirth {
-    /// The lot it was split from, whoever owned that.
-    pub origin: Option<LotId>,
-    /// When its points become available; at once if none.
-    pub activates: Option<Timestamp>,
-}
-
-/// Where in the shop a command comes from. All of it is the partner's own codes, none of it free text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Origin {
-    pub store: Option<Code>,
-    pub till: Option<Code>,
-    pub receipt_number: Option<Code>,
-    pub receipt_line: Option<u32>,
-    /// The trading day as the shop counts it.
-    pub business_date: Option<BusinessDate>,
-    /// The till's own clock.
-    pub business_time: Option<Timestamp>,
-    pub receipt_total: Option<Money>,
-    /// A counter that the device raises with every command, so that gaps can be seen.
-    pub device_counter: Option<u64>,
-    /// Commits to the attachment (the cashier, notes) by a salted hash.
-    pub attachment: Option<Hash>,
-}
-
-/// A code of somebody's own. Of a store, till or receipt: a text in which no character is invisible or can be mistaken for
-/// another spelling of itself (see [`check_text`]). Of a period or a reason: a word of `A-Z a-z 0-9 . _ : / # -`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-pub struct Code(String);
-
-impl Code {
-    /// In code points.
-    pub const LENGTH_MAX: usize = 64;
-    pub const RECEIPT_LENGTH_MAX: usize = 128;
-
-    /// The code of a store or till.
-    ///
-    /// # Errors
-    /// [`Malformed`], saying what is wrong.
-    pub fn new(text: &str) -> Result<Self, Malformed> {
-        Self::of_length(text, Self::LENGTH_MAX)
-    }
-
-    /// The number of a receipt, which may be longer.
-    ///
-    /// # Errors
-    /// [`Malformed`], saying what is wrong.
-    pub fn receipt(text: &str) -> Result<Self, Malformed> {
-        Self::of_length(text, Self::RECEIPT_LENGTH_MAX)
-    }
-
-    /// A reason, or a period: the operator's own words, which stay in the journal for ever and are none for free text.
-    ///
-    /// # Errors
-    /// [`Malformed`] for a text that is empty, too long or has other characters.
-    pub fn word(text: &str) -> Result<Self, Malformed> {
-        let fits = !text.is_empty()
-            && text.len() <= Self::LENGTH_MAX
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:/#-".contains(&byte));
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            let form = "1 to 64 characters of A-Z a-z 0-9 . _ : / # -";
-            Err(Malformed(format!("{} is not a code: {form}", shown(text))))
-        }
-    }
-
-    fn of_length(text: &str, length_max: usize) -> Result<Self, Malformed> {
-        let named = |Malformed(problem)| Malformed(format!("{} is not a code: {problem}", shown(text)));
-        check_text(text, length_max).map_err(named)?;
-        Ok(Self(text.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A trading day, `2026-02-01`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-pub struct BusinessDate {
-    year: i16,
-    month: i8,
-    day: i8,
-}
-
-impl BusinessDate {
-    /// The first year of the house's calendar.
-    const YEAR_MIN: i16 = 1970;
-
-    /// The date as a number that sorts: 20260201.
-    pub fn number(self) -> i64 {
-        i64::from(self.year) * 10_000 + i64::from(self.month) * 100 + i64::from(self.day)
-    }
-
-    /// # Errors
-    /// [`Malformed`] for a number that is no date.
-    pub fn from_number(number: i64) -> Result<Self, Malformed> {
-        let part = |value: i64| i8::try_from(value).ok();
-        let year = i16::try_from(number / 10_000).ok();
-        let date = year.zip(part(number / 100 % 100)).zip(part(number % 100));
-        let date = date.and_then(|((year, month), day)| jiff::civil::Date::new(year, month, day).ok());
-        date.map(Self::of).ok_or_else(|| Malformed(format!("{number} is not a date such as 20260201")))
-    }
-
-    pub fn of(date: jiff::civil::Date) -> Self {
-        Self { year: date.year(), month: date.month(), day: date.day() }
-    }
-
-    pub fn to_jiff(self) -> jiff::civil::Date {
-        jiff::civil::Date::constant(self.year, self.month, self.day)
-    }
-}
-
-impl std::str::FromStr for BusinessDate {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let form = text.len() == 10
-            && text.bytes().enumerate().all(
-                |(at, byte)| {
-                    if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() }
-                },
-            );
-        let date: Option<jiff::civil::Date> = if form { text.parse().ok() } else { None };
-        let date = date.ok_or_else(|| Malformed(format!("{} is not a date such as 2026-02-01", shown(text))))?;
-        if date.year() < Self::YEAR_MIN {
-            return Err(Malformed(format!("{} lies outside of the years {} to 9999", shown(text), Self::YEAR_MIN)));
-        }
-        Ok(Self::of(date))
-    }
-}
-
-impl std::fmt::Display for BusinessDate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
-    }
-}
-
 /// One balanced event of the journal. The only way to a new one is [`EntryDraft::balance`].
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Entry {
@@ -493,7 +312,7 @@ pub struct JournalEntry {
 }
 
 /// The version byte of the canonical bytes that this release writes.
-const ENTRY_VERSION: u8 = 1;
+pub(super) const ENTRY_VERSION: u8 = 1;
 
 /// The stored bytes of an entry are not of a version this release reads, or damaged.
 #[derive(Debug, thiserror::Error)]
@@ -556,139 +375,4 @@ impl Entry {
         parties.dedup();
         parties
     }
-
-    /// The hash of the entry, from the salt of its batch and its place in it.
-    ///
-    /// Rule: hash-chain
-    pub fn hash(&self, batch_salt: &[u8; 16], ordinal: u32) -> Hash {
-        let mut leaves: BTreeMap<Party, Vec<u8>> = BTreeMap::new();
-        let write = |bytes: &mut Vec<u8>, tag: u8, value: &dyn Fn(&mut Vec<u8>)| {
-            bytes.push(tag);
-            value(bytes);
-        };
-        for posting in &self.points {
-            let party = match (posting.account.member(), posting.account.partner()) {
-                (Some(member), _) => Party::Member(member),
-                (None, Some(partner)) => Party::Partner(partner),
-                (None, None) => Party::House,
-            };
-            write(leaves.entry(party).or_default(), 0, &|bytes| encode(posting, bytes));
-        }
-        for posting in &self.money {
-            let party = posting.account.partner().map_or(Party::House, Party::Partner);
-            write(leaves.entry(party).or_default(), 1, &|bytes| encode(posting, bytes));
-        }
-        for lot in &self.lots {
-            write(leaves.entry(Party::Partner(lot.issuer)).or_default(), 2, &|bytes| encode(lot, bytes));
-        }
-        for fact in self.facts.iter() {
-            write(leaves.entry(Party::Partner(self.partner)).or_default(), 3, &|bytes| encode(fact, bytes));
-        }
-        let mut bytes = Vec::with_capacity(256);
-        encode(&(self.kind, self.window, self.time), &mut bytes);
-        encode(&(self.partner, self.request_id, self.member), &mut bytes);
-        encode(&(&self.origin, self.link), &mut bytes);
-        let mut hash = Sha256::new();
-        hash.update([1, ENTRY_VERSION]);
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(&bytes);
-        for (party, contents) in leaves {
-            let salt = leaf_salt(batch_salt, ordinal, &party);
-            hash.update(leaf_hash(&salt, &party, &contents));
-        }
-        hash.finalize().into()
-    }
-}
-
-/// Whose part of an entry a leaf holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-enum Party {
-    House,
-    Partner(PartnerId),
-    Member(MemberId),
-}
-
-fn encode<T: BorshSerialize>(value: &T, bytes: &mut Vec<u8>) {
-    value.serialize(bytes).expect("writing to memory does not fail");
-}
-
-/// The salt of one leaf: it can be given away with its leaf and tells nothing of the batch's salt.
-fn leaf_salt(batch_salt: &[u8; 16], ordinal: u32, party: &Party) -> [u8; 16] {
-    let mut name = Vec::with_capacity(40);
-    encode(party, &mut name);
-    let hash = Sha256::new().chain_update(batch_salt).chain_update(ordinal.to_be_bytes()).chain_update(name).finalize();
-    let mut salt = [0; 16];
-    salt.copy_from_slice(&hash[..16]);
-    salt
-}
-
-fn leaf_hash(salt: &[u8; 16], party: &Party, contents: &[u8]) -> Hash {
-    let mut name = Vec::with_capacity(40);
-    encode(party, &mut name);
-    Sha256::new().chain_update([0]).chain_update(salt).chain_update(name).chain_update(contents).finalize().into()
-}
-
-/// The one journal that a coalition has: more of them would each have a number of its own.
-pub const STRIPE: u16 = 0;
-
-/// What the chain says of a batch, apart from its place in the journal.
-#[derive(Debug, Clone)]
-pub struct BatchHeader {
-    pub coalition: String,
-    /// Which of the coalition's journals it stands in.
-    pub stripe: u16,
-    pub batch: BatchId,
-    pub window: WindowNumber,
-    pub time: Timestamp,
-    /// Random, so that the hash of an entry tells nothing of what is in it.
-    pub salt: [u8; 16],
-}
-
-impl BatchHeader {
-    /// The hash over the contents of the batch, from that of its requests and from its entries.
-    pub fn contents_hash<'a>(&self, requests: &Hash, entries: impl ExactSizeIterator<Item = (u32, &'a Entry)>) -> Hash {
-        let mut hash = Sha256::new();
-        hash.update([2]);
-        hash.update((self.coalition.len() as u64).to_be_bytes());
-        hash.update(self.coalition.as_bytes());
-        hash.update(self.stripe.to_be_bytes());
-        hash.update(self.batch.bytes());
-        hash.update(self.window.to_be_bytes());
-        hash.update(self.time.0.to_be_bytes());
-        hash.update(requests);
-        hash.update((entries.len() as u64).to_be_bytes());
-        for (ordinal, entry) in entries {
-            hash.update(entry.hash(&self.salt, ordinal));
-        }
-        hash.finalize().into()
-    }
-}
-
-/// The hash of the journal after the batch of a number, whose first entry has the sequence `first_sequence`. The journal
-/// begins with a hash of zeros.
-pub fn chain_hash(previous: &Hash, number: i64, first_sequence: i64, contents: &Hash) -> Hash {
-    Sha256::new()
-        .chain_update([4])
-        .chain_update(previous)
-        .chain_update(number.to_be_bytes())
-        .chain_update(first_sequence.to_be_bytes())
-        .chain_update(contents)
-        .finalize()
-        .into()
-}
-
-/// The salted commitment to the link of an identifier, by its keyed hash, to a member. The salt stands beside the link and goes
-/// with it: what is left binds nobody.
-///
-/// Rule: links
-pub fn link_commitment(salt: &[u8; 16], identifier: &IdentifierHash, member: MemberId) -> Hash {
-    let link = Sha256::new().chain_update([7]).chain_update(salt).chain_update(identifier.0);
-    link.chain_update(member.0.to_be_bytes()).finalize().into()
-}
-
-/// The salted commitment to an attachment.
-///
-/// Rule: attachments
-pub fn attachment_commitment(salt: &[u8; 16], contents: &[u8]) -> Hash {
-    Sha256::new().chain_update([3]).chain_update(salt).chain_update(contents).finalize().into()
 }

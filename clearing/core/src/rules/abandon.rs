@@ -6,14 +6,14 @@ use std::sync::Arc;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
-use crate::command::{Abandoned, Accepted, MemberReply, Recorded, RecordedState, Reply};
 use crate::facts::Fact;
+use crate::facts::answer::{Abandoned, Accepted, MemberReply, RecordedState, Reply};
 use crate::facts::entry::{Entry, EntryKind};
-use crate::facts::member::LotId;
+use crate::facts::hold::HoldState;
+use crate::facts::lot::{LotId, Part};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Tells};
 use crate::rejection::Rejection;
-use crate::rules::hold::HoldState;
-use crate::rules::redemption::{Direction, Part};
+use crate::rules::redemption::Direction;
 use crate::units::{EntryId, MemberId, Overflow, Points, RequestId};
 
 /// An unseen id is burned, an applied one is undone, once, whatever the order of arrival.
@@ -106,19 +106,6 @@ impl Operation for AbandonRequest {
 }
 
 impl Book {
-    /// Notes what became of a request that was abandoned: repeated, it is refused from now on.
-    pub(crate) fn note_abandoned(&mut self, ask: &Ask<'_>, request: RequestId, what: Abandoned) {
-        let key = (ask.caller, request);
-        let recorded = match (what, self.requests.get(&key)) {
-            (Abandoned::Burned, _) => Recorded { content: [0; 32], state: RecordedState::Burned },
-            (Abandoned::Undone, Some(Recorded { content, state: RecordedState::Accepted(accepted) })) => {
-                Recorded { content: *content, state: RecordedState::Undone(accepted.clone()) }
-            }
-            (Abandoned::Undone | Abandoned::NoEffect | Abandoned::Already, _) => return,
-        };
-        self.record(key, recorded, ask.now);
-    }
-
     /// The entry that undoes another one, if there is still something to undo.
     fn undo_entry(
         &self,

@@ -2,15 +2,17 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Book, LOTS_PER_ENTRY_MAX, check_range};
+use crate::book::Book;
 use crate::chart::PointsAccount;
-use crate::command::{Earn, MemberRef, check_moment, check_points};
 use crate::facts::Fact;
-use crate::facts::entry::{Code, EntryKind, LotMove};
-use crate::facts::member::Lot;
+use crate::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
+use crate::facts::lot::{Lot, LotMove, lot_move};
+use crate::facts::member::MemberRef;
+use crate::facts::origin::Code;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
-use crate::rules::due::lot_move;
+use crate::rules::checks::{check_moment, check_points, check_range};
+use crate::rules::issue::Earn;
 use crate::units::{PartnerId, Points, Timestamp};
 
 /// Lets the points of an issuer that expire by `until` live until `expires`, expired ones left out. Nobody pays: what backs

@@ -1,22 +1,22 @@
-//! What falls due by itself: pending points activate, holds lapse, points expire, or live on where they were passed over; and
-//! decay, which the operator runs.
+//! What falls due by itself: pending points activate, holds lapse, points expire, or live on where they were passed over.
 //!
 //! Due work acts as of its due time, in order of due time; at one moment activations come first, then lapses, then expiries,
 //! each in journal order. Before a command the due work of its members runs, bounded; the scheduler does the rest.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Book, LOTS_PER_ENTRY_MAX, check_range};
+use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::command::{MemberRef, check_moment};
-use crate::facts::entry::{Code, Entry, EntryDraft, EntryKind, LotMove};
-use crate::facts::member::{Lot, LotId, LotPlace, Record};
+use crate::facts::Fact;
+use crate::facts::entry::{Entry, EntryDraft, EntryKind, LOTS_PER_ENTRY_MAX};
+use crate::facts::hold::Hold;
+use crate::facts::lot::{Lot, LotId, LotMove, lot_move};
+use crate::facts::member::MemberRef;
+use crate::facts::origin::Code;
 use crate::facts::terms::Funding;
-use crate::facts::{DecayFacts, Fact};
-use crate::operation::{Admitted, Ask, Command, Decision, Footprint, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
-use crate::rules::hold::Hold;
-use crate::units::{EntryId, MemberId, PartnerId, Points, Rate, Timestamp, largest_remainder};
+use crate::units::{EntryId, MemberId, PartnerId, Points, Timestamp};
 
 /// The reason of an entry that lets a lot live on because it was passed over.
 pub const PASSED_OVER: &str = "PASSED_OVER";
@@ -50,80 +50,6 @@ impl Operation for RunDueWork {
     fn decide(&self, _: &Book, _: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
         Ok(Decision::of_member(who.member(), Vec::new()).with(|figures| figures.names_due = true))
     }
-}
-
-/// Takes a share of a member's available points for inactivity, once in a period: of [`LOTS_PER_ENTRY_MAX`] lots, and of
-/// those behind them when it is asked again. With `inactive_since` it takes nothing of a member that has been active after
-/// that. The operator's.
-///
-/// Rule: decay
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct RunDecay {
-    pub member: MemberRef,
-    pub rate: Rate,
-    pub period: Code,
-    /// Only if the member has not been active after this.
-    pub inactive_since: Option<Timestamp>,
-}
-
-impl Operation for RunDecay {
-    const NAME: &'static str = "RunDecay";
-
-    fn check(&self) -> Result<(), Rejection> {
-        if self.rate == Rate::ZERO {
-            return Err(Rejection::invalid("rate", "is not above zero: nothing would be taken"));
-        }
-        check_moment("inactive_since_time", self.inactive_since)
-    }
-
-    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.member(self.member).every = true;
-    }
-
-    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
-        if let Some(since) = self.inactive_since {
-            check_inactive_since(since, ask.now)?;
-        }
-        book.find_member(self.member).map(Admitted::of)
-    }
-
-    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
-        let id = who.member();
-        let decays = |record: &Record| record.decays(&self.period, self.inactive_since);
-        if !book.members.get(&id).is_some_and(|member| decays(&member.record)) {
-            return Ok(Decision::of_member(id, Vec::new()));
-        }
-        let begun = book.members.get(&id).and_then(|member| member.record.decaying.as_ref());
-        let done_to = begun.filter(|(begun, _)| *begun == self.period).map(|(_, place)| *place);
-        let lots = book.lots_in_order(id).map(|(expires, lot)| ((expires, lot.id.entry_no, lot.id.part), lot));
-        let lots = lots.filter(|(place, _)| place.0 > ask.now && done_to.is_none_or(|done_to| *place > done_to));
-        let mut lots: Vec<(LotPlace, &Lot)> = lots.take(LOTS_PER_ENTRY_MAX + 1).collect();
-        let more = lots.len() > LOTS_PER_ENTRY_MAX;
-        lots.truncate(LOTS_PER_ENTRY_MAX);
-        let facts = DecayFacts { rate: self.rate, period: self.period.clone() };
-        let goes_on = lots.last().filter(|_| more).map(|(last, _)| Fact::DecayedTo(*last));
-        let draft = || {
-            let draft = book.draft(EntryKind::Decay, ask).with(Fact::Decay(facts.clone()));
-            goes_on.clone().into_iter().fold(draft, EntryDraft::with)
-        };
-        let weights: Vec<i64> = lots.iter().map(|(_, lot)| lot.available.0).collect();
-        let total = self.rate.of_floor(Points(weights.iter().sum()));
-        let shares = if total.is_zero() { Vec::new() } else { largest_remainder(total.0, &weights) };
-        let mut entries = Vec::new();
-        for ((_, lot), points) in lots.iter().zip(shares).filter(|(_, points)| *points > 0) {
-            entries.push(book.loss_entry(draft(), lot, Points(points))?);
-        }
-        if entries.is_empty() {
-            // That it was the period's turn is remembered all the same.
-            entries.push(book.finish(draft().of_member(id))?);
-        }
-        Ok(Decision::of_member(id, entries))
-    }
-}
-
-/// What asks for the due work of a member.
-pub fn work_of(member: MemberId) -> Command {
-    RunDueWork { member }.into()
 }
 
 impl Book {
@@ -263,7 +189,7 @@ impl Book {
     /// The entry by which a member loses points of a lot, by expiry or decay.
     ///
     /// Rule: expiry
-    fn loss_entry(&self, draft: EntryDraft, lot: &Lot, points: Points) -> Result<Entry, Rejection> {
+    pub(crate) fn loss_entry(&self, draft: EntryDraft, lot: &Lot, points: Points) -> Result<Entry, Rejection> {
         let terms = self.house.lot_terms(lot.issuer, lot.terms);
         let mut draft = draft.of_member(lot.id.member).linked_to(lot.entry);
         draft.post_points(PointsAccount::Member(lot.id.member), -i128::from(points.0));
@@ -283,26 +209,16 @@ impl Book {
         draft.move_lot(lot_move(lot, points.negated()?));
         self.finish(draft)
     }
-}
 
-/// Refuses to call members inactive since a moment that is ahead: everybody would be.
-///
-/// # Errors
-/// `TIME_OUT_OF_RANGE`
-pub fn check_inactive_since(since: Timestamp, now: Timestamp) -> Result<(), Rejection> {
-    check_range("inactive_since_time", since, Timestamp(0), now)
-}
-
-/// A change of the available points of a lot.
-pub(crate) fn lot_move(lot: &Lot, points: Points) -> LotMove {
-    LotMove {
-        lot: lot.id,
-        issuer: lot.issuer,
-        terms: lot.terms,
-        points,
-        held: Points::ZERO,
-        pending: Points::ZERO,
-        expires: lot.expires,
-        birth: None,
+    /// What follows the entries of a command: what they released of expired lots goes, then debts are paid, if one of them
+    /// gave the member available points or was a reversal.
+    pub(crate) fn settle_member(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
+        let gave = |moved: &LotMove| moved.lot.member == member && moved.points.0 > 0;
+        let mut written = entries.iter().filter_map(|id| self.entries.get(id));
+        let recovers = written.any(|entry| entry.facts.reversal().is_some() || entry.lots.iter().any(gave));
+        entries.extend(self.run_due_since(member, now, now));
+        if recovers {
+            self.recover(member, now, entries);
+        }
     }
 }

@@ -4,20 +4,15 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
-use crate::command::HouseReply;
 use crate::facts::Fact;
+use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
-use crate::operation::{Admitted, Ask, Command, Decision, Footprint, Gate, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
 use crate::rejection::Rejection;
 
 /// Moves the time before which answers may be forgotten, at most once a day: work of the house's own.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct ForgetRequests;
-
-/// What asks for it.
-pub fn forgetting() -> Command {
-    ForgetRequests.into()
-}
 
 impl Operation for ForgetRequests {
     const NAME: &'static str = "ForgetRequests";

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::book::Book;
+use crate::facts::coalition::{Calendar, Coalition, House};
 use crate::facts::entry::{EntryDraft, EntryKind};
-use crate::facts::terms::{Calendar, Coalition, House};
 use crate::facts::{Fact, FoundedFacts, PartnerFacts, TermsFacts};
 use crate::rejection::Rejection;
 use crate::units::{BatchId, PartnerId, Timestamp};

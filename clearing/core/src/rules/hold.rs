@@ -1,97 +1,25 @@
-//! Holds: points reserved for an acceptor until it captures or voids them, or until they lapse.
+//! Points reserved for an acceptor until it captures or voids them, or until they lapse.
 //!
 //! A hold pins its parts: they do not expire while they are held, and nobody else can take them. Reimbursement and fee are
 //! those of the moment of authorization; the money moves when the hold is captured.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Book, check_range};
+use crate::book::Book;
 use crate::chart::PointsAccount;
-use crate::command::{MemberRef, check_moment, check_points};
-use crate::facts::entry::{Entry, EntryDraft, EntryKind, LotMove};
+use crate::facts::entry::{Entry, EntryDraft, EntryKind};
+use crate::facts::hold::{Hold, HoldState};
+use crate::facts::lot::{LotMove, Part};
+use crate::facts::member::MemberRef;
 use crate::facts::{Fact, HoldFacts, RedemptionFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
-use crate::rules::limits::headroom_cost;
-use crate::rules::redemption::{Part, Walk, first_points, moved_parts};
+use crate::rules::checks::{check_moment, check_points, check_range};
+use crate::rules::consumption::{Walk, first_points, headroom_cost, moved_parts};
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Timestamp};
 
 /// The longest life of a hold, in days.
 pub const HOLD_DAYS_MAX: u16 = 366;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HoldState {
-    Open,
-    Captured,
-    Voided,
-    Lapsed,
-}
-
-impl HoldState {
-    pub const ALL: [Self; 4] = [Self::Open, Self::Captured, Self::Voided, Self::Lapsed];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "OPEN",
-            Self::Captured => "CAPTURED",
-            Self::Voided => "VOIDED",
-            Self::Lapsed => "LAPSED",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-
-    /// The state of a hold that an entry of some kind has ended.
-    pub(crate) fn after(kind: EntryKind) -> Self {
-        if kind == EntryKind::Capture {
-            Self::Captured
-        } else if kind == EntryKind::Lapse {
-            Self::Lapsed
-        } else {
-            Self::Voided
-        }
-    }
-}
-
-/// Points reserved for an acceptor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// The entry that made it.
-    pub id: EntryId,
-    pub member: MemberId,
-    pub acceptor: PartnerId,
-    pub facts: HoldFacts,
-    /// In consumption order as it was then.
-    pub parts: Vec<Part>,
-    pub state: HoldState,
-    /// What was captured of it.
-    pub captured: Points,
-}
-
-impl Hold {
-    /// The hold that an entry made, if it made one; open, as it was then.
-    pub fn opened_by(id: EntryId, entry: &Entry) -> Option<Self> {
-        let facts = entry.hold()?.clone();
-        let part = |moved: &LotMove| Part {
-            lot: moved.lot,
-            issuer: moved.issuer,
-            terms: moved.terms,
-            points: moved.held,
-            expires: moved.expires,
-        };
-        Some(Self {
-            id,
-            member: entry.member?,
-            acceptor: entry.partner,
-            facts,
-            parts: entry.lots.iter().map(part).collect(),
-            state: HoldState::Open,
-            captured: Points::ZERO,
-        })
-    }
-}
 
 /// Reserves points of a member for the caller until they are captured, voided or lapse.
 ///

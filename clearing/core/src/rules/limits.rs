@@ -1,124 +1,45 @@
-//! Limits of partners, consents of funders, and the net debit cap with its headroom.
-//!
-//! Limits stand apart from terms: they move at once and have no versions. What they are checked against is kept in a
-//! [`Guard`] per partner, moved by every entry, so that a check reads one row and sums nothing.
+//! Limits of partners, and the net debit cap with its headroom.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::facts::RedemptionFacts;
-use crate::facts::entry::Entry;
-use crate::facts::member::DayCount;
-use crate::facts::terms::{Coalition, FeeBearer, Funding, Partner, Terms};
-use crate::operation::Ask;
+use crate::facts::answer::HouseReply;
+use crate::facts::coalition::Coalition;
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::limits::Limits;
+use crate::facts::partner::Partner;
+use crate::facts::terms::Terms;
+use crate::facts::{Fact, LimitsFacts};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, decided};
 use crate::rejection::Rejection;
-use crate::units::{MemberId, Money, Overflow, PartnerId, Points, Timestamp};
+use crate::units::{MemberId, Money, PartnerId, Points, Timestamp};
 
-/// What a partner may do at the most. None: no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Limits {
-    /// How far the partner's debts may grow, in money (rule `net-debit-cap`).
-    pub net_debit_cap: Option<Money>,
-    /// Points of its issues that are not redeemed, expired or reversed.
-    pub outstanding_points: Option<Points>,
-    /// Points it issues on a day.
-    pub points_per_day: Option<Points>,
-    /// Points it issues to one member on a day.
-    pub points_per_member_per_day: Option<Points>,
-    /// Points of one issue.
-    pub points_per_entry: Option<Points>,
-    /// Points of one transfer that it asks for.
-    pub transfer_points_per_entry: Option<Points>,
-    /// Points that one member transfers on a day when it asks.
-    pub transfer_points_per_member_per_day: Option<Points>,
-    /// How long after earning a member can not spend at its tills, in seconds.
-    pub cooling_seconds: Option<u32>,
+/// Limits that take the place of all there were, at once.
+///
+/// Rule: set-limits
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetLimits {
+    pub partner: PartnerId,
+    pub limits: Limits,
 }
 
-impl Limits {
-    /// These limits, and where they leave one out that of others.
-    #[must_use]
-    pub fn or(self, others: Self) -> Self {
-        Self {
-            net_debit_cap: self.net_debit_cap.or(others.net_debit_cap),
-            outstanding_points: self.outstanding_points.or(others.outstanding_points),
-            points_per_day: self.points_per_day.or(others.points_per_day),
-            points_per_member_per_day: self.points_per_member_per_day.or(others.points_per_member_per_day),
-            points_per_entry: self.points_per_entry.or(others.points_per_entry),
-            transfer_points_per_entry: self.transfer_points_per_entry.or(others.transfer_points_per_entry),
-            transfer_points_per_member_per_day: self
-                .transfer_points_per_member_per_day
-                .or(others.transfer_points_per_member_per_day),
-            cooling_seconds: self.cooling_seconds.or(others.cooling_seconds),
-        }
+impl Operation for SetLimits {
+    const NAME: &'static str = "SetLimits";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        self.limits.validate()
     }
 
-    pub(crate) fn validate(&self) -> Result<(), Rejection> {
-        let points = [
-            ("limits.outstanding_points", self.outstanding_points),
-            ("limits.points_per_day", self.points_per_day),
-            ("limits.points_per_member_per_day", self.points_per_member_per_day),
-            ("limits.points_per_entry", self.points_per_entry),
-            ("limits.transfer_points_per_entry", self.transfer_points_per_entry),
-            ("limits.transfer_points_per_member_per_day", self.transfer_points_per_member_per_day),
-        ];
-        let below = points.into_iter().find_map(|(field, points)| Some((field, points.filter(|points| points.0 < 0)?)));
-        if let Some((field, points)) = below {
-            return Err(Rejection::invalid(field, format!("{} is below zero", points.0)));
-        }
-        if self.net_debit_cap.is_some_and(|cap| cap.0 < 0) {
-            return Err(Rejection::invalid("limits.net_debit_cap", "is below zero"));
-        }
-        Ok(())
-    }
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
 
-    /// Whether something must be read before the partner's points move.
-    pub fn guards_points(&self) -> bool {
-        self.net_debit_cap.is_some() || self.outstanding_points.is_some() || self.points_per_day.is_some()
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let partner = book.house.partner(self.partner)?.id;
+        let limits = LimitsFacts { partner, limits: self.limits };
+        decided(book, book.draft(EntryKind::SetLimits, ask).with(Fact::Limits(limits)), HouseReply::default())
     }
 }
-
-/// What a partner's limits are checked against, besides its position and its outstanding points.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Guard {
-    /// What open holds reserve of its headroom.
-    pub reserved: Money,
-    /// The sum of what it owes to settlements that are not paid: at most zero.
-    pub unsettled: Money,
-    /// Points it issued on the last day it did.
-    pub issued: DayCount,
-}
-
-/// What a funder lets another partner issue at its cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Consent {
-    /// In points, over its whole life; none: without limit.
-    pub budget: Option<Points>,
-    /// Whether it was given or refused; none: nothing was said, and the coalition's default holds.
-    pub granted: Option<bool>,
-    pub used: Points,
-}
-
-impl Consent {
-    /// How much of its budget is used, if it was given and has one.
-    pub fn budget_used(&self) -> Option<LimitUse> {
-        let budget = self.budget.filter(|_| self.granted == Some(true))?;
-        Some(LimitUse { limit: CONSENT_BUDGET, used: self.used.0, maximum: budget.0 })
-    }
-
-    fn left(&self, open: bool) -> Points {
-        match self.granted {
-            Some(true) => Points(self.budget.map_or(i64::MAX, |budget| budget.0 - self.used.0)),
-            Some(false) => Points::ZERO,
-            None => Points(if open { i64::MAX } else { 0 }),
-        }
-    }
-}
-
-/// The one limit that is money.
-const NET_DEBIT_CAP: &str = "net_debit_cap";
-const CONSENT_BUDGET: &str = "consent_budget";
 
 /// How near to its maximum a limit is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +60,30 @@ pub struct LimitUse {
     pub used: i64,
     pub maximum: i64,
 }
+
+impl Limits {
+    pub(crate) fn validate(&self) -> Result<(), Rejection> {
+        let points = [
+            ("limits.outstanding_points", self.outstanding_points),
+            ("limits.points_per_day", self.points_per_day),
+            ("limits.points_per_member_per_day", self.points_per_member_per_day),
+            ("limits.points_per_entry", self.points_per_entry),
+            ("limits.transfer_points_per_entry", self.transfer_points_per_entry),
+            ("limits.transfer_points_per_member_per_day", self.transfer_points_per_member_per_day),
+        ];
+        let below = points.into_iter().find_map(|(field, points)| Some((field, points.filter(|points| points.0 < 0)?)));
+        if let Some((field, points)) = below {
+            return Err(Rejection::invalid(field, format!("{} is below zero", points.0)));
+        }
+        if self.net_debit_cap.is_some_and(|cap| cap.0 < 0) {
+            return Err(Rejection::invalid("limits.net_debit_cap", "is below zero"));
+        }
+        Ok(())
+    }
+}
+
+/// The one limit that is money.
+const NET_DEBIT_CAP: &str = "net_debit_cap";
 
 impl LimitUse {
     /// Rule: limit-alarm
@@ -280,21 +225,6 @@ impl Book {
         })
     }
 
-    /// Checks that a funder lets the caller issue so many points at its cost.
-    ///
-    /// Rule: consent
-    pub(crate) fn check_consent(&self, caller: PartnerId, funder: PartnerId, points: Points) -> Result<(), Rejection> {
-        if funder == caller {
-            return Ok(());
-        }
-        let consent = self.consents.get(&(funder, caller)).copied().unwrap_or_default();
-        let left = consent.left(self.house.coalition.open_consents);
-        if points <= left {
-            return Ok(());
-        }
-        Err(Rejection::ConsentExceeded { funder: funder.to_string(), asked: points.0, left: left.0 })
-    }
-
     /// Checks the limits of the partner that asks for a transfer.
     ///
     /// Rule: transfer-limits
@@ -331,24 +261,5 @@ impl Book {
             return Ok(());
         }
         Err(Rejection::Cooling { earned: earned.to_string(), until: until.to_string() })
-    }
-}
-
-/// What a point of a lot takes of its issuer's headroom when `acceptor` accepts it: nothing of prepaid points and of the
-/// acceptor's own; else its price and, where issuers bear the fee, the most that this can be for one point.
-///
-/// Rule: headroom-cost
-pub(crate) fn headroom_cost(
-    acceptor: PartnerId,
-    issuer: PartnerId,
-    terms: &Terms,
-    facts: &RedemptionFacts,
-) -> Result<Money, Overflow> {
-    if issuer == acceptor || terms.funding != Funding::AtRedemption {
-        return Ok(Money::ZERO);
-    }
-    match facts.fee_bearer {
-        FeeBearer::Acceptor => Ok(terms.price),
-        FeeBearer::Issuer => terms.price.plus(facts.fee_rate.of_ceil(facts.reimbursement)),
     }
 }

@@ -8,9 +8,10 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::book::check_range;
-use crate::facts::member::{Lot, Member};
+use crate::facts::lot::Lot;
+use crate::facts::member::Member;
 use crate::rejection::Rejection;
+use crate::rules::checks::check_range;
 use crate::units::{MemberId, PartnerId, Points, Timestamp};
 
 /// How many days ahead of an expiry its notices are due.

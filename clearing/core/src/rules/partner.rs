@@ -1,16 +1,18 @@
-//! What the operator decides of partners and the calendar: creating partners, their terms, limits, states and consents.
+//! New partners, their states, and what partners may do in them.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Book, check_range};
-use crate::command::{HouseReply, check_moment, check_terms};
-use crate::facts::entry::{EntryDraft, EntryKind};
-use crate::facts::terms::{Calendar, PartnerState, TermsDraft};
-use crate::facts::{ConsentFacts, Fact, LimitsFacts, PartnerFacts, StateFacts, TermsFacts};
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
+use crate::book::Book;
+use crate::facts::answer::HouseReply;
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::limits::Limits;
+use crate::facts::partner::PartnerState;
+use crate::facts::terms::TermsDraft;
+use crate::facts::{Fact, PartnerFacts, StateFacts, TermsFacts};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, decided};
 use crate::rejection::Rejection;
-use crate::rules::limits::Limits;
-use crate::units::{PartnerId, Points, Timestamp, check_text};
+use crate::rules::terms::check_terms;
+use crate::units::{PartnerId, check_text};
 
 /// The longest name of a partner for people, in characters.
 const DISPLAY_NAME_MAX: usize = 100;
@@ -66,67 +68,6 @@ impl Operation for CreatePartner {
     }
 }
 
-/// A new version of a partner's terms; what the draft leaves out stays as it will be when the version takes effect.
-///
-/// Rule: set-terms
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct SetTerms {
-    pub partner: PartnerId,
-    pub terms: TermsDraft,
-    /// None: at once.
-    pub effective: Option<Timestamp>,
-}
-
-impl Operation for SetTerms {
-    const NAME: &'static str = "SetTerms";
-    const GATE: Gate = Gate::Alone;
-
-    fn check(&self) -> Result<(), Rejection> {
-        check_moment("effective_time", self.effective)?;
-        check_terms(&self.terms)
-    }
-
-    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
-
-    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let effective = self.effective.unwrap_or(ask.now);
-        check_range("effective_time", effective, ask.now, Timestamp::LAST)?;
-        let partner = book.house.partner(self.partner)?;
-        let version = partner.terms.iter().map(|terms| terms.version).max().unwrap_or(0) + 1;
-        let terms = self.terms.over(partner.terms_at(effective), version, effective, book.house.coalition.scale)?;
-        book.house.check_funding(partner.id, &terms, ask.now, &book.outstanding)?;
-        let terms = TermsFacts { partner: partner.id, terms };
-        let draft = book.draft(EntryKind::SetTerms, ask).with(Fact::Terms(terms));
-        decided(book, draft, HouseReply { terms: Some(version), ..HouseReply::default() })
-    }
-}
-
-/// Limits that take the place of all there were, at once.
-///
-/// Rule: set-limits
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct SetLimits {
-    pub partner: PartnerId,
-    pub limits: Limits,
-}
-
-impl Operation for SetLimits {
-    const NAME: &'static str = "SetLimits";
-    const GATE: Gate = Gate::Alone;
-
-    fn check(&self) -> Result<(), Rejection> {
-        self.limits.validate()
-    }
-
-    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
-
-    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let partner = book.house.partner(self.partner)?.id;
-        let limits = LimitsFacts { partner, limits: self.limits };
-        decided(book, book.draft(EntryKind::SetLimits, ask).with(Fact::Limits(limits)), HouseReply::default())
-    }
-}
-
 /// A partner's state. An exit is for good.
 ///
 /// Rule: set-partner-state
@@ -153,61 +94,47 @@ impl Operation for SetPartnerState {
     }
 }
 
-/// Lets `partner` name `funder` as a funder of joint issues, or no longer. What was used of an earlier consent stays used.
-///
-/// Rule: set-consent
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct SetFundingConsent {
-    pub funder: PartnerId,
-    pub partner: PartnerId,
-    /// Given or refused; none: taken back, and the coalition's default holds.
-    pub granted: Option<bool>,
-    /// In points, over the consent's whole life; none: without limit.
-    pub budget: Option<Points>,
-}
-
-impl Operation for SetFundingConsent {
-    const NAME: &'static str = "SetFundingConsent";
-
-    fn check(&self) -> Result<(), Rejection> {
-        if self.funder == self.partner {
-            return Err(Rejection::invalid("funder", "needs no consent of its own"));
+impl Book {
+    /// Rule: partner-states
+    pub(crate) fn check_may_issue(&self, caller: PartnerId) -> Result<(), Rejection> {
+        let partner = caller.to_string();
+        match self.house.partner(caller)?.state {
+            PartnerState::Active => Ok(()),
+            PartnerState::Exited => Err(Rejection::PartnerExited { partner, oldest_window: None }),
+            PartnerState::Restricted => Err(Rejection::PartnerRestricted { partner }),
+            PartnerState::Suspended => Err(Rejection::PartnerSuspended { partner, oldest_window: None }),
         }
-        Ok(())
     }
 
-    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.consents.insert((self.funder, self.partner));
+    /// Who issues may do so: the caller, or all its funders, and the caller may ask for it.
+    pub(crate) fn check_may_fund(&self, caller: PartnerId, funders: &[(PartnerId, u32)]) -> Result<(), Rejection> {
+        let asked = funders.iter().map(|(funder, _)| *funder).chain([caller]);
+        // Of several reasons the first in the published order.
+        let refused = asked.filter_map(|partner| self.check_may_issue(partner).err());
+        refused.min_by_key(Rejection::rank).map_or(Ok(()), Err)
     }
 
-    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let (funder, partner) = (book.house.partner(self.funder)?.id, book.house.partner(self.partner)?.id);
-        let consent = ConsentFacts { funder, partner, granted: self.granted, budget: self.budget };
-        decided(book, book.draft(EntryKind::SetConsent, ask).with(Fact::Consent(consent)), HouseReply::default())
+    pub(crate) fn check_may_accept(&self, caller: PartnerId) -> Result<(), Rejection> {
+        let partner = caller.to_string();
+        match self.house.partner(caller)?.state {
+            PartnerState::Active | PartnerState::Restricted => Ok(()),
+            PartnerState::Exited => Err(Rejection::PartnerExited { partner, oldest_window: None }),
+            PartnerState::Suspended => Err(Rejection::PartnerSuspended { partner, oldest_window: None }),
+        }
     }
-}
 
-/// The schedule of cut-offs.
-///
-/// Rule: set-calendar
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct SetCalendar {
-    pub calendar: Calendar,
-}
-
-impl Operation for SetCalendar {
-    const NAME: &'static str = "SetCalendar";
-    const GATE: Gate = Gate::Alone;
-
-    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
-
-    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let draft = book.draft(EntryKind::SetCalendar, ask).with(Fact::Calendar(self.calendar.clone()));
-        decided(book, draft, HouseReply::default())
+    /// Who is suspended, or has left, reverses no issue of a window before that in which it was.
+    ///
+    /// Rule: suspended-reversals
+    pub(crate) fn check_may_reverse(&self, caller: PartnerId, issue: &Entry) -> Result<(), Rejection> {
+        let known = self.house.partner(caller)?;
+        let Some(oldest) = known.suspended_in.filter(|oldest| issue.window < *oldest) else { return Ok(()) };
+        let (partner, oldest_window) = (caller.to_string(), Some(oldest));
+        Err(match known.state {
+            PartnerState::Exited => Rejection::PartnerExited { partner, oldest_window },
+            PartnerState::Active | PartnerState::Restricted | PartnerState::Suspended => {
+                Rejection::PartnerSuspended { partner, oldest_window }
+            }
+        })
     }
-}
-
-/// A decision that moves nothing.
-fn decided(book: &Book, draft: EntryDraft, reply: HouseReply) -> Result<Decision, Rejection> {
-    Ok(Decision::of_house(vec![book.finish(draft)?], reply))
 }

@@ -1,86 +1,20 @@
-//! Spending and earning of one receipt, and the lines of receipts by which a repeated booking is known.
+//! Spending and earning of one receipt: both or neither, and returned together.
 
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use jiff::tz::TimeZone;
 
 use crate::book::Book;
-use crate::command::{Earn, MemberRef, Receipt, Reversed, Spend, check_points};
-use crate::facts::entry::{BusinessDate, Entry, EntryKind, Origin};
+use crate::facts::answer::Reversed;
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::member::MemberRef;
 use crate::facts::{Fact, PurchaseReturnFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
+use crate::rules::checks::check_points;
+use crate::rules::issue::Earn;
 use crate::rules::reversal::born_lots;
-use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, half_up};
-
-/// What a line of a receipt was booked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    Earn,
-    Spend,
-}
-
-/// A line of a receipt on one side: it is booked once.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReceiptLine {
-    pub receipt: Receipt,
-    pub side: Side,
-    /// 0 for the receipt as a whole.
-    pub line: u32,
-}
-
-impl ReceiptLine {
-    /// The line that an origin names. A receipt without a business date is one of the day on which it is booked.
-    ///
-    /// Rule: receipt-line
-    pub fn of(partner: PartnerId, origin: &Origin, side: Side, time: Timestamp, zone: &TimeZone) -> Option<Self> {
-        let number = origin.receipt_number.clone()?;
-        let today = || BusinessDate::of(time.to_jiff().to_zoned(zone.clone()).date());
-        let date = origin.business_date.unwrap_or_else(today);
-        let receipt = Receipt { partner, store: origin.store.clone(), till: origin.till.clone(), date, number };
-        Some(Self { receipt, side, line: origin.receipt_line.unwrap_or(0) })
-    }
-
-    /// The line that an entry was booked for.
-    pub fn of_entry(entry: &Entry, zone: &TimeZone) -> Option<Self> {
-        Self::of(entry.partner, &entry.origin, Self::side_of(entry.kind)?, entry.time, zone)
-    }
-
-    /// The entry whose line is free again after an entry: an undone one, unless what was undone is a return, which takes
-    /// points of a redemption again that stands.
-    pub fn freed_by(entry: &Entry) -> Option<EntryId> {
-        let takes = entry.redemption().is_some_and(|facts| facts.points.0 > 0);
-        entry.link.filter(|_| entry.kind == EntryKind::Undo && !takes)
-    }
-
-    fn side_of(kind: EntryKind) -> Option<Side> {
-        let spends = matches!(kind, EntryKind::Redeem | EntryKind::Authorize);
-        if spends { Some(Side::Spend) } else { (kind == EntryKind::Issue).then_some(Side::Earn) }
-    }
-
-    /// All lines of a receipt on one side.
-    pub fn range(receipt: &Receipt, side: Side) -> std::ops::RangeInclusive<Self> {
-        let line = |line| Self { receipt: receipt.clone(), side, line };
-        line(0)..=line(u32::MAX)
-    }
-}
-
-impl std::fmt::Display for ReceiptLine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Receipt { store, till, date, number, .. } = &self.receipt;
-        write!(f, "receipt {} of {date}", number.as_str())?;
-        if self.line > 0 {
-            write!(f, ", line {}", self.line)?;
-        }
-        for (what, code) in [("store", store), ("till", till)] {
-            if let Some(code) = code {
-                write!(f, ", {what} {}", code.as_str())?;
-            }
-        }
-        Ok(())
-    }
-}
+use crate::units::{EntryId, MemberId, Money, Points, half_up};
 
 /// Spends and earns on one receipt: both, or neither.
 ///
@@ -90,6 +24,13 @@ pub struct PostPurchase {
     pub member: MemberRef,
     pub spend: Option<Spend>,
     pub earn: Option<Earn>,
+}
+
+/// How a receipt is paid with points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Spend {
+    Redeem(Points),
+    Capture(EntryId, Points),
 }
 
 impl Operation for PostPurchase {
@@ -284,43 +225,6 @@ impl Operation for ReturnPurchase {
 }
 
 impl Book {
-    /// Refuses a line of a receipt that was booked before.
-    ///
-    /// Rule: duplicate-receipt
-    pub(crate) fn check_receipt(&self, ask: &Ask<'_>, kind: EntryKind) -> Result<(), Rejection> {
-        let Some(side) = ReceiptLine::side_of(kind) else { return Ok(()) };
-        let zone = &self.house.coalition.time_zone;
-        let line = ReceiptLine::of(ask.caller, ask.origin, side, ask.now, zone);
-        let booked = line.and_then(|line| self.receipts.get(&line).map(|entry| (line.to_string(), *entry)));
-        match booked {
-            Some((receipt, entry)) => Err(Rejection::DuplicateReceipt { receipt, entry: entry.to_string() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses to let points pay more of a receipt than the partner's terms allow. What other lines of the receipt took
-    /// counts too.
-    ///
-    /// Rule: receipt-share
-    pub(crate) fn check_receipt_share(&self, ask: &Ask<'_>, points: Points) -> Result<(), Rejection> {
-        let terms = self.house.partner(ask.caller)?.terms_at(ask.now);
-        let (share, value) = (terms.receipt_share, i128::from(terms.tender_value.0));
-        let Some(total) = ask.origin.receipt_total.filter(|_| share < Rate::ONE && value > 0) else { return Ok(()) };
-        let payable = i128::from(total.0) * i128::from(share.billionths()) / i128::from(Rate::ONE.billionths()) / value;
-        let zone = &self.house.coalition.time_zone;
-        let line = ReceiptLine::of(ask.caller, ask.origin, Side::Spend, ask.now, zone);
-        let taken: i128 = line.map_or(0, |line| {
-            let lines = self.receipts.range(ReceiptLine::range(&line.receipt, Side::Spend));
-            lines.filter_map(|(_, id)| self.entries.get(id)).map(|entry| taken_by(entry)).sum()
-        });
-        let left = payable - taken;
-        if i128::from(points.0) <= left {
-            return Ok(());
-        }
-        let maximum = i64::try_from(left.max(0)).unwrap_or(i64::MAX);
-        Err(Rejection::ReceiptShareExceeded { asked: points.0, maximum })
-    }
-
     fn spend_entry(&self, ask: &Ask<'_>, member: MemberId, spend: Spend) -> Result<Entry, Rejection> {
         match spend {
             Spend::Redeem(points) => self.redeem_entry(ask, member, points),
@@ -342,11 +246,4 @@ impl Book {
             None => Ok(()),
         }
     }
-}
-
-/// The points that a spending entry took or reserved.
-fn taken_by(entry: &Entry) -> i128 {
-    let redeemed = entry.redemption().map(|facts| facts.points);
-    let held = entry.hold().map(|facts| facts.points);
-    redeemed.or(held).map_or(0, |points| i128::from(points.0))
 }

@@ -1,21 +1,23 @@
-//! Issues taken back, the debts this leaves, and their recovery.
+//! Issues taken back, and the debts this leaves.
 
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Book, LOTS_PER_ENTRY_MAX};
+use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
-use crate::command::{Receipt, ReversalTarget, Reversed, check_points};
-use crate::facts::entry::{Entry, EntryDraft, EntryKind, LotMove};
-use crate::facts::member::{Debt, Lot, LotId, Member};
-use crate::facts::terms::{Recovery, Terms};
-use crate::facts::{Fact, RedemptionFacts, ReversedPart};
+use crate::facts::answer::Reversed;
+use crate::facts::entry::{Entry, EntryDraft, EntryKind, LOTS_PER_ENTRY_MAX};
+use crate::facts::lot::{Lot, LotId, LotMove};
+use crate::facts::member::{Member, MemberRef};
+use crate::facts::receipt::{Receipt, ReceiptLine, Side};
+use crate::facts::terms::Terms;
+use crate::facts::{Fact, ReversedPart};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
-use crate::rules::purchase::{ReceiptLine, Side};
-use crate::rules::redemption::{post_issue_money, post_part_money};
-use crate::units::{EntryId, MemberId, Money, PartnerId, Points, Rate, Timestamp, largest_remainder};
+use crate::rules::checks::check_points;
+use crate::rules::issue::post_issue_money;
+use crate::units::{EntryId, MemberId, PartnerId, Points, Timestamp, largest_remainder};
 
 /// How many points of which lots are to be reversed.
 pub(crate) type LotShares = Vec<(LotId, Points)>;
@@ -32,6 +34,16 @@ pub struct ReverseIssue {
     pub points: Points,
     /// Rather refuse than let a shortfall become a debt.
     pub refuse_shortfall: bool,
+}
+
+/// Which issues are to be reversed.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum ReversalTarget {
+    Entry(EntryId),
+    /// All issues of a receipt of the caller's, the newest first; the house finds them by its number.
+    Receipt(Receipt),
+    /// The newest lots that the caller issued to a member, for a return without a receipt.
+    Newest(MemberRef),
 }
 
 impl Operation for ReverseIssue {
@@ -251,64 +263,6 @@ impl Book {
             done.debt = done.debt.plus(debt)?;
         }
         Ok((self.finish(draft.with(Fact::Reversal(parts)))?, done))
-    }
-
-    /// What follows the entries of a command: what they released of expired lots goes, then debts are paid, if one of them
-    /// gave the member available points or was a reversal.
-    pub(crate) fn settle_member(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
-        let gave = |moved: &LotMove| moved.lot.member == member && moved.points.0 > 0;
-        let mut written = entries.iter().filter_map(|id| self.entries.get(id));
-        let recovers = written.any(|entry| entry.facts.reversal().is_some() || entry.lots.iter().any(gave));
-        entries.extend(self.run_due_since(member, now, now));
-        if recovers {
-            self.recover(member, now, entries);
-        }
-    }
-
-    /// Pays a member's debts with its available points, the oldest first.
-    ///
-    /// Rule: recovery
-    pub(crate) fn recover(&mut self, member: MemberId, now: Timestamp, entries: &mut Vec<EntryId>) {
-        let known = self.members.get(&member).filter(|member| !member.record.debts.is_empty());
-        let Some(debts) = known.map(|member| member.record.debts.clone()) else { return };
-        for debt in debts {
-            // What cannot be booked now (its amounts would not fit) stays a debt.
-            if let Ok(Some(entry)) = self.recovery_entry(member, &debt, now) {
-                entries.push(self.post(entry));
-            }
-        }
-    }
-
-    fn recovery_entry(&self, member: MemberId, debt: &Debt, now: Timestamp) -> Result<Option<Entry>, Rejection> {
-        let creditor = debt.creditor;
-        let terms = self.house.partner(creditor)?.terms_at(now);
-        let facts = RedemptionFacts {
-            points: Points::ZERO,
-            reimbursement: terms.reimbursement,
-            fee_rate: Rate::ZERO,
-            fee_bearer: terms.fee_bearer,
-            fee: Money::ZERO,
-        };
-        let only = (self.house.coalition.recovery == Recovery::Own).then_some(creditor);
-        let parts = self.walk(creditor, member, debt.points, now, &facts, only)?.parts;
-        let points = Points(parts.iter().map(|part| part.points.0).sum());
-        if points.is_zero() {
-            return Ok(None);
-        }
-        let currency = self.house.coalition.currency;
-        let mut draft =
-            EntryDraft::new(EntryKind::Recover, self.open_window, now, currency, creditor).of_member(member);
-        draft.post_points(PointsAccount::Debt(member), i128::from(points.0));
-        draft.post_points(PointsAccount::Recoverable(creditor), -i128::from(points.0));
-        for part in &parts {
-            draft.post_points(PointsAccount::Member(member), -i128::from(part.points.0));
-            draft.post_points(PointsAccount::Issuer(part.issuer), i128::from(part.points.0));
-            let terms = self.house.lot_terms(part.issuer, part.terms);
-            post_part_money(&mut draft, creditor, part.issuer, terms, facts.reimbursement, part.points)?;
-            draft.move_lot(part.moved(part.points.negated()?));
-        }
-        let facts = RedemptionFacts { points, ..facts };
-        self.finish(draft.with(Fact::Redemption(facts))).map(Some)
     }
 }
 

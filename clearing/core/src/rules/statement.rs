@@ -87,18 +87,6 @@ pub fn lines(partner: PartnerId, id: EntryId, sequence: i64, entry: &Entry) -> V
     amounts.into_iter().map(line).collect()
 }
 
-fn counterparty(partner: PartnerId, role: Role, entry: &Entry) -> Option<PartnerId> {
-    let other = match role {
-        Role::Issuer => entry.redemption().is_some().then_some(entry.partner),
-        Role::Acceptor => {
-            let first = entry.lots.first().map(|moved| moved.issuer);
-            first.filter(|issuer| entry.lots.iter().all(|moved| moved.issuer == *issuer))
-        }
-        Role::Neither => None,
-    };
-    other.filter(|other| *other != partner)
-}
-
 /// What the lines of one role, kind and purpose come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Total {
@@ -133,4 +121,16 @@ impl Totals {
     pub fn sum(&self) -> Result<Money, Overflow> {
         self.rows.values().map(|total| total.amount).try_fold(Money::ZERO, Money::plus)
     }
+}
+
+fn counterparty(partner: PartnerId, role: Role, entry: &Entry) -> Option<PartnerId> {
+    let other = match role {
+        Role::Issuer => entry.redemption().is_some().then_some(entry.partner),
+        Role::Acceptor => {
+            let first = entry.lots.first().map(|moved| moved.issuer);
+            first.filter(|issuer| entry.lots.iter().all(|moved| moved.issuer == *issuer))
+        }
+        Role::Neither => None,
+    };
+    other.filter(|other| *other != partner)
 }

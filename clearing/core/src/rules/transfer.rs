@@ -2,14 +2,14 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::book::{Book, LOTS_PER_ENTRY_MAX};
+use crate::book::Book;
 use crate::chart::PointsAccount;
-use crate::command::{MemberRef, check_points};
-use crate::facts::entry::{EntryKind, LotBirth, LotMove};
-use crate::facts::member::LotId;
+use crate::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
+use crate::facts::lot::{LotBirth, LotId, LotMove, Part};
+use crate::facts::member::MemberRef;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
-use crate::rules::redemption::Part;
+use crate::rules::checks::check_points;
 use crate::units::{MemberId, Points};
 
 /// Moves points of a member to another one, as new lots whose place in the order is that of the transfer.
