@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use clearing_benches::coalition;
 use clearing_core::book::Book;
-use clearing_core::command::{Earn, MemberRef, Request};
-use clearing_core::journal::{Code, Entry, Origin};
-use clearing_core::operation::Command;
-use clearing_core::points::{IssuePoints, RedeemPoints};
-use clearing_core::settlement::{CloseWindow, Window};
-use clearing_core::terms::{House, Partner};
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::Entry;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::partner::Partner;
+use clearing_core::facts::window::Window;
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::redemption::RedeemPoints;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp,
 };

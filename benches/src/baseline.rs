@@ -21,7 +21,7 @@ use arc_swap::ArcSwapOption;
 use clearing::rpc::auth::AuthLayer;
 use clearing::rpc::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX};
 use clearing::tls::{Acceptor, TlsMaterial, server_config};
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_proto::v1::issue_service_server::IssueServiceServer;
 use clearing_proto::v1::member_service_server::MemberServiceServer;
 use tokio::net::TcpListener;

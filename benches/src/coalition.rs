@@ -7,10 +7,10 @@ use anyhow::Result;
 use clearing::clock::Clock;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
-use clearing_core::limits::Limits;
-use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
-};
+use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
 use clearing_core::units::{Money, PartnerId, Rate, Timestamp};
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;

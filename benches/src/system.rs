@@ -11,7 +11,7 @@ use clearing::clock::{self, Clock};
 use clearing::identifier::IdentifierKey;
 use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions};
 use clearing::store::Store;
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_proto::v1;
 use partner_sdk::operator::CloseWindow;
 use partner_sdk::{Client, Outcome};

@@ -28,19 +28,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
+use clearing_core::audit::proof::ProofTrail;
 use clearing_core::audit::{
     Tally, Violation, check_entry, check_house, check_members, check_windows, compare_gross, compare_house,
     compare_members, compare_windows,
 };
 use clearing_core::book::Book;
-use clearing_core::changes::IdentifierLink;
+use clearing_core::facts::chain::{BatchHeader, STRIPE, chain_hash, link_commitment};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
+use clearing_core::facts::member::IdentifierLink;
+use clearing_core::facts::receipt::ReceiptLine;
+use clearing_core::facts::window::FundingGroup;
 use clearing_core::facts::{Fact, FoundedFacts};
-use clearing_core::funding::FundingGroup;
-use clearing_core::journal::{BatchHeader, Entry, EntryKind, Hash, JournalEntry, STRIPE, chain_hash, link_commitment};
-use clearing_core::proof::ProofTrail;
-use clearing_core::purchase::ReceiptLine;
-use clearing_core::terms::House;
-use clearing_core::units::{BatchId, EntryId, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{BatchId, EntryId, Hash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 pub use self::unexplained::{UNEXPLAINED, Unexplained};
 

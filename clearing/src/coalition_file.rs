@@ -11,12 +11,11 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use clearing_core::limits::Limits;
+use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery, SCALE_MAX};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Price, Recovery,
-    SCALE_MAX, Terms, TermsDraft,
-};
 use clearing_core::units::{Currency, Malformed, Money, PartnerId, Points, Rate, Timestamp, number, whole};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;

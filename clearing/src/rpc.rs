@@ -34,10 +34,9 @@ mod written;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use clearing_core::command::Request;
-use clearing_core::journal::Origin;
-use clearing_core::operation::Command;
-use clearing_core::terms::House;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::origin::Origin;
 use clearing_core::units::{MemberId, PartnerId, RequestId};
 use tonic::Status;
 

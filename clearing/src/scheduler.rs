@@ -26,13 +26,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing_core::command::Request;
-use clearing_core::due::work_of;
-use clearing_core::forget::forgetting;
-use clearing_core::journal::Origin;
-use clearing_core::operation::Command;
+use clearing_core::command::{Command, Request, close_of, forgetting, work_of};
+use clearing_core::facts::origin::Origin;
 use clearing_core::rejection::Rejection;
-use clearing_core::settlement::close_of;
 use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;

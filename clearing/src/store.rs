@@ -63,7 +63,7 @@ use std::time::Duration;
 
 use clearing_core::book::Book;
 use clearing_core::facts::FoundedFacts;
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_core::units::{BatchId, PartnerId, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};

@@ -26,11 +26,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clearing_core::book::Book;
-use clearing_core::changes::Changes;
-use clearing_core::command::{Answer, Request};
-use clearing_core::journal::{BatchHeader, JournalEntry, STRIPE};
+use clearing_core::book::changes::Changes;
+use clearing_core::command::Request;
+use clearing_core::facts::answer::Answer;
+use clearing_core::facts::chain::{BatchHeader, STRIPE};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::JournalEntry;
 use clearing_core::operation::Gate;
-use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, PartnerId, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;

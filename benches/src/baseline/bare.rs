@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clearing_core::command::{MemberReply, Reply};
-use clearing_core::member::{DayCount, Holding, Member};
-use clearing_core::terms::Funding;
+use clearing_core::facts::answer::{MemberReply, Reply};
+use clearing_core::facts::member::{DayCount, Holding, Member};
+use clearing_core::facts::terms::Funding;
 use clearing_core::units::{MemberId, Points, Timestamp};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

@@ -31,13 +31,15 @@ use clearing::identifier::IdentifierKey;
 use clearing::rpc::convert::{self, View};
 use clearing::rpc::errors;
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
-use clearing_core::command::{Earn, MemberRef, MemberReply, Reply, Request};
-use clearing_core::journal::{Code, Entry, EntryDraft, EntryKind, LotBirth, LotMove};
-use clearing_core::member::LotId;
-use clearing_core::operation::Command;
-use clearing_core::points::IssuePoints;
-use clearing_core::purchase::{ReceiptLine, Side};
-use clearing_core::terms::House;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{MemberReply, Reply};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::{Entry, EntryDraft, EntryKind};
+use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::Code;
+use clearing_core::facts::receipt::{ReceiptLine, Side};
+use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
@@ -58,7 +60,7 @@ struct Wish {
     request_id: RequestId,
     identifier: IdentifierHash,
     points: Points,
-    origin: clearing_core::journal::Origin,
+    origin: clearing_core::facts::origin::Origin,
     content_hash: [u8; 32],
     entry_id: u128,
     fresh_member: MemberId,

@@ -1,124 +1,34 @@
-//! What may be asked of the house, and what it answers.
+//! The list of the operations, and requests: what may be asked of the house.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
 
-use crate::journal::{BusinessDate, Code, Hash, Origin};
-use crate::operation::{Ask, Command};
+use crate::book::Book;
+use crate::facts::answer::Attachment;
+use crate::facts::origin::Origin;
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
 use crate::rejection::Rejection;
-use crate::terms::{PartnerState, TermsDraft};
-use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
-
-/// How a command names a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-pub enum MemberRef {
-    Id(MemberId),
-    Identifier(IdentifierHash),
-}
-
-/// What is to be issued.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Earn {
-    pub points: Points,
-    /// Instead of what the terms say.
-    pub expires: Option<Timestamp>,
-    /// When the points become available, if that is later.
-    pub activates: Option<Timestamp>,
-    /// Who issues, with weights, in the order of ties; the caller alone if empty.
-    pub funders: Vec<(PartnerId, u32)>,
-}
-
-impl Earn {
-    /// Points of the caller by its terms.
-    pub fn points(points: Points) -> Self {
-        Self { points, expires: None, activates: None, funders: Vec::new() }
-    }
-}
-
-/// How a receipt is paid with points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Spend {
-    Redeem(Points),
-    Capture(EntryId, Points),
-}
-
-/// Which issues are to be reversed.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum ReversalTarget {
-    Entry(EntryId),
-    /// All issues of a receipt of the caller's, the newest first; the house finds them by its number.
-    Receipt(Receipt),
-    /// The newest lots that the caller issued to a member, for a return without a receipt.
-    Newest(MemberRef),
-}
-
-/// A receipt of a partner's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-pub struct Receipt {
-    pub partner: PartnerId,
-    pub store: Option<Code>,
-    pub till: Option<Code>,
-    pub date: BusinessDate,
-    pub number: Code,
-}
-
-/// Which order a confirmed payment belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Payment {
-    /// The leg of a partner, against the settlement account.
-    Hub(PartnerId),
-    Pair {
-        payer: OrderParty,
-        payee: OrderParty,
-    },
-}
-
-/// One end of a payment order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
-pub enum OrderParty {
-    Partner(PartnerId),
-    /// The operator of the settlement; after all partners in ties.
-    Operator,
-    /// The funds of the coalition (pool, reserve); last in ties.
-    Funds,
-    /// The settlement account.
-    Hub,
-}
-
-impl OrderParty {
-    pub fn of(participant: PartnerId) -> Self {
-        if participant.is_operator() { Self::Operator } else { Self::Partner(participant) }
-    }
-
-    /// The participant of the settlement, if it is one.
-    pub fn participant(self) -> Option<PartnerId> {
-        match self {
-            Self::Partner(partner) => Some(partner),
-            Self::Operator => Some(PartnerId::operator()),
-            Self::Funds | Self::Hub => None,
-        }
-    }
-
-    /// Reads `hub`, `funds` or a partner id.
-    pub fn parse(text: &str) -> Result<Self, crate::units::Malformed> {
-        match text {
-            "hub" => Ok(Self::Hub),
-            "funds" => Ok(Self::Funds),
-            partner => partner.parse().map(Self::of),
-        }
-    }
-}
-
-impl std::fmt::Display for OrderParty {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Partner(partner) => partner.fmt(f),
-            Self::Operator => f.pad("operator"),
-            Self::Funds => f.pad("funds"),
-            Self::Hub => f.pad("hub"),
-        }
-    }
-}
+use crate::rules::abandon::AbandonRequest;
+use crate::rules::calendar::SetCalendar;
+use crate::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use crate::rules::close::CloseWindow;
+use crate::rules::consent::SetFundingConsent;
+use crate::rules::decay::RunDecay;
+use crate::rules::deposit::Deposit;
+use crate::rules::due::RunDueWork;
+use crate::rules::forget::ForgetRequests;
+use crate::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use crate::rules::issue::IssuePoints;
+use crate::rules::limits::SetLimits;
+use crate::rules::partner::{CreatePartner, SetPartnerState};
+use crate::rules::payment::ConfirmPayment;
+use crate::rules::purchase::{PostPurchase, ReturnPurchase};
+use crate::rules::redemption::{RedeemPoints, ReturnRedemption};
+use crate::rules::reversal::ReverseIssue;
+use crate::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
+use crate::rules::terms::SetTerms;
+use crate::rules::transfer::TransferPoints;
+use crate::units::{Hash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 
 /// A command with who asks it and under which key.
 #[derive(Debug, Clone)]
@@ -135,13 +45,6 @@ pub struct Request {
     pub fresh_salt: [u8; 16],
     /// What the origin commits to (see [`Origin::attachment`]); kept apart from the journal, where it can be erased.
     pub attachment: Option<Attachment>,
-}
-
-/// Personal data of an operation, such as the cashier, with the salt of its commitment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attachment {
-    pub salt: [u8; 16],
-    pub bytes: Vec<u8>,
 }
 
 impl Request {
@@ -176,143 +79,123 @@ impl Request {
     }
 }
 
-/// Refuses a moment outside of the house's calendar, and the very first one: it is what an unset clock says.
-pub(crate) fn check_moment(field: &str, time: Option<Timestamp>) -> Result<(), Rejection> {
-    match time.map(Timestamp::named) {
-        Some(Ok(Timestamp::FIRST)) => Err(Rejection::invalid(field, format!("{} is no time", Timestamp::FIRST))),
-        Some(Err(problem)) => Err(Rejection::invalid(field, problem)),
-        Some(Ok(_)) | None => Ok(()),
-    }
-}
-
-/// Refuses points that no operation may name.
-pub(crate) fn check_points(field: &str, points: Points) -> Result<(), Rejection> {
-    points.of_operation().map(drop).map_err(|problem| Rejection::invalid(field, problem))
-}
-
-/// Refuses terms whose dates can leave the calendar.
-pub(crate) fn check_terms(terms: &TermsDraft) -> Result<(), Rejection> {
-    let checked = terms.expiry.map_or(Ok(()), |expiry| expiry.check());
-    checked.map_err(|problem| Rejection::invalid("terms.expiry", problem))
-}
-
-/// A joint issue has at most so many funders.
-pub const FUNDERS_MAX: usize = 16;
-
-impl Earn {
-    /// `within`: what stands before the names of the fields in the message.
-    pub(crate) fn check(&self, within: &str) -> Result<(), Rejection> {
-        check_moment(&format!("{within}expire_time"), self.expires)?;
-        check_moment(&format!("{within}activate_time"), self.activates)?;
-        let funders = format!("{within}funders");
-        if self.funders.len() > FUNDERS_MAX {
-            let problem = format!("{} funders, and {FUNDERS_MAX} are the most", self.funders.len());
-            return Err(Rejection::invalid(&funders, problem));
+/// Makes of the list of operations the type that is any of them, and what is asked of it.
+macro_rules! operations {
+    ($($operation:ident),* $(,)?) => {
+        /// Any operation.
+        #[allow(
+            clippy::large_enum_variant,
+            reason = "a queue holds some thousands at most, and plain data is worth more here than the bytes of a rare variant"
+        )]
+        #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+        pub enum Command {
+            $($operation($operation)),*
         }
-        for (at, (funder, weight)) in self.funders.iter().enumerate() {
-            if *weight == 0 {
-                return Err(Rejection::invalid(&funders, format!("the weight of {funder} is zero")));
+
+        impl Command {
+            /// The names of all operations, in the order of the list.
+            pub const NAMES: &'static [&'static str] = &[$($operation::NAME),*];
+
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$operation(_) => $operation::NAME),*
+                }
             }
-            if self.funders[..at].iter().any(|(other, _)| other == funder) {
-                return Err(Rejection::invalid(&funders, format!("{funder} is named twice")));
+
+            pub fn gate(&self) -> Gate {
+                match self {
+                    $(Self::$operation(_) => $operation::GATE),*
+                }
+            }
+
+            /// See [`Operation::check`].
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT`
+            pub fn check(&self) -> Result<(), Rejection> {
+                match self {
+                    $(Self::$operation(operation) => operation.check()),*
+                }
+            }
+
+            /// See [`Operation::concerns`].
+            pub fn concerns(&self) -> Option<RequestId> {
+                match self {
+                    $(Self::$operation(operation) => operation.concerns()),*
+                }
+            }
+
+            /// See [`Operation::footprint`].
+            pub fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+                match self {
+                    $(Self::$operation(operation) => operation.footprint(ask, needs)),*
+                }
+            }
+
+            pub(crate) fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+                match self {
+                    $(Self::$operation(operation) => operation.admit(book, ask)),*
+                }
+            }
+
+            pub(crate) fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+                match self {
+                    $(Self::$operation(operation) => operation.decide(book, ask, who)),*
+                }
             }
         }
-        check_points(&format!("{within}points"), self.points)
-    }
+
+        $(impl From<$operation> for Command {
+            fn from(operation: $operation) -> Self {
+                Self::$operation(operation)
+            }
+        })*
+    };
 }
 
-/// What became of an abandoned request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Abandoned {
-    /// It had not arrived; when it does, it will be refused.
-    Burned,
-    /// It had been applied; its exact opposite was posted.
-    Undone,
-    /// It had been rejected.
-    NoEffect,
-    /// It had been abandoned before.
-    Already,
+/// What asks for the due work of a member.
+pub fn work_of(member: MemberId) -> Command {
+    RunDueWork { member }.into()
 }
 
-/// The figures of an answer, besides its entries. Stored under the request's key, so that a replay gives the same.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Reply {
-    Member(MemberReply),
-    Abandoned(Abandoned),
-    /// Of a house command.
-    House(HouseReply),
+/// What asks for it.
+pub fn forgetting() -> Command {
+    ForgetRequests.into()
 }
 
-/// What a house command did, as far as it cannot be read later from the tables it changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct HouseReply {
-    /// The window it was about.
-    pub window: Option<WindowNumber>,
-    /// The version of terms it made.
-    pub terms: Option<u32>,
-    /// The state that the partner had before.
-    pub previous_state: Option<PartnerState>,
+/// What closes a window, unless it is closed already.
+pub fn close_of(window: WindowNumber) -> Command {
+    CloseWindow { expected: Some(window) }.into()
 }
 
-/// What a command on points did to the member.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct MemberReply {
-    pub member: MemberId,
-    pub available: Points,
-    /// Points reserved by holds.
-    pub held: Points,
-    /// Points that are not released yet.
-    pub pending: Points,
-    /// Points that the member owes.
-    pub owed: Points,
-    /// What of the redemption can still be returned, after a redemption or return.
-    pub returnable: Points,
-    /// What a reversal did.
-    pub reversed: Option<Reversed>,
-    /// The next points the member would lose, and when; none if none of the available points expires.
-    pub next_expiry: Option<(Timestamp, Points)>,
-}
-
-/// What a reversal did with the points it was asked for; they sum to them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Reversed {
-    /// Still there, and taken back.
-    pub taken_back: Points,
-    /// Expired or decayed before; the member had no good of them.
-    pub written_off: Points,
-    /// Spent, transferred or held: the member owes them.
-    pub debt: Points,
-}
-
-/// The answer to a request that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// The entries written, in journal order; none for commands that post nothing.
-    pub entries: Vec<EntryId>,
-    pub reply: Reply,
-}
-
-/// The answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub result: Result<Accepted, Rejection>,
-    /// Whether the answer was given before under the same key.
-    pub replayed: bool,
-}
-
-/// What is kept under a request's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    pub content: Hash,
-    pub state: RecordedState,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordedState {
-    Accepted(Accepted),
-    Rejected(Rejection),
-    /// Abandoned before it came.
-    Burned,
-    /// Accepted, and abandoned after.
-    Undone(Accepted),
+operations! {
+    IssuePoints,
+    RedeemPoints,
+    ReturnRedemption,
+    AuthorizeRedemption,
+    CaptureHold,
+    VoidHold,
+    PostPurchase,
+    ReturnPurchase,
+    ReverseIssue,
+    TransferPoints,
+    AbandonRequest,
+    RunDueWork,
+    RunDecay,
+    ExtendExpiry,
+    ReinstatePoints,
+    WriteOffDebt,
+    CreatePartner,
+    SetTerms,
+    SetLimits,
+    SetPartnerState,
+    SetFundingConsent,
+    SetCalendar,
+    ForgetRequests,
+    CloseWindow,
+    ConfirmSettlement,
+    ExportOrders,
+    ConfirmPayment,
+    AbortSettlement,
+    Deposit,
 }

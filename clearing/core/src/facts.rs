@@ -1,19 +1,38 @@
-//! What entries record besides their postings: data, no rule.
+//! What is recorded and kept: data, which knows neither a rule nor a book; here, what entries record besides their postings.
 //!
 //! An entry has a list of facts, so that a new kind of fact is one more variant at the end and changes no other. In the
 //! canonical bytes the list is a byte with its length and the facts one after another.
 
-use std::io::{self, Read, Write};
+pub mod answer;
+pub mod chain;
+pub mod coalition;
+pub mod entry;
+pub mod hold;
+pub mod limits;
+pub mod lot;
+pub mod member;
+pub mod order;
+pub mod origin;
+pub mod partner;
+pub mod proof;
+pub mod receipt;
+pub mod returned;
+pub mod terms;
+pub mod window;
+
+use std::io;
+use std::io::{Read, Write};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::command::OrderParty;
-use crate::journal::{Code, Hash};
-use crate::limits::Limits;
-use crate::member::{LotId, LotPlace};
-use crate::settlement::OrderMode;
-use crate::terms::{Calendar, Coalition, FeeBearer, PartnerState, Terms};
-use crate::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+use crate::facts::coalition::{Calendar, Coalition};
+use crate::facts::limits::Limits;
+use crate::facts::lot::{LotId, LotPlace};
+use crate::facts::order::{OrderMode, OrderParty};
+use crate::facts::origin::Code;
+use crate::facts::partner::PartnerState;
+use crate::facts::terms::{FeeBearer, Terms};
+use crate::units::{EntryId, Hash, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// One thing that an entry records. Kinds of facts are added at the end, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -171,7 +190,7 @@ pub struct ReversedPart {
 pub struct LinkFacts {
     /// Of the member's links, from 1.
     pub number: u32,
-    /// See [`link_commitment`](crate::journal::link_commitment).
+    /// See [`link_commitment`](crate::facts::chain::link_commitment).
     pub commitment: Hash,
 }
 

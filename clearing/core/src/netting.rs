@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::changes::Gross;
-use crate::command::OrderParty;
-use crate::settlement::OrderMode;
-use crate::units::{Money, Overflow, PartnerId, half_up};
+use crate::facts::entry::Entry;
+use crate::facts::order::{Order, OrderMode, OrderParty};
+use crate::facts::window::{Gross, Settlement};
+use crate::units::{Money, Overflow, PartnerId, WindowNumber, half_up};
 
 /// The legs of a close, zero legs left out: each position rounded to the currency's minor unit by floor and largest
 /// remainder, up to the half-up sum of all (ties by partner id, the operator last). A partner's leg smaller than the
@@ -55,21 +55,55 @@ pub fn legs(
     Ok(legs)
 }
 
-/// One payment order of a settlement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    pub payer: OrderParty,
-    pub payee: OrderParty,
-    /// Above zero.
-    pub amount: Money,
-    pub paid: bool,
-}
-
 /// The orders that settle the legs.
 pub fn orders(mode: OrderMode, legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
     match mode {
         OrderMode::Hub => hub_orders(legs),
         OrderMode::Pairwise => pairwise_orders(legs),
+    }
+}
+
+/// The gross obligations of a window: issuer to acceptor.
+pub type Obligations = BTreeMap<(PartnerId, PartnerId), Gross>;
+
+/// Gross obligations netted for each pair of partners: (debtor, creditor) with what is left, largest party first by
+/// id; pairs that cancel out are left out.
+///
+/// Rule: bilateral-nets
+pub fn bilateral(obligations: &Obligations) -> BTreeMap<(PartnerId, PartnerId), Money> {
+    let mut nets: BTreeMap<(PartnerId, PartnerId), i64> = BTreeMap::new();
+    for ((issuer, acceptor), gross) in obligations {
+        let (pair, sign) = if issuer < acceptor { ((*issuer, *acceptor), 1) } else { ((*acceptor, *issuer), -1) };
+        let net = nets.entry(pair).or_default();
+        *net = net.saturating_add(gross.amount.0.saturating_mul(sign));
+    }
+    let directed = nets.into_iter().filter(|(_, net)| *net != 0).map(|((first, second), net)| {
+        let pair = if net > 0 { (first, second) } else { (second, first) };
+        (pair, Money(net.saturating_abs()))
+    });
+    directed.collect()
+}
+
+/// The share of the gross obligations that netting saved, in ten-thousandths, half up: 1 - pairwise orders / gross.
+/// Undefined without gross obligations.
+///
+/// Rule: saved
+pub fn saved(gross: Money, pairwise: Money) -> Option<i64> {
+    if gross.0 <= 0 {
+        return None;
+    }
+    let share = half_up((i128::from(gross.0) - i128::from(pairwise.0)) * 10_000, i128::from(gross.0));
+    i64::try_from(share).ok()
+}
+
+/// Total of the orders of a settlement.
+pub fn total(orders: &[Order]) -> Money {
+    report_sum(orders.iter().map(|order| order.amount))
+}
+
+impl Settlement {
+    pub fn saved(&self) -> Option<i64> {
+        saved(self.gross, self.pairwise)
     }
 }
 
@@ -115,46 +149,29 @@ fn pairwise_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
     orders
 }
 
-/// The gross obligations of a window: issuer to acceptor.
-pub type Obligations = BTreeMap<(PartnerId, PartnerId), Gross>;
-
-/// Gross obligations netted for each pair of partners: (debtor, creditor) with what is left, largest party first by
-/// id; pairs that cancel out are left out.
-///
-/// Rule: bilateral-nets
-pub fn bilateral(obligations: &Obligations) -> BTreeMap<(PartnerId, PartnerId), Money> {
-    let mut nets: BTreeMap<(PartnerId, PartnerId), i64> = BTreeMap::new();
-    for ((issuer, acceptor), gross) in obligations {
-        let (pair, sign) = if issuer < acceptor { ((*issuer, *acceptor), 1) } else { ((*acceptor, *issuer), -1) };
-        let net = nets.entry(pair).or_default();
-        *net = net.saturating_add(gross.amount.0.saturating_mul(sign));
-    }
-    let directed = nets.into_iter().filter(|(_, net)| *net != 0).map(|((first, second), net)| {
-        let pair = if net > 0 { (first, second) } else { (second, first) };
-        (pair, Money(net.saturating_abs()))
-    });
-    directed.collect()
-}
-
-/// The share of the gross obligations that netting saved, in ten-thousandths, half up: 1 - pairwise orders / gross.
-/// Undefined without gross obligations.
-///
-/// Rule: saved
-pub fn saved(gross: Money, pairwise: Money) -> Option<i64> {
-    if gross.0 <= 0 {
-        return None;
-    }
-    let share = half_up((i128::from(gross.0) - i128::from(pairwise.0)) * 10_000, i128::from(gross.0));
-    i64::try_from(share).ok()
-}
-
-/// Total of the orders of a settlement.
-pub fn total(orders: &[Order]) -> Money {
-    report_sum(orders.iter().map(|order| order.amount))
-}
-
 /// A sum that a report shows and nothing is posted from: it stops at the ends of 64 bits, rather than the close.
 pub(crate) fn report_sum(amounts: impl Iterator<Item = Money>) -> Money {
     let sum: i128 = amounts.map(|amount| i128::from(amount.0)).sum();
     Money(i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX }))
+}
+
+/// The gross obligations that an entry makes (+) or takes back (-): r x the points of each issuer but the acceptor.
+///
+/// Rule: gross
+pub(crate) fn gross_of(entry: &Entry) -> Result<BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>, Overflow> {
+    let mut obligations: BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross> = BTreeMap::new();
+    let Some(facts) = entry.redemption() else { return Ok(obligations) };
+    for moved in entry.lots.iter().filter(|moved| moved.issuer != entry.partner) {
+        let gross = obligations.entry((entry.window, moved.issuer, entry.partner)).or_default();
+        gross.points = gross.points.minus(moved.net()?)?;
+        gross.amount = gross.points.times(facts.reimbursement)?;
+    }
+    Ok(obligations)
+}
+
+/// Fixes the mode in which a settlement is paid, and with it the orders.
+pub(crate) fn choose(settlement: &mut Settlement, mode: OrderMode) {
+    let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
+    settlement.mode = Some(mode);
+    settlement.orders = orders(mode, &legs);
 }

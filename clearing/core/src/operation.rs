@@ -1,29 +1,19 @@
 //! Operations: what may be asked of the house, each a type in the room of its rules.
 //!
 //! An operation says what it is called, how it passes the gate, what must be in the book before it is decided, whom it is
-//! about, and what it comes to. It changes nothing: the book writes what was decided ([`Book::execute`]). The list at the
-//! end of this file is the only one.
+//! about, and what it comes to. It changes nothing: the book writes what was decided ([`Book::execute`]). No operation is
+//! named here; the one list of them is in `crate::command`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
-use crate::abandon::AbandonRequest;
 use crate::book::Book;
-use crate::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
-use crate::command::{Abandoned, HouseReply, MemberRef, Receipt, Reversed};
-use crate::due::{RunDecay, RunDueWork};
-use crate::forget::ForgetRequests;
-use crate::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use crate::journal::{Entry, Origin};
-use crate::partners::{CreatePartner, SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use crate::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use crate::purchase::{PostPurchase, ReceiptLine, ReturnPurchase, Side};
+use crate::facts::answer::{Abandoned, HouseReply, Reversed};
+use crate::facts::coalition::House;
+use crate::facts::entry::{Entry, EntryDraft, EntryKind};
+use crate::facts::member::MemberRef;
+use crate::facts::origin::Origin;
+use crate::facts::receipt::{Receipt, ReceiptLine, Side};
 use crate::rejection::Rejection;
-use crate::reversal::ReverseIssue;
-use crate::settlement::{AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders};
-use crate::terms::House;
-use crate::transfer::TransferPoints;
 use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// How an operation passes the gate that all batches of the house pass.
@@ -303,108 +293,15 @@ impl<'a> Footprint<'a> {
     }
 }
 
-/// Makes of the list of operations the type that is any of them, and what is asked of it.
-macro_rules! operations {
-    ($($operation:ident),* $(,)?) => {
-        /// Any operation.
-        #[allow(
-            clippy::large_enum_variant,
-            reason = "a queue holds some thousands at most, and plain data is worth more here than the bytes of a rare variant"
-        )]
-        #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-        pub enum Command {
-            $($operation($operation)),*
-        }
-
-        impl Command {
-            /// The names of all operations, in the order of the list.
-            pub const NAMES: &'static [&'static str] = &[$($operation::NAME),*];
-
-            pub fn name(&self) -> &'static str {
-                match self {
-                    $(Self::$operation(_) => $operation::NAME),*
-                }
-            }
-
-            pub fn gate(&self) -> Gate {
-                match self {
-                    $(Self::$operation(_) => $operation::GATE),*
-                }
-            }
-
-            /// See [`Operation::check`].
-            ///
-            /// # Errors
-            /// `INVALID_ARGUMENT`
-            pub fn check(&self) -> Result<(), Rejection> {
-                match self {
-                    $(Self::$operation(operation) => operation.check()),*
-                }
-            }
-
-            /// See [`Operation::concerns`].
-            pub fn concerns(&self) -> Option<RequestId> {
-                match self {
-                    $(Self::$operation(operation) => operation.concerns()),*
-                }
-            }
-
-            /// See [`Operation::footprint`].
-            pub fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
-                match self {
-                    $(Self::$operation(operation) => operation.footprint(ask, needs)),*
-                }
-            }
-
-            pub(crate) fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
-                match self {
-                    $(Self::$operation(operation) => operation.admit(book, ask)),*
-                }
-            }
-
-            pub(crate) fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
-                match self {
-                    $(Self::$operation(operation) => operation.decide(book, ask, who)),*
-                }
-            }
-        }
-
-        $(impl From<$operation> for Command {
-            fn from(operation: $operation) -> Self {
-                Self::$operation(operation)
-            }
-        })*
-    };
+impl Book {
+    /// An entry in the making that an operation asks for.
+    pub(crate) fn draft(&self, kind: EntryKind, ask: &Ask<'_>) -> EntryDraft {
+        let currency = self.house.coalition.currency;
+        EntryDraft::new(kind, self.open_window, ask.now, currency, ask.caller).asked_by(ask.request_id, ask.origin)
+    }
 }
 
-operations! {
-    IssuePoints,
-    RedeemPoints,
-    ReturnRedemption,
-    AuthorizeRedemption,
-    CaptureHold,
-    VoidHold,
-    PostPurchase,
-    ReturnPurchase,
-    ReverseIssue,
-    TransferPoints,
-    AbandonRequest,
-    RunDueWork,
-    RunDecay,
-    ExtendExpiry,
-    ReinstatePoints,
-    WriteOffDebt,
-    CreatePartner,
-    SetTerms,
-    SetLimits,
-    SetPartnerState,
-    SetFundingConsent,
-    SetCalendar,
-    ForgetRequests,
-    CloseWindow,
-    ConfirmSettlement,
-    ExportOrders,
-    ConfirmPayment,
-    AbortSettlement,
-    Deposit,
+/// A decision that moves nothing.
+pub(crate) fn decided(book: &Book, draft: EntryDraft, reply: HouseReply) -> Result<Decision, Rejection> {
+    Ok(Decision::of_house(vec![book.finish(draft)?], reply))
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::units::Timestamp;
+use crate::units::{Overflow, Timestamp};
 
 /// What kind of no it is, from which the wire's code follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -363,11 +363,6 @@ impl Rejection {
         Self::NotFound { what: what.to_owned(), id: id.to_string() }
     }
 
-    pub(crate) fn too_many_lots(asked: crate::units::Points, reachable: i64) -> Self {
-        let lots_max = i64::try_from(crate::book::LOTS_PER_ENTRY_MAX).expect("a small constant");
-        Self::TooManyLots { asked: asked.0, reachable, lots_max }
-    }
-
     /// The place in the published order.
     pub(crate) fn rank(&self) -> usize {
         self.place() as usize
@@ -402,6 +397,12 @@ impl Rejection {
     /// Rule: recorded-answers
     pub fn recorded(&self) -> bool {
         self.row().recorded
+    }
+}
+
+impl From<Overflow> for Rejection {
+    fn from(_: Overflow) -> Self {
+        Self::Overflow { what: "an amount".to_owned(), maximum: i64::MAX }
     }
 }
 

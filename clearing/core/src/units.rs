@@ -780,6 +780,9 @@ impl FromStr for EntryId {
     }
 }
 
+/// A SHA-256 hash.
+pub type Hash = [u8; 32];
+
 /// A keyed hash of an identifier's scheme and value. The value itself is never kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub struct IdentifierHash(pub [u8; 32]);

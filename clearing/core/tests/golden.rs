@@ -10,23 +10,24 @@ mod house;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use clearing_core::chain::{Outcome, RequestRecord, requests_hash};
 use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
-use clearing_core::command::OrderParty;
+use clearing_core::facts::chain::{
+    BatchHeader, Outcome, RequestRecord, attachment_commitment, chain_hash, link_commitment, requests_hash,
+};
+use clearing_core::facts::coalition::{Calendar, Coalition};
+use clearing_core::facts::entry::{Entry, EntryDraft, EntryKind};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
+use clearing_core::facts::order::{OrderMode, OrderParty};
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::facts::{
     ConsentFacts, DecayFacts, ExportFacts, Fact, Facts, FoundedFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
     PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateFacts, TermsFacts,
 };
-use clearing_core::journal::{
-    BatchHeader, Code, Entry, EntryDraft, EntryKind, Hash, LotBirth, LotMove, Origin, attachment_commitment,
-    chain_hash, link_commitment,
-};
-use clearing_core::limits::Limits;
-use clearing_core::member::LotId;
-use clearing_core::settlement::OrderMode;
-use clearing_core::terms::{Calendar, Coalition, FeeBearer, Funding, PartnerState, Terms};
 use clearing_core::units::{
-    BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+    BatchId, EntryId, Hash, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
 use house::{id, rate};
 

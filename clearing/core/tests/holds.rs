@@ -4,8 +4,9 @@
 
 mod house;
 
-use clearing_core::hold::HoldState;
-use clearing_core::terms::{FeeBearer, Funding, PartnerState, Terms, TermsDraft};
+use clearing_core::facts::hold::HoldState;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{FeeBearer, Funding, Terms, TermsDraft};
 use clearing_core::units::{Money, Timestamp};
 use house::{Play, START, authorize, brands, coalition, house, id, mixed, rate, sums, terms};
 
@@ -135,7 +136,7 @@ fn a_hold_fixes_reimbursement_and_fee_when_it_is_authorized() {
     let mut play = brands(Funding::AtRedemption);
     play.issue("A", "L", 90);
     let hold = play.authorize("C", "L", 40).unwrap();
-    let lower = clearing_core::terms::Price::new("0.90".parse().unwrap()).unwrap();
+    let lower = clearing_core::facts::terms::Price::new("0.90".parse().unwrap()).unwrap();
     let draft = TermsDraft { acceptance_fee: Some(rate("0.05")), reimbursement: Some(lower), ..TermsDraft::default() };
     play.set_terms("C", draft);
     let captured = play.capture("C", hold, 33).unwrap().entries[0];

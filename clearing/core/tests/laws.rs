@@ -9,35 +9,44 @@ mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::audit;
-use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::book::sums::{SUM_MAX, SUM_REFUSED};
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
-use clearing_core::command::{Answer, Earn, MemberRef, OrderParty, Payment, Request, ReversalTarget, Spend};
-use clearing_core::due::{PASSED_OVER, RunDecay};
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, Hold, HoldState, VoidHold};
-use clearing_core::journal::{Code, Entry, EntryKind};
-use clearing_core::limits::Limits;
-use clearing_core::member::{Lot, Member};
-use clearing_core::netting;
-use clearing_core::operation::{Command, Gate};
-use clearing_core::partners::{SetLimits, SetPartnerState, SetTerms};
-use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use clearing_core::purchase::{PostPurchase, ReturnPurchase};
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
-};
-use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
-use clearing_core::statement;
-use clearing_core::sums::{SUM_MAX, SUM_REFUSED};
-use clearing_core::terms::{
-    Breakage, ExpiryPolicy, FeeBearer, Funding, House, PartnerState, Price, Recovery, Terms, TermsDraft,
-};
-use clearing_core::transfer::TransferPoints;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::Answer;
+use clearing_core::facts::coalition::{House, Recovery};
+use clearing_core::facts::entry::{Entry, EntryKind};
+use clearing_core::facts::hold::{Hold, HoldState};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::lot::Lot;
+use clearing_core::facts::member::{Member, MemberRef};
+use clearing_core::facts::order::{OrderMode, OrderParty};
+use clearing_core::facts::origin::Code;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
+use clearing_core::facts::window::{SettlementState, WindowState};
+use clearing_core::operation::Gate;
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::decay::RunDecay;
+use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::due::PASSED_OVER;
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::SetPartnerState;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
+use clearing_core::rules::statement;
+use clearing_core::rules::terms::SetTerms;
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{
     EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, half_up, largest_remainder,
 };
+use clearing_core::{audit, netting};
 use house::{Play, START, coalition, house, id, member_ref, request_id, terms};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -4,12 +4,11 @@
 
 mod house;
 
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::command::Earn;
-use clearing_core::limits::Limits;
-use clearing_core::points::IssuePoints;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{FeeBearer, Funding, Terms};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::units::{Money, Points, Timestamp};
 use house::{Play, START, brands, coalition, house, id, issue, mixed, rate, redeem, sums, terms, transfer};
 

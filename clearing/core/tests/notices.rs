@@ -6,9 +6,10 @@ mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing_core::command::Earn;
-use clearing_core::notice::{LEADS, Notice, NoticeDay};
-use clearing_core::terms::{Coalition, ExpiryPolicy, Funding, Terms};
+use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::terms::{ExpiryPolicy, Funding, Terms};
+use clearing_core::rules::issue::Earn;
+use clearing_core::rules::notice::{LEADS, Notice, NoticeDay};
 use clearing_core::units::{Points, Timestamp};
 use house::{Play, START, brands, coalition, house, terms};
 use jiff::civil::{Date, date};

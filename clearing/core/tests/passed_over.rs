@@ -4,14 +4,15 @@
 
 mod house;
 
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::due::{PASSED_OVER, RunDueWork};
+use clearing_core::command::Command;
 use clearing_core::facts::Fact;
-use clearing_core::journal::{Code, Entry, EntryKind};
-use clearing_core::member::PassedOver;
-use clearing_core::operation::Command;
-use clearing_core::purchase::PostPurchase;
-use clearing_core::terms::{ExpiryPolicy, Funding, Terms, TermsDraft};
+use clearing_core::facts::entry::{Entry, EntryKind};
+use clearing_core::facts::member::PassedOver;
+use clearing_core::facts::origin::Code;
+use clearing_core::facts::terms::{ExpiryPolicy, Funding, Terms, TermsDraft};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::due::{PASSED_OVER, RunDueWork};
+use clearing_core::rules::purchase::PostPurchase;
 use clearing_core::units::{EntryId, PartnerId, Points, Timestamp};
 use house::{Play, START, authorize, coalition, house, id, issue, purchase, redeem, terms, transfer};
 
@@ -173,9 +174,11 @@ fn what_a_purchase_earned_was_not_passed_over_by_it() {
     let (mut play, _) = without_headroom(14);
     play.consent("A", "C", None);
     play.set_terms("A", TermsDraft { expiry: Some(ExpiryPolicy::Days(3)), ..TermsDraft::default() });
-    let earn =
-        clearing_core::command::Earn { funders: vec![(id("A"), 1)], ..clearing_core::command::Earn::points(Points(5)) };
-    let spend = Some(clearing_core::command::Spend::Redeem(Points(10)));
+    let earn = clearing_core::rules::issue::Earn {
+        funders: vec![(id("A"), 1)],
+        ..clearing_core::rules::issue::Earn::points(Points(5))
+    };
+    let spend = Some(clearing_core::rules::purchase::Spend::Redeem(Points(10)));
     let member = house::member_ref("M");
     let bought = play.ask("C", Command::PostPurchase(PostPurchase { member, spend, earn: Some(earn) })).unwrap();
     assert_eq!(passed_over(&play, bought.entries[0]), [id("A")]);

@@ -4,12 +4,15 @@
 
 mod house;
 
-use clearing_core::care::ReinstatePoints;
-use clearing_core::command::{Earn, OrderParty, Payment};
-use clearing_core::journal::EntryKind;
-use clearing_core::operation::Command;
-use clearing_core::settlement::{AbortSettlement, ConfirmPayment, ExportOrders, OrderMode};
-use clearing_core::terms::{ExpiryPolicy, Funding, Price, Recovery, Terms, TermsDraft};
+use clearing_core::command::Command;
+use clearing_core::facts::coalition::Recovery;
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::order::{OrderMode, OrderParty};
+use clearing_core::facts::terms::{ExpiryPolicy, Funding, Price, Terms, TermsDraft};
+use clearing_core::rules::care::ReinstatePoints;
+use clearing_core::rules::issue::Earn;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::settlement::{AbortSettlement, ExportOrders};
 use clearing_core::units::{Money, Points, Timestamp};
 use house::{Play, START, brands, coalition, house, id, issue, mixed, sums, terms};
 
@@ -119,7 +122,7 @@ fn a_leg_of_several_pairwise_orders_pays_for_the_points_with_the_last() {
     play.confirm(window);
     play.operator(Command::ExportOrders(ExportOrders { window, mode: OrderMode::Pairwise })).unwrap();
     let orders = play.book.windows[&window].settlement.as_ref().unwrap().orders.clone();
-    let of_a = |order: &&clearing_core::netting::Order| order.payer == OrderParty::of(id("A"));
+    let of_a = |order: &&clearing_core::facts::order::Order| order.payer == OrderParty::of(id("A"));
     let last = orders.iter().rfind(of_a).unwrap().clone();
     for order in &orders {
         assert!(!play.book.is_due(play.member("M"), play.now));
@@ -515,7 +518,7 @@ fn reinstate(member: &str, funder: &str, points: i64) -> Command {
         funder: id(funder),
         points: Points(points),
         expires: None,
-        reason: clearing_core::journal::Code::new("goodwill").unwrap(),
+        reason: clearing_core::facts::origin::Code::new("goodwill").unwrap(),
     })
 }
 
@@ -543,7 +546,7 @@ fn debts_are_paid_also_when_due_work_reaches_its_bound() {
 #[test]
 fn an_issue_to_a_pending_lot_counts_for_limits_and_outstanding_points_at_once() {
     let mut play = brands(Funding::OnPayment);
-    let limits = clearing_core::limits::Limits { outstanding_points: Some(Points(10)), ..Default::default() };
+    let limits = clearing_core::facts::limits::Limits { outstanding_points: Some(Points(10)), ..Default::default() };
     play.set_limits("A", limits);
     play.issue("A", "M", 10);
     assert_eq!(play.refused("A", issue("M", 1)), "LIMIT_EXCEEDED");

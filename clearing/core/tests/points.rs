@@ -6,14 +6,15 @@ mod house;
 
 use clearing_core::audit;
 use clearing_core::book::Book;
-use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetTerms};
+use clearing_core::command::Command;
+use clearing_core::rules::partner::CreatePartner;
+use clearing_core::rules::terms::SetTerms;
 
 use clearing_core::days::days_later;
-use clearing_core::limits::Limits;
-use clearing_core::member::Member;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::member::Member;
+use clearing_core::facts::terms::{ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::units::{Money, PartnerId, Points, Timestamp};
 use house::{Play, START, coalition, house, id, rate, sums, terms};
 use jiff::tz::TimeZone;
@@ -202,7 +203,7 @@ fn an_end_of_a_month_or_year_is_the_first_moment_of_the_next_in_the_coalitions_z
 fn the_house_cannot_be_named_as_a_partner_of_its_own() {
     let mut play = Play::new(house(coalition(), &[]));
     let partner = PartnerId::operator();
-    let state = clearing_core::terms::PartnerState::Active;
+    let state = clearing_core::facts::partner::PartnerState::Active;
     let (display_name, terms, limits) = (String::new(), TermsDraft::default(), Limits::default());
     let command =
         Command::CreatePartner(CreatePartner { partner, display_name, terms, state, limits, no_default_limits: false });

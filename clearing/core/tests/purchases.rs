@@ -4,15 +4,17 @@
 
 mod house;
 
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::command::{Accepted, Earn, MemberReply, Reply, Request, Reversed, Spend};
-use clearing_core::journal::{Code, Origin};
-use clearing_core::limits::Limits;
-use clearing_core::operation::Command;
-use clearing_core::points::ReturnRedemption;
-use clearing_core::purchase::{PostPurchase, ReturnPurchase};
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Accepted, MemberReply, Reply, Reversed};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{Funding, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{Funding, PartnerState, Terms, TermsDraft};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::issue::Earn;
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
+use clearing_core::rules::redemption::ReturnRedemption;
 use clearing_core::units::{EntryId, Money, Points, Timestamp};
 use house::{
     Play, START, authorize, brands, coalition, house, id, issue, member_ref, purchase, rate, redeem, sums, terms,

@@ -4,15 +4,16 @@
 
 mod house;
 
-use clearing_core::abandon::AbandonRequest;
 use clearing_core::audit;
-use clearing_core::command::{Abandoned, Earn, Reply};
-use clearing_core::hold::{CaptureHold, VoidHold};
-use clearing_core::operation::Command;
-use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use clearing_core::purchase::ReturnPurchase;
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Abandoned, Reply};
+use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{FeeBearer, Funding, Terms};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::hold::{CaptureHold, VoidHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::purchase::ReturnPurchase;
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
 use clearing_core::units::{MemberId, Money, Points, RequestId, Timestamp};
 use house::{Play, START, coalition, house, id, member_ref, rate, request_id, terms};
 
@@ -250,7 +251,7 @@ fn an_abandoned_issue_that_paid_a_debt_leaves_the_debt_again() {
 #[test]
 fn an_issue_of_any_age_can_be_abandoned_before_and_after_a_part_of_it_was_reversed() {
     let mut play = play();
-    let short = clearing_core::terms::TermsDraft { return_days: Some(Some(1)), ..Default::default() };
+    let short = clearing_core::facts::terms::TermsDraft { return_days: Some(Some(1)), ..Default::default() };
     play.set_terms("B", short);
     let request = asked(&mut play, "B", issue(10));
     let entry = play.journal.last().unwrap().0;
@@ -495,13 +496,13 @@ fn more_money_than_one_operation_may_move_is_refused_and_the_window_still_closes
         }
     }
     // A point costs 100 units here.
-    let fits = clearing_core::sums::OPERATION_MONEY_MAX / 100;
+    let fits = clearing_core::book::sums::OPERATION_MONEY_MAX / 100;
     play.ask("B", issue(fits)).unwrap();
     let too_much = play.ask("B", issue(fits + 1)).unwrap_err();
     let Rejection::Overflow { what, maximum } = &too_much else { panic!("{too_much}") };
     assert_eq!((what.as_str(), *maximum), ("the money of one operation", 1 << 44));
     assert_eq!(audit::check(&play.book), vec![]);
-    play.operator(clearing_core::settlement::CloseWindow { expected: None }.into()).unwrap();
+    play.operator(clearing_core::rules::close::CloseWindow { expected: None }.into()).unwrap();
     let settlement = play.book.windows[&1].settlement.clone().unwrap();
     assert!(settlement.proof.holds());
     assert!(settlement.gross > Money::ZERO);

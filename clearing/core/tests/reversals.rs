@@ -4,13 +4,17 @@
 
 mod house;
 
-use clearing_core::care::WriteOffDebt;
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Earn, Receipt, ReversalTarget, Reversed};
-use clearing_core::journal::{Code, EntryKind, Origin};
-use clearing_core::operation::Command;
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::terms::{Breakage, Funding, Price, Recovery, Terms, TermsDraft};
+use clearing_core::command::Command;
+use clearing_core::facts::answer::Reversed;
+use clearing_core::facts::coalition::Recovery;
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::receipt::Receipt;
+use clearing_core::facts::terms::{Breakage, Funding, Price, Terms, TermsDraft};
+use clearing_core::rules::care::WriteOffDebt;
+use clearing_core::rules::issue::Earn;
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
 use clearing_core::units::{EntryId, Money, Points, Timestamp};
 use house::{Play, START, brands, coalition, house, id, issue, member_ref, mixed, rate, reverse, sums, terms};
 use jiff::tz::TimeZone;
@@ -537,7 +541,9 @@ fn debts_beyond_the_bound_of_a_sum_are_refused() {
     let issue = play.issue("A", "M", 10);
     play.redeem("A", "M", 10).unwrap();
     // What no number of operations of a test brings together.
-    play.book.points_balances.insert(PointsAccount::Recoverable(id("A")), Points(clearing_core::sums::SUM_MAX - 9));
+    play.book
+        .points_balances
+        .insert(PointsAccount::Recoverable(id("A")), Points(clearing_core::book::sums::SUM_MAX - 9));
     let written = play.journal.len();
     let refused = play.ask("A", reverse(issue, 10));
     assert_eq!(refused.unwrap_err().reason(), "OVERFLOW");

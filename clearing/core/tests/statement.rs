@@ -4,11 +4,12 @@
 
 mod house;
 
-use clearing_core::journal::EntryKind;
-use clearing_core::operation::Command;
-use clearing_core::settlement::{AbortSettlement, CloseWindow};
-use clearing_core::statement::{self, Role};
-use clearing_core::terms::{FeeBearer, Funding, Terms};
+use clearing_core::command::Command;
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::settlement::AbortSettlement;
+use clearing_core::rules::statement::{self, Role};
 use clearing_core::units::EntryId;
 use house::{Play, coalition, id, rate, terms};
 

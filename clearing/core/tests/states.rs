@@ -6,21 +6,26 @@ mod house;
 
 use std::collections::BTreeSet;
 
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::care::ReinstatePoints;
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{Earn, Payment, ReversalTarget, Spend};
-use clearing_core::hold::{CaptureHold, VoidHold};
-use clearing_core::journal::{Code, Origin};
-use clearing_core::limits::Limits;
-use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetTerms};
-use clearing_core::points::{IssuePoints, ReturnRedemption};
-use clearing_core::purchase::{PostPurchase, ReturnPurchase};
+use clearing_core::command::Command;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{Breakage, Funding, Price, TermsDraft};
 use clearing_core::rejection::Rejection;
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{AbortSettlement, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, OrderMode};
-use clearing_core::terms::{Breakage, Funding, PartnerState, Price, TermsDraft};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::care::ReinstatePoints;
+use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::hold::{CaptureHold, VoidHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::partner::CreatePartner;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
+use clearing_core::rules::redemption::ReturnRedemption;
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
+use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{EntryId, Money, Points};
 use house::{
     Play, START, authorize, brands, coalition, house, id, issue, member_ref, purchase, rate, redeem, request_id,
@@ -212,8 +217,8 @@ fn every_public_reason_is_given_for_some_call() {
     // A: price 1.00 under P, reversible for a day, within limits; C wants a pause and lets points pay half a receipt.
     let mut settings = coalition();
     settings.key_retention_days = 300;
-    let half = clearing_core::terms::Terms { receipt_share: rate("0.5"), ..terms(Funding::AtIssue) };
-    let short = clearing_core::terms::Terms { return_days: Some(1), ..terms(Funding::AtRedemption) };
+    let half = clearing_core::facts::terms::Terms { receipt_share: rate("0.5"), ..terms(Funding::AtIssue) };
+    let short = clearing_core::facts::terms::Terms { return_days: Some(1), ..terms(Funding::AtRedemption) };
     let partners = [
         ("A", short),
         ("B", terms(Funding::AtIssue)),

@@ -4,13 +4,13 @@
 
 mod house;
 
-use clearing_core::care::{ExtendExpiry, ReinstatePoints};
-use clearing_core::journal::Code;
-use clearing_core::limits::Limits;
-use clearing_core::operation::Command;
-use clearing_core::statement::{self, Role};
-use clearing_core::terms::Funding;
-use clearing_core::transfer::TransferPoints;
+use clearing_core::command::Command;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::origin::Code;
+use clearing_core::facts::terms::Funding;
+use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints};
+use clearing_core::rules::statement::{self, Role};
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{Points, Timestamp};
 use house::{Play, START, brands, id, member_ref, mixed, sums, transfer};
 
@@ -25,7 +25,8 @@ fn a_transfer_moves_lots_in_consumption_order_with_all_they_have_and_no_money() 
         assert_eq!(play.points_from(written, &["M", "N"]), sums(&[("member:M", -15), ("member:N", 15)]));
         assert_eq!(play.money(), money);
         let lots: Vec<_> = play.book.lots.values().filter(|lot| lot.id.member == play.member("N")).collect();
-        let of = |lot: &&clearing_core::member::Lot| (lot.issuer, lot.terms, lot.funding, lot.available.0, lot.expires);
+        let of =
+            |lot: &&clearing_core::facts::lot::Lot| (lot.issuer, lot.terms, lot.funding, lot.available.0, lot.expires);
         let expected = [(id("B"), 1, funding, 10, START.plus_days(5)), (id("A"), 1, funding, 5, Timestamp::NEVER)];
         assert_eq!(lots.iter().map(of).collect::<Vec<_>>(), expected);
         assert!(lots.iter().all(|lot| lot.entry == moved && lot.origin.is_some() && lot.release_window.is_none()));
@@ -103,7 +104,7 @@ fn transferred_points_of_a_reversed_issue_are_owed_by_who_was_given_them() {
 fn nobody_transfers_to_himself_however_he_is_named() {
     let mut play = brands(Funding::AtRedemption);
     play.issue("A", "M", 10);
-    let by_id = clearing_core::command::MemberRef::Id(play.member("M"));
+    let by_id = clearing_core::facts::member::MemberRef::Id(play.member("M"));
     for (member, to) in [(member_ref("M"), member_ref("M")), (member_ref("M"), by_id), (by_id, member_ref("M"))] {
         for (points, enrol_receiver) in [(10, false), (11, true)] {
             let command =
@@ -112,7 +113,7 @@ fn nobody_transfers_to_himself_however_he_is_named() {
         }
     }
     assert_eq!(play.refused("C", transfer("N", "N", 1)), "NOT_FOUND", "whom nobody knows is nobody's other self");
-    play.set_state("C", clearing_core::terms::PartnerState::Suspended);
+    play.set_state("C", clearing_core::facts::partner::PartnerState::Suspended);
     assert_eq!(play.refused("C", transfer("M", "M", 1)), "PARTNER_SUSPENDED");
     play.assert_sound();
 }

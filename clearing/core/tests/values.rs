@@ -4,21 +4,23 @@
 
 mod house;
 
-use clearing_core::care::{ReinstatePoints, WriteOffDebt};
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{Earn, Request, Spend};
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold};
-use clearing_core::journal::{BusinessDate, Code};
-use clearing_core::limits::Limits;
-use clearing_core::member::LotId;
-use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetTerms};
-use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use clearing_core::purchase::PostPurchase;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::lot::LotId;
+use clearing_core::facts::origin::{BusinessDate, Code};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{ExpiryPolicy, Funding, Price, SPAN_MAX, TermsDraft};
 use clearing_core::rejection::Rejection;
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::terms::{ExpiryPolicy, Funding, PartnerState, Price, SPAN_MAX, TermsDraft};
-use clearing_core::transfer::TransferPoints;
+use clearing_core::rules::care::{ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::partner::CreatePartner;
+use clearing_core::rules::purchase::{PostPurchase, Spend};
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
+use clearing_core::rules::reversal::ReverseIssue;
+use clearing_core::rules::terms::SetTerms;
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{
     Currency, EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, check_id, check_text,
     number, whole,
@@ -333,7 +335,7 @@ fn request(command: Command) -> Request {
     Request {
         caller: id("A"),
         request_id: Some(RequestId(0x019c_1e0a_5d0e_7c3a_9f00_0123_4567_89ab)),
-        origin: clearing_core::journal::Origin::default(),
+        origin: clearing_core::facts::origin::Origin::default(),
         command,
         fresh_member: MemberId(7),
         fresh_salt: [7; 16],
@@ -369,7 +371,7 @@ fn an_operation_names_at_most_a_million_million_points() {
             (
                 "points",
                 Command::ReverseIssue(ReverseIssue {
-                    target: clearing_core::command::ReversalTarget::Entry(entry),
+                    target: clearing_core::rules::reversal::ReversalTarget::Entry(entry),
                     points,
                     refuse_shortfall: false,
                 }),

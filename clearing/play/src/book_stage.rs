@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::Request;
-use clearing_core::due::RunDueWork;
-use clearing_core::journal::Origin;
-use clearing_core::operation::Command;
-use clearing_core::settlement::Window;
-use clearing_core::terms::House;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::origin::Origin;
+use clearing_core::facts::window::Window;
+use clearing_core::rules::due::RunDueWork;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
 
 use crate::player::{Balances, Call, Played, Posted, Stage, WindowView};

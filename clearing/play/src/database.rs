@@ -2,7 +2,7 @@
 
 use clearing::identifier::IdentifierKey;
 use clearing::store::{Backend, Store};
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_core::units::Timestamp;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;

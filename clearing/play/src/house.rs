@@ -7,7 +7,7 @@ use clearing::coalition_file::Variant;
 use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions, start};
 use clearing::store::Backend;
 use clearing_certs::Kind;
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_core::units::Timestamp;
 use partner_sdk::Client;
 

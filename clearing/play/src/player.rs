@@ -9,18 +9,25 @@ use std::fmt;
 
 use clearing::coalition_file::{CoalitionFileError, PartnerTable, Variant};
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::command::{Abandoned, Earn, OrderParty, Payment, Reversed};
-use clearing_core::journal::{Code, EntryKind, MoneyPosting, Origin, PointsPosting};
-use clearing_core::limits::Limits;
-use clearing_core::member::LotId;
-use clearing_core::netting::Order;
-use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use clearing_core::settlement::WindowState;
-use clearing_core::settlement::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
-};
-use clearing_core::terms::{PartnerState, TermsDraft};
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Abandoned, Reversed};
+use clearing_core::facts::entry::{EntryKind, MoneyPosting, PointsPosting};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::lot::LotId;
+use clearing_core::facts::order::{Order, OrderParty};
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::TermsDraft;
+use clearing_core::facts::window::WindowState;
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::issue::Earn;
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
+use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{
     EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
 };

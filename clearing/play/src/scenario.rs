@@ -14,10 +14,11 @@ use std::str::FromStr;
 use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant, check_numbers};
 
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{Earn, OrderParty, Payment};
-use clearing_core::journal::{Code, Origin};
-use clearing_core::settlement::OrderMode;
-use clearing_core::terms::PartnerState;
+use clearing_core::facts::order::{OrderMode, OrderParty};
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::rules::issue::Earn;
+use clearing_core::rules::payment::Payment;
 use clearing_core::units::{Malformed, Money, PartnerId, Points, Rate, Timestamp, WindowNumber, number};
 use rust_decimal::Decimal;
 use serde::Deserialize;

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 
 use crate::player::{Balances, Call, LotMoved, Played, Posted, Stage, WindowView, Wish};
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{Abandoned, OrderParty, Payment, Reversed};
-use clearing_core::journal::{EntryKind, MoneyPosting, PointsPosting};
-use clearing_core::limits::Limits;
-use clearing_core::netting::Order;
-use clearing_core::operation::Command;
-use clearing_core::partners::{SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use clearing_core::settlement::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
-};
-use clearing_core::settlement::{OrderMode, WindowState};
-use clearing_core::terms::{FeeBearer, Funding, PartnerState, TermsDraft};
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Abandoned, Reversed};
+use clearing_core::facts::entry::{EntryKind, MoneyPosting, PointsPosting};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::order::{Order, OrderMode, OrderParty};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{FeeBearer, Funding, TermsDraft};
+use clearing_core::facts::window::WindowState;
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::SetPartnerState;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
+use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 use partner_sdk::operator::{self as op, TermsChange};
 use partner_sdk::{
@@ -128,7 +133,7 @@ impl SdkStage {
         partner_sdk::Money::new(self.currency.clone(), amount.text(self.scale).parse().unwrap())
     }
 
-    fn origin(&self, of: &clearing_core::journal::Origin) -> Origin {
+    fn origin(&self, of: &clearing_core::facts::origin::Origin) -> Origin {
         let mut origin = Origin::default();
         if let Some(number) = &of.receipt_number {
             origin = origin.receipt(number.as_str());

@@ -1,16 +1,19 @@
 //! Wishes of a scenario as commands of the rules, and what the rules answer as a scenario sees it: what the stages that
 //! speak to the rules directly have in common.
 
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::command::{Answer, MemberRef, Reply, ReversalTarget};
-use clearing_core::due::RunDecay;
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use clearing_core::journal::{Entry, EntryKind, LotMove};
-use clearing_core::operation::Command;
-use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{Settlement, Window};
-use clearing_core::transfer::TransferPoints;
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Answer, Reply};
+use clearing_core::facts::entry::{Entry, EntryKind};
+use clearing_core::facts::lot::LotMove;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::window::{Settlement, Window};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::decay::RunDecay;
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use clearing_core::rules::issue::IssuePoints;
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{EntryId, IdentifierHash, Points};
 use sha2::{Digest, Sha256};
 

@@ -12,9 +12,10 @@ use clearing::scheduler::{AdvanceError, Scheduler};
 use clearing::store::{Store, StoreError};
 use clearing::writer::{WriteError, Writer};
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{MemberRef, Request};
-use clearing_core::journal::Entry;
-use clearing_core::terms::House;
+use clearing_core::command::Request;
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::Entry;
+use clearing_core::facts::member::MemberRef;
 use clearing_core::units::{EntryId, MemberId, Points, Timestamp, WindowNumber};
 
 /// A writer and a scheduler on a database, and what was read of its journal so far.

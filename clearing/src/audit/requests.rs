@@ -8,10 +8,10 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use clearing_core::chain::requests_hash;
 use clearing_core::facts::Fact;
-use clearing_core::journal::{Hash, JournalEntry};
-use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
+use clearing_core::facts::chain::requests_hash;
+use clearing_core::facts::entry::JournalEntry;
+use clearing_core::units::{BatchId, EntryId, Hash, PartnerId, RequestId, Timestamp};
 
 use super::scratch::Scratch;
 use super::{AuditError, Finding};

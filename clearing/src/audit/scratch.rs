@@ -3,7 +3,7 @@
 
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 
-use clearing_core::journal::Entry;
+use clearing_core::facts::entry::Entry;
 use clearing_core::units::{BatchId, EntryId};
 use tempfile::SpooledTempFile;
 

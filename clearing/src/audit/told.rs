@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::audit::Violation;
 use clearing_core::book::Book;
-use clearing_core::changes::Changes;
+use clearing_core::book::changes::Changes;
 use clearing_core::facts::Fact;
-use clearing_core::journal::{Entry, Hash, JournalEntry, attachment_commitment};
-use clearing_core::units::{EntryId, PartnerId, RequestId, Timestamp, WindowNumber};
+use clearing_core::facts::chain::attachment_commitment;
+use clearing_core::facts::entry::{Entry, JournalEntry};
+use clearing_core::units::{EntryId, Hash, PartnerId, RequestId, Timestamp, WindowNumber};
 
 use super::Finding;
 use crate::store::{AttachmentRow, Counts, GateRow, WindowRow};

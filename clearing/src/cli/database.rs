@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use clap::Args;
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_core::units::Timestamp;
 use serde_json::json;
 

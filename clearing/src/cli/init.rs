@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clearing_certs::{Authority, Kind, ServerAddress, write_private_new};
-use clearing_core::limits::Limits;
-use clearing_core::terms::{FeeBearer, House};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::terms::FeeBearer;
 use clearing_core::units::{Currency, Money, Points, Timestamp};
 use jiff::tz::TimeZone;
 use partner_sdk::Decimal;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearing_certs::{Authority, Kind, ServerAddress, write_private};
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use tracing::info;
 
 use super::certificate::{AUTHORITY_DAYS, CA_FILE, Identity, cert_failure, make_folder, valid_for};

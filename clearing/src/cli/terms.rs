@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use clap::Args;
-use clearing_core::terms::SPAN_MAX;
+use clearing_core::facts::terms::SPAN_MAX;
 use clearing_core::units::{Malformed, Timestamp};
 use partner_sdk::Decimal;
 use partner_sdk::operator::{BreakageSplit, Expiry, FeeBearer, Funding, Terms, TermsChange};

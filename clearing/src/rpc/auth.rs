@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use clearing_certs::{Identity, Kind};
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_core::units::PartnerId;
 use tokio::sync::Mutex;
 use tokio::time::Instant;

@@ -10,7 +10,7 @@
 
 use std::sync::LazyLock;
 
-use clearing_core::command::FUNDERS_MAX;
+use clearing_core::rules::issue::FUNDERS_MAX;
 use clearing_proto::v1;
 use http::HeaderMap;
 use prost::Message;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use clearing_core::chart::PointsAccount;
-use clearing_core::command::{MemberRef, MemberReply};
-use clearing_core::due::{RunDecay, check_inactive_since};
-use clearing_core::journal::JournalEntry;
-use clearing_core::member::Member;
-use clearing_core::operation::Command;
+use clearing_core::command::Command;
+use clearing_core::facts::answer::MemberReply;
+use clearing_core::facts::entry::JournalEntry;
+use clearing_core::facts::member::{Member, MemberRef};
+use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::decay::{RunDecay, check_inactive_since};
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::care_service_server::CareService;

@@ -5,11 +5,14 @@
 mod page;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
-use clearing_core::command::{Attachment, MemberRef};
-use clearing_core::journal::{
-    BusinessDate, Code, Entry, EntryKind, JournalEntry, LotMove, Origin, attachment_commitment,
-};
-use clearing_core::terms::{Coalition, ExpiryPolicy, House};
+use clearing_core::facts::answer::Attachment;
+use clearing_core::facts::chain::attachment_commitment;
+use clearing_core::facts::coalition::{Coalition, House};
+use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
+use clearing_core::facts::lot::LotMove;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::{BusinessDate, Code, Origin};
+use clearing_core::facts::terms::ExpiryPolicy;
 use clearing_core::units::{
     EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber, check_identifier, check_text, shown,
 };

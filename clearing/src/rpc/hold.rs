@@ -1,9 +1,11 @@
 //! HoldService: points are reserved ahead of a payment, and taken or released.
 
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, Hold, HoldState, VoidHold};
-use clearing_core::journal::{Entry, JournalEntry};
-use clearing_core::operation::Command;
-use clearing_core::terms::{FeeBearer, House};
+use clearing_core::command::Command;
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::{Entry, JournalEntry};
+use clearing_core::facts::hold::{Hold, HoldState};
+use clearing_core::facts::terms::FeeBearer;
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::units::{EntryId, Points, Rate, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::hold_service_server::HoldService;

@@ -1,7 +1,7 @@
 //! InfoService: what a client may want to know before it starts.
 
-use clearing_core::book::LOTS_PER_ENTRY_MAX;
-use clearing_core::terms::{CLOCK_SKEW_SECONDS, House};
+use clearing_core::facts::coalition::{CLOCK_SKEW_SECONDS, House};
+use clearing_core::facts::entry::LOTS_PER_ENTRY_MAX;
 use clearing_core::units::{Points, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::info_service_server::InfoService;

@@ -2,9 +2,8 @@
 
 use std::pin::Pin;
 
-use clearing_core::command::{Earn, Request as Wish};
-use clearing_core::operation::Command;
-use clearing_core::points::IssuePoints;
+use clearing_core::command::{Command, Request as Wish};
+use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::units::{PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::issue_service_server::IssueService;

@@ -1,8 +1,7 @@
 //! MemberService: what a member has.
 
 use clearing_core::book::Book;
-use clearing_core::command::MemberRef;
-use clearing_core::member::Member;
+use clearing_core::facts::member::{Member, MemberRef};
 use clearing_core::units::{MemberId, Points, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::member_service_server::MemberService;

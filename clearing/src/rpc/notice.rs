@@ -1,7 +1,7 @@
 //! NoticeService: what members are about to lose, as brands and the operator page through it.
 
-use clearing_core::journal::BusinessDate;
-use clearing_core::notice::{Notice, NoticeDay};
+use clearing_core::facts::origin::BusinessDate;
+use clearing_core::rules::notice::{Notice, NoticeDay};
 use clearing_core::units::{MemberId, PartnerId};
 use clearing_proto::v1;
 use clearing_proto::v1::notice_service_server::NoticeService;

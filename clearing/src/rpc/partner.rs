@@ -3,9 +3,14 @@
 pub(super) mod limits;
 mod terms;
 
-use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use clearing_core::terms::{Coalition, Partner, PartnerState, TermsDraft};
+use clearing_core::command::Command;
+use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::terms::TermsDraft;
+use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{PartnerId, Points, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::partner_service_server::PartnerService;

@@ -2,12 +2,11 @@
 
 mod statement;
 
-use clearing_core::changes::Gross;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::command::OrderParty;
-use clearing_core::netting::{self, Obligations, Order};
-use clearing_core::settlement::Window;
-use clearing_core::terms::{Coalition, House};
+use clearing_core::facts::coalition::{Coalition, House};
+use clearing_core::facts::order::{Order, OrderParty};
+use clearing_core::facts::window::{Gross, Window};
+use clearing_core::netting::{self, Obligations};
 use clearing_core::units::{Money, Overflow, PartnerId, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::position_service_server::PositionService;

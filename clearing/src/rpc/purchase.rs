@@ -1,9 +1,8 @@
 //! PurchaseService: what a receipt takes and gives, as one.
 
-use clearing_core::command::Spend;
-use clearing_core::journal::EntryKind;
-use clearing_core::operation::Command;
-use clearing_core::purchase::{PostPurchase, ReturnPurchase};
+use clearing_core::command::Command;
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::units::{EntryId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::purchase_service_server::PurchaseService;

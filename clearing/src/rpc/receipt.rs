@@ -1,6 +1,7 @@
 //! ReceiptService: receipts that are found again, and days that are compared.
 
-use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, JournalEntry};
+use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
+use clearing_core::facts::origin::{BusinessDate, Code};
 use clearing_core::units::{PartnerId, RequestId, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::receipt_service_server::ReceiptService;

@@ -3,10 +3,10 @@
 mod quote;
 
 use clearing_core::chart::{MoneyAccount, Purpose};
-use clearing_core::journal::{Entry, JournalEntry};
-use clearing_core::operation::Command;
-use clearing_core::points::{RedeemPoints, ReturnRedemption};
-use clearing_core::terms::FeeBearer;
+use clearing_core::command::Command;
+use clearing_core::facts::entry::{Entry, JournalEntry};
+use clearing_core::facts::terms::FeeBearer;
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
 use clearing_core::units::{EntryId, Money, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::redemption_service_server::RedemptionService;

@@ -4,10 +4,10 @@ mod balances;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing_core::journal::JournalEntry;
+use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::entry::JournalEntry;
 use clearing_core::netting::{self, Obligations};
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::Coalition;
 use clearing_core::units::{MemberId, Money, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::report_service_server::ReportService;

@@ -1,8 +1,8 @@
 //! RequestService: what is said of an earlier request.
 
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::command::{Abandoned, Reply};
-use clearing_core::operation::Command;
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Abandoned, Reply};
+use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::units::RequestId;
 use clearing_proto::v1;
 use clearing_proto::v1::request_service_server::RequestService;

@@ -1,8 +1,8 @@
 //! ReversalService: issued points are taken back.
 
-use clearing_core::command::{Receipt, ReversalTarget};
-use clearing_core::operation::Command;
-use clearing_core::reversal::ReverseIssue;
+use clearing_core::command::Command;
+use clearing_core::facts::receipt::Receipt;
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
 use clearing_core::units::{PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::reversal_service_server::ReversalService;

@@ -3,12 +3,14 @@
 pub(super) mod convert;
 
 use clearing_core::book::Book;
-use clearing_core::command::{HouseReply, Reply};
-use clearing_core::operation::Command;
-use clearing_core::partners::SetCalendar;
-use clearing_core::settlement::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, Settlement, Window,
-};
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{HouseReply, Reply};
+use clearing_core::facts::window::{Settlement, Window};
+use clearing_core::rules::calendar::SetCalendar;
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::payment::ConfirmPayment;
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::units::WindowNumber;
 use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_server::SettlementService;

@@ -1,7 +1,7 @@
 //! TransferService: points move from member to member.
 
-use clearing_core::operation::Command;
-use clearing_core::transfer::TransferPoints;
+use clearing_core::command::Command;
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::Points;
 use clearing_proto::v1;
 use clearing_proto::v1::transfer_service_server::TransferService;

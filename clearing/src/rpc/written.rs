@@ -1,8 +1,8 @@
 //! What every operation on points has in common: how it is asked for, and what its answer tells of what was written.
 
-use clearing_core::command::{Accepted, MemberReply, Reply, Request as Wish};
-use clearing_core::journal::{Entry, EntryKind, JournalEntry};
-use clearing_core::operation::Command;
+use clearing_core::command::{Command, Request as Wish};
+use clearing_core::facts::answer::{Accepted, MemberReply, Reply};
+use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
 use clearing_core::units::{MemberId, PartnerId};
 use clearing_proto::v1;
 use tonic::Status;

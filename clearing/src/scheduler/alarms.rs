@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
-use clearing_core::limits::{LimitLevel, LimitUse};
-use clearing_core::terms::Coalition;
+use clearing_core::facts::coalition::Coalition;
+use clearing_core::rules::limits::{LimitLevel, LimitUse};
 use clearing_core::units::{PartnerId, Timestamp};
 use tracing::field::display;
 use tracing::{info, warn};

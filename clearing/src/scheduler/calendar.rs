@@ -4,7 +4,7 @@
 //! ends. A change back repeats them: they are due the first time. So every cut-off happens once, whatever the clocks
 //! of the zone do, and cut-offs that fall on the same moment are one.
 
-use clearing_core::terms::Calendar;
+use clearing_core::facts::coalition::Calendar;
 use clearing_core::units::{Timestamp, shown};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
+use clearing_core::book::sums::Sum;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::journal::JournalEntry;
-use clearing_core::member::Member;
+use clearing_core::facts::entry::JournalEntry;
+use clearing_core::facts::member::Member;
+use clearing_core::facts::window::Leg;
 use clearing_core::netting::Obligations;
-use clearing_core::settlement::Leg;
-use clearing_core::sums::Sum;
 use clearing_core::units::{MemberId, Money, PartnerId, Points, WindowNumber};
 
 use super::members::members_after;

@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clearing_core::book::sums::Sum;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::command::Receipt;
-use clearing_core::funding::FundingGroup;
-use clearing_core::hold::{Hold, HoldState};
-use clearing_core::journal::{BusinessDate, Code};
-use clearing_core::limits::{Consent, Guard};
-use clearing_core::member::DayCount;
-use clearing_core::purchase::{ReceiptLine, Side};
-use clearing_core::sums::Sum;
+use clearing_core::facts::hold::{Hold, HoldState};
+use clearing_core::facts::limits::{Consent, Guard};
+use clearing_core::facts::member::DayCount;
+use clearing_core::facts::origin::{BusinessDate, Code};
+use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
+use clearing_core::facts::window::FundingGroup;
 use clearing_core::units::{BatchId, EntryId, MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 
 use super::sql::{Cells, Kind, Link, Sql};
@@ -370,7 +369,7 @@ pub(super) fn state_number(state: HoldState) -> i64 {
 
 impl HoldRow {
     /// The hold, from the entry that made it.
-    pub fn of_entry(self, entry: &clearing_core::journal::Entry) -> Result<Hold, StoreError> {
+    pub fn of_entry(self, entry: &clearing_core::facts::entry::Entry) -> Result<Hold, StoreError> {
         let hold = Hold::opened_by(self.id, entry);
         let hold = hold.ok_or_else(|| StoreError::permanent(format!("entry {} made no hold", self.id)))?;
         Ok(Hold { state: self.state, captured: self.captured, ..hold })

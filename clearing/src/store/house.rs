@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
-use clearing_core::changes::Changes;
+use clearing_core::book::changes::Changes;
 use clearing_core::facts::FoundedFacts;
-use clearing_core::limits::Limits;
-use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
-};
+use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
 use clearing_core::units::{Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
 use serde::{Deserialize, Serialize};
 

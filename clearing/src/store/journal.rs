@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearing_core::command::Attachment;
-use clearing_core::journal::{Entry, Hash, JournalEntry};
-use clearing_core::units::{BatchId, EntryId, Timestamp, WindowNumber};
+use clearing_core::facts::answer::Attachment;
+use clearing_core::facts::entry::{Entry, JournalEntry};
+use clearing_core::units::{BatchId, EntryId, Hash, Timestamp, WindowNumber};
 
 use super::sql::{Cells, Kind, Link, Sql};
 use super::{StoreError, small};

@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use clearing_core::book::Book;
-use clearing_core::chain::RequestRecord;
-use clearing_core::changes::{Gross, IdentifierLink};
-use clearing_core::command::{Attachment, Receipt};
-use clearing_core::purchase::ReceiptLine;
-use clearing_core::terms::House;
+use clearing_core::facts::answer::Attachment;
+use clearing_core::facts::chain::RequestRecord;
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::member::IdentifierLink;
+use clearing_core::facts::receipt::{Receipt, ReceiptLine};
+use clearing_core::facts::window::Gross;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use clearing_core::member::{Lot, LotId, Member, consumption_order};
-use clearing_core::points::{Returned, ReturnedAmount};
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::lot::{Lot, LotId, consumption_order};
+use clearing_core::facts::member::Member;
+use clearing_core::facts::returned::{Returned, ReturnedAmount};
 use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Timestamp};
 
 use super::sql::{Cells, Kind, Link, Sql};

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use clearing_core::member::{Lot, Member};
-use clearing_core::notice::{Notice, NoticeDay};
+use clearing_core::facts::lot::Lot;
+use clearing_core::facts::member::Member;
+use clearing_core::rules::notice::{Notice, NoticeDay};
 use clearing_core::units::{MemberId, PartnerId, Timestamp};
 
 use super::members::{self, member};

@@ -16,10 +16,12 @@ use std::ops::Range;
 use std::time::Duration;
 
 use clearing_core::chart::Purpose;
-use clearing_core::command::{MemberRef, RecordedState};
-use clearing_core::hold::Hold;
-use clearing_core::journal::{BusinessDate, Code, Entry, EntryKind, JournalEntry};
-use clearing_core::statement::{self, Role, Total, Totals};
+use clearing_core::facts::answer::RecordedState;
+use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
+use clearing_core::facts::hold::Hold;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::{BusinessDate, Code};
+use clearing_core::rules::statement::{self, Role, Total, Totals};
 use clearing_core::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, WindowNumber};
 use tokio::time::Instant;
 

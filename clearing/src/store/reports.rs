@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clearing_core::book::Book;
-use clearing_core::changes::Gross;
-use clearing_core::command::{Attachment, MemberRef};
-use clearing_core::journal::JournalEntry;
-use clearing_core::terms::House;
+use clearing_core::facts::answer::Attachment;
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::JournalEntry;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::window::Gross;
 use clearing_core::units::{EntryId, PartnerId, Points, Timestamp, WindowNumber};
 
 use super::house::{self, GateRow, HouseRow};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use clearing_core::chain::{Outcome, RequestRecord};
-use clearing_core::command::{Accepted, Receipt, Recorded, RecordedState};
+use clearing_core::facts::answer::{Accepted, Recorded, RecordedState};
+use clearing_core::facts::chain::{Outcome, RequestRecord};
+use clearing_core::facts::coalition::CLOCK_SKEW_SECONDS;
+use clearing_core::facts::receipt::{Receipt, ReceiptLine};
 use clearing_core::operation::Gate;
-use clearing_core::purchase::ReceiptLine;
-use clearing_core::terms::CLOCK_SKEW_SECONDS;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
 use super::sql::{Cells, Kind, Link, Sql};

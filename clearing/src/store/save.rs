@@ -7,15 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
-use clearing_core::chain::{RequestRecord, requests_hash};
-use clearing_core::changes::{Changes, IdentifierLink};
-use clearing_core::command::RecordedState;
-use clearing_core::journal::{BatchHeader, Hash, chain_hash};
-use clearing_core::member::{Lot, LotId};
-use clearing_core::points::ReturnedAmount;
-use clearing_core::purchase::ReceiptLine;
-use clearing_core::sums::Sum;
-use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp};
+use clearing_core::book::changes::Changes;
+use clearing_core::book::sums::Sum;
+use clearing_core::facts::answer::RecordedState;
+use clearing_core::facts::chain::{BatchHeader, RequestRecord, chain_hash, requests_hash};
+use clearing_core::facts::lot::{Lot, LotId};
+use clearing_core::facts::member::IdentifierLink;
+use clearing_core::facts::receipt::ReceiptLine;
+use clearing_core::facts::returned::ReturnedAmount;
+use clearing_core::units::{EntryId, Hash, MemberId, PartnerId, RequestId, Timestamp};
 
 use super::journal::JournalHead;
 use super::requests::{ABANDONED, stored_state};

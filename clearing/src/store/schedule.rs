@@ -1,9 +1,9 @@
 //! What the scheduler and other work over many members read: when the open window began and by which calendar it closes,
 //! for whom something is due, all members in order; and the lease that keeps nodes from doing the same work twice.
 
-use clearing_core::member::Member;
+use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::member::Member;
 use clearing_core::operation::Gate;
-use clearing_core::terms::Calendar;
 use clearing_core::units::{MemberId, Timestamp, WindowNumber};
 
 use super::journal::no_coalition;

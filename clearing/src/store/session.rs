@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clearing_core::book::Book;
-use clearing_core::changes::Changes;
+use clearing_core::book::changes::Changes;
 use clearing_core::command::Request;
 use clearing_core::facts::FoundedFacts;
-use clearing_core::journal::{BatchHeader, STRIPE};
+use clearing_core::facts::chain::{BatchHeader, STRIPE};
 use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
-use clearing_core::changes::{Changes, Gross};
+use clearing_core::book::changes::Changes;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::command::OrderParty;
-use clearing_core::netting::Order;
-use clearing_core::proof::{ClassAmounts, MoneyClass, Proof};
-use clearing_core::settlement::{Leg, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
+use clearing_core::facts::order::{Order, OrderMode, OrderParty};
+use clearing_core::facts::proof::{ClassAmounts, MoneyClass, Proof};
+use clearing_core::facts::window::{Gross, Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use clearing_core::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
 
 use super::house::known;

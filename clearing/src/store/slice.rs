@@ -15,14 +15,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use clearing_core::book::{Book, LOTS_PER_ENTRY_MAX};
-use clearing_core::command::{MemberRef, Receipt, RecordedState, Request};
-use clearing_core::journal::{EntryKind, JournalEntry};
-use clearing_core::member::{Inactive, Lot, LotId, Member};
+use clearing_core::book::Book;
+use clearing_core::book::sums::Sum;
+use clearing_core::command::Request;
+use clearing_core::facts::answer::RecordedState;
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::{EntryKind, JournalEntry, LOTS_PER_ENTRY_MAX};
+use clearing_core::facts::lot::{Lot, LotId};
+use clearing_core::facts::member::{Inactive, Member, MemberRef};
+use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
 use clearing_core::operation::{Depth, Footprint};
-use clearing_core::purchase::{ReceiptLine, Side};
-use clearing_core::sums::Sum;
-use clearing_core::terms::House;
 use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
 
 use super::enrolled::Enrolled;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use clearing_core::sums::{SUM_REFUSED, SUM_WATCHED, Sum};
+use clearing_core::book::sums::{SUM_REFUSED, SUM_WATCHED, Sum};
 
 use super::StoreError;
 

@@ -11,7 +11,7 @@ use clearing::clock::{Against, Clock, StartRules};
 use clearing::coalition_file::Variant;
 use clearing::server::{Drained, RunningServer, start};
 use clearing::store::Windows;
-use clearing_core::terms::Calendar;
+use clearing_core::facts::coalition::Calendar;
 use clearing_core::units::Timestamp;
 use partner_sdk::{Client, Issue, Issued, Outcome};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use clearing_core::terms::ExpiryPolicy;
+use clearing_core::facts::terms::ExpiryPolicy;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing_core::audit;
-use clearing_core::limits::Limits;
-use clearing_core::terms::{ExpiryPolicy, Funding, Recovery};
+use clearing_core::facts::coalition::Recovery;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::terms::{ExpiryPolicy, Funding};
 use clearing_core::units::{Money, Points, Rate};
 use clearing_play::book_stage::BookStage;
 use clearing_play::player::play;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use clearing::coalition_file::CoalitionFile;
 use clearing::config::{Config, Environment};
 use clearing_certs::Kind;
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_play::scenario::Scenario;
 use clearing_proto::v1;
 use clearing_proto::v1::issue_service_client::IssueServiceClient;

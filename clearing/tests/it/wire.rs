@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use clearing::clock;
 use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing_certs::Kind;
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_core::units::{RequestId, Timestamp};
 use clearing_play::{Backend, TestHouse, Wire};
 use clearing_proto::v1;

@@ -8,25 +8,36 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearing_core::abandon::AbandonRequest;
 use clearing_core::audit;
 use clearing_core::book::Book;
-use clearing_core::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
-use clearing_core::command::{
-    Answer, Earn, MemberRef, OrderParty, Payment, Receipt, Reply, Request, ReversalTarget, Spend,
-};
-use clearing_core::due::RunDecay;
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use clearing_core::journal::{BusinessDate, Code, EntryKind};
-use clearing_core::limits::Limits;
-use clearing_core::operation::{Command, Gate};
-use clearing_core::partners::{SetFundingConsent, SetPartnerState, SetTerms};
-use clearing_core::points::{IssuePoints, ReturnRedemption};
-use clearing_core::purchase::{PostPurchase, ReturnPurchase};
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, OrderMode, Window};
-use clearing_core::terms::{ExpiryPolicy, Funding, House, PartnerState, Recovery, TermsDraft};
-use clearing_core::transfer::TransferPoints;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Answer, Reply};
+use clearing_core::facts::coalition::{House, Recovery};
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::order::{OrderMode, OrderParty};
+use clearing_core::facts::origin::{BusinessDate, Code};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::receipt::Receipt;
+use clearing_core::facts::terms::{ExpiryPolicy, Funding, TermsDraft};
+use clearing_core::facts::window::Window;
+use clearing_core::operation::Gate;
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::decay::RunDecay;
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::partner::SetPartnerState;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
+use clearing_core::rules::redemption::ReturnRedemption;
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement};
+use clearing_core::rules::terms::SetTerms;
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 use rand::{Rng as _, SeedableRng as _};
 

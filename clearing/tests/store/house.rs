@@ -2,9 +2,13 @@
 
 use clearing::store::{ErrorKind, Migrations};
 
-use clearing_core::operation::Command;
-use clearing_core::partners::{CreatePartner, SetCalendar, SetPartnerState, SetTerms};
-use clearing_core::terms::{Calendar, ExpiryPolicy, Funding, PartnerState, TermsDraft};
+use clearing_core::command::Command;
+use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::{ExpiryPolicy, Funding, TermsDraft};
+use clearing_core::rules::calendar::SetCalendar;
+use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::terms::SetTerms;
 use clearing_play::{DOMAIN, identifier_key};
 
 use crate::{START, TestStore, Till, at, card, house, id, issue};

@@ -1,9 +1,10 @@
 //! The journal: its hashes, its lists, what is kept beside it, and that nothing of it is lost or changed.
 
 use clearing::store::{Backend, EntryFilter, Probe};
-use clearing_core::chain::{RequestRecord, requests_hash};
-use clearing_core::command::{Attachment, Request};
-use clearing_core::journal::{Code, Origin, attachment_commitment, chain_hash};
+use clearing_core::command::Request;
+use clearing_core::facts::answer::Attachment;
+use clearing_core::facts::chain::{RequestRecord, attachment_commitment, chain_hash, requests_hash};
+use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId};
 

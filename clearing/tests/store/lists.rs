@@ -2,8 +2,8 @@
 
 use clearing::store::{EntryFilter, ErrorKind, LOOKED_THROUGH_MAX, Projector, Store, WindowRow, Windows};
 use clearing_core::command::Request;
-use clearing_core::journal::{Code, Origin};
-use clearing_core::statement::Totals;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::rules::statement::Totals;
 
 use crate::schema::Raw;
 use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};

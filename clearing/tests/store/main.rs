@@ -61,15 +61,19 @@ use std::sync::Arc;
 
 use clearing::store::{GateRow, Saved, Store, StoreError, WriterSession};
 use clearing_core::book::Book;
-use clearing_core::command::{Accepted, Answer, Earn, MemberRef, Reply, Request};
-use clearing_core::journal::{BatchHeader, Origin, STRIPE};
-use clearing_core::limits::Limits;
-use clearing_core::operation::{Command, Gate};
-use clearing_core::points::{IssuePoints, RedeemPoints};
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Accepted, Answer, Reply};
+use clearing_core::facts::chain::{BatchHeader, STRIPE};
+use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::Origin;
+use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
+use clearing_core::operation::Gate;
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
-};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::redemption::RedeemPoints;
 use clearing_core::units::{BatchId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp};
 use clearing_play::{Backend, Database};
 

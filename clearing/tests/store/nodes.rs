@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use clearing::store::{Backend, ErrorKind, Store, StoreError};
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::command::{Abandoned, Reply, Request};
-use clearing_core::journal::{Code, Origin};
-use clearing_core::limits::Limits;
-use clearing_core::operation::{Command, Gate};
-use clearing_core::partners::{SetLimits, SetTerms};
-use clearing_core::points::ReturnRedemption;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Abandoned, Reply};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::terms::TermsDraft;
+use clearing_core::operation::Gate;
 use clearing_core::rejection::Rejection;
-use clearing_core::settlement::CloseWindow;
-use clearing_core::terms::TermsDraft;
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::redemption::ReturnRedemption;
+use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{Money, Points, Rate, RequestId};
 use rand::{Rng as _, SeedableRng as _};
 

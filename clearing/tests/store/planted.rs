@@ -2,13 +2,16 @@
 //! audit says nothing.
 
 use clearing::audit::{AuditError, UNEXPLAINED, audit_by};
-use clearing_core::command::{Attachment, Reply};
-use clearing_core::journal::attachment_commitment;
-use clearing_core::limits::Limits;
-use clearing_core::operation::Command;
-use clearing_core::partners::{SetLimits, SetPartnerState};
-use clearing_core::settlement::{CloseWindow, ConfirmSettlement, ExportOrders, OrderMode};
-use clearing_core::terms::PartnerState;
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Attachment, Reply};
+use clearing_core::facts::chain::attachment_commitment;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::SetPartnerState;
+use clearing_core::rules::settlement::{ConfirmSettlement, ExportOrders};
 use clearing_core::units::{Money, Points};
 
 use crate::schema::Raw;

@@ -1,13 +1,14 @@
 //! Commands on points, each batch through the writer's session.
 
 use clearing::store::Backend;
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::command::{Abandoned, Earn, Reply, Request};
-use clearing_core::due::RunDueWork;
-use clearing_core::notice::NoticeDay;
-use clearing_core::operation::Command;
-use clearing_core::points::{IssuePoints, ReturnRedemption};
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Abandoned, Reply};
 use clearing_core::rejection::Rejection;
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::due::RunDueWork;
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::notice::NoticeDay;
+use clearing_core::rules::redemption::ReturnRedemption;
 use clearing_core::units::{MemberId, Points, Timestamp};
 
 use crate::schema::Raw;

@@ -3,11 +3,12 @@
 use clearing::clock::Clock;
 use clearing::scheduler::Scheduler;
 use clearing::writer::Writer;
-use clearing_core::abandon::AbandonRequest;
-use clearing_core::command::{Abandoned, Reply, Request};
-use clearing_core::journal::{EntryKind, Origin};
-use clearing_core::operation::Command;
-use clearing_core::terms::{Calendar, House};
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Abandoned, Reply};
+use clearing_core::facts::coalition::{Calendar, House};
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::origin::Origin;
+use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::units::{MemberId, RequestId, Timestamp};
 
 use crate::planted::{Kept, findings};

@@ -2,12 +2,14 @@
 
 use clearing::store::{Store, WindowRow, Windows};
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{HouseReply, Payment, Reply};
-use clearing_core::operation::Command;
-use clearing_core::settlement::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders,
-};
-use clearing_core::settlement::{OrderMode, SettlementState, WindowState};
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{HouseReply, Reply};
+use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::window::{SettlementState, WindowState};
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::units::{Money, PartnerId};
 
 use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};

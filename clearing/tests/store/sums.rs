@@ -6,15 +6,19 @@ use std::collections::BTreeMap;
 use clearing::clock::Clock;
 use clearing::store::{Backend, Store};
 use clearing::writer::Writer;
-use clearing_core::command::{Answer, Earn, Reply, Request, ReversalTarget};
-use clearing_core::hold::AuthorizeRedemption;
-use clearing_core::operation::Command;
-use clearing_core::points::IssuePoints;
+use clearing_core::book::sums::{SUM_MAX, SUM_REFUSED};
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Answer, Reply};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::partner::Partner;
+use clearing_core::facts::terms::Funding;
 use clearing_core::rejection::Rejection;
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{CloseWindow, ConfirmPayment, ConfirmSettlement};
-use clearing_core::sums::{SUM_MAX, SUM_REFUSED};
-use clearing_core::terms::{Funding, House, Partner};
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::hold::AuthorizeRedemption;
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::payment::ConfirmPayment;
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::ConfirmSettlement;
 use clearing_core::units::{Money, Points};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
@@ -301,7 +305,7 @@ async fn a_window_closes_with_positions_at_their_bound(test: &TestStore) {
         Command::ConfirmSettlement(ConfirmSettlement { window: 1 }),
         Command::ConfirmPayment(ConfirmPayment {
             window: 1,
-            payment: clearing_core::command::Payment::Hub(id("grocer")),
+            payment: clearing_core::rules::payment::Payment::Hub(id("grocer")),
             amount: None,
         }),
     ] {

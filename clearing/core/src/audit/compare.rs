@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::Violation;
-use super::shown::{Shown, Unit, differing};
+use crate::audit::shown::{Shown, Unit, differing};
+use crate::audit::violation::Violation;
 use crate::book::Book;
-use crate::changes::Gross;
 use crate::chart::{MoneyAccount, PointsAccount};
-use crate::funding::FundingGroup;
-use crate::hold::Hold;
-use crate::limits::{Consent, Guard};
-use crate::member::{Holding, Lot, LotId, Member, Record};
-use crate::points::{Returned, ReturnedAmount};
-use crate::settlement::Window;
-use crate::terms::{Calendar, Coalition, Funding, House, Partner, Terms};
+use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::hold::Hold;
+use crate::facts::limits::{Consent, Guard};
+use crate::facts::lot::{Lot, LotId};
+use crate::facts::member::{Holding, Member, Record};
+use crate::facts::partner::Partner;
+use crate::facts::returned::{Returned, ReturnedAmount};
+use crate::facts::terms::{Funding, Terms};
+use crate::facts::window::{FundingGroup, Gross, Window};
 use crate::units::{EntryId, MemberId, Money, PartnerId, Points, WindowNumber};
 
 /// What is stored against what the journal gives: `rebuilt` is a book to which every entry was applied in journal

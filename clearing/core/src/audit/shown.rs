@@ -4,16 +4,17 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use crate::changes::Gross;
-use crate::funding::FundingGroup;
-use crate::hold::Hold;
-use crate::limits::{Consent, Guard, Limits};
-use crate::member::{DayCount, Holding, Inactive, Lot, PassedOver, Record};
-use crate::netting::Order;
-use crate::points::{Returned, ReturnedAmount};
-use crate::proof::ClassAmounts;
-use crate::settlement::{Leg, OrderMode, ParticipantWindow, Settlement, Window};
-use crate::terms::{Breakage, Calendar, Coalition, House, Partner, Terms};
+use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::hold::Hold;
+use crate::facts::limits::{Consent, Guard, Limits};
+use crate::facts::lot::Lot;
+use crate::facts::member::{DayCount, Holding, Inactive, PassedOver, Record};
+use crate::facts::order::{Order, OrderMode};
+use crate::facts::partner::Partner;
+use crate::facts::proof::ClassAmounts;
+use crate::facts::returned::{Returned, ReturnedAmount};
+use crate::facts::terms::{Breakage, Terms};
+use crate::facts::window::{FundingGroup, Gross, Leg, ParticipantWindow, Settlement, Window};
 use crate::units::{Currency, Money, PartnerId, Points, WindowNumber};
 
 /// An amount of money with its currency, such as `-188.90 RUB`. Wider than any balance: a broken sum is shown, too.
@@ -405,7 +406,7 @@ impl Shown for Record {
             next_release,
             passed_over,
         } = self;
-        let counts = |counts: &std::collections::BTreeMap<crate::units::PartnerId, DayCount>| {
+        let counts = |counts: &std::collections::BTreeMap<PartnerId, DayCount>| {
             list(counts.iter().map(|(partner, count)| format!("{partner}: {}", of_day(count))))
         };
         let waiting =

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Book, gross_of, order_key};
+use crate::book::{Book, order_key};
 use crate::chart::{MoneyAccount, PointsAccount};
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::hold::{Hold, HoldState};
+use crate::facts::limits::Guard;
+use crate::facts::lot::{Lot, LotBirth, LotMove};
+use crate::facts::member::{Member, PassedOver};
+use crate::facts::receipt::ReceiptLine;
+use crate::facts::returned::ReturnedAmount;
+use crate::facts::terms::Funding;
+use crate::facts::window::FundingGroup;
 use crate::facts::{DecayFacts, Fact, FundedPart, PurchaseReturnFacts, ReversedPart};
-use crate::funding::FundingGroup;
-use crate::hold::{Hold, HoldState};
-use crate::journal::{Entry, EntryKind, LotBirth, LotMove};
-use crate::limits::Guard;
-use crate::member::{Lot, Member, PassedOver};
-use crate::points::ReturnedAmount;
-use crate::purchase::ReceiptLine;
-use crate::terms::Funding;
+use crate::netting::gross_of;
 use crate::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, Timestamp};
 
 impl Book {

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Book;
+use crate::book::Book;
 use crate::chart::MoneyAccount;
+use crate::facts::coalition::{Calendar, House};
+use crate::facts::entry::Entry;
+use crate::facts::limits::Consent;
+use crate::facts::order::OrderMode;
+use crate::facts::partner::Partner;
+use crate::facts::window::{Leg, LegState, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use crate::facts::{
     ConsentFacts, ExportFacts, FoundedFacts, LimitsFacts, PartnerFacts, PaymentFacts, StateFacts, TermsFacts,
 };
-use crate::journal::Entry;
-use crate::limits::Consent;
 use crate::netting;
-use crate::settlement::{
-    Leg, LegState, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState, choose,
-};
-use crate::terms::{Calendar, House, Partner};
+use crate::netting::choose;
 use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 impl Book {

@@ -7,25 +7,32 @@ use std::sync::Arc;
 
 use clearing_core::audit;
 use clearing_core::book::Book;
-use clearing_core::command::{
-    Accepted, Answer, Earn, MemberRef, MemberReply, Payment, Reply, Request, ReversalTarget, Reversed, Spend,
-};
-use clearing_core::due::{RunDecay, RunDueWork};
-use clearing_core::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use clearing_core::journal::{Code, Entry, EntryKind, Origin};
-use clearing_core::limits::Limits;
-use clearing_core::operation::Command;
-use clearing_core::partners::{SetFundingConsent, SetLimits, SetPartnerState, SetTerms};
-use clearing_core::points::{IssuePoints, RedeemPoints, ReturnRedemption};
-use clearing_core::purchase::PostPurchase;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Accepted, Answer, MemberReply, Reply, Reversed};
+use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery};
+use clearing_core::facts::entry::{Entry, EntryKind};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms, TermsDraft};
+use clearing_core::facts::window::Window;
 use clearing_core::rejection::Rejection;
-use clearing_core::reversal::ReverseIssue;
-use clearing_core::settlement::{CloseWindow, ConfirmPayment, ConfirmSettlement, Window};
-use clearing_core::terms::{
-    Breakage, Calendar, Coalition, ExpiryPolicy, FeeBearer, Funding, House, Partner, PartnerState, Recovery, Terms,
-    TermsDraft,
-};
-use clearing_core::transfer::TransferPoints;
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::decay::RunDecay;
+use clearing_core::rules::due::RunDueWork;
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::SetPartnerState;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::purchase::{PostPurchase, Spend};
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::ConfirmSettlement;
+use clearing_core::rules::terms::SetTerms;
+use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{
     BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp,
 };
@@ -329,7 +336,7 @@ impl Play {
     }
 
     /// The lot that an issue made, if it made one.
-    pub fn lot_of(&self, issue: EntryId) -> &clearing_core::member::Lot {
+    pub fn lot_of(&self, issue: EntryId) -> &clearing_core::facts::lot::Lot {
         let lot = self.book.entries[&issue].lots.iter().find(|moved| moved.birth.is_some()).unwrap().lot;
         &self.book.lots[&lot]
     }

@@ -1,8 +1,10 @@
 //! Limits of partners, how much of them is used, and consents of funders, between the wire and the rules.
 
 use clearing_core::book::Book;
-use clearing_core::limits::{Consent, LimitUse, Limits};
-use clearing_core::terms::{Coalition, Partner};
+use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::limits::{Consent, Limits};
+use clearing_core::facts::partner::Partner;
+use clearing_core::rules::limits::LimitUse;
 use clearing_core::units::{Money, PartnerId, Points, Timestamp};
 use clearing_proto::v1;
 use tonic::Status;

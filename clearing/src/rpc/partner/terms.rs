@@ -1,6 +1,7 @@
 //! Terms, between the wire and the rules.
 
-use clearing_core::terms::{Breakage, Coalition, ExpiryPolicy, FeeBearer, Funding, Price, SPAN_MAX, Terms, TermsDraft};
+use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, SPAN_MAX, Terms, TermsDraft};
 use clearing_proto::v1;
 use tonic::Status;
 

@@ -1,8 +1,8 @@
 //! The statement of a partner for a window: its lines, page by page, and what they come to.
 
-use clearing_core::journal::JournalEntry;
-use clearing_core::statement::{self, Role, StatementLine, Total, Totals};
-use clearing_core::terms::Coalition;
+use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::entry::JournalEntry;
+use clearing_core::rules::statement::{self, Role, StatementLine, Total, Totals};
 use clearing_core::units::PartnerId;
 use clearing_proto::v1;
 use tonic::Status;

@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 
 use clearing_core::book::Book;
-use clearing_core::command::{Earn, MemberRef, MemberReply, Reply, Request as Wish};
-use clearing_core::journal::Origin;
-use clearing_core::operation::Command;
-use clearing_core::points::{IssuePoints, Part, Quote, RedeemPoints};
+use clearing_core::command::{Command, Request as Wish};
+use clearing_core::facts::answer::{MemberReply, Reply};
+use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::lot::Part;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::Origin;
+use clearing_core::facts::terms::{FeeBearer, Terms};
 use clearing_core::rejection::Rejection;
-use clearing_core::terms::{Coalition, FeeBearer, Terms};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::quote::Quote;
+use clearing_core::rules::redemption::RedeemPoints;
 use clearing_core::units::{MemberId, Money, Overflow, PartnerId, Points, Rate, Timestamp};
 use clearing_proto::v1;
 use tonic::Status;

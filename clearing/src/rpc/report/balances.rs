@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::terms::Coalition;
+use clearing_core::facts::coalition::Coalition;
 use clearing_core::units::{Money, Overflow, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::quantity::Quantity;
@@ -87,7 +87,7 @@ impl ClassSums {
 
 #[cfg(test)]
 mod tests {
-    use clearing_core::terms::House;
+    use clearing_core::facts::coalition::House;
     use clearing_core::units::{MemberId, PartnerId};
 
     use super::*;

@@ -1,13 +1,13 @@
 //! Windows, settlements, orders and the calendar, between the wire and the rules.
 
 use clearing_core::chart::MoneyAccount;
-use clearing_core::command::{OrderParty, Payment};
-use clearing_core::netting::Order;
-use clearing_core::proof::Proof;
-use clearing_core::settlement::{
-    Leg, LegState, OrderMode, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
+use clearing_core::facts::coalition::{Calendar, Coalition};
+use clearing_core::facts::order::{Order, OrderMode, OrderParty};
+use clearing_core::facts::proof::Proof;
+use clearing_core::facts::window::{
+    Leg, LegState, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
 };
-use clearing_core::terms::{Calendar, Coalition};
+use clearing_core::rules::payment::Payment;
 use clearing_core::units::{PartnerId, Timestamp, WindowNumber, shown};
 use clearing_proto::v1;
 use tonic::Status;

@@ -8,7 +8,7 @@ use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::server::{Drained, RunningServer};
 use clearing::writer::WriterCounts;
 use clearing_certs::Kind;
-use clearing_core::journal::JournalEntry;
+use clearing_core::facts::entry::JournalEntry;
 use futures::future::join_all;
 use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount};
-use clearing_core::journal::{EntryKind, JournalEntry};
+use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::units::{Money, PartnerId, Points};
 use partner_sdk::operator::{CloseWindow, PartnerLimits, SetLimits};
 use partner_sdk::{Client, Decimal, Reason};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearing_core::journal::{EntryKind, JournalEntry};
+use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::units::BatchId;
 
 use super::arena::{Arena, BRANDS, Place, accepted, act, balance, issue, redeem};

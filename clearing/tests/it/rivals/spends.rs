@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clearing_core::journal::EntryKind;
+use clearing_core::facts::entry::EntryKind;
 use futures::future::{join, join_all};
 use partner_sdk::HoldState;
 

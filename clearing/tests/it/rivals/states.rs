@@ -3,11 +3,10 @@
 use clearing::clock::fresh_uuid;
 use clearing::store::Store;
 use clearing::writer::Writer;
-use clearing_core::command::Request;
-use clearing_core::journal::Origin;
-use clearing_core::operation::Command;
-use clearing_core::partners::SetPartnerState;
-use clearing_core::terms::PartnerState;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::origin::Origin;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::rules::partner::SetPartnerState;
 use clearing_core::units::{MemberId, PartnerId, RequestId};
 use partner_sdk::{
     Abandon, Capture, Client, Decimal, EntryFilter, Issue, Money, Purchase, Redeem, Rejection, ReturnPurchase,

@@ -1,6 +1,6 @@
 //! What the operator sets, and whom the house takes its callers for.
 
-use clearing_core::terms::Calendar;
+use clearing_core::facts::coalition::Calendar;
 use clearing_core::units::PartnerId;
 use clearing_play::BACKENDS;
 use clearing_proto::v1;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clearing::store::LOOKED_THROUGH_MAX;
-use clearing_core::terms::Calendar;
+use clearing_core::facts::coalition::Calendar;
 use clearing_play::{BACKENDS, founding_entries};
 use clearing_proto::v1;
 use tonic::Code;

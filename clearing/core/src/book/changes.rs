@@ -1,0 +1,94 @@
+//! What a batch has changed: the names of the rows that the store has to write. The values are in the book.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::chart::{MoneyAccount, PointsAccount};
+use crate::facts::answer::Attachment;
+use crate::facts::limits::Guard;
+use crate::facts::lot::LotId;
+use crate::facts::member::IdentifierLink;
+use crate::facts::receipt::ReceiptLine;
+use crate::facts::window::Gross;
+use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+
+/// Everything that a batch changed, by key, in key order.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// New entries in journal order.
+    pub entries: Vec<EntryId>,
+    /// Keys recorded, or recorded anew as abandoned.
+    pub requests: BTreeMap<(PartnerId, RequestId), RequestChange>,
+    /// What the origins of new entries commit to.
+    pub attachments: BTreeMap<EntryId, Attachment>,
+    pub identifiers: BTreeMap<IdentifierHash, IdentifierLink>,
+    pub new_members: BTreeSet<MemberId>,
+    pub members: BTreeSet<MemberId>,
+    pub new_lots: BTreeSet<LotId>,
+    pub lots: BTreeSet<LotId>,
+    /// Redemptions of which something was returned, or taken again.
+    pub returned: BTreeSet<EntryId>,
+    /// Purchases of which a part was returned.
+    pub returned_amounts: BTreeSet<EntryId>,
+    pub new_holds: BTreeSet<EntryId>,
+    /// Holds made or closed.
+    pub holds: BTreeSet<EntryId>,
+    /// Lines of receipts that were booked, or are free again.
+    pub receipts: BTreeMap<ReceiptLine, Option<EntryId>>,
+    /// By how much what limits are checked against moved.
+    pub guards: BTreeMap<PartnerId, Guard>,
+    /// Points by which what was used of consents moved: funder, partner.
+    pub consents: BTreeMap<(PartnerId, PartnerId), Points>,
+    /// Consents that were given or changed.
+    pub consents_given: BTreeSet<(PartnerId, PartnerId)>,
+    /// Points by which what waits for a payment moved.
+    pub funding: BTreeMap<(WindowNumber, PartnerId, u32), Points>,
+    /// What waits for a payment: paid for, or moved to another settlement.
+    pub funding_states: BTreeSet<(WindowNumber, PartnerId, u32)>,
+    /// Amounts by which the balances of the house's accounts moved.
+    pub points_balances: BTreeMap<PointsAccount, Points>,
+    pub money_balances: BTreeMap<MoneyAccount, Money>,
+    /// Points by which what is outstanding under a version of terms moved.
+    pub outstanding: BTreeMap<(PartnerId, u32), Points>,
+    /// Amounts by which gross obligations moved: window, issuer, acceptor.
+    pub gross: BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>,
+    /// Partners made or whose state changed.
+    pub partners: BTreeSet<PartnerId>,
+    pub new_terms: BTreeSet<(PartnerId, u32)>,
+    pub calendar: bool,
+    /// Up to when answers may be forgotten.
+    pub forgotten: bool,
+    /// Windows made or changed, with their legs and orders.
+    pub windows: BTreeSet<WindowNumber>,
+}
+
+/// A key recorded in this batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestChange {
+    pub time: Timestamp,
+    /// Whether the key was recorded before this batch.
+    pub known: bool,
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+            && self.requests.is_empty()
+            && self.members.is_empty()
+            && self.partners.is_empty()
+            && self.new_terms.is_empty()
+            && !self.calendar
+            && self.consents_given.is_empty()
+            && self.returned_amounts.is_empty()
+            && self.windows.is_empty()
+    }
+
+    /// Whether something changed that every batch reads when it has passed the gate.
+    pub fn under_the_gate(&self) -> bool {
+        self.house_changed() || !self.windows.is_empty() || self.forgotten
+    }
+
+    /// Whether what every node keeps of the house is out of date after this batch.
+    pub fn house_changed(&self) -> bool {
+        !self.partners.is_empty() || !self.new_terms.is_empty() || self.calendar
+    }
+}

@@ -1,0 +1,207 @@
+//! Carrying out requests.
+//!
+//! [`Book::execute`] takes one request. Its checks descend in the published order of [`Rejection`]; then it writes
+//! entries. A rejection leaves the book as it was, but for due work that the member had coming anyway.
+
+use crate::book::Book;
+use crate::book::changes::RequestChange;
+use crate::command::{Command, Request};
+use crate::facts::answer::{Abandoned, Accepted, Answer, MemberReply, Recorded, RecordedState, Reply};
+use crate::facts::chain::link_commitment;
+use crate::facts::coalition::CLOCK_SKEW_SECONDS;
+use crate::facts::entry::Entry;
+use crate::facts::member::{IdentifierLink, Member};
+use crate::facts::origin::Origin;
+use crate::facts::{Fact, LinkFacts};
+use crate::operation::{Ask, OfMember, Tells};
+use crate::rejection::Rejection;
+use crate::rules::checks::check_range;
+use crate::units::{EntryId, Hash, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
+
+impl Book {
+    /// Takes one request: checks, decides, applies, and records the answer under the request's key.
+    ///
+    /// Rule: idempotency
+    pub fn execute(&mut self, request: &Request, now: Timestamp) -> Answer {
+        let fresh = |result| Answer { result, replayed: false };
+        if let Err(rejection) = request.validate() {
+            return fresh(Err(rejection));
+        }
+        let content = request.content_hash();
+        let key = request.request_id.map(|id| (request.caller, id));
+        if let Some((caller, id)) = key {
+            if let Err(rejection) = self.check_age(id, now) {
+                return fresh(Err(rejection));
+            }
+            if let Some(recorded) = self.requests.get(&(caller, id)) {
+                return replay(recorded, &content, id);
+            }
+            // What became of a request whose key may have been pruned is not known, so it cannot be abandoned either.
+            let abandoned = request.command.concerns().unwrap_or(id);
+            let known = self.requests.contains_key(&(caller, abandoned));
+            let checked = self.check_new(id, now).and_then(|()| self.check_age(abandoned, now));
+            let checked = checked.and_then(|()| if known { Ok(()) } else { self.check_new(abandoned, now) });
+            if let Err(rejection) = checked {
+                return fresh(Err(rejection));
+            }
+        }
+        let ask = request.ask(now);
+        let result = self.check_times(&request.origin, now).and_then(|()| self.carry_out(&ask, &request.command));
+        if let (Ok(accepted), Some(attachment)) = (&result, &request.attachment)
+            && let Some(entry) = accepted.entries.first()
+        {
+            self.changes_mut().attachments.insert(*entry, attachment.clone());
+        }
+        let recorded = result.as_ref().err().is_none_or(Rejection::recorded);
+        if let Some(key) = key.filter(|_| recorded) {
+            let state = match &result {
+                Ok(accepted) => RecordedState::Accepted(accepted.clone()),
+                Err(rejection) => RecordedState::Rejected(rejection.clone()),
+            };
+            self.record(key, Recorded { content, state }, now);
+        }
+        fresh(result)
+    }
+
+    /// Rule: request-age
+    fn check_age(&self, id: RequestId, now: Timestamp) -> Result<(), Rejection> {
+        let days = self.house.coalition.key_retention_days;
+        let (Some(made), true) = (id.made_at(), days > 0) else { return Ok(()) };
+        let oldest = self.house.coalition.days_before(days, now);
+        if made < oldest {
+            return Err(Rejection::RequestTooOld { made: made.to_string(), oldest: oldest.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Refuses a key that the house does not have and whose own time is ahead: it would outlive its retention.
+    ///
+    /// Rule: request-new
+    fn check_new(&self, id: RequestId, now: Timestamp) -> Result<(), Rejection> {
+        let latest = self.clients_time.map_or(now, |time| time.max(now)).plus_seconds(CLOCK_SKEW_SECONDS);
+        match id.made_at().filter(|made| *made > latest) {
+            Some(made) => Err(Rejection::RequestTooNew { made: made.to_string(), latest: latest.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Rule: time-range
+    fn check_times(&self, origin: &Origin, now: Timestamp) -> Result<(), Rejection> {
+        let coalition = &self.house.coalition;
+        let days = coalition.business_time_age_days;
+        let earliest = if days == 0 { Timestamp(0) } else { coalition.days_before(days, now) };
+        if let Some(time) = origin.business_time {
+            check_range("business_time", time, earliest, now.plus_seconds(CLOCK_SKEW_SECONDS))?;
+        }
+        if let Some(date) = origin.business_date {
+            // A trading day may run past midnight, and a shop may lie a zone ahead: one day of grace on both sides.
+            let (earliest, latest) = (coalition.days_before(1, earliest), coalition.days_after(1, now));
+            let midnight = Timestamp::of_wall(date.to_jiff().into(), &coalition.time_zone).unwrap_or(Timestamp::NEVER);
+            check_range("business_date", midnight, earliest, latest)?;
+        }
+        Ok(())
+    }
+
+    /// Lets what is due run, decides, and writes what was decided and what follows from it by itself.
+    fn carry_out(&mut self, ask: &Ask<'_>, command: &Command) -> Result<Accepted, Rejection> {
+        let who = command.admit(self, ask)?;
+        let mut due = Vec::new();
+        for member in &who.members {
+            due.extend(self.run_due(*member, ask.now));
+        }
+        let mut decision = command.decide(self, ask, &who)?;
+        if let (Some(hash), Some(member), Some(entry)) =
+            (who.newcomer, who.members.last(), decision.entries.first_mut())
+        {
+            self.enrol(ask, hash, *member, entry);
+        }
+        let mut entries: Vec<EntryId> = decision.entries.into_iter().map(|entry| self.post(entry)).collect();
+        if let Some(member) = decision.settles {
+            self.settle_member(member, ask.now, &mut entries);
+        }
+        let reply = match decision.tells {
+            Tells::Member(figures) => {
+                // Due work has its own place in the journal, and is not part of other answers.
+                if figures.names_due {
+                    entries = due;
+                }
+                Reply::Member(self.member_reply(&figures))
+            }
+            Tells::Abandoned(request, what) => {
+                self.note_abandoned(ask, request, what);
+                Reply::Abandoned(what)
+            }
+            Tells::House(reply) => Reply::House(reply),
+        };
+        Ok(Accepted { entries, reply })
+    }
+
+    /// Enrols a member under an identifier with an entry that gives it its first lots.
+    ///
+    /// Rule: enrolment
+    fn enrol(&mut self, ask: &Ask<'_>, hash: IdentifierHash, id: MemberId, entry: &mut Entry) {
+        let (number, salt) = (1, ask.fresh_salt);
+        entry.facts.push(Fact::Linked(LinkFacts { number, commitment: link_commitment(&salt, &hash, id) }));
+        self.members.insert(id, Member::new(id));
+        self.identifiers.insert(hash, id);
+        self.changes_mut().new_members.insert(id);
+        self.changes_mut().members.insert(id);
+        self.changes_mut().identifiers.insert(hash, IdentifierLink { member: id, number, salt });
+    }
+
+    /// The figures of an answer on a member.
+    pub(crate) fn member_reply(&self, figures: &OfMember) -> MemberReply {
+        let OfMember { member, returnable, reversed, names_due: _ } = *figures;
+        let known = self.members.get(&member);
+        let available = known.map_or(0, Member::available);
+        MemberReply {
+            member,
+            available: Points(i64::try_from(available).expect("checked when it was posted")),
+            held: known.map_or(Points::ZERO, Member::held),
+            pending: known.map_or(Points::ZERO, Member::pending),
+            owed: known.map_or(Points::ZERO, Member::owed),
+            returnable,
+            reversed,
+            // Due work has run, so nothing that has expired is left.
+            next_expiry: self.next_expiry(member, Timestamp(i64::MIN)),
+        }
+    }
+
+    /// Notes what became of a request that was abandoned: repeated, it is refused from now on.
+    pub(crate) fn note_abandoned(&mut self, ask: &Ask<'_>, request: RequestId, what: Abandoned) {
+        let key = (ask.caller, request);
+        let recorded = match (what, self.requests.get(&key)) {
+            (Abandoned::Burned, _) => Recorded { content: [0; 32], state: RecordedState::Burned },
+            (Abandoned::Undone, Some(Recorded { content, state: RecordedState::Accepted(accepted) })) => {
+                Recorded { content: *content, state: RecordedState::Undone(accepted.clone()) }
+            }
+            (Abandoned::Undone | Abandoned::NoEffect | Abandoned::Already, _) => return,
+        };
+        self.record(key, recorded, ask.now);
+    }
+
+    /// Keeps what is to be answered under a key from now on.
+    pub(crate) fn record(&mut self, key: (PartnerId, RequestId), recorded: Recorded, now: Timestamp) {
+        let known = self.requests.insert(key, recorded).is_some();
+        self.changes_mut().requests.entry(key).or_insert(RequestChange { time: now, known });
+    }
+}
+
+fn replay(recorded: &Recorded, content: &Hash, id: RequestId) -> Answer {
+    let conflict = recorded.content != *content;
+    let result = match &recorded.state {
+        // A key that was burned before it came has no content to compare with.
+        RecordedState::Burned | RecordedState::Undone(_) => {
+            Err(Rejection::RequestAbandoned { request_id: id.to_string() })
+        }
+        RecordedState::Accepted(_) | RecordedState::Rejected(_) if conflict => {
+            return Answer {
+                result: Err(Rejection::IdempotencyConflict { request_id: id.to_string() }),
+                replayed: false,
+            };
+        }
+        RecordedState::Accepted(accepted) => Ok(accepted.clone()),
+        RecordedState::Rejected(rejection) => Err(rejection.clone()),
+    };
+    Answer { result, replayed: true }
+}

@@ -1,0 +1,149 @@
+//! The coalition's settings, and the house: the coalition with its partners and its calendar.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use jiff::tz::TimeZone;
+
+use crate::days::days_later;
+use crate::facts::limits::Limits;
+use crate::facts::partner::Partner;
+use crate::facts::terms::Terms;
+use crate::rejection::Rejection;
+use crate::units::{Currency, Money, PartnerId, Timestamp};
+
+/// The coalition and its partners: what every batch needs and few change.
+#[derive(Debug, Clone)]
+pub struct House {
+    pub coalition: Coalition,
+    pub partners: BTreeMap<PartnerId, Partner>,
+    /// The calendar of cut-offs.
+    pub calendar: Calendar,
+}
+
+impl House {
+    pub fn partner(&self, id: PartnerId) -> Result<&Partner, Rejection> {
+        self.partners.get(&id).ok_or_else(|| Rejection::not_found("partner", id))
+    }
+
+    /// The terms a lot was issued under.
+    pub fn lot_terms(&self, issuer: PartnerId, version: u32) -> &Terms {
+        let partner = self.partners.get(&issuer).expect("a lot's issuer is a partner");
+        partner.terms_version(version).expect("a lot's terms are never deleted")
+    }
+}
+
+/// What is fixed for the whole coalition.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Coalition {
+    /// The name of the coalition, part of every hash of its journal.
+    pub id: String,
+    pub currency: Currency,
+    /// Digits of money behind the point: at least the currency's minor digits, at most 6.
+    pub scale: u32,
+    /// The defaults of new partners' terms.
+    pub default_terms: Terms,
+    /// The limits of new partners whose own leave something out.
+    pub default_limits: Limits,
+    pub grace_days: u16,
+    /// For how many days after lots were passed over none of them expires. 0: they expire as usual.
+    pub passed_over_grace_days: u16,
+    pub recovery: Recovery,
+    /// Whether every partner consents to being named as a funder, without limit, unless a consent of its own says otherwise.
+    pub open_consents: bool,
+    /// A partner's leg smaller than this is carried.
+    pub settlement_threshold: Money,
+    /// Whether an acceptor learns whose points it took.
+    pub disclose_issuers: bool,
+    #[borsh(serialize_with = "write_zone", deserialize_with = "read_zone")]
+    pub time_zone: TimeZone,
+    /// How long the keys of requests are kept, in days; older keys are refused. 0: for ever.
+    pub key_retention_days: u16,
+    /// How old a till's own time may be, in days. 0: any age.
+    pub business_time_age_days: u16,
+}
+
+impl Coalition {
+    /// Units of money in one minor unit of the currency.
+    pub fn minor_unit(&self) -> i64 {
+        10i64.pow(self.scale - self.currency.minor_digits())
+    }
+
+    /// The moment so many days after another, as the coalition's calendar counts them.
+    pub fn days_after(&self, days: u16, moment: Timestamp) -> Timestamp {
+        days_later(moment, i64::from(days), &self.time_zone)
+    }
+
+    /// The moment so many days before another, as the coalition's calendar counts them.
+    pub fn days_before(&self, days: u16, moment: Timestamp) -> Timestamp {
+        days_later(moment, -i64::from(days), &self.time_zone)
+    }
+
+    /// Up to when recorded answers may be forgotten from now on, if that is a day more than `forgotten`: their keys are refused
+    /// for their age, and were so a day ago, as clocks of nodes differ.
+    ///
+    /// Rule: forgetting
+    pub fn forgettable(&self, forgotten: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let days = i64::from(self.key_retention_days);
+        let before = now.plus_days(-days - 1);
+        (days > 0 && before >= forgotten.plus_days(1)).then_some(before)
+    }
+
+    /// Until when lots do not expire that were passed over at a moment.
+    pub fn passed_over_until(&self, moment: Timestamp) -> Timestamp {
+        self.days_after(self.passed_over_grace_days, moment)
+    }
+
+    pub fn money_text(&self, amount: Money) -> String {
+        amount.text(self.scale)
+    }
+}
+
+/// From whose lots a member's debt is recovered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Recovery {
+    /// From any.
+    #[default]
+    Any,
+    /// From the creditor's own.
+    Own,
+}
+
+impl Recovery {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "ANY",
+            Self::Own => "OWN",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Any, Self::Own].into_iter().find(|recovery| recovery.as_str() == text)
+    }
+}
+
+/// The published schedule of cut-offs: cron expressions in a time zone. Empty: windows close by hand only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Calendar {
+    /// Five fields each: minute, hour, day of month, month, day of week.
+    pub cut_offs: Vec<String>,
+    /// An IANA time zone name.
+    pub time_zone: String,
+}
+
+/// A till's clock may run ahead of the house by this much.
+pub const CLOCK_SKEW_SECONDS: i64 = 300;
+
+/// The largest scale of money.
+pub const SCALE_MAX: u32 = 6;
+
+/// A time zone goes by its IANA name.
+fn write_zone<W: io::Write>(zone: &TimeZone, writer: &mut W) -> io::Result<()> {
+    let name = zone.iana_name().ok_or_else(|| io::Error::other("a coalition's time zone has an IANA name"))?;
+    name.serialize(writer)
+}
+
+fn read_zone<R: io::Read>(reader: &mut R) -> io::Result<TimeZone> {
+    TimeZone::get(&String::deserialize_reader(reader)?).map_err(io::Error::other)
+}

@@ -1,0 +1,378 @@
+//! Entries: balanced events, and their canonical bytes.
+//!
+//! The canonical bytes are frozen: a version byte, then the fields of [`Entry`] in the order they are declared, encoded
+//! by Borsh (a specified encoding in which equal values have equal bytes). A later version gets a new version byte;
+//! old bytes are never rewritten. `tests/golden.rs` holds bytes and hashes of the first release.
+//!
+//! Nothing in an entry is personal data or free text: whoever and whatever a till wants to note goes into an attachment
+//! that can be erased, of which the entry holds only a salted commitment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::chart::{MoneyAccount, PointsAccount, Purpose};
+use crate::facts::lot::LotMove;
+use crate::facts::origin::Origin;
+use crate::facts::{Fact, Facts, HoldFacts, LinkFacts, RedemptionFacts};
+use crate::units::{
+    Currency, EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+};
+
+/// One entry takes at most this many lots (rule `lots-per-entry`).
+pub const LOTS_PER_ENTRY_MAX: usize = 1024;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub enum EntryKind {
+    Issue,
+    Redeem,
+    /// A return of a redemption.
+    Return,
+    /// The exact opposite of an entry whose request was abandoned.
+    Undo,
+    Expire,
+    Close,
+    Payment,
+    Abort,
+    Deposit,
+    /// Points were reserved for an acceptor.
+    Authorize,
+    /// A hold was taken, wholly or in part.
+    Capture,
+    /// A hold was released by its acceptor.
+    Void,
+    /// A hold was released because its time was over.
+    Lapse,
+    /// Points of an issue were taken back, or became a debt.
+    Reverse,
+    /// A member's debt was paid with points.
+    Recover,
+    /// Pending points became available.
+    Activate,
+    /// Points that waited for their issuer's payment are paid for.
+    Fund,
+    /// Points taken for inactivity.
+    Decay,
+    Transfer,
+    /// Points live longer.
+    Extend,
+    /// Expired points were given again.
+    Reinstate,
+    /// A member's debt was given up.
+    WriteOff,
+    /// The coalition began: its first entry.
+    Found,
+    CreatePartner,
+    SetTerms,
+    SetState,
+    SetLimits,
+    SetConsent,
+    SetCalendar,
+    /// A settlement was found right.
+    Confirm,
+    /// The orders of a settlement were handed out.
+    Export,
+    /// Answers that were recorded before a moment may be forgotten.
+    Forget,
+}
+
+impl EntryKind {
+    pub const ALL: [Self; 32] = [
+        Self::Issue,
+        Self::Redeem,
+        Self::Return,
+        Self::Undo,
+        Self::Expire,
+        Self::Close,
+        Self::Payment,
+        Self::Abort,
+        Self::Deposit,
+        Self::Authorize,
+        Self::Capture,
+        Self::Void,
+        Self::Lapse,
+        Self::Reverse,
+        Self::Recover,
+        Self::Activate,
+        Self::Fund,
+        Self::Decay,
+        Self::Transfer,
+        Self::Extend,
+        Self::Reinstate,
+        Self::WriteOff,
+        Self::Found,
+        Self::CreatePartner,
+        Self::SetTerms,
+        Self::SetState,
+        Self::SetLimits,
+        Self::SetConsent,
+        Self::SetCalendar,
+        Self::Confirm,
+        Self::Export,
+        Self::Forget,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issue => "issue",
+            Self::Redeem => "redeem",
+            Self::Return => "return",
+            Self::Undo => "undo",
+            Self::Expire => "expire",
+            Self::Close => "close",
+            Self::Payment => "payment",
+            Self::Abort => "abort",
+            Self::Deposit => "deposit",
+            Self::Authorize => "authorize",
+            Self::Capture => "capture",
+            Self::Void => "void",
+            Self::Lapse => "lapse",
+            Self::Reverse => "reverse",
+            Self::Recover => "recover",
+            Self::Activate => "activate",
+            Self::Fund => "fund",
+            Self::Decay => "decay",
+            Self::Transfer => "transfer",
+            Self::Extend => "extend",
+            Self::Reinstate => "reinstate",
+            Self::WriteOff => "write_off",
+            Self::Found => "found",
+            Self::CreatePartner => "create_partner",
+            Self::SetTerms => "set_terms",
+            Self::SetState => "set_partner_state",
+            Self::SetLimits => "set_limits",
+            Self::SetConsent => "set_funding_consent",
+            Self::SetCalendar => "set_calendar",
+            Self::Confirm => "confirm_settlement",
+            Self::Export => "export_orders",
+            Self::Forget => "forget",
+        }
+    }
+
+    /// Whether the entry took points at an acceptor, so that they can be returned.
+    pub fn is_redemption(self) -> bool {
+        matches!(self, Self::Redeem | Self::Capture)
+    }
+}
+
+/// One signed line in points: credit +, debit -.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PointsPosting {
+    pub account: PointsAccount,
+    pub points: Points,
+}
+
+/// One signed line in money: credit +, debit -.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct MoneyPosting {
+    pub account: MoneyAccount,
+    pub currency: Currency,
+    pub amount: Money,
+    pub purpose: Purpose,
+}
+
+/// One balanced event of the journal. The only way to a new one is [`EntryDraft::balance`].
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Entry {
+    pub kind: EntryKind,
+    pub window: WindowNumber,
+    /// When it counts: for due work the time it was due.
+    pub time: Timestamp,
+    /// Who asked; the operator for the house's own work.
+    pub partner: PartnerId,
+    /// The key it was asked under; none for the house's own work.
+    pub request_id: Option<RequestId>,
+    pub member: Option<MemberId>,
+    pub origin: Origin,
+    /// The entry that this one returns, undoes or follows from.
+    pub link: Option<EntryId>,
+    pub points: Vec<PointsPosting>,
+    pub money: Vec<MoneyPosting>,
+    pub lots: Vec<LotMove>,
+    pub facts: Facts,
+}
+
+/// An entry is not balanced. Nothing but a mistake in the rules makes one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unbalanced {
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
+    #[error("the points of the entry sum to {0}, not to zero")]
+    Points(i128),
+    #[error("the money of the entry under {1:?} sums to {0}, not to zero")]
+    Money(i128, Purpose),
+}
+
+/// An entry in the making. Postings of the same account and purpose are added up, zeros are left out.
+#[derive(Debug, Clone)]
+pub struct EntryDraft {
+    header: Entry,
+    currency: Currency,
+    points: BTreeMap<PointsAccount, i128>,
+    money: BTreeMap<(MoneyAccount, Purpose), i128>,
+}
+
+impl EntryDraft {
+    /// A draft of an entry whose money is in `currency`.
+    pub fn new(kind: EntryKind, window: WindowNumber, time: Timestamp, currency: Currency, partner: PartnerId) -> Self {
+        let header = Entry {
+            kind,
+            window,
+            time,
+            partner,
+            request_id: None,
+            member: None,
+            origin: Origin::default(),
+            link: None,
+            points: Vec::new(),
+            money: Vec::new(),
+            lots: Vec::new(),
+            facts: Facts::default(),
+        };
+        Self { header, currency, points: BTreeMap::new(), money: BTreeMap::new() }
+    }
+
+    pub fn asked_by(mut self, request_id: Option<RequestId>, origin: &Origin) -> Self {
+        self.header.request_id = request_id;
+        self.header.origin = origin.clone();
+        self
+    }
+
+    pub fn of_member(mut self, member: MemberId) -> Self {
+        self.header.member = Some(member);
+        self
+    }
+
+    pub fn linked_to(mut self, entry: EntryId) -> Self {
+        self.header.link = Some(entry);
+        self
+    }
+
+    pub fn with(mut self, fact: Fact) -> Self {
+        self.header.facts.push(fact);
+        self
+    }
+
+    /// With the issuers whose lots were passed over. Where there are none, which is nearly always, they cost no byte.
+    pub fn passing_over(self, issuers: BTreeSet<PartnerId>) -> Self {
+        if issuers.is_empty() { self } else { self.with(Fact::PassedOver(issuers.into_iter().collect())) }
+    }
+
+    pub fn post_points(&mut self, account: PointsAccount, points: i128) {
+        *self.points.entry(account).or_default() += points;
+    }
+
+    pub fn post_money(&mut self, account: MoneyAccount, purpose: Purpose, amount: i128) {
+        *self.money.entry((account, purpose)).or_default() += amount;
+    }
+
+    pub fn move_lot(&mut self, lot: LotMove) {
+        self.header.lots.push(lot);
+    }
+
+    /// Closes the draft.
+    ///
+    /// # Errors
+    /// [`Unbalanced::Overflow`] if a posting does not fit into 64 bits, the others if it does not sum to zero.
+    ///
+    /// Rule: balanced
+    pub fn balance(self) -> Result<Entry, Unbalanced> {
+        let sum: i128 = self.points.values().sum();
+        if sum != 0 {
+            return Err(Unbalanced::Points(sum));
+        }
+        let mut purposes: BTreeMap<Purpose, i128> = BTreeMap::new();
+        for ((_, purpose), amount) in &self.money {
+            *purposes.entry(*purpose).or_default() += amount;
+        }
+        if let Some((purpose, sum)) = purposes.into_iter().find(|(_, sum)| *sum != 0) {
+            return Err(Unbalanced::Money(sum, purpose));
+        }
+        let fit = |value: i128| i64::try_from(value).map_err(|_| Overflow);
+        let mut entry = self.header;
+        for (account, points) in self.points.into_iter().filter(|(_, points)| *points != 0) {
+            entry.points.push(PointsPosting { account, points: Points(fit(points)?) });
+        }
+        for ((account, purpose), amount) in self.money.into_iter().filter(|(_, amount)| *amount != 0) {
+            entry.money.push(MoneyPosting { account, currency: self.currency, amount: Money(fit(amount)?), purpose });
+        }
+        Ok(entry)
+    }
+}
+
+/// An entry with its place in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    pub id: EntryId,
+    /// From 1, without gaps, in the order of commits.
+    pub sequence: i64,
+    pub entry: Arc<Entry>,
+}
+
+/// The version byte of the canonical bytes that this release writes.
+pub(super) const ENTRY_VERSION: u8 = 1;
+
+/// The stored bytes of an entry are not of a version this release reads, or damaged.
+#[derive(Debug, thiserror::Error)]
+#[error("the bytes of entry {entry} cannot be read: {problem}")]
+pub struct UnreadableEntry {
+    pub entry: EntryId,
+    pub problem: String,
+}
+
+impl Entry {
+    /// The canonical bytes.
+    ///
+    /// Rule: canonical-bytes
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(512);
+        bytes.push(ENTRY_VERSION);
+        self.serialize(&mut bytes).expect("writing to memory does not fail");
+        bytes
+    }
+
+    /// Reads canonical bytes back.
+    ///
+    /// # Errors
+    /// [`UnreadableEntry`] if the version is unknown or the bytes are damaged.
+    pub fn from_bytes(entry: EntryId, bytes: &[u8]) -> Result<Self, UnreadableEntry> {
+        let unreadable = |problem: String| UnreadableEntry { entry, problem };
+        match bytes.split_first() {
+            Some((&ENTRY_VERSION, rest)) => Self::try_from_slice(rest).map_err(|error| unreadable(error.to_string())),
+            Some((version, _)) => Err(unreadable(format!("version {version} is unknown"))),
+            None => Err(unreadable("there are none".to_owned())),
+        }
+    }
+
+    /// What the redemption was made at, of an entry that takes or gives back redeemed points.
+    pub fn redemption(&self) -> Option<&RedemptionFacts> {
+        self.facts.redemption()
+    }
+
+    /// What a hold was made at, of the entry that made it.
+    pub fn hold(&self) -> Option<&HoldFacts> {
+        self.facts.hold()
+    }
+
+    /// The member that was enrolled with the entry, with its link: who got the lots that the entry made.
+    pub fn enrolled(&self) -> Option<(MemberId, &LinkFacts)> {
+        let link = self.facts.linked()?;
+        let born = self.lots.iter().find(|moved| moved.birth.is_some());
+        Some((born?.lot.member, link))
+    }
+
+    /// The partners that have a part in the entry: who asked, and whose accounts it posts to.
+    pub fn parties(&self) -> Vec<PartnerId> {
+        let posted = self
+            .points
+            .iter()
+            .filter_map(|posting| posting.account.partner())
+            .chain(self.money.iter().filter_map(|posting| posting.account.partner()));
+        let mut parties: Vec<PartnerId> = posted.chain([self.partner]).collect();
+        parties.sort_unstable();
+        parties.dedup();
+        parties
+    }
+}

@@ -1,0 +1,75 @@
+//! What partners may do at the most, and what that is checked against.
+//!
+//! Limits stand apart from terms: they move at once and have no versions. What they are checked against is kept in a
+//! [`Guard`] per partner, moved by every entry, so that a check reads one row and sums nothing.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::facts::member::DayCount;
+use crate::units::{Money, Points};
+
+/// What a partner may do at the most. None: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Limits {
+    /// How far the partner's debts may grow, in money (rule `net-debit-cap`).
+    pub net_debit_cap: Option<Money>,
+    /// Points of its issues that are not redeemed, expired or reversed.
+    pub outstanding_points: Option<Points>,
+    /// Points it issues on a day.
+    pub points_per_day: Option<Points>,
+    /// Points it issues to one member on a day.
+    pub points_per_member_per_day: Option<Points>,
+    /// Points of one issue.
+    pub points_per_entry: Option<Points>,
+    /// Points of one transfer that it asks for.
+    pub transfer_points_per_entry: Option<Points>,
+    /// Points that one member transfers on a day when it asks.
+    pub transfer_points_per_member_per_day: Option<Points>,
+    /// How long after earning a member can not spend at its tills, in seconds.
+    pub cooling_seconds: Option<u32>,
+}
+
+impl Limits {
+    /// These limits, and where they leave one out that of others.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            net_debit_cap: self.net_debit_cap.or(others.net_debit_cap),
+            outstanding_points: self.outstanding_points.or(others.outstanding_points),
+            points_per_day: self.points_per_day.or(others.points_per_day),
+            points_per_member_per_day: self.points_per_member_per_day.or(others.points_per_member_per_day),
+            points_per_entry: self.points_per_entry.or(others.points_per_entry),
+            transfer_points_per_entry: self.transfer_points_per_entry.or(others.transfer_points_per_entry),
+            transfer_points_per_member_per_day: self
+                .transfer_points_per_member_per_day
+                .or(others.transfer_points_per_member_per_day),
+            cooling_seconds: self.cooling_seconds.or(others.cooling_seconds),
+        }
+    }
+
+    /// Whether something must be read before the partner's points move.
+    pub fn guards_points(&self) -> bool {
+        self.net_debit_cap.is_some() || self.outstanding_points.is_some() || self.points_per_day.is_some()
+    }
+}
+
+/// What a partner's limits are checked against, besides its position and its outstanding points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// What open holds reserve of its headroom.
+    pub reserved: Money,
+    /// The sum of what it owes to settlements that are not paid: at most zero.
+    pub unsettled: Money,
+    /// Points it issued on the last day it did.
+    pub issued: DayCount,
+}
+
+/// What a funder lets another partner issue at its cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Consent {
+    /// In points, over its whole life; none: without limit.
+    pub budget: Option<Points>,
+    /// Whether it was given or refused; none: nothing was said, and the coalition's default holds.
+    pub granted: Option<bool>,
+    pub used: Points,
+}

@@ -1,0 +1,77 @@
+//! Partners: their states, their versions of terms, their limits.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::facts::limits::Limits;
+use crate::facts::terms::Terms;
+use crate::units::{PartnerId, Timestamp, WindowNumber};
+
+/// What a partner may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub enum PartnerState {
+    Active,
+    /// Refuses issues.
+    Restricted,
+    /// Refuses issues and redemptions.
+    Suspended,
+    /// As suspended, for good.
+    Exited,
+}
+
+impl PartnerState {
+    pub const ALL: [Self; 4] = [Self::Active, Self::Restricted, Self::Suspended, Self::Exited];
+
+    /// Whether a partner in this state is held to what it did lately.
+    pub fn is_suspended(self) -> bool {
+        matches!(self, Self::Suspended | Self::Exited)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Restricted => "RESTRICTED",
+            Self::Suspended => "SUSPENDED",
+            Self::Exited => "EXITED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A brand of the coalition. The operator is one as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partner {
+    pub id: PartnerId,
+    pub display_name: String,
+    pub state: PartnerState,
+    /// The window that was open when it was suspended, or left; none while it is neither. Of the issues before it
+    /// reverses none.
+    pub suspended_in: Option<WindowNumber>,
+    /// All versions, the oldest first.
+    pub terms: Vec<Terms>,
+    pub limits: Limits,
+}
+
+impl Partner {
+    /// The terms in force at a time: of the versions effective by then the one with the latest effective time, of
+    /// equal ones the later version. Before the first became effective, the first.
+    ///
+    /// Rule: terms-in-force
+    pub fn terms_at(&self, now: Timestamp) -> &Terms {
+        let in_force = self.terms.iter().filter(|terms| terms.effective <= now);
+        let first = self.terms.first().expect("a partner is created with terms");
+        in_force.max_by_key(|terms| (terms.effective, terms.version)).unwrap_or(first)
+    }
+
+    /// The versions that are in force at a time or will be later.
+    pub fn terms_from(&self, now: Timestamp) -> impl Iterator<Item = &Terms> {
+        let current = self.terms_at(now);
+        self.terms.iter().filter(move |terms| terms.effective > now || terms.version == current.version)
+    }
+
+    pub fn terms_version(&self, version: u32) -> Option<&Terms> {
+        self.terms.iter().find(|terms| terms.version == version)
+    }
+}

@@ -1,0 +1,184 @@
+//! Windows and their settlements as they stand.
+//!
+//! | window | settlement | means |
+//! |---|---|---|
+//! | OPEN | - | takes entries |
+//! | CLOSED | PROPOSED, CONFIRMED, EXPORTED, ABORTED | has its legs; nothing was paid |
+//! | SETTLING | PARTLY_PAID | a payment was confirmed |
+//! | SETTLED | SETTLED | every leg is paid; final |
+
+use std::collections::BTreeMap;
+
+use crate::facts::order::{Order, OrderMode};
+use crate::facts::proof::{ClassAmounts, Proof};
+use crate::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
+
+/// A window: the period whose positions settle together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    pub number: WindowNumber,
+    pub state: WindowState,
+    pub opened: Timestamp,
+    pub closed: Option<Timestamp>,
+    pub participants: BTreeMap<PartnerId, ParticipantWindow>,
+    /// The balances of all accounts in money but positions when the window opened, by class.
+    pub opening: ClassAmounts,
+    /// By how much the legs of earlier windows have moved since.
+    pub legs_moved: i128,
+    /// Once it is closed.
+    pub settlement: Option<Settlement>,
+}
+
+impl Window {
+    /// The first window of a coalition.
+    pub fn first(opened: Timestamp) -> Self {
+        Self {
+            number: 1,
+            state: WindowState::Open,
+            opened,
+            closed: None,
+            participants: BTreeMap::new(),
+            opening: ClassAmounts::new(),
+            legs_moved: 0,
+            settlement: None,
+        }
+    }
+}
+
+/// What has become of a window.
+///
+/// Rule: window-states
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WindowState {
+    Open,
+    Closed,
+    Settling,
+    Settled,
+}
+
+impl WindowState {
+    const ALL: [Self; 4] = [Self::Open, Self::Closed, Self::Settling, Self::Settled];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Closed => "CLOSED",
+            Self::Settling => "SETTLING",
+            Self::Settled => "SETTLED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A participant's position over a window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ParticipantWindow {
+    /// What was carried into the window.
+    pub opening: Money,
+    /// What stays in the position after the close and opens the next window.
+    pub carried: Money,
+}
+
+/// The netted result of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    pub state: SettlementState,
+    pub legs: BTreeMap<PartnerId, Leg>,
+    /// How it is paid, once it was exported or a payment was confirmed.
+    pub mode: Option<OrderMode>,
+    pub orders: Vec<Order>,
+    /// Gross obligations of the window.
+    pub gross: Money,
+    /// What pairwise orders over the legs add up to, whatever the mode.
+    pub pairwise: Money,
+    pub proof: Proof,
+}
+
+/// What has become of a settlement.
+///
+/// Rule: settlement-states
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SettlementState {
+    Proposed,
+    Confirmed,
+    Exported,
+    PartlyPaid,
+    Settled,
+    Aborted,
+}
+
+impl SettlementState {
+    const ALL: [Self; 6] =
+        [Self::Proposed, Self::Confirmed, Self::Exported, Self::PartlyPaid, Self::Settled, Self::Aborted];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proposed => "PROPOSED",
+            Self::Confirmed => "CONFIRMED",
+            Self::Exported => "EXPORTED",
+            Self::PartlyPaid => "PARTLY_PAID",
+            Self::Settled => "SETTLED",
+            Self::Aborted => "ABORTED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// One participant's amount in a settlement: below zero it pays, above it is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leg {
+    pub amount: Money,
+    /// What of it is not paid yet, with the same sign.
+    pub due: Money,
+}
+
+impl Leg {
+    pub fn state(&self) -> LegState {
+        if self.due.is_zero() { LegState::Paid } else { LegState::Due }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LegState {
+    Due,
+    Paid,
+}
+
+impl LegState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "DUE",
+            Self::Paid => "PAID",
+        }
+    }
+}
+
+/// Gross obligations of an issuer to an acceptor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gross {
+    pub points: Points,
+    pub amount: Money,
+}
+
+/// The pending points of one window of issue, issuer and version of terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FundingGroup {
+    /// Points that wait, or that were paid for.
+    pub points: Points,
+    /// The window whose settlement pays for them: that of their issue, unless it was carried on or aborted.
+    pub settles_in: WindowNumber,
+    /// When they were paid for.
+    pub funded: Option<Timestamp>,
+}
+
+impl FundingGroup {
+    pub fn new(window: WindowNumber) -> Self {
+        Self { points: Points::ZERO, settles_in: window, funded: None }
+    }
+}

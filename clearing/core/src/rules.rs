@@ -1,0 +1,33 @@
+//! The operations and what they are decided by, a room for each noun.
+//!
+//! An operation is a type beside its rules; `crate::command` has the list of all.
+
+pub mod abandon;
+pub mod calendar;
+pub mod care;
+pub(crate) mod checks;
+pub mod close;
+pub mod consent;
+mod consumption;
+pub mod decay;
+pub mod deposit;
+pub mod due;
+pub mod forget;
+pub mod founding;
+mod funding;
+pub mod hold;
+pub mod issue;
+pub mod limits;
+pub mod notice;
+pub mod partner;
+pub mod payment;
+pub mod purchase;
+pub mod quote;
+mod receipt;
+mod recovery;
+pub mod redemption;
+pub mod reversal;
+pub mod settlement;
+pub mod statement;
+pub mod terms;
+pub mod transfer;

@@ -1,0 +1,159 @@
+//! What the operator can do for a member: let points live longer, give expired ones again, give up a debt.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::Book;
+use crate::chart::PointsAccount;
+use crate::facts::Fact;
+use crate::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
+use crate::facts::lot::{Lot, LotMove, lot_move};
+use crate::facts::member::MemberRef;
+use crate::facts::origin::Code;
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
+use crate::rejection::Rejection;
+use crate::rules::checks::{check_moment, check_points, check_range};
+use crate::rules::issue::Earn;
+use crate::units::{PartnerId, Points, Timestamp};
+
+/// Lets the points of an issuer that expire by `until` live until `expires`, expired ones left out. Nobody pays: what backs
+/// them stays.
+///
+/// Rule: extend-expiry
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ExtendExpiry {
+    pub member: MemberRef,
+    pub issuer: PartnerId,
+    pub until: Timestamp,
+    pub expires: Timestamp,
+    pub reason: Code,
+}
+
+impl Operation for ExtendExpiry {
+    const NAME: &'static str = "ExtendExpiry";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_moment("expire_time", Some(self.expires))?;
+        check_moment("until_time", Some(self.until))
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.member(self.member).all = true;
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        check_range("expire_time", self.expires, Timestamp(ask.now.0 + 1), Timestamp::LAST)?;
+        book.house.partner(self.issuer)?;
+        book.find_member(self.member).map(Admitted::of)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let (id, expires) = (who.member(), self.expires);
+        let sooner = |(at, lot): &(Timestamp, &Lot)| {
+            lot.issuer == self.issuer && *at > ask.now && *at <= self.until && *at < expires
+        };
+        let moves: Vec<LotMove> = book
+            .lots_in_order(id)
+            .filter(sooner)
+            .take(LOTS_PER_ENTRY_MAX)
+            .map(|(_, lot)| LotMove { expires, ..lot_move(lot, Points::ZERO) })
+            .collect();
+        if moves.is_empty() {
+            return Err(Rejection::not_found("lot of this issuer that expires by then", id));
+        }
+        let mut draft = book.draft(EntryKind::Extend, ask).of_member(id).with(Fact::Reason(self.reason.clone()));
+        for moved in moves {
+            draft.move_lot(moved);
+        }
+        Ok(Decision::of_member(id, vec![book.finish(draft)?]))
+    }
+}
+
+/// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+///
+/// Rule: reinstate
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ReinstatePoints {
+    pub member: MemberRef,
+    pub funder: PartnerId,
+    pub points: Points,
+    pub expires: Option<Timestamp>,
+    pub reason: Code,
+}
+
+impl ReinstatePoints {
+    fn earn(&self) -> Earn {
+        Earn { expires: self.expires, ..Earn::points(self.points) }
+    }
+}
+
+impl Operation for ReinstatePoints {
+    const NAME: &'static str = "ReinstatePoints";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_moment("expire_time", self.expires)?;
+        check_points("points", self.points)
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.member(self.member);
+        needs.guards.insert(self.funder);
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.check_times_of(ask, &self.earn())?;
+        book.check_may_issue(self.funder)?;
+        book.find_member(self.member).map(Admitted::of)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let id = who.member();
+        let terms = book.house.partner(self.funder)?.terms_at(ask.now);
+        book.check_issue_cap(self.funder, terms, self.points, None)?;
+        let draft = book.draft(EntryKind::Reinstate, ask).of_member(id).with(Fact::Reason(self.reason.clone()));
+        let entry = book.issue_lots(draft, ask, id, &[(self.funder, self.points)], &self.earn(), 1)?;
+        Ok(Decision::of_member(id, vec![entry]).settling(id))
+    }
+}
+
+/// Gives up what a member owes to a creditor, up to `points`.
+///
+/// Rule: write-off-debt
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct WriteOffDebt {
+    pub member: MemberRef,
+    pub creditor: PartnerId,
+    pub points: Points,
+    pub reason: Code,
+}
+
+impl Operation for WriteOffDebt {
+    const NAME: &'static str = "WriteOffDebt";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_points("points", self.points)
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.member(self.member);
+    }
+
+    fn admit(&self, book: &Book, _: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.house.partner(self.creditor)?;
+        book.find_member(self.member).map(Admitted::of)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let (id, creditor) = (who.member(), self.creditor);
+        let debts = book.members.get(&id).map_or(&[][..], |member| &member.record.debts);
+        let owed: i64 = debts.iter().filter(|debt| debt.creditor == creditor).map(|debt| debt.points.0).sum();
+        let points = Points(self.points.0.min(owed));
+        if points.is_zero() {
+            return Err(Rejection::not_found("debt of this member to", creditor));
+        }
+        let draft = book.draft(EntryKind::WriteOff, ask).of_member(id);
+        let mut draft = draft.with(Fact::Reason(self.reason.clone()));
+        draft.post_points(PointsAccount::Debt(id), i128::from(points.0));
+        draft.post_points(PointsAccount::Recoverable(creditor), -i128::from(points.0));
+        Ok(Decision::of_member(id, vec![book.finish(draft)?]))
+    }
+}

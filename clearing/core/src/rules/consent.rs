@@ -1,0 +1,82 @@
+//! What a funder lets another partner issue at its cost.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::Book;
+use crate::facts::answer::HouseReply;
+use crate::facts::entry::EntryKind;
+use crate::facts::limits::Consent;
+use crate::facts::{ConsentFacts, Fact};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, decided};
+use crate::rejection::Rejection;
+use crate::rules::limits::LimitUse;
+use crate::units::{PartnerId, Points};
+
+/// Lets `partner` name `funder` as a funder of joint issues, or no longer. What was used of an earlier consent stays used.
+///
+/// Rule: set-consent
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetFundingConsent {
+    pub funder: PartnerId,
+    pub partner: PartnerId,
+    /// Given or refused; none: taken back, and the coalition's default holds.
+    pub granted: Option<bool>,
+    /// In points, over the consent's whole life; none: without limit.
+    pub budget: Option<Points>,
+}
+
+impl Operation for SetFundingConsent {
+    const NAME: &'static str = "SetFundingConsent";
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.funder == self.partner {
+            return Err(Rejection::invalid("funder", "needs no consent of its own"));
+        }
+        Ok(())
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.consents.insert((self.funder, self.partner));
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let (funder, partner) = (book.house.partner(self.funder)?.id, book.house.partner(self.partner)?.id);
+        let consent = ConsentFacts { funder, partner, granted: self.granted, budget: self.budget };
+        decided(book, book.draft(EntryKind::SetConsent, ask).with(Fact::Consent(consent)), HouseReply::default())
+    }
+}
+
+const CONSENT_BUDGET: &str = "consent_budget";
+
+impl Book {
+    /// Checks that a funder lets the caller issue so many points at its cost.
+    ///
+    /// Rule: consent
+    pub(crate) fn check_consent(&self, caller: PartnerId, funder: PartnerId, points: Points) -> Result<(), Rejection> {
+        if funder == caller {
+            return Ok(());
+        }
+        let consent = self.consents.get(&(funder, caller)).copied().unwrap_or_default();
+        let left = consent.left(self.house.coalition.open_consents);
+        if points <= left {
+            return Ok(());
+        }
+        Err(Rejection::ConsentExceeded { funder: funder.to_string(), asked: points.0, left: left.0 })
+    }
+}
+
+impl Consent {
+    /// How much of its budget is used, if it was given and has one.
+    pub fn budget_used(&self) -> Option<LimitUse> {
+        let budget = self.budget.filter(|_| self.granted == Some(true))?;
+        Some(LimitUse { limit: CONSENT_BUDGET, used: self.used.0, maximum: budget.0 })
+    }
+
+    fn left(&self, open: bool) -> Points {
+        match self.granted {
+            Some(true) => Points(self.budget.map_or(i64::MAX, |budget| budget.0 - self.used.0)),
+            Some(false) => Points::ZERO,
+            None => Points(if open { i64::MAX } else { 0 }),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The beginning of a coalition: the first entries of its journal, out of which a house is rebuilt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::book::Book;
+use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::entry::{EntryDraft, EntryKind};
+use crate::facts::{Fact, FoundedFacts, PartnerFacts, TermsFacts};
+use crate::rejection::Rejection;
+use crate::units::{BatchId, PartnerId, Timestamp};
+
+impl Book {
+    /// A book of a coalition of which nothing is known but its settings. What founds it is the first thing it is told.
+    pub fn unfounded(coalition: Coalition) -> Self {
+        Self::new(Arc::new(House { coalition, partners: BTreeMap::new(), calendar: Calendar::default() }), 1)
+    }
+
+    /// Founds a coalition: an entry for its settings, one for each partner with all its terms, one for the calendar.
+    ///
+    /// # Errors
+    /// `OVERFLOW`, which these entries never meet.
+    ///
+    /// Rule: founding
+    pub fn found(batch: BatchId, founded: FoundedFacts, house: &House, now: Timestamp) -> Result<Self, Rejection> {
+        let mut founded = founded;
+        // Defaults are no version of anybody's terms, and take effect at no time of their own.
+        let defaults = &mut founded.coalition.default_terms;
+        (defaults.version, defaults.effective) = (1, Timestamp(0));
+        let mut book = Self::unfounded(founded.coalition.clone());
+        book.begin_batch(batch);
+        let currency = house.coalition.currency;
+        let draft = |kind| EntryDraft::new(kind, 1, now, currency, PartnerId::operator());
+        let mut drafts = vec![draft(EntryKind::Found).with(Fact::Founded(Box::new(founded)))];
+        for partner in house.partners.values() {
+            let created = PartnerFacts {
+                partner: partner.id,
+                display_name: partner.display_name.clone(),
+                state: partner.state,
+                limits: partner.limits,
+            };
+            let terms = partner.terms.iter().map(|terms| TermsFacts { partner: partner.id, terms: terms.clone() });
+            let created = draft(EntryKind::CreatePartner).with(Fact::PartnerCreated(created));
+            drafts.push(terms.map(Fact::Terms).fold(created, EntryDraft::with));
+        }
+        drafts.push(draft(EntryKind::SetCalendar).with(Fact::Calendar(house.calendar.clone())));
+        for draft in drafts {
+            let entry = book.finish(draft)?;
+            book.post(entry);
+        }
+        Ok(book)
+    }
+}

@@ -1,0 +1,265 @@
+//! Limits of partners, and the net debit cap with its headroom.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::Book;
+use crate::chart::{MoneyAccount, PointsAccount};
+use crate::facts::answer::HouseReply;
+use crate::facts::coalition::Coalition;
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::limits::Limits;
+use crate::facts::partner::Partner;
+use crate::facts::terms::Terms;
+use crate::facts::{Fact, LimitsFacts};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, decided};
+use crate::rejection::Rejection;
+use crate::units::{MemberId, Money, PartnerId, Points, Timestamp};
+
+/// Limits that take the place of all there were, at once.
+///
+/// Rule: set-limits
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetLimits {
+    pub partner: PartnerId,
+    pub limits: Limits,
+}
+
+impl Operation for SetLimits {
+    const NAME: &'static str = "SetLimits";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        self.limits.validate()
+    }
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let partner = book.house.partner(self.partner)?.id;
+        let limits = LimitsFacts { partner, limits: self.limits };
+        decided(book, book.draft(EntryKind::SetLimits, ask).with(Fact::Limits(limits)), HouseReply::default())
+    }
+}
+
+/// How near to its maximum a limit is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LimitLevel {
+    /// Less than 80 %.
+    #[default]
+    Below,
+    /// At least 80 %.
+    Nearly,
+    /// All of it, or more.
+    Reached,
+}
+
+/// How much of its limit a partner has used. At four fifths somebody should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitUse {
+    pub limit: &'static str,
+    pub used: i64,
+    pub maximum: i64,
+}
+
+impl Limits {
+    pub(crate) fn validate(&self) -> Result<(), Rejection> {
+        let points = [
+            ("limits.outstanding_points", self.outstanding_points),
+            ("limits.points_per_day", self.points_per_day),
+            ("limits.points_per_member_per_day", self.points_per_member_per_day),
+            ("limits.points_per_entry", self.points_per_entry),
+            ("limits.transfer_points_per_entry", self.transfer_points_per_entry),
+            ("limits.transfer_points_per_member_per_day", self.transfer_points_per_member_per_day),
+        ];
+        let below = points.into_iter().find_map(|(field, points)| Some((field, points.filter(|points| points.0 < 0)?)));
+        if let Some((field, points)) = below {
+            return Err(Rejection::invalid(field, format!("{} is below zero", points.0)));
+        }
+        if self.net_debit_cap.is_some_and(|cap| cap.0 < 0) {
+            return Err(Rejection::invalid("limits.net_debit_cap", "is below zero"));
+        }
+        Ok(())
+    }
+}
+
+/// The one limit that is money.
+const NET_DEBIT_CAP: &str = "net_debit_cap";
+
+impl LimitUse {
+    /// Rule: limit-alarm
+    pub fn level(&self) -> LimitLevel {
+        if self.used >= self.maximum {
+            LimitLevel::Reached
+        } else if i128::from(self.used) * 5 >= i128::from(self.maximum) * 4 {
+            LimitLevel::Nearly
+        } else {
+            LimitLevel::Below
+        }
+    }
+
+    /// Whether at least 80 % are used.
+    pub fn alarms(&self) -> bool {
+        self.level() > LimitLevel::Below
+    }
+
+    /// What is used and the maximum as text: points, or money in the coalition's currency.
+    pub fn texts(&self, coalition: &Coalition) -> [String; 2] {
+        let text = |units: i64| match self.limit {
+            NET_DEBIT_CAP => coalition.money_text(Money(units)),
+            _ => units.to_string(),
+        };
+        [text(self.used), text(self.maximum)]
+    }
+}
+
+impl Book {
+    /// What a partner may still come to owe, if it has a cap.
+    ///
+    /// Rule: headroom
+    pub fn headroom(&self, partner: PartnerId) -> Option<i128> {
+        let cap = self.house.partners.get(&partner)?.limits.net_debit_cap?;
+        let position = self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
+        let guard = self.guards.get(&partner).copied().unwrap_or_default();
+        let owed = i128::from(guard.unsettled.0) - i128::from(guard.reserved.0);
+        Some(i128::from(cap.0) + i128::from(position.0) + owed)
+    }
+
+    /// How much of the limits that are counted for a whole partner is used.
+    pub fn limits_used(&self, partner: &Partner, now: Timestamp) -> Vec<LimitUse> {
+        let limits = &partner.limits;
+        let guard = self.guards.get(&partner.id).copied().unwrap_or_default();
+        let mut used = Vec::new();
+        if let (Some(cap), Some(headroom)) = (limits.net_debit_cap, self.headroom(partner.id)) {
+            let used_of_cap = i64::try_from(i128::from(cap.0) - headroom).unwrap_or(i64::MAX);
+            used.push(LimitUse { limit: NET_DEBIT_CAP, used: used_of_cap, maximum: cap.0 });
+        }
+        if let Some(maximum) = limits.outstanding_points {
+            used.push(LimitUse { limit: "outstanding_points", used: self.issued_by(partner.id).0, maximum: maximum.0 });
+        }
+        if let Some(maximum) = limits.points_per_day {
+            let today = guard.issued.on(self.day_of(now));
+            used.push(LimitUse { limit: "points_per_day", used: today.0, maximum: maximum.0 });
+        }
+        used
+    }
+
+    /// What a partner has outstanding.
+    fn issued_by(&self, partner: PartnerId) -> Points {
+        let balance = self.points_balances.get(&PointsAccount::Issuer(partner)).copied().unwrap_or_default();
+        Points(balance.0.saturating_neg())
+    }
+
+    /// Checks the limits of an issuer for an issue of `points` to a member. `prior` is an entry that is posted before
+    /// it, if there is one.
+    ///
+    /// Rule: limits
+    pub(crate) fn check_issue_limits(
+        &self,
+        issuer: PartnerId,
+        member: MemberId,
+        points: Points,
+        now: Timestamp,
+        prior: Option<&Entry>,
+    ) -> Result<(), Rejection> {
+        let limits = self.house.partner(issuer)?.limits;
+        let exceeded = |limit: &str, used: i64, maximum: Option<Points>| match maximum {
+            Some(maximum) if i128::from(used) + i128::from(points.0) > i128::from(maximum.0) => {
+                let (partner, limit) = (issuer.to_string(), limit.to_owned());
+                Err(Rejection::LimitExceeded { partner, limit, asked: points.0, used, maximum: maximum.0 })
+            }
+            Some(_) | None => Ok(()),
+        };
+        exceeded("points_per_entry", 0, limits.points_per_entry)?;
+        let today = if limits.points_per_member_per_day.is_some() || limits.points_per_day.is_some() {
+            self.day_of(now)
+        } else {
+            0
+        };
+        let counted = self.members.get(&member).and_then(|member| member.record.issued.get(&issuer));
+        let to_member = counted.map_or(Points::ZERO, |count| count.on(today));
+        exceeded("points_per_member_per_day", to_member.0, limits.points_per_member_per_day)?;
+        let issued = self.guards.get(&issuer).map_or(Points::ZERO, |guard| guard.issued.on(today));
+        exceeded("points_per_day", issued.0, limits.points_per_day)?;
+        if limits.outstanding_points.is_some() {
+            let account = PointsAccount::Issuer(issuer);
+            let before = prior.and_then(|entry| entry.points.iter().find(|posting| posting.account == account));
+            let outstanding = self.issued_by(issuer).0 - before.map_or(0, |posting| posting.points.0);
+            exceeded("outstanding_points", outstanding, limits.outstanding_points)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that an issue under P or F leaves its issuer's headroom at zero or above.
+    ///
+    /// Rule: net-debit-cap
+    pub(crate) fn check_issue_cap(
+        &self,
+        issuer: PartnerId,
+        terms: &Terms,
+        points: Points,
+        prior: Option<&Entry>,
+    ) -> Result<(), Rejection> {
+        let Some(headroom) = self.headroom(issuer).filter(|_| terms.funding.is_prepaid()) else { return Ok(()) };
+        let account = MoneyAccount::Position(issuer);
+        let before = prior.map_or(&[][..], |entry| entry.money.as_slice()).iter();
+        let before: i128 =
+            before.filter(|posting| posting.account == account).map(|posting| i128::from(posting.amount.0)).sum();
+        // A capture frees what its hold had reserved, as well as it moves the position.
+        let captured = prior.and_then(|entry| self.holds.get(&entry.link?));
+        let freed = captured.and_then(|hold| hold.facts.reserved.iter().find(|(of, _)| *of == issuer));
+        let before = before + freed.map_or(0, |(_, reserved)| i128::from(reserved.0));
+        let (headroom, needed) = (headroom + before, points.times(terms.price)?);
+        if i128::from(needed.0) <= headroom {
+            return Ok(());
+        }
+        let text = |amount: i128| {
+            let fits = i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX });
+            Some(self.house.coalition.money_text(Money(fits)))
+        };
+        Err(Rejection::NetDebitCap {
+            asked: points.0,
+            reachable: 0,
+            partner: Some(issuer.to_string()),
+            needed: text(i128::from(needed.0)),
+            headroom: text(headroom),
+        })
+    }
+
+    /// Checks the limits of the partner that asks for a transfer.
+    ///
+    /// Rule: transfer-limits
+    pub(crate) fn check_transfer_limits(
+        &self,
+        ask: &Ask<'_>,
+        member: MemberId,
+        points: Points,
+    ) -> Result<(), Rejection> {
+        let limits = self.house.partner(ask.caller)?.limits;
+        let counted = self.members.get(&member).and_then(|member| member.record.transferred.get(&ask.caller));
+        let today = counted.map_or(0, |count| count.on(self.day_of(ask.now)).0);
+        for (limit, used, maximum) in [
+            ("transfer_points_per_entry", 0, limits.transfer_points_per_entry),
+            ("transfer_points_per_member_per_day", today, limits.transfer_points_per_member_per_day),
+        ] {
+            if let Some(maximum) = maximum.filter(|maximum| i128::from(used) + i128::from(points.0) > maximum.0.into())
+            {
+                let (partner, limit) = (ask.caller.to_string(), limit.to_owned());
+                return Err(Rejection::LimitExceeded { partner, limit, asked: points.0, used, maximum: maximum.0 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to let a member spend at a partner before the time that the partner wants between earning and spending.
+    ///
+    /// Rule: cooling
+    pub(crate) fn check_cooling(&self, ask: &Ask<'_>, member: MemberId) -> Result<(), Rejection> {
+        let Some(seconds) = self.house.partner(ask.caller)?.limits.cooling_seconds else { return Ok(()) };
+        let Some(earned) = self.members.get(&member).and_then(|member| member.record.earned) else { return Ok(()) };
+        let until = earned.plus_seconds(i64::from(seconds));
+        if ask.now >= until {
+            return Ok(());
+        }
+        Err(Rejection::Cooling { earned: earned.to_string(), until: until.to_string() })
+    }
+}

@@ -1,0 +1,140 @@
+//! New partners, their states, and what partners may do in them.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::Book;
+use crate::facts::answer::HouseReply;
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::limits::Limits;
+use crate::facts::partner::PartnerState;
+use crate::facts::terms::TermsDraft;
+use crate::facts::{Fact, PartnerFacts, StateFacts, TermsFacts};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, decided};
+use crate::rejection::Rejection;
+use crate::rules::terms::check_terms;
+use crate::units::{PartnerId, check_text};
+
+/// The longest name of a partner for people, in characters.
+const DISPLAY_NAME_MAX: usize = 100;
+
+/// A new partner, with its first terms. What its limits leave out is the coalition's default.
+///
+/// Rule: create-partner
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CreatePartner {
+    pub partner: PartnerId,
+    /// Empty: the id.
+    pub display_name: String,
+    pub terms: TermsDraft,
+    pub state: PartnerState,
+    pub limits: Limits,
+    /// What the limits leave out is no limit.
+    pub no_default_limits: bool,
+}
+
+impl Operation for CreatePartner {
+    const NAME: &'static str = "CreatePartner";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.partner.is_operator() {
+            return Err(Rejection::invalid("partner_id", "operator is the operator's own"));
+        }
+        if !self.display_name.is_empty() {
+            check_text(&self.display_name, DISPLAY_NAME_MAX)
+                .map_err(|problem| Rejection::invalid("display_name", problem))?;
+        }
+        check_terms(&self.terms)?;
+        self.limits.validate()
+    }
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let id = self.partner;
+        if book.house.partners.contains_key(&id) {
+            return Err(Rejection::PartnerExists { partner: id.to_string() });
+        }
+        let coalition = &book.house.coalition;
+        let terms = self.terms.over(&coalition.default_terms, 1, ask.now, coalition.scale)?;
+        book.house.check_funding(id, &terms, ask.now, &book.outstanding)?;
+        let named = !self.display_name.is_empty();
+        let display_name = if named { self.display_name.clone() } else { id.to_string() };
+        let limits = if self.no_default_limits { self.limits } else { self.limits.or(coalition.default_limits) };
+        let created = PartnerFacts { partner: id, display_name, state: self.state, limits };
+        let draft = book.draft(EntryKind::CreatePartner, ask).with(Fact::PartnerCreated(created));
+        let draft = draft.with(Fact::Terms(TermsFacts { partner: id, terms }));
+        decided(book, draft, HouseReply { terms: Some(1), ..HouseReply::default() })
+    }
+}
+
+/// A partner's state. An exit is for good.
+///
+/// Rule: set-partner-state
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetPartnerState {
+    pub partner: PartnerId,
+    pub state: PartnerState,
+}
+
+impl Operation for SetPartnerState {
+    const NAME: &'static str = "SetPartnerState";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { partner, state } = *self;
+        let previous = book.house.partner(partner)?.state;
+        if previous == PartnerState::Exited && state != PartnerState::Exited {
+            return Err(Rejection::PartnerExited { partner: partner.to_string(), oldest_window: None });
+        }
+        let draft = book.draft(EntryKind::SetState, ask).with(Fact::State(StateFacts { partner, state }));
+        decided(book, draft, HouseReply { previous_state: Some(previous), ..HouseReply::default() })
+    }
+}
+
+impl Book {
+    /// Rule: partner-states
+    pub(crate) fn check_may_issue(&self, caller: PartnerId) -> Result<(), Rejection> {
+        let partner = caller.to_string();
+        match self.house.partner(caller)?.state {
+            PartnerState::Active => Ok(()),
+            PartnerState::Exited => Err(Rejection::PartnerExited { partner, oldest_window: None }),
+            PartnerState::Restricted => Err(Rejection::PartnerRestricted { partner }),
+            PartnerState::Suspended => Err(Rejection::PartnerSuspended { partner, oldest_window: None }),
+        }
+    }
+
+    /// Who issues may do so: the caller, or all its funders, and the caller may ask for it.
+    pub(crate) fn check_may_fund(&self, caller: PartnerId, funders: &[(PartnerId, u32)]) -> Result<(), Rejection> {
+        let asked = funders.iter().map(|(funder, _)| *funder).chain([caller]);
+        // Of several reasons the first in the published order.
+        let refused = asked.filter_map(|partner| self.check_may_issue(partner).err());
+        refused.min_by_key(Rejection::rank).map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn check_may_accept(&self, caller: PartnerId) -> Result<(), Rejection> {
+        let partner = caller.to_string();
+        match self.house.partner(caller)?.state {
+            PartnerState::Active | PartnerState::Restricted => Ok(()),
+            PartnerState::Exited => Err(Rejection::PartnerExited { partner, oldest_window: None }),
+            PartnerState::Suspended => Err(Rejection::PartnerSuspended { partner, oldest_window: None }),
+        }
+    }
+
+    /// Who is suspended, or has left, reverses no issue of a window before that in which it was.
+    ///
+    /// Rule: suspended-reversals
+    pub(crate) fn check_may_reverse(&self, caller: PartnerId, issue: &Entry) -> Result<(), Rejection> {
+        let known = self.house.partner(caller)?;
+        let Some(oldest) = known.suspended_in.filter(|oldest| issue.window < *oldest) else { return Ok(()) };
+        let (partner, oldest_window) = (caller.to_string(), Some(oldest));
+        Err(match known.state {
+            PartnerState::Exited => Rejection::PartnerExited { partner, oldest_window },
+            PartnerState::Active | PartnerState::Restricted | PartnerState::Suspended => {
+                Rejection::PartnerSuspended { partner, oldest_window }
+            }
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Payments of orders.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::Book;
+use crate::chart::{BankPurpose, MoneyAccount, Purpose};
+use crate::facts::entry::EntryKind;
+use crate::facts::order::{Order, OrderMode, OrderParty};
+use crate::facts::window::{Settlement, SettlementState};
+use crate::facts::{Fact, PaymentFacts};
+use crate::netting::choose;
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
+use crate::rejection::Rejection;
+use crate::rules::settlement::{about, check_confirmed};
+use crate::units::{Money, PartnerId, WindowNumber};
+
+/// Records that an order was paid.
+///
+/// Rule: payment
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ConfirmPayment {
+    pub window: WindowNumber,
+    pub payment: Payment,
+    /// What was paid, if it is to be compared with what is due.
+    pub amount: Option<Money>,
+}
+
+/// Which order a confirmed payment belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Payment {
+    /// The leg of a partner, against the settlement account.
+    Hub(PartnerId),
+    Pair {
+        payer: OrderParty,
+        payee: OrderParty,
+    },
+}
+
+impl Operation for ConfirmPayment {
+    const NAME: &'static str = "ConfirmPayment";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        match self.amount {
+            Some(amount) if amount.0 <= 0 => Err(Rejection::invalid("amount", "not above zero")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { window, payment, amount } = *self;
+        let money_text = |amount: Money| book.house.coalition.money_text(amount);
+        let settlement = book.settlement(window)?;
+        check_confirmed(window, settlement)?;
+        if settlement.state == SettlementState::Settled {
+            return Err(Rejection::SettlementSettled { window });
+        }
+        let (payer, payee, mode) = payment_ends(payment, settlement);
+        let not_due = || {
+            let party = if payer == OrderParty::Hub { payee } else { payer };
+            Rejection::LegNotDue { window, party: party.to_string() }
+        };
+        // The first payment of a settlement that was not exported chooses the mode it is paid in.
+        let mut chosen = settlement.clone();
+        if chosen.mode.is_none() {
+            choose(&mut chosen, mode);
+        }
+        let open = |order: &&Order| order.payer == payer && order.payee == payee && !order.paid;
+        let due = chosen.orders.iter().find(open).ok_or_else(not_due)?.amount;
+        if let Some(given) = amount.filter(|given| *given != due) {
+            return Err(Rejection::AmountMismatch { due: money_text(due), given: money_text(given) });
+        }
+        if payer == OrderParty::Hub {
+            let received = received_and_kept(settlement);
+            if received < i128::from(due.0) {
+                let received = Money(i64::try_from(received).unwrap_or(0));
+                return Err(Rejection::FundsNotReceived { received: money_text(received), needed: money_text(due) });
+            }
+        }
+        let mut draft = book.draft(EntryKind::Payment, ask);
+        let mut paying = Vec::new();
+        for (end, sign) in [(payer, 1), (payee, -1)] {
+            let amount = i128::from(due.0) * sign;
+            let account = end.participant().map_or(MoneyAccount::Bank(BankPurpose::Settlement), |participant| {
+                MoneyAccount::Settle(window, participant)
+            });
+            draft.post_money(account, Purpose::Settlement, amount);
+            let leg = end.participant().and_then(|participant| Some((participant, chosen.legs.get(&participant)?)));
+            // Whose leg this pays the rest of has paid for its waiting points.
+            paying
+                .extend(leg.filter(|(_, leg)| i128::from(leg.due.0) + amount == 0).map(|(participant, _)| participant));
+        }
+        let paid = PaymentFacts { window, payer, payee, mode };
+        let mut written = vec![book.finish(draft.with(Fact::Paid(paid)))?];
+        for issuer in paying {
+            written.extend(book.fund_entry(ask, window, issuer)?);
+        }
+        Ok(about(window, written))
+    }
+}
+
+/// Payer, payee and the mode in which there is such an order.
+fn payment_ends(payment: Payment, settlement: &Settlement) -> (OrderParty, OrderParty, OrderMode) {
+    match payment {
+        Payment::Hub(partner) => {
+            let pays = settlement.legs.get(&partner).is_none_or(|leg| leg.amount.0 < 0);
+            let (party, hub) = (OrderParty::of(partner), OrderParty::Hub);
+            if pays { (party, hub, OrderMode::Hub) } else { (hub, party, OrderMode::Hub) }
+        }
+        Payment::Pair { payer, payee } => {
+            let hub = payer == OrderParty::Hub || payee == OrderParty::Hub;
+            (payer, payee, if hub { OrderMode::Hub } else { OrderMode::Pairwise })
+        }
+    }
+}
+
+/// What the settlement account holds of this settlement: what came in, with what the funds give, less what went out.
+///
+/// Rule: funds-received
+fn received_and_kept(settlement: &Settlement) -> i128 {
+    let legs: i128 = settlement.legs.values().map(|leg| i128::from(leg.amount.0)).sum();
+    let paid: i128 = settlement.legs.values().map(|leg| i128::from(leg.due.0) - i128::from(leg.amount.0)).sum();
+    paid + legs.max(0)
+}

@@ -1,0 +1,52 @@
+//! What a redemption would take and cost.
+
+use std::collections::BTreeSet;
+
+use crate::book::Book;
+use crate::facts::lot::Part;
+use crate::facts::member::MemberRef;
+use crate::facts::terms::{FeeBearer, Funding};
+use crate::rejection::Rejection;
+use crate::rules::consumption::Walk;
+use crate::units::{Money, PartnerId, Points, Timestamp};
+
+/// What a redemption would take and cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    pub parts: Vec<Part>,
+    /// The issuers whose lots it would pass over for want of headroom.
+    pub passed_over: BTreeSet<PartnerId>,
+    pub fee: Money,
+    /// What the acceptor gets for the parts, before a fee that it bears.
+    pub reimbursement: Money,
+    pub fee_bearer: FeeBearer,
+}
+
+impl Book {
+    /// What redeeming `points` at `acceptor` would take and cost now. Changes nothing.
+    ///
+    /// # Errors
+    /// The rejection that the redemption would meet.
+    ///
+    /// Rule: quote
+    pub fn quote(
+        &self,
+        acceptor: PartnerId,
+        member: MemberRef,
+        points: Points,
+        now: Timestamp,
+    ) -> Result<Quote, Rejection> {
+        self.check_may_accept(acceptor)?;
+        let id = self.find_member(member)?;
+        let facts = self.redemption_facts(acceptor, points, now)?;
+        let Walk { parts, passed_over, .. } = self.take_in_order(acceptor, id, points, now, &facts)?;
+        let fee = Money(self.fee_shares(acceptor, &facts, &parts)?.values().sum());
+        let mut reimbursed = Points::ZERO;
+        for part in &parts {
+            let free = part.issuer == acceptor && self.funding(part) == Funding::AtRedemption;
+            reimbursed = if free { reimbursed } else { reimbursed.plus(part.points)? };
+        }
+        let reimbursement = reimbursed.times(facts.reimbursement)?;
+        Ok(Quote { parts, passed_over, fee, reimbursement, fee_bearer: facts.fee_bearer })
+    }
+}

@@ -1,0 +1,159 @@
+//! Settlements found right, handed out as orders, or taken back.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::book::Book;
+use crate::chart::{MoneyAccount, Purpose};
+use crate::facts::answer::HouseReply;
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::order::OrderMode;
+use crate::facts::window::{Leg, Settlement, SettlementState};
+use crate::facts::{ExportFacts, Fact};
+use crate::netting;
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
+use crate::rejection::Rejection;
+use crate::units::{Money, WindowNumber};
+
+/// Says that a settlement is right, so that it may be paid.
+///
+/// Rule: confirm
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ConfirmSettlement {
+    pub window: WindowNumber,
+}
+
+impl Operation for ConfirmSettlement {
+    const NAME: &'static str = "ConfirmSettlement";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let window = self.window;
+        let settlement = book.settlement(window)?;
+        if settlement.state != SettlementState::Proposed {
+            let state = settlement.state.as_str().to_owned();
+            return Err(Rejection::SettlementNotProposed { window, state });
+        }
+        let mut written = vec![book.finish(book.draft(EntryKind::Confirm, ask).with(Fact::Confirmed(window)))?];
+        // Who has nothing to pay has paid.
+        let waiting = book.waiting_issuers(window);
+        for issuer in waiting.into_iter().filter(|issuer| !settlement.legs.contains_key(issuer)) {
+            written.extend(book.fund_entry(ask, window, issuer)?);
+        }
+        Ok(about(window, written))
+    }
+}
+
+/// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
+///
+/// Rule: export
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ExportOrders {
+    pub window: WindowNumber,
+    pub mode: OrderMode,
+}
+
+impl Operation for ExportOrders {
+    const NAME: &'static str = "ExportOrders";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { window, mode } = *self;
+        let settlement = book.settlement(window)?;
+        check_confirmed(window, settlement)?;
+        let other = settlement.mode.is_some_and(|chosen| chosen != mode);
+        match settlement.state {
+            SettlementState::Settled if other => return Err(Rejection::SettlementSettled { window }),
+            SettlementState::PartlyPaid if other => {
+                let paid = book.house.coalition.money_text(settlement.paid_total());
+                return Err(Rejection::SettlementAlreadyPaid { window, paid });
+            }
+            SettlementState::Settled
+            | SettlementState::PartlyPaid
+            | SettlementState::Confirmed
+            | SettlementState::Exported
+            | SettlementState::Proposed
+            | SettlementState::Aborted => {}
+        }
+        let draft = book.draft(EntryKind::Export, ask).with(Fact::Exported(ExportFacts { window, mode }));
+        Ok(about(window, vec![book.finish(draft)?]))
+    }
+}
+
+/// Takes a settlement back before anything is paid: the legs return into the positions of the open window.
+///
+/// Rule: abort
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct AbortSettlement {
+    pub window: WindowNumber,
+}
+
+impl Operation for AbortSettlement {
+    const NAME: &'static str = "AbortSettlement";
+    const GATE: Gate = Gate::Alone;
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.windows.insert(self.window);
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let window = self.window;
+        let settlement = book.settlement(window)?;
+        match settlement.state {
+            SettlementState::Settled => return Err(Rejection::SettlementSettled { window }),
+            SettlementState::PartlyPaid => {
+                let paid = book.house.coalition.money_text(settlement.paid_total());
+                return Err(Rejection::SettlementAlreadyPaid { window, paid });
+            }
+            SettlementState::Aborted => return Err(Rejection::SettlementAborted { window }),
+            SettlementState::Proposed | SettlementState::Confirmed | SettlementState::Exported => {}
+        }
+        let mut draft = book.draft(EntryKind::Abort, ask).with(Fact::Aborted(window));
+        for (partner, leg) in &settlement.legs {
+            draft.post_money(MoneyAccount::Settle(window, *partner), Purpose::Settlement, -i128::from(leg.amount.0));
+            draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, i128::from(leg.amount.0));
+        }
+        Ok(about(window, vec![book.finish(draft)?]))
+    }
+}
+
+impl Settlement {
+    fn paid_total(&self) -> Money {
+        let paid = |leg: &Leg| Money((leg.amount.0 - leg.due.0).abs());
+        netting::report_sum(self.legs.values().map(paid))
+    }
+}
+
+impl Book {
+    /// The settlement of a closed window.
+    pub(crate) fn settlement(&self, window: WindowNumber) -> Result<&Settlement, Rejection> {
+        let found = self.windows.get(&window).ok_or_else(|| Rejection::not_found("window", window))?;
+        found.settlement.as_ref().ok_or(Rejection::WindowNotClosed { window })
+    }
+}
+
+/// Entries of the house about a window.
+pub(super) fn about(window: WindowNumber, entries: Vec<Entry>) -> Decision {
+    Decision::of_house(entries, HouseReply { window: Some(window), ..HouseReply::default() })
+}
+
+pub(super) fn check_confirmed(window: WindowNumber, settlement: &Settlement) -> Result<(), Rejection> {
+    match settlement.state {
+        SettlementState::Proposed => {
+            let state = settlement.state.as_str().to_owned();
+            Err(Rejection::SettlementNotConfirmed { window, state })
+        }
+        SettlementState::Aborted => Err(Rejection::SettlementAborted { window }),
+        SettlementState::Confirmed
+        | SettlementState::Exported
+        | SettlementState::PartlyPaid
+        | SettlementState::Settled => Ok(()),
+    }
+}
