@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use clearing_play::PATIENCE;
 use partner_sdk::{Client, Issue, Redeem, Reverse};
 use serde_json::Value;
 use sqlx::Connection as _;
 use tempfile::TempDir;
-
-/// How long a program may take to come up or to end. Far more than it needs: a slow machine is no failure.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with commands that run in it, untouched by the configuration of whoever runs the test.
 struct Desk {

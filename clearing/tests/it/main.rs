@@ -11,7 +11,6 @@ mod cli;
 mod clock;
 mod config;
 mod decay;
-mod deeds;
 mod doors;
 mod errors;
 mod fairness;

@@ -7,6 +7,7 @@ use clearing::config::{Config, Environment};
 use clearing_certs::Kind;
 use clearing_core::terms::House;
 use clearing_play::scenario::Scenario;
+use clearing_play::texts::{NO_NUMBERS, NO_TIMES};
 use clearing_proto::v1;
 use clearing_proto::v1::issue_service_client::IssueServiceClient;
 use clearing_proto::v1::partner_service_client::PartnerServiceClient;
@@ -18,44 +19,6 @@ use tonic::{Code, Status};
 
 use crate::foreign;
 use clearing_play::{BACKENDS, TestHouse, audit};
-
-/// What is no number, wherever it is written. Each was taken by some parser once.
-const NO_NUMBERS: [&str; 22] = [
-    "+12.50",
-    "1_000.00",
-    "1_000",
-    ".5",
-    "5.",
-    "1e3",
-    "1E3",
-    "01",
-    "00.5",
-    "-0",
-    "-0.00",
-    "0x10",
-    "1,5",
-    "1 000",
-    " 1",
-    "1 ",
-    "\u{ff11}",
-    "\u{661}",
-    "NaN",
-    "inf",
-    "--1",
-    "12345678901234567890",
-];
-
-/// What is no time, likewise.
-const NO_TIMES: [&str; 8] = [
-    "2026-03-01",
-    "2026-03-01T00:00Z",
-    "2026-03-01 00:00:00Z",
-    "2026-03-01t00:00:00z",
-    "20260301T000000Z",
-    "2026-03-01T00:00:00",
-    "2026-03-01T00:00:00+03:00[Europe/Moscow]",
-    "2026-02-30T00:00:00Z",
-];
 
 /// Every field of the wire that holds a number as text.
 async fn numbers_of_the_wire(channel: &Channel, text: &str) -> Vec<(&'static str, Result<(), Status>)> {

@@ -3,13 +3,12 @@
 
 use std::process::Stdio;
 
+use clearing_play::callers::{Answered, Heard, ask, ask_after_doubt, ask_until_answered, compare, issue};
+use clearing_play::{PATIENCE, audit};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::callers::{Answered, Heard, ask, ask_until_answered, compare};
 use super::program::{BRANDS, Program};
-use super::{PATIENCE, ask_after_doubt, issue};
-use clearing_play::audit;
 
 /// From now on every sync of this process fails.
 async fn fail_syncs(pid: u32) -> Child {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use clearing_play::PATIENCE;
+use clearing_play::proxy::{Proxy, Upstream};
 use partner_sdk::{Client, Retries};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-
-use super::proxy::{Proxy, Upstream};
 
 const CONFIG: &str = "coalition/clearing.toml";
 
@@ -48,7 +48,7 @@ impl Program {
         let mut command = self.command(&["serve", "--config", CONFIG]);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = tokio::time::timeout(super::PATIENCE, out.next_line()).await.expect("the house opens").unwrap();
+        let ready = tokio::time::timeout(PATIENCE, out.next_line()).await.expect("the house opens").unwrap();
         let ready = ready.unwrap_or_else(|| panic!("the house ended: {}", self.log()));
         let address = ready.strip_prefix("ready https://").unwrap().parse().unwrap();
         self.proxy.lead(Some(Upstream::Tcp(address)));
@@ -63,7 +63,7 @@ impl Program {
     /// Waits until the house has ended by itself, and gives its exit code.
     pub async fn ended(&mut self) -> Option<i32> {
         let mut running = self.running.take().expect("it is running");
-        let ended = tokio::time::timeout(super::PATIENCE, running.wait()).await;
+        let ended = tokio::time::timeout(PATIENCE, running.wait()).await;
         ended.expect("the house ends").unwrap().code()
     }
 

@@ -10,7 +10,7 @@ use partner_sdk::{Client, EntryFilter, EntryKind, Error, MemberRef, Origin, Outc
 use tokio::task::JoinSet;
 
 use crate::deeds::{self, Deed};
-use clearing_play::system_time;
+use crate::house::{PATIENCE, system_time};
 
 /// Between two tries of a till that has no answer.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -72,6 +72,11 @@ pub struct Answered {
     pub committed_unheard: bool,
 }
 
+/// What tills ask for most.
+pub fn issue(card: impl Into<String>) -> Deed {
+    Deed::Issue { card: card.into(), points: 10 }
+}
+
 /// Asks once.
 pub async fn ask(client: &Client, id: RequestId, deed: &Deed) -> Heard {
     match deeds::ask(client, id, deed, Origin::default()).await {
@@ -117,8 +122,21 @@ pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, 
             tokio::time::sleep(PAUSE).await;
         }
     };
-    let answered = tokio::time::timeout(super::PATIENCE, asking).await;
+    let answered = tokio::time::timeout(PATIENCE, asking).await;
     answered.unwrap_or_else(|_| panic!("nobody answers {id}"))
+}
+
+/// Asks until there is an answer, after it was in doubt; gives the verdict, and whether it was a replay.
+pub async fn ask_after_doubt(client: &Client, id: RequestId, deed: &Deed) -> (Verdict, bool) {
+    let asking = async {
+        loop {
+            if let Heard::Answer { verdict, replayed } = ask(client, id, deed).await {
+                return (verdict, replayed);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("the house answers")
 }
 
 /// How many requests were in doubt, and how many of these had been committed, in words. Fails if none was: then nothing
@@ -168,7 +186,7 @@ impl Callers {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(super::PATIENCE, worked).await.expect("the tills go on");
+        tokio::time::timeout(PATIENCE, worked).await.expect("the tills go on");
     }
 
     /// Lets every till end what it is about, and gives what they did.
