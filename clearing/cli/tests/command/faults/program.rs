@@ -1,25 +1,26 @@
 //! The real program with a coalition of its own on SQLite, to be killed and started again.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use clearing_play::PATIENCE;
 use clearing_play::proxy::{Proxy, Upstream};
 use partner_sdk::{Client, Retries};
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+
+use crate::desk::Desk;
 
 const CONFIG: &str = "coalition/clearing.toml";
 
 /// The brands of the coalition.
 pub const BRANDS: [&str; 3] = ["GROCER", "FUEL", "CINEMA"];
 
-/// A program, and what it stands on. Callers come through the proxy, so that they need not learn where the house listens after a restart.
+/// A program, and what it stands on. Callers come through the proxy, so that they need not learn where the house listens
+/// after a restart.
 pub struct Program {
-    folder: TempDir,
+    desk: Desk,
     pub proxy: Proxy,
     running: Option<Child>,
 }
@@ -28,7 +29,7 @@ impl Program {
     /// Founds a coalition of three brands, and starts the house.
     pub async fn found() -> Self {
         let proxy = Proxy::to(None).await;
-        let mut program = Self { folder: tempfile::tempdir().unwrap(), proxy, running: None };
+        let mut program = Self { desk: Desk::new(), proxy, running: None };
         let fee = ["--fee", "0.02", "--listen", "127.0.0.1:0"];
         program.run(&[&["init", "--domain", "points.example"], &fee[..]].concat()).await;
         program.start().await;
@@ -44,7 +45,7 @@ impl Program {
     /// Starts the house, and waits until it says that it serves.
     pub async fn start(&mut self) {
         assert!(self.running.is_none(), "it is running");
-        let log = File::options().append(true).create(true).open(self.path("log")).unwrap();
+        let log = File::options().append(true).create(true).open(self.desk.path("log")).unwrap();
         let mut command = self.command(&["serve", "--config", CONFIG]);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -73,7 +74,7 @@ impl Program {
     }
 
     pub async fn client(&self, brand: &str) -> Client {
-        let brands = self.path("brands");
+        let brands = self.desk.path("brands");
         Client::builder(self.endpoint())
             .ca_file(brands.join("ca.pem"))
             .identity_files(brands.join(format!("{brand}.pem")), brands.join(format!("{brand}.key")))
@@ -85,24 +86,20 @@ impl Program {
     }
 
     pub fn database_url(&self) -> String {
-        format!("sqlite:{}", self.path("coalition/clearing.db").display())
+        format!("sqlite:{}", self.desk.path("coalition/clearing.db").display())
     }
 
     fn endpoint(&self) -> String {
         format!("https://{}", self.proxy.address())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+        std::fs::read_to_string(self.desk.path("log")).unwrap_or_default()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clearing"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+        let mut command = Command::from(self.desk.command(arguments));
+        command.kill_on_drop(true);
         command
     }
 
