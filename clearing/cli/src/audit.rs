@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::database::{open, other_books, store_failure};
+use crate::database::open;
 use crate::failure::{Exit, Failure, with_causes};
 use crate::material::identifier_key;
 use crate::output::{Output, Page};
@@ -35,7 +35,7 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
     let context = context.with("--database", "house.database", arguments.database);
     let url = context.config()?.database();
     let store = open(&url).await?;
-    let state = store.migration_state().await.map_err(|error| store_failure(&error))?;
+    let state = store.migration_state().await?;
     if !state.pending.is_empty() {
         let place = without_password(&url);
         return Err(Failure::usage(format!("{place}: {} migrations are pending", state.pending.len()))
@@ -46,7 +46,7 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
     let report = audit_with(&store, |progress| shown.tell(progress)).await;
     shown.bar.finish_and_clear();
     let report = report.map_err(|error| match error {
-        AuditError::Store(error) => store_failure(&error),
+        AuditError::Store(error) => error.into(),
         AuditError::Scratch(_) => Failure::new(Exit::Internal, with_causes(&error))
             .hint("it takes about as many bytes as the journal has; TMPDIR=FOLDER clearing audit uses another folder"),
     })?;
@@ -91,8 +91,8 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
 async fn check_key(config: &Config, store: &Store) -> Result<bool, Failure> {
     let Some((domain, key)) = config.identifier_key().filter(|(_, key)| key.exists()) else { return Ok(false) };
     let key = identifier_key(&key)?;
-    let row = store.load_house().await.map_err(|error| store_failure(&error))?;
-    row.check(&key, &domain).map_err(|error| other_books(&error))?;
+    let row = store.load_house().await?;
+    row.check(&key, &domain)?;
     Ok(true)
 }
 

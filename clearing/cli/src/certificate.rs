@@ -72,8 +72,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
             let request = fs::read_to_string(file).map_err(|error| Failure::file("cannot read", file, &error))?;
             authority.sign_csr(&request, kind, id, validity).map(|issued| (issued, None))
         }
-    }
-    .map_err(|error| cert_failure(&error))?;
+    }?;
 
     let identity = Identity { cert_pem: issued.cert_pem, key };
     make_folder(&arguments.out)?;
@@ -126,8 +125,7 @@ pub struct Identity {
 impl Identity {
     /// One of a client.
     pub fn of_client(authority: &Authority, kind: Kind, id: &str) -> Result<Self, Failure> {
-        let (issued, key) =
-            authority.issue_client(kind, id, valid_for(CERTIFICATE_DAYS)).map_err(|error| cert_failure(&error))?;
+        let (issued, key) = authority.issue_client(kind, id, valid_for(CERTIFICATE_DAYS))?;
         Ok(Self { cert_pem: issued.cert_pem, key: Some(key) })
     }
 
@@ -145,7 +143,7 @@ impl Identity {
 
 /// Makes a new authority and writes its certificate and key.
 pub fn make_authority(folder: &Path, domain: &str) -> Result<Authority, Failure> {
-    let authority = Authority::generate(domain, valid_for(AUTHORITY_DAYS)).map_err(|error| cert_failure(&error))?;
+    let authority = Authority::generate(domain, valid_for(AUTHORITY_DAYS))?;
     make_folder(folder)?;
     let key = folder.join(CA_KEY_FILE);
     write_private(&key, authority.private_key().expose_pem())
@@ -163,7 +161,7 @@ fn read_authority(folder: &Path) -> Result<Authority, Failure> {
         SecretError::Unreadable { .. } => Failure::usage(&error).hint(HINT),
         SecretError::Wide { .. } => too_wide("", &error, &key),
     })?;
-    Authority::from_pem(&ca, &key).map_err(|error| cert_failure(&error))
+    Ok(Authority::from_pem(&ca, &key)?)
 }
 
 /// From a little before now.
@@ -173,16 +171,17 @@ pub fn valid_for(days: i64) -> Validity {
     Validity { not_before: now.plus_seconds(-BACKDATED_SECONDS).to_jiff(), not_after: now.plus_days(days).to_jiff() }
 }
 
-/// Nothing was issued.
-pub fn cert_failure(error: &CertError) -> Failure {
-    let failure = Failure::usage(with_causes(error));
-    if matches!(error, CertError::Identity(_)) {
-        return failure.hint("an id has 1 to 31 characters of A-Z a-z 0-9 _ -, a domain a-z 0-9 . - _");
+impl From<CertError> for Failure {
+    fn from(error: CertError) -> Self {
+        let failure = Self::usage(with_causes(&error));
+        if matches!(error, CertError::Identity(_)) {
+            return failure.hint("an id has 1 to 31 characters of A-Z a-z 0-9 _ -, a domain a-z 0-9 . - _");
+        }
+        if matches!(error, CertError::OutlivesAuthority { .. }) {
+            return failure.hint("give fewer --days");
+        }
+        failure
     }
-    if matches!(error, CertError::OutlivesAuthority { .. }) {
-        return failure.hint("give fewer --days");
-    }
-    failure
 }
 
 /// Makes a folder for secrets, which is its owner's alone, with those above it. One that is there stays as it is.

@@ -13,7 +13,6 @@ use clearing_core::units::Timestamp;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::database::{no_gate, other_books, store_failure};
 use crate::failure::{Exit, Failure, with_causes};
 use crate::material;
 use crate::output::Page;
@@ -112,18 +111,18 @@ async fn books(settings: &ServerSettings, key: &IdentifierKey) -> Result<Books, 
         Ok(store) => store,
         Err(error) => return Ok(Books::untold(format!("{place} cannot be reached: {}", with_causes(&error)))),
     };
-    let pending = store.migration_state().await.map_err(|error| store_failure(&error))?.pending.len();
+    let pending = store.migration_state().await?.pending.len();
     if pending > 0 {
         return Ok(Books::untold(format!(
             "{place}: {pending} migrations are pending; `clearing migrate` applies them"
         )));
     }
-    store.prove_gate().await.map_err(|error| no_gate(&error))?;
-    let row = store.load_house().await.map_err(|error| store_failure(&error))?;
-    row.check(key, &settings.domain).map_err(|error| other_books(&error))?;
+    store.prove_gate().await?;
+    let row = store.load_house().await?;
+    row.check(key, &settings.domain)?;
     let machine = || Clock::system().now();
-    let last_alive = store.last_alive().await.map_err(|error| store_failure(&error))?;
-    let database = store.database_time(machine).await.map_err(|error| store_failure(&error))?;
+    let last_alive = store.last_alive().await?;
+    let database = store.database_time(machine).await?;
     let clock = Clocks { machine: machine(), last_alive, database };
     let wrong = database.and_then(|told| told.judge());
     if let Some(wrong) = wrong.or_else(|| judge_start(clock.machine, last_alive, settings.jump_max)) {

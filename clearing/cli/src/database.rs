@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure, with_causes};
 /// Opens the books.
 pub async fn open(url: &str) -> Result<Store, Failure> {
     Store::connect(url).await.map_err(|error| {
-        let failure = store_failure(&error);
+        let failure = Failure::from(error);
         Failure { message: format!("{}: {}", without_password(url), failure.message), ..failure }
     })
 }
@@ -22,14 +22,44 @@ pub async fn open(url: &str) -> Result<Store, Failure> {
 /// Prepares an empty database and founds a coalition in it.
 pub async fn found(url: &str, house: &House, domain: &str, key: &IdentifierKey, now: Timestamp) -> Result<(), Failure> {
     let store = open(url).await?;
-    let _occupancy = store.occupy("clearing init", Clock::system().now()).map_err(|error| in_use(&error))?;
-    store.migrate().await.map_err(|error| store_failure(&error))?;
+    let _occupancy = store.occupy("clearing init", Clock::system().now())?;
+    store.migrate().await?;
     if let Ok(row) = store.load_house().await {
         let place = without_password(url);
         return Err(Failure::usage(format!("{place} holds the coalition {} already", row.house.coalition.id))
             .hint("a database holds one coalition: name an empty one with --database"));
     }
-    store.create_coalition(house, domain, key, now).await.map_err(|error| store_failure(&error))
+    Ok(store.create_coalition(house, domain, key, now).await?)
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        broken(&error)
+    }
+}
+
+impl From<OccupyError> for Failure {
+    fn from(error: OccupyError) -> Self {
+        in_use(&error)
+    }
+}
+
+impl From<OtherBooks> for Failure {
+    fn from(error: OtherBooks) -> Self {
+        other_books(&error)
+    }
+}
+
+impl From<GateError> for Failure {
+    fn from(error: GateError) -> Self {
+        no_gate(&error)
+    }
+}
+
+/// The database failed, or something that stands on it.
+pub fn broken(error: &(dyn Error + 'static)) -> Failure {
+    Failure::new(Exit::Internal, with_causes(error))
+        .hint("check house.database with `clearing config check`, and whether the database is up; `clearing migrate` prepares a new one")
 }
 
 /// Another process has the file of the books.
@@ -53,21 +83,10 @@ pub fn other_books(error: &OtherBooks) -> Failure {
     }
 }
 
-/// The database failed.
-pub fn store_failure(error: &StoreError) -> Failure {
-    failure(error)
-}
-
-/// The same of an error with one of the database beneath.
-pub fn failure(error: &(dyn Error + 'static)) -> Failure {
-    Failure::new(Exit::Internal, with_causes(error))
-        .hint("check house.database with `clearing config check`, and whether the database is up; `clearing migrate` prepares a new one")
-}
-
 /// The database cannot be asked for its locks, or has none.
 pub fn no_gate(error: &GateError) -> Failure {
     match error {
-        GateError::Store(error) => store_failure(error),
+        GateError::Store(error) => broken(error),
         GateError::NoLock(_) => Failure::new(Exit::Usage, error.to_string())
             .hint("`clearing config check` tells when the database is one that the books can be kept in"),
     }

@@ -4,28 +4,27 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clearing::clock::Clock;
-use clearing::coalition_file::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery, Variant};
+use clearing::coalition_file::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery};
 use clearing::config::{self, Kind as KeyKind, without_password};
 use clearing::identifier::IdentifierKey;
 use clearing_certs::{Authority, Kind, ServerAddress, write_private_new};
 use clearing_core::limits::Limits;
-use clearing_core::terms::{FeeBearer, House};
+use clearing_core::terms::House;
 use clearing_core::units::{Currency, Money, Points, Timestamp};
 use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::json;
 
 use crate::certificate::{
-    AUTHORITY_FOLDER, CA_FILE, CERTIFICATE_DAYS, Identity, cert_failure, make_authority, make_folder,
-    refuse_to_overwrite, valid_for, write_new,
+    AUTHORITY_FOLDER, CA_FILE, CERTIFICATE_DAYS, Identity, make_authority, make_folder, refuse_to_overwrite, valid_for,
+    write_new,
 };
 use crate::context::Context;
 use crate::database;
 use crate::failure::{Failure, with_causes};
 use crate::material::write_identifier_key;
 use crate::output::{Output, Page};
-use crate::terms::word;
-use crate::values;
+use crate::values::{self, word};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -240,8 +239,7 @@ pub async fn make(arguments: &Arguments, now: Timestamp) -> Result<Made, Failure
 
 /// The certificate of the house.
 pub fn server_identity(authority: &Authority, addresses: &[ServerAddress]) -> Result<Identity, Failure> {
-    let (issued, key) =
-        authority.issue_server(addresses, valid_for(CERTIFICATE_DAYS)).map_err(|error| cert_failure(&error))?;
+    let (issued, key) = authority.issue_server(addresses, valid_for(CERTIFICATE_DAYS))?;
     Ok(Identity { cert_pem: issued.cert_pem, key: Some(key) })
 }
 
@@ -289,17 +287,10 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
         units.currency.parse().map_err(|_| wrong("--currency", &units.currency, "a code of ISO 4217 such as RUB"))?;
     let time_zone = TimeZone::get(&units.time_zone)
         .map_err(|_| wrong("--time-zone", &units.time_zone, "an IANA name such as Europe/Moscow"))?;
-    let fee_bearer = match word(&rules.fee_bearer).as_str() {
-        "ACCEPTOR" => NamedFeeBearer(FeeBearer::Acceptor),
-        "ISSUER" => NamedFeeBearer(FeeBearer::Issuer),
-        _ => return Err(wrong("--fee-bearer", &rules.fee_bearer, "ACCEPTOR or ISSUER")),
-    };
-    let funding = match word(&rules.funding).as_str() {
-        "AT_REDEMPTION" => Variant::AtRedemption,
-        "AT_ISSUE" => Variant::AtIssue,
-        "ON_PAYMENT" => Variant::OnPayment,
-        _ => return Err(wrong("--funding", &rules.funding, "AT_REDEMPTION, AT_ISSUE or ON_PAYMENT")),
-    };
+    let fee_bearer: NamedFeeBearer =
+        word(&rules.fee_bearer).parse().map_err(|_| wrong("--fee-bearer", &rules.fee_bearer, "ACCEPTOR or ISSUER"))?;
+    let funding =
+        values::funding_variant(&rules.funding).map_err(|allowed| wrong("--funding", &rules.funding, &allowed))?;
     let recovery: NamedRecovery =
         word(&rules.recovery).parse().map_err(|_| wrong("--recovery", &rules.recovery, "ANY or OWN"))?;
     let shares: Vec<_> = rules.breakage.split('/').map(values::decimal).collect();
@@ -347,8 +338,8 @@ fn addresses(arguments: &Arguments) -> Result<Vec<ServerAddress>, Failure> {
         }
     }
     // Checked by a throw-away authority, before anything is written.
-    let trial = Authority::generate(&arguments.domain, valid_for(1)).map_err(|error| cert_failure(&error))?;
-    trial.issue_server(&addresses, valid_for(0)).map_err(|error| cert_failure(&error))?;
+    let trial = Authority::generate(&arguments.domain, valid_for(1))?;
+    trial.issue_server(&addresses, valid_for(0))?;
     Ok(addresses)
 }
 

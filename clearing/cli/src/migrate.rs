@@ -6,7 +6,7 @@ use clearing::config::without_password;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::database::{in_use, open, store_failure};
+use crate::database::open;
 use crate::failure::Failure;
 use crate::output::Page;
 
@@ -26,12 +26,12 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
     let context = context.with("--database", "house.database", arguments.database);
     let url = context.config()?.database();
     let store = open(&url).await?;
-    let before = store.migration_state().await.map_err(|error| store_failure(&error))?;
+    let before = store.migration_state().await?;
     if !arguments.check && !before.pending.is_empty() {
-        let _occupancy = store.occupy("clearing migrate", Clock::system().now()).map_err(|error| in_use(&error))?;
-        store.migrate().await.map_err(|error| store_failure(&error))?;
+        let _occupancy = store.occupy("clearing migrate", Clock::system().now())?;
+        store.migrate().await?;
     }
-    let after = store.migration_state().await.map_err(|error| store_failure(&error))?;
+    let after = store.migration_state().await?;
     let json = json!({
         "database": without_password(&url),
         "pending_before": before.pending,

@@ -400,12 +400,12 @@ async fn list(context: &Context, session: &Session) -> Result<(), Failure> {
 }
 
 fn state(text: &str) -> Result<PartnerState, String> {
-    match terms::word(text).as_str() {
-        "ACTIVE" => Ok(PartnerState::Active),
-        "RESTRICTED" => Ok(PartnerState::Restricted),
-        "SUSPENDED" => Ok(PartnerState::Suspended),
-        _ => Err("one of: ACTIVE, RESTRICTED, SUSPENDED".to_owned()),
-    }
+    let all = [
+        ("ACTIVE", PartnerState::Active),
+        ("RESTRICTED", PartnerState::Restricted),
+        ("SUSPENDED", PartnerState::Suspended),
+    ];
+    values::one_of(text, &all)
 }
 
 /// A partner for programs.

@@ -16,14 +16,14 @@ use clearing_certs::{Authority, Kind, ServerAddress, write_private};
 use clearing_core::terms::House;
 use tracing::info;
 
-use crate::certificate::{AUTHORITY_DAYS, CA_FILE, Identity, cert_failure, make_folder, valid_for};
+use crate::certificate::{AUTHORITY_DAYS, CA_FILE, Identity, make_folder, valid_for};
 use crate::context::Context;
-use crate::database::{self, in_use};
+use crate::database;
 use crate::failure::{Failure, with_causes};
 use crate::init::{AUDITOR, server_identity};
 use crate::serve::{Stop, ended, lost_its_disk, start_failure};
 use crate::telemetry;
-use crate::terms::word;
+use crate::values;
 
 /// The coalition that is played when none is named.
 const COALITION: &str = include_str!("sandbox/coalition.toml");
@@ -56,7 +56,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     coalition: Option<PathBuf>,
     /// The funding of every partner that names none: AT_REDEMPTION, AT_ISSUE or ON_PAYMENT.
-    #[arg(long, value_name = "FUNDING", default_value = "AT_REDEMPTION", value_parser = variant)]
+    #[arg(long, value_name = "FUNDING", default_value = "AT_REDEMPTION", value_parser = values::funding_variant)]
     variant: Variant,
 }
 
@@ -73,7 +73,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
     let key = IdentifierKey::random();
     database::found(&url, &house, DOMAIN, &key, start).await?;
 
-    let authority = Authority::generate(DOMAIN, valid_for(AUTHORITY_DAYS)).map_err(|error| cert_failure(&error))?;
+    let authority = Authority::generate(DOMAIN, valid_for(AUTHORITY_DAYS))?;
     folder.write_identities(&authority, &house)?;
     let mut stop = Stop::new()?;
     let running = server::start(ServerOptions {
@@ -154,7 +154,7 @@ impl<'a> Folder<'a> {
         }
         // One that is running keeps its files.
         let free = Occupancy::of(&dir.join("sandbox.db"), "clearing sandbox", Clock::system().now());
-        free.map_err(|error| in_use(&error))?;
+        free?;
         folder.remove(ENDPOINT_FILE)?;
         folder.write(config::FILE_DEFAULT, MARK)?;
         Ok(folder)
@@ -241,13 +241,4 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
         address.set_ip(loopback);
     }
     address
-}
-
-fn variant(text: &str) -> Result<Variant, String> {
-    match word(text).as_str() {
-        "AT_REDEMPTION" => Ok(Variant::AtRedemption),
-        "AT_ISSUE" => Ok(Variant::AtIssue),
-        "ON_PAYMENT" => Ok(Variant::OnPayment),
-        _ => Err("one of: AT_REDEMPTION, AT_ISSUE, ON_PAYMENT".to_owned()),
-    }
 }

@@ -138,7 +138,7 @@ pub fn start_failure(error: &StartError) -> Failure {
             .hint("check the files of tls.ca, tls.cert, tls.key and tls.crl with `clearing config check`"),
         StartError::Threads(_) => Failure::new(Exit::Internal, with_causes(error))
             .hint("raise the limits of threads and open files of this user (`ulimit -u`, `ulimit -n`)"),
-        StartError::Store(_) => database::failure(error),
+        StartError::Store(_) => database::broken(error),
         StartError::Occupied(error) => database::in_use(error),
         StartError::OtherBooks(error) => database::other_books(error),
         StartError::Gate(error) => database::no_gate(error),

@@ -10,7 +10,7 @@ use partner_sdk::operator::{BreakageSplit, Expiry, FeeBearer, Funding, Terms, Te
 use serde_json::{Value, json};
 
 use crate::session::moment;
-use crate::values;
+use crate::values::{self, one_of, word};
 
 /// Terms as flags. What is left out stays as it is, or is the coalition's default.
 #[derive(Debug, Args)]
@@ -102,19 +102,6 @@ impl TermsFlags {
         }
         change
     }
-}
-
-/// A word of the rules, also in small letters and with hyphens.
-pub fn word(text: &str) -> String {
-    text.to_ascii_uppercase().replace('-', "_")
-}
-
-fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
-    let wanted = word(text);
-    all.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
-        format!("one of: {}", names.join(", "))
-    })
 }
 
 fn funding(text: &str) -> Result<Funding, String> {

@@ -1,5 +1,6 @@
-//! Numbers on the command line, in the one grammar that the house has for them.
+//! Numbers on the command line, in the one grammar that the house has for them, and words of the rules.
 
+use clearing::coalition_file::Variant;
 use clearing_core::units;
 use partner_sdk::Decimal;
 
@@ -34,6 +35,28 @@ pub fn between<T: TryFrom<i64>>(text: &str, least: i64, most: i64) -> Result<T, 
 /// Points that an operation names.
 pub fn points(text: &str) -> Result<i64, String> {
     between(text, 1, units::Points::OPERATION_MAX.0)
+}
+
+/// A word of the rules, also in small letters and with hyphens.
+pub fn word(text: &str) -> String {
+    text.to_ascii_uppercase().replace('-', "_")
+}
+
+/// One of these words.
+pub fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
+    let wanted = word(text);
+    all.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+        format!("one of: {}", names.join(", "))
+    })
+}
+
+/// When issuers pay whose terms do not say it.
+pub fn funding_variant(text: &str) -> Result<Variant, String> {
+    one_of(
+        text,
+        &[Variant::AtRedemption, Variant::AtIssue, Variant::OnPayment].map(|variant| (variant.as_str(), variant)),
+    )
 }
 
 #[cfg(test)]
