@@ -92,6 +92,10 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
     let endpoint = format!("https://{}", reachable(running.local_addr()));
     tokio::select! {
         heard = stop.heard() => info!(signal = heard, "stopping before the house was open"),
+        error = running.refused() => {
+            running.shutdown(DRAIN).await;
+            return Err(start_failure(&error));
+        }
         () = running.opened() => {
             folder.write_config(&endpoint, arguments.database.as_deref())?;
             folder.write(ENDPOINT_FILE, &endpoint)?;

@@ -32,22 +32,23 @@ fn another_identifier_key_or_domain_than_the_books_were_made_with_is_refused() {
     assert_eq!((&audit["clean"], &audit["identifier_key_checked"]), (&true.into(), &false.into()));
 }
 
-/// There are engines and poolers on which a lock is taken for nothing.
+/// There are engines and poolers on which a lock is taken for nothing. A sandbox once waited for ever for its house to open
+/// there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_house_does_not_open_where_a_lock_is_taken_for_nothing() {
-    let (database, desk) = (Database::new(Backend::Postgres).await, Desk::new());
+    let (database, empty) = (Database::new(Backend::Postgres).await, Database::new(Backend::Postgres).await);
+    let desk = Desk::new();
     desk.json(&["init", "--domain", "points.example", "--dir", "house", "--database", &database.url]);
     let check = ["config", "check", "--config", "house/clearing.toml"];
     desk.json(&check);
 
-    // What other engines that speak the protocol have in its place.
-    let mut raw = PgConnection::connect(&database.url).await.unwrap();
-    let nothing = "SET allow_system_table_mods = on;
-        ALTER FUNCTION pg_catalog.pg_advisory_xact_lock(bigint) RENAME TO pg_advisory_xact_lock_that_was;
-        CREATE FUNCTION pg_catalog.pg_advisory_xact_lock(bigint) RETURNS void LANGUAGE sql AS 'SELECT 1'";
-    raw.execute(sqlx::raw_sql(nothing)).await.unwrap();
-    raw.close().await.unwrap();
-    for command in [&check[..], &["serve", "--config", "house/clearing.toml", "--listen", "127.0.0.1:0"]] {
+    take_locks_for_nothing(&database).await;
+    take_locks_for_nothing(&empty).await;
+    for command in [
+        &check[..],
+        &["serve", "--config", "house/clearing.toml", "--listen", "127.0.0.1:0"],
+        &["sandbox", "--dir", "sandbox", "--listen", "127.0.0.1:0", "--database", &empty.url],
+    ] {
         let output = desk.run(command);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{command:?}: {said}");
@@ -55,6 +56,17 @@ async fn a_house_does_not_open_where_a_lock_is_taken_for_nothing() {
         assert!(said.contains("Connect the house to a PostgreSQL server itself"), "{command:?}: {said}");
     }
     database.remove().await;
+    empty.remove().await;
+}
+
+/// From now on it does what other engines that speak the protocol do.
+async fn take_locks_for_nothing(database: &Database) {
+    let mut raw = PgConnection::connect(&database.url).await.unwrap();
+    let nothing = "SET allow_system_table_mods = on;
+        ALTER FUNCTION pg_catalog.pg_advisory_xact_lock(bigint) RENAME TO pg_advisory_xact_lock_that_was;
+        CREATE FUNCTION pg_catalog.pg_advisory_xact_lock(bigint) RETURNS void LANGUAGE sql AS 'SELECT 1'";
+    raw.execute(sqlx::raw_sql(nothing)).await.unwrap();
+    raw.close().await.unwrap();
 }
 
 #[test]
