@@ -1,4 +1,4 @@
-//! A coalition clearing house for loyalty points: the house itself, and the command that runs it.
+//! A coalition clearing house for loyalty points: the house itself. The command that runs it is the crate `clearing-cli`.
 //!
 //! | room | what is in it |
 //! |---|---|
@@ -17,19 +17,15 @@
 //! | [`timekeeper`] | whether the machine's clock can be believed |
 //! | [`identifier`] | keyed hashes of members' identifiers |
 //! | [`coalition_file`] | coalitions written as TOML |
-//! | [`cli`] | the `clearing` command |
-//! | [`demo`] | a day of a coalition, as a demonstration |
-//! | [`config`], [`telemetry`] | what the command is told, and what it logs |
+//! | [`config`] | what whoever runs it is told: keys, their sources and their problems |
 //!
 //! The rules are the crate `clearing-core`.
 
 pub mod audit;
 pub mod backroom;
-pub mod cli;
 pub mod clock;
 pub mod coalition_file;
 pub mod config;
-pub mod demo;
 pub mod door;
 pub mod health;
 pub mod identifier;
@@ -39,7 +35,6 @@ pub mod scheduler;
 pub mod server;
 pub mod shares;
 pub mod store;
-pub mod telemetry;
 pub mod timekeeper;
 pub mod tls;
 pub mod writer;

@@ -17,10 +17,11 @@ use clearing::store::Store;
 use clearing::writer::{WriteError, Writer, Written};
 use clearing_benches::coalition::{self, DOMAIN, IDENTIFIER_KEY};
 use clearing_benches::harness;
-use clearing_core::command::{Earn, MemberRef, Request};
-use clearing_core::journal::{Code, Origin};
-use clearing_core::operation::Command;
-use clearing_core::points::{IssuePoints, RedeemPoints};
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::redemption::RedeemPoints;
 use clearing_core::units::{IdentifierHash, MemberId, Money, Points, RequestId, Timestamp};
 use tempfile::TempDir;
 

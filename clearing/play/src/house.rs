@@ -16,6 +16,9 @@ use crate::identities::Identities;
 use crate::scenario::Scenario;
 use crate::wire::Wire;
 
+/// How long anything may take before it is called a hang. Far more than it needs: a slow machine is no failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How long a house may take to stop. Far more than it needs: a slow machine is no failure.
 const DRAIN: Duration = Duration::from_secs(20);
 

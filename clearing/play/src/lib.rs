@@ -9,18 +9,28 @@
 //! | [`house`] | the real server, in front of a coalition |
 //! | [`database`], [`identities`] | what a house stands on, of the test's own |
 //! | [`wire`] | callers that are none of the SDK |
+//! | [`deeds`] | what tills do, as data |
+//! | [`callers`] | tills that ask until they have an answer, and compare with the books |
+//! | [`proxy`] | a way between two programs that can be held up and cut |
+//! | [`chance`] | chance that can be had again |
+//! | [`texts`] | texts that no border takes |
 //!
 //! A test house ends by an audit of its books, so every test in one also proves that they balance.
 
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
 pub mod book_stage;
+pub mod callers;
+pub mod chance;
 pub mod database;
+pub mod deeds;
 pub mod house;
 pub mod identities;
 pub mod player;
+pub mod proxy;
 pub mod scenario;
 pub mod sdk_stage;
+pub mod texts;
 pub mod wire;
 pub mod wishes;
 pub mod writer_stage;
@@ -28,6 +38,6 @@ pub mod writer_stage;
 pub use clearing::store::Backend;
 
 pub use crate::database::{BACKENDS, DOMAIN, Database, audit, identifier_key};
-pub use crate::house::{TestHouse, coalition, endpoint, founding_entries, options, serve, system_time};
+pub use crate::house::{PATIENCE, TestHouse, coalition, endpoint, founding_entries, options, serve, system_time};
 pub use crate::identities::Identities;
 pub use crate::wire::Wire;

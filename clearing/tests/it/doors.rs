@@ -18,10 +18,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use self::raw::{GOAWAY, PING, RST_STREAM, Raw};
-use clearing_play::{BACKENDS, Backend, Database, Identities, TestHouse, coalition, endpoint, serve};
-
-/// How long anything may take before it is called a hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+use clearing_play::{BACKENDS, Backend, Database, Identities, PATIENCE, TestHouse, coalition, endpoint, serve};
 
 const ISSUE: &str = "coalition.clearing.v1.IssueService/IssuePoints";
 const LIST: &str = "coalition.clearing.v1.EntryService/ListEntries";

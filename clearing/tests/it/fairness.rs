@@ -11,12 +11,9 @@ use futures::stream::FuturesUnordered;
 use partner_sdk::{Client, EntryFilter, Error, MemberRef, Origin, Outcome, RequestId};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
-use crate::deeds::{self, Deed};
 use crate::doors::raw::Raw;
-use clearing_play::{BACKENDS, Backend, TestHouse};
-
-/// How long anything may take before it is called a hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+use clearing_play::deeds::{self, Deed};
+use clearing_play::{BACKENDS, Backend, PATIENCE, TestHouse};
 
 /// Long enough for the writer to have begun with whatever came.
 const A_MOMENT: Duration = Duration::from_millis(300);

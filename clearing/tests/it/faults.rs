@@ -1,50 +1,30 @@
-//! What may break: the house is killed, its database stops or goes away, callers leave in the middle, the answer to a
-//! COMMIT is lost. Afterwards everything that was acknowledged is there once, and everything else is there once or not
+//! What may break: the database stops or goes away, callers leave in the middle, the answer to a COMMIT is lost. Afterwards everything that was acknowledged is there once, and everything else is there once or not
 //! at all: who asks again under the same key learns which.
 
-mod callers;
 mod cluster;
-mod disk;
-mod program;
-mod proxy;
 
 use std::time::{Duration, Instant};
 
 use clearing::clock::Clock;
 use clearing::coalition_file::Variant;
 use clearing::server::{Drained, start};
+use clearing_play::callers::{Answered, Callers, ask, ask_after_doubt, ask_until_answered, compare, doubts, issue};
+use clearing_play::chance::chance;
+use clearing_play::deeds::Deed;
+use clearing_play::proxy::{Fate, HouseIs, Proxy, Upstream};
+use clearing_play::{
+    BACKENDS, Backend, Database, Identities, PATIENCE, TestHouse, coalition, endpoint, options, serve, system_time,
+};
 use partner_sdk::operator::CloseWindow;
 use partner_sdk::{Client, Error, MemberRef};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng as _;
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
-use self::callers::{Answered, Callers, Heard, Verdict, ask, ask_until_answered, compare, doubts};
 use self::cluster::Cluster;
-use self::program::{BRANDS, Program};
-use self::proxy::{Fate, HouseIs, Proxy, Upstream};
-use crate::deeds::Deed;
 use crate::doors::health;
-use clearing_play::{
-    BACKENDS, Backend, Database, Identities, TestHouse, audit, coalition, endpoint, options, serve, system_time,
-};
-
-/// How long anything may take before it is called a hang. Far more than it needs: a slow machine is no failure.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The brands of the scenario on which the houses of this page are built, as far as they are needed.
 const PARTNERS: [&str; 3] = ["A", "B", "C"];
-
-/// A source of chance, and its seed, which CLEARING_TEST_SEED sets to repeat its choices. What happens at the moments
-/// chosen is up to the machine.
-#[allow(clippy::disallowed_methods, reason = "the one place where tests learn of a seed")]
-fn chance() -> (ChaCha8Rng, u64) {
-    let seed = match std::env::var("CLEARING_TEST_SEED") {
-        Ok(seed) => seed.parse().expect("CLEARING_TEST_SEED is a whole number"),
-        Err(_) => u64::from_le_bytes(clearing::clock::random_bytes()),
-    };
-    (ChaCha8Rng::seed_from_u64(seed), seed)
-}
 
 /// A house on a database of the test's own, on the machine's clock: it reaches its database at another address, if one is
 /// given.
@@ -63,86 +43,6 @@ async fn clients(house: &TestHouse) -> Vec<Client> {
         clients.push(house.client_that_asks_once(partner).await);
     }
     clients
-}
-
-fn issue(card: impl Into<String>) -> Deed {
-    Deed::Issue { card: card.into(), points: 10 }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_house_killed_at_any_moment_has_kept_what_it_acknowledged_on_sqlite() {
-    let (mut chance, seed) = chance();
-    println!("seed {seed}");
-    let mut program = Program::found().await;
-    let mut clients = Vec::new();
-    for brand in BRANDS {
-        clients.push(program.client(brand).await);
-    }
-    let callers = Callers::start(&clients, 8);
-    for _ in 0..6 {
-        callers.work(40).await;
-        tokio::time::sleep(Duration::from_millis(chance.random_range(0..250))).await;
-        program.kill().await;
-        program.start().await;
-    }
-    callers.work(40).await;
-    let calls = callers.stop().await;
-    println!("{}", doubts(&calls));
-    compare(&clients, &calls).await;
-    program.kill().await;
-    audit(&program.database_url()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_committed_when_the_house_was_killed_before_it_could_answer_is_there_once() {
-    let mut program = Program::found().await;
-    let client = program.client(BRANDS[0]).await;
-    // The answers are on their way and arrive nowhere.
-    program.proxy.withhold(true);
-    let deeds: Vec<_> = (0..20).map(|card| (client.new_request_id(), issue(format!("{card}")))).collect();
-    let mut asking = tokio::task::JoinSet::new();
-    for (id, deed) in deeds.clone() {
-        let client = client.clone();
-        asking.spawn(async move { ask(&client.with_deadline(PATIENCE), id, &deed).await });
-    }
-    let mut reader = SqliteConnection::connect(&program.database_url()).await.unwrap();
-    let durable = async {
-        let count = "SELECT count(*) FROM requests WHERE partner = $1 AND state = 1";
-        while sqlx::query(count).bind(BRANDS[0]).fetch_one(&mut reader).await.unwrap().get::<i64, _>(0) < 20 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, durable).await.expect("the house commits");
-    reader.close().await.unwrap();
-    program.kill().await;
-    program.proxy.cut();
-    for heard in asking.join_all().await {
-        assert!(matches!(heard, Heard::Doubt(_)), "{heard:?}");
-    }
-    program.proxy.withhold(false);
-    program.start().await;
-    let mut calls = Vec::new();
-    for (id, deed) in deeds {
-        let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
-        assert!(replayed, "{id} had been committed");
-        calls.push(Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: true });
-    }
-    compare(&[client], &calls).await;
-    program.kill().await;
-    audit(&program.database_url()).await;
-}
-
-/// Asks until there is an answer, after it was in doubt; gives the verdict, and whether it was a replay.
-async fn ask_after_doubt(client: &Client, id: partner_sdk::RequestId, deed: &Deed) -> (Verdict, bool) {
-    let asking = async {
-        loop {
-            if let Heard::Answer { verdict, replayed } = ask(client, id, deed).await {
-                return (verdict, replayed);
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.expect("the house answers")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,7 @@ fn the_rules_know_neither_time_nor_chance_nor_files_nor_floats_nor_an_order_that
 #[test]
 fn sql_is_spoken_in_the_store_only() {
     none_has("clearing/src", &["sqlx::"], &["src/store"]);
+    none_has("clearing/cli/src", &["sqlx::"], &[]);
 }
 
 /// The floors around the rules take any operation for what it says of itself, so a new one costs no line there.
@@ -95,6 +96,8 @@ fn the_wire_is_spoken_in_rpc_and_at_the_door_only() {
     let at_the_door = ["src/rpc", "src/server.rs", "src/tls.rs", "src/door/body.rs"];
     none_has("clearing/src", &["tonic::", "clearing_proto"], &at_the_door);
     none_has("clearing/core/src", &["clearing_proto"], &[]);
+    // The command speaks through the SDK, as every partner does.
+    none_has("clearing/cli/src", &["tonic::", "clearing_proto"], &[]);
 }
 
 /// The crates of the project, each with the folder of its sources; of some there may be none.
@@ -294,15 +297,22 @@ fn the_lines_written_by_hand_are_counted() {
 #[test]
 fn configuration_is_read_in_config_only() {
     none_has("clearing/src", &["env::var"], &["src/config"]);
+    none_has("clearing/cli/src", &["env::var"], &[]);
 }
 
 #[test]
 fn ids_and_time_are_made_in_one_place() {
-    none_has(
-        "clearing/src",
-        &["now_v7", "SystemTime::now", "jiff::Timestamp::now"],
-        &["src/clock.rs", "src/clock/machine.rs"],
-    );
+    let made = ["now_v7", "SystemTime::now", "Timestamp::now"];
+    none_has("clearing/src", &made, &["src/clock.rs", "src/clock/machine.rs"]);
+    none_has("clearing/cli/src", &made, &[]);
+}
+
+#[test]
+fn the_command_prints_in_one_place() {
+    let prints = ["println!", "print!(", "io::stdout", "io::stderr"];
+    // The log goes to standard error by itself.
+    none_has("clearing/cli/src", &prints, &["src/output.rs", "src/telemetry.rs"]);
+    none_has("clearing/src", &prints, &[]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The house from outside: the real server, real TLS, both databases, spoken to through the SDK or on the bare wire, and the
-//! command as an operator runs it. Every test house ends by an audit of its books, so every test also proves that they
+//! The house from outside: the real server, real TLS, both databases, spoken to through the SDK or on the bare wire. Every
+//! test house ends by an audit of its books, so every test also proves that they
 //! balance.
 
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
@@ -7,17 +7,14 @@
 mod access;
 mod answers;
 mod books;
-mod cli;
 mod clock;
 mod config;
 mod decay;
-mod deeds;
 mod doors;
 mod errors;
 mod fairness;
 mod faults;
 mod foreign;
-mod gate;
 mod house_rules;
 mod inputs;
 mod nodes;

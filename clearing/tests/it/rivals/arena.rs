@@ -12,7 +12,7 @@ use clearing_core::facts::entry::JournalEntry;
 use futures::future::join_all;
 use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
 
-use crate::deeds::{self, Deed, Done};
+use clearing_play::deeds::{self, Deed, Done};
 use clearing_play::{Backend, Database, Identities, endpoint, serve, system_time};
 
 /// Where rivals meet.

@@ -9,7 +9,7 @@ use partner_sdk::operator::{CloseWindow, PartnerLimits, SetLimits};
 use partner_sdk::{Client, Decimal, Reason};
 
 use super::arena::{Arena, PLACES, accepted, act, all_at_once, balance, issue, issue_lots, redeem};
-use crate::deeds::Deed;
+use clearing_play::deeds::Deed;
 
 const RIVALS: usize = 50;
 /// Members among whom the rivals are spread.

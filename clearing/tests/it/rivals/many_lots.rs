@@ -6,7 +6,7 @@ use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::units::BatchId;
 
 use super::arena::{Arena, BRANDS, Place, accepted, act, balance, issue, redeem};
-use crate::deeds::Deed;
+use clearing_play::deeds::Deed;
 use partner_sdk::{Client, Issue};
 
 const LOTS: usize = 10_000;

@@ -7,7 +7,7 @@ use partner_sdk::operator::SetFundingConsent;
 use partner_sdk::{Abandon, EntryKind, Issue, Origin, Receipt, Reverse};
 
 use super::arena::{Arena, BRANDS, PLACES, accepted, act, all_at_once, balance, issue, issue_lots, redeem, told};
-use crate::deeds::Deed;
+use clearing_play::deeds::Deed;
 
 /// How often two things meet.
 const ROUNDS: usize = 30;

@@ -6,7 +6,7 @@ use futures::future::{join, join_all};
 use partner_sdk::{Abandon, AbandonOutcome, Client, Decimal, Money, Origin, Rejection};
 
 use super::arena::{Arena, BRANDS, PLACES, Place, accepted, act, balance, issue, told};
-use crate::deeds::{self, Deed, Done};
+use clearing_play::deeds::{self, Deed, Done};
 
 /// How often the same thing is sent at once.
 const TIMES: usize = 12;

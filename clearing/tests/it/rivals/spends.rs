@@ -7,7 +7,7 @@ use futures::future::{join, join_all};
 use partner_sdk::HoldState;
 
 use super::arena::{Arena, BRANDS, PLACES, Place, accepted, act, all_at_once, balance, issue_lots, redeem};
-use crate::deeds::Deed;
+use clearing_play::deeds::Deed;
 
 /// Tills that ask at once.
 const RIVALS: usize = 50;

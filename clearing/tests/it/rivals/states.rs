@@ -13,7 +13,7 @@ use partner_sdk::{
 };
 
 use super::arena::{Arena, BRANDS, Place, act, issue, redeem, told};
-use crate::deeds::Deed;
+use clearing_play::deeds::Deed;
 
 /// What the states ACTIVE, RESTRICTED, SUSPENDED and EXITED say, in this order; empty: it is done.
 const YES: [&str; 4] = ["", "", "", ""];

@@ -1,0 +1,187 @@
+//! Every command by name, with its help; reading the command line and running it.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::context::{Context, Global};
+use crate::failure::{self, Failure};
+use crate::output::Page;
+use crate::{
+    audit, calendar, check, demo, deposit, init, member, migrate, partner, report, sandbox, serve, settlement,
+    statement, window,
+};
+
+const AFTER_HELP: &str = "\
+A coalition in five commands:
+  clearing init --domain points.example --dir coalition
+  clearing serve --config coalition/clearing.toml &
+  clearing partner create GROCER --config coalition/clearing.toml
+  clearing partner certificate GROCER --out grocer --config coalition/clearing.toml
+  clearing window close --config coalition/clearing.toml
+
+Configuration: flags win over the environment (house.listen is CLEARING_HOUSE_LISTEN), the environment over the file
+(--config, CLEARING_CONFIG or ./clearing.toml).
+
+Exit codes:
+  0  done
+  1  the rules said no
+  2  the command line or the configuration is wrong
+  3  the house did not answer; repeat a command with the request id that it names
+  4  the books do not balance, or the audit found something
+  5  something broke; of serve also: the disk did not take what was written, or the stop cut calls off";
+
+/// The clearing house of a coalition: brands that share one loyalty point.
+#[derive(Debug, Parser)]
+#[command(name = "clearing", version, after_help = AFTER_HELP, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays a day of a coalition of four brands, settles it, and shows what came of it: the place to begin.
+    ///
+    /// A throw-away coalition on SQLite, real mutual TLS on loopback, every brand through the SDK. The same seed gives the
+    /// same figures.
+    #[command(
+        after_help = "Examples:\n  clearing demo\n  clearing demo --seed 7 --purchases 20000\n  clearing demo --keep day --report day.html\n  \
+                            clearing demo --output json"
+    )]
+    Demo(demo::Args),
+    /// Makes a new coalition: authority, certificates, keys, configuration and database, in one folder.
+    #[command(after_help = "Examples:\n  clearing init --domain points.example\n  \
+                            clearing init --domain points.example --dir /srv/coalition --server-name clearing.points.example \\\n    \
+                            --database postgres://house:secret@db.example/books --currency EUR --point-value 0.01 --fee 0.02")]
+    Init(init::Arguments),
+    /// Runs the house until SIGTERM or SIGINT; SIGHUP reads certificates and the revocation list again.
+    ///
+    /// It prints one line, "ready https://ADDRESS", when it takes calls. A database that is not migrated keeps it waiting.
+    #[command(
+        after_help = "Examples:\n  clearing serve\n  clearing serve --config coalition/clearing.toml --listen 0.0.0.0:7443 --set log.format=json"
+    )]
+    Serve(serve::Arguments),
+    /// Runs a house for integrators: a clock that stands still until it is moved, and certificates for everyone.
+    ///
+    /// DIR holds ca.pem, PARTNER.pem and PARTNER.key of every partner, of the operator and of an auditor, endpoint.txt, and
+    /// a clearing.toml for the operator's commands. It prints one line when it takes calls and runs until SIGTERM or SIGINT.
+    ///
+    /// Its time is that of SandboxService.GetClock: what callers send as a time, of a purchase say, must not lie after it.
+    #[command(
+        after_help = "Examples:\n  clearing sandbox --dir /tmp/sandbox\n  clearing sandbox --dir /tmp/sandbox --coalition S01.toml --variant AT_ISSUE\n  \
+                            clearing window close --config /tmp/sandbox/clearing.toml"
+    )]
+    Sandbox(sandbox::Arguments),
+    /// Brings the database up to date.
+    #[command(
+        after_help = "Examples:\n  clearing migrate --check\n  clearing migrate --config coalition/clearing.toml"
+    )]
+    Migrate(migrate::Arguments),
+    /// Admits brands, sets their terms, limits and states, makes their certificates.
+    #[command(subcommand)]
+    Partner(partner::Command),
+    /// What a member has, and what the operator can do for it.
+    #[command(subcommand)]
+    Member(member::Command),
+    /// The periods whose positions settle together.
+    #[command(subcommand)]
+    Window(window::Command),
+    /// The netted result of a window, from its preview to its last payment.
+    #[command(subcommand)]
+    Settlement(settlement::Command),
+    /// Records money that was paid into the reserve or a partner's collateral.
+    #[command(after_help = "Examples:\n  clearing deposit reserve 10000.00\n  clearing deposit collateral:GROCER 2500")]
+    Deposit(deposit::Arguments),
+    /// When the house closes windows by itself.
+    #[command(subcommand)]
+    Calendar(calendar::Command),
+    /// The whole book: netting, balances, journal.
+    #[command(subcommand)]
+    Report(report::Command),
+    /// What one partner's position came to in one window, and why.
+    #[command(
+        after_help = "Examples:\n  clearing statement GROCER\n  clearing statement GROCER --window 3 --lines 0 --output json"
+    )]
+    Statement(statement::Arguments),
+    /// Rebuilds everything that is stored from the journal and compares; reads the database, not the house.
+    #[command(
+        after_help = "Examples:\n  clearing audit --config coalition/clearing.toml\n  clearing audit --database sqlite:copy.db --output json\n\n\
+                            It may run beside a house that is open. Exit code 4: it found something."
+    )]
+    Audit(audit::Arguments),
+    /// What is configured, and where it came from.
+    #[command(subcommand)]
+    Config(check::Command),
+    /// Prints the completions of a shell.
+    #[command(
+        after_help = "Examples:\n  clearing completions bash > /etc/bash_completion.d/clearing\n  clearing completions fish | source"
+    )]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, everything else is an error of usage; clap knows where each goes.
+            let code = if error.use_stderr() { failure::Exit::Usage.code() } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let context = Context::new(cli.global);
+    let output = context.output;
+    match execute(context, cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn execute(context: Context, command: Command) -> Result<(), Failure> {
+    // The TLS library asks for one provider of cryptography per process when none is named.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::internal(&error))?.block_on(dispatch(context, command))
+}
+
+async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(arguments) => {
+            let report = demo::run(&arguments, context.output.is_watched()).await?;
+            context.output.show(&report.to_json(), &Page::new().text(report.to_string()));
+            Ok(())
+        }
+        Command::Init(arguments) => init::run(&context, arguments).await,
+        Command::Serve(arguments) => serve::run(context, arguments).await,
+        Command::Sandbox(arguments) => sandbox::run(&context, arguments).await,
+        Command::Migrate(arguments) => migrate::run(context, arguments).await,
+        Command::Partner(command) => partner::run(&context, command).await,
+        Command::Member(command) => member::run(&context, command).await,
+        Command::Window(command) => window::run(&context, command).await,
+        Command::Settlement(command) => settlement::run(&context, command).await,
+        Command::Deposit(arguments) => deposit::run(&context, arguments).await,
+        Command::Calendar(command) => calendar::run(&context, command).await,
+        Command::Report(command) => report::run(&context, command).await,
+        Command::Statement(arguments) => statement::run(&context, arguments).await,
+        Command::Audit(arguments) => audit::run(context, arguments).await,
+        Command::Config(command) => check::run(&context, &command).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "clearing", &mut script);
+            context.output.raw(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What every command is given: where to print, and the configuration once somebody asks for it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clearing::config::{Config, Environment, Flag};
+
+use crate::failure::Failure;
+use crate::output::{Format, Output};
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// The configuration file. Left out: the one that CLEARING_CONFIG names, or clearing.toml in this folder.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets a key of the configuration, such as log.format=json; may be repeated.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    keys: Vec<(String, String)>,
+    /// The house that is asked: https://HOST:PORT. The same as --set client.endpoint=...
+    #[arg(long, global = true, value_name = "URL")]
+    endpoint: Option<String>,
+    /// For whom the answer is written.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Context {
+    /// Where to print.
+    pub output: Output,
+    file: Option<PathBuf>,
+    flags: Vec<Flag>,
+}
+
+impl Context {
+    /// From the flags of every command.
+    pub fn new(global: Global) -> Self {
+        let set = |(key, value): (String, String)| Flag { flag: format!("--set {key}"), key, value };
+        let mut flags: Vec<_> = global.keys.into_iter().map(set).collect();
+        if let Some(value) = global.endpoint {
+            flags.push(Flag { flag: "--endpoint".to_owned(), key: "client.endpoint".to_owned(), value });
+        }
+        Self { output: Output::new(global.output), file: global.config, flags }
+    }
+
+    /// The same with a key that a flag of one command sets.
+    #[must_use]
+    pub fn with(mut self, flag: &str, key: &str, value: Option<String>) -> Self {
+        if let Some(value) = value {
+            self.flags.push(Flag { flag: flag.to_owned(), key: key.to_owned(), value });
+        }
+        self
+    }
+
+    /// The configuration. Commands that need none work without one.
+    pub fn config(&self) -> Result<Config, Failure> {
+        Ok(Config::load(self.file.as_deref(), &Environment::of_process(), &self.flags)?)
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        None => Err("KEY=VALUE, such as log.format=json".to_owned()),
+    }
+}

@@ -1,0 +1,93 @@
+//! What commands that open a database have in common.
+
+use std::error::Error;
+
+use clearing::clock::Clock;
+use clearing::config::without_password;
+use clearing::identifier::{IdentifierKey, OtherBooks};
+use clearing::store::{GateError, OccupyError, Store, StoreError};
+use clearing_core::facts::coalition::House;
+use clearing_core::units::Timestamp;
+
+use crate::failure::{Exit, Failure, with_causes};
+
+/// Opens the books.
+pub async fn open(url: &str) -> Result<Store, Failure> {
+    Store::connect(url).await.map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { message: format!("{}: {}", without_password(url), failure.message), ..failure }
+    })
+}
+
+/// Prepares an empty database and founds a coalition in it.
+pub async fn found(url: &str, house: &House, domain: &str, key: &IdentifierKey, now: Timestamp) -> Result<(), Failure> {
+    let store = open(url).await?;
+    let _occupancy = store.occupy("clearing init", Clock::system().now())?;
+    store.migrate().await?;
+    if let Ok(row) = store.load_house().await {
+        let place = without_password(url);
+        return Err(Failure::usage(format!("{place} holds the coalition {} already", row.house.coalition.id))
+            .hint("a database holds one coalition: name an empty one with --database"));
+    }
+    Ok(store.create_coalition(house, domain, key, now).await?)
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        broken(&error)
+    }
+}
+
+impl From<OccupyError> for Failure {
+    fn from(error: OccupyError) -> Self {
+        in_use(&error)
+    }
+}
+
+impl From<OtherBooks> for Failure {
+    fn from(error: OtherBooks) -> Self {
+        other_books(&error)
+    }
+}
+
+impl From<GateError> for Failure {
+    fn from(error: GateError) -> Self {
+        no_gate(&error)
+    }
+}
+
+/// The database failed, or something that stands on it.
+pub fn broken(error: &(dyn Error + 'static)) -> Failure {
+    Failure::new(Exit::Internal, with_causes(error))
+        .hint("check house.database with `clearing config check`, and whether the database is up; `clearing migrate` prepares a new one")
+}
+
+/// Another process has the file of the books.
+pub fn in_use(error: &OccupyError) -> Failure {
+    let failure = Failure::usage(with_causes(error));
+    match error {
+        OccupyError::Occupied { .. } => failure.hint("stop that process first, or name another database"),
+        OccupyError::File { .. } => failure.hint("the folder of the books must be writable"),
+    }
+}
+
+/// The configuration is not that of the books.
+pub fn other_books(error: &OtherBooks) -> Failure {
+    let failure = Failure::usage(error);
+    match error {
+        OtherBooks::Domain { .. } => failure.hint("name the books of this coalition with house.database, or correct house.domain"),
+        OtherBooks::Key { .. } => failure.hint(
+            "restore the key from its backup: with another one every customer would be a new member, and the points that are \
+             there would be nobody's",
+        ),
+    }
+}
+
+/// The database cannot be asked for its locks, or has none.
+pub fn no_gate(error: &GateError) -> Failure {
+    match error {
+        GateError::Store(error) => broken(error),
+        GateError::NoLock(_) => Failure::new(Exit::Usage, error.to_string())
+            .hint("`clearing config check` tells when the database is one that the books can be kept in"),
+    }
+}

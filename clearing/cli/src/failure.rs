@@ -1,0 +1,245 @@
+//! How a command fails: with what is wrong, what to do about it, and an exit code that programs can rely on.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clearing::config::{ConfigError, Problems};
+use partner_sdk::{Error, NotAccepted, Outcome, Reason, Rejection};
+use serde_json::{Value, json};
+
+/// Exit codes, as `--help` and the documentation list them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The rules said no. The same command gets the same answer until something else changes.
+    Rejected,
+    /// The command line or the configuration is wrong; nothing was tried.
+    Usage,
+    /// The house did not answer. A command with an effect may have had it: repeat it with its request id.
+    Unreachable,
+    /// The books do not balance, or an audit found something.
+    Unbalanced,
+    /// Something broke.
+    Internal,
+}
+
+impl Exit {
+    /// The number that the process ends with.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Rejected => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 3,
+            Self::Unbalanced => 4,
+            Self::Internal => 5,
+        }
+    }
+
+    /// The word for it in JSON.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Rejected => "REJECTED",
+            Self::Usage => "USAGE",
+            Self::Unreachable => "UNREACHABLE",
+            Self::Unbalanced => "UNBALANCED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Of which sort.
+    pub exit: Exit,
+    /// What is wrong.
+    pub message: String,
+    /// The reason that the rules gave, in UPPER_SNAKE, with its numbers.
+    pub reason: Option<(String, BTreeMap<String, String>)>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Of this sort, for this reason.
+    pub fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, message: message.to_string(), reason: None, hint: None }
+    }
+
+    /// The command line or the configuration is wrong.
+    pub fn usage(message: impl Display) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Something broke. The causes beneath are part of the message.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        Self::new(Exit::Internal, with_causes(error))
+    }
+
+    /// A file cannot be read or written.
+    pub fn file(what: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::usage(format!("{what} {}: {error}", path.display()))
+    }
+
+    /// The same, with what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> Value {
+        let (reason, numbers) = match &self.reason {
+            Some((reason, numbers)) => (Some(reason), json!(numbers)),
+            None => (None, json!({})),
+        };
+        json!({
+            "error": {
+                "kind": self.exit.word(),
+                "exit_code": self.exit.code(),
+                "reason": reason,
+                "numbers": numbers,
+                "message": self.message,
+                "hint": self.hint,
+            }
+        })
+    }
+
+    /// For people.
+    pub fn to_text(&self) -> String {
+        let hint = self.hint.as_ref().map_or_else(String::new, |hint| format!("\nWhat to do: {hint}"));
+        format!("error: {}{hint}", self.message)
+    }
+}
+
+/// An error with those beneath it, as far as they say more.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut beneath = error.source();
+    while let Some(cause) = beneath {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        beneath = cause.source();
+    }
+    text
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let hint = match &error {
+            ConfigError::Unreadable { .. } => "name the right file with --config, or make one with `clearing init`",
+            ConfigError::NotPrivate { .. } => {
+                "chmod 600 the file; if somebody may have read it meanwhile, change the password"
+            }
+            ConfigError::Syntax { .. } => "correct the line; `clearing init` writes a file that shows every key",
+            ConfigError::Keys(_) => "correct what is named above; `clearing config check` tells when all is well",
+        };
+        Self::usage(with_causes(&error)).hint(hint)
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        ConfigError::Keys(problems).into()
+    }
+}
+
+impl From<Rejection> for Failure {
+    fn from(rejection: Rejection) -> Self {
+        let hint = advice(&rejection.reason).map(str::to_owned);
+        Self {
+            exit: Exit::Rejected,
+            message: rejection.to_string(),
+            reason: Some((rejection.reason.to_string(), rejection.metadata)),
+            hint,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let text = with_causes(&error);
+        match error {
+            Error::Refused(rejection) => rejection.into(),
+            Error::NotFound { .. } => Self::new(Exit::Rejected, text)
+                .hint("`clearing partner list` and `clearing window list` show what there is"),
+            Error::PermissionDenied { .. } => Self::new(Exit::Rejected, text)
+                .hint("use a certificate that may do this: --set client.cert=operator.pem --set client.key=operator.key"),
+            Error::Unauthenticated { .. } => Self::new(Exit::Usage, text)
+                .hint("check client.cert: `clearing config check` shows which certificate is used"),
+            Error::InvalidArgument { .. } => Self::new(Exit::Usage, text).hint("correct the value; --help shows examples"),
+            Error::Config { .. } | Error::File { .. } => Self::new(Exit::Usage, text)
+                .hint("check client.endpoint, client.ca, client.cert and client.key with `clearing config check`"),
+            Error::Tls { .. } => Self::new(Exit::Unreachable, text).hint(
+                "client.ca must be the authority of this house, client.cert must come from the same authority and not be \
+                 expired, and the house's certificate must carry the host of client.endpoint",
+            ),
+            Error::Unavailable { .. } | Error::DeadlineExceeded { .. } => Self::new(Exit::Unreachable, text)
+                .hint("is `clearing serve` running, and does client.endpoint name it? A house that waits for `clearing migrate` does not answer either"),
+            Error::RateLimited { .. } => Self::new(Exit::Unreachable, text).hint("try again in a moment"),
+            Error::Unimplemented { .. } => Self::new(Exit::Usage, text)
+                .hint("the house is of another version than this command, or no sandbox"),
+            Error::Internal { .. } => Self::new(Exit::Internal, text).hint("the log of the house tells more"),
+            Error::Protocol { .. } => Self::new(Exit::Internal, text)
+                .hint("the house may be of another version than this command"),
+            _ => Self::new(Exit::Internal, text),
+        }
+    }
+}
+
+/// The answer to a request with an effect, or why there is none.
+pub fn accepted<T>(outcome: Result<Outcome<T>, Error>) -> Result<T, Failure> {
+    match outcome?.accepted() {
+        Ok(answer) => Ok(answer),
+        Err(NotAccepted::Rejected(rejection)) => Err(rejection.into()),
+        Err(NotAccepted::Unknown(unknown)) => {
+            let hint = format!(
+                "repeat the same command with --request-id {}: it has its effect once, however often it is sent",
+                unknown.request_id
+            );
+            Err(Failure::new(Exit::Unreachable, with_causes(&unknown)).hint(hint))
+        }
+    }
+}
+
+/// What the operator can do about a rejection.
+#[allow(clippy::wildcard_enum_match_arm, reason = "of many reasons the text says all, also of those of a later house")]
+fn advice(reason: &Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::WindowNotClosed => "close it first: clearing window close",
+        Reason::SettlementNotProposed => "it is confirmed already: clearing window list shows its state",
+        Reason::SettlementNotConfirmed => "confirm it first: clearing settlement confirm WINDOW",
+        Reason::SettlementSettled => "nothing is left to do: the settlement is final",
+        Reason::SettlementAlreadyPaid => "a settlement that somebody paid into cannot be aborted; see it through",
+        Reason::SettlementAborted => "its legs went into the open window and settle with it",
+        Reason::LegNotDue => "clearing settlement preview WINDOW shows what is due",
+        Reason::AmountMismatch => "leave --amount out, or give all that is due",
+        Reason::FundsNotReceived => "confirm the payments that come in before those that go out",
+        Reason::PartnerExists => "clearing partner list shows it; clearing partner terms ID changes its terms",
+        Reason::NotFound => "clearing partner list and clearing window list show what there is",
+        Reason::PriceNotExact => "give no more decimals than the coalition's scale",
+        Reason::BreakageNotOne => "the three shares must add up to 1",
+        Reason::TermsUnderfund => {
+            "no reimbursement may be above a value that backs points, and no value above its price; lower the one or raise \
+             the other"
+        }
+        Reason::NetDebitCap => "clearing partner limits ID shows the cap and what is used of it",
+        Reason::PartnerRestricted | Reason::PartnerSuspended => "clearing partner state ID active lets it act again",
+        Reason::TimeOutOfRange => "give a time that is not in the past",
+        Reason::IdempotencyConflict => "leave --request-id out, or repeat exactly the command that it belongs to",
+        Reason::RequestTooOld => "leave --request-id out; first look whether the command had its effect",
+        Reason::RequestTooNew => "set the clock of this machine, which is ahead of the house's",
+        _ => return None,
+    })
+}

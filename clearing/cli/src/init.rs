@@ -1,0 +1,451 @@
+//! `clearing init`: everything a new coalition needs, in one folder.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clearing::clock::Clock;
+use clearing::coalition_file::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery};
+use clearing::config::{self, Kind as KeyKind, without_password};
+use clearing::identifier::IdentifierKey;
+use clearing_certs::{Authority, Kind, ServerAddress, write_private_new};
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::limits::Limits;
+use clearing_core::units::{Currency, Money, Points, Timestamp};
+use jiff::tz::TimeZone;
+use partner_sdk::Decimal;
+use serde_json::json;
+
+use crate::certificate::{
+    AUTHORITY_FOLDER, CA_FILE, CERTIFICATE_DAYS, Identity, make_authority, make_folder, refuse_to_overwrite, valid_for,
+    write_new,
+};
+use crate::context::Context;
+use crate::database;
+use crate::failure::{Failure, with_causes};
+use crate::material::write_identifier_key;
+use crate::output::{Output, Page};
+use crate::values::{self, word};
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The folder for everything. It is made when it is not there; no file is overwritten.
+    #[arg(long, value_name = "DIR", default_value = "coalition")]
+    dir: PathBuf,
+    /// Where the books are kept: sqlite:FILE (relative to the folder) or postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+    #[arg(long, value_name = "URL", default_value = "sqlite:clearing.db")]
+    database: String,
+    /// Where partners will connect: an IP address and a port.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    listen: String,
+    /// A name or address under which partners reach the house, for its certificate; may be repeated. This machine's own
+    /// names are always in it.
+    #[arg(long = "server-name", value_name = "NAME")]
+    server_names: Vec<String>,
+    /// The coalition's domain, in every certificate. It never changes.
+    #[arg(long)]
+    domain: String,
+    /// The coalition's id, in every entry of the journal. It never changes. Left out: the domain.
+    #[arg(long, value_name = "ID")]
+    coalition: Option<String>,
+    #[command(flatten)]
+    units: Units,
+    #[command(flatten)]
+    rules: Rules,
+}
+
+/// What never changes about money and days.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Units (for good)")]
+struct Units {
+    /// The currency, a code of ISO 4217.
+    #[arg(long, default_value = "RUB")]
+    currency: String,
+    /// How many decimals money has: at least those of the currency's minor unit, at most 6. Prices per point are exact at
+    /// it. Left out: those of the minor unit.
+    #[arg(long, value_parser = values::whole::<u32>)]
+    scale: Option<u32>,
+    /// What a point is worth: the default of price, value and reimbursement.
+    #[arg(long, value_name = "AMOUNT", default_value = "1.00", value_parser = values::decimal)]
+    point_value: Decimal,
+    /// The IANA time zone in which days, months and years end.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    time_zone: String,
+}
+
+/// The coalition's defaults.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rules")]
+struct Rules {
+    /// The default acceptance fee, a share of the reimbursement for points of others.
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::decimal)]
+    fee: Decimal,
+    /// Who bears that fee: ACCEPTOR or ISSUER.
+    #[arg(long, value_name = "BEARER", default_value = "ACCEPTOR")]
+    fee_bearer: String,
+    /// When issuers pay unless their terms say otherwise: AT_REDEMPTION, AT_ISSUE or ON_PAYMENT (the points wait until the
+    /// settlement that contains them is paid).
+    #[arg(long, value_name = "FUNDING", default_value = "AT_REDEMPTION")]
+    funding: String,
+    /// Who gets the value of prepaid points that expire: shares that add up to 1.
+    #[arg(long, value_name = "RESERVE/OPERATOR/ISSUER", default_value = "0.5/0.3/0.2")]
+    breakage: String,
+    /// How many days returned points live when their lot has expired meanwhile.
+    #[arg(long, value_name = "DAYS", default_value_t = 14, value_parser = values::whole::<u16>)]
+    grace_days: u16,
+    /// How many days from a redemption that passed over points, because their issuer could owe no more, these points do not
+    /// expire; 0: they expire as usual.
+    #[arg(long, value_name = "DAYS", default_value_t = 14, value_parser = values::whole::<u16>)]
+    passed_over_grace_days: u16,
+    /// From whose points a member's debt is recovered, when an issue is reversed after its points were spent: ANY issuer's
+    /// or only the creditor's OWN.
+    #[arg(long, value_name = "WHOSE", default_value = "ANY")]
+    recovery: String,
+    /// Every partner may name every other as a funder of joint issues, without limit. Left out: each needs a consent, given
+    /// with `clearing partner consent`.
+    #[arg(long)]
+    open_consents: bool,
+    /// A partner's leg smaller than this is carried into the next window.
+    #[arg(long, value_name = "AMOUNT", default_value = "0", value_parser = values::decimal)]
+    settlement_threshold: Decimal,
+    /// Acceptors do not learn the issuers of the points they take.
+    #[arg(long)]
+    hide_issuers: bool,
+    /// How many days the answers to requests are kept for repeats; 0: for ever.
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = values::whole::<u16>)]
+    key_retention_days: u16,
+    /// How many days a till's own time may lie back; 0: any.
+    #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = values::whole::<u16>)]
+    business_time_days: u16,
+    #[command(flatten)]
+    limits: DefaultLimits,
+}
+
+/// The limits of new partners that are created without limits of their own.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits of new partners")]
+struct DefaultLimits {
+    /// How far the debts of a partner may grow, in the currency. Left out: it is asked for on a terminal, and 100000
+    /// elsewhere.
+    #[arg(long, value_name = "AMOUNT", value_parser = values::decimal, allow_negative_numbers = true)]
+    default_net_debit_cap: Option<Decimal>,
+    /// How many points one issue may have. Left out: it is asked for on a terminal, and 100000 elsewhere.
+    #[arg(long, value_name = "POINTS", value_parser = values::count, allow_negative_numbers = true)]
+    default_points_per_entry: Option<i64>,
+    /// New partners have no limits. One with a stolen key can then owe any amount.
+    #[arg(long, conflicts_with_all = ["default_net_debit_cap", "default_points_per_entry"])]
+    no_limits: bool,
+}
+
+/// What `init` suggests: units of the currency, and points.
+const SUGGESTED: i64 = 100_000;
+
+impl DefaultLimits {
+    /// Asks for what no flag has said.
+    fn ask(&mut self, output: Output, currency: &str) {
+        if self.no_limits || !output.is_dialogue() {
+            return;
+        }
+        let cap = format!("How far may a new partner's debts grow, in {currency}? (--no-limits: any) [{SUGGESTED}]");
+        let points = format!("How many points may one issue of a new partner have? [{SUGGESTED}]");
+        let ask = |question: &str| output.ask(question);
+        self.default_net_debit_cap.get_or_insert_with(|| answer(ask, &cap, Decimal::from(SUGGESTED), values::decimal));
+        self.default_points_per_entry.get_or_insert_with(|| answer(ask, &points, SUGGESTED, values::count));
+    }
+
+    /// The limits, where nothing was said those that are suggested.
+    fn limits(&self, scale: u32) -> Result<Limits, Failure> {
+        if self.no_limits {
+            return Ok(Limits::default());
+        }
+        let cap = self.default_net_debit_cap.unwrap_or(Decimal::from(SUGGESTED));
+        let wrong = |problem: String| Failure::usage(format!("--default-net-debit-cap {problem}"));
+        let cap = Money::of(cap, scale).map_err(|problem| wrong(problem.to_string()))?;
+        if cap < Money::ZERO {
+            return Err(wrong(format!("{} is below zero", cap.text(scale))));
+        }
+        let points = Points(self.default_points_per_entry.unwrap_or(SUGGESTED));
+        Ok(Limits { net_debit_cap: Some(cap), points_per_entry: Some(points), ..Limits::default() })
+    }
+
+    /// Whether a part of them is a suggestion that nobody was asked about.
+    fn suggested(&self) -> bool {
+        !self.no_limits && (self.default_net_debit_cap.is_none() || self.default_points_per_entry.is_none())
+    }
+}
+
+/// The answer to a question, or what is suggested if it is empty. A wrong one is told so, and asked for again.
+fn answer<T>(
+    ask: impl Fn(&str) -> String,
+    question: &str,
+    suggested: T,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> T {
+    let mut said = ask(question);
+    loop {
+        if said.is_empty() {
+            return suggested;
+        }
+        match read(&said) {
+            Ok(value) => return value,
+            Err(problem) => said = ask(&format!("{problem}\n{question}")),
+        }
+    }
+}
+
+/// The name of the auditor whose certificate comes with a new coalition. "auditor" alone is nobody's.
+pub const AUDITOR: &str = "auditor-1";
+
+/// Runs it.
+pub async fn run(context: &Context, mut arguments: Arguments) -> Result<(), Failure> {
+    arguments.rules.limits.ask(context.output, &arguments.units.currency);
+    let made = make(&arguments, Clock::system().now()).await?;
+    report(context, &arguments, &made.house, &made.files);
+    Ok(())
+}
+
+/// A new coalition.
+pub struct Made {
+    /// The rules it begins with.
+    pub house: House,
+    /// Who issues its certificates.
+    pub authority: Authority,
+    files: Files,
+}
+
+/// Makes a new coalition whose first window opens at `now`.
+pub async fn make(arguments: &Arguments, now: Timestamp) -> Result<Made, Failure> {
+    let house = house(arguments, now)?;
+    let addresses = addresses(arguments)?;
+    let files = Files::of(arguments)?;
+    let database = config::database_in(&arguments.dir, &arguments.database);
+
+    // The database comes first: it is what can fail for reasons outside of the folder, and nothing is written by then.
+    make_folder(&arguments.dir)?;
+    let key = IdentifierKey::random();
+    database::found(&database, &house, &arguments.domain, &key, now).await?;
+
+    let authority = make_authority(&files.authority, &arguments.domain)?;
+    write_new(&files.ca, authority.cert_pem())?;
+    server_identity(&authority, &addresses)?.write(&arguments.dir, "server")?;
+    Identity::of_client(&authority, Kind::Partner, "operator")?.write(&arguments.dir, "operator")?;
+    Identity::of_client(&authority, Kind::Auditor, AUDITOR)?.write(&arguments.dir, "auditor")?;
+    write_identifier_key(&files.identifier_key, &key)?;
+    // The database's password may be in it.
+    write_private_new(&files.config, &config_text(arguments))
+        .map_err(|error| Failure::file("cannot write", &files.config, &error))?;
+    Ok(Made { house, authority, files })
+}
+
+/// The certificate of the house.
+pub fn server_identity(authority: &Authority, addresses: &[ServerAddress]) -> Result<Identity, Failure> {
+    let (issued, key) = authority.issue_server(addresses, valid_for(CERTIFICATE_DAYS))?;
+    Ok(Identity { cert_pem: issued.cert_pem, key: Some(key) })
+}
+
+/// The files that are made, all of which must not be there yet.
+struct Files {
+    config: PathBuf,
+    ca: PathBuf,
+    identifier_key: PathBuf,
+    authority: PathBuf,
+}
+
+impl Files {
+    fn of(arguments: &Arguments) -> Result<Self, Failure> {
+        let dir = &arguments.dir;
+        let files = Self {
+            config: dir.join(config::FILE_DEFAULT),
+            ca: dir.join(CA_FILE),
+            identifier_key: dir.join("identifier.key"),
+            authority: dir.join(AUTHORITY_FOLDER),
+        };
+        refuse_to_overwrite([&files.config, &files.ca, &files.identifier_key, &files.authority])?;
+        let names = ["server", "operator", "auditor"];
+        let identities: Vec<_> = names.iter().flat_map(|name| [format!("{name}.pem"), format!("{name}.key")]).collect();
+        let identities: Vec<_> = identities.iter().map(|name| dir.join(name)).collect();
+        refuse_to_overwrite(&identities)?;
+        Ok(files)
+    }
+}
+
+/// The new coalition, made in the same way as one of a file.
+fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
+    let Arguments { units, rules, .. } = arguments;
+    let wrong = |flag: &str, value: &str, allowed: &str| {
+        Failure::usage(format!("{flag} {value:?} is malformed")).hint(format!("allowed: {allowed}"))
+    };
+    let checked = |flag: &str, value: &str, kind: KeyKind| {
+        kind.read(value).map(drop).map_err(|_| wrong(flag, value, &kind.allowed()))
+    };
+    checked("--domain", &arguments.domain, KeyKind::Domain)?;
+    checked("--listen", &arguments.listen, KeyKind::Address)?;
+    if KeyKind::Database.read(&arguments.database).is_err() {
+        return Err(wrong("--database", &without_password(&arguments.database), &KeyKind::Database.allowed()));
+    }
+    let currency: Currency =
+        units.currency.parse().map_err(|_| wrong("--currency", &units.currency, "a code of ISO 4217 such as RUB"))?;
+    let time_zone = TimeZone::get(&units.time_zone)
+        .map_err(|_| wrong("--time-zone", &units.time_zone, "an IANA name such as Europe/Moscow"))?;
+    let fee_bearer: NamedFeeBearer =
+        word(&rules.fee_bearer).parse().map_err(|_| wrong("--fee-bearer", &rules.fee_bearer, "ACCEPTOR or ISSUER"))?;
+    let funding =
+        values::funding_variant(&rules.funding).map_err(|allowed| wrong("--funding", &rules.funding, &allowed))?;
+    let recovery: NamedRecovery =
+        word(&rules.recovery).parse().map_err(|_| wrong("--recovery", &rules.recovery, "ANY or OWN"))?;
+    let shares: Vec<_> = rules.breakage.split('/').map(values::decimal).collect();
+    let [Ok(reserve), Ok(operator), Ok(issuer)] = shares[..] else {
+        return Err(wrong("--breakage", &rules.breakage, "three shares that add up to 1, such as 0.5/0.3/0.2"));
+    };
+    let file = CoalitionFile {
+        coalition: CoalitionTable {
+            currency,
+            scale: units.scale.unwrap_or_else(|| currency.minor_digits()),
+            point_value: units.point_value,
+            acceptance_fee: Some(rules.fee),
+            fee_bearer: Some(fee_bearer),
+            grace_days: Some(rules.grace_days),
+            passed_over_grace_days: Some(rules.passed_over_grace_days),
+            start: now,
+            breakage: Some(BreakageTable { reserve, operator, issuer }),
+            settlement_threshold: Some(rules.settlement_threshold),
+            recovery: Some(recovery),
+            open_consents: Some(rules.open_consents),
+        },
+        partners: Vec::new(),
+    };
+    let id = arguments.coalition.as_deref().unwrap_or(&arguments.domain);
+    let mut house = file
+        .to_house(id, funding)
+        .map_err(|error| Failure::usage(with_causes(&error)).hint("correct the flag; --help tells what each may be"))?;
+    house.coalition.default_limits = rules.limits.limits(house.coalition.scale)?;
+    house.coalition.time_zone = time_zone;
+    house.coalition.disclose_issuers = !rules.hide_issuers;
+    house.coalition.key_retention_days = rules.key_retention_days;
+    house.coalition.business_time_age_days = rules.business_time_days;
+    Ok(house)
+}
+
+fn addresses(arguments: &Arguments) -> Result<Vec<ServerAddress>, Failure> {
+    let mut addresses = ServerAddress::loopback();
+    for name in &arguments.server_names {
+        let address = match name.parse() {
+            Ok(address) => ServerAddress::Ip(address),
+            Err(_) => ServerAddress::Dns(name.clone()),
+        };
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    // Checked by a throw-away authority, before anything is written.
+    let trial = Authority::generate(&arguments.domain, valid_for(1))?;
+    trial.issue_server(&addresses, valid_for(0))?;
+    Ok(addresses)
+}
+
+fn config_text(arguments: &Arguments) -> String {
+    let port = arguments.listen.rsplit_once(':').map_or("7443", |(_, port)| port);
+    // A port that the system chooses is not known before it serves.
+    let port = if port == "0" { "7443" } else { port };
+    let of = |name: &'static str, value: &str| (name, value.to_owned());
+    config::template(&[
+        of("house.database", &arguments.database),
+        of("house.listen", &arguments.listen),
+        of("house.domain", &arguments.domain),
+        of("tls.ca", CA_FILE),
+        of("tls.cert", "server.pem"),
+        of("tls.key", "server.key"),
+        of("keys.identifier_key", "identifier.key"),
+        of("client.endpoint", &format!("https://localhost:{port}")),
+        of("client.ca", CA_FILE),
+        of("client.cert", "operator.pem"),
+        of("client.key", "operator.key"),
+    ])
+}
+
+fn report(context: &Context, arguments: &Arguments, house: &House, files: &Files) {
+    let coalition = &house.coalition;
+    let limits = &coalition.default_limits;
+    let dir = &arguments.dir;
+    let at = |name: &str| dir.join(name).display().to_string();
+    let json = json!({
+        "dir": dir,
+        "config": files.config,
+        "database": config::without_password(&arguments.database),
+        "domain": arguments.domain,
+        "coalition": coalition.id,
+        "currency": coalition.currency.as_str(),
+        "scale": coalition.scale,
+        "authority": files.authority,
+        "ca": files.ca,
+        "default_limits": {
+            "net_debit_cap": limits.net_debit_cap.map(|cap| coalition.money_text(cap)),
+            "points_per_entry": limits.points_per_entry.map(|points| points.0),
+        },
+    });
+    let new_partners = match (limits.net_debit_cap, limits.points_per_entry) {
+        (Some(cap), Some(points)) => format!(
+            "New partners may owe up to {} {} and issue up to {} points at a time, unless `partner create` says otherwise.",
+            coalition.money_text(cap),
+            coalition.currency,
+            points.0
+        ),
+        _ => "New partners have no limits, unless `partner create` sets some.".to_owned(),
+    };
+    let suggested = if arguments.rules.limits.suggested() {
+        " That is a suggestion: --default-net-debit-cap, --default-points-per-entry or --no-limits say something else."
+    } else {
+        ""
+    };
+    let config = files.config.display();
+    let page = Page::new()
+        .text(format!(
+            "Made the coalition {} ({}, {} decimals) in {}:",
+            coalition.id,
+            coalition.currency,
+            coalition.scale,
+            dir.display()
+        ))
+        .text(format!("  {config}   the configuration, every key explained"))
+        .text(format!(
+            "  {}   the coalition's authority. Its key can be every partner: keep it away from the server",
+            files.authority.display()
+        ))
+        .text(format!(
+            "  {}   the secret that leads from a card to its member. Back it up; it never changes",
+            files.identifier_key.display()
+        ))
+        .text(format!(
+            "  {}, {}   who the house, the operator and the auditor are, each with its key",
+            at("server.pem"),
+            at("operator.pem, auditor.pem")
+        ))
+        .text(format!("  {}   the books", config::without_password(&arguments.database)))
+        .text(format!("{new_partners}{suggested}"))
+        .text("Next:")
+        .text(format!("  clearing serve --config {config}"))
+        .text(format!("  clearing partner create GROCER --name 'Green Grocer' --config {config}"))
+        .text(format!("  clearing partner certificate GROCER --out grocer --config {config}"));
+    context.output.show(&json, &page);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_answer_is_the_suggestion_and_a_wrong_one_is_asked_for_again() {
+        let heard = RefCell::new(Vec::new());
+        let answers = RefCell::new(vec!["250000", "1e6", "+1"]);
+        let ask = |question: &str| {
+            heard.borrow_mut().push(question.to_owned());
+            answers.borrow_mut().pop().unwrap_or_default().to_owned()
+        };
+        assert_eq!(answer(ask, "How many?", SUGGESTED, values::count), 250_000);
+        assert_eq!(heard.borrow().len(), 3);
+        assert!(heard.borrow()[1].starts_with("\"+1\" is not a number"), "{heard:?}");
+        assert_eq!(answer(ask, "How many?", SUGGESTED, values::count), SUGGESTED);
+    }
+}

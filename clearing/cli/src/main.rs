@@ -1,0 +1,58 @@
+//! The `clearing` command: what the operator types.
+//!
+//! Commands about the coalition ask a house over mTLS gRPC, through the same SDK as any brand; only `init`, `serve`,
+//! `migrate`, `config check`, `audit`, `sandbox` and `demo` open a database. Answers go to standard output, as tables for
+//! people or as one JSON document for programs; what went wrong goes to standard error, with what to do about it.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `command` | every command by name, with its help; reading the command line and running it |
+//! | `init`, `serve`, `migrate`, `check`, `audit` | a house of one's own: founding, running, looking after it |
+//! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
+//! | `member` | members, for the operator |
+//! | `window`, `calendar`, `settlement`, `deposit` | periods, and the money that settles them |
+//! | `report`, `statement` | what the books say |
+//! | `sandbox` | a house for integrators |
+//! | `demo` | a day of a coalition, as a demonstration |
+//! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
+//! | `output`, `failure`, `telemetry`, `values` | what they print, how they end, what they log, and what numbers they read |
+
+mod audit;
+mod calendar;
+mod certificate;
+mod check;
+mod command;
+mod context;
+mod database;
+mod demo;
+mod deposit;
+mod failure;
+mod init;
+mod limits;
+mod material;
+mod member;
+mod migrate;
+mod output;
+mod partner;
+mod report;
+mod sandbox;
+mod serve;
+mod session;
+mod settlement;
+mod statement;
+mod telemetry;
+mod terms;
+mod values;
+mod window;
+
+use std::process::ExitCode;
+
+use tikv_jemallocator::Jemalloc;
+
+/// Gives memory back to the system some seconds after a burst, which the system's own allocator keeps.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+fn main() -> ExitCode {
+    command::run(std::env::args_os())
+}

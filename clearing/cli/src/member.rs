@@ -1,0 +1,394 @@
+//! `clearing member`: what a member has, and what the operator can do about it.
+
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use partner_sdk::operator::{DecayMembers, ExtendExpiry, MembersDecayed, ReinstatePoints, RunDecay, WriteOffDebt};
+use partner_sdk::{ComingExpiry, Decimal, MemberRef};
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure, accepted};
+use crate::output::Page;
+use crate::session::{Effect, Session, moment};
+use crate::{terms, values};
+
+/// The member commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What a member has: available, held, pending, owed, and what expires next.
+    #[command(after_help = "Examples:\n  clearing member balance card:4000123\n  \
+                            clearing member balance 0197f2a4-6d3e-7c11-9c55-0242ac120002 --output json")]
+    Balance(Who),
+    /// Takes a share of available points for inactivity, once in a period: of a member, or of all that are inactive.
+    ///
+    /// What is taken goes the way of expired points. For the same period nothing more is taken of a member.
+    ///
+    /// With --all the house looks at its members page by page, while the tills go on. Whoever was active after the moment
+    /// that --inactive-days or --inactive-since gives keeps all points, even who buys something while the work goes on. If
+    /// it is interrupted, run the same command again: members that were served are passed over.
+    #[command(after_help = "Examples:\n  clearing member decay card:4000123 --rate 0.1 --period 2026-02\n  \
+                            clearing member decay --all --rate 0.1 --period 2026-02 --inactive-days 365\n  \
+                            clearing member decay --all --rate 0.1 --period 2026-02 --inactive-since 2025-02-01T00:00:00Z")]
+    Decay(Decay),
+    /// Lets a member's points of one issuer live longer.
+    #[command(
+        after_help = "Examples:\n  clearing member extend-expiry card:4000123 --issuer GROCER --until 2026-03-01T00:00:00Z \\\n    \
+                            --expires 2026-06-01T00:00:00Z --reason OUTAGE-7"
+    )]
+    ExtendExpiry(Extend),
+    /// Gives a member points again that it lost, at the cost of a funder.
+    #[command(
+        after_help = "Examples:\n  clearing member reinstate card:4000123 --funder operator --points 250 --reason GOODWILL"
+    )]
+    Reinstate(Reinstate),
+    /// Gives up what a member owes to a partner, at that partner's cost.
+    #[command(
+        after_help = "Examples:\n  clearing member write-off-debt card:4000123 --creditor GROCER --points 70 --reason CASE-12"
+    )]
+    WriteOffDebt(WriteOff),
+}
+
+/// Which member.
+#[derive(Debug, Args)]
+pub struct Who {
+    /// An identifier, as SCHEME:VALUE, or the id of the member.
+    #[arg(value_parser = member, value_name = "MEMBER")]
+    member: MemberRef,
+}
+
+/// Arguments of `member decay`.
+#[derive(Debug, Args)]
+pub struct Decay {
+    /// An identifier, as SCHEME:VALUE, or the id of the member.
+    #[arg(value_parser = member, value_name = "MEMBER", required_unless_present = "all", conflicts_with = "all")]
+    member: Option<MemberRef>,
+    /// Of all members that are inactive, instead of one.
+    #[arg(long, requires = "inactive", conflicts_with = "request_id")]
+    all: bool,
+    /// With --all: of those that have not been active for so many days, by the house's clock.
+    #[arg(long, value_name = "DAYS", group = "inactive", requires = "all",
+          value_parser = |text: &str| values::between::<u32>(text, 1, 36_500))]
+    inactive_days: Option<u32>,
+    /// With --all: of those whose last activity was then or before.
+    #[arg(long, value_name = "TIME", group = "inactive", requires = "all", value_parser = terms::time)]
+    inactive_since: Option<SystemTime>,
+    /// The share to take: 0.1 is a tenth, rounded down to whole points.
+    #[arg(long, value_name = "RATE", value_parser = values::decimal)]
+    rate: Decimal,
+    /// The period it is for. A member decays once in each.
+    #[arg(long, value_name = "CODE")]
+    period: String,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `member extend-expiry`.
+#[derive(Debug, Args)]
+pub struct Extend {
+    #[command(flatten)]
+    who: Who,
+    /// Whose points.
+    #[arg(long, value_name = "PARTNER")]
+    issuer: String,
+    /// Those that expire by then, and have not expired yet.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    until: SystemTime,
+    /// When they shall expire instead.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    expires: SystemTime,
+    #[command(flatten)]
+    reason: Reason,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `member reinstate`.
+#[derive(Debug, Args)]
+pub struct Reinstate {
+    #[command(flatten)]
+    who: Who,
+    /// Who issues the points and pays for them by its terms: a partner, or "operator".
+    #[arg(long, value_name = "PARTNER")]
+    funder: String,
+    /// How many.
+    #[arg(long, value_name = "POINTS", value_parser = values::points)]
+    points: i64,
+    /// When they expire. Left out: by the funder's terms.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    expires: Option<SystemTime>,
+    #[command(flatten)]
+    reason: Reason,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `member write-off-debt`.
+#[derive(Debug, Args)]
+pub struct WriteOff {
+    #[command(flatten)]
+    who: Who,
+    /// To whom the member owes.
+    #[arg(long, value_name = "PARTNER")]
+    creditor: String,
+    /// How many points at most.
+    #[arg(long, value_name = "POINTS", value_parser = values::points)]
+    points: i64,
+    #[command(flatten)]
+    reason: Reason,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Why.
+#[derive(Debug, Args)]
+struct Reason {
+    /// Why, as a code of your own: 1 to 64 characters of A-Z a-z 0-9 . _ : / # -. No names: it is kept with the request.
+    #[arg(long = "reason", value_name = "CODE")]
+    code: String,
+}
+
+/// Runs one of them.
+pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    let session = Session::open(context).await?;
+    let (json, page) = match command {
+        Command::Balance(who) => balance(&session, who).await?,
+        Command::Decay(arguments) => decay(context, &session, arguments).await?,
+        Command::ExtendExpiry(arguments) => extend(&session, arguments).await?,
+        Command::Reinstate(arguments) => reinstate(&session, arguments).await?,
+        Command::WriteOffDebt(arguments) => write_off(&session, arguments).await?,
+    };
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+type Told = (Value, Page);
+
+async fn balance(session: &Session, who: Who) -> Result<Told, Failure> {
+    let balance = session.client.balance(who.member).await?;
+    let json = json!({
+        "member": balance.member.member_id,
+        "available_points": balance.member.available_points,
+        "held_points": balance.member.held_points,
+        "pending_points": balance.member.pending_points,
+        "owed_points": balance.member.owed_points,
+        "next_expiry": expiry_json(balance.member.next_expiry.as_ref()),
+        "coming_expiries": balance.coming_expiries.iter().map(|next| expiry_json(Some(next))).collect::<Vec<_>>(),
+        "other_points": balance.other_points,
+    });
+    let rows = [
+        ("available", balance.member.available_points, "can be spent now"),
+        ("held", balance.member.held_points, "reserved for an acceptor"),
+        ("pending", balance.member.pending_points, "not released yet"),
+        ("owed", balance.member.owed_points, "reversed after they were spent"),
+    ];
+    let rows = rows.map(|(what, points, why)| vec![what.to_owned(), points.to_string(), why.to_owned()]);
+    let mut page = Page::new()
+        .text(format!("Member {}:", balance.member.member_id))
+        .table(&["points", ">number", ""], rows)
+        .text(expiry_words(balance.member.next_expiry.as_ref()));
+    if balance.coming_expiries.len() > 1 {
+        let rows = balance.coming_expiries.iter().map(|next| vec![moment(next.expire_time), next.points.to_string()]);
+        page = page.table(&["expires", ">points"], rows);
+        page = page.text(format!("{} points expire later, or never.", balance.other_points));
+    }
+    Ok((json, page))
+}
+
+async fn decay(context: &Context, session: &Session, arguments: Decay) -> Result<Told, Failure> {
+    let Decay { member, all: _, inactive_days, inactive_since, rate, period, effect } = arguments;
+    let Some(member) = member else {
+        let days = Duration::from_secs(u64::from(inactive_days.unwrap_or_default()) * 86_400);
+        // Both are not given together.
+        let since = inactive_since.or_else(|| session.info.server_time.checked_sub(days));
+        let since = since.ok_or_else(|| Failure::usage("--inactive-days: so long ago there was no time"))?;
+        return decay_all(context, session, &DecayMembers::of(rate, &period, since), since, &period).await;
+    };
+    let request = RunDecay::of(member, rate, &period).request_id(session.request_id(effect));
+    let done = accepted(session.operator().run_decay(request).await)?;
+    let json = json!({
+        "member": done.member.member_id,
+        "period": period,
+        "decayed_points": done.decayed_points,
+        "available_points": done.member.available_points,
+        "entry_ids": done.written.entries.iter().map(|entry| entry.entry_id.as_str()).collect::<Vec<_>>(),
+        "replayed": done.written.replayed,
+        "unfinished": done.unfinished,
+    });
+    let what = if done.decayed_points == 0 && !done.unfinished {
+        format!(
+            "Nothing was taken of member {}: there is too little, or it was done for {period}",
+            done.member.member_id
+        )
+    } else {
+        format!("Took {} points of member {} for {period}", done.decayed_points, done.member.member_id)
+    };
+    let page = Page::new().text(format!("{what}; {} are available.", done.member.available_points));
+    let page = if done.unfinished { page.text("There are more lots: run the same command again.") } else { page };
+    Ok((json, page))
+}
+
+async fn decay_all(
+    context: &Context,
+    session: &Session,
+    decay: &DecayMembers,
+    since: SystemTime,
+    period: &str,
+) -> Result<Told, Failure> {
+    let bar = if context.output.is_watched() {
+        let style = ProgressStyle::with_template("{spinner} {elapsed:>4} {human_pos} members looked at, {msg}")
+            .expect("the template is well formed");
+        ProgressBar::new_spinner().with_style(style)
+    } else {
+        ProgressBar::hidden()
+    };
+    let told = |so_far: &MembersDecayed| {
+        bar.set_message(format!("{} points taken of {}", so_far.decayed_points, so_far.decayed_member_count));
+        bar.set_position(u64::try_from(so_far.member_count).unwrap_or_default());
+    };
+    let done = session.operator().decay_members(decay, told).await;
+    bar.finish_and_clear();
+    let done = done.map_err(|error| broken_off(error.into()))?;
+    let json = json!({
+        "period": period,
+        "inactive_since_time": moment(since),
+        "member_count": done.member_count,
+        "decayed_member_count": done.decayed_member_count,
+        "decayed_points": done.decayed_points,
+    });
+    let rows = [
+        ("looked at", done.member_count, "all members"),
+        ("decayed", done.decayed_member_count, "inactive, with points to take, and not served before"),
+        ("points", done.decayed_points, "taken of them"),
+    ];
+    let rows = rows.map(|(what, count, why)| vec![what.to_owned(), count.to_string(), why.to_owned()]);
+    let page = Page::new()
+        .text(format!("Decay for {period} of members not active after {}:", moment(since)))
+        .table(&["members", ">number", ""], rows);
+    Ok((json, page))
+}
+
+/// Why a decay of all members ended early, with how to go on.
+fn broken_off(failure: Failure) -> Failure {
+    let on = "to go on, run the same command again: members that were served are passed over";
+    match failure.exit {
+        Exit::Rejected
+            if failure
+                .reason
+                .as_ref()
+                .is_some_and(|(reason, _)| reason == partner_sdk::Reason::TimeOutOfRange.as_str()) =>
+        {
+            failure.hint("give a time that is not ahead of the house's clock")
+        }
+        Exit::Unreachable | Exit::Internal => {
+            let first = failure.hint.as_ref().map_or_else(String::new, |hint| format!("{hint}; "));
+            failure.hint(format!("{first}{on}"))
+        }
+        Exit::Rejected | Exit::Usage | Exit::Unbalanced => failure,
+    }
+}
+
+async fn extend(session: &Session, arguments: Extend) -> Result<Told, Failure> {
+    let Extend { who, issuer, until, expires, reason, effect } = arguments;
+    let request = ExtendExpiry::of(who.member, &issuer).expiring_until(until).to(expires).reason(reason.code);
+    let request = request.request_id(session.request_id(effect));
+    let done = accepted(session.operator().extend_expiry(request).await)?;
+    let lots = done.written.entry().map_or(0, |entry| entry.lots.len());
+    let json = json!({
+        "member": done.member.member_id,
+        "issuer_id": issuer,
+        "lots": lots,
+        "expire_time": moment(expires),
+        "next_expiry": expiry_json(done.member.next_expiry.as_ref()),
+        "entry_id": done.written.entry_id(),
+        "replayed": done.written.replayed,
+    });
+    let page = Page::new()
+        .text(format!("{} lots of {issuer} of member {} live until {}.", lots, done.member.member_id, moment(expires)))
+        .text(expiry_words(done.member.next_expiry.as_ref()));
+    Ok((json, page))
+}
+
+async fn reinstate(session: &Session, arguments: Reinstate) -> Result<Told, Failure> {
+    let Reinstate { who, funder, points, expires, reason, effect } = arguments;
+    let mut request = ReinstatePoints::to(who.member, &funder).points(points).reason(reason.code);
+    if let Some(expires) = expires {
+        request = request.expires(expires);
+    }
+    let request = request.request_id(session.request_id(effect));
+    let done = accepted(session.operator().reinstate_points(request).await)?;
+    let json = json!({
+        "member": done.member.member_id,
+        "funder_id": funder,
+        "points": points,
+        "available_points": done.member.available_points,
+        "pending_points": done.member.pending_points,
+        "owed_points": done.member.owed_points,
+        "recovered_points": done.written.recovered_points,
+        "entry_id": done.written.entry_id(),
+        "replayed": done.written.replayed,
+    });
+    let mut page = Page::new().text(format!(
+        "Gave member {} {points} points of {funder}; {} are available, {} pending.",
+        done.member.member_id, done.member.available_points, done.member.pending_points
+    ));
+    if done.written.recovered_points > 0 {
+        page = page.text(format!("{} of its points paid debts at once.", done.written.recovered_points));
+    }
+    Ok((json, page))
+}
+
+async fn write_off(session: &Session, arguments: WriteOff) -> Result<Told, Failure> {
+    let WriteOff { who, creditor, points, reason, effect } = arguments;
+    let request = WriteOffDebt::of(who.member, &creditor).points(points).reason(reason.code);
+    let request = request.request_id(session.request_id(effect));
+    let done = accepted(session.operator().write_off_debt(request).await)?;
+    let json = json!({
+        "member": done.member.member_id,
+        "creditor_id": creditor,
+        "written_off_points": done.written_off_points,
+        "owed_points": done.member.owed_points,
+        "entry_id": done.written.entry_id(),
+        "replayed": done.written.replayed,
+    });
+    let page = Page::new().text(format!(
+        "{creditor} gave up {} points that member {} owed it; the member owes {} in all now.",
+        done.written_off_points, done.member.member_id, done.member.owed_points
+    ));
+    Ok((json, page))
+}
+
+fn expiry_json(next: Option<&ComingExpiry>) -> Value {
+    next.map_or(Value::Null, |next| json!({ "expire_time": moment(next.expire_time), "points": next.points }))
+}
+
+fn expiry_words(next: Option<&ComingExpiry>) -> String {
+    next.map_or_else(
+        || "None of its points expires.".to_owned(),
+        |next| format!("Next, {} points expire at {}.", next.points, moment(next.expire_time)),
+    )
+}
+
+/// A member as people name it: `card:4000123`, or its id.
+fn member(text: &str) -> Result<MemberRef, String> {
+    match text.split_once(':') {
+        Some((scheme, value)) if !scheme.is_empty() && !value.is_empty() => Ok(MemberRef::identifier(scheme, value)),
+        None if !text.is_empty() => Ok(MemberRef::id(text)),
+        Some(_) | None => Err("SCHEME:VALUE, such as card:4000123, or the id of a member".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_named_by_an_identifier_or_its_id() {
+        assert_eq!(member("card:4000:1"), Ok(MemberRef::identifier("card", "4000:1")));
+        assert_eq!(member("0197f2a4"), Ok(MemberRef::id("0197f2a4")));
+        for wrong in ["", ":", "card:", ":1"] {
+            member(wrong).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `clearing migrate`: brings the layout of a database up to date, or says what is pending.
+
+use clap::Args;
+use clearing::clock::Clock;
+use clearing::config::without_password;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::database::open;
+use crate::failure::Failure;
+use crate::output::Page;
+
+/// Arguments of `migrate`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Where the books are: sqlite:FILE or postgres://... The same as --set house.database=...
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Changes nothing: only says what is pending.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs it.
+pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> {
+    let context = context.with("--database", "house.database", arguments.database);
+    let url = context.config()?.database();
+    let store = open(&url).await?;
+    let before = store.migration_state().await?;
+    if !arguments.check && !before.pending.is_empty() {
+        let _occupancy = store.occupy("clearing migrate", Clock::system().now())?;
+        store.migrate().await?;
+    }
+    let after = store.migration_state().await?;
+    let json = json!({
+        "database": without_password(&url),
+        "pending_before": before.pending,
+        "pending": after.pending,
+    });
+    let place = without_password(&url);
+    let page = match (before.pending.len(), after.pending.len()) {
+        (0, _) => Page::new().text(format!("{place} is up to date.")),
+        (_, 0) => Page::new()
+            .text(format!("Brought {place} up to date: {} migrations.", before.pending.len()))
+            .next("a server that waits for this opens within a second; else: clearing serve"),
+        (_, pending) => {
+            Page::new().text(format!("{place}: {pending} migrations are pending.")).next("clearing migrate")
+        }
+    };
+    context.output.show(&json, &page);
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What commands print: the only place that writes to standard output and, apart from the log, to standard error.
+//!
+//! People get sentences and tables, programs one JSON document. Whoever stops reading (`| head`) is no error.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use clap::ValueEnum;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// For whom a command prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Sentences and tables for people.
+    #[default]
+    Table,
+    /// One JSON document for programs.
+    Json,
+}
+
+/// Where a command's answer goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    format: Format,
+}
+
+impl Output {
+    /// In this format.
+    pub const fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// Whether a program reads.
+    pub fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether somebody watches: progress may be shown.
+    pub fn is_watched(self) -> bool {
+        !self.is_json() && io::stderr().is_terminal()
+    }
+
+    /// Whether somebody is there who can be asked.
+    pub fn is_dialogue(self) -> bool {
+        self.is_watched() && io::stdin().is_terminal()
+    }
+
+    /// Asks somebody for a line. Nothing was answered if the input has ended.
+    pub fn ask(self, question: &str) -> String {
+        let (mut err, mut line) = (io::stderr().lock(), String::new());
+        // Whoever cannot be asked or heard has answered nothing.
+        let asked = write!(err, "{question} ").and_then(|()| err.flush());
+        let _ = asked.and_then(|()| io::stdin().read_line(&mut line));
+        line.trim().to_owned()
+    }
+
+    /// Prints an answer.
+    pub fn show(self, json: &Value, page: &Page) {
+        match self.format {
+            Format::Table => put(io::stdout().lock(), &page.0),
+            Format::Json => put(io::stdout().lock(), &format!("{json:#}")),
+        }
+    }
+
+    /// Prints the one line by which a server says that it serves. The same for people and programs.
+    pub fn line(self, text: &str) {
+        put(io::stdout().lock(), text);
+    }
+
+    /// Tells people what is under way, beside the answer; programs wait for it.
+    pub fn note(self, text: &str) {
+        if !self.is_json() {
+            put(io::stderr().lock(), text);
+        }
+    }
+
+    /// Prints a text as it is: a file that is meant to be redirected.
+    pub fn raw(self, text: &str) {
+        let mut out = io::stdout().lock();
+        // As below: nobody is left to tell.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Prints why there is no answer.
+    pub fn failure(self, failure: &Failure) {
+        match self.format {
+            Format::Table => put(io::stderr().lock(), &failure.to_text()),
+            Format::Json => put(io::stderr().lock(), &format!("{:#}", failure.to_json())),
+        }
+    }
+}
+
+fn put(mut out: impl Write, text: &str) {
+    // A closed pipe or a full disk: there is no other place to say so, and what the command did is done.
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+}
+
+/// An answer for people.
+#[derive(Debug, Clone, Default)]
+pub struct Page(String);
+
+impl Page {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One line.
+    pub fn text(mut self, line: impl AsRef<str>) -> Self {
+        self.0.push_str(line.as_ref());
+        self.0.push('\n');
+        self
+    }
+
+    /// A table. Columns whose name begins with `>` are aligned to the right, without the sign: amounts and counts.
+    pub fn table(mut self, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Self {
+        let right: Vec<bool> = header.iter().map(|name| name.starts_with('>')).collect();
+        let cell = |at: usize, text: &str| {
+            let aligned =
+                if right.get(at).copied().unwrap_or(false) { CellAlignment::Right } else { CellAlignment::Left };
+            Cell::new(text).set_alignment(aligned)
+        };
+        let mut table = Table::new();
+        table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(header.iter().enumerate().map(|(at, name)| cell(at, name.trim_start_matches('>'))));
+        for row in rows {
+            table.add_row(row.iter().enumerate().map(|(at, text)| cell(at, text)));
+        }
+        self.0.push_str(&table.to_string());
+        self.0.push('\n');
+        self
+    }
+
+    /// What to do next.
+    pub fn next(self, hint: impl AsRef<str>) -> Self {
+        self.text(format!("Next: {}", hint.as_ref()))
+    }
+
+    /// One page after the other.
+    pub fn and(mut self, other: &Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
+}

@@ -1,0 +1,425 @@
+//! `clearing partner`: admitting brands, their terms and states, and the certificates with which they join.
+
+use std::time::SystemTime;
+
+use clap::{Args, Subcommand};
+use partner_sdk::operator::{
+    CreatePartner, FundingConsent, Partner, PartnerLimits, PartnerState, SetFundingConsent, SetLimits, SetPartnerState,
+    SetTerms,
+};
+use serde_json::{Value, json};
+
+use crate::certificate;
+use crate::context::Context;
+use crate::failure::{Exit, Failure, accepted};
+use crate::limits::{self, LimitChanges, LimitFlags};
+use crate::output::Page;
+use crate::session::{Effect, Session, moment};
+use crate::terms::{self, TermsFlags};
+use crate::values;
+
+/// The partner commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Admits a partner.
+    #[command(after_help = "Examples:\n  clearing partner create GROCER --name 'Green Grocer'\n  \
+                            clearing partner create FUEL --funding at-issue --price 0.95 --value 0.90 --reimbursement 0.85\n  \
+                            clearing partner create CARDS --net-debit-cap 250000     and the default for points per entry\n  \
+                            clearing partner create TRIAL --no-limits\n\n\
+                            Then give it a certificate: clearing partner certificate GROCER --out grocer/")]
+    Create(Create),
+    /// Makes a certificate with which a partner (or an auditor) connects, from the coalition's authority.
+    ///
+    /// It needs the authority's private key and no house.
+    #[command(after_help = "Examples:\n  clearing partner certificate GROCER --out grocer/\n  \
+                            clearing partner certificate GROCER --out grocer/ --csr grocer.csr    its key never leaves the brand\n  \
+                            clearing partner certificate KPMG --auditor --out kpmg/")]
+    Certificate(certificate::Arguments),
+    /// Changes the terms of a partner, or shows them when nothing is to change.
+    #[command(
+        after_help = "Examples:\n  clearing partner terms GROCER\n  clearing partner terms GROCER --fee 0.015 --from 2027-01-01T00:00:00Z\n  \
+                            clearing partner terms operator --expiry 'MONTHS 12'"
+    )]
+    Terms(SetTermsArguments),
+    /// Changes the limits of a partner, or shows them with what is used when nothing is to change.
+    ///
+    /// Limits hold at once. What is left out stays as it is: the command reads the limits that there are and sets them anew,
+    /// so two operators should not change the same partner's at the same time.
+    #[command(after_help = "Examples:\n  clearing partner limits GROCER\n  \
+                            clearing partner limits GROCER --net-debit-cap 1000.00 --points-per-day 50000\n  \
+                            clearing partner limits GROCER --clear net-debit-cap --clear points-per-day")]
+    Limits(LimitsArguments),
+    /// Lets a partner name another one as a funder of joint issues, or no longer.
+    ///
+    /// The funder issues its share of each such issue and pays for it by its own terms.
+    #[command(
+        after_help = "Examples:\n  clearing partner consent SUPPLIER GROCER --budget 100000     SUPPLIER pays up to so many points\n  \
+                            clearing partner consent SUPPLIER GROCER                     any number\n  \
+                            clearing partner consent SUPPLIER GROCER --revoke"
+    )]
+    Consent(ConsentArguments),
+    /// Restricts or suspends a partner, or lets it act again.
+    #[command(after_help = "Examples:\n  clearing partner state GROCER restricted     no issues\n  \
+                            clearing partner state GROCER suspended      neither issues nor redemptions\n  \
+                            clearing partner state GROCER active")]
+    State {
+        /// Which partner.
+        partner: String,
+        /// ACTIVE, RESTRICTED or SUSPENDED.
+        #[arg(value_parser = state)]
+        state: PartnerState,
+        #[command(flatten)]
+        effect: Effect,
+    },
+    /// Lists the partners, the operator among them.
+    #[command(after_help = "Examples:\n  clearing partner list\n  clearing partner list --output json")]
+    List,
+}
+
+/// Arguments of `partner create`.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Its id, for good: 1 to 31 characters of A-Z a-z 0-9 _ -, the first of them a letter.
+    partner: String,
+    /// Its name for people. Left out: its id.
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    terms: TermsFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
+    /// What no flag limits has no limit. Left out: it has the coalition's default for new partners.
+    #[arg(long, help_heading = "Limits")]
+    no_limits: bool,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `partner terms`.
+#[derive(Debug, Args)]
+pub struct SetTermsArguments {
+    /// Which partner; "operator" for the operator's own.
+    partner: String,
+    /// From when on. Left out: at once.
+    #[arg(long, value_parser = terms::time, value_name = "TIME")]
+    from: Option<SystemTime>,
+    #[command(flatten)]
+    terms: TermsFlags,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `partner limits`.
+#[derive(Debug, Args)]
+pub struct LimitsArguments {
+    /// Which partner; "operator" for the operator.
+    partner: String,
+    #[command(flatten)]
+    limits: LimitChanges,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `partner consent`.
+#[derive(Debug, Args)]
+pub struct ConsentArguments {
+    /// Who pays.
+    funder: String,
+    /// Who may name it as a funder.
+    partner: String,
+    /// How many points in all, those that were used before among them. Left out: any number.
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
+    budget: Option<i64>,
+    /// Withdraws the consent. What was issued under it stays.
+    #[arg(long, conflicts_with = "budget")]
+    revoke: bool,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Runs one of them.
+pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Certificate(arguments) => certificate::run(context, &arguments),
+        Command::Create(arguments) => create(context, &Session::open(context).await?, arguments).await,
+        Command::Terms(arguments) if arguments.terms.is_empty() => {
+            show_terms(context, &Session::open(context).await?, &arguments).await
+        }
+        Command::Terms(arguments) => set_terms(context, &Session::open(context).await?, arguments).await,
+        Command::Limits(arguments) => limits(context, &Session::open(context).await?, arguments).await,
+        Command::Consent(arguments) => consent(context, &Session::open(context).await?, arguments).await,
+        Command::State { partner, state, effect } => {
+            set_state(context, &Session::open(context).await?, &partner, state, effect).await
+        }
+        Command::List => list(context, &Session::open(context).await?).await,
+    }
+}
+
+async fn create(context: &Context, session: &Session, arguments: Create) -> Result<(), Failure> {
+    let limits = arguments.limits.over(PartnerLimits::none());
+    let mut request = CreatePartner::new(&arguments.partner).terms(arguments.terms.change()).limits(limits);
+    if arguments.no_limits {
+        request = request.without_default_limits();
+    }
+    if let Some(name) = arguments.name {
+        request = request.display_name(name);
+    }
+    let request = request.request_id(session.request_id(arguments.effect));
+    let created = accepted(session.operator().create_partner(request).await)?;
+    let partner = &created.partner;
+    let json = json!({
+        "partner": to_json(partner),
+        "currency": session.info.currency_code,
+        "replayed": created.written.replayed,
+    });
+    let page = Page::new()
+        .text(format!("Admitted {} ({}). Its terms:", partner.partner_id, partner.display_name))
+        .table(&["term", "value"], terms::rows(&partner.terms))
+        .text(format!(
+            "Its limits, the cap in {}; clearing partner limits {} changes them:",
+            session.info.currency_code, partner.partner_id
+        ))
+        .table(
+            &["limit", ">most"],
+            limits::rows(&partner.limits, &[]).into_iter().map(|row| row.into_iter().take(2).collect()),
+        )
+        .next(format!("clearing partner certificate {0} --out {0}/", partner.partner_id));
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+async fn show_terms(context: &Context, session: &Session, arguments: &SetTermsArguments) -> Result<(), Failure> {
+    if arguments.from.is_some() || arguments.effect.request_id.is_some() {
+        return Err(Failure::usage("nothing is to change").hint("name a term, such as --fee 0.015; --help lists them"));
+    }
+    let partner = find(session, &arguments.partner).await?;
+    let json = json!({
+        "partner": partner.partner_id,
+        "currency": session.info.currency_code,
+        "terms": terms::to_json(&partner.terms),
+        "scheduled_terms": partner.scheduled_terms.iter().map(terms::to_json).collect::<Vec<_>>(),
+    });
+    let mut page = Page::new()
+        .text(format!("Terms of {}, amounts in {}:", partner.partner_id, session.info.currency_code))
+        .table(&["term", "value"], terms::rows(&partner.terms));
+    for scheduled in &partner.scheduled_terms {
+        page = page.text("Scheduled:").table(&["term", "value"], terms::rows(scheduled));
+    }
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+async fn set_terms(context: &Context, session: &Session, arguments: SetTermsArguments) -> Result<(), Failure> {
+    let mut request = SetTerms::of(&arguments.partner, arguments.terms.change());
+    if let Some(from) = arguments.from {
+        request = request.effective(from);
+    }
+    let request = request.request_id(session.request_id(arguments.effect));
+    let set = accepted(session.operator().set_terms(request).await)?;
+    let json = json!({
+        "partner": arguments.partner,
+        "currency": session.info.currency_code,
+        "terms": terms::to_json(&set.terms),
+        "replayed": set.written.replayed,
+    });
+    let page = Page::new()
+        .text(format!("Version {} of the terms of {}:", set.terms.version, arguments.partner))
+        .table(&["term", "value"], terms::rows(&set.terms))
+        .text("Lots that were issued before keep the version they were issued under.");
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+async fn find(session: &Session, id: &str) -> Result<Partner, Failure> {
+    let all = session.operator().partners().collect().await?;
+    all.into_iter().find(|partner| partner.partner_id == id).ok_or_else(|| {
+        Failure::new(Exit::Rejected, format!("there is no partner {id}")).hint("clearing partner list shows all")
+    })
+}
+
+async fn limits(context: &Context, session: &Session, arguments: LimitsArguments) -> Result<(), Failure> {
+    let LimitsArguments { partner: id, limits: flags, effect } = arguments;
+    let partner = find(session, &id).await?;
+    let (limits, uses, replayed) = if flags.is_empty() {
+        if effect.request_id.is_some() {
+            return Err(Failure::usage("nothing is to change")
+                .hint("name a limit, such as --points-per-day 50000; --help lists them"));
+        }
+        (partner.limits, partner.limit_uses.clone(), None)
+    } else {
+        let request = SetLimits::of(&id, flags.over(partner.limits)).request_id(session.request_id(effect));
+        let set = accepted(session.operator().set_limits(request).await)?;
+        (set.limits, set.limit_uses, Some(set.written.replayed))
+    };
+    let mut json = json!({
+        "partner": id,
+        "currency": session.info.currency_code,
+        "limits": limits::to_json(&limits),
+        "limit_uses": limits::uses_to_json(&uses),
+        "consents": partner.consents.iter().map(consent_to_json).collect::<Vec<_>>(),
+    });
+    if let Some(replayed) = replayed {
+        json["replayed"] = replayed.into();
+    }
+    let verb = if replayed.is_some() { "has these limits now" } else { "has these limits" };
+    let mut page = Page::new()
+        .text(format!("{id} {verb}, the cap in {}; ! from 80 % on:", session.info.currency_code))
+        .table(&["limit", ">most", ">used"], limits::rows(&limits, &uses));
+    if !partner.consents.is_empty() {
+        page = page.text(format!("Who may name {id} as a funder of joint issues:")).table(
+            &["partner", "consent", ">budget", ">used"],
+            partner.consents.iter().map(|consent| {
+                vec![
+                    consent.partner_id.clone(),
+                    if consent.given { "given" } else { "withdrawn" }.to_owned(),
+                    consent.budget_points.map_or_else(|| "any".to_owned(), |points| points.to_string()),
+                    consent.used_points.to_string(),
+                ]
+            }),
+        );
+    }
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+async fn consent(context: &Context, session: &Session, arguments: ConsentArguments) -> Result<(), Failure> {
+    let ConsentArguments { funder, partner, budget, revoke, effect } = arguments;
+    let mut request = if revoke {
+        SetFundingConsent::withdraw(&funder, &partner)
+    } else {
+        SetFundingConsent::give(&funder, &partner)
+    };
+    if let Some(points) = budget {
+        request = request.budget(points);
+    }
+    let request = request.request_id(session.request_id(effect));
+    let set = accepted(session.operator().set_funding_consent(request).await)?;
+    let mut json = consent_to_json(&set.consent);
+    json["replayed"] = set.written.replayed.into();
+    let used = set.consent.used_points;
+    let page = Page::new().text(match (set.consent.given, set.consent.budget_points) {
+        (false, _) => format!("{partner} may no longer name {funder} as a funder; {used} points were used."),
+        (true, None) => format!("{partner} may name {funder} as a funder of any number of points; {used} are used."),
+        (true, Some(budget)) => {
+            format!("{partner} may name {funder} as a funder of {budget} points in all; {used} are used.")
+        }
+    });
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+/// A consent for programs.
+fn consent_to_json(consent: &FundingConsent) -> Value {
+    json!({
+        "funder": consent.funder_id,
+        "partner": consent.partner_id,
+        "given": consent.given,
+        "budget_points": consent.budget_points,
+        "used_points": consent.used_points,
+    })
+}
+
+async fn set_state(
+    context: &Context,
+    session: &Session,
+    partner: &str,
+    state: PartnerState,
+    effect: Effect,
+) -> Result<(), Failure> {
+    let request = SetPartnerState::of(partner, state).request_id(session.request_id(effect));
+    let set = accepted(session.operator().set_partner_state(request).await)?;
+    let json = json!({
+        "partner": partner,
+        "previous_state": set.previous_state.as_str(),
+        "state": set.state.as_str(),
+        "replayed": set.written.replayed,
+    });
+    let meaning = match set.state {
+        PartnerState::Active => "it may do everything its certificate covers",
+        PartnerState::Restricted => "it may not issue; all else is allowed",
+        PartnerState::Suspended => {
+            "it may neither issue nor accept, nor reverse issues of earlier windows; returns and reads stay allowed, and its \
+             points stay spendable at others"
+        }
+        PartnerState::Other(_) | _ => "a state that this command does not know",
+    };
+    let page = Page::new().text(format!("{partner} was {} and is {}: {meaning}.", set.previous_state, set.state));
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+async fn list(context: &Context, session: &Session) -> Result<(), Failure> {
+    let partners = session.operator().partners().collect().await?;
+    let json = json!({
+        "currency": session.info.currency_code,
+        "partners": partners.iter().map(to_json).collect::<Vec<_>>(),
+    });
+    let rows = partners.iter().map(|partner| {
+        let terms = &partner.terms;
+        vec![
+            partner.partner_id.clone(),
+            partner.display_name.clone(),
+            partner.state.to_string(),
+            terms.funding.to_string(),
+            terms.price.to_string(),
+            terms.value.to_string(),
+            terms.reimbursement.to_string(),
+            terms.acceptance_fee.to_string(),
+            terms.fee_bearer.to_string(),
+            limits::cell(partner),
+            match partner.scheduled_terms.first() {
+                Some(scheduled) => format!("from {}", moment(scheduled.effective_time)),
+                None => String::new(),
+            },
+        ]
+    });
+    let header = [
+        "partner",
+        "name",
+        "state",
+        "funding",
+        ">price",
+        ">value",
+        ">gets",
+        ">fee",
+        "bearer",
+        "limit used most",
+        "change",
+    ];
+    let mut page =
+        Page::new().table(&header, rows).text(format!("Amounts are per point, in {}.", session.info.currency_code));
+    let alarmed: Vec<&str> =
+        partners.iter().filter(|partner| partner.alarm).map(|partner| partner.partner_id.as_str()).collect();
+    if let Some(first) = alarmed.first() {
+        page = page
+            .text(format!("! {} used 80 % of a limit or more.", alarmed.join(", ")))
+            .next(format!("clearing partner limits {first}"));
+    }
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+fn state(text: &str) -> Result<PartnerState, String> {
+    let all = [
+        ("ACTIVE", PartnerState::Active),
+        ("RESTRICTED", PartnerState::Restricted),
+        ("SUSPENDED", PartnerState::Suspended),
+    ];
+    values::one_of(text, &all)
+}
+
+/// A partner for programs.
+fn to_json(partner: &Partner) -> Value {
+    json!({
+        "partner": partner.partner_id,
+        "display_name": partner.display_name,
+        "state": partner.state.as_str(),
+        "terms": terms::to_json(&partner.terms),
+        "scheduled_terms": partner.scheduled_terms.iter().map(terms::to_json).collect::<Vec<_>>(),
+        "create_time": moment(partner.create_time),
+        "limits": limits::to_json(&partner.limits),
+        "limit_uses": limits::uses_to_json(&partner.limit_uses),
+        "alarm": partner.alarm,
+        "consents": partner.consents.iter().map(consent_to_json).collect::<Vec<_>>(),
+    })
+}

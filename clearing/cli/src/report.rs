@@ -1,0 +1,272 @@
+//! `clearing report`: the whole book, for the operator and auditors.
+
+use clap::{Args, Subcommand};
+use partner_sdk::operator::{AccountBalance, NettingReport};
+use partner_sdk::{Entry, Quantity};
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::Page;
+use crate::session::{Session, moment};
+use crate::{settlement, values};
+
+/// The reports.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Who owed whom in a window, and what netting made of it.
+    #[command(
+        after_help = "Examples:\n  clearing report netting         the open window, so far\n  clearing report netting 3 --output json"
+    )]
+    Netting {
+        /// Number of the window. Left out: the open one.
+        #[arg(value_parser = values::whole::<i64>)]
+        window: Option<i64>,
+    },
+    /// The balance of every account, and whether they add up to zero.
+    #[command(after_help = "Examples:\n  clearing report trial-balance\n  clearing report trial-balance --members\n\n\
+                            Exit code 4: the books do not balance.")]
+    TrialBalance {
+        /// Lists the accounts of single members too; there may be millions.
+        #[arg(long)]
+        members: bool,
+    },
+    /// The journal with every posting, in its own order.
+    #[command(
+        after_help = "Examples:\n  clearing report journal --window 3\n  clearing report journal --from 1001 --limit 50 --output json"
+    )]
+    Journal(Journal),
+    /// Which members are about to lose points, 30, 7 and 1 days ahead.
+    #[command(
+        after_help = "Examples:\n  clearing report notices\n  clearing report notices --day 2026-02-01 --output json"
+    )]
+    Notices {
+        /// The day whose notices to list, in the coalition's time zone; tomorrow at the latest. Left out: today.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        day: Option<String>,
+    },
+}
+
+/// Arguments of `report journal`.
+#[derive(Debug, Args)]
+pub struct Journal {
+    /// The first entry, by its sequence.
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 1, value_parser = |text: &str| values::between::<i64>(text, 1, i64::MAX))]
+    from: i64,
+    /// Only entries of this window.
+    #[arg(long, value_name = "N", value_parser = values::whole::<i64>)]
+    window: Option<i64>,
+    /// How many entries at most.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::whole::<usize>)]
+    limit: usize,
+}
+
+/// Runs one of them.
+pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    let session = Session::open(context).await?;
+    match command {
+        Command::Netting { window } => netting(context, &session, window).await,
+        Command::TrialBalance { members } => trial_balance(context, &session, members).await,
+        Command::Journal(arguments) => journal(context, &session, arguments).await,
+        Command::Notices { day } => notices(context, &session, day.as_deref()).await,
+    }
+}
+
+async fn netting(context: &Context, session: &Session, window: Option<i64>) -> Result<(), Failure> {
+    let report = session.operator().netting_report(window).await?;
+    let json = json!({
+        "window": report.settlement.window,
+        "currency": session.info.currency_code,
+        "obligations": report.obligations.iter().map(|of| json!({
+            "issuer_id": of.issuer_id,
+            "acceptor_id": of.acceptor_id,
+            "points": of.points,
+            "gross": of.gross.amount.to_string(),
+        })).collect::<Vec<_>>(),
+        "bilateral_nets": report.bilateral_nets.iter().map(|of| json!({
+            "debtor_id": of.debtor_id,
+            "creditor_id": of.creditor_id,
+            "amount": of.amount.amount.to_string(),
+        })).collect::<Vec<_>>(),
+        "settlement": settlement::to_json(&report.settlement),
+    });
+    let page = Page::new()
+        .text(format!(
+            "Obligations of window {}, {}: rows owe columns.",
+            report.settlement.window, session.info.currency_code
+        ))
+        .and(&matrix(&report))
+        .text("After netting between each two:")
+        .table(
+            &["debtor", "creditor", ">amount"],
+            report
+                .bilateral_nets
+                .iter()
+                .map(|net| vec![net.debtor_id.clone(), net.creditor_id.clone(), net.amount.amount.to_string()]),
+        )
+        .text("After netting among all:")
+        .and(&settlement::page(&report.settlement));
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+/// Issuers by rows, acceptors by columns.
+fn matrix(report: &NettingReport) -> Page {
+    let mut acceptors: Vec<&str> = report.obligations.iter().map(|of| of.acceptor_id.as_str()).collect();
+    acceptors.sort_unstable();
+    acceptors.dedup();
+    let mut issuers: Vec<&str> = report.obligations.iter().filter_map(|of| of.issuer_id.as_deref()).collect();
+    issuers.sort_unstable();
+    issuers.dedup();
+    let cell = |issuer: &str, acceptor: &str| {
+        let of =
+            report.obligations.iter().find(|of| of.issuer_id.as_deref() == Some(issuer) && of.acceptor_id == acceptor);
+        of.map_or_else(String::new, |of| of.gross.amount.to_string())
+    };
+    let rows = issuers.iter().map(|issuer| {
+        let mut row = vec![(*issuer).to_owned()];
+        row.extend(acceptors.iter().map(|acceptor| cell(issuer, acceptor)));
+        row
+    });
+    let header: Vec<String> = std::iter::once("issuer \\ acceptor".to_owned())
+        .chain(acceptors.iter().map(|name| format!(">{name}")))
+        .collect();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    Page::new().table(&header, rows)
+}
+
+async fn trial_balance(context: &Context, session: &Session, members: bool) -> Result<(), Failure> {
+    let balance = session.operator().trial_balance(members).await?;
+    let json = json!({
+        "currency": session.info.currency_code,
+        "accounts": balance.accounts.iter().map(account_json).collect::<Vec<_>>(),
+        "totals": balance.totals.iter().map(account_json).collect::<Vec<_>>(),
+        "points_sum": balance.points_sum,
+        "money_sum": balance.money_sum.amount.to_string(),
+        "balanced": balance.balanced,
+        "as_of_sequence": balance.as_of_sequence,
+    });
+    let row = |account: &AccountBalance| {
+        let (points, money) = match &account.balance {
+            Quantity::Points(points) => (points.to_string(), String::new()),
+            Quantity::Money(money) => (String::new(), money.amount.to_string()),
+        };
+        vec![account.account.clone(), points, money]
+    };
+    let header = ["account", ">points", &format!(">{}", session.info.currency_code)];
+    let verdict = if balance.balanced { "The books balance." } else { "THE BOOKS DO NOT BALANCE." };
+    let page = Page::new()
+        .text(format!("Balances after entry {}:", balance.as_of_sequence))
+        .table(&header, balance.accounts.iter().map(row))
+        .text("By class of account:")
+        .table(&header, balance.totals.iter().map(row))
+        .text(format!("All points: {}. All money: {}. {verdict}", balance.points_sum, balance.money_sum));
+    context.output.show(&json, &page);
+    if balance.balanced {
+        return Ok(());
+    }
+    let message = format!("the books do not balance: points {}, money {}", balance.points_sum, balance.money_sum);
+    Err(Failure::new(Exit::Unbalanced, message).hint("stop the house and run `clearing audit`, which finds the entry"))
+}
+
+async fn notices(context: &Context, session: &Session, day: Option<&str>) -> Result<(), Failure> {
+    let notices = session.operator().expiry_notices(day).collect().await?;
+    let json = json!({
+        "notices": notices.iter().map(|notice| json!({
+            "member_id": notice.member_id,
+            "issuer_id": notice.issuer_id,
+            "points": notice.points,
+            "expire_time": moment(notice.expire_time),
+            "days_ahead": notice.days_ahead,
+        })).collect::<Vec<_>>(),
+    });
+    let rows = notices.iter().map(|notice| {
+        let (points, expires, ahead) = (notice.points, moment(notice.expire_time), notice.days_ahead);
+        vec![notice.member_id.clone(), notice.issuer_id.clone(), points.to_string(), expires, ahead.to_string()]
+    });
+    let page = Page::new().table(&["member", "issuer", ">points", "expires", ">days ahead"], rows);
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+async fn journal(context: &Context, session: &Session, arguments: Journal) -> Result<(), Failure> {
+    let mut pages = session.operator().journal(arguments.from, arguments.window);
+    let mut entries = Vec::new();
+    while entries.len() < arguments.limit
+        && let Some(page) = pages.next_page().await?
+    {
+        entries.extend(page);
+    }
+    let more = entries.len() > arguments.limit;
+    entries.truncate(arguments.limit);
+    let json = json!({
+        "currency": session.info.currency_code,
+        "entries": entries.iter().map(entry_json).collect::<Vec<_>>(),
+    });
+    let mut rows = Vec::new();
+    for entry in &entries {
+        for (at, posting) in entry.postings.iter().enumerate() {
+            let (points, money) = match &posting.quantity {
+                Quantity::Points(points) => (points.to_string(), String::new()),
+                Quantity::Money(money) => (String::new(), money.amount.to_string()),
+            };
+            let first = |text: String| if at == 0 { text } else { String::new() };
+            rows.push(vec![
+                first(entry.sequence.to_string()),
+                first(moment(entry.entry_time)),
+                first(entry.window.to_string()),
+                first(entry.kind.to_string()),
+                first(entry.partner_id.clone().unwrap_or_default()),
+                first(entry.reason_code.clone().unwrap_or_default()),
+                posting.account.clone(),
+                points,
+                money,
+                posting.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
+            ]);
+        }
+    }
+    let money = format!(">{}", session.info.currency_code);
+    let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
+    let mut page = Page::new().table(&header, rows);
+    if let (true, Some(last)) = (more, entries.last()) {
+        page = page.next(format!("clearing report journal --from {}", last.sequence + 1));
+    }
+    context.output.show(&json, &page);
+    Ok(())
+}
+
+fn quantity_json(quantity: &Quantity) -> (&'static str, Value) {
+    match quantity {
+        Quantity::Points(points) => ("points", json!(points)),
+        Quantity::Money(money) => ("money", json!(money.amount.to_string())),
+    }
+}
+
+fn account_json(account: &AccountBalance) -> Value {
+    let (kind, quantity) = quantity_json(&account.balance);
+    json!({ "account": account.account, kind: quantity })
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    let postings: Vec<_> = entry
+        .postings
+        .iter()
+        .map(|posting| {
+            let (kind, quantity) = quantity_json(&posting.quantity);
+            json!({ "account": posting.account, kind: quantity, "purpose": posting.purpose.map(|purpose| purpose.as_str()) })
+        })
+        .collect();
+    json!({
+        "entry_id": entry.entry_id,
+        "sequence": entry.sequence,
+        "window": entry.window,
+        "kind": entry.kind.as_str(),
+        "entry_time": moment(entry.entry_time),
+        "partner": entry.partner_id,
+        "member": entry.member_id,
+        "request_id": entry.request_id,
+        "linked_entry_id": entry.linked_entry_id,
+        "reason_code": entry.reason_code,
+        "postings": postings,
+    })
+}

@@ -1,0 +1,163 @@
+//! A coalition from its beginning to a settled window and an audit, as its operator sees it.
+
+use std::fs;
+
+use partner_sdk::{Issue, Redeem};
+use serde_json::Value;
+use sqlx::Connection as _;
+
+use crate::desk::{Desk, client, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coalition_lives_from_init_to_a_settled_window() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--fee", "0.02", "--listen", "127.0.0.1:0"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    let server = desk.serve(&[&["serve"], &config[..]].concat());
+    let endpoint = server.endpoint.clone();
+    let ask = |arguments: &[&str]| {
+        [arguments, &config, &["--endpoint", &endpoint]]
+            .concat()
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let json = |arguments: &[&str]| desk.json(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
+    let table = |arguments: &[&str]| desk.table(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
+    let failure = |arguments: &[&str]| desk.failure(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
+
+    // Two brands join.
+    let created = json(&["partner", "create", "GROCER", "--name", "Green Grocer"]);
+    assert_eq!(created["partner"]["terms"]["acceptance_fee"], "0.02");
+    assert_eq!(created["partner"]["limits"]["net_debit_cap"], "100000.00");
+    assert_eq!(created["partner"]["limits"]["points_per_entry"], 100_000);
+    let unlimited = table(&["partner", "create", "TRIAL", "--no-limits", "--points-per-day", "9"]);
+    let limit = |name: &str| unlimited.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(limit("net debit cap").contains("none") && limit("points per day").contains('9'), "{unlimited}");
+    json(&["partner", "create", "FUEL", "--funding", "at-issue", "--price", "1.05", "--expiry", "MONTHS 12"]);
+    let (code, error) = failure(&["partner", "create", "FUEL"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("PARTNER_EXISTS")), "{error}");
+    let (code, error) = failure(&["partner", "terms", "FUEL", "--reimbursement", "1.01"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("TERMS_UNDERFUND")), "{error}");
+    let listed = json(&["partner", "list"]);
+    let ids: Vec<_> = listed["partners"].as_array().unwrap().iter().map(|of| of["partner"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["FUEL", "GROCER", "TRIAL", "operator"]);
+    assert!(table(&["partner", "list"]).contains("Green Grocer"));
+    assert_eq!(json(&["partner", "terms", "FUEL"])["terms"]["expiry"], "MONTHS 12");
+    for brand in ["GROCER", "FUEL"] {
+        json(&["partner", "certificate", brand, "--out", "brands"]);
+    }
+    let (code, _) = failure(&["partner", "certificate", "FUEL", "--out", "brands"]);
+    assert_eq!(code, 2);
+
+    // A member earns at one and spends at the other.
+    let grocer = client(&endpoint, &desk.path("brands"), "GROCER").await;
+    let fuel = client(&endpoint, &desk.path("brands"), "FUEL").await;
+    grocer.issue(Issue::to("card", "1").points(100)).await.unwrap().accepted().unwrap();
+    fuel.redeem(Redeem::from("card", "1").points(60)).await.unwrap().accepted().unwrap();
+
+    // The window is closed once, however often the same request is sent.
+    let preview = json(&["settlement", "preview"]);
+    assert_eq!((preview["window"].as_i64(), &preview["settlement_state"]), (Some(1), &Value::Null));
+    let request = fuel.new_request_id().to_string();
+    let closed = json(&["window", "close", "--request-id", &request]);
+    assert_eq!((closed["open_window"].as_i64(), closed["replayed"].as_bool()), (Some(2), Some(false)));
+    let again = json(&["window", "close", "--request-id", &request]);
+    assert_eq!((again["open_window"].as_i64(), again["replayed"].as_bool()), (Some(2), Some(true)));
+    let legs = &closed["settlement"]["legs"];
+    let leg = |partner: &str| {
+        let of = legs.as_array().unwrap().iter().find(|leg| leg["partner"] == partner);
+        of.unwrap()["amount"].as_str().unwrap().to_owned()
+    };
+    assert_eq!([leg("GROCER"), leg("FUEL"), leg("operator")], ["-60.00", "58.80", "1.20"]);
+    assert_eq!(closed["settlement"]["proof"]["sum"], "0.00");
+
+    // It settles.
+    let (code, error) = failure(&["settlement", "pay", "1", "GROCER"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("SETTLEMENT_NOT_CONFIRMED")), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("clearing settlement confirm"), "{error}");
+    assert_eq!(json(&["settlement", "confirm", "1"])["settlement_state"], "CONFIRMED");
+    let exported = json(&["settlement", "export", "1", "--csv", "orders.csv"]);
+    assert_eq!(exported["orders"].as_array().unwrap().len(), 3);
+    assert!(fs::read_to_string(desk.path("orders.csv")).unwrap().starts_with("window,payer,payee,amount,currency\r\n"));
+    let (code, error) = failure(&["settlement", "pay", "1", "GROCER", "--amount", "59"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("AMOUNT_MISMATCH")), "{error}");
+    assert_eq!(json(&["settlement", "pay", "1", "GROCER"])["settlement_state"], "PARTLY_PAID");
+    let orders = json(&["settlement", "orders", "1"]);
+    let paid = orders["orders"].as_array().unwrap().iter().filter(|order| order["paid"] == true);
+    assert_eq!(paid.count(), 1, "{orders}");
+    let (code, error) = failure(&["settlement", "abort", "1"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("SETTLEMENT_ALREADY_PAID")), "{error}");
+    assert_eq!(json(&["settlement", "pay", "1", "--all"])["settlement_state"], "SETTLED");
+    assert_eq!(json(&["window", "list"])["windows"][1]["settlement_state"], "SETTLED");
+    assert!(table(&["settlement", "preview", "1"]).contains("PAID"));
+
+    // The reports agree with it.
+    let netting = json(&["report", "netting", "1"]);
+    assert_eq!(netting["obligations"][0]["gross"], "60.00");
+    assert!(table(&["report", "netting", "1"]).contains("issuer \\ acceptor"));
+    let balance = json(&["report", "trial-balance"]);
+    assert_eq!((balance["balanced"].as_bool(), balance["points_sum"].as_i64()), (Some(true), Some(0)));
+    assert!(table(&["report", "trial-balance"]).contains("The books balance."));
+    let journal = json(&["report", "journal", "--limit", "2"]);
+    assert_eq!(journal["entries"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&journal["entries"][0]["kind"], &journal["entries"][1]["kind"]),
+        (&"FOUND".into(), &"CREATE_PARTNER".into())
+    );
+    assert_eq!(json(&["report", "notices"])["notices"].as_array().map(Vec::len), Some(0), "no points expire");
+    let (code, error) = failure(&["report", "notices", "--day", "tomorrow"]);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "{error}");
+    let statement = json(&["statement", "FUEL", "--window", "1"]);
+    assert_eq!((statement["leg"].as_str(), statement["closing"].as_str()), (Some("58.80"), Some("0.00")));
+    assert!(table(&["statement", "GROCER", "--window", "1"]).contains("to the settlement"));
+
+    // The rest of the operator's desk.
+    assert_eq!(json(&["deposit", "reserve", "100"])["balance"], "100.00");
+    let calendar = json(&["calendar", "set", "0 0 * * *", "--time-zone", "Europe/Moscow"]);
+    let next = calendar["next_close_times"][0].as_str().unwrap();
+    assert!(next.ends_with("T21:00:00Z"), "{next}");
+    assert_eq!(json(&["calendar", "show"])["next_close_times"], calendar["next_close_times"]);
+    assert_eq!(json(&["calendar", "set", "--none"])["next_close_times"].as_array().map(Vec::len), Some(0));
+    assert_eq!(json(&["partner", "state", "FUEL", "suspended"])["state"], "SUSPENDED");
+    let refused = fuel.issue(Issue::to("card", "1").points(1)).await.unwrap();
+    assert_eq!(refused.rejection().unwrap().reason.as_str(), "PARTNER_SUSPENDED");
+
+    // An auditor reads, and changes nothing.
+    let auditor = ["--set", "client.cert=coalition/auditor.pem", "--set", "client.key=coalition/auditor.key"];
+    json(&[&["report", "trial-balance"][..], &auditor].concat());
+    let (code, error) = failure(&[&["window", "close"][..], &auditor].concat());
+    assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");
+
+    // The house stops when it is asked to, and its books hold.
+    drop((grocer, fuel));
+    let (code, log) = server.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    let audit = desk.json(&[&["audit"], &config[..]].concat());
+    let leases = audit["unexplained"].as_array().unwrap().iter().find(|of| of["table"] == "leases").unwrap();
+    assert!(!leases["reason"].as_str().unwrap().is_empty());
+    let page = desk.run(&[&["audit"], &config[..]].concat());
+    assert!(text(&page.stdout).contains("It says nothing about the tables leases,"), "{}", text(&page.stdout));
+    assert_eq!(audit["clean"], true, "{audit}");
+
+    // Somebody writes into the database by hand, and the audit finds it.
+    let books = format!("sqlite:{}", desk.path("coalition/clearing.db").display());
+    let mut connection = sqlx::SqliteConnection::connect(&books).await.unwrap();
+    let changed = sqlx::query("UPDATE lots SET available = available + 1").execute(&mut connection).await.unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+    connection.close().await.unwrap();
+    let output = desk.run(&[&["audit"], &config[..], &["--output", "json"]].concat());
+    assert_eq!(output.status.code(), Some(4));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((found["clean"].as_bool(), found["finding_count"].as_u64() > Some(0)), (Some(false), true), "{found}");
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "UNBALANCED");
+
+    // For people it tells how far it is, and what it found in words.
+    let output = desk.run(&[&["audit"], &config[..]].concat());
+    let (page, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let (read, compared) =
+        (format!("audit: read {0} of {0} entries", found["entries"]), "audit: compared 1 of 1 members");
+    assert!(told.contains(&read) && told.contains(compared), "{told}");
+    assert!(page.contains("of GROCER, made by entry ") && !page.contains("Points("), "{page}");
+}

@@ -1,0 +1,103 @@
+//! `clearing sandbox`: a house for integrators, on a clock that stands still.
+
+use std::fs;
+
+use crate::desk::{Desk, client};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_gives_everyone_a_certificate_and_a_clock_that_stands_still() {
+    let desk = Desk::new();
+    let arguments = ["sandbox", "--dir", "sandbox"];
+    let server = desk.serve(&arguments);
+    assert!(server.ready.contains(" partners=cards,cinema,fuel,grocer"), "{}", server.ready);
+    let folder = desk.path("sandbox");
+    assert_eq!(fs::read_to_string(folder.join("endpoint.txt")).unwrap(), server.endpoint);
+    let operator = client(&server.endpoint, &folder, "operator").await;
+    let start = operator.sandbox().clock().await.unwrap();
+    assert_eq!(jiff::Timestamp::try_from(start).unwrap().to_string(), "2026-01-01T00:00:00Z");
+
+    // Commands work against it, whatever the machine's clock says.
+    let closed = desk.json(&["window", "close", "--config", "sandbox/clearing.toml"]);
+    assert_eq!(closed["open_window"], 2);
+    let windows = desk.json(&["window", "list", "--config", "sandbox/clearing.toml"]);
+    assert_eq!(windows["windows"][0]["open_time"], "2026-01-01T00:00:00Z");
+    for id in ["grocer", "fuel", "cards", "cinema"] {
+        let info = client(&server.endpoint, &folder, id).await.server_info().await.unwrap();
+        assert_eq!(info.caller_id, id);
+    }
+    let auditor = client(&server.endpoint, &folder, "auditor").await;
+    assert!(auditor.operator().trial_balance(false).await.unwrap().balanced);
+    drop((operator, auditor));
+    let (code, log) = server.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!folder.join("endpoint.txt").exists());
+
+    // The same folder begins anew.
+    let server = desk.serve(&arguments);
+    let windows = desk.json(&["window", "list", "--config", "sandbox/clearing.toml"]);
+    assert_eq!(windows["windows"].as_array().unwrap().len(), 1);
+    assert_eq!(server.stop("-TERM").0, Some(0));
+}
+
+/// The sandbox's configuration once named the file in its folder whatever `--database` said, so `audit` looked there.
+#[test]
+fn a_sandbox_with_a_database_of_its_own_is_audited_there() {
+    let desk = Desk::new();
+    let server = desk.serve(&["sandbox", "--dir", "sandbox", "--database", "sqlite:own.db"]);
+    desk.json(&["audit", "--config", "sandbox/clearing.toml"]);
+    assert_eq!(server.stop("-TERM").0, Some(0));
+}
+
+#[test]
+fn a_sandbox_plays_any_scenario_file_and_touches_no_folder_that_is_not_its_own() {
+    let desk = Desk::new();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/S10.toml");
+    let server = desk.serve(&["sandbox", "--dir", "s10", "--coalition", scenario, "--variant", "AT_ISSUE"]);
+    assert!(server.ready.trim_end().ends_with("partners=A,C"), "{}", server.ready);
+    let listed = desk.json(&["partner", "list", "--config", "s10/clearing.toml"]);
+    let terms = &listed["partners"][0]["terms"];
+    assert_eq!((terms["price"].as_str(), terms["funding"].as_str()), (Some("0.95"), Some("AT_ISSUE")));
+    assert_eq!(server.stop("-TERM").0, Some(0));
+
+    fs::create_dir(desk.path("mine")).unwrap();
+    fs::write(desk.path("mine/letter.txt"), "dear").unwrap();
+    let (code, error) = desk.failure(&["sandbox", "--dir", "mine"]);
+    assert_eq!(code, 2);
+    assert!(error["message"].as_str().unwrap().contains("not empty"), "{error}");
+    assert_eq!(fs::read_dir(desk.path("mine")).unwrap().count(), 1);
+
+    fs::write(desk.path("wrong.toml"), "[coalition]\ncurrency = \"RUB\"\n").unwrap();
+    let (code, error) = desk.failure(&["sandbox", "--dir", "new", "--coalition", "wrong.toml"]);
+    assert_eq!(code, 2);
+    assert!(error["message"].as_str().unwrap().contains("wrong.toml"), "{error}");
+}
+
+#[test]
+fn a_file_of_a_coalition_is_held_to_what_the_wire_is_held_to() {
+    let desk = Desk::new();
+    let file = |coalition: &str, partner: &str| {
+        format!(
+            "[coalition]\ncurrency = \"RUB\"\nscale = 2\nstart = \"2026-01-01T00:00:00Z\"\n{coalition}\n\
+             [[partner]]\n{partner}\n"
+        )
+    };
+    let value = "point_value = \"1.00\"";
+    for (coalition, partner, problem) in [
+        (value, "id = \"bank\"", "the house uses this name itself"),
+        (value, "id = \"Hub\"", "the house uses this name itself"),
+        (value, "id = \"1e5\"", "must begin with a letter"),
+        (value, "id = \"MAR1\"", "a date or a truth value"),
+        (value, "id = \"A\"\nexpiry = \"END_OF_YEAR 36500\"", "leads beyond the year 9999"),
+        (value, "id = \"A\"\nexpiry = \"FIXED 9999-12-31T00:00:00Z\"", "lies outside of"),
+        (value, "id = \"A\"\nprice = \"+1\"", "is not a number"),
+        (value, "id = \"A\"\nprice = \"1.000\"", "more than the 2 decimals"),
+        (value, "id = \"A\"\nnet_debit_cap = \"5.000\"", "has 3 decimals"),
+        ("point_value = \"1e0\"", "id = \"A\"", "is not a number"),
+        ("point_value = \"-1\"", "id = \"A\"", "below zero"),
+    ] {
+        fs::write(desk.path("coalition.toml"), file(coalition, partner)).unwrap();
+        let (code, error) = desk.failure(&["sandbox", "--dir", "sandbox", "--coalition", "coalition.toml"]);
+        assert_eq!(code, 2, "{partner}");
+        assert!(error["message"].as_str().unwrap().contains(problem), "{partner}: {error}");
+    }
+}

@@ -1,0 +1,293 @@
+//! Tills that store what they are about to ask for, ask until they have an answer, and then compare with the books.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use clearing::clock::Clock;
+use partner_sdk::{Client, EntryFilter, EntryKind, Error, MemberRef, Origin, Outcome, RequestId};
+use tokio::task::JoinSet;
+
+use crate::deeds::{self, Deed};
+use crate::house::{PATIENCE, system_time};
+
+/// Between two tries of a till that has no answer.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Members whom all tills share.
+const CARDS: usize = 12;
+
+/// What the house answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Accepted { entries: Vec<String> },
+    Rejected { reason: String },
+}
+
+/// One answer, or none.
+#[derive(Debug)]
+pub enum Heard {
+    Answer {
+        verdict: Verdict,
+        replayed: bool,
+    },
+    /// It may have had its effect.
+    Doubt(Error),
+    /// It certainly had none.
+    NoEffect,
+}
+
+impl Heard {
+    /// What the answer was; fails unless there is one that is a replay, or is none.
+    pub fn answer(self, a_replay: bool) -> Verdict {
+        let said = format!("{self:?}");
+        match self {
+            Self::Answer { verdict, replayed } if replayed == a_replay => verdict,
+            Self::Answer { .. } | Self::Doubt(_) | Self::NoEffect => panic!("the answer was {said}"),
+        }
+    }
+
+    /// The house's own words for why there is no answer; fails unless it said that it is not available.
+    pub fn unavailable(self) -> String {
+        let said = format!("{self:?}");
+        match self {
+            Self::Doubt(Error::Unavailable { message, source: None, .. }) => message,
+            Self::Answer { .. } | Self::Doubt(_) | Self::NoEffect => panic!("the answer was {said}"),
+        }
+    }
+}
+
+/// A request that was answered at last.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The place of the caller among the partners.
+    pub partner: usize,
+    pub id: RequestId,
+    pub deed: Deed,
+    pub verdict: Verdict,
+    /// Whether there was a try that nobody knew the effect of.
+    pub doubted: bool,
+    /// Whether that try had been committed.
+    pub committed_unheard: bool,
+}
+
+/// What tills ask for most.
+pub fn issue(card: impl Into<String>) -> Deed {
+    Deed::Issue { card: card.into(), points: 10 }
+}
+
+/// Asks once.
+pub async fn ask(client: &Client, id: RequestId, deed: &Deed) -> Heard {
+    match deeds::ask(client, id, deed, Origin::default()).await {
+        Ok(Outcome::Accepted(done)) => {
+            Heard::Answer { verdict: Verdict::Accepted { entries: done.entries }, replayed: done.replayed }
+        }
+        Ok(Outcome::Rejected(rejection)) => {
+            let reason = rejection.reason.as_str().to_owned();
+            // The one rule that this traffic breaks. Any other rejection would be a mistake of the house.
+            assert!(matches!(reason.as_str(), "INSUFFICIENT_POINTS" | "NOT_FOUND"), "{rejection}");
+            Heard::Answer { verdict: Verdict::Rejected { reason }, replayed: rejection.replayed }
+        }
+        Ok(Outcome::Unknown(unknown)) => {
+            assert_eq!(unknown.request_id, id);
+            assert!(is_absence(&unknown.cause), "{:?}", unknown.cause);
+            Heard::Doubt(unknown.cause)
+        }
+        Err(error) => {
+            assert!(is_absence(&error), "{error:?}");
+            Heard::NoEffect
+        }
+    }
+}
+
+/// What a house that is away may look like; nothing else.
+pub fn is_absence(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { .. } | Error::DeadlineExceeded { .. })
+}
+
+/// Asks under one key until there is an answer.
+pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, deed: Deed) -> Answered {
+    let asking = async {
+        let mut doubted = false;
+        loop {
+            match ask(client, id, &deed).await {
+                Heard::Answer { verdict, replayed } => {
+                    assert!(doubted || !replayed, "{id} was said to have had no effect, and had one: {deed:?}");
+                    return Answered { partner, id, deed: deed.clone(), verdict, doubted, committed_unheard: replayed };
+                }
+                Heard::Doubt(_) => doubted = true,
+                Heard::NoEffect => {}
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let answered = tokio::time::timeout(PATIENCE, asking).await;
+    answered.unwrap_or_else(|_| panic!("nobody answers {id}"))
+}
+
+/// Asks until there is an answer, after it was in doubt; gives the verdict, and whether it was a replay.
+pub async fn ask_after_doubt(client: &Client, id: RequestId, deed: &Deed) -> (Verdict, bool) {
+    let asking = async {
+        loop {
+            if let Heard::Answer { verdict, replayed } = ask(client, id, deed).await {
+                return (verdict, replayed);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("the house answers")
+}
+
+/// How many requests were in doubt, and how many of these had been committed, in words. Fails if none was: then nothing
+/// was broken while the tills were at work.
+pub fn doubts(calls: &[Answered]) -> String {
+    let doubted = calls.iter().filter(|call| call.doubted).count();
+    assert!(doubted > 0, "whatever broke, no till noticed");
+    let committed = calls.iter().filter(|call| call.committed_unheard).count();
+    format!("{} requests; {doubted} in doubt, {committed} of them committed and not answered", calls.len())
+}
+
+/// Tills at work.
+pub struct Callers {
+    tills: JoinSet<Vec<Answered>>,
+    closing: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+}
+
+impl Callers {
+    /// Puts so many tills to work at each of the partners.
+    pub fn start(partners: &[Client], tills_each: usize) -> Self {
+        let mut tills = JoinSet::new();
+        let (closing, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        for (partner, client) in partners.iter().enumerate() {
+            for till in 0..tills_each {
+                let (client, closing, answered) = (client.clone(), Arc::clone(&closing), Arc::clone(&answered));
+                tills.spawn(async move {
+                    let mut calls: Vec<Answered> = Vec::new();
+                    while !closing.load(Ordering::Relaxed) {
+                        let card = format!("{}", (partner + till + calls.len()) % CARDS);
+                        let deed = next_deed(&calls, card);
+                        calls.push(ask_until_answered(&client, partner, client.new_request_id(), deed).await);
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                    calls
+                });
+            }
+        }
+        Self { tills, closing, answered }
+    }
+
+    /// Waits until this many more requests were answered.
+    pub async fn work(&self, requests: usize) {
+        let goal = self.answered.load(Ordering::Relaxed) + requests;
+        let worked = async {
+            while self.answered.load(Ordering::Relaxed) < goal {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, worked).await.expect("the tills go on");
+    }
+
+    /// Lets every till end what it is about, and gives what they did.
+    pub async fn stop(self) -> Vec<Answered> {
+        self.closing.store(true, Ordering::Relaxed);
+        self.tills.join_all().await.into_iter().flatten().collect()
+    }
+}
+
+/// What a till asks for next: everything that it can ask for comes round, and what needs an earlier deed follows it.
+fn next_deed(calls: &[Answered], card: String) -> Deed {
+    let lately = |ago: usize| {
+        let call = calls.len().checked_sub(ago).and_then(|at| calls.get(at));
+        match call.map(|call| &call.verdict) {
+            Some(Verdict::Accepted { entries }) => Some(entries[0].clone()),
+            Some(Verdict::Rejected { .. }) | None => None,
+        }
+    };
+    let redeem = |card| Deed::Redeem { card, points: 17 };
+    let in_an_hour = || system_time(Clock::system().now().plus_seconds(3600));
+    match calls.len() % 12 {
+        2 | 7 => redeem(card),
+        3 => lately(1).map_or_else(|| redeem(card), |redemption| Deed::Return { redemption, points: 4 }),
+        4 | 8 => Deed::Authorize { card, points: 9, lapses: in_an_hour() },
+        5 => lately(1).map_or_else(|| redeem(card), |hold| Deed::Capture { hold, points: 6 }),
+        9 => lately(1).map_or_else(|| redeem(card), |hold| Deed::Void { hold }),
+        10 => lately(10).map_or_else(|| redeem(card), |issue| Deed::Reverse { issue, points: 10 }),
+        11 => Deed::Purchase { card, spend: 5, earn: 3 },
+        _ => Deed::Issue { card, points: 10 },
+    }
+}
+
+/// The card that each accepted entry is about, as far as the deed named it.
+fn cards(calls: &[Answered]) -> BTreeMap<&str, &str> {
+    let named = calls.iter().filter_map(|call| match &call.verdict {
+        Verdict::Accepted { entries } => Some((entries.first()?.as_str(), call.deed.card()?)),
+        Verdict::Rejected { .. } => None,
+    });
+    named.collect()
+}
+
+/// By how much a deed moves what its member has, less what it owes: a hold takes nothing, and a reversal all it says.
+fn worth(deed: &Deed) -> i64 {
+    match deed {
+        Deed::Issue { points, .. } | Deed::Return { points, .. } => *points,
+        Deed::Redeem { points, .. } | Deed::Capture { points, .. } | Deed::Reverse { points, .. } => -points,
+        Deed::Authorize { .. } | Deed::Void { .. } | Deed::Transfer { .. } => 0,
+        Deed::Purchase { spend, earn, .. } => earn - spend,
+    }
+}
+
+/// Fails unless the books hold what the tills were told: every accepted request is there once, by entry and by key, and
+/// nothing else is.
+pub async fn compare(partners: &[Client], calls: &[Answered]) {
+    let cards = cards(calls);
+    let mut points: BTreeMap<&str, i64> = BTreeMap::new();
+    for (partner, client) in partners.iter().enumerate() {
+        let own = client.server_info().await.unwrap().caller_id;
+        let mut listed = client.entries(EntryFilter::all()).collect().await.unwrap();
+        // What others redeem of a brand's points is no operation of the brand.
+        listed.retain(|entry| entry.partner_id.as_ref() == Some(&own));
+        let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let (mut entries, mut recovered) = (BTreeSet::new(), 0);
+        for entry in &listed {
+            assert!(entries.insert(&entry.entry_id), "{} is listed twice", entry.entry_id);
+            // A debt is paid by whatever brings points, and nobody asks for it.
+            let Some(key) = entry.request_id.clone() else {
+                assert_eq!(entry.kind, EntryKind::Recover, "a partner sees the keys of its own requests: {entry:?}");
+                recovered += 1;
+                continue;
+            };
+            by_key.entry(key).or_default().push(entry.entry_id.clone());
+        }
+        let mut accepted = 0;
+        for call in calls.iter().filter(|call| call.partner == partner) {
+            let found = by_key.remove(&call.id.to_string()).unwrap_or_default();
+            match &call.verdict {
+                Verdict::Accepted { entries } => {
+                    let (mut found, mut told) = (found, entries.clone());
+                    found.sort();
+                    told.sort();
+                    assert_eq!(found, told, "{call:?}");
+                    accepted += told.len();
+                    let card = call.deed.card().or_else(|| cards.get(call.deed.about()?).copied());
+                    *points.entry(card.expect("the card of an earlier deed is known")).or_default() +=
+                        worth(&call.deed);
+                }
+                Verdict::Rejected { .. } => assert!(found.is_empty(), "{call:?} wrote {found:?}"),
+            }
+        }
+        assert!(by_key.is_empty(), "there are entries that nobody asked for: {by_key:?}");
+        assert_eq!(entries.len(), accepted + recovered);
+    }
+    for (card, points) in points {
+        let balance = partners[0].balance(MemberRef::identifier("card", card)).await.unwrap();
+        let worth = balance.member.available_points + balance.member.held_points - balance.member.owed_points;
+        assert_eq!(worth, points, "card {card}");
+    }
+    // A till that asks once more, for whatever reason, hears the same. One in seven stands for all.
+    for (at, call) in calls.iter().enumerate().filter(|(at, call)| call.committed_unheard || at % 7 == 0) {
+        let verdict = ask(&partners[call.partner], call.id, &call.deed).await.answer(true);
+        assert_eq!(verdict, call.verdict, "{at}: {call:?}");
+    }
+}
