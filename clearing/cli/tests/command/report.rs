@@ -14,11 +14,12 @@ async fn a_journal_that_is_not_listed_to_its_end_names_where_it_goes_on() {
     for issued in grocer.batch_issue(issues).await.unwrap() {
         issued.unwrap().accepted().unwrap();
     }
+    let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
     let listed = |limit: usize| {
         let limit = limit.to_string();
-        desk.table(&["report", "journal", "--config", "sandbox/clearing.toml", "--limit", &limit])
+        house.table(&["report", "journal", "--limit", &limit])
     };
-    let all = desk.json(&["report", "journal", "--config", "sandbox/clearing.toml", "--limit", "5000"]);
+    let all = house.json(&["report", "journal", "--limit", "5000"]);
     let all = all["entries"].as_array().unwrap().len();
     assert!(all > 1_000, "what founds a coalition is in the journal too: {all}");
     for limit in [999, 1_000, 1_001, all - 1] {
@@ -30,5 +31,5 @@ async fn a_journal_that_is_not_listed_to_its_end_names_where_it_goes_on() {
     }
     drop(grocer);
     assert_eq!(server.stop("-TERM").0, Some(0));
-    desk.json(&["audit", "--config", "sandbox/clearing.toml"]);
+    house.json(&["audit"]);
 }
