@@ -146,10 +146,7 @@ async fn trial_balance(session: &Session, members: bool) -> Result<Answer, Failu
         "as_of_sequence": balance.as_of_sequence,
     });
     let row = |account: &AccountBalance| {
-        let (points, money) = match &account.balance {
-            Quantity::Points(points) => (points.to_string(), String::new()),
-            Quantity::Money(money) => (String::new(), money.amount.to_string()),
-        };
+        let [points, money] = quantity_cells(&account.balance);
         vec![account.account.clone(), points, money]
     };
     let header = ["account", ">points", &format!(">{}", session.info.currency_code)];
@@ -198,35 +195,41 @@ async fn journal(session: &Session, arguments: Journal) -> Result<Answer, Failur
         "currency": session.info.currency_code,
         "entries": entries.iter().map(entry_json).collect::<Vec<_>>(),
     });
-    let mut rows = Vec::new();
-    for entry in &entries {
-        for (at, posting) in entry.postings.iter().enumerate() {
-            let (points, money) = match &posting.quantity {
-                Quantity::Points(points) => (points.to_string(), String::new()),
-                Quantity::Money(money) => (String::new(), money.amount.to_string()),
-            };
-            let first = |text: String| if at == 0 { text } else { String::new() };
-            rows.push(vec![
-                first(entry.sequence.to_string()),
-                first(moment(entry.entry_time)),
-                first(entry.window.to_string()),
-                first(entry.kind.to_string()),
-                first(entry.partner_id.clone().unwrap_or_default()),
-                first(entry.reason_code.clone().unwrap_or_default()),
-                posting.account.clone(),
-                points,
-                money,
-                posting.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
-            ]);
-        }
-    }
     let money = format!(">{}", session.info.currency_code);
     let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
-    let mut page = Page::new().table(&header, rows);
+    let mut page = Page::new().table(&header, entries.iter().flat_map(entry_rows));
     if let (true, Some(last)) = (more, entries.last()) {
         page = page.next(format!("clearing report journal --from {}", last.sequence + 1));
     }
     Ok(Answer::new(json, page))
+}
+
+/// A row for each posting; what belongs to the entry stands in the first.
+fn entry_rows(entry: &Entry) -> impl Iterator<Item = Vec<String>> {
+    entry.postings.iter().enumerate().map(|(at, posting)| {
+        let [points, money] = quantity_cells(&posting.quantity);
+        let first = |text: String| if at == 0 { text } else { String::new() };
+        vec![
+            first(entry.sequence.to_string()),
+            first(moment(entry.entry_time)),
+            first(entry.window.to_string()),
+            first(entry.kind.to_string()),
+            first(entry.partner_id.clone().unwrap_or_default()),
+            first(entry.reason_code.clone().unwrap_or_default()),
+            posting.account.clone(),
+            points,
+            money,
+            posting.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
+        ]
+    })
+}
+
+/// The cell of points and the cell of money, one of them empty.
+fn quantity_cells(quantity: &Quantity) -> [String; 2] {
+    match quantity {
+        Quantity::Points(points) => [points.to_string(), String::new()],
+        Quantity::Money(money) => [String::new(), money.amount.to_string()],
+    }
 }
 
 fn quantity_json(quantity: &Quantity) -> (&'static str, Value) {
