@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use partner_sdk::operator::{AccountBalance, NettingReport};
-use partner_sdk::{Entry, Quantity};
+use partner_sdk::{Entry, Posting, Quantity};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -204,24 +204,29 @@ async fn journal(session: &Session, arguments: Journal) -> Result<Answer, Failur
     Ok(Answer::new(json, page))
 }
 
-/// A row for each posting; what belongs to the entry stands in the first.
-fn entry_rows(entry: &Entry) -> impl Iterator<Item = Vec<String>> {
-    entry.postings.iter().enumerate().map(|(at, posting)| {
-        let [points, money] = quantity_cells(&posting.quantity);
-        let first = |text: String| if at == 0 { text } else { String::new() };
-        vec![
-            first(entry.sequence.to_string()),
-            first(moment(entry.entry_time)),
-            first(entry.window.to_string()),
-            first(entry.kind.to_string()),
-            first(entry.partner_id.clone().unwrap_or_default()),
-            first(entry.reason_code.clone().unwrap_or_default()),
-            posting.account.clone(),
-            points,
-            money,
-            posting.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
-        ]
-    })
+/// A row for each posting, or one where there is none; what belongs to the entry stands in the first.
+fn entry_rows(entry: &Entry) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = entry.postings.iter().map(posting_cells).collect();
+    if rows.is_empty() {
+        rows.push(vec![String::new(); 4]);
+    }
+    let mut of_entry = [
+        entry.sequence.to_string(),
+        moment(entry.entry_time),
+        entry.window.to_string(),
+        entry.kind.to_string(),
+        entry.partner_id.clone().unwrap_or_default(),
+        entry.reason_code.clone().unwrap_or_default(),
+    ];
+    for cells in &mut rows {
+        cells.splice(..0, of_entry.iter_mut().map(std::mem::take));
+    }
+    rows
+}
+
+fn posting_cells(posting: &Posting) -> Vec<String> {
+    let [points, money] = quantity_cells(&posting.quantity);
+    vec![posting.account.clone(), points, money, posting.purpose.map(|purpose| purpose.to_string()).unwrap_or_default()]
 }
 
 /// The cell of points and the cell of money, one of them empty.

@@ -33,3 +33,28 @@ async fn a_journal_that_is_not_listed_to_its_end_names_where_it_goes_on() {
     assert_eq!(server.stop("-TERM").0, Some(0));
     house.json(&["audit"]);
 }
+
+/// The table once left out every entry that moves nothing: who was admitted, and on which terms.
+#[test]
+fn a_journal_for_people_has_the_entries_without_postings_too() {
+    let desk = Desk::new();
+    let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
+    let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
+    house.json(&["partner", "state", "grocer", "restricted"]);
+    house.json(&["deposit", "reserve", "5.00"]);
+    let entries = house.json(&["report", "journal"]);
+    let told = house.table(&["report", "journal"]);
+    let mut quiet = 0;
+    for entry in entries["entries"].as_array().unwrap() {
+        let (sequence, kind) = (entry["sequence"].to_string(), entry["kind"].as_str().unwrap());
+        let told = told.lines().any(|row| {
+            let mut cells = row.split(['│', '┆']).map(str::trim).filter(|cell| !cell.is_empty());
+            cells.next() == Some(&sequence) && cells.any(|cell| cell == kind)
+        });
+        assert!(told, "entry {sequence}, {kind}");
+        quiet += usize::from(entry["postings"].as_array().unwrap().is_empty());
+    }
+    assert!(quiet > 0, "the state of a partner moves nothing");
+    assert_eq!(server.stop("-TERM").0, Some(0));
+    house.json(&["audit"]);
+}
