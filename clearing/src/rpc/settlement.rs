@@ -22,7 +22,6 @@ use crate::rpc::convert::{
 use crate::rpc::written::{accepted, from_written};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
-use crate::scheduler::own_work;
 use crate::writer::{WriteError, Written};
 use convert::Stage;
 
@@ -49,7 +48,7 @@ impl SettlementService for Service {
             written: from_house(&written),
             proposal_id: String::new(),
             settlement: Some(convert::from_settlement(&window, &settlement, Stage::Made, &written.house.coalition)),
-            open_window: i64::from(number) + 1,
+            open_window: i64::from(window.next()),
         }))
     }
 
@@ -204,18 +203,15 @@ impl Context {
     }
 
     /// The settlement of a closed window; of the open one, what a close would make of it now. `book` holds the open one.
-    pub(super) async fn settlement_from(&self, mut book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
+    pub(super) async fn settlement_from(&self, book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
         if number != book.open_window {
             let (window, settlement) = self.settlement(number).await?;
             return Ok(convert::from_settlement(&window, &settlement, Stage::Made, &book.house.coalition));
         }
-        // Closed for show: the book is a copy that nobody saves.
-        let close = own_work(Command::CloseWindow(CloseWindow { expected: Some(number) }));
-        let answer = book.execute(&close, self.clock.now());
-        answer.result.map_err(|rejection| errors::refused(&rejection))?;
-        let window = book.windows.get(&number).expect("it was just closed");
+        let coalition = book.house.coalition.clone();
+        let window = book.closed_for_show(self.clock.now()).map_err(|rejection| errors::refused(&rejection))?;
         let settlement = window.settlement.as_ref().expect("it was just closed");
-        Ok(convert::from_settlement(window, settlement, Stage::Preview, &book.house.coalition))
+        Ok(convert::from_settlement(&window, settlement, Stage::Preview, &coalition))
     }
 }
 
