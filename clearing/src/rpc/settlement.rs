@@ -3,6 +3,7 @@
 pub(super) mod convert;
 
 use clearing_core::book::Book;
+use clearing_core::chart::Fund;
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
 use clearing_core::facts::window::{Settlement, Window};
@@ -156,14 +157,14 @@ impl SettlementService for Service {
     async fn deposit(&self, request: Request<v1::DepositRequest>) -> Result<Response<v1::DepositResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::DepositRequest { request_id, account, amount } = request.into_inner();
-        let account = convert::fund(&account)?;
+        let fund: Fund = account.parse().map_err(|problem| errors::invalid("account", problem))?;
         let house = self.0.house();
         let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
         let amount = money("amount", &amount, &house.coalition)?;
-        let command = Command::Deposit(Deposit { account, amount });
+        let command = Command::Deposit(Deposit { fund, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
-        let balance = self.0.store.money_balance(account).await.map_err(|error| errors::of_store(&error))?;
+        let balance = self.0.store.money_balance(fund.account()).await.map_err(|error| errors::of_store(&error))?;
         Ok(Response::new(v1::DepositResponse {
             written: from_house(&written),
             proposal_id: String::new(),
