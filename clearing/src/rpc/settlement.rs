@@ -3,6 +3,7 @@
 pub(super) mod convert;
 
 use clearing_core::book::Book;
+use clearing_core::chart::Fund;
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
 use clearing_core::facts::window::{Settlement, Window};
@@ -22,7 +23,6 @@ use crate::rpc::convert::{
 use crate::rpc::written::{accepted, from_written};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
-use crate::scheduler::own_work;
 use crate::writer::{WriteError, Written};
 use convert::Stage;
 
@@ -49,7 +49,7 @@ impl SettlementService for Service {
             written: from_house(&written),
             proposal_id: String::new(),
             settlement: Some(convert::from_settlement(&window, &settlement, Stage::Made, &written.house.coalition)),
-            open_window: i64::from(number) + 1,
+            open_window: i64::from(window.next()),
         }))
     }
 
@@ -157,14 +157,14 @@ impl SettlementService for Service {
     async fn deposit(&self, request: Request<v1::DepositRequest>) -> Result<Response<v1::DepositResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::DepositRequest { request_id, account, amount } = request.into_inner();
-        let account = convert::fund(&account)?;
+        let fund: Fund = account.parse().map_err(|problem| errors::invalid("account", problem))?;
         let house = self.0.house();
         let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
         let amount = money("amount", &amount, &house.coalition)?;
-        let command = Command::Deposit(Deposit { account, amount });
+        let command = Command::Deposit(Deposit { fund, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
-        let balance = self.0.store.money_balance(account).await.map_err(|error| errors::of_store(&error))?;
+        let balance = self.0.store.money_balance(fund.account()).await.map_err(|error| errors::of_store(&error))?;
         Ok(Response::new(v1::DepositResponse {
             written: from_house(&written),
             proposal_id: String::new(),
@@ -204,18 +204,15 @@ impl Context {
     }
 
     /// The settlement of a closed window; of the open one, what a close would make of it now. `book` holds the open one.
-    pub(super) async fn settlement_from(&self, mut book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
+    pub(super) async fn settlement_from(&self, book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
         if number != book.open_window {
             let (window, settlement) = self.settlement(number).await?;
             return Ok(convert::from_settlement(&window, &settlement, Stage::Made, &book.house.coalition));
         }
-        // Closed for show: the book is a copy that nobody saves.
-        let close = own_work(Command::CloseWindow(CloseWindow { expected: Some(number) }));
-        let answer = book.execute(&close, self.clock.now());
-        answer.result.map_err(|rejection| errors::refused(&rejection))?;
-        let window = book.windows.get(&number).expect("it was just closed");
+        let coalition = book.house.coalition.clone();
+        let window = book.closed_for_show(self.clock.now()).map_err(|rejection| errors::refused(&rejection))?;
         let settlement = window.settlement.as_ref().expect("it was just closed");
-        Ok(convert::from_settlement(window, settlement, Stage::Preview, &book.house.coalition))
+        Ok(convert::from_settlement(&window, settlement, Stage::Preview, &coalition))
     }
 }
 
