@@ -8,7 +8,8 @@ use clearing_core::journal::{BusinessDate, Code};
 use clearing_core::purchase::{ReceiptLine, Side};
 use clearing_core::units::EntryId;
 
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::save::Stored;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, RECEIPTS};
