@@ -25,7 +25,7 @@
 //! | `projection` | which entries a partner has a part in |
 //! | `migrate` | the layout of the database, and the first rows in it |
 //! | `prober`, `durability`, `checkpoint` | whether the books can be written, and whether the disk takes what is committed; SQLite's log |
-//! | `tables`, `rows`, `sql`, `filling` | the tables and their columns; rows on the way in and out; statements, and the seam to the two drivers; lists of columns in their texts |
+//! | `tables`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; rows on their way in; rows that came out; statements, and the seam to the two drivers; lists of columns in their texts |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
 //! journal's head with the rows that every batch moves.
@@ -35,6 +35,7 @@ mod attachments;
 mod balances;
 mod books;
 mod calendar;
+mod cells;
 mod checkpoint;
 mod coalition;
 mod consents;

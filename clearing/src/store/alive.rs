@@ -3,8 +3,8 @@
 use clearing_core::operation::Gate;
 use clearing_core::units::Timestamp;
 
+use super::cells::Row;
 use super::journal::no_coalition;
-use super::rows::Row;
 use super::sql::{Sql, rows};
 use super::tables::{Column, GATE, HOUSE_ALIVE, Kind};
 use super::{Backend, Store, StoreError};

@@ -4,7 +4,7 @@ use clearing_core::book::changes::Changes;
 use clearing_core::facts::answer::Attachment;
 use clearing_core::units::EntryId;
 
-use super::rows::Row;
+use super::cells::Row;
 use super::sql::{Link, Sql, rows};
 use super::tables::{ATTACHMENTS, Column};
 use super::{Snapshot, Store, StoreError};

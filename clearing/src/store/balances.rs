@@ -8,7 +8,8 @@ use clearing_core::book::sums::Sum;
 use clearing_core::chart::{MoneyAccount, PointsAccount};
 use clearing_core::units::{Money, PartnerId, Points, WindowNumber};
 
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::sql::{Call, Link, Sql, rows};
 use super::tables::{BALANCES, Column};
 use super::{Snapshot, Store, StoreError};

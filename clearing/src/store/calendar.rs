@@ -3,8 +3,8 @@
 use clearing_core::facts::coalition::Calendar;
 use clearing_core::units::{Timestamp, WindowNumber};
 
+use super::cells::Row;
 use super::journal::no_coalition;
-use super::rows::Row;
 use super::sql::{Link, Sql, rows};
 use super::tables::{CALENDAR, Column, GATE};
 use super::{Store, StoreError};

@@ -7,7 +7,7 @@ use clearing_core::facts::terms::{Breakage, FeeBearer, Funding, Terms};
 use clearing_core::units::{Money, Points, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::rows::Row;
+use super::cells::Row;
 use super::sql::{Link, Sql, rows};
 use super::tables::{COALITION, GATE};
 use super::{StoreError, terms};

@@ -9,7 +9,7 @@ use clearing_core::facts::limits::Consent;
 use clearing_core::units::PartnerId;
 
 use super::StoreError;
-use super::rows::Row;
+use super::cells::Row;
 use super::sql::{Link, Sql, rows};
 use super::tables::{CONSENTS, Column};
 

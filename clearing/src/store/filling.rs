@@ -131,8 +131,12 @@ impl Set {
             "cells" => list(self.cells().into_iter().map(|(cell, _)| cell)),
             "from" => self.from(),
             "select" => {
-                let cells = list(self.cells().into_iter().map(|(cell, name)| format!("{cell} AS {name}")));
-                format!("SELECT {cells} FROM {}", self.from())
+                let named = |(cell, name): (String, &str)| match cell.rsplit_once('.') {
+                    Some((_, own)) if own == name => cell,
+                    _ => format!("{cell} AS {name}"),
+                };
+                let cells = list(self.cells().into_iter().map(named));
+                format!("SELECT {cells}\n        FROM {}", self.from())
             }
             "rows" if self.backend == Backend::Postgres && !has_bytes(self.columns) => self.from(),
             "rows" => format!("({}) AS {name}", self.filled("select", None)),
@@ -189,7 +193,7 @@ impl Set {
                 names.push(format!("{}_length", column.name));
             }
         }
-        format!("unnest({}) AS {} ({})", arrays.join(", "), self.name, names.join(", "))
+        format!("unnest({}) AS {} ({})", list(arrays.into_iter()), self.name, list(names.into_iter()))
     }
 
     /// The argument that all bytes of the set are in.

@@ -9,8 +9,8 @@ use clearing_core::facts::window::FundingGroup;
 use clearing_core::operation::Gate;
 use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
 
+use super::cells::Row;
 use super::members::MemberDue;
-use super::rows::Row;
 use super::sql::{Link, Sql, one, rows};
 use super::tables::{Column, FUNDING, LOTS};
 use super::{Store, StoreError};

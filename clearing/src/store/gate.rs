@@ -15,8 +15,8 @@ use clearing_core::book::changes::Changes;
 use clearing_core::units::{Timestamp, WindowNumber};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
 
+use super::cells::Row;
 use super::journal::no_coalition;
-use super::rows::Row;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, GATE};
 use super::{BackEnd, Snapshot, Store, StoreError};

@@ -7,7 +7,8 @@ use clearing_core::facts::window::Gross;
 use clearing_core::netting::Obligations;
 use clearing_core::units::{PartnerId, WindowNumber};
 
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::sql::{Link, Sql};
 use super::tables::GROSS;
 use super::{Snapshot, Store, StoreError};

@@ -10,8 +10,8 @@ use clearing_core::operation::Gate;
 use clearing_core::units::Hash;
 
 use super::balances::POINTS;
+use super::cells::Row;
 use super::journal::{JournalHead, no_coalition};
-use super::rows::Row;
 use super::save::of_book;
 use super::sql::{Link, Sql, check_count, one, rows};
 use super::tables::{BALANCES, BATCHES, Column, GROSS, Kind, TERMS_OUTSTANDING};

@@ -8,7 +8,7 @@ use clearing_core::facts::entry::Entry;
 use clearing_core::facts::hold::{Hold, HoldState};
 use clearing_core::units::{EntryId, MemberId, Points, Timestamp};
 
-use super::rows::Row;
+use super::cells::Row;
 use super::save::of_book;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, HOLDS};

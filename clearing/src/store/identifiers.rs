@@ -14,7 +14,8 @@ use clearing_core::operation::Gate;
 use clearing_core::units::{IdentifierHash, MemberId, Timestamp};
 use hashlink::LruCache;
 
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, IDENTIFIERS, Kind, LINK_CHANGES};
 use super::{Store, StoreError};

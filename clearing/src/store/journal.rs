@@ -7,7 +7,8 @@ use clearing_core::book::changes::Changes;
 use clearing_core::facts::entry::{Entry, JournalEntry};
 use clearing_core::units::{BatchId, EntryId, Hash, Timestamp, WindowNumber};
 
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::save::of_book;
 use super::sql::{Link, Sql, rows};
 use super::tables::{BATCHES, Column, ENTRIES, JOURNAL_HEAD, Kind};

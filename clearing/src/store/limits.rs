@@ -10,7 +10,8 @@ use clearing_core::facts::partner::Partner;
 use clearing_core::units::{Money, PartnerId, Points};
 
 use super::StoreError;
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, GUARDS, LIMITS};
 

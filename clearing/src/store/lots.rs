@@ -9,7 +9,8 @@ use clearing_core::facts::lot::{Lot, LotId, consumption_order};
 use clearing_core::units::{EntryId, MemberId, PartnerId, Timestamp};
 
 use super::StoreError;
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::save::{Stored, of_book};
 use super::sql::{Link, Sql, one, rows};
 use super::tables::{Column, Kind, LOTS};

@@ -5,7 +5,8 @@ use clearing_core::book::changes::Changes;
 use clearing_core::facts::member::Member;
 use clearing_core::units::{MemberId, Timestamp};
 
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::save::{Stored, of_book};
 use super::sql::{Link, Sql, one, rows};
 use super::tables::{Column, MEMBERS};

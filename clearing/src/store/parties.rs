@@ -9,9 +9,9 @@ use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::Terms;
 use clearing_core::units::{PartnerId, Timestamp};
 
+use super::cells::Row;
 use super::coalition::CoalitionRow;
 use super::journal::no_coalition;
-use super::rows::Row;
 use super::sql::{Link, Sql, rows};
 use super::tables::{LIMITS, PARTNERS};
 use super::{Snapshot, Store, StoreError, calendar, coalition, known, limits, terms};

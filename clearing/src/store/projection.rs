@@ -24,7 +24,7 @@ use clearing_core::rules::statement::{self, Role, Total, Totals};
 use clearing_core::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, WindowNumber};
 use tokio::time::Instant;
 
-use super::rows::Row;
+use super::cells::Row;
 use super::session::Connection;
 use super::snapshot::{BEGIN, COMMIT};
 use super::sql::{Link, Sql, Takes, one, rows};

@@ -7,7 +7,8 @@ use clearing_core::facts::origin::{BusinessDate, Code};
 use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
 use clearing_core::units::EntryId;
 
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::save::Stored;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, RECEIPTS};

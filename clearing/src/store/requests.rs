@@ -11,8 +11,9 @@ use clearing_core::facts::receipt::{Receipt, ReceiptLine};
 use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
+use super::cells::Row;
 use super::receipts::{RECEIPT, receipt_keys, receipt_line};
-use super::rows::{Row, RowSet};
+use super::rows::RowSet;
 use super::save::of_book;
 use super::sql::{Link, Sql, one, rows};
 use super::tables::{Column, RECEIPTS, REQUESTS};

@@ -6,7 +6,7 @@ use clearing_core::facts::returned::{Returned, ReturnedAmount};
 use clearing_core::units::{EntryId, MemberId};
 
 use super::StoreError;
-use super::rows::Row;
+use super::cells::Row;
 use super::save::of_book;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, RETURNS};

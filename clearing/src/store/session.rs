@@ -28,12 +28,12 @@ use clearing_core::units::{BatchId, EntryId, Hash, PartnerId, RequestId, Timesta
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::cells::Row;
 use super::checkpoint::Committed;
 use super::gate::{GateRow, gate_row};
 use super::head::{self, Saved};
 use super::identifiers::Enrolled;
 use super::journal::{JournalHead, no_coalition};
-use super::rows::Row;
 use super::save::{self, Stored};
 use super::sql::{Link, Sql};
 use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};

@@ -12,9 +12,10 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, Executor as _, PgConnection, Row as _, SqliteConnection};
 use uuid::Uuid;
 
+use super::cells::{PackedRow, Row};
 use super::filling::fill;
 pub(super) use super::filling::{Takes, one, rows};
-use super::rows::{PackedRow, Row, RowSet};
+use super::rows::RowSet;
 use super::tables::Column;
 use super::{Backend, StoreError};
 

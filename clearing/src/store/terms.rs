@@ -7,7 +7,8 @@ use clearing_core::facts::partner::Partner;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
 use clearing_core::units::{PartnerId, Points, Rate, Timestamp};
 
-use super::rows::{Row, RowSet};
+use super::cells::Row;
+use super::rows::RowSet;
 use super::sql::{Link, Sql, rows};
 use super::tables::{TERMS, TERMS_OUTSTANDING};
 use super::{Snapshot, StoreError, known};

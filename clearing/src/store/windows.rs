@@ -9,7 +9,7 @@ use clearing_core::facts::proof::{ClassAmounts, MoneyClass, Proof};
 use clearing_core::facts::window::{Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 
-use super::rows::Row;
+use super::cells::Row;
 use super::sql::{Link, Sql, rows};
 use super::tables::{LEGS, ORDERS, PARTICIPANTS, PROOFS, WINDOWS};
 use super::{Snapshot, Store, StoreError, gate, known};
