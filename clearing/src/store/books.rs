@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
-use clearing_core::book::sums::Sum;
-use clearing_core::chart::{MoneyAccount, PointsAccount};
+use clearing_core::chart::PointsAccount;
 use clearing_core::facts::entry::JournalEntry;
 use clearing_core::facts::member::Member;
 use clearing_core::facts::window::Leg;
 use clearing_core::netting::Obligations;
-use clearing_core::units::{MemberId, Money, PartnerId, Points, WindowNumber};
+use clearing_core::units::{MemberId, PartnerId, Points, WindowNumber};
 
 use super::members::members_after;
 use super::settlement::{self, Balances, WindowRow, Windows};
 use super::slice::load_all;
 use super::sql::Link;
-use super::{Store, StoreError, guards, house, journal};
+use super::{Store, StoreError, house, journal};
 
 /// Members whose rows are read at once.
 const MEMBERS_AT_ONCE: u32 = 10_000;
@@ -172,20 +171,6 @@ impl Store {
     /// See [`StoreError`].
     pub async fn gross_of(&self, window: WindowNumber) -> Result<Obligations, StoreError> {
         settlement::gross(&mut self.reader().await?.link(), window).await
-    }
-
-    /// The balance of one of the house's accounts in money.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn money_balance(&self, account: MoneyAccount) -> Result<Money, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let currency = snapshot.house().await?.house.coalition.currency;
-        let mut link = snapshot.link();
-        let wanted = [Sum::Money(account)].into_iter();
-        let (money, _) = guards::balances_of(&mut link, currency.as_str(), wanted).await?;
-        snapshot.finish().await?;
-        Ok(money.get(&account).copied().unwrap_or_default())
     }
 
     /// At most `limit` entries of the journal from a sequence on, of one window if it is named, in journal order. None of

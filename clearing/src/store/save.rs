@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
 use clearing_core::book::sums::Sum;
+use clearing_core::chart::MoneyAccount;
 use clearing_core::facts::answer::RecordedState;
 use clearing_core::facts::chain::{BatchHeader, RequestRecord, chain_hash, requests_hash};
 use clearing_core::facts::lot::{Lot, LotId};
 use clearing_core::facts::member::IdentifierLink;
 use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::returned::ReturnedAmount;
-use clearing_core::units::{EntryId, Hash, MemberId, PartnerId, RequestId, Timestamp};
+use clearing_core::units::{EntryId, Hash, MemberId, Money, PartnerId, RequestId, Timestamp};
 
 use super::journal::JournalHead;
 use super::requests::{ABANDONED, stored_state};
@@ -202,6 +203,29 @@ pub(super) struct Stored {
     pub members: BTreeMap<MemberId, Timestamp>,
     /// Lines of receipts that were booked.
     pub receipts: BTreeSet<ReceiptLine>,
+    /// Accounts whose balances were read without a lock, to be told.
+    pub balances: BTreeSet<MoneyAccount>,
+}
+
+/// Compares balances that were told with what they have become by this batch, behind the locks of their rows.
+///
+/// # Errors
+/// Transient if another node moved one between reading and saving.
+pub(super) async fn check_told(
+    link: &mut Link<'_>,
+    book: &Book,
+    told: &BTreeSet<MoneyAccount>,
+) -> Result<(), StoreError> {
+    let currency = book.house.coalition.currency;
+    let wanted = told.iter().map(|account| Sum::Money(*account));
+    let (stored, _) = guards::balances_of(link, currency.as_str(), wanted).await?;
+    for account in told {
+        let balance = |balances: &BTreeMap<MoneyAccount, Money>| balances.get(account).copied().unwrap_or_default();
+        if balance(&stored) != balance(&book.money_balances) {
+            return Err(StoreError::transient(format!("{account} moved in the meantime")));
+        }
+    }
+    Ok(())
 }
 
 /// Writes entries, requests, identifiers, members, lots, receipts, holds and returns.

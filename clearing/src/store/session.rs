@@ -265,6 +265,7 @@ impl WriterSession {
         requests: &[Request],
         now: Timestamp,
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
+        self.stored = save::Stored::default();
         slice::load_all(&mut self.connection.link(), book, requests, now).await
     }
 
@@ -301,6 +302,9 @@ impl WriterSession {
                 save::save_head(&mut link, (book, changes), header, &self.head, &hashed?, bounds).await?
             }
         };
+        if !self.stored.balances.is_empty() {
+            save::check_told(&mut link, book, &self.stored.balances).await?;
+        }
         if !changes.funding_states.is_empty() {
             settlement::save_funding(&mut link, book, changes).await?;
         }

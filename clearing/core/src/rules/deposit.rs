@@ -4,9 +4,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
 use crate::chart::{BankPurpose, MoneyAccount, Purpose};
-use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
+use crate::facts::{DepositFacts, Fact};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::units::Money;
 
@@ -32,7 +32,13 @@ impl Operation for Deposit {
         Ok(())
     }
 
-    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::default().and(self.account.partner()))
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.balances.insert(self.account);
+    }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let Self { account, amount } = *self;
@@ -48,9 +54,11 @@ impl Operation for Deposit {
             | MoneyAccount::Bank(_)
             | MoneyAccount::Unfunded => BankPurpose::Reserve,
         };
-        let mut draft = book.draft(EntryKind::Deposit, ask);
+        let before = book.money_balances.get(&account).copied().unwrap_or_default();
+        let deposited = DepositFacts { account, before };
+        let mut draft = book.draft(EntryKind::Deposit, ask).with(Fact::Deposited(deposited));
         draft.post_money(account, Purpose::Deposit, i128::from(amount.0));
         draft.post_money(MoneyAccount::Bank(bank), Purpose::Deposit, -i128::from(amount.0));
-        Ok(Decision::of_house(vec![book.finish(draft)?], HouseReply::default()))
+        decided(book, draft)
     }
 }
