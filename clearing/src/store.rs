@@ -20,12 +20,14 @@
 //! | `notices` | for whom something expires soon |
 //! | `prober` | whether the books can be written |
 //! | `projection` | which entries a partner has a part in |
+//! | `actions` | the record of administration |
 //! | `durability` | whether the disk takes what is committed |
 //! | `sql` | the seam to the two drivers |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
 //! journal's head with the rows that every batch moves.
 
+mod actions;
 mod alive;
 mod books;
 mod checkpoint;
@@ -71,6 +73,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{ConnectOptions as _, Postgres, Sqlite};
 use tokio::sync::Mutex;
 
+pub use self::actions::ActionFilter;
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
 pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
@@ -109,6 +112,7 @@ pub const STATEMENTS: &[&[&Sql]] = &[
     notices::STATEMENTS,
     prober::STATEMENTS,
     projection::STATEMENTS,
+    actions::STATEMENTS,
     requests::STATEMENTS,
     save::STATEMENTS,
     schedule::STATEMENTS,

@@ -28,7 +28,9 @@ use tokio::time::Instant;
 use super::session::Connection;
 use super::settlement::WindowRow;
 use super::sql::{Cells, Kind, Link, Sql};
-use super::{Backend, Snapshot, Store, StoreError, guards, house, journal, members, partner_id, requests, small};
+use super::{
+    Backend, Snapshot, Store, StoreError, actions, guards, house, journal, members, partner_id, requests, small,
+};
 
 pub(super) const STATEMENTS: &[&Sql] = &[
     &STANDING,
@@ -220,16 +222,16 @@ async fn standing(link: &mut Link<'_>) -> Result<Standing, StoreError> {
 }
 
 /// A state of the database, with the entries in it that are not projected yet and that a reader wants.
-struct Settled {
-    snapshot: Snapshot,
+pub(super) struct Settled {
+    pub snapshot: Snapshot,
     /// In journal order.
-    rest: Vec<JournalEntry>,
+    pub rest: Vec<JournalEntry>,
 }
 
 impl Store {
     /// A state that holds, projected or beside the projection, all entries that were in the journal when this was called, of
     /// those with sequences from `from` up to, but not including, `before`.
-    async fn settled(&self, from: i64, before: i64) -> Result<Settled, StoreError> {
+    pub(super) async fn settled(&self, from: i64, before: i64) -> Result<Settled, StoreError> {
         let deadline = Instant::now() + WAIT;
         let mut wanted = None;
         loop {
@@ -451,6 +453,7 @@ impl Projector {
         if !lost {
             save_parties(&mut link, &entries).await?;
             save_totals(&mut link, &entries).await?;
+            actions::project(&mut link, &entries).await?;
         }
         link.run(&house::COMMIT).await?;
         self.store.note_commit();
