@@ -4,6 +4,8 @@
 //! ask the writer or read the store, convert). A room has the service of one `.proto` file and the conversions of its
 //! messages; [`convert`] has those of the values that all of them are made of, and `written` what all operations answer.
 
+mod action;
+pub(crate) mod admin;
 pub mod auth;
 pub mod bounds;
 pub(crate) mod care;
@@ -40,6 +42,7 @@ use clearing_core::facts::origin::Origin;
 use clearing_core::units::{MemberId, PartnerId, RequestId};
 use tonic::Status;
 
+use self::action::Action;
 use crate::clock::{self, Clock};
 use crate::identifier::IdentifierKey;
 use crate::scheduler::Scheduler;
@@ -90,9 +93,19 @@ impl Context {
             fresh_salt: clock::random_bytes(),
             attachment: None,
         };
-        let written = self.writer.ask(request).await.map_err(|error| errors::of_write(&error))?;
+        let written = self.carry_out(request).await?;
         self.refresh_house().await?;
         Ok(written)
+    }
+
+    /// Asks the writer, and logs what became of it if it is an action of the operator.
+    async fn carry_out(&self, request: Request) -> Result<Written, Status> {
+        let action = Action::of(&request);
+        let outcome = self.writer.ask(request).await;
+        if let Some(action) = action {
+            action.log(&outcome);
+        }
+        outcome.map_err(|error| errors::of_write(&error))
     }
 
     /// Reads the house anew.

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use clearing_core::units::Timestamp;
+use clearing_proto::v1::admin_service_server::AdminServiceServer;
 use clearing_proto::v1::care_service_server::CareServiceServer;
 use clearing_proto::v1::entry_service_server::EntryServiceServer;
 use clearing_proto::v1::hold_service_server::HoldServiceServer;
@@ -267,6 +268,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         .add_service(small!(CareServiceServer, care))
         .add_service(small!(SettlementServiceServer, settlement))
         .add_service(small!(ReportServiceServer, report))
+        .add_service(small!(AdminServiceServer, admin))
         .add_service(small!(InfoServiceServer, info))
         .add_optional_service(sandbox.then(|| small!(SandboxServiceServer, sandbox)))
         .add_service(health_service)

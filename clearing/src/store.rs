@@ -23,6 +23,7 @@
 //! | `watched` | sums that have become so large that the rules must know them |
 //! | `snapshot`, `books`, `ledger`, `notices` | reads for those who ask: one state of the database; accounts and windows; the audit's whole; coming expiries |
 //! | `projection` | which entries a partner has a part in |
+//! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
 //! | `prober`, `durability`, `checkpoint` | whether the books can be written, and whether the disk takes what is committed; SQLite's log |
 //! | `tables`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; rows on their way in; rows that came out; statements, and the seam to the two drivers; lists of columns in their texts |
@@ -30,6 +31,7 @@
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
 //! journal's head with the rows that every batch moves.
 
+mod actions;
 mod alive;
 mod attachments;
 mod balances;
@@ -90,6 +92,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::Mutex;
 
+pub use self::actions::ActionFilter;
 pub use self::attachments::AttachmentRow;
 pub use self::balances::Balances;
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
@@ -122,6 +125,7 @@ use self::watched::Watched;
 
 /// Every statement of the house that can be prepared, for the tests that prepare and list them all on both back ends.
 pub static STATEMENTS: &[&[&Sql]] = &[
+    actions::STATEMENTS,
     alive::STATEMENTS,
     attachments::STATEMENTS,
     balances::STATEMENTS,

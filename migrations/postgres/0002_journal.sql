@@ -103,6 +103,20 @@ CREATE INDEX entry_parties_by_store ON entry_parties (partner, store, sequence) 
 CREATE INDEX entry_parties_by_receipt ON entry_parties (partner, receipt_number, sequence) WHERE receipt_number IS NOT NULL;
 CREATE INDEX entry_parties_by_business_date ON entry_parties (partner, business_date, sequence) WHERE business_date IS NOT NULL;
 
+-- The decisions of the house, by whom they concern. Projected with the rows above, in the same transaction.
+CREATE TABLE admin_actions (
+    partner       text NOT NULL, -- empty: the row by which the decision is found whoever it concerns
+    time          bigint NOT NULL, -- of the entry
+    sequence      bigint NOT NULL,
+    batch_id      uuid NOT NULL,
+    ordinal       integer NOT NULL,
+    window_number bigint NOT NULL, -- that it is about; else the one that was open
+    kind          smallint NOT NULL, -- the kind's number in the canonical bytes
+    PRIMARY KEY (partner, time, sequence)
+);
+CREATE INDEX admin_actions_by_kind ON admin_actions (partner, kind, time, sequence);
+CREATE INDEX admin_actions_by_window ON admin_actions (partner, window_number, time, sequence);
+
 -- What the lines of a partner's statement of a window come to. Projected with the rows above, in the same transaction.
 CREATE TABLE party_totals (
     partner       text NOT NULL,

@@ -38,6 +38,7 @@
 //! The identity of the caller is in its certificate; no request says who is asking. The operator's calls are in
 //! [`operator`].
 
+mod admin;
 /// What the house answers.
 #[path = "gen/answers.rs"]
 #[rustfmt::skip]

@@ -4,6 +4,7 @@
 use std::time::SystemTime;
 
 use clearing_proto::v1;
+use clearing_proto::v1::admin_service_client::AdminServiceClient;
 use clearing_proto::v1::care_service_client::CareServiceClient;
 use clearing_proto::v1::partner_service_client::PartnerServiceClient;
 use clearing_proto::v1::report_service_client::ReportServiceClient;
@@ -21,11 +22,13 @@ use crate::points::keyed;
 use crate::request_id::RequestId;
 use crate::wire::{self, FromWire, each, there};
 
+pub use crate::admin::AdminActions;
 pub use crate::answers::{
-    AccountBalance, BilateralNet, CalendarSet, ClockAdvanced, ConsentSet, DebtWrittenOff, Decayed, Deposited, DueWork,
-    DueWorkKind, ExpiryExtended, FeeBearer, Funding, FundingConsent, LimitUse, LimitsSet, MembersDecayed,
-    NettingReport, Orders, Partner, PartnerCreated, PartnerState, PaymentConfirmed, PaymentOrder, PointsReinstated,
-    SettlementAborted, SettlementConfirmed, StateSet, Terms, TermsSet, TrialBalance, WindowClosed,
+    AccountBalance, AdminAction, BilateralNet, CalendarSet, ClockAdvanced, ConsentSet, DebtWrittenOff, Decayed,
+    Deposited, DueWork, DueWorkKind, ExpiryExtended, FeeBearer, FieldChange, Funding, FundingConsent, LimitUse,
+    LimitsSet, MembersDecayed, NettingReport, Orders, Partner, PartnerCreated, PartnerState, PaymentConfirmed,
+    PaymentOrder, PointsReinstated, SettlementAborted, SettlementConfirmed, StateSet, Terms, TermsSet, TrialBalance,
+    WindowClosed,
 };
 pub use crate::care::{DecayMembers, ExtendExpiry, ReinstatePoints, RunDecay, WriteOffDebt};
 pub use crate::limits::PartnerLimits;
@@ -329,6 +332,15 @@ impl Operator {
             },
             call!(ReportServiceClient::list_journal_entries),
             |answer| Ok((each(answer.entries)?, answer.next_page_token)),
+        )
+    }
+
+    /// Who did what: the decisions of the house, the newest first.
+    pub fn admin_actions(&self, filter: AdminActions) -> Pages<AdminAction> {
+        self.client.pages(
+            move |page_token| filter.page(page_token),
+            call!(AdminServiceClient::list_admin_actions),
+            |answer| Ok((each(answer.actions)?, answer.next_page_token)),
         )
     }
 }

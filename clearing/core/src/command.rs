@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::book::Book;
 use crate::facts::answer::Attachment;
 use crate::facts::origin::Origin;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::abandon::AbandonRequest;
 use crate::rules::calendar::SetCalendar;
@@ -122,6 +122,13 @@ macro_rules! operations {
             pub fn concerns(&self) -> Option<RequestId> {
                 match self {
                     $(Self::$operation(operation) => operation.concerns()),*
+                }
+            }
+
+            /// See [`Operation::subject`].
+            pub fn subject(&self) -> Option<Subject> {
+                match self {
+                    $(Self::$operation(operation) => operation.subject()),*
                 }
             }
 

@@ -25,13 +25,15 @@ use std::io::{Read, Write};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::chart::MoneyAccount;
 use crate::facts::coalition::{Calendar, Coalition};
-use crate::facts::limits::Limits;
+use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
 use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::Code;
 use crate::facts::partner::PartnerState;
 use crate::facts::terms::{FeeBearer, Terms};
+use crate::facts::window::SettlementState;
 use crate::units::{EntryId, Hash, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// One thing that an entry records. Kinds of facts are added at the end, never changed.
@@ -57,20 +59,24 @@ pub enum Fact {
     State(StateFacts),
     Limits(LimitsFacts),
     Consent(ConsentFacts),
-    Calendar(Calendar),
-    /// The settlement of this window is right, as who decides it has seen.
-    Confirmed(WindowNumber),
+    Calendar(CalendarFacts),
+    /// A settlement is right, as who decides it has seen.
+    Confirmed(ConfirmFacts),
     Exported(ExportFacts),
     Paid(PaymentFacts),
-    /// The settlement of this window is taken back.
-    Aborted(WindowNumber),
+    /// A settlement is taken back.
+    Aborted(AbortFacts),
     /// The partner's request under this id shall have no effect; the entry, and those of its batch behind it that were asked
     /// for under the same id, undo what it did.
     Abandoned(RequestId),
-    /// What became of requests that were recorded before this may be forgotten.
-    Forgotten(Timestamp),
+    Forgotten(ForgetFacts),
     /// The member whom the entry gives its first lots was enrolled under an identifier.
     Linked(LinkFacts),
+    Deposited(DepositFacts),
+    /// What a decay took in all; in the first of its entries.
+    Decayed(DecayedFacts),
+    Extended(ExtendFacts),
+    WrittenOff(WriteOffFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -96,6 +102,18 @@ impl Facts {
         decayed_to: DecayedTo -> LotPlace,
         purchase_return: PurchaseReturn -> PurchaseReturnFacts,
         linked: Linked -> LinkFacts,
+        created: PartnerCreated -> PartnerFacts,
+        terms: Terms -> TermsFacts,
+        state: State -> StateFacts,
+        limits: Limits -> LimitsFacts,
+        consent: Consent -> ConsentFacts,
+        confirmed: Confirmed -> ConfirmFacts,
+        exported: Exported -> ExportFacts,
+        paid: Paid -> PaymentFacts,
+        aborted: Aborted -> AbortFacts,
+        deposited: Deposited -> DepositFacts,
+        decayed: Decayed -> DecayedFacts,
+        extended: Extended -> ExtendFacts,
     }
 
     /// The issuers whose lots were passed over.
@@ -246,12 +264,16 @@ pub struct PartnerFacts {
 pub struct TermsFacts {
     pub partner: PartnerId,
     pub terms: Terms,
+    /// The version that it was made of: the one that would have been in force when it takes effect. None of a partner's
+    /// first terms.
+    pub before: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct StateFacts {
     pub partner: PartnerId,
     pub state: PartnerState,
+    pub before: PartnerState,
 }
 
 /// The limits that take the place of a partner's earlier ones.
@@ -259,6 +281,7 @@ pub struct StateFacts {
 pub struct LimitsFacts {
     pub partner: PartnerId,
     pub limits: Limits,
+    pub before: Limits,
 }
 
 /// What a funder lets a partner issue at its cost from now on.
@@ -270,6 +293,23 @@ pub struct ConsentFacts {
     pub granted: Option<bool>,
     /// In points; none: without limit.
     pub budget: Option<Points>,
+    /// What stood before, and what was used by then.
+    pub before: Consent,
+}
+
+/// The calendar from now on.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CalendarFacts {
+    pub calendar: Calendar,
+    /// The calendar until now; none when the coalition began.
+    pub before: Option<Calendar>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ConfirmFacts {
+    pub window: WindowNumber,
+    /// What it brought the settlement to: where there was nothing to pay, it is settled.
+    pub state: SettlementState,
 }
 
 /// The orders of a settlement were handed out in a mode.
@@ -277,6 +317,9 @@ pub struct ConsentFacts {
 pub struct ExportFacts {
     pub window: WindowNumber,
     pub mode: OrderMode,
+    pub states: StateChange,
+    /// The mode that was chosen before, if one was.
+    pub mode_before: Option<OrderMode>,
 }
 
 /// The order that a payment was of. Its amount stands in the postings.
@@ -287,4 +330,62 @@ pub struct PaymentFacts {
     pub payee: OrderParty,
     /// The mode in which there is such an order.
     pub mode: OrderMode,
+    pub states: StateChange,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct AbortFacts {
+    pub window: WindowNumber,
+    /// What the settlement was.
+    pub before: SettlementState,
+}
+
+/// What a settlement was before an entry, and what it is by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct StateChange {
+    pub before: SettlementState,
+    pub after: SettlementState,
+}
+
+/// What became of requests may be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ForgetFacts {
+    /// Of those that were recorded before this.
+    pub until: Timestamp,
+    /// Up to when it might be until now.
+    pub before: Timestamp,
+}
+
+/// Money was paid into a fund. The amount stands in the postings.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DepositFacts {
+    pub account: MoneyAccount,
+    /// What the fund held before.
+    pub before: Money,
+}
+
+/// What a member's decay came to.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DecayedFacts {
+    /// What was available of the lots that it looked at.
+    pub before: Points,
+    /// What is left of that.
+    pub after: Points,
+}
+
+/// Which points live longer. Until when stands with the lots.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ExtendFacts {
+    pub issuer: PartnerId,
+    /// When the first of them would have expired, and the last.
+    pub before: (Timestamp, Timestamp),
+    pub points: Points,
+}
+
+/// A debt of a member was given up. How much of it stands in the postings.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct WriteOffFacts {
+    pub creditor: PartnerId,
+    /// What the member owed the creditor before.
+    pub before: Points,
 }

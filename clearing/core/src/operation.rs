@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::book::Book;
+use crate::chart::MoneyAccount;
 use crate::facts::answer::{Abandoned, HouseReply, Reversed};
 use crate::facts::coalition::House;
 use crate::facts::entry::{Entry, EntryDraft, EntryKind};
@@ -57,6 +58,11 @@ pub trait Operation {
         None
     }
 
+    /// Whom it is about, of what the operator asks of the house; none of what a till asks, or the house itself.
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
+
     /// Notes what must be in the book, and locked, before it is admitted and decided. It is asked of any message that
     /// [`check`](Self::check) passed, also of what nobody knows.
     fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>);
@@ -74,6 +80,34 @@ pub trait Operation {
     /// # Errors
     /// Why the rules say no, in the published order of [`Rejection`].
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection>;
+}
+
+/// Whom and what an operation of the operator is about, as its message says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    pub partners: Vec<PartnerId>,
+    pub member: Option<MemberRef>,
+    pub window: Option<WindowNumber>,
+}
+
+impl Subject {
+    pub fn partner(partner: PartnerId) -> Self {
+        Self { partners: vec![partner], ..Self::default() }
+    }
+
+    pub fn window(window: WindowNumber) -> Self {
+        Self { window: Some(window), ..Self::default() }
+    }
+
+    pub fn member(member: MemberRef) -> Self {
+        Self { member: Some(member), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn and(mut self, partners: impl IntoIterator<Item = PartnerId>) -> Self {
+        self.partners.extend(partners);
+        self
+    }
 }
 
 /// Whom an operation is about.
@@ -113,7 +147,7 @@ pub struct Decision {
 }
 
 /// What an answer tells besides its entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tells {
     Member(OfMember),
     /// What became of a request that was abandoned.
@@ -216,6 +250,9 @@ pub struct Footprint<'a> {
     pub consents: BTreeSet<(PartnerId, PartnerId)>,
     /// Windows with their settlements.
     pub windows: BTreeSet<WindowNumber>,
+    /// Balances that the answer or a fact tells. They are not locked: a batch at whose end they are not what they were taken
+    /// for runs again.
+    pub balances: BTreeSet<MoneyAccount>,
 }
 
 impl<'a> Footprint<'a> {
@@ -236,6 +273,7 @@ impl<'a> Footprint<'a> {
             guards: BTreeSet::new(),
             consents: BTreeSet::new(),
             windows: BTreeSet::new(),
+            balances: BTreeSet::new(),
         }
     }
 
@@ -301,7 +339,7 @@ impl Book {
     }
 }
 
-/// A decision that moves nothing.
-pub(crate) fn decided(book: &Book, draft: EntryDraft, reply: HouseReply) -> Result<Decision, Rejection> {
-    Ok(Decision::of_house(vec![book.finish(draft)?], reply))
+/// A decision of the house whose one entry records all that its answer tells.
+pub(crate) fn decided(book: &Book, draft: EntryDraft) -> Result<Decision, Rejection> {
+    Ok(Decision::of_house(vec![book.finish(draft)?], HouseReply::Entries))
 }

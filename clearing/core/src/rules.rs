@@ -3,6 +3,7 @@
 //! An operation is a type beside its rules; `crate::command` has the list of all.
 
 pub mod abandon;
+pub mod action;
 pub mod calendar;
 pub mod care;
 pub(crate) mod checks;

@@ -16,15 +16,18 @@ use clearing_core::facts::chain::{
 };
 use clearing_core::facts::coalition::{Calendar, Coalition};
 use clearing_core::facts::entry::{Entry, EntryDraft, EntryKind};
-use clearing_core::facts::limits::Limits;
+use clearing_core::facts::limits::{Consent, Limits};
 use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
+use clearing_core::facts::window::SettlementState;
 use clearing_core::facts::{
-    ConsentFacts, DecayFacts, ExportFacts, Fact, Facts, FoundedFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
-    PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateFacts, TermsFacts,
+    AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, DecayFacts, DecayedFacts, DepositFacts, ExportFacts,
+    ExtendFacts, Fact, Facts, ForgetFacts, FoundedFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts, PartnerFacts,
+    PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateChange, StateFacts, TermsFacts,
+    WriteOffFacts,
 };
 use clearing_core::units::{
     BatchId, EntryId, Hash, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
@@ -239,8 +242,8 @@ fn funding() -> Entry {
 /// Points that decayed.
 fn decay() -> Entry {
     let facts = DecayFacts { rate: rate("0.125"), period: Code::new("2026-03").unwrap() };
-    let mut draft =
-        draft(EntryKind::Decay, "operator", "2026-04-04T00:00:00Z").of_member(MEMBER).with(Fact::Decay(facts));
+    let draft = draft(EntryKind::Decay, "operator", "2026-04-04T00:00:00Z").of_member(MEMBER).with(Fact::Decay(facts));
+    let mut draft = draft.with(Fact::Decayed(DecayedFacts { before: Points(40), after: Points(35) }));
     draft.post_points(PointsAccount::Member(MEMBER), -5);
     draft.post_points(PointsAccount::Issuer(id("grocer")), 5);
     draft.move_lot(lot(1, "grocer", -5));
@@ -298,7 +301,8 @@ fn entries() -> Vec<(&'static str, Entry)> {
 
 fn forgetting() -> Entry {
     let draft = draft(EntryKind::Forget, "operator", "2026-04-02T00:00:00Z");
-    draft.with(Fact::Forgotten(time("2026-03-01T00:00:00Z"))).balance().unwrap()
+    let forgotten = ForgetFacts { until: time("2026-03-01T00:00:00Z"), before: time("2026-02-01T00:00:00Z") };
+    draft.with(Fact::Forgotten(forgotten)).balance().unwrap()
 }
 
 fn enrolling() -> Entry {
@@ -343,28 +347,43 @@ fn house_entries() -> Vec<(&'static str, Entry)> {
     let founded = FoundedFacts { coalition, domain, key_fingerprint: [7; 32] };
     let display_name = "Grocer \u{438}".to_owned();
     let created = PartnerFacts { partner: grocer, display_name, state: PartnerState::Active, limits };
-    let consent = ConsentFacts { funder: cinema, partner: grocer, granted: Some(true), budget: Some(Points(10_000)) };
+    let before = Consent { granted: Some(false), budget: None, used: Points(50) };
+    let (granted, budget) = (Some(true), Some(Points(10_000)));
+    let consent = ConsentFacts { funder: cinema, partner: grocer, granted, budget, before };
     let calendar = Calendar { cut_offs: vec!["0 0 1 * *".to_owned()], time_zone: "Europe/Moscow".to_owned() };
     let (payer, payee) = (OrderParty::Partner(grocer), OrderParty::Partner(cinema));
-    let paid = PaymentFacts { window: WINDOW, payer, payee, mode: OrderMode::Pairwise };
+    let states = StateChange { before: SettlementState::Confirmed, after: SettlementState::PartlyPaid };
+    let paid = PaymentFacts { window: WINDOW, payer, payee, mode: OrderMode::Pairwise, states };
+    let states = StateChange { before: SettlementState::Confirmed, after: SettlementState::Exported };
+    let exported = ExportFacts { window: WINDOW, mode: OrderMode::Hub, states, mode_before: None };
+    let suspended = StateFacts { partner: grocer, state: PartnerState::Suspended, before: PartnerState::Restricted };
+    let calendar = CalendarFacts { calendar, before: Some(Calendar::default()) };
+    let ends = (time("2026-04-03T00:00:00Z"), time("2026-04-30T00:00:00Z"));
+    let extended = ExtendFacts { issuer: grocer, before: ends, points: Points(70) };
     let facts = [
         (EntryKind::Found, vec![Fact::Founded(Box::new(founded))]),
         (
             EntryKind::CreatePartner,
             vec![
                 Fact::PartnerCreated(created),
-                Fact::Terms(TermsFacts { partner: grocer, terms: house::terms(Funding::OnPayment) }),
+                Fact::Terms(TermsFacts { partner: grocer, terms: house::terms(Funding::OnPayment), before: None }),
             ],
         ),
-        (EntryKind::SetTerms, vec![Fact::Terms(TermsFacts { partner: grocer, terms })]),
-        (EntryKind::SetState, vec![Fact::State(StateFacts { partner: grocer, state: PartnerState::Suspended })]),
-        (EntryKind::SetLimits, vec![Fact::Limits(LimitsFacts { partner: grocer, limits })]),
+        (EntryKind::SetTerms, vec![Fact::Terms(TermsFacts { partner: grocer, terms, before: Some(1) })]),
+        (EntryKind::SetState, vec![Fact::State(suspended)]),
+        (EntryKind::SetLimits, vec![Fact::Limits(LimitsFacts { partner: grocer, limits, before: Limits::default() })]),
         (EntryKind::SetConsent, vec![Fact::Consent(consent)]),
         (EntryKind::SetCalendar, vec![Fact::Calendar(calendar)]),
-        (EntryKind::Confirm, vec![Fact::Confirmed(WINDOW)]),
-        (EntryKind::Export, vec![Fact::Exported(ExportFacts { window: WINDOW, mode: OrderMode::Hub })]),
+        (EntryKind::Confirm, vec![Fact::Confirmed(ConfirmFacts { window: WINDOW, state: SettlementState::Confirmed })]),
+        (EntryKind::Export, vec![Fact::Exported(exported)]),
         (EntryKind::Payment, vec![Fact::Paid(paid)]),
-        (EntryKind::Abort, vec![Fact::Aborted(WINDOW)]),
+        (EntryKind::Abort, vec![Fact::Aborted(AbortFacts { window: WINDOW, before: SettlementState::Proposed })]),
+        (
+            EntryKind::Deposit,
+            vec![Fact::Deposited(DepositFacts { account: MoneyAccount::Collateral(grocer), before: Money(7) })],
+        ),
+        (EntryKind::Extend, vec![Fact::Extended(extended)]),
+        (EntryKind::WriteOff, vec![Fact::WrittenOff(WriteOffFacts { creditor: grocer, before: Points(9) })]),
     ];
     let entry = |(kind, facts): (EntryKind, Vec<Fact>)| {
         let draft = draft(kind, "operator", "2026-04-02T00:00:00Z");

@@ -56,6 +56,12 @@ pub const UNEXPLAINED: &[Unexplained] = &[
         reason: "by what lists find entries; it can be made anew from the journal",
     },
     Unexplained {
+        table: "admin_actions",
+        whole: true,
+        columns: &["partner", "time", "sequence", "batch_id", "ordinal", "window_number", "kind"],
+        reason: "by what the record of administration finds decisions; it can be made anew from the journal",
+    },
+    Unexplained {
         table: "party_totals",
         whole: true,
         columns: &["partner", "window_number", "role", "kind", "purpose", "lines", "amount", "points"],

@@ -141,7 +141,7 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
 ];
 
 /// The scope that the operations of each service need. A method of no service here is refused to everybody.
-pub const SERVICES: [(&str, Scope); 21] = [
+pub const SERVICES: [(&str, Scope); 22] = [
     ("coalition.clearing.v1.IssueService", Scope::Points),
     ("coalition.clearing.v1.RedemptionService", Scope::Points),
     ("coalition.clearing.v1.HoldService", Scope::Points),
@@ -158,6 +158,7 @@ pub const SERVICES: [(&str, Scope); 21] = [
     ("coalition.clearing.v1.CareService", Scope::Care),
     ("coalition.clearing.v1.SettlementService", Scope::Settlement),
     ("coalition.clearing.v1.ReportService", Scope::Report),
+    ("coalition.clearing.v1.AdminService", Scope::Report),
     ("coalition.clearing.v1.SandboxService", Scope::Sandbox),
     ("coalition.clearing.v1.InfoService", Scope::Info),
     ("grpc.health.v1.Health", Scope::Info),

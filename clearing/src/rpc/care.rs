@@ -12,6 +12,7 @@ use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::care_service_server::CareService;
 use tonic::{Request, Response, Status};
+use tracing::info;
 
 use crate::rpc::convert::{self, View};
 use crate::rpc::written::{first_entry, from_figures, from_written, member_reply};
@@ -51,7 +52,7 @@ impl CareService for Service {
         &self,
         request: Request<v1::DecayMembersRequest>,
     ) -> Result<Response<v1::DecayMembersResponse>, Status> {
-        auth::caller(&request)?.partner()?;
+        let caller = auth::caller(&request)?.partner()?;
         let v1::DecayMembersRequest { rate: share, period, inactive_since_time, page_size: size, page_token } =
             request.into_inner();
         let rate = convert::rate("rate", &share)?;
@@ -94,10 +95,13 @@ impl CareService for Service {
         }
         let decayed_members = lost.values().filter(|lost| **lost > 0).count();
         let last = page.last().filter(|_| more);
+        let (action, members, decayed_points) = ("DecayMembers", page.len(), lost.values().sum::<i64>());
+        let period = period.as_str();
+        info!(action, %caller, period, members, decayed_members, decayed_points, "an action of the operator");
         Ok(Response::new(v1::DecayMembersResponse {
             member_count: i64::try_from(page.len()).expect("a page is small"),
             decayed_member_count: i64::try_from(decayed_members).expect("a page is small"),
-            decayed_points: lost.values().sum(),
+            decayed_points,
             next_page_token: last.map_or_else(String::new, |last| convert::page_token(&list, &last.id.to_string())),
         }))
     }

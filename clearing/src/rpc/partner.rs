@@ -4,9 +4,12 @@ pub(super) mod limits;
 mod terms;
 
 use clearing_core::command::Command;
+use clearing_core::facts::answer::HouseReply;
 use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::limits::Consent;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::TermsDraft;
+use clearing_core::facts::{Facts, PartnerFacts};
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
@@ -18,8 +21,10 @@ use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::from_timestamp;
 use crate::rpc::errors::invalid;
-use crate::rpc::settlement::{from_house, house_reply};
+use crate::rpc::settlement::{from_house, house_reply, recorded};
+use crate::rpc::written::first_entry;
 use crate::rpc::{Context, auth, bounds, convert, errors, page_size};
+use crate::writer::WriteError;
 use limits::{from_consent, from_limit_uses, from_limits, partner_with_limits, read_limits};
 use terms::{from_terms, terms_draft};
 
@@ -43,7 +48,10 @@ impl PartnerService for Service {
             Command::CreatePartner(CreatePartner { partner, display_name, terms, state, limits, no_default_limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         house_reply(&written)?;
-        let partner = from_partner(&self.partner(partner)?, self.0.clock.now(), &self.0.house().coalition);
+        let PartnerFacts { partner: id, display_name, state, limits } = recorded(&written, Facts::created)?.clone();
+        let terms = vec![recorded(&written, Facts::terms)?.terms.clone()];
+        let created = Partner { id, display_name, state, suspended_in: None, terms, limits };
+        let partner = from_partner(&created, first_entry(&written)?.entry.time, &written.house.coalition);
         Ok(Response::new(v1::CreatePartnerResponse {
             written: from_house(&written),
             proposal_id: String::new(),
@@ -62,11 +70,13 @@ impl PartnerService for Service {
         let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
         let command = Command::SetTerms(SetTerms { partner, terms, effective });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let reply = house_reply(&written)?;
-        let partner = self.partner(partner)?;
-        let version = reply.terms.and_then(|version| partner.terms_version(version));
-        let terms = version.map(|terms| from_terms(terms, &self.0.house().coalition));
-        Ok(Response::new(v1::SetTermsResponse { written: from_house(&written), proposal_id: String::new(), terms }))
+        house_reply(&written)?;
+        let terms = &recorded(&written, Facts::terms)?.terms;
+        Ok(Response::new(v1::SetTermsResponse {
+            written: from_house(&written),
+            proposal_id: String::new(),
+            terms: Some(from_terms(terms, &written.house.coalition)),
+        }))
     }
 
     async fn set_partner_state(
@@ -79,11 +89,12 @@ impl PartnerService for Service {
         let state = partner_state(state)?;
         let command = Command::SetPartnerState(SetPartnerState { partner, state });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let reply = house_reply(&written)?;
+        house_reply(&written)?;
+        let before = recorded(&written, Facts::state)?.before;
         Ok(Response::new(v1::SetPartnerStateResponse {
             written: from_house(&written),
             proposal_id: String::new(),
-            previous_state: from_partner_state(reply.previous_state.unwrap_or(state)).into(),
+            previous_state: from_partner_state(before).into(),
             state: from_partner_state(state).into(),
         }))
     }
@@ -101,14 +112,15 @@ impl PartnerService for Service {
         let limits = read_limits(limits, &self.0.house().coalition)?;
         let command = Command::SetLimits(SetLimits { partner, limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
-        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
-        let partner = self.partner(partner)?;
+        let HouseReply::Limits(used) = house_reply(&written)? else {
+            return Err(errors::of_write(&WriteError::Internal));
+        };
+        let coalition = &written.house.coalition;
         Ok(Response::new(v1::SetLimitsResponse {
             written: from_house(&written),
             proposal_id: String::new(),
-            limits: Some(from_limits(&limits, &book.house.coalition)),
-            limit_uses: from_limit_uses(&partner, &book, self.0.clock.now()),
+            limits: Some(from_limits(&limits, coalition)),
+            limit_uses: from_limit_uses(&limits, used, coalition),
         }))
     }
 
@@ -131,9 +143,8 @@ impl PartnerService for Service {
         let command = Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
         house_reply(&written)?;
-        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
-        let consent = book.consents.get(&(funder, partner)).copied().unwrap_or_default();
-        let consent = from_consent(funder, partner, &consent, &book.house.coalition);
+        let used = recorded(&written, Facts::consent)?.before.used;
+        let consent = from_consent(funder, partner, &Consent { granted, budget, used }, &written.house.coalition);
         Ok(Response::new(v1::SetFundingConsentResponse {
             written: from_house(&written),
             proposal_id: String::new(),
@@ -159,13 +170,6 @@ impl PartnerService for Service {
             next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, &last.partner_id)),
             partners,
         }))
-    }
-}
-
-impl Service {
-    fn partner(&self, id: PartnerId) -> Result<Partner, Status> {
-        let house = self.0.house();
-        house.partners.get(&id).cloned().ok_or_else(|| errors::not_found("partner", id))
     }
 }
 

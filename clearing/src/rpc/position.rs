@@ -50,8 +50,11 @@ impl PositionService for Service {
             let fits = i64::try_from(headroom).unwrap_or(if headroom < 0 { i64::MIN } else { i64::MAX });
             Money(fits)
         });
-        let known = book.house.partners.get(&partner);
-        let now = self.0.clock.now();
+        let limits = book.house.partners.get(&partner).map(|partner| partner.limits);
+        let limit_uses = limits.map(|limits| {
+            let used = book.used_of(partner, &limits, self.0.clock.now());
+            from_limit_uses(&limits, &used, coalition)
+        });
         Ok(Response::new(v1::GetPositionResponse {
             partner_id: partner.to_string(),
             window: i64::from(book.open_window),
@@ -59,7 +62,7 @@ impl PositionService for Service {
             in_flight: in_flight.collect(),
             outstanding_points: -issued.0,
             headroom: headroom.and_then(|headroom| from_money(headroom, coalition)),
-            limit_uses: known.map(|known| from_limit_uses(known, &book, now)).unwrap_or_default(),
+            limit_uses: limit_uses.unwrap_or_default(),
         }))
     }
 

@@ -5,14 +5,15 @@ pub(super) mod convert;
 use clearing_core::book::Book;
 use clearing_core::chart::Fund;
 use clearing_core::command::Command;
-use clearing_core::facts::answer::{HouseReply, Reply};
-use clearing_core::facts::window::{Settlement, Window};
+use clearing_core::facts::Facts;
+use clearing_core::facts::answer::{Closed, HouseReply, Reply};
+use clearing_core::facts::window::{Leg, Settlement, Window};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::deposit::Deposit;
 use clearing_core::rules::payment::ConfirmPayment;
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
-use clearing_core::units::WindowNumber;
+use clearing_core::units::{PartnerId, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_server::SettlementService;
 use tonic::{Request, Response, Status};
@@ -20,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::convert::{
     View, from_money, money, request_id as read_request_id, window as read_window, window_or_open,
 };
-use crate::rpc::written::{accepted, from_written};
+use crate::rpc::written::{accepted, first_entry, from_written};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::writer::{WriteError, Written};
@@ -42,14 +43,17 @@ impl SettlementService for Service {
         let request_id = read_request_id(&request.into_inner().request_id)?;
         let written =
             self.0.ask_house(caller, request_id, Command::CloseWindow(CloseWindow { expected: None })).await?;
-        let reply = house_reply(&written)?;
-        let number = reply.window.ok_or_else(|| errors::of_write(&WriteError::Internal))?;
-        let (window, settlement) = self.0.settlement(number).await?;
+        let HouseReply::Closed(closed) = house_reply(&written)? else {
+            return Err(errors::of_write(&WriteError::Internal));
+        };
+        let number = first_entry(&written)?.entry.window;
+        let Closed { settlement, carried } = &**closed;
+        let coalition = &written.house.coalition;
         Ok(Response::new(v1::CloseWindowResponse {
             written: from_house(&written),
             proposal_id: String::new(),
-            settlement: Some(convert::from_settlement(&window, &settlement, Stage::Made, &written.house.coalition)),
-            open_window: i64::from(window.next()),
+            settlement: Some(convert::from_settlement(number, settlement, carried, Stage::Made, coalition)),
+            open_window: i64::from(number) + 1,
         }))
     }
 
@@ -75,12 +79,12 @@ impl SettlementService for Service {
         let command = Command::ConfirmSettlement(ConfirmSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
-        let (window, settlement) = self.0.settlement(window).await?;
+        let state = recorded(&written, Facts::confirmed)?.state;
         Ok(Response::new(v1::ConfirmSettlementResponse {
             written: from_house(&written),
             proposal_id: String::new(),
-            window_state: convert::from_window_state(window.state).into(),
-            settlement_state: convert::from_settlement_state(settlement.state).into(),
+            window_state: convert::from_window_state(state.of_window()).into(),
+            settlement_state: convert::from_settlement_state(state).into(),
         }))
     }
 
@@ -93,16 +97,17 @@ impl SettlementService for Service {
         let (number, mode) = (read_window(window)?, convert::order_mode(mode)?);
         let command = Command::ExportOrders(ExportOrders { window: number, mode });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
-        let (_, settlement) = self.0.settlement(number).await?;
+        let HouseReply::Orders(due) = house_reply(&written)? else {
+            return Err(errors::of_write(&WriteError::Internal));
+        };
         let coalition = &written.house.coalition;
-        let due = || settlement.orders.iter().filter(|order| !order.paid);
+        let states = recorded(&written, Facts::exported)?.states;
         Ok(Response::new(v1::ExportOrdersResponse {
             written: from_house(&written),
             proposal_id: String::new(),
-            orders: due().map(|order| convert::from_order(order, coalition)).collect(),
-            csv: convert::orders_csv(number, due(), coalition),
-            settlement_state: convert::from_settlement_state(settlement.state).into(),
+            orders: due.iter().map(|order| convert::from_order(order, coalition)).collect(),
+            csv: convert::orders_csv(number, due, coalition),
+            settlement_state: convert::from_settlement_state(states.after).into(),
         }))
     }
 
@@ -118,18 +123,17 @@ impl SettlementService for Service {
         let amount = amount.map(|amount| money("amount", &amount, &house.coalition)).transpose()?;
         let command = Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
-        let (window, settlement) = self.0.settlement(number).await?;
-        let touched = convert::payment_parties(payment).into_iter();
-        let legs = touched.filter_map(|partner| {
-            Some(convert::from_leg(partner, settlement.legs.get(&partner)?, &written.house.coalition))
-        });
+        let HouseReply::Legs(legs) = house_reply(&written)? else {
+            return Err(errors::of_write(&WriteError::Internal));
+        };
+        let states = recorded(&written, Facts::paid)?.states;
+        let leg = |(partner, leg): &(PartnerId, Leg)| convert::from_leg(*partner, leg, &written.house.coalition);
         Ok(Response::new(v1::ConfirmPaymentResponse {
             written: from_house(&written),
             proposal_id: String::new(),
-            legs: legs.collect(),
-            window_state: convert::from_window_state(window.state).into(),
-            settlement_state: convert::from_settlement_state(settlement.state).into(),
+            legs: legs.iter().map(leg).collect(),
+            window_state: convert::from_window_state(states.after.of_window()).into(),
+            settlement_state: convert::from_settlement_state(states.after).into(),
         }))
     }
 
@@ -143,14 +147,10 @@ impl SettlementService for Service {
         let command = Command::AbortSettlement(AbortSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
-        let open_window = match written.entries.first() {
-            Some(written) => written.entry.window,
-            None => self.0.store.gate().await.map_err(|error| errors::of_store(&error))?.open_window,
-        };
         Ok(Response::new(v1::AbortSettlementResponse {
             written: from_house(&written),
             proposal_id: String::new(),
-            open_window: i64::from(open_window),
+            open_window: i64::from(first_entry(&written)?.entry.window),
         }))
     }
 
@@ -164,7 +164,8 @@ impl SettlementService for Service {
         let command = Command::Deposit(Deposit { fund, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
-        let balance = self.0.store.money_balance(fund.account()).await.map_err(|error| errors::of_store(&error))?;
+        let before = recorded(&written, Facts::deposited)?.before;
+        let balance = before.plus(amount).map_err(|_| errors::of_write(&WriteError::Internal))?;
         Ok(Response::new(v1::DepositResponse {
             written: from_house(&written),
             proposal_id: String::new(),
@@ -182,7 +183,7 @@ impl SettlementService for Service {
         let command = Command::SetCalendar(SetCalendar { calendar: calendar.clone() });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
-        let next = next_cut_offs(&calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
+        let next = next_cut_offs(&calendar, first_entry(&written)?.entry.time, CUT_OFFS_PUBLISHED);
         Ok(Response::new(v1::SetCalendarResponse {
             written: from_house(&written),
             proposal_id: String::new(),
@@ -207,12 +208,14 @@ impl Context {
     pub(super) async fn settlement_from(&self, book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
         if number != book.open_window {
             let (window, settlement) = self.settlement(number).await?;
-            return Ok(convert::from_settlement(&window, &settlement, Stage::Made, &book.house.coalition));
+            let carried = window.carried();
+            return Ok(convert::from_settlement(number, &settlement, &carried, Stage::Made, &book.house.coalition));
         }
         let coalition = book.house.coalition.clone();
         let window = book.closed_for_show(self.clock.now()).map_err(|rejection| errors::refused(&rejection))?;
         let settlement = window.settlement.as_ref().expect("it was just closed");
-        Ok(convert::from_settlement(&window, settlement, Stage::Preview, &coalition))
+        let carried = window.carried();
+        Ok(convert::from_settlement(number, settlement, &carried, Stage::Preview, &coalition))
     }
 }
 
@@ -225,9 +228,17 @@ pub(super) fn from_house(written: &Written) -> Option<v1::Written> {
 ///
 /// # Errors
 /// The rejection, if it was one.
-pub(super) fn house_reply(written: &Written) -> Result<HouseReply, Status> {
+pub(super) fn house_reply(written: &Written) -> Result<&HouseReply, Status> {
     match &accepted(written)?.reply {
-        Reply::House(reply) => Ok(*reply),
+        Reply::House(reply) => Ok(reply),
         Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),
     }
+}
+
+/// A fact of the first entry that a command of the house wrote.
+pub(super) fn recorded<'a, T>(
+    written: &'a Written,
+    fact: impl Fn(&'a Facts) -> Option<&'a T>,
+) -> Result<&'a T, Status> {
+    fact(&first_entry(written)?.entry.facts).ok_or_else(|| errors::of_write(&WriteError::Internal))
 }

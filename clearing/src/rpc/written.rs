@@ -22,7 +22,7 @@ impl Context {
         command: Command,
     ) -> Result<Written, Status> {
         let wish = self.wish(caller, request_id, origin, command)?;
-        self.writer.ask(wish).await.map_err(|error| errors::of_write(&error))
+        self.carry_out(wish).await
     }
 
     pub(super) fn wish(

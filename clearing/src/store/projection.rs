@@ -30,7 +30,7 @@ use super::snapshot::{BEGIN, COMMIT};
 use super::sql::{Link, Sql, Takes, one, rows};
 use super::tables::{Column, ENTRIES, ENTRY_PARTIES, Kind, PARTY_TOTALS};
 use super::windows::WindowRow;
-use super::{Backend, Snapshot, Store, StoreError, identifiers, journal, requests};
+use super::{Backend, Snapshot, Store, StoreError, actions, identifiers, journal, requests};
 
 pub(super) static STATEMENTS: &[&Sql] = &[
     &STANDING,
@@ -205,16 +205,16 @@ async fn standing(link: &mut Link<'_>) -> Result<Standing, StoreError> {
 }
 
 /// A state of the database, with the entries in it that are not projected yet and that a reader wants.
-struct Settled {
-    snapshot: Snapshot,
+pub(super) struct Settled {
+    pub snapshot: Snapshot,
     /// In journal order.
-    rest: Vec<JournalEntry>,
+    pub rest: Vec<JournalEntry>,
 }
 
 impl Store {
     /// A state that holds, projected or beside the projection, all entries that were in the journal when this was called, of
     /// those with sequences from `from` up to, but not including, `before`.
-    async fn settled(&self, from: i64, before: i64) -> Result<Settled, StoreError> {
+    pub(super) async fn settled(&self, from: i64, before: i64) -> Result<Settled, StoreError> {
         let deadline = Instant::now() + WAIT;
         let mut wanted = None;
         loop {
@@ -422,6 +422,7 @@ impl Projector {
         if !lost {
             save_parties(&mut link, &entries).await?;
             save_totals(&mut link, &entries).await?;
+            actions::project(&mut link, &entries).await?;
         }
         link.run(&COMMIT).await?;
         self.store.note_commit();

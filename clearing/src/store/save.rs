@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
+use clearing_core::book::sums::Sum;
+use clearing_core::chart::MoneyAccount;
 use clearing_core::facts::chain::BatchHeader;
 use clearing_core::facts::lot::LotId;
 use clearing_core::facts::receipt::ReceiptLine;
-use clearing_core::units::{MemberId, Timestamp};
+use clearing_core::units::{MemberId, Money, Timestamp};
 
+use super::balances::balances_of;
 use super::rows::RowSet;
 use super::sql::{Call, Link, Sql, check_count, one, rows};
 use super::tables::{Column, IDENTIFIERS, Kind, LOTS, MEMBERS, RECEIPTS};
@@ -28,6 +31,29 @@ pub(super) struct Stored {
     pub members: BTreeMap<MemberId, Timestamp>,
     /// Lines of receipts that were booked.
     pub receipts: BTreeSet<ReceiptLine>,
+    /// Accounts whose balances were read without a lock, to be told.
+    pub balances: BTreeSet<MoneyAccount>,
+}
+
+/// Compares balances that were told with what they have become by this batch, behind the locks of their rows.
+///
+/// # Errors
+/// Transient if another node moved one between reading and saving.
+pub(super) async fn check_told(
+    link: &mut Link<'_>,
+    book: &Book,
+    told: &BTreeSet<MoneyAccount>,
+) -> Result<(), StoreError> {
+    let currency = book.house.coalition.currency;
+    let wanted = told.iter().map(|account| Sum::Money(*account));
+    let stored = balances_of(link, currency.as_str(), wanted).await?;
+    for account in told {
+        let balance = |balances: &BTreeMap<MoneyAccount, Money>| balances.get(account).copied().unwrap_or_default();
+        if balance(&stored.money) != balance(&book.money_balances) {
+            return Err(StoreError::transient(format!("{account} moved in the meantime")));
+        }
+    }
+    Ok(())
 }
 
 /// How many rows the parts of the statement have changed.

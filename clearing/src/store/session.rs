@@ -283,6 +283,7 @@ impl WriterSession {
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
         let mut link = self.connection.link();
         if self.gate == Gate::Alone {
+            self.stored = Stored::default();
             return slice::load_all(&mut link, book, requests, now).await;
         }
         let loaded = {
@@ -320,6 +321,9 @@ impl WriterSession {
             let bounds = (&*self.watched, self.gate);
             head::save_head(&mut link, (book, changes), header, &self.head, &hashed?, bounds).await?
         };
+        if !self.stored.balances.is_empty() {
+            save::check_told(&mut link, book, &self.stored.balances).await?;
+        }
         funding::save_states(&mut link, book, changes).await?;
         Ok(Saved { first_sequence })
     }

@@ -77,6 +77,7 @@ pub(super) async fn load(
     }
     load_guards(link, book, &needs, &targets).await?;
     load_watched(link, book, watched).await?;
+    load_told(link, book, &needs, &mut loaded).await?;
     refine(book, &mut depths);
 
     let returnable = targets.redemptions.iter().chain(&targets.purchases);
@@ -352,6 +353,25 @@ async fn load_watched(link: &mut Link<'_>, book: &mut Book, watched: &BTreeSet<S
             book.funding.entry(key).or_insert(group);
         }
     }
+    Ok(())
+}
+
+/// Reads balances that facts and answers tell. Nothing is locked: what another node moves meanwhile is seen when the batch is
+/// saved.
+async fn load_told(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    needs: &Footprint<'_>,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    if needs.balances.is_empty() {
+        return Ok(());
+    }
+    let currency = book.house.coalition.currency;
+    let wanted = needs.balances.iter().map(|account| Sum::Money(*account));
+    let found = balances::balances_of(link, currency.as_str(), wanted).await?;
+    book.money_balances.extend(found.money);
+    loaded.stored.balances.clone_from(&needs.balances);
     Ok(())
 }
 

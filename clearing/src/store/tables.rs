@@ -218,6 +218,15 @@ tables! {
         receipt_number: Text null,
         business_date: Int null,
     }
+    admin_actions ADMIN_ACTIONS {
+        partner: Text key,
+        time: Int key,
+        sequence: Int key,
+        batch_id: Uuid,
+        ordinal: Int,
+        window_number: Int,
+        kind: Int,
+    }
     party_totals PARTY_TOTALS {
         partner: Text key,
         window_number: Int key,

@@ -2,9 +2,9 @@
 
 use clearing_certs::Kind;
 use partner_sdk::operator::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, DecayMembers, Deposit,
-    ExportOrders, ExtendExpiry, OrderMode, PartnerLimits, PartnerState, ReinstatePoints, RunDecay, SetCalendar,
-    SetFundingConsent, SetLimits, SetPartnerState, SetTerms, TermsChange, WriteOffDebt,
+    AbortSettlement, AdminActions, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, DecayMembers,
+    Deposit, ExportOrders, ExtendExpiry, OrderMode, PartnerLimits, PartnerState, ReinstatePoints, RunDecay,
+    SetCalendar, SetFundingConsent, SetLimits, SetPartnerState, SetTerms, TermsChange, WriteOffDebt,
 };
 use partner_sdk::{
     Abandon, Authorize, Capture, Client, DayCount, Decimal, Earn, EntryFilter, Error, Issue, MemberRef, Money, Origin,
@@ -116,6 +116,7 @@ async fn report_calls(client: &Client) -> Vec<(&'static str, bool)> {
         ("ListAllExpiryNotices", let_in(operator.expiry_notices(None).collect().await)),
         ("PreviewSettlement", let_in(operator.preview_settlement(None).await)),
         ("ListJournalEntries", let_in(operator.journal(1, None).collect().await)),
+        ("ListAdminActions", let_in(operator.admin_actions(AdminActions::all()).collect().await)),
     ]
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
-use clearing_core::facts::answer::{Answer, Reply};
+use clearing_core::facts::answer::Answer;
 use clearing_core::facts::coalition::{House, Recovery};
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::limits::Limits;
@@ -423,9 +423,7 @@ impl Play {
                 }))
             }
             Command::CloseWindow(CloseWindow { .. }) => {
-                if let Reply::House(reply) = &accepted.reply {
-                    self.closed.extend(reply.window);
-                }
+                self.closed.extend(accepted.entries.first().map(|id| whole.entries[id].window));
             }
             Command::ConfirmSettlement(ConfirmSettlement { window }) => {
                 let settlement = whole.windows[window].settlement.as_ref().unwrap();

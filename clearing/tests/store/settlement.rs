@@ -30,7 +30,7 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     till.one("operator", deposit, at(1)).await.unwrap();
     let close = Command::CloseWindow(CloseWindow { expected: Some(1) });
     let closed = till.one("operator", close, at(1)).await.unwrap();
-    assert_eq!(closed.reply, Reply::House(HouseReply { window: Some(1), ..HouseReply::default() }));
+    let Reply::House(HouseReply::Closed(told)) = closed.reply else { panic!("{:?}", closed.reply) };
     till.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
     let windows = read_windows(&test.store).await;
     assert_eq!(windows.len(), 2);
@@ -38,6 +38,7 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     assert_eq!((windows[1].first_sequence, windows[1].end_sequence), (FOUNDING + 6, None));
     let settlement = windows[0].window.settlement.clone().unwrap();
     assert!(settlement.proof.holds() && !settlement.legs.is_empty());
+    assert_eq!((settlement.clone(), windows[0].window.carried()), (told.settlement, told.carried));
     for command in [
         Command::ConfirmSettlement(ConfirmSettlement { window: 1 }),
         Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Pairwise }),

@@ -108,6 +108,58 @@ impl FromWire<v1::AccountChange> for AccountChange {
     }
 }
 
+/// One decision of the house.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdminAction {
+    /// Id of the entry that records it.
+    pub entry_id: String,
+    /// Place of that entry in the journal.
+    pub sequence: i64,
+    /// When it was decided.
+    pub action_time: SystemTime,
+    /// Who decided: "operator"; "house" when nobody asked (the founding, a close by the calendar, decay, forgetting).
+    pub actor: String,
+    /// The id of the request by which it was asked for. Not set when nobody asked.
+    pub request_id: Option<String>,
+    /// What was decided.
+    pub kind: EntryKind,
+    /// The partners that it concerns, by partner id.
+    pub partner_ids: Vec<String>,
+    /// The member whose points it moves, if it does.
+    pub member_id: Option<String>,
+    /// The window that it is about; of one that is about none, the window that was open.
+    pub window: i64,
+    /// Why, as a code, where a reason was asked for; of a decay its period.
+    pub reason_code: Option<String>,
+    /// What was before, in words: the fields that changed, each with its value. Empty where nothing stood before.
+    pub before: String,
+    /// What is by it, likewise. Empty where nothing stands any more.
+    pub after: String,
+    /// The same field by field. What was left as it was is not named.
+    pub changes: Vec<FieldChange>,
+}
+
+impl FromWire<v1::AdminAction> for AdminAction {
+    fn read(wire: v1::AdminAction) -> Result<Self, Error> {
+        Ok(Self {
+            entry_id: wire.entry_id,
+            sequence: wire.sequence,
+            action_time: FromWire::read(there(wire.action_time, "AdminAction.action_time")?)?,
+            actor: wire.actor,
+            request_id: wire.request_id,
+            kind: EntryKind::from_number(wire.kind),
+            partner_ids: wire.partner_ids,
+            member_id: wire.member_id,
+            window: wire.window,
+            reason_code: wire.reason_code,
+            before: wire.before,
+            after: wire.after,
+            changes: each(wire.changes)?,
+        })
+    }
+}
+
 /// Answer of AdvanceClock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -729,6 +781,29 @@ open_enum! {
         Acceptor = "ACCEPTOR",
         /// The issuers of the points that were accepted.
         Issuer = "ISSUER",
+    }
+}
+
+/// One field that a decision changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldChange {
+    /// The field, as it is named in this interface, for example "price", "net_debit_cap", "settlement_state"; of a deposit
+    /// the account.
+    pub field: String,
+    /// What stood there; not set where nothing did.
+    pub before: Option<String>,
+    /// What stands there by it; not set where nothing does.
+    pub after: Option<String>,
+}
+
+impl FromWire<v1::FieldChange> for FieldChange {
+    fn read(wire: v1::FieldChange) -> Result<Self, Error> {
+        Ok(Self {
+            field: wire.field,
+            before: wire.before,
+            after: wire.after,
+        })
     }
 }
 

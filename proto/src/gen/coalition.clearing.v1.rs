@@ -1329,6 +1329,420 @@ pub mod entry_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Request of ListAdminActions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAdminActionsRequest {
+    /// Only decisions of this kind. Not set: of all. A kind of entry that is no decision finds none.
+    #[prost(enumeration = "EntryKind", tag = "1")]
+    pub kind: i32,
+    /// Only decisions that concern this partner: that change its settings or post to its accounts; "operator" for the
+    /// operator's own. Empty: all.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Only decisions about this window (its close, what is done with its settlement); of those that are about no window,
+    /// the ones that were made while it was open. 0: all.
+    #[prost(int64, tag = "3")]
+    pub window: i64,
+    /// Only decisions made at this moment or later. Not set: from the beginning.
+    #[prost(message, optional, tag = "4")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only decisions made before this moment. Not set: up to now.
+    #[prost(message, optional, tag = "5")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many decisions at most: 1 to 1,000; 0 means 100. A page may hold fewer although more follow.
+    #[prost(int32, tag = "6")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must be as in the call that gave
+    /// the token, else INVALID_ARGUMENT.
+    #[prost(string, tag = "7")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListAdminActions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAdminActionsResponse {
+    /// The decisions, by their times, the newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub actions: ::prost::alloc::vec::Vec<AdminAction>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// One decision of the house.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AdminAction {
+    /// Id of the entry that records it.
+    #[prost(string, tag = "1")]
+    pub entry_id: ::prost::alloc::string::String,
+    /// Place of that entry in the journal.
+    #[prost(int64, tag = "2")]
+    pub sequence: i64,
+    /// When it was decided.
+    #[prost(message, optional, tag = "3")]
+    pub action_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who decided: "operator"; "house" when nobody asked (the founding, a close by the calendar, decay, forgetting).
+    #[prost(string, tag = "4")]
+    pub actor: ::prost::alloc::string::String,
+    /// The id of the request by which it was asked for. Not set when nobody asked.
+    #[prost(string, optional, tag = "5")]
+    pub request_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// What was decided.
+    #[prost(enumeration = "EntryKind", tag = "6")]
+    pub kind: i32,
+    /// The partners that it concerns, by partner id.
+    #[prost(string, repeated, tag = "7")]
+    pub partner_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The member whose points it moves, if it does.
+    #[prost(string, optional, tag = "8")]
+    pub member_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The window that it is about; of one that is about none, the window that was open.
+    #[prost(int64, tag = "9")]
+    pub window: i64,
+    /// Why, as a code, where a reason was asked for; of a decay its period.
+    #[prost(string, optional, tag = "10")]
+    pub reason_code: ::core::option::Option<::prost::alloc::string::String>,
+    /// What was before, in words: the fields that changed, each with its value. Empty where nothing stood before.
+    #[prost(string, tag = "11")]
+    pub before: ::prost::alloc::string::String,
+    /// What is by it, likewise. Empty where nothing stands any more.
+    #[prost(string, tag = "12")]
+    pub after: ::prost::alloc::string::String,
+    /// The same field by field. What was left as it was is not named.
+    #[prost(message, repeated, tag = "13")]
+    pub changes: ::prost::alloc::vec::Vec<FieldChange>,
+}
+/// One field that a decision changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FieldChange {
+    /// The field, as it is named in this interface, for example "price", "net_debit_cap", "settlement_state"; of a deposit
+    /// the account.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// What stood there; not set where nothing did.
+    #[prost(string, optional, tag = "2")]
+    pub before: ::core::option::Option<::prost::alloc::string::String>,
+    /// What stands there by it; not set where nothing does.
+    #[prost(string, optional, tag = "3")]
+    pub after: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Generated client implementations.
+pub mod admin_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Who did what: the record of administration, for the operator and auditors; partners get PERMISSION_DENIED. Nothing here
+    /// has an effect. Request ids, errors and limits are described at RequestService.
+    #[derive(Debug, Clone)]
+    pub struct AdminServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl AdminServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> AdminServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AdminServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AdminServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the decisions of the house, newest first: the operator's operations, and the house's own (a close by the
+        /// calendar, a member's decay, what may be forgotten). Each is one entry of the journal, which is in the chain of its
+        /// hashes: nobody can take one out of this list. Rejected requests decide nothing and are not in it.
+        ///
+        /// Errors: UNAVAILABLE (LISTS_BEHIND).
+        pub async fn list_admin_actions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAdminActionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAdminActionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.AdminService/ListAdminActions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.AdminService",
+                        "ListAdminActions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod admin_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with AdminServiceServer.
+    #[async_trait]
+    pub trait AdminService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists the decisions of the house, newest first: the operator's operations, and the house's own (a close by the
+        /// calendar, a member's decay, what may be forgotten). Each is one entry of the journal, which is in the chain of its
+        /// hashes: nobody can take one out of this list. Rejected requests decide nothing and are not in it.
+        ///
+        /// Errors: UNAVAILABLE (LISTS_BEHIND).
+        async fn list_admin_actions(
+            &self,
+            request: tonic::Request<super::ListAdminActionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAdminActionsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Who did what: the record of administration, for the operator and auditors; partners get PERMISSION_DENIED. Nothing here
+    /// has an effect. Request ids, errors and limits are described at RequestService.
+    #[derive(Debug)]
+    pub struct AdminServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> AdminServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for AdminServiceServer<T>
+    where
+        T: AdminService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/coalition.clearing.v1.AdminService/ListAdminActions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAdminActionsSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ListAdminActionsRequest>
+                    for ListAdminActionsSvc<T> {
+                        type Response = super::ListAdminActionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAdminActionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::list_admin_actions(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAdminActionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for AdminServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "coalition.clearing.v1.AdminService";
+    impl<T> tonic::server::NamedService for AdminServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// What a request wrote. Part of the answer to every request with an effect. Of entries that come to more than a mebibyte
 /// the last ones have an id, a sequence, a window, a kind and a time only (GetEntry gives the rest).
 #[derive(Clone, PartialEq, ::prost::Message)]

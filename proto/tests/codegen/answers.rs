@@ -53,7 +53,7 @@ const ANSWERS: [(&str, &str); 37] = [
 ];
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 14] = [
+const UNWRAPPED: [&str; 15] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -67,11 +67,13 @@ const UNWRAPPED: [&str; 14] = [
     "ListOrdersResponse",
     "ListPartnersResponse",
     "ListJournalEntriesResponse",
+    "ListAdminActionsResponse",
     "GetClockResponse",
 ];
 
 /// What is in them.
-const WITHIN: [&str; 7] = ["Hold", "Entry", "ExpiryNotice", "Window", "Obligation", "Partner", "StatementLine"];
+const WITHIN: [&str; 8] =
+    ["Hold", "Entry", "ExpiryNotice", "Window", "Obligation", "Partner", "StatementLine", "AdminAction"];
 /// Previews are settlements; their answer has nothing else.
 const PREVIEW: &str = "PreviewSettlementResponse";
 

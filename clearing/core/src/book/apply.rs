@@ -12,7 +12,7 @@ use crate::facts::member::{Member, PassedOver};
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::ReturnedAmount;
 use crate::facts::terms::Funding;
-use crate::facts::window::FundingGroup;
+use crate::facts::window::{FundingGroup, Settlement};
 use crate::facts::{DecayFacts, Fact, FundedPart, PurchaseReturnFacts, ReversedPart};
 use crate::netting::gross_of;
 use crate::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, Timestamp};
@@ -294,19 +294,29 @@ impl Book {
                 Fact::State(new) => self.apply_state(new),
                 Fact::Limits(new) => self.apply_limits(new),
                 Fact::Consent(consent) => self.apply_consent(consent),
-                Fact::Calendar(calendar) => self.apply_calendar(calendar),
-                Fact::Confirmed(window) => self.apply_confirmation(*window),
-                Fact::Exported(exported) => self.apply_export(exported),
-                Fact::Paid(paid) => self.apply_payment(paid),
-                Fact::Aborted(window) => self.apply_abort(*window),
-                Fact::Forgotten(before) => self.apply_forgetting(*before),
-                // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; a reason changes nothing.
+                Fact::Calendar(new) => self.apply_calendar(&new.calendar),
+                Fact::Confirmed(confirmed) => self.apply_to_settlement(confirmed.window, Settlement::confirm),
+                Fact::Exported(exported) => {
+                    self.apply_to_settlement(exported.window, |settlement| settlement.export(exported.mode));
+                }
+                Fact::Paid(paid) => {
+                    self.apply_to_settlement(paid.window, |settlement| {
+                        settlement.pay(paid.payer, paid.payee, paid.mode);
+                    });
+                }
+                Fact::Aborted(aborted) => self.apply_abort(aborted.window),
+                Fact::Forgotten(forgotten) => self.apply_forgetting(forgotten.until),
+                // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; what says why, or what was before, changes nothing.
                 Fact::Redemption(_)
                 | Fact::Hold(_)
                 | Fact::DecayedTo(_)
                 | Fact::Reason(_)
                 | Fact::Abandoned(_)
-                | Fact::Linked(_) => {}
+                | Fact::Linked(_)
+                | Fact::Deposited(_)
+                | Fact::Decayed(_)
+                | Fact::Extended(_)
+                | Fact::WrittenOff(_) => {}
             }
         }
         if entry.kind == EntryKind::Close { self.apply_close(entry) } else { Ok(()) }

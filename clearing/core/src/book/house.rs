@@ -8,12 +8,11 @@ use crate::chart::MoneyAccount;
 use crate::facts::coalition::{Calendar, House};
 use crate::facts::entry::Entry;
 use crate::facts::limits::Consent;
-use crate::facts::order::OrderMode;
+use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::partner::Partner;
+use crate::facts::proof::Proof;
 use crate::facts::window::{Leg, LegState, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
-use crate::facts::{
-    ConsentFacts, ExportFacts, FoundedFacts, LimitsFacts, PartnerFacts, PaymentFacts, StateFacts, TermsFacts,
-};
+use crate::facts::{ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, StateFacts, TermsFacts};
 use crate::netting;
 use crate::netting::choose;
 use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
@@ -86,13 +85,12 @@ impl Book {
     pub(super) fn apply_close(&mut self, entry: &Entry) -> Result<(), Overflow> {
         let number = entry.window;
         let Some(window) = self.windows.get(&number) else { return Ok(()) };
-        let mut legs: BTreeMap<PartnerId, Leg> = BTreeMap::new();
+        let mut amounts: BTreeMap<PartnerId, Money> = BTreeMap::new();
         for posting in &entry.money {
             if let MoneyAccount::Settle(_, partner) = posting.account {
-                legs.insert(partner, Leg { amount: posting.amount, due: posting.amount });
+                amounts.insert(partner, posting.amount);
             }
         }
-        let amounts: BTreeMap<PartnerId, Money> = legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
         let carried = self.positions();
         let proof = self.proof(window, &amounts, &carried);
         let opening = self.opening_after(window, &proof);
@@ -101,15 +99,7 @@ impl Book {
             let position = before.entry(*partner).or_default();
             *position = position.plus(*leg)?;
         }
-        let settlement = Settlement {
-            state: SettlementState::Proposed,
-            gross: self.gross_of_window(number),
-            pairwise: netting::total(&netting::orders(OrderMode::Pairwise, &amounts)),
-            legs,
-            mode: None,
-            orders: Vec::new(),
-            proof,
-        };
+        let settlement = Settlement::proposed(&amounts, self.gross_of_window(number), proof);
         let next = Window { number: window.next(), opening, ..Window::first(entry.time) };
         let participants = carried
             .iter()
@@ -132,62 +122,67 @@ impl Book {
         Ok(())
     }
 
-    pub(super) fn apply_confirmation(&mut self, window: WindowNumber) {
-        self.apply_to_settlement(window, |state, settlement| {
-            settlement.state = SettlementState::Confirmed;
-            if settlement.legs.is_empty() {
-                settlement.state = SettlementState::Settled;
-                *state = WindowState::Settled;
-            }
-        });
-    }
-
-    /// Fixes the mode. Once something is paid it stays.
-    pub(super) fn apply_export(&mut self, exported: &ExportFacts) {
-        self.apply_to_settlement(exported.window, |_, settlement| {
-            if matches!(settlement.state, SettlementState::Confirmed | SettlementState::Exported) {
-                settlement.state = SettlementState::Exported;
-                choose(settlement, exported.mode);
-            }
-        });
-    }
-
-    pub(super) fn apply_payment(&mut self, paid: &PaymentFacts) {
-        self.apply_to_settlement(paid.window, |state, settlement| pay(state, settlement, paid));
-    }
-
     pub(super) fn apply_abort(&mut self, window: WindowNumber) {
-        self.apply_to_settlement(window, |_, settlement| settlement.state = SettlementState::Aborted);
+        self.apply_to_settlement(window, |settlement| settlement.state = SettlementState::Aborted);
         // The legs have gone back into the positions of the open window, and its own close settles them.
         let open = self.open_window;
         self.changes.windows.insert(open);
         self.defer_funding(window, open, None);
     }
 
-    fn apply_to_settlement(&mut self, number: WindowNumber, change: impl FnOnce(&mut WindowState, &mut Settlement)) {
+    pub(super) fn apply_to_settlement(&mut self, number: WindowNumber, change: impl FnOnce(&mut Settlement)) {
         if let Some(Window { state, settlement: Some(settlement), .. }) = self.windows.get_mut(&number) {
-            change(state, settlement);
+            change(settlement);
+            *state = settlement.state.of_window();
             self.changes.windows.insert(number);
         }
     }
 }
 
-/// Takes an order as paid: its amount is no longer due of the legs of its ends.
-fn pay(state: &mut WindowState, settlement: &mut Settlement, paid: &PaymentFacts) {
-    // The first payment of a settlement that was not exported chooses the mode it is paid in.
-    if settlement.mode.is_none() {
-        choose(settlement, paid.mode);
-    }
-    let Settlement { legs, orders, .. } = settlement;
-    let order = orders.iter_mut().find(|order| order.payer == paid.payer && order.payee == paid.payee && !order.paid);
-    let Some(order) = order else { return };
-    order.paid = true;
-    for (end, sign) in [(paid.payer, 1), (paid.payee, -1)] {
-        if let Some(leg) = end.participant().and_then(|participant| legs.get_mut(&participant)) {
-            leg.due = Money(leg.due.0 + order.amount.0 * sign);
+impl Settlement {
+    /// The settlement that a close makes.
+    pub(crate) fn proposed(legs: &BTreeMap<PartnerId, Money>, gross: Money, proof: Proof) -> Self {
+        let leg = |(partner, amount): (&PartnerId, &Money)| (*partner, Leg { amount: *amount, due: *amount });
+        Self {
+            state: SettlementState::Proposed,
+            gross,
+            pairwise: netting::total(&netting::orders(OrderMode::Pairwise, legs)),
+            legs: legs.iter().map(leg).collect(),
+            mode: None,
+            orders: Vec::new(),
+            proof,
         }
     }
-    let settled = legs.values().all(|leg| leg.state() == LegState::Paid) && orders.iter().all(|order| order.paid);
-    settlement.state = if settled { SettlementState::Settled } else { SettlementState::PartlyPaid };
-    *state = if settled { WindowState::Settled } else { WindowState::Settling };
+
+    /// Where there is nothing to pay, it is settled by that.
+    pub(crate) fn confirm(&mut self) {
+        self.state = if self.legs.is_empty() { SettlementState::Settled } else { SettlementState::Confirmed };
+    }
+
+    /// Fixes the mode. Once something is paid it stays.
+    pub(crate) fn export(&mut self, mode: OrderMode) {
+        if matches!(self.state, SettlementState::Confirmed | SettlementState::Exported) {
+            self.state = SettlementState::Exported;
+            choose(self, mode);
+        }
+    }
+
+    /// Takes an order as paid: its amount is no longer due of the legs of its ends.
+    pub(crate) fn pay(&mut self, payer: OrderParty, payee: OrderParty, mode: OrderMode) {
+        // The first payment of a settlement that was not exported chooses the mode it is paid in.
+        if self.mode.is_none() {
+            choose(self, mode);
+        }
+        let Self { legs, orders, .. } = self;
+        let order = orders.iter_mut().find(|order| order.payer == payer && order.payee == payee && !order.paid);
+        let Some(order) = order else { return };
+        order.paid = true;
+        for (end, sign) in [(payer, 1), (payee, -1)] {
+            if let Some(leg) = end.participant().and_then(|participant| legs.get_mut(&participant)) {
+                leg.due = Money(leg.due.0 + order.amount.0 * sign);
+            }
+        }
+        let settled = legs.values().all(|leg| leg.state() == LegState::Paid) && orders.iter().all(|order| order.paid);
+        self.state = if settled { SettlementState::Settled } else { SettlementState::PartlyPaid };
+    }
 }

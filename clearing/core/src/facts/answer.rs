@@ -1,10 +1,14 @@
 //! What is answered to requests, and what is kept of that under their keys.
 
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::facts::partner::PartnerState;
+use crate::facts::limits::LimitsUsed;
+use crate::facts::order::Order;
+use crate::facts::window::{Leg, Settlement};
 use crate::rejection::Rejection;
-use crate::units::{EntryId, Hash, MemberId, Points, Timestamp, WindowNumber};
+use crate::units::{EntryId, Hash, MemberId, Money, PartnerId, Points, Timestamp};
 
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,15 +65,27 @@ pub struct Reversed {
     pub debt: Points,
 }
 
-/// What a house command did, as far as it cannot be read later from the tables it changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct HouseReply {
-    /// The window it was about.
-    pub window: Option<WindowNumber>,
-    /// The version of terms it made.
-    pub terms: Option<u32>,
-    /// The state that the partner had before.
-    pub previous_state: Option<PartnerState>,
+/// What the answer to an operation of the house tells besides what its entries record, as it was behind them. It is told from
+/// here alone, also when it is repeated: what it speaks of may have changed by then.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum HouseReply {
+    /// Nothing: its entries record all.
+    Entries,
+    Closed(Box<Closed>),
+    /// The orders that were due when they were exported.
+    Orders(Vec<Order>),
+    /// The legs that a payment touched.
+    Legs(Vec<(PartnerId, Leg)>),
+    /// How much was used of the limits that were set.
+    Limits(LimitsUsed),
+}
+
+/// What a close made.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Closed {
+    pub settlement: Settlement,
+    /// What stays in the positions; zeros left out.
+    pub carried: BTreeMap<PartnerId, Money>,
 }
 
 /// What became of an abandoned request.

@@ -53,6 +53,14 @@ impl Limits {
     }
 }
 
+/// How much is used of those of a partner's limits that are counted for the whole of it; none of those that it does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct LimitsUsed {
+    pub net_debit_cap: Option<Money>,
+    pub outstanding_points: Option<Points>,
+    pub points_per_day: Option<Points>,
+}
+
 /// What a partner's limits are checked against, besides its position and its outstanding points.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Guard {

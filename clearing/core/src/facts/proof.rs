@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::chart::{BankPurpose, MoneyAccount};
 use crate::units::{Malformed, Money, shown};
 
 /// What a proof tells apart: each account of the house, and all partners' accounts of a kind in one. Positions are none of
 /// these, they are what a close settles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub enum MoneyClass {
     Pool,
     Reserve,
@@ -79,7 +81,7 @@ pub type ClassAmounts = BTreeMap<MoneyClass, i128>;
 /// The figures of a close.
 ///
 /// Rule: proof
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Proof {
     /// The sum of the legs that the close made.
     pub legs: i128,

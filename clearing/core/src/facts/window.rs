@@ -9,6 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use crate::facts::order::{Order, OrderMode};
 use crate::facts::proof::{ClassAmounts, Proof};
 use crate::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -47,6 +49,12 @@ impl Window {
             legs_moved: 0,
             settlement: None,
         }
+    }
+
+    /// What stays in the positions after its close; zeros left out.
+    pub fn carried(&self) -> BTreeMap<PartnerId, Money> {
+        let carried = self.participants.iter().map(|(partner, participant)| (*partner, participant.carried));
+        carried.filter(|(_, left)| !left.is_zero()).collect()
     }
 }
 
@@ -88,7 +96,7 @@ pub struct ParticipantWindow {
 }
 
 /// The netted result of a window.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Settlement {
     pub state: SettlementState,
     pub legs: BTreeMap<PartnerId, Leg>,
@@ -105,7 +113,7 @@ pub struct Settlement {
 /// What has become of a settlement.
 ///
 /// Rule: settlement-states
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub enum SettlementState {
     Proposed,
     Confirmed,
@@ -130,13 +138,22 @@ impl SettlementState {
         }
     }
 
+    /// What its window is then.
+    pub fn of_window(self) -> WindowState {
+        match self {
+            Self::Proposed | Self::Confirmed | Self::Exported | Self::Aborted => WindowState::Closed,
+            Self::PartlyPaid => WindowState::Settling,
+            Self::Settled => WindowState::Settled,
+        }
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 
 /// One participant's amount in a settlement: below zero it pays, above it is paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Leg {
     pub amount: Money,
     /// What of it is not paid yet, with the same sign.

@@ -3,11 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
-use crate::facts::Fact;
-use crate::facts::answer::HouseReply;
 use crate::facts::coalition::Calendar;
 use crate::facts::entry::EntryKind;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, decided};
+use crate::facts::{CalendarFacts, Fact};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
 use crate::rejection::Rejection;
 
 /// The schedule of cut-offs.
@@ -22,10 +21,14 @@ impl Operation for SetCalendar {
     const NAME: &'static str = "SetCalendar";
     const GATE: Gate = Gate::Alone;
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::default())
+    }
+
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let draft = book.draft(EntryKind::SetCalendar, ask).with(Fact::Calendar(self.calendar.clone()));
-        decided(book, draft, HouseReply::default())
+        let new = CalendarFacts { calendar: self.calendar.clone(), before: Some(book.house.calendar.clone()) };
+        decided(book, book.draft(EntryKind::SetCalendar, ask).with(Fact::Calendar(new)))
     }
 }

@@ -4,12 +4,12 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
 use crate::chart::PointsAccount;
-use crate::facts::Fact;
 use crate::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
 use crate::facts::lot::{Lot, LotMove, lot_move};
 use crate::facts::member::MemberRef;
 use crate::facts::origin::Code;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
+use crate::facts::{ExtendFacts, Fact, WriteOffFacts};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_points, check_range};
 use crate::rules::issue::Earn;
@@ -36,6 +36,10 @@ impl Operation for ExtendExpiry {
         check_moment("until_time", Some(self.until))
     }
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::member(self.member).and([self.issuer]))
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member).all = true;
     }
@@ -60,7 +64,13 @@ impl Operation for ExtendExpiry {
         if moves.is_empty() {
             return Err(Rejection::not_found("lot of this issuer that expires by then", id));
         }
-        let mut draft = book.draft(EntryKind::Extend, ask).of_member(id).with(Fact::Reason(self.reason.clone()));
+        let ends = book.lots_in_order(id).filter(sooner).take(LOTS_PER_ENTRY_MAX).map(|(at, _)| at);
+        let ends: Vec<Timestamp> = ends.collect();
+        let points = moves.iter().filter_map(|moved| book.lots.get(&moved.lot)).map(|lot| lot.available.0).sum();
+        let extended =
+            ExtendFacts { issuer: self.issuer, before: (ends[0], ends[ends.len() - 1]), points: Points(points) };
+        let draft = book.draft(EntryKind::Extend, ask).of_member(id);
+        let mut draft = draft.with(Fact::Reason(self.reason.clone())).with(Fact::Extended(extended));
         for moved in moves {
             draft.move_lot(moved);
         }
@@ -92,6 +102,10 @@ impl Operation for ReinstatePoints {
     fn check(&self) -> Result<(), Rejection> {
         check_moment("expire_time", self.expires)?;
         check_points("points", self.points)
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::member(self.member).and([self.funder]))
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
@@ -133,6 +147,10 @@ impl Operation for WriteOffDebt {
         check_points("points", self.points)
     }
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::member(self.member).and([self.creditor]))
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member);
     }
@@ -151,7 +169,8 @@ impl Operation for WriteOffDebt {
             return Err(Rejection::not_found("debt of this member to", creditor));
         }
         let draft = book.draft(EntryKind::WriteOff, ask).of_member(id);
-        let mut draft = draft.with(Fact::Reason(self.reason.clone()));
+        let given_up = WriteOffFacts { creditor, before: Points(owed) };
+        let mut draft = draft.with(Fact::Reason(self.reason.clone())).with(Fact::WrittenOff(given_up));
         draft.post_points(PointsAccount::Debt(id), i128::from(points.0));
         draft.post_points(PointsAccount::Recoverable(creditor), -i128::from(points.0));
         Ok(Decision::of_member(id, vec![book.finish(draft)?]))

@@ -6,15 +6,14 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, Purpose};
-use crate::facts::answer::HouseReply;
+use crate::facts::answer::{Closed, HouseReply};
 use crate::facts::entry::EntryKind;
 use crate::facts::order::OrderMode;
 use crate::facts::origin::Origin;
-use crate::facts::window::Window;
+use crate::facts::window::{Settlement, Window};
 use crate::netting;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
-use crate::rules::settlement::about;
 use crate::units::{MemberId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 /// Closes the open window, for which its entry moves the legs out of the positions, and opens the next. Costs O(partners): it
@@ -31,11 +30,15 @@ impl Operation for CloseWindow {
     const NAME: &'static str = "CloseWindow";
     const GATE: Gate = Gate::Alone;
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject { window: self.expected, ..Subject::default() })
+    }
+
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         if self.expected.is_some_and(|expected| expected != book.open_window) {
-            return Ok(Decision::of_house(Vec::new(), HouseReply::default()));
+            return Ok(Decision::of_house(Vec::new(), HouseReply::Entries));
         }
         let number = book.open_window;
         let preview = book.preview()?;
@@ -48,7 +51,11 @@ impl Operation for CloseWindow {
         let window = book.windows.get(&number).expect("the open window is in the book");
         let proof = book.proof(window, &preview.legs, &preview.carried);
         assert!(proof.holds(), "the books of window {number} do not balance: {proof:?}");
-        Ok(about(number, vec![entry]))
+        let mut carried = preview.carried;
+        carried.retain(|_, left| !left.is_zero());
+        let settlement = Settlement::proposed(&preview.legs, preview.gross, proof);
+        let closed = Closed { settlement, carried };
+        Ok(Decision::of_house(vec![entry], HouseReply::Closed(Box::new(closed))))
     }
 }
 

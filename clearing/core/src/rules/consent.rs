@@ -3,11 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
-use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
 use crate::facts::limits::Consent;
 use crate::facts::{ConsentFacts, Fact};
-use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, decided};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::limits::LimitUse;
 use crate::units::{PartnerId, Points};
@@ -35,14 +34,19 @@ impl Operation for SetFundingConsent {
         Ok(())
     }
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::partner(self.funder).and([self.partner]))
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.consents.insert((self.funder, self.partner));
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let (funder, partner) = (book.house.partner(self.funder)?.id, book.house.partner(self.partner)?.id);
-        let consent = ConsentFacts { funder, partner, granted: self.granted, budget: self.budget };
-        decided(book, book.draft(EntryKind::SetConsent, ask).with(Fact::Consent(consent)), HouseReply::default())
+        let before = book.consents.get(&(funder, partner)).copied().unwrap_or_default();
+        let consent = ConsentFacts { funder, partner, granted: self.granted, budget: self.budget, before };
+        decided(book, book.draft(EntryKind::SetConsent, ask).with(Fact::Consent(consent)))
     }
 }
 

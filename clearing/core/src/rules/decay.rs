@@ -7,8 +7,8 @@ use crate::facts::entry::{EntryDraft, EntryKind, LOTS_PER_ENTRY_MAX};
 use crate::facts::lot::{Lot, LotPlace};
 use crate::facts::member::{Member, MemberRef, Record};
 use crate::facts::origin::Code;
-use crate::facts::{DecayFacts, Fact};
-use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
+use crate::facts::{DecayFacts, DecayedFacts, Fact};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_range};
 use crate::units::{MemberId, Points, Rate, Timestamp, largest_remainder};
@@ -35,6 +35,10 @@ impl Operation for RunDecay {
             return Err(Rejection::invalid("rate", "is not above zero: nothing would be taken"));
         }
         check_moment("inactive_since_time", self.inactive_since)
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::member(self.member))
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
@@ -78,6 +82,9 @@ impl Operation for RunDecay {
             // That it was the period's turn is remembered all the same.
             entries.push(book.finish(draft().of_member(id))?);
         }
+        let before: i64 = weights.iter().sum();
+        let decayed = DecayedFacts { before: Points(before), after: Points(before - total.0) };
+        entries[0].facts.push(Fact::Decayed(decayed));
         Ok(Decision::of_member(id, entries))
     }
 }

@@ -4,9 +4,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
 use crate::chart::{Fund, MoneyAccount, Purpose};
-use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
+use crate::facts::{DepositFacts, Fact};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::units::Money;
 
@@ -29,16 +29,24 @@ impl Operation for Deposit {
         Ok(())
     }
 
-    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::default().and(self.fund.account().partner()))
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.balances.insert(self.fund.account());
+    }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let Self { fund, amount } = *self;
         if let Fund::Collateral(partner) = fund {
             book.house.partner(partner)?;
         }
-        let mut draft = book.draft(EntryKind::Deposit, ask);
-        draft.post_money(fund.account(), Purpose::Deposit, i128::from(amount.0));
+        let account = fund.account();
+        let before = book.money_balances.get(&account).copied().unwrap_or_default();
+        let mut draft = book.draft(EntryKind::Deposit, ask).with(Fact::Deposited(DepositFacts { account, before }));
+        draft.post_money(account, Purpose::Deposit, i128::from(amount.0));
         draft.post_money(MoneyAccount::Bank(fund.bank()), Purpose::Deposit, -i128::from(amount.0));
-        Ok(Decision::of_house(vec![book.finish(draft)?], HouseReply::default()))
+        decided(book, draft)
     }
 }

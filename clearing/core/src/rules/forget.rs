@@ -4,9 +4,9 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
-use crate::facts::Fact;
 use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
+use crate::facts::{Fact, ForgetFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
 use crate::rejection::Rejection;
 
@@ -23,12 +23,12 @@ impl Operation for ForgetRequests {
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let entries = match book.house.coalition.forgettable(book.forgotten, ask.now) {
-            Some(before) => {
-                let draft = book.draft(EntryKind::Forget, ask).with(Fact::Forgotten(before));
-                vec![book.finish(draft)?]
+            Some(until) => {
+                let forgotten = ForgetFacts { until, before: book.forgotten };
+                vec![book.finish(book.draft(EntryKind::Forget, ask).with(Fact::Forgotten(forgotten)))?]
             }
             None => Vec::new(),
         };
-        Ok(Decision::of_house(entries, HouseReply::default()))
+        Ok(Decision::of_house(entries, HouseReply::Entries))
     }
 }

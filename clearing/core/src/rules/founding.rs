@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::book::Book;
 use crate::facts::coalition::{Calendar, Coalition, House};
 use crate::facts::entry::{EntryDraft, EntryKind};
-use crate::facts::{Fact, FoundedFacts, PartnerFacts, TermsFacts};
+use crate::facts::{CalendarFacts, Fact, FoundedFacts, PartnerFacts, TermsFacts};
 use crate::rejection::Rejection;
 use crate::units::{BatchId, PartnerId, Timestamp};
 
@@ -39,11 +39,16 @@ impl Book {
                 state: partner.state,
                 limits: partner.limits,
             };
-            let terms = partner.terms.iter().map(|terms| TermsFacts { partner: partner.id, terms: terms.clone() });
+            let terms = partner.terms.iter().map(|terms| TermsFacts {
+                partner: partner.id,
+                terms: terms.clone(),
+                before: None,
+            });
             let created = draft(EntryKind::CreatePartner).with(Fact::PartnerCreated(created));
             drafts.push(terms.map(Fact::Terms).fold(created, EntryDraft::with));
         }
-        drafts.push(draft(EntryKind::SetCalendar).with(Fact::Calendar(house.calendar.clone())));
+        let calendar = CalendarFacts { calendar: house.calendar.clone(), before: None };
+        drafts.push(draft(EntryKind::SetCalendar).with(Fact::Calendar(calendar)));
         for draft in drafts {
             let entry = book.finish(draft)?;
             book.post(entry);

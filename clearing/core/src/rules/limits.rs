@@ -7,11 +7,11 @@ use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::answer::HouseReply;
 use crate::facts::coalition::Coalition;
 use crate::facts::entry::{Entry, EntryKind};
-use crate::facts::limits::Limits;
+use crate::facts::limits::{Limits, LimitsUsed};
 use crate::facts::partner::Partner;
 use crate::facts::terms::Terms;
 use crate::facts::{Fact, LimitsFacts};
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, decided};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::units::{MemberId, Money, PartnerId, Points, Timestamp};
 
@@ -32,12 +32,18 @@ impl Operation for SetLimits {
         self.limits.validate()
     }
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::partner(self.partner))
+    }
+
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let partner = book.house.partner(self.partner)?.id;
-        let limits = LimitsFacts { partner, limits: self.limits };
-        decided(book, book.draft(EntryKind::SetLimits, ask).with(Fact::Limits(limits)), HouseReply::default())
+        let known = book.house.partner(self.partner)?;
+        let limits = LimitsFacts { partner: known.id, limits: self.limits, before: known.limits };
+        let used = book.used_of(known.id, &self.limits, ask.now);
+        let entry = book.finish(book.draft(EntryKind::SetLimits, ask).with(Fact::Limits(limits)))?;
+        Ok(Decision::of_house(vec![entry], HouseReply::Limits(used)))
     }
 }
 
@@ -62,6 +68,20 @@ pub struct LimitUse {
 }
 
 impl Limits {
+    /// How much of each of these limits is used.
+    pub fn uses(&self, used: &LimitsUsed) -> Vec<LimitUse> {
+        let of =
+            |limit, used: Option<i64>, maximum: Option<i64>| Some(LimitUse { limit, used: used?, maximum: maximum? });
+        let points = |points: Option<Points>| points.map(|points| points.0);
+        let money = |amount: Option<Money>| amount.map(|amount| amount.0);
+        let uses = [
+            of(NET_DEBIT_CAP, money(used.net_debit_cap), money(self.net_debit_cap)),
+            of("outstanding_points", points(used.outstanding_points), points(self.outstanding_points)),
+            of("points_per_day", points(used.points_per_day), points(self.points_per_day)),
+        ];
+        uses.into_iter().flatten().collect()
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Rejection> {
         let points = [
             ("limits.outstanding_points", self.outstanding_points),
@@ -118,29 +138,30 @@ impl Book {
     /// Rule: headroom
     pub fn headroom(&self, partner: PartnerId) -> Option<i128> {
         let cap = self.house.partners.get(&partner)?.limits.net_debit_cap?;
+        Some(i128::from(cap.0) - self.owed_by(partner))
+    }
+
+    /// What counts against a partner's cap: what it owes, and what its open holds reserve.
+    fn owed_by(&self, partner: PartnerId) -> i128 {
         let position = self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
         let guard = self.guards.get(&partner).copied().unwrap_or_default();
-        let owed = i128::from(guard.unsettled.0) - i128::from(guard.reserved.0);
-        Some(i128::from(cap.0) + i128::from(position.0) + owed)
+        i128::from(guard.reserved.0) - i128::from(guard.unsettled.0) - i128::from(position.0)
     }
 
     /// How much of the limits that are counted for a whole partner is used.
     pub fn limits_used(&self, partner: &Partner, now: Timestamp) -> Vec<LimitUse> {
-        let limits = &partner.limits;
-        let guard = self.guards.get(&partner.id).copied().unwrap_or_default();
-        let mut used = Vec::new();
-        if let (Some(cap), Some(headroom)) = (limits.net_debit_cap, self.headroom(partner.id)) {
-            let used_of_cap = i64::try_from(i128::from(cap.0) - headroom).unwrap_or(i64::MAX);
-            used.push(LimitUse { limit: NET_DEBIT_CAP, used: used_of_cap, maximum: cap.0 });
+        partner.limits.uses(&self.used_of(partner.id, &partner.limits, now))
+    }
+
+    /// How much a partner has used of those of `limits` that are counted for the whole of it.
+    pub fn used_of(&self, partner: PartnerId, limits: &Limits, now: Timestamp) -> LimitsUsed {
+        let guard = self.guards.get(&partner).copied().unwrap_or_default();
+        let owed = || Money(i64::try_from(self.owed_by(partner)).unwrap_or(i64::MAX));
+        LimitsUsed {
+            net_debit_cap: limits.net_debit_cap.map(|_| owed()),
+            outstanding_points: limits.outstanding_points.map(|_| self.issued_by(partner)),
+            points_per_day: limits.points_per_day.map(|_| guard.issued.on(self.day_of(now))),
         }
-        if let Some(maximum) = limits.outstanding_points {
-            used.push(LimitUse { limit: "outstanding_points", used: self.issued_by(partner.id).0, maximum: maximum.0 });
-        }
-        if let Some(maximum) = limits.points_per_day {
-            let today = guard.issued.on(self.day_of(now));
-            used.push(LimitUse { limit: "points_per_day", used: today.0, maximum: maximum.0 });
-        }
-        used
     }
 
     /// What a partner has outstanding.

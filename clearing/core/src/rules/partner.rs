@@ -3,13 +3,12 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
-use crate::facts::answer::HouseReply;
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::limits::Limits;
 use crate::facts::partner::PartnerState;
 use crate::facts::terms::TermsDraft;
 use crate::facts::{Fact, PartnerFacts, StateFacts, TermsFacts};
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, decided};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::terms::check_terms;
 use crate::units::{PartnerId, check_text};
@@ -48,6 +47,10 @@ impl Operation for CreatePartner {
         self.limits.validate()
     }
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::partner(self.partner))
+    }
+
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
@@ -63,8 +66,8 @@ impl Operation for CreatePartner {
         let limits = if self.no_default_limits { self.limits } else { self.limits.or(coalition.default_limits) };
         let created = PartnerFacts { partner: id, display_name, state: self.state, limits };
         let draft = book.draft(EntryKind::CreatePartner, ask).with(Fact::PartnerCreated(created));
-        let draft = draft.with(Fact::Terms(TermsFacts { partner: id, terms }));
-        decided(book, draft, HouseReply { terms: Some(1), ..HouseReply::default() })
+        let draft = draft.with(Fact::Terms(TermsFacts { partner: id, terms, before: None }));
+        decided(book, draft)
     }
 }
 
@@ -81,16 +84,20 @@ impl Operation for SetPartnerState {
     const NAME: &'static str = "SetPartnerState";
     const GATE: Gate = Gate::Alone;
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::partner(self.partner))
+    }
+
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let Self { partner, state } = *self;
-        let previous = book.house.partner(partner)?.state;
-        if previous == PartnerState::Exited && state != PartnerState::Exited {
+        let before = book.house.partner(partner)?.state;
+        if before == PartnerState::Exited && state != PartnerState::Exited {
             return Err(Rejection::PartnerExited { partner: partner.to_string(), oldest_window: None });
         }
-        let draft = book.draft(EntryKind::SetState, ask).with(Fact::State(StateFacts { partner, state }));
-        decided(book, draft, HouseReply { previous_state: Some(previous), ..HouseReply::default() })
+        let draft = book.draft(EntryKind::SetState, ask).with(Fact::State(StateFacts { partner, state, before }));
+        decided(book, draft)
     }
 }
 

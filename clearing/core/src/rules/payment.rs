@@ -4,14 +4,15 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
 use crate::chart::{BankPurpose, MoneyAccount, Purpose};
+use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
 use crate::facts::order::{Order, OrderMode, OrderParty};
 use crate::facts::window::{Settlement, SettlementState};
-use crate::facts::{Fact, PaymentFacts};
+use crate::facts::{Fact, PaymentFacts, StateChange};
 use crate::netting::choose;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
-use crate::rules::settlement::{about, check_confirmed};
+use crate::rules::settlement::check_confirmed;
 use crate::units::{Money, PartnerId, WindowNumber};
 
 /// Records that an order was paid.
@@ -36,6 +37,16 @@ pub enum Payment {
     },
 }
 
+impl Payment {
+    /// The participants that it names.
+    fn participants(self) -> Vec<PartnerId> {
+        match self {
+            Self::Hub(partner) => vec![partner],
+            Self::Pair { payer, payee } => [payer, payee].into_iter().filter_map(OrderParty::participant).collect(),
+        }
+    }
+}
+
 impl Operation for ConfirmPayment {
     const NAME: &'static str = "ConfirmPayment";
     const GATE: Gate = Gate::Alone;
@@ -45,6 +56,10 @@ impl Operation for ConfirmPayment {
             Some(amount) if amount.0 <= 0 => Err(Rejection::invalid("amount", "not above zero")),
             Some(_) | None => Ok(()),
         }
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::window(self.window).and(self.payment.participants()))
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
@@ -94,12 +109,16 @@ impl Operation for ConfirmPayment {
             paying
                 .extend(leg.filter(|(_, leg)| i128::from(leg.due.0) + amount == 0).map(|(participant, _)| participant));
         }
-        let paid = PaymentFacts { window, payer, payee, mode };
+        chosen.pay(payer, payee, mode);
+        let states = StateChange { before: settlement.state, after: chosen.state };
+        let paid = PaymentFacts { window, payer, payee, mode, states };
         let mut written = vec![book.finish(draft.with(Fact::Paid(paid)))?];
         for issuer in paying {
             written.extend(book.fund_entry(ask, window, issuer)?);
         }
-        Ok(about(window, written))
+        let ends = [payer, payee].into_iter().filter_map(OrderParty::participant);
+        let legs = ends.filter_map(|participant| Some((participant, *chosen.legs.get(&participant)?)));
+        Ok(Decision::of_house(written, HouseReply::Legs(legs.collect())))
     }
 }
 

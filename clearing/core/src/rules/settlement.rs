@@ -5,12 +5,12 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::Book;
 use crate::chart::{MoneyAccount, Purpose};
 use crate::facts::answer::HouseReply;
-use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::entry::EntryKind;
 use crate::facts::order::OrderMode;
 use crate::facts::window::{Leg, Settlement, SettlementState};
-use crate::facts::{ExportFacts, Fact};
+use crate::facts::{AbortFacts, ConfirmFacts, ExportFacts, Fact, StateChange};
 use crate::netting;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::units::{Money, WindowNumber};
 
@@ -26,6 +26,10 @@ impl Operation for ConfirmSettlement {
     const NAME: &'static str = "ConfirmSettlement";
     const GATE: Gate = Gate::Alone;
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::window(self.window))
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.windows.insert(self.window);
     }
@@ -37,13 +41,16 @@ impl Operation for ConfirmSettlement {
             let state = settlement.state.as_str().to_owned();
             return Err(Rejection::SettlementNotProposed { window, state });
         }
-        let mut written = vec![book.finish(book.draft(EntryKind::Confirm, ask).with(Fact::Confirmed(window)))?];
+        let mut after = settlement.clone();
+        after.confirm();
+        let confirmed = ConfirmFacts { window, state: after.state };
+        let mut written = vec![book.finish(book.draft(EntryKind::Confirm, ask).with(Fact::Confirmed(confirmed)))?];
         // Who has nothing to pay has paid.
         let waiting = book.waiting_issuers(window);
         for issuer in waiting.into_iter().filter(|issuer| !settlement.legs.contains_key(issuer)) {
             written.extend(book.fund_entry(ask, window, issuer)?);
         }
-        Ok(about(window, written))
+        Ok(Decision::of_house(written, HouseReply::Entries))
     }
 }
 
@@ -59,6 +66,10 @@ pub struct ExportOrders {
 impl Operation for ExportOrders {
     const NAME: &'static str = "ExportOrders";
     const GATE: Gate = Gate::Alone;
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::window(self.window))
+    }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.windows.insert(self.window);
@@ -82,8 +93,13 @@ impl Operation for ExportOrders {
             | SettlementState::Proposed
             | SettlementState::Aborted => {}
         }
-        let draft = book.draft(EntryKind::Export, ask).with(Fact::Exported(ExportFacts { window, mode }));
-        Ok(about(window, vec![book.finish(draft)?]))
+        let mut after = settlement.clone();
+        after.export(mode);
+        let states = StateChange { before: settlement.state, after: after.state };
+        let exported = ExportFacts { window, mode, states, mode_before: settlement.mode };
+        let entry = book.finish(book.draft(EntryKind::Export, ask).with(Fact::Exported(exported)))?;
+        let due = after.orders.into_iter().filter(|order| !order.paid);
+        Ok(Decision::of_house(vec![entry], HouseReply::Orders(due.collect())))
     }
 }
 
@@ -98,6 +114,10 @@ pub struct AbortSettlement {
 impl Operation for AbortSettlement {
     const NAME: &'static str = "AbortSettlement";
     const GATE: Gate = Gate::Alone;
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::window(self.window))
+    }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.windows.insert(self.window);
@@ -115,12 +135,13 @@ impl Operation for AbortSettlement {
             SettlementState::Aborted => return Err(Rejection::SettlementAborted { window }),
             SettlementState::Proposed | SettlementState::Confirmed | SettlementState::Exported => {}
         }
-        let mut draft = book.draft(EntryKind::Abort, ask).with(Fact::Aborted(window));
+        let aborted = AbortFacts { window, before: settlement.state };
+        let mut draft = book.draft(EntryKind::Abort, ask).with(Fact::Aborted(aborted));
         for (partner, leg) in &settlement.legs {
             draft.post_money(MoneyAccount::Settle(window, *partner), Purpose::Settlement, -i128::from(leg.amount.0));
             draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, i128::from(leg.amount.0));
         }
-        Ok(about(window, vec![book.finish(draft)?]))
+        decided(book, draft)
     }
 }
 
@@ -137,11 +158,6 @@ impl Book {
         let found = self.windows.get(&window).ok_or_else(|| Rejection::not_found("window", window))?;
         found.settlement.as_ref().ok_or(Rejection::WindowNotClosed { window })
     }
-}
-
-/// Entries of the house about a window.
-pub(super) fn about(window: WindowNumber, entries: Vec<Entry>) -> Decision {
-    Decision::of_house(entries, HouseReply { window: Some(window), ..HouseReply::default() })
 }
 
 pub(super) fn check_confirmed(window: WindowNumber, settlement: &Settlement) -> Result<(), Rejection> {

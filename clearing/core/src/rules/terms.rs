@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
-use crate::facts::answer::HouseReply;
 use crate::facts::coalition::House;
 use crate::facts::entry::EntryKind;
 use crate::facts::partner::Partner;
 use crate::facts::terms::{Breakage, Price, Terms, TermsDraft};
 use crate::facts::{Fact, TermsFacts};
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, decided};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_range};
 use crate::units::{Money, PartnerId, Points, Rate, Timestamp};
@@ -36,6 +35,10 @@ impl Operation for SetTerms {
         check_terms(&self.terms)
     }
 
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::partner(self.partner))
+    }
+
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
@@ -43,11 +46,11 @@ impl Operation for SetTerms {
         check_range("effective_time", effective, ask.now, Timestamp::LAST)?;
         let partner = book.house.partner(self.partner)?;
         let version = partner.terms.iter().map(|terms| terms.version).max().unwrap_or(0) + 1;
-        let terms = self.terms.over(partner.terms_at(effective), version, effective, book.house.coalition.scale)?;
+        let base = partner.terms_at(effective);
+        let terms = self.terms.over(base, version, effective, book.house.coalition.scale)?;
         book.house.check_funding(partner.id, &terms, ask.now, &book.outstanding)?;
-        let terms = TermsFacts { partner: partner.id, terms };
-        let draft = book.draft(EntryKind::SetTerms, ask).with(Fact::Terms(terms));
-        decided(book, draft, HouseReply { terms: Some(version), ..HouseReply::default() })
+        let terms = TermsFacts { partner: partner.id, terms, before: Some(base.version) };
+        decided(book, book.draft(EntryKind::SetTerms, ask).with(Fact::Terms(terms)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clearing_core::book::Book;
 use clearing_core::facts::coalition::Coalition;
-use clearing_core::facts::limits::{Consent, Limits};
+use clearing_core::facts::limits::{Consent, Limits, LimitsUsed};
 use clearing_core::facts::partner::Partner;
 use clearing_core::rules::limits::LimitUse;
 use clearing_core::units::{Money, PartnerId, Points, Timestamp};
@@ -48,10 +48,10 @@ pub(in crate::rpc) fn from_limits(limits: &Limits, coalition: &Coalition) -> v1:
     }
 }
 
-/// How much of a partner's limits is used, as a book tells that holds all balances.
-pub(in crate::rpc) fn from_limit_uses(partner: &Partner, book: &Book, now: Timestamp) -> Vec<v1::LimitUse> {
-    let uses = book.limits_used(partner, now).into_iter().map(|limit: LimitUse| {
-        let [used, maximum] = limit.texts(&book.house.coalition);
+/// How much of limits is used.
+pub(in crate::rpc) fn from_limit_uses(limits: &Limits, used: &LimitsUsed, coalition: &Coalition) -> Vec<v1::LimitUse> {
+    let uses = limits.uses(used).into_iter().map(|limit: LimitUse| {
+        let [used, maximum] = limit.texts(coalition);
         v1::LimitUse { limit: limit.limit.to_owned(), used, maximum, alarm: limit.alarms() }
     });
     uses.collect()
@@ -76,7 +76,8 @@ pub(in crate::rpc) fn from_consent(
 /// A partner as the operator's list shows it: with how much of its limits is used, and the consents it gave.
 pub(in crate::rpc) fn partner_with_limits(partner: &Partner, book: &Book, now: Timestamp) -> v1::Partner {
     let coalition = &book.house.coalition;
-    let limit_uses = from_limit_uses(partner, book, now);
+    let used = book.used_of(partner.id, &partner.limits, now);
+    let limit_uses = from_limit_uses(&partner.limits, &used, coalition);
     let consents = book.consents.iter().filter(|((funder, _), _)| *funder == partner.id);
     v1::Partner {
         alarm: limit_uses.iter().any(|used| used.alarm),

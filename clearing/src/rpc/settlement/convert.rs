@@ -1,13 +1,13 @@
 //! Windows, settlements, orders and the calendar, between the wire and the rules.
 
+use std::collections::BTreeMap;
+
 use clearing_core::facts::coalition::{Calendar, Coalition};
 use clearing_core::facts::order::{Order, OrderMode, OrderParty};
 use clearing_core::facts::proof::Proof;
-use clearing_core::facts::window::{
-    Leg, LegState, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
-};
+use clearing_core::facts::window::{Leg, LegState, Settlement, SettlementState, WindowState};
 use clearing_core::rules::payment::Payment;
-use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
+use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use tonic::Status;
 
@@ -60,13 +60,14 @@ pub(in crate::rpc) enum Stage {
 }
 
 pub(in crate::rpc) fn from_settlement(
-    window: &Window,
+    window: WindowNumber,
     settlement: &Settlement,
+    carried: &BTreeMap<PartnerId, Money>,
     stage: Stage,
     coalition: &Coalition,
 ) -> v1::Settlement {
     let (window_state, state) = match stage {
-        Stage::Made => (from_window_state(window.state), from_settlement_state(settlement.state)),
+        Stage::Made => (from_window_state(settlement.state.of_window()), from_settlement_state(settlement.state)),
         Stage::Preview => (v1::WindowState::Open, v1::SettlementState::Unspecified),
     };
     let mut legs: Vec<(&PartnerId, &Leg)> = settlement.legs.iter().collect();
@@ -75,15 +76,14 @@ pub(in crate::rpc) fn from_settlement(
         Stage::Made => from_leg(*partner, leg, coalition),
         Stage::Preview => v1::Leg { state: v1::LegState::Unspecified.into(), ..from_leg(*partner, leg, coalition) },
     };
-    let mut carried: Vec<(&PartnerId, &ParticipantWindow)> =
-        window.participants.iter().filter(|(_, participant)| !participant.carried.is_zero()).collect();
+    let mut carried: Vec<(&PartnerId, &Money)> = carried.iter().collect();
     carried.sort_by_key(|(partner, _)| partner.settlement_order());
-    let carried = carried.into_iter().map(|(partner, participant)| v1::ParticipantAmount {
+    let carried = carried.into_iter().map(|(partner, left)| v1::ParticipantAmount {
         partner_id: partner.to_string(),
-        amount: from_money(participant.carried, coalition),
+        amount: from_money(*left, coalition),
     });
     v1::Settlement {
-        window: i64::from(window.number),
+        window: i64::from(window),
         window_state: window_state.into(),
         state: state.into(),
         legs: legs.into_iter().map(leg).collect(),
@@ -178,14 +178,6 @@ pub(in crate::rpc) fn payment(payment: Option<v1::confirm_payment_request::Payme
     }
 }
 
-/// The participants whose legs a payment touches.
-pub(in crate::rpc) fn payment_parties(payment: Payment) -> Vec<PartnerId> {
-    match payment {
-        Payment::Hub(partner) => vec![partner],
-        Payment::Pair { payer, payee } => [payer, payee].into_iter().filter_map(OrderParty::participant).collect(),
-    }
-}
-
 /// A calendar that can be kept. Where no time zone is named it is the coalition's.
 pub(in crate::rpc) fn calendar(
     cut_offs: Vec<String>,
@@ -217,8 +209,6 @@ pub(in crate::rpc) fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Time
 
 #[cfg(test)]
 mod tests {
-    use clearing_core::units::Money;
-
     use super::*;
     use crate::coalition_file::{CoalitionFile, Variant};
 
@@ -259,8 +249,8 @@ mod tests {
         assert_eq!(payment(Some(Wire::PartnerId("A".to_owned()))).unwrap(), Payment::Hub(partner("A")));
         let funds = pair("funds", "operator").unwrap();
         assert_eq!(funds, Payment::Pair { payer: OrderParty::Funds, payee: OrderParty::Operator });
-        assert_eq!(payment_parties(funds), [PartnerId::operator()]);
-        assert_eq!(payment_parties(pair("A", "B").unwrap()), [partner("A"), partner("B")]);
+        let both = Payment::Pair { payer: OrderParty::of(partner("A")), payee: OrderParty::of(partner("B")) };
+        assert_eq!(pair("A", "B").unwrap(), both);
         for wrong in [payment(None), pair("", "B"), pair("A", ""), pair("A", "A"), pair("A", "hub"), pair("A", "b c")] {
             assert_eq!(wrong.unwrap_err().code(), tonic::Code::InvalidArgument);
         }

@@ -1,0 +1,358 @@
+//! The record of administration: what each decision of the house changed, for whom, and from what to what, as its entry tells.
+
+use std::collections::BTreeSet;
+
+use crate::chart::{MoneyAccount, PointsAccount};
+use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::limits::Limits;
+use crate::facts::order::{OrderMode, OrderParty};
+use crate::facts::terms::{ExpiryPolicy, Terms};
+use crate::facts::window::{SettlementState, WindowState};
+use crate::facts::{Fact, FoundedFacts};
+use crate::units::{Money, PartnerId, Points, WindowNumber};
+
+/// One field that a decision changed, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldChange {
+    /// Named as in the interface, for example `price`, `net_debit_cap`, `settlement_state`.
+    pub field: String,
+    /// None: nothing stood there.
+    pub before: Option<String>,
+    /// None: nothing stands there any more.
+    pub after: Option<String>,
+}
+
+impl FieldChange {
+    fn new(field: impl Into<String>, before: Option<String>, after: Option<String>) -> Self {
+        Self { field: field.into(), before, after }
+    }
+}
+
+impl Entry {
+    /// Whether the entry is a decision of the house. What an operation writes besides, and what follows from it by itself, is
+    /// none: each operation is recorded once.
+    ///
+    /// Rule: admin-actions
+    pub fn is_action(&self) -> bool {
+        match self.kind {
+            EntryKind::Found
+            | EntryKind::CreatePartner
+            | EntryKind::SetTerms
+            | EntryKind::SetState
+            | EntryKind::SetLimits
+            | EntryKind::SetConsent
+            | EntryKind::SetCalendar
+            | EntryKind::Close
+            | EntryKind::Confirm
+            | EntryKind::Export
+            | EntryKind::Payment
+            | EntryKind::Abort
+            | EntryKind::Deposit
+            | EntryKind::Reinstate
+            | EntryKind::WriteOff
+            | EntryKind::Forget => true,
+            // The first entry of a decay tells of all of it, whose others are of single lots.
+            EntryKind::Decay => self.facts.decayed().is_some(),
+            // Points that were passed over live longer by themselves.
+            EntryKind::Extend => self.facts.extended().is_some(),
+            EntryKind::Issue
+            | EntryKind::Redeem
+            | EntryKind::Return
+            | EntryKind::Undo
+            | EntryKind::Expire
+            | EntryKind::Authorize
+            | EntryKind::Capture
+            | EntryKind::Void
+            | EntryKind::Lapse
+            | EntryKind::Reverse
+            | EntryKind::Recover
+            | EntryKind::Activate
+            | EntryKind::Fund
+            | EntryKind::Transfer => false,
+        }
+    }
+
+    /// The window that a decision is about; of one that is about none, the window that was open.
+    pub fn action_window(&self) -> WindowNumber {
+        let facts = &self.facts;
+        let named = facts.confirmed().map(|confirmed| confirmed.window);
+        let named = named.or_else(|| facts.exported().map(|exported| exported.window));
+        let named = named.or_else(|| facts.paid().map(|paid| paid.window));
+        let named = named.or_else(|| facts.aborted().map(|aborted| aborted.window));
+        named.unwrap_or(self.window)
+    }
+
+    /// The partners that a decision is about: whose settings it changes, or to whose accounts it posts.
+    pub fn action_partners(&self) -> BTreeSet<PartnerId> {
+        let points = self.points.iter().filter_map(|posting| posting.account.partner());
+        let money = self.money.iter().filter_map(|posting| posting.account.partner());
+        let mut partners: BTreeSet<PartnerId> = points.chain(money).collect();
+        let facts = &self.facts;
+        partners.extend(facts.created().map(|created| created.partner));
+        partners.extend(facts.terms().map(|new| new.partner));
+        partners.extend(facts.state().map(|new| new.partner));
+        partners.extend(facts.limits().map(|new| new.partner));
+        partners.extend(facts.consent().into_iter().flat_map(|new| [new.funder, new.partner]));
+        let ends = facts.paid().into_iter().flat_map(|paid| [paid.payer, paid.payee]);
+        partners.extend(ends.filter_map(OrderParty::participant));
+        partners.extend(facts.extended().map(|extended| extended.issuer));
+        partners
+    }
+
+    /// What a decision changed, field by field; what it left as it was is not named. `house` knows the terms that there were.
+    pub fn action_changes(&self, house: &House) -> Vec<FieldChange> {
+        let coalition = &house.coalition;
+        let mut changes = Vec::new();
+        if self.kind == EntryKind::Close {
+            changes.extend(self.of_close(coalition));
+        }
+        for fact in self.facts.iter() {
+            match fact {
+                Fact::Founded(founded) => changes.extend(compared(Vec::new(), founded_fields(founded))),
+                Fact::PartnerCreated(created) => {
+                    let mut fields = vec![
+                        field("display_name", Some(created.display_name.clone())),
+                        field("state", Some(created.state.as_str())),
+                    ];
+                    fields.extend(limit_fields(&created.limits, coalition));
+                    changes.extend(compared(Vec::new(), fields));
+                }
+                Fact::Terms(new) => {
+                    let known = house.partners.get(&new.partner);
+                    let before = new.before.and_then(|version| known?.terms_version(version));
+                    let before = before.map(|terms| terms_fields(terms, coalition)).unwrap_or_default();
+                    changes.extend(compared(before, terms_fields(&new.terms, coalition)));
+                }
+                Fact::State(new) => changes.extend(compared(
+                    vec![field("state", Some(new.before.as_str()))],
+                    vec![field("state", Some(new.state.as_str()))],
+                )),
+                Fact::Limits(new) => {
+                    let before = limit_fields(&new.before, coalition);
+                    changes.extend(compared(before, limit_fields(&new.limits, coalition)));
+                }
+                Fact::Consent(new) => changes.extend(compared(
+                    consent_fields(new.before.granted, new.before.budget),
+                    consent_fields(new.granted, new.budget),
+                )),
+                Fact::Calendar(new) => {
+                    let before = new.before.as_ref().map(calendar_fields).unwrap_or_default();
+                    changes.extend(compared(before, calendar_fields(&new.calendar)));
+                }
+                Fact::Confirmed(confirmed) => changes.push(states(SettlementState::Proposed, confirmed.state)),
+                Fact::Exported(exported) => {
+                    changes.extend(compared(
+                        vec![state(exported.states.before), field("mode", exported.mode_before.map(OrderMode::as_str))],
+                        vec![state(exported.states.after), field("mode", Some(exported.mode.as_str()))],
+                    ));
+                }
+                Fact::Paid(paid) => {
+                    let order = format!("{} to {}", paid.payer, paid.payee);
+                    changes.push(FieldChange::new("paid", None, Some(order)));
+                    changes.push(FieldChange::new("amount", None, Some(self.paid_text(coalition))));
+                    changes.extend(compared(vec![state(paid.states.before)], vec![state(paid.states.after)]));
+                }
+                Fact::Aborted(aborted) => changes.push(states(aborted.before, SettlementState::Aborted)),
+                Fact::Forgotten(forgotten) => changes.push(FieldChange::new(
+                    "forgotten_before_time",
+                    Some(forgotten.before.to_string()),
+                    Some(forgotten.until.to_string()),
+                )),
+                Fact::Deposited(deposited) => {
+                    let moved = self.money.iter().filter(|posting| posting.account == deposited.account);
+                    let moved: i128 = moved.map(|posting| i128::from(posting.amount.0)).sum();
+                    let text = |amount: i128| money_text(amount, coalition);
+                    let before = i128::from(deposited.before.0);
+                    let fund = deposited.account.to_string();
+                    changes.push(FieldChange::new(fund, Some(text(before)), Some(text(before + moved))));
+                }
+                Fact::Decay(decay) => {
+                    changes.push(FieldChange::new("period", None, Some(decay.period.as_str().to_owned())));
+                    changes.push(FieldChange::new("rate", None, Some(decay.rate.decimal().to_string())));
+                }
+                Fact::Decayed(decayed) => changes.push(FieldChange::new(
+                    "available_points",
+                    Some(decayed.before.0.to_string()),
+                    Some(decayed.after.0.to_string()),
+                )),
+                Fact::Extended(extended) => {
+                    let (first, last) = extended.before;
+                    let before = if first == last { first.to_string() } else { format!("{first} to {last}") };
+                    let after = self.lots.first().map(|moved| moved.expires.to_string());
+                    changes.push(FieldChange::new("expire_time", Some(before), after));
+                    changes.push(FieldChange::new("points", None, Some(extended.points.0.to_string())));
+                }
+                Fact::WrittenOff(given_up) => {
+                    let moved = self.points.iter().find(|posting| matches!(posting.account, PointsAccount::Debt(_)));
+                    let left = given_up.before.0 - moved.map_or(0, |posting| posting.points.0);
+                    let before = given_up.before.0.to_string();
+                    changes.push(FieldChange::new("owed_points", Some(before), Some(left.to_string())));
+                }
+                Fact::Redemption(_)
+                | Fact::Hold(_)
+                | Fact::Reversal(_)
+                | Fact::Funding(_)
+                | Fact::DecayedTo(_)
+                | Fact::Reason(_)
+                | Fact::PassedOver(_)
+                | Fact::PurchaseReturn(_)
+                | Fact::Abandoned(_)
+                | Fact::Linked(_) => {}
+            }
+        }
+        if self.kind == EntryKind::Reinstate {
+            let given: i64 = self.lots.iter().map(|moved| moved.points.0).sum();
+            changes.push(FieldChange::new("points", None, Some(given.to_string())));
+        }
+        changes
+    }
+
+    fn of_close(&self, coalition: &Coalition) -> Vec<FieldChange> {
+        let legs = self.money.iter().filter(|posting| matches!(posting.account, MoneyAccount::Settle(..)));
+        let amounts: Vec<i128> = legs.map(|posting| i128::from(posting.amount.0)).collect();
+        let paid_in: i128 = amounts.iter().filter(|amount| **amount < 0).sum();
+        vec![
+            FieldChange::new(
+                "window_state",
+                Some(WindowState::Open.as_str().to_owned()),
+                Some(WindowState::Closed.as_str().to_owned()),
+            ),
+            FieldChange::new("settlement_state", None, Some(SettlementState::Proposed.as_str().to_owned())),
+            FieldChange::new("leg_count", None, Some(amounts.len().to_string())),
+            FieldChange::new("debit_total", None, Some(money_text(-paid_in, coalition))),
+        ]
+    }
+
+    /// The amount of the order that a payment was of.
+    fn paid_text(&self, coalition: &Coalition) -> String {
+        let credits = self.money.iter().map(|posting| i128::from(posting.amount.0)).filter(|amount| *amount > 0);
+        money_text(credits.sum(), coalition)
+    }
+}
+
+/// A field with its text; none where nothing stands.
+type Field = (&'static str, Option<String>);
+
+fn field<T: Into<String>>(name: &'static str, text: Option<T>) -> Field {
+    (name, text.map(Into::into))
+}
+
+fn state(state: SettlementState) -> Field {
+    field("settlement_state", Some(state.as_str()))
+}
+
+fn states(before: SettlementState, after: SettlementState) -> FieldChange {
+    FieldChange::new("settlement_state", Some(before.as_str().to_owned()), Some(after.as_str().to_owned()))
+}
+
+/// The fields that are not the same before and after. Both sides have the same fields, or there was nothing before.
+fn compared(before: Vec<Field>, after: Vec<Field>) -> Vec<FieldChange> {
+    let text = |name: &str| before.iter().find(|(known, _)| *known == name).and_then(|(_, text)| text.clone());
+    let changes = after.into_iter().map(|(name, after)| FieldChange::new(name, text(name), after));
+    changes.filter(|change| change.before != change.after).collect()
+}
+
+fn terms_fields(terms: &Terms, coalition: &Coalition) -> Vec<Field> {
+    let money = |amount: Money| Some(coalition.money_text(amount));
+    let Terms {
+        version,
+        effective,
+        funding,
+        price,
+        value,
+        reimbursement,
+        acceptance_fee,
+        fee_bearer,
+        breakage,
+        expiry,
+        return_days,
+        tender_value,
+        receipt_share,
+    } = terms;
+    let [reserve, operator, issuer] =
+        [breakage.reserve, breakage.operator, breakage.issuer].map(|share| share.decimal().to_string());
+    vec![
+        field("version", Some(version.to_string())),
+        field("effective_time", Some(effective.to_string())),
+        field("funding", Some(funding.as_str())),
+        field("price", money(*price)),
+        field("value", money(*value)),
+        field("reimbursement", money(*reimbursement)),
+        field("acceptance_fee", Some(acceptance_fee.decimal().to_string())),
+        field("fee_bearer", Some(fee_bearer.as_str())),
+        field("breakage", Some(format!("{reserve}/{operator}/{issuer}"))),
+        field("expiry", Some(expiry_text(expiry))),
+        field("return_days", return_days.map(|days| days.to_string())),
+        field("tender_value", money(*tender_value)),
+        field("receipt_share", Some(receipt_share.decimal().to_string())),
+    ]
+}
+
+fn expiry_text(expiry: &ExpiryPolicy) -> String {
+    match expiry {
+        ExpiryPolicy::None => "NONE".to_owned(),
+        ExpiryPolicy::Fixed(time) => format!("FIXED {time}"),
+        ExpiryPolicy::Days(count) => format!("DAYS {count}"),
+        ExpiryPolicy::Months(count) => format!("MONTHS {count}"),
+        ExpiryPolicy::EndOfMonth(count) => format!("END_OF_MONTH {count}"),
+        ExpiryPolicy::EndOfYear(count) => format!("END_OF_YEAR {count}"),
+        ExpiryPolicy::InactiveDays(count) => format!("INACTIVE_DAYS {count}"),
+    }
+}
+
+fn limit_fields(limits: &Limits, coalition: &Coalition) -> Vec<Field> {
+    let points = |limit: Option<Points>| limit.map(|points| points.0.to_string());
+    vec![
+        field("net_debit_cap", limits.net_debit_cap.map(|cap| coalition.money_text(cap))),
+        field("outstanding_points", points(limits.outstanding_points)),
+        field("points_per_day", points(limits.points_per_day)),
+        field("points_per_member_per_day", points(limits.points_per_member_per_day)),
+        field("points_per_entry", points(limits.points_per_entry)),
+        field("transfer_points_per_entry", points(limits.transfer_points_per_entry)),
+        field("transfer_points_per_member_per_day", points(limits.transfer_points_per_member_per_day)),
+        field("cooling_seconds", limits.cooling_seconds.map(|seconds| seconds.to_string())),
+    ]
+}
+
+fn consent_fields(granted: Option<bool>, budget: Option<Points>) -> Vec<Field> {
+    vec![
+        field("given", granted.map(|given| given.to_string())),
+        field("budget_points", budget.map(|points| points.0.to_string())),
+    ]
+}
+
+fn calendar_fields(calendar: &Calendar) -> Vec<Field> {
+    let cut_offs = Some(calendar.cut_offs.join("; ")).filter(|cut_offs| !cut_offs.is_empty());
+    let time_zone = Some(calendar.time_zone.clone()).filter(|zone| !zone.is_empty());
+    vec![field("cron_expressions", cut_offs), field("time_zone", time_zone)]
+}
+
+fn founded_fields(founded: &FoundedFacts) -> Vec<Field> {
+    let coalition = &founded.coalition;
+    let mut fields = vec![
+        field("coalition_id", Some(coalition.id.clone())),
+        field("domain", Some(founded.domain.clone())),
+        field("currency", Some(coalition.currency.as_str())),
+        field("scale", Some(coalition.scale.to_string())),
+        field("time_zone", coalition.time_zone.iana_name()),
+        field("grace_days", Some(coalition.grace_days.to_string())),
+        field("passed_over_grace_days", Some(coalition.passed_over_grace_days.to_string())),
+        field("recovery", Some(coalition.recovery.as_str())),
+        field("open_consents", Some(coalition.open_consents.to_string())),
+        field("settlement_threshold", Some(coalition.money_text(coalition.settlement_threshold))),
+        field("disclose_issuers", Some(coalition.disclose_issuers.to_string())),
+        field("key_retention_days", Some(coalition.key_retention_days.to_string())),
+        field("business_time_age_days", Some(coalition.business_time_age_days.to_string())),
+    ];
+    // New partners' terms begin with these.
+    let no_version = |(name, _): &Field| !matches!(*name, "version" | "effective_time");
+    fields.extend(terms_fields(&coalition.default_terms, coalition).into_iter().filter(no_version));
+    fields.extend(limit_fields(&coalition.default_limits, coalition));
+    fields
+}
+
+fn money_text(amount: i128, coalition: &Coalition) -> String {
+    let fits = i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX });
+    coalition.money_text(Money(fits))
+}

@@ -1,0 +1,107 @@
+//! AdminService: who did what, for the operator and auditors.
+
+use clearing_core::facts::coalition::House;
+use clearing_core::facts::entry::{EntryKind, JournalEntry};
+use clearing_core::rules::action::FieldChange;
+use clearing_core::units::{PartnerId, Timestamp};
+use clearing_proto::v1;
+use clearing_proto::v1::admin_service_server::AdminService;
+use tonic::{Request, Response, Status};
+
+use crate::rpc::convert::{self, from_kind, from_timestamp};
+use crate::rpc::{Context, auth, bounds, errors, page_size};
+use crate::store::ActionFilter;
+
+/// Who decided what nobody asked for.
+const HOUSE: &str = "house";
+
+/// The service, in the house that it works for.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl AdminService for Service {
+    async fn list_admin_actions(
+        &self,
+        request: Request<v1::ListAdminActionsRequest>,
+    ) -> Result<Response<v1::ListAdminActionsResponse>, Status> {
+        auth::caller(&request)?;
+        let wire = request.into_inner();
+        let limit = page_size(wire.page_size)?;
+        let filter = action_filter(&wire)?;
+        let list = list(&filter);
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        let place = convert::page_numbers::<2>(&list, &wire.page_token)?;
+        let filter = ActionFilter { after: place.map(|[time, sequence]| (Timestamp(time), sequence)), ..filter };
+        let found = self.0.store.actions(&filter, limit + 1).await.map_err(|error| errors::of_store(&error))?;
+        let house = self.0.house();
+        let rows = found.iter().map(|written| from_action(written, &house));
+        let (actions, more) = bounds::page(rows, limit);
+        let last = actions.len().checked_sub(1).and_then(|last| found.get(last)).filter(|_| more);
+        let token = last.map(|last| convert::page_token(&list, &format!("{},{}", last.entry.time.0, last.sequence)));
+        Ok(Response::new(v1::ListAdminActionsResponse { actions, next_page_token: token.unwrap_or_default() }))
+    }
+}
+
+fn action_filter(wire: &v1::ListAdminActionsRequest) -> Result<ActionFilter, Status> {
+    let kind = match wire.kind {
+        0 => None,
+        number => {
+            let named = EntryKind::ALL.into_iter().find(|kind| i32::from(from_kind(*kind)) == number);
+            Some(named.ok_or_else(|| errors::invalid("kind", format!("{number} is unknown")))?)
+        }
+    };
+    let partner = match wire.partner_id.as_str() {
+        "" => None,
+        text => Some(convert::id("partner_id", text)?),
+    };
+    let since = wire.since_time.map(|time| convert::timestamp("since_time", time)).transpose()?;
+    let until = wire.until_time.map(|time| convert::timestamp("until_time", time)).transpose()?;
+    let window = convert::window_or_open(wire.window)?;
+    Ok(ActionFilter { kind, partner, window, since, until, after: None })
+}
+
+/// The list that a page token belongs to.
+fn list(filter: &ActionFilter) -> [String; 6] {
+    let ActionFilter { kind, partner, window, since, until, after: _ } = filter;
+    let text = |moment: &Option<Timestamp>| moment.map_or_else(String::new, |moment| moment.0.to_string());
+    [
+        "ListAdminActions".to_owned(),
+        kind.map_or("", EntryKind::as_str).to_owned(),
+        partner.map_or_else(String::new, |partner| partner.to_string()),
+        window.map_or_else(String::new, |window| window.to_string()),
+        text(since),
+        text(until),
+    ]
+}
+
+fn from_action(written: &JournalEntry, house: &House) -> v1::AdminAction {
+    let JournalEntry { id, sequence, entry } = written;
+    let changes = entry.action_changes(house);
+    let asked = entry.request_id.is_some();
+    v1::AdminAction {
+        entry_id: id.to_string(),
+        sequence: *sequence,
+        action_time: from_timestamp(entry.time),
+        actor: if asked { entry.partner.to_string() } else { HOUSE.to_owned() },
+        request_id: entry.request_id.map(|id| id.to_string()),
+        kind: from_kind(entry.kind).into(),
+        partner_ids: entry.action_partners().iter().map(PartnerId::to_string).collect(),
+        member_id: entry.member.map(|member| member.to_string()),
+        window: i64::from(entry.action_window()),
+        reason_code: entry.facts.reason().map(|code| code.as_str().to_owned()),
+        before: in_words(&changes, |change| change.before.as_deref()),
+        after: in_words(&changes, |change| change.after.as_deref()),
+        changes: changes.into_iter().map(from_change).collect(),
+    }
+}
+
+/// One side of changes as a text.
+fn in_words<'a>(changes: &'a [FieldChange], side: impl Fn(&'a FieldChange) -> Option<&'a str>) -> String {
+    let words = changes.iter().filter_map(|change| Some(format!("{} {}", change.field, side(change)?)));
+    words.collect::<Vec<String>>().join(", ")
+}
+
+fn from_change(change: FieldChange) -> v1::FieldChange {
+    let FieldChange { field, before, after } = change;
+    v1::FieldChange { field, before, after }
+}
