@@ -6,10 +6,12 @@
     FROM gate AS g LEFT JOIN house_alive AS a ON a.id = g.id;
 
 -- store.note_alive (SQLite)
-    INSERT INTO house_alive (id, alive_at) SELECT value->>0 AS id, value->>1 AS alive_at FROM jsonb_each($1) WHERE true ON CONFLICT (id) DO UPDATE SET alive_at = excluded.alive_at;
+    INSERT INTO house_alive (id, alive_at) SELECT value->>0 AS id, value->>1 AS alive_at
+        FROM jsonb_each($1) WHERE true ON CONFLICT (id) DO UPDATE SET alive_at = excluded.alive_at;
 
 -- store.note_alive (PostgreSQL)
-    INSERT INTO house_alive (id, alive_at) SELECT k.id AS id, k.alive_at AS alive_at FROM unnest($1::bigint[], $2::bigint[]) AS k (id, alive_at) ON CONFLICT (id) DO UPDATE SET alive_at = excluded.alive_at;
+    INSERT INTO house_alive (id, alive_at) SELECT k.id, k.alive_at
+        FROM unnest($1::bigint[], $2::bigint[]) AS k (id, alive_at) ON CONFLICT (id) DO UPDATE SET alive_at = excluded.alive_at;
 
 -- store.database_time (SQLite)
     SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now;
@@ -19,11 +21,13 @@
 
 -- store.insert_attachments (SQLite)
     INSERT INTO attachments (batch_id, ordinal, salt, bytes) SELECT substr($2, value->>0, 16) AS batch_id, value->>1 AS ordinal,
-        substr($2, value->>2, value->>3) AS salt, substr($2, value->>4, value->>5) AS bytes FROM jsonb_each($1) WHERE true;
+        substr($2, value->>2, value->>3) AS salt, substr($2, value->>4, value->>5) AS bytes
+        FROM jsonb_each($1) WHERE true;
 
 -- store.insert_attachments (PostgreSQL)
-    INSERT INTO attachments (batch_id, ordinal, salt, bytes) SELECT k.batch_id AS batch_id, k.ordinal AS ordinal, substring($7::bytea, k.salt, k.salt_length) AS salt,
-        substring($7::bytea, k.bytes, k.bytes_length) AS bytes FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[]) AS k (batch_id, ordinal, salt, salt_length, bytes, bytes_length);
+    INSERT INTO attachments (batch_id, ordinal, salt, bytes) SELECT k.batch_id, k.ordinal, substring($7::bytea, k.salt, k.salt_length) AS salt,
+        substring($7::bytea, k.bytes, k.bytes_length) AS bytes
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[]) AS k (batch_id, ordinal, salt, salt_length, bytes, bytes_length);
 
 -- store.attachment
     SELECT batch_id, ordinal, salt, bytes FROM attachments WHERE batch_id = $1 AND ordinal = $2 AND erased_at IS NULL;
@@ -33,7 +37,8 @@
     WHERE b.first_sequence >= $1 AND b.first_sequence < $2;
 
 -- store.balances_of (SQLite)
-    SELECT commodity, window_number, account, amount FROM balances WHERE (commodity, window_number, account) IN (SELECT value->>0 AS commodity, value->>1 AS window_number, value->>2 AS account FROM jsonb_each($1) WHERE true);
+    SELECT commodity, window_number, account, amount FROM balances WHERE (commodity, window_number, account) IN (SELECT value->>0 AS commodity, value->>1 AS window_number, value->>2 AS account
+        FROM jsonb_each($1) WHERE true);
 
 -- store.balances_of (PostgreSQL)
     SELECT b.commodity, b.window_number, b.account, b.amount FROM balances AS b JOIN unnest($1::text[], $2::bigint[], $3::text[]) AS k (commodity, window_number, account) ON b.commodity = k.commodity AND b.window_number = k.window_number AND b.account = k.account;
@@ -51,11 +56,13 @@
     SELECT crons, time_zone, set_at FROM calendar;
 
 -- store.upsert_calendar (SQLite)
-    INSERT INTO calendar (id, crons, time_zone, set_at) SELECT value->>0 AS id, value->>1 AS crons, value->>2 AS time_zone, value->>3 AS set_at FROM jsonb_each($1) WHERE true
+    INSERT INTO calendar (id, crons, time_zone, set_at) SELECT value->>0 AS id, value->>1 AS crons, value->>2 AS time_zone, value->>3 AS set_at
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (id) DO UPDATE SET crons = excluded.crons, time_zone = excluded.time_zone, set_at = excluded.set_at;
 
 -- store.upsert_calendar (PostgreSQL)
-    INSERT INTO calendar (id, crons, time_zone, set_at) SELECT k.id AS id, k.crons AS crons, k.time_zone AS time_zone, k.set_at AS set_at FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS k (id, crons, time_zone, set_at)
+    INSERT INTO calendar (id, crons, time_zone, set_at) SELECT k.id, k.crons, k.time_zone, k.set_at
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS k (id, crons, time_zone, set_at)
     ON CONFLICT (id) DO UPDATE SET crons = excluded.crons, time_zone = excluded.time_zone, set_at = excluded.set_at;
 
 -- store.schedule
@@ -66,15 +73,17 @@
 
 -- store.insert_coalition (SQLite)
     INSERT INTO coalition (id, coalition_id, domain, fingerprint, settings, created_at) SELECT value->>0 AS id, value->>1 AS coalition_id, value->>2 AS domain,
-        substr($2, value->>3, 32) AS fingerprint, value->>4 AS settings, value->>5 AS created_at FROM jsonb_each($1) WHERE true;
+        substr($2, value->>3, 32) AS fingerprint, value->>4 AS settings, value->>5 AS created_at
+        FROM jsonb_each($1) WHERE true;
 
 -- store.insert_coalition (PostgreSQL)
-    INSERT INTO coalition (id, coalition_id, domain, fingerprint, settings, created_at) SELECT k.id AS id, k.coalition_id AS coalition_id, k.domain AS domain,
-        substring($7::bytea, k.fingerprint, 32) AS fingerprint, k.settings AS settings,
-        k.created_at AS created_at FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::text[], $6::bigint[]) AS k (id, coalition_id, domain, fingerprint, settings, created_at);
+    INSERT INTO coalition (id, coalition_id, domain, fingerprint, settings, created_at) SELECT k.id, k.coalition_id, k.domain, substring($7::bytea, k.fingerprint, 32) AS fingerprint, k.settings,
+        k.created_at
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::text[], $6::bigint[]) AS k (id, coalition_id, domain, fingerprint, settings, created_at);
 
 -- store.lock_consents (SQLite)
-    SELECT c.funder, c.partner, c.granted, c.budget, c.used FROM (SELECT value->>0 AS funder, value->>1 AS partner FROM jsonb_each($1) WHERE true) AS k CROSS JOIN consents AS c WHERE c.funder = k.funder AND c.partner = k.partner;
+    SELECT c.funder, c.partner, c.granted, c.budget, c.used FROM (SELECT value->>0 AS funder, value->>1 AS partner
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN consents AS c WHERE c.funder = k.funder AND c.partner = k.partner;
 
 -- store.lock_consents (PostgreSQL)
     SELECT c.funder, c.partner, c.granted, c.budget, c.used FROM consents AS c JOIN unnest($1::text[], $2::text[]) AS k (funder, partner) ON c.funder = k.funder AND c.partner = k.partner
@@ -85,15 +94,18 @@
 
 -- store.give_consents (SQLite)
     INSERT INTO consents (funder, partner, granted, budget, used) SELECT value->>0 AS funder, value->>1 AS partner, value->>2 AS granted, value->>3 AS budget,
-        value->>4 AS used FROM jsonb_each($1) WHERE true
+        value->>4 AS used
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (funder, partner) DO UPDATE SET granted = excluded.granted, budget = excluded.budget;
 
 -- store.give_consents (PostgreSQL)
-    INSERT INTO consents (funder, partner, granted, budget, used) SELECT k.funder AS funder, k.partner AS partner, k.granted AS granted, k.budget AS budget, k.used AS used FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (funder, partner, granted, budget, used)
+    INSERT INTO consents (funder, partner, granted, budget, used) SELECT k.funder, k.partner, k.granted, k.budget, k.used
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (funder, partner, granted, budget, used)
     ON CONFLICT (funder, partner) DO UPDATE SET granted = excluded.granted, budget = excluded.budget;
 
 -- store.use_consents (SQLite)
-    INSERT INTO consents (funder, partner, used) SELECT value->>0 AS funder, value->>1 AS partner, value->>2 AS used FROM jsonb_each($1) WHERE true
+    INSERT INTO consents (funder, partner, used) SELECT value->>0 AS funder, value->>1 AS partner, value->>2 AS used
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (funder, partner) DO UPDATE SET used = used + excluded.used
     RETURNING funder, partner, used;
 
@@ -104,7 +116,8 @@
     RETURNING consents.funder, consents.partner, consents.used;
 
 -- store.funded (SQLite)
-    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM (SELECT value->>0 AS window_number, value->>1 AS issuer FROM jsonb_each($1) WHERE true) AS k CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NOT NULL;
+    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM (SELECT value->>0 AS window_number, value->>1 AS issuer
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NOT NULL;
 
 -- store.funded (PostgreSQL)
     SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM unnest($1::bigint[], $2::text[]) AS k (window_number, issuer) CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NOT NULL;
@@ -117,7 +130,8 @@
 
 -- store.move_funding (SQLite)
     INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, released) SELECT value->>0 AS window_number, value->>1 AS issuer, value->>2 AS terms_version, value->>3 AS points,
-        value->>4 AS settles_in, value->>5 AS released FROM jsonb_each($1) WHERE true
+        value->>4 AS settles_in, value->>5 AS released
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = points + excluded.points
     RETURNING window_number, issuer, terms_version, points;
 
@@ -153,11 +167,12 @@
 
 -- store.insert_gate (SQLite)
     INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time, forgotten_before) SELECT value->>0 AS id, value->>1 AS window_number, value->>2 AS opened_at, value->>3 AS terms_epoch,
-        value->>4 AS last_time, value->>5 AS forgotten_before FROM jsonb_each($1) WHERE true;
+        value->>4 AS last_time, value->>5 AS forgotten_before
+        FROM jsonb_each($1) WHERE true;
 
 -- store.insert_gate (PostgreSQL)
-    INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time, forgotten_before) SELECT k.id AS id, k.window_number AS window_number, k.opened_at AS opened_at, k.terms_epoch AS terms_epoch,
-        k.last_time AS last_time, k.forgotten_before AS forgotten_before FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (id, window_number, opened_at, terms_epoch, last_time, forgotten_before);
+    INSERT INTO gate (id, window_number, opened_at, terms_epoch, last_time, forgotten_before) SELECT k.id, k.window_number, k.opened_at, k.terms_epoch, k.last_time, k.forgotten_before
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (id, window_number, opened_at, terms_epoch, last_time, forgotten_before);
 
 -- store.update_gate (SQLite)
     UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
@@ -174,35 +189,43 @@
     SELECT window_number, issuer, acceptor, points, amount FROM gross WHERE window_number >= $1 OR window_number < 1;
 
 -- store.save_head (SQLite)
-    INSERT OR FAIL INTO balances (commodity, window_number, account, amount) SELECT value->>0 AS commodity, value->>1 AS window_number, value->>2 AS account, value->>3 AS amount FROM jsonb_each($1) WHERE true
+    INSERT OR FAIL INTO balances (commodity, window_number, account, amount) SELECT value->>0 AS commodity, value->>1 AS window_number, value->>2 AS account, value->>3 AS amount
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = amount + excluded.amount;
     UPDATE OR FAIL terms_outstanding SET points = terms_outstanding.points + o.points
-    FROM (SELECT value->>0 AS partner, value->>1 AS version, value->>2 AS points FROM jsonb_each($3) WHERE true) AS o WHERE terms_outstanding.partner = o.partner AND terms_outstanding.version = o.version;
+    FROM (SELECT value->>0 AS partner, value->>1 AS version, value->>2 AS points
+        FROM jsonb_each($3) WHERE true) AS o WHERE terms_outstanding.partner = o.partner AND terms_outstanding.version = o.version;
     INSERT OR FAIL INTO gross (window_number, issuer, acceptor, points, amount) SELECT value->>0 AS window_number, value->>1 AS issuer, value->>2 AS acceptor, value->>3 AS points,
-        value->>4 AS amount FROM jsonb_each($5) WHERE true
+        value->>4 AS amount
+        FROM jsonb_each($5) WHERE true
     ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = points + excluded.points, amount = amount + excluded.amount;
     UPDATE OR FAIL guards SET issued_day = i.issued_day,
         issued_points = i.issued_points + iif(guards.issued_day = i.issued_day, guards.issued_points, 0)
-    FROM (SELECT value->>0 AS partner, value->>1 AS issued_day, value->>2 AS issued_points FROM jsonb_each($7) WHERE true) AS i WHERE guards.partner = i.partner;
+    FROM (SELECT value->>0 AS partner, value->>1 AS issued_day, value->>2 AS issued_points
+        FROM jsonb_each($7) WHERE true) AS i WHERE guards.partner = i.partner;
     UPDATE OR FAIL journal_head SET next_sequence = next_sequence + $10, next_number = next_number + 1, hash = $19
     WHERE id = 1 AND next_sequence = $17 AND hash = $18 AND next_number = $20;
     INSERT OR FAIL INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
         previous_hash, requests_hash, salt)
     VALUES ($9, $20, $17, $10, $15, $11, $12, $19, $18, $16, $13)
     RETURNING (SELECT group_concat(far, ';') FROM (
-        SELECT concat_ws(',', 'b', t.commodity, t.account, t.amount) AS far FROM (SELECT value->>0 AS commodity, value->>1 AS window_number, value->>2 AS account, value->>3 AS amount FROM jsonb_each($1) WHERE true) AS b
+        SELECT concat_ws(',', 'b', t.commodity, t.account, t.amount) AS far FROM (SELECT value->>0 AS commodity, value->>1 AS window_number, value->>2 AS account, value->>3 AS amount
+        FROM jsonb_each($1) WHERE true) AS b
         CROSS JOIN balances AS t WHERE t.commodity = b.commodity AND t.window_number = b.window_number AND t.account = b.account
         AND t.amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
         UNION ALL
-        SELECT concat_ws(',', 'o', t.partner, t.version, t.points) FROM (SELECT value->>0 AS partner, value->>1 AS version, value->>2 AS points FROM jsonb_each($3) WHERE true) AS o
+        SELECT concat_ws(',', 'o', t.partner, t.version, t.points) FROM (SELECT value->>0 AS partner, value->>1 AS version, value->>2 AS points
+        FROM jsonb_each($3) WHERE true) AS o
         CROSS JOIN terms_outstanding AS t WHERE t.partner = o.partner AND t.version = o.version AND t.points > 1152921504606846976
         UNION ALL
         SELECT concat_ws(',', 'g', t.window_number, t.issuer, t.acceptor, t.points, t.amount) FROM (SELECT value->>0 AS window_number, value->>1 AS issuer, value->>2 AS acceptor, value->>3 AS points,
-        value->>4 AS amount FROM jsonb_each($5) WHERE true) AS g
+        value->>4 AS amount
+        FROM jsonb_each($5) WHERE true) AS g
         CROSS JOIN gross AS t WHERE t.window_number = g.window_number AND t.issuer = g.issuer AND t.acceptor = g.acceptor AND (t.points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
             OR t.amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976)
         UNION ALL
-        SELECT concat_ws(',', 'i', t.partner, t.issued_points) FROM (SELECT value->>0 AS partner, value->>1 AS issued_day, value->>2 AS issued_points FROM jsonb_each($7) WHERE true) AS i
+        SELECT concat_ws(',', 'i', t.partner, t.issued_points) FROM (SELECT value->>0 AS partner, value->>1 AS issued_day, value->>2 AS issued_points
+        FROM jsonb_each($7) WHERE true) AS i
         CROSS JOIN guards AS t WHERE t.partner = i.partner AND t.issued_points > 1152921504606846976
     ));
 
@@ -256,13 +279,15 @@
         ) AS far;
 
 -- store.holds (SQLite)
-    SELECT group_concat(concat_ws(',', hex(h.member_id), hex(h.batch_id), h.ordinal, h.state, h.captured), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal FROM jsonb_each($1) WHERE true) AS k CROSS JOIN holds AS h WHERE h.member_id = k.member_id AND h.batch_id = k.batch_id AND h.ordinal = k.ordinal;
+    SELECT group_concat(concat_ws(',', hex(h.member_id), hex(h.batch_id), h.ordinal, h.state, h.captured), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN holds AS h WHERE h.member_id = k.member_id AND h.batch_id = k.batch_id AND h.ordinal = k.ordinal;
 
 -- store.holds (PostgreSQL)
     SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k (member_id, batch_id, ordinal) CROSS JOIN holds AS h WHERE h.member_id = k.member_id AND h.batch_id = k.batch_id AND h.ordinal = k.ordinal;
 
 -- store.holds_open (SQLite)
-    SELECT group_concat(concat_ws(',', hex(h.member_id), hex(h.batch_id), h.ordinal, h.state, h.captured), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id FROM jsonb_each($1) WHERE true) AS m
+    SELECT group_concat(concat_ws(',', hex(h.member_id), hex(h.batch_id), h.ordinal, h.state, h.captured), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id
+        FROM jsonb_each($1) WHERE true) AS m
     CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1;
 
 -- store.holds_open (PostgreSQL)
@@ -273,23 +298,27 @@
 
 -- store.save_holds (SQLite)
     INSERT INTO holds (member_id, batch_id, ordinal, lapses_at, state, captured) SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal,
-        value->>3 AS lapses_at, value->>4 AS state, value->>5 AS captured FROM jsonb_each($1) WHERE true
+        value->>3 AS lapses_at, value->>4 AS state, value->>5 AS captured
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET state = excluded.state, captured = excluded.captured;
 
 -- store.save_holds (PostgreSQL)
-    INSERT INTO holds (member_id, batch_id, ordinal, lapses_at, state, captured) SELECT k.member_id AS member_id, k.batch_id AS batch_id, k.ordinal AS ordinal, k.lapses_at AS lapses_at,
-        k.state AS state, k.captured AS captured FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (member_id, batch_id, ordinal, lapses_at, state, captured)
+    INSERT INTO holds (member_id, batch_id, ordinal, lapses_at, state, captured) SELECT k.member_id, k.batch_id, k.ordinal, k.lapses_at, k.state, k.captured
+        FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (member_id, batch_id, ordinal, lapses_at, state, captured)
     ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET state = excluded.state, captured = excluded.captured;
 
 -- store.identifiers (SQLite)
     SELECT group_concat(concat_ws(',', hex(identifier_hash), hex(member_id)), ';') FROM identifiers
-    WHERE identifier_hash IN (SELECT substr($2, value->>0, 32) AS identifier_hash FROM jsonb_each($1) WHERE true);
+    WHERE identifier_hash IN (SELECT substr($2, value->>0, 32) AS identifier_hash
+        FROM jsonb_each($1) WHERE true);
 
 -- store.identifiers (PostgreSQL)
-    SELECT identifier_hash, member_id FROM identifiers WHERE identifier_hash = ANY (SELECT substring($2::bytea, k.identifier_hash, 32) AS identifier_hash FROM unnest($1::int[]) AS k (identifier_hash));
+    SELECT identifier_hash, member_id FROM identifiers WHERE identifier_hash = ANY (SELECT substring($2::bytea, k.identifier_hash, 32) AS identifier_hash
+        FROM unnest($1::int[]) AS k (identifier_hash));
 
 -- store.lock_identifiers (SQLite)
-    SELECT 1 FROM (SELECT value->>0 AS lock FROM jsonb_each($1) WHERE true) AS k;
+    SELECT 1 FROM (SELECT value->>0 AS lock
+        FROM jsonb_each($1) WHERE true) AS k;
 
 -- store.lock_identifiers (PostgreSQL)
     SELECT pg_catalog.pg_advisory_xact_lock(lock) FROM (SELECT k.lock FROM unnest($1::bigint[]) AS k (lock) ORDER BY k.lock) AS k;
@@ -310,7 +339,8 @@
 
 -- store.entries (SQLite)
     SELECT group_concat(concat_ws(',', hex(e.batch_id), e.ordinal, hex(e.bytes), b.first_sequence + e.ordinal), ';')
-    FROM (SELECT substr($2, value->>0, 16) AS batch_id, value->>1 AS ordinal FROM jsonb_each($1) WHERE true) AS k CROSS JOIN entries AS e ON e.batch_id = k.batch_id AND e.ordinal = k.ordinal CROSS JOIN batches AS b ON b.batch_id = k.batch_id;
+    FROM (SELECT substr($2, value->>0, 16) AS batch_id, value->>1 AS ordinal
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN entries AS e ON e.batch_id = k.batch_id AND e.ordinal = k.ordinal CROSS JOIN batches AS b ON b.batch_id = k.batch_id;
 
 -- store.entries (PostgreSQL)
     SELECT e.batch_id, e.ordinal, e.bytes, b.first_sequence + e.ordinal AS sequence
@@ -325,21 +355,24 @@
 
 -- store.claim_entry (SQLite)
     INSERT INTO entries (batch_id, ordinal, bytes) SELECT substr($2, value->>0, 16) AS batch_id, value->>1 AS ordinal,
-        substr($2, value->>2, value->>3) AS bytes FROM jsonb_each($1) WHERE true ON CONFLICT DO NOTHING;
+        substr($2, value->>2, value->>3) AS bytes
+        FROM jsonb_each($1) WHERE true ON CONFLICT DO NOTHING;
 
 -- store.claim_entry (PostgreSQL)
-    INSERT INTO entries (batch_id, ordinal, bytes) SELECT k.batch_id AS batch_id, k.ordinal AS ordinal, substring($5::bytea, k.bytes, k.bytes_length) AS bytes FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS k (batch_id, ordinal, bytes, bytes_length) ON CONFLICT DO NOTHING;
+    INSERT INTO entries (batch_id, ordinal, bytes) SELECT k.batch_id, k.ordinal, substring($5::bytea, k.bytes, k.bytes_length) AS bytes
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS k (batch_id, ordinal, bytes, bytes_length) ON CONFLICT DO NOTHING;
 
 -- store.journal_head
     SELECT next_sequence, next_number, hash FROM journal_head;
 
 -- store.insert_journal_head (SQLite)
     INSERT INTO journal_head (id, next_sequence, next_number, hash) SELECT value->>0 AS id, value->>1 AS next_sequence, value->>2 AS next_number,
-        substr($2, value->>3, 32) AS hash FROM jsonb_each($1) WHERE true;
+        substr($2, value->>3, 32) AS hash
+        FROM jsonb_each($1) WHERE true;
 
 -- store.insert_journal_head (PostgreSQL)
-    INSERT INTO journal_head (id, next_sequence, next_number, hash) SELECT k.id AS id, k.next_sequence AS next_sequence, k.next_number AS next_number,
-        substring($5::bytea, k.hash, 32) AS hash FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[]) AS k (id, next_sequence, next_number, hash);
+    INSERT INTO journal_head (id, next_sequence, next_number, hash) SELECT k.id, k.next_sequence, k.next_number, substring($5::bytea, k.hash, 32) AS hash
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[]) AS k (id, next_sequence, next_number, hash);
 
 -- store.batches
     SELECT batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
@@ -374,7 +407,8 @@
         points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds) SELECT value->>0 AS partner, value->>1 AS net_debit_cap, value->>2 AS outstanding_points,
         value->>3 AS points_per_day, value->>4 AS points_per_member_per_day, value->>5 AS points_per_entry,
         value->>6 AS transfer_points_per_entry, value->>7 AS transfer_points_per_member_per_day,
-        value->>8 AS cooling_seconds FROM jsonb_each($1) WHERE true
+        value->>8 AS cooling_seconds
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (partner) DO UPDATE SET net_debit_cap = excluded.net_debit_cap, outstanding_points = excluded.outstanding_points,
         points_per_day = excluded.points_per_day,
         points_per_member_per_day = excluded.points_per_member_per_day,
@@ -385,11 +419,12 @@
 
 -- store.upsert_limits (PostgreSQL)
     INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
-        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds) SELECT k.partner AS partner, k.net_debit_cap AS net_debit_cap, k.outstanding_points AS outstanding_points,
-        k.points_per_day AS points_per_day, k.points_per_member_per_day AS points_per_member_per_day,
-        k.points_per_entry AS points_per_entry, k.transfer_points_per_entry AS transfer_points_per_entry,
-        k.transfer_points_per_member_per_day AS transfer_points_per_member_per_day,
-        k.cooling_seconds AS cooling_seconds FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) AS k (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day, points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds) SELECT k.partner, k.net_debit_cap, k.outstanding_points, k.points_per_day, k.points_per_member_per_day,
+        k.points_per_entry, k.transfer_points_per_entry, k.transfer_points_per_member_per_day,
+        k.cooling_seconds
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[]) AS k (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
     ON CONFLICT (partner) DO UPDATE SET net_debit_cap = excluded.net_debit_cap, outstanding_points = excluded.outstanding_points,
         points_per_day = excluded.points_per_day,
         points_per_member_per_day = excluded.points_per_member_per_day,
@@ -400,14 +435,16 @@
 
 -- store.insert_guards (SQLite)
     INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points) SELECT value->>0 AS partner, value->>1 AS reserved, value->>2 AS unsettled, value->>3 AS issued_day,
-        value->>4 AS issued_points FROM jsonb_each($1) WHERE true ON CONFLICT (partner) DO NOTHING;
+        value->>4 AS issued_points
+        FROM jsonb_each($1) WHERE true ON CONFLICT (partner) DO NOTHING;
 
 -- store.insert_guards (PostgreSQL)
-    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points) SELECT k.partner AS partner, k.reserved AS reserved, k.unsettled AS unsettled, k.issued_day AS issued_day,
-        k.issued_points AS issued_points FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (partner, reserved, unsettled, issued_day, issued_points) ON CONFLICT (partner) DO NOTHING;
+    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points) SELECT k.partner, k.reserved, k.unsettled, k.issued_day, k.issued_points
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (partner, reserved, unsettled, issued_day, issued_points) ON CONFLICT (partner) DO NOTHING;
 
 -- store.lock_guards (SQLite)
-    SELECT partner, reserved, unsettled, issued_day, issued_points FROM guards WHERE partner IN (SELECT value->>0 AS partner FROM jsonb_each($1) WHERE true) ORDER BY partner;
+    SELECT partner, reserved, unsettled, issued_day, issued_points FROM guards WHERE partner IN (SELECT value->>0 AS partner
+        FROM jsonb_each($1) WHERE true) ORDER BY partner;
 
 -- store.lock_guards (PostgreSQL)
     SELECT partner, reserved, unsettled, issued_day, issued_points FROM guards WHERE partner = ANY ($1::text[]) ORDER BY partner FOR UPDATE;
@@ -417,7 +454,8 @@
 
 -- store.move_guards (SQLite)
     UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled
-    FROM (SELECT value->>0 AS partner, value->>1 AS reserved, value->>2 AS unsettled FROM jsonb_each($1) WHERE true) AS k WHERE guards.partner = k.partner
+    FROM (SELECT value->>0 AS partner, value->>1 AS reserved, value->>2 AS unsettled
+        FROM jsonb_each($1) WHERE true) AS k WHERE guards.partner = k.partner
     RETURNING partner, reserved, unsettled;
 
 -- store.move_guards (PostgreSQL)
@@ -435,7 +473,8 @@
                 ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
             )
         ) AS last
-        FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1) WHERE true) AS m
+        FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first
+        FROM jsonb_each($1) WHERE true) AS m
     ), z AS MATERIALIZED (
         SELECT member_id, first, last, iif(last < 9223372036854775807, 9223372036854775807, (
             SELECT max(iif(expires_at < 9223372036854775807, -1, entry_no)) FROM (
@@ -476,7 +515,8 @@
     SELECT group_concat(concat_ws(',', hex(l.member_id), l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, hex(l.batch_id), l.ordinal, ifnull(l.activates_at, ''),
         ifnull(l.release_window, ''), hex(l.origin_member_id), ifnull(l.origin_entry_no, ''),
-        ifnull(l.origin_part, '')), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1) WHERE true) AS m
+        ifnull(l.origin_part, '')), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first
+        FROM jsonb_each($1) WHERE true) AS m
     CROSS JOIN lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at = (
         SELECT p.expires_at FROM lots AS p
@@ -499,7 +539,8 @@
 -- store.lots_due (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first FROM jsonb_each($1) WHERE true) AS m CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first
+        FROM jsonb_each($1) WHERE true) AS m CROSS JOIN lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first AND l.expires_at <= $3;
 
 -- store.lots_due (PostgreSQL)
@@ -513,7 +554,8 @@
         l.held, l.pending, l.lost, l.reversed, hex(l.batch_id), l.ordinal, ifnull(l.activates_at, ''),
         ifnull(l.release_window, ''), hex(l.origin_member_id), ifnull(l.origin_entry_no, ''),
         ifnull(l.origin_part, '')), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS expires_at, value->>2 AS entry_no,
-        value->>3 AS part FROM jsonb_each($1) WHERE true) AS k CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.expires_at = k.expires_at AND l.entry_no = k.entry_no AND l.part = k.part;
+        value->>3 AS part
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.expires_at = k.expires_at AND l.entry_no = k.entry_no AND l.part = k.part;
 
 -- store.lots_by_place (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
@@ -523,7 +565,8 @@
 -- store.lots_by_number (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS entry_no, value->>2 AS part FROM jsonb_each($1) WHERE true) AS k CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.entry_no = k.entry_no AND l.part = k.part;
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS entry_no, value->>2 AS part
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.entry_no = k.entry_no AND l.part = k.part;
 
 -- store.lots_by_number (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
@@ -533,7 +576,8 @@
 -- store.lots_inactive (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT substr($2, value->>0, 16) AS member_id FROM jsonb_each($1) WHERE true) AS m CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT substr($2, value->>0, 16) AS member_id
+        FROM jsonb_each($1) WHERE true) AS m CROSS JOIN lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= $3
     AND l.expires_at < 9223372036854775807;
 
@@ -548,7 +592,8 @@
     SELECT group_concat(concat_ws(',', hex(l.member_id), l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, hex(l.batch_id), l.ordinal, ifnull(l.activates_at, ''),
         ifnull(l.release_window, ''), hex(l.origin_member_id), ifnull(l.origin_entry_no, ''),
-        ifnull(l.origin_part, '')), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first, value->>2 AS last FROM jsonb_each($1) WHERE true) AS m CROSS JOIN lots AS l
+        ifnull(l.origin_part, '')), ';') FROM (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS first, value->>2 AS last
+        FROM jsonb_each($1) WHERE true) AS m CROSS JOIN lots AS l
     WHERE l.member_id = m.member_id AND l.expires_at >= m.first AND l.expires_at <= m.last AND l.available > 0
     AND ($3 IS NULL OR l.issuer = $3);
 
@@ -562,7 +607,8 @@
 -- store.lots_pending (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT substr($2, value->>0, 16) AS member_id FROM jsonb_each($1) WHERE true) AS m CROSS JOIN lots AS l INDEXED BY lots_pending
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT substr($2, value->>0, 16) AS member_id
+        FROM jsonb_each($1) WHERE true) AS m CROSS JOIN lots AS l INDEXED BY lots_pending
     WHERE l.member_id = m.member_id AND l.pending > 0;
 
 -- store.lots_pending (PostgreSQL)
@@ -585,7 +631,8 @@
 -- store.move_lots (SQLite)
     WITH k AS MATERIALIZED (SELECT substr($2, value->>0, 16) AS member_id, value->>1 AS expires_at, value->>2 AS entry_no,
         value->>3 AS part, value->>4 AS later, value->>5 AS available, value->>6 AS held,
-        value->>7 AS pending, value->>8 AS lost, value->>9 AS reversed FROM jsonb_each($1) WHERE true)
+        value->>7 AS pending, value->>8 AS lost, value->>9 AS reversed
+        FROM jsonb_each($1) WHERE true)
     UPDATE OR FAIL lots SET expires_at = k.later, available = k.available, held = k.held, pending = k.pending,
         lost = k.lost, reversed = k.reversed
     FROM k WHERE lots.member_id = k.member_id AND lots.expires_at = k.expires_at AND lots.entry_no = k.entry_no AND lots.part = k.part;
@@ -593,16 +640,19 @@
 -- store.move_lots (PostgreSQL)
     UPDATE lots SET expires_at = k.later, available = k.available, held = k.held, pending = k.pending, lost = k.lost,
         reversed = k.reversed
-    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]) AS k (member_id, expires_at, entry_no, part, later, available, held, pending, lost, reversed) WHERE lots.member_id = k.member_id AND lots.expires_at = k.expires_at AND lots.entry_no = k.entry_no AND lots.part = k.part;
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[], $10::bigint[]) AS k (member_id, expires_at, entry_no, part, later, available, held, pending, lost, reversed) WHERE lots.member_id = k.member_id AND lots.expires_at = k.expires_at AND lots.entry_no = k.entry_no AND lots.part = k.part;
 
 -- store.members (SQLite)
-    SELECT group_concat(concat_ws(',', hex(member_id), entry_no, hex(holdings)), ';') FROM members WHERE member_id IN (SELECT substr($2, value->>0, 16) AS member_id FROM jsonb_each($1) WHERE true);
+    SELECT group_concat(concat_ws(',', hex(member_id), entry_no, hex(holdings)), ';') FROM members WHERE member_id IN (SELECT substr($2, value->>0, 16) AS member_id
+        FROM jsonb_each($1) WHERE true);
 
 -- store.members (PostgreSQL)
     SELECT member_id, entry_no, holdings FROM members WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id;
 
 -- store.lock_members (SQLite)
-    SELECT group_concat(concat_ws(',', hex(member_id), entry_no, hex(holdings)), ';') FROM members WHERE member_id IN (SELECT substr($2, value->>0, 16) AS member_id FROM jsonb_each($1) WHERE true);
+    SELECT group_concat(concat_ws(',', hex(member_id), entry_no, hex(holdings)), ';') FROM members WHERE member_id IN (SELECT substr($2, value->>0, 16) AS member_id
+        FROM jsonb_each($1) WHERE true);
 
 -- store.lock_members (PostgreSQL)
     SELECT member_id, entry_no, holdings FROM members WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id FOR UPDATE;
@@ -650,12 +700,13 @@
         l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
 
 -- store.upsert_partners (SQLite)
-    INSERT INTO partners (partner, display_name, state, suspended_in) SELECT value->>0 AS partner, value->>1 AS display_name, value->>2 AS state, value->>3 AS suspended_in FROM jsonb_each($1) WHERE true
+    INSERT INTO partners (partner, display_name, state, suspended_in) SELECT value->>0 AS partner, value->>1 AS display_name, value->>2 AS state, value->>3 AS suspended_in
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in;
 
 -- store.upsert_partners (PostgreSQL)
-    INSERT INTO partners (partner, display_name, state, suspended_in) SELECT k.partner AS partner, k.display_name AS display_name, k.state AS state,
-        k.suspended_in AS suspended_in FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS k (partner, display_name, state, suspended_in)
+    INSERT INTO partners (partner, display_name, state, suspended_in) SELECT k.partner, k.display_name, k.state, k.suspended_in
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS k (partner, display_name, state, suspended_in)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in;
 
 -- store.probe
@@ -682,27 +733,33 @@
         business_date) SELECT value->>0 AS partner, value->>1 AS sequence, substr($2, value->>2, 16) AS batch_id,
         value->>3 AS ordinal, value->>4 AS window_number, value->>5 AS kind,
         substr($2, value->>6, 16) AS member_id, value->>7 AS store, value->>8 AS till,
-        value->>9 AS receipt_number, value->>10 AS business_date FROM jsonb_each($1) WHERE true;
+        value->>9 AS receipt_number, value->>10 AS business_date
+        FROM jsonb_each($1) WHERE true;
 
 -- store.project (PostgreSQL)
     INSERT INTO entry_parties (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till, receipt_number,
-        business_date) SELECT p.partner AS partner, p.sequence AS sequence, p.batch_id AS batch_id, p.ordinal AS ordinal,
-        p.window_number AS window_number, p.kind AS kind, p.member_id AS member_id, p.store AS store,
-        p.till AS till, p.receipt_number AS receipt_number, p.business_date AS business_date FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::bigint[]) AS p (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till, receipt_number, business_date);
+        business_date) SELECT p.partner, p.sequence, p.batch_id, p.ordinal, p.window_number, p.kind, p.member_id, p.store, p.till,
+        p.receipt_number, p.business_date
+        FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[],
+        $8::text[], $9::text[], $10::text[], $11::bigint[]) AS p (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till, receipt_number,
+        business_date);
 
 -- store.party_totals (SQLite)
-    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points FROM (SELECT value->>0 AS partner, value->>1 AS window_number FROM jsonb_each($1) WHERE true) AS k CROSS JOIN party_totals AS t WHERE t.partner = k.partner AND t.window_number = k.window_number;
+    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points FROM (SELECT value->>0 AS partner, value->>1 AS window_number
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN party_totals AS t WHERE t.partner = k.partner AND t.window_number = k.window_number;
 
 -- store.party_totals (PostgreSQL)
     SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points FROM unnest($1::text[], $2::bigint[]) AS k (partner, window_number) CROSS JOIN party_totals AS t WHERE t.partner = k.partner AND t.window_number = k.window_number;
 
 -- store.save_party_totals (SQLite)
     INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points) SELECT value->>0 AS partner, value->>1 AS window_number, value->>2 AS role, value->>3 AS kind,
-        value->>4 AS purpose, value->>5 AS lines, value->>6 AS amount, value->>7 AS points FROM jsonb_each($1) WHERE true ON CONFLICT (partner, window_number, role, kind, purpose) DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points;
+        value->>4 AS purpose, value->>5 AS lines, value->>6 AS amount, value->>7 AS points
+        FROM jsonb_each($1) WHERE true ON CONFLICT (partner, window_number, role, kind, purpose) DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points;
 
 -- store.save_party_totals (PostgreSQL)
-    INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points) SELECT t.partner AS partner, t.window_number AS window_number, t.role AS role, t.kind AS kind,
-        t.purpose AS purpose, t.lines AS lines, t.amount AS amount, t.points AS points FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[]) AS t (partner, window_number, role, kind, purpose, lines, amount, points) ON CONFLICT (partner, window_number, role, kind, purpose) DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points;
+    INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points) SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+        $8::bigint[]) AS t (partner, window_number, role, kind, purpose, lines, amount, points) ON CONFLICT (partner, window_number, role, kind, purpose) DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points;
 
 -- store.party_totals_of_window
     SELECT partner, window_number, role, kind, purpose, lines, amount, points FROM party_totals WHERE partner = $1 AND window_number = $2;
@@ -845,14 +902,16 @@
 
 -- store.receipts (SQLite)
     SELECT r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM (SELECT value->>0 AS partner, value->>1 AS business_date, value->>2 AS store, value->>3 AS till,
-        value->>4 AS number FROM jsonb_each($1) WHERE true) AS k CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
+        value->>4 AS number
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
 
 -- store.receipts (PostgreSQL)
     SELECT r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS k (partner, business_date, store, till, number) CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
 
 -- store.lock_receipts (SQLite)
     SELECT 1 FROM (SELECT value->>0 AS partner, value->>1 AS business_date, value->>2 AS store, value->>3 AS till,
-        value->>4 AS number FROM jsonb_each($1) WHERE true) AS k;
+        value->>4 AS number
+        FROM jsonb_each($1) WHERE true) AS k;
 
 -- store.lock_receipts (PostgreSQL)
     SELECT pg_catalog.pg_advisory_xact_lock(key) FROM (
@@ -861,24 +920,28 @@
 
 -- store.free_receipts (SQLite)
     DELETE FROM receipts WHERE (partner, business_date, store, till, number, side, line) IN (SELECT value->>0 AS partner, value->>1 AS business_date, value->>2 AS store, value->>3 AS till,
-        value->>4 AS number, value->>5 AS side, value->>6 AS line FROM jsonb_each($1) WHERE true);
+        value->>4 AS number, value->>5 AS side, value->>6 AS line
+        FROM jsonb_each($1) WHERE true);
 
 -- store.free_receipts (PostgreSQL)
     DELETE FROM receipts AS r USING unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) AS k (partner, business_date, store, till, number, side, line) WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number AND r.side = k.side AND r.line = k.line;
 
 -- store.requests (SQLite)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id FROM jsonb_each($1) WHERE true) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
+    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.requests (PostgreSQL)
     SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.known (SQLite)
     SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply, NULL AS partner, NULL AS business_date, NULL AS store, NULL AS till, NULL AS number, NULL AS side,
-        NULL AS line, NULL AS batch_id, NULL AS ordinal FROM (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id FROM jsonb_each($1) WHERE true) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
+        NULL AS line, NULL AS batch_id, NULL AS ordinal FROM (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
     UNION ALL
     SELECT NULL AS partner, NULL AS request_id, NULL AS content_hash, NULL AS state, NULL AS batch_id,
         NULL AS ordinal, NULL AS entry_count, NULL AS reply, r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM (SELECT value->>0 AS partner, value->>1 AS business_date, value->>2 AS store, value->>3 AS till,
-        value->>4 AS number FROM jsonb_each($3) WHERE true) AS p CROSS JOIN receipts AS r WHERE r.partner = p.partner AND r.business_date = p.business_date AND r.store = p.store AND r.till = p.till AND r.number = p.number;
+        value->>4 AS number
+        FROM jsonb_each($3) WHERE true) AS p CROSS JOIN receipts AS r WHERE r.partner = p.partner AND r.business_date = p.business_date AND r.store = p.store AND r.till = p.till AND r.number = p.number;
 
 -- store.known (PostgreSQL)
     SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply, NULL AS partner, NULL AS business_date, NULL AS store, NULL AS till, NULL AS number, NULL AS side,
@@ -898,13 +961,14 @@
     INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply) SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id,
         substr($2, value->>2, 32) AS content_hash, value->>3 AS time, value->>4 AS state,
         substr($2, value->>5, 16) AS batch_id, value->>6 AS entry_count,
-        substr($2, value->>7, value->>8) AS reply FROM jsonb_each($1) WHERE true ON CONFLICT DO NOTHING;
+        substr($2, value->>7, value->>8) AS reply
+        FROM jsonb_each($1) WHERE true ON CONFLICT DO NOTHING;
 
 -- store.claim_request (PostgreSQL)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply) SELECT k.partner AS partner, k.request_id AS request_id,
-        substring($10::bytea, k.content_hash, 32) AS content_hash, k.time AS time, k.state AS state,
-        k.batch_id AS batch_id, k.entry_count AS entry_count,
-        substring($10::bytea, k.reply, k.reply_length) AS reply FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[], $8::int[], $9::int[]) AS k (partner, request_id, content_hash, time, state, batch_id, entry_count, reply, reply_length) ON CONFLICT DO NOTHING;
+    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply) SELECT k.partner, k.request_id, substring($10::bytea, k.content_hash, 32) AS content_hash, k.time, k.state,
+        k.batch_id, k.entry_count, substring($10::bytea, k.reply, k.reply_length) AS reply
+        FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[], $8::int[],
+        $9::int[]) AS k (partner, request_id, content_hash, time, state, batch_id, entry_count, reply, reply_length) ON CONFLICT DO NOTHING;
 
 -- store.forgettable
     SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r
@@ -912,13 +976,15 @@
     AND r.time < $3 AND (r.state <> 3 OR r.entry_count = 0) LIMIT $4;
 
 -- store.forget (SQLite)
-    DELETE FROM requests WHERE (partner, request_id) IN (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id FROM jsonb_each($1) WHERE true);
+    DELETE FROM requests WHERE (partner, request_id) IN (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id
+        FROM jsonb_each($1) WHERE true);
 
 -- store.forget (PostgreSQL)
     DELETE FROM requests AS r USING unnest($1::text[], $2::uuid[]) AS k (partner, request_id) WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.returns (SQLite)
-    SELECT r.member_id, r.batch_id, r.ordinal, r.lots, r.amount, r.total FROM (SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal FROM jsonb_each($1) WHERE true) AS k CROSS JOIN returns AS r WHERE r.member_id = k.member_id AND r.batch_id = k.batch_id AND r.ordinal = k.ordinal;
+    SELECT r.member_id, r.batch_id, r.ordinal, r.lots, r.amount, r.total FROM (SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN returns AS r WHERE r.member_id = k.member_id AND r.batch_id = k.batch_id AND r.ordinal = k.ordinal;
 
 -- store.returns (PostgreSQL)
     SELECT r.member_id, r.batch_id, r.ordinal, r.lots, r.amount, r.total FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k (member_id, batch_id, ordinal) CROSS JOIN returns AS r WHERE r.member_id = k.member_id AND r.batch_id = k.batch_id AND r.ordinal = k.ordinal;
@@ -928,12 +994,14 @@
 
 -- store.save_returns (SQLite)
     INSERT INTO returns (member_id, batch_id, ordinal, lots, amount, total) SELECT substr($2, value->>0, 16) AS member_id, substr($2, value->>1, 16) AS batch_id, value->>2 AS ordinal,
-        substr($2, value->>3, value->>4) AS lots, value->>5 AS amount, value->>6 AS total FROM jsonb_each($1) WHERE true
+        substr($2, value->>3, value->>4) AS lots, value->>5 AS amount, value->>6 AS total
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET lots = excluded.lots, amount = excluded.amount, total = excluded.total;
 
 -- store.save_returns (PostgreSQL)
-    INSERT INTO returns (member_id, batch_id, ordinal, lots, amount, total) SELECT k.member_id AS member_id, k.batch_id AS batch_id, k.ordinal AS ordinal,
-        substring($8::bytea, k.lots, k.lots_length) AS lots, k.amount AS amount, k.total AS total FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::bigint[]) AS k (member_id, batch_id, ordinal, lots, lots_length, amount, total)
+    INSERT INTO returns (member_id, batch_id, ordinal, lots, amount, total) SELECT k.member_id, k.batch_id, k.ordinal, substring($8::bytea, k.lots, k.lots_length) AS lots, k.amount,
+        k.total
+        FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::bigint[]) AS k (member_id, batch_id, ordinal, lots, lots_length, amount, total)
     ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET lots = excluded.lots, amount = excluded.amount, total = excluded.total;
 
 -- store.save_rows (SQLite)
@@ -941,9 +1009,11 @@
     INSERT OR FAIL INTO requests (batch_id, partner, request_id, content_hash, time, state, ordinal, entry_count, reply) SELECT $15, value->>0, substr($4, value->>1, 16), substr($4, value->>2, 32), value->>3, value->>4, value->>5,
         value->>6, substr($4, value->>7, value->>8) FROM jsonb_each($3) WHERE true;
     INSERT OR FAIL INTO identifiers (identifier_hash, member_id, number, salt) SELECT substr($6, value->>0, 32) AS identifier_hash, substr($6, value->>1, 16) AS member_id,
-        value->>2 AS number, substr($6, value->>3, value->>4) AS salt FROM jsonb_each($5) WHERE true;
+        value->>2 AS number, substr($6, value->>3, value->>4) AS salt
+        FROM jsonb_each($5) WHERE true;
     INSERT OR FAIL INTO members (member_id, entry_no, next_due_at, holdings) SELECT substr($8, value->>0, 16) AS member_id, value->>1 AS entry_no, value->>2 AS next_due_at,
-        substr($8, value->>3, value->>4) AS holdings FROM jsonb_each($7) WHERE true ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings;
+        substr($8, value->>3, value->>4) AS holdings
+        FROM jsonb_each($7) WHERE true ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings;
     INSERT OR FAIL INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
         reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
         origin_part) SELECT substr($10, value->>0, 16) AS member_id, value->>1 AS expires_at, value->>2 AS entry_no,
@@ -952,42 +1022,53 @@
         value->>11 AS reversed, substr($10, value->>12, 16) AS batch_id, value->>13 AS ordinal,
         value->>14 AS activates_at, value->>15 AS release_window,
         substr($10, value->>16, 16) AS origin_member_id, value->>17 AS origin_entry_no,
-        value->>18 AS origin_part FROM jsonb_each($9) WHERE true;
+        value->>18 AS origin_part
+        FROM jsonb_each($9) WHERE true;
     WITH l AS MATERIALIZED (SELECT substr($12, value->>0, 16) AS member_id, value->>1 AS expires_at, value->>2 AS entry_no,
         value->>3 AS part, value->>4 AS available, value->>5 AS held, value->>6 AS pending,
-        value->>7 AS lost, value->>8 AS reversed FROM jsonb_each($11) WHERE true) UPDATE OR FAIL lots SET available = l.available, held = l.held, pending = l.pending, lost = l.lost, reversed = l.reversed FROM l WHERE lots.member_id = l.member_id AND lots.expires_at = l.expires_at AND lots.entry_no = l.entry_no AND lots.part = l.part;
+        value->>7 AS lost, value->>8 AS reversed
+        FROM jsonb_each($11) WHERE true) UPDATE OR FAIL lots SET available = l.available, held = l.held, pending = l.pending, lost = l.lost, reversed = l.reversed FROM l WHERE lots.member_id = l.member_id AND lots.expires_at = l.expires_at AND lots.entry_no = l.entry_no AND lots.part = l.part;
     INSERT OR FAIL INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal) SELECT value->>0 AS partner, value->>1 AS business_date, value->>2 AS store, value->>3 AS till,
         value->>4 AS number, value->>5 AS side, value->>6 AS line, substr($14, value->>7, 16) AS batch_id,
-        value->>8 AS ordinal FROM jsonb_each($13) WHERE true;
+        value->>8 AS ordinal
+        FROM jsonb_each($13) WHERE true;
     WITH u AS MATERIALIZED (SELECT substr($17, value->>0, 16) AS member_id, value->>1 AS entry_no,
-        substr($17, value->>2, value->>3) AS holdings FROM jsonb_each($16) WHERE true) UPDATE OR FAIL members SET entry_no = u.entry_no, holdings = u.holdings FROM u WHERE members.member_id = u.member_id;
+        substr($17, value->>2, value->>3) AS holdings
+        FROM jsonb_each($16) WHERE true) UPDATE OR FAIL members SET entry_no = u.entry_no, holdings = u.holdings FROM u WHERE members.member_id = u.member_id;
 
 -- store.save_rows (PostgreSQL)
     WITH e AS (
         INSERT INTO entries (batch_id, ordinal, bytes) SELECT $64::uuid, e.ordinal, substring($4::bytea, e.bytes, e.bytes_length) FROM unnest($1::bigint[], $2::int[], $3::int[]) AS e (ordinal, bytes, bytes_length) RETURNING 1
     ), q AS (
         INSERT INTO requests (batch_id, partner, request_id, content_hash, time, state, ordinal, entry_count, reply) SELECT $64::uuid, q.partner, q.request_id, substring($14::bytea, q.content_hash, 32), q.time, q.state, q.ordinal,
-        q.entry_count, substring($14::bytea, q.reply, q.reply_length) FROM unnest($5::text[], $6::uuid[], $7::int[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::int[], $13::int[]) AS q (partner, request_id, content_hash, time, state, ordinal, entry_count, reply, reply_length) RETURNING 1
+        q.entry_count, substring($14::bytea, q.reply, q.reply_length) FROM unnest($5::text[], $6::uuid[], $7::int[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+        $12::int[], $13::int[]) AS q (partner, request_id, content_hash, time, state, ordinal, entry_count, reply, reply_length) RETURNING 1
     ), i AS (
-        INSERT INTO identifiers (identifier_hash, member_id, number, salt) SELECT substring($20::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id AS member_id,
-        i.number AS number, substring($20::bytea, i.salt, i.salt_length) AS salt FROM unnest($15::int[], $16::uuid[], $17::bigint[], $18::int[], $19::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
+        INSERT INTO identifiers (identifier_hash, member_id, number, salt) SELECT substring($20::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id, i.number,
+        substring($20::bytea, i.salt, i.salt_length) AS salt
+        FROM unnest($15::int[], $16::uuid[], $17::bigint[], $18::int[], $19::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
     ), m AS (
-        INSERT INTO members (member_id, entry_no, next_due_at, holdings) SELECT m.member_id AS member_id, m.entry_no AS entry_no, m.next_due_at AS next_due_at,
-        substring($26::bytea, m.holdings, m.holdings_length) AS holdings FROM unnest($21::uuid[], $22::bigint[], $23::bigint[], $24::int[], $25::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length) ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings RETURNING 1
+        INSERT INTO members (member_id, entry_no, next_due_at, holdings) SELECT m.member_id, m.entry_no, m.next_due_at,
+        substring($26::bytea, m.holdings, m.holdings_length) AS holdings
+        FROM unnest($21::uuid[], $22::bigint[], $23::bigint[], $24::int[], $25::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length) ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings RETURNING 1
     ), n AS (
         INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
         reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
-        origin_part) SELECT n.member_id AS member_id, n.expires_at AS expires_at, n.entry_no AS entry_no, n.part AS part,
-        n.issuer AS issuer, n.terms_version AS terms_version, n.size AS size, n.available AS available,
-        n.held AS held, n.pending AS pending, n.lost AS lost, n.reversed AS reversed, n.batch_id AS batch_id,
-        n.ordinal AS ordinal, n.activates_at AS activates_at, n.release_window AS release_window,
-        n.origin_member_id AS origin_member_id, n.origin_entry_no AS origin_entry_no,
-        n.origin_part AS origin_part FROM unnest($27::uuid[], $28::bigint[], $29::bigint[], $30::bigint[], $31::text[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[], $39::uuid[], $40::bigint[], $41::bigint[], $42::bigint[], $43::uuid[], $44::bigint[], $45::bigint[]) AS n (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost, reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no, origin_part) RETURNING 1
+        origin_part) SELECT n.member_id, n.expires_at, n.entry_no, n.part, n.issuer, n.terms_version, n.size, n.available,
+        n.held, n.pending, n.lost, n.reversed, n.batch_id, n.ordinal, n.activates_at, n.release_window,
+        n.origin_member_id, n.origin_entry_no, n.origin_part
+        FROM unnest($27::uuid[], $28::bigint[], $29::bigint[], $30::bigint[], $31::text[], $32::bigint[], $33::bigint[],
+        $34::bigint[], $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[], $39::uuid[],
+        $40::bigint[], $41::bigint[], $42::bigint[], $43::uuid[], $44::bigint[], $45::bigint[]) AS n (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
+        reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
+        origin_part) RETURNING 1
     ), l AS (
-        UPDATE lots SET available = l.available, held = l.held, pending = l.pending, lost = l.lost, reversed = l.reversed FROM unnest($46::uuid[], $47::bigint[], $48::bigint[], $49::bigint[], $50::bigint[], $51::bigint[], $52::bigint[], $53::bigint[], $54::bigint[]) AS l (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed) WHERE lots.member_id = l.member_id AND lots.expires_at = l.expires_at AND lots.entry_no = l.entry_no AND lots.part = l.part RETURNING 1
+        UPDATE lots SET available = l.available, held = l.held, pending = l.pending, lost = l.lost, reversed = l.reversed FROM unnest($46::uuid[], $47::bigint[], $48::bigint[], $49::bigint[], $50::bigint[], $51::bigint[],
+        $52::bigint[], $53::bigint[], $54::bigint[]) AS l (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed) WHERE lots.member_id = l.member_id AND lots.expires_at = l.expires_at AND lots.entry_no = l.entry_no AND lots.part = l.part RETURNING 1
     ), t AS (
-        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal) SELECT t.partner AS partner, t.business_date AS business_date, t.store AS store, t.till AS till,
-        t.number AS number, t.side AS side, t.line AS line, t.batch_id AS batch_id, t.ordinal AS ordinal FROM unnest($55::text[], $56::bigint[], $57::text[], $58::text[], $59::text[], $60::bigint[], $61::bigint[], $62::uuid[], $63::bigint[]) AS t (partner, business_date, store, till, number, side, line, batch_id, ordinal) RETURNING 1
+        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal) SELECT t.partner, t.business_date, t.store, t.till, t.number, t.side, t.line, t.batch_id, t.ordinal
+        FROM unnest($55::text[], $56::bigint[], $57::text[], $58::text[], $59::text[], $60::bigint[], $61::bigint[],
+        $62::uuid[], $63::bigint[]) AS t (partner, business_date, store, till, number, side, line, batch_id, ordinal) RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
         + (SELECT count(*) FROM n) + (SELECT count(*) FROM l) + (SELECT count(*) FROM t) AS changed;
@@ -1031,26 +1112,31 @@
         value->>4 AS price, value->>5 AS point_value, value->>6 AS reimbursement,
         value->>7 AS acceptance_fee, value->>8 AS fee_bearer, value->>9 AS expiry,
         value->>10 AS breakage_reserve, value->>11 AS breakage_operator, value->>12 AS breakage_issuer,
-        value->>13 AS return_days, value->>14 AS tender_value, value->>15 AS receipt_share FROM jsonb_each($1) WHERE true;
+        value->>13 AS return_days, value->>14 AS tender_value, value->>15 AS receipt_share
+        FROM jsonb_each($1) WHERE true;
 
 -- store.insert_terms (PostgreSQL)
     INSERT INTO terms (partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee,
         fee_bearer, expiry, breakage_reserve, breakage_operator, breakage_issuer, return_days, tender_value,
-        receipt_share) SELECT k.partner AS partner, k.version AS version, k.effective_at AS effective_at, k.funding AS funding,
-        k.price AS price, k.point_value AS point_value, k.reimbursement AS reimbursement,
-        k.acceptance_fee AS acceptance_fee, k.fee_bearer AS fee_bearer, k.expiry AS expiry,
-        k.breakage_reserve AS breakage_reserve, k.breakage_operator AS breakage_operator,
-        k.breakage_issuer AS breakage_issuer, k.return_days AS return_days, k.tender_value AS tender_value,
-        k.receipt_share AS receipt_share FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[], $16::text[]) AS k (partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee, fee_bearer, expiry, breakage_reserve, breakage_operator, breakage_issuer, return_days, tender_value, receipt_share);
+        receipt_share) SELECT k.partner, k.version, k.effective_at, k.funding, k.price, k.point_value, k.reimbursement,
+        k.acceptance_fee, k.fee_bearer, k.expiry, k.breakage_reserve, k.breakage_operator, k.breakage_issuer,
+        k.return_days, k.tender_value, k.receipt_share
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[],
+        $15::bigint[], $16::text[]) AS k (partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee,
+        fee_bearer, expiry, breakage_reserve, breakage_operator, breakage_issuer, return_days, tender_value,
+        receipt_share);
 
 -- store.outstanding
     SELECT partner, version, points FROM terms_outstanding;
 
 -- store.insert_outstanding (SQLite)
-    INSERT INTO terms_outstanding (partner, version, points) SELECT value->>0 AS partner, value->>1 AS version, value->>2 AS points FROM jsonb_each($1) WHERE true;
+    INSERT INTO terms_outstanding (partner, version, points) SELECT value->>0 AS partner, value->>1 AS version, value->>2 AS points
+        FROM jsonb_each($1) WHERE true;
 
 -- store.insert_outstanding (PostgreSQL)
-    INSERT INTO terms_outstanding (partner, version, points) SELECT k.partner AS partner, k.version AS version, k.points AS points FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (partner, version, points);
+    INSERT INTO terms_outstanding (partner, version, points) SELECT k.partner, k.version, k.points
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (partner, version, points);
 
 -- store.windows
     SELECT window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,
@@ -1078,7 +1164,8 @@
         settlement_state, mode, legs_total, carried_change, gross, pairwise) SELECT value->>0 AS window_number, value->>1 AS state, value->>2 AS opened_at, value->>3 AS closed_at,
         value->>4 AS first_sequence, value->>5 AS end_sequence, value->>6 AS legs_moved,
         value->>7 AS settlement_state, value->>8 AS mode, value->>9 AS legs_total,
-        value->>10 AS carried_change, value->>11 AS gross, value->>12 AS pairwise FROM jsonb_each($1) WHERE true
+        value->>10 AS carried_change, value->>11 AS gross, value->>12 AS pairwise
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (window_number) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at,
         end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), legs_moved = excluded.legs_moved,
         settlement_state = excluded.settlement_state, mode = excluded.mode, legs_total = excluded.legs_total,
@@ -1086,38 +1173,44 @@
 
 -- store.upsert_window (PostgreSQL)
     INSERT INTO windows (window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,
-        settlement_state, mode, legs_total, carried_change, gross, pairwise) SELECT k.window_number AS window_number, k.state AS state, k.opened_at AS opened_at,
-        k.closed_at AS closed_at, k.first_sequence AS first_sequence, k.end_sequence AS end_sequence,
-        k.legs_moved AS legs_moved, k.settlement_state AS settlement_state, k.mode AS mode,
-        k.legs_total AS legs_total, k.carried_change AS carried_change, k.gross AS gross,
-        k.pairwise AS pairwise FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[]) AS k (window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved, settlement_state, mode, legs_total, carried_change, gross, pairwise)
+        settlement_state, mode, legs_total, carried_change, gross, pairwise) SELECT k.window_number, k.state, k.opened_at, k.closed_at, k.first_sequence, k.end_sequence, k.legs_moved,
+        k.settlement_state, k.mode, k.legs_total, k.carried_change, k.gross, k.pairwise
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
+        $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[]) AS k (window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,
+        settlement_state, mode, legs_total, carried_change, gross, pairwise)
     ON CONFLICT (window_number) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at,
         end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), legs_moved = excluded.legs_moved,
         settlement_state = excluded.settlement_state, mode = excluded.mode, legs_total = excluded.legs_total,
         carried_change = excluded.carried_change, gross = excluded.gross, pairwise = excluded.pairwise;
 
 -- store.upsert_participants (SQLite)
-    INSERT INTO participants (window_number, partner, opening, carried) SELECT value->>0 AS window_number, value->>1 AS partner, value->>2 AS opening, value->>3 AS carried FROM jsonb_each($1) WHERE true
+    INSERT INTO participants (window_number, partner, opening, carried) SELECT value->>0 AS window_number, value->>1 AS partner, value->>2 AS opening, value->>3 AS carried
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (window_number, partner) DO UPDATE SET carried = excluded.carried;
 
 -- store.upsert_participants (PostgreSQL)
-    INSERT INTO participants (window_number, partner, opening, carried) SELECT k.window_number AS window_number, k.partner AS partner, k.opening AS opening, k.carried AS carried FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS k (window_number, partner, opening, carried)
+    INSERT INTO participants (window_number, partner, opening, carried) SELECT k.window_number, k.partner, k.opening, k.carried
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS k (window_number, partner, opening, carried)
     ON CONFLICT (window_number, partner) DO UPDATE SET carried = excluded.carried;
 
 -- store.upsert_proofs (SQLite)
-    INSERT INTO proofs (window_number, class, opening, change) SELECT value->>0 AS window_number, value->>1 AS class, value->>2 AS opening, value->>3 AS change FROM jsonb_each($1) WHERE true
+    INSERT INTO proofs (window_number, class, opening, change) SELECT value->>0 AS window_number, value->>1 AS class, value->>2 AS opening, value->>3 AS change
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (window_number, class) DO UPDATE SET change = excluded.change;
 
 -- store.upsert_proofs (PostgreSQL)
-    INSERT INTO proofs (window_number, class, opening, change) SELECT k.window_number AS window_number, k.class AS class, k.opening AS opening, k.change AS change FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS k (window_number, class, opening, change)
+    INSERT INTO proofs (window_number, class, opening, change) SELECT k.window_number, k.class, k.opening, k.change
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS k (window_number, class, opening, change)
     ON CONFLICT (window_number, class) DO UPDATE SET change = excluded.change;
 
 -- store.upsert_legs (SQLite)
-    INSERT INTO legs (window_number, partner, amount, due) SELECT value->>0 AS window_number, value->>1 AS partner, value->>2 AS amount, value->>3 AS due FROM jsonb_each($1) WHERE true
+    INSERT INTO legs (window_number, partner, amount, due) SELECT value->>0 AS window_number, value->>1 AS partner, value->>2 AS amount, value->>3 AS due
+        FROM jsonb_each($1) WHERE true
     ON CONFLICT (window_number, partner) DO UPDATE SET due = excluded.due;
 
 -- store.upsert_legs (PostgreSQL)
-    INSERT INTO legs (window_number, partner, amount, due) SELECT k.window_number AS window_number, k.partner AS partner, k.amount AS amount, k.due AS due FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS k (window_number, partner, amount, due)
+    INSERT INTO legs (window_number, partner, amount, due) SELECT k.window_number, k.partner, k.amount, k.due
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS k (window_number, partner, amount, due)
     ON CONFLICT (window_number, partner) DO UPDATE SET due = excluded.due;
 
 -- store.delete_orders
@@ -1125,11 +1218,12 @@
 
 -- store.insert_orders (SQLite)
     INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid) SELECT value->>0 AS window_number, value->>1 AS ordinal, value->>2 AS payer, value->>3 AS payee,
-        value->>4 AS amount, value->>5 AS paid FROM jsonb_each($1) WHERE true;
+        value->>4 AS amount, value->>5 AS paid
+        FROM jsonb_each($1) WHERE true;
 
 -- store.insert_orders (PostgreSQL)
-    INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid) SELECT k.window_number AS window_number, k.ordinal AS ordinal, k.payer AS payer, k.payee AS payee,
-        k.amount AS amount, k.paid AS paid FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) AS k (window_number, ordinal, payer, payee, amount, paid);
+    INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid) SELECT k.window_number, k.ordinal, k.payer, k.payee, k.amount, k.paid
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) AS k (window_number, ordinal, payer, payee, amount, paid);
 
 -- store.begin_shared (SQLite)
     BEGIN IMMEDIATE;
