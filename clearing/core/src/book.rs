@@ -288,7 +288,7 @@ impl Book {
                 if figures.names_due {
                     entries = due;
                 }
-                Reply::Member(self.member_reply(&figures))
+                Reply::Member(self.member_reply(ask, &figures))
             }
             Tells::Abandoned(request, what) => {
                 self.note_abandoned(ask, request, what);

@@ -28,6 +28,7 @@
 //! | [`abandon`] | requests that shall have no effect |
 //! | [`due`] | what falls due by itself: activations, lapses, expiries; decay |
 //! | [`notice`] | what members are about to lose, told 30, 7 and 1 days ahead |
+//! | [`disclosure`] | what a partner is told of a member's points where issuers are not disclosed |
 //! | [`expiries`] | when the points of a member expire, moment by moment |
 //! | [`care`] | the operator's help for a member: longer life, points given again, debts given up |
 //! | [`limits`] | limits, consents, the net debit cap and its headroom |
@@ -52,6 +53,7 @@ pub mod changes;
 pub mod chart;
 pub mod command;
 pub mod days;
+pub mod disclosure;
 pub mod due;
 pub mod expiries;
 pub mod facts;

@@ -10,7 +10,6 @@ use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::command::{Earn, MemberRef, MemberReply, check_points};
 use crate::facts::{Fact, RedemptionFacts};
 use crate::journal::{Entry, EntryDraft, EntryKind, LotBirth, LotMove};
-use crate::limits::headroom_cost;
 use crate::member::{Lot, LotId, Member};
 use crate::operation::{Admitted, Ask, Decision, Footprint, OfMember, Operation};
 use crate::rejection::Rejection;
@@ -322,7 +321,9 @@ impl Book {
 
     /// Who issues may do so: the caller, or all its funders, and the caller may ask for it.
     pub(crate) fn check_may_fund(&self, caller: PartnerId, funders: &[(PartnerId, u32)]) -> Result<(), Rejection> {
-        let asked = funders.iter().map(|(funder, _)| *funder).chain([caller]);
+        // In what state a partner is, and whether there is one, is told to those alone whom it lets issue at its cost.
+        let consenting = funders.iter().map(|(funder, _)| *funder).filter(|funder| self.lets_issue(caller, *funder));
+        let asked = consenting.chain([caller]);
         // Of several reasons the first in the published order.
         let refused = asked.filter_map(|partner| self.check_may_issue(partner).err());
         refused.min_by_key(Rejection::rank).map_or(Ok(()), Err)
@@ -363,7 +364,7 @@ impl Book {
         now: Timestamp,
         facts: &RedemptionFacts,
     ) -> Result<Walk, Rejection> {
-        let available = self.spendable(member, now);
+        let available = self.available_at(acceptor, member, now);
         if points > available {
             return Err(Rejection::InsufficientPoints { asked: points.0, available: available.0 });
         }
@@ -372,10 +373,6 @@ impl Book {
         match walk.missing.0 {
             0 => Ok(walk),
             _ if walk.full => Err(Rejection::too_many_lots(points, reachable)),
-            // Whose headroom is used up is no business of an acceptor who may not know the issuers.
-            _ if !self.house.coalition.disclose_issuers => {
-                Err(Rejection::InsufficientPoints { asked: points.0, available: reachable })
-            }
             _ => {
                 Err(Rejection::NetDebitCap { asked: points.0, reachable, partner: None, needed: None, headroom: None })
             }
@@ -404,8 +401,7 @@ impl Book {
                 continue;
             }
             let mut taken = walk.missing.0.min(lot.available.0);
-            let terms = self.house.lot_terms(lot.issuer, lot.terms);
-            let cost = i128::from(headroom_cost(acceptor, lot.issuer, terms, facts)?.0);
+            let cost = i128::from(self.cost_in_walk(acceptor, lot, facts)?.0);
             if cost > 0
                 && let Some(room) = headroom.entry(lot.issuer).or_insert_with(|| self.headroom(lot.issuer))
             {
@@ -427,14 +423,6 @@ impl Book {
             walk.parts.push(Part::of_lot(lot, Points(taken)));
         }
         Ok(walk)
-    }
-
-    /// What a member can spend at a time: what is available and has not expired, whether or not its expiry is posted.
-    pub fn spendable(&self, member: MemberId, now: Timestamp) -> Points {
-        let expired = self.lots_in_order(member).take_while(|(expires, _)| *expires <= now);
-        let expired: i64 = expired.map(|(_, lot)| lot.available.0).sum();
-        let available = self.members.get(&member).map_or(0, |member| member.available());
-        Points(i64::try_from(available).expect("checked when it was posted") - expired)
     }
 
     fn funding(&self, part: &Part) -> Funding {
@@ -596,20 +584,22 @@ impl Book {
     }
 
     /// The figures of an answer on a member.
-    pub(crate) fn member_reply(&self, figures: &OfMember) -> MemberReply {
+    pub(crate) fn member_reply(&self, ask: &Ask<'_>, figures: &OfMember) -> MemberReply {
         let OfMember { member, returnable, reversed, names_due: _ } = *figures;
         let known = self.members.get(&member);
-        let available = known.map_or(0, Member::available);
+        let tells_all = self.tells_all(ask.caller);
+        let available = || i64::try_from(known.map_or(0, Member::available)).expect("checked when it was posted");
+        let available = if tells_all { Points(available()) } else { self.told_available(ask.caller, member, ask.now) };
         MemberReply {
             member,
-            available: Points(i64::try_from(available).expect("checked when it was posted")),
+            available,
             held: known.map_or(Points::ZERO, Member::held),
             pending: known.map_or(Points::ZERO, Member::pending),
             owed: known.map_or(Points::ZERO, Member::owed),
             returnable,
             reversed,
             // Due work has run, so nothing that has expired is left.
-            next_expiry: self.next_expiry(member, Timestamp(i64::MIN)),
+            next_expiry: self.next_expiry(member, Timestamp(i64::MIN)).filter(|_| tells_all),
         }
     }
 
