@@ -2,7 +2,8 @@
 //!
 //! A call runs: [`auth`] (certificate to caller, may this caller ask this?) - the room of its noun (a few lines: convert,
 //! ask the writer or read the store, convert). A room has the service of one `.proto` file and the conversions of its
-//! messages; [`convert`] has those of the values that all of them are made of, and `written` what all operations answer.
+//! messages; [`convert`] has those of the values that all of them are made of, and `written` what all operations answer. Ids
+//! and places in lists tell their readers nothing ([`opaque`]).
 
 pub mod auth;
 pub mod bounds;
@@ -16,6 +17,7 @@ pub(crate) mod info;
 pub mod issue;
 pub(crate) mod member;
 pub(crate) mod notice;
+pub mod opaque;
 pub(crate) mod partner;
 pub(crate) mod position;
 pub(crate) mod purchase;
@@ -38,11 +40,12 @@ use clearing_core::command::Request;
 use clearing_core::journal::Origin;
 use clearing_core::operation::Command;
 use clearing_core::terms::House;
-use clearing_core::units::{MemberId, PartnerId, RequestId};
+use clearing_core::units::{PartnerId, RequestId};
 use tonic::Status;
 
 use crate::clock::{self, Clock};
 use crate::identifier::IdentifierKey;
+use crate::rpc::opaque::Opaque;
 use crate::scheduler::Scheduler;
 use crate::store::Store;
 use crate::writer::{Writer, Written};
@@ -64,6 +67,8 @@ pub struct Context {
     pub writer: Writer,
     pub clock: Clock,
     pub identifier_key: Arc<IdentifierKey>,
+    /// Writes and reads what callers see of ids and of places in lists.
+    pub opaque: Arc<Opaque>,
     /// The house as last seen by this node: for reads and for telling who a caller is. Commands are decided under the
     /// house as the writer finds it behind the gate.
     pub house: Arc<ArcSwapOption<House>>,
@@ -87,7 +92,7 @@ impl Context {
             request_id: Some(request_id),
             origin: Origin::default(),
             command,
-            fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
             attachment: None,
         };

@@ -81,7 +81,7 @@ pub use self::ledger::{AttachmentRow, Counts, GrossRows, MemberRange, MembersLed
 pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::prober::Prober;
-pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, Projector, Step};
+pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, OwnEntry, Projector, Step};
 pub use self::save::Saved;
 pub use self::schedule::{MemberDue, Schedule};
 pub use self::session::{Probe, WriterSession};

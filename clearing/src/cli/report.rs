@@ -50,7 +50,7 @@ pub enum Command {
 /// Arguments of `report journal`.
 #[derive(Debug, Args)]
 pub struct Journal {
-    /// The first entry, by its sequence.
+    /// The first entry, by its place in the journal.
     #[arg(long, value_name = "SEQUENCE", default_value_t = 1, value_parser = |text: &str| values::between::<i64>(text, 1, i64::MAX))]
     from: i64,
     /// Only entries of this window.
@@ -144,7 +144,7 @@ async fn trial_balance(context: &Context, session: &Session, members: bool) -> R
         "points_sum": balance.points_sum,
         "money_sum": balance.money_sum.amount.to_string(),
         "balanced": balance.balanced,
-        "as_of_sequence": balance.as_of_sequence,
+        "as_of_journal_sequence": balance.as_of_journal_sequence,
     });
     let row = |account: &AccountBalance| {
         let (points, money) = match &account.balance {
@@ -156,7 +156,7 @@ async fn trial_balance(context: &Context, session: &Session, members: bool) -> R
     let header = ["account", ">points", &format!(">{}", session.info.currency_code)];
     let verdict = if balance.balanced { "The books balance." } else { "THE BOOKS DO NOT BALANCE." };
     let page = Page::new()
-        .text(format!("Balances after entry {}:", balance.as_of_sequence))
+        .text(format!("Balances after entry {}:", balance.as_of_journal_sequence))
         .table(&header, balance.accounts.iter().map(row))
         .text("By class of account:")
         .table(&header, balance.totals.iter().map(row))
@@ -212,7 +212,7 @@ async fn journal(context: &Context, session: &Session, arguments: Journal) -> Re
             };
             let first = |text: String| if at == 0 { text } else { String::new() };
             rows.push(vec![
-                first(entry.sequence.to_string()),
+                first(entry.journal_sequence.unwrap_or_default().to_string()),
                 first(moment(entry.entry_time)),
                 first(entry.window.to_string()),
                 first(entry.kind.to_string()),
@@ -229,7 +229,7 @@ async fn journal(context: &Context, session: &Session, arguments: Journal) -> Re
     let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
     let mut page = Page::new().table(&header, rows);
     if let (true, Some(last)) = (more, entries.last()) {
-        page = page.next(format!("clearing report journal --from {}", last.sequence + 1));
+        page = page.next(format!("clearing report journal --from {}", last.journal_sequence.unwrap_or_default() + 1));
     }
     context.output.show(&json, &page);
     Ok(())
@@ -258,7 +258,7 @@ fn entry_json(entry: &Entry) -> Value {
         .collect();
     json!({
         "entry_id": entry.entry_id,
-        "sequence": entry.sequence,
+        "journal_sequence": entry.journal_sequence,
         "window": entry.window,
         "kind": entry.kind.as_str(),
         "entry_time": moment(entry.entry_time),

@@ -9,7 +9,7 @@ use clearing_core::partners::SetCalendar;
 use clearing_core::settlement::{
     AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, Deposit, ExportOrders, Settlement, Window,
 };
-use clearing_core::units::WindowNumber;
+use clearing_core::units::{PartnerId, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_server::SettlementService;
 use tonic::{Request, Response, Status};
@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::convert::{
     View, from_money, money, request_id as read_request_id, window as read_window, window_or_open,
 };
+use crate::rpc::opaque::Opaque;
 use crate::rpc::written::{accepted, from_written};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
@@ -40,11 +41,11 @@ impl SettlementService for Service {
         let request_id = read_request_id(&request.into_inner().request_id)?;
         let written =
             self.0.ask_house(caller, request_id, Command::CloseWindow(CloseWindow { expected: None })).await?;
-        let reply = house_reply(&written)?;
+        let reply = house_reply(&written, &self.0.opaque)?;
         let number = reply.window.ok_or_else(|| errors::of_write(&WriteError::Internal))?;
         let (window, settlement) = self.0.settlement(number).await?;
         Ok(Response::new(v1::CloseWindowResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             settlement: Some(convert::from_settlement(&window, &settlement, Stage::Made, &written.house.coalition)),
             open_window: i64::from(number) + 1,
@@ -72,10 +73,10 @@ impl SettlementService for Service {
         let window = read_window(window)?;
         let command = Command::ConfirmSettlement(ConfirmSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let (window, settlement) = self.0.settlement(window).await?;
         Ok(Response::new(v1::ConfirmSettlementResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             window_state: convert::from_window_state(window.state).into(),
             settlement_state: convert::from_settlement_state(settlement.state).into(),
@@ -91,12 +92,12 @@ impl SettlementService for Service {
         let (number, mode) = (read_window(window)?, convert::order_mode(mode)?);
         let command = Command::ExportOrders(ExportOrders { window: number, mode });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let (_, settlement) = self.0.settlement(number).await?;
         let coalition = &written.house.coalition;
         let due = || settlement.orders.iter().filter(|order| !order.paid);
         Ok(Response::new(v1::ExportOrdersResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             orders: due().map(|order| convert::from_order(order, coalition)).collect(),
             csv: convert::orders_csv(number, due(), coalition),
@@ -116,14 +117,14 @@ impl SettlementService for Service {
         let amount = amount.map(|amount| money("amount", &amount, &house.coalition)).transpose()?;
         let command = Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let (window, settlement) = self.0.settlement(number).await?;
         let touched = convert::payment_parties(payment).into_iter();
         let legs = touched.filter_map(|partner| {
             Some(convert::from_leg(partner, settlement.legs.get(&partner)?, &written.house.coalition))
         });
         Ok(Response::new(v1::ConfirmPaymentResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             legs: legs.collect(),
             window_state: convert::from_window_state(window.state).into(),
@@ -140,13 +141,13 @@ impl SettlementService for Service {
         let window = read_window(window)?;
         let command = Command::AbortSettlement(AbortSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let open_window = match written.entries.first() {
             Some(written) => written.entry.window,
             None => self.0.store.gate().await.map_err(|error| errors::of_store(&error))?.open_window,
         };
         Ok(Response::new(v1::AbortSettlementResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             open_window: i64::from(open_window),
         }))
@@ -161,10 +162,10 @@ impl SettlementService for Service {
         let amount = money("amount", &amount, &house.coalition)?;
         let command = Command::Deposit(Deposit { account, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let balance = self.0.store.money_balance(account).await.map_err(|error| errors::of_store(&error))?;
         Ok(Response::new(v1::DepositResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             balance: from_money(balance, &house.coalition),
         }))
@@ -179,10 +180,10 @@ impl SettlementService for Service {
         let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
         let command = Command::SetCalendar(SetCalendar { calendar: calendar.clone() });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let next = next_cut_offs(&calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
         Ok(Response::new(v1::SetCalendarResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             next_close_times: convert::from_times(next),
         }))
@@ -218,16 +219,16 @@ impl Context {
 }
 
 /// What an answer to a command of the house tells of what it wrote.
-pub(super) fn from_house(written: &Written) -> Option<v1::Written> {
-    Some(from_written(written, View::Whole))
+pub(super) fn from_house(written: &Written, opaque: &Opaque) -> Option<v1::Written> {
+    Some(from_written(written, View::Whole, opaque))
 }
 
 /// The figures of an accepted answer to a command of the house.
 ///
 /// # Errors
 /// The rejection, if it was one.
-pub(super) fn house_reply(written: &Written) -> Result<HouseReply, Status> {
-    match &accepted(written)?.reply {
+pub(super) fn house_reply(written: &Written, opaque: &Opaque) -> Result<HouseReply, Status> {
+    match &accepted(written, PartnerId::operator(), opaque)?.reply {
         Reply::House(reply) => Ok(*reply),
         Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),
     }

@@ -33,6 +33,8 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &COMMIT_LATER,
     &MOVE_CURSOR,
     &PROJECT,
+    &NUMBERED,
+    &NUMBER,
     &TOTALS,
     &SAVE_TOTALS,
     &TOTALS_OF_WINDOW,
@@ -70,8 +72,37 @@ pub struct EntryFilter {
     pub business_date: Option<BusinessDate>,
     pub member: Option<MemberRef>,
     pub window: Option<WindowNumber>,
-    /// Only entries with a smaller sequence than this.
+    /// Only entries with a smaller sequence than this, in the journal.
     pub before_sequence: Option<i64>,
+}
+
+/// An entry that a partner has a part in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnEntry {
+    pub written: JournalEntry,
+    /// Its place among the partner's entries, from 1.
+    pub own_sequence: i64,
+}
+
+fn own_entry(row: &dyn Cells) -> Result<OwnEntry, StoreError> {
+    Ok(OwnEntry { written: journal::entry(row)?, own_sequence: row.int(4)? })
+}
+
+/// How many entries each of some partners has in the projection.
+async fn numbered(
+    link: &mut Link<'_>,
+    partners: impl IntoIterator<Item = PartnerId>,
+) -> Result<BTreeMap<PartnerId, i64>, StoreError> {
+    let mut keys = link.table(&[Kind::Text]);
+    for partner in partners {
+        keys.text(partner.as_str());
+    }
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let call = link.call(&NUMBERED).table(keys);
+    let row = |row: &dyn Cells| Ok((partner_id(row.text(0)?)?, row.int(1)?));
+    Ok(link.rows(call, row).await?.into_iter().collect())
 }
 
 // On an empty database the end is null.
@@ -99,20 +130,37 @@ const MOVE_CURSOR: Sql = Sql::both(
 
 const PROJECT: Sql = Sql::new(
     "-- store.project
-    INSERT INTO entry_parties (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till,
-        receipt_number, business_date)
-    SELECT value->>0, value->>1, substr($2, value->>2, 16), value->>3, value->>4, value->>5,
-        substr($2, value->>6, 16), nullif(value->>7, ''), nullif(value->>8, ''), nullif(value->>9, ''), value->>10
+    INSERT INTO entry_parties (partner, sequence, own_sequence, batch_id, ordinal, window_number, kind, member_id, store,
+        till, receipt_number, business_date)
+    SELECT value->>0, value->>1, value->>2, substr($2, value->>3, 16), value->>4, value->>5, value->>6,
+        substr($2, value->>7, 16), nullif(value->>8, ''), nullif(value->>9, ''), nullif(value->>10, ''), value->>11
     FROM jsonb_each($1)",
     "-- store.project
-    INSERT INTO entry_parties (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till,
-        receipt_number, business_date)
-    SELECT partner, sequence, batch_id, ordinal, window_number, kind, member_id, nullif(store, ''), nullif(till, ''),
-        nullif(receipt_number, ''), business_date
-    FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[],
-        $8::text[], $9::text[], $10::text[], $11::bigint[])
-    AS p (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till, receipt_number,
-        business_date)",
+    INSERT INTO entry_parties (partner, sequence, own_sequence, batch_id, ordinal, window_number, kind, member_id, store,
+        till, receipt_number, business_date)
+    SELECT partner, sequence, own_sequence, batch_id, ordinal, window_number, kind, member_id, nullif(store, ''),
+        nullif(till, ''), nullif(receipt_number, ''), business_date
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], $8::uuid[],
+        $9::text[], $10::text[], $11::text[], $12::bigint[])
+    AS p (partner, sequence, own_sequence, batch_id, ordinal, window_number, kind, member_id, store, till,
+        receipt_number, business_date)",
+);
+
+// How many entries each partner has so far.
+const NUMBERED: Sql = Sql::new(
+    "-- store.entries_numbered
+    SELECT k.partner, COALESCE((SELECT own_sequence FROM entry_parties AS p WHERE p.partner = k.partner
+        ORDER BY p.sequence DESC LIMIT 1), 0)
+    FROM (SELECT value->>0 AS partner FROM jsonb_each($1)) AS k WHERE $2 IS NOT NULL",
+    "-- store.entries_numbered
+    SELECT k.partner, COALESCE((SELECT own_sequence FROM entry_parties AS p WHERE p.partner = k.partner
+        ORDER BY p.sequence DESC LIMIT 1), 0)
+    FROM unnest($1::text[]) AS k (partner)",
+);
+
+const NUMBER: Sql = Sql::both(
+    "-- store.entry_number
+    SELECT own_sequence FROM entry_parties WHERE partner = $1 AND sequence = $2",
 );
 
 const TOTALS: Sql = Sql::new(
@@ -151,8 +199,8 @@ const TOTALS_OF_WINDOW: Sql = Sql::both(
 
 const OF_WINDOW: Sql = Sql::both(
     "-- store.entries_of_window
-    SELECT e.batch_id, e.ordinal, p.sequence, e.bytes
-    FROM (SELECT sequence, batch_id, ordinal FROM entry_parties
+    SELECT e.batch_id, e.ordinal, p.sequence, e.bytes, p.own_sequence
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence >= $2 AND sequence < $3 ORDER BY sequence LIMIT $4) AS p
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence",
 );
@@ -165,8 +213,8 @@ macro_rules! list {
             "-- store.",
             $name,
             "
-    SELECT e.batch_id, e.ordinal, p.sequence, e.bytes
-    FROM (SELECT sequence, batch_id, ordinal FROM entry_parties
+    SELECT e.batch_id, e.ordinal, p.sequence, e.bytes, p.own_sequence
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence < $2 AND ",
             $anchor,
             " AND (CAST($3 AS ",
@@ -224,28 +272,42 @@ struct Settled {
     rest: Vec<JournalEntry>,
 }
 
+impl Settled {
+    /// Those of the rest that a partner has a part in: their numbers go on where the projection ends.
+    async fn rest_of(&mut self, partner: PartnerId) -> Result<Vec<OwnEntry>, StoreError> {
+        let rest = std::mem::take(&mut self.rest).into_iter();
+        let own: Vec<JournalEntry> = rest.filter(|written| written.entry.parties().contains(&partner)).collect();
+        if own.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before = numbered(&mut self.snapshot.link(), [partner]).await?.remove(&partner).unwrap_or_default();
+        let own = (before + 1..).zip(own).map(|(own_sequence, written)| OwnEntry { written, own_sequence });
+        Ok(own.collect())
+    }
+}
+
 impl Store {
     /// A state that holds, projected or beside the projection, all entries that were in the journal when this was called, of
-    /// those with sequences from `from` up to, but not including, `before`.
-    async fn settled(&self, from: i64, before: i64) -> Result<Settled, StoreError> {
+    /// those with sequences up to, but not including, `before`.
+    async fn settled(&self, before: i64) -> Result<Settled, StoreError> {
         let deadline = Instant::now() + WAIT;
         let mut wanted = None;
         loop {
             let mut snapshot = self.snapshot().await?;
             let Standing { cursor, end } = standing(&mut snapshot.link()).await?;
             let wanted = *wanted.get_or_insert(end.min(before));
-            let first = cursor.max(from);
-            if wanted - first <= LOOKED_THROUGH_MAX {
-                let last = end.min(before).min(first.saturating_add(LOOKED_THROUGH_MAX));
+            if wanted - cursor <= LOOKED_THROUGH_MAX {
+                // From the end of the projection on, whatever the reader wants of it: numbers of entries are counted from there.
+                let last = end.min(before).min(cursor.saturating_add(LOOKED_THROUGH_MAX));
                 let mut rest = Vec::new();
-                if first < last {
-                    rest = journal::entries_of_range(&mut snapshot.link(), first, last, LOOKED_THROUGH_MAX).await?;
+                if cursor < last {
+                    rest = journal::entries_of_range(&mut snapshot.link(), cursor, last, LOOKED_THROUGH_MAX).await?;
                 }
                 return Ok(Settled { snapshot, rest });
             }
             snapshot.finish().await?;
             if Instant::now() >= deadline {
-                return Err(StoreError::behind(wanted - first));
+                return Err(StoreError::behind(wanted - cursor));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -260,14 +322,16 @@ impl Store {
         partner: PartnerId,
         filter: &EntryFilter,
         limit: usize,
-    ) -> Result<Vec<JournalEntry>, StoreError> {
+    ) -> Result<Vec<OwnEntry>, StoreError> {
         let (mut from, mut before) = (1, filter.before_sequence.unwrap_or(i64::MAX));
         if let Some(number) = filter.window {
             // The entries of a window are one range of the journal. Of a window that there is not, there are none.
             let Some(row) = self.window_row(number).await? else { return Ok(Vec::new()) };
             (from, before) = (row.first_sequence, before.min(row.end_sequence.unwrap_or(i64::MAX)));
         }
-        let Settled { mut snapshot, rest } = self.settled(from, before).await?;
+        let mut settled = self.settled(before).await?;
+        let rest = settled.rest_of(partner).await?;
+        let mut snapshot = settled.snapshot;
         let member = match filter.member {
             None => None,
             Some(MemberRef::Id(id)) => Some(id),
@@ -282,8 +346,8 @@ impl Store {
                 }
             }
         };
-        let rest = rest.into_iter().rev().filter(|written| is_listed(partner, filter, member, &written.entry));
-        let mut found: Vec<JournalEntry> = rest.take(limit).collect();
+        let rest = rest.into_iter().rev().filter(|own| is_listed(partner, filter, member, &own.written.entry));
+        let mut found: Vec<OwnEntry> = rest.take(limit).collect();
         if found.len() < limit {
             let left = limit - found.len();
             found.extend(list(&mut snapshot.link(), partner, filter, member, from..before, left).await?);
@@ -302,15 +366,17 @@ impl Store {
         window: &WindowRow,
         from: i64,
         limit: usize,
-    ) -> Result<Vec<JournalEntry>, StoreError> {
+    ) -> Result<Vec<OwnEntry>, StoreError> {
         let (from, end) = (from.max(window.first_sequence), window.end_sequence.unwrap_or(i64::MAX));
-        let Settled { mut snapshot, rest } = self.settled(from, end).await?;
+        let mut settled = self.settled(end).await?;
+        let rest = settled.rest_of(partner).await?;
+        let mut snapshot = settled.snapshot;
         let mut link = snapshot.link();
         let call = link.call(&OF_WINDOW).text(partner.as_str()).int(from).int(end);
         let call = call.int(i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut found = link.rows(call, journal::entry).await?;
+        let mut found = link.rows(call, own_entry).await?;
         snapshot.finish().await?;
-        let rest = rest.into_iter().filter(|written| written.entry.parties().contains(&partner));
+        let rest = rest.into_iter().filter(|own| own.written.sequence >= from);
         found.extend(rest.take(limit - found.len()));
         Ok(found)
     }
@@ -325,7 +391,7 @@ impl Store {
         window: &WindowRow,
     ) -> Result<Result<Totals, Overflow>, StoreError> {
         let end = window.end_sequence.unwrap_or(i64::MAX);
-        let Settled { mut snapshot, rest } = self.settled(window.first_sequence, end).await?;
+        let Settled { mut snapshot, rest } = self.settled(end).await?;
         let number = window.window.number;
         let mut link = snapshot.link();
         let call = link.call(&TOTALS_OF_WINDOW).text(partner.as_str()).int(i64::from(number));
@@ -336,6 +402,22 @@ impl Store {
             sums.add_lines(partner, written);
         }
         Ok(sums.of_statement(partner, number))
+    }
+
+    /// The place of an entry among those that a partner has a part in; none if it has no part in it.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; behind if the projection is too far behind the journal.
+    pub async fn own_sequence(&self, partner: PartnerId, sequence: i64) -> Result<Option<i64>, StoreError> {
+        let mut settled = self.settled(sequence.saturating_add(1)).await?;
+        let rest = settled.rest_of(partner).await?;
+        let mut snapshot = settled.snapshot;
+        let mut link = snapshot.link();
+        let call = link.call(&NUMBER).text(partner.as_str()).int(sequence);
+        let projected = link.row(call, |row: &dyn Cells| row.int(0)).await?;
+        snapshot.finish().await?;
+        let of_rest = || rest.iter().find(|own| own.written.sequence == sequence).map(|own| own.own_sequence);
+        Ok(projected.or_else(of_rest))
     }
 
     /// The first entry that an accepted request wrote.
@@ -464,8 +546,11 @@ impl Projector {
 }
 
 async fn save_parties(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<(), StoreError> {
+    let parties: BTreeSet<PartnerId> = entries.iter().flat_map(|written| written.entry.parties()).collect();
+    let mut own_sequences = numbered(link, parties).await?;
     let mut rows = link.table(&[
         Kind::Text,
+        Kind::Int,
         Kind::Int,
         Kind::Uuid,
         Kind::Int,
@@ -483,7 +568,10 @@ async fn save_parties(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<(
             let asked = Some(entry).filter(|entry| entry.partner == partner);
             let code =
                 |of: fn(&Entry) -> &Option<Code>| asked.and_then(|entry| of(entry).as_ref()).map_or("", Code::as_str);
-            rows.text(partner.as_str()).int(*sequence).uuid(id.batch.0).int(i64::from(id.ordinal));
+            let own_sequence = own_sequences.entry(partner).or_default();
+            *own_sequence += 1;
+            rows.text(partner.as_str()).int(*sequence).int(*own_sequence);
+            rows.uuid(id.batch.0).int(i64::from(id.ordinal));
             rows.int(i64::from(entry.window)).int(i64::from(entry.kind as u8));
             rows.uuid_or_null(asked.and_then(|entry| entry.member).map(|member| member.0));
             rows.text(code(|entry| &entry.origin.store)).text(code(|entry| &entry.origin.till));
@@ -617,7 +705,7 @@ async fn list(
     member: Option<MemberId>,
     sequences: Range<i64>,
     limit: usize,
-) -> Result<Vec<JournalEntry>, StoreError> {
+) -> Result<Vec<OwnEntry>, StoreError> {
     // The filter that leaves the fewest rows comes first.
     let sql = if filter.receipt_number.is_some() {
         &BY_RECEIPT
@@ -636,5 +724,5 @@ async fn list(
     let call = call.text_or_null(code(&filter.till)).text_or_null(code(&filter.receipt_number));
     let call = call.int_or_null(filter.business_date.map(date_number)).int_or_null(filter.window.map(i64::from));
     let call = call.int(sequences.start).int(i64::try_from(limit).unwrap_or(i64::MAX));
-    link.rows(call, journal::entry).await
+    link.rows(call, own_entry).await
 }
