@@ -12,6 +12,7 @@ mod clock;
 mod config;
 mod decay;
 mod deeds;
+mod disclosure;
 mod doors;
 mod errors;
 mod fairness;
