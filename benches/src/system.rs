@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clearing::audit::audit;
 use clearing::clock::{self, Clock};
 use clearing::identifier::IdentifierKey;
+use clearing::rpc::opaque::Opaque;
 use clearing::server::{Drained, RunningServer, ServerLimits, ServerOptions};
 use clearing::store::Store;
 use clearing_core::facts::coalition::House;
@@ -56,7 +57,8 @@ pub struct Site {
 impl Site {
     fn desk(&self) -> Desk {
         let key = Arc::new(IdentifierKey::new(IDENTIFIER_KEY));
-        Desk { house: Arc::clone(&self.house), clock: self.clock.clone(), key }
+        let opaque = Arc::new(Opaque::new(&key));
+        Desk { house: Arc::clone(&self.house), clock: self.clock.clone(), key, opaque }
     }
 
     /// A population for the hand-written service: hashes of cards, and the members that carry them.

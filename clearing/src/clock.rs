@@ -8,7 +8,7 @@ pub mod machine;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use clearing_core::units::Timestamp;
+use clearing_core::units::{MemberId, Timestamp};
 
 pub use self::machine::{Against, DatabaseTime, Machine, StartRules, WrongClock};
 
@@ -99,6 +99,13 @@ impl Clock {
 #[allow(clippy::disallowed_methods, reason = "the one place that makes ids")]
 pub fn fresh_uuid() -> u128 {
     uuid::Uuid::now_v7().as_u128()
+}
+
+/// The id of a new member. It is random (UUIDv4): one that began with a time would tell everybody who sees the member when it
+/// was enrolled.
+#[allow(clippy::disallowed_methods, reason = "the one place that makes ids")]
+pub fn fresh_member_id() -> MemberId {
+    MemberId(uuid::Builder::from_random_bytes(random_bytes()).into_uuid().as_u128())
 }
 
 /// Random bytes from the operating system.

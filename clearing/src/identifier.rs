@@ -100,6 +100,11 @@ impl IdentifierKey {
         salt
     }
 
+    /// The key under which ids and places in lists are encrypted for whoever sees them.
+    pub fn of_opaque_texts(&self) -> Zeroizing<[u8; KEY_BYTES]> {
+        Zeroizing::new(self.mac(&[b"opaque texts"]))
+    }
+
     /// Each part with its length before it, so that no two lists of parts read the same.
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("a key of any length will do");

@@ -2,7 +2,8 @@
 //!
 //! A call runs: [`auth`] (certificate to caller, may this caller ask this?) - the room of its noun (a few lines: convert,
 //! ask the writer or read the store, convert). A room has the service of one `.proto` file and the conversions of its
-//! messages; [`convert`] has those of the values that all of them are made of, and `written` what all operations answer.
+//! messages; [`convert`] has those of the values that all of them are made of, and `written` what all operations answer. Ids
+//! and places in lists tell their readers nothing ([`opaque`]).
 
 mod action;
 pub(crate) mod admin;
@@ -18,6 +19,7 @@ pub(crate) mod info;
 pub mod issue;
 pub(crate) mod member;
 pub(crate) mod notice;
+pub mod opaque;
 pub(crate) mod partner;
 pub(crate) mod position;
 pub(crate) mod purchase;
@@ -39,12 +41,13 @@ use arc_swap::ArcSwapOption;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::origin::Origin;
-use clearing_core::units::{MemberId, PartnerId, RequestId};
+use clearing_core::units::{PartnerId, RequestId};
 use tonic::Status;
 
 use self::action::Action;
 use crate::clock::{self, Clock};
 use crate::identifier::IdentifierKey;
+use crate::rpc::opaque::Opaque;
 use crate::scheduler::Scheduler;
 use crate::store::Store;
 use crate::writer::{Writer, Written};
@@ -66,6 +69,8 @@ pub struct Context {
     pub writer: Writer,
     pub clock: Clock,
     pub identifier_key: Arc<IdentifierKey>,
+    /// Writes and reads what callers see of ids and of places in lists.
+    pub opaque: Arc<Opaque>,
     /// The house as last seen by this node: for reads and for telling who a caller is. Commands are decided under the
     /// house as the writer finds it behind the gate.
     pub house: Arc<ArcSwapOption<House>>,
@@ -89,7 +94,7 @@ impl Context {
             request_id: Some(request_id),
             origin: Origin::default(),
             command,
-            fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
             attachment: None,
         };
@@ -103,7 +108,7 @@ impl Context {
         let action = Action::of(&request);
         let outcome = self.writer.ask(request).await;
         if let Some(action) = action {
-            action.log(&outcome);
+            action.log(&outcome, &self.opaque);
         }
         outcome.map_err(|error| errors::of_write(&error))
     }

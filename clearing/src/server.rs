@@ -58,6 +58,7 @@ use crate::projector;
 use crate::rpc::auth::{AuthLayer, Caller, SERVICES};
 use crate::rpc::bounds::ANSWER_BYTES_MAX;
 use crate::rpc::complete::CompleteLayer;
+use crate::rpc::opaque::Opaque;
 use crate::rpc::{self, BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, errors, issue};
 use crate::scheduler::Scheduler;
 use crate::shares::{ReadShares, WriteShares};
@@ -224,6 +225,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         store,
         writer,
         clock: options.clock,
+        opaque: Arc::new(Opaque::new(&options.identifier_key)),
         identifier_key: Arc::new(options.identifier_key),
         house: Arc::new(ArcSwapOption::empty()),
         scheduler,

@@ -110,7 +110,7 @@ pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::parties::HouseRow;
 pub use self::prober::Prober;
-pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, Projector, Step};
+pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, OwnEntry, Projector, Step};
 pub use self::requests::StoredRequest;
 pub use self::session::{Probe, WriterSession};
 pub use self::snapshot::Snapshot;

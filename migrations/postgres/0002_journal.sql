@@ -85,6 +85,7 @@ CREATE TABLE projection_cursors (
 CREATE TABLE entry_parties (
     partner        text NOT NULL,
     sequence       bigint NOT NULL,
+    own_sequence   bigint NOT NULL, -- the partner's own number of the entry, from 1 without gaps
     batch_id       uuid NOT NULL,
     ordinal        integer NOT NULL,
     window_number  bigint NOT NULL,

@@ -86,6 +86,7 @@ CREATE TABLE projection_cursors (
 CREATE TABLE entry_parties (
     partner        TEXT NOT NULL,
     sequence       INTEGER NOT NULL,
+    own_sequence   INTEGER NOT NULL, -- the partner's own number of the entry, from 1 without gaps
     batch_id       BLOB NOT NULL,
     ordinal        INTEGER NOT NULL,
     window_number  INTEGER NOT NULL,

@@ -321,11 +321,11 @@ impl Operator {
         )
     }
 
-    /// The journal with every posting, from this sequence on, in its own order; of one window or of all.
-    pub fn journal(&self, from_sequence: i64, window: Option<i64>) -> Pages<Entry> {
+    /// The journal with every posting, from this place on, in its own order; of one window or of all.
+    pub fn journal(&self, from_journal_sequence: i64, window: Option<i64>) -> Pages<Entry> {
         self.client.pages(
             move |page_token| v1::ListJournalEntriesRequest {
-                from_sequence,
+                from_journal_sequence,
                 window: window.unwrap_or_default(),
                 page_size: PAGE_SIZE,
                 page_token,

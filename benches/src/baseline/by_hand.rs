@@ -30,6 +30,7 @@ use clearing::clock::{self, Clock};
 use clearing::identifier::IdentifierKey;
 use clearing::rpc::convert::{self, View};
 use clearing::rpc::errors;
+use clearing::rpc::opaque::Opaque;
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{MemberReply, Reply};
@@ -52,6 +53,7 @@ pub struct Desk {
     pub house: Arc<House>,
     pub clock: Clock,
     pub key: Arc<IdentifierKey>,
+    pub opaque: Arc<Opaque>,
 }
 
 /// A request as it came, checked.
@@ -94,7 +96,7 @@ impl Desk {
             request_id: Some(request_id),
             origin,
             command: Command::IssuePoints(IssuePoints { member, earn: Earn::points(points) }),
-            fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
             attachment,
         };
@@ -179,7 +181,6 @@ impl Desk {
         &self,
         caller: PartnerId,
         id: u128,
-        sequence: i64,
         entry: &Entry,
         reply: &MemberReply,
         replayed: bool,
@@ -187,7 +188,7 @@ impl Desk {
         let id = EntryId { batch: BatchId(id), ordinal: 0 };
         v1::IssuePointsResponse {
             written: Some(v1::Written {
-                entries: vec![convert::from_entry(id, sequence, entry, View::Part(caller), &self.house)],
+                entries: vec![convert::from_entry(id, entry, View::Part(caller), &self.house, &self.opaque)],
                 replayed,
                 ..v1::Written::default()
             }),
@@ -212,7 +213,7 @@ impl Desk {
         let Reply::Member(reply) = borsh::from_slice(&kept.reply).map_err(broken)? else {
             return Err(broken("the reply is not that of an issue"));
         };
-        Ok(self.response(wish.caller, kept.entry_id, kept.sequence, &entry, &reply, true))
+        Ok(self.response(wish.caller, kept.entry_id, &entry, &reply, true))
     }
 }
 
@@ -243,7 +244,6 @@ struct Kept {
     content_hash: Vec<u8>,
     reply: Vec<u8>,
     entry_id: u128,
-    sequence: i64,
     bytes: Vec<u8>,
 }
 
@@ -274,7 +274,8 @@ fn next_expiry(known: Option<(i64, i64)>, new: (i64, i64)) -> (i64, i64) {
 /// If the rules refuse it.
 pub fn sample_entry(house: &Arc<House>, clock: &Clock) -> Result<Vec<u8>, Status> {
     let key = Arc::new(IdentifierKey::new(crate::coalition::IDENTIFIER_KEY));
-    let desk = Desk { house: Arc::clone(house), clock: clock.clone(), key };
+    let opaque = Arc::new(Opaque::new(&key));
+    let desk = Desk { house: Arc::clone(house), clock: clock.clone(), key, opaque };
     let mut workload = crate::workload::Workload::new(1, 1, clock.clone(), crate::workload::Spread::Even, 0..1000);
     let wish = desk.wish(crate::coalition::partner(0), workload.issue())?;
     let member = MemberRow { id: wish.fresh_member, entry_no: 7, available: 0, window: 1 };

@@ -36,7 +36,7 @@ fn shaped(caller: PartnerId, request: v1::IssuePointsRequest) -> v1::IssuePoints
         |amount: i64| Quantity::Money(v1::Money { currency_code: "EUR".to_owned(), amount: format!("{amount}.00") });
     let position = format!("position:{caller}");
     let lot = v1::LotPart {
-        lot_id: format!("{ID}.1.0"),
+        lot_id: format!("l{ID}{}", "A".repeat(20)),
         issuer_id: Some(caller.to_string()),
         own: true,
         change: v1::LotChange::Made.into(),
@@ -44,8 +44,9 @@ fn shaped(caller: PartnerId, request: v1::IssuePointsRequest) -> v1::IssuePoints
         expire_time: time,
     };
     let entry = v1::Entry {
-        entry_id: format!("{ID}.117"),
-        sequence: 1_000_000,
+        entry_id: format!("e{ID}{}", "A".repeat(12)),
+        own_sequence: None,
+        journal_sequence: None,
         window: 1,
         kind: v1::EntryKind::Issue.into(),
         entry_time: time,

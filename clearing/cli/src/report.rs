@@ -50,7 +50,7 @@ pub enum Command {
 /// Arguments of `report journal`.
 #[derive(Debug, Args)]
 pub struct Journal {
-    /// The first entry, by its sequence.
+    /// The first entry, by its place in the journal.
     #[arg(long, value_name = "SEQUENCE", default_value_t = 1, value_parser = |text: &str| values::between::<i64>(text, 1, i64::MAX))]
     from: i64,
     /// Only entries of this window.
@@ -143,7 +143,7 @@ async fn trial_balance(session: &Session, members: bool) -> Result<Answer, Failu
         "points_sum": balance.points_sum,
         "money_sum": balance.money_sum.amount.to_string(),
         "balanced": balance.balanced,
-        "as_of_sequence": balance.as_of_sequence,
+        "as_of_journal_sequence": balance.as_of_journal_sequence,
     });
     let row = |account: &AccountBalance| {
         let [points, money] = quantity_cells(&account.balance);
@@ -152,7 +152,7 @@ async fn trial_balance(session: &Session, members: bool) -> Result<Answer, Failu
     let header = ["account", ">points", &format!(">{}", session.info.currency_code)];
     let verdict = if balance.balanced { "The books balance." } else { "THE BOOKS DO NOT BALANCE." };
     let page = Page::new()
-        .text(format!("Balances after entry {}:", balance.as_of_sequence))
+        .text(format!("Balances after entry {}:", balance.as_of_journal_sequence))
         .table(&header, balance.accounts.iter().map(row))
         .text("By class of account:")
         .table(&header, balance.totals.iter().map(row))
@@ -199,7 +199,7 @@ async fn journal(session: &Session, arguments: Journal) -> Result<Answer, Failur
     let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
     let mut page = Page::new().table(&header, entries.iter().flat_map(entry_rows));
     if let (true, Some(last)) = (more, entries.last()) {
-        page = page.next(format!("clearing report journal --from {}", last.sequence + 1));
+        page = page.next(format!("clearing report journal --from {}", last.journal_sequence.unwrap_or_default() + 1));
     }
     Ok(Answer::new(json, page))
 }
@@ -211,7 +211,7 @@ fn entry_rows(entry: &Entry) -> Vec<Vec<String>> {
         rows.push(vec![String::new(); 4]);
     }
     let mut of_entry = [
-        entry.sequence.to_string(),
+        entry.journal_sequence.unwrap_or_default().to_string(),
         moment(entry.entry_time),
         entry.window.to_string(),
         entry.kind.to_string(),
@@ -260,7 +260,7 @@ fn entry_json(entry: &Entry) -> Value {
         .collect();
     json!({
         "entry_id": entry.entry_id,
-        "sequence": entry.sequence,
+        "journal_sequence": entry.journal_sequence,
         "window": entry.window,
         "kind": entry.kind.as_str(),
         "entry_time": moment(entry.entry_time),

@@ -51,7 +51,7 @@ fn to_json(statement: &Statement, lines: &[StatementLine]) -> Value {
         "closing": statement.closing.amount.to_string(),
         "lines": lines.iter().map(|line| json!({
             "entry_id": line.entry_id,
-            "sequence": line.sequence,
+            "own_sequence": line.own_sequence,
             "entry_time": moment(line.entry_time),
             "kind": line.kind.as_str(),
             "role": line.role.as_str(),
@@ -93,7 +93,7 @@ fn page(statement: &Statement, lines: &[StatementLine]) -> Page {
         let count: i64 = statement.totals.iter().map(|total| total.line_count).sum();
         let rows = lines.iter().map(|line| {
             vec![
-                line.sequence.to_string(),
+                line.own_sequence.to_string(),
                 moment(line.entry_time),
                 line.kind.to_string(),
                 line.role.to_string(),

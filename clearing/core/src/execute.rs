@@ -125,7 +125,7 @@ impl Book {
                 if figures.names_due {
                     entries = due;
                 }
-                Reply::Member(self.member_reply(&figures))
+                Reply::Member(self.member_reply(ask, &figures))
             }
             Tells::Abandoned(request, what) => {
                 self.note_abandoned(ask, request, what);
@@ -150,20 +150,22 @@ impl Book {
     }
 
     /// The figures of an answer on a member.
-    pub(crate) fn member_reply(&self, figures: &OfMember) -> MemberReply {
+    pub(crate) fn member_reply(&self, ask: &Ask<'_>, figures: &OfMember) -> MemberReply {
         let OfMember { member, returnable, reversed, names_due: _ } = *figures;
         let known = self.members.get(&member);
-        let available = known.map_or(0, Member::available);
+        let tells_all = self.tells_all(ask.caller);
+        let available = || i64::try_from(known.map_or(0, Member::available)).expect("checked when it was posted");
+        let available = if tells_all { Points(available()) } else { self.told_available(ask.caller, member, ask.now) };
         MemberReply {
             member,
-            available: Points(i64::try_from(available).expect("checked when it was posted")),
+            available,
             held: known.map_or(Points::ZERO, Member::held),
             pending: known.map_or(Points::ZERO, Member::pending),
             owed: known.map_or(Points::ZERO, Member::owed),
             returnable,
             reversed,
             // Due work has run, so nothing that has expired is left.
-            next_expiry: self.next_expiry(member, Timestamp(i64::MIN)),
+            next_expiry: self.next_expiry(member, Timestamp(i64::MIN)).filter(|_| tells_all),
         }
     }
 

@@ -13,6 +13,7 @@ mod consumption;
 pub mod day;
 pub mod decay;
 pub mod deposit;
+pub mod disclosure;
 pub mod due;
 pub mod forget;
 pub mod founding;

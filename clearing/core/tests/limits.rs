@@ -240,7 +240,35 @@ fn a_coalition_that_does_not_disclose_issuers_calls_it_insufficient_points() {
         Play::new(house(settings, &[("A", terms(Funding::AtRedemption)), ("C", terms(Funding::AtRedemption))]));
     play.issue("A", "M", 10);
     play.set_cap("A", 400);
-    assert_eq!(play.redeem("C", "M", 5).unwrap_err(), Rejection::InsufficientPoints { asked: 5, available: 4 });
+    for asked in [5, 10, 11] {
+        assert_eq!(play.redeem("C", "M", asked).unwrap_err(), Rejection::InsufficientPoints { asked, available: 4 });
+    }
+    let (member, now) = (play.member("M"), play.now);
+    let told = |play: &Play, caller: &str| play.book.told_available(id(caller), member, now).0;
+    assert_eq!(["C", "A", "operator"].map(|caller| told(&play, caller)), [4, 10, 10]);
+    play.redeem("C", "M", 3).unwrap();
+    assert_eq!(told(&play, "C"), 1);
+    play.assert_sound();
+}
+
+/// A dearer version of the terms counts for all points of the issuer: what can be taken is what was told.
+#[test]
+fn what_is_told_of_a_member_can_be_taken_to_the_last_point_whatever_the_terms_of_its_lots() {
+    let mut settings = coalition();
+    settings.disclose_issuers = false;
+    let mut play =
+        Play::new(house(settings, &[("A", terms(Funding::AtRedemption)), ("C", terms(Funding::AtRedemption))]));
+    play.issue("A", "M", 10);
+    let price = Price::new("1.50".parse().unwrap()).unwrap();
+    play.set_terms("A", TermsDraft { price: Some(price), ..TermsDraft::default() });
+    play.issue("A", "M", 10);
+    play.set_cap("A", 800);
+    let (member, now) = (play.member("M"), play.now);
+    let told = play.book.told_available(id("C"), member, now).0;
+    assert_eq!(told, 5, "as if each cost 1.50");
+    assert_eq!(play.redeem("C", "M", told + 1).unwrap_err().reason(), "INSUFFICIENT_POINTS");
+    play.redeem("C", "M", told).unwrap();
+    play.assert_sound();
 }
 
 #[test]

@@ -197,9 +197,14 @@ fn of_several_partners_the_first_reason_in_the_published_order_is_given() {
         let funders = funders.iter().map(|funder| (id(funder), 1)).collect();
         Command::IssuePoints(IssuePoints { member: member_ref("M"), earn: Earn { funders, ..Earn::points(Points(9)) } })
     };
+    for funders in [&["nobody", "B", "C"][..], &["B"], &["C"], &["nobody"]] {
+        assert_eq!(play.refused("A", ask(funders)), "CONSENT_EXCEEDED", "who gave no consent is not told of");
+    }
+    play.consent("B", "A", None);
+    play.consent("C", "A", None);
     assert_eq!(play.refused("A", ask(&["nobody", "B", "C"])), "PARTNER_EXITED");
     assert_eq!(play.refused("A", ask(&["nobody", "B"])), "PARTNER_SUSPENDED");
-    assert_eq!(play.refused("A", ask(&["nobody"])), "NOT_FOUND");
+    assert_eq!(play.refused("A", ask(&["nobody"])), "CONSENT_EXCEEDED");
 }
 
 /// One call for each public reason, so that none of them is only a word.

@@ -1,9 +1,10 @@
 //! Databases of a test's own.
 
 use clearing::identifier::IdentifierKey;
+use clearing::rpc::opaque::Opaque;
 use clearing::store::{Backend, Store};
 use clearing_core::facts::coalition::House;
-use clearing_core::units::Timestamp;
+use clearing_core::units::{BatchId, EntryId, Timestamp};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 
@@ -16,6 +17,11 @@ pub const DOMAIN: &str = "test.coalition";
 /// The key of members' identifiers in every test.
 pub fn identifier_key() -> IdentifierKey {
     IdentifierKey::new([7; 32])
+}
+
+/// The id of an entry that there is not, as callers would see it.
+pub fn no_entry() -> String {
+    Opaque::new(&identifier_key()).entry(EntryId { batch: BatchId(1), ordinal: 0 })
 }
 
 /// A database for one test.

@@ -37,7 +37,7 @@ pub mod writer_stage;
 
 pub use clearing::store::Backend;
 
-pub use crate::database::{BACKENDS, DOMAIN, Database, audit, identifier_key};
+pub use crate::database::{BACKENDS, DOMAIN, Database, audit, identifier_key, no_entry};
 pub use crate::house::{PATIENCE, TestHouse, coalition, endpoint, founding_entries, options, serve, system_time};
 pub use crate::identities::Identities;
 pub use crate::wire::Wire;

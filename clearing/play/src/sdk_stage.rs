@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::player::{Balances, Call, LotMoved, Played, Posted, Stage, WindowView, Wish};
+use clearing::rpc::opaque::Opaque;
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{Abandoned, Reversed};
@@ -27,12 +28,15 @@ use partner_sdk::{
     Origin, Outcome, Quantity, Redeem, ReturnRedemption, Reverse, Transfer, Void, Written,
 };
 
+use crate::database::identifier_key;
 use crate::house::{TestHouse, system_time};
 
 /// A client of every partner, and what the operator has read so far.
 pub struct SdkStage {
     clients: BTreeMap<PartnerId, Client>,
     operator: Client,
+    /// What callers see of ids is compared with the journal's.
+    opaque: Opaque,
     currency: String,
     scale: u32,
     next_sequence: i64,
@@ -75,6 +79,7 @@ impl SdkStage {
         Self {
             clients,
             operator,
+            opaque: Opaque::new(&identifier_key()),
             currency: info.currency_code,
             scale: info.scale,
             next_sequence: 1,
@@ -87,7 +92,7 @@ impl SdkStage {
     async fn written(&mut self) -> Result<Vec<Posted>, Error> {
         let entries = self.operator.operator().journal(self.next_sequence, None).collect().await?;
         for entry in &entries {
-            assert_eq!(entry.sequence, self.next_sequence, "the journal has a gap");
+            assert_eq!(entry.journal_sequence, Some(self.next_sequence), "the journal has a gap");
             self.next_sequence += 1;
         }
         Ok(entries.iter().map(|entry| self.posted(entry)).collect())
@@ -115,13 +120,13 @@ impl SdkStage {
             |of: &LotPart| entry.lots.iter().any(|lot| lot.lot_id == of.lot_id && lot.change == LotChange::Taken);
         let rest = |lot: &&LotPart| lot.change == LotChange::Released && taken(lot);
         let moved = |lot: &LotPart| LotMoved {
-            lot: lot.lot_id.parse().unwrap(),
+            lot: self.opaque.opened_lot(&lot.lot_id).unwrap(),
             issuer: lot.issuer_id.as_deref().unwrap().parse().unwrap(),
             points: Points(lot.points),
             made: lot.change == LotChange::Made,
         };
         let lots = entry.lots.iter().filter(|lot| !rest(lot)).map(moved).collect();
-        Posted { id: entry.entry_id.parse().unwrap(), kind, points, money, lots }
+        Posted { id: self.opaque.opened_entry(&entry.entry_id).unwrap(), kind, points, money, lots }
     }
 
     fn units(&self, amount: &partner_sdk::Money) -> Money {
@@ -173,15 +178,16 @@ impl SdkStage {
                 map(client.authorize(hold).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Capture { hold, points } => {
-                let capture = Capture::hold(hold.to_string()).points(points.0).request_id(request).origin(origin);
+                let capture =
+                    Capture::hold(self.opaque.entry(*hold)).points(points.0).request_id(request).origin(origin);
                 map(client.capture(capture).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Void { hold } => {
-                let void = Void::hold(hold.to_string()).request_id(request).origin(origin);
+                let void = Void::hold(self.opaque.entry(*hold)).request_id(request).origin(origin);
                 map(client.void(void).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Reverse { issue, points, refuse_shortfall } => {
-                let mut reverse = Reverse::entry(issue.to_string()).points(points.0);
+                let mut reverse = Reverse::entry(self.opaque.entry(*issue)).points(points.0);
                 if *refuse_shortfall {
                     reverse = reverse.refuse_shortfall();
                 }
@@ -208,7 +214,7 @@ impl SdkStage {
                 map(client.operator().run_decay(decay).await?, |done| Accepted::of(&done.written, done.member))
             }
             Wish::Return { redemption, points } => {
-                let back = ReturnRedemption::of(redemption.to_string()).points(points.0).request_id(request);
+                let back = ReturnRedemption::of(self.opaque.entry(*redemption)).points(points.0).request_id(request);
                 map(client.return_redemption(back.origin(origin)).await?, |done| {
                     Accepted::of(&done.written, done.member)
                 })
@@ -431,7 +437,7 @@ impl Stage for SdkStage {
         Ok(match outcome {
             Outcome::Accepted(accepted) => Played {
                 written,
-                entries: accepted.entries.iter().map(|id| id.parse().unwrap()).collect(),
+                entries: accepted.entries.iter().map(|id| self.opaque.opened_entry(id).unwrap()).collect(),
                 rejected: None,
                 replayed: accepted.replayed,
                 member: accepted.member.map(|id| id.parse().unwrap()),

@@ -43,6 +43,7 @@ pub const UNEXPLAINED: &[Unexplained] = &[
         columns: &[
             "partner",
             "sequence",
+            "own_sequence",
             "batch_id",
             "ordinal",
             "window_number",

@@ -7,6 +7,7 @@ use clearing_core::operation::Subject;
 use clearing_core::units::{PartnerId, RequestId};
 use tracing::info;
 
+use crate::rpc::opaque::Opaque;
 use crate::writer::{WriteError, Written};
 
 /// An action that is asked for, and whose outcome is to be logged.
@@ -26,7 +27,7 @@ impl Action {
     }
 
     /// Logs what became of it. Amounts, terms and identifiers are not said: the record of administration has them.
-    pub fn log(self, outcome: &Result<Written, WriteError>) {
+    pub fn log(self, outcome: &Result<Written, WriteError>, opaque: &Opaque) {
         let Self { name: action, caller, request_id, subject } = self;
         let Subject { partners, member, window } = subject;
         let partners: Vec<&str> = partners.iter().map(PartnerId::as_str).collect();
@@ -45,7 +46,7 @@ impl Action {
         let member = answered.or(named).map(|member| member.to_string());
         let entry = written.and_then(|written| written.entries.first());
         let window = window.or_else(|| entry.map(|written| written.entry.action_window()));
-        let entry = entry.map(|written| written.id.to_string());
+        let entry = entry.map(|written| opaque.entry(written.id));
         let replayed = written.is_some_and(|written| written.answer.replayed);
         let (outcome, reason) = match outcome {
             Ok(written) => match &written.answer.result {

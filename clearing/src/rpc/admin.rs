@@ -9,6 +9,7 @@ use clearing_proto::v1::admin_service_server::AdminService;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::{self, from_kind, from_timestamp};
+use crate::rpc::opaque::Opaque;
 use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::ActionFilter;
 
@@ -24,20 +25,20 @@ impl AdminService for Service {
         &self,
         request: Request<v1::ListAdminActionsRequest>,
     ) -> Result<Response<v1::ListAdminActionsResponse>, Status> {
-        auth::caller(&request)?;
+        let caller = auth::caller(&request)?;
         let wire = request.into_inner();
         let limit = page_size(wire.page_size)?;
         let filter = action_filter(&wire)?;
-        let list = list(&filter);
-        let list: Vec<&str> = list.iter().map(String::as_str).collect();
-        let place = convert::page_numbers::<2>(&list, &wire.page_token)?;
+        let fields = fields(&filter);
+        let list = self.0.opaque.list(&caller, "ListAdminActions", &fields.each_ref().map(String::as_str));
+        let place = list.numbers::<2>(&wire.page_token)?;
         let filter = ActionFilter { after: place.map(|[time, sequence]| (Timestamp(time), sequence)), ..filter };
         let found = self.0.store.actions(&filter, limit + 1).await.map_err(|error| errors::of_store(&error))?;
         let house = self.0.house();
-        let rows = found.iter().map(|written| from_action(written, &house));
+        let rows = found.iter().map(|written| from_action(written, &house, &self.0.opaque));
         let (actions, more) = bounds::page(rows, limit);
         let last = actions.len().checked_sub(1).and_then(|last| found.get(last)).filter(|_| more);
-        let token = last.map(|last| convert::page_token(&list, &format!("{},{}", last.entry.time.0, last.sequence)));
+        let token = last.map(|last| list.token(&format!("{},{}", last.entry.time.0, last.sequence)));
         Ok(Response::new(v1::ListAdminActionsResponse { actions, next_page_token: token.unwrap_or_default() }))
     }
 }
@@ -60,12 +61,11 @@ fn action_filter(wire: &v1::ListAdminActionsRequest) -> Result<ActionFilter, Sta
     Ok(ActionFilter { kind, partner, window, since, until, after: None })
 }
 
-/// The list that a page token belongs to.
-fn list(filter: &ActionFilter) -> [String; 6] {
+/// What a list is asked for by.
+fn fields(filter: &ActionFilter) -> [String; 5] {
     let ActionFilter { kind, partner, window, since, until, after: _ } = filter;
     let text = |moment: &Option<Timestamp>| moment.map_or_else(String::new, |moment| moment.0.to_string());
     [
-        "ListAdminActions".to_owned(),
         kind.map_or("", EntryKind::as_str).to_owned(),
         partner.map_or_else(String::new, |partner| partner.to_string()),
         window.map_or_else(String::new, |window| window.to_string()),
@@ -74,12 +74,12 @@ fn list(filter: &ActionFilter) -> [String; 6] {
     ]
 }
 
-fn from_action(written: &JournalEntry, house: &House) -> v1::AdminAction {
+fn from_action(written: &JournalEntry, house: &House, opaque: &Opaque) -> v1::AdminAction {
     let JournalEntry { id, sequence, entry } = written;
     let changes = entry.action_changes(house);
     let asked = entry.request_id.is_some();
     v1::AdminAction {
-        entry_id: id.to_string(),
+        entry_id: opaque.entry(*id),
         sequence: *sequence,
         action_time: from_timestamp(entry.time),
         actor: if asked { entry.partner.to_string() } else { HOUSE.to_owned() },

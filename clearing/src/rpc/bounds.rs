@@ -36,6 +36,9 @@ const SHOWN_BYTES_MAX: usize = 1 << 20;
 /// of them.
 const ITEM_ERROR_BYTES_MAX: usize = 480;
 
+/// Ids of entries and lots at the most, in bytes.
+const ID_BYTES_MAX: usize = 57;
+
 /// What stands around a message in a repeated field: its tag and its length.
 const AROUND: usize = 6;
 
@@ -120,7 +123,7 @@ fn largest_issued(lots: usize) -> v1::IssuePointsResponse {
     let partner = || "P".repeat(clearing_core::units::PARTNER_ID_MAX);
     let time = || Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 999_999_999 });
     let lot = |_| v1::LotPart {
-        lot_id: format!("{}.{}.{}", uuid(), i64::MAX, u16::MAX),
+        lot_id: "l".repeat(ID_BYTES_MAX),
         issuer_id: Some(partner()),
         own: true,
         change: v1::LotChange::Made.into(),
@@ -128,8 +131,7 @@ fn largest_issued(lots: usize) -> v1::IssuePointsResponse {
         expire_time: time(),
     };
     let entry = v1::Entry {
-        entry_id: format!("{}.{}", uuid(), u32::MAX),
-        sequence: i64::MAX,
+        entry_id: "e".repeat(ID_BYTES_MAX),
         window: i64::from(u32::MAX),
         kind: v1::EntryKind::Issue.into(),
         entry_time: time(),
@@ -187,8 +189,8 @@ pub fn entries(entries: impl Iterator<Item = v1::Entry>) -> Vec<v1::Entry> {
         if bytes <= SHOWN_BYTES_MAX {
             return entry;
         }
-        let v1::Entry { entry_id, sequence, window, kind, entry_time, .. } = entry;
-        v1::Entry { entry_id, sequence, window, kind, entry_time, ..v1::Entry::default() }
+        let v1::Entry { entry_id, window, kind, entry_time, .. } = entry;
+        v1::Entry { entry_id, window, kind, entry_time, ..v1::Entry::default() }
     });
     fit.collect()
 }
@@ -210,7 +212,7 @@ mod tests {
         let largest = issue_result(Ok(largest_issued(1)));
         assert!(batch(&largest).encoded_len() <= ANSWER_BYTES_MAX);
         let refused = Rejection::NotFound { what: "ж".repeat(4000), id: "\u{10ffff}".repeat(4000) };
-        let refused = issue_result(Err(errors::of_answer(&refused, true)));
+        let refused = issue_result(Err(errors::refused(&refused)));
         assert!(batch(&refused).encoded_len() <= ANSWER_BYTES_MAX);
     }
 

@@ -38,9 +38,9 @@ impl CareService for Service {
             .0
             .ask(caller, &request_id, None, Command::RunDecay(RunDecay { member, rate, period, inactive_since: None }))
             .await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         Ok(Response::new(v1::RunDecayResponse {
-            written: Some(from_written(&written, View::Whole)),
+            written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),
             member: Some(from_figures(reply)),
             decayed_points: -decayed(&written, reply),
@@ -52,16 +52,17 @@ impl CareService for Service {
         &self,
         request: Request<v1::DecayMembersRequest>,
     ) -> Result<Response<v1::DecayMembersResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let own = auth::caller(&request)?;
+        let caller = own.partner()?;
         let v1::DecayMembersRequest { rate: share, period, inactive_since_time, page_size: size, page_token } =
             request.into_inner();
         let rate = convert::rate("rate", &share)?;
         let period = convert::word("period", &period)?;
         let since = convert::moment("inactive_since_time", inactive_since_time)?;
         let limit = if size == 0 { PAGE_SIZE_MAX } else { page_size(size)? };
-        let list = ["DecayMembers", &rate.decimal().to_string(), period.as_str(), &since.to_string()];
-        let after =
-            convert::page_place(&list, &page_token)?.map(|place| convert::id("page_token", place)).transpose()?;
+        let fields = [rate.decimal().to_string(), period.as_str().to_owned(), since.to_string()];
+        let list = self.0.opaque.list(&own, "DecayMembers", &fields.each_ref().map(String::as_str));
+        let after = list.place(&page_token)?.map(|place| convert::id("page_token", &place)).transpose()?;
 
         let decay = DecayOfInactive { rate, period: period.clone(), inactive_since: since };
         decay.check(self.0.clock.now()).map_err(|rejection| errors::refused(&rejection))?;
@@ -84,7 +85,7 @@ impl CareService for Service {
                 let mut again = Vec::new();
                 for (member, written) in asked.into_iter().zip(answers) {
                     let written = written.map_err(|error| errors::of_write(&error))?;
-                    let reply = member_reply(&written)?;
+                    let reply = member_reply(&written, PartnerId::operator(), &self.0.opaque)?;
                     *lost.entry(member).or_default() -= decayed(&written, reply);
                     if goes_on(&written) {
                         again.push(member);
@@ -102,7 +103,7 @@ impl CareService for Service {
             member_count: i64::try_from(page.len()).expect("a page is small"),
             decayed_member_count: i64::try_from(decayed_members).expect("a page is small"),
             decayed_points,
-            next_page_token: last.map_or_else(String::new, |last| convert::page_token(&list, &last.id.to_string())),
+            next_page_token: last.map_or_else(String::new, |last| list.token(&last.id.to_string())),
         }))
     }
 
@@ -120,9 +121,9 @@ impl CareService for Service {
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::ExtendExpiry(ExtendExpiry { member, issuer, until, expires, reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         Ok(Response::new(v1::ExtendExpiryResponse {
-            written: Some(from_written(&written, View::Whole)),
+            written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),
             member: Some(from_figures(reply)),
         }))
@@ -142,9 +143,9 @@ impl CareService for Service {
         let command =
             Command::ReinstatePoints(ReinstatePoints { member, funder, points: Points(points), expires, reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         Ok(Response::new(v1::ReinstatePointsResponse {
-            written: Some(from_written(&written, View::Whole)),
+            written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),
             member: Some(from_figures(reply)),
         }))
@@ -161,11 +162,11 @@ impl CareService for Service {
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::WriteOffDebt(WriteOffDebt { member, creditor, points: Points(points), reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         let entry = first_entry(&written)?;
         let given_up = entry.entry.points.iter().find(|posting| posting.account == PointsAccount::Debt(reply.member));
         Ok(Response::new(v1::WriteOffDebtResponse {
-            written: Some(from_written(&written, View::Whole)),
+            written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),
             member: Some(from_figures(reply)),
             written_off_points: given_up.map_or(0, |posting| posting.points.0),

@@ -2,8 +2,6 @@
 //! origins, entries. What comes in is parsed once, here, into types that cannot be wrong; what goes out shows each caller
 //! its own part. Messages of one noun alone are converted in its own room.
 
-mod page;
-
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::facts::answer::Attachment;
 use clearing_core::facts::chain::attachment_commitment;
@@ -23,8 +21,8 @@ use tonic::Status;
 use crate::identifier::IdentifierKey;
 use crate::rpc::auth::Caller;
 use crate::rpc::errors::invalid;
-
-pub use page::{page_numbers, page_place, page_token};
+use crate::rpc::opaque::Opaque;
+use crate::store::OwnEntry;
 
 /// The longest cashier code, in characters.
 const CASHIER_MAX: usize = 64;
@@ -265,12 +263,20 @@ impl View {
     }
 }
 
-pub fn from_journal(written: &JournalEntry, view: View, house: &House) -> v1::Entry {
-    from_entry(written.id, written.sequence, &written.entry, view, house)
+/// An entry of the journal as the operator and auditors see it there.
+pub fn from_journal(written: &JournalEntry, house: &House, opaque: &Opaque) -> v1::Entry {
+    let entry = from_entry(written.id, &written.entry, View::Whole, house, opaque);
+    v1::Entry { journal_sequence: Some(written.sequence), ..entry }
 }
 
-/// An entry as the wire shows it to somebody.
-pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: &House) -> v1::Entry {
+/// An entry as a partner that has a part in it finds it in a list.
+pub fn from_own(own: &OwnEntry, partner: PartnerId, house: &House, opaque: &Opaque) -> v1::Entry {
+    let entry = from_entry(own.written.id, &own.written.entry, View::Part(partner), house, opaque);
+    v1::Entry { own_sequence: Some(own.own_sequence), ..entry }
+}
+
+/// An entry as the wire shows it to somebody, without a place among others.
+pub fn from_entry(id: EntryId, entry: &Entry, view: View, house: &House, opaque: &Opaque) -> v1::Entry {
     let coalition = &house.coalition;
     let own = |partner: PartnerId| view == View::Whole || view == View::Part(partner);
     // Who asked sees the member; another party learns that its points moved, not whose they were.
@@ -300,19 +306,20 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
         })
     });
     let lots = entry.lots.iter().filter(|moved| asked || own(moved.issuer));
-    let lots = lots.flat_map(|moved| from_lot(moved, entry, view, coalition));
+    let lots = lots.flat_map(|moved| from_lot(moved, entry, view, coalition, opaque));
     let passed_over = asked && (view == View::Whole || coalition.disclose_issuers);
     let passed_over = entry.facts.passed_over().iter().filter(|_| passed_over);
     v1::Entry {
-        entry_id: id.to_string(),
-        sequence,
+        entry_id: opaque.entry(id),
+        own_sequence: None,
+        journal_sequence: None,
         window: i64::from(entry.window),
         kind: from_kind(entry.kind).into(),
         entry_time: from_timestamp(entry.time),
         postings: points.chain(money).collect(),
         lots: lots.collect(),
         origin: if asked { from_origin(&entry.origin, coalition) } else { None },
-        linked_entry_id: entry.link.filter(|_| asked).map(|link| link.to_string()),
+        linked_entry_id: entry.link.filter(|_| asked).map(|link| opaque.entry(link)),
         request_id: entry.request_id.filter(|_| asked).map(|id| id.to_string()),
         partner_id: asked.then(|| entry.partner.to_string()),
         member_id: entry.member.filter(|_| asked).map(|member| member.to_string()),
@@ -322,13 +329,14 @@ pub fn from_entry(id: EntryId, sequence: i64, entry: &Entry, view: View, house: 
 }
 
 /// What an entry did to one lot: of a lot that a capture took one part of and released another, two things.
-fn from_lot(moved: &LotMove, entry: &Entry, view: View, coalition: &Coalition) -> Vec<v1::LotPart> {
+fn from_lot(moved: &LotMove, entry: &Entry, view: View, coalition: &Coalition, opaque: &Opaque) -> Vec<v1::LotPart> {
     use v1::LotChange;
     let is_own = view == View::Part(moved.issuer);
     let disclosed = is_own || view == View::Whole || coalition.disclose_issuers;
     let net = moved.net().unwrap_or_default().0;
+    let lot_id = opaque.lot(moved.lot);
     let part = |change: LotChange, points: i64| v1::LotPart {
-        lot_id: moved.lot.to_string(),
+        lot_id: lot_id.clone(),
         issuer_id: disclosed.then(|| moved.issuer.to_string()),
         own: is_own,
         change: change.into(),

@@ -1,15 +1,14 @@
 //! EntryService: the entries that the caller has a part in.
 
-use clearing_core::units::{RequestId, whole};
+use clearing_core::units::RequestId;
 use clearing_proto::v1;
 use clearing_proto::v1::entry_service_server::EntryService;
 use tonic::{Request, Response, Status};
 
-use crate::identifier::IdentifierKey;
-use crate::rpc::convert::{self, View, code_or_none, member, receipt_or_none, window};
+use crate::rpc::convert::{self, View, code_or_none, from_entry, from_own, member, receipt_or_none, window};
 use crate::rpc::errors::invalid;
 use crate::rpc::{Context, auth, bounds, errors, page_size};
-use crate::store::EntryFilter;
+use crate::store::{EntryFilter, ErrorKind};
 
 /// The service, in the house that it works for.
 pub struct Service(pub Context);
@@ -21,7 +20,7 @@ impl EntryService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let (name, id) = match request.into_inner().key {
             None => return Err(errors::invalid("key", "give an entry_id or a request_id")),
-            Some(Key::EntryId(text)) => (text.clone(), Some(convert::id("entry_id", &text)?)),
+            Some(Key::EntryId(text)) => (text.clone(), Some(self.0.opaque.read_entry("entry_id", &text)?)),
             Some(Key::RequestId(text)) => {
                 let request: RequestId = convert::id("request_id", &text)?;
                 let entry = self.0.store.entry_of_request(caller, request).await;
@@ -32,7 +31,13 @@ impl EntryService for Service {
         let found = self.0.store.entry(id.ok_or_else(unknown)?).await.map_err(|error| errors::of_store(&error))?;
         // What the caller has no part in does not exist for it.
         let found = found.filter(|found| found.entry.parties().contains(&caller)).ok_or_else(unknown)?;
-        let entry = convert::from_journal(&found, View::Part(caller), &self.0.house());
+        let own_sequence = match self.0.store.own_sequence(caller, found.sequence).await {
+            // The entry is there, although the lists that number it are far behind.
+            Err(error) if matches!(error.kind(), ErrorKind::Behind { .. }) => None,
+            numbered => numbered.map_err(|error| errors::of_store(&error))?,
+        };
+        let entry = from_entry(found.id, &found.entry, View::Part(caller), &self.0.house(), &self.0.opaque);
+        let entry = v1::Entry { own_sequence, ..entry };
         Ok(Response::new(v1::GetEntryResponse { entry: Some(entry) }))
     }
 
@@ -40,36 +45,34 @@ impl EntryService for Service {
         &self,
         request: Request<v1::ListEntriesRequest>,
     ) -> Result<Response<v1::ListEntriesResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let caller = auth::caller(&request)?;
         let wire = request.into_inner();
         let limit = page_size(wire.page_size)?;
-        let filter: EntryFilter = entry_filter(wire, &self.0.identifier_key)?;
+        let member = wire.member.map(|named| member(Some(named), &self.0.identifier_key)).transpose()?;
+        let member_named = member.map_or_else(String::new, |member| format!("{member:?}"));
+        let window_named = wire.window.to_string();
+        let list = [&wire.store, &wire.till, &wire.receipt_number, &wire.business_date, &member_named, &window_named];
+        let list = self.0.opaque.list(&caller, "ListEntries", &list.map(String::as_str));
+        let filter = EntryFilter {
+            store: code_or_none("store", &wire.store)?,
+            till: code_or_none("till", &wire.till)?,
+            receipt_number: receipt_or_none("receipt_number", &wire.receipt_number)?,
+            business_date: match wire.business_date.as_str() {
+                "" => None,
+                date => Some(date.parse().map_err(|problem| invalid("business_date", problem))?),
+            },
+            member,
+            window: if wire.window == 0 { None } else { Some(window(wire.window)?) },
+            before_sequence: list.numbers(&wire.page_token)?.map(|[before]| before),
+        };
+        let caller = caller.partner()?;
         let found = self.0.store.entries_of(caller, &filter, limit + 1).await;
         let found = found.map_err(|error| errors::of_store(&error))?;
         let house = self.0.house();
-        let rows = found.iter().map(|entry| convert::from_journal(entry, View::Part(caller), &house));
+        let rows = found.iter().map(|own| from_own(own, caller, &house, &self.0.opaque));
         let (entries, more) = bounds::page(rows, limit);
-        let next_page_token =
-            entries.last().filter(|_| more).map_or_else(String::new, |last| last.sequence.to_string());
+        let last = found.iter().take(entries.len()).last().filter(|_| more);
+        let next_page_token = last.map_or_else(String::new, |last| list.token(&last.written.sequence.to_string()));
         Ok(Response::new(v1::ListEntriesResponse { entries, next_page_token }))
     }
-}
-
-fn entry_filter(wire: v1::ListEntriesRequest, key: &IdentifierKey) -> Result<EntryFilter, Status> {
-    let before = match wire.page_token.as_str() {
-        "" => None,
-        token => Some(whole(token).map_err(|_| invalid("page_token", "is not one that this method gave"))?),
-    };
-    Ok(EntryFilter {
-        store: code_or_none("store", &wire.store)?,
-        till: code_or_none("till", &wire.till)?,
-        receipt_number: receipt_or_none("receipt_number", &wire.receipt_number)?,
-        business_date: match wire.business_date.as_str() {
-            "" => None,
-            date => Some(date.parse().map_err(|problem| invalid("business_date", problem))?),
-        },
-        member: wire.member.map(|named| member(Some(named), key)).transpose()?,
-        window: if wire.window == 0 { None } else { Some(window(wire.window)?) },
-        before_sequence: before,
-    })
 }

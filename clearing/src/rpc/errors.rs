@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use clearing_core::rejection::{Class, Rejection};
+use clearing_core::units::{EntryId, PartnerId};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::door::budget::Exhausted;
 use crate::rpc::bounds;
+use crate::rpc::opaque::Opaque;
 use crate::store::{ErrorKind, StoreError};
 use crate::writer::WriteError;
 
@@ -87,7 +89,7 @@ faults! {
     Overloaded = "OVERLOADED", ResourceExhausted, NO_EFFECT, TRANSIENT, ["used", "maximum"], DELAYED;
     NotServing = "NOT_SERVING", Unavailable, NO_EFFECT, TRANSIENT, [], DELAYED;
     DatabaseUnavailable = "DATABASE_UNAVAILABLE", Unavailable, EFFECT_POSSIBLE, TRANSIENT, [], DELAYED;
-    ListsBehind = "LISTS_BEHIND", Unavailable, NO_EFFECT, TRANSIENT, ["behind_entries"], DELAYED;
+    ListsBehind = "LISTS_BEHIND", Unavailable, NO_EFFECT, TRANSIENT, [], DELAYED;
     OutcomeUnknown = "OUTCOME_UNKNOWN", Unavailable, EFFECT_POSSIBLE, TRANSIENT, [], DELAYED;
     ShuttingDown = "SHUTTING_DOWN", Unavailable, EFFECT_POSSIBLE, TRANSIENT, [], DELAYED;
     WrongClock = "WRONG_CLOCK", Unavailable, NO_EFFECT, TRANSIENT, ["machine_time", "other_time"], DELAYED;
@@ -151,6 +153,39 @@ impl Said {
         said
     }
 
+    /// What a funder has used of its limits, and what its cap leaves, is the funder's business and not that of whoever issues
+    /// at its cost.
+    fn without_figures_of_others(mut self, rejection: &Rejection, caller: PartnerId) -> Self {
+        let (of, message) = if let Rejection::LimitExceeded { partner, limit, asked, .. } = rejection {
+            (partner, format!("{asked} points are beyond the limit {limit} of {partner}"))
+        } else if let Rejection::NetDebitCap { partner: Some(partner), asked, .. } = rejection {
+            (partner, format!("the net debit cap of {partner} leaves no room for {asked} points"))
+        } else {
+            return self;
+        };
+        if caller.is_operator() || of == caller.as_str() {
+            return self;
+        }
+        for figure in ["used_points", "maximum_points", "needed_amount", "headroom_amount"] {
+            self.metadata.remove(figure);
+        }
+        Self { message, ..self }
+    }
+
+    /// The rules name entries by the ids of the journal.
+    fn with_opaque_ids(mut self, opaque: &Opaque) -> Self {
+        for (name, value) in &mut self.metadata {
+            if (name == "id" || name.ends_with("_id"))
+                && let Ok(id) = value.parse::<EntryId>()
+            {
+                let shown = opaque.entry(id);
+                self.message = self.message.replace(value.as_str(), &shown);
+                *value = shown;
+            }
+        }
+        self
+    }
+
     /// The status that says this, whatever its texts are within the bound of trailers.
     fn status(&self) -> Status {
         bounds::shortened(self, |said| {
@@ -173,9 +208,10 @@ impl Said {
     }
 }
 
-/// A rejection that the writer answered a request with.
-pub fn of_answer(rejection: &Rejection, replayed: bool) -> Status {
-    Said::rejection(rejection, rejection.recorded(), replayed).status()
+/// A rejection that the writer answered a caller's request with, as far as the caller may know.
+pub fn of_answer(rejection: &Rejection, replayed: bool, caller: PartnerId, opaque: &Opaque) -> Status {
+    let said = Said::rejection(rejection, rejection.recorded(), replayed);
+    said.without_figures_of_others(rejection, caller).with_opaque_ids(opaque).status()
 }
 
 /// A rejection of what came to no request: a read, or a message that is wrong in itself. Nothing is kept of it.
@@ -302,9 +338,10 @@ pub fn of_write(error: &WriteError) -> Status {
 /// A read that failed. Logged here, once.
 pub fn of_store(error: &StoreError) -> Status {
     if let ErrorKind::Behind { entries } = error.kind() {
-        // Nothing is broken.
-        let behind = [("behind_entries", entries.to_string())];
-        return broken_at(Fault::ListsBehind, error.to_string(), Some(RETRY_BEHIND), behind);
+        // Nothing is broken. How many entries it is would tell what others do.
+        tracing::info!(entries, "the lists of entries are too far behind the journal to be read");
+        let message = "the lists of entries are behind the journal, and follow it by themselves";
+        return broken(Fault::ListsBehind, message, Some(RETRY_BEHIND));
     }
     tracing::warn!(error = error as &dyn std::error::Error, "a read failed");
     match error.kind() {

@@ -6,12 +6,13 @@ use clearing_core::facts::entry::{Entry, JournalEntry};
 use clearing_core::facts::hold::{Hold, HoldState};
 use clearing_core::facts::terms::FeeBearer;
 use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use clearing_core::units::{EntryId, Points, Rate, Timestamp};
+use clearing_core::units::{Points, Rate, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::hold_service_server::HoldService;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::{self, View, from_entry, from_money, from_timestamp};
+use crate::rpc::opaque::Opaque;
 use crate::rpc::redemption::acceptor_money;
 use crate::rpc::written::{first_entry, from_figures, from_written, member_reply};
 use crate::rpc::{Context, auth, errors};
@@ -31,11 +32,11 @@ impl HoldService for Service {
         let lapses = convert::moment("lapse_time", lapse_time)?;
         let command = Command::AuthorizeRedemption(AuthorizeRedemption { member, points: Points(points), lapses });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         Ok(Response::new(v1::AuthorizeRedemptionResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
-            hold_id: first_entry(&written)?.id.to_string(),
+            hold_id: self.0.opaque.entry(first_entry(&written)?.id),
         }))
     }
 
@@ -45,15 +46,15 @@ impl HoldService for Service {
     ) -> Result<Response<v1::CaptureHoldResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::CaptureHoldRequest { request_id, hold_id, points, origin } = request.into_inner();
-        let hold: EntryId = convert::id("hold_id", &hold_id)?;
+        let hold = self.0.opaque.read_entry("hold_id", &hold_id)?;
         let command = Command::CaptureHold(CaptureHold { hold, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         let entry = &first_entry(&written)?.entry;
         let money = acceptor_money(caller, entry);
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::CaptureHoldResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
             released_points: released(entry).0,
             fee: from_money(money.fee, coalition),
@@ -64,11 +65,11 @@ impl HoldService for Service {
     async fn void_hold(&self, request: Request<v1::VoidHoldRequest>) -> Result<Response<v1::VoidHoldResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::VoidHoldRequest { request_id, hold_id, origin } = request.into_inner();
-        let hold: EntryId = convert::id("hold_id", &hold_id)?;
+        let hold = self.0.opaque.read_entry("hold_id", &hold_id)?;
         let written = self.0.ask(caller, &request_id, origin, Command::VoidHold(VoidHold { hold })).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         Ok(Response::new(v1::VoidHoldResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
             released_points: released(&first_entry(&written)?.entry).0,
         }))
@@ -77,13 +78,13 @@ impl HoldService for Service {
     async fn get_hold(&self, request: Request<v1::GetHoldRequest>) -> Result<Response<v1::GetHoldResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let text = request.into_inner().hold_id;
-        let id: EntryId = convert::id("hold_id", &text)?;
+        let id = self.0.opaque.read_entry("hold_id", &text)?;
         let unknown = || errors::not_found("hold", &text);
         let hold = self.0.store.hold(id).await.map_err(|error| errors::of_store(&error))?;
         // What another partner holds does not exist for the caller.
         let hold = hold.filter(|hold| hold.acceptor == caller).ok_or_else(unknown)?;
         let made = self.0.store.entry(id).await.map_err(|error| errors::of_store(&error))?.ok_or_else(unknown)?;
-        let hold = from_hold(&hold, &made, self.0.clock.now(), &self.0.house());
+        let hold = from_hold(&hold, &made, self.0.clock.now(), &self.0.house(), &self.0.opaque);
         Ok(Response::new(v1::GetHoldResponse { hold: Some(hold) }))
     }
 }
@@ -95,7 +96,7 @@ pub(super) fn released(entry: &Entry) -> Points {
 
 /// A hold as its acceptor sees it, with the entry that made it. One whose time is over has lapsed, although it may not
 /// be posted yet.
-fn from_hold(hold: &Hold, made: &JournalEntry, now: Timestamp, house: &House) -> v1::Hold {
+fn from_hold(hold: &Hold, made: &JournalEntry, now: Timestamp, house: &House, opaque: &Opaque) -> v1::Hold {
     let coalition = &house.coalition;
     let state = match hold.state {
         HoldState::Open if hold.facts.lapses <= now => v1::HoldState::Lapsed,
@@ -108,9 +109,9 @@ fn from_hold(hold: &Hold, made: &JournalEntry, now: Timestamp, house: &House) ->
         FeeBearer::Acceptor => hold.facts.fee_rate,
         FeeBearer::Issuer => Rate::ZERO,
     };
-    let entry = from_entry(made.id, made.sequence, &made.entry, View::Part(hold.acceptor), house);
+    let entry = from_entry(made.id, &made.entry, View::Part(hold.acceptor), house, opaque);
     v1::Hold {
-        hold_id: hold.id.to_string(),
+        hold_id: opaque.entry(hold.id),
         state: state.into(),
         member_id: hold.member.to_string(),
         points: hold.facts.points.0,

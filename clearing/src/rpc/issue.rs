@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::rpc::convert::{View, id, moment_or_none};
 use crate::rpc::errors::invalid;
+use crate::rpc::opaque::Opaque;
 use crate::rpc::written::{from_figures, from_written, member_reply};
 use crate::rpc::{BATCH_ITEMS_MAX, Context, auth, bounds, convert, errors};
 use crate::writer::{WriteError, Written};
@@ -32,7 +33,7 @@ impl IssueService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let wish = self.issue_wish(caller, request.into_inner())?;
         let written = self.0.writer.ask(wish).await.map_err(|error| errors::of_write(&error))?;
-        issue_response(caller, &written).map(Response::new)
+        issue_response(caller, &written, &self.0.opaque).map(Response::new)
     }
 
     async fn batch_issue_points(
@@ -100,7 +101,8 @@ impl Service {
             let_others(at).await;
             let result = item.and_then(|()| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
-                let issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?)?;
+                let issued =
+                    issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?, &self.0.opaque)?;
                 Ok(bounds::without_what_can_be_looked_up(issued))
             });
             results.push(issue_result(result));
@@ -131,11 +133,11 @@ async fn let_others(line: usize) {
     }
 }
 
-fn issue_response(caller: PartnerId, written: &Written) -> Result<v1::IssuePointsResponse, Status> {
-    let reply = member_reply(written)?;
+fn issue_response(caller: PartnerId, written: &Written, opaque: &Opaque) -> Result<v1::IssuePointsResponse, Status> {
+    let reply = member_reply(written, caller, opaque)?;
     Ok(v1::IssuePointsResponse {
         member: Some(from_figures(reply)),
-        written: Some(from_written(written, View::Part(caller))),
+        written: Some(from_written(written, View::Part(caller), opaque)),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use clearing_core::book::Book;
 use clearing_core::facts::member::{Member, MemberRef};
-use clearing_core::units::{MemberId, Points, Timestamp};
+use clearing_core::units::{MemberId, PartnerId, Points, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::member_service_server::MemberService;
 use tonic::{Request, Response, Status};
@@ -21,7 +21,7 @@ impl MemberService for Service {
         &self,
         request: Request<v1::GetBalanceRequest>,
     ) -> Result<Response<v1::GetBalanceResponse>, Status> {
-        auth::caller(&request)?.partner()?;
+        let caller = auth::caller(&request)?.partner()?;
         let member = convert::member(request.into_inner().member, &self.0.identifier_key)?;
         let now = self.0.clock.now();
         // As many lots as one entry can take, so that the list is as long as they make it.
@@ -29,8 +29,9 @@ impl MemberService for Service {
         let id = book.find_member(member).map_err(|rejection| errors::refused(&rejection))?;
         // On a copy that nobody saves: the job or the member's next command posts it.
         book.run_due(id, now);
-        let member = figures(&book, id, now);
-        let coming = book.coming_expiries(id, now, EXPIRIES_MAX);
+        let member = figures(&book, caller, id, now);
+        let coming = book.told_expiries(caller, id, now, EXPIRIES_MAX);
+        let coming = coming.map_err(|rejection| errors::refused(&rejection))?;
         let listed: i64 = coming.iter().map(|(_, points)| points.0).sum();
         Ok(Response::new(v1::GetBalanceResponse {
             other_points: member.available_points - listed,
@@ -58,16 +59,16 @@ impl Context {
     }
 }
 
-/// What a member has in a book, once what is due has run.
-pub(super) fn figures(book: &Book, id: MemberId, now: Timestamp) -> v1::MemberFigures {
+/// What a caller is told that a member has in a book, once what is due has run.
+pub(super) fn figures(book: &Book, caller: PartnerId, id: MemberId, now: Timestamp) -> v1::MemberFigures {
     let known = book.members.get(&id);
     let sum = |points: fn(&Member) -> Points| known.map_or(0, |member| points(member).0);
     v1::MemberFigures {
         member_id: id.to_string(),
-        available_points: book.spendable(id, now).0,
+        available_points: book.told_available(caller, id, now).0,
         held_points: sum(Member::held),
         pending_points: sum(Member::pending),
         owed_points: sum(Member::owed),
-        next_expiry: convert::from_next_expiry(book.next_expiry(id, now)),
+        next_expiry: convert::from_next_expiry(book.next_expiry(id, now).filter(|_| book.tells_all(caller))),
     }
 }

@@ -8,12 +8,19 @@ use clearing_proto::v1::notice_service_server::NoticeService;
 use jiff::civil::Date;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::{from_timestamp, id, page_place, page_token};
+use crate::rpc::convert::{from_timestamp, id};
+use crate::rpc::opaque::List;
 use crate::rpc::{Context, auth, errors, page_size_or};
-use crate::store::NoticePage;
 
 /// Members on a page where the caller does not say.
 const MEMBERS_DEFAULT: usize = 500;
+
+/// Members that are looked through at once for an issuer's notices, and how often a call does so before it gives what it has.
+const LOOKED_THROUGH: usize = 1000;
+const LOOKS_MAX: usize = 10;
+
+/// Notices after which a page looks no further.
+const NOTICES_MAX: usize = 10_000;
 
 /// The service, in the house that it works for.
 pub struct Service(pub Context);
@@ -24,26 +31,29 @@ impl NoticeService for Service {
         &self,
         request: Request<v1::ListExpiryNoticesRequest>,
     ) -> Result<Response<v1::ListExpiryNoticesResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let caller = auth::caller(&request)?;
+        let issuer = caller.partner()?;
         let v1::ListExpiryNoticesRequest { day, page_size: size, page_token } = request.into_inner();
-        let page = self.0.notices(["ListExpiryNotices", &day], Some(caller), size, &page_token).await?;
+        let list = self.0.opaque.list(&caller, "ListExpiryNotices", &[&day]);
+        let page = self.0.notices(&list, &day, Some(issuer), size, &page_token).await?;
         let NoticesPage { notices, next_page_token, day } = page;
         Ok(Response::new(v1::ListExpiryNoticesResponse { notices, next_page_token, day }))
     }
 }
 
 impl Context {
-    /// A page of the notices of a day, of one issuer's points or of all. `list` is the method and the day as it was named.
+    /// A page of the notices of a day, of one issuer's points or of all. `day` is the day as the list names it.
     pub(super) async fn notices(
         &self,
-        list: [&str; 2],
+        list: &List<'_>,
+        day: &str,
         issuer: Option<PartnerId>,
         page_size: i32,
         token: &str,
     ) -> Result<NoticesPage, Status> {
         let limit = page_size_or(page_size, MEMBERS_DEFAULT)?;
-        let named = day_or_none("day", list[1])?;
-        let (named, from) = match notice_place(&list, token)? {
+        let named = day_or_none("day", day)?;
+        let (named, from) = match notice_place(list, token)? {
             // Today may be over before its list is.
             Some((day, from)) => (Some(day), from),
             None => (named, MemberId(0)),
@@ -51,9 +61,25 @@ impl Context {
         let now = self.clock.now();
         let zone = self.house().coalition.time_zone.clone();
         let day = NoticeDay::asked(named, now, &zone).map_err(|rejection| errors::refused(&rejection))?;
-        let page = self.store.expiry_notices(&day, issuer, from, limit, now).await;
-        let page = page.map_err(|error| errors::of_store(&error))?;
-        Ok(notices_page(&list, &day, page))
+        // An issuer's page is of its own members alone: how many others stand between them is not for it to see.
+        let (at_once, looks) = if issuer.is_some() { (LOOKED_THROUGH, LOOKS_MAX) } else { (limit, 1) };
+        let (mut notices, mut members, mut next) = (Vec::<Notice>::new(), 0, Some(from));
+        for _ in 0..looks {
+            let Some(from) = next.filter(|_| notices.len() < NOTICES_MAX) else { break };
+            let page = self.store.expiry_notices(&day, issuer, from, at_once, now).await;
+            let page = page.map_err(|error| errors::of_store(&error))?;
+            next = page.next;
+            for notice in page.notices {
+                if notices.last().is_none_or(|last| last.member != notice.member) {
+                    if members == limit {
+                        return Ok(notices_page(list, &day, &notices, Some(notice.member)));
+                    }
+                    members += 1;
+                }
+                notices.push(notice);
+            }
+        }
+        Ok(notices_page(list, &day, &notices, next))
     }
 }
 
@@ -64,12 +90,12 @@ pub(super) struct NoticesPage {
     pub day: String,
 }
 
-fn notices_page(list: &[&str], day: &NoticeDay, page: NoticePage) -> NoticesPage {
+fn notices_page(list: &List<'_>, day: &NoticeDay, notices: &[Notice], next: Option<MemberId>) -> NoticesPage {
     let day = BusinessDate::of(day.day);
-    let token = |next: MemberId| page_token(list, &format!("{day},{next}"));
+    let token = |next: MemberId| list.token(&format!("{day},{next}"));
     NoticesPage {
-        notices: page.notices.iter().map(from_notice).collect(),
-        next_page_token: page.next.map_or_else(String::new, token),
+        notices: notices.iter().map(from_notice).collect(),
+        next_page_token: next.map_or_else(String::new, token),
         day: day.to_string(),
     }
 }
@@ -80,8 +106,8 @@ fn day_or_none(field: &str, text: &str) -> Result<Option<Date>, Status> {
 }
 
 /// The day and the place that a token holds; none for the first page.
-fn notice_place(list: &[&str], token: &str) -> Result<Option<(Date, MemberId)>, Status> {
-    let Some(place) = page_place(list, token)? else { return Ok(None) };
+fn notice_place(list: &List<'_>, token: &str) -> Result<Option<(Date, MemberId)>, Status> {
+    let Some(place) = list.place(token)? else { return Ok(None) };
     let (day, place) = place.split_once(',').unwrap_or_default();
     Ok(Some((id::<BusinessDate>("page_token", day)?.to_jiff(), id("page_token", place)?)))
 }

@@ -47,13 +47,13 @@ impl PartnerService for Service {
         let command =
             Command::CreatePartner(CreatePartner { partner, display_name, terms, state, limits, no_default_limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let PartnerFacts { partner: id, display_name, state, limits } = recorded(&written, Facts::created)?.clone();
         let terms = vec![recorded(&written, Facts::terms)?.terms.clone()];
         let created = Partner { id, display_name, state, suspended_in: None, terms, limits };
         let partner = from_partner(&created, first_entry(&written)?.entry.time, &written.house.coalition);
         Ok(Response::new(v1::CreatePartnerResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             partner: Some(partner),
         }))
@@ -70,10 +70,10 @@ impl PartnerService for Service {
         let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
         let command = Command::SetTerms(SetTerms { partner, terms, effective });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let terms = &recorded(&written, Facts::terms)?.terms;
         Ok(Response::new(v1::SetTermsResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             terms: Some(from_terms(terms, &written.house.coalition)),
         }))
@@ -89,10 +89,10 @@ impl PartnerService for Service {
         let state = partner_state(state)?;
         let command = Command::SetPartnerState(SetPartnerState { partner, state });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let before = recorded(&written, Facts::state)?.before;
         Ok(Response::new(v1::SetPartnerStateResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             previous_state: from_partner_state(before).into(),
             state: from_partner_state(state).into(),
@@ -112,12 +112,12 @@ impl PartnerService for Service {
         let limits = read_limits(limits, &self.0.house().coalition)?;
         let command = Command::SetLimits(SetLimits { partner, limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let HouseReply::Limits(used) = house_reply(&written)? else {
+        let HouseReply::Limits(used) = house_reply(&written, &self.0.opaque)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::SetLimitsResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             limits: Some(from_limits(&limits, coalition)),
             limit_uses: from_limit_uses(&limits, used, coalition),
@@ -142,11 +142,11 @@ impl PartnerService for Service {
         let (granted, budget) = (Some(given), budget_points.map(Points));
         let command = Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let used = recorded(&written, Facts::consent)?.before.used;
         let consent = from_consent(funder, partner, &Consent { granted, budget, used }, &written.house.coalition);
         Ok(Response::new(v1::SetFundingConsentResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             consent: Some(consent),
         }))
@@ -156,18 +156,19 @@ impl PartnerService for Service {
         &self,
         request: Request<v1::ListPartnersRequest>,
     ) -> Result<Response<v1::ListPartnersResponse>, Status> {
-        const LIST: &[&str] = &["ListPartners"];
+        let caller = auth::caller(&request)?;
         let v1::ListPartnersRequest { page_size: size, page_token } = request.into_inner();
         let limit = page_size(size)?;
-        let after = convert::page_place(LIST, &page_token)?.unwrap_or_default();
+        let list = self.0.opaque.list(&caller, "ListPartners", &[]);
+        let after = list.place(&page_token)?.unwrap_or_default();
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
         let now = self.0.clock.now();
-        let following = book.house.partners.values().filter(|partner| partner.id.as_str() > after);
+        let following = book.house.partners.values().filter(|partner| partner.id.as_str() > after.as_str());
         let rows = following.map(|partner| partner_with_limits(partner, &book, now));
         let (partners, more) = bounds::page(rows, limit);
         let last = partners.last().filter(|_| more);
         Ok(Response::new(v1::ListPartnersResponse {
-            next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, &last.partner_id)),
+            next_page_token: last.map_or_else(String::new, |last| list.token(&last.partner_id)),
             partners,
         }))
     }

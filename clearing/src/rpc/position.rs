@@ -70,11 +70,11 @@ impl PositionService for Service {
         &self,
         request: Request<v1::ListWindowsRequest>,
     ) -> Result<Response<v1::ListWindowsResponse>, Status> {
-        const LIST: &[&str] = &["ListWindows"];
         let caller = auth::caller(&request)?;
         let v1::ListWindowsRequest { page_size: size, page_token } = request.into_inner();
         let limit = page_size(size)?;
-        let before = convert::page_numbers(LIST, &page_token)?.map(|[before]| convert::window(before)).transpose()?;
+        let list = self.0.opaque.list(&caller, "ListWindows", &[]);
+        let before = list.numbers(&page_token)?.map(|[before]| convert::window(before)).transpose()?;
         let windows = self.0.store.windows_before(before, limit).await;
         let windows = windows.map_err(|error| errors::of_store(&error))?;
         let last = windows.last().map(|row| row.window.number).filter(|number| *number > 1);
@@ -84,7 +84,7 @@ impl PositionService for Service {
         Ok(Response::new(v1::ListWindowsResponse {
             windows: windows.iter().map(|row| from_window(&row.window, partner, &house.coalition)).collect(),
             next_close_times: from_times(next),
-            next_page_token: last.map_or_else(String::new, |last| convert::page_token(LIST, &last.to_string())),
+            next_page_token: last.map_or_else(String::new, |last| list.token(&last.to_string())),
         }))
     }
 
@@ -97,12 +97,8 @@ impl PositionService for Service {
         let partner = self.subject(&caller, &partner_id)?;
         let asked = window_or_open(window)?;
         let limit = page_size(size)?;
-        let list = ["GetStatement", partner.as_str(), &window.to_string()];
-        let place = convert::page_numbers(&list, &page_token)?.map(|[window, sequence, lines]| Place {
-            window,
-            sequence,
-            lines,
-        });
+        let list = self.0.opaque.list(&caller, "GetStatement", &[partner.as_str(), &window.to_string()]);
+        let place = list.numbers(&page_token)?.map(|[window, sequence, lines]| Place { window, sequence, lines });
         // A list of the open window stays one of that window, also when it closes between two pages.
         let number = match &place {
             Some(place) => Some(convert::window(place.window)?),
@@ -133,8 +129,8 @@ impl PositionService for Service {
             totals: from_totals(&totals, coalition),
             leg: from_money(leg, coalition),
             closing: from_money(closing, coalition),
-            lines: lines.iter().map(|line| from_line(line, view, coalition)).collect(),
-            next_page_token: token.map_or_else(String::new, |place| convert::page_token(&list, &place)),
+            lines: lines.iter().map(|line| from_line(line, view, coalition, &self.0.opaque)).collect(),
+            next_page_token: token.map_or_else(String::new, |place| list.token(&place)),
         }))
     }
 
@@ -147,9 +143,9 @@ impl PositionService for Service {
         let partner = self.subject(&caller, &partner_id)?;
         let asked = window_or_open(window)?;
         let limit = page_size(size)?;
-        let list = ["ListObligations", partner.as_str(), &window.to_string()];
+        let list = self.0.opaque.list(&caller, "ListObligations", &[partner.as_str(), &window.to_string()]);
         // The window, and the row to go on with: rows are few, in a fixed order, and read anew for each page.
-        let place = convert::page_numbers::<2>(&list, &page_token)?;
+        let place = list.numbers::<2>(&page_token)?;
         let number = match place {
             Some([window, _]) => Some(convert::window(window)?),
             None => asked,
@@ -164,7 +160,7 @@ impl PositionService for Service {
         Ok(Response::new(v1::ListObligationsResponse {
             window: i64::from(number),
             obligations: rows.into_iter().skip(first).take(limit).collect(),
-            next_page_token: if more { convert::page_token(&list, &next) } else { String::new() },
+            next_page_token: if more { list.token(&next) } else { String::new() },
         }))
     }
 
@@ -180,7 +176,8 @@ impl PositionService for Service {
         let asked = if mode == 0 { None } else { Some(order_mode(mode)?) };
         let limit = page_size(size)?;
         let whose = partner.as_ref().map_or("", PartnerId::as_str);
-        let list = ["ListOrders", whose, &window.to_string(), &mode.to_string()];
+        let fields = [whose.to_owned(), window.to_string(), mode.to_string()];
+        let list = self.0.opaque.list(&caller, "ListOrders", &fields.each_ref().map(String::as_str));
         let (_, settlement) = self.0.settlement(number).await?;
         let (mode, orders) = match asked {
             Some(asked) if settlement.mode != Some(asked) => {
@@ -194,7 +191,7 @@ impl PositionService for Service {
         };
         let rows: Vec<&Order> = orders.iter().filter(own).collect();
         // The row to go on with: rows are few, in a fixed order, and read anew for each page.
-        let first = convert::page_numbers::<1>(&list, &page_token)?;
+        let first = list.numbers::<1>(&page_token)?;
         let first = first.map_or(0, |[first]| usize::try_from(first).unwrap_or(usize::MAX));
         let more = rows.len().saturating_sub(first) > limit;
         let next = first.saturating_add(limit).to_string();
@@ -203,7 +200,7 @@ impl PositionService for Service {
         Ok(Response::new(v1::ListOrdersResponse {
             orders: page.map(|order| from_order(order, &house.coalition)).collect(),
             mode: mode.map(|mode| from_order_mode(mode).into()),
-            next_page_token: if more { convert::page_token(&list, &next) } else { String::new() },
+            next_page_token: if more { list.token(&next) } else { String::new() },
         }))
     }
 }

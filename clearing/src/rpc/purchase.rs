@@ -3,14 +3,15 @@
 use clearing_core::command::Command;
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
-use clearing_core::units::{EntryId, Points};
+use clearing_core::units::Points;
 use clearing_proto::v1;
 use clearing_proto::v1::purchase_service_server::PurchaseService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::{self, View, from_money, id};
+use crate::rpc::convert::{self, View, from_money};
 use crate::rpc::errors::invalid;
 use crate::rpc::hold::released;
+use crate::rpc::opaque::Opaque;
 use crate::rpc::redemption::{AcceptorMoney, acceptor_money, taken};
 use crate::rpc::written::{from_figures, from_written, member_reply, of_kind};
 use crate::rpc::{Context, auth, issue};
@@ -27,22 +28,23 @@ impl PurchaseService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let v1::PostPurchaseRequest { request_id, member, spend: spent, earn: earned, origin } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
-        let spend = spent.map(spend).transpose()?;
+        let spend = spent.map(|spent| spend(spent, &self.0.opaque)).transpose()?;
         let earn =
             earned.map(|earn| issue::earn("earn.", earn.points, earn.expire_time, earn.activate_time, earn.funders));
         let earn = earn.transpose()?;
         let earned_points = earn.as_ref().map_or(0, |earn| earn.points.0);
         let command = Command::PostPurchase(PostPurchase { member, spend, earn });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         let spent = of_kind(&written, EntryKind::is_redemption);
         let money = spent.map_or(AcceptorMoney::NONE, |spent| acceptor_money(caller, &spent.entry));
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::PostPurchaseResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
-            redemption_entry_id: spent.map(|entry| entry.id.to_string()),
-            issue_entry_id: of_kind(&written, |kind| kind == EntryKind::Issue).map(|entry| entry.id.to_string()),
+            redemption_entry_id: spent.map(|entry| self.0.opaque.entry(entry.id)),
+            issue_entry_id: of_kind(&written, |kind| kind == EntryKind::Issue)
+                .map(|entry| self.0.opaque.entry(entry.id)),
             spent_points: taken(spent).0,
             earned_points,
             released_points: spent.map_or(0, |spent| released(&spent.entry).0),
@@ -59,7 +61,7 @@ impl PurchaseService for Service {
         let wire = request.into_inner();
         let entry = |field: &str, text: &str| match text {
             "" => Ok(None),
-            text => convert::id::<EntryId>(field, text).map(Some),
+            text => self.0.opaque.read_entry(field, text).map(Some),
         };
         let redemption = entry("redemption_entry_id", &wire.redemption_entry_id)?;
         let issue = entry("issue_entry_id", &wire.issue_entry_id)?;
@@ -77,13 +79,13 @@ impl PurchaseService for Service {
         }
         let command = Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: returned, total });
         let written = self.0.ask(caller, &wire.request_id, wire.origin, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         let returned = of_kind(&written, |kind| kind == EntryKind::Return);
         let money = returned.map_or(AcceptorMoney::NONE, |entry| acceptor_money(caller, &entry.entry)).opposite();
         let done = reply.reversed.unwrap_or_default();
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::ReturnPurchaseResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
             returned_points: -taken(returned).0,
             returnable_points: reply.returnable.0,
@@ -96,14 +98,14 @@ impl PurchaseService for Service {
     }
 }
 
-fn spend(wire: v1::PurchaseSpend) -> Result<Spend, Status> {
+fn spend(wire: v1::PurchaseSpend, opaque: &Opaque) -> Result<Spend, Status> {
     use v1::purchase_spend::Source;
     match wire.source {
         None => Err(invalid("spend.source", "is missing: give redeem_points or a capture")),
         // How many it may be is a question to the rules.
         Some(Source::RedeemPoints(points)) => Ok(Spend::Redeem(Points(points))),
         Some(Source::Capture(v1::HoldCapture { hold_id, points })) => {
-            Ok(Spend::Capture(id("spend.capture.hold_id", &hold_id)?, Points(points)))
+            Ok(Spend::Capture(opaque.read_entry("spend.capture.hold_id", &hold_id)?, Points(points)))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! ReceiptService: receipts that are found again, and days that are compared.
 
-use clearing_core::facts::entry::{Entry, JournalEntry};
+use clearing_core::facts::entry::Entry;
 use clearing_core::facts::origin::{BusinessDate, Code};
 use clearing_core::rules::day::DayKind;
 use clearing_core::units::{PartnerId, RequestId, Timestamp};
@@ -8,10 +8,10 @@ use clearing_proto::v1;
 use clearing_proto::v1::receipt_service_server::ReceiptService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::{self, View, code_or_none, id};
+use crate::rpc::convert::{self, code_or_none, id};
 use crate::rpc::errors::invalid;
 use crate::rpc::{Context, auth, bounds, errors, page_size};
-use crate::store::EntryFilter;
+use crate::store::{EntryFilter, OwnEntry};
 
 /// The service, in the house that it works for.
 pub struct Service(pub Context);
@@ -22,20 +22,23 @@ impl ReceiptService for Service {
         &self,
         request: Request<v1::FindReceiptRequest>,
     ) -> Result<Response<v1::FindReceiptResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let caller = auth::caller(&request)?;
         let wire = request.into_inner();
         let sought = DaySought::of(&wire.store, &wire.till, &wire.business_date)?;
         let number = convert::receipt_or_none("receipt_number", &wire.receipt_number)?
             .ok_or_else(|| errors::invalid("receipt_number", "is missing"))?;
         let limit = page_size(wire.page_size)?;
-        let list = ["FindReceipt", &wire.store, &wire.till, &wire.receipt_number, &wire.business_date];
-        let before = convert::page_numbers(&list, &wire.page_token)?.map(|[before]| before);
+        let list = [&wire.store, &wire.till, &wire.receipt_number, &wire.business_date];
+        let list = self.0.opaque.list(&caller, "FindReceipt", &list.map(String::as_str));
+        let before = list.numbers(&wire.page_token)?.map(|[before]| before);
+        let caller = caller.partner()?;
         let (found, next) = self.receipt_entries(caller, &sought, number, before, limit).await?;
         let house = self.0.house();
-        let rows = found.iter().map(|entry| convert::from_journal(entry, View::Part(caller), &house));
+        let rows = found.iter().map(|own| convert::from_own(own, caller, &house, &self.0.opaque));
         let (entries, more) = bounds::page(rows, limit);
-        let next = if more { entries.last().map(|last| last.sequence) } else { next };
-        let next_page_token = next.map_or_else(String::new, |next| convert::page_token(&list, &next.to_string()));
+        let last = found.iter().take(entries.len()).last();
+        let next = if more { last.map(|last| last.written.sequence) } else { next };
+        let next_page_token = next.map_or_else(String::new, |next| list.token(&next.to_string()));
         Ok(Response::new(v1::FindReceiptResponse { entries, next_page_token }))
     }
 
@@ -76,7 +79,7 @@ impl Service {
         number: Code,
         before: Option<i64>,
         limit: usize,
-    ) -> Result<(Vec<JournalEntry>, Option<i64>), Status> {
+    ) -> Result<(Vec<OwnEntry>, Option<i64>), Status> {
         let house = self.0.house();
         let zone = &house.coalition.time_zone;
         let day = sought.date.to_jiff();
@@ -92,22 +95,22 @@ impl Service {
             window: None,
             before_sequence: before,
         };
-        let mut page: Vec<JournalEntry> = Vec::new();
+        let mut page: Vec<OwnEntry> = Vec::new();
         for _ in 0..LOOKS_MAX {
             let found = self.0.store.entries_of(caller, &filter, LOOKED_THROUGH).await;
             let found = found.map_err(|error| errors::of_store(&error))?;
             let last = found.len() < LOOKED_THROUGH;
-            for entry in found {
+            for own in found {
                 // Newest first: what follows was booked before the day.
-                if entry.entry.time < earliest {
+                if own.written.entry.time < earliest {
                     return Ok((page, None));
                 }
                 if page.len() == limit {
                     return Ok((page, filter.before_sequence));
                 }
-                filter.before_sequence = Some(entry.sequence);
-                if of_day(&entry.entry) {
-                    page.push(entry);
+                filter.before_sequence = Some(own.written.sequence);
+                if of_day(&own.written.entry) {
+                    page.push(own);
                 }
             }
             if last {
@@ -133,16 +136,16 @@ impl Service {
         loop {
             let found = self.0.store.entries_of(caller, &filter, LOOKED_THROUGH).await;
             let found = found.map_err(|error| errors::of_store(&error))?;
-            let requests: Vec<RequestId> = found.iter().filter_map(|entry| entry.entry.request_id).collect();
+            let requests: Vec<RequestId> = found.iter().filter_map(|own| own.written.entry.request_id).collect();
             let abandoned = self.0.store.abandoned_requests(caller, &requests).await;
             let abandoned = abandoned.map_err(|error| errors::of_store(&error))?;
-            let stands = |entry: &&JournalEntry| entry.entry.request_id.is_none_or(|id| !abandoned.contains(&id));
-            for entry in found.iter().filter(stands) {
-                add_to_day(&mut day, &entry.entry);
+            let stands = |own: &&OwnEntry| own.written.entry.request_id.is_none_or(|id| !abandoned.contains(&id));
+            for own in found.iter().filter(stands) {
+                add_to_day(&mut day, &own.written.entry);
             }
             seen += found.len();
             match found.last() {
-                Some(last) if found.len() == LOOKED_THROUGH => filter.before_sequence = Some(last.sequence),
+                Some(last) if found.len() == LOOKED_THROUGH => filter.before_sequence = Some(last.written.sequence),
                 Some(_) | None => return Ok(day),
             }
             if seen >= DAY_ENTRIES_MAX {

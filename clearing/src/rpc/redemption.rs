@@ -7,7 +7,7 @@ use clearing_core::command::Command;
 use clearing_core::facts::entry::{Entry, JournalEntry};
 use clearing_core::facts::terms::FeeBearer;
 use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
-use clearing_core::units::{EntryId, Money, PartnerId, Points};
+use clearing_core::units::{Money, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::redemption_service_server::RedemptionService;
 use tonic::{Request, Response, Status};
@@ -38,11 +38,11 @@ impl RedemptionService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let command = Command::RedeemPoints(RedeemPoints { member, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         let money = acceptor_money(caller, &first_entry(&written)?.entry);
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::RedeemPointsResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
             fee: convert::from_money(money.fee, coalition),
             acceptor_credit: convert::from_money(money.credit, coalition),
@@ -55,14 +55,14 @@ impl RedemptionService for Service {
     ) -> Result<Response<v1::ReturnRedemptionResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ReturnRedemptionRequest { request_id, redemption_entry_id, points, origin } = request.into_inner();
-        let redemption: EntryId = convert::id("redemption_entry_id", &redemption_entry_id)?;
+        let redemption = self.0.opaque.read_entry("redemption_entry_id", &redemption_entry_id)?;
         let command = Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         let money = acceptor_money(caller, &first_entry(&written)?.entry).opposite();
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::ReturnRedemptionResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
             returnable_points: reply.returnable.0,
             fee_refund: convert::from_money(money.fee, coalition),

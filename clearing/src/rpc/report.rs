@@ -13,7 +13,7 @@ use clearing_proto::v1;
 use clearing_proto::v1::report_service_server::ReportService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::{self, View, from_money, window_or_open};
+use crate::rpc::convert::{self, from_money, window_or_open};
 use crate::rpc::notice::NoticesPage;
 use crate::rpc::position::from_obligation;
 use crate::rpc::{Context, auth, bounds, errors, page_size};
@@ -33,12 +33,12 @@ impl ReportService for Service {
         &self,
         request: Request<v1::TrialBalanceRequest>,
     ) -> Result<Response<v1::TrialBalanceResponse>, Status> {
-        auth::caller(&request)?;
+        let caller = auth::caller(&request)?;
         let v1::TrialBalanceRequest { include_members, page_size: size, page_token } = request.into_inner();
         let limit = page_size(size)?;
-        let list = ["TrialBalance", if include_members { "members" } else { "" }];
-        let after = convert::page_place(&list, &page_token)?.unwrap_or_default();
-        let members = if include_members { members_after(after, limit)? } else { None };
+        let list = self.0.opaque.list(&caller, "TrialBalance", &[if include_members { "members" } else { "" }]);
+        let after = list.place(&page_token)?.unwrap_or_default();
+        let members = if include_members { members_after(&after, limit)? } else { None };
         let found = self.0.store.trial_balance(members).await.map_err(|error| errors::of_store(&error))?;
 
         let house = self.0.house();
@@ -47,7 +47,7 @@ impl ReportService for Service {
         let mut accounts = from_balances(points, money, coalition);
         accounts.extend(found.members.iter().map(|(account, balance)| points_balance(account, *balance)));
         accounts.sort_by(|one, other| one.account.cmp(&other.account));
-        accounts.retain(|row| row.account.as_str() > after);
+        accounts.retain(|row| row.account > after);
         // Behind the last member that was looked at there may be others before the next account.
         let end = found.members_end.map(|account| account.to_string());
         if let Some(end) = &end {
@@ -71,8 +71,8 @@ impl ReportService for Service {
             points_sum: points_sum.0,
             money_sum: convert::from_sum(money_sum, coalition),
             balanced: points_sum.is_zero() && money_sum == 0,
-            as_of_sequence: found.last_sequence,
-            next_page_token: last.map_or_else(String::new, |last| convert::page_token(&list, &last)),
+            as_of_journal_sequence: found.last_sequence,
+            next_page_token: last.map_or_else(String::new, |last| list.token(&last)),
         }))
     }
 
@@ -80,12 +80,12 @@ impl ReportService for Service {
         &self,
         request: Request<v1::NettingReportRequest>,
     ) -> Result<Response<v1::NettingReportResponse>, Status> {
-        auth::caller(&request)?;
+        let caller = auth::caller(&request)?;
         let v1::NettingReportRequest { window, page_size: size, page_token } = request.into_inner();
         let asked = window_or_open(window)?;
         let limit = pairs_on_page(size)?;
-        let list = ["NettingReport", &window.to_string()];
-        let place = convert::page_numbers::<2>(&list, &page_token)?;
+        let list = self.0.opaque.list(&caller, "NettingReport", &[&window.to_string()]);
+        let place = list.numbers::<2>(&page_token)?;
         let number = match place {
             Some([window, _]) => Some(convert::window(window)?),
             None => asked,
@@ -110,7 +110,7 @@ impl ReportService for Service {
         Ok(Response::new(v1::NettingReportResponse {
             obligations: obligations.collect(),
             bilateral_nets: nets.collect(),
-            next_page_token: if more { convert::page_token(&list, &next) } else { String::new() },
+            next_page_token: if more { list.token(&next) } else { String::new() },
             settlement: Some(settlement),
         }))
     }
@@ -119,24 +119,27 @@ impl ReportService for Service {
         &self,
         request: Request<v1::ListJournalEntriesRequest>,
     ) -> Result<Response<v1::ListJournalEntriesResponse>, Status> {
-        auth::caller(&request)?;
-        let v1::ListJournalEntriesRequest { from_sequence, window, page_size: size, page_token } = request.into_inner();
-        if from_sequence < 0 {
-            return Err(errors::invalid("from_sequence", format!("{from_sequence} is below zero")));
+        let caller = auth::caller(&request)?;
+        let v1::ListJournalEntriesRequest { from_journal_sequence, window, page_size: size, page_token } =
+            request.into_inner();
+        if from_journal_sequence < 0 {
+            return Err(errors::invalid("from_journal_sequence", format!("{from_journal_sequence} is below zero")));
         }
         let number = window_or_open(window)?;
         let limit = page_size(size)?;
-        let list = ["ListJournalEntries", &from_sequence.to_string(), &window.to_string()];
-        let place = convert::page_numbers(&list, &page_token)?.map(|[sequence]| sequence);
-        let from = place.unwrap_or(from_sequence);
+        let fields = [from_journal_sequence.to_string(), window.to_string()];
+        let list = self.0.opaque.list(&caller, "ListJournalEntries", &fields.each_ref().map(String::as_str));
+        let place = list.numbers(&page_token)?.map(|[sequence]| sequence);
+        let from = place.unwrap_or(from_journal_sequence);
         let found = self.0.store.journal(from, number, limit + 1).await.map_err(|error| errors::of_store(&error))?;
         let house = self.0.house();
-        let entry = |found: &JournalEntry| convert::from_journal(found, View::Whole, &house);
+        let entry = |found: &JournalEntry| convert::from_journal(found, &house, &self.0.opaque);
         let (entries, more) = bounds::page(found.iter().map(entry), limit);
-        let next = entries.last().filter(|_| more).map(|last| (last.sequence + 1).to_string());
+        let last = found.iter().take(entries.len()).last().filter(|_| more);
+        let next = last.map(|last| (last.sequence + 1).to_string());
         Ok(Response::new(v1::ListJournalEntriesResponse {
             entries,
-            next_page_token: next.map_or_else(String::new, |next| convert::page_token(&list, &next)),
+            next_page_token: next.map_or_else(String::new, |next| list.token(&next)),
         }))
     }
 
@@ -144,9 +147,10 @@ impl ReportService for Service {
         &self,
         request: Request<v1::ListAllExpiryNoticesRequest>,
     ) -> Result<Response<v1::ListAllExpiryNoticesResponse>, Status> {
-        auth::caller(&request)?;
+        let caller = auth::caller(&request)?;
         let v1::ListAllExpiryNoticesRequest { day, page_size: size, page_token } = request.into_inner();
-        let page = self.0.notices(["ListAllExpiryNotices", &day], None, size, &page_token).await?;
+        let list = self.0.opaque.list(&caller, "ListAllExpiryNotices", &[&day]);
+        let page = self.0.notices(&list, &day, None, size, &page_token).await?;
         let NoticesPage { notices, next_page_token, day } = page;
         Ok(Response::new(v1::ListAllExpiryNoticesResponse { notices, next_page_token, day }))
     }

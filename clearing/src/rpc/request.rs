@@ -27,12 +27,12 @@ impl RequestService for Service {
         let abandoned: RequestId = convert::id("abandoned_request_id", &abandoned_request_id)?;
         let command = Command::AbandonRequest(AbandonRequest { request: abandoned });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let outcome = match &accepted(&written)?.reply {
+        let outcome = match &accepted(&written, caller, &self.0.opaque)?.reply {
             Reply::Abandoned(outcome) => abandon_outcome(*outcome),
             Reply::Member(_) | Reply::House(_) => return Err(errors::of_write(&WriteError::Internal)),
         };
         Ok(Response::new(v1::AbandonRequestResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             outcome: outcome.into(),
         }))
     }

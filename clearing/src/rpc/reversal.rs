@@ -8,7 +8,6 @@ use clearing_proto::v1;
 use clearing_proto::v1::reversal_service_server::ReversalService;
 use tonic::{Request, Response, Status};
 
-use crate::identifier::IdentifierKey;
 use crate::rpc::convert::{View, code_or_none, id, member_in, receipt_or_none};
 use crate::rpc::errors::invalid;
 use crate::rpc::written::{from_figures, from_written, member_reply};
@@ -25,13 +24,13 @@ impl ReversalService for Service {
     ) -> Result<Response<v1::ReverseIssueResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::ReverseIssueRequest { request_id, points, refuse_shortfall, origin, target } = request.into_inner();
-        let target = reversal_target(target, caller, &self.0.identifier_key)?;
+        let target = reversal_target(target, caller, &self.0)?;
         let command = Command::ReverseIssue(ReverseIssue { target, points: Points(points), refuse_shortfall });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         let done = reply.reversed.unwrap_or_default();
         Ok(Response::new(v1::ReverseIssueResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
             taken_back_points: done.taken_back.0,
             written_off_points: done.written_off.0,
@@ -43,14 +42,16 @@ impl ReversalService for Service {
 fn reversal_target(
     target: Option<v1::reverse_issue_request::Target>,
     caller: PartnerId,
-    key: &IdentifierKey,
+    context: &Context,
 ) -> Result<ReversalTarget, Status> {
     use v1::reverse_issue_request::Target;
     match target {
         None => Err(invalid("target", "is missing: give an issue_entry_id, a receipt or a newest_of_member")),
-        Some(Target::IssueEntryId(text)) => id("issue_entry_id", &text).map(ReversalTarget::Entry),
+        Some(Target::IssueEntryId(text)) => {
+            context.opaque.read_entry("issue_entry_id", &text).map(ReversalTarget::Entry)
+        }
         Some(Target::NewestOfMember(member)) => {
-            member_in("newest_of_member", Some(member), key).map(ReversalTarget::Newest)
+            member_in("newest_of_member", Some(member), &context.identifier_key).map(ReversalTarget::Newest)
         }
         Some(Target::Receipt(v1::ReceiptRef { store, till, receipt_number, business_date })) => {
             Ok(ReversalTarget::Receipt(Receipt {

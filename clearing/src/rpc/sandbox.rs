@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::from_timestamp;
 use crate::rpc::errors::Fault;
+use crate::rpc::opaque::Opaque;
 use crate::rpc::{Context, auth, convert, errors};
 use crate::scheduler::{AdvanceError, DueWork, DueWorkKind, ScheduleError};
 use crate::writer::WriteError;
@@ -41,7 +42,7 @@ impl SandboxService for Service {
                 errors::of_write(&WriteError::Internal)
             }
         })?;
-        Ok(Response::new(advanced(self.0.clock.now(), &ran)))
+        Ok(Response::new(advanced(self.0.clock.now(), &ran, &self.0.opaque)))
     }
 }
 
@@ -58,7 +59,7 @@ fn backwards(to: Timestamp, now: Timestamp) -> Status {
 /// Pieces of due work that an answer lists.
 const DUE_WORK_LISTED: usize = 1000;
 
-fn advanced(now: Timestamp, ran: &[DueWork]) -> v1::AdvanceClockResponse {
+fn advanced(now: Timestamp, ran: &[DueWork], opaque: &Opaque) -> v1::AdvanceClockResponse {
     let work = |work: &DueWork| {
         let (kind, window) = match work.kind {
             DueWorkKind::Close { window } => (v1::DueWorkKind::WindowClose, Some(i64::from(window))),
@@ -68,7 +69,7 @@ fn advanced(now: Timestamp, ran: &[DueWork]) -> v1::AdvanceClockResponse {
             kind: kind.into(),
             due_time: from_timestamp(work.due),
             window,
-            entry_ids: work.entries.iter().map(ToString::to_string).collect(),
+            entry_ids: work.entries.iter().map(|entry| opaque.entry(*entry)).collect(),
         }
     };
     v1::AdvanceClockResponse {

@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::convert::{
     View, from_money, money, request_id as read_request_id, window as read_window, window_or_open,
 };
+use crate::rpc::opaque::Opaque;
 use crate::rpc::written::{accepted, first_entry, from_written};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
@@ -43,14 +44,14 @@ impl SettlementService for Service {
         let request_id = read_request_id(&request.into_inner().request_id)?;
         let written =
             self.0.ask_house(caller, request_id, Command::CloseWindow(CloseWindow { expected: None })).await?;
-        let HouseReply::Closed(closed) = house_reply(&written)? else {
+        let HouseReply::Closed(closed) = house_reply(&written, &self.0.opaque)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
         let number = first_entry(&written)?.entry.window;
         let Closed { settlement, carried } = &**closed;
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::CloseWindowResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             settlement: Some(convert::from_settlement(number, settlement, carried, Stage::Made, coalition)),
             open_window: i64::from(number) + 1,
@@ -78,10 +79,10 @@ impl SettlementService for Service {
         let window = read_window(window)?;
         let command = Command::ConfirmSettlement(ConfirmSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let state = recorded(&written, Facts::confirmed)?.state;
         Ok(Response::new(v1::ConfirmSettlementResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             window_state: convert::from_window_state(state.of_window()).into(),
             settlement_state: convert::from_settlement_state(state).into(),
@@ -97,13 +98,13 @@ impl SettlementService for Service {
         let (number, mode) = (read_window(window)?, convert::order_mode(mode)?);
         let command = Command::ExportOrders(ExportOrders { window: number, mode });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        let HouseReply::Orders(due) = house_reply(&written)? else {
+        let HouseReply::Orders(due) = house_reply(&written, &self.0.opaque)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
         let coalition = &written.house.coalition;
         let states = recorded(&written, Facts::exported)?.states;
         Ok(Response::new(v1::ExportOrdersResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             orders: due.iter().map(|order| convert::from_order(order, coalition)).collect(),
             csv: convert::orders_csv(number, due, coalition),
@@ -123,13 +124,13 @@ impl SettlementService for Service {
         let amount = amount.map(|amount| money("amount", &amount, &house.coalition)).transpose()?;
         let command = Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        let HouseReply::Legs(legs) = house_reply(&written)? else {
+        let HouseReply::Legs(legs) = house_reply(&written, &self.0.opaque)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
         let states = recorded(&written, Facts::paid)?.states;
         let leg = |(partner, leg): &(PartnerId, Leg)| convert::from_leg(*partner, leg, &written.house.coalition);
         Ok(Response::new(v1::ConfirmPaymentResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             legs: legs.iter().map(leg).collect(),
             window_state: convert::from_window_state(states.after.of_window()).into(),
@@ -146,9 +147,9 @@ impl SettlementService for Service {
         let window = read_window(window)?;
         let command = Command::AbortSettlement(AbortSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         Ok(Response::new(v1::AbortSettlementResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             open_window: i64::from(first_entry(&written)?.entry.window),
         }))
@@ -163,11 +164,11 @@ impl SettlementService for Service {
         let amount = money("amount", &amount, &house.coalition)?;
         let command = Command::Deposit(Deposit { fund, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let before = recorded(&written, Facts::deposited)?.before;
         let balance = before.plus(amount).map_err(|_| errors::of_write(&WriteError::Internal))?;
         Ok(Response::new(v1::DepositResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             balance: from_money(balance, &house.coalition),
         }))
@@ -182,10 +183,10 @@ impl SettlementService for Service {
         let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
         let command = Command::SetCalendar(SetCalendar { calendar: calendar.clone() });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written)?;
+        house_reply(&written, &self.0.opaque)?;
         let next = next_cut_offs(&calendar, first_entry(&written)?.entry.time, CUT_OFFS_PUBLISHED);
         Ok(Response::new(v1::SetCalendarResponse {
-            written: from_house(&written),
+            written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             next_close_times: convert::from_times(next),
         }))
@@ -220,16 +221,16 @@ impl Context {
 }
 
 /// What an answer to a command of the house tells of what it wrote.
-pub(super) fn from_house(written: &Written) -> Option<v1::Written> {
-    Some(from_written(written, View::Whole))
+pub(super) fn from_house(written: &Written, opaque: &Opaque) -> Option<v1::Written> {
+    Some(from_written(written, View::Whole, opaque))
 }
 
 /// The figures of an accepted answer to a command of the house.
 ///
 /// # Errors
 /// The rejection, if it was one.
-pub(super) fn house_reply(written: &Written) -> Result<&HouseReply, Status> {
-    match &accepted(written)?.reply {
+pub(super) fn house_reply<'a>(written: &'a Written, opaque: &Opaque) -> Result<&'a HouseReply, Status> {
+    match &accepted(written, PartnerId::operator(), opaque)?.reply {
         Reply::House(reply) => Ok(reply),
         Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),
     }

@@ -27,11 +27,11 @@ impl TransferService for Service {
         let to = convert::member_in("to_member", to_member, &self.0.identifier_key)?;
         let command = Command::TransferPoints(TransferPoints { member, to, points: Points(points), enrol_receiver });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written)?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
         let lots = &first_entry(&written)?.entry.lots;
         let receiver = lots.iter().find(|moved| moved.birth.is_some()).map(|moved| moved.lot.member);
         Ok(Response::new(v1::TransferPointsResponse {
-            written: Some(from_written(&written, View::Part(caller))),
+            written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
             to_member_id: receiver.map_or_else(String::new, |member| member.to_string()),
         }))

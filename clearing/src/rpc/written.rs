@@ -3,12 +3,13 @@
 use clearing_core::command::{Command, Request as Wish};
 use clearing_core::facts::answer::{Accepted, MemberReply, Reply};
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
-use clearing_core::units::{MemberId, PartnerId};
+use clearing_core::units::PartnerId;
 use clearing_proto::v1;
 use tonic::Status;
 
 use crate::clock;
 use crate::rpc::convert::{self, View};
+use crate::rpc::opaque::Opaque;
 use crate::rpc::{Context, bounds, errors};
 use crate::writer::{WriteError, Written};
 
@@ -36,7 +37,7 @@ impl Context {
         let house = self.house();
         let key = &self.identifier_key;
         let (origin, attachment) = convert::origin(origin, caller, request_id, key, &house.coalition)?;
-        let (fresh_member, fresh_salt) = (MemberId(clock::fresh_uuid()), clock::random_bytes());
+        let (fresh_member, fresh_salt) = (clock::fresh_member_id(), clock::random_bytes());
         let wish = Wish { caller, request_id: Some(request_id), origin, command, fresh_member, fresh_salt, attachment };
         // What the message alone tells is told before it takes a place in the queue.
         wish.validate().map_err(|rejection| errors::refused(&rejection))?;
@@ -45,7 +46,7 @@ impl Context {
 }
 
 /// What an answer tells of what its request wrote: without the origin, which the caller has just sent.
-pub(super) fn from_written(written: &Written, view: View) -> v1::Written {
+pub(super) fn from_written(written: &Written, view: View, opaque: &Opaque) -> v1::Written {
     let (following, own): (Vec<&JournalEntry>, Vec<&JournalEntry>) =
         written.entries.iter().partition(|written| follows(&written.entry));
     let recovered = following.iter().filter(|written| written.entry.kind == EntryKind::Recover);
@@ -54,7 +55,10 @@ pub(super) fn from_written(written: &Written, view: View) -> v1::Written {
         View::Whole => true,
         View::Part(partner) => written.entry.parties().contains(&partner),
     };
-    let entry = |entry: &JournalEntry| v1::Entry { origin: None, ..convert::from_journal(entry, view, &written.house) };
+    let entry = |entry: &JournalEntry| {
+        let shown = convert::from_entry(entry.id, &entry.entry, view, &written.house, opaque);
+        v1::Entry { origin: None, ..shown }
+    };
     v1::Written {
         entries: bounds::entries(own.into_iter().map(entry)),
         following: bounds::entries(following.into_iter().filter(seen).map(entry)),
@@ -86,17 +90,21 @@ pub(super) fn from_figures(reply: &MemberReply) -> v1::MemberFigures {
 ///
 /// # Errors
 /// The rejection, if it was one.
-pub(super) fn accepted(written: &Written) -> Result<&Accepted, Status> {
+pub(super) fn accepted<'a>(written: &'a Written, caller: PartnerId, opaque: &Opaque) -> Result<&'a Accepted, Status> {
     let replayed = written.answer.replayed;
-    written.answer.result.as_ref().map_err(|rejection| errors::of_answer(rejection, replayed))
+    written.answer.result.as_ref().map_err(|rejection| errors::of_answer(rejection, replayed, caller, opaque))
 }
 
 /// The figures of an accepted answer to a command on a member's points.
 ///
 /// # Errors
 /// The rejection, if it was one.
-pub(super) fn member_reply(written: &Written) -> Result<&MemberReply, Status> {
-    match &accepted(written)?.reply {
+pub(super) fn member_reply<'a>(
+    written: &'a Written,
+    caller: PartnerId,
+    opaque: &Opaque,
+) -> Result<&'a MemberReply, Status> {
+    match &accepted(written, caller, opaque)?.reply {
         Reply::Member(reply) => Ok(reply),
         Reply::Abandoned(_) | Reply::House(_) => Err(errors::of_write(&WriteError::Internal)),
     }

@@ -70,7 +70,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; behind if the projection is too far behind the journal.
     pub async fn actions(&self, filter: &ActionFilter, limit: usize) -> Result<Vec<JournalEntry>, StoreError> {
-        let Settled { mut snapshot, rest } = self.settled(1, i64::MAX).await?;
+        let Settled { mut snapshot, rest } = self.settled(i64::MAX).await?;
         let mut found: Vec<JournalEntry> = rest.into_iter().filter(|written| is_listed(filter, written)).collect();
         found.extend(list(&mut snapshot.link(), filter, limit).await?);
         snapshot.finish().await?;

@@ -37,6 +37,8 @@ pub(super) static STATEMENTS: &[&Sql] = &[
     &COMMIT_LATER,
     &MOVE_CURSOR,
     &PROJECT,
+    &NUMBERED,
+    &NUMBER,
     &TOTALS,
     &SAVE_TOTALS,
     &TOTALS_OF_WINDOW,
@@ -74,8 +76,33 @@ pub struct EntryFilter {
     pub business_date: Option<BusinessDate>,
     pub member: Option<MemberRef>,
     pub window: Option<WindowNumber>,
-    /// Only entries with a smaller sequence than this.
+    /// Only entries with a smaller sequence than this, in the journal.
     pub before_sequence: Option<i64>,
+}
+
+/// An entry that a partner has a part in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnEntry {
+    pub written: JournalEntry,
+    /// Its place among the partner's entries, from 1.
+    pub own_sequence: i64,
+}
+
+/// How many entries each of some partners has in the projection.
+async fn numbered(
+    link: &mut Link<'_>,
+    partners: impl IntoIterator<Item = PartnerId>,
+) -> Result<BTreeMap<PartnerId, i64>, StoreError> {
+    let mut keys = link.row_set(NUMBERED_KEY);
+    for partner in partners {
+        keys.text(ENTRY_PARTIES.partner, partner.as_str());
+    }
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let call = link.call(&NUMBERED).rows(keys);
+    let row = |row: &Row<'_>| Ok((row.partner(ENTRY_PARTIES.partner)?, row.int(ENTRY_PARTIES.own_sequence)?));
+    Ok(link.rows(call, row).await?.into_iter().collect())
 }
 
 const CURSOR: Column = Column::made("cursor", Kind::Int);
@@ -104,6 +131,22 @@ static MOVE_CURSOR: Sql = Sql::both(
 static PROJECT: Sql = Sql::both("store.project", "INSERT INTO entry_parties ({names p}) {select p}")
     .takes(&[rows("p", ENTRY_PARTIES.all)]);
 
+const NUMBERED_KEY: &[Column] = &[ENTRY_PARTIES.partner];
+
+// How many entries each partner has so far.
+static NUMBERED: Sql = Sql::both(
+    "store.entries_numbered",
+    "SELECT k.partner AS partner, COALESCE((SELECT own_sequence FROM entry_parties AS p WHERE p.partner = k.partner
+        ORDER BY p.sequence DESC LIMIT 1), 0) AS own_sequence
+    FROM {rows k}",
+)
+.takes(&[rows("k", NUMBERED_KEY)])
+.gives(&[ENTRY_PARTIES.partner, ENTRY_PARTIES.own_sequence]);
+
+static NUMBER: Sql =
+    Sql::both("store.entry_number", "SELECT {entry_parties} FROM entry_parties WHERE partner = $1 AND sequence = $2")
+        .gives(&[ENTRY_PARTIES.own_sequence]);
+
 const STATEMENT: &[Column] = &[PARTY_TOTALS.partner, PARTY_TOTALS.window_number];
 
 static TOTALS: Sql = Sql::both(
@@ -126,12 +169,13 @@ static TOTALS_OF_WINDOW: Sql = Sql::both(
 .gives(PARTY_TOTALS.all);
 
 /// An entry with its place in the lists of a party.
-const LISTED: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ENTRY_PARTIES.sequence];
+const LISTED: &[Column] =
+    &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ENTRY_PARTIES.sequence, ENTRY_PARTIES.own_sequence];
 
 static OF_WINDOW: Sql = Sql::both(
     "store.entries_of_window",
     "SELECT {entries e}, {entry_parties p}
-    FROM (SELECT sequence, batch_id, ordinal FROM entry_parties
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence >= $2 AND sequence < $3 ORDER BY sequence LIMIT $4) AS p
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence",
 )
@@ -146,7 +190,7 @@ macro_rules! list {
     (@ $uuid:literal, $anchor:literal) => {
         concat!(
             "SELECT {entries e}, {entry_parties p}
-    FROM (SELECT sequence, batch_id, ordinal FROM entry_parties
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = {partner} AND sequence < {before} AND ",
             $anchor,
             " AND (CAST({member} AS ",
@@ -184,8 +228,9 @@ static BY_STORE: Sql = list!("store.entries_by_store", "store = {store}");
 static BY_BUSINESS_DATE: Sql = list!("store.entries_by_business_date", "business_date = {date}");
 
 /// An entry from what is [`LISTED`].
-fn listed(row: &Row<'_>) -> Result<JournalEntry, StoreError> {
-    journal::entry_at(row, row.int(ENTRY_PARTIES.sequence)?)
+fn listed(row: &Row<'_>) -> Result<OwnEntry, StoreError> {
+    let written = journal::entry_at(row, row.int(ENTRY_PARTIES.sequence)?)?;
+    Ok(OwnEntry { written, own_sequence: row.int(ENTRY_PARTIES.own_sequence)? })
 }
 
 /// How far the projection and the journal have come: the next sequence of each.
@@ -211,28 +256,42 @@ pub(super) struct Settled {
     pub rest: Vec<JournalEntry>,
 }
 
+impl Settled {
+    /// Those of the rest that a partner has a part in: their numbers go on where the projection ends.
+    async fn rest_of(&mut self, partner: PartnerId) -> Result<Vec<OwnEntry>, StoreError> {
+        let rest = std::mem::take(&mut self.rest).into_iter();
+        let own: Vec<JournalEntry> = rest.filter(|written| written.entry.parties().contains(&partner)).collect();
+        if own.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before = numbered(&mut self.snapshot.link(), [partner]).await?.remove(&partner).unwrap_or_default();
+        let own = (before + 1..).zip(own).map(|(own_sequence, written)| OwnEntry { written, own_sequence });
+        Ok(own.collect())
+    }
+}
+
 impl Store {
     /// A state that holds, projected or beside the projection, all entries that were in the journal when this was called, of
-    /// those with sequences from `from` up to, but not including, `before`.
-    pub(super) async fn settled(&self, from: i64, before: i64) -> Result<Settled, StoreError> {
+    /// those with sequences up to, but not including, `before`.
+    pub(super) async fn settled(&self, before: i64) -> Result<Settled, StoreError> {
         let deadline = Instant::now() + WAIT;
         let mut wanted = None;
         loop {
             let mut snapshot = self.snapshot().await?;
             let Standing { cursor, end } = standing(&mut snapshot.link()).await?;
             let wanted = *wanted.get_or_insert(end.min(before));
-            let first = cursor.max(from);
-            if wanted - first <= LOOKED_THROUGH_MAX {
-                let last = end.min(before).min(first.saturating_add(LOOKED_THROUGH_MAX));
+            if wanted - cursor <= LOOKED_THROUGH_MAX {
+                // From the end of the projection on, whatever the reader wants of it: numbers of entries are counted from there.
+                let last = end.min(before).min(cursor.saturating_add(LOOKED_THROUGH_MAX));
                 let mut rest = Vec::new();
-                if first < last {
-                    rest = journal::entries_of_range(&mut snapshot.link(), first, last, LOOKED_THROUGH_MAX).await?;
+                if cursor < last {
+                    rest = journal::entries_of_range(&mut snapshot.link(), cursor, last, LOOKED_THROUGH_MAX).await?;
                 }
                 return Ok(Settled { snapshot, rest });
             }
             snapshot.finish().await?;
             if Instant::now() >= deadline {
-                return Err(StoreError::behind(wanted - first));
+                return Err(StoreError::behind(wanted - cursor));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -247,14 +306,16 @@ impl Store {
         partner: PartnerId,
         filter: &EntryFilter,
         limit: usize,
-    ) -> Result<Vec<JournalEntry>, StoreError> {
+    ) -> Result<Vec<OwnEntry>, StoreError> {
         let (mut from, mut before) = (1, filter.before_sequence.unwrap_or(i64::MAX));
         if let Some(number) = filter.window {
             // The entries of a window are one range of the journal. Of a window that there is not, there are none.
             let Some(row) = self.window_row(number).await? else { return Ok(Vec::new()) };
             (from, before) = (row.first_sequence, before.min(row.end_sequence.unwrap_or(i64::MAX)));
         }
-        let Settled { mut snapshot, rest } = self.settled(from, before).await?;
+        let mut settled = self.settled(before).await?;
+        let rest = settled.rest_of(partner).await?;
+        let mut snapshot = settled.snapshot;
         let member = match filter.member {
             None => None,
             Some(MemberRef::Id(id)) => Some(id),
@@ -269,8 +330,8 @@ impl Store {
                 }
             }
         };
-        let rest = rest.into_iter().rev().filter(|written| is_listed(partner, filter, member, &written.entry));
-        let mut found: Vec<JournalEntry> = rest.take(limit).collect();
+        let rest = rest.into_iter().rev().filter(|own| is_listed(partner, filter, member, &own.written.entry));
+        let mut found: Vec<OwnEntry> = rest.take(limit).collect();
         if found.len() < limit {
             let left = limit - found.len();
             found.extend(list(&mut snapshot.link(), partner, filter, member, from..before, left).await?);
@@ -289,15 +350,17 @@ impl Store {
         window: &WindowRow,
         from: i64,
         limit: usize,
-    ) -> Result<Vec<JournalEntry>, StoreError> {
+    ) -> Result<Vec<OwnEntry>, StoreError> {
         let (from, end) = (from.max(window.first_sequence), window.end_sequence.unwrap_or(i64::MAX));
-        let Settled { mut snapshot, rest } = self.settled(from, end).await?;
+        let mut settled = self.settled(end).await?;
+        let rest = settled.rest_of(partner).await?;
+        let mut snapshot = settled.snapshot;
         let mut link = snapshot.link();
         let call = link.call(&OF_WINDOW).text(partner.as_str()).int(from).int(end);
         let call = call.int(i64::try_from(limit).unwrap_or(i64::MAX));
         let mut found = link.rows(call, listed).await?;
         snapshot.finish().await?;
-        let rest = rest.into_iter().filter(|written| written.entry.parties().contains(&partner));
+        let rest = rest.into_iter().filter(|own| own.written.sequence >= from);
         found.extend(rest.take(limit - found.len()));
         Ok(found)
     }
@@ -312,7 +375,7 @@ impl Store {
         window: &WindowRow,
     ) -> Result<Result<Totals, Overflow>, StoreError> {
         let end = window.end_sequence.unwrap_or(i64::MAX);
-        let Settled { mut snapshot, rest } = self.settled(window.first_sequence, end).await?;
+        let Settled { mut snapshot, rest } = self.settled(end).await?;
         let number = window.window.number;
         let mut link = snapshot.link();
         let call = link.call(&TOTALS_OF_WINDOW).text(partner.as_str()).int(i64::from(number));
@@ -323,6 +386,22 @@ impl Store {
             sums.add_lines(partner, written);
         }
         Ok(sums.of_statement(partner, number))
+    }
+
+    /// The place of an entry among those that a partner has a part in; none if it has no part in it.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; behind if the projection is too far behind the journal.
+    pub async fn own_sequence(&self, partner: PartnerId, sequence: i64) -> Result<Option<i64>, StoreError> {
+        let mut settled = self.settled(sequence.saturating_add(1)).await?;
+        let rest = settled.rest_of(partner).await?;
+        let mut snapshot = settled.snapshot;
+        let mut link = snapshot.link();
+        let call = link.call(&NUMBER).text(partner.as_str()).int(sequence);
+        let projected = link.row(call, |row: &Row<'_>| row.int(ENTRY_PARTIES.own_sequence)).await?;
+        snapshot.finish().await?;
+        let of_rest = || rest.iter().find(|own| own.written.sequence == sequence).map(|own| own.own_sequence);
+        Ok(projected.or_else(of_rest))
     }
 
     /// The first entry that an accepted request wrote.
@@ -438,13 +517,18 @@ impl Projector {
 }
 
 async fn save_parties(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<(), StoreError> {
+    let parties: BTreeSet<PartnerId> = entries.iter().flat_map(|written| written.entry.parties()).collect();
+    let mut own_sequences = numbered(link, parties).await?;
     let mut rows = link.row_set(ENTRY_PARTIES.all);
     for JournalEntry { id, sequence, entry } in entries {
         for partner in entry.parties() {
             // What another asked for is found by its sequence alone: whose and where it was is not this party's.
             let asked = Some(entry).filter(|entry| entry.partner == partner);
             let code = |of: fn(&Entry) -> &Option<Code>| asked.and_then(|entry| of(entry).as_ref()).map(Code::as_str);
+            let own_sequence = own_sequences.entry(partner).or_default();
+            *own_sequence += 1;
             rows.text(ENTRY_PARTIES.partner, partner.as_str()).int(ENTRY_PARTIES.sequence, *sequence);
+            rows.int(ENTRY_PARTIES.own_sequence, *own_sequence);
             rows.uuid(ENTRY_PARTIES.batch_id, id.batch.0).int(ENTRY_PARTIES.ordinal, i64::from(id.ordinal));
             rows.int(ENTRY_PARTIES.window_number, i64::from(entry.window));
             rows.int(ENTRY_PARTIES.kind, i64::from(entry.kind as u8));
@@ -581,7 +665,7 @@ async fn list(
     member: Option<MemberId>,
     sequences: Range<i64>,
     limit: usize,
-) -> Result<Vec<JournalEntry>, StoreError> {
+) -> Result<Vec<OwnEntry>, StoreError> {
     // The filter that leaves the fewest rows comes first.
     let sql = if filter.receipt_number.is_some() {
         &BY_RECEIPT

@@ -208,6 +208,7 @@ tables! {
     entry_parties ENTRY_PARTIES {
         partner: Text key,
         sequence: Int key,
+        own_sequence: Int,
         batch_id: Uuid,
         ordinal: Int,
         window_number: Int,

@@ -13,7 +13,7 @@ use partner_sdk::{
 
 use prost::Message as _;
 
-use clearing_play::{BACKENDS, TestHouse};
+use clearing_play::{BACKENDS, TestHouse, no_entry};
 
 /// Whether a call was let through to the rules.
 fn let_in<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {
@@ -127,10 +127,6 @@ async fn open_calls(client: &Client) -> Vec<(&'static str, bool)> {
         // Back to 1970 is refused by the rules; whether the call is let in at all is what is asked.
         ("AdvanceClock", let_in(client.sandbox().advance_clock(std::time::SystemTime::UNIX_EPOCH).await)),
     ]
-}
-
-fn no_entry() -> String {
-    "01900000-0000-7000-8000-000000000000.0".to_owned()
 }
 
 fn all_are(expected: bool, role: &str, calls: Vec<(&'static str, bool)>) {

@@ -12,7 +12,7 @@ use partner_sdk::{
     QuoteRequest, Receipt, Redeem, RequestId, ReturnPurchase, ReturnRedemption, Reverse, Transfer, Void,
 };
 
-use clearing_play::{BACKENDS, TestHouse, system_time};
+use clearing_play::{BACKENDS, TestHouse, no_entry, system_time};
 
 /// How a call was refused: its reason, and the numbers with it.
 fn refusal<T: std::fmt::Debug>(result: Result<Outcome<T>, Error>) -> (String, Vec<(String, String)>) {
@@ -84,11 +84,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
             // What does not exist, or is not the caller's.
             ("NOT_FOUND", "id", refusal(a.issue(Issue::to_member(MemberRef::id(nowhere)).points(1)).await)),
             ("NOT_FOUND", "id", refusal(a.redeem(Redeem::from("card", "unknown").points(1)).await)),
-            (
-                "NOT_FOUND",
-                "id",
-                refusal(a.return_redemption(ReturnRedemption::of(format!("{nowhere}.0")).points(1)).await),
-            ),
+            ("NOT_FOUND", "id", refusal(a.return_redemption(ReturnRedemption::of(no_entry()).points(1)).await)),
             (
                 "NOT_FOUND",
                 "id",
@@ -191,7 +187,7 @@ async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
         let soon = now + Duration::from_secs(60);
         let rub = |kopecks| Money::new("RUB", Decimal::new(kopecks, 2));
         let card = || MemberRef::identifier("card", "1");
-        let entry = "01900000-0000-7000-8000-000000000000.0";
+        let entry = &*no_entry();
         let before = entries(&desk).await;
 
         let authorize = || Authorize::from("card", "1").points(1);
@@ -289,7 +285,7 @@ async fn what_is_unknown_or_at_the_wrong_time_is_refused_with_its_numbers() {
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         let (admin, now) = (desk.operator(), begin);
         let day = Duration::from_secs(86_400);
-        let entry = "01900000-0000-7000-8000-000000000000.0";
+        let entry = &*no_entry();
         a.issue(Issue::to("card", "1").points(50)).await.unwrap().accepted().unwrap();
         let held = a.authorize(Authorize::from("card", "1").points(10).lapses(now + day)).await.unwrap();
         let hold = held.accepted().unwrap().hold_id;
@@ -324,7 +320,7 @@ async fn what_is_unknown_or_at_the_wrong_time_is_refused_with_its_numbers() {
                 "available_points",
                 refusal(a.transfer(Transfer::between(("card", "1"), ("card", "2")).points(41).enrol_receiver()).await),
             ),
-            ("NOT_FOUND", "id", refusal(a.issue(stranger).await)),
+            ("CONSENT_EXCEEDED", "left_points", refusal(a.issue(stranger).await)),
             ("NOT_FOUND", "id", refusal(admin.set_limits(SetLimits::of("nobody", PartnerLimits::none())).await)),
             ("NOT_FOUND", "id", refusal(admin.set_funding_consent(SetFundingConsent::give("nobody", "A")).await)),
             ("NOT_FOUND", "id", refusal(admin.run_decay(RunDecay::of(("card", "9"), Decimal::ONE, "2026-01")).await)),

@@ -10,6 +10,7 @@ mod books;
 mod clock;
 mod config;
 mod decay;
+mod disclosure;
 mod doors;
 mod errors;
 mod fairness;

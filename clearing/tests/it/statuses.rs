@@ -231,14 +231,14 @@ async fn a_page_of_the_largest_entries_ends_where_the_next_would_not_fit() {
         let own = own.await;
         let founding = clearing_play::founding_entries(3);
         let last = founding + i64::try_from(LOTS + 2 * ROUNDS).unwrap();
-        assert_eq!(own, (founding + 1..=last).rev().collect::<Vec<_>>());
+        assert_eq!(own, (1..=last - founding).rev().collect::<Vec<_>>());
         let channel = foreign::channel(&test, Kind::Partner, "operator").await;
         let reports: ReportServiceClient<Channel> = ReportServiceClient::new(channel);
         let journal = pages(|token| {
             let mut reports = reports.clone();
             async move {
                 let ask = v1::ListJournalEntriesRequest {
-                    from_sequence: 1,
+                    from_journal_sequence: 1,
                     page_size: 1_000,
                     page_token: token,
                     ..v1::ListJournalEntriesRequest::default()
@@ -253,14 +253,14 @@ async fn a_page_of_the_largest_entries_ends_where_the_next_would_not_fit() {
     }
 }
 
-/// The sequences of all pages; fails if there are fewer pages than by count and bytes there must be.
+/// The places of all entries of all pages; fails if there are fewer pages than by count and bytes there must be.
 async fn pages<F: Future<Output = (usize, Vec<v1::Entry>, String)>>(ask: impl Fn(String) -> F) -> Vec<i64> {
     let (mut sequences, mut token, mut count, mut bytes) = (Vec::new(), String::new(), 0, 0);
     loop {
         let (size, entries, next) = ask(token).await;
         assert!(size <= 4 << 20, "{size}");
         (count, bytes) = (count + 1, bytes + size);
-        sequences.extend(entries.iter().map(|entry| entry.sequence));
+        sequences.extend(entries.iter().map(|entry| entry.own_sequence.or(entry.journal_sequence).unwrap()));
         if next.is_empty() {
             break;
         }

@@ -83,7 +83,7 @@ async fn what_is_acknowledged_is_in_the_lists_of_its_parties(test: &TestStore) {
         let store = test.store.clone();
         async move {
             let found = store.entries_of(id(partner), &filter, 10).await.unwrap();
-            found.iter().map(|entry| entry.sequence - FOUNDING).collect::<Vec<_>>()
+            found.iter().map(|own| own.written.sequence - FOUNDING).collect::<Vec<_>>()
         }
     };
     let all = EntryFilter::default();

@@ -1,6 +1,6 @@
 //! Lists and statements follow the journal by themselves: exact however far their projection has come, or not given.
 
-use clearing::store::{EntryFilter, ErrorKind, LOOKED_THROUGH_MAX, Projector, Store, WindowRow, Windows};
+use clearing::store::{EntryFilter, ErrorKind, LOOKED_THROUGH_MAX, OwnEntry, Projector, Store, WindowRow, Windows};
 use clearing_core::command::Request;
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::rules::statement::Totals;
@@ -63,8 +63,12 @@ async fn window(store: &Store) -> WindowRow {
 }
 
 /// What all readers are told: by partner the lists of every filter, the window from its beginning and from its middle, and
-/// the totals.
-type Told = Vec<(Vec<Vec<i64>>, Totals)>;
+/// the totals. An entry is its place in the journal, and among the partner's own.
+type Told = Vec<(Vec<Vec<(i64, i64)>>, Totals)>;
+
+fn places(own: &OwnEntry) -> (i64, i64) {
+    (own.written.sequence, own.own_sequence)
+}
 
 async fn read_all(store: &Store) -> Told {
     let row = window(store).await;
@@ -74,12 +78,12 @@ async fn read_all(store: &Store) -> Told {
         for filter in filters() {
             for limit in [3, 1_000] {
                 let found = store.entries_of(id(partner), &filter, limit).await.unwrap();
-                lists.push(found.iter().map(|entry| entry.sequence).collect());
+                lists.push(found.iter().map(places).collect());
             }
         }
         for (from, limit) in [(1, 1_000), (1, 4), (15, 1_000), (15, 4)] {
             let found = store.entries_of_window(id(partner), &row, from, limit).await.unwrap();
-            lists.push(found.iter().map(|entry| entry.sequence).collect());
+            lists.push(found.iter().map(places).collect());
         }
         told.push((lists, store.statement_totals(id(partner), &row).await.unwrap().unwrap()));
     }
@@ -97,6 +101,11 @@ async fn a_list_is_exact_however_far_its_projection_has_come(test: &TestStore) {
     let apart = read_all(store).await;
     let lines: u64 = apart[0].1.rows.values().map(|total| total.lines).sum();
     assert!(lines >= 6, "{:?}", apart[0].1);
+    for (lists, _) in &apart {
+        // The last filter but for windows is none: it lists all that the partner has a part in, newest first.
+        let own: Vec<i64> = lists[17].iter().map(|(_, own)| *own).collect();
+        assert_eq!(own, (1..=i64::try_from(own.len()).unwrap()).rev().collect::<Vec<_>>(), "from 1, without gaps");
+    }
     assert!(apart[0].0[17].len() > 6, "what the grocer issued, and what fuel took of it: {:?}", apart[0].0);
     while projector.step().await.unwrap().behind > 0 {}
     assert_eq!(read_all(store).await, apart, "all is projected");
@@ -135,15 +144,19 @@ async fn a_reader_that_is_far_behind_is_told_so_and_given_no_list(test: &TestSto
         let behind = format!("{} entries behind", FOUNDING + entries);
         assert!(error.to_string().contains(&behind), "{error}");
     }
+    let numbered = store.own_sequence(id("grocer"), FOUNDING + entries).await.err().unwrap();
+    assert!(matches!(numbered.kind(), ErrorKind::Behind { .. }), "{numbered}");
     // What lies within reach is given meanwhile, exactly.
     let early = EntryFilter { before_sequence: Some(FOUNDING + 4), ..EntryFilter::default() };
     let found = store.entries_of(id("grocer"), &early, 10).await.unwrap();
-    assert_eq!(found.iter().map(|entry| entry.sequence - FOUNDING).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!(found.iter().map(|own| own.written.sequence - FOUNDING).collect::<Vec<_>>(), [3, 2, 1]);
 
     let mut projector = Projector::new(store.clone());
     while projector.step().await.unwrap().behind > 0 {}
     let found = store.entries_of(id("grocer"), &all, 10_000).await.unwrap();
     assert_eq!(i64::try_from(found.len()).unwrap(), entries);
+    assert_eq!(store.own_sequence(id("grocer"), FOUNDING + entries).await.unwrap(), Some(entries));
+    assert_eq!(store.own_sequence(id("fuel"), FOUNDING + entries).await.unwrap(), None, "it has no part in it");
     let totals = store.statement_totals(id("grocer"), &row).await.unwrap().unwrap();
     let points: i64 = totals.rows.values().map(|total| total.points.0).sum();
     assert_eq!(points, entries, "{totals:?}");
@@ -166,7 +179,10 @@ async fn nodes_project_each_entry_once(test: &TestStore) {
     };
     futures::join!(node(), node(), node());
     let mut raw = Raw::open(test).await;
-    assert_eq!(raw.number("SELECT count(*) FROM entry_parties WHERE partner = 'grocer'").await, entries);
+    for counted in ["count(*)", "max(own_sequence)", "count(DISTINCT own_sequence)"] {
+        let sql = format!("SELECT {counted} FROM entry_parties WHERE partner = 'grocer'");
+        assert_eq!(raw.number(&sql).await, entries, "{counted}");
+    }
     let counted = "SELECT CAST(sum(lines) AS bigint) FROM party_totals WHERE partner = 'grocer' AND role = 1
         AND purpose = 'REWARD'";
     assert_eq!(raw.number(counted).await, entries);

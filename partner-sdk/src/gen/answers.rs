@@ -557,10 +557,14 @@ impl FromWire<v1::EarnPreview> for EarnPreview {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Unique id of the entry, text of the form "\<batch uuid>.\<ordinal>". Treat it as opaque; at most 64 bytes.
+    /// Unique id of the entry: opaque text of at most 64 bytes, the same for everybody who may see the entry. It tells
+    /// neither when nor with what else the entry was written.
     pub entry_id: String,
-    /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed.
-    pub sequence: i64,
+    /// Place of the entry among those that the caller has a part in: from 1, without gaps, in the order in which they were
+    /// committed. Set by ListEntries and FindReceipt, and by GetEntry unless the lists are far behind the journal
+    /// (LISTS_BEHIND); not set in the answer to an operation, which is given before entries are numbered, and by
+    /// ListJournalEntries.
+    pub own_sequence: Option<i64>,
     /// Number of the window to which the entry belongs, from 1.
     pub window: i64,
     /// What happened.
@@ -599,13 +603,16 @@ pub struct Entry {
     /// partner that asked for the operation, the operator and auditors; a partner of a coalition that does not disclose
     /// issuers to acceptors does not see them.
     pub passed_over_issuer_ids: Vec<String>,
+    /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed. For the
+    /// operator and auditors, in ListJournalEntries; nobody else is shown it.
+    pub journal_sequence: Option<i64>,
 }
 
 impl FromWire<v1::Entry> for Entry {
     fn read(wire: v1::Entry) -> Result<Self, Error> {
         Ok(Self {
             entry_id: wire.entry_id,
-            sequence: wire.sequence,
+            own_sequence: wire.own_sequence,
             window: wire.window,
             kind: EntryKind::from_number(wire.kind),
             entry_time: FromWire::read(there(wire.entry_time, "Entry.entry_time")?)?,
@@ -618,6 +625,7 @@ impl FromWire<v1::Entry> for Entry {
             member_id: wire.member_id,
             reason_code: wire.reason_code,
             passed_over_issuer_ids: wire.passed_over_issuer_ids,
+            journal_sequence: wire.journal_sequence,
         })
     }
 }
@@ -1213,7 +1221,7 @@ open_enum! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LotPart {
-    /// Id of the lot: opaque text, at most 64 bytes.
+    /// Id of the lot: opaque text of at most 64 bytes, the same for everybody who may see the lot.
     pub lot_id: String,
     /// Partner id of the issuer. Not set when the coalition does not disclose issuers to acceptors and the lot is not the
     /// caller's own.
@@ -1248,7 +1256,8 @@ impl FromWire<v1::LotPart> for LotPart {
 pub struct MemberFigures {
     /// The house's id of the member, for later calls.
     pub member_id: String,
-    /// Points that can be spent.
+    /// Points that can be spent. In a coalition that does not disclose issuers: points that can be spent at the caller now.
+    /// What is passed over there, because its issuer could owe no more, is not told.
     pub available_points: i64,
     /// Points that holds reserve.
     pub held_points: i64,
@@ -1256,7 +1265,8 @@ pub struct MemberFigures {
     pub pending_points: i64,
     /// Points that the member owes to issuers, because they were reversed after they were spent. An issue pays them first.
     pub owed_points: i64,
-    /// The next points that the member loses; not set when none of the available points expires.
+    /// The next points that the member loses; not set when none of the available points expires, and for partners of a
+    /// coalition that does not disclose issuers (GetBalance lists what expires of the points that can be spent at the caller).
     pub next_expiry: Option<ComingExpiry>,
 }
 
@@ -1564,7 +1574,8 @@ pub struct Quote {
     pub acceptor_credit: Money,
     /// The member's available points after the redemption.
     pub available_points_after: i64,
-    /// The next points that the member would lose after the redemption; not set when none of them expires.
+    /// The next points that the member would lose after the redemption; not set when none of them expires, and in a coalition
+    /// that does not disclose issuers.
     pub next_expiry_after: Option<ComingExpiry>,
     /// What the receipt would earn; not set when `earn_points` is 0.
     pub earn: Option<EarnPreview>,
@@ -2014,8 +2025,8 @@ open_enum! {
 pub struct StatementLine {
     /// The entry.
     pub entry_id: String,
-    /// Place of the entry in the journal.
-    pub sequence: i64,
+    /// Place of the entry among those that the partner of the statement has a part in, as in `Entry.own_sequence`.
+    pub own_sequence: i64,
     /// When it happened.
     pub entry_time: SystemTime,
     /// What happened.
@@ -2038,7 +2049,7 @@ impl FromWire<v1::StatementLine> for StatementLine {
     fn read(wire: v1::StatementLine) -> Result<Self, Error> {
         Ok(Self {
             entry_id: wire.entry_id,
-            sequence: wire.sequence,
+            own_sequence: wire.own_sequence,
             entry_time: FromWire::read(there(wire.entry_time, "StatementLine.entry_time")?)?,
             kind: EntryKind::from_number(wire.kind),
             role: StatementRole::from_number(wire.role),
@@ -2203,8 +2214,8 @@ pub struct TrialBalance {
     pub money_sum: Money,
     /// True when both sums are zero.
     pub balanced: bool,
-    /// `sequence` of the last entry that the sums contain.
-    pub as_of_sequence: i64,
+    /// `journal_sequence` of the last entry that the sums contain.
+    pub as_of_journal_sequence: i64,
 }
 
 impl FromWire<v1::TrialBalanceResponse> for TrialBalance {
@@ -2215,7 +2226,7 @@ impl FromWire<v1::TrialBalanceResponse> for TrialBalance {
             points_sum: wire.points_sum,
             money_sum: FromWire::read(there(wire.money_sum, "TrialBalanceResponse.money_sum")?)?,
             balanced: wire.balanced,
-            as_of_sequence: wire.as_of_sequence,
+            as_of_journal_sequence: wire.as_of_journal_sequence,
         })
     }
 }
@@ -2314,7 +2325,7 @@ impl FromWire<v1::WriteOffDebtResponse> for DebtWrittenOff {
 }
 
 /// What a request wrote. Part of the answer to every request with an effect. Of entries that come to more than a mebibyte
-/// the last ones have an id, a sequence, a window, a kind and a time only (GetEntry gives the rest).
+/// the last ones have an id, a window, a kind and a time only (GetEntry gives the rest).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {

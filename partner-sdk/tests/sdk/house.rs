@@ -312,7 +312,7 @@ impl EntryService for Script {
         let page: i64 =
             if token.is_empty() { 0 } else { token.parse().map_err(|_| Status::invalid_argument("token"))? };
         let entry = v1::Entry {
-            sequence: page,
+            own_sequence: Some(page),
             entry_time: Some(prost_types::Timestamp::default()),
             // A kind that this version of the SDK does not know.
             kind: 999,

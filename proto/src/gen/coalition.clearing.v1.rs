@@ -63,7 +63,8 @@ pub struct MemberFigures {
     /// The house's id of the member, for later calls.
     #[prost(string, tag = "1")]
     pub member_id: ::prost::alloc::string::String,
-    /// Points that can be spent.
+    /// Points that can be spent. In a coalition that does not disclose issuers: points that can be spent at the caller now.
+    /// What is passed over there, because its issuer could owe no more, is not told.
     #[prost(int64, tag = "2")]
     pub available_points: i64,
     /// Points that holds reserve.
@@ -75,7 +76,8 @@ pub struct MemberFigures {
     /// Points that the member owes to issuers, because they were reversed after they were spent. An issue pays them first.
     #[prost(int64, tag = "5")]
     pub owed_points: i64,
-    /// The next points that the member loses; not set when none of the available points expires.
+    /// The next points that the member loses; not set when none of the available points expires, and for partners of a
+    /// coalition that does not disclose issuers (GetBalance lists what expires of the points that can be spent at the caller).
     #[prost(message, optional, tag = "6")]
     pub next_expiry: ::core::option::Option<ComingExpiry>,
 }
@@ -533,12 +535,16 @@ pub struct ListEntriesResponse {
 /// linked to it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Entry {
-    /// Unique id of the entry, text of the form "<batch uuid>.<ordinal>". Treat it as opaque; at most 64 bytes.
+    /// Unique id of the entry: opaque text of at most 64 bytes, the same for everybody who may see the entry. It tells
+    /// neither when nor with what else the entry was written.
     #[prost(string, tag = "1")]
     pub entry_id: ::prost::alloc::string::String,
-    /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed.
-    #[prost(int64, tag = "2")]
-    pub sequence: i64,
+    /// Place of the entry among those that the caller has a part in: from 1, without gaps, in the order in which they were
+    /// committed. Set by ListEntries and FindReceipt, and by GetEntry unless the lists are far behind the journal
+    /// (LISTS_BEHIND); not set in the answer to an operation, which is given before entries are numbered, and by
+    /// ListJournalEntries.
+    #[prost(int64, optional, tag = "2")]
+    pub own_sequence: ::core::option::Option<i64>,
     /// Number of the window to which the entry belongs, from 1.
     #[prost(int64, tag = "3")]
     pub window: i64,
@@ -589,6 +595,10 @@ pub struct Entry {
     /// issuers to acceptors does not see them.
     #[prost(string, repeated, tag = "14")]
     pub passed_over_issuer_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed. For the
+    /// operator and auditors, in ListJournalEntries; nobody else is shown it.
+    #[prost(int64, optional, tag = "15")]
+    pub journal_sequence: ::core::option::Option<i64>,
 }
 /// One signed line of an entry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -638,7 +648,7 @@ pub mod quantity {
 /// expiry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LotPart {
-    /// Id of the lot: opaque text, at most 64 bytes.
+    /// Id of the lot: opaque text of at most 64 bytes, the same for everybody who may see the lot.
     #[prost(string, tag = "1")]
     pub lot_id: ::prost::alloc::string::String,
     /// Partner id of the issuer. Not set when the coalition does not disclose issuers to acceptors and the lot is not the
@@ -1055,7 +1065,7 @@ pub mod entry_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the entries that the caller has a part in, newest first (by falling `sequence`): its own operations, and those
+        /// Lists the entries that the caller has a part in, newest first (by falling `own_sequence`): its own operations, and those
         /// by which its points moved elsewhere, of which it sees its own postings and lots only. Filters combine: an entry is
         /// listed when it matches all that are set; every filter but `window` leaves only own operations.
         pub async fn list_entries(
@@ -1109,7 +1119,7 @@ pub mod entry_service_server {
             tonic::Response<super::GetEntryResponse>,
             tonic::Status,
         >;
-        /// Lists the entries that the caller has a part in, newest first (by falling `sequence`): its own operations, and those
+        /// Lists the entries that the caller has a part in, newest first (by falling `own_sequence`): its own operations, and those
         /// by which its points moved elsewhere, of which it sees its own postings and lots only. Filters combine: an entry is
         /// listed when it matches all that are set; every filter but `window` leaves only own operations.
         async fn list_entries(
@@ -1744,7 +1754,7 @@ pub mod admin_service_server {
     }
 }
 /// What a request wrote. Part of the answer to every request with an effect. Of entries that come to more than a mebibyte
-/// the last ones have an id, a sequence, a window, a kind and a time only (GetEntry gives the rest).
+/// the last ones have an id, a window, a kind and a time only (GetEntry gives the rest).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Written {
     /// The entries that the request itself wrote, in the order written. Empty when it needed none: each operation says so.
@@ -4001,12 +4011,13 @@ pub mod issue_service_client {
         }
         /// Gives points to a member; the caller is their issuer and pays for them by its terms.
         ///
-        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (also of a funder), NOT_FOUND (unknown `member_id`, or
-        /// a funder that is no partner), DUPLICATE_RECEIPT (this line of the receipt has earned before, under another id;
-        /// metadata: receipt, entry_id), CONSENT_EXCEEDED (a funder has given no consent, or not for so many points; metadata:
-        /// funder, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner, limit, asked_points, used_points,
-        /// maximum_points), NET_DEBIT_CAP (the issuer prepays and its headroom is too small; metadata: partner, needed_amount,
-        /// headroom_amount), OVERFLOW, and those of every call with an effect.
+        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (also of a funder that gave its consent), NOT_FOUND
+        /// (unknown `member_id`), DUPLICATE_RECEIPT (this line of the receipt has earned before, under another id; metadata:
+        /// receipt, entry_id), CONSENT_EXCEEDED (a funder has given no consent, or not for so many points, or is no partner;
+        /// metadata: funder, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner, limit, asked_points; of the caller's
+        /// own limits also used_points, maximum_points), NET_DEBIT_CAP (the issuer prepays and its headroom is too small;
+        /// metadata: partner, asked_points; of the caller's own cap also needed_amount, headroom_amount), OVERFLOW, and those of
+        /// every call with an effect.
         pub async fn issue_points(
             &mut self,
             request: impl tonic::IntoRequest<super::IssuePointsRequest>,
@@ -4116,12 +4127,13 @@ pub mod issue_service_server {
     pub trait IssueService: std::marker::Send + std::marker::Sync + 'static {
         /// Gives points to a member; the caller is their issuer and pays for them by its terms.
         ///
-        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (also of a funder), NOT_FOUND (unknown `member_id`, or
-        /// a funder that is no partner), DUPLICATE_RECEIPT (this line of the receipt has earned before, under another id;
-        /// metadata: receipt, entry_id), CONSENT_EXCEEDED (a funder has given no consent, or not for so many points; metadata:
-        /// funder, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner, limit, asked_points, used_points,
-        /// maximum_points), NET_DEBIT_CAP (the issuer prepays and its headroom is too small; metadata: partner, needed_amount,
-        /// headroom_amount), OVERFLOW, and those of every call with an effect.
+        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (also of a funder that gave its consent), NOT_FOUND
+        /// (unknown `member_id`), DUPLICATE_RECEIPT (this line of the receipt has earned before, under another id; metadata:
+        /// receipt, entry_id), CONSENT_EXCEEDED (a funder has given no consent, or not for so many points, or is no partner;
+        /// metadata: funder, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner, limit, asked_points; of the caller's
+        /// own limits also used_points, maximum_points), NET_DEBIT_CAP (the issuer prepays and its headroom is too small;
+        /// metadata: partner, asked_points; of the caller's own cap also needed_amount, headroom_amount), OVERFLOW, and those of
+        /// every call with an effect.
         async fn issue_points(
             &self,
             request: tonic::Request<super::IssuePointsRequest>,
@@ -4473,8 +4485,8 @@ pub struct ListExpiryNoticesRequest {
     /// The day whose notices to list, YYYY-MM-DD in the coalition's time zone; tomorrow at the latest. Empty means today.
     #[prost(string, tag = "1")]
     pub day: ::prost::alloc::string::String,
-    /// How many members to look through at most: 1 to 1,000; 0 means 500. A member may have several notices or none, so a
-    /// page may hold more than that or be empty although more follow.
+    /// The notices of how many members to list at most: 1 to 1,000; 0 means 500. A member may have several. A page may hold
+    /// fewer, or be empty, although more follow: the house looks through some ten thousand members at once.
     #[prost(int32, tag = "2")]
     pub page_size: i32,
     /// `next_page_token` of the page before; empty for the first page. `day` must be as in the call that gave the token,
@@ -7691,7 +7703,7 @@ pub struct GetStatementResponse {
     /// What is carried into the next window; while the window is open, the position now.
     #[prost(message, optional, tag = "6")]
     pub closing: ::core::option::Option<Money>,
-    /// The lines of this page, by rising `sequence`. What the close itself moved is `leg`, not a line.
+    /// The lines of this page, by rising `own_sequence`. What the close itself moved is `leg`, not a line.
     #[prost(message, repeated, tag = "7")]
     pub lines: ::prost::alloc::vec::Vec<StatementLine>,
     /// Token of the next page; empty when this is the last.
@@ -7727,9 +7739,9 @@ pub struct StatementLine {
     /// The entry.
     #[prost(string, tag = "1")]
     pub entry_id: ::prost::alloc::string::String,
-    /// Place of the entry in the journal.
+    /// Place of the entry among those that the partner of the statement has a part in, as in `Entry.own_sequence`.
     #[prost(int64, tag = "2")]
-    pub sequence: i64,
+    pub own_sequence: i64,
     /// When it happened.
     #[prost(message, optional, tag = "3")]
     pub entry_time: ::core::option::Option<::prost_types::Timestamp>,
@@ -9723,7 +9735,8 @@ pub struct QuoteRedemptionResponse {
     /// The member's available points after the redemption.
     #[prost(int64, tag = "9")]
     pub available_points_after: i64,
-    /// The next points that the member would lose after the redemption; not set when none of them expires.
+    /// The next points that the member would lose after the redemption; not set when none of them expires, and in a coalition
+    /// that does not disclose issuers.
     #[prost(message, optional, tag = "10")]
     pub next_expiry_after: ::core::option::Option<ComingExpiry>,
     /// What the receipt would earn; not set when `earn_points` is 0.
@@ -9956,7 +9969,8 @@ pub mod redemption_service_client {
         /// earned too recently for the caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata:
         /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_max; one entry takes
         /// at most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata:
-        /// asked_points, reachable_points), OVERFLOW, and those of every call with an effect.
+        /// asked_points, reachable_points; INSUFFICIENT_POINTS with what can be spent here in a coalition that does not disclose
+        /// issuers), OVERFLOW, and those of every call with an effect.
         pub async fn redeem_points(
             &mut self,
             request: impl tonic::IntoRequest<super::RedeemPointsRequest>,
@@ -10059,7 +10073,8 @@ pub mod redemption_service_server {
         /// earned too recently for the caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata:
         /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_max; one entry takes
         /// at most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata:
-        /// asked_points, reachable_points), OVERFLOW, and those of every call with an effect.
+        /// asked_points, reachable_points; INSUFFICIENT_POINTS with what can be spent here in a coalition that does not disclose
+        /// issuers), OVERFLOW, and those of every call with an effect.
         async fn redeem_points(
             &self,
             request: tonic::Request<super::RedeemPointsRequest>,
@@ -10372,9 +10387,9 @@ pub struct TrialBalanceResponse {
     /// True when both sums are zero.
     #[prost(bool, tag = "5")]
     pub balanced: bool,
-    /// `sequence` of the last entry that the sums contain.
+    /// `journal_sequence` of the last entry that the sums contain.
     #[prost(int64, tag = "6")]
-    pub as_of_sequence: i64,
+    pub as_of_journal_sequence: i64,
     /// Token of the next page; empty when this is the last.
     #[prost(string, tag = "7")]
     pub next_page_token: ::prost::alloc::string::String,
@@ -10437,9 +10452,9 @@ pub struct BilateralNet {
 /// Request of ListJournalEntries.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListJournalEntriesRequest {
-    /// The first `sequence` to list; 0 means from the beginning.
+    /// The first `journal_sequence` to list; 0 means from the beginning.
     #[prost(int64, tag = "1")]
-    pub from_sequence: i64,
+    pub from_journal_sequence: i64,
     /// Only entries of the window of this number; 0 means any.
     #[prost(int64, tag = "2")]
     pub window: i64,
@@ -10454,10 +10469,10 @@ pub struct ListJournalEntriesRequest {
 /// Answer of ListJournalEntries.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListJournalEntriesResponse {
-    /// The entries with all their postings, by rising `sequence`.
+    /// The entries with all their postings, by rising `journal_sequence`.
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<Entry>,
-    /// Token of the next page; empty when there is none now. To follow the journal, go on later with `from_sequence` one
+    /// Token of the next page; empty when there is none now. To follow the journal, go on later with `from_journal_sequence` one
     /// above the last.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
@@ -10645,7 +10660,7 @@ pub mod report_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Gives the journal with every posting, in its own order (by rising `sequence`).
+        /// Gives the journal with every posting, in its own order (by rising `journal_sequence`).
         pub async fn list_journal_entries(
             &mut self,
             request: impl tonic::IntoRequest<super::ListJournalEntriesRequest>,
@@ -10740,7 +10755,7 @@ pub mod report_service_server {
             tonic::Response<super::NettingReportResponse>,
             tonic::Status,
         >;
-        /// Gives the journal with every posting, in its own order (by rising `sequence`).
+        /// Gives the journal with every posting, in its own order (by rising `journal_sequence`).
         async fn list_journal_entries(
             &self,
             request: tonic::Request<super::ListJournalEntriesRequest>,

@@ -126,10 +126,10 @@ const INSERT_REQUEST: &str = "
     SELECT (SELECT count(*) FROM q), (SELECT count(*) FROM r)";
 
 const KEPT: &str = "
-    SELECT r.content_hash, r.reply, r.entry_id, e.sequence, e.bytes FROM requests r JOIN entries e USING (entry_id)
+    SELECT r.content_hash, r.reply, r.entry_id, e.bytes FROM requests r JOIN entries e USING (entry_id)
     WHERE r.partner = $1 AND r.request_id = $2";
 
-const INSERT_ENTRY: &str = "INSERT INTO entries (entry_id, bytes) VALUES ($1, $2) RETURNING sequence";
+const INSERT_ENTRY: &str = "INSERT INTO entries (entry_id, bytes) VALUES ($1, $2)";
 
 /// Gives the next expiry of the lots there were: the statement does not see its own row.
 const INSERT_LOT: &str = "
@@ -235,10 +235,10 @@ impl ByHandPostgres {
         let entry = self.desk.entry(wish, &member)?;
         let entry_id = Uuid::from_u128(wish.entry_id);
         let issuer = wish.caller.as_str();
-        let sequence: i64 = sqlx::query_scalar(INSERT_ENTRY)
+        sqlx::query(INSERT_ENTRY)
             .bind(entry_id)
             .bind(entry.to_bytes())
-            .fetch_one(&mut *transaction)
+            .execute(&mut *transaction)
             .await
             .map_err(broken)?;
         let version = self.desk.house.coalition.default_terms.version.cast_signed();
@@ -291,7 +291,7 @@ impl ByHandPostgres {
             .await
             .map_err(broken)?;
         transaction.commit().await.map_err(broken)?;
-        Ok(self.desk.response(wish.caller, wish.entry_id, sequence, &entry, &reply, false))
+        Ok(self.desk.response(wish.caller, wish.entry_id, &entry, &reply, false))
     }
 
     async fn kept(&self, wish: &Wish) -> Result<v1::IssuePointsResponse, Status> {
@@ -305,8 +305,7 @@ impl ByHandPostgres {
             content_hash: row.try_get(0).map_err(broken)?,
             reply: row.try_get(1).map_err(broken)?,
             entry_id: row.try_get::<Uuid, _>(2).map_err(broken)?.as_u128(),
-            sequence: row.try_get(3).map_err(broken)?,
-            bytes: row.try_get(4).map_err(broken)?,
+            bytes: row.try_get(3).map_err(broken)?,
         };
         self.desk.replay(wish, &kept)
     }

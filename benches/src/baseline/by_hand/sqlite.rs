@@ -109,10 +109,10 @@ const INSERT_REQUEST: &str = "
     ON CONFLICT (partner, request_id) DO NOTHING";
 
 const KEPT: &str = "
-    SELECT r.content_hash, r.reply, r.entry_id, e.sequence, e.bytes FROM requests r JOIN entries e USING (entry_id)
+    SELECT r.content_hash, r.reply, r.entry_id, e.bytes FROM requests r JOIN entries e USING (entry_id)
     WHERE r.partner = $1 AND r.request_id = $2";
 
-const INSERT_ENTRY: &str = "INSERT INTO entries (entry_id, bytes) VALUES ($1, $2) RETURNING sequence";
+const INSERT_ENTRY: &str = "INSERT INTO entries (entry_id, bytes) VALUES ($1, $2)";
 
 const NEXT_EXPIRY: &str =
     "SELECT expires_at, available FROM lots WHERE member_id = $1 AND available > 0 ORDER BY expires_at LIMIT 1";
@@ -239,10 +239,10 @@ impl ByHandSqlite {
         let entry = self.desk.entry(wish, &member)?;
         let entry_id = wish.entry_id.to_be_bytes();
         let issuer = wish.caller.as_str();
-        let sequence: i64 = sqlx::query_scalar(INSERT_ENTRY)
+        sqlx::query(INSERT_ENTRY)
             .bind(&entry_id[..])
             .bind(entry.to_bytes())
-            .fetch_one(&mut *transaction)
+            .execute(&mut *transaction)
             .await
             .map_err(broken)?;
         let known = sqlx::query_as(NEXT_EXPIRY).bind(&member_id[..]).fetch_optional(&mut *transaction);
@@ -301,7 +301,7 @@ impl ByHandSqlite {
         let counted = sqlx::query(COUNT_ISSUE).bind(issuer).bind(wish.day).bind(wish.points.0);
         counted.execute(&mut *transaction).await.map_err(broken)?;
         transaction.commit().await.map_err(broken)?;
-        Ok(self.desk.response(wish.caller, wish.entry_id, sequence, &entry, &reply, false))
+        Ok(self.desk.response(wish.caller, wish.entry_id, &entry, &reply, false))
     }
 
     async fn kept(&self, wish: &Wish) -> Result<v1::IssuePointsResponse, Status> {
@@ -315,8 +315,7 @@ impl ByHandSqlite {
             content_hash: row.try_get(0).map_err(broken)?,
             reply: row.try_get(1).map_err(broken)?,
             entry_id: row.try_get::<uuid::Uuid, _>(2).map_err(broken)?.as_u128(),
-            sequence: row.try_get(3).map_err(broken)?,
-            bytes: row.try_get(4).map_err(broken)?,
+            bytes: row.try_get(3).map_err(broken)?,
         };
         self.desk.replay(wish, &kept)
     }

@@ -449,7 +449,7 @@ impl From<&TrialBalance> for Trial {
         money.retain(|class| !class.amount.is_zero());
         points.retain(|class| class.points != 0);
         Self {
-            entries: trial.as_of_sequence,
+            entries: trial.as_of_journal_sequence,
             points_sum: trial.points_sum,
             money_sum: trial.money_sum.amount,
             money,

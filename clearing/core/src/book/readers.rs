@@ -6,8 +6,9 @@ use crate::book::Book;
 use crate::facts::hold::Hold;
 use crate::facts::lot::{Lot, LotId};
 use crate::facts::member::{Member, MemberRef};
+use crate::facts::terms::Funding;
 use crate::rejection::Rejection;
-use crate::units::{BatchId, EntryId, IdentifierHash, MemberId, Points, Timestamp};
+use crate::units::{BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, Timestamp};
 
 impl Book {
     /// The member a command names, if the house knows it.
@@ -37,11 +38,19 @@ impl Book {
         }
     }
 
+    /// A member's points that have expired and whose expiry is not posted yet.
+    pub(crate) fn expired(&self, member: MemberId, now: Timestamp) -> BTreeMap<(PartnerId, Funding), i64> {
+        let mut expired = BTreeMap::new();
+        for (_, lot) in self.lots_in_order(member).take_while(|(expires, _)| *expires <= now) {
+            *expired.entry((lot.issuer, lot.funding)).or_default() += lot.available.0;
+        }
+        expired
+    }
+
     /// What a member can spend at a time: what is available and has not expired, whether or not its expiry is posted.
     pub fn spendable(&self, member: MemberId, now: Timestamp) -> Points {
-        let expired = self.lots_in_order(member).take_while(|(expires, _)| *expires <= now);
-        let expired: i64 = expired.map(|(_, lot)| lot.available.0).sum();
-        let available = self.members.get(&member).map_or(0, |member| member.available());
+        let available = self.members.get(&member).map_or(0, Member::available);
+        let expired: i64 = self.expired(member, now).values().sum();
         Points(i64::try_from(available).expect("checked when it was posted") - expired)
     }
 

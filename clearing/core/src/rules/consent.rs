@@ -60,12 +60,25 @@ impl Book {
         if funder == caller {
             return Ok(());
         }
-        let consent = self.consents.get(&(funder, caller)).copied().unwrap_or_default();
-        let left = consent.left(self.house.coalition.open_consents);
+        let left = self.left_of_consent(caller, funder);
         if points <= left {
             return Ok(());
         }
         Err(Rejection::ConsentExceeded { funder: funder.to_string(), asked: points.0, left: left.0 })
+    }
+
+    /// Whether a funder lets the caller issue at its cost at all, however much is left of its budget.
+    pub(crate) fn lets_issue(&self, caller: PartnerId, funder: PartnerId) -> bool {
+        let consent = self.consents.get(&(funder, caller)).copied().unwrap_or_default();
+        let given = consent.granted.unwrap_or(self.house.coalition.open_consents);
+        funder == caller || (given && self.house.partners.contains_key(&funder))
+    }
+
+    /// What is left of a consent; nothing of one that was not given, and of one of nobody.
+    fn left_of_consent(&self, caller: PartnerId, funder: PartnerId) -> Points {
+        let consent = self.consents.get(&(funder, caller)).copied().unwrap_or_default();
+        let known = self.house.partners.contains_key(&funder);
+        if known { consent.left(self.house.coalition.open_consents) } else { Points::ZERO }
     }
 }
 

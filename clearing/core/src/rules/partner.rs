@@ -115,7 +115,9 @@ impl Book {
 
     /// Who issues may do so: the caller, or all its funders, and the caller may ask for it.
     pub(crate) fn check_may_fund(&self, caller: PartnerId, funders: &[(PartnerId, u32)]) -> Result<(), Rejection> {
-        let asked = funders.iter().map(|(funder, _)| *funder).chain([caller]);
+        // In what state a partner is, and whether there is one, is told to those alone whom it lets issue at its cost.
+        let consenting = funders.iter().map(|(funder, _)| *funder).filter(|funder| self.lets_issue(caller, *funder));
+        let asked = consenting.chain([caller]);
         // Of several reasons the first in the published order.
         let refused = asked.filter_map(|partner| self.check_may_issue(partner).err());
         refused.min_by_key(Rejection::rank).map_or(Ok(()), Err)

@@ -57,7 +57,8 @@ impl Operation for TransferPoints {
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
         let [from, to] = who.members[..] else { unreachable!("a transfer was admitted with giver and receiver") };
         book.check_transfer_limits(ask, from, self.points)?;
-        let parts = book.take_any(from, self.points, ask.now)?;
+        let told = book.told_available(ask.caller, from, ask.now);
+        let parts = book.take_any(from, self.points, ask.now, told)?;
 
         let entry_no = book.members.get(&to).map_or(0, |member| member.entry_no) + 1;
         let mut draft = book.draft(EntryKind::Transfer, ask).of_member(from);
@@ -77,11 +78,17 @@ impl Operation for TransferPoints {
 }
 
 impl Book {
-    /// The first `points` of a member in consumption order, whatever their issuers' headroom.
-    fn take_any(&self, member: MemberId, points: Points, now: crate::units::Timestamp) -> Result<Vec<Part>, Rejection> {
-        let available = self.spendable(member, now);
-        if points > available {
-            return Err(Rejection::InsufficientPoints { asked: points.0, available: available.0 });
+    /// The first `points` of a member in consumption order, whatever their issuers' headroom. `told` is what the caller is
+    /// told of them.
+    fn take_any(
+        &self,
+        member: MemberId,
+        points: Points,
+        now: crate::units::Timestamp,
+        told: Points,
+    ) -> Result<Vec<Part>, Rejection> {
+        if points > self.spendable(member, now) {
+            return Err(Rejection::InsufficientPoints { asked: points.0, available: told.0 });
         }
         let mut missing = points.0;
         let mut parts = Vec::new();

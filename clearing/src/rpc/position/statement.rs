@@ -8,13 +8,14 @@ use clearing_proto::v1;
 use tonic::Status;
 
 use crate::rpc::convert::{View, from_kind, from_money, from_purpose, from_timestamp};
+use crate::rpc::opaque::Opaque;
 use crate::rpc::{Context, errors};
-use crate::store::WindowRow;
+use crate::store::{OwnEntry, WindowRow};
 
 /// Entries without a line of the partner's that a page of a statement passes over at the most.
 const PASSED_OVER_MAX: usize = 5_000;
 
-/// Where a statement goes on: after so many lines of the entry of this sequence.
+/// Where a statement goes on: after so many lines of the entry of this sequence in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub window: i64,
@@ -44,8 +45,8 @@ impl Context {
         let mut looked_at = 0;
         loop {
             let entries = self.statement_entries(partner, row, from, limit + 1).await?;
-            for written in &entries {
-                for (at, line) in (0_i64..).zip(lines_of(partner, row, written)) {
+            for OwnEntry { written, own_sequence } in &entries {
+                for (at, line) in (0_i64..).zip(lines_of(partner, row, written, *own_sequence)) {
                     if at < skip {
                         continue;
                     }
@@ -73,27 +74,27 @@ impl Context {
         row: &WindowRow,
         from: i64,
         limit: usize,
-    ) -> Result<Vec<JournalEntry>, Status> {
+    ) -> Result<Vec<OwnEntry>, Status> {
         let entries = self.store.entries_of_window(partner, row, from, limit).await;
         entries.map_err(|error| errors::of_store(&error))
     }
 }
 
 /// The lines of an entry; none if it is of another window, as it may be when the open one was closed under the reader.
-fn lines_of(partner: PartnerId, row: &WindowRow, written: &JournalEntry) -> Vec<StatementLine> {
+fn lines_of(partner: PartnerId, row: &WindowRow, written: &JournalEntry, own_sequence: i64) -> Vec<StatementLine> {
     if written.entry.window != row.window.number {
         return Vec::new();
     }
-    statement::lines(partner, written.id, written.sequence, &written.entry)
+    statement::lines(partner, written.id, own_sequence, &written.entry)
 }
 
 /// A line as somebody sees it: whose points an acceptor took is told where the coalition discloses it.
-pub(super) fn from_line(line: &StatementLine, view: View, coalition: &Coalition) -> v1::StatementLine {
+pub(super) fn from_line(line: &StatementLine, view: View, coalition: &Coalition, opaque: &Opaque) -> v1::StatementLine {
     let disclosed = view == View::Whole || coalition.disclose_issuers || line.role != Role::Acceptor;
     let counterparty = line.counterparty.filter(|_| disclosed);
     v1::StatementLine {
-        entry_id: line.entry.to_string(),
-        sequence: line.sequence,
+        entry_id: opaque.entry(line.entry),
+        own_sequence: line.sequence,
         entry_time: from_timestamp(line.time),
         kind: from_kind(line.kind).into(),
         role: from_role(line.role).into(),

@@ -12,13 +12,14 @@ use clearing_core::rejection::Rejection;
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::quote::Quote;
 use clearing_core::rules::redemption::RedeemPoints;
-use clearing_core::units::{MemberId, Money, Overflow, PartnerId, Points, Rate, Timestamp};
+use clearing_core::units::{Money, Overflow, PartnerId, Points, Rate, Timestamp};
 use clearing_proto::v1;
 use tonic::Status;
 
 use crate::clock;
 use crate::rpc::convert::{self, from_expiry, from_money};
 use crate::rpc::errors::invalid;
+use crate::rpc::opaque::Opaque;
 use crate::rpc::{Context, errors, member};
 
 impl Context {
@@ -40,7 +41,8 @@ impl Context {
             Points(earn_points).of_operation().map_err(|problem| invalid("earn_points", problem))?;
         }
         let book = self.member_book(member, Some(wanted), now).await?;
-        let quote = Asked { caller, member, wanted, earn: Points(earn_points), now }.quote(book, terms);
+        let quote =
+            Asked { caller, member, wanted, earn: Points(earn_points), now, opaque: &self.opaque }.quote(book, terms);
         let quote = quote.map_err(|rejection| errors::refused(&rejection))?;
         let payable_points = if amount.is_some() { wanted.0 } else { 0 };
         Ok(v1::QuoteRedemptionResponse { payable_points, ..quote })
@@ -48,28 +50,29 @@ impl Context {
 }
 
 /// What a quote is asked for.
-struct Asked {
+struct Asked<'a> {
     caller: PartnerId,
     member: MemberRef,
     wanted: Points,
     earn: Points,
     now: Timestamp,
+    opaque: &'a Opaque,
 }
 
-impl Asked {
+impl Asked<'_> {
     /// The quote, from a copy of the member's part of the ledger: what the redemption and then the issue would do is
     /// found out by doing them on it.
     fn quote(&self, mut book: Book, terms: &Terms) -> Result<v1::QuoteRedemptionResponse, Rejection> {
         let (caller, member, now) = (self.caller, self.member, self.now);
         let id = book.find_member(member)?;
         book.run_due(id, now);
-        let figures = member::figures(&book, id, now);
+        let figures = member::figures(&book, caller, id, now);
         let quote = book.quote_up_to(caller, member, self.wanted, now)?;
         let active = book.members.get(&id).and_then(|member| member.record.active).unwrap_or(now);
         let coalition = book.house.coalition.clone();
-        let answer = from_quote(&quote, caller, active, terms, &coalition)?;
+        let answer = from_quote(&quote, caller, active, terms, &coalition, self.opaque)?;
         let mut left = Points(figures.available_points);
-        let mut next_expiry = book.next_expiry(id, now);
+        let mut next_expiry = book.next_expiry(id, now).filter(|_| book.tells_all(caller));
         if answer.points > 0 {
             let redeemed =
                 self.try_out(&mut book, Command::RedeemPoints(RedeemPoints { member, points: Points(answer.points) }))?;
@@ -102,7 +105,7 @@ impl Asked {
             request_id: None,
             origin: Origin::default(),
             command,
-            fresh_member: MemberId(clock::fresh_uuid()),
+            fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
             attachment: None,
         };
@@ -138,12 +141,13 @@ fn from_quote(
     active: Timestamp,
     terms: &Terms,
     coalition: &Coalition,
+    opaque: &Opaque,
 ) -> Result<v1::QuoteRedemptionResponse, Overflow> {
     let fee = match quote.fee_bearer {
         FeeBearer::Acceptor => quote.fee,
         FeeBearer::Issuer => Money::ZERO,
     };
-    let lot = |part: &Part| from_part(part, caller, active, coalition);
+    let lot = |part: &Part| from_part(part, caller, active, coalition, opaque);
     let passed_over = quote.passed_over.iter().filter(|_| coalition.disclose_issuers);
     let points = Points(quote.parts.iter().map(|part| part.points.0).sum());
     Ok(v1::QuoteRedemptionResponse {
@@ -157,10 +161,10 @@ fn from_quote(
     })
 }
 
-fn from_part(part: &Part, caller: PartnerId, active: Timestamp, coalition: &Coalition) -> v1::LotPart {
+fn from_part(part: &Part, caller: PartnerId, active: Timestamp, coalition: &Coalition, opaque: &Opaque) -> v1::LotPart {
     let own = part.issuer == caller;
     v1::LotPart {
-        lot_id: part.lot.to_string(),
+        lot_id: opaque.lot(part.lot),
         issuer_id: (own || coalition.disclose_issuers).then(|| part.issuer.to_string()),
         own,
         change: v1::LotChange::Taken.into(),

@@ -33,7 +33,7 @@ async fn the_trial_balance_sums_to_zero_and_lists_members_in_pages() {
             |include_members, page_size, page_token| v1::TrialBalanceRequest { include_members, page_size, page_token };
         let whole = house.by("operator").report.trial_balance(ask(true, 0, String::new())).await.unwrap().into_inner();
         assert!(whole.balanced && whole.points_sum == 0 && units(&whole.money_sum) == 0);
-        assert!(whole.as_of_sequence > 0);
+        assert!(whole.as_of_journal_sequence > 0);
         assert!(whole.accounts.is_sorted_by_key(|row| row.account.clone()));
         for (class, accounts, total) in [("member", 3, 1010), ("held", 1, 40), ("debt", 1, -50), ("pending", 0, 0)] {
             let listed = whole.accounts.iter().filter(|row| row.account.starts_with(&format!("{class}:"))).count();
@@ -128,15 +128,15 @@ async fn the_journal_is_listed_in_order_with_every_posting() {
         house.trade().await;
         house.close().await;
         house.issue("A", "m1", 1).await;
-        let ask = |from_sequence, window, page_size, page_token| v1::ListJournalEntriesRequest {
-            from_sequence,
+        let ask = |from_journal_sequence, window, page_size, page_token| v1::ListJournalEntriesRequest {
+            from_journal_sequence,
             window,
             page_size,
             page_token,
         };
         let all =
             house.by("operator").report.list_journal_entries(ask(0, 0, 0, String::new())).await.unwrap().into_inner();
-        let sequences: Vec<i64> = all.entries.iter().map(|entry| entry.sequence).collect();
+        let sequences: Vec<i64> = all.entries.iter().map(|entry| entry.journal_sequence.unwrap()).collect();
         assert_eq!(sequences, (1..=founding_entries(3) + 10).collect::<Vec<i64>>());
         for entry in &all.entries {
             let (mut points, mut money) = (0, 0);

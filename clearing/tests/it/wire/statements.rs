@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clearing::store::LOOKED_THROUGH_MAX;
 use clearing_core::facts::coalition::Calendar;
-use clearing_play::{BACKENDS, founding_entries};
+use clearing_play::BACKENDS;
 use clearing_proto::v1;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -68,7 +68,7 @@ async fn a_statement_read_in_pages_of_one_line_is_the_same_statement() {
                 }
             }
             assert_eq!(lines, whole.lines, "{partner}");
-            assert!(lines.is_sorted_by_key(|line| line.sequence));
+            assert!(lines.is_sorted_by_key(|line| line.own_sequence));
             let count: i64 = whole.totals.iter().map(|total| total.line_count).sum();
             assert_eq!(i64::try_from(lines.len()).unwrap(), count);
         }
@@ -89,11 +89,18 @@ async fn a_page_token_of_another_call_is_refused() {
             page_size: 1,
             page_token: token.clone(),
         };
-        for (caller, request) in [("C", request(0, "")), ("A", request(1, "")), ("operator", request(0, "B"))] {
+        let foreign = [
+            ("C", request(0, "")),
+            ("A", request(1, "")),
+            ("operator", request(0, "B")),
+            ("operator", request(0, "A")),
+            (AUDITOR, request(0, "A")),
+        ];
+        for (caller, request) in foreign {
             let refused = house.by(caller).position.get_statement(request).await.unwrap_err();
             assert_eq!(refused.code(), Code::InvalidArgument);
         }
-        house.by("operator").position.get_statement(request(0, "A")).await.unwrap();
+        house.by("A").position.get_statement(request(0, "A")).await.unwrap();
         house.end().await;
     }
 }
@@ -168,7 +175,7 @@ async fn a_page_of_a_statement_passes_over_no_more_than_some_thousand_entries() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_after_a_burst_says_how_far_it_is_behind_and_comes_up_by_itself() {
+async fn a_statement_after_a_burst_says_that_it_is_behind_and_comes_up_by_itself() {
     for backend in BACKENDS {
         let house = Wired::open(backend).await;
         // Until it may write again, nothing is projected.
@@ -200,10 +207,9 @@ async fn a_statement_after_a_burst_says_how_far_it_is_behind_and_comes_up_by_its
             let info = details.error_info().unwrap();
             assert_eq!(info.reason, "LISTS_BEHIND");
             assert!(details.retry_info().unwrap().retry_delay.unwrap() >= Duration::from_millis(100));
-            let behind = info.metadata["behind_entries"].parse().unwrap();
-            // What founded the coalition may have been projected before.
-            assert!((issued..=founding_entries(3) + issued).contains(&behind), "{behind} of {issued}");
-            assert!(status.message().contains(&format!("{behind} entries behind")), "{}", status.message());
+            // How far would tell what others do.
+            let number = |text: &str| text.chars().any(|character| character.is_ascii_digit());
+            assert!(!info.metadata.values().any(|value| number(value)) && !number(status.message()), "{status:?}");
         }
         // Readers write nothing, so what a statement then shows was projected without them.
         house.test.database.execute("DROP TRIGGER stop", "DROP FUNCTION stop CASCADE").await;

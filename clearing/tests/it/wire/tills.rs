@@ -121,17 +121,14 @@ async fn pages_of_notices_tell_of_each_member_once_and_of_no_strangers() {
             let members: Vec<_> =
                 pages.iter().flat_map(|page| &page.notices).map(|notice| notice.member_id.clone()).collect();
             assert_eq!(members, own, "pages of {page_size}");
-            let looked_through = if page_size == 0 { 500 } else { page_size };
-            assert_eq!(pages.len(), usize::try_from(14 / looked_through + i32::from(14 % looked_through > 0)).unwrap());
+            let listed = if page_size == 0 { 500 } else { page_size };
+            // As many pages as there were without the strangers.
+            assert_eq!(pages.len(), own.len().div_ceil(usize::try_from(listed).unwrap()));
             assert!(pages.iter().all(|page| page.day == "2026-02-01"));
             for page in &pages {
                 let tells = |members: &[String]| members.iter().any(|member| page.next_page_token.contains(member));
                 assert!(!tells(&own) && !tells(&strangers), "a token names nobody: {}", page.next_page_token);
             }
-            assert!(
-                page_size != 1 || pages.iter().any(|page| page.notices.is_empty()),
-                "an empty page is not the last"
-            );
         }
         house.end().await;
     }
