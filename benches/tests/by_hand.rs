@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clearing::clock::Clock;
 use clearing::identifier::IdentifierKey;
+use clearing::rpc::opaque::Opaque;
 use clearing_benches::baseline::Issuer;
 use clearing_benches::baseline::by_hand::{ByHandPostgres, ByHandSqlite, Desk};
 use clearing_benches::coalition::{self, IDENTIFIER_KEY};
@@ -17,7 +18,9 @@ use tonic::Code;
 fn desk() -> Desk {
     let clock = Clock::system();
     let house = Arc::new(coalition::house(clock.now()));
-    Desk { house, clock, key: Arc::new(IdentifierKey::new(IDENTIFIER_KEY)) }
+    let key = Arc::new(IdentifierKey::new(IDENTIFIER_KEY));
+    let opaque = Arc::new(Opaque::new(&key));
+    Desk { house, clock, key, opaque }
 }
 
 async fn keeps_requests_apart(service: &impl Issuer) {

@@ -135,7 +135,7 @@ fn a_joint_issue_names_each_funder_once_with_a_weight() {
     for funders in [&[("A", 1), ("A", 1)][..], &[("A", 1), ("B", 0)], &[("A", 1); 17]] {
         assert_eq!(ask_joint(&mut play, "A", funders, 10).unwrap_err().reason(), "INVALID_ARGUMENT");
     }
-    assert_eq!(ask_joint(&mut play, "A", &[("A", 1), ("nobody", 1)], 10).unwrap_err().reason(), "NOT_FOUND");
+    assert_eq!(ask_joint(&mut play, "A", &[("A", 1), ("nobody", 1)], 10).unwrap_err().reason(), "CONSENT_EXCEEDED");
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl EntryService for Service {
         let house = self.0.house();
         let rows = found.iter().map(|own| from_own(own, caller, &house, &self.0.opaque));
         let (entries, more) = bounds::page(rows, limit);
-        let last = found.iter().take(entries.len()).last().filter(|_| more);
+        let last = found.iter().take(entries.len()).next_back().filter(|_| more);
         let next_page_token = last.map_or_else(String::new, |last| list.token(&last.written.sequence.to_string()));
         Ok(Response::new(v1::ListEntriesResponse { entries, next_page_token }))
     }

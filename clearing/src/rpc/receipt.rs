@@ -36,7 +36,7 @@ impl ReceiptService for Service {
         let house = self.0.house();
         let rows = found.iter().map(|own| convert::from_own(own, caller, &house, &self.0.opaque));
         let (entries, more) = bounds::page(rows, limit);
-        let last = found.iter().take(entries.len()).last();
+        let last = found.iter().take(entries.len()).next_back();
         let next = if more { last.map(|last| last.written.sequence) } else { next };
         let next_page_token = next.map_or_else(String::new, |next| list.token(&next.to_string()));
         Ok(Response::new(v1::FindReceiptResponse { entries, next_page_token }))

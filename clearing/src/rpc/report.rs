@@ -135,7 +135,7 @@ impl ReportService for Service {
         let house = self.0.house();
         let entry = |found: &JournalEntry| convert::from_journal(found, &house, &self.0.opaque);
         let (entries, more) = bounds::page(found.iter().map(entry), limit);
-        let last = found.iter().take(entries.len()).last().filter(|_| more);
+        let last = found.iter().take(entries.len()).next_back().filter(|_| more);
         let next = last.map(|last| (last.sequence + 1).to_string());
         Ok(Response::new(v1::ListJournalEntriesResponse {
             entries,
