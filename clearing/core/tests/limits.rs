@@ -5,7 +5,7 @@
 mod house;
 
 use clearing_core::facts::limits::Limits;
-use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
+use clearing_core::facts::terms::{FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::issue::{Earn, IssuePoints};
@@ -251,7 +251,7 @@ fn a_coalition_that_does_not_disclose_issuers_calls_it_insufficient_points() {
     play.assert_sound();
 }
 
-/// A dearer version of the terms counts for all points of the issuer: what can be taken is what was told.
+/// What is told follows from the sums of the member's row: as if every point of the issuer were as dear as its dearest terms.
 #[test]
 fn what_is_told_of_a_member_can_be_taken_to_the_last_point_whatever_the_terms_of_its_lots() {
     let mut settings = coalition();
@@ -266,7 +266,8 @@ fn what_is_told_of_a_member_can_be_taken_to_the_last_point_whatever_the_terms_of
     let (member, now) = (play.member("M"), play.now);
     let told = play.book.told_available(id("C"), member, now).0;
     assert_eq!(told, 5, "as if each cost 1.50");
-    assert_eq!(play.redeem("C", "M", told + 1).unwrap_err().reason(), "INSUFFICIENT_POINTS");
+    let asked = 9;
+    assert_eq!(play.redeem("C", "M", asked).unwrap_err(), Rejection::InsufficientPoints { asked, available: 8 });
     play.redeem("C", "M", told).unwrap();
     play.assert_sound();
 }

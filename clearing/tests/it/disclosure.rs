@@ -10,7 +10,7 @@ use std::fmt::Debug;
 
 use clearing::clock;
 use clearing_certs::Kind;
-use clearing_core::terms::House;
+use clearing_core::facts::coalition::House;
 use clearing_core::units::{MemberId, PartnerId, Points, RequestId};
 use clearing_play::{BACKENDS, Backend, TestHouse, Wire};
 use clearing_proto::v1;
