@@ -88,7 +88,8 @@ impl Sql {
 
     /// The columns of the rows that a back end gives, by name and kind. None if the statement declares none, or packs them.
     pub fn columns(&self, backend: Backend) -> Option<&'static [Column]> {
-        Some(self.gives).filter(|gives| !gives.is_empty() && !(self.packed && backend == Backend::Sqlite))
+        let packs = self.packed && backend == Backend::Sqlite;
+        Some(self.gives).filter(|gives| !packs && !gives.is_empty())
     }
 }
 
