@@ -12,7 +12,7 @@
 //! | lot | 57 | `l` and the base64url of 26 bytes and the tag |
 //! | page token | at least 108 | `p` and the base64url of a place, filled up to a multiple of 64 bytes, and the tag. It binds the caller, the method and all fields that the next call repeats |
 //!
-//! The rules and the journal know nothing of it. An id takes about half a microsecond.
+//! The rules and the journal know nothing of it.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use clearing_core::facts::lot::LotId;
