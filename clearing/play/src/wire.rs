@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 
 use clearing_certs::Kind;
+use clearing_proto::v1::admin_service_client::AdminServiceClient;
+use clearing_proto::v1::care_service_client::CareServiceClient;
 use clearing_proto::v1::entry_service_client::EntryServiceClient;
 use clearing_proto::v1::hold_service_client::HoldServiceClient;
 use clearing_proto::v1::info_service_client::InfoServiceClient;
@@ -12,12 +14,15 @@ use clearing_proto::v1::member_service_client::MemberServiceClient;
 use clearing_proto::v1::notice_service_client::NoticeServiceClient;
 use clearing_proto::v1::partner_service_client::PartnerServiceClient;
 use clearing_proto::v1::position_service_client::PositionServiceClient;
+use clearing_proto::v1::purchase_service_client::PurchaseServiceClient;
 use clearing_proto::v1::receipt_service_client::ReceiptServiceClient;
 use clearing_proto::v1::redemption_service_client::RedemptionServiceClient;
 use clearing_proto::v1::report_service_client::ReportServiceClient;
+use clearing_proto::v1::request_service_client::RequestServiceClient;
 use clearing_proto::v1::reversal_service_client::ReversalServiceClient;
 use clearing_proto::v1::sandbox_service_client::SandboxServiceClient;
 use clearing_proto::v1::settlement_service_client::SettlementServiceClient;
+use clearing_proto::v1::transfer_service_client::TransferServiceClient;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -32,7 +37,10 @@ pub struct Wire {
     pub issues: IssueServiceClient<Channel>,
     pub redemptions: RedemptionServiceClient<Channel>,
     pub holds: HoldServiceClient<Channel>,
+    pub purchases: PurchaseServiceClient<Channel>,
     pub reversals: ReversalServiceClient<Channel>,
+    pub transfers: TransferServiceClient<Channel>,
+    pub requests: RequestServiceClient<Channel>,
     pub entries: EntryServiceClient<Channel>,
     pub receipts: ReceiptServiceClient<Channel>,
     pub members: MemberServiceClient<Channel>,
@@ -40,6 +48,8 @@ pub struct Wire {
     pub position: PositionServiceClient<Channel>,
     pub partners: PartnerServiceClient<Channel>,
     pub settlement: SettlementServiceClient<Channel>,
+    pub care: CareServiceClient<Channel>,
+    pub admin: AdminServiceClient<Channel>,
     pub report: ReportServiceClient<Channel>,
     pub info: InfoServiceClient<Channel>,
     pub sandbox: SandboxServiceClient<Channel>,
@@ -66,7 +76,10 @@ impl Wire {
             issues: IssueServiceClient::new(channel.clone()),
             redemptions: RedemptionServiceClient::new(channel.clone()),
             holds: HoldServiceClient::new(channel.clone()),
+            purchases: PurchaseServiceClient::new(channel.clone()),
             reversals: ReversalServiceClient::new(channel.clone()),
+            transfers: TransferServiceClient::new(channel.clone()),
+            requests: RequestServiceClient::new(channel.clone()),
             entries: EntryServiceClient::new(channel.clone()),
             receipts: ReceiptServiceClient::new(channel.clone()),
             members: MemberServiceClient::new(channel.clone()),
@@ -74,6 +87,8 @@ impl Wire {
             position: PositionServiceClient::new(channel.clone()),
             partners: PartnerServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel.clone()),
+            care: CareServiceClient::new(channel.clone()),
+            admin: AdminServiceClient::new(channel.clone()),
             report: ReportServiceClient::new(channel.clone()),
             info: InfoServiceClient::new(channel.clone()),
             sandbox: SandboxServiceClient::new(channel),
