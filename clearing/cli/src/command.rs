@@ -105,7 +105,7 @@ enum Command {
     Report(report::Command),
     /// Who did what: the decisions of the house, the newest first, each with what was before it and what is by it.
     ///
-    /// The operator's operations, and what the house does by itself: a close by the calendar, decay, what may be forgotten.
+    /// The operator's operations, and what the house does by itself: a close by the calendar, what may be forgotten.
     /// Each is an entry of the journal and in its chain, so nothing can be taken out of this list. What was refused decided
     /// nothing and is not in it; the log of `clearing serve` has a line of it.
     #[command(

@@ -114,7 +114,8 @@ async fn ask_points(house: &Wired, told: &mut Vec<Told>) {
         request_id: request_id(),
         member: member_ref("p1"),
         points: 60,
-        ..v1::AuthorizeRedemptionRequest::default()
+        lapse_time: Some(wire_time("2026-02-02T00:00:00Z")),
+        origin: None,
     };
     let held = tell!(house, told, "C", "AuthorizeRedemption", holds.authorize_redemption, hold());
     let capture = v1::CaptureHoldRequest { request_id: request_id(), hold_id: held.hold_id, points: 40, origin: None };
@@ -267,7 +268,7 @@ async fn ask_partners(house: &Wired, told: &mut Vec<Told>) {
     tell!(house, told, "operator", "SetTerms", partners.set_terms, set);
     let state = v1::SetPartnerStateRequest {
         request_id: request_id(),
-        partner_id: "B".to_owned(),
+        partner_id: "D".to_owned(),
         state: v1::PartnerState::Restricted.into(),
     };
     tell!(house, told, "operator", "SetPartnerState", partners.set_partner_state, state);
@@ -387,7 +388,7 @@ async fn change_all(house: &Wired) {
         v1::SetCalendarRequest { request_id: request_id(), cron_expressions: Vec::new(), time_zone: String::new() };
     desk.settlement.set_calendar(calendar).await.unwrap();
     house.trade().await;
-    for card in ["p1", "p2", "p3", "p4", "p5", "p6", "c1", "c2"] {
+    for card in ["p1", "p2", "p3", "p4", "p5", "p6", "c1"] {
         house.issue("A", card, 3).await;
         house.redeem("C", card, 1).await;
     }
