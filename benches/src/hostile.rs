@@ -30,7 +30,7 @@ use clap::{Args, ValueEnum};
 use self::raw::Door;
 use self::site::{Books, House, Neighbour, Pinned, echo};
 
-/// See the module.
+/// Which loads to run, and for how long.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The loads; all of them if none is named.

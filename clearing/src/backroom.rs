@@ -25,7 +25,7 @@ pub fn is_here() -> bool {
     HERE.get()
 }
 
-/// See the module. Cheap to clone; the threads end with the last clone.
+/// The threads for dear calls. Cheap to clone; the threads end with the last clone.
 #[derive(Clone, Debug)]
 pub struct Backroom(Arc<Threads>);
 

@@ -96,7 +96,7 @@ pub enum Full {
     House(usize),
 }
 
-/// See the module. Cheap to clone; clones share everything.
+/// What all connections and calls cost at the moment, and their limits. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
 pub struct Door(Arc<Inner>);
 

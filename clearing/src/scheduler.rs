@@ -113,7 +113,7 @@ pub(crate) fn own_work(command: Command) -> Request {
     }
 }
 
-/// See the module. Cheap to clone.
+/// Asks for what falls due, on the node that has the lease. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
     inner: Arc<Inner>,
@@ -253,7 +253,7 @@ impl Inner {
                 () = tokio::time::sleep_until(next) => {}
             }
         }
-        if leading && let Err(error) = self.store.give_lease(LEASE, self.node).await {
+        if leading && let Err(error) = self.store.lease(LEASE, self.node, 0).await {
             debug!(error = &error as &dyn std::error::Error, "the lease was not given back; it ends by itself");
         }
     }
@@ -262,9 +262,9 @@ impl Inner {
     async fn look(&self, leading: &mut bool) -> Result<Duration, ScheduleError> {
         let right = self.clock.wrong().is_none() && self.clock.paused().is_none();
         if !right && *leading {
-            self.store.give_lease(LEASE, self.node).await?;
+            self.store.lease(LEASE, self.node, 0).await?;
         }
-        let leads = right && self.store.take_lease(LEASE, self.node, LEASE_SECONDS).await?;
+        let leads = right && self.store.lease(LEASE, self.node, LEASE_SECONDS).await?;
         if leads != *leading {
             info!(leads, "this node {} the due work", if leads { "now runs" } else { "no longer runs" });
             *leading = leads;

@@ -3,56 +3,78 @@
 //! All SQL and all of `sqlx` is in here; domain types go in and come out. The store decides nothing: which rows a
 //! command may need is known here, what becomes of them is not.
 //!
+//! Each noun has its room, with its reads and its writes:
+//!
 //! | room | what is in it |
 //! |---|---|
-//! | `session` | the writer's transaction: gate, load, save, commit |
-//! | `slice`, `save` | reading what the operations of a batch need, and writing what it changed |
-//! | `house` | coalition, partners, terms, calendar, gate |
-//! | `journal` | entries, batches, the head of the journal, attachments |
-//! | `enrolled` | which members identifiers name, kept from earlier reads until a link is changed |
+//! | `parties`, `terms`, `limits`, `consents`, `coalition`, `calendar` | the house: partners, their terms and limits, what funders consent to, the coalition, the calendar |
+//! | `members`, `identifiers`, `lots`, `holds`, `returns`, `receipts` | members, the identifiers that name them, what they own, what they spent on |
+//! | `requests`, `journal`, `attachments` | the recorded answers; entries, batches and where the journal ends; what entries commit to |
+//! | `balances`, `gross`, `funding`, `windows` | the accounts of the house, gross obligations, points that wait for a payment, windows and settlements |
+//! | `gate`, `leases`, `alive`, `occupancy` | the gate and the proof that it holds; who does a job; when the house was last alive; the one process that writes a file of SQLite |
+//!
+//! Beside them stands what takes them together:
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `session` | the writer's transaction: begin, load, save, commit, look up |
+//! | `slice` | reading what the operations of a batch need |
+//! | `save`, `head` | writing what a batch changed; its last statement, with the sums that all batches share |
 //! | `watched` | sums that have become so large that the rules must know them |
-//! | `members` | identifiers, members, lots, returns |
-//! | `requests` | the recorded answers |
-//! | `settlement` | windows, legs, orders, gross obligations, balances |
-//! | `alive`, `occupancy` | when the house was last alive; the one process that writes a file of SQLite |
-//! | `schedule` | what the scheduler finds its work by, leases |
-//! | `reports`, `books`, `ledger` | reads for those who ask: members and entries, accounts and windows, the audit's whole |
-//! | `notices` | for whom something expires soon |
-//! | `prober` | whether the books can be written |
+//! | `snapshot`, `books`, `ledger`, `notices` | reads for those who ask: one state of the database; accounts and windows; the audit's whole; coming expiries |
 //! | `projection` | which entries a partner has a part in |
 //! | `actions` | the record of administration |
-//! | `durability` | whether the disk takes what is committed |
-//! | `sql` | the seam to the two drivers |
+//! | `migrate` | the layout of the database, and the first rows in it |
+//! | `prober`, `durability`, `checkpoint` | whether the books can be written, and whether the disk takes what is committed; SQLite's log |
+//! | `tables`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; rows on their way in; rows that came out; statements, and the seam to the two drivers; lists of columns in their texts |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
 //! journal's head with the rows that every batch moves.
 
 mod actions;
 mod alive;
+mod attachments;
+mod balances;
 mod books;
+mod calendar;
+mod cells;
 mod checkpoint;
+mod coalition;
+mod consents;
 mod durability;
-mod enrolled;
 mod error;
+mod filling;
+mod funding;
 mod gate;
-mod guards;
-mod house;
+mod gross;
+mod head;
+mod holds;
+mod identifiers;
 mod journal;
+mod leases;
 mod ledger;
+mod limits;
+mod lots;
 mod members;
+mod migrate;
 mod notices;
 mod occupancy;
+mod parties;
 mod prober;
 mod projection;
-mod reports;
+mod receipts;
 mod requests;
+mod returns;
+mod rows;
 mod save;
-mod schedule;
 mod session;
-mod settlement;
 mod slice;
+mod snapshot;
 mod sql;
+mod tables;
+mod terms;
 mod watched;
+mod windows;
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -63,62 +85,97 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing_core::book::Book;
-use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::coalition::House;
-use clearing_core::units::{BatchId, PartnerId, Timestamp};
-use sqlx::pool::PoolConnection;
+use clearing_core::units::{PartnerId, Timestamp};
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Postgres, Sqlite};
 use tokio::sync::Mutex;
 
 pub use self::actions::ActionFilter;
+pub use self::attachments::AttachmentRow;
+pub use self::balances::Balances;
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
+pub use self::calendar::Schedule;
 pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
-pub use self::gate::GateError;
-pub use self::house::{GateRow, HouseRow};
-pub use self::journal::{BatchRow, JournalHead};
-pub use self::ledger::{AttachmentRow, Counts, GrossRows, MemberRange, MembersLedger, StoredRequest};
+pub use self::gate::{GateError, GateRow};
+pub use self::gross::GrossRows;
+pub use self::head::Saved;
+pub use self::journal::{BatchRow, Counts, JournalHead};
+pub use self::ledger::{MemberRange, MembersLedger};
+pub use self::members::MemberDue;
+pub use self::migrate::Migrations;
 pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
+pub use self::parties::HouseRow;
 pub use self::prober::Prober;
 pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, Projector, Step};
-pub use self::save::Saved;
-pub use self::schedule::{MemberDue, Schedule};
+pub use self::requests::StoredRequest;
 pub use self::session::{Probe, WriterSession};
-pub use self::settlement::{Balances, WindowRow, Windows};
+pub use self::snapshot::Snapshot;
 pub use self::sql::Sql;
-
-use crate::identifier::IdentifierKey;
-use crate::{backroom, clock};
+pub use self::tables::{Column, Kind, TABLES, Table};
+pub use self::windows::{WindowRow, Windows};
 
 use self::checkpoint::Committed;
-use self::enrolled::Enrolled;
+use self::identifiers::Enrolled;
 use self::session::Connection;
-use self::sql::Link;
 use self::watched::Watched;
 
-/// Every statement of the house, for the test that prepares them all on both back ends.
-pub const STATEMENTS: &[&[&Sql]] = &[
+/// Every statement of the house that can be prepared, for the tests that prepare and list them all on both back ends.
+pub static STATEMENTS: &[&[&Sql]] = &[
+    actions::STATEMENTS,
     alive::STATEMENTS,
-    enrolled::STATEMENTS,
-    guards::STATEMENTS,
-    house::STATEMENTS,
+    attachments::STATEMENTS,
+    balances::STATEMENTS,
+    calendar::STATEMENTS,
+    coalition::STATEMENTS,
+    consents::STATEMENTS,
+    funding::STATEMENTS,
+    gate::STATEMENTS,
+    gross::STATEMENTS,
+    head::STATEMENTS,
+    holds::STATEMENTS,
+    identifiers::STATEMENTS,
     journal::STATEMENTS,
-    ledger::STATEMENTS,
+    leases::STATEMENTS,
+    limits::STATEMENTS,
+    lots::STATEMENTS,
     members::STATEMENTS,
-    notices::STATEMENTS,
+    migrate::STATEMENTS,
+    parties::STATEMENTS,
     prober::STATEMENTS,
     projection::STATEMENTS,
-    actions::STATEMENTS,
+    receipts::STATEMENTS,
     requests::STATEMENTS,
+    returns::STATEMENTS,
     save::STATEMENTS,
-    schedule::STATEMENTS,
     session::STATEMENTS,
-    settlement::STATEMENTS,
+    snapshot::STATEMENTS,
+    terms::STATEMENTS,
+    windows::STATEMENTS,
 ];
+
+/// The rest of them: those that one back end takes as a text of several.
+pub static UNPREPARED: &[&Sql] = session::UNPREPARED;
+
+/// All statements as they run, for people to read: kept in `store/statements.sql`.
+pub fn listed_statements() -> String {
+    let mut listed = "-- All statements of the house as they run, in the order of their rooms. Generated by
+-- `cargo run -p clearing --example statements` from src/store; not to be edited.\n"
+        .to_owned();
+    for sql in STATEMENTS.iter().flat_map(|room| room.iter()).chain(UNPREPARED) {
+        let (sqlite, postgres) = (sql.text(Backend::Sqlite), sql.text(Backend::Postgres));
+        if sqlite == postgres {
+            listed += &format!("\n{sqlite};\n");
+        } else {
+            let of = |text: &str, backend: &str| text.replacen('\n', &format!(" ({backend})\n"), 1);
+            listed += &format!("\n{};\n\n{};\n", of(sqlite, "SQLite"), of(postgres, "PostgreSQL"));
+        }
+    }
+    listed
+}
 
 /// Readers beside the writer. More of them than cores only wait for each other.
 pub const READERS_MAX: u32 = 8;
@@ -138,16 +195,7 @@ pub enum Backend {
     Postgres,
 }
 
-/// What the database knows of its own layout.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Migrations {
-    /// Versions of migrations that were applied, ascending.
-    pub applied: Vec<i64>,
-    /// Versions that this release has and the database has not.
-    pub pending: Vec<i64>,
-}
-
-/// See the module. Cheap to clone.
+/// The way to the database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     back_end: BackEnd,
@@ -156,11 +204,10 @@ pub struct Store {
     enrolled: Arc<Enrolled>,
     durability: Arc<Durability>,
     watched: Arc<Watched>,
-    /// The house as of an epoch of its terms, for reads.
     house: Known,
 }
 
-/// The house as of an epoch of its terms, kept until a read finds another epoch.
+/// The house as of an epoch of its terms, kept until somebody finds another epoch.
 type Known = Arc<std::sync::Mutex<Option<(i64, Arc<House>)>>>;
 
 #[derive(Clone)]
@@ -338,7 +385,7 @@ impl Store {
             BackEnd::Sqlite { committed, .. } => Some(Arc::clone(committed)),
             BackEnd::Postgres { .. } => None,
         };
-        let known = (Arc::clone(&self.enrolled), Arc::clone(&self.watched));
+        let known = (Arc::clone(&self.enrolled), Arc::clone(&self.watched), Arc::clone(&self.house));
         Ok(WriterSession::new(self.open().await?, Arc::clone(&self.write_turn), known, committed))
     }
 
@@ -359,158 +406,6 @@ impl Store {
     pub fn may_be_there(url: &str) -> bool {
         Self::file_of(url).is_none_or(Path::exists)
     }
-
-    /// Brings the database to the layout of this release. Safe to be called by several nodes at once.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; permanent if the database was migrated by a release with other migrations.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        let _turn = self.write_turn.lock().await;
-        let mut connection = self.open().await?;
-        let migrator = self.migrator();
-        let done = match &mut connection {
-            Connection::Sqlite(connection) => migrator.run(&mut **connection).await,
-            Connection::Postgres(connection) => migrator.run(&mut **connection).await,
-        };
-        connection.close().await;
-        done.map_err(StoreError::of_migration)
-    }
-
-    fn migrator(&self) -> sqlx::migrate::Migrator {
-        match self.backend() {
-            Backend::Sqlite => sqlx::migrate!("../migrations/sqlite"),
-            Backend::Postgres => sqlx::migrate!("../migrations/postgres"),
-        }
-    }
-
-    /// Which migrations the database has, and which it still needs.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; permanent if it has one that this release does not know.
-    pub async fn migration_state(&self) -> Result<Migrations, StoreError> {
-        let mut reader = self.reader().await?;
-        let mut link = reader.link();
-        let call = link.call(&house::MIGRATIONS_TABLE);
-        let known = link.row(call, |row| Ok(row.int(0)? > 0)).await?.unwrap_or(false);
-        let mut state = Migrations::default();
-        if known {
-            let call = link.call(&house::MIGRATIONS_APPLIED);
-            state.applied = link.rows(call, |row| row.int(0)).await?;
-        }
-        let migrator = self.migrator();
-        let versions = migrator.iter().map(|migration| migration.version);
-        state.pending = versions.filter(|version| !state.applied.contains(version)).collect();
-        if let Some(version) = state.applied.iter().find(|version| !migrator.version_exists(**version)) {
-            return Err(StoreError::permanent(format!("the database has migration {version} of a later release")));
-        }
-        Ok(state)
-    }
-
-    /// Writes a new coalition into a migrated, empty database: its settings, the fingerprint of its identifier key, partners
-    /// with their terms, the calendar, and the first window, which begins at `now`.
-    ///
-    /// # Errors
-    /// Permanent if the operator is not among the partners, or if there is a coalition already.
-    pub async fn create_coalition(
-        &self,
-        house: &House,
-        domain: &str,
-        key: &IdentifierKey,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if !house.partners.contains_key(&PartnerId::operator()) {
-            return Err(StoreError::permanent("the operator is a partner of every coalition"));
-        }
-        let coalition = house.coalition.clone();
-        let key_fingerprint = key.fingerprint(&coalition.id, domain);
-        let founded = FoundedFacts { coalition, domain: domain.to_owned(), key_fingerprint };
-        let batch = BatchId(clock::fresh_uuid());
-        let book = Book::found(batch, founded.clone(), house, now);
-        let book = book.map_err(|error| StoreError::permanent(format!("the coalition cannot be founded: {error}")))?;
-        self.writer().await?.found(&founded, book, batch, now).await
-    }
-
-    /// The house as it stands.
-    ///
-    /// # Errors
-    /// Permanent if the database holds no coalition.
-    pub async fn load_house(&self) -> Result<HouseRow, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let house = house::load_house(&mut snapshot.link()).await?;
-        snapshot.finish().await?;
-        Ok(house)
-    }
-
-    /// A connection of the pool, for one statement.
-    async fn reader(&self) -> Result<Snapshot, StoreError> {
-        let failed = |error| StoreError::of("waiting for a reader", error);
-        let connection = match &self.back_end {
-            BackEnd::Sqlite { readers, dear_readers, .. } => {
-                let readers = if backroom::is_here() { dear_readers } else { readers };
-                Pooled::Sqlite(readers.acquire().await.map_err(failed)?)
-            }
-            BackEnd::Postgres { readers, .. } => Pooled::Postgres(readers.acquire().await.map_err(failed)?),
-        };
-        Ok(Snapshot { connection: Some(connection), open: false, house: Arc::clone(&self.house) })
-    }
-
-    /// A connection of the pool that sees one state of the database, however many statements are asked of it.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let mut snapshot = self.reader().await?;
-        snapshot.open = true;
-        snapshot.link().run(&house::BEGIN_SNAPSHOT).await?;
-        Ok(snapshot)
-    }
-}
-
-/// Reads that agree with each other. If it is dropped before it was finished, as when a caller goes away, its
-/// connection is closed rather than given back with a transaction open.
-#[derive(Debug)]
-pub struct Snapshot {
-    connection: Option<Pooled>,
-    open: bool,
-    house: Known,
-}
-
-#[derive(Debug)]
-enum Pooled {
-    Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
-}
-
-impl Snapshot {
-    fn link(&mut self) -> Link<'_> {
-        match self.connection.as_mut().expect("taken only when the snapshot ends") {
-            Pooled::Sqlite(connection) => Link::Sqlite(connection),
-            Pooled::Postgres(connection) => Link::Postgres(connection),
-        }
-    }
-
-    /// Ends the snapshot and gives its connection back.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn finish(mut self) -> Result<(), StoreError> {
-        if self.open {
-            self.link().run(&house::COMMIT).await?;
-            self.open = false;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take().filter(|_| self.open) {
-            match connection {
-                Pooled::Sqlite(connection) => drop(connection.detach()),
-                Pooled::Postgres(connection) => drop(connection.detach()),
-            }
-        }
-    }
 }
 
 fn partner_id(text: &str) -> Result<PartnerId, StoreError> {
@@ -524,4 +419,9 @@ fn hash(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
 /// A number that its column keeps small.
 fn small<T: TryFrom<i64>>(value: i64) -> Result<T, StoreError> {
     T::try_from(value).map_err(|_| StoreError::permanent(format!("the stored number {value} is out of its range")))
+}
+
+/// What a stored word stands for.
+fn known<T>(what: &str, parsed: Option<T>) -> Result<T, StoreError> {
+    parsed.ok_or_else(|| StoreError::permanent(format!("the stored {what} is none that this release knows")))
 }

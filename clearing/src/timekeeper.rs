@@ -17,7 +17,7 @@ const NOTE: Duration = Duration::from_secs(60);
 /// How long the database may take over a look: one that is silent must not keep the house from seeing what its clock does.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// See the module.
+/// Compares the clock of one node, and notes that the house is alive.
 #[derive(Debug)]
 pub struct Timekeeper {
     store: Store,

@@ -265,7 +265,6 @@ impl Writer {
             clock,
             queue: Arc::clone(&queue),
             session: None,
-            house: None,
             short: Pace::new(SHORT, 64),
             long: Pace::new(LONG, BATCH_MAX / 2),
             handlers: Handle::current(),
@@ -366,8 +365,6 @@ struct Desk {
     clock: Clock,
     queue: Arc<Queue<Job>>,
     session: Option<WriterSession>,
-    /// The house as of an epoch of its terms.
-    house: Option<(i64, Arc<House>)>,
     /// Sizes of batches.
     short: Pace,
     long: Pace,
@@ -382,7 +379,6 @@ struct Begun {
     session: WriterSession,
     house: Arc<House>,
     row: GateRow,
-    gate: Gate,
     now: Timestamp,
     /// By what time clients make the ids of requests, if not by that one.
     clients_time: Option<Timestamp>,
@@ -671,15 +667,7 @@ impl Desk {
             None => in_time(until, self.store.writer()).await?,
         };
         let gate = batch.requests.first().map_or(Gate::Shared, |request| request.command.gate());
-        let row = in_time(until, session.begin(gate)).await?;
-        let house = match &self.house {
-            Some((epoch, house)) if *epoch == row.terms_epoch => Arc::clone(house),
-            _ => {
-                let house = Arc::new(in_time(until, session.load_house()).await?.house);
-                self.house = Some((row.terms_epoch, Arc::clone(&house)));
-                house
-            }
-        };
+        let (row, house) = in_time(until, session.begin(gate)).await?;
         let clock = match self.time_of(batch) {
             Ok(now) => now,
             Err(wrong) => {
@@ -692,7 +680,7 @@ impl Desk {
         // differ, and no batch may find terms in force that another node has replaced.
         let now = batch.as_of.unwrap_or_else(|| clock.max(row.last_time)).max(row.opened);
         let clients_time = self.clock.clients_time();
-        Ok(Begun { session, house, row, gate, now, clients_time, id: BatchId(clock::fresh_uuid()), until })
+        Ok(Begun { session, house, row, now, clients_time, id: BatchId(clock::fresh_uuid()), until })
     }
 
     /// Saves and commits what was decided.
@@ -756,8 +744,7 @@ impl Desk {
         loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
-            let asked = async { self.store.writer().await?.was_committed(batch, probe).await };
-            match tokio::time::timeout_at(end.into(), asked).await {
+            match tokio::time::timeout_at(end.into(), self.store.look_up(batch, probe)).await {
                 Ok(Ok(committed)) => return Ok(committed),
                 Ok(Err(error)) => {
                     warn!(error = &error as &dyn std::error::Error, "the outcome could not be looked up");
@@ -774,10 +761,7 @@ impl Begun {
         let mut book = Book::new(Arc::clone(&self.house), self.row.open_window);
         book.clients_time = self.clients_time;
         book.begin_batch(self.id);
-        let sequences = match self.gate {
-            Gate::Shared => in_time(self.until, self.session.load(&mut book, requests, self.now)).await?,
-            Gate::Alone => in_time(self.until, self.session.load_all(&mut book, requests, self.now)).await?,
-        };
+        let sequences = in_time(self.until, self.session.load(&mut book, requests, self.now)).await?;
         let mut answers = Vec::with_capacity(requests.len());
         for (at, request) in requests.iter().enumerate() {
             // A panic is a mistake in the rules. The book may be half changed then, so the batch starts anew.

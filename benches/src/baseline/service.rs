@@ -21,7 +21,7 @@ pub trait Issuer: Send + Sync + 'static {
     ) -> impl Future<Output = Result<v1::IssuePointsResponse, Status>> + Send;
 }
 
-/// See the module.
+/// The services of one baseline.
 pub struct Service<I>(pub Arc<I>);
 
 type IssueStream = Pin<Box<dyn Stream<Item = Result<v1::StreamIssuePointsResponse, Status>> + Send>>;

@@ -86,7 +86,7 @@ async fn hear(mut reading: ReadHalf<TlsStream<TcpStream>>, heard: Arc<AtomicU64>
     }
 }
 
-/// See the module.
+/// A connection of a partner, on which any frame can be written.
 pub struct Raw {
     writing: WriteHalf<TlsStream<TcpStream>>,
     heard: Arc<AtomicU64>,

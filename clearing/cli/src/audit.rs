@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::database::open;
 use crate::failure::{Exit, Failure, with_causes};
 use crate::material::identifier_key;
-use crate::output::{Output, Page};
+use crate::output::{Answer, Output, Page};
 
 /// Findings that are listed one by one; a broken table may give one for each of its rows.
 const FINDINGS_SHOWN_MAX: usize = 100;
@@ -31,7 +31,7 @@ pub struct Arguments {
 }
 
 /// Runs it.
-pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failure> {
     let context = context.with("--database", "house.database", arguments.database);
     let url = context.config()?.database();
     let store = open(&url).await?;
@@ -75,12 +75,14 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         page = page
             .text("Without an identifier key, it was not looked whether it is the one that the books were made with.");
     }
-    context.output.show(&json, &page);
+    let answer = Answer::new(json, page);
     if clean {
-        return Ok(());
+        return Ok(answer);
     }
-    Err(Failure::new(Exit::Unbalanced, format!("the audit found {} faults", report.findings.len()))
-        .hint("stop the house, keep a copy of the database as it is, and compare it with the last good backup"))
+    Ok(answer.but(
+        Failure::new(Exit::Unbalanced, format!("the audit found {} faults", report.findings.len()))
+            .hint("stop the house, keep a copy of the database as it is, and compare it with the last good backup"),
+    ))
 }
 
 /// Compares the identifier key and the domain with those that the books were made with. Whoever audits a copy elsewhere has

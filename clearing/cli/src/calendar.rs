@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
-use crate::output::Page;
+use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment};
 
 /// The calendar commands.
@@ -42,7 +42,7 @@ pub struct Set {
 }
 
 /// Runs one of them.
-pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
     let (next_closes, replayed) = match command {
         Command::Show => (session.client.next_closes().await?, None),
@@ -66,6 +66,5 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     } else {
         page.table(&["the window closes at"], times.iter().map(|time| vec![time.clone()]))
     };
-    context.output.show(&json!({ "next_close_times": times, "replayed": replayed }), &page);
-    Ok(())
+    Ok(Answer::new(json!({ "next_close_times": times, "replayed": replayed }), page))
 }

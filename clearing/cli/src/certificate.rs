@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::failure::{Failure, with_causes};
 use crate::material::too_wide;
-use crate::output::Page;
+use crate::output::{Answer, Page};
 use crate::values;
 
 /// The file of the authority's certificate, in every folder that has one.
@@ -57,7 +57,7 @@ pub struct Arguments {
 }
 
 /// Runs `partner certificate`.
-pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> {
     let folder = match &arguments.authority {
         Some(folder) => folder.clone(),
         None => context.config()?.file().and_then(Path::parent).unwrap_or(Path::new("")).join(AUTHORITY_FOLDER),
@@ -110,8 +110,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
         Kind::Partner => page.next(format!("clearing partner list   (shows whether {id} is admitted)")),
         Kind::Auditor => page,
     };
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
 /// A certificate, and its private key if it was made here.

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, with_causes};
 use crate::material;
-use crate::output::Page;
+use crate::output::{Answer, Page};
 
 /// The configuration commands.
 #[derive(Debug, Subcommand)]
@@ -34,7 +34,7 @@ pub enum Command {
 }
 
 /// Runs it.
-pub async fn run(context: &Context, command: &Command) -> Result<(), Failure> {
+pub async fn run(context: &Context, command: &Command) -> Result<Answer, Failure> {
     let Command::Check { client } = *command;
     let config = context.config()?;
     let books = if client {
@@ -75,8 +75,7 @@ pub async fn run(context: &Context, command: &Command) -> Result<(), Failure> {
         page =
             page.text(format!("Clock: the machine says {machine}; the house was last alive at {last_alive}{database}"));
     }
-    context.output.show(&json, &page.text(verdict));
-    Ok(())
+    Ok(Answer::new(json, page.text(verdict)))
 }
 
 /// What was found of the books.

@@ -8,7 +8,6 @@ use clap_complete::Shell;
 
 use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
-use crate::output::Page;
 use crate::{
     audit, calendar, check, demo, deposit, init, log, member, migrate, partner, report, sandbox, serve, settlement,
     statement, window,
@@ -167,32 +166,36 @@ fn execute(context: Context, command: Command) -> Result<(), Failure> {
 }
 
 async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Demo(arguments) => {
-            let report = demo::run(&arguments, context.output.is_watched()).await?;
-            context.output.show(&report.to_json(), &Page::new().text(report.to_string()));
-            Ok(())
-        }
-        Command::Init(arguments) => init::run(&context, arguments).await,
-        Command::Serve(arguments) => serve::run(context, arguments).await,
-        Command::Sandbox(arguments) => sandbox::run(&context, arguments).await,
-        Command::Migrate(arguments) => migrate::run(context, arguments).await,
-        Command::Partner(command) => partner::run(&context, command).await,
-        Command::Member(command) => member::run(&context, command).await,
-        Command::Window(command) => window::run(&context, command).await,
-        Command::Settlement(command) => settlement::run(&context, command).await,
-        Command::Deposit(arguments) => deposit::run(&context, arguments).await,
-        Command::Calendar(command) => calendar::run(&context, command).await,
-        Command::Report(command) => report::run(&context, command).await,
-        Command::Log(arguments) => log::run(&context, arguments).await,
-        Command::Statement(arguments) => statement::run(&context, arguments).await,
-        Command::Audit(arguments) => audit::run(context, arguments).await,
-        Command::Config(command) => check::run(&context, &command).await,
+    let output = context.output;
+    let answer = match command {
+        // These say what they have to say while they run.
+        Command::Serve(arguments) => return serve::run(context, arguments).await,
+        Command::Sandbox(arguments) => return sandbox::run(&context, arguments).await,
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "clearing", &mut script);
-            context.output.raw(&String::from_utf8_lossy(&script));
-            Ok(())
+            output.raw(&completions(shell));
+            return Ok(());
         }
-    }
+        Command::Demo(arguments) => demo::run(&arguments, output.is_watched()).await?,
+        Command::Init(arguments) => init::run(&context, arguments).await?,
+        Command::Migrate(arguments) => migrate::run(context, arguments).await?,
+        Command::Partner(command) => partner::run(&context, command).await?,
+        Command::Member(command) => member::run(&context, command).await?,
+        Command::Window(command) => window::run(&context, command).await?,
+        Command::Settlement(command) => settlement::run(&context, command).await?,
+        Command::Deposit(arguments) => deposit::run(&context, arguments).await?,
+        Command::Calendar(command) => calendar::run(&context, command).await?,
+        Command::Report(command) => report::run(&context, command).await?,
+        Command::Log(arguments) => log::run(&context, arguments).await?,
+        Command::Statement(arguments) => statement::run(&context, arguments).await?,
+        Command::Audit(arguments) => audit::run(context, arguments).await?,
+        Command::Config(command) => check::run(&context, &command).await?,
+    };
+    output.show(&answer);
+    answer.failure.map_or(Ok(()), Err)
+}
+
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "clearing", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }

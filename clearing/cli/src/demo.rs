@@ -36,14 +36,13 @@ use clearing::store::Store;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::failure::{Exit, Failure};
+use crate::output::{Answer, Page};
 use crate::values;
 use day::{Day, IN_FLIGHT};
 use figures::Figures;
 use house::DemoHouse;
 use plan::Plan;
-use report::{Audit, Latency, Run, micros};
-
-pub use report::Report;
+use report::{Audit, Latency, Report, Run, micros};
 
 /// The file of the report, unless somebody names another.
 const REPORT_FILE: &str = "clearing-demo.html";
@@ -77,7 +76,7 @@ pub struct Args {
 /// # Errors
 ///
 /// `Exit::Unbalanced` if any two figures disagree that must not; whatever the house, the disk or the network say.
-pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
+pub async fn run(args: &Args, watched: bool) -> Result<Answer, Failure> {
     let throw_away =
         tempfile::tempdir().map_err(|error| Failure::file("cannot make a folder in", &std::env::temp_dir(), &error))?;
     let folder = args.keep.as_deref().unwrap_or(throw_away.path());
@@ -121,7 +120,7 @@ pub async fn run(args: &Args, watched: bool) -> Result<Report, Failure> {
     };
     let path = &report.run.report;
     fs::write(path, page::page(&report)).map_err(|error| Failure::file("cannot write the report", path, &error))?;
-    Ok(report)
+    Ok(Answer::new(report.to_json(), Page::new().text(report.to_string())))
 }
 
 /// That the report cannot be written must not be found out when the day is over.

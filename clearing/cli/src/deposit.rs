@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
-use crate::output::Page;
+use crate::output::{Answer, Page};
 use crate::session::{Effect, Session};
 use crate::values;
 
@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 /// Runs it.
-pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
     let amount = session.money(arguments.amount);
     let request = Deposit::account(&arguments.account, amount.clone()).request_id(session.request_id(arguments.effect));
@@ -40,6 +40,5 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
     let page = Page::new()
         .text(format!("Recorded {amount} into {}; its balance is now {}.", arguments.account, deposited.balance))
         .next("clearing report trial-balance");
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }

@@ -13,7 +13,7 @@ use clearing_core::facts::limits::Limits;
 use clearing_core::units::{Currency, Money, Points, Timestamp};
 use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::certificate::{
     AUTHORITY_FOLDER, CA_FILE, CERTIFICATE_DAYS, Identity, make_authority, make_folder, refuse_to_overwrite, valid_for,
@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::database;
 use crate::failure::{Failure, with_causes};
 use crate::material::write_identifier_key;
-use crate::output::{Output, Page};
+use crate::output::{Answer, Output, Page};
 use crate::values::{self, word};
 
 /// Arguments of `init`.
@@ -197,11 +197,11 @@ fn answer<T>(
 pub const AUDITOR: &str = "auditor-1";
 
 /// Runs it.
-pub async fn run(context: &Context, mut arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(context: &Context, mut arguments: Arguments) -> Result<Answer, Failure> {
     arguments.rules.limits.ask(context.output, &arguments.units.currency);
     let made = make(&arguments, Clock::system().now()).await?;
-    report(context, &arguments, &made.house, &made.files);
-    Ok(())
+    let Made { house, files, .. } = &made;
+    Ok(Answer::new(to_json(&arguments, house, files), page(&arguments, house, files)))
 }
 
 /// A new coalition.
@@ -363,13 +363,11 @@ fn config_text(arguments: &Arguments) -> String {
     ])
 }
 
-fn report(context: &Context, arguments: &Arguments, house: &House, files: &Files) {
+fn to_json(arguments: &Arguments, house: &House, files: &Files) -> Value {
     let coalition = &house.coalition;
     let limits = &coalition.default_limits;
-    let dir = &arguments.dir;
-    let at = |name: &str| dir.join(name).display().to_string();
-    let json = json!({
-        "dir": dir,
+    json!({
+        "dir": arguments.dir,
         "config": files.config,
         "database": config::without_password(&arguments.database),
         "domain": arguments.domain,
@@ -382,23 +380,15 @@ fn report(context: &Context, arguments: &Arguments, house: &House, files: &Files
             "net_debit_cap": limits.net_debit_cap.map(|cap| coalition.money_text(cap)),
             "points_per_entry": limits.points_per_entry.map(|points| points.0),
         },
-    });
-    let new_partners = match (limits.net_debit_cap, limits.points_per_entry) {
-        (Some(cap), Some(points)) => format!(
-            "New partners may owe up to {} {} and issue up to {} points at a time, unless `partner create` says otherwise.",
-            coalition.money_text(cap),
-            coalition.currency,
-            points.0
-        ),
-        _ => "New partners have no limits, unless `partner create` sets some.".to_owned(),
-    };
-    let suggested = if arguments.rules.limits.suggested() {
-        " That is a suggestion: --default-net-debit-cap, --default-points-per-entry or --no-limits say something else."
-    } else {
-        ""
-    };
+    })
+}
+
+fn page(arguments: &Arguments, house: &House, files: &Files) -> Page {
+    let coalition = &house.coalition;
+    let dir = &arguments.dir;
+    let at = |name: &str| dir.join(name).display().to_string();
     let config = files.config.display();
-    let page = Page::new()
+    Page::new()
         .text(format!(
             "Made the coalition {} ({}, {} decimals) in {}:",
             coalition.id,
@@ -421,12 +411,32 @@ fn report(context: &Context, arguments: &Arguments, house: &House, files: &Files
             at("operator.pem, auditor.pem")
         ))
         .text(format!("  {}   the books", config::without_password(&arguments.database)))
-        .text(format!("{new_partners}{suggested}"))
+        .text(limits_words(arguments, house))
         .text("Next:")
         .text(format!("  clearing serve --config {config}"))
         .text(format!("  clearing partner create GROCER --name 'Green Grocer' --config {config}"))
-        .text(format!("  clearing partner certificate GROCER --out grocer --config {config}"));
-    context.output.show(&json, &page);
+        .text(format!("  clearing partner certificate GROCER --out grocer --config {config}"))
+}
+
+/// What new partners may do, and whether anybody has said so.
+fn limits_words(arguments: &Arguments, house: &House) -> String {
+    let coalition = &house.coalition;
+    let limits = &coalition.default_limits;
+    let new_partners = match (limits.net_debit_cap, limits.points_per_entry) {
+        (Some(cap), Some(points)) => format!(
+            "New partners may owe up to {} {} and issue up to {} points at a time, unless `partner create` says otherwise.",
+            coalition.money_text(cap),
+            coalition.currency,
+            points.0
+        ),
+        _ => "New partners have no limits, unless `partner create` sets some.".to_owned(),
+    };
+    let suggested = if arguments.rules.limits.suggested() {
+        " That is a suggestion: --default-net-debit-cap, --default-points-per-entry or --no-limits say something else."
+    } else {
+        ""
+    };
+    format!("{new_partners}{suggested}")
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Page;
-use crate::session::{Session, moment};
+use crate::output::{Answer, Page};
+use crate::session::{Session, first, moment};
 use crate::{terms, values};
 
 /// The kinds of decisions that the record has.
@@ -59,7 +59,7 @@ pub struct Arguments {
 }
 
 /// Runs it.
-pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
     let Arguments { kind, partner, window, since, until, limit } = arguments;
     let mut filter = AdminActions::all();
@@ -78,13 +78,8 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
     if let Some(until) = until {
         filter = filter.until(until);
     }
-    let mut pages = session.operator().admin_actions(filter);
-    let mut actions = Vec::new();
-    while actions.len() <= limit
-        && let Some(page) = pages.next_page().await?
-    {
-        actions.extend(page);
-    }
+    // One more tells whether there are older ones.
+    let mut actions = first(session.operator().admin_actions(filter), limit.saturating_add(1)).await?;
     let more = actions.len() > limit;
     actions.truncate(limit);
     let json = json!({ "actions": actions.iter().map(to_json).collect::<Vec<_>>(), "more": more });
@@ -92,8 +87,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
     if more {
         page = page.text(format!("There are older ones: --limit {}, or --until TIME.", limit.saturating_mul(2).max(1)));
     }
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
 fn kind(text: &str) -> Result<EntryKind, String> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, accepted};
-use crate::output::Page;
+use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment};
 use crate::{terms, values};
 
@@ -150,22 +150,18 @@ struct Reason {
 }
 
 /// Runs one of them.
-pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
-    let (json, page) = match command {
-        Command::Balance(who) => balance(&session, who).await?,
-        Command::Decay(arguments) => decay(context, &session, arguments).await?,
-        Command::ExtendExpiry(arguments) => extend(&session, arguments).await?,
-        Command::Reinstate(arguments) => reinstate(&session, arguments).await?,
-        Command::WriteOffDebt(arguments) => write_off(&session, arguments).await?,
-    };
-    context.output.show(&json, &page);
-    Ok(())
+    match command {
+        Command::Balance(who) => balance(&session, who).await,
+        Command::Decay(arguments) => decay(context, &session, arguments).await,
+        Command::ExtendExpiry(arguments) => extend(&session, arguments).await,
+        Command::Reinstate(arguments) => reinstate(&session, arguments).await,
+        Command::WriteOffDebt(arguments) => write_off(&session, arguments).await,
+    }
 }
 
-type Told = (Value, Page);
-
-async fn balance(session: &Session, who: Who) -> Result<Told, Failure> {
+async fn balance(session: &Session, who: Who) -> Result<Answer, Failure> {
     let balance = session.client.balance(who.member).await?;
     let json = json!({
         "member": balance.member.member_id,
@@ -193,10 +189,10 @@ async fn balance(session: &Session, who: Who) -> Result<Told, Failure> {
         page = page.table(&["expires", ">points"], rows);
         page = page.text(format!("{} points expire later, or never.", balance.other_points));
     }
-    Ok((json, page))
+    Ok(Answer::new(json, page))
 }
 
-async fn decay(context: &Context, session: &Session, arguments: Decay) -> Result<Told, Failure> {
+async fn decay(context: &Context, session: &Session, arguments: Decay) -> Result<Answer, Failure> {
     let Decay { member, all: _, inactive_days, inactive_since, rate, period, effect } = arguments;
     let Some(member) = member else {
         let days = Duration::from_secs(u64::from(inactive_days.unwrap_or_default()) * 86_400);
@@ -226,7 +222,7 @@ async fn decay(context: &Context, session: &Session, arguments: Decay) -> Result
     };
     let page = Page::new().text(format!("{what}; {} are available.", done.member.available_points));
     let page = if done.unfinished { page.text("There are more lots: run the same command again.") } else { page };
-    Ok((json, page))
+    Ok(Answer::new(json, page))
 }
 
 async fn decay_all(
@@ -235,7 +231,7 @@ async fn decay_all(
     decay: &DecayMembers,
     since: SystemTime,
     period: &str,
-) -> Result<Told, Failure> {
+) -> Result<Answer, Failure> {
     let bar = if context.output.is_watched() {
         let style = ProgressStyle::with_template("{spinner} {elapsed:>4} {human_pos} members looked at, {msg}")
             .expect("the template is well formed");
@@ -266,7 +262,7 @@ async fn decay_all(
     let page = Page::new()
         .text(format!("Decay for {period} of members not active after {}:", moment(since)))
         .table(&["members", ">number", ""], rows);
-    Ok((json, page))
+    Ok(Answer::new(json, page))
 }
 
 /// Why a decay of all members ended early, with how to go on.
@@ -289,7 +285,7 @@ fn broken_off(failure: Failure) -> Failure {
     }
 }
 
-async fn extend(session: &Session, arguments: Extend) -> Result<Told, Failure> {
+async fn extend(session: &Session, arguments: Extend) -> Result<Answer, Failure> {
     let Extend { who, issuer, until, expires, reason, effect } = arguments;
     let request = ExtendExpiry::of(who.member, &issuer).expiring_until(until).to(expires).reason(reason.code);
     let request = request.request_id(session.request_id(effect));
@@ -307,10 +303,10 @@ async fn extend(session: &Session, arguments: Extend) -> Result<Told, Failure> {
     let page = Page::new()
         .text(format!("{} lots of {issuer} of member {} live until {}.", lots, done.member.member_id, moment(expires)))
         .text(expiry_words(done.member.next_expiry.as_ref()));
-    Ok((json, page))
+    Ok(Answer::new(json, page))
 }
 
-async fn reinstate(session: &Session, arguments: Reinstate) -> Result<Told, Failure> {
+async fn reinstate(session: &Session, arguments: Reinstate) -> Result<Answer, Failure> {
     let Reinstate { who, funder, points, expires, reason, effect } = arguments;
     let mut request = ReinstatePoints::to(who.member, &funder).points(points).reason(reason.code);
     if let Some(expires) = expires {
@@ -336,10 +332,10 @@ async fn reinstate(session: &Session, arguments: Reinstate) -> Result<Told, Fail
     if done.written.recovered_points > 0 {
         page = page.text(format!("{} of its points paid debts at once.", done.written.recovered_points));
     }
-    Ok((json, page))
+    Ok(Answer::new(json, page))
 }
 
-async fn write_off(session: &Session, arguments: WriteOff) -> Result<Told, Failure> {
+async fn write_off(session: &Session, arguments: WriteOff) -> Result<Answer, Failure> {
     let WriteOff { who, creditor, points, reason, effect } = arguments;
     let request = WriteOffDebt::of(who.member, &creditor).points(points).reason(reason.code);
     let request = request.request_id(session.request_id(effect));
@@ -356,7 +352,7 @@ async fn write_off(session: &Session, arguments: WriteOff) -> Result<Told, Failu
         "{creditor} gave up {} points that member {} owed it; the member owes {} in all now.",
         done.written_off_points, done.member.member_id, done.member.owed_points
     ));
-    Ok((json, page))
+    Ok(Answer::new(json, page))
 }
 
 fn expiry_json(next: Option<&ComingExpiry>) -> Value {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::database::open;
 use crate::failure::Failure;
-use crate::output::Page;
+use crate::output::{Answer, Page};
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub struct Arguments {
 }
 
 /// Runs it.
-pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failure> {
     let context = context.with("--database", "house.database", arguments.database);
     let url = context.config()?.database();
     let store = open(&url).await?;
@@ -47,6 +47,5 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
             Page::new().text(format!("{place}: {pending} migrations are pending.")).next("clearing migrate")
         }
     };
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }

@@ -58,10 +58,10 @@ impl Output {
     }
 
     /// Prints an answer.
-    pub fn show(self, json: &Value, page: &Page) {
+    pub fn show(self, answer: &Answer) {
         match self.format {
-            Format::Table => put(io::stdout().lock(), &page.0),
-            Format::Json => put(io::stdout().lock(), &format!("{json:#}")),
+            Format::Table => put(io::stdout().lock(), &answer.page.0),
+            Format::Json => put(io::stdout().lock(), &format!("{:#}", answer.json)),
         }
     }
 
@@ -96,6 +96,28 @@ impl Output {
 fn put(mut out: impl Write, text: &str) {
     // A closed pipe or a full disk: there is no other place to say so, and what the command did is done.
     let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+}
+
+/// What a command answers.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    json: Value,
+    page: Page,
+    /// Why the command fails although it has an answer.
+    pub failure: Option<Failure>,
+}
+
+impl Answer {
+    /// The same for programs and for people.
+    pub fn new(json: Value, page: Page) -> Self {
+        Self { json, page, failure: None }
+    }
+
+    /// The same, after which the command fails: what it was asked for is there, and is not as it should be.
+    #[must_use]
+    pub fn but(self, failure: Failure) -> Self {
+        Self { failure: Some(failure), ..self }
+    }
 }
 
 /// An answer for people.

@@ -13,7 +13,7 @@ use crate::certificate;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, accepted};
 use crate::limits::{self, LimitChanges, LimitFlags};
-use crate::output::Page;
+use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment};
 use crate::terms::{self, TermsFlags};
 use crate::values;
@@ -138,24 +138,24 @@ pub struct ConsentArguments {
 }
 
 /// Runs one of them.
-pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Certificate(arguments) => certificate::run(context, &arguments),
-        Command::Create(arguments) => create(context, &Session::open(context).await?, arguments).await,
+        Command::Create(arguments) => create(&Session::open(context).await?, arguments).await,
         Command::Terms(arguments) if arguments.terms.is_empty() => {
-            show_terms(context, &Session::open(context).await?, &arguments).await
+            show_terms(&Session::open(context).await?, &arguments).await
         }
-        Command::Terms(arguments) => set_terms(context, &Session::open(context).await?, arguments).await,
-        Command::Limits(arguments) => limits(context, &Session::open(context).await?, arguments).await,
-        Command::Consent(arguments) => consent(context, &Session::open(context).await?, arguments).await,
+        Command::Terms(arguments) => set_terms(&Session::open(context).await?, arguments).await,
+        Command::Limits(arguments) => limits(&Session::open(context).await?, arguments).await,
+        Command::Consent(arguments) => consent(&Session::open(context).await?, arguments).await,
         Command::State { partner, state, effect } => {
-            set_state(context, &Session::open(context).await?, &partner, state, effect).await
+            set_state(&Session::open(context).await?, &partner, state, effect).await
         }
-        Command::List => list(context, &Session::open(context).await?).await,
+        Command::List => list(&Session::open(context).await?).await,
     }
 }
 
-async fn create(context: &Context, session: &Session, arguments: Create) -> Result<(), Failure> {
+async fn create(session: &Session, arguments: Create) -> Result<Answer, Failure> {
     let limits = arguments.limits.over(PartnerLimits::none());
     let mut request = CreatePartner::new(&arguments.partner).terms(arguments.terms.change()).limits(limits);
     if arguments.no_limits {
@@ -184,11 +184,10 @@ async fn create(context: &Context, session: &Session, arguments: Create) -> Resu
             limits::rows(&partner.limits, &[]).into_iter().map(|row| row.into_iter().take(2).collect()),
         )
         .next(format!("clearing partner certificate {0} --out {0}/", partner.partner_id));
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
-async fn show_terms(context: &Context, session: &Session, arguments: &SetTermsArguments) -> Result<(), Failure> {
+async fn show_terms(session: &Session, arguments: &SetTermsArguments) -> Result<Answer, Failure> {
     if arguments.from.is_some() || arguments.effect.request_id.is_some() {
         return Err(Failure::usage("nothing is to change").hint("name a term, such as --fee 0.015; --help lists them"));
     }
@@ -205,11 +204,10 @@ async fn show_terms(context: &Context, session: &Session, arguments: &SetTermsAr
     for scheduled in &partner.scheduled_terms {
         page = page.text("Scheduled:").table(&["term", "value"], terms::rows(scheduled));
     }
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
-async fn set_terms(context: &Context, session: &Session, arguments: SetTermsArguments) -> Result<(), Failure> {
+async fn set_terms(session: &Session, arguments: SetTermsArguments) -> Result<Answer, Failure> {
     let mut request = SetTerms::of(&arguments.partner, arguments.terms.change());
     if let Some(from) = arguments.from {
         request = request.effective(from);
@@ -226,8 +224,7 @@ async fn set_terms(context: &Context, session: &Session, arguments: SetTermsArgu
         .text(format!("Version {} of the terms of {}:", set.terms.version, arguments.partner))
         .table(&["term", "value"], terms::rows(&set.terms))
         .text("Lots that were issued before keep the version they were issued under.");
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
 async fn find(session: &Session, id: &str) -> Result<Partner, Failure> {
@@ -237,7 +234,7 @@ async fn find(session: &Session, id: &str) -> Result<Partner, Failure> {
     })
 }
 
-async fn limits(context: &Context, session: &Session, arguments: LimitsArguments) -> Result<(), Failure> {
+async fn limits(session: &Session, arguments: LimitsArguments) -> Result<Answer, Failure> {
     let LimitsArguments { partner: id, limits: flags, effect } = arguments;
     let partner = find(session, &id).await?;
     let (limits, uses, replayed) = if flags.is_empty() {
@@ -278,11 +275,10 @@ async fn limits(context: &Context, session: &Session, arguments: LimitsArguments
             }),
         );
     }
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
-async fn consent(context: &Context, session: &Session, arguments: ConsentArguments) -> Result<(), Failure> {
+async fn consent(session: &Session, arguments: ConsentArguments) -> Result<Answer, Failure> {
     let ConsentArguments { funder, partner, budget, revoke, effect } = arguments;
     let mut request = if revoke {
         SetFundingConsent::withdraw(&funder, &partner)
@@ -304,8 +300,7 @@ async fn consent(context: &Context, session: &Session, arguments: ConsentArgumen
             format!("{partner} may name {funder} as a funder of {budget} points in all; {used} are used.")
         }
     });
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
 /// A consent for programs.
@@ -319,13 +314,7 @@ fn consent_to_json(consent: &FundingConsent) -> Value {
     })
 }
 
-async fn set_state(
-    context: &Context,
-    session: &Session,
-    partner: &str,
-    state: PartnerState,
-    effect: Effect,
-) -> Result<(), Failure> {
+async fn set_state(session: &Session, partner: &str, state: PartnerState, effect: Effect) -> Result<Answer, Failure> {
     let request = SetPartnerState::of(partner, state).request_id(session.request_id(effect));
     let set = accepted(session.operator().set_partner_state(request).await)?;
     let json = json!({
@@ -344,11 +333,10 @@ async fn set_state(
         PartnerState::Other(_) | _ => "a state that this command does not know",
     };
     let page = Page::new().text(format!("{partner} was {} and is {}: {meaning}.", set.previous_state, set.state));
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
-async fn list(context: &Context, session: &Session) -> Result<(), Failure> {
+async fn list(session: &Session) -> Result<Answer, Failure> {
     let partners = session.operator().partners().collect().await?;
     let json = json!({
         "currency": session.info.currency_code,
@@ -395,8 +383,7 @@ async fn list(context: &Context, session: &Session) -> Result<(), Failure> {
             .text(format!("! {} used 80 % of a limit or more.", alarmed.join(", ")))
             .next(format!("clearing partner limits {first}"));
     }
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
 fn state(text: &str) -> Result<PartnerState, String> {

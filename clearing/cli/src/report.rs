@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand};
 use partner_sdk::operator::{AccountBalance, NettingReport};
-use partner_sdk::{Entry, Quantity};
+use partner_sdk::{Entry, Posting, Quantity};
 use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::Page;
-use crate::session::{Session, moment};
+use crate::output::{Answer, Page};
+use crate::session::{Session, first, moment};
 use crate::{settlement, values};
 
 /// The reports.
@@ -62,17 +62,17 @@ pub struct Journal {
 }
 
 /// Runs one of them.
-pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
     match command {
-        Command::Netting { window } => netting(context, &session, window).await,
-        Command::TrialBalance { members } => trial_balance(context, &session, members).await,
-        Command::Journal(arguments) => journal(context, &session, arguments).await,
-        Command::Notices { day } => notices(context, &session, day.as_deref()).await,
+        Command::Netting { window } => netting(&session, window).await,
+        Command::TrialBalance { members } => trial_balance(&session, members).await,
+        Command::Journal(arguments) => journal(&session, arguments).await,
+        Command::Notices { day } => notices(&session, day.as_deref()).await,
     }
 }
 
-async fn netting(context: &Context, session: &Session, window: Option<i64>) -> Result<(), Failure> {
+async fn netting(session: &Session, window: Option<i64>) -> Result<Answer, Failure> {
     let report = session.operator().netting_report(window).await?;
     let json = json!({
         "window": report.settlement.window,
@@ -106,8 +106,7 @@ async fn netting(context: &Context, session: &Session, window: Option<i64>) -> R
         )
         .text("After netting among all:")
         .and(&settlement::page(&report.settlement));
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
 /// Issuers by rows, acceptors by columns.
@@ -135,7 +134,7 @@ fn matrix(report: &NettingReport) -> Page {
     Page::new().table(&header, rows)
 }
 
-async fn trial_balance(context: &Context, session: &Session, members: bool) -> Result<(), Failure> {
+async fn trial_balance(session: &Session, members: bool) -> Result<Answer, Failure> {
     let balance = session.operator().trial_balance(members).await?;
     let json = json!({
         "currency": session.info.currency_code,
@@ -147,10 +146,7 @@ async fn trial_balance(context: &Context, session: &Session, members: bool) -> R
         "as_of_sequence": balance.as_of_sequence,
     });
     let row = |account: &AccountBalance| {
-        let (points, money) = match &account.balance {
-            Quantity::Points(points) => (points.to_string(), String::new()),
-            Quantity::Money(money) => (String::new(), money.amount.to_string()),
-        };
+        let [points, money] = quantity_cells(&account.balance);
         vec![account.account.clone(), points, money]
     };
     let header = ["account", ">points", &format!(">{}", session.info.currency_code)];
@@ -161,15 +157,16 @@ async fn trial_balance(context: &Context, session: &Session, members: bool) -> R
         .text("By class of account:")
         .table(&header, balance.totals.iter().map(row))
         .text(format!("All points: {}. All money: {}. {verdict}", balance.points_sum, balance.money_sum));
-    context.output.show(&json, &page);
+    let answer = Answer::new(json, page);
     if balance.balanced {
-        return Ok(());
+        return Ok(answer);
     }
     let message = format!("the books do not balance: points {}, money {}", balance.points_sum, balance.money_sum);
-    Err(Failure::new(Exit::Unbalanced, message).hint("stop the house and run `clearing audit`, which finds the entry"))
+    let hint = "stop the house and run `clearing audit`, which finds the entry";
+    Ok(answer.but(Failure::new(Exit::Unbalanced, message).hint(hint)))
 }
 
-async fn notices(context: &Context, session: &Session, day: Option<&str>) -> Result<(), Failure> {
+async fn notices(session: &Session, day: Option<&str>) -> Result<Answer, Failure> {
     let notices = session.operator().expiry_notices(day).collect().await?;
     let json = json!({
         "notices": notices.iter().map(|notice| json!({
@@ -185,54 +182,59 @@ async fn notices(context: &Context, session: &Session, day: Option<&str>) -> Res
         vec![notice.member_id.clone(), notice.issuer_id.clone(), points.to_string(), expires, ahead.to_string()]
     });
     let page = Page::new().table(&["member", "issuer", ">points", "expires", ">days ahead"], rows);
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
-async fn journal(context: &Context, session: &Session, arguments: Journal) -> Result<(), Failure> {
-    let mut pages = session.operator().journal(arguments.from, arguments.window);
-    let mut entries = Vec::new();
-    while entries.len() < arguments.limit
-        && let Some(page) = pages.next_page().await?
-    {
-        entries.extend(page);
-    }
+async fn journal(session: &Session, arguments: Journal) -> Result<Answer, Failure> {
+    let pages = session.operator().journal(arguments.from, arguments.window);
+    // One more tells whether there are more.
+    let mut entries = first(pages, arguments.limit.saturating_add(1)).await?;
     let more = entries.len() > arguments.limit;
     entries.truncate(arguments.limit);
     let json = json!({
         "currency": session.info.currency_code,
         "entries": entries.iter().map(entry_json).collect::<Vec<_>>(),
     });
-    let mut rows = Vec::new();
-    for entry in &entries {
-        for (at, posting) in entry.postings.iter().enumerate() {
-            let (points, money) = match &posting.quantity {
-                Quantity::Points(points) => (points.to_string(), String::new()),
-                Quantity::Money(money) => (String::new(), money.amount.to_string()),
-            };
-            let first = |text: String| if at == 0 { text } else { String::new() };
-            rows.push(vec![
-                first(entry.sequence.to_string()),
-                first(moment(entry.entry_time)),
-                first(entry.window.to_string()),
-                first(entry.kind.to_string()),
-                first(entry.partner_id.clone().unwrap_or_default()),
-                first(entry.reason_code.clone().unwrap_or_default()),
-                posting.account.clone(),
-                points,
-                money,
-                posting.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
-            ]);
-        }
-    }
     let money = format!(">{}", session.info.currency_code);
     let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
-    let mut page = Page::new().table(&header, rows);
+    let mut page = Page::new().table(&header, entries.iter().flat_map(entry_rows));
     if let (true, Some(last)) = (more, entries.last()) {
         page = page.next(format!("clearing report journal --from {}", last.sequence + 1));
     }
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
+}
+
+/// A row for each posting, or one where there is none; what belongs to the entry stands in the first.
+fn entry_rows(entry: &Entry) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = entry.postings.iter().map(posting_cells).collect();
+    if rows.is_empty() {
+        rows.push(vec![String::new(); 4]);
+    }
+    let mut of_entry = [
+        entry.sequence.to_string(),
+        moment(entry.entry_time),
+        entry.window.to_string(),
+        entry.kind.to_string(),
+        entry.partner_id.clone().unwrap_or_default(),
+        entry.reason_code.clone().unwrap_or_default(),
+    ];
+    for cells in &mut rows {
+        cells.splice(..0, of_entry.iter_mut().map(std::mem::take));
+    }
+    rows
+}
+
+fn posting_cells(posting: &Posting) -> Vec<String> {
+    let [points, money] = quantity_cells(&posting.quantity);
+    vec![posting.account.clone(), points, money, posting.purpose.map(|purpose| purpose.to_string()).unwrap_or_default()]
+}
+
+/// The cell of points and the cell of money, one of them empty.
+fn quantity_cells(quantity: &Quantity) -> [String; 2] {
+    match quantity {
+        Quantity::Points(points) => [points.to_string(), String::new()],
+        Quantity::Money(money) => [String::new(), money.amount.to_string()],
+    }
 }
 
 fn quantity_json(quantity: &Quantity) -> (&'static str, Value) {

@@ -9,7 +9,7 @@ use clap::Args;
 use clearing::clock::Clock;
 use clearing_core::units::Timestamp;
 use partner_sdk::operator::Operator;
-use partner_sdk::{Client, Decimal, Money, RequestId, ServerInfo};
+use partner_sdk::{Client, Decimal, Money, Pages, RequestId, ServerInfo};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -79,6 +79,18 @@ impl Session {
     pub fn money(&self, amount: Decimal) -> Money {
         Money::new(&self.info.currency_code, amount)
     }
+}
+
+/// The first items of a list, so many at most. Pages beyond them are not asked for.
+pub async fn first<T>(mut pages: Pages<T>, most: usize) -> Result<Vec<T>, Failure> {
+    let mut items = Vec::new();
+    while items.len() < most
+        && let Some(page) = pages.next_page().await?
+    {
+        items.extend(page);
+    }
+    items.truncate(most);
+    Ok(items)
 }
 
 /// A moment as people and programs read it: RFC 3339, in UTC.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
-use crate::output::Page;
+use crate::output::{Answer, Page};
 use crate::session::{Effect, Session};
 use crate::values;
 
@@ -137,27 +137,26 @@ pub struct Pay {
 }
 
 /// Runs one of them.
-pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
     match command {
-        Command::Preview { window } => preview(context, &session, window).await,
-        Command::Confirm { window, effect } => confirm(context, &session, window, effect).await,
-        Command::Export(export) => export_orders(context, &session, export).await,
-        Command::Orders { window, mode } => orders(context, &session, window, mode).await,
-        Command::Pay(pay) if pay.all => pay_all(context, &session, pay.window, pay.mode).await,
-        Command::Pay(pay) => pay_one(context, &session, pay).await,
-        Command::Abort { window, effect } => abort(context, &session, window, effect).await,
+        Command::Preview { window } => preview(&session, window).await,
+        Command::Confirm { window, effect } => confirm(&session, window, effect).await,
+        Command::Export(export) => export_orders(&session, export).await,
+        Command::Orders { window, mode } => orders(&session, window, mode).await,
+        Command::Pay(pay) if pay.all => pay_all(&session, pay.window, pay.mode).await,
+        Command::Pay(pay) => pay_one(&session, pay).await,
+        Command::Abort { window, effect } => abort(&session, window, effect).await,
     }
 }
 
-async fn preview(context: &Context, session: &Session, window: Option<i64>) -> Result<(), Failure> {
+async fn preview(session: &Session, window: Option<i64>) -> Result<Answer, Failure> {
     let settlement = session.operator().preview_settlement(window).await?;
     let page = page(&settlement);
-    context.output.show(&to_json(&settlement), &page);
-    Ok(())
+    Ok(Answer::new(to_json(&settlement), page))
 }
 
-async fn confirm(context: &Context, session: &Session, window: i64, effect: Effect) -> Result<(), Failure> {
+async fn confirm(session: &Session, window: i64, effect: Effect) -> Result<Answer, Failure> {
     let request = ConfirmSettlement::of(window).request_id(session.request_id(effect));
     let confirmed = accepted(session.operator().confirm_settlement(request).await)?;
     let json = json!({
@@ -172,11 +171,10 @@ async fn confirm(context: &Context, session: &Session, window: i64, effect: Effe
     } else {
         page.next(format!("clearing settlement export {window} --csv orders-{window}.csv"))
     };
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
-async fn export_orders(context: &Context, session: &Session, export: Export) -> Result<(), Failure> {
+async fn export_orders(session: &Session, export: Export) -> Result<Answer, Failure> {
     let Export { window, mode, csv, effect } = export;
     let request = ExportOrders::of(window, mode.into()).request_id(session.request_id(effect));
     let orders = accepted(session.operator().export_orders(request).await)?;
@@ -210,11 +208,10 @@ async fn export_orders(context: &Context, session: &Session, export: Export) -> 
             format!("when an order is paid: clearing settlement pay {window} {} --to {}", order.payer, order.payee)
         }
     };
-    context.output.show(&json, &page.next(pay));
-    Ok(())
+    Ok(Answer::new(json, page.next(pay)))
 }
 
-async fn orders(context: &Context, session: &Session, window: i64, mode: Option<Mode>) -> Result<(), Failure> {
+async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<Answer, Failure> {
     let orders = session.client.orders(window, mode.map(OrderMode::from)).collect().await?;
     let json = json!({
         "window": window,
@@ -233,11 +230,10 @@ async fn orders(context: &Context, session: &Session, window: i64, mode: Option<
         let amount = format!(">amount, {}", session.info.currency_code);
         Page::new().table(&["payer", "payee", &amount, ""], rows)
     };
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
-async fn pay_one(context: &Context, session: &Session, pay: Pay) -> Result<(), Failure> {
+async fn pay_one(session: &Session, pay: Pay) -> Result<Answer, Failure> {
     let payer = pay.payer.expect("clap requires it unless --all is given");
     let request = match &pay.to {
         Some(payee) => ConfirmPayment::pair(pay.window, &payer, payee),
@@ -259,12 +255,11 @@ async fn pay_one(context: &Context, session: &Session, pay: Pay) -> Result<(), F
     let page = Page::new()
         .text(format!("Recorded the payment: settlement of window {} is {}.", pay.window, paid.settlement_state))
         .and(&legs_page(&paid.legs, &session.info.currency_code));
-    context.output.show(&json, &after_payment(page, pay.window, paid.settlement_state));
-    Ok(())
+    Ok(Answer::new(json, after_payment(page, pay.window, paid.settlement_state)))
 }
 
 /// Those who pay come first: the house pays nothing out that has not come in.
-async fn pay_all(context: &Context, session: &Session, window: i64, mode: Mode) -> Result<(), Failure> {
+async fn pay_all(session: &Session, window: i64, mode: Mode) -> Result<Answer, Failure> {
     let request = ExportOrders::of(window, mode.into()).request_id(session.client.new_request_id());
     let exported = accepted(session.operator().export_orders(request).await)?;
     let mut orders = exported.orders;
@@ -298,11 +293,10 @@ async fn pay_all(context: &Context, session: &Session, window: i64, mode: Mode) 
     let page = Page::new()
         .text(format!("Recorded {} payments: settlement of window {window} is {state}.", orders.len()))
         .table(&["payer", "payee", &format!(">amount, {}", session.info.currency_code)], rows);
-    context.output.show(&json, &after_payment(page, window, state));
-    Ok(())
+    Ok(Answer::new(json, after_payment(page, window, state)))
 }
 
-async fn abort(context: &Context, session: &Session, window: i64, effect: Effect) -> Result<(), Failure> {
+async fn abort(session: &Session, window: i64, effect: Effect) -> Result<Answer, Failure> {
     let request = AbortSettlement::of(window).request_id(session.request_id(effect));
     let aborted = accepted(session.operator().abort_settlement(request).await)?;
     let json = json!({
@@ -317,8 +311,7 @@ async fn abort(context: &Context, session: &Session, window: i64, effect: Effect
             aborted.open_window
         ))
         .next("clearing settlement preview");
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
 fn after_payment(page: Page, window: i64, state: partner_sdk::SettlementState) -> Page {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Page;
-use crate::session::{Session, moment};
+use crate::output::{Answer, Page};
+use crate::session::{Session, first, moment};
 use crate::{values, window};
 
 /// Arguments of `statement`.
@@ -24,23 +24,13 @@ pub struct Arguments {
 }
 
 /// Runs it.
-pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
     let Arguments { partner, window, lines: lines_max } = arguments;
     let statement = session.client.statement_of(&partner, window).await?;
-    let mut lines = Vec::new();
-    if lines_max > 0 {
-        // The lines of the window that was shown, also when another has been opened since.
-        let mut pages = session.client.statement_lines_of(&partner, Some(statement.window.window));
-        while lines.len() < lines_max
-            && let Some(page) = pages.next_page().await?
-        {
-            lines.extend(page);
-        }
-        lines.truncate(lines_max);
-    }
-    context.output.show(&to_json(&statement, &lines), &page(&statement, &lines));
-    Ok(())
+    // The lines of the window that was shown, also when another has been opened since.
+    let lines = first(session.client.statement_lines_of(&partner, Some(statement.window.window)), lines_max).await?;
+    Ok(Answer::new(to_json(&statement, &lines), page(&statement, &lines)))
 }
 
 fn to_json(statement: &Statement, lines: &[StatementLine]) -> Value {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
-use crate::output::Page;
-use crate::session::{Effect, Session, moment, moment_or_none};
+use crate::output::{Answer, Page};
+use crate::session::{Effect, Session, first, moment, moment_or_none};
 use crate::{settlement, values};
 
 /// The window commands.
@@ -32,23 +32,16 @@ pub enum Command {
 }
 
 /// Runs one of them.
-pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
     match command {
-        Command::List { limit } => list(context, &session, limit).await,
-        Command::Close { effect } => close(context, &session, effect).await,
+        Command::List { limit } => list(&session, limit).await,
+        Command::Close { effect } => close(&session, effect).await,
     }
 }
 
-async fn list(context: &Context, session: &Session, limit: usize) -> Result<(), Failure> {
-    let mut pages = session.client.windows();
-    let mut windows = Vec::new();
-    while windows.len() < limit
-        && let Some(page) = pages.next_page().await?
-    {
-        windows.extend(page);
-    }
-    windows.truncate(limit);
+async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
+    let windows = first(session.client.windows(), limit).await?;
     let next_closes = session.client.next_closes().await?;
     let json = json!({
         "currency": session.info.currency_code,
@@ -69,11 +62,10 @@ async fn list(context: &Context, session: &Session, limit: usize) -> Result<(), 
         Some(next) => page.text(format!("The calendar closes the open window at {}.", moment(*next))),
         None => page.text("There is no calendar: windows are closed by hand, with `clearing window close`."),
     };
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
-async fn close(context: &Context, session: &Session, effect: Effect) -> Result<(), Failure> {
+async fn close(session: &Session, effect: Effect) -> Result<Answer, Failure> {
     let request = CloseWindow::now().request_id(session.request_id(effect));
     let closed = accepted(session.operator().close_window(request).await)?;
     let json = json!({
@@ -85,8 +77,7 @@ async fn close(context: &Context, session: &Session, effect: Effect) -> Result<(
     let page = Page::new()
         .text(format!("Closed window {}; window {} is open now.", closed.settlement.window, closed.open_window))
         .and(&settlement::page(&closed.settlement));
-    context.output.show(&json, &page);
-    Ok(())
+    Ok(Answer::new(json, page))
 }
 
 /// The state of a window's settlement; none while it is open.

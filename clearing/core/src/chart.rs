@@ -56,6 +56,14 @@ pub enum BankPurpose {
     Collateral,
 }
 
+/// A fund that money is paid into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Fund {
+    Reserve,
+    /// Of a partner.
+    Collateral(PartnerId),
+}
+
 /// Why money moved, so that rewards, fees and taxes never mix on a statement. Within an entry the postings of each
 /// purpose sum to zero (rule `balanced`).
 ///
@@ -138,6 +146,41 @@ impl MoneyAccount {
         match self {
             Self::Position(partner) | Self::Collateral(partner) | Self::Settle(_, partner) => Some(*partner),
             Self::Pool | Self::Reserve | Self::Bank(_) | Self::Unfunded => None,
+        }
+    }
+}
+
+impl Fund {
+    pub fn account(self) -> MoneyAccount {
+        match self {
+            Self::Reserve => MoneyAccount::Reserve,
+            Self::Collateral(partner) => MoneyAccount::Collateral(partner),
+        }
+    }
+
+    /// What the money in the bank is for that lies in this fund.
+    pub fn bank(self) -> BankPurpose {
+        match self {
+            Self::Reserve => BankPurpose::Reserve,
+            Self::Collateral(_) => BankPurpose::Collateral,
+        }
+    }
+}
+
+impl fmt::Display for Fund {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.account().fmt(f)
+    }
+}
+
+impl FromStr for Fund {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text.parse() {
+            Ok(MoneyAccount::Reserve) => Ok(Self::Reserve),
+            Ok(MoneyAccount::Collateral(partner)) => Ok(Self::Collateral(partner)),
+            Ok(_) | Err(_) => Err(Malformed(format!("{} is neither reserve nor collateral:PARTNER", shown(text)))),
         }
     }
 }

@@ -10,7 +10,7 @@ mod house;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::sums::{SUM_MAX, SUM_REFUSED};
-use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
+use clearing_core::chart::{Fund, MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Answer;
 use clearing_core::facts::coalition::{House, Recovery};
@@ -582,11 +582,11 @@ impl Asked {
                 house(Command::AbortSettlement(AbortSettlement { window: window_of(play, window) }))
             }
             Op::Deposit { account, amount } => {
-                let account = match PARTNERS[*account] {
-                    "operator" => MoneyAccount::Reserve,
-                    partner => MoneyAccount::Collateral(id(partner)),
+                let fund = match PARTNERS[*account] {
+                    "operator" => Fund::Reserve,
+                    partner => Fund::Collateral(id(partner)),
                 };
-                house(Command::Deposit(Deposit { account, amount: Money(*amount) }))
+                house(Command::Deposit(Deposit { fund, amount: Money(*amount) }))
             }
             Op::SetTerms { partner, terms, days } => {
                 let effective = days.map(|days| play.now.plus_days(days));

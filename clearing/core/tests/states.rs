@@ -6,7 +6,7 @@ mod house;
 
 use std::collections::BTreeSet;
 
-use clearing_core::chart::MoneyAccount;
+use clearing_core::chart::Fund;
 use clearing_core::command::Command;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
@@ -323,7 +323,7 @@ fn every_public_reason_is_given_for_some_call() {
         ("operator", set(TermsDraft { price: price("1.001"), ..TermsDraft::default() })),
         ("operator", set(TermsDraft { price: price("0.5"), ..TermsDraft::default() })),
         house_call(Command::ConfirmSettlement(ConfirmSettlement { window: 1 })),
-        house_call(Command::Deposit(Deposit { account: MoneyAccount::Reserve, amount: Money(i64::MAX) })),
+        house_call(Command::Deposit(Deposit { fund: Fund::Reserve, amount: Money(i64::MAX) })),
     ] {
         let reason = play.refused(caller, command.clone());
         assert!(given.insert(reason), "{reason} again, for {command:?}");
@@ -350,7 +350,7 @@ fn every_public_reason_is_given_for_some_call() {
         play.pay(1, partner).unwrap();
     }
     given.insert(play.refused("operator", Command::AbortSettlement(AbortSettlement { window: 1 })));
-    play.operator(Command::Deposit(Deposit { account: MoneyAccount::Reserve, amount: Money(1) })).unwrap();
+    play.operator(Command::Deposit(Deposit { fund: Fund::Reserve, amount: Money(1) })).unwrap();
     play.issue("B", "M", 1);
     play.close();
     play.operator(Command::AbortSettlement(AbortSettlement { window: 2 })).unwrap();

@@ -4,7 +4,7 @@
 
 mod house;
 
-use clearing_core::chart::MoneyAccount;
+use clearing_core::chart::{Fund, MoneyAccount};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::lot::LotId;
@@ -552,5 +552,16 @@ proptest! {
         if let Ok(id) = text.parse::<PartnerId>() {
             prop_assert_eq!(id.to_string(), text);
         }
+    }
+}
+
+#[test]
+fn deposits_go_to_the_reserve_or_a_partners_collateral_only() {
+    let fund = |text: &str| text.parse::<Fund>();
+    assert_eq!(fund("reserve").unwrap(), Fund::Reserve);
+    assert_eq!(fund("collateral:A").unwrap(), Fund::Collateral("A".parse().unwrap()));
+    for wrong in ["", "pool", "position:A", "settle:1:A", "bank:reserve", "collateral", "collateral:"] {
+        let refused = fund(wrong).unwrap_err().to_string();
+        assert!(refused.contains("neither reserve nor collateral:PARTNER"), "{wrong}: {refused}");
     }
 }

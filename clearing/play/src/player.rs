@@ -498,8 +498,8 @@ impl Player<'_> {
                 house(Command::ConfirmPayment(ConfirmPayment { window: *window, payment: *payment, amount }))
             }
             Action::AbortSettlement { window } => house(Command::AbortSettlement(AbortSettlement { window: *window })),
-            Action::Deposit { account, amount } => {
-                house(Command::Deposit(Deposit { account: *account, amount: money(*amount)? }))
+            Action::Deposit { fund, amount } => {
+                house(Command::Deposit(Deposit { fund: *fund, amount: money(*amount)? }))
             }
             Action::CreatePartner { terms } => {
                 let wrong = |problem| PlayError::Table(Box::new(problem));

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant, check_numbers};
 
-use clearing_core::chart::MoneyAccount;
+use clearing_core::chart::Fund;
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::PartnerState;
@@ -203,7 +203,7 @@ pub enum Action {
         window: WindowNumber,
     },
     Deposit {
-        account: MoneyAccount,
+        fund: Fund,
         amount: Decimal,
     },
     CreatePartner {
@@ -387,7 +387,7 @@ impl Fields {
             "abort_settlement" => Action::AbortSettlement { window: self.need("window")? },
             "deposit" => {
                 let amount = self.decimal("amount")?.ok_or_else(|| self.wrong("amount", "missing".to_owned()))?;
-                Action::Deposit { account: self.need_text("account")?, amount }
+                Action::Deposit { fund: self.need_text("account")?, amount }
             }
             "create_partner" => Action::CreatePartner { terms: Box::new(self.terms()?) },
             "set_terms" => {

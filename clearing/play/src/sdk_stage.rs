@@ -327,8 +327,8 @@ impl SdkStage {
                 let abort = op::AbortSettlement::of(i64::from(*window)).request_id(request);
                 map(operator.abort_settlement(abort).await?, |done| Accepted::house(&done.written))
             }
-            Command::Deposit(Deposit { account, amount }) => {
-                let deposit = op::Deposit::account(account.to_string(), self.amount(*amount)).request_id(request);
+            Command::Deposit(Deposit { fund, amount }) => {
+                let deposit = op::Deposit::account(fund.to_string(), self.amount(*amount)).request_id(request);
                 map(operator.deposit(deposit).await?, |done| Accepted::house(&done.written))
             }
             other => panic!("no step of a scenario does {other:?}"),

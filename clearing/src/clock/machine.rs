@@ -96,7 +96,7 @@ impl Default for StartRules {
     }
 }
 
-/// See the module.
+/// The machine's clock, judged at every reading.
 #[derive(Debug)]
 pub struct Machine {
     rules: StartRules,

@@ -133,7 +133,7 @@ impl Messages {
     }
 }
 
-/// A request's body. See the module.
+/// A request's body, counted as it is heard. It fails when the peer stands still.
 pub struct Asked {
     body: Body,
     call: Arc<Call>,
@@ -216,7 +216,7 @@ impl http_body::Body for Asked {
     }
 }
 
-/// An answer's body. See the module.
+/// An answer's body, counted until the peer has taken it.
 pub struct Answered {
     call: Arc<Call>,
     source: Source,

@@ -14,7 +14,7 @@ use super::body::Call;
 use super::budget::{Account, Charge, Exhausted};
 use super::{Door, Latch, lock};
 
-/// See the module.
+/// An open connection, as the calls on it and its guard share it.
 #[derive(Debug)]
 pub struct Connection {
     id: u64,

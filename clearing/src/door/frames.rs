@@ -27,7 +27,7 @@ const PER_DATA: f64 = 2.0;
 /// Bytes sent to the peer that add one: it says how much more it can take.
 const PER_BYTES_SENT: f64 = 1_024.0;
 
-/// See the module.
+/// The allowance of one connection for frames that ask for nothing, and where in its bytes the next frame begins.
 #[derive(Debug)]
 pub(super) struct Frames {
     /// Bytes of the preface, or of a frame's rest, that are still to come.

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 16 << 10;
 const LITTLE: usize = 2_048;
 const SETTLES: Duration = Duration::from_millis(1);
 
-/// See the module.
+/// Watches over the bytes of one connection in both directions.
 #[derive(Debug)]
 pub(crate) struct Guard {
     connection: Arc<Connection>,

@@ -9,7 +9,7 @@ use super::lock;
 const LINES: u32 = 5;
 const SPAN: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// Lets a few lines a second through, and tells how many it did not.
 #[derive(Debug, Default)]
 pub struct Sample(Mutex<State>);
 

@@ -6,9 +6,8 @@ use clearing_core::chart::PointsAccount;
 use clearing_core::command::Command;
 use clearing_core::facts::answer::MemberReply;
 use clearing_core::facts::entry::JournalEntry;
-use clearing_core::facts::member::{Member, MemberRef};
 use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
-use clearing_core::rules::decay::{RunDecay, check_inactive_since};
+use clearing_core::rules::decay::{DecayOfInactive, RunDecay};
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
 use clearing_proto::v1::care_service_server::CareService;
@@ -64,22 +63,17 @@ impl CareService for Service {
         let after =
             convert::page_place(&list, &page_token)?.map(|place| convert::id("page_token", place)).transpose()?;
 
-        let command = |member: MemberId| {
-            let (member, period) = (MemberRef::Id(member), period.clone());
-            own_work(Command::RunDecay(RunDecay { member, rate, period, inactive_since: Some(since) }))
-        };
-        // What is wrong with the wish is wrong whatever members there are.
-        let checked = command(MemberId(0)).validate().and_then(|()| check_inactive_since(since, self.0.clock.now()));
-        checked.map_err(|rejection| errors::refused(&rejection))?;
+        let decay = DecayOfInactive { rate, period: period.clone(), inactive_since: since };
+        decay.check(self.0.clock.now()).map_err(|rejection| errors::refused(&rejection))?;
+        let command = |member: MemberId| own_work(decay.of(member).into());
 
         let one_more = u32::try_from(limit + 1).expect("a page is small");
         let found = self.0.store.members_after(after.unwrap_or(MemberId(0)), one_more).await;
         let mut page = found.map_err(|error| errors::of_store(&error))?;
         let more = page.len() > limit;
         page.truncate(limit);
-        // Who has nothing of any kind has nothing that may become available until then either.
-        let decays = |member: &&Member| member.record.decays(&period, Some(since)) && member.total() > 0;
-        let inactive: Vec<MemberId> = page.iter().filter(decays).map(|member| member.id).collect();
+        let inactive: Vec<MemberId> =
+            page.iter().filter(|member| decay.concerns(member)).map(|member| member.id).collect();
 
         let mut lost: BTreeMap<MemberId, i64> = BTreeMap::new();
         for some in inactive.chunks(DECAYS_AT_ONCE) {

@@ -45,7 +45,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Whose read it is: a partner's, or an auditor's.
 type Line = String;
 
-/// See the module. Cheap to clone.
+/// The turns of reads at the readers of the database. Cheap to clone; clones share the turns.
 #[derive(Debug, Clone)]
 pub struct Reads {
     shares: Arc<ReadShares>,

@@ -1,7 +1,8 @@
 //! ReceiptService: receipts that are found again, and days that are compared.
 
-use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
+use clearing_core::facts::entry::{Entry, JournalEntry};
 use clearing_core::facts::origin::{BusinessDate, Code};
+use clearing_core::rules::day::DayKind;
 use clearing_core::units::{PartnerId, RequestId, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::receipt_service_server::ReceiptService;
@@ -81,10 +82,7 @@ impl Service {
         let day = sought.date.to_jiff();
         let begins = day.to_zoned(zone.clone()).map(|midnight| Timestamp::from_jiff(midnight.timestamp()));
         let earliest = begins.map_err(|problem| errors::invalid("business_date", problem))?.plus_days(-EARLY_DAYS);
-        let of_day = |entry: &Entry| match entry.origin.business_date {
-            Some(date) => date == sought.date,
-            None => entry.time.to_jiff().to_zoned(zone.clone()).date() == day,
-        };
+        let of_day = |entry: &Entry| entry.origin.day(entry.time, zone) == sought.date;
         let mut filter = EntryFilter {
             store: sought.store.clone(),
             till: sought.till.clone(),
@@ -172,71 +170,41 @@ impl DaySought {
     }
 }
 
-/// The kinds of which a day's totals are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DayKind {
-    Issue,
-    Redemption,
-    Return,
-    Reversal,
+fn wire_kind(kind: DayKind) -> v1::EntryKind {
+    match kind {
+        DayKind::Issue => v1::EntryKind::Issue,
+        DayKind::Redemption => v1::EntryKind::Redeem,
+        DayKind::Return => v1::EntryKind::Return,
+        DayKind::Reversal => v1::EntryKind::Reverse,
+    }
 }
 
-impl DayKind {
-    const ALL: [Self; 4] = [Self::Issue, Self::Redemption, Self::Return, Self::Reversal];
-
-    #[allow(clippy::wildcard_enum_match_arm, reason = "a till counts these four, whatever other kinds there will be")]
-    fn of(entry: &Entry) -> Option<(Self, i64)> {
-        let net = |born: bool| {
-            let moved = entry.lots.iter().filter(|moved| moved.birth.is_some() == born);
-            moved.map(|moved| moved.net().unwrap_or_default().0).sum()
-        };
-        let redeemed = entry.redemption().map(|facts| facts.points.0);
-        let reversed = entry.facts.reversal().map(|parts| parts.iter().map(|part| part.points.0).sum());
-        match entry.kind {
-            EntryKind::Issue => Some((Self::Issue, net(true))),
-            EntryKind::Redeem | EntryKind::Capture => redeemed.map(|points| (Self::Redemption, points)),
-            EntryKind::Return => redeemed.map(|points| (Self::Return, -points)),
-            EntryKind::Reverse => reversed.map(|points| (Self::Reversal, points)),
-            _ => None,
-        }
-    }
-
-    fn wire(self) -> v1::EntryKind {
-        match self {
-            Self::Issue => v1::EntryKind::Issue,
-            Self::Redemption => v1::EntryKind::Redeem,
-            Self::Return => v1::EntryKind::Return,
-            Self::Reversal => v1::EntryKind::Reverse,
-        }
-    }
-
-    /// How many of this kind there were, and how many points.
-    fn tally(self, day: &mut v1::DayTotals) -> &mut v1::Tally {
-        let tally = match self {
-            Self::Issue => &mut day.issued,
-            Self::Redemption => &mut day.redeemed,
-            Self::Return => &mut day.returned,
-            Self::Reversal => &mut day.reversed,
-        };
-        tally.get_or_insert_default()
-    }
+/// How many of a kind there were, and how many points.
+fn tally(kind: DayKind, day: &mut v1::DayTotals) -> &mut v1::Tally {
+    let tally = match kind {
+        DayKind::Issue => &mut day.issued,
+        DayKind::Redemption => &mut day.redeemed,
+        DayKind::Return => &mut day.returned,
+        DayKind::Reversal => &mut day.reversed,
+    };
+    tally.get_or_insert_default()
 }
 
 /// Adds an entry to the totals of its day, if it is of a kind that counts.
 fn add_to_day(day: &mut v1::DayTotals, entry: &Entry) {
     let Some((kind, points)) = DayKind::of(entry) else { return };
-    let tally = kind.tally(day);
+    let tally = tally(kind, day);
     tally.count = tally.count.saturating_add(1);
-    tally.points = tally.points.saturating_add(points);
+    tally.points = tally.points.saturating_add(points.0);
 }
 
 /// What a till counted.
 fn counted_day(wire: Option<v1::DayTotals>) -> Result<v1::DayTotals, Status> {
     let mut day = wire.ok_or_else(|| invalid("counted", "is missing"))?;
     for kind in DayKind::ALL {
-        let tally = kind.tally(&mut day);
+        let tally = tally(kind, &mut day);
         if tally.count < 0 || tally.points < 0 {
-            return Err(invalid("counted", format!("a number of {} is below zero", kind.wire().as_str_name())));
+            return Err(invalid("counted", format!("a number of {} is below zero", wire_kind(kind).as_str_name())));
         }
     }
     Ok(day)
@@ -245,10 +213,10 @@ fn counted_day(wire: Option<v1::DayTotals>) -> Result<v1::DayTotals, Status> {
 fn day_answer(mut counted: v1::DayTotals, mut booked: v1::DayTotals) -> v1::ReconcileDayResponse {
     let mut differences = Vec::new();
     for kind in DayKind::ALL {
-        let (counted, booked) = (*kind.tally(&mut counted), *kind.tally(&mut booked));
+        let (counted, booked) = (*tally(kind, &mut counted), *tally(kind, &mut booked));
         if counted != booked {
             let (counted, booked) = (Some(counted), Some(booked));
-            differences.push(v1::DayDifference { kind: kind.wire().into(), counted, booked });
+            differences.push(v1::DayDifference { kind: wire_kind(kind).into(), counted, booked });
         }
     }
     let matched = differences.is_empty();

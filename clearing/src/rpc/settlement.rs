@@ -3,6 +3,7 @@
 pub(super) mod convert;
 
 use clearing_core::book::Book;
+use clearing_core::chart::Fund;
 use clearing_core::command::Command;
 use clearing_core::facts::Facts;
 use clearing_core::facts::answer::{Closed, HouseReply, Reply};
@@ -23,7 +24,6 @@ use crate::rpc::convert::{
 use crate::rpc::written::{accepted, first_entry, from_written};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
-use crate::scheduler::own_work;
 use crate::writer::{WriteError, Written};
 use convert::Stage;
 
@@ -157,11 +157,11 @@ impl SettlementService for Service {
     async fn deposit(&self, request: Request<v1::DepositRequest>) -> Result<Response<v1::DepositResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::DepositRequest { request_id, account, amount } = request.into_inner();
-        let account = convert::fund(&account)?;
+        let fund: Fund = account.parse().map_err(|problem| errors::invalid("account", problem))?;
         let house = self.0.house();
         let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
         let amount = money("amount", &amount, &house.coalition)?;
-        let command = Command::Deposit(Deposit { account, amount });
+        let command = Command::Deposit(Deposit { fund, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written)?;
         let before = recorded(&written, Facts::deposited)?.before;
@@ -205,20 +205,17 @@ impl Context {
     }
 
     /// The settlement of a closed window; of the open one, what a close would make of it now. `book` holds the open one.
-    pub(super) async fn settlement_from(&self, mut book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
+    pub(super) async fn settlement_from(&self, book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
         if number != book.open_window {
             let (window, settlement) = self.settlement(number).await?;
             let carried = window.carried();
             return Ok(convert::from_settlement(number, &settlement, &carried, Stage::Made, &book.house.coalition));
         }
-        // Closed for show: the book is a copy that nobody saves.
-        let close = own_work(Command::CloseWindow(CloseWindow { expected: Some(number) }));
-        let answer = book.execute(&close, self.clock.now());
-        answer.result.map_err(|rejection| errors::refused(&rejection))?;
-        let window = book.windows.get(&number).expect("it was just closed");
+        let coalition = book.house.coalition.clone();
+        let window = book.closed_for_show(self.clock.now()).map_err(|rejection| errors::refused(&rejection))?;
         let settlement = window.settlement.as_ref().expect("it was just closed");
         let carried = window.carried();
-        Ok(convert::from_settlement(number, settlement, &carried, Stage::Preview, &book.house.coalition))
+        Ok(convert::from_settlement(number, settlement, &carried, Stage::Preview, &coalition))
     }
 }
 

@@ -3,11 +3,13 @@
 use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
 
+use super::cells::Row;
 use super::projection::Settled;
-use super::sql::{Kind, Link, Sql};
+use super::sql::{Link, Sql, Takes, one, rows};
+use super::tables::{ADMIN_ACTIONS, Column, ENTRIES};
 use super::{Store, StoreError, journal};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&PROJECT, &BY_TIME, &BY_KIND, &BY_WINDOW];
+pub(super) static STATEMENTS: &[&Sql] = &[&PROJECT, &BY_TIME, &BY_KIND, &BY_WINDOW];
 
 /// Which decisions to list. What is left out does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,40 +30,39 @@ pub struct ActionFilter {
 /// Whose row stands for everybody.
 const ANYBODY: &str = "";
 
-const PROJECT: Sql = Sql::new(
-    "-- store.project_actions
-    INSERT INTO admin_actions (partner, time, sequence, batch_id, ordinal, window_number, kind)
-    SELECT value->>0, value->>1, value->>2, substr($2, value->>3, 16), value->>4, value->>5, value->>6
-    FROM jsonb_each($1)",
-    "-- store.project_actions
-    INSERT INTO admin_actions (partner, time, sequence, batch_id, ordinal, window_number, kind)
-    SELECT partner, time, sequence, batch_id, ordinal, window_number, kind
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[])
-    AS p (partner, time, sequence, batch_id, ordinal, window_number, kind)",
-);
+static PROJECT: Sql = Sql::both("store.project_actions", "INSERT INTO admin_actions ({names p}) {select p}")
+    .takes(&[rows("p", ADMIN_ACTIONS.all)]);
+
+/// An entry with its place in the list.
+const LISTED: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ADMIN_ACTIONS.sequence];
+
+const FILTER: &[Takes] =
+    &[one("partner"), one("time"), one("sequence"), one("since"), one("kind"), one("window"), one("limit")];
 
 /// A list that begins from the index of one filter; the others are checked on its rows.
 macro_rules! list {
     ($name:literal, $anchor:literal) => {
-        Sql::both(concat!(
-            "-- store.",
+        Sql::both(
             $name,
-            "
-    SELECT e.batch_id, e.ordinal, a.sequence, e.bytes
+            concat!(
+                "SELECT {entries e}, {admin_actions a}
     FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
-        WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND ",
-            $anchor,
-            " AND (CAST($5 AS bigint) IS NULL OR kind = $5)
-        AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
-        ORDER BY time DESC, sequence DESC LIMIT $7) AS a
+        WHERE partner = {partner} AND (time, sequence) < ({time}, {sequence}) AND time >= {since} AND ",
+                $anchor,
+                " AND (CAST({kind} AS bigint) IS NULL OR kind = {kind})
+        AND (CAST({window} AS bigint) IS NULL OR window_number = {window})
+        ORDER BY time DESC, sequence DESC LIMIT {limit}) AS a
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC"
-        ))
+            ),
+        )
+        .takes(FILTER)
+        .gives(LISTED)
     };
 }
 
-const BY_TIME: Sql = list!("actions_by_time", "true");
-const BY_KIND: Sql = list!("actions_by_kind", "kind = $5");
-const BY_WINDOW: Sql = list!("actions_by_window", "window_number = $6");
+static BY_TIME: Sql = list!("store.actions_by_time", "true");
+static BY_KIND: Sql = list!("store.actions_by_kind", "kind = {kind}");
+static BY_WINDOW: Sql = list!("store.actions_by_window", "window_number = {window}");
 
 impl Store {
     /// At most `limit` decisions of the house, newest first: by their times, then by their places in the journal.
@@ -81,20 +82,22 @@ impl Store {
 
 /// Projects the decisions among these entries.
 pub(super) async fn project(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<(), StoreError> {
-    let kinds = &[Kind::Text, Kind::Int, Kind::Int, Kind::Uuid, Kind::Int, Kind::Int, Kind::Int];
-    let mut rows = link.table(kinds);
+    let mut rows = link.row_set(ADMIN_ACTIONS.all);
     for JournalEntry { id, sequence, entry } in entries.iter().filter(|written| written.entry.is_action()) {
         let partners = entry.action_partners();
         for partner in partners.iter().map(PartnerId::as_str).chain([ANYBODY]) {
-            rows.text(partner).int(entry.time.0).int(*sequence).uuid(id.batch.0).int(i64::from(id.ordinal));
-            rows.int(i64::from(entry.action_window())).int(i64::from(entry.kind as u8));
+            rows.text(ADMIN_ACTIONS.partner, partner).int(ADMIN_ACTIONS.time, entry.time.0);
+            rows.int(ADMIN_ACTIONS.sequence, *sequence).uuid(ADMIN_ACTIONS.batch_id, id.batch.0);
+            rows.int(ADMIN_ACTIONS.ordinal, i64::from(id.ordinal));
+            rows.int(ADMIN_ACTIONS.window_number, i64::from(entry.action_window()));
+            rows.int(ADMIN_ACTIONS.kind, i64::from(entry.kind as u8));
         }
     }
     if rows.is_empty() {
         return Ok(());
     }
     let expected = rows.len();
-    let call = link.call(&PROJECT).table(rows);
+    let call = link.call(&PROJECT).rows(rows);
     link.execute_counted(call, expected).await
 }
 
@@ -111,7 +114,7 @@ async fn list(link: &mut Link<'_>, filter: &ActionFilter, limit: usize) -> Resul
     let call = call.int(filter.since.map_or(i64::MIN, |since| since.0));
     let call = call.int_or_null(filter.kind.map(|kind| i64::from(kind as u8)));
     let call = call.int_or_null(filter.window.map(i64::from)).int(i64::try_from(limit).unwrap_or(i64::MAX));
-    link.rows(call, journal::entry).await
+    link.rows(call, |row: &Row<'_>| journal::entry_at(row, row.int(ADMIN_ACTIONS.sequence)?)).await
 }
 
 /// The place before which the list begins.

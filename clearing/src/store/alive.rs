@@ -3,31 +3,39 @@
 use clearing_core::operation::Gate;
 use clearing_core::units::Timestamp;
 
+use super::cells::Row;
 use super::journal::no_coalition;
-use super::sql::{Cells, Sql};
+use super::sql::{Sql, rows};
+use super::tables::{Column, GATE, HOUSE_ALIVE, Kind};
 use super::{Backend, Store, StoreError};
 use crate::clock::DatabaseTime;
 
-pub(super) const STATEMENTS: &[&Sql] = &[&LAST_ALIVE, &NOTE_ALIVE, &DATABASE_TIME];
+pub(super) static STATEMENTS: &[&Sql] = &[&LAST_ALIVE, &NOTE_ALIVE, &DATABASE_TIME];
 
 // A house that has written nothing down yet is as old as what is in its books.
-const LAST_ALIVE: Sql = Sql::both(
-    "-- store.last_alive
-    SELECT a.alive_at, g.opened_at, g.last_time, (SELECT time FROM batches ORDER BY number DESC LIMIT 1)
+static LAST_ALIVE: Sql = Sql::both(
+    "store.last_alive",
+    "SELECT {gate g}, {house_alive a}, (SELECT time FROM batches ORDER BY number DESC LIMIT 1) AS last_batch
     FROM gate AS g LEFT JOIN house_alive AS a ON a.id = g.id",
-);
+)
+.gives(&[GATE.opened_at, GATE.last_time, HOUSE_ALIVE.alive_at, LAST_BATCH]);
 
-const NOTE_ALIVE: Sql = Sql::both(
-    "-- store.note_alive
-    INSERT INTO house_alive (id, alive_at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET alive_at = excluded.alive_at",
-);
+const LAST_BATCH: Column = Column::made("last_batch", Kind::Int);
 
-const DATABASE_TIME: Sql = Sql::new(
-    "-- store.database_time
-    SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-    "-- store.database_time
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
-);
+static NOTE_ALIVE: Sql = Sql::both(
+    "store.note_alive",
+    "INSERT INTO house_alive ({names k}) {select k} ON CONFLICT ({key k}) DO UPDATE SET {excluded k}",
+)
+.takes(&[rows("k", HOUSE_ALIVE.all)]);
+
+static DATABASE_TIME: Sql = Sql::new(
+    "store.database_time",
+    "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now",
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
+)
+.gives(&[NOW]);
+
+const NOW: Column = Column::made("now", Kind::Int);
 
 impl Store {
     /// When a node of the house was last alive, by what it wrote down; of a house that never ran, when the last change
@@ -39,9 +47,10 @@ impl Store {
         let mut reader = self.reader().await?;
         let mut link = reader.link();
         let call = link.call(&LAST_ALIVE);
-        let last = |row: &dyn Cells| {
-            let books = [row.int(1)?, row.int(2)?, row.int_or_null(3)?.unwrap_or(i64::MIN)];
-            Ok(Timestamp(row.int_or_null(0)?.unwrap_or(books.into_iter().fold(i64::MIN, i64::max))))
+        let last = |row: &Row<'_>| {
+            let last_batch = row.int_or_null(LAST_BATCH)?.unwrap_or(i64::MIN);
+            let books = row.int(GATE.opened_at)?.max(row.int(GATE.last_time)?).max(last_batch);
+            Ok(Timestamp(row.int_or_null(HOUSE_ALIVE.alive_at)?.unwrap_or(books)))
         };
         link.row(call, last).await?.ok_or_else(no_coalition)
     }
@@ -52,9 +61,11 @@ impl Store {
     /// See [`StoreError`].
     pub async fn note_alive(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut session = self.writer().await?;
-        session.begin(Gate::Shared).await?;
-        let call = session.link().call(&NOTE_ALIVE).int(now.0);
-        session.link().execute_counted(call, 1).await?;
+        session.pass(Gate::Shared).await?;
+        let mut link = session.link();
+        let mut row = link.row_set(HOUSE_ALIVE.all);
+        row.int(HOUSE_ALIVE.id, 1).int(HOUSE_ALIVE.alive_at, now.0);
+        link.write(&NOTE_ALIVE, row).await?;
         session.commit().await
     }
 
@@ -73,7 +84,7 @@ impl Store {
         let mut link = reader.link();
         let call = link.call(&DATABASE_TIME);
         let before = machine();
-        let database = link.row(call, |row| Ok(Timestamp(row.int(0)?))).await?;
+        let database = link.row(call, |row| row.time(NOW)).await?;
         let after = machine();
         Ok(database.map(|database| DatabaseTime { before, database, after }))
     }

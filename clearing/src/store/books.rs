@@ -1,4 +1,4 @@
-//! What accountants read: the open window as a close would find it, windows, the balances of everybody.
+//! What accountants read: the open window as a close would find it, the balances of everybody, the journal of a window.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,14 @@ use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
 use clearing_core::facts::entry::JournalEntry;
 use clearing_core::facts::member::Member;
-use clearing_core::facts::window::Leg;
-use clearing_core::netting::Obligations;
-use clearing_core::units::{MemberId, PartnerId, Points, WindowNumber};
+use clearing_core::units::{MemberId, Points, WindowNumber};
 
+use super::balances::{Balances, all_balances};
 use super::members::members_after;
-use super::settlement::{self, Balances, WindowRow, Windows};
 use super::slice::load_all;
 use super::sql::Link;
-use super::{Store, StoreError, house, journal};
+use super::windows::{Windows, windows};
+use super::{Store, StoreError, gate, journal, parties};
 
 /// Members whose rows are read at once.
 const MEMBERS_AT_ONCE: u32 = 10_000;
@@ -87,53 +86,12 @@ impl Store {
     pub async fn open_book(&self) -> Result<Book, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let mut link = snapshot.link();
-        let house = house::load_house(&mut link).await?.house;
-        let gate = house::gate(&mut link).await?;
+        let house = parties::load_house(&mut link).await?.house;
+        let gate = gate::gate(&mut link).await?;
         let mut book = Book::new(std::sync::Arc::new(house), gate.open_window);
         load_all(&mut link, &mut book, &[], gate.last_time).await?;
         snapshot.finish().await?;
         Ok(book)
-    }
-
-    /// The legs of a partner in settlements that are neither paid nor aborted, by window.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn legs_in_flight(&self, partner: PartnerId) -> Result<Vec<(WindowNumber, Leg)>, StoreError> {
-        settlement::legs_in_flight(&mut self.reader().await?.link(), partner).await
-    }
-
-    /// A window with all that belongs to it.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn window_row(&self, number: WindowNumber) -> Result<Option<WindowRow>, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let found = settlement::windows(&mut snapshot.link(), Windows::One(number)).await?;
-        snapshot.finish().await?;
-        Ok(found.into_iter().next())
-    }
-
-    /// At most `limit` windows before the one of this number, or up to the open one, the newest first.
-    ///
-    /// # Errors
-    /// Permanent if the database holds no coalition.
-    pub async fn windows_before(
-        &self,
-        before: Option<WindowNumber>,
-        limit: usize,
-    ) -> Result<Vec<WindowRow>, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let mut link = snapshot.link();
-        let open = house::gate(&mut link).await?.open_window;
-        let last = before.map_or(open, |before| before.saturating_sub(1).min(open));
-        // Windows are numbered without gaps, so the page is a range.
-        let limit = WindowNumber::try_from(limit).unwrap_or(WindowNumber::MAX);
-        let first = last.saturating_sub(limit).saturating_add(1).max(1);
-        let mut found = settlement::windows(&mut link, Windows::Between(first, last)).await?;
-        snapshot.finish().await?;
-        found.reverse();
-        Ok(found)
     }
 
     /// All balances at one moment, with a page of members if one is asked for. What members hold is summed over all of
@@ -145,7 +103,7 @@ impl Store {
         let mut snapshot = self.snapshot().await?;
         let mut link = snapshot.link();
         let mut found = TrialBalance {
-            balances: settlement::balances(&mut link).await?,
+            balances: all_balances(&mut link).await?,
             last_sequence: journal::head(&mut link).await?.next_sequence - 1,
             ..TrialBalance::default()
         };
@@ -163,14 +121,6 @@ impl Store {
         }
         snapshot.finish().await?;
         Ok(found)
-    }
-
-    /// Gross obligations of a window, issuer to acceptor.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn gross_of(&self, window: WindowNumber) -> Result<Obligations, StoreError> {
-        settlement::gross(&mut self.reader().await?.link(), window).await
     }
 
     /// At most `limit` entries of the journal from a sequence on, of one window if it is named, in journal order. None of
@@ -192,7 +142,7 @@ impl Store {
             None => Some((from, end)),
             // The entries of a window are one range of the journal.
             Some(number) => {
-                let row = settlement::windows(&mut link, Windows::One(number)).await?.into_iter().next();
+                let row = windows(&mut link, Windows::One(number)).await?.into_iter().next();
                 row.map(|row| (row.first_sequence, row.end_sequence.unwrap_or(i64::MAX)))
             }
         };

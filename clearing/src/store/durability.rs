@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use tokio_util::sync::CancellationToken;
 
-/// See the module. Shared by all who write.
+/// Whether what is committed is safe. Shared by all who write.
 #[derive(Debug, Default)]
 pub struct Durability {
     lost: CancellationToken,

@@ -11,7 +11,7 @@ pub enum ErrorKind {
     /// Running it again gives the same error.
     Permanent,
     /// The connection broke while COMMIT was on its way: ask
-    /// [`was_committed`](crate::store::WriterSession::was_committed) over a fresh session before anybody is answered.
+    /// [`look_up`](crate::store::Store::look_up) before anybody is answered.
     CommitUnknown,
     /// The lists of entries have not come up to the journal. They follow by themselves: the same read succeeds later.
     Behind { entries: i64 },

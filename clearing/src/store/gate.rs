@@ -1,4 +1,6 @@
-//! The proof that the gate holds: what a close and the batches of the tills rely on is an advisory lock of PostgreSQL, or the
+//! The gate that every batch passes: its row, and the proof that it holds.
+//!
+//! What a close and the batches of the tills rely on is an advisory lock of PostgreSQL, or the
 //! one writer of SQLite. There are engines that speak PostgreSQL's protocol and take such a lock for nothing, poolers that
 //! hand out one session for two, and file systems that lock nothing. On any of these the books would be wrong without a
 //! word, so a house does not open on them.
@@ -8,10 +10,98 @@
 
 use std::time::Duration;
 
+use clearing_core::book::Book;
+use clearing_core::book::changes::Changes;
+use clearing_core::units::{Timestamp, WindowNumber};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
 
-use super::{BackEnd, Store, StoreError};
+use super::cells::Row;
+use super::journal::no_coalition;
+use super::sql::{Link, Sql, rows};
+use super::tables::{Column, GATE};
+use super::{BackEnd, Snapshot, Store, StoreError};
 use crate::clock;
+
+pub(super) static STATEMENTS: &[&Sql] = &[&THE_GATE, &INSERT_GATE, &UPDATE_GATE];
+
+/// What a batch reads when it has passed the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GateRow {
+    pub open_window: WindowNumber,
+    /// When the open window began: no batch acts earlier than this.
+    pub opened: Timestamp,
+    pub terms_epoch: i64,
+    /// The time of the last change made under the gate: the house's clock never runs back over it.
+    pub last_time: Timestamp,
+    /// Requests that were recorded before this may be forgotten.
+    pub forgotten: Timestamp,
+}
+
+static THE_GATE: Sql = Sql::both("store.gate", "SELECT {gate} FROM gate").gives(PASSED);
+
+/// The columns of a [`GateRow`].
+const PASSED: &[Column] =
+    &[GATE.window_number, GATE.opened_at, GATE.terms_epoch, GATE.last_time, GATE.forgotten_before];
+
+/// The gate row, outside of any batch.
+pub(super) async fn gate(link: &mut Link<'_>) -> Result<GateRow, StoreError> {
+    let call = link.call(&THE_GATE);
+    link.row(call, gate_row).await?.ok_or_else(no_coalition)
+}
+
+pub(super) fn gate_row(row: &Row<'_>) -> Result<GateRow, StoreError> {
+    Ok(GateRow {
+        open_window: row.small(GATE.window_number)?,
+        opened: row.time(GATE.opened_at)?,
+        terms_epoch: row.int(GATE.terms_epoch)?,
+        last_time: row.time(GATE.last_time)?,
+        forgotten: row.time(GATE.forgotten_before)?,
+    })
+}
+
+static INSERT_GATE: Sql =
+    Sql::both("store.insert_gate", "INSERT INTO gate ({names k}) {select k}").takes(&[rows("k", GATE.all)]);
+
+/// Writes the gate of a coalition that begins now.
+pub(super) async fn insert(link: &mut Link<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let mut row = link.row_set(GATE.all);
+    row.int(GATE.id, 1).int(GATE.window_number, 1).int(GATE.opened_at, now.0).int(GATE.terms_epoch, 1);
+    row.int(GATE.last_time, now.0).int(GATE.forgotten_before, now.0);
+    link.write(&INSERT_GATE, row).await
+}
+
+// A cut-off that was missed is closed as of its time, which may lie before the last change of terms.
+static UPDATE_GATE: Sql = Sql::new(
+    "store.update_gate",
+    "UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
+        last_time = max(last_time, $4), forgotten_before = $5 WHERE id = 1",
+    "UPDATE gate SET window_number = $1, opened_at = $2, terms_epoch = terms_epoch + $3,
+        last_time = greatest(last_time, $4), forgotten_before = $5 WHERE id = 1",
+);
+
+/// Moves the gate row after a change of windows or of the house. The caller has the gate alone.
+pub(super) async fn update(
+    link: &mut Link<'_>,
+    book: &Book,
+    changes: &Changes,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let opened = book.windows.get(&book.open_window).map(|window| window.opened);
+    let opened = opened.ok_or_else(|| StoreError::permanent("the open window is not in the book"))?;
+    let call = link.call(&UPDATE_GATE).int(i64::from(book.open_window)).int(opened.0);
+    let call = call.int(i64::from(changes.house_changed())).int(now.0).int(book.forgotten.0);
+    link.execute_counted(call, 1).await
+}
+
+impl Snapshot {
+    /// The gate row.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn gate(&mut self) -> Result<GateRow, StoreError> {
+        gate(&mut self.link()).await
+    }
+}
 
 /// How long the second connection waits before it is believed that it waits, in milliseconds.
 const WAIT_MILLIS: u64 = 50;
@@ -41,6 +131,14 @@ const NOT_RELEASED: &str = "a lock outlives the transaction that took it";
 const TWO_WRITERS: &str = "two can write the file at once";
 
 impl Store {
+    /// The gate row: the open window and the last change made under the gate.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn gate(&self) -> Result<GateRow, StoreError> {
+        gate(&mut self.reader().await?.link()).await
+    }
+
     /// Proves with two connections that the gate excludes whom it must, and nobody else.
     ///
     /// # Errors

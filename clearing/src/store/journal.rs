@@ -1,17 +1,124 @@
-//! The journal: entries, batches, its head.
+//! The journal: entries, batches, where it ends.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clearing_core::facts::answer::Attachment;
+use clearing_core::book::Book;
+use clearing_core::book::changes::Changes;
 use clearing_core::facts::entry::{Entry, JournalEntry};
 use clearing_core::units::{BatchId, EntryId, Hash, Timestamp, WindowNumber};
 
-use super::sql::{Cells, Kind, Link, Sql};
-use super::{StoreError, small};
+use super::cells::Row;
+use super::rows::RowSet;
+use super::save::of_book;
+use super::sql::{Link, Sql, rows};
+use super::tables::{BATCHES, Column, ENTRIES, JOURNAL_HEAD, Kind};
+use super::{Snapshot, Store, StoreError};
 
-pub(super) const STATEMENTS: &[&Sql] =
-    &[&ENTRIES, &HEAD, &BATCHES, &ENTRIES_OF_RANGE, &INSERT_ATTACHMENTS, &ATTACHMENT];
+pub(super) static STATEMENTS: &[&Sql] = &[
+    &ENTRIES_BY_ID,
+    &ENTRIES_OF_RANGE,
+    &CLAIM_ENTRY,
+    &HEAD,
+    &INSERT_HEAD,
+    &BATCHES_FROM,
+    &BATCHES_BETWEEN,
+    &BATCHES_WEIGHED,
+    &COUNTS,
+];
+
+/// The place of an entry in the journal: that of its batch's first one plus its ordinal.
+const SEQUENCE: Column = Column::made("sequence", Kind::Int);
+
+const ENTRY: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, SEQUENCE];
+
+const KEY: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal];
+
+static ENTRIES_BY_ID: Sql = Sql::new(
+    "store.entries",
+    "SELECT group_concat(concat_ws(',', {packed entries e}, b.first_sequence + e.ordinal), ';')
+    FROM {rows k} CROSS JOIN entries AS e ON {match k e} CROSS JOIN batches AS b ON b.batch_id = k.batch_id",
+    "SELECT {entries e}, b.first_sequence + e.ordinal AS sequence
+    FROM {rows k} CROSS JOIN entries AS e CROSS JOIN batches AS b WHERE {match k e} AND b.batch_id = k.batch_id",
+)
+.takes(&[rows("k", KEY)])
+.gives(ENTRY)
+.packed();
+
+/// Entries by id; unknown ones are left out.
+pub(super) async fn entries(
+    link: &mut Link<'_>,
+    ids: impl Iterator<Item = EntryId>,
+) -> Result<Vec<JournalEntry>, StoreError> {
+    let mut keys = link.row_set(KEY);
+    for id in ids {
+        keys.uuid(ENTRIES.batch_id, id.batch.0).int(ENTRIES.ordinal, i64::from(id.ordinal));
+    }
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let call = link.call(&ENTRIES_BY_ID).rows(keys);
+    link.rows(call, entry).await
+}
+
+static ENTRIES_OF_RANGE: Sql = Sql::both(
+    "store.entries_of_range",
+    "SELECT {entries e}, b.first_sequence + e.ordinal AS sequence
+    FROM batches AS b JOIN entries AS e ON e.batch_id = b.batch_id
+    WHERE b.first_sequence >= COALESCE((SELECT max(first_sequence) FROM batches WHERE first_sequence <= $1), 1)
+    AND b.first_sequence < $2 AND b.first_sequence + e.ordinal >= $1 AND b.first_sequence + e.ordinal < $2
+    ORDER BY b.first_sequence, e.ordinal LIMIT $3",
+)
+.gives(ENTRY);
+
+/// At most `limit` entries with sequences from `from` up to, but not including, `end`, in journal order.
+pub(super) async fn entries_of_range(
+    link: &mut Link<'_>,
+    from: i64,
+    end: i64,
+    limit: i64,
+) -> Result<Vec<JournalEntry>, StoreError> {
+    let call = link.call(&ENTRIES_OF_RANGE).int(from).int(end).int(limit);
+    link.rows(call, entry).await
+}
+
+fn entry(row: &Row<'_>) -> Result<JournalEntry, StoreError> {
+    entry_at(row, row.int(SEQUENCE)?)
+}
+
+/// An entry, from its row and its sequence.
+pub(super) fn entry_at(row: &Row<'_>, sequence: i64) -> Result<JournalEntry, StoreError> {
+    let id = row.entry(ENTRIES.batch_id, ENTRIES.ordinal)?;
+    let entry = Entry::from_bytes(id, row.bytes(ENTRIES.bytes)?);
+    let entry = entry.map_err(|error| StoreError::damaged("an entry", error))?;
+    Ok(JournalEntry { id, sequence, entry: Arc::new(entry) })
+}
+
+/// What a batch writes of an entry: the batch is the same for all of them.
+pub(super) const NEW: &[Column] = &[ENTRIES.ordinal, ENTRIES.bytes];
+
+/// The entries of a batch.
+pub(super) fn written(link: &Link<'_>, book: &Book, changes: &Changes) -> Result<RowSet, StoreError> {
+    let mut rows = link.row_set(NEW);
+    for id in &changes.entries {
+        let entry = of_book(book.entries.get(id))?;
+        rows.int(ENTRIES.ordinal, i64::from(id.ordinal)).bytes(ENTRIES.bytes, &entry.to_bytes());
+    }
+    Ok(rows)
+}
+
+// Trying to write the same key is what waits for a transaction that holds it and has not ended. The claim is rolled back.
+static CLAIM_ENTRY: Sql =
+    Sql::both("store.claim_entry", "INSERT INTO entries ({names k}) {select k} ON CONFLICT DO NOTHING")
+        .takes(&[rows("k", ENTRIES.all)]);
+
+/// Whether an entry is there, once whoever wrote it has committed or gone.
+pub(super) async fn was_written(link: &mut Link<'_>, entry: EntryId) -> Result<bool, StoreError> {
+    let mut claim = link.row_set(ENTRIES.all);
+    claim.uuid(ENTRIES.batch_id, entry.batch.0).int(ENTRIES.ordinal, i64::from(entry.ordinal));
+    claim.bytes(ENTRIES.bytes, &[]);
+    let call = link.call(&CLAIM_ENTRY).rows(claim);
+    Ok(link.execute(call).await? == 0)
+}
 
 /// Where the journal ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +129,46 @@ pub struct JournalHead {
     pub next_number: i64,
     /// The hash of the journal so far.
     pub hash: Hash,
+}
+
+impl JournalHead {
+    /// That of a journal in which there is nothing.
+    pub const START: Self = Self { next_sequence: 1, next_number: 1, hash: [0; 32] };
+}
+
+static HEAD: Sql = Sql::both("store.journal_head", "SELECT {journal_head} FROM journal_head").gives(&[
+    JOURNAL_HEAD.next_sequence,
+    JOURNAL_HEAD.next_number,
+    JOURNAL_HEAD.hash,
+]);
+
+/// Where the journal ends.
+pub(super) async fn head(link: &mut Link<'_>) -> Result<JournalHead, StoreError> {
+    let call = link.call(&HEAD);
+    let head = |row: &Row<'_>| {
+        Ok(JournalHead {
+            next_sequence: row.int(JOURNAL_HEAD.next_sequence)?,
+            next_number: row.int(JOURNAL_HEAD.next_number)?,
+            hash: row.hash(JOURNAL_HEAD.hash)?,
+        })
+    };
+    link.row(call, head).await?.ok_or_else(no_coalition)
+}
+
+static INSERT_HEAD: Sql = Sql::both("store.insert_journal_head", "INSERT INTO journal_head ({names k}) {select k}")
+    .takes(&[rows("k", JOURNAL_HEAD.all)]);
+
+/// Writes where an empty journal ends.
+pub(super) async fn insert_head(link: &mut Link<'_>) -> Result<(), StoreError> {
+    let mut head = link.row_set(JOURNAL_HEAD.all);
+    let JournalHead { next_sequence, next_number, hash } = JournalHead::START;
+    head.int(JOURNAL_HEAD.id, 1).int(JOURNAL_HEAD.next_sequence, next_sequence);
+    head.int(JOURNAL_HEAD.next_number, next_number).bytes(JOURNAL_HEAD.hash, &hash);
+    link.write(&INSERT_HEAD, head).await
+}
+
+pub(super) fn no_coalition() -> StoreError {
+    StoreError::permanent("the database holds no coalition yet")
 }
 
 /// One commit that wrote entries or recorded requests, and one link of the chain.
@@ -42,149 +189,133 @@ pub struct BatchRow {
     pub salt: [u8; 16],
 }
 
-const ENTRIES: Sql = Sql::new(
-    "-- store.entries
-    SELECT group_concat(concat_ws(',', hex(e.batch_id), e.ordinal, b.first_sequence + e.ordinal, hex(e.bytes)), ';')
-    FROM (SELECT substr($2, value->>0, 16) AS batch_id, value->>1 AS ordinal FROM jsonb_each($1)) AS k
-    CROSS JOIN entries AS e ON e.batch_id = k.batch_id AND e.ordinal = k.ordinal
-    CROSS JOIN batches AS b ON b.batch_id = k.batch_id",
-    "-- store.entries
-    SELECT e.batch_id, e.ordinal, b.first_sequence + e.ordinal, e.bytes
-    FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal)
-    JOIN entries AS e USING (batch_id, ordinal) JOIN batches AS b USING (batch_id)",
-);
+static BATCHES_FROM: Sql =
+    Sql::both("store.batches", "SELECT {batches} FROM batches WHERE number >= $1 ORDER BY number LIMIT $2")
+        .gives(BATCHES.all);
 
-/// Entries by id; unknown ones are left out.
-pub(super) async fn entries(
-    link: &mut Link<'_>,
-    ids: impl Iterator<Item = EntryId>,
-) -> Result<Vec<JournalEntry>, StoreError> {
-    let mut keys = link.table(&[Kind::Uuid, Kind::Int]);
-    for id in ids {
-        keys.uuid(id.batch.0).int(i64::from(id.ordinal));
-    }
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let call = link.call(&ENTRIES).table(keys);
-    link.packed_rows(call, &[Kind::Uuid, Kind::Int, Kind::Int, Kind::Bytes], entry).await
-}
+static BATCHES_BETWEEN: Sql = Sql::both(
+    "store.batches_between",
+    "SELECT {batches} FROM batches WHERE batch_id BETWEEN $1 AND $2 ORDER BY batch_id LIMIT $3",
+)
+.gives(BATCHES.all);
 
-/// An entry from the columns batch, ordinal, sequence, bytes.
-pub(super) fn entry(row: &dyn Cells) -> Result<JournalEntry, StoreError> {
-    let id = EntryId { batch: BatchId(row.uuid(0)?), ordinal: small(row.int(1)?)? };
-    let entry = Entry::from_bytes(id, row.bytes(3)?).map_err(|error| StoreError::damaged("an entry", error))?;
-    Ok(JournalEntry { id, sequence: row.int(2)?, entry: Arc::new(entry) })
-}
-
-const HEAD: Sql = Sql::both(
-    "-- store.journal_head
-    SELECT next_sequence, next_number, hash FROM journal_head",
-);
-
-/// Where the journal ends.
-pub(super) async fn head(link: &mut Link<'_>) -> Result<JournalHead, StoreError> {
-    let call = link.call(&HEAD);
-    let head = |row: &dyn Cells| {
-        Ok(JournalHead { next_sequence: row.int(0)?, next_number: row.int(1)?, hash: super::hash(row.bytes(2)?)? })
-    };
-    link.row(call, head).await?.ok_or_else(no_coalition)
-}
-
-pub(super) fn no_coalition() -> StoreError {
-    StoreError::permanent("the database holds no coalition yet")
-}
-
-const BATCHES: Sql = Sql::both(
-    "-- store.batches
-    SELECT batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash, previous_hash,
-        requests_hash, salt
-    FROM batches WHERE number >= $1 ORDER BY number LIMIT $2",
-);
-
-/// At most `limit` batches in the order of the chain, from the one of the number `from`.
-pub(super) async fn batches(link: &mut Link<'_>, from: i64, limit: i64) -> Result<Vec<BatchRow>, StoreError> {
-    let call = link.call(&BATCHES).int(from).int(limit);
-    link.rows(call, batch).await
-}
-
-/// A batch from the columns of [`BATCHES`].
-pub(super) fn batch(row: &dyn Cells) -> Result<BatchRow, StoreError> {
-    let salt = row.bytes(10)?.try_into().map_err(|error| StoreError::damaged("a batch's salt", error))?;
+fn batch(row: &Row<'_>) -> Result<BatchRow, StoreError> {
+    let salt = row.bytes(BATCHES.salt)?.try_into();
     Ok(BatchRow {
-        batch: BatchId(row.uuid(0)?),
-        number: row.int(1)?,
-        first_sequence: row.int(2)?,
-        entry_count: row.int(3)?,
-        request_count: row.int(4)?,
-        window: small(row.int(5)?)?,
-        time: Timestamp(row.int(6)?),
-        hash: super::hash(row.bytes(7)?)?,
-        previous_hash: super::hash(row.bytes(8)?)?,
-        requests_hash: super::hash(row.bytes(9)?)?,
-        salt,
+        batch: row.batch(BATCHES.batch_id)?,
+        number: row.int(BATCHES.number)?,
+        first_sequence: row.int(BATCHES.first_sequence)?,
+        entry_count: row.int(BATCHES.entry_count)?,
+        request_count: row.int(BATCHES.request_count)?,
+        window: row.small(BATCHES.window_number)?,
+        time: row.time(BATCHES.time)?,
+        hash: row.hash(BATCHES.hash)?,
+        previous_hash: row.hash(BATCHES.previous_hash)?,
+        requests_hash: row.hash(BATCHES.requests_hash)?,
+        salt: salt.map_err(|error| StoreError::damaged("a batch's salt", error))?,
     })
 }
 
-const ENTRIES_OF_RANGE: Sql = Sql::both(
-    "-- store.entries_of_range
-    SELECT e.batch_id, e.ordinal, b.first_sequence + e.ordinal, e.bytes
-    FROM batches AS b JOIN entries AS e ON e.batch_id = b.batch_id
-    WHERE b.first_sequence >= COALESCE((SELECT max(first_sequence) FROM batches WHERE first_sequence <= $1), 1)
-    AND b.first_sequence < $2 AND b.first_sequence + e.ordinal >= $1 AND b.first_sequence + e.ordinal < $2
-    ORDER BY b.first_sequence, e.ordinal LIMIT $3",
-);
+static BATCHES_WEIGHED: Sql =
+    Sql::both("store.batches_weighed", "SELECT {batches} FROM batches WHERE batch_id > $1 ORDER BY batch_id LIMIT $2")
+        .gives(&[BATCHES.batch_id, BATCHES.request_count]);
 
-/// At most `limit` entries with sequences from `from` up to, but not including, `end`, in journal order.
-pub(super) async fn entries_of_range(
+/// At most `limit` batches by id from behind `after`, each with how many requests it recorded.
+pub(super) async fn batches_weighed(
     link: &mut Link<'_>,
-    from: i64,
-    end: i64,
+    after: BatchId,
     limit: i64,
-) -> Result<Vec<JournalEntry>, StoreError> {
-    let call = link.call(&ENTRIES_OF_RANGE).int(from).int(end).int(limit);
-    link.rows(call, entry).await
+) -> Result<Vec<(BatchId, i64)>, StoreError> {
+    let call = link.call(&BATCHES_WEIGHED).uuid(after.0).int(limit);
+    link.rows(call, |row| Ok((row.batch(BATCHES.batch_id)?, row.int(BATCHES.request_count)?))).await
 }
 
-const INSERT_ATTACHMENTS: Sql = Sql::new(
-    "-- store.insert_attachments
-    INSERT INTO attachments (batch_id, ordinal, salt, bytes)
-    SELECT substr($2, value->>0, 16), value->>1, substr($2, value->>2, value->>3), substr($2, value->>4, value->>5)
-    FROM jsonb_each($1)",
-    "-- store.insert_attachments
-    INSERT INTO attachments (batch_id, ordinal, salt, bytes)
-    SELECT batch_id, ordinal, substring($7::bytea, salt, salt_length), substring($7::bytea, start, length)
-    FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[])
-    AS a (batch_id, ordinal, salt, salt_length, start, length)",
-);
-
-/// Keeps personal data and free text that entries only commit to, apart from the journal, so that it can be erased.
-pub(super) async fn insert_attachments(
-    link: &mut Link<'_>,
-    attachments: &BTreeMap<EntryId, Attachment>,
-) -> Result<(), StoreError> {
-    if attachments.is_empty() {
-        return Ok(());
-    }
-    let mut rows = link.table(&[Kind::Uuid, Kind::Int, Kind::Bytes, Kind::Bytes]);
-    for (entry, attachment) in attachments {
-        rows.uuid(entry.batch.0).int(i64::from(entry.ordinal)).bytes(&attachment.salt).bytes(&attachment.bytes);
-    }
-    let call = link.call(&INSERT_ATTACHMENTS).table(rows);
-    link.execute_counted(call, attachments.len()).await
+/// How many rows there are of what the audit looks up one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub entries: i64,
+    pub attachments: i64,
+    pub receipt_lines: i64,
 }
 
-const ATTACHMENT: Sql = Sql::both(
-    "-- store.attachment
-    SELECT salt, bytes FROM attachments WHERE batch_id = $1 AND ordinal = $2 AND erased_at IS NULL",
-);
+const ENTRY_COUNT: Column = Column::made("entries", Kind::Int);
+const ATTACHMENT_COUNT: Column = Column::made("attachments", Kind::Int);
+const LINE_COUNT: Column = Column::made("receipt_lines", Kind::Int);
 
-/// The attachment of an entry, unless it has none or it was erased.
-pub(super) async fn attachment(link: &mut Link<'_>, entry: EntryId) -> Result<Option<Attachment>, StoreError> {
-    let call = link.call(&ATTACHMENT).uuid(entry.batch.0).int(i64::from(entry.ordinal));
-    let attachment = |row: &dyn Cells| {
-        let salt = row.bytes(0)?.try_into().map_err(|error| StoreError::damaged("an attachment's salt", error))?;
-        Ok(Attachment { salt, bytes: row.bytes(1)?.to_vec() })
-    };
-    link.row(call, attachment).await
+static COUNTS: Sql = Sql::both(
+    "store.counts",
+    "SELECT (SELECT count(*) FROM entries) AS entries, (SELECT count(*) FROM attachments) AS attachments,
+        (SELECT count(*) FROM receipts) AS receipt_lines",
+)
+.gives(&[ENTRY_COUNT, ATTACHMENT_COUNT, LINE_COUNT]);
+
+impl Store {
+    /// An entry by its id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn entry(&self, id: EntryId) -> Result<Option<JournalEntry>, StoreError> {
+        let found = entries(&mut self.reader().await?.link(), [id].into_iter()).await?;
+        Ok(found.into_iter().next())
+    }
+}
+
+impl Snapshot {
+    /// Where the journal ends.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn journal_head(&mut self) -> Result<JournalHead, StoreError> {
+        head(&mut self.link()).await
+    }
+
+    /// At most `limit` batches in the order of the chain, from the one of the number `from`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn batches(&mut self, from: i64, limit: u32) -> Result<Vec<BatchRow>, StoreError> {
+        let mut link = self.link();
+        let call = link.call(&BATCHES_FROM).int(from).int(i64::from(limit));
+        link.rows(call, batch).await
+    }
+
+    /// At most `limit` batches with ids from the first to the last, by id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn batches_between(
+        &mut self,
+        first: BatchId,
+        last: BatchId,
+        limit: u32,
+    ) -> Result<Vec<BatchRow>, StoreError> {
+        let mut link = self.link();
+        let call = link.call(&BATCHES_BETWEEN).uuid(first.0).uuid(last.0).int(i64::from(limit));
+        link.rows(call, batch).await
+    }
+
+    /// At most `limit` entries with sequences from `from` up to, but not including, `end`, in journal order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn entries(&mut self, from: i64, end: i64, limit: u32) -> Result<Vec<JournalEntry>, StoreError> {
+        entries_of_range(&mut self.link(), from, end, i64::from(limit)).await
+    }
+
+    /// How many entries, attachments and lines of receipts there are.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn counts(&mut self) -> Result<Counts, StoreError> {
+        let mut link = self.link();
+        let call = link.call(&COUNTS);
+        let counts = |row: &Row<'_>| {
+            Ok(Counts {
+                entries: row.int(ENTRY_COUNT)?,
+                attachments: row.int(ATTACHMENT_COUNT)?,
+                receipt_lines: row.int(LINE_COUNT)?,
+            })
+        };
+        link.row(call, counts).await?.ok_or_else(no_coalition)
+    }
 }

@@ -10,11 +10,10 @@ use clearing_core::facts::member::Member;
 use clearing_core::rules::notice::{Notice, NoticeDay};
 use clearing_core::units::{MemberId, PartnerId, Timestamp};
 
-use super::members::{self, member};
-use super::sql::{Kind, Link, Sql};
+use super::lots::lots_expiring;
+use super::members::{members_expiring, stretch};
+use super::sql::Link;
 use super::{Store, StoreError};
-
-pub(super) const STATEMENTS: &[&Sql] = &[&STRETCH, &MEMBERS_EXPIRING];
 
 /// Members whose rows one page looks at, at the most.
 const STRETCH_MEMBERS: u32 = 10_000;
@@ -30,23 +29,6 @@ pub struct NoticePage {
     /// pages through may know the members on neither side.
     pub next: Option<MemberId>,
 }
-
-// The last member of a stretch, and the first behind it.
-const STRETCH: Sql = Sql::both(
-    "-- store.notice_stretch
-    SELECT member_id FROM members WHERE member_id >= $1 ORDER BY member_id LIMIT 2 OFFSET $2",
-);
-
-const MEMBERS_EXPIRING: Sql = Sql::new(
-    "-- store.members_expiring
-    SELECT group_concat(concat_ws(',', hex(member_id), entry_no, hex(holdings)), ';') FROM (
-        SELECT member_id, entry_no, holdings FROM members
-        WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4
-    )",
-    "-- store.members_expiring
-    SELECT member_id, entry_no, holdings FROM members
-    WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4",
-);
 
 impl Store {
     /// A page of the notices of a day, of one issuer's points or of all, from a place on: of at most `limit` members of
@@ -75,7 +57,7 @@ impl Store {
             ranges.extend(day.expiries(member, now).into_iter().map(|(first, last)| (member.id, first, last)));
         }
         let mut lots: BTreeMap<MemberId, Vec<Lot>> = BTreeMap::new();
-        for lot in members::lots_expiring(&mut link, &house, &ranges, issuer).await? {
+        for lot in lots_expiring(&mut link, &house, &ranges, issuer).await? {
             lots.entry(lot.id.member).or_default().push(lot);
         }
         snapshot.finish().await?;
@@ -101,12 +83,10 @@ async fn expiring(
     until: Timestamp,
     limit: usize,
 ) -> Result<(Vec<Member>, Option<MemberId>), StoreError> {
-    let call = link.call(&STRETCH).uuid(from.0).int(i64::from(STRETCH_MEMBERS) - 1);
-    let ends = link.rows(call, |row| Ok(MemberId(row.uuid(0)?))).await?;
+    let ends = stretch(link, from, STRETCH_MEMBERS).await?;
     let (end, behind) = (ends.first().map_or(MemberId(u128::MAX), |end| *end), ends.get(1));
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let call = link.call(&MEMBERS_EXPIRING).uuid(from.0).uuid(end.0).int(until.0).int(one_more);
-    let mut found = link.packed_rows(call, &[Kind::Uuid, Kind::Int, Kind::Bytes], member).await?;
+    let mut found = members_expiring(link, (from, end), until, one_more).await?;
     found.sort_unstable_by_key(|member| member.id);
     let more = found.get(limit).map(|more| more.id);
     found.truncate(limit);

@@ -9,12 +9,12 @@ use super::session::Connection;
 use super::sql::Sql;
 use super::{BackEnd, Store, StoreError};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&PROBE];
+pub(super) static STATEMENTS: &[&Sql] = &[&PROBE];
 
 // Beside the leases, since nothing reads it: a row of its own that changes each time, so that it is really written.
-const PROBE: Sql = Sql::both(
-    "-- store.probe
-    INSERT INTO leases (name, holder, expires_at, filler) VALUES ('probe', $1, 0, $2)
+static PROBE: Sql = Sql::both(
+    "store.probe",
+    "INSERT INTO leases (name, holder, expires_at, filler) VALUES ('probe', $1, 0, $2)
     ON CONFLICT (name) DO UPDATE SET expires_at = leases.expires_at + 1, filler = excluded.filler",
 );
 
@@ -23,7 +23,7 @@ const LARGE: usize = 1 << 20;
 /// The least room on the disk of a file of SQLite, in bytes.
 const ROOM_MIN: u64 = 16 << 20;
 
-/// See the module. It has a connection of its own, so that it waits for nobody's.
+/// What finds out whether the books can be written. It has a connection of its own, so that it waits for nobody's.
 #[derive(Debug)]
 pub struct Prober {
     store: Store,

@@ -18,21 +18,21 @@ use std::time::Duration;
 use clearing_core::chart::Purpose;
 use clearing_core::facts::answer::RecordedState;
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
-use clearing_core::facts::hold::Hold;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::{BusinessDate, Code};
 use clearing_core::rules::statement::{self, Role, Total, Totals};
 use clearing_core::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, WindowNumber};
 use tokio::time::Instant;
 
+use super::cells::Row;
 use super::session::Connection;
-use super::settlement::WindowRow;
-use super::sql::{Cells, Kind, Link, Sql};
-use super::{
-    Backend, Snapshot, Store, StoreError, actions, guards, house, journal, members, partner_id, requests, small,
-};
+use super::snapshot::{BEGIN, COMMIT};
+use super::sql::{Link, Sql, Takes, one, rows};
+use super::tables::{Column, ENTRIES, ENTRY_PARTIES, Kind, PARTY_TOTALS};
+use super::windows::WindowRow;
+use super::{Backend, Snapshot, Store, StoreError, actions, identifiers, journal, requests};
 
-pub(super) const STATEMENTS: &[&Sql] = &[
+pub(super) static STATEMENTS: &[&Sql] = &[
     &STANDING,
     &COMMIT_LATER,
     &MOVE_CURSOR,
@@ -78,132 +78,115 @@ pub struct EntryFilter {
     pub before_sequence: Option<i64>,
 }
 
+const CURSOR: Column = Column::made("cursor", Kind::Int);
+const END: Column = Column::made("end", Kind::Int);
+
 // On an empty database the end is null.
-const STANDING: Sql = Sql::both(
-    "-- store.projection_standing
-    SELECT COALESCE((SELECT next_sequence FROM projection_cursors WHERE name = $1), 1),
-        (SELECT next_sequence FROM journal_head)",
-);
+static STANDING: Sql = Sql::both(
+    "store.projection_standing",
+    "SELECT COALESCE((SELECT next_sequence FROM projection_cursors WHERE name = $1), 1) AS cursor,
+        (SELECT next_sequence FROM journal_head) AS \"end\"",
+)
+.gives(&[CURSOR, END]);
 
 // A projection that a crash takes back is made again, so its commits need not wait for the disk. They are never on it
 // without the entries before them.
-const COMMIT_LATER: Sql = Sql::new(
-    "-- store.commit_later
-    PRAGMA synchronous = NORMAL",
-    "-- store.commit_later
-    SET synchronous_commit = off",
-);
+static COMMIT_LATER: Sql =
+    Sql::new("store.commit_later", "PRAGMA synchronous = NORMAL", "SET synchronous_commit = off");
 
-const MOVE_CURSOR: Sql = Sql::both(
-    "-- store.move_projection_cursor
-    INSERT INTO projection_cursors (name, next_sequence) VALUES ($1, $2)
+static MOVE_CURSOR: Sql = Sql::both(
+    "store.move_projection_cursor",
+    "INSERT INTO projection_cursors (name, next_sequence) VALUES ($1, $2)
     ON CONFLICT (name) DO UPDATE SET next_sequence = excluded.next_sequence
     WHERE projection_cursors.next_sequence = $3",
 );
 
-const PROJECT: Sql = Sql::new(
-    "-- store.project
-    INSERT INTO entry_parties (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till,
-        receipt_number, business_date)
-    SELECT value->>0, value->>1, substr($2, value->>2, 16), value->>3, value->>4, value->>5,
-        substr($2, value->>6, 16), nullif(value->>7, ''), nullif(value->>8, ''), nullif(value->>9, ''), value->>10
-    FROM jsonb_each($1)",
-    "-- store.project
-    INSERT INTO entry_parties (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till,
-        receipt_number, business_date)
-    SELECT partner, sequence, batch_id, ordinal, window_number, kind, member_id, nullif(store, ''), nullif(till, ''),
-        nullif(receipt_number, ''), business_date
-    FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[],
-        $8::text[], $9::text[], $10::text[], $11::bigint[])
-    AS p (partner, sequence, batch_id, ordinal, window_number, kind, member_id, store, till, receipt_number,
-        business_date)",
-);
+static PROJECT: Sql = Sql::both("store.project", "INSERT INTO entry_parties ({names p}) {select p}")
+    .takes(&[rows("p", ENTRY_PARTIES.all)]);
 
-const TOTALS: Sql = Sql::new(
-    "-- store.party_totals
-    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points
-    FROM (SELECT value->>0 AS partner, value->>1 AS window_number FROM jsonb_each($1)) AS k
-    CROSS JOIN party_totals AS t
-    WHERE t.partner = k.partner AND t.window_number = k.window_number AND $2 IS NOT NULL",
-    "-- store.party_totals
-    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points
-    FROM unnest($1::text[], $2::bigint[]) AS k (partner, window_number)
-    JOIN party_totals AS t USING (partner, window_number)",
-);
+const STATEMENT: &[Column] = &[PARTY_TOTALS.partner, PARTY_TOTALS.window_number];
 
-const SAVE_TOTALS: Sql = Sql::new(
-    "-- store.save_party_totals
-    INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points)
-    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7
-    FROM jsonb_each($1) WHERE $2 IS NOT NULL
-    ON CONFLICT (partner, window_number, role, kind, purpose)
-    DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points",
-    "-- store.save_party_totals
-    INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points)
-    SELECT partner, window_number, role, kind, purpose, lines, amount, points
-    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])
-    AS t (partner, window_number, role, kind, purpose, lines, amount, points)
-    ON CONFLICT (partner, window_number, role, kind, purpose)
-    DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points",
-);
+static TOTALS: Sql = Sql::both(
+    "store.party_totals",
+    "SELECT {party_totals t} FROM {rows k} CROSS JOIN party_totals AS t WHERE {match k t}",
+)
+.takes(&[rows("k", STATEMENT)])
+.gives(PARTY_TOTALS.all);
 
-const TOTALS_OF_WINDOW: Sql = Sql::both(
-    "-- store.party_totals_of_window
-    SELECT partner, window_number, role, kind, purpose, lines, amount, points FROM party_totals
-    WHERE partner = $1 AND window_number = $2",
-);
+static SAVE_TOTALS: Sql = Sql::both(
+    "store.save_party_totals",
+    "INSERT INTO party_totals ({names t}) {select t} ON CONFLICT ({key t}) DO UPDATE SET {excluded t}",
+)
+.takes(&[rows("t", PARTY_TOTALS.all)]);
 
-const OF_WINDOW: Sql = Sql::both(
-    "-- store.entries_of_window
-    SELECT e.batch_id, e.ordinal, p.sequence, e.bytes
+static TOTALS_OF_WINDOW: Sql = Sql::both(
+    "store.party_totals_of_window",
+    "SELECT {party_totals} FROM party_totals WHERE partner = $1 AND window_number = $2",
+)
+.gives(PARTY_TOTALS.all);
+
+/// An entry with its place in the lists of a party.
+const LISTED: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ENTRY_PARTIES.sequence];
+
+static OF_WINDOW: Sql = Sql::both(
+    "store.entries_of_window",
+    "SELECT {entries e}, {entry_parties p}
     FROM (SELECT sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence >= $2 AND sequence < $3 ORDER BY sequence LIMIT $4) AS p
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence",
-);
+)
+.gives(LISTED);
 
 /// A list of a partner's entries, newest first, that begins from the index of one filter; the others are checked on
 /// its rows.
 macro_rules! list {
-    ($name:literal, $uuid:literal, $anchor:literal) => {
+    ($name:literal, $anchor:literal) => {
+        Sql::new($name, list!(@ "blob", $anchor), list!(@ "uuid", $anchor)).takes(FILTER).gives(LISTED)
+    };
+    (@ $uuid:literal, $anchor:literal) => {
         concat!(
-            "-- store.",
-            $name,
-            "
-    SELECT e.batch_id, e.ordinal, p.sequence, e.bytes
+            "SELECT {entries e}, {entry_parties p}
     FROM (SELECT sequence, batch_id, ordinal FROM entry_parties
-        WHERE partner = $1 AND sequence < $2 AND ",
+        WHERE partner = {partner} AND sequence < {before} AND ",
             $anchor,
-            " AND (CAST($3 AS ",
+            " AND (CAST({member} AS ",
             $uuid,
-            ") IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
+            ") IS NULL OR member_id = {member})
+        AND (CAST({store} AS text) IS NULL OR store = {store})
+        AND (CAST({till} AS text) IS NULL OR till = {till})
+        AND (CAST({receipt} AS text) IS NULL OR receipt_number = {receipt})
+        AND (CAST({date} AS bigint) IS NULL OR business_date = {date})
+        AND (CAST({window} AS bigint) IS NULL OR window_number = {window})
+        AND sequence >= {from}
+        ORDER BY sequence DESC LIMIT {limit}) AS p
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC"
         )
     };
 }
 
-const BY_SEQUENCE: Sql =
-    Sql::new(list!("entries_by_sequence", "blob", "true"), list!("entries_by_sequence", "uuid", "true"));
-const BY_RECEIPT: Sql = Sql::new(
-    list!("entries_by_receipt", "blob", "receipt_number = $6"),
-    list!("entries_by_receipt", "uuid", "receipt_number = $6"),
-);
-const BY_MEMBER: Sql = Sql::new(
-    list!("entries_by_member", "blob", "member_id = $3"),
-    list!("entries_by_member", "uuid", "member_id = $3"),
-);
-const BY_STORE: Sql =
-    Sql::new(list!("entries_by_store", "blob", "store = $4"), list!("entries_by_store", "uuid", "store = $4"));
-const BY_BUSINESS_DATE: Sql = Sql::new(
-    list!("entries_by_business_date", "blob", "business_date = $7"),
-    list!("entries_by_business_date", "uuid", "business_date = $7"),
-);
+const FILTER: &[Takes] = &[
+    one("partner"),
+    one("before"),
+    one("member"),
+    one("store"),
+    one("till"),
+    one("receipt"),
+    one("date"),
+    one("window"),
+    one("from"),
+    one("limit"),
+];
+
+static BY_SEQUENCE: Sql = list!("store.entries_by_sequence", "true");
+static BY_RECEIPT: Sql = list!("store.entries_by_receipt", "receipt_number = {receipt}");
+static BY_MEMBER: Sql = list!("store.entries_by_member", "member_id = {member}");
+static BY_STORE: Sql = list!("store.entries_by_store", "store = {store}");
+static BY_BUSINESS_DATE: Sql = list!("store.entries_by_business_date", "business_date = {date}");
+
+/// An entry from what is [`LISTED`].
+fn listed(row: &Row<'_>) -> Result<JournalEntry, StoreError> {
+    journal::entry_at(row, row.int(ENTRY_PARTIES.sequence)?)
+}
 
 /// How far the projection and the journal have come: the next sequence of each.
 #[derive(Debug, Clone, Copy)]
@@ -214,7 +197,7 @@ struct Standing {
 
 async fn standing(link: &mut Link<'_>) -> Result<Standing, StoreError> {
     let call = link.call(&STANDING).text(NAME);
-    let standing = |row: &dyn Cells| Ok((row.int(0)?, row.int_or_null(1)?));
+    let standing = |row: &Row<'_>| Ok((row.int(CURSOR)?, row.int_or_null(END)?));
     match link.row(call, standing).await? {
         Some((cursor, Some(end))) => Ok(Standing { cursor, end }),
         Some((_, None)) | None => Err(journal::no_coalition()),
@@ -276,7 +259,7 @@ impl Store {
             None => None,
             Some(MemberRef::Id(id)) => Some(id),
             Some(MemberRef::Identifier(hash)) => {
-                match members::identifiers(&mut snapshot.link(), &[hash]).await?.first() {
+                match identifiers::identifiers(&mut snapshot.link(), &[hash]).await?.first() {
                     Some((_, member)) => Some(*member),
                     None => {
                         // Nobody has this identifier, so there is nothing of it.
@@ -312,7 +295,7 @@ impl Store {
         let mut link = snapshot.link();
         let call = link.call(&OF_WINDOW).text(partner.as_str()).int(from).int(end);
         let call = call.int(i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut found = link.rows(call, journal::entry).await?;
+        let mut found = link.rows(call, listed).await?;
         snapshot.finish().await?;
         let rest = rest.into_iter().filter(|written| written.entry.parties().contains(&partner));
         found.extend(rest.take(limit - found.len()));
@@ -373,20 +356,6 @@ impl Store {
         let abandoned = found.into_iter().filter(|row| is_abandoned(&row.recorded.state));
         Ok(abandoned.map(|row| row.key.1).collect())
     }
-
-    /// The hold that an entry made, as it is stored.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn hold(&self, id: EntryId) -> Result<Option<Hold>, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let mut link = snapshot.link();
-        let entry = journal::entries(&mut link, [id].into_iter()).await?.pop().map(|stored| stored.entry);
-        let member = entry.as_ref().filter(|entry| entry.hold().is_some()).and_then(|entry| entry.member);
-        let rows = guards::holds(&mut link, &member.map(|member| (member, id)).into_iter().collect()).await?;
-        snapshot.finish().await?;
-        entry.and_then(|entry| Some(rows.first()?.of_entry(&entry))).transpose()
-    }
 }
 
 /// Moves the projection along. One belongs to every node; those of several nodes do each step once.
@@ -446,7 +415,7 @@ impl Projector {
         };
         let began = Instant::now();
         let mut link = connection.link();
-        link.run(&house::BEGIN).await?;
+        link.run(&BEGIN).await?;
         // Moved first: of two nodes that project the same step, the second waits here and then finds it done.
         let call = link.call(&MOVE_CURSOR).text(NAME).int(next).int(cursor);
         let lost = link.execute(call).await? == 0;
@@ -455,7 +424,7 @@ impl Projector {
             save_totals(&mut link, &entries).await?;
             actions::project(&mut link, &entries).await?;
         }
-        link.run(&house::COMMIT).await?;
+        link.run(&COMMIT).await?;
         self.store.note_commit();
         let took = began.elapsed();
         self.connection = Some(connection);
@@ -469,35 +438,27 @@ impl Projector {
 }
 
 async fn save_parties(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<(), StoreError> {
-    let mut rows = link.table(&[
-        Kind::Text,
-        Kind::Int,
-        Kind::Uuid,
-        Kind::Int,
-        Kind::Int,
-        Kind::Int,
-        Kind::Uuid,
-        Kind::Text,
-        Kind::Text,
-        Kind::Text,
-        Kind::Int,
-    ]);
+    let mut rows = link.row_set(ENTRY_PARTIES.all);
     for JournalEntry { id, sequence, entry } in entries {
         for partner in entry.parties() {
             // What another asked for is found by its sequence alone: whose and where it was is not this party's.
             let asked = Some(entry).filter(|entry| entry.partner == partner);
-            let code =
-                |of: fn(&Entry) -> &Option<Code>| asked.and_then(|entry| of(entry).as_ref()).map_or("", Code::as_str);
-            rows.text(partner.as_str()).int(*sequence).uuid(id.batch.0).int(i64::from(id.ordinal));
-            rows.int(i64::from(entry.window)).int(i64::from(entry.kind as u8));
-            rows.uuid_or_null(asked.and_then(|entry| entry.member).map(|member| member.0));
-            rows.text(code(|entry| &entry.origin.store)).text(code(|entry| &entry.origin.till));
-            rows.text(code(|entry| &entry.origin.receipt_number));
-            rows.int_or_null(asked.and_then(|entry| entry.origin.business_date).map(date_number));
+            let code = |of: fn(&Entry) -> &Option<Code>| asked.and_then(|entry| of(entry).as_ref()).map(Code::as_str);
+            rows.text(ENTRY_PARTIES.partner, partner.as_str()).int(ENTRY_PARTIES.sequence, *sequence);
+            rows.uuid(ENTRY_PARTIES.batch_id, id.batch.0).int(ENTRY_PARTIES.ordinal, i64::from(id.ordinal));
+            rows.int(ENTRY_PARTIES.window_number, i64::from(entry.window));
+            rows.int(ENTRY_PARTIES.kind, i64::from(entry.kind as u8));
+            let member = asked.and_then(|entry| entry.member);
+            rows.uuid_or_null(ENTRY_PARTIES.member_id, member.map(|member| member.0));
+            rows.text_or_null(ENTRY_PARTIES.store, code(|entry| &entry.origin.store));
+            rows.text_or_null(ENTRY_PARTIES.till, code(|entry| &entry.origin.till));
+            rows.text_or_null(ENTRY_PARTIES.receipt_number, code(|entry| &entry.origin.receipt_number));
+            let date = asked.and_then(|entry| entry.origin.business_date);
+            rows.int_or_null(ENTRY_PARTIES.business_date, date.map(date_number));
         }
     }
     let expected = rows.len();
-    let call = link.call(&PROJECT).table(rows);
+    let call = link.call(&PROJECT).rows(rows);
     link.execute_counted(call, expected).await
 }
 
@@ -562,17 +523,19 @@ fn is_held(sum: i64) -> bool {
 
 const ROLES: [(i64, Role); 3] = [(1, Role::Issuer), (2, Role::Acceptor), (3, Role::Neither)];
 
-fn total(row: &dyn Cells) -> Result<SumRow, StoreError> {
-    let (role, kind, purpose) = (row.int(2)?, row.int(3)?, row.text(4)?);
+fn total(row: &Row<'_>) -> Result<SumRow, StoreError> {
+    let (role, kind) = (row.int(PARTY_TOTALS.role)?, row.int(PARTY_TOTALS.kind)?);
+    let purpose = row.text(PARTY_TOTALS.purpose)?;
     let role = ROLES.iter().find(|(number, _)| *number == role).map(|(_, role)| *role);
     let kind = EntryKind::ALL.into_iter().find(|known| i64::from(*known as u8) == kind);
     let purpose = Purpose::ALL.into_iter().find(|known| known.as_str() == purpose);
     let (Some(role), Some(kind), Some(purpose)) = (role, kind, purpose) else {
         return Err(StoreError::permanent("a total has a role, kind or purpose that no release wrote"));
     };
-    let lines = u64::try_from(row.int(5)?).map_err(|error| StoreError::damaged("a total", error))?;
-    let sums = Total { lines, amount: Money(row.int(6)?), points: Points(row.int(7)?) };
-    Ok(((partner_id(row.text(0)?)?, small(row.int(1)?)?), (role, kind, purpose), sums))
+    let lines = u64::try_from(row.int(PARTY_TOTALS.lines)?).map_err(|error| StoreError::damaged("a total", error))?;
+    let sums = Total { lines, amount: row.money(PARTY_TOTALS.amount)?, points: row.points(PARTY_TOTALS.points)? };
+    let statement = (row.partner(PARTY_TOTALS.partner)?, row.small(PARTY_TOTALS.window_number)?);
+    Ok((statement, (role, kind, purpose), sums))
 }
 
 /// Adds the lines of entries to the totals. The cursor is moved, so nobody else does.
@@ -582,31 +545,27 @@ async fn save_totals(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<()
         let parties = written.entry.parties();
         statements.extend(parties.into_iter().map(|partner| (partner, written.entry.window)));
     }
-    let mut keys = link.table(&[Kind::Text, Kind::Int]);
+    let mut keys = link.row_set(STATEMENT);
     for (partner, window) in &statements {
-        keys.text(partner.as_str()).int(i64::from(*window));
+        keys.text(PARTY_TOTALS.partner, partner.as_str()).int(PARTY_TOTALS.window_number, i64::from(*window));
     }
-    let call = link.call(&TOTALS).table(keys);
+    let call = link.call(&TOTALS).rows(keys);
     let mut sums = Sums::of(link.rows(call, total).await?);
     for written in entries {
         written.entry.parties().into_iter().for_each(|partner| sums.add_lines(partner, written));
     }
-    let mut rows =
-        link.table(&[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Text, Kind::Int, Kind::Int, Kind::Int]);
+    let mut rows = link.row_set(PARTY_TOTALS.all);
     for ((partner, window), totals) in &sums.0 {
         for ((role, kind, purpose), total) in &totals.rows {
             let role = ROLES.iter().find(|(_, known)| known == role).map_or(0, |(number, _)| *number);
-            rows.text(partner.as_str()).int(i64::from(*window)).int(role).int(i64::from(*kind as u8));
-            rows.text(purpose.as_str()).int(i64::try_from(total.lines).unwrap_or(i64::MAX));
-            rows.int(total.amount.0).int(total.points.0);
+            rows.text(PARTY_TOTALS.partner, partner.as_str()).int(PARTY_TOTALS.window_number, i64::from(*window));
+            rows.int(PARTY_TOTALS.role, role).int(PARTY_TOTALS.kind, i64::from(*kind as u8));
+            rows.text(PARTY_TOTALS.purpose, purpose.as_str());
+            rows.int(PARTY_TOTALS.lines, i64::try_from(total.lines).unwrap_or(i64::MAX));
+            rows.int(PARTY_TOTALS.amount, total.amount.0).int(PARTY_TOTALS.points, total.points.0);
         }
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let expected = rows.len();
-    let call = link.call(&SAVE_TOTALS).table(rows);
-    link.execute_counted(call, expected).await
+    link.write(&SAVE_TOTALS, rows).await
 }
 
 /// A day as the number yyyymmdd.
@@ -641,5 +600,5 @@ async fn list(
     let call = call.text_or_null(code(&filter.till)).text_or_null(code(&filter.receipt_number));
     let call = call.int_or_null(filter.business_date.map(date_number)).int_or_null(filter.window.map(i64::from));
     let call = call.int(sequences.start).int(i64::try_from(limit).unwrap_or(i64::MAX));
-    link.rows(call, journal::entry).await
+    link.rows(call, listed).await
 }

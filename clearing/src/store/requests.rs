@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use clearing_core::book::Book;
+use clearing_core::book::changes::Changes;
 use clearing_core::facts::answer::{Accepted, Recorded, RecordedState};
 use clearing_core::facts::chain::{Outcome, RequestRecord};
 use clearing_core::facts::coalition::CLOCK_SKEW_SECONDS;
@@ -9,24 +11,39 @@ use clearing_core::facts::receipt::{Receipt, ReceiptLine};
 use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
-use super::sql::{Cells, Kind, Link, Sql};
-use super::{Store, StoreError, StoredRequest, guards, partner_id, small};
+use super::cells::Row;
+use super::receipts::{RECEIPT, receipt_keys, receipt_line};
+use super::rows::RowSet;
+use super::save::of_book;
+use super::sql::{Link, Sql, one, rows};
+use super::tables::{Column, RECEIPTS, REQUESTS};
+use super::{Snapshot, Store, StoreError};
 
-pub(super) const STATEMENTS: &[&Sql] = &[&REQUESTS, &KNOWN, &FORGETTABLE, &FORGET];
+pub(super) static STATEMENTS: &[&Sql] =
+    &[&REQUESTS_BY_KEY, &KNOWN, &REQUESTS_AFTER, &ABANDON_REQUEST, &CLAIM_REQUEST, &FORGETTABLE, &FORGET];
 
-pub(super) const ACCEPTED: i64 = 1;
-pub(super) const REJECTED: i64 = 2;
-pub(super) const ABANDONED: i64 = 3;
+const ACCEPTED: i64 = 1;
+const REJECTED: i64 = 2;
+const ABANDONED: i64 = 3;
 
-const REQUESTS: Sql = Sql::new(
-    "-- store.requests
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply
-    FROM (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id FROM jsonb_each($1)) AS k
-    CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id",
-    "-- store.requests
-    SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply FROM requests
-    JOIN unnest($1::text[], $2::uuid[]) AS k (partner, request_id) USING (partner, request_id)",
-);
+const KEY: &[Column] = &[REQUESTS.partner, REQUESTS.request_id];
+
+/// What became of a request, without its time.
+const RECORDED: &[Column] = &[
+    REQUESTS.partner,
+    REQUESTS.request_id,
+    REQUESTS.content_hash,
+    REQUESTS.state,
+    REQUESTS.batch_id,
+    REQUESTS.ordinal,
+    REQUESTS.entry_count,
+    REQUESTS.reply,
+];
+
+static REQUESTS_BY_KEY: Sql =
+    Sql::both("store.requests", "SELECT {requests r} FROM {rows k} CROSS JOIN requests AS r WHERE {match k r}")
+        .takes(&[rows("k", KEY)])
+        .gives(RECORDED);
 
 /// What is recorded under a key.
 pub(super) struct RequestRow {
@@ -41,97 +58,305 @@ pub(super) async fn requests(
     link: &mut Link<'_>,
     keys: impl Iterator<Item = (PartnerId, RequestId)>,
 ) -> Result<Vec<RequestRow>, StoreError> {
-    let mut table = link.table(&[Kind::Text, Kind::Uuid]);
-    for (partner, request) in keys {
-        table.text(partner.as_str()).uuid(request.0);
-    }
-    if table.is_empty() {
+    let keys = request_keys(link, keys);
+    if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let call = link.call(&REQUESTS).table(table);
+    let call = link.call(&REQUESTS_BY_KEY).rows(keys);
     link.rows(call, request).await
 }
 
-/// Which batches recorded these requests; unknown ones are left out.
-pub(super) async fn batches_of(
-    link: &mut Link<'_>,
-    keys: impl Iterator<Item = (PartnerId, RequestId)>,
-) -> Result<Vec<((PartnerId, RequestId), BatchId)>, StoreError> {
-    let mut table = link.table(&[Kind::Text, Kind::Uuid]);
+fn request_keys(link: &Link<'_>, keys: impl Iterator<Item = (PartnerId, RequestId)>) -> RowSet {
+    let mut rows = link.row_set(KEY);
     for (partner, request) in keys {
-        table.text(partner.as_str()).uuid(request.0);
+        rows.text(REQUESTS.partner, partner.as_str()).uuid(REQUESTS.request_id, request.0);
     }
-    if table.is_empty() {
-        return Ok(Vec::new());
-    }
-    let call = link.call(&REQUESTS).table(table);
-    link.rows(call, |row| Ok(((partner_id(row.text(0)?)?, RequestId(row.uuid(1)?)), BatchId(row.uuid(4)?)))).await
+    rows
 }
 
-/// A request as the chain has it, from the columns of [`REQUESTS`] and its time.
-pub(super) fn stored_request(row: &dyn Cells) -> Result<StoredRequest, StoreError> {
-    let (state, count) = (row.int(3)?, small(row.int(6)?)?);
+fn key(row: &Row<'_>) -> Result<(PartnerId, RequestId), StoreError> {
+    Ok((row.partner(REQUESTS.partner)?, RequestId(row.uuid(REQUESTS.request_id)?)))
+}
+
+// Most batches know no key and no line yet, and would wait for the database twice to hear so.
+static KNOWN: Sql = Sql::both(
+    "store.known",
+    "SELECT {requests r}, {nulls receipts} FROM {rows k} CROSS JOIN requests AS r WHERE {match k r}
+    UNION ALL
+    SELECT {nulls requests}, {receipts r} FROM {rows p} CROSS JOIN receipts AS r WHERE {match p r}",
+)
+.takes(&[rows("k", KEY), rows("p", RECEIPT)])
+.gives(&[
+    REQUESTS.partner,
+    REQUESTS.request_id,
+    REQUESTS.content_hash,
+    REQUESTS.state,
+    REQUESTS.batch_id,
+    REQUESTS.ordinal,
+    REQUESTS.entry_count,
+    REQUESTS.reply,
+    RECEIPTS.partner,
+    RECEIPTS.business_date,
+    RECEIPTS.store,
+    RECEIPTS.till,
+    RECEIPTS.number,
+    RECEIPTS.side,
+    RECEIPTS.line,
+    RECEIPTS.batch_id,
+    RECEIPTS.ordinal,
+]);
+
+/// A row of [`KNOWN`].
+enum Known {
+    Request(RequestRow),
+    Line(ReceiptLine, EntryId),
+}
+
+/// What is recorded under keys, and all lines of receipts with the entries that they were booked with; unknown ones are
+/// left out.
+pub(super) async fn known(
+    link: &mut Link<'_>,
+    keys: impl Iterator<Item = (PartnerId, RequestId)>,
+    receipts: &BTreeSet<Receipt>,
+) -> Result<(Vec<RequestRow>, Vec<(ReceiptLine, EntryId)>), StoreError> {
+    if receipts.is_empty() {
+        return Ok((requests(link, keys).await?, Vec::new()));
+    }
+    let (asked, printed) = (request_keys(link, keys), receipt_keys(link, receipts));
+    let call = link.call(&KNOWN).rows(asked).rows(printed);
+    let found = link.rows(call, |row| match row.uuid_or_null(REQUESTS.request_id)? {
+        Some(_) => request(row).map(Known::Request),
+        None => receipt_line(row).map(|(line, entry)| Known::Line(line, entry)),
+    });
+    let (mut requests, mut lines) = (Vec::new(), Vec::new());
+    for known in found.await? {
+        match known {
+            Known::Request(row) => requests.push(row),
+            Known::Line(line, entry) => lines.push((line, entry)),
+        }
+    }
+    Ok((requests, lines))
+}
+
+fn request(row: &Row<'_>) -> Result<RequestRow, StoreError> {
+    let unreadable = |error| StoreError::damaged("a recorded answer", error);
+    let batch = row.batch(REQUESTS.batch_id)?;
+    let accepted = || {
+        let first: u32 = row.small_or_null(REQUESTS.ordinal)?.unwrap_or(0);
+        let count: u32 = row.small(REQUESTS.entry_count)?;
+        let entries = (first..first.saturating_add(count)).map(|ordinal| EntryId { batch, ordinal }).collect();
+        let reply = borsh::from_slice(row.bytes(REQUESTS.reply)?).map_err(unreadable)?;
+        Ok::<_, StoreError>(Accepted { entries, reply })
+    };
+    let state = match row.int(REQUESTS.state)? {
+        ACCEPTED => RecordedState::Accepted(accepted()?),
+        REJECTED => RecordedState::Rejected(borsh::from_slice(row.bytes(REQUESTS.reply)?).map_err(unreadable)?),
+        ABANDONED if row.int(REQUESTS.entry_count)? == 0 => RecordedState::Burned,
+        ABANDONED => RecordedState::Undone(accepted()?),
+        state => return Err(StoreError::permanent(format!("a request has the unknown state {state}"))),
+    };
+    Ok(RequestRow { key: key(row)?, batch, recorded: Recorded { content: row.hash(REQUESTS.content_hash)?, state } })
+}
+
+/// The stored number of a state.
+///
+/// # Errors
+/// If the entries of an answer do not follow each other, which only a mistake in the rules makes.
+fn stored_state(state: &RecordedState) -> Result<i64, StoreError> {
+    let (number, entries) = match state {
+        RecordedState::Accepted(accepted) => (ACCEPTED, &accepted.entries[..]),
+        RecordedState::Undone(accepted) => (ABANDONED, &accepted.entries[..]),
+        RecordedState::Rejected(_) => (REJECTED, &[][..]),
+        RecordedState::Burned => (ABANDONED, &[][..]),
+    };
+    let follows = |pair: &[EntryId]| pair[0].batch == pair[1].batch && pair[0].ordinal + 1 == pair[1].ordinal;
+    if !entries.windows(2).all(follows) {
+        return Err(StoreError::permanent("the entries of an answer do not follow each other"));
+    }
+    Ok(number)
+}
+
+/// What a batch leaves of requests.
+pub(super) struct Changed {
+    /// Those that it has recorded.
+    pub rows: RowSet,
+    /// Those that were recorded before, and are undone.
+    pub abandoned: Vec<(PartnerId, RequestId)>,
+}
+
+/// What a batch writes of a request: the batch is the same for all of them.
+pub(super) const NEW: &[Column] = &[
+    REQUESTS.partner,
+    REQUESTS.request_id,
+    REQUESTS.content_hash,
+    REQUESTS.time,
+    REQUESTS.state,
+    REQUESTS.ordinal,
+    REQUESTS.entry_count,
+    REQUESTS.reply,
+];
+
+/// The requests that a batch has recorded or undone.
+pub(super) fn changed(link: &Link<'_>, book: &Book, changes: &Changes) -> Result<Changed, StoreError> {
+    let (mut rows, mut abandoned) = (link.row_set(NEW), Vec::new());
+    for (key, change) in &changes.requests {
+        let recorded = of_book(book.requests.get(key))?;
+        if change.known {
+            if !matches!(recorded.state, RecordedState::Undone(_)) {
+                return Err(StoreError::permanent("a recorded answer can only be replaced by its abandoning"));
+            }
+            abandoned.push(*key);
+            continue;
+        }
+        let record = RequestRecord::of(*key, recorded);
+        rows.text(REQUESTS.partner, key.0.as_str()).uuid(REQUESTS.request_id, key.1.0);
+        rows.bytes(REQUESTS.content_hash, &record.content).int(REQUESTS.time, change.time.0);
+        rows.int(REQUESTS.state, stored_state(&recorded.state)?);
+        rows.int_or_null(REQUESTS.ordinal, record.first.map(i64::from));
+        rows.int(REQUESTS.entry_count, i64::from(record.count)).bytes(REQUESTS.reply, &record.reply);
+    }
+    Ok(Changed { rows, abandoned })
+}
+
+/// Keeps what became of the request at first: the chain has it.
+static ABANDON_REQUEST: Sql =
+    Sql::both("store.abandon_request", "UPDATE requests SET state = $3 WHERE partner = $1 AND request_id = $2");
+
+/// Notes that requests were undone.
+pub(super) async fn abandon(link: &mut Link<'_>, keys: &[(PartnerId, RequestId)]) -> Result<(), StoreError> {
+    for (partner, request) in keys {
+        let call = link.call(&ABANDON_REQUEST).text(partner.as_str()).uuid(request.0).int(ABANDONED);
+        link.execute_counted(call, 1).await?;
+    }
+    Ok(())
+}
+
+// Trying to write the same key is what waits for a transaction that holds it and has not ended. The claim is rolled back.
+static CLAIM_REQUEST: Sql =
+    Sql::both("store.claim_request", "INSERT INTO requests ({names k}) {select k} ON CONFLICT DO NOTHING")
+        .takes(&[rows("k", CLAIM)]);
+
+const CLAIM: &[Column] = &[
+    REQUESTS.partner,
+    REQUESTS.request_id,
+    REQUESTS.content_hash,
+    REQUESTS.time,
+    REQUESTS.state,
+    REQUESTS.batch_id,
+    REQUESTS.entry_count,
+    REQUESTS.reply,
+];
+
+/// Whether a batch has recorded a request, once whoever wrote the key has committed or gone.
+pub(super) async fn was_recorded(
+    link: &mut Link<'_>,
+    batch: BatchId,
+    (partner, request): (PartnerId, RequestId),
+) -> Result<bool, StoreError> {
+    let mut claim = link.row_set(CLAIM);
+    claim.text(REQUESTS.partner, partner.as_str()).uuid(REQUESTS.request_id, request.0);
+    claim.bytes(REQUESTS.content_hash, &[0; 32]).int(REQUESTS.time, 0).int(REQUESTS.state, ABANDONED);
+    claim.uuid(REQUESTS.batch_id, batch.0).int(REQUESTS.entry_count, 0).bytes(REQUESTS.reply, &[]);
+    let call = link.call(&CLAIM_REQUEST).rows(claim);
+    if link.execute(call).await? == 1 {
+        return Ok(false);
+    }
+    let rows = requests(link, [(partner, request)].into_iter()).await?;
+    Ok(rows.iter().any(|row| row.batch == batch))
+}
+
+/// A request as it is stored.
+#[derive(Debug)]
+pub struct StoredRequest {
+    pub record: RequestRecord,
+    /// Which recorded it.
+    pub batch: BatchId,
+    /// Whether it was undone since.
+    pub undone: bool,
+    /// When it was recorded.
+    pub time: Timestamp,
+}
+
+static REQUESTS_AFTER: Sql = Sql::both(
+    "store.requests_after",
+    "SELECT {requests} FROM requests
+    WHERE (partner, request_id) > ($1, $2) ORDER BY partner, request_id LIMIT $3",
+)
+.gives(REQUESTS.all);
+
+fn stored_request(row: &Row<'_>) -> Result<StoredRequest, StoreError> {
+    let (state, count) = (row.int(REQUESTS.state)?, row.small(REQUESTS.entry_count)?);
     let outcome = match state {
         REJECTED => Outcome::Rejected,
         ABANDONED if count == 0 => Outcome::Burned,
         _ => Outcome::Accepted,
     };
+    let (partner, request) = key(row)?;
     let record = RequestRecord {
-        partner: partner_id(row.text(0)?)?,
-        request: RequestId(row.uuid(1)?),
-        content: super::hash(row.bytes(2)?)?,
+        partner,
+        request,
+        content: row.hash(REQUESTS.content_hash)?,
         outcome,
-        first: row.int_or_null(5)?.map(small).transpose()?,
+        first: row.small_or_null(REQUESTS.ordinal)?,
         count,
-        reply: row.bytes(7)?.to_vec(),
+        reply: row.bytes(REQUESTS.reply)?.to_vec(),
     };
     let undone = state == ABANDONED && outcome == Outcome::Accepted;
-    Ok(StoredRequest { record, batch: BatchId(row.uuid(4)?), undone, time: Timestamp(row.int(8)?) })
+    Ok(StoredRequest { record, batch: row.batch(REQUESTS.batch_id)?, undone, time: row.time(REQUESTS.time)? })
 }
 
-// Most batches know no key and no line yet, and would wait for the database twice to hear so.
-const KNOWN: Sql = Sql::new(
-    "-- store.known
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply,
-        NULL, NULL, NULL, NULL
-    FROM (SELECT value->>0 AS partner, substr($2, value->>1, 16) AS request_id FROM jsonb_each($1)) AS k
-    CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
-    UNION ALL
-    SELECT r.partner, NULL, NULL, r.side, r.batch_id, r.ordinal, r.line, NULL,
-        r.business_date, r.store, r.till, r.number
-    FROM (SELECT value->>0 AS partner, value->>1 AS business_date, value->>2 AS store, value->>3 AS till,
-        value->>4 AS number FROM jsonb_each($3)) AS k
-    CROSS JOIN receipts AS r
-    WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till
-    AND r.number = k.number AND $4 IS NOT NULL",
-    "-- store.known
-    SELECT partner, request_id, content_hash, state, batch_id, ordinal, entry_count, reply,
-        NULL::integer, NULL::text, NULL::text, NULL::text
-    FROM requests JOIN unnest($1::text[], $2::uuid[]) AS k (partner, request_id) USING (partner, request_id)
-    UNION ALL
-    SELECT partner, NULL, NULL, side, batch_id, ordinal, line, NULL, business_date, store, till, number
-    FROM receipts JOIN unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
-        AS k (partner, business_date, store, till, number) USING (partner, business_date, store, till, number)",
-);
+impl Snapshot {
+    /// At most `limit` requests by partner and id, from behind `after`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn requests_after(
+        &mut self,
+        after: Option<(PartnerId, RequestId)>,
+        limit: u32,
+    ) -> Result<Vec<StoredRequest>, StoreError> {
+        let mut link = self.link();
+        let (partner, request) =
+            after.map_or((String::new(), 0), |(partner, request)| (partner.as_str().to_owned(), request.0));
+        let call = link.call(&REQUESTS_AFTER).text(partner).uuid(request).int(i64::from(limit));
+        link.rows(call, stored_request).await
+    }
+
+    /// Which batches recorded these requests; unknown ones are left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn batches_of_requests(
+        &mut self,
+        keys: impl Iterator<Item = (PartnerId, RequestId)>,
+    ) -> Result<Vec<((PartnerId, RequestId), BatchId)>, StoreError> {
+        let mut link = self.link();
+        let keys = request_keys(&link, keys);
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = link.call(&REQUESTS_BY_KEY).rows(keys);
+        link.rows(call, |row| Ok((key(row)?, row.batch(REQUESTS.batch_id)?))).await
+    }
+}
 
 // One range of the key for each partner. What was undone is kept: its entries stand in the journal, and whoever reads them
 // must know that they no longer count.
-const FORGETTABLE: Sql = Sql::both(
-    "-- store.forgettable
-    SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r
-    WHERE r.partner = p.partner AND r.request_id >= $1 AND r.request_id < $2
-    AND r.time < $3 AND (r.state <> 3 OR r.entry_count = 0) LIMIT $4",
-);
+static FORGETTABLE: Sql = Sql::both(
+    "store.forgettable",
+    "SELECT {requests r} FROM partners AS p CROSS JOIN requests AS r
+    WHERE r.partner = p.partner AND r.request_id >= {from} AND r.request_id < {end}
+    AND r.time < {before} AND (r.state <> 3 OR r.entry_count = 0) LIMIT {limit}",
+)
+.takes(&[one("from"), one("end"), one("before"), one("limit")])
+.gives(KEY);
 
-const FORGET: Sql = Sql::new(
-    "-- store.forget
-    DELETE FROM requests WHERE (partner, request_id) IN (
-        SELECT value->>0, substr($2, value->>1, 16) FROM jsonb_each($1)
-    )",
-    "-- store.forget
-    DELETE FROM requests AS r USING unnest($1::text[], $2::uuid[]) AS k (partner, request_id)
-    WHERE r.partner = k.partner AND r.request_id = k.request_id",
-);
+static FORGET: Sql = Sql::new(
+    "store.forget",
+    "DELETE FROM requests WHERE ({names k}) IN ({select k})",
+    "DELETE FROM requests AS r USING {rows k} WHERE {match k r}",
+)
+.takes(&[rows("k", KEY)]);
 
 /// How many requests are forgotten in one transaction: few, as the tills wait for it.
 const FORGOTTEN_AT_ONCE: u32 = 256;
@@ -179,7 +404,6 @@ impl Store {
             let mut link = reader.link();
             let call = link.call(&FORGETTABLE).uuid(from.0).uuid(end.0).int(before.0);
             let call = call.int(i64::from(FORGOTTEN_AT_ONCE));
-            let key = |row: &dyn Cells| Ok((partner_id(row.text(0)?)?, RequestId(row.uuid(1)?)));
             let found = link.rows(call, key).await?;
             drop(reader);
             if found.is_empty() {
@@ -189,13 +413,10 @@ impl Store {
                 Some(writer) => writer,
                 None => session.insert(self.writer().await?),
             };
-            writer.begin(Gate::Shared).await?;
+            writer.pass(Gate::Shared).await?;
             let mut link = writer.link();
-            let mut keys = link.table(&[Kind::Text, Kind::Uuid]);
-            for (partner, request) in &found {
-                keys.text(partner.as_str()).uuid(request.0);
-            }
-            let call = link.call(&FORGET).table(keys);
+            let keys = request_keys(&link, found.iter().copied());
+            let call = link.call(&FORGET).rows(keys);
             link.execute(call).await?;
             writer.commit().await?;
             if found.len() < FORGOTTEN_AT_ONCE as usize {
@@ -204,85 +425,4 @@ impl Store {
         }
         Ok(None)
     }
-}
-
-/// A row of [`KNOWN`].
-enum Known {
-    Request(RequestRow),
-    Line(ReceiptLine, EntryId),
-}
-
-/// What is recorded under keys, and all lines of receipts with the entries that they were booked with; unknown ones are
-/// left out.
-pub(super) async fn known(
-    link: &mut Link<'_>,
-    keys: impl Iterator<Item = (PartnerId, RequestId)>,
-    receipts: &BTreeSet<Receipt>,
-) -> Result<(Vec<RequestRow>, Vec<(ReceiptLine, EntryId)>), StoreError> {
-    if receipts.is_empty() {
-        return Ok((requests(link, keys).await?, Vec::new()));
-    }
-    let mut asked = link.table(&[Kind::Text, Kind::Uuid]);
-    for (partner, request) in keys {
-        asked.text(partner.as_str()).uuid(request.0);
-    }
-    let mut printed = link.table(guards::RECEIPT_KEY);
-    for receipt in receipts {
-        guards::push_receipt(&mut printed, receipt);
-    }
-    let call = link.call(&KNOWN).table(asked).table(printed);
-    let found = link.rows(call, |row| match row.uuid_or_null(1)? {
-        Some(_) => request(row).map(Known::Request),
-        None => guards::receipt_line(row, [0, 8, 9, 10, 11, 3, 6, 4, 5]).map(|(line, entry)| Known::Line(line, entry)),
-    });
-    let (mut requests, mut lines) = (Vec::new(), Vec::new());
-    for known in found.await? {
-        match known {
-            Known::Request(row) => requests.push(row),
-            Known::Line(line, entry) => lines.push((line, entry)),
-        }
-    }
-    Ok((requests, lines))
-}
-
-pub(super) fn request(row: &dyn Cells) -> Result<RequestRow, StoreError> {
-    let unreadable = |error| StoreError::damaged("a recorded answer", error);
-    let batch = BatchId(row.uuid(4)?);
-    let accepted = || {
-        let first: u32 = row.int_or_null(5)?.map(small).transpose()?.unwrap_or(0);
-        let count: u32 = small(row.int(6)?)?;
-        let entries = (first..first.saturating_add(count)).map(|ordinal| EntryId { batch, ordinal }).collect();
-        let reply = borsh::from_slice(row.bytes(7)?).map_err(unreadable)?;
-        Ok::<_, StoreError>(Accepted { entries, reply })
-    };
-    let state = match row.int(3)? {
-        ACCEPTED => RecordedState::Accepted(accepted()?),
-        REJECTED => RecordedState::Rejected(borsh::from_slice(row.bytes(7)?).map_err(unreadable)?),
-        ABANDONED if row.int(6)? == 0 => RecordedState::Burned,
-        ABANDONED => RecordedState::Undone(accepted()?),
-        state => return Err(StoreError::permanent(format!("a request has the unknown state {state}"))),
-    };
-    Ok(RequestRow {
-        key: (partner_id(row.text(0)?)?, RequestId(row.uuid(1)?)),
-        batch,
-        recorded: Recorded { content: super::hash(row.bytes(2)?)?, state },
-    })
-}
-
-/// The stored number of a state.
-///
-/// # Errors
-/// If the entries of an answer do not follow each other, which only a mistake in the rules makes.
-pub(super) fn stored_state(state: &RecordedState) -> Result<i64, StoreError> {
-    let (number, entries) = match state {
-        RecordedState::Accepted(accepted) => (ACCEPTED, &accepted.entries[..]),
-        RecordedState::Undone(accepted) => (ABANDONED, &accepted.entries[..]),
-        RecordedState::Rejected(_) => (REJECTED, &[][..]),
-        RecordedState::Burned => (ABANDONED, &[][..]),
-    };
-    let follows = |pair: &[EntryId]| pair[0].batch == pair[1].batch && pair[0].ordinal + 1 == pair[1].ordinal;
-    if !entries.windows(2).all(follows) {
-        return Err(StoreError::permanent("the entries of an answer do not follow each other"));
-    }
-    Ok(number)
 }

@@ -2,10 +2,14 @@
 //!
 //! | call | what happens |
 //! |---|---|
-//! | [`begin`](WriterSession::begin) | the transaction begins, passes the gate, then reads the gate row |
-//! | [`load`](WriterSession::load), [`load_all`](WriterSession::load_all) | locks, and reads the slice into the book |
+//! | [`begin`](WriterSession::begin) | the transaction begins, passes the gate, then reads the gate row and, if it has changed, the house |
+//! | [`load`](WriterSession::load) | locks, and reads the slice into the book |
 //! | [`save`](WriterSession::save) | writes what the batch has changed, the shared rows last |
-//! | [`commit`](WriterSession::commit) | makes it durable |
+//! | [`commit`](WriterSession::commit), or [`rollback`](WriterSession::rollback) | makes it durable, or undoes all of it |
+//! | [`Store::look_up`] | whether it is durable, when the answer to the commit was lost |
+//!
+//! What is tried on the way, to find out which request a batch fails on, is undone to a
+//! [`savepoint`](WriterSession::savepoint).
 //!
 //! The gate is an advisory lock of PostgreSQL, which is fair: a close that waits for it is not overtaken by the
 //! batches that came later. On SQLite there is one writer anyway, in a fair queue with the projector.
@@ -18,24 +22,32 @@ use clearing_core::book::changes::Changes;
 use clearing_core::command::Request;
 use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
+use clearing_core::facts::coalition::House;
 use clearing_core::operation::Gate;
-use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
+use clearing_core::units::{BatchId, EntryId, Hash, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::cells::Row;
 use super::checkpoint::Committed;
-use super::enrolled::Enrolled;
-use super::house::{GateRow, HouseRow, gate_row};
+use super::gate::{GateRow, gate_row};
+use super::head::{self, Saved};
+use super::identifiers::Enrolled;
 use super::journal::{JournalHead, no_coalition};
-use super::save::{Saved, Stored};
-use super::sql::{Cells, Link, Sql};
+use super::save::{self, Stored};
+use super::sql::{Link, Sql};
+use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};
 use super::watched::Watched;
+use super::{
+    Backend, Known, Store, StoreError, attachments, coalition, consents, funding, gate, journal, parties, requests,
+    slice, windows,
+};
 use crate::clock;
 
-use super::{Backend, StoreError, hash, house, journal, requests, save, settlement, slice};
+pub(super) static STATEMENTS: &[&Sql] = &[&COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT];
 
-pub(super) const STATEMENTS: &[&Sql] =
-    &[&COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT, &CLAIM_REQUEST, &CLAIM_ENTRY];
+/// Statements that PostgreSQL takes as texts of several, which cannot be prepared.
+pub(super) static UNPREPARED: &[&Sql] = &[&BEGIN_SHARED, &BEGIN_ALONE];
 
 /// Something that a batch wrote, to ask for after an unclear commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +58,14 @@ pub enum Probe {
     Entry(EntryId),
 }
 
-/// See the module. Belongs to one writer; after any error it is to be dropped, and another one opened.
+/// The transactions of one writer, one after the other. After any error it is to be dropped, and another one opened.
 #[derive(Debug)]
 pub struct WriterSession {
     connection: Connection,
     write_turn: Arc<Mutex<()>>,
     enrolled: Arc<Enrolled>,
     watched: Arc<Watched>,
+    house: Known,
     /// Held while a transaction of SQLite is open.
     turn: Option<OwnedMutexGuard<()>>,
     /// On SQLite, who copies the log is told of each commit.
@@ -93,44 +106,60 @@ impl Connection {
 
 /// The key of the advisory lock that is the gate: "Clea" in ASCII before the number of this coalition's gate table, so that
 /// coalitions in two schemas of one database do not wait for each other. The functions are named in full: one of the same
-/// name on the search path is not the lock that [`Store::prove_gate`](super::Store::prove_gate) has proved.
+/// name on the search path is not the lock that [`Store::prove_gate`] has proved.
 macro_rules! gate_key {
     () => {
         "1131177313::bigint << 32 | 'gate'::regclass::oid::bigint"
     };
 }
 
-const BEGIN: &str = "-- store.begin
-    BEGIN IMMEDIATE;
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number,
-        (SELECT coalesce(max(number), 0) FROM link_changes), j.hash
-    FROM gate AS g CROSS JOIN journal_head AS j";
+const BEGUN: &[Column] = &[
+    GATE.window_number,
+    GATE.opened_at,
+    GATE.terms_epoch,
+    GATE.last_time,
+    GATE.forgotten_before,
+    JOURNAL_HEAD.next_sequence,
+    JOURNAL_HEAD.next_number,
+    LINK_CHANGE,
+    HASH,
+];
 
-// One round trip. In READ COMMITTED each statement of it sees what was committed before it began, so the gate row is
-// read as it is after the lock was granted.
-const PASS_GATE_SHARED: &str = concat!(
-    "-- store.pass_gate_shared
-    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock_shared(",
-    gate_key!(),
-    ");
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number,
-        (SELECT coalesce(max(number), 0) FROM link_changes)
-    FROM gate AS g CROSS JOIN journal_head AS j"
-);
-const PASS_GATE_ALONE: &str = concat!(
-    "-- store.pass_gate_alone
-    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock(",
-    gate_key!(),
-    ");
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number,
-        (SELECT coalesce(max(number), 0) FROM link_changes)
-    FROM gate AS g CROSS JOIN journal_head AS j"
-);
+/// The number of the last change of a link.
+const LINK_CHANGE: Column = Column::made("link_change", Kind::Int);
+/// Of the journal so far. On PostgreSQL it is read later, under the head's own lock.
+const HASH: Column = Column::made("hash", Kind::Hash);
 
-const COMMIT: Sql = Sql::both("-- store.commit\n    COMMIT");
-const ROLLBACK: Sql = Sql::both("-- store.rollback\n    ROLLBACK");
-const SAVEPOINT: Sql = Sql::both("-- store.savepoint\n    SAVEPOINT traced");
-const BACK_TO_SAVEPOINT: Sql = Sql::both("-- store.back_to_savepoint\n    ROLLBACK TO SAVEPOINT traced");
+macro_rules! begin {
+    ($name:literal, $lock:literal) => {
+        Sql::new(
+            $name,
+            "BEGIN IMMEDIATE;
+    SELECT {gate g}, {journal_head j}, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change, j.hash
+    FROM gate AS g CROSS JOIN journal_head AS j",
+            // One round trip. In READ COMMITTED each statement of it sees what was committed before it began, so the gate
+            // row is read as it is after the lock was granted.
+            concat!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.",
+                $lock,
+                "(",
+                gate_key!(),
+                ");
+    SELECT {gate g}, {journal_head j}, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change
+    FROM gate AS g CROSS JOIN journal_head AS j"
+            ),
+        )
+        .gives(BEGUN)
+    };
+}
+
+static BEGIN_SHARED: Sql = begin!("store.begin_shared", "pg_advisory_xact_lock_shared");
+static BEGIN_ALONE: Sql = begin!("store.begin_alone", "pg_advisory_xact_lock");
+
+static COMMIT: Sql = Sql::both("store.commit", "COMMIT");
+static ROLLBACK: Sql = Sql::both("store.rollback", "ROLLBACK");
+static SAVEPOINT: Sql = Sql::both("store.savepoint", "SAVEPOINT traced");
+static BACK_TO_SAVEPOINT: Sql = Sql::both("store.back_to_savepoint", "ROLLBACK TO SAVEPOINT traced");
 
 impl WriterSession {
     /// The connection, for a statement of another room.
@@ -141,7 +170,7 @@ impl WriterSession {
     pub(super) fn new(
         connection: Connection,
         write_turn: Arc<Mutex<()>>,
-        (enrolled, watched): (Arc<Enrolled>, Arc<Watched>),
+        (enrolled, watched, house): (Arc<Enrolled>, Arc<Watched>, Known),
         committed: Option<Arc<Committed>>,
     ) -> Self {
         Self {
@@ -149,49 +178,58 @@ impl WriterSession {
             write_turn,
             enrolled,
             watched,
+            house,
             turn: None,
             committed,
-            head: JournalHead { next_sequence: 1, next_number: 1, hash: [0; 32] },
+            head: JournalHead::START,
             gate: Gate::Shared,
             stored: Stored::default(),
         }
     }
 
-    pub fn backend(&self) -> Backend {
-        match self.connection {
-            Connection::Sqlite(_) => Backend::Sqlite,
-            Connection::Postgres(_) => Backend::Postgres,
-        }
-    }
-
-    /// Begins a transaction, passes the gate and reads its row. The time of the batch must be read after this, and
-    /// may lie neither before `opened` nor before `last_time`.
+    /// Begins a transaction, passes the gate, and gives its row and the house as it stands behind it. The time of the batch
+    /// must be read after this, and may lie neither before `opened` nor before `last_time`.
     ///
     /// # Errors
     /// Permanent if the database holds no coalition.
-    pub async fn begin(&mut self, gate: Gate) -> Result<GateRow, StoreError> {
+    pub async fn begin(&mut self, gate: Gate) -> Result<(GateRow, Arc<House>), StoreError> {
+        let row = self.pass(gate).await?;
+        let known = self.house.lock().expect("nobody panics with the lock").clone();
+        if let Some((_, house)) = known.filter(|(epoch, _)| *epoch == row.terms_epoch) {
+            return Ok((row, house));
+        }
+        let house = Arc::new(parties::load_house(&mut self.connection.link()).await?.house);
+        *self.house.lock().expect("nobody panics with the lock") = Some((row.terms_epoch, Arc::clone(&house)));
+        Ok((row, house))
+    }
+
+    /// Begins a transaction, passes the gate and reads its row.
+    pub(super) async fn pass(&mut self, gate: Gate) -> Result<GateRow, StoreError> {
         self.stored = Stored::default();
         self.gate = gate;
-        let failed = |error| StoreError::of("store.begin", error);
+        let sql = match gate {
+            Gate::Shared => &BEGIN_SHARED,
+            Gate::Alone => &BEGIN_ALONE,
+        };
+        let failed = |error| StoreError::of(sql.name(), error);
+        let begun = |row: &Row<'_>, hash: Hash| {
+            let (next_sequence, next_number) =
+                (row.int(JOURNAL_HEAD.next_sequence)?, row.int(JOURNAL_HEAD.next_number)?);
+            let head = JournalHead { next_sequence, next_number, hash };
+            Ok::<_, StoreError>((gate_row(row)?, head, row.int(LINK_CHANGE)?))
+        };
         let (row, head, link_change) = match &mut self.connection {
             Connection::Sqlite(connection) => {
                 self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
-                let rows = sqlx::query(BEGIN).fetch_all(&mut **connection).await.map_err(failed)?;
-                let row = rows.first().ok_or_else(no_coalition)?;
-                let (next_sequence, next_number) = (row.int(5)?, row.int(6)?);
-                let head = JournalHead { next_sequence, next_number, hash: hash(row.bytes(8)?)? };
-                (gate_row(row)?, head, row.int(7)?)
+                let rows = sqlx::query(sql.text(Backend::Sqlite)).fetch_all(&mut **connection).await.map_err(failed)?;
+                let row = Row::new(rows.first().ok_or_else(no_coalition)?, BEGUN);
+                begun(&row, row.hash(HASH)?)?
             }
             Connection::Postgres(connection) => {
-                let sql = match gate {
-                    Gate::Shared => PASS_GATE_SHARED,
-                    Gate::Alone => PASS_GATE_ALONE,
-                };
-                let rows = sqlx::raw_sql(sql).fetch_all(&mut **connection).await.map_err(failed)?;
-                // The first row is that of the lock, which says nothing. The hash is read under the head's own lock.
-                let row = rows.get(1).ok_or_else(no_coalition)?;
-                let (next_sequence, next_number) = (row.int(5)?, row.int(6)?);
-                (gate_row(row)?, JournalHead { next_sequence, next_number, hash: [0; 32] }, row.int(7)?)
+                let rows = sqlx::raw_sql(sql.text(Backend::Postgres)).fetch_all(&mut **connection).await;
+                let rows = rows.map_err(failed)?;
+                // The first row is that of the lock, which says nothing.
+                begun(&Row::new(rows.get(1).ok_or_else(no_coalition)?, BEGUN), [0; 32])?
             }
         };
         self.head = head;
@@ -203,7 +241,7 @@ impl WriterSession {
     ///
     /// # Errors
     /// See [`StoreError`]; permanent if there is a coalition already.
-    pub async fn found(
+    pub(super) async fn found(
         &mut self,
         founded: &FoundedFacts,
         mut book: Book,
@@ -215,9 +253,14 @@ impl WriterSession {
             self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
         }
         let mut link = self.connection.link();
-        link.run(&house::BEGIN).await?;
-        house::insert_coalition(&mut link, founded, now).await?;
-        self.head = JournalHead { next_sequence: 1, next_number: 1, hash: [0; 32] };
+        link.run(&super::snapshot::BEGIN).await?;
+        if coalition::coalition(&mut link).await?.is_some() {
+            return Err(StoreError::permanent("the database holds a coalition already"));
+        }
+        coalition::insert(&mut link, founded, now).await?;
+        gate::insert(&mut link, now).await?;
+        journal::insert_head(&mut link).await?;
+        self.head = JournalHead::START;
         let changes = book.take_changes();
         let coalition = founded.coalition.id.clone();
         let header =
@@ -226,17 +269,9 @@ impl WriterSession {
         self.commit().await
     }
 
-    /// The house as it stands inside the transaction.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn load_house(&mut self) -> Result<HouseRow, StoreError> {
-        house::load_house(&mut self.connection.link()).await
-    }
-
-    /// Fills the book with what these commands on points need, and keeps other nodes from it. The book must be new:
-    /// what it holds already is taken as it is. Gives the first sequence of every batch of which an entry was read,
-    /// among them those that a replayed answer names.
+    /// Fills the book with what these requests need, and keeps other nodes from it. The book must be new: what it holds
+    /// already is taken as it is. Requests that take the gate alone get all balances but legs, others no more than they lock.
+    /// Gives the first sequence of every batch of which an entry was read, among them those that a replayed answer names.
     ///
     /// # Errors
     /// See [`StoreError`]; transient if another node was faster with something that this batch depends on.
@@ -246,27 +281,17 @@ impl WriterSession {
         requests: &[Request],
         now: Timestamp,
     ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
+        let mut link = self.connection.link();
+        if self.gate == Gate::Alone {
+            self.stored = Stored::default();
+            return slice::load_all(&mut link, book, requests, now).await;
+        }
         let loaded = {
             let watched = self.watched.sums();
-            slice::load(&mut self.connection.link(), book, requests, now, &self.enrolled, &watched).await?
+            slice::load(&mut link, book, requests, now, &self.enrolled, &watched).await?
         };
         self.stored = loaded.stored;
         Ok(loaded.sequences)
-    }
-
-    /// Fills the book with what these commands of the house need. The gate must have been passed alone. Gives first
-    /// sequences as [`load`](Self::load) does.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn load_all(
-        &mut self,
-        book: &mut Book,
-        requests: &[Request],
-        now: Timestamp,
-    ) -> Result<BTreeMap<BatchId, i64>, StoreError> {
-        self.stored = save::Stored::default();
-        slice::load_all(&mut self.connection.link(), book, requests, now).await
     }
 
     /// Writes everything that the batch has changed, with its values from the book. A batch without entries has the
@@ -280,34 +305,26 @@ impl WriterSession {
             if self.gate == Gate::Shared {
                 return Err(StoreError::permanent("the house changes only under the gate taken alone"));
             }
-            house::save_house(&mut link, book, changes, header.time).await?;
-            settlement::save_windows(&mut link, book, changes, self.head.next_sequence).await?;
-            let opened = book.windows.get(&book.open_window).map(|window| window.opened);
-            let opened = opened.ok_or_else(|| StoreError::permanent("the open window is not in the book"))?;
-            house::update_gate(&mut link, book, opened, changes.house_changed(), header.time).await?;
+            parties::save_house(&mut link, book, changes, header.time).await?;
+            windows::save(&mut link, book, changes, self.head.next_sequence).await?;
+            gate::update(&mut link, book, changes, header.time).await?;
         }
-        if !changes.consents_given.is_empty() {
-            house::save_consents(&mut link, book, changes).await?;
-        }
+        consents::save_given(&mut link, book, changes).await?;
         let rows = save::save_rows(&mut link, book, changes, header, &self.stored);
         // Entries and requests are hashed while the database writes them.
-        let (rows, hashed) = futures::join!(rows, async { save::hash_batch(book, changes, header) });
+        let (rows, hashed) = futures::join!(rows, async { head::hash_batch(book, changes, header) });
         rows?;
-        journal::insert_attachments(&mut link, &changes.attachments).await?;
+        attachments::save(&mut link, changes).await?;
         let first_sequence = if changes.entries.is_empty() && changes.requests.is_empty() {
             self.head.next_sequence
         } else {
-            {
-                let bounds = (&*self.watched, self.gate);
-                save::save_head(&mut link, (book, changes), header, &self.head, &hashed?, bounds).await?
-            }
+            let bounds = (&*self.watched, self.gate);
+            head::save_head(&mut link, (book, changes), header, &self.head, &hashed?, bounds).await?
         };
         if !self.stored.balances.is_empty() {
             save::check_told(&mut link, book, &self.stored.balances).await?;
         }
-        if !changes.funding_states.is_empty() {
-            settlement::save_funding(&mut link, book, changes).await?;
-        }
+        funding::save_states(&mut link, book, changes).await?;
         Ok(Saved { first_sequence })
     }
 
@@ -317,9 +334,11 @@ impl WriterSession {
     /// Commit-unknown if the connection broke before the database answered.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
         let done = match &mut self.connection {
-            Connection::Sqlite(connection) => sqlx::raw_sql(COMMIT.sqlite).execute(&mut **connection).await.map(|_| ()),
+            Connection::Sqlite(connection) => {
+                sqlx::raw_sql(COMMIT.text(Backend::Sqlite)).execute(&mut **connection).await.map(|_| ())
+            }
             Connection::Postgres(connection) => {
-                sqlx::raw_sql(COMMIT.postgres).execute(&mut **connection).await.map(|_| ())
+                sqlx::raw_sql(COMMIT.text(Backend::Postgres)).execute(&mut **connection).await.map(|_| ())
             }
         };
         self.turn = None;
@@ -356,47 +375,23 @@ impl WriterSession {
         self.turn = None;
         done
     }
+}
 
+impl Store {
     /// Whether a batch was committed by a session whose COMMIT did not answer. Waits until that session's transaction
-    /// has ended one way or the other. To be asked of a fresh session, outside of any transaction.
+    /// has ended one way or the other.
     ///
     /// # Errors
     /// See [`StoreError`]; then it is still not known.
-    pub async fn was_committed(&mut self, batch: BatchId, probe: Probe) -> Result<bool, StoreError> {
-        self.begin(Gate::Shared).await?;
-        let committed = was_committed(&mut self.connection.link(), batch, probe).await?;
-        self.rollback().await?;
+    pub async fn look_up(&self, batch: BatchId, probe: Probe) -> Result<bool, StoreError> {
+        let mut session = self.writer().await?;
+        session.pass(Gate::Shared).await?;
+        let mut link = session.connection.link();
+        let committed = match probe {
+            Probe::Request(partner, request) => requests::was_recorded(&mut link, batch, (partner, request)).await?,
+            Probe::Entry(entry) => journal::was_written(&mut link, entry).await?,
+        };
+        session.rollback().await?;
         Ok(committed)
-    }
-}
-
-// Trying to write the same key is what waits for a transaction that holds it and has not ended. The claim is rolled
-// back.
-const CLAIM_REQUEST: Sql = Sql::both(
-    "-- store.claim_request
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    VALUES ($1, $2, $3, 0, 3, $4, NULL, 0, $5) ON CONFLICT DO NOTHING",
-);
-
-const CLAIM_ENTRY: Sql = Sql::both(
-    "-- store.claim_entry
-    INSERT INTO entries (batch_id, ordinal, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-);
-
-async fn was_committed(link: &mut Link<'_>, batch: BatchId, probe: Probe) -> Result<bool, StoreError> {
-    match probe {
-        Probe::Request(partner, request) => {
-            let call = link.call(&CLAIM_REQUEST).text(partner.as_str()).uuid(request.0);
-            let call = call.bytes(vec![0; 32]).uuid(batch.0).bytes(Vec::new());
-            if link.execute(call).await? == 1 {
-                return Ok(false);
-            }
-            let rows = requests::requests(link, [(partner, request)].into_iter()).await?;
-            Ok(rows.iter().any(|row| row.batch == batch))
-        }
-        Probe::Entry(entry) => {
-            let call = link.call(&CLAIM_ENTRY).uuid(entry.batch.0).int(i64::from(entry.ordinal)).bytes(Vec::new());
-            Ok(link.execute(call).await? == 0)
-        }
     }
 }

@@ -27,11 +27,14 @@ use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
 use clearing_core::operation::{Depth, Footprint};
 use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
 
-use super::enrolled::Enrolled;
+use super::identifiers::{self, Enrolled};
 use super::save::Stored;
-use super::settlement::Windows;
 use super::sql::Link;
-use super::{StoreError, guards, house, journal, members, requests, settlement};
+use super::windows::{self, Windows};
+use super::{
+    Backend, StoreError, balances, consents, funding, gate, gross, holds, journal, limits, lots, members, receipts,
+    requests, returns, terms,
+};
 
 /// Lots read of a member who redeems: most redemptions need fewer.
 const PAGE: usize = 4;
@@ -54,8 +57,8 @@ pub(super) async fn load(
     let house = Arc::clone(&book.house);
     let needs = footprint(&house, requests, now);
     load_identifiers(link, book, &needs, enrolled).await?;
-    guards::lock_receipts(link, &needs.shared_receipts).await?;
-    let lines = guards::receipts(link, &needs.reversed_receipts).await?;
+    receipts::lock_receipts(link, &needs.shared_receipts).await?;
+    let lines = receipts::receipts(link, &needs.reversed_receipts).await?;
     keep_lines(book, &mut loaded, &lines);
     let targets = load_targets(link, book, &needs, &mut loaded).await?;
     let mut depths = depths(book, &needs, &targets);
@@ -80,7 +83,7 @@ pub(super) async fn load(
     let returnable = targets.redemptions.iter().chain(&targets.purchases);
     let returnable: Vec<(MemberId, EntryId)> =
         returnable.filter_map(|id| Some((book.entries.get(id)?.member?, *id))).collect();
-    for row in members::returns(link, &returnable).await? {
+    for row in returns::returns(link, &returnable).await? {
         book.returned.insert(row.entry, row.returned);
         book.returned_amounts.extend(row.amount.map(|amount| (row.entry, amount)));
     }
@@ -88,7 +91,7 @@ pub(super) async fn load(
     let held: BTreeSet<LotId> = lots.iter().map(|lot| lot.id).collect();
     let wanted = targets.lots(book).into_iter().filter(|(id, _)| !held.contains(id));
     let wanted: Vec<(LotId, Timestamp)> = wanted.collect();
-    lots.extend(members::lots_by_id(link, &house, &wanted).await?);
+    lots.extend(lots::lots_by_id(link, &house, &wanted).await?);
     lots.extend(load_newest(link, book, &needs, &mut loaded).await?);
     load_lots(link, book, &house, &depths, now, &mut lots).await?;
     for lot in lots {
@@ -139,9 +142,9 @@ async fn load_identifiers(
     book.identifiers.extend(enrolled.members(link, named).await?);
     let enrolling = needs.enrolling.iter().filter_map(identifier);
     let unknown: Vec<IdentifierHash> = enrolling.filter(|hash| !book.identifiers.contains_key(hash)).collect();
-    if !unknown.is_empty() && link.backend() == super::Backend::Postgres {
-        members::lock_identifiers(link, &unknown).await?;
-        book.identifiers.extend(members::identifiers(link, &unknown).await?);
+    if !unknown.is_empty() && link.backend() == Backend::Postgres {
+        identifiers::lock_identifiers(link, &unknown).await?;
+        book.identifiers.extend(identifiers::identifiers(link, &unknown).await?);
     }
     Ok(())
 }
@@ -229,7 +232,7 @@ async fn load_targets(
     let zone = &book.house.coalition.time_zone;
     let undone = entries.iter().filter(|stored| !targets.giving.contains(&stored.id));
     let lines = undone.filter_map(|stored| ReceiptLine::of_entry(&stored.entry, zone));
-    let lines = guards::receipts(link, &lines.map(|line| line.receipt).collect()).await?;
+    let lines = receipts::receipts(link, &lines.map(|line| line.receipt).collect()).await?;
     keep_lines(book, loaded, &lines);
     loaded.keep(book, entries);
     let redemptions = journal::entries(link, linked.iter().copied()).await?;
@@ -304,14 +307,14 @@ async fn load_guards(
         let asked = needs.guards.iter().copied();
         let mut guarded: BTreeSet<PartnerId> = asked.chain(held).chain(owed).chain(moved).chain(operator).collect();
         guarded.retain(|id| partners.get(id).is_some_and(|partner| partner.limits.guards_points()));
-        book.guards = guards::lock_guards(link, &guarded).await?;
+        book.guards = limits::lock_guards(link, &guarded).await?;
         let currency = book.house.coalition.currency;
-        let sums = guarded.iter().flat_map(|partner| guards::accounts_of(*partner));
-        let (money, points) = guards::balances_of(link, currency.as_str(), sums).await?;
-        book.money_balances.extend(money);
-        book.points_balances.extend(points);
+        let sums = guarded.iter().flat_map(|partner| balances::accounts_of(*partner));
+        let balances = balances::balances_of(link, currency.as_str(), sums).await?;
+        book.money_balances.extend(balances.money);
+        book.points_balances.extend(balances.points);
     }
-    book.consents = guards::lock_consents(link, &needs.consents).await?;
+    book.consents = consents::lock_consents(link, &needs.consents).await?;
     load_funded(link, book).await
 }
 
@@ -322,31 +325,31 @@ async fn load_watched(link: &mut Link<'_>, book: &mut Book, watched: &BTreeSet<S
         return Ok(());
     }
     let currency = book.house.coalition.currency;
-    let (money, points) = guards::balances_of(link, currency.as_str(), watched.iter().copied()).await?;
-    book.money_balances.extend(money);
-    book.points_balances.extend(points);
+    let balances = balances::balances_of(link, currency.as_str(), watched.iter().copied()).await?;
+    book.money_balances.extend(balances.money);
+    book.points_balances.extend(balances.points);
     let any = |of: fn(&Sum) -> bool| watched.iter().any(of);
     if any(|sum| matches!(sum, Sum::Outstanding(..))) {
-        book.outstanding = house::outstanding(link).await?;
+        book.outstanding = terms::outstanding(link).await?;
     }
     if any(|sum| matches!(sum, Sum::GrossPoints(..) | Sum::GrossMoney(..))) {
         let window = book.open_window;
-        let gross = settlement::gross(link, window).await?;
+        let gross = gross::gross(link, window).await?;
         book.gross.extend(gross.into_iter().map(|((issuer, acceptor), gross)| ((window, issuer, acceptor), gross)));
     }
     if any(|sum| matches!(sum, Sum::Reserved(_) | Sum::Unsettled(_) | Sum::Issued(_))) {
         // Those that are locked were read before, and are the same.
-        for (partner, guard) in guards::guards(link).await? {
+        for (partner, guard) in limits::guards(link).await? {
             book.guards.entry(partner).or_insert(guard);
         }
     }
     if any(|sum| matches!(sum, Sum::Consent(..))) {
-        for (key, consent) in guards::consents(link).await? {
+        for (key, consent) in consents::consents(link).await? {
             book.consents.entry(key).or_insert(consent);
         }
     }
     if any(|sum| matches!(sum, Sum::Waiting(..))) {
-        for (key, group) in guards::funding_waiting(link, book.open_window).await? {
+        for (key, group) in funding::funding_waiting(link, book.open_window).await? {
             book.funding.entry(key).or_insert(group);
         }
     }
@@ -366,8 +369,8 @@ async fn load_told(
     }
     let currency = book.house.coalition.currency;
     let wanted = needs.balances.iter().map(|account| Sum::Money(*account));
-    let (money, _) = guards::balances_of(link, currency.as_str(), wanted).await?;
-    book.money_balances.extend(money);
+    let found = balances::balances_of(link, currency.as_str(), wanted).await?;
+    book.money_balances.extend(found.money);
     loaded.stored.balances.clone_from(&needs.balances);
     Ok(())
 }
@@ -375,7 +378,7 @@ async fn load_told(
 /// Reads which of the points that members wait for were paid for.
 async fn load_funded(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreError> {
     let awaited = book.members.values().flat_map(|member| member.record.waiting.keys().copied()).collect();
-    book.funding = guards::funded(link, &awaited).await?;
+    book.funding = funding::funded(link, &awaited).await?;
     Ok(())
 }
 
@@ -401,13 +404,13 @@ async fn load_holds(
         let entry = book.entries.get(id).filter(|entry| entry.kind == EntryKind::Authorize)?;
         Some((entry.member?, *id))
     });
-    let mut rows = guards::holds(link, &named.collect()).await?;
+    let mut rows = holds::holds(link, &named.collect()).await?;
     // What a command releases may have expired and so be due in turn: when the next release is, must then be known.
     let releases = |id: &MemberId| {
         book.members.get(id).is_some_and(|member| member.record.next_release.is_some()) || may_be_due(book, *id, now)
     };
     let due: Vec<MemberId> = depths.keys().copied().filter(releases).collect();
-    rows.extend(guards::holds_open(link, &due).await?);
+    rows.extend(holds::holds_open(link, &due).await?);
     let unread: Vec<EntryId> = rows.iter().map(|row| row.id).filter(|id| !book.entries.contains_key(id)).collect();
     let entries = journal::entries(link, unread.into_iter()).await?;
     loaded.keep(book, entries);
@@ -421,8 +424,8 @@ async fn load_holds(
     }
     let wanted: Vec<(LotId, Timestamp)> = wanted.into_iter().collect();
     let house = book.house.clone();
-    let mut lots = members::lots_by_id(link, &house, &wanted).await?;
-    lots.extend(members::lots_pending(link, &house, &due).await?);
+    let mut lots = lots::lots_by_id(link, &house, &wanted).await?;
+    lots.extend(lots::lots_pending(link, &house, &due).await?);
     Ok(lots)
 }
 
@@ -437,7 +440,7 @@ async fn load_newest(
     let mut lots = Vec::new();
     for (member, issuer) in &needs.newest {
         let Ok(member) = book.find_member(*member) else { continue };
-        lots.extend(members::lots_newest(link, &house, member, *issuer, LOTS_PER_ENTRY_MAX).await?);
+        lots.extend(lots::lots_newest(link, &house, member, *issuer, LOTS_PER_ENTRY_MAX).await?);
     }
     let issues: BTreeSet<EntryId> = lots.iter().map(|lot| lot.entry).collect();
     let entries = journal::entries(link, issues.into_iter()).await?;
@@ -510,9 +513,9 @@ async fn load_lots(
             next.push((*id, from));
         }
     }
-    lots.extend(members::lots_due(link, house, &due, now).await?);
-    lots.extend(members::lots_inactive(link, house, &inactive).await?);
-    let page = members::lots_page(link, house, &first_pages, PAGE).await?;
+    lots.extend(lots::lots_due(link, house, &due, now).await?);
+    lots.extend(lots::lots_inactive(link, house, &inactive).await?);
+    let page = lots::lots_page(link, house, &first_pages, PAGE).await?;
     let pages = by_member(page);
     for place in first_pages {
         let page = pages.get(&place.0).map_or(&[][..], Vec::as_slice);
@@ -527,13 +530,13 @@ async fn load_lots(
     }
     lots.extend(pages.into_values().flatten());
     let whole = whole_page(&whole_pages, depths);
-    let pages = by_member(members::lots_page(link, house, &whole_pages, whole).await?);
+    let pages = by_member(lots::lots_page(link, house, &whole_pages, whole).await?);
     for (id, _) in whole_pages {
         note_page(book, id, pages.get(&id).map_or(&[][..], Vec::as_slice), whole);
     }
     lots.extend(pages.into_values().flatten());
     // Of lots that never expire none is read: there is nothing to tell of them.
-    let firsts = by_member(members::lots_next(link, house, &next).await?);
+    let firsts = by_member(lots::lots_next(link, house, &next).await?);
     for (id, _) in next {
         note_page(book, id, firsts.get(&id).map_or(&[][..], Vec::as_slice), 1);
     }
@@ -582,7 +585,7 @@ pub(super) async fn load_member(
     let id = match member {
         MemberRef::Id(id) => Some(id),
         MemberRef::Identifier(hash) => {
-            book.identifiers.extend(members::identifiers(link, &[hash]).await?);
+            book.identifiers.extend(identifiers::identifiers(link, &[hash]).await?);
             book.identifiers.get(&hash).copied()
         }
     };
@@ -594,13 +597,13 @@ pub(super) async fn load_member(
     let depth = Depth { points: points.unwrap_or_default(), takings, ..Depth::default() };
     let mut depths = BTreeMap::from([(id, depth)]);
     if book.house.partners.values().any(|partner| partner.limits.guards_points()) {
-        book.guards = guards::guards(link).await?;
+        book.guards = limits::guards(link).await?;
         let partners: Vec<PartnerId> = book.guards.keys().copied().collect();
         let currency = book.house.coalition.currency;
-        let sums = partners.into_iter().flat_map(guards::accounts_of);
-        let (money, points) = guards::balances_of(link, currency.as_str(), sums).await?;
-        book.money_balances.extend(money);
-        book.points_balances.extend(points);
+        let sums = partners.into_iter().flat_map(balances::accounts_of);
+        let balances = balances::balances_of(link, currency.as_str(), sums).await?;
+        book.money_balances.extend(balances.money);
+        book.points_balances.extend(balances.points);
     }
     load_funded(link, book).await?;
     refine(book, &mut depths);
@@ -627,22 +630,22 @@ pub(super) async fn load_all(
     let needs = footprint(&house, requests, now);
     let mut named = needs.windows.clone();
     named.insert(book.open_window);
-    let balances = settlement::balances_with(link, book.house.coalition.currency.as_str(), &named).await?;
+    let balances = balances::balances_with(link, book.house.coalition.currency.as_str(), &named).await?;
     book.points_balances = balances.points;
     book.money_balances = balances.money;
-    book.outstanding = house::outstanding(link).await?;
-    book.guards = guards::guards(link).await?;
-    book.consents = guards::consents(link).await?;
+    book.outstanding = terms::outstanding(link).await?;
+    book.guards = limits::guards(link).await?;
+    book.consents = consents::consents(link).await?;
     for number in named {
-        book.funding.extend(guards::funding_waiting(link, number).await?);
-        let windows = settlement::windows(link, Windows::One(number)).await?;
+        book.funding.extend(funding::funding_waiting(link, number).await?);
+        let windows = windows::windows(link, Windows::One(number)).await?;
         book.windows.extend(windows.into_iter().map(|row| (row.window.number, row.window)));
     }
     let window = book.open_window;
-    for ((issuer, acceptor), gross) in settlement::gross(link, window).await? {
+    for ((issuer, acceptor), gross) in gross::gross(link, window).await? {
         book.gross.insert((window, issuer, acceptor), gross);
     }
-    book.forgotten = house::gate(link).await?.forgotten;
+    book.forgotten = gate::gate(link).await?.forgotten;
     let mut loaded = Loaded::default();
     load_requests(link, book, requests, &needs, &mut loaded).await?;
     Ok(loaded.sequences)

@@ -3,23 +3,24 @@
 //! A node learns of one when it adds to it, as the statement that adds says what the sum has become. So nothing needs to be
 //! told to other nodes, or known at the start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use clearing_core::book::changes::Changes;
 use clearing_core::book::sums::{SUM_REFUSED, SUM_WATCHED, Sum};
 
 use super::StoreError;
 
-/// See the module.
+/// The sums that have become so large.
 #[derive(Debug, Default)]
 pub(super) struct Watched(Mutex<BTreeSet<Sum>>);
 
 /// What a sum has become, and what was added to it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Became {
-    pub sum: Sum,
-    pub now: i64,
-    pub change: i64,
+struct Became {
+    sum: Sum,
+    now: i64,
+    change: i64,
 }
 
 impl Watched {
@@ -27,7 +28,7 @@ impl Watched {
         self.0.lock().expect("nobody panics with the lock").clone()
     }
 
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.0.lock().expect("nobody panics with the lock").is_empty()
     }
 
@@ -36,7 +37,7 @@ impl Watched {
     ///
     /// # Errors
     /// Transient if one of them may not be saved: the batch is to be decided again, now with that sum loaded.
-    pub fn note(&self, far: &[Became], bounded: bool) -> Result<(), StoreError> {
+    fn note(&self, far: &[Became], bounded: bool) -> Result<(), StoreError> {
         let mut watched = self.0.lock().expect("nobody panics with the lock");
         watched.extend(far.iter().map(|became| became.sum));
         let refused = |became: &&Became| {
@@ -53,7 +54,7 @@ impl Watched {
     }
 
     /// Forgets sums that have come back.
-    pub fn forget<'a>(&self, near: impl Iterator<Item = &'a Sum>) {
+    fn forget<'a>(&self, near: impl Iterator<Item = &'a Sum>) {
         let mut watched = self.0.lock().expect("nobody panics with the lock");
         for sum in near {
             watched.remove(sum);
@@ -64,4 +65,49 @@ impl Watched {
 /// Whether a sum has become so large that it is told of.
 pub(super) fn is_far(now: i64) -> bool {
     now.unsigned_abs() > SUM_WATCHED.unsigned_abs()
+}
+
+/// Notes what the sums of a batch became.
+pub(super) fn note_far(
+    watched: &Watched,
+    changes: &Changes,
+    far: &[(Sum, i64)],
+    bounded: bool,
+) -> Result<(), StoreError> {
+    if far.is_empty() && watched.is_empty() {
+        return Ok(());
+    }
+    let mut moved = moved_sums(changes);
+    let became = |(sum, now): &(Sum, i64)| {
+        let change = moved.remove(sum).unwrap_or_default();
+        Became { sum: *sum, now: *now, change }
+    };
+    let far: Vec<Became> = far.iter().map(became).collect();
+    watched.forget(moved.keys());
+    watched.note(&far, bounded)
+}
+
+/// By how much a batch moves the sums that the database adds to.
+fn moved_sums(changes: &Changes) -> BTreeMap<Sum, i64> {
+    let mut moved = BTreeMap::new();
+    moved.extend(changes.points_balances.iter().map(|(account, points)| (Sum::Points(*account), points.0)));
+    moved.extend(changes.money_balances.iter().map(|(account, amount)| (Sum::Money(*account), amount.0)));
+    moved.extend(changes.outstanding.iter().map(|((of, terms), points)| (Sum::Outstanding(*of, *terms), points.0)));
+    for ((window, issuer, acceptor), gross) in &changes.gross {
+        moved.insert(Sum::GrossPoints(*window, *issuer, *acceptor), gross.points.0);
+        moved.insert(Sum::GrossMoney(*window, *issuer, *acceptor), gross.amount.0);
+    }
+    for (partner, guard) in &changes.guards {
+        let sums = [
+            (Sum::Reserved(*partner), guard.reserved.0),
+            (Sum::Unsettled(*partner), guard.unsettled.0),
+            (Sum::Issued(*partner), guard.issued.points.0),
+        ];
+        // A guard that moves in one of these need not be written in another, and then nothing is told of that one.
+        moved.extend(sums.into_iter().filter(|(_, change)| *change != 0));
+    }
+    moved.extend(changes.consents.iter().map(|((funder, of), points)| (Sum::Consent(*funder, *of), points.0)));
+    let funding = changes.funding.iter();
+    moved.extend(funding.map(|((window, of, terms), points)| (Sum::Waiting(*window, *of, *terms), points.0)));
+    moved
 }

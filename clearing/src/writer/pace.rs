@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::queue::BATCH_MAX;
 
-/// See the module. Finds its size by what batches take: it grows slowly and shrinks fast.
+/// The size of batches that take about so long, found by what batches take: it grows slowly and shrinks fast.
 #[derive(Debug)]
 pub(super) struct Pace {
     goal: Duration,

@@ -64,7 +64,7 @@ pub(super) trait Waits {
     fn refuse(self, error: WriteError);
 }
 
-/// See the module.
+/// The lanes in front of the writer.
 #[derive(Debug)]
 pub(super) struct Queue<J> {
     shares: WriteShares,

@@ -146,19 +146,18 @@ async fn a_commit_can_be_looked_up(test: &TestStore) {
     let done = till.run(std::slice::from_ref(&request), at(0)).await.unwrap();
     let key = Probe::Request(request.caller, request.request_id.unwrap());
     let entry = Probe::Entry(done.answers[0].result.as_ref().unwrap().entries[0]);
-    let mut fresh = test.store.writer().await.unwrap();
-    assert!(fresh.was_committed(done.header.batch, key).await.unwrap());
-    assert!(fresh.was_committed(done.header.batch, entry).await.unwrap());
-    assert!(!fresh.was_committed(BatchId(1), key).await.unwrap());
+    assert!(test.store.look_up(done.header.batch, key).await.unwrap());
+    assert!(test.store.look_up(done.header.batch, entry).await.unwrap());
+    assert!(!test.store.look_up(BatchId(1), key).await.unwrap());
     let lost = Probe::Entry(EntryId { batch: BatchId(1), ordinal: 0 });
-    assert!(!fresh.was_committed(BatchId(1), lost).await.unwrap());
+    assert!(!test.store.look_up(BatchId(1), lost).await.unwrap());
 
     // A batch that is not committed yet is waited for.
     let request = till.request("grocer", issue(card(1), 10));
-    let gate = till.session.begin(Gate::Shared).await.unwrap();
-    let open = till.decide(&gate, false, std::slice::from_ref(&request), at(1)).await.unwrap();
+    let begun = till.session.begin(Gate::Shared).await.unwrap();
+    let open = till.decide(begun, std::slice::from_ref(&request), at(1)).await.unwrap();
     let key = Probe::Request(request.caller, request.request_id.unwrap());
-    let look_up = fresh.was_committed(open.header.batch, key);
+    let look_up = test.store.look_up(open.header.batch, key);
     tokio::pin!(look_up);
     let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut look_up).await;
     assert!(early.is_err(), "the transaction is still open");

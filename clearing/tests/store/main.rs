@@ -226,26 +226,20 @@ impl Till {
     async fn run(&mut self, requests: &[Request], now: Timestamp) -> Result<Done, StoreError> {
         let alone = requests.iter().any(|request| request.command.gate() == Gate::Alone);
         let gate = if alone { Gate::Alone } else { Gate::Shared };
-        let row = self.session.begin(gate).await?;
-        let done = self.decide(&row, alone, requests, now).await?;
+        let begun = self.session.begin(gate).await?;
+        let done = self.decide(begun, requests, now).await?;
         self.session.commit().await?;
         Ok(done)
     }
 
     async fn decide(
         &mut self,
-        gate: &GateRow,
-        alone: bool,
+        (gate, house): (GateRow, Arc<House>),
         requests: &[Request],
         now: Timestamp,
     ) -> Result<Done, StoreError> {
-        let house = self.session.load_house().await?.house;
-        let mut book = Book::new(Arc::new(house), gate.open_window);
-        let sequences = if alone {
-            self.session.load_all(&mut book, requests, now).await?
-        } else {
-            self.session.load(&mut book, requests, now).await?
-        };
+        let mut book = Book::new(house, gate.open_window);
+        let sequences = self.session.load(&mut book, requests, now).await?;
         let header = BatchHeader {
             coalition: book.house.coalition.id.clone(),
             stripe: STRIPE,

@@ -114,8 +114,8 @@ impl Nodes {
 
     /// Runs a batch at the first node; before it commits another one begins at the second, and waits where they meet.
     async fn meet(&mut self, first: &[Request], second: &[Request]) -> (Done, Result<Done, StoreError>) {
-        let gate = self.first.session.begin(Gate::Shared).await.unwrap();
-        let done = self.first.decide(&gate, false, first, at(1)).await.unwrap();
+        let begun = self.first.session.begin(Gate::Shared).await.unwrap();
+        let done = self.first.decide(begun, first, at(1)).await.unwrap();
         let commit = async {
             tokio::time::sleep(std::time::Duration::from_millis(150)).await;
             self.first.session.commit().await.unwrap();

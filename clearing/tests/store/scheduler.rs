@@ -566,15 +566,15 @@ async fn a_lease_is_of_one_node_until_it_is_given_back_or_ends() {
     let database = Database::new(Backend::Postgres).await;
     let store = database.store().await;
     store.migrate().await.unwrap();
-    let take = |node, seconds| store.take_lease("test", node, seconds);
-    assert!(take(1, 3600).await.unwrap());
-    assert!(!take(2, 3600).await.unwrap());
-    assert!(take(1, 3600).await.unwrap(), "its holder makes it last longer");
-    store.give_lease("test", 2).await.unwrap();
-    assert!(!take(2, 3600).await.unwrap(), "nobody gives back what another has");
-    store.give_lease("test", 1).await.unwrap();
-    assert!(take(2, 0).await.unwrap());
-    assert!(take(1, 3600).await.unwrap(), "one that has ended is anybody's");
-    assert!(store.take_lease("another", 2, 3600).await.unwrap());
+    let lease = |node, seconds| store.lease("test", node, seconds);
+    assert!(lease(1, 3600).await.unwrap());
+    assert!(!lease(2, 3600).await.unwrap());
+    assert!(lease(1, 3600).await.unwrap(), "its holder makes it last longer");
+    assert!(!lease(2, 0).await.unwrap());
+    assert!(!lease(2, 3600).await.unwrap(), "nobody gives back what another has");
+    assert!(lease(1, 0).await.unwrap());
+    assert!(lease(2, 0).await.unwrap());
+    assert!(lease(1, 3600).await.unwrap(), "one that has ended is anybody's");
+    assert!(store.lease("another", 2, 3600).await.unwrap());
     database.remove().await;
 }

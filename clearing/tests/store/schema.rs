@@ -1,50 +1,94 @@
 //! The layout of the database, and that it understands every statement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use clearing::store::{Backend, STATEMENTS};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _};
+use clearing::store::{Backend, Kind, STATEMENTS, TABLES, UNPREPARED, listed_statements};
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _,
+};
 
 use crate::TestStore;
 use crate::planted::{Column, Row, telling};
 
 on_both! {
     empty: ;
-    coalition: every_statement_is_understood;
+    coalition:
+    every_statement_is_understood_and_gives_the_columns_that_it_says
+    the_tables_are_as_they_are_declared;
 }
 
-async fn every_statement_is_understood(test: &TestStore) {
+async fn every_statement_is_understood_and_gives_the_columns_that_it_says(test: &TestStore) {
     let mut raw = Raw::open(test).await;
-    let mut names = BTreeSet::new();
+    let backend = test.store.backend();
+    let (mut names, mut described) = (BTreeSet::new(), 0);
     for sql in STATEMENTS.iter().flat_map(|room| room.iter()) {
-        for text in [sql.sqlite, sql.postgres] {
-            assert!(text.starts_with("-- store."), "a statement without a name: {text}");
-        }
-        assert_eq!(sql.sqlite.lines().next(), sql.postgres.lines().next());
+        let text = sql.text(backend).to_owned();
+        assert!(text.starts_with(&format!("-- {}\n", sql.name())), "a statement without a name: {text}");
         assert!(names.insert(sql.name()), "two statements are called {}", sql.name());
-        let prepared = match &mut raw {
-            Raw::Sqlite(connection) => connection.prepare(sql.sqlite.into_sql_str()).await.map(|_| ()),
-            Raw::Postgres(connection) => connection.prepare(sql.postgres.into_sql_str()).await.map(|_| ()),
-        };
-        prepared.unwrap_or_else(|error| panic!("{}: {error}", sql.name()));
+        let gives = raw.describe(&text).await.unwrap_or_else(|error| panic!("{}: {error}", sql.name()));
+        // The driver of SQLite describes the first of several statements only.
+        let several = backend == Backend::Sqlite && text.contains(';');
+        let Some(columns) = sql.columns(backend).filter(|_| !several) else { continue };
+        let declared: Vec<&str> = columns.iter().map(|column| column.name).collect();
+        let given: Vec<&str> = gives.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(given, declared, "{}", sql.name());
+        for (column, (_, kind)) in columns.iter().zip(&gives) {
+            let is_kind = backend == Backend::Sqlite || is_kind(column.kind, &kind.to_lowercase());
+            assert!(is_kind, "{}: {} is {kind}, not {:?}", sql.name(), column.name, column.kind);
+        }
+        described += 1;
     }
     assert!(names.len() > 50, "{names:?}");
+    assert!(described > 30, "{described}");
 }
 
-#[tokio::test]
-async fn both_back_ends_have_the_same_tables_and_columns() {
-    let mut columns = Vec::new();
-    for backend in [Backend::Sqlite, Backend::Postgres] {
-        let test = TestStore::with_coalition(backend).await;
-        let found = Raw::open(&test).await.columns().await;
-        test.remove().await;
-        columns.push(found.into_iter().filter(|(table, _)| table != "_sqlx_migrations").collect::<Vec<_>>());
+async fn the_tables_are_as_they_are_declared(test: &TestStore) {
+    let mut raw = Raw::open(test).await;
+    let described = raw.described_columns().await;
+    let keys = raw.keys().await;
+    let made = raw.definitions().await;
+    let tables: BTreeSet<&str> = described.iter().map(|column| column.table.as_str()).collect();
+    assert_eq!(tables, TABLES.iter().map(|table| table.name).collect());
+    for table in TABLES {
+        let own: Vec<&Column> = described.iter().filter(|column| column.table == table.name).collect();
+        let names: Vec<&str> = own.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, table.columns.iter().map(|column| column.name).collect::<Vec<_>>(), "{}", table.name);
+        for (column, found) in table.columns.iter().zip(own) {
+            let name = format!("{}.{}", table.name, column.name);
+            assert_eq!(column.table, table.name);
+            assert!(
+                is_kind(column.kind, &found.kind.to_lowercase()),
+                "{name} is {}, not {:?}",
+                found.kind,
+                column.kind
+            );
+            assert_eq!(column.nullable, found.nullable, "{name}");
+            if let Some(made) = made.get(table.name) {
+                let says = |of: String| made.contains(&of);
+                assert_eq!(column.kind == Kind::Hash, says(format!("length({}) = 32", column.name)), "{name}");
+                assert_eq!(column.kind == Kind::Bool, says(format!("{} IN (0, 1)", column.name)), "{name}");
+            }
+        }
+        let key: Vec<&str> = table.columns.iter().filter(|column| column.key).map(|column| column.name).collect();
+        let found: Vec<&str> =
+            keys.iter().filter(|(of, _)| of == table.name).map(|(_, column)| column.as_str()).collect();
+        assert_eq!(key, found, "the key of {}", table.name);
     }
-    assert_eq!(columns[0], columns[1]);
-    assert!(columns[0].len() > 80);
 }
 
-/// Every `const NAME: Sql` must be among the statements that the tests prepare.
+/// Whether a back end's own word is one for a kind.
+fn is_kind(kind: Kind, word: &str) -> bool {
+    let words: &[&str] = match kind {
+        Kind::Int => &["integer", "smallint", "bigint", "int2", "int4", "int8"],
+        Kind::Bool => &["integer", "smallint", "int2"],
+        Kind::Text | Kind::Json => &["text"],
+        Kind::Uuid => &["blob", "uuid"],
+        Kind::Hash | Kind::Bytes => &["blob", "bytea"],
+    };
+    words.contains(&word)
+}
+
+/// Every `static NAME: Sql` must be among the statements that the tests list.
 #[test]
 fn every_statement_is_registered() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
@@ -53,12 +97,23 @@ fn every_statement_is_registered() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         written += text
             .lines()
-            .filter(|line| line.starts_with("const ") || line.starts_with("pub(super) const "))
+            .filter(|line| line.starts_with("static ") || line.starts_with("pub(super) static "))
             .filter(|line| line.contains(": Sql ="))
             .count();
     }
     let registered: usize = STATEMENTS.iter().map(|room| room.len()).sum();
-    assert_eq!(registered, written);
+    assert_eq!(registered + UNPREPARED.len(), written);
+}
+
+/// Reviewers see in the list what a change of a table or of a list of columns does to the statements.
+#[test]
+fn what_runs_is_listed() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/statements.sql");
+    let listed = std::fs::read_to_string(path).unwrap();
+    assert!(
+        listed == listed_statements(),
+        "src/store/statements.sql is not what runs; bring it up to date with `cargo run -p clearing --example statements`"
+    );
 }
 
 /// A connection of the test's own, for what the store does not do.
@@ -93,6 +148,46 @@ impl Raw {
             Self::Sqlite(connection) => sqlx::query_scalar(sql).fetch_one(connection).await.unwrap(),
             Self::Postgres(connection) => sqlx::query_scalar(sql).fetch_one(connection).await.unwrap(),
         }
+    }
+
+    /// The columns that a statement gives, by name and type.
+    async fn describe(&mut self, sql: &str) -> Result<Vec<(String, String)>, sqlx::Error> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned()).into_sql_str();
+        fn column(column: &impl sqlx::Column) -> (String, String) {
+            (column.name().to_owned(), column.type_info().name().to_owned())
+        }
+        match self {
+            Self::Sqlite(connection) => Ok(connection.prepare(sql).await?.columns().iter().map(column).collect()),
+            Self::Postgres(connection) => Ok(connection.prepare(sql).await?.columns().iter().map(column).collect()),
+        }
+    }
+
+    /// The columns of the tables' keys, in their order.
+    async fn keys(&mut self) -> Vec<(String, String)> {
+        let sql = match self {
+            Self::Sqlite(_) => {
+                "SELECT t.name, c.name FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c
+                WHERE t.type = 'table' AND c.pk > 0 ORDER BY 1, c.pk"
+            }
+            Self::Postgres(_) => {
+                "SELECT t.relname::text, a.attname::text FROM pg_index AS i JOIN pg_class AS t ON t.oid = i.indrelid
+                JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = ANY (i.indkey)
+                WHERE i.indisprimary AND t.relnamespace = current_schema()::regnamespace
+                ORDER BY 1, array_position(i.indkey::smallint[], a.attnum)"
+            }
+        };
+        let pair = |mut cells: Vec<Option<String>>| (cells.remove(0).unwrap(), cells.remove(0).unwrap());
+        self.texts(sql.to_owned(), 2).await.into_iter().map(pair).collect()
+    }
+
+    /// How SQLite's tables were made, by name. The migrations of PostgreSQL have the same checks.
+    async fn definitions(&mut self) -> BTreeMap<String, String> {
+        if let Self::Postgres(_) = self {
+            return BTreeMap::new();
+        }
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table'";
+        let pair = |mut cells: Vec<Option<String>>| (cells.remove(0).unwrap(), cells.remove(0).unwrap());
+        self.texts(sql.to_owned(), 2).await.into_iter().map(pair).collect()
     }
 
     /// The columns of the house's own tables, as the database describes them.
@@ -156,23 +251,5 @@ impl Raw {
             Self::Postgres(_) => "ALTER TABLE entries DISABLE TRIGGER USER; ALTER TABLE batches DISABLE TRIGGER USER",
         };
         self.run(sql).await.unwrap();
-    }
-
-    /// The tables with their columns.
-    async fn columns(&mut self) -> Vec<(String, String)> {
-        match self {
-            Self::Sqlite(connection) => {
-                let sql = "SELECT t.name, c.name FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c
-                    WHERE t.type = 'table' ORDER BY 1, 2";
-                let rows = connection.fetch_all(sqlx::raw_sql(sql)).await.unwrap();
-                rows.iter().map(|row| (row.get(0), row.get(1))).collect()
-            }
-            Self::Postgres(connection) => {
-                let sql = "SELECT table_name::text, column_name::text FROM information_schema.columns
-                    WHERE table_schema = current_schema() ORDER BY 1, 2";
-                let rows = connection.fetch_all(sqlx::query(sql)).await.unwrap();
-                rows.iter().map(|row| (row.get(0), row.get(1))).collect()
-            }
-        }
     }
 }

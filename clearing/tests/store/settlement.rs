@@ -1,7 +1,7 @@
 //! Windows, their settlements, and the payments.
 
 use clearing::store::{Store, WindowRow, Windows};
-use clearing_core::chart::MoneyAccount;
+use clearing_core::chart::{Fund, MoneyAccount};
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
 use clearing_core::facts::order::OrderMode;
@@ -26,7 +26,7 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     till.one("grocer", issue(card(1), 100), at(0)).await.unwrap();
     till.one("fuel", issue(card(1), 100), at(0)).await.unwrap();
     till.one("cards", redeem(card(1), 150), at(0)).await.unwrap();
-    let deposit = Command::Deposit(Deposit { account: MoneyAccount::Reserve, amount: Money(500_000) });
+    let deposit = Command::Deposit(Deposit { fund: Fund::Reserve, amount: Money(500_000) });
     till.one("operator", deposit, at(1)).await.unwrap();
     let close = Command::CloseWindow(CloseWindow { expected: Some(1) });
     let closed = till.one("operator", close, at(1)).await.unwrap();

@@ -62,7 +62,7 @@ const SAVE_HOT: &str = "
         previous_hash, requests_hash, salt)
     SELECT $6, head.next_number, head.next_sequence, $7, $7, 1, $9, $8, head.hash, $8, $10 FROM head";
 
-/// See the module above.
+/// A connection to PostgreSQL that writes batches of issues with nothing around them.
 pub struct BarePostgres {
     connection: PgConnection,
 }

@@ -44,7 +44,7 @@ const SAVE: &str = "
     UPDATE journal_head SET next_sequence = next_sequence + $7, next_number = next_number + 1, hash = $8;
     COMMIT";
 
-/// See the module above.
+/// A connection to SQLite that writes batches of issues with nothing around them.
 pub struct BareSqlite {
     connection: SqliteConnection,
 }

@@ -152,7 +152,7 @@ const MOVE_BALANCES: &str = "
     INSERT INTO balances (commodity, account, amount) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
     ON CONFLICT (commodity, account) DO UPDATE SET amount = balances.amount + excluded.amount";
 
-/// See the module above.
+/// A ledger by hand on PostgreSQL, a transaction for each request.
 pub struct ByHandPostgres {
     desk: Desk,
     pool: PgPool,

@@ -141,7 +141,7 @@ const COUNT_ISSUE: &str = "
     ON CONFLICT (partner) DO UPDATE SET issued_day = excluded.issued_day,
         issued_points = excluded.issued_points + iif(issued_day = excluded.issued_day, issued_points, 0)";
 
-/// See the module above.
+/// A ledger by hand on SQLite, a transaction for each request.
 pub struct ByHandSqlite {
     desk: Desk,
     pool: SqlitePool,

@@ -15,16 +15,10 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let config = ["--config", "coalition/clearing.toml"];
     let server = desk.serve(&[&["serve"], &config[..]].concat());
     let endpoint = server.endpoint.clone();
-    let ask = |arguments: &[&str]| {
-        [arguments, &config, &["--endpoint", &endpoint]]
-            .concat()
-            .iter()
-            .map(|word| (*word).to_owned())
-            .collect::<Vec<_>>()
-    };
-    let json = |arguments: &[&str]| desk.json(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
-    let table = |arguments: &[&str]| desk.table(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
-    let failure = |arguments: &[&str]| desk.failure(&ask(arguments).iter().map(String::as_str).collect::<Vec<_>>());
+    let house = desk.asking(&[&config[..], &["--endpoint", &endpoint]].concat());
+    let json = |arguments: &[&str]| house.json(arguments);
+    let table = |arguments: &[&str]| house.table(arguments);
+    let failure = |arguments: &[&str]| house.failure(arguments);
 
     // Two brands join.
     let created = json(&["partner", "create", "GROCER", "--name", "Green Grocer"]);

@@ -64,6 +64,11 @@ impl Desk {
         (output.status.code().unwrap(), error["error"].clone())
     }
 
+    /// Commands that all have these flags besides.
+    pub fn asking(&self, flags: &[&str]) -> Asking<'_> {
+        Asking { desk: self, flags: flags.iter().map(|flag| (*flag).to_owned()).collect() }
+    }
+
     /// Starts a server and waits for the line by which it says that it serves.
     pub fn serve(&self, arguments: &[&str]) -> Server {
         let mut server = self.start(arguments);
@@ -82,6 +87,33 @@ impl Desk {
         let out = BufReader::new(child.stdout.take().unwrap());
         let log = BufReader::new(child.stderr.take().unwrap());
         Server { child, out, log, seen: String::new(), ready: String::new(), endpoint: String::new() }
+    }
+}
+
+/// Commands about one house.
+pub struct Asking<'a> {
+    desk: &'a Desk,
+    flags: Vec<String>,
+}
+
+impl Asking<'_> {
+    /// As [`Desk::json`].
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        self.desk.json(&self.with(arguments))
+    }
+
+    /// As [`Desk::table`].
+    pub fn table(&self, arguments: &[&str]) -> String {
+        self.desk.table(&self.with(arguments))
+    }
+
+    /// As [`Desk::failure`].
+    pub fn failure(&self, arguments: &[&str]) -> (i32, Value) {
+        self.desk.failure(&self.with(arguments))
+    }
+
+    fn with<'b>(&'b self, arguments: &[&'b str]) -> Vec<&'b str> {
+        arguments.iter().copied().chain(self.flags.iter().map(String::as_str)).collect()
     }
 }
 

@@ -9,6 +9,7 @@ mod faults;
 mod init;
 mod member;
 mod partner;
+mod report;
 mod sandbox;
 mod secrets;
 mod serve;

@@ -11,9 +11,9 @@ async fn the_operator_cares_for_members() {
     let desk = Desk::new();
     let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
     let folder = desk.path("sandbox");
-    let config = ["--config", "sandbox/clearing.toml"];
-    let json = |arguments: &[&str]| desk.json(&[arguments, &config].concat());
-    let table = |arguments: &[&str]| desk.table(&[arguments, &config].concat());
+    let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
+    let json = |arguments: &[&str]| house.json(arguments);
+    let table = |arguments: &[&str]| house.table(arguments);
     let grocer = client(&server.endpoint, &folder, "grocer").await;
     let fuel = client(&server.endpoint, &folder, "fuel").await;
     let issued = grocer.issue(Issue::to("card", "1").points(100)).await.unwrap().accepted().unwrap();
@@ -61,8 +61,8 @@ async fn the_operator_cares_for_members() {
     assert_eq!(json(&all)["decayed_member_count"], 0);
     let since = nobody["inactive_since_time"].as_str().unwrap();
     assert!(table(&[&all[..7], &["--inactive-since", since]].concat()).contains("not active after"));
-    let ahead = [&all[..7], &["--inactive-since", "2999-01-01T00:00:00Z"], &config].concat();
-    let (code, error) = desk.failure(&ahead);
+    let ahead = [&all[..7], &["--inactive-since", "2999-01-01T00:00:00Z"]].concat();
+    let (code, error) = house.failure(&ahead);
     assert_eq!((code, error["reason"].as_str()), (1, Some("TIME_OUT_OF_RANGE")), "{error}");
     for wrong in
         [&["--all"][..], &["card:1", "--all", "--inactive-days", "1"], &["card:1", "--inactive-days", "1"], &[]]
@@ -78,11 +78,11 @@ async fn the_operator_cares_for_members() {
     assert_eq!(reasons.collect::<Vec<_>>(), ["2026-01", "OUTAGE-7", "CASE-12", "GOODWILL", "2026-02"]);
     assert!(table(&["report", "journal"]).contains("GOODWILL"));
 
-    let (code, error) = desk.failure(&[&["member", "balance", "card:2"][..], &config].concat());
+    let (code, error) = house.failure(&["member", "balance", "card:2"]);
     assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");
     assert_eq!(desk.run(&["member", "balance", "card:"]).status.code(), Some(2));
     drop((grocer, fuel));
     assert_eq!(server.stop("-TERM").0, Some(0));
     // Once a sandbox named a file that was not there when it was given no database.
-    assert_eq!(desk.json(&[&["audit"], &config[..]].concat())["clean"], true);
+    assert_eq!(json(&["audit"])["clean"], true);
 }

@@ -10,9 +10,9 @@ async fn limits_and_consents_hold_at_once_and_are_marked_when_they_are_nearly_us
     let desk = Desk::new();
     let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
     let folder = desk.path("sandbox");
-    let config = ["--config", "sandbox/clearing.toml"];
-    let json = |arguments: &[&str]| desk.json(&[arguments, &config].concat());
-    let table = |arguments: &[&str]| desk.table(&[arguments, &config].concat());
+    let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
+    let json = |arguments: &[&str]| house.json(arguments);
+    let table = |arguments: &[&str]| house.table(arguments);
     let grocer = client(&server.endpoint, &folder, "grocer").await;
     let issue = async |points| grocer.issue(Issue::to("card", "1").points(points)).await.unwrap();
 
@@ -35,8 +35,7 @@ async fn limits_and_consents_hold_at_once_and_are_marked_when_they_are_nearly_us
     let set = json(&["partner", "limits", "grocer", "--clear", "points-per-day"]);
     assert_eq!((&set["limits"]["net_debit_cap"], &set["limits"]["points_per_day"]), (&"1000.00".into(), &Value::Null));
     issue(51).await.accepted().unwrap();
-    let (code, error) =
-        desk.failure(&[&["partner", "limits", "nobody", "--points-per-day", "1"][..], &config].concat());
+    let (code, error) = house.failure(&["partner", "limits", "nobody", "--points-per-day", "1"]);
     assert_eq!(code, 1, "{error}");
     assert_eq!(desk.run(&["partner", "limits", "grocer", "--points-per-day", "-1"]).status.code(), Some(2));
     assert_eq!(desk.run(&["partner", "limits", "grocer", "--clear", "everything"]).status.code(), Some(2));

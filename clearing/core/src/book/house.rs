@@ -100,7 +100,7 @@ impl Book {
             *position = position.plus(*leg)?;
         }
         let settlement = Settlement::proposed(&amounts, self.gross_of_window(number), proof);
-        let next = Window { number: number + 1, opening, ..Window::first(entry.time) };
+        let next = Window { number: window.next(), opening, ..Window::first(entry.time) };
         let participants = carried
             .iter()
             .map(|(partner, left)| (*partner, ParticipantWindow { opening: *left, carried: Money::ZERO }));
@@ -118,7 +118,7 @@ impl Book {
         // Whose leg the threshold carried on pays for its waiting points with the next window.
         let whole = netting::legs(&before, self.house.coalition.minor_unit(), Money::ZERO)?;
         let carried = whole.into_keys().filter(|partner| !amounts.contains_key(partner));
-        self.defer_funding(number, number + 1, Some(&carried.collect()));
+        self.defer_funding(number, self.open_window, Some(&carried.collect()));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Where in the shop a request comes from, and the codes by which partners name their own things.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use jiff::tz::TimeZone;
 
 use crate::units::{Hash, Malformed, Money, Timestamp, check_text, shown};
 
@@ -20,6 +21,13 @@ pub struct Origin {
     pub device_counter: Option<u64>,
     /// Commits to the attachment (the cashier, notes) by a salted hash.
     pub attachment: Option<Hash>,
+}
+
+impl Origin {
+    /// The trading day of something booked at a time: what the till says, or else the day of the coalition's calendar.
+    pub fn day(&self, time: Timestamp, zone: &TimeZone) -> BusinessDate {
+        self.business_date.unwrap_or_else(|| BusinessDate::of(time.to_jiff().to_zoned(zone.clone()).date()))
+    }
 }
 
 /// A code of somebody's own. Of a store, till or receipt: a text in which no character is invisible or can be mistaken for

@@ -39,8 +39,7 @@ impl ReceiptLine {
     /// Rule: receipt-line
     pub fn of(partner: PartnerId, origin: &Origin, side: Side, time: Timestamp, zone: &TimeZone) -> Option<Self> {
         let number = origin.receipt_number.clone()?;
-        let today = || BusinessDate::of(time.to_jiff().to_zoned(zone.clone()).date());
-        let date = origin.business_date.unwrap_or_else(today);
+        let date = origin.day(time, zone);
         let receipt = Receipt { partner, store: origin.store.clone(), till: origin.till.clone(), date, number };
         Some(Self { receipt, side, line: origin.receipt_line.unwrap_or(0) })
     }

@@ -32,6 +32,11 @@ pub struct Window {
 }
 
 impl Window {
+    /// The number of the window that the close of this one opens.
+    pub fn next(&self) -> WindowNumber {
+        self.number + 1
+    }
+
     /// The first window of a coalition.
     pub fn first(opened: Timestamp) -> Self {
         Self {

@@ -9,11 +9,12 @@ use crate::chart::{MoneyAccount, Purpose};
 use crate::facts::answer::{Closed, HouseReply};
 use crate::facts::entry::EntryKind;
 use crate::facts::order::OrderMode;
-use crate::facts::window::Settlement;
+use crate::facts::origin::Origin;
+use crate::facts::window::{Settlement, Window};
 use crate::netting;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
-use crate::units::{Money, Overflow, PartnerId, WindowNumber};
+use crate::units::{MemberId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 /// Closes the open window, for which its entry moves the legs out of the positions, and opens the next. Costs O(partners): it
 /// sums nothing.
@@ -69,6 +70,29 @@ pub struct Preview {
 }
 
 impl Book {
+    /// The open window as a close would leave it now, with its settlement. The book is used up: it is a copy.
+    ///
+    /// # Errors
+    /// Why the window cannot be closed: `OVERFLOW`.
+    ///
+    /// Rule: close-preview
+    pub fn closed_for_show(mut self, now: Timestamp) -> Result<Window, Rejection> {
+        let number = self.open_window;
+        let ask = Ask {
+            caller: PartnerId::operator(),
+            request_id: None,
+            origin: &Origin::default(),
+            fresh_member: MemberId(0),
+            fresh_salt: [0; 16],
+            now,
+        };
+        let closing = CloseWindow { expected: Some(number) }.decide(&self, &ask, &Admitted::default())?;
+        for entry in closing.entries {
+            self.post(entry);
+        }
+        Ok(self.windows.remove(&number).expect("the open window is in the book"))
+    }
+
     /// The legs that closing the open window now would give. Needs all balances and the window's gross in the book.
     ///
     /// # Errors

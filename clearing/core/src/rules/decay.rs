@@ -5,13 +5,13 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::book::Book;
 use crate::facts::entry::{EntryDraft, EntryKind, LOTS_PER_ENTRY_MAX};
 use crate::facts::lot::{Lot, LotPlace};
-use crate::facts::member::{MemberRef, Record};
+use crate::facts::member::{Member, MemberRef, Record};
 use crate::facts::origin::Code;
 use crate::facts::{DecayFacts, DecayedFacts, Fact};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_range};
-use crate::units::{Points, Rate, Timestamp, largest_remainder};
+use crate::units::{MemberId, Points, Rate, Timestamp, largest_remainder};
 
 /// Takes a share of a member's available points for inactivity, once in a period: of [`LOTS_PER_ENTRY_MAX`] lots, and of
 /// those behind them when it is asked again. With `inactive_since` it takes nothing of a member that has been active after
@@ -89,10 +89,42 @@ impl Operation for RunDecay {
     }
 }
 
+/// Decay of all members that have not been active after a moment, asked for member by member.
+#[derive(Debug, Clone)]
+pub struct DecayOfInactive {
+    pub rate: Rate,
+    pub period: Code,
+    pub inactive_since: Timestamp,
+}
+
+impl DecayOfInactive {
+    /// Looks at what is wrong with it whatever members there are.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`; `TIME_OUT_OF_RANGE` for a moment that is ahead.
+    pub fn check(&self, now: Timestamp) -> Result<(), Rejection> {
+        self.of(MemberId(0)).check()?;
+        check_inactive_since(self.inactive_since, now)
+    }
+
+    /// Whether it is asked for of a member. Who has points of no kind has none that could become available either.
+    ///
+    /// Rule: decay-of-inactive
+    pub fn concerns(&self, member: &Member) -> bool {
+        member.record.decays(&self.period, Some(self.inactive_since)) && member.total() > 0
+    }
+
+    /// What is asked of one member.
+    pub fn of(&self, member: MemberId) -> RunDecay {
+        let (rate, period, inactive_since) = (self.rate, self.period.clone(), Some(self.inactive_since));
+        RunDecay { member: MemberRef::Id(member), rate, period, inactive_since }
+    }
+}
+
 /// Refuses to call members inactive since a moment that is ahead: everybody would be.
 ///
 /// # Errors
 /// `TIME_OUT_OF_RANGE`
-pub fn check_inactive_since(since: Timestamp, now: Timestamp) -> Result<(), Rejection> {
+fn check_inactive_since(since: Timestamp, now: Timestamp) -> Result<(), Rejection> {
     check_range("inactive_since_time", since, Timestamp(0), now)
 }

@@ -22,7 +22,48 @@ pub struct Quote {
     pub fee_bearer: FeeBearer,
 }
 
+impl Quote {
+    /// Of no points at all.
+    fn of_nothing(fee_bearer: FeeBearer) -> Self {
+        Self {
+            parts: Vec::new(),
+            passed_over: BTreeSet::new(),
+            fee: Money::ZERO,
+            reimbursement: Money::ZERO,
+            fee_bearer,
+        }
+    }
+}
+
 impl Book {
+    /// What redeeming as many of `points` as `acceptor` can take now would take and cost; of no points, if it can take none.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// The rejection that the redemption would meet for another reason than that points cannot be taken.
+    ///
+    /// Rule: quote-in-part
+    pub fn quote_up_to(
+        &self,
+        acceptor: PartnerId,
+        member: MemberRef,
+        points: Points,
+        now: Timestamp,
+    ) -> Result<Quote, Rejection> {
+        let reachable = match self.quote(acceptor, member, points, now) {
+            Err(
+                Rejection::InsufficientPoints { available: reachable, .. }
+                | Rejection::TooManyLots { reachable, .. }
+                | Rejection::NetDebitCap { reachable, .. },
+            ) => reachable,
+            quote => return quote,
+        };
+        if reachable > 0 {
+            return self.quote(acceptor, member, Points(reachable), now);
+        }
+        Ok(Quote::of_nothing(self.house.partner(acceptor)?.terms_at(now).fee_bearer))
+    }
+
     /// What redeeming `points` at `acceptor` would take and cost now. Changes nothing.
     ///
     /// # Errors

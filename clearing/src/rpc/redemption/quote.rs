@@ -1,7 +1,5 @@
 //! What a redemption would do if it were accepted now, and an issue after it.
 
-use std::collections::BTreeSet;
-
 use clearing_core::book::Book;
 use clearing_core::command::{Command, Request as Wish};
 use clearing_core::facts::answer::{MemberReply, Reply};
@@ -66,19 +64,7 @@ impl Asked {
         let id = book.find_member(member)?;
         book.run_due(id, now);
         let figures = member::figures(&book, id, now);
-        let quote = match book.quote(caller, member, self.wanted, now) {
-            // Too few: what could be taken instead.
-            Err(
-                Rejection::InsufficientPoints { available: reachable, .. }
-                | Rejection::TooManyLots { reachable, .. }
-                | Rejection::NetDebitCap { reachable, .. },
-            ) if reachable > 0 => book.quote(caller, member, Points(reachable), now)?,
-            Err(
-                Rejection::InsufficientPoints { .. } | Rejection::TooManyLots { .. } | Rejection::NetDebitCap { .. },
-            ) => nothing_of(terms),
-            Ok(_) if self.wanted.is_zero() => nothing_of(terms),
-            quote => quote?,
-        };
+        let quote = book.quote_up_to(caller, member, self.wanted, now)?;
         let active = book.members.get(&id).and_then(|member| member.record.active).unwrap_or(now);
         let coalition = book.house.coalition.clone();
         let answer = from_quote(&quote, caller, active, terms, &coalition)?;
@@ -126,17 +112,6 @@ impl Asked {
                 unreachable!("commands on points answer with the member's figures")
             }
         }
-    }
-}
-
-/// A quote of no points at all.
-fn nothing_of(terms: &Terms) -> Quote {
-    Quote {
-        parts: Vec::new(),
-        passed_over: BTreeSet::new(),
-        fee: Money::ZERO,
-        reimbursement: Money::ZERO,
-        fee_bearer: terms.fee_bearer,
     }
 }
 

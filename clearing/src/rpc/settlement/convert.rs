@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use clearing_core::chart::MoneyAccount;
 use clearing_core::facts::coalition::{Calendar, Coalition};
 use clearing_core::facts::order::{Order, OrderMode, OrderParty};
 use clearing_core::facts::proof::Proof;
 use clearing_core::facts::window::{Leg, LegState, Settlement, SettlementState, WindowState};
 use clearing_core::rules::payment::Payment;
-use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber, shown};
+use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use tonic::Status;
 
@@ -179,19 +178,6 @@ pub(in crate::rpc) fn payment(payment: Option<v1::confirm_payment_request::Payme
     }
 }
 
-/// An account that deposits can go to.
-pub(in crate::rpc) fn fund(account: &str) -> Result<MoneyAccount, Status> {
-    let fund = account.parse().ok().filter(|account| match account {
-        MoneyAccount::Reserve | MoneyAccount::Collateral(_) => true,
-        MoneyAccount::Pool
-        | MoneyAccount::Position(_)
-        | MoneyAccount::Settle(..)
-        | MoneyAccount::Bank(_)
-        | MoneyAccount::Unfunded => false,
-    });
-    fund.ok_or_else(|| invalid("account", format!("{} is neither reserve nor collateral:PARTNER", shown(account))))
-}
-
 /// A calendar that can be kept. Where no time zone is named it is the coalition's.
 pub(in crate::rpc) fn calendar(
     cut_offs: Vec<String>,
@@ -267,15 +253,6 @@ mod tests {
         assert_eq!(pair("A", "B").unwrap(), both);
         for wrong in [payment(None), pair("", "B"), pair("A", ""), pair("A", "A"), pair("A", "hub"), pair("A", "b c")] {
             assert_eq!(wrong.unwrap_err().code(), tonic::Code::InvalidArgument);
-        }
-    }
-
-    #[test]
-    fn deposits_go_to_the_reserve_or_a_partners_collateral_only() {
-        assert_eq!(fund("reserve").unwrap(), MoneyAccount::Reserve);
-        assert_eq!(fund("collateral:A").unwrap(), MoneyAccount::Collateral("A".parse().unwrap()));
-        for wrong in ["", "pool", "position:A", "settle:1:A", "bank:reserve", "collateral", "collateral:"] {
-            assert_eq!(fund(wrong).unwrap_err().code(), tonic::Code::InvalidArgument, "{wrong}");
         }
     }
 

@@ -1,0 +1,110 @@
+//! The layout of the database, and the first rows in it.
+
+use clearing_core::book::Book;
+use clearing_core::facts::FoundedFacts;
+use clearing_core::facts::coalition::House;
+use clearing_core::units::{BatchId, PartnerId, Timestamp};
+
+use super::session::Connection;
+use super::sql::Sql;
+use super::tables::{Column, Kind};
+use super::{Backend, Store, StoreError};
+use crate::clock;
+use crate::identifier::IdentifierKey;
+
+pub(super) static STATEMENTS: &[&Sql] = &[&HAS_MIGRATIONS, &MIGRATIONS_APPLIED];
+
+/// What the database knows of its own layout.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Migrations {
+    /// Versions of migrations that were applied, ascending.
+    pub applied: Vec<i64>,
+    /// Versions that this release has and the database has not.
+    pub pending: Vec<i64>,
+}
+
+const COUNT: Column = Column::made("count", Kind::Int);
+const VERSION: Column = Column::made("version", Kind::Int);
+
+static HAS_MIGRATIONS: Sql = Sql::new(
+    "store.migrations_table",
+    "SELECT count(*) AS count FROM sqlite_schema WHERE name = '_sqlx_migrations'",
+    "SELECT count(*) AS count FROM (SELECT to_regclass('_sqlx_migrations') AS name) AS t WHERE name IS NOT NULL",
+)
+.gives(&[COUNT]);
+
+static MIGRATIONS_APPLIED: Sql =
+    Sql::both("store.migrations_applied", "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+        .gives(&[VERSION]);
+
+impl Store {
+    /// Brings the database to the layout of this release. Safe to be called by several nodes at once.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; permanent if the database was migrated by a release with other migrations.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let _turn = self.write_turn.lock().await;
+        let mut connection = self.open().await?;
+        let migrator = self.migrator();
+        let done = match &mut connection {
+            Connection::Sqlite(connection) => migrator.run(&mut **connection).await,
+            Connection::Postgres(connection) => migrator.run(&mut **connection).await,
+        };
+        connection.close().await;
+        done.map_err(StoreError::of_migration)
+    }
+
+    fn migrator(&self) -> sqlx::migrate::Migrator {
+        match self.backend() {
+            Backend::Sqlite => sqlx::migrate!("../migrations/sqlite"),
+            Backend::Postgres => sqlx::migrate!("../migrations/postgres"),
+        }
+    }
+
+    /// Which migrations the database has, and which it still needs.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; permanent if it has one that this release does not know.
+    pub async fn migration_state(&self) -> Result<Migrations, StoreError> {
+        let mut reader = self.reader().await?;
+        let mut link = reader.link();
+        let call = link.call(&HAS_MIGRATIONS);
+        let known = link.row(call, |row| Ok(row.int(COUNT)? > 0)).await?.unwrap_or(false);
+        let mut state = Migrations::default();
+        if known {
+            let call = link.call(&MIGRATIONS_APPLIED);
+            state.applied = link.rows(call, |row| row.int(VERSION)).await?;
+        }
+        let migrator = self.migrator();
+        let versions = migrator.iter().map(|migration| migration.version);
+        state.pending = versions.filter(|version| !state.applied.contains(version)).collect();
+        if let Some(version) = state.applied.iter().find(|version| !migrator.version_exists(**version)) {
+            return Err(StoreError::permanent(format!("the database has migration {version} of a later release")));
+        }
+        Ok(state)
+    }
+
+    /// Writes a new coalition into a migrated, empty database: its settings, the fingerprint of its identifier key, partners
+    /// with their terms, the calendar, and the first window, which begins at `now`.
+    ///
+    /// # Errors
+    /// Permanent if the operator is not among the partners, or if there is a coalition already.
+    pub async fn create_coalition(
+        &self,
+        house: &House,
+        domain: &str,
+        key: &IdentifierKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !house.partners.contains_key(&PartnerId::operator()) {
+            return Err(StoreError::permanent("the operator is a partner of every coalition"));
+        }
+        let coalition = house.coalition.clone();
+        let key_fingerprint = key.fingerprint(&coalition.id, domain);
+        let founded = FoundedFacts { coalition, domain: domain.to_owned(), key_fingerprint };
+        let batch = BatchId(clock::fresh_uuid());
+        let book = Book::found(batch, founded.clone(), house, now);
+        let book = book.map_err(|error| StoreError::permanent(format!("the coalition cannot be founded: {error}")))?;
+        self.writer().await?.found(&founded, book, batch, now).await
+    }
+}
