@@ -30,8 +30,8 @@ use std::sync::Arc;
 
 use clearing_core::audit::proof::ProofTrail;
 use clearing_core::audit::{
-    Tally, Violation, check_entry, check_house, check_members, check_windows, compare_gross, compare_house,
-    compare_members, compare_windows,
+    Tally, Violation, check_after, check_before, check_entry, check_house, check_members, check_windows, compare_gross,
+    compare_house, compare_members, compare_windows,
 };
 use clearing_core::book::Book;
 use clearing_core::facts::chain::{BatchHeader, STRIPE, chain_hash, link_commitment};
@@ -352,9 +352,11 @@ impl Audit {
         }
         let closes = entry.kind == EntryKind::Close;
         self.window = if closes { entry.window.saturating_add(1) } else { entry.window.max(self.window) };
+        self.find(check_before(&self.rebuilt, id, entry));
         if terms_are_known(&house, entry) && self.rebuilt.apply(id, entry).is_err() {
             self.find([Finding::Unfit { entry: id }]);
         }
+        self.find(check_after(&self.rebuilt, id, entry));
         let concerned: BTreeSet<usize> = if entry.facts.funding().is_some() {
             // Whose points were paid for is known by the members' lots.
             (0..self.groups.len()).collect()

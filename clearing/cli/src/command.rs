@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::{
-    audit, calendar, check, demo, deposit, init, member, migrate, partner, report, sandbox, serve, settlement,
+    audit, calendar, check, demo, deposit, init, log, member, migrate, partner, report, sandbox, serve, settlement,
     statement, window,
 };
 
@@ -102,6 +102,16 @@ enum Command {
     /// The whole book: netting, balances, journal.
     #[command(subcommand)]
     Report(report::Command),
+    /// Who did what: the decisions of the house, the newest first, each with what was before it and what is by it.
+    ///
+    /// The operator's operations, and what the house does by itself: a close by the calendar, what may be forgotten.
+    /// Each is an entry of the journal and in its chain, so nothing can be taken out of this list. What was refused decided
+    /// nothing and is not in it; the log of `clearing serve` has a line of it.
+    #[command(
+        after_help = "Examples:\n  clearing log\n  clearing log --partner GROCER --kind set-terms\n  clearing log --window 3\n  \
+                            clearing log --since 2026-03-01T00:00:00Z --until 2026-04-01T00:00:00Z --output json"
+    )]
+    Log(log::Arguments),
     /// What one partner's position came to in one window, and why.
     #[command(
         after_help = "Examples:\n  clearing statement GROCER\n  clearing statement GROCER --window 3 --lines 0 --output json"
@@ -175,6 +185,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Deposit(arguments) => deposit::run(&context, arguments).await?,
         Command::Calendar(command) => calendar::run(&context, command).await?,
         Command::Report(command) => report::run(&context, command).await?,
+        Command::Log(arguments) => log::run(&context, arguments).await?,
         Command::Statement(arguments) => statement::run(&context, arguments).await?,
         Command::Audit(arguments) => audit::run(context, arguments).await?,
         Command::Config(command) => check::run(&context, &command).await?,

@@ -12,6 +12,7 @@
 //! | `member` | members, for the operator |
 //! | `window`, `calendar`, `settlement`, `deposit` | periods, and the money that settles them |
 //! | `report`, `statement` | what the books say |
+//! | `log` | who did what |
 //! | `sandbox` | a house for integrators |
 //! | `demo` | a day of a coalition, as a demonstration |
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
@@ -29,6 +30,7 @@ mod deposit;
 mod failure;
 mod init;
 mod limits;
+mod log;
 mod material;
 mod member;
 mod migrate;

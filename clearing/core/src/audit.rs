@@ -8,11 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+mod before;
 mod compare;
 pub mod proof;
 mod shown;
 mod violation;
 
+pub use self::before::{check_after, check_before};
 pub use self::compare::{compare, compare_gross, compare_house, compare_members, compare_windows};
 pub use self::shown::Amount;
 pub use self::violation::Violation;

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use clearing_certs::Kind;
+use clearing_proto::v1::admin_service_client::AdminServiceClient;
 use clearing_proto::v1::care_service_client::CareServiceClient;
 use clearing_proto::v1::entry_service_client::EntryServiceClient;
 use clearing_proto::v1::hold_service_client::HoldServiceClient;
@@ -36,11 +37,10 @@ pub struct Wire {
     pub issues: IssueServiceClient<Channel>,
     pub redemptions: RedemptionServiceClient<Channel>,
     pub holds: HoldServiceClient<Channel>,
-    pub reversals: ReversalServiceClient<Channel>,
     pub purchases: PurchaseServiceClient<Channel>,
+    pub reversals: ReversalServiceClient<Channel>,
     pub transfers: TransferServiceClient<Channel>,
     pub requests: RequestServiceClient<Channel>,
-    pub care: CareServiceClient<Channel>,
     pub entries: EntryServiceClient<Channel>,
     pub receipts: ReceiptServiceClient<Channel>,
     pub members: MemberServiceClient<Channel>,
@@ -48,6 +48,8 @@ pub struct Wire {
     pub position: PositionServiceClient<Channel>,
     pub partners: PartnerServiceClient<Channel>,
     pub settlement: SettlementServiceClient<Channel>,
+    pub care: CareServiceClient<Channel>,
+    pub admin: AdminServiceClient<Channel>,
     pub report: ReportServiceClient<Channel>,
     pub info: InfoServiceClient<Channel>,
     pub sandbox: SandboxServiceClient<Channel>,
@@ -74,11 +76,10 @@ impl Wire {
             issues: IssueServiceClient::new(channel.clone()),
             redemptions: RedemptionServiceClient::new(channel.clone()),
             holds: HoldServiceClient::new(channel.clone()),
-            reversals: ReversalServiceClient::new(channel.clone()),
             purchases: PurchaseServiceClient::new(channel.clone()),
+            reversals: ReversalServiceClient::new(channel.clone()),
             transfers: TransferServiceClient::new(channel.clone()),
             requests: RequestServiceClient::new(channel.clone()),
-            care: CareServiceClient::new(channel.clone()),
             entries: EntryServiceClient::new(channel.clone()),
             receipts: ReceiptServiceClient::new(channel.clone()),
             members: MemberServiceClient::new(channel.clone()),
@@ -86,6 +87,8 @@ impl Wire {
             position: PositionServiceClient::new(channel.clone()),
             partners: PartnerServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel.clone()),
+            care: CareServiceClient::new(channel.clone()),
+            admin: AdminServiceClient::new(channel.clone()),
             report: ReportServiceClient::new(channel.clone()),
             info: InfoServiceClient::new(channel.clone()),
             sandbox: SandboxServiceClient::new(channel),

@@ -77,7 +77,8 @@ fn fields(filter: &ActionFilter) -> [String; 5] {
 fn from_action(written: &JournalEntry, house: &House, opaque: &Opaque) -> v1::AdminAction {
     let JournalEntry { id, sequence, entry } = written;
     let changes = entry.action_changes(house);
-    let asked = entry.request_id.is_some();
+    // A decay of all who are inactive is asked for once, and is a decision on each of them.
+    let asked = entry.request_id.is_some() || entry.kind == EntryKind::Decay;
     v1::AdminAction {
         entry_id: opaque.entry(*id),
         sequence: *sequence,

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
 mod access;
+mod admin;
 mod answers;
 mod books;
 mod clock;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use clearing::clock::Clock;
 use clearing::coalition_file::Variant;
-use partner_sdk::operator::{CloseWindow, Funding, SetTerms, TermsChange};
-use partner_sdk::{Decimal, Issue, Outcome, Redeem};
+use partner_sdk::operator::{CloseWindow, Deposit, Funding, SetTerms, TermsChange};
+use partner_sdk::{Decimal, Issue, Money, Outcome, Redeem};
 
 use clearing_play::{Backend, TestHouse, endpoint, serve, system_time};
 
@@ -75,6 +75,32 @@ async fn two_nodes_share_a_ledger_without_gaps_or_deadlocks_while_a_window_close
     }
     assert_eq!(second.shutdown(std::time::Duration::from_secs(10)).await, clearing::server::Drained::Clean);
     // The audit checks that the sequence has no gap and that no entry stands in a window that was closed before it.
+    test.end().await;
+}
+
+/// A deposit tells the balance of its fund, which it reads without a lock: two nodes must not tell the same one.
+#[tokio::test(flavor = "multi_thread")]
+async fn deposits_through_two_nodes_each_tell_a_balance_that_there_was() {
+    let (test, begin) = TestHouse::of_s11a(Backend::Postgres, Variant::AtRedemption).await;
+    let second = serve(&test.database.url, &test.identities, Clock::manual(begin)).await;
+    let mut depositing = tokio::task::JoinSet::new();
+    for node in [test.endpoint(), endpoint(&second)] {
+        let client = test.identities.client(&node, clearing_certs::Kind::Partner, "operator").await;
+        let currency = client.server_info().await.unwrap().currency_code;
+        depositing.spawn(async move {
+            let mut told = Vec::new();
+            for _ in 0..20 {
+                let one = Deposit::account("reserve", Money::new(currency.as_str(), Decimal::ONE));
+                told.push(client.operator().deposit(one).await.unwrap().accepted().unwrap().balance.amount);
+            }
+            told
+        });
+    }
+    let mut told = depositing.join_all().await.concat();
+    told.sort();
+    assert_eq!(told, (1..=40).map(Decimal::from).collect::<Vec<_>>());
+    assert_eq!(second.shutdown(std::time::Duration::from_secs(10)).await, clearing::server::Drained::Clean);
+    // The audit compares what each deposit says was before it.
     test.end().await;
 }
 

@@ -6,15 +6,18 @@ mod reports;
 mod settlements;
 mod statements;
 mod tills;
+mod told_again;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use clearing::clock;
+use clearing::clock::{self, Clock};
 use clearing::coalition_file::{CoalitionFile, Variant};
+use clearing::server::Drained;
 use clearing_certs::Kind;
 use clearing_core::facts::coalition::House;
 use clearing_core::units::{RequestId, Timestamp};
-use clearing_play::{Backend, TestHouse, Wire};
+use clearing_play::{Backend, TestHouse, Wire, serve};
 use clearing_proto::v1;
 use tonic_types::StatusExt as _;
 
@@ -54,10 +57,22 @@ impl Wired {
         let file = CoalitionFile::parse(COALITION).unwrap();
         let mut house = file.to_house("test", Variant::AtIssue).unwrap();
         change(&mut house);
-        let test = TestHouse::open(backend, &house, file.coalition.start).await;
+        Self::of(TestHouse::open(backend, &house, file.coalition.start).await)
+    }
+
+    fn of(test: TestHouse) -> Self {
         let partners = ["A", "B", "C", "operator"].map(|id| (id, test.wire(Kind::Partner, id)));
         let callers = partners.into_iter().chain([(AUDITOR, test.wire(Kind::Auditor, AUDITOR))]).collect();
         Self { test, callers }
+    }
+
+    /// The same house in a new process, at this moment.
+    async fn restarted(self, now: &str) -> Self {
+        let Self { test: TestHouse { database, identities, server }, callers } = self;
+        drop(callers);
+        assert_eq!(server.shutdown(Duration::from_secs(20)).await, Drained::Clean);
+        let server = serve(&database.url, &identities, Clock::manual(time(now))).await;
+        Self::of(TestHouse { database, identities, server })
     }
 
     /// What somebody asks.

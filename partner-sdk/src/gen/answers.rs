@@ -118,9 +118,9 @@ pub struct AdminAction {
     pub sequence: i64,
     /// When it was decided.
     pub action_time: SystemTime,
-    /// Who decided: "operator"; "house" when nobody asked (the founding, a close by the calendar, decay, forgetting).
+    /// Who decided: "operator"; "house" for what nobody asked (the founding, a close by the calendar, forgetting).
     pub actor: String,
-    /// The id of the request by which it was asked for. Not set when nobody asked.
+    /// The id of the request by which it was asked for. Not set when nobody asked, and of what DecayMembers did.
     pub request_id: Option<String>,
     /// What was decided.
     pub kind: EntryKind,

@@ -1389,10 +1389,10 @@ pub struct AdminAction {
     /// When it was decided.
     #[prost(message, optional, tag = "3")]
     pub action_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Who decided: "operator"; "house" when nobody asked (the founding, a close by the calendar, decay, forgetting).
+    /// Who decided: "operator"; "house" for what nobody asked (the founding, a close by the calendar, forgetting).
     #[prost(string, tag = "4")]
     pub actor: ::prost::alloc::string::String,
-    /// The id of the request by which it was asked for. Not set when nobody asked.
+    /// The id of the request by which it was asked for. Not set when nobody asked, and of what DecayMembers did.
     #[prost(string, optional, tag = "5")]
     pub request_id: ::core::option::Option<::prost::alloc::string::String>,
     /// What was decided.
@@ -1528,7 +1528,7 @@ pub mod admin_service_client {
             self
         }
         /// Lists the decisions of the house, newest first: the operator's operations, and the house's own (a close by the
-        /// calendar, a member's decay, what may be forgotten). Each is one entry of the journal, which is in the chain of its
+        /// calendar, what may be forgotten). Each is one entry of the journal, which is in the chain of its
         /// hashes: nobody can take one out of this list. Rejected requests decide nothing and are not in it.
         ///
         /// Errors: UNAVAILABLE (LISTS_BEHIND).
@@ -1577,7 +1577,7 @@ pub mod admin_service_server {
     #[async_trait]
     pub trait AdminService: std::marker::Send + std::marker::Sync + 'static {
         /// Lists the decisions of the house, newest first: the operator's operations, and the house's own (a close by the
-        /// calendar, a member's decay, what may be forgotten). Each is one entry of the journal, which is in the chain of its
+        /// calendar, what may be forgotten). Each is one entry of the journal, which is in the chain of its
         /// hashes: nobody can take one out of this list. Rejected requests decide nothing and are not in it.
         ///
         /// Errors: UNAVAILABLE (LISTS_BEHIND).

@@ -102,6 +102,15 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert_eq!(json(&["report", "notices"])["notices"].as_array().map(Vec::len), Some(0), "no points expire");
     let (code, error) = failure(&["report", "notices", "--day", "tomorrow"]);
     assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "{error}");
+    let log = json(&["log", "--partner", "GROCER"]);
+    let kinds = log["actions"].as_array().unwrap().iter().map(|action| action["kind"].as_str().unwrap());
+    assert_eq!(kinds.collect::<Vec<_>>(), ["PAYMENT", "CLOSE", "CREATE_PARTNER"]);
+    assert_eq!((&log["actions"][1]["actor"], &log["actions"][1]["window"]), (&"operator".into(), &1.into()));
+    let confirmed = table(&["log", "--kind", "confirm-settlement", "--window", "1"]);
+    assert!(confirmed.contains("settlement_state PROPOSED -> CONFIRMED"), "{confirmed}");
+    assert!(table(&["log", "--limit", "1"]).contains("There are older ones"));
+    let (code, error) = failure(&["log", "--kind", "issue"]);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "{error}");
     let statement = json(&["statement", "FUEL", "--window", "1"]);
     assert_eq!((statement["leg"].as_str(), statement["closing"].as_str()), (Some("58.80"), Some("0.00")));
     assert!(table(&["statement", "GROCER", "--window", "1"]).contains("to the settlement"));

@@ -43,6 +43,7 @@ fn every_command_explains_itself() {
         &["report", "trial-balance"],
         &["report", "journal"],
         &["report", "notices"],
+        &["log"],
         &["statement"],
         &["config", "check"],
         &["completions"],

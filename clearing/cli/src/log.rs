@@ -1,0 +1,137 @@
+//! `clearing log`: who did what, when, from what to what.
+
+use std::time::SystemTime;
+
+use clap::Args;
+use partner_sdk::EntryKind;
+use partner_sdk::operator::{AdminAction, AdminActions, FieldChange};
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Answer, Page};
+use crate::session::{Session, first, moment};
+use crate::{terms, values};
+
+/// The kinds of decisions that the record has.
+const KINDS: [EntryKind; 18] = [
+    EntryKind::Found,
+    EntryKind::CreatePartner,
+    EntryKind::SetTerms,
+    EntryKind::SetPartnerState,
+    EntryKind::SetLimits,
+    EntryKind::SetFundingConsent,
+    EntryKind::SetCalendar,
+    EntryKind::Close,
+    EntryKind::ConfirmSettlement,
+    EntryKind::ExportOrders,
+    EntryKind::Payment,
+    EntryKind::AbortSettlement,
+    EntryKind::Deposit,
+    EntryKind::Decay,
+    EntryKind::Extend,
+    EntryKind::Reinstate,
+    EntryKind::WriteOff,
+    EntryKind::Forget,
+];
+
+/// Arguments of `log`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Only decisions of this kind, for example set-terms, deposit, close, payment, write-off.
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    kind: Option<EntryKind>,
+    /// Only decisions that concern this partner: its settings, or its accounts.
+    #[arg(long, value_name = "PARTNER")]
+    partner: Option<String>,
+    /// Only decisions about this window; of those about none, the ones made while it was open.
+    #[arg(long, value_name = "N", value_parser = values::whole::<i64>)]
+    window: Option<i64>,
+    /// Only decisions at this moment or later.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    since: Option<SystemTime>,
+    /// Only decisions before this moment.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    until: Option<SystemTime>,
+    /// How many decisions at most, the newest first.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::whole::<usize>)]
+    limit: usize,
+}
+
+/// Runs it.
+pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Failure> {
+    let session = Session::open(context).await?;
+    let Arguments { kind, partner, window, since, until, limit } = arguments;
+    let mut filter = AdminActions::all();
+    if let Some(kind) = kind {
+        filter = filter.kind(kind);
+    }
+    if let Some(partner) = partner {
+        filter = filter.partner(partner);
+    }
+    if let Some(window) = window {
+        filter = filter.window(window);
+    }
+    if let Some(since) = since {
+        filter = filter.since(since);
+    }
+    if let Some(until) = until {
+        filter = filter.until(until);
+    }
+    // One more tells whether there are older ones.
+    let mut actions = first(session.operator().admin_actions(filter), limit.saturating_add(1)).await?;
+    let more = actions.len() > limit;
+    actions.truncate(limit);
+    let json = json!({ "actions": actions.iter().map(to_json).collect::<Vec<_>>(), "more": more });
+    let mut page = Page::new().table(&["time", "who", "what", "of whom", "before -> after"], actions.iter().map(row));
+    if more {
+        page = page.text(format!("There are older ones: --limit {}, or --until TIME.", limit.saturating_mul(2).max(1)));
+    }
+    Ok(Answer::new(json, page))
+}
+
+fn kind(text: &str) -> Result<EntryKind, String> {
+    values::one_of(text, &KINDS.map(|kind| (kind.as_str(), kind)))
+}
+
+fn row(action: &AdminAction) -> Vec<String> {
+    let mut of_whom = action.partner_ids.clone();
+    of_whom.extend(action.member_id.iter().map(|member| format!("member {member}")));
+    let mut changes: Vec<String> = action.changes.iter().map(change_text).collect();
+    changes.extend(action.reason_code.iter().map(|reason| format!("reason {reason}")));
+    vec![
+        moment(action.action_time),
+        action.actor.clone(),
+        format!("{} (window {})", action.kind, action.window),
+        of_whom.join(", "),
+        changes.join("\n"),
+    ]
+}
+
+fn change_text(change: &FieldChange) -> String {
+    let FieldChange { field, before, after, .. } = change;
+    match (before, after) {
+        (None, after) => format!("{field} {}", after.as_deref().unwrap_or("none")),
+        (Some(before), after) => format!("{field} {before} -> {}", after.as_deref().unwrap_or("none")),
+    }
+}
+
+fn to_json(action: &AdminAction) -> Value {
+    let change =
+        |change: &FieldChange| json!({ "field": change.field, "before": change.before, "after": change.after });
+    json!({
+        "entry_id": action.entry_id,
+        "sequence": action.sequence,
+        "action_time": moment(action.action_time),
+        "actor": action.actor,
+        "request_id": action.request_id,
+        "kind": action.kind.as_str(),
+        "partners": action.partner_ids,
+        "member": action.member_id,
+        "window": action.window,
+        "reason_code": action.reason_code,
+        "before": action.before,
+        "after": action.after,
+        "changes": action.changes.iter().map(change).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,80 @@
+//! What a decision says was before it, against the book that the entries before it give.
+
+use std::fmt::Debug;
+
+use crate::audit::Violation;
+use crate::book::Book;
+use crate::facts::entry::Entry;
+use crate::units::{EntryId, WindowNumber};
+
+/// What of an entry's facts does not tell what was before it, as a book has it that was rebuilt up to there.
+pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut told = |what: &str, told: &dyn Debug, rebuilt: &dyn Debug| {
+        let (told, rebuilt) = (format!("{told:?}"), format!("{rebuilt:?}"));
+        if told != rebuilt {
+            let what = format!("{what} before entry {id}, as the entry tells");
+            found.push(Violation::NotRebuilt { what, stored: told, rebuilt });
+        }
+    };
+    let facts = &entry.facts;
+    if let Some(new) = facts.state() {
+        let known = book.house.partners.get(&new.partner).map(|partner| partner.state);
+        told(&format!("the state of {}", new.partner), &Some(new.before), &known);
+    }
+    if let Some(new) = facts.limits() {
+        let known = book.house.partners.get(&new.partner).map(|partner| partner.limits);
+        told(&format!("the limits of {}", new.partner), &Some(new.before), &known);
+    }
+    if let Some((new, version)) = facts.terms().and_then(|new| Some((new, new.before?))) {
+        let known = book.house.partners.get(&new.partner).filter(|partner| !partner.terms.is_empty());
+        let known = known.map(|partner| partner.terms_at(new.terms.effective).version);
+        told(&format!("the terms of {}", new.partner), &Some(version), &known);
+    }
+    if let Some(new) = facts.consent() {
+        let known = book.consents.get(&(new.funder, new.partner)).copied().unwrap_or_default();
+        told(&format!("the consent of {} to {}", new.funder, new.partner), &new.before, &known);
+    }
+    if let Some(before) = facts.calendar().and_then(|new| new.before.as_ref()) {
+        told("the calendar", before, &book.house.calendar);
+    }
+    if let Some(deposited) = facts.deposited() {
+        let known = book.money_balances.get(&deposited.account).copied().unwrap_or_default();
+        told(&deposited.account.to_string(), &deposited.before, &known);
+    }
+    if let Some(forgotten) = facts.forgotten() {
+        told("up to when requests may be forgotten", &forgotten.before, &book.forgotten);
+    }
+    let settlement = |window: WindowNumber| book.windows.get(&window).and_then(|window| window.settlement.as_ref());
+    let state = |window| settlement(window).map(|settlement| settlement.state);
+    if let Some(exported) = facts.exported() {
+        let known = settlement(exported.window).map(|settlement| (settlement.state, settlement.mode));
+        let before = Some((exported.states.before, exported.mode_before));
+        told(&format!("the settlement of window {}", exported.window), &before, &known);
+    }
+    if let Some(paid) = facts.paid() {
+        told(&format!("the settlement of window {}", paid.window), &Some(paid.states.before), &state(paid.window));
+    }
+    if let Some(aborted) = facts.aborted() {
+        told(&format!("the settlement of window {}", aborted.window), &Some(aborted.before), &state(aborted.window));
+    }
+    found
+}
+
+/// What of an entry's facts does not tell what is by it, as a book has it to which it was applied.
+pub fn check_after(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
+    let facts = &entry.facts;
+    let confirmed = facts.confirmed().map(|confirmed| (confirmed.window, confirmed.state));
+    let exported = facts.exported().map(|exported| (exported.window, exported.states.after));
+    let paid = facts.paid().map(|paid| (paid.window, paid.states.after));
+    let told = confirmed.or(exported).or(paid);
+    let differing = told.and_then(|(window, told)| {
+        let known = book.windows.get(&window)?.settlement.as_ref()?.state;
+        (known != told).then(|| Violation::NotRebuilt {
+            what: format!("the settlement of window {window} by entry {id}, as the entry tells"),
+            stored: told.as_str().to_owned(),
+            rebuilt: known.as_str().to_owned(),
+        })
+    });
+    differing.into_iter().collect()
+}
