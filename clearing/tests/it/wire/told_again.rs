@@ -18,8 +18,11 @@ struct Told {
     rpc: &'static str,
     caller: &'static str,
     first: String,
-    again: Box<dyn Fn(Wire) -> Pin<Box<dyn Future<Output = String>>>>,
+    again: Box<dyn Fn(Wire) -> Answering>,
 }
+
+/// What will be told.
+type Answering = Pin<Box<dyn Future<Output = String>>>;
 
 /// Asks for the first time, and gives the answer.
 macro_rules! tell {
