@@ -266,7 +266,7 @@ pub struct WindowClosed {
     pub proposal_id: String,
     /// The settlement of the window that was closed, with its number, legs, what is carried, and the proof.
     pub settlement: Settlement,
-    /// Number of the window that is open now.
+    /// Number of the window that it opened.
     pub open_window: i64,
 }
 
@@ -310,11 +310,11 @@ pub struct PaymentConfirmed {
     pub written: Written,
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     pub proposal_id: String,
-    /// The legs that this payment touched, as they are now.
+    /// The legs that this payment touched, as it left them.
     pub legs: Vec<Leg>,
-    /// State of the window now.
+    /// State of the window by it.
     pub window_state: WindowState,
-    /// State of the settlement now.
+    /// State of the settlement by it.
     pub settlement_state: SettlementState,
 }
 
@@ -339,9 +339,9 @@ pub struct SettlementConfirmed {
     pub written: Written,
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     pub proposal_id: String,
-    /// State of the window now: CLOSED, or SETTLED when there was nothing to pay.
+    /// State of the window by it: CLOSED, or SETTLED when there was nothing to pay.
     pub window_state: WindowState,
-    /// State of the settlement now: CONFIRMED, or SETTLED.
+    /// State of the settlement by it: CONFIRMED, or SETTLED.
     pub settlement_state: SettlementState,
 }
 
@@ -738,12 +738,12 @@ pub struct Orders {
     pub written: Written,
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     pub proposal_id: String,
-    /// The orders that are still due. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the
+    /// The orders that were still due. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the
     /// order found.
     pub orders: Vec<PaymentOrder>,
     /// The same as CSV (RFC 4180, UTF-8, lines end with CRLF), with the header "window,payer,payee,amount,currency".
     pub csv: String,
-    /// State of the settlement now.
+    /// State of the settlement by it.
     pub settlement_state: SettlementState,
 }
 
@@ -1820,7 +1820,7 @@ pub struct CalendarSet {
     pub written: Written,
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     pub proposal_id: String,
-    /// The next closes, at most 10, earliest first.
+    /// The next closes after it was set, at most 10, earliest first.
     pub next_close_times: Vec<SystemTime>,
 }
 
@@ -1842,7 +1842,7 @@ pub struct ConsentSet {
     pub written: Written,
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     pub proposal_id: String,
-    /// The consent as it stands now.
+    /// The consent as it stood by it.
     pub consent: FundingConsent,
 }
 
@@ -1866,7 +1866,7 @@ pub struct LimitsSet {
     pub proposal_id: String,
     /// The limits that this request set.
     pub limits: PartnerLimits,
-    /// How much is used, now, of those that the partner has now.
+    /// How much of them was used when they were set, of those that are counted for the whole partner.
     pub limit_uses: Vec<LimitUse>,
 }
 
@@ -1891,7 +1891,7 @@ pub struct StateSet {
     pub proposal_id: String,
     /// The state it had before.
     pub previous_state: PartnerState,
-    /// The state it has now.
+    /// The state that it gave the partner.
     pub state: PartnerState,
 }
 

@@ -5186,7 +5186,7 @@ pub struct SetPartnerStateResponse {
     /// The state it had before.
     #[prost(enumeration = "PartnerState", tag = "3")]
     pub previous_state: i32,
-    /// The state it has now.
+    /// The state that it gave the partner.
     #[prost(enumeration = "PartnerState", tag = "4")]
     pub state: i32,
 }
@@ -5215,7 +5215,7 @@ pub struct SetLimitsResponse {
     /// The limits that this request set.
     #[prost(message, optional, tag = "3")]
     pub limits: ::core::option::Option<PartnerLimits>,
-    /// How much is used, now, of those that the partner has now.
+    /// How much of them was used when they were set, of those that are counted for the whole partner.
     #[prost(message, repeated, tag = "4")]
     pub limit_uses: ::prost::alloc::vec::Vec<LimitUse>,
 }
@@ -5247,7 +5247,7 @@ pub struct SetFundingConsentResponse {
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
-    /// The consent as it stands now.
+    /// The consent as it stood by it.
     #[prost(message, optional, tag = "3")]
     pub consent: ::core::option::Option<FundingConsent>,
 }
@@ -6133,7 +6133,7 @@ pub struct CloseWindowResponse {
     /// The settlement of the window that was closed, with its number, legs, what is carried, and the proof.
     #[prost(message, optional, tag = "3")]
     pub settlement: ::core::option::Option<Settlement>,
-    /// Number of the window that is open now.
+    /// Number of the window that it opened.
     #[prost(int64, tag = "4")]
     pub open_window: i64,
 }
@@ -6171,10 +6171,10 @@ pub struct ConfirmSettlementResponse {
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
-    /// State of the window now: CLOSED, or SETTLED when there was nothing to pay.
+    /// State of the window by it: CLOSED, or SETTLED when there was nothing to pay.
     #[prost(enumeration = "WindowState", tag = "3")]
     pub window_state: i32,
-    /// State of the settlement now: CONFIRMED, or SETTLED.
+    /// State of the settlement by it: CONFIRMED, or SETTLED.
     #[prost(enumeration = "SettlementState", tag = "4")]
     pub settlement_state: i32,
 }
@@ -6200,14 +6200,14 @@ pub struct ExportOrdersResponse {
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
-    /// The orders that are still due. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the
+    /// The orders that were still due. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the
     /// order found.
     #[prost(message, repeated, tag = "3")]
     pub orders: ::prost::alloc::vec::Vec<PaymentOrder>,
     /// The same as CSV (RFC 4180, UTF-8, lines end with CRLF), with the header "window,payer,payee,amount,currency".
     #[prost(string, tag = "4")]
     pub csv: ::prost::alloc::string::String,
-    /// State of the settlement now.
+    /// State of the settlement by it.
     #[prost(enumeration = "SettlementState", tag = "5")]
     pub settlement_state: i32,
 }
@@ -6261,13 +6261,13 @@ pub struct ConfirmPaymentResponse {
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
-    /// The legs that this payment touched, as they are now.
+    /// The legs that this payment touched, as it left them.
     #[prost(message, repeated, tag = "3")]
     pub legs: ::prost::alloc::vec::Vec<Leg>,
-    /// State of the window now.
+    /// State of the window by it.
     #[prost(enumeration = "WindowState", tag = "4")]
     pub window_state: i32,
-    /// State of the settlement now.
+    /// State of the settlement by it.
     #[prost(enumeration = "SettlementState", tag = "5")]
     pub settlement_state: i32,
 }
@@ -6345,7 +6345,7 @@ pub struct SetCalendarResponse {
     /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
-    /// The next closes, at most 10, earliest first.
+    /// The next closes after it was set, at most 10, earliest first.
     #[prost(message, repeated, tag = "3")]
     pub next_close_times: ::prost::alloc::vec::Vec<::prost_types::Timestamp>,
 }
@@ -11161,8 +11161,8 @@ pub mod request_service_client {
     ///
     /// REQUEST IDS. Every call with an effect carries a `request_id`, a UUID of version 7 as text, made by the caller before
     /// its first try and stored by it until it has an answer. It is unique per partner for ever. The same id with the same
-    /// content gives the same answer again, marked `replayed`, and has no second effect; the same id with other content is
-    /// rejected as IDEMPOTENCY_CONFLICT. A rejection by the rules is recorded and replayed too. So a caller that got no
+    /// content gives the same answer again, as it was given whatever has changed since, marked `replayed`, and has no second
+    /// effect; the same id with other content is rejected as IDEMPOTENCY_CONFLICT. A rejection by the rules is recorded and replayed too. So a caller that got no
     /// answer asks again with the same id until it has one. Ids older than the retention of keys (GetServerInfo) are
     /// rejected as REQUEST_TOO_OLD, and ids that the house does not have and that were made more than 300 seconds ahead of its
     /// time as REQUEST_TOO_NEW: the same request may come again under the same id once that time is near.
@@ -11347,8 +11347,8 @@ pub mod request_service_server {
     ///
     /// REQUEST IDS. Every call with an effect carries a `request_id`, a UUID of version 7 as text, made by the caller before
     /// its first try and stored by it until it has an answer. It is unique per partner for ever. The same id with the same
-    /// content gives the same answer again, marked `replayed`, and has no second effect; the same id with other content is
-    /// rejected as IDEMPOTENCY_CONFLICT. A rejection by the rules is recorded and replayed too. So a caller that got no
+    /// content gives the same answer again, as it was given whatever has changed since, marked `replayed`, and has no second
+    /// effect; the same id with other content is rejected as IDEMPOTENCY_CONFLICT. A rejection by the rules is recorded and replayed too. So a caller that got no
     /// answer asks again with the same id until it has one. Ids older than the retention of keys (GetServerInfo) are
     /// rejected as REQUEST_TOO_OLD, and ids that the house does not have and that were made more than 300 seconds ahead of its
     /// time as REQUEST_TOO_NEW: the same request may come again under the same id once that time is near.

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::audit::Violation;
+use crate::audit::violation::Violation;
 use crate::book::Book;
 use crate::facts::entry::Entry;
 use crate::units::{EntryId, WindowNumber};

@@ -11,15 +11,18 @@ use clearing_proto::v1::reverse_issue_request::Target;
 use prost::Message as _;
 use prost_types::field_descriptor_proto::Type;
 
-use super::{Wired, member_ref, reason, request_id, wire_time};
+use super::{Wired, member_ref, reason, request_id, units, wire_time};
 
 /// What somebody was told, and how to ask for it again.
 struct Told {
     rpc: &'static str,
     caller: &'static str,
     first: String,
-    again: Box<dyn Fn(Wire) -> Pin<Box<dyn Future<Output = String>>>>,
+    again: Box<dyn Fn(Wire) -> Answering>,
 }
+
+/// What will be told.
+type Answering = Pin<Box<dyn Future<Output = String>>>;
 
 /// Asks for the first time, and gives the answer.
 macro_rules! tell {
@@ -312,10 +315,10 @@ async fn ask_settlement(house: &Wired, told: &mut Vec<Told>) {
         account: account.to_owned(),
         amount: money("5.00"),
     };
-    tell!(house, told, "operator", "Deposit", settlement.deposit, deposit("reserve"));
+    let first = tell!(house, told, "operator", "Deposit", settlement.deposit, deposit("reserve"));
     tell!(house, told, "operator", "Deposit", settlement.deposit, deposit("collateral:A"));
     let second = tell!(house, told, "operator", "Deposit", settlement.deposit, deposit("reserve"));
-    assert_eq!(second.balance.unwrap().amount, "10.0000");
+    assert_eq!(units(&second.balance), units(&first.balance) + 50_000);
     let calendar = v1::SetCalendarRequest {
         request_id: request_id(),
         cron_expressions: vec!["0 0 1 * *".to_owned()],
