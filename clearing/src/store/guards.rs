@@ -23,6 +23,7 @@ pub(super) const STATEMENTS: &[&Sql] = &[
     &CONSENTS,
     &ALL_CONSENTS,
     &FUNDED,
+    &LOCK_FUNDING,
     &FUNDING_WAITING,
     &ALL_FUNDING,
     &HOLDS,
@@ -205,6 +206,27 @@ const FUNDED: Sql = Sql::new(
     ),
 );
 
+const LOCK_FUNDING: Sql = Sql::new(
+    concat!(
+        "-- store.lock_funding
+    SELECT ",
+        funding_columns!(),
+        " FROM funding AS f WHERE f.funded_at IS NULL AND (
+        f.settles_in IN (SELECT value->>0 FROM jsonb_each($1))
+        OR (f.window_number, f.issuer) IN (SELECT value->>0, value->>1 FROM jsonb_each($3))
+    ) AND $2 IS NOT NULL AND $4 IS NOT NULL"
+    ),
+    concat!(
+        "-- store.lock_funding
+    SELECT ",
+        funding_columns!(),
+        " FROM funding AS f WHERE f.funded_at IS NULL AND (
+        f.settles_in = ANY ($1::bigint[])
+        OR (f.window_number, f.issuer) IN (SELECT * FROM unnest($2::bigint[], $3::text[]))
+    ) ORDER BY f.window_number, f.issuer, f.terms_version FOR UPDATE"
+    ),
+);
+
 const FUNDING_WAITING: Sql = Sql::both(concat!(
     "-- store.funding_waiting
     SELECT ",
@@ -237,7 +259,29 @@ pub(super) async fn funded(
     Ok(link.rows(call, funding_group).await?.into_iter().collect())
 }
 
-/// All points that wait for the settlement of a window.
+/// What waits for the settlements of these windows, and what of these windows of issue and issuers still waits; locked in
+/// ascending order until the transaction ends. What was paid for in the meantime is not among it.
+pub(super) async fn lock_funding(
+    link: &mut Link<'_>,
+    settled: &BTreeSet<WindowNumber>,
+    issued: &BTreeSet<(WindowNumber, PartnerId)>,
+) -> Result<FundingRows, StoreError> {
+    if settled.is_empty() && issued.is_empty() {
+        return Ok(FundingRows::new());
+    }
+    let mut windows = link.table(&[Kind::Int]);
+    for window in settled {
+        windows.int(i64::from(*window));
+    }
+    let mut issues = link.table(&[Kind::Int, Kind::Text]);
+    for (window, issuer) in issued {
+        issues.int(i64::from(*window)).text(issuer.as_str());
+    }
+    let call = link.call(&LOCK_FUNDING).table(windows).table(issues);
+    Ok(link.rows(call, funding_group).await?.into_iter().collect())
+}
+
+/// All points that wait for the settlement of a window. The caller has the gate alone, or a snapshot.
 pub(super) async fn funding_waiting(link: &mut Link<'_>, window: WindowNumber) -> Result<FundingRows, StoreError> {
     let call = link.call(&FUNDING_WAITING).int(i64::from(window));
     Ok(link.rows(call, funding_group).await?.into_iter().collect())

@@ -8,14 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
-use clearing_core::book::sums::Sum;
+use clearing_core::book::sums::{SETTLED_MAX, SUM_REFUSED, Sum, settles};
 use clearing_core::facts::answer::RecordedState;
 use clearing_core::facts::chain::{BatchHeader, RequestRecord, chain_hash, requests_hash};
 use clearing_core::facts::lot::{Lot, LotId};
 use clearing_core::facts::member::IdentifierLink;
 use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::returned::ReturnedAmount;
-use clearing_core::units::{EntryId, Hash, MemberId, PartnerId, RequestId, Timestamp};
+use clearing_core::facts::window::Window;
+use clearing_core::units::{EntryId, Hash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 
 use super::journal::JournalHead;
 use super::requests::{ABANDONED, stored_state};
@@ -202,6 +203,8 @@ pub(super) struct Stored {
     pub members: BTreeMap<MemberId, Timestamp>,
     /// Lines of receipts that were booked.
     pub receipts: BTreeSet<ReceiptLine>,
+    /// Windows whose rows are locked.
+    pub windows: BTreeMap<WindowNumber, Window>,
 }
 
 /// Writes entries, requests, identifiers, members, lots, receipts, holds and returns.
@@ -686,19 +689,35 @@ fn moved_sums(changes: &Changes) -> BTreeMap<Sum, i64> {
     moved
 }
 
+/// The sums that entries of a batch have moved which settle what others had moved: these go further than others.
+fn settled_sums(book: &Book, changes: &Changes) -> BTreeSet<Sum> {
+    let entries = changes.entries.iter().filter_map(|id| book.entries.get(id));
+    let moved = entries.filter(|entry| settles(entry.kind)).filter_map(|entry| book.sums_of(entry).ok());
+    moved.flat_map(BTreeMap::into_keys).collect()
+}
+
 /// Notes what the sums of a batch became.
-fn note_far(watched: &Watched, changes: &Changes, far: &[(Sum, i64)], bounded: bool) -> Result<(), StoreError> {
+fn note_far(
+    watched: &Watched,
+    (book, changes): (&Book, &Changes),
+    far: &[(Sum, i64)],
+    gate: Gate,
+) -> Result<(), StoreError> {
     if far.is_empty() && watched.is_empty() {
         return Ok(());
     }
     let mut moved = moved_sums(changes);
+    let settled = settled_sums(book, changes);
     let became = |(sum, now): &(Sum, i64)| {
         let change = moved.remove(sum).unwrap_or_default();
-        Became { sum: *sum, now: *now, change }
+        let refused = if settled.contains(sum) { SETTLED_MAX } else { SUM_REFUSED };
+        // Who has the gate alone has decided with all sums in the book.
+        let refused = (gate == Gate::Shared).then_some(refused);
+        Became { sum: *sum, now: *now, change, refused }
     };
     let far: Vec<Became> = far.iter().map(became).collect();
     watched.forget(moved.keys());
-    watched.note(&far, bounded)
+    watched.note(&far)
 }
 
 /// Moves the sums that all batches share, advances the head of the journal and writes the batch. `head` is where the
@@ -766,7 +785,7 @@ pub(super) async fn save_head(
         }
     };
     far.extend(packed.as_deref().map(unpack_far).transpose()?.unwrap_or_default());
-    note_far(watched, changes, &far, gate == Gate::Shared)?;
+    note_far(watched, (book, changes), &far, gate)?;
     Ok(first)
 }
 

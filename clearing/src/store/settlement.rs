@@ -15,6 +15,7 @@ use super::sql::{Cells, Kind, Link, Sql};
 use super::{StoreError, partner_id, small};
 
 pub(super) const STATEMENTS: &[&Sql] = &[
+    &LOCK_WINDOWS,
     &WINDOWS,
     &PARTICIPANTS,
     &PROOFS,
@@ -50,6 +51,27 @@ pub enum Windows {
     One(WindowNumber),
     /// From the first of these numbers to the last.
     Between(WindowNumber, WindowNumber),
+}
+
+const LOCK_WINDOWS: Sql = Sql::new(
+    "-- store.lock_windows
+    SELECT 1 WHERE $1 IS NULL AND $2 IS NULL",
+    "-- store.lock_windows
+    SELECT 1 FROM windows WHERE window_number = ANY ($1::bigint[]) ORDER BY window_number FOR UPDATE",
+);
+
+/// Keeps other nodes from these windows, in ascending order, until the transaction ends. On SQLite the one writer has the
+/// database for itself.
+pub(super) async fn lock_windows(link: &mut Link<'_>, windows: &BTreeSet<WindowNumber>) -> Result<(), StoreError> {
+    if windows.is_empty() || link.backend() == super::Backend::Sqlite {
+        return Ok(());
+    }
+    let mut keys = link.table(&[Kind::Int]);
+    for window in windows {
+        keys.int(i64::from(*window));
+    }
+    let call = link.call(&LOCK_WINDOWS).table(keys);
+    link.rows(call, |_| Ok(())).await.map(|_| ())
 }
 
 const WINDOWS: Sql = Sql::both(
@@ -102,7 +124,8 @@ pub(super) async fn legs_in_flight(
     Ok(link.rows(call, leg).await?.into_iter().map(|(number, _, leg)| (number, leg)).collect())
 }
 
-/// Windows with all that belongs to them, by number. Several statements: the caller holds the gate, or a snapshot.
+/// Windows with all that belongs to them, by number. Several statements: the caller holds the gate alone, or
+/// their rows, or a snapshot.
 pub(super) async fn windows(link: &mut Link<'_>, which: Windows) -> Result<Vec<WindowRow>, StoreError> {
     let (first, last) = match which {
         Windows::All => (0, i64::MAX),

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use clearing_core::book::sums::{SUM_REFUSED, SUM_WATCHED, Sum};
+use clearing_core::book::sums::{SUM_WATCHED, Sum};
 
 use super::StoreError;
 
@@ -20,6 +20,8 @@ pub(super) struct Became {
     pub sum: Sum,
     pub now: i64,
     pub change: i64,
+    /// Further than this it may not be brought by a batch that was decided without knowing all of its sums.
+    pub refused: Option<i64>,
 }
 
 impl Watched {
@@ -31,24 +33,24 @@ impl Watched {
         self.0.lock().expect("nobody panics with the lock").is_empty()
     }
 
-    /// Notes sums that a batch has brought far, whether or not it is saved in the end. `bounded` says that the batch was
-    /// decided without knowing all of its sums.
+    /// Notes sums that a batch has brought far, whether or not it is saved in the end.
     ///
     /// # Errors
     /// Transient if one of them may not be saved: the batch is to be decided again, now with that sum loaded.
-    pub fn note(&self, far: &[Became], bounded: bool) -> Result<(), StoreError> {
+    pub fn note(&self, far: &[Became]) -> Result<(), StoreError> {
         let mut watched = self.0.lock().expect("nobody panics with the lock");
         watched.extend(far.iter().map(|became| became.sum));
         let refused = |became: &&Became| {
             let before = i128::from(became.now) - i128::from(became.change);
             let now = became.now.unsigned_abs();
-            now > SUM_REFUSED.unsigned_abs() && u128::from(now) > before.unsigned_abs()
+            let beyond = became.refused.is_some_and(|refused| now > refused.unsigned_abs());
+            beyond && u128::from(now) > before.unsigned_abs()
         };
         match far.iter().find(refused) {
-            Some(Became { sum, now, .. }) if bounded => {
+            Some(Became { sum, now, .. }) => {
                 Err(StoreError::transient(format!("{sum} would become {now}, which the rules must decide on")))
             }
-            Some(_) | None => Ok(()),
+            None => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::facts::order::OrderMode;
 use crate::facts::window::{Leg, Settlement, SettlementState};
 use crate::facts::{ExportFacts, Fact};
 use crate::netting;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
 use crate::units::{Money, WindowNumber};
 
@@ -24,10 +24,10 @@ pub struct ConfirmSettlement {
 
 impl Operation for ConfirmSettlement {
     const NAME: &'static str = "ConfirmSettlement";
-    const GATE: Gate = Gate::Alone;
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.windows.insert(self.window);
+        needs.funding.insert(self.window);
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
@@ -58,7 +58,6 @@ pub struct ExportOrders {
 
 impl Operation for ExportOrders {
     const NAME: &'static str = "ExportOrders";
-    const GATE: Gate = Gate::Alone;
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.windows.insert(self.window);
@@ -97,10 +96,9 @@ pub struct AbortSettlement {
 
 impl Operation for AbortSettlement {
     const NAME: &'static str = "AbortSettlement";
-    const GATE: Gate = Gate::Alone;
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.windows.insert(self.window);
+        needs.moves_all_legs(self.window);
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
