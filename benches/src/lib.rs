@@ -8,6 +8,7 @@
 //! | [`harness`] | closed and open loops, and what they measure |
 //! | [`baseline`] | what the house is compared with |
 //! | [`poison`], [`fairness`] | what one brand may cost the others |
+//! | [`deposits`] | what the operator may cost the tills |
 //! | [`system`] | everything that can be put under load, started and ended |
 //! | [`hostile`] | clients that mean ill, beside one that does not |
 //! | [`fill`] | many entries, and a statement right after |
@@ -16,6 +17,7 @@
 pub mod baseline;
 pub mod client;
 pub mod coalition;
+pub mod deposits;
 pub mod fairness;
 pub mod fill;
 pub mod harness;

@@ -270,6 +270,11 @@ impl System {
         }
     }
 
+    /// The operator's client, if this is a house.
+    pub fn operator(&self) -> Option<&Client> {
+        self.operator.as_ref()
+    }
+
     /// Closes the open window of the house, and says how long that took.
     ///
     /// # Errors

@@ -228,7 +228,7 @@ impl Counters {
     fn note(&self, outcome: &Result<Committed, Failed>) {
         let counter = match outcome {
             Ok(_) => &self.committed,
-            Err(Failed::Store(error)) if error.kind() == ErrorKind::Permanent => return,
+            Err(Failed::Store(error)) if error.is_permanent() => return,
             Err(Failed::Panicked(_) | Failed::WrongClock(_)) => return,
             Err(Failed::Store(_) | Failed::Silent | Failed::Lost | Failed::OutcomeUnknown) => &self.unavailable,
         };
@@ -425,7 +425,7 @@ impl From<StoreError> for Failed {
 
 impl Failed {
     fn is_permanent(&self) -> bool {
-        matches!(self, Self::Store(error) if error.kind() == ErrorKind::Permanent)
+        matches!(self, Self::Store(error) if error.is_permanent())
     }
 
     /// Whether it stood still for so long that who waited behind it has waited enough.
@@ -519,7 +519,7 @@ impl Desk {
 
     fn tell(&self, failed: &Failed, requests: usize) {
         match failed {
-            Failed::Store(error) if error.kind() == ErrorKind::Permanent => {
+            Failed::Store(error) if error.is_permanent() => {
                 error!(requests, error = error as &dyn std::error::Error, "a batch failed for good");
             }
             Failed::Store(error) => warn!(requests, error = error as &dyn std::error::Error, "the database is gone"),

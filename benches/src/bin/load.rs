@@ -24,7 +24,7 @@ use clearing_benches::hostile;
 use clearing_benches::report::{Line, Load, Report, TARGET_LOAD, targets};
 use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
 use clearing_benches::workload::Spread;
-use clearing_benches::{fairness, poison};
+use clearing_benches::{deposits, fairness, poison};
 use futures::future::BoxFuture;
 use tokio::runtime::{Handle, Runtime};
 use tonic::Status;
@@ -69,6 +69,9 @@ struct Options {
     /// Instead of the loads: what a greedy brand costs a polite one, and what is left of the work under overload.
     #[arg(long)]
     fair: bool,
+    /// Instead of the loads: what issues wait beside 200 deposits a second.
+    #[arg(long)]
+    deposits: bool,
     /// A smoke run: everything, for a moment each.
     #[arg(long)]
     quick: bool,
@@ -110,7 +113,7 @@ fn main() -> Result<()> {
 async fn run(options: &Options, servers: Handle) -> Result<()> {
     let folder = options.sqlite.clone().unwrap_or_else(std::env::temp_dir);
     let mut databases = Databases::new(&folder, options.postgres.clone())?;
-    if options.poison || options.fair {
+    if options.poison || options.fair || options.deposits {
         let measured = neighbours(options, servers, &mut databases).await;
         databases.remove().await?;
         return measured;
@@ -166,6 +169,9 @@ async fn neighbours(options: &Options, servers: Handle, databases: &mut Database
     }
     if options.fair {
         fairness::measure(&site, databases, backends, span, options.rounds).await?;
+    }
+    if options.deposits {
+        deposits::measure(&site, databases, backends, span, options.rounds).await?;
     }
     writeln!(std::io::stdout(), "load average before {before}, after {}", load_average())?;
     Ok(())

@@ -96,6 +96,12 @@ macro_rules! operations {
             /// The names of all operations, in the order of the list.
             pub const NAMES: &'static [&'static str] = &[$($operation::NAME),*];
 
+            /// The names of those that take the gate alone, and of no others.
+            pub fn names_alone() -> Vec<&'static str> {
+                let all = [$(($operation::NAME, $operation::GATE)),*];
+                all.into_iter().filter(|(_, gate)| *gate == Gate::Alone).map(|(name, _)| name).collect()
+            }
+
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$operation(_) => $operation::NAME),*

@@ -22,7 +22,7 @@ use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, R
 pub enum Gate {
     /// Beside others, behind the locks of its own rows.
     Shared,
-    /// Alone, with all balances in the book: the close, and what changes the rules that others decide by.
+    /// Alone, with all balances in the book: the close, and what changes what every batch reads once it has passed.
     Alone,
 }
 
@@ -226,13 +226,12 @@ pub struct Footprint<'a> {
     pub members: BTreeMap<MemberRef, Depth>,
     /// Who may be enrolled.
     pub enrolling: BTreeSet<MemberRef>,
-    /// Entries whose points are given back or stay where they are.
+    /// Entries whose points are given back or stay where they are. Of redemptions among them and in `taking` it is known what
+    /// was returned.
     pub giving: BTreeSet<EntryId>,
     /// Entries that are taken back, which takes of their members' lots what is there.
     pub taking: BTreeSet<EntryId>,
-    /// Redemptions of which it must be known what was returned.
-    pub redemptions: BTreeSet<EntryId>,
-    /// Issues that stand for a purchase, likewise.
+    /// Issues that stand for a purchase, of which it must be known what was returned.
     pub purchases: BTreeSet<EntryId>,
     /// The newest lots of an issuer at a member.
     pub newest: BTreeSet<(MemberRef, PartnerId)>,
@@ -250,9 +249,15 @@ pub struct Footprint<'a> {
     pub consents: BTreeSet<(PartnerId, PartnerId)>,
     /// Windows with their settlements.
     pub windows: BTreeSet<WindowNumber>,
+    /// Whether the window that is open is one of them: by how much legs of earlier windows move is counted with it.
+    pub open_window: bool,
+    /// Windows of which it must be known what points wait for the payment of their settlements.
+    pub funding: BTreeSet<WindowNumber>,
+    /// Balances in money that are read, besides those that limits are checked against. All others are only added to.
+    pub balances: BTreeSet<MoneyAccount>,
     /// Balances that the answer or a fact tells. They are not locked: a batch at whose end they are not what they were taken
     /// for runs again.
-    pub balances: BTreeSet<MoneyAccount>,
+    pub told: BTreeSet<MoneyAccount>,
 }
 
 impl<'a> Footprint<'a> {
@@ -263,7 +268,6 @@ impl<'a> Footprint<'a> {
             enrolling: BTreeSet::new(),
             giving: BTreeSet::new(),
             taking: BTreeSet::new(),
-            redemptions: BTreeSet::new(),
             purchases: BTreeSet::new(),
             newest: BTreeSet::new(),
             receipts: BTreeSet::new(),
@@ -273,7 +277,10 @@ impl<'a> Footprint<'a> {
             guards: BTreeSet::new(),
             consents: BTreeSet::new(),
             windows: BTreeSet::new(),
+            open_window: false,
+            funding: BTreeSet::new(),
             balances: BTreeSet::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -318,6 +325,23 @@ impl<'a> Footprint<'a> {
             }
             self.receipts.insert(line.receipt);
         }
+    }
+
+    /// A settlement of which the legs of these participants move, and what pays for points that wait with it.
+    pub fn moves_legs(&mut self, window: WindowNumber, participants: impl Iterator<Item = PartnerId>) {
+        self.windows.insert(window);
+        self.open_window = true;
+        self.funding.insert(window);
+        for participant in participants {
+            self.balances.insert(MoneyAccount::Settle(window, participant));
+            self.guards.insert(participant);
+        }
+    }
+
+    /// As [`moves_legs`](Self::moves_legs), of all who may have one.
+    pub fn moves_all_legs(&mut self, window: WindowNumber) {
+        let house = self.house;
+        self.moves_legs(window, house.partners.keys().copied());
     }
 
     /// The funders of an issue that the caller asks for.

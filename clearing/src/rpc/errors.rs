@@ -348,7 +348,7 @@ pub fn of_store(error: &StoreError) -> Status {
         ErrorKind::Transient | ErrorKind::CommitUnknown => {
             broken(Fault::DatabaseUnavailable, "the database cannot be reached", Some(RETRY_GONE))
         }
-        ErrorKind::Behind { .. } | ErrorKind::Permanent => {
+        ErrorKind::Behind { .. } | ErrorKind::Permanent | ErrorKind::Ungated => {
             broken(Fault::Internal, "the house failed on this read; it was logged", None)
         }
     }

@@ -13,6 +13,9 @@ pub enum ErrorKind {
     /// The connection broke while COMMIT was on its way: ask
     /// [`look_up`](crate::store::Store::look_up) before anybody is answered.
     CommitUnknown,
+    /// A batch that passed the gate beside others would have changed what only one may change that has it alone, or that has
+    /// locked its row. A mistake in the rules: the same batch gives the same error.
+    Ungated,
     /// The lists of entries have not come up to the journal. They follow by themselves: the same read succeeds later.
     Behind { entries: i64 },
 }
@@ -32,6 +35,11 @@ impl StoreError {
         self.kind
     }
 
+    /// Whether the same batch would fail again.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self.kind, ErrorKind::Permanent | ErrorKind::Ungated)
+    }
+
     /// The database's own code of what went wrong, if it said anything.
     pub(super) fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
         self.source.as_ref()?.downcast_ref::<sqlx::Error>()?.as_database_error()?.code()
@@ -46,6 +54,11 @@ impl StoreError {
 
     pub(super) fn permanent(what: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Permanent, what: what.into(), source: None }
+    }
+
+    pub(super) fn ungated(what: impl std::fmt::Display) -> Self {
+        let what = format!("a batch beside others would change {what}");
+        Self { kind: ErrorKind::Ungated, what, source: None }
     }
 
     pub(super) fn transient(what: impl Into<String>) -> Self {

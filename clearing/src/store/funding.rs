@@ -17,6 +17,7 @@ use super::{Store, StoreError};
 
 pub(super) static STATEMENTS: &[&Sql] = &[
     &FUNDED,
+    &LOCK_FUNDING,
     &FUNDING_WAITING,
     &ALL_FUNDING,
     &MOVE_FUNDING,
@@ -62,11 +63,46 @@ pub(super) async fn funded(
     Ok(link.rows(call, funding_group).await?.into_iter().collect())
 }
 
+const SETTLED: &[Column] = &[FUNDING.settles_in];
+
+static LOCK_FUNDING: Sql = Sql::new(
+    "store.lock_funding",
+    "SELECT {funding f} FROM funding AS f WHERE f.funded_at IS NULL
+    AND (f.settles_in IN ({select s}) OR (f.window_number, f.issuer) IN ({select k}))",
+    "SELECT {funding f} FROM funding AS f WHERE f.funded_at IS NULL
+    AND (f.settles_in IN ({select s}) OR (f.window_number, f.issuer) IN ({select k}))
+    ORDER BY f.window_number, f.issuer, f.terms_version FOR UPDATE",
+)
+.takes(&[rows("s", SETTLED), rows("k", ISSUE)])
+.gives(GROUP);
+
+/// What waits for the settlements of these windows, and what of these windows of issue and issuers still waits; locked in
+/// ascending order until the transaction ends. What was paid for in the meantime is not among it.
+pub(super) async fn lock(
+    link: &mut Link<'_>,
+    settled: &BTreeSet<WindowNumber>,
+    issued: &BTreeSet<(WindowNumber, PartnerId)>,
+) -> Result<FundingRows, StoreError> {
+    if settled.is_empty() && issued.is_empty() {
+        return Ok(FundingRows::new());
+    }
+    let mut windows = link.row_set(SETTLED);
+    for window in settled {
+        windows.int(FUNDING.settles_in, i64::from(*window));
+    }
+    let mut issues = link.row_set(ISSUE);
+    for (window, issuer) in issued {
+        issues.int(FUNDING.window_number, i64::from(*window)).text(FUNDING.issuer, issuer.as_str());
+    }
+    let call = link.call(&LOCK_FUNDING).rows(windows).rows(issues);
+    Ok(link.rows(call, funding_group).await?.into_iter().collect())
+}
+
 static FUNDING_WAITING: Sql =
     Sql::both("store.funding_waiting", "SELECT {funding} FROM funding WHERE funded_at IS NULL AND settles_in = $1")
         .gives(GROUP);
 
-/// All points that wait for the settlement of a window.
+/// All points that wait for the settlement of a window. The caller has the gate alone, or a snapshot.
 pub(super) async fn funding_waiting(link: &mut Link<'_>, window: WindowNumber) -> Result<FundingRows, StoreError> {
     let call = link.call(&FUNDING_WAITING).int(i64::from(window));
     Ok(link.rows(call, funding_group).await?.into_iter().collect())

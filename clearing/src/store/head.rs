@@ -183,7 +183,7 @@ pub(super) async fn save_head(
         }
     };
     far.extend(packed.as_deref().map(unpack_far).transpose()?.unwrap_or_default());
-    note_far(watched, changes, &far, gate == Gate::Shared)?;
+    note_far(watched, (book, changes), &far, gate)?;
     Ok(first)
 }
 

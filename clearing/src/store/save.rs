@@ -12,7 +12,8 @@ use clearing_core::chart::MoneyAccount;
 use clearing_core::facts::chain::BatchHeader;
 use clearing_core::facts::lot::LotId;
 use clearing_core::facts::receipt::ReceiptLine;
-use clearing_core::units::{MemberId, Money, Timestamp};
+use clearing_core::facts::window::Window;
+use clearing_core::units::{MemberId, Money, Timestamp, WindowNumber};
 
 use super::balances::balances_of;
 use super::rows::RowSet;
@@ -31,8 +32,10 @@ pub(super) struct Stored {
     pub members: BTreeMap<MemberId, Timestamp>,
     /// Lines of receipts that were booked.
     pub receipts: BTreeSet<ReceiptLine>,
+    /// Windows whose rows are locked.
+    pub windows: BTreeMap<WindowNumber, Window>,
     /// Accounts whose balances were read without a lock, to be told.
-    pub balances: BTreeSet<MoneyAccount>,
+    pub told: BTreeSet<MoneyAccount>,
 }
 
 /// Compares balances that were told with what they have become by this batch, behind the locks of their rows.

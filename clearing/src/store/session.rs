@@ -23,6 +23,7 @@ use clearing_core::command::Request;
 use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
 use clearing_core::facts::coalition::House;
+use clearing_core::facts::window::Window;
 use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId, Hash, PartnerId, RequestId, Timestamp};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
@@ -298,15 +299,16 @@ impl WriterSession {
     /// `first_sequence` of the next one.
     ///
     /// # Errors
-    /// See [`StoreError`]; permanent if a row is not there that should be, or there is one that should not.
+    /// See [`StoreError`]; permanent if a row is not there that should be, or there is one that should not; ungated if a batch
+    /// beside others has changed what only one that has the gate alone may change.
     pub async fn save(&mut self, book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Saved, StoreError> {
+        if self.gate == Gate::Shared {
+            check_shared(book, changes, &self.stored)?;
+        }
         let mut link = self.connection.link();
+        windows::save(&mut link, book, changes, self.head.next_sequence).await?;
         if changes.under_the_gate() {
-            if self.gate == Gate::Shared {
-                return Err(StoreError::permanent("the house changes only under the gate taken alone"));
-            }
             parties::save_house(&mut link, book, changes, header.time).await?;
-            windows::save(&mut link, book, changes, self.head.next_sequence).await?;
             gate::update(&mut link, book, changes, header.time).await?;
         }
         consents::save_given(&mut link, book, changes).await?;
@@ -321,8 +323,8 @@ impl WriterSession {
             let bounds = (&*self.watched, self.gate);
             head::save_head(&mut link, (book, changes), header, &self.head, &hashed?, bounds).await?
         };
-        if !self.stored.balances.is_empty() {
-            save::check_told(&mut link, book, &self.stored.balances).await?;
+        if !self.stored.told.is_empty() {
+            save::check_told(&mut link, book, &self.stored.told).await?;
         }
         funding::save_states(&mut link, book, changes).await?;
         Ok(Saved { first_sequence })
@@ -394,4 +396,21 @@ impl Store {
         session.rollback().await?;
         Ok(committed)
     }
+}
+/// Refuses what a batch beside others may not change: what every batch reads once it has passed the gate, a window whose row
+/// it has not locked, and what of a window is made by its close.
+fn check_shared(book: &Book, changes: &Changes, stored: &Stored) -> Result<(), StoreError> {
+    if changes.under_the_gate() {
+        return Err(StoreError::ungated("the house, or which window is open"));
+    }
+    for number in &changes.windows {
+        let Some(locked) = stored.windows.get(number) else {
+            return Err(StoreError::ungated(format!("window {number}, which it has not locked")));
+        };
+        let now = book.windows.get(number).map(Window::without_payments);
+        if now.as_ref() != Some(&locked.without_payments()) {
+            return Err(StoreError::ungated(format!("what the close of window {number} made")));
+        }
+    }
+    Ok(())
 }

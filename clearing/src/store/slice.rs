@@ -3,11 +3,14 @@
 //!
 //! | step | locked | why there |
 //! |---|---|---|
+//! | windows and what the rules read of their legs | those that are named, and the open one where legs move, ascending | first of all, as few name one; legs move under the lock of their window |
 //! | identifiers | unknown ones that may be enrolled, ascending | two nodes must not enrol one identifier twice |
 //! | receipts of which points may pay a share only | ascending | all that was spent on one must be known, whoever spent it |
 //! | what returns and abandons refer to | | entries never change; they tell whose member it is |
 //! | members | ascending | whoever holds the row has the member's lots and returns for itself |
 //! | request keys, lines of receipts | | after the members: a duplicate that came through another node has waited, and now sees it |
+//! | guards, consents | ascending | what a limit is checked against cannot move under the check |
+//! | points that wait for a payment | those that are paid for, and those that are reversed; ascending | a payment pays for what still waits then. Of the open window none is locked: nothing pays for those, and every issue adds to them behind the head of the journal |
 //! | returns, lots | | under the member's lock |
 //!
 //! A key that turns out to be different under lock makes the whole batch run again, as a transient error.
@@ -25,7 +28,9 @@ use clearing_core::facts::lot::{Lot, LotId};
 use clearing_core::facts::member::{Inactive, Member, MemberRef};
 use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
 use clearing_core::operation::{Depth, Footprint};
-use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
+use clearing_core::units::{
+    BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+};
 
 use super::identifiers::{self, Enrolled};
 use super::save::Stored;
@@ -56,6 +61,7 @@ pub(super) async fn load(
     let mut loaded = Loaded::default();
     let house = Arc::clone(&book.house);
     let needs = footprint(&house, requests, now);
+    load_windows(link, book, &needs, &mut loaded).await?;
     load_identifiers(link, book, &needs, enrolled).await?;
     receipts::lock_receipts(link, &needs.shared_receipts).await?;
     let lines = receipts::receipts(link, &needs.reversed_receipts).await?;
@@ -126,6 +132,29 @@ fn footprint<'a>(house: &'a House, requests: &[Request], now: Timestamp) -> Foot
         needs.guards.insert(request.caller);
     }
     needs
+}
+
+/// Locks and reads the windows of which something is to be done, and the balances that the rules read then.
+async fn load_windows(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    needs: &Footprint<'_>,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    let mut named = needs.windows.clone();
+    named.extend(needs.open_window.then_some(book.open_window));
+    windows::lock(link, &named).await?;
+    for number in named {
+        for row in windows::windows(link, Windows::One(number)).await? {
+            loaded.stored.windows.insert(number, row.window.clone());
+            book.windows.insert(number, row.window);
+        }
+    }
+    let currency = book.house.coalition.currency;
+    let sums = needs.balances.iter().map(|account| Sum::Money(*account));
+    let found = balances::balances_of(link, currency.as_str(), sums).await?;
+    book.money_balances.extend(found.money);
+    Ok(())
 }
 
 async fn load_identifiers(
@@ -204,7 +233,7 @@ async fn load_targets(
 ) -> Result<Targets, StoreError> {
     let mut targets = Targets {
         entries: needs.giving.union(&needs.taking).copied().collect(),
-        redemptions: needs.redemptions.clone(),
+        redemptions: BTreeSet::new(),
         purchases: needs.purchases.clone(),
         giving: needs.giving.clone(),
     };
@@ -315,7 +344,29 @@ async fn load_guards(
         book.points_balances.extend(balances.points);
     }
     book.consents = consents::lock_consents(link, &needs.consents).await?;
-    load_funded(link, book).await
+    let reversed = reversed_waiting(book, needs, targets);
+    let awaited = funding::lock(link, &needs.funding, &reversed).await?;
+    load_funded(link, book).await?;
+    book.funding.extend(awaited);
+    Ok(())
+}
+
+/// Of which windows and issuers points are taken back that may still wait for a payment. Those of the open window are left
+/// out: nothing pays for them before it is closed.
+fn reversed_waiting(book: &Book, needs: &Footprint<'_>, targets: &Targets) -> BTreeSet<(WindowNumber, PartnerId)> {
+    let undone = targets.entries.difference(&targets.giving).filter_map(|id| book.entries.get(id));
+    let made = undone.flat_map(|entry| {
+        let made = entry.lots.iter().filter(|moved| moved.birth.is_some());
+        made.map(|moved| (entry.window, moved.issuer))
+    });
+    let newest = needs.newest.iter().filter_map(|(member, issuer)| {
+        let member = book.members.get(&book.find_member(*member).ok()?)?;
+        Some(member.record.waiting.keys().copied().filter(move |(_, of)| of == issuer))
+    });
+    let mut reversed: BTreeSet<(WindowNumber, PartnerId)> = made.chain(newest.flatten()).collect();
+    reversed.retain(|(window, _)| *window < book.open_window);
+    reversed.retain(|key| book.members.values().any(|member| member.record.waiting.contains_key(key)));
+    reversed
 }
 
 /// Reads sums that are so large that the rules must know them. Nothing is locked: should another node move one meanwhile,
@@ -364,14 +415,14 @@ async fn load_told(
     needs: &Footprint<'_>,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    if needs.balances.is_empty() {
+    if needs.told.is_empty() {
         return Ok(());
     }
     let currency = book.house.coalition.currency;
-    let wanted = needs.balances.iter().map(|account| Sum::Money(*account));
+    let wanted = needs.told.iter().map(|account| Sum::Money(*account));
     let found = balances::balances_of(link, currency.as_str(), wanted).await?;
     book.money_balances.extend(found.money);
-    loaded.stored.balances.clone_from(&needs.balances);
+    loaded.stored.told.clone_from(&needs.told);
     Ok(())
 }
 

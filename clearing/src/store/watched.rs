@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
-use clearing_core::book::sums::{SUM_REFUSED, SUM_WATCHED, Sum};
+use clearing_core::book::sums::{SETTLED_MAX, SUM_REFUSED, SUM_WATCHED, Sum, settles};
+use clearing_core::operation::Gate;
 
 use super::StoreError;
 
@@ -21,6 +23,8 @@ struct Became {
     sum: Sum,
     now: i64,
     change: i64,
+    /// Further than this it may not be brought by a batch that was decided without knowing all of its sums.
+    refused: Option<i64>,
 }
 
 impl Watched {
@@ -32,24 +36,24 @@ impl Watched {
         self.0.lock().expect("nobody panics with the lock").is_empty()
     }
 
-    /// Notes sums that a batch has brought far, whether or not it is saved in the end. `bounded` says that the batch was
-    /// decided without knowing all of its sums.
+    /// Notes sums that a batch has brought far, whether or not it is saved in the end.
     ///
     /// # Errors
     /// Transient if one of them may not be saved: the batch is to be decided again, now with that sum loaded.
-    fn note(&self, far: &[Became], bounded: bool) -> Result<(), StoreError> {
+    fn note(&self, far: &[Became]) -> Result<(), StoreError> {
         let mut watched = self.0.lock().expect("nobody panics with the lock");
         watched.extend(far.iter().map(|became| became.sum));
         let refused = |became: &&Became| {
             let before = i128::from(became.now) - i128::from(became.change);
             let now = became.now.unsigned_abs();
-            now > SUM_REFUSED.unsigned_abs() && u128::from(now) > before.unsigned_abs()
+            let beyond = became.refused.is_some_and(|refused| now > refused.unsigned_abs());
+            beyond && u128::from(now) > before.unsigned_abs()
         };
         match far.iter().find(refused) {
-            Some(Became { sum, now, .. }) if bounded => {
+            Some(Became { sum, now, .. }) => {
                 Err(StoreError::transient(format!("{sum} would become {now}, which the rules must decide on")))
             }
-            Some(_) | None => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -70,21 +74,32 @@ pub(super) fn is_far(now: i64) -> bool {
 /// Notes what the sums of a batch became.
 pub(super) fn note_far(
     watched: &Watched,
-    changes: &Changes,
+    (book, changes): (&Book, &Changes),
     far: &[(Sum, i64)],
-    bounded: bool,
+    gate: Gate,
 ) -> Result<(), StoreError> {
     if far.is_empty() && watched.is_empty() {
         return Ok(());
     }
     let mut moved = moved_sums(changes);
+    let settled = settled_sums(book, changes);
     let became = |(sum, now): &(Sum, i64)| {
         let change = moved.remove(sum).unwrap_or_default();
-        Became { sum: *sum, now: *now, change }
+        let refused = if settled.contains(sum) { SETTLED_MAX } else { SUM_REFUSED };
+        // Who has the gate alone has decided with all sums in the book.
+        let refused = (gate == Gate::Shared).then_some(refused);
+        Became { sum: *sum, now: *now, change, refused }
     };
     let far: Vec<Became> = far.iter().map(became).collect();
     watched.forget(moved.keys());
-    watched.note(&far, bounded)
+    watched.note(&far)
+}
+
+/// The sums that entries of a batch have moved which settle what others had moved: these go further than others.
+fn settled_sums(book: &Book, changes: &Changes) -> BTreeSet<Sum> {
+    let entries = changes.entries.iter().filter_map(|id| book.entries.get(id));
+    let moved = entries.filter(|entry| settles(entry.kind)).filter_map(|entry| book.sums_of(entry).ok());
+    moved.flat_map(BTreeMap::into_keys).collect()
 }
 
 /// By how much a batch moves the sums that the database adds to.

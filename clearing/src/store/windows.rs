@@ -11,10 +11,11 @@ use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 
 use super::cells::Row;
 use super::sql::{Link, Sql, rows};
-use super::tables::{LEGS, ORDERS, PARTICIPANTS, PROOFS, WINDOWS};
-use super::{Snapshot, Store, StoreError, gate, known};
+use super::tables::{Column, LEGS, ORDERS, PARTICIPANTS, PROOFS, WINDOWS};
+use super::{Backend, Snapshot, Store, StoreError, gate, known};
 
 pub(super) static STATEMENTS: &[&Sql] = &[
+    &LOCK_WINDOWS,
     &WINDOWS_BETWEEN,
     &PARTICIPANTS_BETWEEN,
     &PROOFS_BETWEEN,
@@ -48,6 +49,30 @@ pub enum Windows {
     Between(WindowNumber, WindowNumber),
 }
 
+const NUMBER: &[Column] = &[WINDOWS.window_number];
+
+static LOCK_WINDOWS: Sql = Sql::new(
+    "store.lock_windows",
+    "SELECT {windows w} FROM {rows k} CROSS JOIN windows AS w WHERE {match k w}",
+    "SELECT {windows w} FROM windows AS w WHERE ({key k}) IN ({select k}) ORDER BY w.window_number FOR UPDATE",
+)
+.takes(&[rows("k", NUMBER)])
+.gives(NUMBER);
+
+/// Keeps other nodes from these windows, in ascending order, until the transaction ends. On SQLite the one writer has the
+/// database for itself.
+pub(super) async fn lock(link: &mut Link<'_>, windows: &BTreeSet<WindowNumber>) -> Result<(), StoreError> {
+    if windows.is_empty() || link.backend() == Backend::Sqlite {
+        return Ok(());
+    }
+    let mut keys = link.row_set(NUMBER);
+    for window in windows {
+        keys.int(WINDOWS.window_number, i64::from(*window));
+    }
+    let call = link.call(&LOCK_WINDOWS).rows(keys);
+    link.rows(call, |_| Ok(())).await.map(|_| ())
+}
+
 static WINDOWS_BETWEEN: Sql = Sql::both(
     "store.windows",
     "SELECT {windows} FROM windows WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number",
@@ -70,7 +95,8 @@ static ORDERS_BETWEEN: Sql = Sql::both(
 )
 .gives(ORDERS.all);
 
-/// Windows with all that belongs to them, by number. Several statements: the caller holds the gate, or a snapshot.
+/// Windows with all that belongs to them, by number. Several statements: the caller holds the gate alone, or their rows, or a
+/// snapshot.
 pub(super) async fn windows(link: &mut Link<'_>, which: Windows) -> Result<Vec<WindowRow>, StoreError> {
     let (first, last) = match which {
         Windows::All => (0, i64::MAX),

@@ -7,5 +7,6 @@ mod caps;
 mod many_lots;
 mod races;
 mod repeats;
+mod settlements;
 mod spends;
 mod states;

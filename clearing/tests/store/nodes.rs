@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use clearing::store::{Backend, ErrorKind, Store, StoreError};
+use clearing::store::{Backend, ErrorKind, Store, StoreError, Windows};
 use clearing_core::command::{Command, Request};
-use clearing_core::facts::answer::{Abandoned, Reply};
+use clearing_core::facts::answer::{Abandoned, Accepted, Reply};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::origin::{Code, Origin};
-use clearing_core::facts::terms::TermsDraft;
+use clearing_core::facts::terms::{Funding, TermsDraft};
+use clearing_core::facts::{Fact, Facts};
 use clearing_core::operation::Gate;
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::redemption::ReturnRedemption;
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement};
 use clearing_core::rules::terms::SetTerms;
-use clearing_core::units::{Money, Points, Rate, RequestId};
+use clearing_core::units::{EntryId, Money, Points, Rate, RequestId};
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::agreement::TILLS;
@@ -114,7 +118,8 @@ impl Nodes {
 
     /// Runs a batch at the first node; before it commits another one begins at the second, and waits where they meet.
     async fn meet(&mut self, first: &[Request], second: &[Request]) -> (Done, Result<Done, StoreError>) {
-        let begun = self.first.session.begin(Gate::Shared).await.unwrap();
+        let gate = first[0].command.gate();
+        let begun = self.first.session.begin(gate).await.unwrap();
         let done = self.first.decide(begun, first, at(1)).await.unwrap();
         let commit = async {
             tokio::time::sleep(std::time::Duration::from_millis(150)).await;
@@ -131,8 +136,174 @@ impl Nodes {
         let found = clearing_core::audit::check(&stored);
         assert!(found.is_empty(), "{found:?}");
         snapshot.finish().await.unwrap();
+        self.test.database.audit().await;
         self.test.remove().await;
     }
+}
+
+/// Nodes with a settlement to be paid. In window 1 the cards have issued points that wait for their payment; in window 2 as
+/// many as they are owed for points of the grocer's, so that no leg of theirs pays for those.
+struct Paying {
+    nodes: Nodes,
+    /// The issues of the cards, of window 1 and of window 2.
+    issues: [EntryId; 2],
+}
+
+impl Paying {
+    async fn open() -> Self {
+        let mut nodes = Nodes::open().await;
+        let till = &mut nodes.first;
+        let terms = TermsDraft { funding: Some(Funding::OnPayment), ..TermsDraft::default() };
+        let terms = Command::SetTerms(SetTerms { partner: id("cards"), terms, effective: None });
+        till.one("operator", terms, at(1)).await.unwrap();
+        let mut issues = Vec::new();
+        for points in [100, 98] {
+            till.one("grocer", issue(card(1), 125), at(1)).await.unwrap();
+            issues.push(till.one("cards", issue(card(1), points), at(1)).await.unwrap().entries[0]);
+            if points == 98 {
+                // 125 x 0.80, less a fee of 2 %, is what 98 points cost.
+                till.one("cards", redeem(card(1), 125), at(1)).await.unwrap();
+            }
+            till.one("operator", close(), at(1)).await.unwrap();
+        }
+        till.one("operator", confirm(1), at(1)).await.unwrap();
+        Self { nodes, issues: issues.try_into().unwrap() }
+    }
+
+    /// The operator's command at the first node meets one at the second. Gives why the second was refused, if it was, and
+    /// the facts of the entries that it wrote.
+    async fn meet(
+        &mut self,
+        first: Command,
+        caller: &str,
+        second: Command,
+    ) -> (Result<Accepted, Rejection>, Vec<Facts>) {
+        let first = self.nodes.first.request("operator", first);
+        let second = self.nodes.second.request(caller, second);
+        let (done, met) = self.nodes.meet(&[first], &[second]).await;
+        assert!(done.answers[0].result.is_ok(), "{:?}", done.answers);
+        let Done { mut answers, book, .. } = met.unwrap();
+        let result = answers.remove(0).result;
+        let entries = result.iter().flat_map(|accepted| &accepted.entries);
+        let facts = entries.map(|id| book.entries[id].facts.clone()).collect();
+        (result, facts)
+    }
+
+    async fn finish(mut self) {
+        self.nodes.first.one("operator", close(), at(2)).await.unwrap();
+        self.nodes.finish().await;
+    }
+}
+
+fn close() -> Command {
+    Command::CloseWindow(CloseWindow { expected: None })
+}
+
+fn confirm(window: u32) -> Command {
+    Command::ConfirmSettlement(ConfirmSettlement { window })
+}
+
+fn abort(window: u32) -> Command {
+    Command::AbortSettlement(AbortSettlement { window })
+}
+
+fn pay(window: u32, partner: &str) -> Command {
+    Command::ConfirmPayment(ConfirmPayment { window, payment: Payment::Hub(id(partner)), amount: None })
+}
+
+/// Takes some points of an issue back.
+fn reverse(issue: EntryId) -> Command {
+    let (target, points) = (ReversalTarget::Entry(issue), Points(50));
+    Command::ReverseIssue(ReverseIssue { target, points, refuse_shortfall: false })
+}
+
+/// How many points an entry paid for.
+fn paid_for(facts: &Facts) -> Vec<i64> {
+    let funded = facts.iter().find_map(|fact| if let Fact::Funding(parts) = fact { Some(parts) } else { None });
+    funded.into_iter().flatten().map(|part| part.points.0).collect()
+}
+
+#[tokio::test]
+async fn an_order_is_paid_once_whichever_node_is_told() {
+    let mut paying = Paying::open().await;
+    let (again, _) = paying.meet(pay(1, "cards"), "operator", pay(1, "cards")).await;
+    assert!(matches!(again, Err(Rejection::LegNotDue { window: 1, .. })), "{again:?}");
+    // Another order of the same settlement is paid beside it.
+    let (other, _) = paying.meet(pay(1, "grocer"), "operator", pay(1, "operator")).await;
+    assert!(other.is_ok(), "{other:?}");
+    paying.finish().await;
+}
+
+#[tokio::test]
+async fn a_settlement_is_paid_or_aborted_whichever_node_is_told_what() {
+    let mut paying = Paying::open().await;
+    let (aborted, _) = paying.meet(pay(1, "cards"), "operator", abort(1)).await;
+    assert!(matches!(aborted, Err(Rejection::SettlementAlreadyPaid { window: 1, .. })), "{aborted:?}");
+    paying.nodes.first.one("operator", confirm(2), at(1)).await.unwrap();
+    let (paid, _) = paying.meet(abort(2), "operator", pay(2, "grocer")).await;
+    assert!(matches!(paid, Err(Rejection::SettlementAborted { window: 2 })), "{paid:?}");
+    paying.finish().await;
+}
+
+/// By how much legs have moved is counted with the window that is open, and stands in the proof of its close.
+#[tokio::test]
+async fn a_close_counts_what_another_node_has_just_paid_and_a_payment_finds_the_window_that_was_opened() {
+    let mut paying = Paying::open().await;
+    let (closed, _) = paying.meet(pay(1, "cards"), "operator", close()).await;
+    assert!(closed.is_ok(), "{closed:?}");
+    let (paid, _) = paying.meet(close(), "operator", pay(1, "grocer")).await;
+    assert!(paid.is_ok(), "{paid:?}");
+    let mut snapshot = paying.nodes.test.store.snapshot().await.unwrap();
+    let windows = snapshot.windows(Windows::All).await.unwrap();
+    snapshot.finish().await.unwrap();
+    let moved: Vec<bool> = windows.iter().map(|row| row.window.legs_moved != 0).collect();
+    assert_eq!(moved, [false, false, true, false, true]);
+    paying.finish().await;
+}
+
+/// What waits was once read before anything was locked: paid for twice, or for points that were gone.
+#[tokio::test]
+async fn points_that_are_taken_back_at_one_node_are_not_paid_for_at_another() {
+    let mut paying = Paying::open().await;
+    let [first, second] = paying.issues;
+    let reversal = |paying: &mut Paying, issue| paying.nodes.first.request("cards", reverse(issue));
+    // The reversal comes first: the payment, and the confirmation that pays for those of no leg, find what is left.
+    for (issue, command, left) in [(first, pay(1, "cards"), 50), (second, confirm(2), 48)] {
+        let reversal = reversal(&mut paying, issue);
+        let payment = paying.nodes.second.request("operator", command);
+        let (done, met) = paying.nodes.meet(&[reversal], &[payment]).await;
+        assert!(done.answers[0].result.is_ok(), "{:?}", done.answers);
+        let Done { answers, book, .. } = met.unwrap();
+        let entries = answers[0].result.as_ref().unwrap().entries.clone();
+        let paid: Vec<i64> = entries.iter().flat_map(|id| paid_for(&book.entries[id].facts)).collect();
+        assert_eq!(paid, [left]);
+    }
+    paying.finish().await;
+
+    // The payment comes first: what is reversed then was paid for, and is available.
+    let mut paying = Paying::open().await;
+    let [first, second] = paying.issues;
+    for (issue, command) in [(first, pay(1, "cards")), (second, confirm(2))] {
+        let (reversed, facts) = paying.meet(command, "cards", reverse(issue)).await;
+        assert!(reversed.is_ok(), "{reversed:?}");
+        let taken: i64 = facts.iter().filter_map(Facts::reversal).flatten().map(|part| part.taken.0).sum();
+        assert_eq!(taken, 50);
+    }
+    paying.finish().await;
+}
+
+/// An abort lets what waited wait for the open window.
+#[tokio::test]
+async fn points_that_are_taken_back_at_one_node_wait_no_longer_after_an_abort_at_another() {
+    let mut paying = Paying::open().await;
+    let [first, second] = paying.issues;
+    let (reversed, _) = paying.meet(abort(1), "cards", reverse(first)).await;
+    assert!(reversed.is_ok(), "{reversed:?}");
+    let reversal = paying.nodes.first.request("cards", reverse(second));
+    let aborted = paying.nodes.second.request("operator", abort(2));
+    let (_, met) = paying.nodes.meet(&[reversal], &[aborted]).await;
+    assert!(met.unwrap().answers[0].result.is_ok());
+    paying.finish().await;
 }
 
 /// The request was accepted between the look for it and the lock of its member, and the member was in the batch for another

@@ -1,16 +1,30 @@
 //! Windows, their settlements, and the payments.
 
-use clearing::store::{Store, WindowRow, Windows};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clearing::store::{ErrorKind, Store, WindowRow, Windows};
+use clearing_core::book::Book;
 use clearing_core::chart::{Fund, MoneyAccount};
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
+use clearing_core::facts::chain::{BatchHeader, STRIPE};
+use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
-use clearing_core::facts::window::{SettlementState, WindowState};
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::TermsDraft;
+use clearing_core::facts::window::{SettlementState, Window, WindowState};
+use clearing_core::operation::Gate;
+use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::SetPartnerState;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
-use clearing_core::units::{Money, PartnerId};
+use clearing_core::rules::terms::SetTerms;
+use clearing_core::units::{BatchId, Money, PartnerId};
 
 use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};
 
@@ -18,7 +32,8 @@ on_both! {
     empty: ;
     coalition:
     a_window_closes_and_its_settlement_is_paid
-    commands_of_the_house_read_as_much_whatever_lies_behind;
+    commands_of_the_house_read_as_much_whatever_lies_behind
+    a_batch_beside_others_changes_neither_the_house_nor_a_window_that_it_has_not_locked;
 }
 
 async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
@@ -87,13 +102,71 @@ async fn commands_of_the_house_read_as_much_whatever_lies_behind(test: &TestStor
     }
     assert_eq!(read[2..], vec![read[2]; 10], "windows, balances in money and in points, obligations");
     assert_eq!(read[2].0, 2);
-    // A command that names a window reads that one besides.
+    // What names a window reads that one, and the open one with the leg that moves; no balance besides.
     let confirm = till.request("operator", Command::ConfirmSettlement(ConfirmSettlement { window: 3 }));
     let book = till.run(&[confirm], at(2)).await.unwrap().book;
-    assert_eq!(book.windows.keys().copied().collect::<Vec<_>>(), vec![3, 13]);
-    let legs: Vec<&MoneyAccount> =
-        book.money_balances.keys().filter(|account| matches!(account, MoneyAccount::Settle(..))).collect();
-    assert!(!legs.is_empty() && legs.iter().all(|account| matches!(account, MoneyAccount::Settle(3, _))), "{legs:?}");
+    assert_eq!(book.windows.keys().copied().collect::<Vec<_>>(), vec![3]);
+    assert_eq!(book.money_balances, BTreeMap::new());
+    let leg = MoneyAccount::Settle(3, id("grocer"));
+    let pay = ConfirmPayment { window: 3, payment: Payment::Hub(id("grocer")), amount: None };
+    let pay = till.request("operator", Command::ConfirmPayment(pay));
+    let done = till.run(&[pay], at(2)).await.unwrap();
+    assert!(done.answers[0].result.is_ok(), "{:?}", done.answers);
+    assert_eq!(done.book.windows.keys().copied().collect::<Vec<_>>(), vec![3, 13]);
+    let moved: Vec<&MoneyAccount> = done.book.money_balances.keys().collect();
+    assert_eq!(moved, vec![&leg, &MoneyAccount::Bank(BankPurpose::Settlement)]);
+}
+
+/// What all batches read that have passed the gate may change under their hands in no batch that stands beside them.
+async fn a_batch_beside_others_changes_neither_the_house_nor_a_window_that_it_has_not_locked(test: &TestStore) {
+    let mut till = Till::open(&test.store, 1).await;
+    till.one("grocer", issue(card(1), 100), at(0)).await.unwrap();
+    let close = || Command::CloseWindow(CloseWindow { expected: None });
+    till.one("operator", close(), at(1)).await.unwrap();
+    let calendar = Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() };
+    let state = PartnerState::Restricted;
+    for command in [
+        Command::SetCalendar(SetCalendar { calendar }),
+        Command::SetLimits(SetLimits { partner: id("fuel"), limits: Limits::default() }),
+        Command::SetPartnerState(SetPartnerState { partner: id("fuel"), state }),
+        Command::SetTerms(SetTerms { partner: id("fuel"), terms: TermsDraft::default(), effective: None }),
+    ] {
+        let request = till.request("operator", command);
+        let gate = till.session.begin(Gate::Shared).await.unwrap();
+        let error = till.decide(&gate, false, &[request], at(2)).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Ungated, "{error:?}");
+        assert_eq!(error.to_string(), "a batch beside others would change the house, or which window is open");
+        till.session.rollback().await.unwrap();
+    }
+
+    let windows = read_windows(&test.store).await;
+    let confirm = till.request("operator", Command::ConfirmSettlement(ConfirmSettlement { window: 1 }));
+    let confirm = std::slice::from_ref(&confirm);
+    for (locked, found) in [(false, "window 1, which it has not locked"), (true, "what the close of window 1 made")] {
+        let gate = till.session.begin(Gate::Shared).await.unwrap();
+        let mut book = Book::new(Arc::new(till.session.load_house().await.unwrap().house), gate.open_window);
+        till.session.load(&mut book, if locked { confirm } else { &[] }, at(2)).await.unwrap();
+        let window = windows[0].window.clone();
+        let tampered = Window { opened: at(9), ..window.clone() };
+        book.windows.insert(1, if locked { tampered } else { window });
+        let header = BatchHeader {
+            coalition: book.house.coalition.id.clone(),
+            stripe: STRIPE,
+            batch: BatchId(till.ids.next()),
+            window: gate.open_window,
+            time: at(2),
+            salt: [7; 16],
+        };
+        book.begin_batch(header.batch);
+        assert!(book.execute(&confirm[0], at(2)).result.is_ok());
+        let changes = book.take_changes();
+        let error = till.session.save(&book, &changes, &header).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ungated, "{error:?}");
+        assert_eq!(error.to_string(), format!("a batch beside others would change {found}"));
+        till.session.rollback().await.unwrap();
+    }
+    assert_eq!(read_windows(&test.store).await, windows);
+    test.database.audit().await;
 }
 
 async fn read_windows(store: &Store) -> Vec<WindowRow> {

@@ -12,7 +12,7 @@ use crate::facts::window::Gross;
 use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
 
 /// Everything that a batch changed, by key, in key order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// New entries in journal order.
     pub entries: Vec<EntryId>,
@@ -59,6 +59,8 @@ pub struct Changes {
     pub forgotten: bool,
     /// Windows made or changed, with their legs and orders.
     pub windows: BTreeSet<WindowNumber>,
+    /// Those of them that were made.
+    pub new_windows: BTreeSet<WindowNumber>,
 }
 
 /// A key recorded in this batch.
@@ -84,7 +86,7 @@ impl Changes {
 
     /// Whether something changed that every batch reads when it has passed the gate.
     pub fn under_the_gate(&self) -> bool {
-        self.house_changed() || !self.windows.is_empty() || self.forgotten
+        self.house_changed() || !self.new_windows.is_empty() || self.forgotten
     }
 
     /// Whether what every node keeps of the house is out of date after this batch.

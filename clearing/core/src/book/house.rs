@@ -28,6 +28,7 @@ impl Book {
         self.forgotten = time.plus_days(-1);
         self.windows.insert(self.open_window, Window { number: self.open_window, ..Window::first(time) });
         self.changes.windows.insert(self.open_window);
+        self.changes.new_windows.insert(self.open_window);
     }
 
     pub(super) fn apply_partner(&mut self, created: &PartnerFacts) {
@@ -114,6 +115,7 @@ impl Book {
         window.settlement = Some(settlement);
         self.open_window = next.number;
         self.changes.windows.extend([number, next.number]);
+        self.changes.new_windows.insert(next.number);
         self.windows.insert(next.number, next);
         // Whose leg the threshold carried on pays for its waiting points with the next window.
         let whole = netting::legs(&before, self.house.coalition.minor_unit(), Money::ZERO)?;

@@ -39,7 +39,7 @@ pub const SUM_REFUSED: i64 = 3 << 60;
 
 /// What a close, the payment of a leg and that of points which waited for it may come to: else one partner's sums would hold up the
 /// settlement of all.
-const CLOSE_MAX: i64 = 1 << 62;
+pub const SETTLED_MAX: i64 = 1 << 62;
 
 /// A sum that the house keeps. Its text is what a refusal names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,8 +97,7 @@ impl Book {
     ///
     /// Rule: overflow
     pub(crate) fn check_sums(&self, entry: &Entry) -> Result<(), Rejection> {
-        let settles = matches!(entry.kind, EntryKind::Close | EntryKind::Payment | EntryKind::Fund);
-        let maximum = if settles { CLOSE_MAX } else { SUM_MAX };
+        let maximum = if settles(entry.kind) { SETTLED_MAX } else { SUM_MAX };
         let day = self.day_of(entry.time);
         for (sum, change) in self.sums_of(entry)?.into_iter().filter(|(_, change)| *change != 0) {
             if is_money(sum) && is_operation(entry.kind) && change.abs() > i128::from(OPERATION_MONEY_MAX) {
@@ -183,6 +182,11 @@ impl Book {
         };
         i128::from(kept)
     }
+}
+
+/// Whether an entry settles what others have moved: it may bring sums to [`SETTLED_MAX`].
+pub fn settles(kind: EntryKind) -> bool {
+    matches!(kind, EntryKind::Close | EntryKind::Payment | EntryKind::Fund)
 }
 
 fn is_money(sum: Sum) -> bool {

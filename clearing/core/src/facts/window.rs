@@ -58,6 +58,29 @@ impl Window {
     }
 }
 
+impl Window {
+    /// This window without what moves behind its own lock, beside whatever else is done: its state, its orders and what is
+    /// paid of its legs; or, while it is open, by how much legs of earlier windows have moved. All else is made by a close.
+    #[must_use]
+    pub fn without_payments(&self) -> Self {
+        let open = self.state == WindowState::Open;
+        let unpaid = |leg: &Leg| Leg { due: leg.amount, ..*leg };
+        let settlement = self.settlement.as_ref().map(|settlement| Settlement {
+            state: SettlementState::Proposed,
+            legs: settlement.legs.iter().map(|(partner, leg)| (*partner, unpaid(leg))).collect(),
+            mode: None,
+            orders: Vec::new(),
+            ..settlement.clone()
+        });
+        Self {
+            state: if open { WindowState::Open } else { WindowState::Closed },
+            legs_moved: if open { 0 } else { self.legs_moved },
+            settlement,
+            ..self.clone()
+        }
+    }
+}
+
 /// What has become of a window.
 ///
 /// Rule: window-states

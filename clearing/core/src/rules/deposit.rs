@@ -34,7 +34,7 @@ impl Operation for Deposit {
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.balances.insert(self.fund.account());
+        needs.told.insert(self.fund.account());
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {

@@ -10,7 +10,7 @@ use crate::facts::order::{Order, OrderMode, OrderParty};
 use crate::facts::window::{Settlement, SettlementState};
 use crate::facts::{Fact, PaymentFacts, StateChange};
 use crate::netting::choose;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::settlement::check_confirmed;
 use crate::units::{Money, PartnerId, WindowNumber};
@@ -38,18 +38,18 @@ pub enum Payment {
 }
 
 impl Payment {
-    /// The participants that it names.
-    fn participants(self) -> Vec<PartnerId> {
-        match self {
-            Self::Hub(partner) => vec![partner],
-            Self::Pair { payer, payee } => [payer, payee].into_iter().filter_map(OrderParty::participant).collect(),
-        }
+    /// Whose legs it may move.
+    fn participants(self) -> impl Iterator<Item = PartnerId> {
+        let ends = match self {
+            Self::Hub(partner) => [Some(partner), None],
+            Self::Pair { payer, payee } => [payer.participant(), payee.participant()],
+        };
+        ends.into_iter().flatten()
     }
 }
 
 impl Operation for ConfirmPayment {
     const NAME: &'static str = "ConfirmPayment";
-    const GATE: Gate = Gate::Alone;
 
     fn check(&self) -> Result<(), Rejection> {
         match self.amount {
@@ -63,7 +63,7 @@ impl Operation for ConfirmPayment {
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.windows.insert(self.window);
+        needs.moves_legs(self.window, self.payment.participants());
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {

@@ -146,7 +146,6 @@ impl Operation for ReturnPurchase {
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         self.redemption.iter().chain(&self.issue).for_each(|entry| needs.takes_back(*entry));
-        needs.redemptions.extend(self.redemption);
         needs.purchases.extend(self.issue);
     }
 

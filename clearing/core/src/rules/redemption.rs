@@ -70,7 +70,6 @@ impl Operation for ReturnRedemption {
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.gives_back(self.redemption);
-        needs.redemptions.insert(self.redemption);
     }
 
     fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {

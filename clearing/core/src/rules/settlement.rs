@@ -10,7 +10,7 @@ use crate::facts::order::OrderMode;
 use crate::facts::window::{Leg, Settlement, SettlementState};
 use crate::facts::{AbortFacts, ConfirmFacts, ExportFacts, Fact, StateChange};
 use crate::netting;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::units::{Money, WindowNumber};
 
@@ -24,7 +24,6 @@ pub struct ConfirmSettlement {
 
 impl Operation for ConfirmSettlement {
     const NAME: &'static str = "ConfirmSettlement";
-    const GATE: Gate = Gate::Alone;
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::window(self.window))
@@ -32,6 +31,7 @@ impl Operation for ConfirmSettlement {
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.windows.insert(self.window);
+        needs.funding.insert(self.window);
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
@@ -65,7 +65,6 @@ pub struct ExportOrders {
 
 impl Operation for ExportOrders {
     const NAME: &'static str = "ExportOrders";
-    const GATE: Gate = Gate::Alone;
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::window(self.window))
@@ -113,14 +112,13 @@ pub struct AbortSettlement {
 
 impl Operation for AbortSettlement {
     const NAME: &'static str = "AbortSettlement";
-    const GATE: Gate = Gate::Alone;
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::window(self.window))
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.windows.insert(self.window);
+        needs.moves_all_legs(self.window);
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {

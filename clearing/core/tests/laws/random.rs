@@ -1,0 +1,737 @@
+//! Random coalitions, and random operations on them.
+
+use clearing_core::chart::Fund;
+use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::Answer;
+use clearing_core::facts::coalition::{Calendar, House, Recovery};
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::hold::{Hold, HoldState};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::origin::Code;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::receipt::ReceiptLine;
+use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
+use clearing_core::facts::window::WindowState;
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::calendar::SetCalendar;
+use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::decay::RunDecay;
+use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::due::RunDueWork;
+use clearing_core::rules::forget::ForgetRequests;
+use clearing_core::rules::hold::{CaptureHold, VoidHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
+use clearing_core::rules::terms::SetTerms;
+use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, WindowNumber};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use rust_decimal::Decimal;
+
+use crate::house::{self, Play, START, coalition, house, id, member_ref, request_id, terms};
+
+pub(crate) const PARTNERS: [&str; 4] = ["A", "B", "C", "operator"];
+pub(crate) const MEMBERS: [&str; 3] = ["M", "N", "O"];
+
+/// Something that may be asked, by indices into what there is.
+#[derive(Debug, Clone)]
+pub(crate) enum Op {
+    Issue {
+        by: usize,
+        member: usize,
+        points: i64,
+        days: Option<i64>,
+        activates: Option<i64>,
+        receipt: Option<u32>,
+    },
+    Redeem {
+        by: usize,
+        member: usize,
+        points: i64,
+    },
+    /// Of any entry written so far; mostly of redemptions.
+    Return {
+        of: Index,
+        points: i64,
+    },
+    /// Reserves points for some hours.
+    Authorize {
+        by: usize,
+        member: usize,
+        points: i64,
+        hours: i64,
+    },
+    /// Of any hold; mostly of open ones.
+    Capture {
+        of: Index,
+        points: i64,
+    },
+    Void {
+        of: Index,
+    },
+    Purchase {
+        by: usize,
+        member: usize,
+        spend: i64,
+        earn: i64,
+        hold: Option<Index>,
+    },
+    /// A part, in hundredths, of one of the purchases.
+    ReturnPurchase {
+        of: Index,
+        share: i64,
+    },
+    /// Of any issue; mostly of one that is there.
+    Reverse {
+        of: Index,
+        points: i64,
+        refuse: bool,
+    },
+    ReverseNewest {
+        by: usize,
+        member: usize,
+        points: i64,
+    },
+    Transfer {
+        by: usize,
+        member: usize,
+        to: usize,
+        points: i64,
+    },
+    Decay {
+        member: usize,
+        permille: u32,
+        period: u32,
+        /// How many hours before.
+        inactive: Option<i64>,
+    },
+    JointIssue {
+        by: usize,
+        member: usize,
+        points: i64,
+        weights: [u32; 3],
+    },
+    Consent {
+        funder: usize,
+        partner: usize,
+        budget: Option<i64>,
+    },
+    /// Pairs of a limit's number and its value; the others go.
+    SetLimits {
+        partner: usize,
+        cap: Option<i64>,
+        points: Option<i64>,
+        day: Option<i64>,
+        transfer: Option<i64>,
+        cooling: Option<u32>,
+    },
+    Extend {
+        member: usize,
+        issuer: usize,
+        days: i64,
+    },
+    Reinstate {
+        member: usize,
+        funder: usize,
+        points: i64,
+    },
+    WriteOff {
+        member: usize,
+        creditor: usize,
+        points: i64,
+    },
+    /// Confirms the window closed last and pays all that can be paid.
+    Settle,
+    Abandon {
+        of: Index,
+    },
+    AbandonUnseen {
+        by: usize,
+    },
+    Replay {
+        of: Index,
+    },
+    /// The same id with another wish.
+    Conflict {
+        of: Index,
+    },
+    Close,
+    Confirm {
+        window: Index,
+    },
+    Export {
+        window: Index,
+        pairwise: bool,
+    },
+    /// One of the orders there are, paid or not.
+    Pay {
+        order: Index,
+    },
+    PayAnybody {
+        window: Index,
+        partner: usize,
+        amount: Option<i64>,
+    },
+    Abort {
+        window: Index,
+    },
+    Deposit {
+        account: usize,
+        amount: i64,
+    },
+    SetTerms {
+        partner: usize,
+        terms: Wish,
+        days: Option<i64>,
+    },
+    SetState {
+        partner: usize,
+        state: usize,
+    },
+    Wait {
+        hours: i64,
+    },
+    /// One of the operations that say more of a footprint than of the books; see [`rare`].
+    Rare(Rare),
+}
+
+/// What is asked so seldom, or is decided so simply, that only the law of slices plays it.
+#[derive(Debug, Clone)]
+pub(crate) enum Rare {
+    /// Of a member by its id.
+    RedeemById {
+        by: usize,
+        member: usize,
+        points: i64,
+    },
+    /// On a receipt of which points may pay a share.
+    RedeemOn {
+        by: usize,
+        member: usize,
+        points: i64,
+        receipt: u32,
+        line: u32,
+    },
+    /// Half of every receipt of a partner may be paid with points.
+    HalfOfReceipts {
+        partner: usize,
+    },
+    /// All issues of one of the receipts booked.
+    ReverseReceipt {
+        of: Index,
+        points: i64,
+    },
+    DueWork {
+        member: usize,
+    },
+    Calendar {
+        hour: u32,
+    },
+    CreatePartner {
+        number: u32,
+        terms: Wish,
+    },
+    Forget,
+}
+
+pub(crate) fn rare() -> impl Strategy<Value = Op> {
+    let (by, member) = (0..PARTNERS.len(), 0..MEMBERS.len());
+    let on = (by.clone(), member.clone(), 1..120i64, 1..4u32, 0..3u32);
+    let rare = prop_oneof![
+        6 => (by.clone(), member.clone(), 1..300i64)
+            .prop_map(|(by, member, points)| Rare::RedeemById { by, member, points }),
+        6 => on.prop_map(|(by, member, points, receipt, line)| Rare::RedeemOn { by, member, points, receipt, line }),
+        2 => by.prop_map(|partner| Rare::HalfOfReceipts { partner }),
+        6 => (any::<Index>(), 1..300i64).prop_map(|(of, points)| Rare::ReverseReceipt { of, points }),
+        4 => member.prop_map(|member| Rare::DueWork { member }),
+        1 => (0..24u32).prop_map(|hour| Rare::Calendar { hour }),
+        1 => (0..9u32, wish()).prop_map(|(number, terms)| Rare::CreatePartner { number, terms }),
+        1 => Just(Rare::Forget),
+    ];
+    rare.prop_map(Op::Rare)
+}
+
+/// Terms as a partner may wish them, in the smallest units of money.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    funding: usize,
+    spread: i64,
+    value: i64,
+    reimbursement: i64,
+    fee: u32,
+    issuer_bears: bool,
+    breakage: u32,
+    days: u16,
+    inactive: bool,
+    return_days: Option<u16>,
+}
+
+pub(crate) fn wish() -> impl Strategy<Value = Wish> {
+    let figures = (0..3usize, 0..30i64, 70..100i64, 40..=70i64);
+    let rest = (prop_oneof![Just(0u32), 1..60u32], any::<bool>(), 0..=100u32, prop_oneof![Just(0u16), 1..40u16]);
+    let periods = (any::<bool>(), prop_oneof![4 => Just(None), 1 => (0..20u16).prop_map(Some)]);
+    (figures, rest, periods).prop_map(
+        |((funding, spread, value, reimbursement), (fee, issuer_bears, breakage, days), (inactive, return_days))| {
+            Wish { funding, spread, value, reimbursement, fee, issuer_bears, breakage, days, inactive, return_days }
+        },
+    )
+}
+
+impl Wish {
+    pub(crate) fn draft(&self, scale: u32) -> TermsDraft {
+        let price = |units: i64| Some(Price::new(Decimal::new(units, scale)).unwrap());
+        let share = |percent: u32| Rate::new(Decimal::new(i64::from(percent), 2)).unwrap();
+        let operator = self.breakage / 3;
+        let (reserve, issuer) = (100 - self.breakage, self.breakage - operator);
+        TermsDraft {
+            funding: Some(Funding::ALL[self.funding]),
+            price: price(self.value + self.spread),
+            value: price(self.value),
+            reimbursement: price(self.reimbursement),
+            acceptance_fee: Some(Rate::new(Decimal::new(i64::from(self.fee), 3)).unwrap()),
+            fee_bearer: Some(if self.issuer_bears { FeeBearer::Issuer } else { FeeBearer::Acceptor }),
+            breakage: Some(Breakage { reserve: share(reserve), operator: share(operator), issuer: share(issuer) }),
+            expiry: Some(match self.days {
+                0 => ExpiryPolicy::None,
+                days if self.inactive => ExpiryPolicy::InactiveDays(days),
+                days => ExpiryPolicy::Days(days),
+            }),
+            return_days: Some(self.return_days),
+            ..TermsDraft::default()
+        }
+    }
+
+    fn terms(&self, scale: u32) -> Terms {
+        self.draft(scale).over(&terms(Funding::AtRedemption), 1, START, scale).unwrap()
+    }
+}
+
+pub(crate) fn op() -> impl Strategy<Value = Op> {
+    let (by, member) = (0..PARTNERS.len(), 0..MEMBERS.len());
+    let window = any::<Index>();
+    let activates = prop_oneof![5 => Just(None), 1 => (0..300i64).prop_map(Some)];
+    let receipt = prop_oneof![4 => Just(None), 1 => (1..9u32).prop_map(Some)];
+    let issue =
+        (by.clone(), member.clone(), 1..400i64, prop_oneof![Just(None), (1..60i64).prop_map(Some)], activates, receipt);
+    let redeem = (by.clone(), member.clone(), 1..500i64);
+    let hold = (by.clone(), member.clone(), 1..400i64, 1..500i64);
+    let purchase = (
+        by.clone(),
+        member.clone(),
+        0..200i64,
+        0..60i64,
+        prop_oneof![3 => Just(None), 1 => any::<Index>().prop_map(Some)],
+    );
+    let reverse = (any::<Index>(), 1..300i64, any::<bool>());
+    let newest = (by.clone(), member.clone(), 1..300i64);
+    let transfer = (by.clone(), member.clone(), member.clone(), 1..200i64);
+    let joint = (by.clone(), member.clone(), 1..200i64, [0..4u32, 0..4u32, 0..4u32]);
+    let cap = prop_oneof![2 => Just(None), 3 => (0..60_000i64).prop_map(Some)];
+    let limit = |most: i64| prop_oneof![4 => Just(None), 1 => (1..most).prop_map(Some)];
+    let cooling = prop_oneof![5 => Just(None), 1 => (1..100_000u32).prop_map(Some)];
+    let limits = (by.clone(), cap, limit(3000), limit(900), limit(200), cooling);
+    let some_points = || 1..200i64;
+    let life = prop_oneof![
+        6 => hold.prop_map(|(by, member, points, hours)| Op::Authorize { by, member, points, hours }),
+        4 => (any::<Index>(), 1..400i64).prop_map(|(of, points)| Op::Capture { of, points }),
+        2 => any::<Index>().prop_map(|of| Op::Void { of }),
+        4 => purchase.prop_map(|(by, member, spend, earn, hold)| Op::Purchase { by, member, spend, earn, hold }),
+        3 => (any::<Index>(), 1..=100i64).prop_map(|(of, share)| Op::ReturnPurchase { of, share }),
+        5 => reverse.prop_map(|(of, points, refuse)| Op::Reverse { of, points, refuse: refuse && points % 3 == 0 }),
+        1 => newest.prop_map(|(by, member, points)| Op::ReverseNewest { by, member, points }),
+        3 => transfer.prop_map(|(by, member, to, points)| Op::Transfer { by, member, to, points }),
+        2 => (member.clone(), 1..=1000u32, 0..12u32, prop_oneof![Just(None), (0..100i64).prop_map(Some)])
+            .prop_map(|(member, permille, period, inactive)| Op::Decay { member, permille, period, inactive }),
+        3 => joint.prop_map(|(by, member, points, weights)| Op::JointIssue { by, member, points, weights }),
+        2 => (by.clone(), by.clone(), prop_oneof![Just(None), (1..400i64).prop_map(Some)])
+            .prop_map(|(funder, partner, budget)| Op::Consent { funder, partner, budget }),
+        3 => limits.prop_map(|(partner, cap, points, day, transfer, cooling)| Op::SetLimits {
+            partner, cap, points, day, transfer, cooling,
+        }),
+        1 => (member.clone(), by.clone(), 1..90i64)
+            .prop_map(|(member, issuer, days)| Op::Extend { member, issuer, days }),
+        1 => (member.clone(), by.clone(), some_points())
+            .prop_map(|(member, funder, points)| Op::Reinstate { member, funder, points }),
+        1 => (member, by.clone(), some_points())
+            .prop_map(|(member, creditor, points)| Op::WriteOff { member, creditor, points }),
+        2 => Just(Op::Settle),
+    ];
+    prop_oneof![
+        40 => life,
+        8 => issue.prop_map(|(by, member, points, days, activates, receipt)| Op::Issue {
+            by, member, points, days, activates, receipt,
+        }),
+        8 => redeem.prop_map(|(by, member, points)| Op::Redeem { by, member, points }),
+        5 => (any::<Index>(), 1..200i64).prop_map(|(of, points)| Op::Return { of, points }),
+        3 => any::<Index>().prop_map(|of| Op::Abandon { of }),
+        1 => by.clone().prop_map(|by| Op::AbandonUnseen { by }),
+        2 => any::<Index>().prop_map(|of| Op::Replay { of }),
+        1 => any::<Index>().prop_map(|of| Op::Conflict { of }),
+        3 => Just(Op::Close),
+        4 => window.clone().prop_map(|window| Op::Confirm { window }),
+        4 => (window.clone(), any::<bool>()).prop_map(|(window, pairwise)| Op::Export { window, pairwise }),
+        9 => any::<Index>().prop_map(|order| Op::Pay { order }),
+        2 => (window.clone(), by.clone(), prop_oneof![Just(None), (1..9i64).prop_map(Some)])
+            .prop_map(|(window, partner, amount)| Op::PayAnybody { window, partner, amount }),
+        1 => window.prop_map(|window| Op::Abort { window }),
+        1 => (by.clone(), 1..1000i64).prop_map(|(account, amount)| Op::Deposit { account, amount }),
+        2 => (by.clone(), wish(), prop_oneof![Just(None), (0..20i64).prop_map(Some)])
+            .prop_map(|(partner, terms, days)| Op::SetTerms { partner, terms, days }),
+        1 => (by, 0..3usize).prop_map(|(partner, state)| Op::SetState { partner, state }),
+        4 => (1..400i64).prop_map(|hours| Op::Wait { hours }),
+    ]
+}
+
+/// A coalition with mixed terms: some of them prepaid, with spreads, fees, expiry.
+pub(crate) fn coalitions() -> impl Strategy<Value = House> {
+    let scale = 2..=4u32;
+    let partners = [wish(), wish(), wish()];
+    let threshold = prop_oneof![Just(0i64), 1..20_000i64];
+    let days = || prop_oneof![Just(0u16), Just(14)];
+    (scale, partners, days(), days(), threshold, any::<bool>()).prop_map(
+        |(scale, wishes, grace_days, passed_over_grace_days, threshold, own)| {
+            let mut coalition = coalition();
+            coalition.scale = scale;
+            coalition.grace_days = grace_days;
+            coalition.passed_over_grace_days = passed_over_grace_days;
+            coalition.settlement_threshold = Money(threshold);
+            coalition.recovery = if own { Recovery::Own } else { Recovery::Any };
+            coalition.default_terms.reimbursement = Money(60);
+            let terms = wishes.map(|wish| wish.terms(scale));
+            let partners: Vec<(&str, Terms)> = PARTNERS.into_iter().zip(terms).collect();
+            house(coalition, &partners)
+        },
+    )
+}
+
+/// A play that remembers what was asked.
+pub(crate) struct Asked {
+    pub(crate) play: Play,
+    pub(crate) requests: Vec<Request>,
+    /// Purchases made: by whom, the entry that spent, the entry that earned.
+    purchases: Vec<(PartnerId, Option<EntryId>, Option<EntryId>)>,
+}
+
+impl Asked {
+    pub(crate) fn new(house: House) -> Self {
+        Self { play: Play::new(house), requests: Vec::new(), purchases: Vec::new() }
+    }
+
+    /// Takes a request and remembers the purchase that it made.
+    pub(crate) fn execute(&mut self, request: &Request) -> Answer {
+        let answer = self.play.execute(request);
+        self.note(request, &answer);
+        answer
+    }
+
+    /// Remembers the purchase that a request made.
+    pub(crate) fn note(&mut self, request: &Request, answer: &Answer) {
+        if let (Command::PostPurchase(PostPurchase { spend, earn, .. }), Ok(accepted), false) =
+            (&request.command, &answer.result, answer.replayed)
+        {
+            let mut entries = accepted.entries.iter().copied();
+            let spent = spend.and_then(|_| entries.next());
+            let earned = earn.as_ref().and_then(|_| entries.next());
+            self.purchases.push((request.caller, spent, earned));
+        }
+    }
+
+    /// The request for an operation, if there is anything to do it with.
+    pub(crate) fn request(&mut self, op: &Op) -> Option<Request> {
+        let play = &mut self.play;
+        let operator = PartnerId::operator();
+        let house = |command| Some((operator, command));
+        let asked = match op {
+            Op::Issue { by, member, points, days, activates, receipt } => {
+                let expires = days.map(|days| play.now.plus_days(days));
+                let activates = activates.map(|hours| play.now.plus_seconds(hours * 3600));
+                let member = member_ref(MEMBERS[*member]);
+                let earn = Earn { expires, activates, ..Earn::points(Points(*points)) };
+                let mut request = play.request(id(PARTNERS[*by]), Command::IssuePoints(IssuePoints { member, earn }));
+                request.origin.receipt_number = receipt.map(|number| Code::new(&number.to_string()).unwrap());
+                self.requests.push(request.clone());
+                return Some(request);
+            }
+            Op::Authorize { by, member, points, hours } => {
+                let lapses = play.now.plus_seconds(hours * 3600);
+                Some((id(PARTNERS[*by]), house::authorize(MEMBERS[*member], *points, lapses)))
+            }
+            Op::Capture { of, points } => {
+                let hold = any_hold(play, of)?;
+                let points = Points((*points).min(hold.facts.points.0 + 1));
+                Some((hold.acceptor, Command::CaptureHold(CaptureHold { hold: hold.id, points })))
+            }
+            Op::Void { of } => {
+                any_hold(play, of).map(|hold| (hold.acceptor, Command::VoidHold(VoidHold { hold: hold.id })))
+            }
+            Op::Purchase { by, member, spend, earn, hold } => {
+                let hold = hold.as_ref().and_then(|of| any_hold(play, of));
+                let earn = (*earn > 0).then(|| Earn::points(Points(*earn)));
+                match hold {
+                    Some(hold) => {
+                        let spend = Some(Spend::Capture(hold.id, Points((*spend).clamp(1, hold.facts.points.0))));
+                        let command =
+                            Command::PostPurchase(PostPurchase { member: MemberRef::Id(hold.member), spend, earn });
+                        Some((hold.acceptor, command))
+                    }
+                    None if *spend == 0 && earn.is_none() => None,
+                    None => {
+                        let spend = (*spend > 0).then_some(Spend::Redeem(Points(*spend)));
+                        let command =
+                            Command::PostPurchase(PostPurchase { member: member_ref(MEMBERS[*member]), spend, earn });
+                        Some((id(PARTNERS[*by]), command))
+                    }
+                }
+            }
+            Op::ReturnPurchase { of, share } => {
+                let (caller, redemption, issue) = (!self.purchases.is_empty()).then(|| *of.get(&self.purchases))?;
+                // Now and then of another total.
+                let (amount, total) = (Money(*share), Money(if share % 4 == 0 { 101 } else { 100 }));
+                Some((caller, Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount, total })))
+            }
+            Op::Reverse { of, points, refuse } => {
+                let issues: Vec<_> = play.journal.iter().filter(|(_, entry)| entry.kind == EntryKind::Issue).collect();
+                let (issue, entry) = (!issues.is_empty()).then(|| of.get(&issues))?;
+                let target = ReversalTarget::Entry(*issue);
+                Some((
+                    entry.partner,
+                    Command::ReverseIssue(ReverseIssue { target, points: Points(*points), refuse_shortfall: *refuse }),
+                ))
+            }
+            Op::ReverseNewest { by, member, points } => {
+                let target = ReversalTarget::Newest(member_ref(MEMBERS[*member]));
+                let command =
+                    Command::ReverseIssue(ReverseIssue { target, points: Points(*points), refuse_shortfall: false });
+                Some((id(PARTNERS[*by]), command))
+            }
+            Op::Transfer { by, member, to, points } => {
+                Some((id(PARTNERS[*by]), house::transfer(MEMBERS[*member], MEMBERS[*to], *points)))
+            }
+            Op::Decay { member, permille, period, inactive } => {
+                let rate = Rate::new(Decimal::new(i64::from(*permille), 3)).unwrap();
+                let (member, period) = (member_ref(MEMBERS[*member]), Code::new(&format!("{period:02}")).unwrap());
+                let inactive_since = inactive.map(|hours| play.now.plus_seconds(-hours * 3600));
+                Some((operator, Command::RunDecay(RunDecay { member, rate, period, inactive_since })))
+            }
+            Op::JointIssue { by, member, points, weights } => {
+                let funders = PARTNERS.into_iter().zip(weights).filter(|(_, weight)| **weight > 0);
+                let funders = funders.map(|(funder, weight)| (id(funder), *weight)).collect();
+                let earn = Earn { funders, ..Earn::points(Points(*points)) };
+                Some((
+                    id(PARTNERS[*by]),
+                    Command::IssuePoints(IssuePoints { member: member_ref(MEMBERS[*member]), earn }),
+                ))
+            }
+            Op::Consent { funder, partner, budget } => {
+                if funder == partner {
+                    return None;
+                }
+                house(house::consent(PARTNERS[*funder], PARTNERS[*partner], *budget))
+            }
+            Op::SetLimits { partner, cap, points, day, transfer, cooling } => {
+                let limits = Limits {
+                    net_debit_cap: cap.map(Money),
+                    outstanding_points: points.map(Points),
+                    points_per_member_per_day: day.map(Points),
+                    transfer_points_per_member_per_day: transfer.map(Points),
+                    cooling_seconds: *cooling,
+                    ..Limits::default()
+                };
+                house(Command::SetLimits(SetLimits { partner: id(PARTNERS[*partner]), limits }))
+            }
+            Op::Extend { member, issuer, days } => {
+                let (until, expires) = (play.now.plus_days(*days), play.now.plus_days(days + 30));
+                let (member, issuer) = (member_ref(MEMBERS[*member]), id(PARTNERS[*issuer]));
+                let reason = Code::new("law").unwrap();
+                Some((operator, Command::ExtendExpiry(ExtendExpiry { member, issuer, until, expires, reason })))
+            }
+            Op::Reinstate { member, funder, points } => {
+                let (member, funder) = (member_ref(MEMBERS[*member]), id(PARTNERS[*funder]));
+                let (points, reason) = (Points(*points), Code::new("law").unwrap());
+                Some((
+                    operator,
+                    Command::ReinstatePoints(ReinstatePoints { member, funder, points, expires: None, reason }),
+                ))
+            }
+            Op::WriteOff { member, creditor, points } => {
+                // Mostly somebody who is owed something.
+                let debts = play.book.members.values().flat_map(|member| {
+                    member.record.debts.iter().map(|debt| (MemberRef::Id(member.id), debt.creditor))
+                });
+                let any = (member_ref(MEMBERS[*member]), id(PARTNERS[*creditor]));
+                let (member, creditor) = debts.last().unwrap_or(any);
+                let (points, reason) = (Points(*points), Code::new("law").unwrap());
+                Some((operator, Command::WriteOffDebt(WriteOffDebt { member, creditor, points, reason })))
+            }
+            Op::Settle => {
+                play.settle();
+                None
+            }
+            Op::Redeem { by, member, points } => {
+                let member = member_ref(MEMBERS[*member]);
+                Some((id(PARTNERS[*by]), Command::RedeemPoints(RedeemPoints { member, points: Points(*points) })))
+            }
+            Op::Return { of, points } => {
+                let redemptions = play.journal.iter().filter(|(_, entry)| entry.kind.is_redemption());
+                let redemptions: Vec<_> = redemptions.collect();
+                let (redemption, entry) = (!redemptions.is_empty()).then(|| of.get(&redemptions))?;
+                Some((
+                    entry.partner,
+                    Command::ReturnRedemption(ReturnRedemption { redemption: *redemption, points: Points(*points) }),
+                ))
+            }
+            Op::Abandon { of } => {
+                let request = (!self.requests.is_empty()).then(|| of.get(&self.requests))?;
+                Some((request.caller, Command::AbandonRequest(AbandonRequest { request: request.request_id? })))
+            }
+            Op::AbandonUnseen { by } => {
+                let unseen = request_id(play.now, 1 << 60 | u128::from(self.requests.len() as u64));
+                Some((id(PARTNERS[*by]), Command::AbandonRequest(AbandonRequest { request: unseen })))
+            }
+            Op::Replay { of } | Op::Conflict { of } => {
+                let mut request = (!self.requests.is_empty()).then(|| of.get(&self.requests))?.clone();
+                if matches!(op, Op::Conflict { .. }) {
+                    request.origin.receipt_line = Some(7);
+                }
+                return Some(request);
+            }
+            Op::Close => house(Command::CloseWindow(CloseWindow { expected: None })),
+            Op::Confirm { window } => {
+                house(Command::ConfirmSettlement(ConfirmSettlement { window: window_of(play, window) }))
+            }
+            Op::Export { window, pairwise } => {
+                let mode = if *pairwise { OrderMode::Pairwise } else { OrderMode::Hub };
+                house(Command::ExportOrders(ExportOrders { window: window_of(play, window), mode }))
+            }
+            Op::Pay { order } => {
+                let settlements = play.book.windows.values();
+                let settlements = settlements.filter_map(|window| Some((window.number, window.settlement.as_ref()?)));
+                let orders = settlements
+                    .flat_map(|(window, settlement)| settlement.orders.iter().map(move |order| (window, order)));
+                let orders: Vec<_> = orders.collect();
+                let (window, order) = (!orders.is_empty()).then(|| order.get(&orders))?;
+                let payment = Payment::Pair { payer: order.payer, payee: order.payee };
+                house(Command::ConfirmPayment(ConfirmPayment { window: *window, payment, amount: Some(order.amount) }))
+            }
+            Op::PayAnybody { window, partner, amount } => {
+                let payment = Payment::Hub(id(PARTNERS[*partner]));
+                let window = window_of(play, window);
+                house(Command::ConfirmPayment(ConfirmPayment { window, payment, amount: amount.map(Money) }))
+            }
+            Op::Abort { window } => {
+                house(Command::AbortSettlement(AbortSettlement { window: window_of(play, window) }))
+            }
+            Op::Deposit { account, amount } => {
+                let fund = match PARTNERS[*account] {
+                    "operator" => Fund::Reserve,
+                    partner => Fund::Collateral(id(partner)),
+                };
+                house(Command::Deposit(Deposit { fund, amount: Money(*amount) }))
+            }
+            Op::SetTerms { partner, terms, days } => {
+                let effective = days.map(|days| play.now.plus_days(days));
+                let terms = terms.draft(play.book.house.coalition.scale);
+                house(Command::SetTerms(SetTerms { partner: id(PARTNERS[*partner]), terms, effective }))
+            }
+            Op::SetState { partner, state } => {
+                let state = PartnerState::ALL[*state];
+                house(Command::SetPartnerState(SetPartnerState { partner: id(PARTNERS[*partner]), state }))
+            }
+            Op::Wait { hours } => {
+                play.now = play.now.plus_seconds(hours * 3600);
+                None
+            }
+            Op::Rare(rare) => return self.rare(rare),
+        };
+        let (caller, command) = asked?;
+        let request = play.request(caller, command);
+        self.requests.push(request.clone());
+        Some(request)
+    }
+}
+
+impl Asked {
+    fn rare(&mut self, rare: &Rare) -> Option<Request> {
+        let play = &mut self.play;
+        let by_id = |play: &Play, member: usize| play.book.find_member(member_ref(MEMBERS[member])).ok();
+        let mut on = None;
+        let (caller, command) = match rare {
+            Rare::RedeemById { by, member, points } => {
+                let member = MemberRef::Id(by_id(play, *member)?);
+                (id(PARTNERS[*by]), Command::RedeemPoints(RedeemPoints { member, points: Points(*points) }))
+            }
+            Rare::RedeemOn { by, member, points, receipt, line } => {
+                on = Some((receipt, *line));
+                (id(PARTNERS[*by]), house::redeem(MEMBERS[*member], *points))
+            }
+            Rare::HalfOfReceipts { partner } => {
+                let half = TermsDraft { receipt_share: Some(house::rate("0.5")), ..TermsDraft::default() };
+                let partner = id(PARTNERS[*partner]);
+                (PartnerId::operator(), Command::SetTerms(SetTerms { partner, terms: half, effective: None }))
+            }
+            Rare::ReverseReceipt { of, points } => {
+                let booked: Vec<&ReceiptLine> = play.book.receipts.keys().collect();
+                let receipt = (!booked.is_empty()).then(|| of.get(&booked).receipt.clone())?;
+                let (caller, target) = (receipt.partner, ReversalTarget::Receipt(receipt));
+                let points = Points(*points);
+                (caller, Command::ReverseIssue(ReverseIssue { target, points, refuse_shortfall: false }))
+            }
+            Rare::DueWork { member } => {
+                (PartnerId::operator(), Command::RunDueWork(RunDueWork { member: by_id(play, *member)? }))
+            }
+            Rare::Calendar { hour } => {
+                let calendar = Calendar { cut_offs: vec![format!("0 {hour} * * *")], time_zone: "UTC".to_owned() };
+                (PartnerId::operator(), Command::SetCalendar(SetCalendar { calendar }))
+            }
+            Rare::CreatePartner { number, terms } => {
+                let created = CreatePartner {
+                    partner: id(&format!("P{number}")),
+                    display_name: String::new(),
+                    terms: terms.draft(play.book.house.coalition.scale),
+                    state: PartnerState::Active,
+                    limits: Limits::default(),
+                    no_default_limits: false,
+                };
+                (PartnerId::operator(), Command::CreatePartner(created))
+            }
+            Rare::Forget => (PartnerId::operator(), Command::ForgetRequests(ForgetRequests)),
+        };
+        let mut request = play.request(caller, command);
+        if let Some((receipt, line)) = on {
+            request.origin.receipt_number = Some(Code::new(&receipt.to_string()).unwrap());
+            request.origin.receipt_line = Some(line);
+            request.origin.receipt_total = Some(Money(20_000));
+        }
+        self.requests.push(request.clone());
+        Some(request)
+    }
+}
+
+/// Mostly an open hold, now and then one that has ended.
+pub(crate) fn any_hold(play: &Play, of: &Index) -> Option<Hold> {
+    let open = play.book.holds.values().filter(|hold| hold.state == HoldState::Open);
+    let open: Vec<&Hold> = open.collect();
+    let candidates: Vec<&Hold> =
+        open.iter().cycle().take(open.len() * 6).copied().chain(play.book.holds.values()).collect();
+    (!candidates.is_empty()).then(|| (*of.get(&candidates)).clone())
+}
+
+/// Mostly one of the closed windows that are not settled, now and then any other or the one that does not exist yet.
+pub(crate) fn window_of(play: &Play, index: &Index) -> WindowNumber {
+    let windows = play.book.windows.values();
+    let unsettled = windows.filter(|window| matches!(window.state, WindowState::Closed | WindowState::Settling));
+    let unsettled: Vec<WindowNumber> = unsettled.map(|window| window.number).collect();
+    let any = 1..=play.book.open_window + 1;
+    let candidates: Vec<WindowNumber> =
+        unsettled.iter().cycle().take(unsettled.len() * 6).copied().chain(any).collect();
+    *index.get(&candidates)
+}
