@@ -156,6 +156,19 @@
 -- store.funded (PostgreSQL)
     SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM unnest($1::bigint[], $2::text[]) AS k (window_number, issuer) CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NOT NULL;
 
+-- store.lock_funding (SQLite)
+    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM funding AS f WHERE f.funded_at IS NULL
+    AND (f.settles_in IN (SELECT value->>0 AS settles_in
+        FROM jsonb_each($1) WHERE true) OR (f.window_number, f.issuer) IN (SELECT value->>0 AS window_number, value->>1 AS issuer
+        FROM jsonb_each($3) WHERE true));
+
+-- store.lock_funding (PostgreSQL)
+    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM funding AS f WHERE f.funded_at IS NULL
+    AND (f.settles_in IN (SELECT s.settles_in
+        FROM unnest($1::bigint[]) AS s (settles_in)) OR (f.window_number, f.issuer) IN (SELECT k.window_number, k.issuer
+        FROM unnest($2::bigint[], $3::text[]) AS k (window_number, issuer)))
+    ORDER BY f.window_number, f.issuer, f.terms_version FOR UPDATE;
+
 -- store.funding_waiting
     SELECT window_number, issuer, terms_version, points, settles_in, funded_at FROM funding WHERE funded_at IS NULL AND settles_in = $1;
 
@@ -1185,6 +1198,14 @@
 -- store.insert_outstanding (PostgreSQL)
     INSERT INTO terms_outstanding (partner, version, points) SELECT k.partner, k.version, k.points
         FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (partner, version, points);
+
+-- store.lock_windows (SQLite)
+    SELECT w.window_number FROM (SELECT value->>0 AS window_number
+        FROM jsonb_each($1) WHERE true) AS k CROSS JOIN windows AS w WHERE w.window_number = k.window_number;
+
+-- store.lock_windows (PostgreSQL)
+    SELECT w.window_number FROM windows AS w WHERE (window_number) IN (SELECT k.window_number
+        FROM unnest($1::bigint[]) AS k (window_number)) ORDER BY w.window_number FOR UPDATE;
 
 -- store.windows
     SELECT window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,

@@ -9,7 +9,6 @@ use clearing_core::facts::limits::Limits;
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::terms::{Funding, TermsDraft};
 use clearing_core::facts::{Fact, Facts};
-use clearing_core::operation::Gate;
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::close::CloseWindow;

@@ -1,11 +1,10 @@
 //! Windows, their settlements, and the payments.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use clearing::store::{ErrorKind, Store, WindowRow, Windows};
 use clearing_core::book::Book;
-use clearing_core::chart::{Fund, MoneyAccount};
+use clearing_core::chart::{BankPurpose, Fund, MoneyAccount};
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
@@ -132,8 +131,8 @@ async fn a_batch_beside_others_changes_neither_the_house_nor_a_window_that_it_ha
         Command::SetTerms(SetTerms { partner: id("fuel"), terms: TermsDraft::default(), effective: None }),
     ] {
         let request = till.request("operator", command);
-        let gate = till.session.begin(Gate::Shared).await.unwrap();
-        let error = till.decide(&gate, false, &[request], at(2)).await.err().unwrap();
+        let begun = till.session.begin(Gate::Shared).await.unwrap();
+        let error = till.decide(begun, &[request], at(2)).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Ungated, "{error:?}");
         assert_eq!(error.to_string(), "a batch beside others would change the house, or which window is open");
         till.session.rollback().await.unwrap();
@@ -143,8 +142,8 @@ async fn a_batch_beside_others_changes_neither_the_house_nor_a_window_that_it_ha
     let confirm = till.request("operator", Command::ConfirmSettlement(ConfirmSettlement { window: 1 }));
     let confirm = std::slice::from_ref(&confirm);
     for (locked, found) in [(false, "window 1, which it has not locked"), (true, "what the close of window 1 made")] {
-        let gate = till.session.begin(Gate::Shared).await.unwrap();
-        let mut book = Book::new(Arc::new(till.session.load_house().await.unwrap().house), gate.open_window);
+        let (gate, house) = till.session.begin(Gate::Shared).await.unwrap();
+        let mut book = Book::new(house, gate.open_window);
         till.session.load(&mut book, if locked { confirm } else { &[] }, at(2)).await.unwrap();
         let window = windows[0].window.clone();
         let tampered = Window { opened: at(9), ..window.clone() };
