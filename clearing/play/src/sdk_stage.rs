@@ -508,8 +508,7 @@ fn map<A, B>(outcome: Outcome<A>, change: impl FnOnce(A) -> B) -> Outcome<B> {
 }
 
 fn kind(kind: &partner_sdk::EntryKind) -> EntryKind {
-    let abort = *kind == partner_sdk::EntryKind::AbortSettlement;
-    let name = if abort { "abort".to_owned() } else { kind.as_str().to_lowercase() };
+    let name = kind.as_str().to_lowercase();
     EntryKind::ALL.into_iter().find(|known| known.as_str() == name).unwrap()
 }
 

@@ -67,7 +67,7 @@ impl CareService for Service {
             let (member, period) = (MemberRef::Id(member), period.clone());
             own_work(Command::RunDecay(RunDecay { member, rate, period, inactive_since: Some(since) }))
         };
-        // What is wrong with the wish is wrong whatever members there are.
+        // What is wrong with the request is wrong whatever members there are.
         let checked = command(MemberId(0)).validate().and_then(|()| check_inactive_since(since, self.0.clock.now()));
         checked.map_err(|rejection| errors::refused(&rejection))?;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clearing_core::book::Book;
-use clearing_core::command::{Command, Request as Wish};
+use clearing_core::command::{self, Command};
 use clearing_core::facts::answer::{MemberReply, Reply};
 use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::lot::Part;
@@ -111,7 +111,7 @@ impl Asked {
     }
 
     fn try_out(&self, book: &mut Book, command: Command) -> Result<MemberReply, Rejection> {
-        let wish = Wish {
+        let asked = command::Request {
             caller: self.caller,
             request_id: None,
             origin: Origin::default(),
@@ -120,7 +120,7 @@ impl Asked {
             fresh_salt: clock::random_bytes(),
             attachment: None,
         };
-        match book.execute(&wish, self.now).result?.reply {
+        match book.execute(&asked, self.now).result?.reply {
             Reply::Member(reply) => Ok(reply),
             Reply::Abandoned(_) | Reply::House(_) => {
                 unreachable!("commands on points answer with the member's figures")
