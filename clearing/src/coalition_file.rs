@@ -327,6 +327,9 @@ fn add_partner(
 ) -> Result<(), Rejection> {
     let terms = draft.over(&house.coalition.default_terms, 1, start, house.coalition.scale)?;
     house.check_funding(id, &terms, start, &BTreeMap::new())?;
+    if !id.is_operator() {
+        house.check_room()?;
+    }
     let (display_name, state) = (id.to_string(), PartnerState::Active);
     house.partners.insert(id, Partner { id, display_name, state, suspended_in: None, terms: vec![terms], limits });
     Ok(())
@@ -343,15 +346,15 @@ impl PartnerTable {
         if let Some((key, value)) = lacking.into_iter().find_map(|(key, value)| value.map(|value| (key, value))) {
             return Err(CoalitionFileError::Unsupported { place, key, value });
         }
-        let price = |key, wish: Option<Decimal>| {
+        let price = |key, given: Option<Decimal>| {
             let wrong = |problem: Malformed| CoalitionFileError::Wrong {
                 place: place.clone(),
                 key,
                 problem: problem.to_string(),
             };
-            wish.map(|price| Price::new(price).map_err(wrong)).transpose()
+            given.map(|price| Price::new(price).map_err(wrong)).transpose()
         };
-        let share = |key, wish: Option<Decimal>| wish.map(|share| rate(&place, key, share)).transpose();
+        let share = |key, given: Option<Decimal>| given.map(|share| rate(&place, key, share)).transpose();
         Ok(TermsDraft {
             funding: self.funding.map(Variant::funding),
             price: price("price", self.price)?,
@@ -373,7 +376,7 @@ impl PartnerTable {
     /// [`CoalitionFileError::Wrong`] for a limit below zero or a cap with more decimals than the `scale`.
     pub fn limits_over(&self, before: Limits, scale: u32) -> Result<Limits, CoalitionFileError> {
         let wrong = |key, problem| CoalitionFileError::Wrong { place: self.place(), key, problem };
-        let points = |key, wish: Option<i64>, before: Option<Points>| match wish {
+        let points = |key, given: Option<i64>, before: Option<Points>| match given {
             Some(below) if below < 0 => Err(wrong(key, format!("{below} is below zero"))),
             Some(points) => Ok(Some(Points(points))),
             None => Ok(before),

@@ -24,7 +24,7 @@ use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::scheduler::own_work;
 use crate::writer::{WriteError, Written};
-use convert::Stage;
+use convert::Basis;
 
 /// Cut-offs that are published in advance.
 pub const CUT_OFFS_PUBLISHED: usize = 10;
@@ -48,7 +48,7 @@ impl SettlementService for Service {
         Ok(Response::new(v1::CloseWindowResponse {
             written: from_house(&written),
             proposal_id: String::new(),
-            settlement: Some(convert::from_settlement(&window, &settlement, Stage::Made, &written.house.coalition)),
+            settlement: Some(convert::from_settlement(&window, &settlement, Basis::Closed, &written.house.coalition)),
             open_window: i64::from(number) + 1,
         }))
     }
@@ -207,7 +207,7 @@ impl Context {
     pub(super) async fn settlement_from(&self, mut book: Book, number: WindowNumber) -> Result<v1::Settlement, Status> {
         if number != book.open_window {
             let (window, settlement) = self.settlement(number).await?;
-            return Ok(convert::from_settlement(&window, &settlement, Stage::Made, &book.house.coalition));
+            return Ok(convert::from_settlement(&window, &settlement, Basis::Closed, &book.house.coalition));
         }
         // Closed for show: the book is a copy that nobody saves.
         let close = own_work(Command::CloseWindow(CloseWindow { expected: Some(number) }));
@@ -215,7 +215,7 @@ impl Context {
         answer.result.map_err(|rejection| errors::refused(&rejection))?;
         let window = book.windows.get(&number).expect("it was just closed");
         let settlement = window.settlement.as_ref().expect("it was just closed");
-        Ok(convert::from_settlement(window, settlement, Stage::Preview, &book.house.coalition))
+        Ok(convert::from_settlement(window, settlement, Basis::Preview, &book.house.coalition))
     }
 }
 
