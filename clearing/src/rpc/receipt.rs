@@ -210,6 +210,16 @@ impl DayKind {
         }
     }
 
+    /// The field of the totals that counts it.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Issue => "issued",
+            Self::Redemption => "redeemed",
+            Self::Return => "returned",
+            Self::Reversal => "reversed",
+        }
+    }
+
     /// How many of this kind there were, and how many points.
     fn tally(self, day: &mut v1::DayTotals) -> &mut v1::Tally {
         let tally = match self {
@@ -235,8 +245,10 @@ fn counted_day(wire: Option<v1::DayTotals>) -> Result<v1::DayTotals, Status> {
     let mut day = wire.ok_or_else(|| invalid("counted", "is missing"))?;
     for kind in DayKind::ALL {
         let tally = kind.tally(&mut day);
-        if tally.count < 0 || tally.points < 0 {
-            return Err(invalid("counted", format!("a number of {} is below zero", kind.wire().as_str_name())));
+        for (number, value) in [("count", tally.count), ("points", tally.points)] {
+            if value < 0 {
+                return Err(invalid(&format!("counted.{}.{number}", kind.field()), format!("{value} is below zero")));
+            }
         }
     }
     Ok(day)

@@ -7,6 +7,7 @@
 mod access;
 mod answers;
 mod books;
+mod bounds;
 mod clock;
 mod config;
 mod decay;
@@ -17,6 +18,7 @@ mod faults;
 mod foreign;
 mod house_rules;
 mod inputs;
+mod interface;
 mod nodes;
 mod notices;
 mod rivals;
