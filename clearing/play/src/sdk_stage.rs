@@ -396,6 +396,15 @@ impl SdkStage {
                 issuer: breakage.issuer.decimal(),
             });
         }
+        if let Some(days) = draft.return_days {
+            change = change.return_days(days.map(i32::from));
+        }
+        if let Some(value) = draft.tender_value {
+            change = change.tender_value(value.decimal());
+        }
+        if let Some(share) = draft.receipt_share {
+            change = change.receipt_share(share.decimal());
+        }
         assert!(draft.expiry.is_none(), "no step of a scenario changes the expiry");
         change
     }

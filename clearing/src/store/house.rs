@@ -8,7 +8,7 @@ use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
-use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
+use clearing_core::facts::terms::{Breakage, FeeBearer, Funding, Terms};
 use clearing_core::units::{Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
 use serde::{Deserialize, Serialize};
 
@@ -85,8 +85,8 @@ pub struct GateRow {
 struct Settings {
     currency: String,
     scale: u32,
-    default_terms: TermsSettings,
-    default_limits: LimitsSettings,
+    default_terms: Terms,
+    default_limits: Limits,
     grace_days: u16,
     passed_over_grace_days: u16,
     recovery: String,
@@ -98,87 +98,13 @@ struct Settings {
     business_time_age_days: u16,
 }
 
-/// Money in units of 10^-scale, rates as decimals.
-#[derive(Debug, Serialize, Deserialize)]
-struct TermsSettings {
-    funding: String,
-    price: i64,
-    value: i64,
-    reimbursement: i64,
-    acceptance_fee: String,
-    fee_bearer: String,
-    breakage_reserve: String,
-    breakage_operator: String,
-    breakage_issuer: String,
-    expiry: String,
-    return_days: Option<u16>,
-    tender_value: i64,
-    receipt_share: String,
-}
-
-/// What a limit is none of is null. Money in units of 10^-scale.
-#[derive(Debug, Serialize, Deserialize)]
-struct LimitsSettings {
-    net_debit_cap: Option<i64>,
-    outstanding_points: Option<i64>,
-    points_per_day: Option<i64>,
-    points_per_member_per_day: Option<i64>,
-    points_per_entry: Option<i64>,
-    transfer_points_per_entry: Option<i64>,
-    transfer_points_per_member_per_day: Option<i64>,
-    cooling_seconds: Option<u32>,
-}
-
-impl LimitsSettings {
-    fn of(limits: &Limits) -> Self {
-        let points = |limit: Option<Points>| limit.map(|points| points.0);
-        Self {
-            net_debit_cap: limits.net_debit_cap.map(|cap| cap.0),
-            outstanding_points: points(limits.outstanding_points),
-            points_per_day: points(limits.points_per_day),
-            points_per_member_per_day: points(limits.points_per_member_per_day),
-            points_per_entry: points(limits.points_per_entry),
-            transfer_points_per_entry: points(limits.transfer_points_per_entry),
-            transfer_points_per_member_per_day: points(limits.transfer_points_per_member_per_day),
-            cooling_seconds: limits.cooling_seconds,
-        }
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            net_debit_cap: self.net_debit_cap.map(Money),
-            outstanding_points: self.outstanding_points.map(Points),
-            points_per_day: self.points_per_day.map(Points),
-            points_per_member_per_day: self.points_per_member_per_day.map(Points),
-            points_per_entry: self.points_per_entry.map(Points),
-            transfer_points_per_entry: self.transfer_points_per_entry.map(Points),
-            transfer_points_per_member_per_day: self.transfer_points_per_member_per_day.map(Points),
-            cooling_seconds: self.cooling_seconds,
-        }
-    }
-}
-
 fn settings_of(coalition: &Coalition) -> Settings {
-    let terms = &coalition.default_terms;
     Settings {
         currency: coalition.currency.to_string(),
         scale: coalition.scale,
-        default_terms: TermsSettings {
-            funding: terms.funding.as_str().to_owned(),
-            price: terms.price.0,
-            value: terms.value.0,
-            reimbursement: terms.reimbursement.0,
-            acceptance_fee: terms.acceptance_fee.decimal().to_string(),
-            fee_bearer: terms.fee_bearer.as_str().to_owned(),
-            breakage_reserve: terms.breakage.reserve.decimal().to_string(),
-            breakage_operator: terms.breakage.operator.decimal().to_string(),
-            breakage_issuer: terms.breakage.issuer.decimal().to_string(),
-            expiry: expiry_text(&terms.expiry),
-            return_days: terms.return_days,
-            tender_value: terms.tender_value.0,
-            receipt_share: terms.receipt_share.decimal().to_string(),
-        },
-        default_limits: LimitsSettings::of(&coalition.default_limits),
+        // Defaults are of no version and of no time: the journal has them so too.
+        default_terms: Terms { version: 1, effective: Timestamp(0), ..coalition.default_terms.clone() },
+        default_limits: coalition.default_limits,
         grace_days: coalition.grace_days,
         passed_over_grace_days: coalition.passed_over_grace_days,
         recovery: coalition.recovery.as_str().to_owned(),
@@ -194,31 +120,12 @@ fn settings_of(coalition: &Coalition) -> Settings {
 fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
     let settings: Settings =
         serde_json::from_str(settings).map_err(|error| StoreError::damaged("the coalition's settings", error))?;
-    let terms = &settings.default_terms;
     Ok(Coalition {
         id: id.to_owned(),
         currency: settings.currency.parse().map_err(|error| StoreError::damaged("the currency", error))?,
         scale: settings.scale,
-        default_terms: Terms {
-            version: 1,
-            effective: Timestamp(0),
-            funding: known("funding", Funding::parse(&terms.funding))?,
-            price: Money(terms.price),
-            value: Money(terms.value),
-            reimbursement: Money(terms.reimbursement),
-            acceptance_fee: rate(&terms.acceptance_fee)?,
-            fee_bearer: known("fee bearer", FeeBearer::parse(&terms.fee_bearer))?,
-            breakage: Breakage {
-                reserve: rate(&terms.breakage_reserve)?,
-                operator: rate(&terms.breakage_operator)?,
-                issuer: rate(&terms.breakage_issuer)?,
-            },
-            expiry: known("expiry", expiry_policy(&terms.expiry))?,
-            return_days: terms.return_days,
-            tender_value: Money(terms.tender_value),
-            receipt_share: rate(&terms.receipt_share)?,
-        },
-        default_limits: settings.default_limits.limits(),
+        default_terms: settings.default_terms,
+        default_limits: settings.default_limits,
         grace_days: settings.grace_days,
         passed_over_grace_days: settings.passed_over_grace_days,
         recovery: known("recovery", Recovery::parse(&settings.recovery))?,
@@ -239,34 +146,6 @@ fn rate(text: &str) -> Result<Rate, StoreError> {
 /// What a stored word stands for.
 pub(super) fn known<T>(what: &str, parsed: Option<T>) -> Result<T, StoreError> {
     parsed.ok_or_else(|| StoreError::permanent(format!("the stored {what} is none that this release knows")))
-}
-
-fn expiry_text(expiry: &ExpiryPolicy) -> String {
-    match expiry {
-        ExpiryPolicy::None => "NONE".to_owned(),
-        ExpiryPolicy::Fixed(time) => format!("FIXED {}", time.0),
-        ExpiryPolicy::Days(days) => format!("DAYS {days}"),
-        ExpiryPolicy::Months(months) => format!("MONTHS {months}"),
-        ExpiryPolicy::EndOfMonth(months) => format!("END_OF_MONTH {months}"),
-        ExpiryPolicy::EndOfYear(years) => format!("END_OF_YEAR {years}"),
-        ExpiryPolicy::InactiveDays(days) => format!("INACTIVE_DAYS {days}"),
-    }
-}
-
-fn expiry_policy(text: &str) -> Option<ExpiryPolicy> {
-    if text == "NONE" {
-        return Some(ExpiryPolicy::None);
-    }
-    let (word, number) = text.split_once(' ')?;
-    Some(match word {
-        "FIXED" => ExpiryPolicy::Fixed(Timestamp(number.parse().ok()?)),
-        "DAYS" => ExpiryPolicy::Days(number.parse().ok()?),
-        "MONTHS" => ExpiryPolicy::Months(number.parse().ok()?),
-        "END_OF_MONTH" => ExpiryPolicy::EndOfMonth(number.parse().ok()?),
-        "END_OF_YEAR" => ExpiryPolicy::EndOfYear(number.parse().ok()?),
-        "INACTIVE_DAYS" => ExpiryPolicy::InactiveDays(number.parse().ok()?),
-        _ => return None,
-    })
 }
 
 const COALITION: Sql = Sql::both(
@@ -363,7 +242,7 @@ fn terms(row: &dyn Cells) -> Result<(PartnerId, Terms), StoreError> {
             operator: rate(row.text(10)?)?,
             issuer: rate(row.text(11)?)?,
         },
-        expiry: known("expiry", expiry_policy(row.text(12)?))?,
+        expiry: row.text(12)?.parse().map_err(|error| StoreError::damaged("an expiry", error))?,
         return_days: row.int_or_null(13)?.map(small).transpose()?,
         tender_value: Money(row.int(14)?),
         receipt_share: rate(row.text(15)?)?,
@@ -498,7 +377,7 @@ async fn insert_terms(link: &mut Link<'_>, partner: PartnerId, terms: &Terms) ->
     let call = call.text(terms.acceptance_fee.decimal().to_string()).text(terms.fee_bearer.as_str());
     let Breakage { reserve, operator, issuer } = &terms.breakage;
     let call = call.text(reserve.decimal().to_string()).text(operator.decimal().to_string());
-    let call = call.text(issuer.decimal().to_string()).text(expiry_text(&terms.expiry));
+    let call = call.text(issuer.decimal().to_string()).text(terms.expiry.to_string());
     let call = call.int_or_null(terms.return_days.map(i64::from)).int(terms.tender_value.0);
     let call = call.text(terms.receipt_share.decimal().to_string());
     link.execute_counted(call, 1).await?;

@@ -12,7 +12,7 @@ pub(super) fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, S
     let Some(wire) = wire else { return Ok(TermsDraft::default()) };
     let price = |field: &str, text: &Option<String>| {
         let Some(text) = text else { return Ok(None) };
-        Price::read(text).map(Some).map_err(|problem| invalid(&format!("terms.{field}"), problem))
+        text.parse::<Price>().map(Some).map_err(|problem| invalid(&format!("terms.{field}"), problem))
     };
     Ok(TermsDraft {
         funding: match v1::Funding::try_from(wire.funding) {
