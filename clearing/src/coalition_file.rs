@@ -16,10 +16,10 @@ use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
-use clearing_core::units::{Currency, Malformed, Money, PartnerId, Points, Rate, Timestamp, number, whole};
+use clearing_core::units::{Currency, Malformed, Money, PartnerId, Rate, Timestamp, number, whole};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -83,10 +83,8 @@ pub struct CoalitionTable {
     /// The default of price, value and reimbursement.
     #[serde(deserialize_with = "decimal")]
     pub point_value: Decimal,
-    #[serde(default, deserialize_with = "optional_decimal")]
-    pub acceptance_fee: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_text")]
-    pub fee_bearer: Option<NamedFeeBearer>,
+    pub acceptance_fee: Option<Rate>,
+    pub fee_bearer: Option<FeeBearer>,
     pub grace_days: Option<u16>,
     /// For how many days after lots were passed over none of them expires. Left out: 0, unlike in a coalition made by
     /// `clearing init`, because the published scenarios and the design they come from know no such rule.
@@ -94,7 +92,7 @@ pub struct CoalitionTable {
     /// When the first window opens; the clock of a play begins here.
     #[serde(deserialize_with = "text")]
     pub start: Timestamp,
-    pub breakage: Option<BreakageTable>,
+    pub breakage: Option<Breakage>,
     #[serde(default, deserialize_with = "optional_decimal")]
     pub settlement_threshold: Option<Decimal>,
     #[serde(default, deserialize_with = "optional_text")]
@@ -115,98 +113,43 @@ impl FromStr for NamedRecovery {
     }
 }
 
-/// The shares of breakage.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BreakageTable {
-    #[serde(deserialize_with = "decimal")]
-    pub reserve: Decimal,
-    #[serde(deserialize_with = "decimal")]
-    pub operator: Decimal,
-    #[serde(deserialize_with = "decimal")]
-    pub issuer: Decimal,
-}
-
-/// A `[[partner]]` table, or the fields of a `set_terms` step.
+/// A `[[partner]]` table, or the fields of a `set_terms` or `set_limits` step.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "PartnerFields")]
 pub struct PartnerTable {
-    #[serde(deserialize_with = "text")]
     pub id: PartnerId,
-    pub funding: Option<Variant>,
-    #[serde(default, deserialize_with = "optional_decimal")]
-    pub price: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_decimal")]
-    pub value: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_decimal")]
-    pub reimbursement: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_decimal")]
-    pub acceptance_fee: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_text")]
-    pub fee_bearer: Option<NamedFeeBearer>,
-    pub breakage: Option<BreakageTable>,
-    #[serde(default, deserialize_with = "optional_text")]
-    pub expiry: Option<NamedExpiry>,
-    /// How many days after an issue it can be reversed. Left out: for ever.
-    pub return_days: Option<u16>,
-    #[serde(default, deserialize_with = "optional_decimal")]
-    pub tender_value: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_decimal")]
-    pub receipt_share: Option<Decimal>,
-    #[serde(default, deserialize_with = "optional_decimal")]
-    pub net_debit_cap: Option<Decimal>,
-    pub points_per_entry: Option<i64>,
-    pub points_per_member_per_day: Option<i64>,
-    pub points_per_day: Option<i64>,
-    pub outstanding_points: Option<i64>,
-    pub transfer_points_per_entry: Option<i64>,
-    pub transfer_points_per_member_per_day: Option<i64>,
-    pub cooling_seconds: Option<u32>,
-    pub exchange_in: Option<String>,
-    pub exchange_out: Option<String>,
+    pub terms: TermsDraft,
+    pub limits: Limits<Price>,
+    /// What the format has and this release has not: a key and its value.
+    unsupported: Option<(&'static str, String)>,
 }
 
-/// `ACCEPTOR` or `ISSUER`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedFeeBearer(pub FeeBearer);
-
-impl FromStr for NamedFeeBearer {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let bearer = FeeBearer::parse(text).ok_or_else(|| Malformed(format!("{text:?} is not ACCEPTOR or ISSUER")))?;
-        Ok(Self(bearer))
-    }
+/// The same as it stands in the file.
+#[derive(Deserialize)]
+struct PartnerFields {
+    #[serde(deserialize_with = "text")]
+    id: PartnerId,
+    #[serde(flatten)]
+    terms: TermsDraft,
+    #[serde(flatten)]
+    limits: Limits<Price>,
+    exchange_in: Option<String>,
+    exchange_out: Option<String>,
+    #[serde(flatten)]
+    unknown: BTreeMap<String, IgnoredAny>,
 }
 
-/// An expiry by its name in a file: `NONE`, `FIXED 2026-12-31T00:00:00Z`, `DAYS 30`, `END_OF_YEAR 1`, `INACTIVE_DAYS 90` …
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedExpiry(pub ExpiryPolicy);
+impl TryFrom<PartnerFields> for PartnerTable {
+    type Error = String;
 
-impl FromStr for NamedExpiry {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || {
-            Malformed(format!(
-                "{text:?} is not an expiry: NONE, FIXED time, DAYS n, MONTHS n, END_OF_MONTH n, END_OF_YEAR n or \
-                 INACTIVE_DAYS n"
-            ))
-        };
-        let (name, argument) = text.split_once(' ').unwrap_or((text, ""));
-        let count = || whole(argument).ok().and_then(|count| u16::try_from(count).ok()).ok_or_else(malformed);
-        let policy = match name {
-            "NONE" if argument.is_empty() => ExpiryPolicy::None,
-            "FIXED" => ExpiryPolicy::Fixed(argument.parse()?),
-            "DAYS" => ExpiryPolicy::Days(count()?),
-            "MONTHS" => ExpiryPolicy::Months(count()?),
-            "END_OF_MONTH" => ExpiryPolicy::EndOfMonth(count()?),
-            "END_OF_YEAR" => ExpiryPolicy::EndOfYear(count()?),
-            "INACTIVE_DAYS" => ExpiryPolicy::InactiveDays(count()?),
-            _ => return Err(malformed()),
-        };
-        policy.check().map_err(|problem| Malformed(format!("{text:?}: {problem}")))?;
-        Ok(Self(policy))
+    fn try_from(fields: PartnerFields) -> Result<Self, String> {
+        let PartnerFields { id, terms, limits, exchange_in, exchange_out, unknown } = fields;
+        if let Some(key) = unknown.keys().next() {
+            return Err(format!("unknown field `{key}` of partner {id}"));
+        }
+        let unsupported = [("exchange_in", exchange_in), ("exchange_out", exchange_out)];
+        let unsupported = unsupported.into_iter().find_map(|(key, value)| Some((key, value?)));
+        Ok(Self { id, terms, limits, unsupported })
     }
 }
 
@@ -290,11 +233,10 @@ impl CoalitionFile {
 
     fn default_terms(&self, funding: Variant) -> Result<Terms, CoalitionFileError> {
         let table = &self.coalition;
-        let place = "coalition";
         let value = self.money("point_value", table.point_value)?;
         if value < Money::ZERO {
             let problem = format!("{} is below zero", table.point_value);
-            return Err(CoalitionFileError::Wrong { place: place.to_owned(), key: "point_value", problem });
+            return Err(CoalitionFileError::Wrong { place: "coalition".to_owned(), key: "point_value", problem });
         }
         let whole_to_reserve = Breakage { reserve: Rate::ONE, operator: Rate::ZERO, issuer: Rate::ZERO };
         Ok(Terms {
@@ -304,9 +246,9 @@ impl CoalitionFile {
             price: value,
             value,
             reimbursement: value,
-            acceptance_fee: rate(place, "acceptance_fee", table.acceptance_fee.unwrap_or_default())?,
-            fee_bearer: table.fee_bearer.map_or(FeeBearer::Acceptor, |bearer| bearer.0),
-            breakage: table.breakage.map_or(Ok(whole_to_reserve), |breakage| breakage.read(place))?,
+            acceptance_fee: table.acceptance_fee.unwrap_or(Rate::ZERO),
+            fee_bearer: table.fee_bearer.unwrap_or(FeeBearer::Acceptor),
+            breakage: table.breakage.unwrap_or(whole_to_reserve),
             expiry: ExpiryPolicy::None,
             return_days: None,
             tender_value: value,
@@ -327,6 +269,9 @@ fn add_partner(
 ) -> Result<(), Rejection> {
     let terms = draft.over(&house.coalition.default_terms, 1, start, house.coalition.scale)?;
     house.check_funding(id, &terms, start, &BTreeMap::new())?;
+    if !id.is_operator() {
+        house.check_room()?;
+    }
     let (display_name, state) = (id.to_string(), PartnerState::Active);
     house.partners.insert(id, Partner { id, display_name, state, suspended_in: None, terms: vec![terms], limits });
     Ok(())
@@ -336,98 +281,32 @@ impl PartnerTable {
     /// The terms that the table asks for.
     ///
     /// # Errors
-    /// [`CoalitionFileError::Unsupported`] for exchange rates, [`CoalitionFileError::Wrong`] for a rate or price that is none.
+    /// [`CoalitionFileError::Unsupported`] for exchange rates.
     pub fn to_draft(&self) -> Result<TermsDraft, CoalitionFileError> {
-        let place = self.place();
-        let lacking = [("exchange_in", self.exchange_in.clone()), ("exchange_out", self.exchange_out.clone())];
-        if let Some((key, value)) = lacking.into_iter().find_map(|(key, value)| value.map(|value| (key, value))) {
-            return Err(CoalitionFileError::Unsupported { place, key, value });
+        match self.unsupported.clone() {
+            Some((key, value)) => Err(CoalitionFileError::Unsupported { place: self.place(), key, value }),
+            None => Ok(self.terms.clone()),
         }
-        let price = |key, wish: Option<Decimal>| {
-            let wrong = |problem: Malformed| CoalitionFileError::Wrong {
-                place: place.clone(),
-                key,
-                problem: problem.to_string(),
-            };
-            wish.map(|price| Price::new(price).map_err(wrong)).transpose()
-        };
-        let share = |key, wish: Option<Decimal>| wish.map(|share| rate(&place, key, share)).transpose();
-        Ok(TermsDraft {
-            funding: self.funding.map(Variant::funding),
-            price: price("price", self.price)?,
-            value: price("value", self.value)?,
-            reimbursement: price("reimbursement", self.reimbursement)?,
-            acceptance_fee: share("acceptance_fee", self.acceptance_fee)?,
-            fee_bearer: self.fee_bearer.map(|bearer| bearer.0),
-            breakage: self.breakage.map(|breakage| breakage.read(&place)).transpose()?,
-            expiry: self.expiry.map(|expiry| expiry.0),
-            return_days: self.return_days.map(Some),
-            tender_value: price("tender_value", self.tender_value)?,
-            receipt_share: share("receipt_share", self.receipt_share)?,
-        })
     }
 
     /// The limits that the table asks for; what it leaves out stays as it was `before`.
     ///
     /// # Errors
-    /// [`CoalitionFileError::Wrong`] for a limit below zero or a cap with more decimals than the `scale`.
+    /// [`CoalitionFileError::Wrong`] for a cap with more decimals than the `scale`, [`CoalitionFileError::Refused`] for a limit
+    /// below zero.
     pub fn limits_over(&self, before: Limits, scale: u32) -> Result<Limits, CoalitionFileError> {
-        let wrong = |key, problem| CoalitionFileError::Wrong { place: self.place(), key, problem };
-        let points = |key, wish: Option<i64>, before: Option<Points>| match wish {
-            Some(below) if below < 0 => Err(wrong(key, format!("{below} is below zero"))),
-            Some(points) => Ok(Some(Points(points))),
-            None => Ok(before),
-        };
-        let net_debit_cap = match self.net_debit_cap {
-            Some(cap) if cap.is_sign_negative() => {
-                return Err(wrong("net_debit_cap", format!("{cap} is below zero")));
-            }
-            Some(cap) => Some(Money::of(cap, scale).map_err(|Malformed(problem)| wrong("net_debit_cap", problem))?),
-            None => before.net_debit_cap,
-        };
-        Ok(Limits {
-            net_debit_cap,
-            outstanding_points: points("outstanding_points", self.outstanding_points, before.outstanding_points)?,
-            points_per_day: points("points_per_day", self.points_per_day, before.points_per_day)?,
-            points_per_member_per_day: points(
-                "points_per_member_per_day",
-                self.points_per_member_per_day,
-                before.points_per_member_per_day,
-            )?,
-            points_per_entry: points("points_per_entry", self.points_per_entry, before.points_per_entry)?,
-            transfer_points_per_entry: points(
-                "transfer_points_per_entry",
-                self.transfer_points_per_entry,
-                before.transfer_points_per_entry,
-            )?,
-            transfer_points_per_member_per_day: points(
-                "transfer_points_per_member_per_day",
-                self.transfer_points_per_member_per_day,
-                before.transfer_points_per_member_per_day,
-            )?,
-            cooling_seconds: self.cooling_seconds.or(before.cooling_seconds),
-        })
+        let wrong =
+            |Malformed(problem)| CoalitionFileError::Wrong { place: self.place(), key: "net_debit_cap", problem };
+        let cap = self.limits.net_debit_cap.map(|cap| Money::of(cap.decimal(), scale)).transpose().map_err(wrong)?;
+        let limits = self.limits.with_cap(cap);
+        let refused = |rejection| CoalitionFileError::Refused { partner: self.id, rejection: Box::new(rejection) };
+        limits.validate().map_err(refused)?;
+        Ok(limits.or(before))
     }
 
     fn place(&self) -> String {
         format!("partner {}", self.id)
     }
-}
-
-impl BreakageTable {
-    fn read(self, place: &str) -> Result<Breakage, CoalitionFileError> {
-        Ok(Breakage {
-            reserve: rate(place, "breakage", self.reserve)?,
-            operator: rate(place, "breakage", self.operator)?,
-            issuer: rate(place, "breakage", self.issuer)?,
-        })
-    }
-}
-
-fn rate(place: &str, key: &'static str, value: Decimal) -> Result<Rate, CoalitionFileError> {
-    let wrong =
-        |problem: Malformed| CoalitionFileError::Wrong { place: place.to_owned(), key, problem: problem.to_string() };
-    Rate::new(value).map_err(wrong)
 }
 
 /// A file of which only the coalition is wanted: the keys of a scenario may be there.

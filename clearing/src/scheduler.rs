@@ -72,8 +72,8 @@ pub struct DueWork {
 pub enum DueWorkKind {
     /// The calendar closed this window.
     Close { window: WindowNumber },
-    /// Points of one member expired.
-    Expiry,
+    /// What was due of one member: activations, lapses, expiries, and what followed from them.
+    Member,
 }
 
 /// Due work did not run to its end. What has run, has; the rest is found again by the next look.
@@ -372,7 +372,7 @@ impl Inner {
                     entries if entries.is_empty() => {
                         fruitless.insert(due);
                     }
-                    entries => ran.push(DueWork { kind: DueWorkKind::Expiry, due: due.due, entries }),
+                    entries => ran.push(DueWork { kind: DueWorkKind::Member, due: due.due, entries }),
                 }
             }
         }

@@ -57,7 +57,7 @@ pub struct Desk {
 }
 
 /// A request as it came, checked.
-struct Wish {
+struct Issue {
     caller: PartnerId,
     request_id: RequestId,
     identifier: IdentifierHash,
@@ -83,7 +83,7 @@ struct MemberRow {
 }
 
 impl Desk {
-    fn wish(&self, caller: PartnerId, wire: v1::IssuePointsRequest) -> Result<Wish, Status> {
+    fn issue(&self, caller: PartnerId, wire: v1::IssuePointsRequest) -> Result<Issue, Status> {
         let request_id = convert::request_id(&wire.request_id)?;
         let MemberRef::Identifier(identifier) = convert::member(wire.member, &self.key)? else {
             return Err(Status::unimplemented("this baseline knows members by their cards"));
@@ -105,7 +105,7 @@ impl Desk {
         let coalition = &self.house.coalition;
         let terms = &coalition.default_terms;
         let zone = &coalition.time_zone;
-        Ok(Wish {
+        Ok(Issue {
             caller,
             request_id,
             identifier,
@@ -123,12 +123,12 @@ impl Desk {
     }
 
     /// The entry of an issue under terms that prepay.
-    fn entry(&self, wish: &Wish, member: &MemberRow) -> Result<Entry, Status> {
+    fn entry(&self, issue: &Issue, member: &MemberRow) -> Result<Entry, Status> {
         let coalition = &self.house.coalition;
         let terms = &coalition.default_terms;
-        let (issuer, points) = (wish.caller, i128::from(wish.points.0));
-        let mut draft = EntryDraft::new(EntryKind::Issue, member.window, wish.now, coalition.currency, issuer)
-            .asked_by(Some(wish.request_id), &wish.origin)
+        let (issuer, points) = (issue.caller, i128::from(issue.points.0));
+        let mut draft = EntryDraft::new(EntryKind::Issue, member.window, issue.now, coalition.currency, issuer)
+            .asked_by(Some(issue.request_id), &issue.origin)
             .of_member(member.id);
         draft.post_points(PointsAccount::Member(member.id), points);
         draft.post_points(PointsAccount::Issuer(issuer), -points);
@@ -142,10 +142,10 @@ impl Desk {
             lot: LotId { member: member.id, entry_no: member.entry_no, part: 0 },
             issuer,
             terms: terms.version,
-            points: wish.points,
+            points: issue.points,
             held: Points::ZERO,
             pending: Points::ZERO,
-            expires: wish.expires,
+            expires: issue.expires,
             birth: Some(LotBirth::default()),
         });
         draft.balance().map_err(broken)
@@ -204,8 +204,8 @@ impl Desk {
     }
 
     /// The answer to a request that was answered before.
-    fn replay(&self, wish: &Wish, kept: &Kept) -> Result<v1::IssuePointsResponse, Status> {
-        if kept.content_hash != wish.content_hash {
+    fn replay(&self, issue: &Issue, kept: &Kept) -> Result<v1::IssuePointsResponse, Status> {
+        if kept.content_hash != issue.content_hash {
             return Err(Status::failed_precondition("IDEMPOTENCY_CONFLICT"));
         }
         let id = EntryId { batch: BatchId(kept.entry_id), ordinal: 0 };
@@ -213,7 +213,7 @@ impl Desk {
         let Reply::Member(reply) = borsh::from_slice(&kept.reply).map_err(broken)? else {
             return Err(broken("the reply is not that of an issue"));
         };
-        Ok(self.response(wish.caller, kept.entry_id, &entry, &reply, true))
+        Ok(self.response(issue.caller, kept.entry_id, &entry, &reply, true))
     }
 }
 
@@ -277,7 +277,7 @@ pub fn sample_entry(house: &Arc<House>, clock: &Clock) -> Result<Vec<u8>, Status
     let opaque = Arc::new(Opaque::new(&key));
     let desk = Desk { house: Arc::clone(house), clock: clock.clone(), key, opaque };
     let mut workload = crate::workload::Workload::new(1, 1, clock.clone(), crate::workload::Spread::Even, 0..1000);
-    let wish = desk.wish(crate::coalition::partner(0), workload.issue())?;
-    let member = MemberRow { id: wish.fresh_member, entry_no: 7, available: 0, window: 1 };
-    Ok(desk.entry(&wish, &member)?.to_bytes())
+    let issue = desk.issue(crate::coalition::partner(0), workload.issue())?;
+    let member = MemberRow { id: issue.fresh_member, entry_no: 7, available: 0, window: 1 };
+    Ok(desk.entry(&issue, &member)?.to_bytes())
 }

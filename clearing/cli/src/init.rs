@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clearing::clock::Clock;
-use clearing::coalition_file::{BreakageTable, CoalitionFile, CoalitionTable, NamedFeeBearer, NamedRecovery};
+use clearing::coalition_file::{CoalitionFile, CoalitionTable, NamedRecovery};
 use clearing::config::{self, Kind as KeyKind, without_password};
 use clearing::identifier::IdentifierKey;
 use clearing_certs::{Authority, Kind, ServerAddress, write_private_new};
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::limits::Limits;
-use clearing_core::units::{Currency, Money, Points, Timestamp};
+use clearing_core::facts::terms::{Breakage, FeeBearer};
+use clearing_core::units::{Currency, Money, Points, Rate, Timestamp};
 use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::{Value, json};
@@ -287,14 +288,16 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
         units.currency.parse().map_err(|_| wrong("--currency", &units.currency, "a code of ISO 4217 such as RUB"))?;
     let time_zone = TimeZone::get(&units.time_zone)
         .map_err(|_| wrong("--time-zone", &units.time_zone, "an IANA name such as Europe/Moscow"))?;
-    let fee_bearer: NamedFeeBearer =
-        word(&rules.fee_bearer).parse().map_err(|_| wrong("--fee-bearer", &rules.fee_bearer, "ACCEPTOR or ISSUER"))?;
+    let fee_bearer = FeeBearer::parse(&word(&rules.fee_bearer))
+        .ok_or_else(|| wrong("--fee-bearer", &rules.fee_bearer, "ACCEPTOR or ISSUER"))?;
+    let fee = Rate::new(rules.fee)
+        .map_err(|_| wrong("--fee", &rules.fee.to_string(), "a decimal from 0 to 1 with at most 9 decimals"))?;
     let funding =
         values::funding_variant(&rules.funding).map_err(|allowed| wrong("--funding", &rules.funding, &allowed))?;
     let recovery: NamedRecovery =
         word(&rules.recovery).parse().map_err(|_| wrong("--recovery", &rules.recovery, "ANY or OWN"))?;
-    let shares: Vec<_> = rules.breakage.split('/').map(values::decimal).collect();
-    let [Ok(reserve), Ok(operator), Ok(issuer)] = shares[..] else {
+    let shares: Vec<Option<Rate>> = rules.breakage.split('/').map(|share| share.parse().ok()).collect();
+    let [Some(reserve), Some(operator), Some(issuer)] = shares[..] else {
         return Err(wrong("--breakage", &rules.breakage, "three shares that add up to 1, such as 0.5/0.3/0.2"));
     };
     let file = CoalitionFile {
@@ -302,12 +305,12 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             currency,
             scale: units.scale.unwrap_or_else(|| currency.minor_digits()),
             point_value: units.point_value,
-            acceptance_fee: Some(rules.fee),
+            acceptance_fee: Some(fee),
             fee_bearer: Some(fee_bearer),
             grace_days: Some(rules.grace_days),
             passed_over_grace_days: Some(rules.passed_over_grace_days),
             start: now,
-            breakage: Some(BreakageTable { reserve, operator, issuer }),
+            breakage: Some(Breakage { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),
             recovery: Some(recovery),
             open_consents: Some(rules.open_consents),

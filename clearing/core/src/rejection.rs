@@ -189,7 +189,7 @@ rejections! {
     /// The partner has left the coalition. With a window, it is about an issue of an earlier one, which it does not
     /// reverse.
     PartnerExited = "PARTNER_EXITED", State, RECORDED, LASTING {
-        partner: String = "partner",
+        partner: String = "partner_id",
         oldest_window: Option<u32> = "oldest_window"
     } => |f| match oldest_window {
         None => write!(f, "partner {partner} has left the coalition"),
@@ -199,12 +199,12 @@ rejections! {
     };
 
     /// The partner may not issue at present.
-    PartnerRestricted = "PARTNER_RESTRICTED", State, RECORDED, TRANSIENT { partner: String = "partner" } => |f| write!(f, "partner {partner} is restricted and may not issue points");
+    PartnerRestricted = "PARTNER_RESTRICTED", State, RECORDED, TRANSIENT { partner: String = "partner_id" } => |f| write!(f, "partner {partner} is restricted and may not issue points");
 
     /// The partner may neither issue nor accept at present, nor reverse what it issued in windows before the one that
     /// is named.
     PartnerSuspended = "PARTNER_SUSPENDED", State, RECORDED, TRANSIENT {
-        partner: String = "partner",
+        partner: String = "partner_id",
         oldest_window: Option<u32> = "oldest_window"
     } => |f| match oldest_window {
         None => write!(f, "partner {partner} is suspended and may neither issue nor accept points"),
@@ -217,7 +217,7 @@ rejections! {
     NotFound = "NOT_FOUND", Missing, RECORDED, LASTING { what: String = "what", id: String = "id" } => |f| write!(f, "there is no {what} {id} that you may see");
 
     /// There is a partner of that id.
-    PartnerExists = "PARTNER_EXISTS", Exists, RECORDED, LASTING { partner: String = "partner" } => |f| write!(f, "there is a partner {partner} already");
+    PartnerExists = "PARTNER_EXISTS", Exists, RECORDED, LASTING { partner: String = "partner_id" } => |f| write!(f, "there is a partner {partner} already");
 
     /// Giver and receiver of a transfer are the same member.
     SameMember = "SAME_MEMBER", State, RECORDED, LASTING { member: String = "member_id" } => |f| write!(f, "giver and receiver are the same member {member}; points are given to another one");
@@ -229,10 +229,10 @@ rejections! {
     HoldNotOpen = "HOLD_NOT_OPEN", State, RECORDED, LASTING { hold: String = "hold_id", state: String = "state" } => |f| write!(f, "hold {hold} is {state}, not OPEN");
 
     /// More than the hold has.
-    CaptureExceedsHold = "CAPTURE_EXCEEDS_HOLD", State, RECORDED, LASTING { asked: i64 = "asked_points", held: i64 = "held_points" } => |f| write!(f, "{asked} points cannot be captured: the hold has {held}");
+    CaptureExceedsHold = "CAPTURE_EXCEEDS_HOLD", State, RECORDED, LASTING { asked: i64 = "asked_points", held: i64 = "held_points" } => |f| write!(f, "cannot capture {asked} points: the hold has {held}");
 
     /// More than what is left of the redemption.
-    ReturnExceedsRedemption = "RETURN_EXCEEDS_REDEMPTION", State, RECORDED, LASTING { asked: i64 = "asked_points", left: i64 = "left_points" } => |f| write!(f, "{asked} points cannot be returned: {left} of the redemption are left");
+    ReturnExceedsRedemption = "RETURN_EXCEEDS_REDEMPTION", State, RECORDED, LASTING { asked: i64 = "asked_points", left: i64 = "left_points" } => |f| write!(f, "cannot return {asked} points: only {left} of the redemption are left");
 
     /// The purchase was booked with another total of its receipt.
     ReceiptTotalMismatch = "RECEIPT_TOTAL_MISMATCH", State, RECORDED, LASTING { booked: String = "booked_amount", given: String = "given_amount" } => |f| write!(f, "the purchase was booked with a receipt total of {booked}, not {given}; name the total that was booked");
@@ -244,41 +244,41 @@ rejections! {
     ReversalTooLate = "REVERSAL_TOO_LATE", State, RECORDED, LASTING { issued: String = "issued_time", latest: String = "latest_time" } => |f| write!(f, "the points were issued {issued}; they could be reversed until {latest}");
 
     /// Points that should be taken back are spent.
-    ReversalShortfall = "REVERSAL_SHORTFALL", State, RECORDED, LASTING { asked: i64 = "asked_points", left: i64 = "left_points" } => |f| write!(f, "{asked} points cannot be taken back: {left} of them are left");
+    ReversalShortfall = "REVERSAL_SHORTFALL", State, RECORDED, LASTING { asked: i64 = "asked_points", left: i64 = "left_points" } => |f| write!(f, "cannot take back {asked} points: only {left} of them are left");
 
     /// A funder has given no consent, or not for so many points.
     ConsentExceeded = "CONSENT_EXCEEDED", UsedUp, RECORDED, TRANSIENT {
-        funder: String = "funder",
+        funder: String = "funder_id",
         asked: i64 = "asked_points",
         left: i64 = "left_points"
-    } => |f| write!(f, "{funder} would have to fund {asked} points; its consent leaves {left}");
+    } => |f| write!(f, "cannot issue {asked} points of {funder}: its consent leaves {left}");
 
     /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before.
     LimitExceeded = "LIMIT_EXCEEDED", UsedUp, RECORDED, TRANSIENT {
-        partner: String = "partner",
+        partner: String = "partner_id",
         limit: String = "limit",
         asked: i64 = "asked_points",
         used: i64 = "used_points",
         maximum: i64 = "maximum_points"
-    } => |f| write!(f, "{asked} points are beyond the limit {limit} of {partner}: {used} of {maximum} are used");
+    } => |f| write!(f, "cannot add {asked} points: {partner} has used {used} of the {maximum} that its limit {limit} allows");
 
     /// Points may pay a smaller share of the receipt.
-    ReceiptShareExceeded = "RECEIPT_SHARE_EXCEEDED", State, RECORDED, LASTING { asked: i64 = "asked_points", maximum: i64 = "maximum_points" } => |f| write!(f, "{asked} points are more than the share of the receipt that points may pay: {maximum}");
+    ReceiptShareExceeded = "RECEIPT_SHARE_EXCEEDED", State, RECORDED, LASTING { asked: i64 = "asked_points", maximum: i64 = "maximum_points" } => |f| write!(f, "cannot pay with {asked} points: only {maximum} may pay of this receipt");
 
     /// The member has earned too recently to spend here.
     Cooling = "COOLING", State, RECORDED, TRANSIENT { earned: String = "earned_time", until: String = "spendable_time" } => |f| write!(f, "the member earned points {earned} and can spend here from {until} on");
 
     /// The member has too few points.
-    InsufficientPoints = "INSUFFICIENT_POINTS", State, RECORDED, TRANSIENT { asked: i64 = "asked_points", available: i64 = "available_points" } => |f| write!(f, "{asked} points were asked for, {available} are available");
+    InsufficientPoints = "INSUFFICIENT_POINTS", State, RECORDED, TRANSIENT { asked: i64 = "asked_points", available: i64 = "available_points" } => |f| write!(f, "cannot take {asked} points: only {available} are available");
 
     /// The points lie in more lots than one entry takes.
     TooManyLots = "TOO_MANY_LOTS", State, RECORDED, TRANSIENT {
         asked: i64 = "asked_points",
         reachable: i64 = "reachable_points",
-        lots_max: i64 = "lots_max"
+        lots_max: i64 = "lots_per_entry_max"
     } => |f| write!(
         f,
-        "{asked} points lie in more than {lots_max} lots, the most one entry takes; {reachable} can be reached"
+        "cannot take {asked} points at once: one entry takes at most {lots_max} lots, and those hold {reachable}"
     );
 
     /// Debts of an issuer would grow beyond its cap: too few of the points can be taken for now; or, with a partner,
@@ -286,16 +286,16 @@ rejections! {
     NetDebitCap = "NET_DEBIT_CAP", State, RECORDED, TRANSIENT {
         asked: i64 = "asked_points",
         reachable: i64 = "reachable_points",
-        partner: Option<String> = "partner",
+        partner: Option<String> = "partner_id",
         needed: Option<String> = "needed_amount",
-        headroom: Option<String> = "headroom_amount"
+        headroom: Option<String> = "headroom"
     } => |f| match (partner, needed, headroom) {
         (Some(partner), Some(needed), Some(headroom)) => {
-            write!(f, "the issue needs {needed}, and the net debit cap of {partner} leaves {headroom}")
+            write!(f, "cannot issue: that needs {needed}, and the net debit cap of {partner} leaves {headroom}")
         }
         _ => write!(
             f,
-            "{asked} points were asked for; the net debit caps of their issuers leave {reachable} for now"
+            "cannot take {asked} points: the net debit caps of their issuers leave only {reachable} for now"
         ),
     };
 
@@ -330,16 +330,16 @@ rejections! {
     SettlementSettled = "SETTLEMENT_SETTLED", State, RECORDED, LASTING { window: u32 = "window" } => |f| write!(f, "the settlement of window {window} is SETTLED, which is final");
 
     /// Something of the settlement has been paid.
-    SettlementAlreadyPaid = "SETTLEMENT_ALREADY_PAID", State, RECORDED, LASTING { window: u32 = "window", paid: String = "paid_amount" } => |f| write!(f, "{paid} of the settlement of window {window} are paid already");
+    SettlementAlreadyPaid = "SETTLEMENT_ALREADY_PAID", State, RECORDED, LASTING { window: u32 = "window", paid: String = "paid" } => |f| write!(f, "{paid} of the settlement of window {window} are paid already");
 
     /// The settlement was aborted.
     SettlementAborted = "SETTLEMENT_ABORTED", State, RECORDED, LASTING { window: u32 = "window" } => |f| write!(f, "the settlement of window {window} was aborted");
 
     /// Nothing is due there.
-    LegNotDue = "LEG_NOT_DUE", State, RECORDED, LASTING { window: u32 = "window", party: String = "party" } => |f| write!(f, "nothing is due between {party} and window {window}");
+    LegNotDue = "LEG_NOT_DUE", State, RECORDED, LASTING { window: u32 = "window", payer: String = "payer", payee: String = "payee" } => |f| write!(f, "{payer} owes {payee} nothing in window {window}");
 
     /// Another amount is due.
-    AmountMismatch = "AMOUNT_MISMATCH", State, RECORDED, LASTING { due: String = "due_amount", given: String = "given_amount" } => |f| write!(f, "{due} are due, not {given}");
+    AmountMismatch = "AMOUNT_MISMATCH", State, RECORDED, LASTING { due: String = "due", given: String = "given_amount" } => |f| write!(f, "{due} are due, not {given}");
 
     /// More would be paid out than has come in.
     FundsNotReceived = "FUNDS_NOT_RECEIVED", State, RECORDED, TRANSIENT {
@@ -347,7 +347,7 @@ rejections! {
         needed: String = "needed_amount"
     } => |f| write!(
         f,
-        "{needed} would have to be paid out, and only {received} have come in and are not yet paid out"
+        "cannot pay out {needed}: only {received} of what has come in are left"
     );
 
     /// A number would not fit into 64 bits.

@@ -8,6 +8,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
@@ -167,10 +168,36 @@ pub fn shown(text: &str) -> String {
     }
 }
 
+/// Gives a type that is written and read as text the same form in files and in settings that are stored.
+macro_rules! as_text {
+    ($($name:ident),+) => {
+        $(
+            impl serde::Serialize for $name {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    serializer.collect_str(self)
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    <String as Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                }
+            }
+        )+
+    };
+}
+pub(crate) use as_text;
+
+as_text!(Rate, Timestamp);
+
 macro_rules! quantity {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+        #[derive(
+            Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+            Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
         pub struct $name(pub i64);
 
         impl $name {
@@ -331,6 +358,12 @@ impl Rate {
         let exact = i128::from(amount.0) * i128::from(self.billionths);
         let rounded = -(-exact).div_euclid(i128::from(Self::UNIT));
         Money(i64::try_from(rounded).expect("a share of at most 1 is no larger than the whole"))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.decimal().fmt(f)
     }
 }
 

@@ -8,10 +8,12 @@ use std::collections::BTreeSet;
 
 use clearing_core::chart::Fund;
 use clearing_core::command::Command;
+use clearing_core::facts::coalition::PARTNERS_MAX;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::{Code, Origin};
-use clearing_core::facts::partner::PartnerState;
+
+use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::{Breakage, Funding, Price, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
@@ -364,4 +366,29 @@ fn every_public_reason_is_given_for_some_call() {
     let missing: Vec<_> = Rejection::REASONS.into_iter().filter(|reason| !given.contains(reason)).collect();
     assert!(missing.is_empty(), "never given: {missing:?}");
     play.assert_sound();
+}
+
+/// An answer with a row for each partner must fit into a message, so there is a last one.
+#[test]
+fn a_coalition_takes_ten_thousand_partners_and_says_so_to_the_next() {
+    let mut house = house(coalition(), &[("A", terms(Funding::AtIssue))]);
+    let pattern = house.partners[&id("A")].clone();
+    for number in 2..PARTNERS_MAX {
+        let id = id(&format!("P{number}"));
+        house.partners.insert(id, Partner { id, ..pattern.clone() });
+    }
+    let mut play = Play::new(house);
+    let create = |name: &str| {
+        Command::CreatePartner(CreatePartner {
+            partner: id(name),
+            display_name: String::new(),
+            terms: TermsDraft::default(),
+            state: PartnerState::Active,
+            limits: Limits::default(),
+            no_default_limits: false,
+        })
+    };
+    play.operator(create("last")).unwrap();
+    let refused = play.operator(create("beyond")).unwrap_err();
+    assert_eq!(refused, Rejection::Overflow { what: "the number of partners".to_owned(), maximum: 10_000 });
 }

@@ -79,7 +79,7 @@ fn what_is_no_number_is_refused_wherever_a_number_is_read() {
         assert!(number(text).is_err(), "{text:?}");
         assert!(whole(text).is_err(), "{text:?}");
         assert!(text.parse::<Rate>().is_err(), "{text:?}");
-        assert!(Price::read(text).is_err(), "{text:?}");
+        assert!(text.parse::<Price>().is_err(), "{text:?}");
         assert!(Money::read(text, 6).is_err(), "{text:?}");
     }
 }
@@ -111,7 +111,7 @@ fn a_number_that_is_refused_is_told_what_is_wrong_with_it() {
 fn a_price_keeps_the_decimals_it_is_written_with() {
     let mut play = brands(Funding::AtIssue);
     for (text, scale) in [("1.000", 2), ("0.009", 2)] {
-        let terms = TermsDraft { price: Some(Price::read(text).unwrap()), ..TermsDraft::default() };
+        let terms = TermsDraft { price: Some(text.parse::<Price>().unwrap()), ..TermsDraft::default() };
         let refused = play.operator(create("X1", terms)).unwrap_err();
         let exact = Rejection::PriceNotExact { field: "price".to_owned(), price: text.to_owned(), scale };
         assert_eq!(refused, exact);

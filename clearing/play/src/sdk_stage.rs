@@ -402,6 +402,15 @@ impl SdkStage {
                 issuer: breakage.issuer.decimal(),
             });
         }
+        if let Some(days) = draft.return_days {
+            change = change.return_days(days.map(i32::from));
+        }
+        if let Some(value) = draft.tender_value {
+            change = change.tender_value(value.decimal());
+        }
+        if let Some(share) = draft.receipt_share {
+            change = change.receipt_share(share.decimal());
+        }
         assert!(draft.expiry.is_none(), "no step of a scenario changes the expiry");
         change
     }
@@ -514,8 +523,7 @@ fn map<A, B>(outcome: Outcome<A>, change: impl FnOnce(A) -> B) -> Outcome<B> {
 }
 
 fn kind(kind: &partner_sdk::EntryKind) -> EntryKind {
-    let abort = *kind == partner_sdk::EntryKind::AbortSettlement;
-    let name = if abort { "abort".to_owned() } else { kind.as_str().to_lowercase() };
+    let name = kind.as_str().to_lowercase();
     EntryKind::ALL.into_iter().find(|known| known.as_str() == name).unwrap()
 }
 

@@ -31,9 +31,11 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::identities::Identities;
 
-/// The generated clients of every service, over one connection with a certificate.
+/// The generated clients of the services, over one connection with a certificate.
 #[derive(Debug, Clone)]
 pub struct Wire {
+    /// The connection, for whoever makes a client of its own.
+    pub channel: Channel,
     pub issues: IssueServiceClient<Channel>,
     pub redemptions: RedemptionServiceClient<Channel>,
     pub holds: HoldServiceClient<Channel>,
@@ -73,6 +75,7 @@ impl Wire {
         let endpoint = endpoint.origin(format!("https://{address}").parse().unwrap());
         let channel = endpoint.connect_with_connector_lazy(connector);
         Self {
+            channel: channel.clone(),
             issues: IssueServiceClient::new(channel.clone()),
             redemptions: RedemptionServiceClient::new(channel.clone()),
             holds: HoldServiceClient::new(channel.clone()),

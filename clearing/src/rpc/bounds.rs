@@ -30,7 +30,7 @@ const PAGE_BYTES_MAX: usize = ANSWER_BYTES_MAX - (64 << 10);
 
 /// Entries of an operation, or of what followed from it, that are shown whole: at the most in bytes. The largest entry takes
 /// far less.
-const SHOWN_BYTES_MAX: usize = 1 << 20;
+pub const SHOWN_BYTES_MAX: usize = 1 << 20;
 
 /// An error of an item at the most, in bytes: so that as many items as a batch may have fit into an answer whatever becomes
 /// of them.

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use clearing_core::command::{Command, Request as Wish};
+use clearing_core::command::{self, Command};
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::units::{PartnerId, Points};
 use clearing_proto::v1;
@@ -31,8 +31,8 @@ impl IssueService for Service {
         request: Request<v1::IssuePointsRequest>,
     ) -> Result<Response<v1::IssuePointsResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let wish = self.issue_wish(caller, request.into_inner())?;
-        let written = self.0.writer.ask(wish).await.map_err(|error| errors::of_write(&error))?;
+        let asked = self.issue_asked(caller, request.into_inner())?;
+        let written = self.0.writer.ask(asked).await.map_err(|error| errors::of_write(&error))?;
         issue_response(caller, &written, &self.0.opaque).map(Response::new)
     }
 
@@ -65,11 +65,11 @@ impl IssueService for Service {
 }
 
 impl Service {
-    fn issue_wish(&self, caller: PartnerId, wire: v1::IssuePointsRequest) -> Result<Wish, Status> {
+    fn issue_asked(&self, caller: PartnerId, wire: v1::IssuePointsRequest) -> Result<command::Request, Status> {
         let v1::IssuePointsRequest { request_id, member, points, expire_time, origin, activate_time, funders } = wire;
         let member = convert::member(member, &self.0.identifier_key)?;
         let earn = earn("", points, expire_time, activate_time, funders)?;
-        self.0.wish(caller, &request_id, origin, Command::IssuePoints(IssuePoints { member, earn }))
+        self.0.request(caller, &request_id, origin, Command::IssuePoints(IssuePoints { member, earn }))
     }
 
     /// Issues a batch; one bad item fails alone.
@@ -86,11 +86,11 @@ impl Service {
         let (mut good, mut read) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
         for (at, item) in items.into_iter().enumerate() {
             let_others(at).await;
-            read.push(self.issue_wish(caller, item).map(|wish| good.push(wish)));
+            read.push(self.issue_asked(caller, item).map(|asked| good.push(asked)));
         }
         // Known before anything is done: what was decided cannot be taken back for want of room in its answer.
-        let mut wishes = good.iter().map(lots_of);
-        bounds::check_batch(read.iter().map(|item| item.as_ref().ok().and_then(|()| wishes.next())))?;
+        let mut lots = good.iter().map(lots_of);
+        bounds::check_batch(read.iter().map(|item| item.as_ref().ok().and_then(|()| lots.next())))?;
         let answers = match full {
             Full::Refuses => self.0.writer.ask_batch(good).await.map_err(|error| errors::of_write(&error))?,
             Full::Waits => self.0.writer.ask_all(good).await,
@@ -112,8 +112,8 @@ impl Service {
 }
 
 /// The lots that an issue makes at the most: one for each that funds it.
-fn lots_of(wish: &Wish) -> usize {
-    if let Command::IssuePoints(issue) = &wish.command { issue.earn.funders.len().max(1) } else { 1 }
+fn lots_of(asked: &command::Request) -> usize {
+    if let Command::IssuePoints(issue) = &asked.command { issue.earn.funders.len().max(1) } else { 1 }
 }
 
 /// What becomes of a batch whose caller has too much waiting.

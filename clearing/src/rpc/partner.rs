@@ -134,7 +134,7 @@ impl PartnerService for Service {
         let funder: PartnerId = convert::id("funder_id", &funder_id)?;
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         if funder == partner {
-            return Err(errors::invalid("funder_id", "needs no consent of its own"));
+            return Err(errors::invalid("partner_id", "is the funder, which needs no consent of its own"));
         }
         if let Some(budget) = budget_points.filter(|budget| *budget < 0) {
             return Err(errors::invalid("budget_points", format!("{budget} is below zero")));
@@ -179,8 +179,8 @@ fn partner_state(state: i32) -> Result<PartnerState, Status> {
         Ok(v1::PartnerState::Active) => Ok(PartnerState::Active),
         Ok(v1::PartnerState::Restricted) => Ok(PartnerState::Restricted),
         Ok(v1::PartnerState::Suspended) => Ok(PartnerState::Suspended),
-        Ok(v1::PartnerState::Unspecified) | Err(_) => {
-            Err(invalid("state", format!("{state} is unknown; give ACTIVE, RESTRICTED or SUSPENDED")))
+        Ok(v1::PartnerState::Unspecified | v1::PartnerState::Exited) | Err(_) => {
+            Err(invalid("state", format!("{state} cannot be set; give ACTIVE, RESTRICTED or SUSPENDED")))
         }
     }
 }
@@ -189,8 +189,8 @@ fn from_partner_state(state: PartnerState) -> v1::PartnerState {
     match state {
         PartnerState::Active => v1::PartnerState::Active,
         PartnerState::Restricted => v1::PartnerState::Restricted,
-        // An exited partner is as suspended, for good.
-        PartnerState::Suspended | PartnerState::Exited => v1::PartnerState::Suspended,
+        PartnerState::Suspended => v1::PartnerState::Suspended,
+        PartnerState::Exited => v1::PartnerState::Exited,
     }
 }
 

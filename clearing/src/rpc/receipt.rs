@@ -193,6 +193,16 @@ fn tally(kind: DayKind, day: &mut v1::DayTotals) -> &mut v1::Tally {
     tally.get_or_insert_default()
 }
 
+/// The field of the totals that counts a kind.
+fn field(kind: DayKind) -> &'static str {
+    match kind {
+        DayKind::Issue => "issued",
+        DayKind::Redemption => "redeemed",
+        DayKind::Return => "returned",
+        DayKind::Reversal => "reversed",
+    }
+}
+
 /// Adds an entry to the totals of its day, if it is of a kind that counts.
 fn add_to_day(day: &mut v1::DayTotals, entry: &Entry) {
     let Some((kind, points)) = DayKind::of(entry) else { return };
@@ -206,8 +216,10 @@ fn counted_day(wire: Option<v1::DayTotals>) -> Result<v1::DayTotals, Status> {
     let mut day = wire.ok_or_else(|| invalid("counted", "is missing"))?;
     for kind in DayKind::ALL {
         let tally = tally(kind, &mut day);
-        if tally.count < 0 || tally.points < 0 {
-            return Err(invalid("counted", format!("a number of {} is below zero", wire_kind(kind).as_str_name())));
+        for (number, value) in [("count", tally.count), ("points", tally.points)] {
+            if value < 0 {
+                return Err(invalid(&format!("counted.{}.{number}", field(kind)), format!("{value} is below zero")));
+            }
         }
     }
     Ok(day)

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::convert::from_timestamp;
 use crate::rpc::errors::Fault;
 use crate::rpc::opaque::Opaque;
-use crate::rpc::{Context, auth, convert, errors};
+use crate::rpc::{Context, auth, bounds, convert, errors};
 use crate::scheduler::{AdvanceError, DueWork, DueWorkKind, ScheduleError};
 use crate::writer::WriteError;
 
@@ -56,14 +56,14 @@ fn backwards(to: Timestamp, now: Timestamp) -> Status {
     errors::refused(&rejection)
 }
 
-/// Pieces of due work that an answer lists.
+/// Pieces of due work that an answer lists, unless they fill it before.
 const DUE_WORK_LISTED: usize = 1000;
 
 fn advanced(now: Timestamp, ran: &[DueWork], opaque: &Opaque) -> v1::AdvanceClockResponse {
     let work = |work: &DueWork| {
         let (kind, window) = match work.kind {
             DueWorkKind::Close { window } => (v1::DueWorkKind::WindowClose, Some(i64::from(window))),
-            DueWorkKind::Expiry => (v1::DueWorkKind::Expiry, None),
+            DueWorkKind::Member => (v1::DueWorkKind::Member, None),
         };
         v1::DueWork {
             kind: kind.into(),
@@ -74,7 +74,7 @@ fn advanced(now: Timestamp, ran: &[DueWork], opaque: &Opaque) -> v1::AdvanceCloc
     };
     v1::AdvanceClockResponse {
         clock_time: from_timestamp(now),
-        due_works: ran.iter().take(DUE_WORK_LISTED).map(work).collect(),
+        due_works: bounds::page(ran.iter().map(work), DUE_WORK_LISTED).0,
         due_work_count: i64::try_from(ran.len()).unwrap_or(i64::MAX),
     }
 }

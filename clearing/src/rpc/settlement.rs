@@ -26,7 +26,7 @@ use crate::rpc::written::{accepted, first_entry, from_written};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::writer::{WriteError, Written};
-use convert::Stage;
+use convert::Basis;
 
 /// Cut-offs that are published in advance.
 pub const CUT_OFFS_PUBLISHED: usize = 10;
@@ -53,7 +53,7 @@ impl SettlementService for Service {
         Ok(Response::new(v1::CloseWindowResponse {
             written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
-            settlement: Some(convert::from_settlement(number, settlement, carried, Stage::Made, coalition)),
+            settlement: Some(convert::from_settlement(number, settlement, carried, Basis::Closed, coalition)),
             open_window: i64::from(number) + 1,
         }))
     }
@@ -210,13 +210,13 @@ impl Context {
         if number != book.open_window {
             let (window, settlement) = self.settlement(number).await?;
             let carried = window.carried();
-            return Ok(convert::from_settlement(number, &settlement, &carried, Stage::Made, &book.house.coalition));
+            return Ok(convert::from_settlement(number, &settlement, &carried, Basis::Closed, &book.house.coalition));
         }
         let coalition = book.house.coalition.clone();
         let window = book.closed_for_show(self.clock.now()).map_err(|rejection| errors::refused(&rejection))?;
         let settlement = window.settlement.as_ref().expect("it was just closed");
         let carried = window.carried();
-        Ok(convert::from_settlement(number, settlement, &carried, Stage::Preview, &coalition))
+        Ok(convert::from_settlement(number, settlement, &carried, Basis::Preview, &coalition))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::rpc::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX};
 const SMALL: usize = 8 << 10;
 /// A page of rows, or a report, while it is made. What it really takes is counted when it is there.
 const PAGE: usize = 256 << 10;
-/// What a byte of a batch takes: the bytes, the items read from them, the wishes made of these, what the writer makes of
+/// What a byte of a batch takes: the bytes, the items read from them, the requests made of these, what the writer makes of
 /// them, and the answers. Measured, of batches of 8,000 issues.
 const OF_BATCH: usize = 7;
 

@@ -1,6 +1,6 @@
 //! What every operation on points has in common: how it is asked for, and what its answer tells of what was written.
 
-use clearing_core::command::{Command, Request as Wish};
+use clearing_core::command::{self, Command};
 use clearing_core::facts::answer::{Accepted, MemberReply, Reply};
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
 use clearing_core::units::PartnerId;
@@ -22,26 +22,34 @@ impl Context {
         origin: Option<v1::Origin>,
         command: Command,
     ) -> Result<Written, Status> {
-        let wish = self.wish(caller, request_id, origin, command)?;
-        self.carry_out(wish).await
+        let asked = self.request(caller, request_id, origin, command)?;
+        self.carry_out(asked).await
     }
 
-    pub(super) fn wish(
+    pub(super) fn request(
         &self,
         caller: PartnerId,
         request_id: &str,
         origin: Option<v1::Origin>,
         command: Command,
-    ) -> Result<Wish, Status> {
+    ) -> Result<command::Request, Status> {
         let request_id = convert::request_id(request_id)?;
         let house = self.house();
         let key = &self.identifier_key;
         let (origin, attachment) = convert::origin(origin, caller, request_id, key, &house.coalition)?;
         let (fresh_member, fresh_salt) = (clock::fresh_member_id(), clock::random_bytes());
-        let wish = Wish { caller, request_id: Some(request_id), origin, command, fresh_member, fresh_salt, attachment };
+        let asked = command::Request {
+            caller,
+            request_id: Some(request_id),
+            origin,
+            command,
+            fresh_member,
+            fresh_salt,
+            attachment,
+        };
         // What the message alone tells is told before it takes a place in the queue.
-        wish.validate().map_err(|rejection| errors::refused(&rejection))?;
-        Ok(wish)
+        asked.validate().map_err(|rejection| errors::refused(&rejection))?;
+        Ok(asked)
     }
 }
 

@@ -3,14 +3,14 @@
 use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::coalition::{Coalition, Recovery};
 use clearing_core::facts::limits::Limits;
-use clearing_core::facts::terms::{Breakage, FeeBearer, Funding, Terms};
-use clearing_core::units::{Money, Points, Timestamp};
+use clearing_core::facts::terms::Terms;
+use clearing_core::units::{Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::StoreError;
 use super::cells::Row;
 use super::sql::{Link, Sql, rows};
 use super::tables::{COALITION, GATE};
-use super::{StoreError, terms};
 
 pub(super) static STATEMENTS: &[&Sql] = &[&THE_COALITION, &INSERT_COALITION];
 
@@ -68,8 +68,8 @@ pub(super) async fn insert(link: &mut Link<'_>, founded: &FoundedFacts, now: Tim
 struct Settings {
     currency: String,
     scale: u32,
-    default_terms: TermsSettings,
-    default_limits: LimitsSettings,
+    default_terms: Terms,
+    default_limits: Limits,
     grace_days: u16,
     passed_over_grace_days: u16,
     recovery: String,
@@ -81,87 +81,13 @@ struct Settings {
     business_time_age_days: u16,
 }
 
-/// Money in units of 10^-scale, rates as decimals.
-#[derive(Debug, Serialize, Deserialize)]
-struct TermsSettings {
-    funding: String,
-    price: i64,
-    value: i64,
-    reimbursement: i64,
-    acceptance_fee: String,
-    fee_bearer: String,
-    breakage_reserve: String,
-    breakage_operator: String,
-    breakage_issuer: String,
-    expiry: String,
-    return_days: Option<u16>,
-    tender_value: i64,
-    receipt_share: String,
-}
-
-/// What a limit is none of is null. Money in units of 10^-scale.
-#[derive(Debug, Serialize, Deserialize)]
-struct LimitsSettings {
-    net_debit_cap: Option<i64>,
-    outstanding_points: Option<i64>,
-    points_per_day: Option<i64>,
-    points_per_member_per_day: Option<i64>,
-    points_per_entry: Option<i64>,
-    transfer_points_per_entry: Option<i64>,
-    transfer_points_per_member_per_day: Option<i64>,
-    cooling_seconds: Option<u32>,
-}
-
-impl LimitsSettings {
-    fn of(limits: &Limits) -> Self {
-        let points = |limit: Option<Points>| limit.map(|points| points.0);
-        Self {
-            net_debit_cap: limits.net_debit_cap.map(|cap| cap.0),
-            outstanding_points: points(limits.outstanding_points),
-            points_per_day: points(limits.points_per_day),
-            points_per_member_per_day: points(limits.points_per_member_per_day),
-            points_per_entry: points(limits.points_per_entry),
-            transfer_points_per_entry: points(limits.transfer_points_per_entry),
-            transfer_points_per_member_per_day: points(limits.transfer_points_per_member_per_day),
-            cooling_seconds: limits.cooling_seconds,
-        }
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            net_debit_cap: self.net_debit_cap.map(Money),
-            outstanding_points: self.outstanding_points.map(Points),
-            points_per_day: self.points_per_day.map(Points),
-            points_per_member_per_day: self.points_per_member_per_day.map(Points),
-            points_per_entry: self.points_per_entry.map(Points),
-            transfer_points_per_entry: self.transfer_points_per_entry.map(Points),
-            transfer_points_per_member_per_day: self.transfer_points_per_member_per_day.map(Points),
-            cooling_seconds: self.cooling_seconds,
-        }
-    }
-}
-
 fn settings_of(coalition: &Coalition) -> Settings {
-    let terms = &coalition.default_terms;
     Settings {
         currency: coalition.currency.to_string(),
         scale: coalition.scale,
-        default_terms: TermsSettings {
-            funding: terms.funding.as_str().to_owned(),
-            price: terms.price.0,
-            value: terms.value.0,
-            reimbursement: terms.reimbursement.0,
-            acceptance_fee: terms.acceptance_fee.decimal().to_string(),
-            fee_bearer: terms.fee_bearer.as_str().to_owned(),
-            breakage_reserve: terms.breakage.reserve.decimal().to_string(),
-            breakage_operator: terms.breakage.operator.decimal().to_string(),
-            breakage_issuer: terms.breakage.issuer.decimal().to_string(),
-            expiry: terms::expiry_text(&terms.expiry),
-            return_days: terms.return_days,
-            tender_value: terms.tender_value.0,
-            receipt_share: terms.receipt_share.decimal().to_string(),
-        },
-        default_limits: LimitsSettings::of(&coalition.default_limits),
+        // Defaults are of no version and of no time: the journal has them so too.
+        default_terms: Terms { version: 1, effective: Timestamp(0), ..coalition.default_terms.clone() },
+        default_limits: coalition.default_limits,
         grace_days: coalition.grace_days,
         passed_over_grace_days: coalition.passed_over_grace_days,
         recovery: coalition.recovery.as_str().to_owned(),
@@ -177,31 +103,12 @@ fn settings_of(coalition: &Coalition) -> Settings {
 fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
     let settings: Settings =
         serde_json::from_str(settings).map_err(|error| StoreError::damaged("the coalition's settings", error))?;
-    let terms = &settings.default_terms;
     Ok(Coalition {
         id: id.to_owned(),
         currency: settings.currency.parse().map_err(|error| StoreError::damaged("the currency", error))?,
         scale: settings.scale,
-        default_terms: Terms {
-            version: 1,
-            effective: Timestamp(0),
-            funding: super::known("funding", Funding::parse(&terms.funding))?,
-            price: Money(terms.price),
-            value: Money(terms.value),
-            reimbursement: Money(terms.reimbursement),
-            acceptance_fee: terms::rate(&terms.acceptance_fee)?,
-            fee_bearer: super::known("fee bearer", FeeBearer::parse(&terms.fee_bearer))?,
-            breakage: Breakage {
-                reserve: terms::rate(&terms.breakage_reserve)?,
-                operator: terms::rate(&terms.breakage_operator)?,
-                issuer: terms::rate(&terms.breakage_issuer)?,
-            },
-            expiry: super::known("expiry", terms::expiry_policy(&terms.expiry))?,
-            return_days: terms.return_days,
-            tender_value: Money(terms.tender_value),
-            receipt_share: terms::rate(&terms.receipt_share)?,
-        },
-        default_limits: settings.default_limits.limits(),
+        default_terms: settings.default_terms,
+        default_limits: settings.default_limits,
         grace_days: settings.grace_days,
         passed_over_grace_days: settings.passed_over_grace_days,
         recovery: super::known("recovery", Recovery::parse(&settings.recovery))?,

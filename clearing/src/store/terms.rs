@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use clearing_core::book::changes::Changes;
 use clearing_core::facts::partner::Partner;
-use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
-use clearing_core::units::{PartnerId, Points, Rate, Timestamp};
+use clearing_core::facts::terms::{Breakage, FeeBearer, Funding, Terms};
+use clearing_core::units::{PartnerId, Points, Rate};
 
 use super::cells::Row;
 use super::rows::RowSet;
@@ -39,7 +39,7 @@ fn version(row: &Row<'_>) -> Result<(PartnerId, Terms), StoreError> {
             operator: rate(row.text(TERMS.breakage_operator)?)?,
             issuer: rate(row.text(TERMS.breakage_issuer)?)?,
         },
-        expiry: known("expiry", expiry_policy(row.text(TERMS.expiry)?))?,
+        expiry: row.text(TERMS.expiry)?.parse().map_err(|error| StoreError::damaged("an expiry", error))?,
         return_days: row.small_or_null(TERMS.return_days)?,
         tender_value: row.money(TERMS.tender_value)?,
         receipt_share: rate(row.text(TERMS.receipt_share)?)?,
@@ -77,7 +77,7 @@ fn push(rows: &mut RowSet, partner: PartnerId, terms: &Terms) {
     rows.int(TERMS.price, terms.price.0).int(TERMS.point_value, terms.value.0);
     rows.int(TERMS.reimbursement, terms.reimbursement.0);
     rows.text(TERMS.acceptance_fee, &decimal(&terms.acceptance_fee));
-    rows.text(TERMS.fee_bearer, terms.fee_bearer.as_str()).text(TERMS.expiry, &expiry_text(&terms.expiry));
+    rows.text(TERMS.fee_bearer, terms.fee_bearer.as_str()).text(TERMS.expiry, &terms.expiry.to_string());
     let Breakage { reserve, operator, issuer } = &terms.breakage;
     rows.text(TERMS.breakage_reserve, &decimal(reserve)).text(TERMS.breakage_operator, &decimal(operator));
     rows.text(TERMS.breakage_issuer, &decimal(issuer));
@@ -87,34 +87,6 @@ fn push(rows: &mut RowSet, partner: PartnerId, terms: &Terms) {
 
 pub(super) fn rate(text: &str) -> Result<Rate, StoreError> {
     text.parse().map_err(|error| StoreError::damaged("a rate", error))
-}
-
-pub(super) fn expiry_text(expiry: &ExpiryPolicy) -> String {
-    match expiry {
-        ExpiryPolicy::None => "NONE".to_owned(),
-        ExpiryPolicy::Fixed(time) => format!("FIXED {}", time.0),
-        ExpiryPolicy::Days(days) => format!("DAYS {days}"),
-        ExpiryPolicy::Months(months) => format!("MONTHS {months}"),
-        ExpiryPolicy::EndOfMonth(months) => format!("END_OF_MONTH {months}"),
-        ExpiryPolicy::EndOfYear(years) => format!("END_OF_YEAR {years}"),
-        ExpiryPolicy::InactiveDays(days) => format!("INACTIVE_DAYS {days}"),
-    }
-}
-
-pub(super) fn expiry_policy(text: &str) -> Option<ExpiryPolicy> {
-    if text == "NONE" {
-        return Some(ExpiryPolicy::None);
-    }
-    let (word, number) = text.split_once(' ')?;
-    Some(match word {
-        "FIXED" => ExpiryPolicy::Fixed(Timestamp(number.parse().ok()?)),
-        "DAYS" => ExpiryPolicy::Days(number.parse().ok()?),
-        "MONTHS" => ExpiryPolicy::Months(number.parse().ok()?),
-        "END_OF_MONTH" => ExpiryPolicy::EndOfMonth(number.parse().ok()?),
-        "END_OF_YEAR" => ExpiryPolicy::EndOfYear(number.parse().ok()?),
-        "INACTIVE_DAYS" => ExpiryPolicy::InactiveDays(number.parse().ok()?),
-        _ => return None,
-    })
 }
 
 static OUTSTANDING: Sql =

@@ -1,11 +1,20 @@
 //! The catalogue of errors, `docs/errors.md`, is what the house says. It is made from one example of each rejection; this
 //! test fails where the page differs, and leaves the page as it should be beside the test's other files.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use clearing::rpc::errors::{self, Fault};
+use clearing_core::chart::Purpose;
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::hold::HoldState;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::terms::Funding;
+use clearing_core::facts::window::{SettlementState, WindowState};
 use clearing_core::rejection::{Class, Rejection};
+
+use crate::interface;
 
 /// One rejection of each kind, in the published order; two of those that have two shapes.
 fn examples() -> Vec<Rejection> {
@@ -80,7 +89,7 @@ fn examples() -> Vec<Rejection> {
         Rejection::SettlementSettled { window: 7 },
         Rejection::SettlementAlreadyPaid { window: 7, paid: text("12.00") },
         Rejection::SettlementAborted { window: 7 },
-        Rejection::LegNotDue { window: 7, party: text("grocer") },
+        Rejection::LegNotDue { window: 7, payer: text("grocer"), payee: text("hub") },
         Rejection::AmountMismatch { due: text("12.00"), given: text("11.00") },
         Rejection::FundsNotReceived { received: text("5.00"), needed: text("12.00") },
         Rejection::Overflow { what: text("the balance of position:grocer"), maximum: 1 << 61 },
@@ -212,4 +221,126 @@ fn the_catalogue_of_errors_is_what_the_house_says() {
 #[test]
 fn the_sdk_knows_every_reason_by_the_same_table() {
     assert_kept("partner-sdk/src/reason.rs", &sdk_reasons());
+}
+
+/// The keys of metadata for which no message has a field, and why they are needed.
+const OF_NO_FIELD: &[(&str, &str)] = &[
+    ("field", "the path of the field that is wrong"),
+    ("problem", "what is wrong with it"),
+    ("what", "the kind of thing that was not found, or of the sum that would overflow"),
+    ("id", "the name of what was not found, whatever its kind"),
+    ("time", "the time that is out of range, whichever field has it"),
+    ("earliest_time", "the first time that is in range"),
+    ("latest_time", "the last time that is in range, or at which it could be done"),
+    ("made_time", "when a request id was made, which stands in the id"),
+    ("oldest_time", "when the oldest request ids that are kept were made"),
+    ("issued_time", "when the points to be reversed were issued"),
+    ("earned_time", "when the member earned last, at any partner"),
+    ("spendable_time", "when the cooling is over"),
+    ("oldest_window", "the first window whose issues the partner may still reverse"),
+    ("asked_points", "what was asked for, whichever field has it"),
+    ("left_points", "what is left of the issue, redemption or consent"),
+    ("maximum_points", "the most that is allowed"),
+    ("reachable_points", "what of the points asked for could be taken"),
+    ("booked_amount", "the receipt's total as it was booked"),
+    ("given_amount", "the amount that the request names"),
+    ("needed_amount", "what the operation would take"),
+    ("received_amount", "what a settlement has received and not yet paid out"),
+    ("lower", "the name of the term that is too low, and whose it is"),
+    ("lower_amount", "how much it is"),
+    ("higher", "the name of the term that it must not be below, and whose it is"),
+    ("higher_amount", "how much that is"),
+    ("message_bytes", "the size of a message"),
+    ("answer_bytes", "the size that an answer could have"),
+    ("maximum_bytes", "the most that either may have"),
+    ("behind_entries", "how far the lists are behind the journal"),
+    ("machine_time", "what the clock of the house says"),
+    ("other_time", "what the clock says that it was compared with"),
+];
+
+#[test]
+fn what_an_error_tells_has_the_name_of_the_field_for_the_same_thing() {
+    let fields: BTreeSet<String> = interface::fields().into_iter().map(|field| field.name).collect();
+    let rules = Rejection::TABLE.iter().flat_map(|row| row.metadata);
+    let keys: BTreeSet<&str> = rules.chain(Fault::TABLE.iter().flat_map(|row| row.metadata)).copied().collect();
+    let unnamed: BTreeSet<&str> = keys.into_iter().filter(|key| !fields.contains(*key)).collect();
+    assert_eq!(
+        unnamed,
+        OF_NO_FIELD.iter().map(|(key, _)| *key).collect(),
+        "keys that are no fields, and the list of them"
+    );
+}
+
+/// The words of a comment that may be the name of something.
+fn words(comment: &str) -> impl Iterator<Item = &str> {
+    comment.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').filter(|word| !word.is_empty())
+}
+
+#[test]
+fn what_a_comment_says_of_the_numbers_of_a_reason_is_what_the_table_says() {
+    let keys: BTreeSet<&str> = Rejection::TABLE.iter().flat_map(|row| row.metadata).copied().collect();
+    let mut told = 0;
+    for (place, comment) in interface::comments() {
+        let (mut row, mut numbers) = (None, false);
+        for word in words(&comment) {
+            if let Some(of) = Rejection::TABLE.iter().find(|row| row.reason == word) {
+                (row, numbers) = (Some(of), false);
+            } else if word == "metadata" {
+                numbers = true;
+            } else if let Some(row) = row.filter(|_| numbers) {
+                numbers = keys.contains(word);
+                assert!(!numbers || row.metadata.contains(&word), "{place}: {} has no {word}", row.reason);
+                assert!(numbers || !word.contains('_'), "{place}: no reason has a number {word}");
+                told += usize::from(numbers);
+            }
+        }
+    }
+    assert!(told > 40, "{told}");
+}
+
+#[test]
+fn a_comment_names_reasons_that_exist_and_in_the_published_order() {
+    let codes: BTreeSet<String> = (0..17).map(|code| code_name(tonic::Code::from(code))).collect();
+    let mut listed = 0;
+    for (place, comment) in interface::comments() {
+        let upper = |word: &str| word.starts_with(char::is_uppercase) && word == word.to_ascii_uppercase();
+        let named = |word: &&str| word.contains('_') && upper(word) && *word != "UPPER_SNAKE";
+        for word in words(&comment).filter(named) {
+            let reason = Rejection::REASONS.contains(&word) || Fault::TABLE.iter().any(|row| row.reason == word);
+            assert!(reason || interface::is_a_value(word) || codes.contains(word), "{place}: nothing is called {word}");
+        }
+        let Some((_, list)) = comment.split_once("Reasons: ") else { continue };
+        // What stands in brackets tells of a reason, and what comes after a semicolon is of another call.
+        let (mut depth, mut outside) = (0_i32, String::new());
+        for letter in list.chars() {
+            depth += i32::from(letter == '(') - i32::from(letter == ')');
+            outside.extend((depth == 0).then_some(letter));
+        }
+        let rank = |word: &str| Rejection::REASONS.iter().position(|reason| *reason == word);
+        let ranks: Vec<usize> = words(&outside).filter_map(rank).collect();
+        assert!(ranks.is_sorted(), "{place}: {outside}");
+        listed += ranks.len();
+    }
+    assert!(listed > 80, "{listed}");
+}
+
+/// What a value of an enum is called is what the rules call it; and there is no value that the house never sends or takes.
+#[test]
+fn the_states_and_kinds_of_the_interface_are_those_of_the_rules() {
+    fn names<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> BTreeSet<String> {
+        all.iter().map(|value| name(*value).to_uppercase()).collect()
+    }
+    let of_rules = [
+        ("EntryKind", names(&EntryKind::ALL, EntryKind::as_str)),
+        ("Purpose", names(&Purpose::ALL, Purpose::as_str)),
+        ("HoldState", names(&HoldState::ALL, HoldState::as_str)),
+        ("PartnerState", names(&PartnerState::ALL, PartnerState::as_str)),
+        ("WindowState", names(&WindowState::ALL, WindowState::as_str)),
+        ("SettlementState", names(&SettlementState::ALL, SettlementState::as_str)),
+        ("Funding", names(&Funding::ALL, Funding::as_str)),
+    ];
+    for (name, of_rules) in of_rules {
+        let of_interface = interface::values(name);
+        assert_eq!(of_interface, of_rules, "{name}");
+    }
 }

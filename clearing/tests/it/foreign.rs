@@ -1,7 +1,5 @@
-//! A gRPC client that is none of ours: the library's, with its defaults, over mutual TLS, and one below it that sends whatever
-//! bytes it is told to and shows what came back.
-
-use std::net::SocketAddr;
+//! A caller below the library of gRPC: it sends whatever bytes it is told to and shows what came back. One with the library's
+//! defaults is `clearing_play::Wire`.
 
 use bytes::Bytes;
 use clearing_certs::Kind;
@@ -14,33 +12,11 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
-use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use clearing_play::TestHouse;
-
-/// A connection as a partner, the operator or an auditor.
-pub async fn channel(test: &TestHouse, kind: Kind, id: &str) -> Channel {
-    let (tls, address) = (connector(test, kind, id), test.server.local_addr());
-    let connector = tower::service_fn(move |_: Uri| {
-        let tls = tls.clone();
-        async move { connect(&tls, address).await.map(TokioIo::new) }
-    });
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    endpoint.connect_with_connector(connector).await.unwrap()
-}
-
-fn connector(test: &TestHouse, kind: Kind, id: &str) -> TlsConnector {
-    TlsConnector::from(test.identities.tls(kind, id))
-}
-
-async fn connect(tls: &TlsConnector, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
-    let tcp = TcpStream::connect(address).await?;
-    tls.connect(ServerName::try_from("localhost").unwrap(), tcp).await
-}
 
 /// A new key of a request.
 pub fn key() -> String {
@@ -62,7 +38,9 @@ pub struct Ended {
 
 impl Plain {
     pub async fn connect(test: &TestHouse, kind: Kind, id: &str) -> Self {
-        let tls = connect(&connector(test, kind, id), test.server.local_addr()).await.unwrap();
+        let tcp = TcpStream::connect(test.server.local_addr()).await.unwrap();
+        let tls = TlsConnector::from(test.identities.tls(kind, id));
+        let tls = tls.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
         let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
         let mut moving = JoinSet::new();
         moving.spawn(async move { drop(connection.await) });

@@ -97,7 +97,7 @@ async fn a_bad_request_says_what_is_wrong_and_writes_nothing() {
                 "id",
                 refusal(admin.deposit(Deposit::collateral("nobody", Money::new("RUB", Decimal::ONE))).await),
             ),
-            ("PARTNER_EXISTS", "partner", refusal(admin.create_partner(CreatePartner::new("A")).await)),
+            ("PARTNER_EXISTS", "partner_id", refusal(admin.create_partner(CreatePartner::new("A")).await)),
             // Too much.
             ("INSUFFICIENT_POINTS", "available_points", refusal(a.redeem(Redeem::from("card", "1").points(11)).await)),
             ("INVALID_ARGUMENT", "points", refusal(a.issue(issue().points(i64::MAX)).await)),
@@ -238,7 +238,10 @@ async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
         assert_eq!(field(a.find_receipt(Receipt::new("R-1", "yesterday")).collect().await), "business_date");
         assert_eq!(field(a.reconcile_day(DayCount::of_store("", "2026-02-01")).await), "store");
         assert_eq!(field(a.reconcile_day(DayCount::of_store("s1", "")).await), "business_date");
-        assert_eq!(field(a.reconcile_day(DayCount::of_store("s1", "2026-02-01").issued(-1, 0)).await), "counted");
+        assert_eq!(
+            field(a.reconcile_day(DayCount::of_store("s1", "2026-02-01").issued(-1, 0)).await),
+            "counted.issued.count"
+        );
 
         let cap = |cap| SetLimits::of("A", PartnerLimits::none().net_debit_cap(cap));
         assert_eq!(field(admin.set_limits(cap(Decimal::new(1, 3))).await), "limits.net_debit_cap");
@@ -248,7 +251,7 @@ async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
         assert_eq!(field(admin.create_partner(CreatePartner::new("new").limits(below)).await), "limits.points_per_day");
         let cooling = PartnerLimits::none().cooling_seconds(-1);
         assert_eq!(field(admin.set_limits(SetLimits::of("A", cooling)).await), "limits.cooling_seconds");
-        assert_eq!(field(admin.set_funding_consent(SetFundingConsent::give("A", "A")).await), "funder_id");
+        assert_eq!(field(admin.set_funding_consent(SetFundingConsent::give("A", "A")).await), "partner_id");
         let consent = SetFundingConsent::give("A", "B").budget(-1);
         assert_eq!(field(admin.set_funding_consent(consent).await), "budget_points");
         let terms = |terms| SetTerms::of("A", terms);

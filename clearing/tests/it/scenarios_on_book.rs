@@ -210,7 +210,11 @@ fn a_file_that_cannot_be_right_is_refused_by_the_name_of_the_key() {
         ("grace_days = 14", "grace_days = -1", "grace_days = -1"),
         ("point_value = \"1.00\"", "point_value = 1.00", "point_value = 1.00"),
         ("start = \"2026-02-01T00:00:00Z\"", "start = \"soon\"", "\"soon\" is not a time"),
-        ("fee_bearer = \"ACCEPTOR\"", "fee_bearer = \"MEMBER\"", "\"MEMBER\" is not ACCEPTOR or ISSUER"),
+        (
+            "fee_bearer = \"ACCEPTOR\"",
+            "fee_bearer = \"MEMBER\"",
+            "unknown variant `MEMBER`, expected `ACCEPTOR` or `ISSUER`",
+        ),
         ("id = \"B\"", "id = \"B\"\nreimbursment = \"1.00\"", "unknown field `reimbursment`"),
         ("id = \"B\"", "id = \"B\"\npoints_per_year = 1", "unknown field `points_per_year`"),
         ("fee_bearer =", "recovery = \"NONE\"\nfee_bearer =", "\"NONE\" is not ANY or OWN"),
@@ -240,7 +244,7 @@ fn a_file_that_cannot_be_right_is_refused_by_the_name_of_the_key() {
             "id = \"B\"\nreimbursement = \"1.01\"",
             "partner B: the value of B of 1.00 is below the reimbursement of B of 1.01",
         ),
-        ("id = \"B\"", "id = \"B\"\npoints_per_day = -1", "partner B: points_per_day: -1 is below zero"),
+        ("id = \"B\"", "id = \"B\"\npoints_per_day = -1", "partner B: limits.points_per_day: -1 is below zero"),
         (
             "id = \"B\"",
             "id = \"B\"\nnet_debit_cap = \"0.001\"",

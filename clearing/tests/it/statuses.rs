@@ -151,7 +151,7 @@ fn outcome(answer: v1::BatchIssuePointsResponse) -> (usize, Vec<String>) {
 async fn the_largest_batch_is_answered_within_the_defaults_of_any_client_or_refused_whole() {
     for backend in BACKENDS {
         let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
-        let channel = foreign::channel(&test, Kind::Partner, "A").await;
+        let channel = test.wire(Kind::Partner, "A").channel;
         let mut issues = IssueServiceClient::new(channel.clone());
         // As large as 4 MiB of request allow for each of 8,192.
         let origin = |at: usize| v1::Origin {
@@ -196,7 +196,7 @@ async fn a_page_of_the_largest_entries_ends_where_the_next_would_not_fit() {
     const ROUNDS: usize = 45;
     for backend in BACKENDS {
         let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
-        let channel = foreign::channel(&test, Kind::Partner, "A").await;
+        let channel = test.wire(Kind::Partner, "A").channel;
         let mut issues = IssueServiceClient::new(channel.clone());
         let mut redemptions = RedemptionServiceClient::new(channel.clone());
         let items = (0..LOTS).map(|_| issue("1")).collect();
@@ -232,7 +232,7 @@ async fn a_page_of_the_largest_entries_ends_where_the_next_would_not_fit() {
         let founding = clearing_play::founding_entries(3);
         let last = founding + i64::try_from(LOTS + 2 * ROUNDS).unwrap();
         assert_eq!(own, (1..=last - founding).rev().collect::<Vec<_>>());
-        let channel = foreign::channel(&test, Kind::Partner, "operator").await;
+        let channel = test.wire(Kind::Partner, "operator").channel;
         let reports: ReportServiceClient<Channel> = ReportServiceClient::new(channel);
         let journal = pages(|token| {
             let mut reports = reports.clone();
@@ -274,7 +274,7 @@ async fn pages<F: Future<Output = (usize, Vec<v1::Entry>, String)>>(ask: impl Fn
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_answered_message_by_message_within_the_same_bounds() {
     let (test, _) = TestHouse::of_s01(clearing_play::Backend::Sqlite, |_| ()).await;
-    let mut issues = IssueServiceClient::new(foreign::channel(&test, Kind::Partner, "A").await);
+    let mut issues = IssueServiceClient::new(test.wire(Kind::Partner, "A").channel);
     let batch = |number: i64, count: usize| v1::StreamIssuePointsRequest {
         batch_number: number,
         items: (0..count).map(|at| issue(format!("{number}-{at}"))).collect(),

@@ -69,7 +69,7 @@ async fn numbers_of_the_wire(channel: &Channel, text: &str) -> Vec<(&'static str
 async fn what_is_no_number_is_refused_in_every_field_of_the_wire() {
     for backend in BACKENDS {
         let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
-        let channel = foreign::channel(&test, Kind::Partner, "operator").await;
+        let channel = test.wire(Kind::Partner, "operator").channel;
         for text in NO_NUMBERS {
             for (field, outcome) in numbers_of_the_wire(&channel, text).await {
                 let refused = outcome.expect_err(&format!("{text:?} was taken for {field}"));

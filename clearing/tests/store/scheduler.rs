@@ -156,7 +156,7 @@ fn request(caller: PartnerId, command: Command) -> Request {
 fn told(ran: &[DueWork]) -> Vec<String> {
     let words = |work: &DueWork| match work.kind {
         DueWorkKind::Close { window } => format!("close {window} {}", work.due),
-        DueWorkKind::Expiry => format!("expiry {}", work.due),
+        DueWorkKind::Member => format!("expiry {}", work.due),
     };
     ran.iter().map(words).collect()
 }

@@ -166,7 +166,7 @@ impl FromWire<v1::AdminAction> for AdminAction {
 pub struct ClockAdvanced {
     /// The sandbox's time now.
     pub clock_time: SystemTime,
-    /// What ran, in order; at most the first 1,000.
+    /// What ran, in order: at most the first 1,000, fewer when they fill an answer.
     pub due_works: Vec<DueWork>,
     /// How many ran in all.
     pub due_work_count: i64,
@@ -522,8 +522,9 @@ open_enum! {
     DueWorkKind = DueWorkKind, unspecified Unspecified {
         /// The calendar closed a window.
         WindowClose = "WINDOW_CLOSE",
-        /// The expired lots of one member; `due_time` is when the first of them expired.
-        Expiry = "EXPIRY",
+        /// What was due of one member: points that became available, holds that lapsed, points that expired, debts that were
+        /// paid with any of them. `due_time` is when the first of it was due.
+        Member = "MEMBER",
     }
 }
 
@@ -1122,14 +1123,10 @@ impl FromWire<v1::Leg> for Leg {
 open_enum! {
     /// State of a leg: one participant's amount in a settlement.
     LegState = LegState, unspecified Unspecified {
-        /// Not paid yet, or not in full.
+        /// Not paid yet.
         Due = "DUE",
         /// Paid in full.
         Paid = "PAID",
-        /// It was paid, and the payment was returned: it is due again.
-        Returned = "RETURNED",
-        /// The participant did not pay; collateral or the reserve did.
-        Covered = "COVERED",
     }
 }
 
@@ -1406,6 +1403,8 @@ open_enum! {
         /// Neither issues nor redemptions, nor reversals of what it issued in windows before that in which it was suspended
         /// (PARTNER_SUSPENDED). Returns and reads stay allowed, and its points stay spendable at others.
         Suspended = "SUSPENDED",
+        /// It has left the coalition, for good (PARTNER_EXITED): as SUSPENDED. No call sets it yet.
+        Exited = "EXITED",
     }
 }
 
@@ -2108,9 +2107,9 @@ impl FromWire<v1::StatementTotal> for StatementTotal {
 #[derive(Debug, Clone, PartialEq, Eq, Copy, Default)]
 #[non_exhaustive]
 pub struct Tally {
-    /// How many entries.
+    /// How many entries. Not negative.
     pub count: i64,
-    /// Their points in all.
+    /// Their points in all. Not negative.
     pub points: i64,
 }
 
@@ -2135,9 +2134,9 @@ pub struct Terms {
     pub funding: Funding,
     /// What it pays per point: an amount in the coalition's currency, not below `value`.
     pub price: Decimal,
-    /// What backs each of its points: an amount in the coalition's currency, more than zero.
+    /// What backs each of its points: an amount in the coalition's currency, not negative.
     pub value: Decimal,
-    /// What it gets per point that it accepts: an amount in the coalition's currency, more than zero.
+    /// What it gets per point that it accepts: an amount in the coalition's currency, not negative.
     pub reimbursement: Decimal,
     /// The acceptance fee as a share of the reimbursement for points of other issuers: a decimal, "0.02" is 2 %.
     pub acceptance_fee: Decimal,

@@ -2150,7 +2150,7 @@ pub mod care_service_client {
         }
         /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
         ///
-        /// Reasons: TIME_OUT_OF_RANGE, PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (of the funder), NOT_FOUND (unknown
+        /// Reasons: TIME_OUT_OF_RANGE, PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (of the funder), NOT_FOUND (unknown
         /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
         pub async fn reinstate_points(
             &mut self,
@@ -2267,7 +2267,7 @@ pub mod care_service_server {
         >;
         /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
         ///
-        /// Reasons: TIME_OUT_OF_RANGE, PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (of the funder), NOT_FOUND (unknown
+        /// Reasons: TIME_OUT_OF_RANGE, PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (of the funder), NOT_FOUND (unknown
         /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
         async fn reinstate_points(
             &self,
@@ -4011,12 +4011,12 @@ pub mod issue_service_client {
         }
         /// Gives points to a member; the caller is their issuer and pays for them by its terms.
         ///
-        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (also of a funder that gave its consent), NOT_FOUND
+        /// Reasons: PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (also of a funder that gave its consent), NOT_FOUND
         /// (unknown `member_id`), DUPLICATE_RECEIPT (this line of the receipt has earned before, under another id; metadata:
         /// receipt, entry_id), CONSENT_EXCEEDED (a funder has given no consent, or not for so many points, or is no partner;
-        /// metadata: funder, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner, limit, asked_points; of the caller's
+        /// metadata: funder_id, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner_id, limit, asked_points; of the caller's
         /// own limits also used_points, maximum_points), NET_DEBIT_CAP (the issuer prepays and its headroom is too small;
-        /// metadata: partner, asked_points; of the caller's own cap also needed_amount, headroom_amount), OVERFLOW, and those of
+        /// metadata: partner_id, asked_points; of the caller's own cap also needed_amount, headroom), OVERFLOW, and those of
         /// every call with an effect.
         pub async fn issue_points(
             &mut self,
@@ -4127,12 +4127,12 @@ pub mod issue_service_server {
     pub trait IssueService: std::marker::Send + std::marker::Sync + 'static {
         /// Gives points to a member; the caller is their issuer and pays for them by its terms.
         ///
-        /// Reasons: PARTNER_RESTRICTED, PARTNER_SUSPENDED, PARTNER_EXITED (also of a funder that gave its consent), NOT_FOUND
+        /// Reasons: PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (also of a funder that gave its consent), NOT_FOUND
         /// (unknown `member_id`), DUPLICATE_RECEIPT (this line of the receipt has earned before, under another id; metadata:
         /// receipt, entry_id), CONSENT_EXCEEDED (a funder has given no consent, or not for so many points, or is no partner;
-        /// metadata: funder, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner, limit, asked_points; of the caller's
+        /// metadata: funder_id, asked_points, left_points), LIMIT_EXCEEDED (metadata: partner_id, limit, asked_points; of the caller's
         /// own limits also used_points, maximum_points), NET_DEBIT_CAP (the issuer prepays and its headroom is too small;
-        /// metadata: partner, asked_points; of the caller's own cap also needed_amount, headroom_amount), OVERFLOW, and those of
+        /// metadata: partner_id, asked_points; of the caller's own cap also needed_amount, headroom), OVERFLOW, and those of
         /// every call with an effect.
         async fn issue_points(
             &self,
@@ -4868,10 +4868,10 @@ pub struct Terms {
     /// What it pays per point: an amount in the coalition's currency, not below `value`.
     #[prost(string, tag = "4")]
     pub price: ::prost::alloc::string::String,
-    /// What backs each of its points: an amount in the coalition's currency, more than zero.
+    /// What backs each of its points: an amount in the coalition's currency, not negative.
     #[prost(string, tag = "5")]
     pub value: ::prost::alloc::string::String,
-    /// What it gets per point that it accepts: an amount in the coalition's currency, more than zero.
+    /// What it gets per point that it accepts: an amount in the coalition's currency, not negative.
     #[prost(string, tag = "6")]
     pub reimbursement: ::prost::alloc::string::String,
     /// The acceptance fee as a share of the reimbursement for points of other issuers: a decimal, "0.02" is 2 %.
@@ -4906,14 +4906,14 @@ pub struct TermsChange {
     /// What it pays per point: a decimal with at most the coalition's scale of places, not below the value.
     #[prost(string, optional, tag = "2")]
     pub price: ::core::option::Option<::prost::alloc::string::String>,
-    /// What backs each of its points: a decimal with at most the coalition's scale of places, more than zero.
+    /// What backs each of its points: a decimal with at most the coalition's scale of places, not negative.
     #[prost(string, optional, tag = "3")]
     pub value: ::core::option::Option<::prost::alloc::string::String>,
-    /// What it gets per point that it accepts: a decimal with at most the coalition's scale of places, more than zero, and
-    /// not above any value in force or still backing points (TERMS_UNDERFUND).
+    /// What it gets per point that it accepts: a decimal with at most the coalition's scale of places, not negative, and not
+    /// above any value in force or still backing points (TERMS_UNDERFUND).
     #[prost(string, optional, tag = "4")]
     pub reimbursement: ::core::option::Option<::prost::alloc::string::String>,
-    /// The acceptance fee as a share of the reimbursement: a decimal from "0" to "1", at most 6 places.
+    /// The acceptance fee as a share of the reimbursement: a decimal from "0" to "1", at most 9 places.
     #[prost(string, optional, tag = "5")]
     pub acceptance_fee: ::core::option::Option<::prost::alloc::string::String>,
     /// Who bears the fee on what it accepts.
@@ -4943,8 +4943,8 @@ pub struct ExpiryPolicy {
     /// How the expiry is found. Required.
     #[prost(enumeration = "ExpiryKind", tag = "1")]
     pub kind: i32,
-    /// How many days, months or years. DAYS, MONTHS and INACTIVE_DAYS: 1 to 36,500; END_OF_MONTH and END_OF_YEAR: 0 to
-    /// 36,500; must be 0 for the other kinds.
+    /// How many days, months or years. DAYS, MONTHS and END_OF_MONTH: 0 to 36,500; INACTIVE_DAYS: 1 to 36,500; END_OF_YEAR:
+    /// 0 to 7,798; must be 0 for the other kinds.
     #[prost(int32, tag = "2")]
     pub count: i32,
     /// The moment for FIXED, required there; must not be set for the other kinds.
@@ -4954,13 +4954,13 @@ pub struct ExpiryPolicy {
 /// Who gets the value of prepaid points that expire. The shares add up to 1, else BREAKAGE_NOT_ONE.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BreakageSplit {
-    /// Share of the coalition's reserve: a decimal from "0" to "1", at most 6 places.
+    /// Share of the coalition's reserve: a decimal from "0" to "1", at most 9 places.
     #[prost(string, tag = "1")]
     pub reserve: ::prost::alloc::string::String,
-    /// Share of the operator: likewise.
+    /// Share of the operator: a decimal from "0" to "1", at most 9 places.
     #[prost(string, tag = "2")]
     pub operator: ::prost::alloc::string::String,
-    /// Share of the issuer: likewise.
+    /// Share of the issuer: a decimal from "0" to "1", at most 9 places.
     #[prost(string, tag = "3")]
     pub issuer: ::prost::alloc::string::String,
 }
@@ -5170,7 +5170,7 @@ pub struct SetPartnerStateRequest {
     /// Which partner. Required.
     #[prost(string, tag = "2")]
     pub partner_id: ::prost::alloc::string::String,
-    /// The new state. Required. Setting the state it has changes nothing and is accepted.
+    /// The new state: ACTIVE, RESTRICTED or SUSPENDED. Required. Setting the state it has changes nothing and is accepted.
     #[prost(enumeration = "PartnerState", tag = "3")]
     pub state: i32,
 }
@@ -5338,6 +5338,8 @@ pub enum PartnerState {
     /// Neither issues nor redemptions, nor reversals of what it issued in windows before that in which it was suspended
     /// (PARTNER_SUSPENDED). Returns and reads stay allowed, and its points stay spendable at others.
     Suspended = 3,
+    /// It has left the coalition, for good (PARTNER_EXITED): as SUSPENDED. No call sets it yet.
+    Exited = 4,
 }
 impl PartnerState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5350,6 +5352,7 @@ impl PartnerState {
             Self::Active => "PARTNER_STATE_ACTIVE",
             Self::Restricted => "PARTNER_STATE_RESTRICTED",
             Self::Suspended => "PARTNER_STATE_SUSPENDED",
+            Self::Exited => "PARTNER_STATE_EXITED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5359,6 +5362,7 @@ impl PartnerState {
             "PARTNER_STATE_ACTIVE" => Some(Self::Active),
             "PARTNER_STATE_RESTRICTED" => Some(Self::Restricted),
             "PARTNER_STATE_SUSPENDED" => Some(Self::Suspended),
+            "PARTNER_STATE_EXITED" => Some(Self::Exited),
             _ => None,
         }
     }
@@ -5458,7 +5462,8 @@ pub mod partner_service_client {
         }
         /// Admits a partner. It may act from the moment of the answer, once it has a certificate.
         ///
-        /// Reasons: PARTNER_EXISTS, BREAKAGE_NOT_ONE, PRICE_NOT_EXACT, TERMS_UNDERFUND, and those of every call with an effect.
+        /// Reasons: PARTNER_EXISTS, BREAKAGE_NOT_ONE, PRICE_NOT_EXACT, TERMS_UNDERFUND, OVERFLOW (there are 10,000 partners), and
+        /// those of every call with an effect.
         pub async fn create_partner(
             &mut self,
             request: impl tonic::IntoRequest<super::CreatePartnerRequest>,
@@ -5491,7 +5496,7 @@ pub mod partner_service_client {
         /// Makes a new version of a partner's terms. Lots keep the version they were issued under. Scheduling a change for a
         /// moment for which one is scheduled already replaces it.
         ///
-        /// Reasons: NOT_FOUND (no such partner), TIME_OUT_OF_RANGE (effective in the past), BREAKAGE_NOT_ONE (shares do not add
+        /// Reasons: TIME_OUT_OF_RANGE (effective in the past), NOT_FOUND (no such partner), BREAKAGE_NOT_ONE (shares do not add
         /// up to 1), PRICE_NOT_EXACT (an amount per point has more decimals than the coalition's scale), TERMS_UNDERFUND (a
         /// price would be below its value, or a reimbursement above a value in force or still backing points; metadata: lower,
         /// lower_amount, higher, higher_amount), and those of every call with an effect.
@@ -5662,7 +5667,8 @@ pub mod partner_service_server {
     pub trait PartnerService: std::marker::Send + std::marker::Sync + 'static {
         /// Admits a partner. It may act from the moment of the answer, once it has a certificate.
         ///
-        /// Reasons: PARTNER_EXISTS, BREAKAGE_NOT_ONE, PRICE_NOT_EXACT, TERMS_UNDERFUND, and those of every call with an effect.
+        /// Reasons: PARTNER_EXISTS, BREAKAGE_NOT_ONE, PRICE_NOT_EXACT, TERMS_UNDERFUND, OVERFLOW (there are 10,000 partners), and
+        /// those of every call with an effect.
         async fn create_partner(
             &self,
             request: tonic::Request<super::CreatePartnerRequest>,
@@ -5673,7 +5679,7 @@ pub mod partner_service_server {
         /// Makes a new version of a partner's terms. Lots keep the version they were issued under. Scheduling a change for a
         /// moment for which one is scheduled already replaces it.
         ///
-        /// Reasons: NOT_FOUND (no such partner), TIME_OUT_OF_RANGE (effective in the past), BREAKAGE_NOT_ONE (shares do not add
+        /// Reasons: TIME_OUT_OF_RANGE (effective in the past), NOT_FOUND (no such partner), BREAKAGE_NOT_ONE (shares do not add
         /// up to 1), PRICE_NOT_EXACT (an amount per point has more decimals than the coalition's scale), TERMS_UNDERFUND (a
         /// price would be below its value, or a reimbursement above a value in force or still backing points; metadata: lower,
         /// lower_amount, higher, higher_amount), and those of every call with an effect.
@@ -6552,14 +6558,10 @@ impl SettlementState {
 pub enum LegState {
     /// The settlement is a preview, or the participant has no leg.
     Unspecified = 0,
-    /// Not paid yet, or not in full.
+    /// Not paid yet.
     Due = 1,
     /// Paid in full.
     Paid = 2,
-    /// It was paid, and the payment was returned: it is due again.
-    Returned = 3,
-    /// The participant did not pay; collateral or the reserve did.
-    Covered = 4,
 }
 impl LegState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6571,8 +6573,6 @@ impl LegState {
             Self::Unspecified => "LEG_STATE_UNSPECIFIED",
             Self::Due => "LEG_STATE_DUE",
             Self::Paid => "LEG_STATE_PAID",
-            Self::Returned => "LEG_STATE_RETURNED",
-            Self::Covered => "LEG_STATE_COVERED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6581,8 +6581,6 @@ impl LegState {
             "LEG_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "LEG_STATE_DUE" => Some(Self::Due),
             "LEG_STATE_PAID" => Some(Self::Paid),
-            "LEG_STATE_RETURNED" => Some(Self::Returned),
-            "LEG_STATE_COVERED" => Some(Self::Covered),
             _ => None,
         }
     }
@@ -6853,7 +6851,7 @@ pub mod settlement_service_client {
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due: paid already, or no such leg or order), AMOUNT_MISMATCH (metadata:
-        /// due_amount, given_amount), FUNDS_NOT_RECEIVED (more would be paid out than has come in; metadata: received_amount,
+        /// due, given_amount), FUNDS_NOT_RECEIVED (more would be paid out than has come in; metadata: received_amount,
         /// needed_amount), and those of every call with an effect.
         pub async fn confirm_payment(
             &mut self,
@@ -7042,7 +7040,7 @@ pub mod settlement_service_server {
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due: paid already, or no such leg or order), AMOUNT_MISMATCH (metadata:
-        /// due_amount, given_amount), FUNDS_NOT_RECEIVED (more would be paid out than has come in; metadata: received_amount,
+        /// due, given_amount), FUNDS_NOT_RECEIVED (more would be paid out than has come in; metadata: received_amount,
         /// needed_amount), and those of every call with an effect.
         async fn confirm_payment(
             &self,
@@ -8841,7 +8839,7 @@ pub mod purchase_service_client {
         /// of a receipt add up exactly. Allowed in every partner state, as far as ReverseIssue is for the points that were
         /// earned.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such redemption or issue of the
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED (metadata: oldest_window), NOT_FOUND (no such redemption or issue of the
         /// caller, or not of the same member), RETURN_EXCEEDS_REDEMPTION, RECEIPT_TOTAL_MISMATCH (another total was booked, or
         /// named by an earlier return; metadata: booked_amount, given_amount), REVERSAL_EXCEEDS_ISSUE, REVERSAL_TOO_LATE,
         /// OVERFLOW, and those of every call with an effect.
@@ -8905,7 +8903,7 @@ pub mod purchase_service_server {
         /// of a receipt add up exactly. Allowed in every partner state, as far as ReverseIssue is for the points that were
         /// earned.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such redemption or issue of the
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED (metadata: oldest_window), NOT_FOUND (no such redemption or issue of the
         /// caller, or not of the same member), RETURN_EXCEEDS_REDEMPTION, RECEIPT_TOTAL_MISMATCH (another total was booked, or
         /// named by an earlier return; metadata: booked_amount, given_amount), REVERSAL_EXCEEDS_ISSUE, REVERSAL_TOO_LATE,
         /// OVERFLOW, and those of every call with an effect.
@@ -9227,10 +9225,10 @@ pub struct DayTotals {
 /// How many, and how many points in all. Neither is below 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Tally {
-    /// How many entries.
+    /// How many entries. Not negative.
     #[prost(int64, tag = "1")]
     pub count: i64,
-    /// Their points in all.
+    /// Their points in all. Not negative.
     #[prost(int64, tag = "2")]
     pub points: i64,
 }
@@ -9929,7 +9927,7 @@ pub mod redemption_service_client {
         /// a purchase of some amount. Reserves nothing and writes nothing, so a redemption a moment later may differ. Too few
         /// points are no error here: see `missing_points`.
         ///
-        /// Errors: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), COOLING.
+        /// Errors: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), COOLING.
         pub async fn quote_redemption(
             &mut self,
             request: impl tonic::IntoRequest<super::QuoteRedemptionRequest>,
@@ -9963,12 +9961,12 @@ pub mod redemption_service_client {
         /// earliest expiry first, no expiry last; of equal expiry, the one issued first. All the points asked for are taken, or
         /// none.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), DUPLICATE_RECEIPT (this line of the receipt
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), DUPLICATE_RECEIPT (this line of the receipt
         /// was paid with points before, under another id; metadata: receipt, entry_id), RECEIPT_SHARE_EXCEEDED (the caller's
         /// terms let points pay less of `origin.receipt_total`; metadata: asked_points, maximum_points), COOLING (the member has
         /// earned too recently for the caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata:
-        /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_max; one entry takes
-        /// at most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata:
+        /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_per_entry_max; one
+        /// entry takes at most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata:
         /// asked_points, reachable_points; INSUFFICIENT_POINTS with what can be spent here in a coalition that does not disclose
         /// issuers), OVERFLOW, and those of every call with an effect.
         pub async fn redeem_points(
@@ -10055,7 +10053,7 @@ pub mod redemption_service_server {
         /// a purchase of some amount. Reserves nothing and writes nothing, so a redemption a moment later may differ. Too few
         /// points are no error here: see `missing_points`.
         ///
-        /// Errors: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), COOLING.
+        /// Errors: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), COOLING.
         async fn quote_redemption(
             &self,
             request: tonic::Request<super::QuoteRedemptionRequest>,
@@ -10067,12 +10065,12 @@ pub mod redemption_service_server {
         /// earliest expiry first, no expiry last; of equal expiry, the one issued first. All the points asked for are taken, or
         /// none.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member), DUPLICATE_RECEIPT (this line of the receipt
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), DUPLICATE_RECEIPT (this line of the receipt
         /// was paid with points before, under another id; metadata: receipt, entry_id), RECEIPT_SHARE_EXCEEDED (the caller's
         /// terms let points pay less of `origin.receipt_total`; metadata: asked_points, maximum_points), COOLING (the member has
         /// earned too recently for the caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata:
-        /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_max; one entry takes
-        /// at most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata:
+        /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_per_entry_max; one
+        /// entry takes at most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata:
         /// asked_points, reachable_points; INSUFFICIENT_POINTS with what can be spent here in a coalition that does not disclose
         /// issuers), OVERFLOW, and those of every call with an effect.
         async fn redeem_points(
@@ -11272,7 +11270,7 @@ pub mod request_service_client {
         /// issue that the member has spent meanwhile become a debt of the member, as in ReverseIssue, but in no return period.
         /// Repeating the call with a new id changes nothing more.
         ///
-        /// Reasons: those of every call with an effect, PARTNER_SUSPENDED and PARTNER_EXITED (metadata: oldest_window) when it
+        /// Reasons: those of every call with an effect, PARTNER_EXITED and PARTNER_SUSPENDED (metadata: oldest_window) when it
         /// is an issue of a window before that in which the caller was suspended, NOT_FOUND when the request named is of a kind
         /// that cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture
         /// first), INSUFFICIENT_POINTS when it is a return whose points have been spent again, or have expired.
@@ -11328,7 +11326,7 @@ pub mod request_service_server {
         /// issue that the member has spent meanwhile become a debt of the member, as in ReverseIssue, but in no return period.
         /// Repeating the call with a new id changes nothing more.
         ///
-        /// Reasons: those of every call with an effect, PARTNER_SUSPENDED and PARTNER_EXITED (metadata: oldest_window) when it
+        /// Reasons: those of every call with an effect, PARTNER_EXITED and PARTNER_SUSPENDED (metadata: oldest_window) when it
         /// is an issue of a window before that in which the caller was suspended, NOT_FOUND when the request named is of a kind
         /// that cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture
         /// first), INSUFFICIENT_POINTS when it is a return whose points have been spent again, or have expired.
@@ -11689,7 +11687,7 @@ pub mod reversal_service_client {
         /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state; but a
         /// caller that is suspended reverses no issue of a window before that in which it was.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the
         /// caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata: asked_points, left_points), REVERSAL_TOO_LATE (the
         /// return period of the terms is over; metadata: issued_time, latest_time), REVERSAL_SHORTFALL (a debt would be left and
         /// `refuse_shortfall` is set; metadata: asked_points, left_points), OVERFLOW, and those of every call with an effect.
@@ -11743,7 +11741,7 @@ pub mod reversal_service_server {
         /// that the member has or gets. A joint issue is taken back from all its funders. Allowed in every partner state; but a
         /// caller that is suspended reverses no issue of a window before that in which it was.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED (metadata: oldest_window), NOT_FOUND (no such issue or receipt of the
         /// caller, or unknown member), REVERSAL_EXCEEDS_ISSUE (metadata: asked_points, left_points), REVERSAL_TOO_LATE (the
         /// return period of the terms is over; metadata: issued_time, latest_time), REVERSAL_SHORTFALL (a debt would be left and
         /// `refuse_shortfall` is set; metadata: asked_points, left_points), OVERFLOW, and those of every call with an effect.
@@ -11942,7 +11940,7 @@ pub struct AdvanceClockResponse {
     /// The sandbox's time now.
     #[prost(message, optional, tag = "1")]
     pub clock_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// What ran, in order; at most the first 1,000.
+    /// What ran, in order: at most the first 1,000, fewer when they fill an answer.
     #[prost(message, repeated, tag = "2")]
     pub due_works: ::prost::alloc::vec::Vec<DueWork>,
     /// How many ran in all.
@@ -11973,8 +11971,9 @@ pub enum DueWorkKind {
     Unspecified = 0,
     /// The calendar closed a window.
     WindowClose = 1,
-    /// The expired lots of one member; `due_time` is when the first of them expired.
-    Expiry = 2,
+    /// What was due of one member: points that became available, holds that lapsed, points that expired, debts that were
+    /// paid with any of them. `due_time` is when the first of it was due.
+    Member = 2,
 }
 impl DueWorkKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11985,7 +11984,7 @@ impl DueWorkKind {
         match self {
             Self::Unspecified => "DUE_WORK_KIND_UNSPECIFIED",
             Self::WindowClose => "DUE_WORK_KIND_WINDOW_CLOSE",
-            Self::Expiry => "DUE_WORK_KIND_EXPIRY",
+            Self::Member => "DUE_WORK_KIND_MEMBER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11993,7 +11992,7 @@ impl DueWorkKind {
         match value {
             "DUE_WORK_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "DUE_WORK_KIND_WINDOW_CLOSE" => Some(Self::WindowClose),
-            "DUE_WORK_KIND_EXPIRY" => Some(Self::Expiry),
+            "DUE_WORK_KIND_MEMBER" => Some(Self::Member),
             _ => None,
         }
     }
@@ -12530,7 +12529,7 @@ pub mod transfer_service_client {
         /// inactivity end when they would have ended for the giver at that moment. Points that a debt of the receiver takes are
         /// recovered at once.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member; of the receiver unless `enrol_receiver` is
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member; of the receiver unless `enrol_receiver` is
         /// set), SAME_MEMBER (giver and receiver are one; metadata: member_id), LIMIT_EXCEEDED (of the caller's limits on
         /// transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS, OVERFLOW, and those of every call with an effect.
         pub async fn transfer_points(
@@ -12581,7 +12580,7 @@ pub mod transfer_service_server {
         /// inactivity end when they would have ended for the giver at that moment. Points that a debt of the receiver takes are
         /// recovered at once.
         ///
-        /// Reasons: PARTNER_SUSPENDED, PARTNER_EXITED, NOT_FOUND (unknown member; of the receiver unless `enrol_receiver` is
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member; of the receiver unless `enrol_receiver` is
         /// set), SAME_MEMBER (giver and receiver are one; metadata: member_id), LIMIT_EXCEEDED (of the caller's limits on
         /// transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS, OVERFLOW, and those of every call with an effect.
         async fn transfer_points(

@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Postgres, Row as _, Transaction};
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{Desk, Kept, MemberRow, ReceiptRow, Wish, booked_before, broken, next_expiry, reply_bytes};
+use super::{Desk, Issue, Kept, MemberRow, ReceiptRow, booked_before, broken, next_expiry, reply_bytes};
 use crate::baseline::Issuer;
 use crate::coalition::FIRST_WINDOW;
 
@@ -202,12 +202,16 @@ impl ByHandPostgres {
         self.pool.clone()
     }
 
-    async fn lock_member(&self, transaction: &mut PgConnection, wish: &Wish) -> Result<Option<MemberRow>, sqlx::Error> {
-        let day = day_of(wish)?;
+    async fn lock_member(
+        &self,
+        transaction: &mut PgConnection,
+        issue: &Issue,
+    ) -> Result<Option<MemberRow>, sqlx::Error> {
+        let day = day_of(issue)?;
         let row = sqlx::query(LOCK_MEMBER)
-            .bind(&wish.identifier.0[..])
-            .bind(wish.points.0)
-            .bind(wish.now.0)
+            .bind(&issue.identifier.0[..])
+            .bind(issue.points.0)
+            .bind(issue.now.0)
             .bind(day)
             .fetch_optional(transaction)
             .await?;
@@ -222,19 +226,19 @@ impl ByHandPostgres {
         .transpose()
     }
 
-    async fn write(&self, wish: &Wish) -> Result<v1::IssuePointsResponse, Status> {
+    async fn write(&self, issue: &Issue) -> Result<v1::IssuePointsResponse, Status> {
         let mut transaction: Transaction<'_, Postgres> = self.pool.begin().await.map_err(broken)?;
-        let mut member = self.lock_member(&mut transaction, wish).await.map_err(broken)?;
+        let mut member = self.lock_member(&mut transaction, issue).await.map_err(broken)?;
         if member.is_none() {
-            let enrol = sqlx::query(ENROL).bind(&wish.identifier.0[..]).bind(Uuid::from_u128(wish.fresh_member.0));
+            let enrol = sqlx::query(ENROL).bind(&issue.identifier.0[..]).bind(Uuid::from_u128(issue.fresh_member.0));
             enrol.execute(&mut *transaction).await.map_err(broken)?;
-            member = self.lock_member(&mut transaction, wish).await.map_err(broken)?;
+            member = self.lock_member(&mut transaction, issue).await.map_err(broken)?;
         }
         let member = member.ok_or_else(|| broken("the member is enrolled and not there"))?;
 
-        let entry = self.desk.entry(wish, &member)?;
-        let entry_id = Uuid::from_u128(wish.entry_id);
-        let issuer = wish.caller.as_str();
+        let entry = self.desk.entry(issue, &member)?;
+        let entry_id = Uuid::from_u128(issue.entry_id);
+        let issuer = issue.caller.as_str();
         sqlx::query(INSERT_ENTRY)
             .bind(entry_id)
             .bind(entry.to_bytes())
@@ -244,22 +248,22 @@ impl ByHandPostgres {
         let version = self.desk.house.coalition.default_terms.version.cast_signed();
         let known = sqlx::query_as(INSERT_LOT)
             .bind(Uuid::from_u128(member.id.0))
-            .bind(wish.expires.0)
+            .bind(issue.expires.0)
             .bind(member.entry_no)
             .bind(issuer)
             .bind(version)
-            .bind(wish.points.0)
+            .bind(issue.points.0)
             .bind(entry_id)
             .fetch_optional(&mut *transaction)
             .await
             .map_err(broken)?;
-        let reply = self.desk.reply(&member, next_expiry(known, (wish.expires.0, wish.points.0)));
-        let line = wish.receipt.as_ref().map(ReceiptRow::of);
+        let reply = self.desk.reply(&member, next_expiry(known, (issue.expires.0, issue.points.0)));
+        let line = issue.receipt.as_ref().map(ReceiptRow::of);
         let (recorded, booked): (i64, i64) = sqlx::query_as(INSERT_REQUEST)
             .bind(issuer)
-            .bind(Uuid::from_u128(wish.request_id.0))
-            .bind(&wish.content_hash[..])
-            .bind(wish.now.0)
+            .bind(Uuid::from_u128(issue.request_id.0))
+            .bind(&issue.content_hash[..])
+            .bind(issue.now.0)
             .bind(entry_id)
             .bind(reply_bytes(&reply))
             .bind(line.as_ref().map(|line| line.date))
@@ -272,7 +276,7 @@ impl ByHandPostgres {
             .map_err(broken)?;
         if recorded == 0 {
             transaction.rollback().await.map_err(broken)?;
-            return self.kept(wish).await;
+            return self.kept(issue).await;
         }
         if line.is_some() && booked == 0 {
             transaction.rollback().await.map_err(broken)?;
@@ -285,19 +289,19 @@ impl ByHandPostgres {
             .bind(balances.iter().map(|balance| balance.2).collect::<Vec<_>>())
             .bind(issuer)
             .bind(version)
-            .bind(wish.points.0)
-            .bind(day_of(wish).map_err(broken)?)
+            .bind(issue.points.0)
+            .bind(day_of(issue).map_err(broken)?)
             .execute(&mut *transaction)
             .await
             .map_err(broken)?;
         transaction.commit().await.map_err(broken)?;
-        Ok(self.desk.response(wish.caller, wish.entry_id, &entry, &reply, false))
+        Ok(self.desk.response(issue.caller, issue.entry_id, &entry, &reply, false))
     }
 
-    async fn kept(&self, wish: &Wish) -> Result<v1::IssuePointsResponse, Status> {
+    async fn kept(&self, issue: &Issue) -> Result<v1::IssuePointsResponse, Status> {
         let row = sqlx::query(KEPT)
-            .bind(wish.caller.as_str())
-            .bind(Uuid::from_u128(wish.request_id.0))
+            .bind(issue.caller.as_str())
+            .bind(Uuid::from_u128(issue.request_id.0))
             .fetch_one(&self.pool)
             .await
             .map_err(broken)?;
@@ -307,12 +311,12 @@ impl ByHandPostgres {
             entry_id: row.try_get::<Uuid, _>(2).map_err(broken)?.as_u128(),
             bytes: row.try_get(3).map_err(broken)?,
         };
-        self.desk.replay(wish, &kept)
+        self.desk.replay(issue, &kept)
     }
 }
 
-fn day_of(wish: &Wish) -> Result<i32, sqlx::Error> {
-    i32::try_from(wish.day).map_err(|error| sqlx::Error::Encode(error.into()))
+fn day_of(issue: &Issue) -> Result<i32, sqlx::Error> {
+    i32::try_from(issue.day).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 impl Issuer for ByHandPostgres {
@@ -321,7 +325,7 @@ impl Issuer for ByHandPostgres {
         caller: PartnerId,
         request: v1::IssuePointsRequest,
     ) -> Result<v1::IssuePointsResponse, Status> {
-        let wish = self.desk.wish(caller, request)?;
-        self.write(&wish).await
+        let issue = self.desk.issue(caller, request)?;
+        self.write(&issue).await
     }
 }

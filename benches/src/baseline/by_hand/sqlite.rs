@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 use sqlx::{Row as _, Sqlite, Transaction};
 use tonic::Status;
 
-use super::{Desk, Kept, MemberRow, ReceiptRow, Wish, booked_before, broken, next_expiry, reply_bytes};
+use super::{Desk, Issue, Kept, MemberRow, ReceiptRow, booked_before, broken, next_expiry, reply_bytes};
 use crate::baseline::Issuer;
 use crate::coalition::FIRST_WINDOW;
 
@@ -202,13 +202,13 @@ impl ByHandSqlite {
     async fn lock_member(
         &self,
         transaction: &mut SqliteConnection,
-        wish: &Wish,
+        issue: &Issue,
     ) -> Result<Option<MemberRow>, sqlx::Error> {
         let row = sqlx::query(LOCK_MEMBER)
-            .bind(&wish.identifier.0[..])
-            .bind(wish.points.0)
-            .bind(wish.now.0)
-            .bind(wish.day)
+            .bind(&issue.identifier.0[..])
+            .bind(issue.points.0)
+            .bind(issue.now.0)
+            .bind(issue.day)
             .fetch_optional(transaction)
             .await?;
         row.map(|row: SqliteRow| {
@@ -222,23 +222,23 @@ impl ByHandSqlite {
         .transpose()
     }
 
-    async fn write(&self, wish: &Wish) -> Result<v1::IssuePointsResponse, Status> {
+    async fn write(&self, issue: &Issue) -> Result<v1::IssuePointsResponse, Status> {
         let mut transaction: Transaction<'_, Sqlite> = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(broken)?;
-        let mut member = self.lock_member(&mut transaction, wish).await.map_err(broken)?;
+        let mut member = self.lock_member(&mut transaction, issue).await.map_err(broken)?;
         if member.is_none() {
-            let fresh = wish.fresh_member.bytes();
-            let identifier = sqlx::query(INSERT_IDENTIFIER).bind(&wish.identifier.0[..]).bind(&fresh[..]);
+            let fresh = issue.fresh_member.bytes();
+            let identifier = sqlx::query(INSERT_IDENTIFIER).bind(&issue.identifier.0[..]).bind(&fresh[..]);
             identifier.execute(&mut *transaction).await.map_err(broken)?;
             let row = sqlx::query(INSERT_MEMBER).bind(&fresh[..]).bind(0).bind(0);
             row.execute(&mut *transaction).await.map_err(broken)?;
-            member = self.lock_member(&mut transaction, wish).await.map_err(broken)?;
+            member = self.lock_member(&mut transaction, issue).await.map_err(broken)?;
         }
         let member = member.ok_or_else(|| broken("the member is enrolled and not there"))?;
         let member_id = member.id.bytes();
 
-        let entry = self.desk.entry(wish, &member)?;
-        let entry_id = wish.entry_id.to_be_bytes();
-        let issuer = wish.caller.as_str();
+        let entry = self.desk.entry(issue, &member)?;
+        let entry_id = issue.entry_id.to_be_bytes();
+        let issuer = issue.caller.as_str();
         sqlx::query(INSERT_ENTRY)
             .bind(&entry_id[..])
             .bind(entry.to_bytes())
@@ -250,21 +250,21 @@ impl ByHandSqlite {
         let version = self.desk.house.coalition.default_terms.version;
         sqlx::query(INSERT_LOT)
             .bind(&member_id[..])
-            .bind(wish.expires.0)
+            .bind(issue.expires.0)
             .bind(member.entry_no)
             .bind(issuer)
             .bind(version)
-            .bind(wish.points.0)
+            .bind(issue.points.0)
             .bind(&entry_id[..])
             .execute(&mut *transaction)
             .await
             .map_err(broken)?;
-        let reply = self.desk.reply(&member, next_expiry(known, (wish.expires.0, wish.points.0)));
+        let reply = self.desk.reply(&member, next_expiry(known, (issue.expires.0, issue.points.0)));
         let recorded = sqlx::query(INSERT_REQUEST)
             .bind(issuer)
-            .bind(&wish.request_id.bytes()[..])
-            .bind(&wish.content_hash[..])
-            .bind(wish.now.0)
+            .bind(&issue.request_id.bytes()[..])
+            .bind(&issue.content_hash[..])
+            .bind(issue.now.0)
             .bind(&entry_id[..])
             .bind(reply_bytes(&reply))
             .execute(&mut *transaction)
@@ -272,9 +272,9 @@ impl ByHandSqlite {
             .map_err(broken)?;
         if recorded.rows_affected() == 0 {
             transaction.rollback().await.map_err(broken)?;
-            return self.kept(wish).await;
+            return self.kept(issue).await;
         }
-        if let Some(line) = wish.receipt.as_ref().map(ReceiptRow::of) {
+        if let Some(line) = issue.receipt.as_ref().map(ReceiptRow::of) {
             let booked = sqlx::query(INSERT_RECEIPT)
                 .bind(issuer)
                 .bind(line.date)
@@ -296,18 +296,18 @@ impl ByHandSqlite {
             balances = balances.bind(commodity).bind(account).bind(amount);
         }
         balances.execute(&mut *transaction).await.map_err(broken)?;
-        let outstanding = sqlx::query(MOVE_OUTSTANDING).bind(issuer).bind(version).bind(wish.points.0);
+        let outstanding = sqlx::query(MOVE_OUTSTANDING).bind(issuer).bind(version).bind(issue.points.0);
         outstanding.execute(&mut *transaction).await.map_err(broken)?;
-        let counted = sqlx::query(COUNT_ISSUE).bind(issuer).bind(wish.day).bind(wish.points.0);
+        let counted = sqlx::query(COUNT_ISSUE).bind(issuer).bind(issue.day).bind(issue.points.0);
         counted.execute(&mut *transaction).await.map_err(broken)?;
         transaction.commit().await.map_err(broken)?;
-        Ok(self.desk.response(wish.caller, wish.entry_id, &entry, &reply, false))
+        Ok(self.desk.response(issue.caller, issue.entry_id, &entry, &reply, false))
     }
 
-    async fn kept(&self, wish: &Wish) -> Result<v1::IssuePointsResponse, Status> {
+    async fn kept(&self, issue: &Issue) -> Result<v1::IssuePointsResponse, Status> {
         let row = sqlx::query(KEPT)
-            .bind(wish.caller.as_str())
-            .bind(&wish.request_id.bytes()[..])
+            .bind(issue.caller.as_str())
+            .bind(&issue.request_id.bytes()[..])
             .fetch_one(&self.pool)
             .await
             .map_err(broken)?;
@@ -317,7 +317,7 @@ impl ByHandSqlite {
             entry_id: row.try_get::<uuid::Uuid, _>(2).map_err(broken)?.as_u128(),
             bytes: row.try_get(3).map_err(broken)?,
         };
-        self.desk.replay(wish, &kept)
+        self.desk.replay(issue, &kept)
     }
 }
 
@@ -327,7 +327,7 @@ impl Issuer for ByHandSqlite {
         caller: PartnerId,
         request: v1::IssuePointsRequest,
     ) -> Result<v1::IssuePointsResponse, Status> {
-        let wish = self.desk.wish(caller, request)?;
-        self.write(&wish).await
+        let issue = self.desk.issue(caller, request)?;
+        self.write(&issue).await
     }
 }

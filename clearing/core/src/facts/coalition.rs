@@ -13,6 +13,10 @@ use crate::facts::terms::Terms;
 use crate::rejection::Rejection;
 use crate::units::{Currency, Money, PartnerId, Timestamp};
 
+/// Partners that a coalition has at the most, beside the operator: so that an answer with a row for each of them, such as all
+/// orders of a settlement, fits into a message.
+pub const PARTNERS_MAX: usize = 10_000;
+
 /// The coalition and its partners: what every batch needs and few change.
 #[derive(Debug, Clone)]
 pub struct House {
@@ -25,6 +29,18 @@ pub struct House {
 impl House {
     pub fn partner(&self, id: PartnerId) -> Result<&Partner, Rejection> {
         self.partners.get(&id).ok_or_else(|| Rejection::not_found("partner", id))
+    }
+
+    /// Refuses one more partner beside the operator if there are [`PARTNERS_MAX`].
+    ///
+    /// Rule: partners-max
+    pub fn check_room(&self) -> Result<(), Rejection> {
+        let partners = self.partners.len() - usize::from(self.partners.contains_key(&PartnerId::operator()));
+        if partners < PARTNERS_MAX {
+            return Ok(());
+        }
+        let maximum = i64::try_from(PARTNERS_MAX).expect("ten thousand is less than 2^63");
+        Err(Rejection::Overflow { what: "the number of partners".to_owned(), maximum })
     }
 
     /// The terms a lot was issued under.

@@ -123,7 +123,7 @@ impl EntryKind {
             Self::Expire => "expire",
             Self::Close => "close",
             Self::Payment => "payment",
-            Self::Abort => "abort",
+            Self::Abort => "abort_settlement",
             Self::Deposit => "deposit",
             Self::Authorize => "authorize",
             Self::Capture => "capture",

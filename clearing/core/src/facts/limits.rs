@@ -4,15 +4,19 @@
 //! [`Guard`] per partner, moved by every entry, so that a check reads one row and sums nothing.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
 
 use crate::facts::member::DayCount;
 use crate::units::{Money, Points};
 
 /// What a partner may do at the most. None: no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Limits {
+///
+/// It has one form as text, which coalition files, scenarios and the stored settings share: serde's. A file names the cap as it
+/// names prices (`M`), and the coalition's scale makes money of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Limits<M = Money> {
     /// How far the partner's debts may grow, in money (rule `net-debit-cap`).
-    pub net_debit_cap: Option<Money>,
+    pub net_debit_cap: Option<M>,
     /// Points of its issues that are not redeemed, expired or reversed.
     pub outstanding_points: Option<Points>,
     /// Points it issues on a day.
@@ -27,6 +31,23 @@ pub struct Limits {
     pub transfer_points_per_member_per_day: Option<Points>,
     /// How long after earning a member can not spend at its tills, in seconds.
     pub cooling_seconds: Option<u32>,
+}
+
+impl<M> Limits<M> {
+    /// These limits with another cap, or with it in another form.
+    #[must_use]
+    pub fn with_cap<N>(self, net_debit_cap: Option<N>) -> Limits<N> {
+        Limits {
+            net_debit_cap,
+            outstanding_points: self.outstanding_points,
+            points_per_day: self.points_per_day,
+            points_per_member_per_day: self.points_per_member_per_day,
+            points_per_entry: self.points_per_entry,
+            transfer_points_per_entry: self.transfer_points_per_entry,
+            transfer_points_per_member_per_day: self.transfer_points_per_member_per_day,
+            cooling_seconds: self.cooling_seconds,
+        }
+    }
 }
 
 impl Limits {

@@ -1,15 +1,25 @@
-//! Versions of partners' terms, and terms as somebody wishes them.
+//! Versions of partners' terms, and changes of terms.
+//!
+//! They have one form as text, which coalition files, scenarios and the stored settings share: serde's, with the names of the
+//! fields, and numbers, times and policies in the published grammar.
+
+use std::fmt;
+use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::ToSpan as _;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::units::{Malformed, Money, Rate, Timestamp, largest_remainder, number};
+use crate::units::{Malformed, Money, Rate, Timestamp, as_text, largest_remainder, number, whole};
 
 /// When the issuer of points pays for them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Funding {
     /// R: the issuer pays when its points are accepted elsewhere.
     AtRedemption,
@@ -41,7 +51,10 @@ impl Funding {
 }
 
 /// Who bears the acceptance fee.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FeeBearer {
     Acceptor,
     Issuer,
@@ -61,7 +74,8 @@ impl FeeBearer {
 }
 
 /// The shares of the value of expired prepaid points. They sum to 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Breakage {
     pub reserve: Rate,
     pub operator: Rate,
@@ -93,6 +107,50 @@ pub enum ExpiryPolicy {
     EndOfYear(u16),
     /// So many days without activity of the member.
     InactiveDays(u16),
+}
+
+as_text!(ExpiryPolicy, Price);
+
+impl fmt::Display for ExpiryPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.pad("NONE"),
+            Self::Fixed(time) => write!(f, "FIXED {time}"),
+            Self::Days(days) => write!(f, "DAYS {days}"),
+            Self::Months(months) => write!(f, "MONTHS {months}"),
+            Self::EndOfMonth(months) => write!(f, "END_OF_MONTH {months}"),
+            Self::EndOfYear(years) => write!(f, "END_OF_YEAR {years}"),
+            Self::InactiveDays(days) => write!(f, "INACTIVE_DAYS {days}"),
+        }
+    }
+}
+
+impl FromStr for ExpiryPolicy {
+    type Err = Malformed;
+
+    /// Reads what [`Display`](fmt::Display) writes: `NONE`, `FIXED 2026-12-31T00:00:00Z`, `DAYS 30` and so on.
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = || {
+            Malformed(format!(
+                "{text:?} is not an expiry: NONE, FIXED time, DAYS n, MONTHS n, END_OF_MONTH n, END_OF_YEAR n or \
+                 INACTIVE_DAYS n"
+            ))
+        };
+        let (name, argument) = text.split_once(' ').unwrap_or((text, ""));
+        let count = || whole(argument).ok().and_then(|count| u16::try_from(count).ok()).ok_or_else(malformed);
+        let policy = match name {
+            "NONE" if argument.is_empty() => Self::None,
+            "FIXED" => Self::Fixed(argument.parse()?),
+            "DAYS" => Self::Days(count()?),
+            "MONTHS" => Self::Months(count()?),
+            "END_OF_MONTH" => Self::EndOfMonth(count()?),
+            "END_OF_YEAR" => Self::EndOfYear(count()?),
+            "INACTIVE_DAYS" => Self::InactiveDays(count()?),
+            _ => return Err(malformed()),
+        };
+        policy.check().map_err(|problem| Malformed(format!("{text:?}: {problem}")))?;
+        Ok(policy)
+    }
 }
 
 /// The longest span of days, months or years in terms.
@@ -174,7 +232,7 @@ impl ExpiryPolicy {
 }
 
 /// One version of a partner's terms. Immutable; a lot keeps the version it was issued under.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Terms {
     /// From 1, per partner.
     pub version: u32,
@@ -199,8 +257,8 @@ pub struct Terms {
     pub receipt_share: Rate,
 }
 
-/// Terms as somebody wishes them: what is left out stays as it is, or takes the coalition's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+/// A change of terms: what is left out stays as it is, or takes the coalition's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
 pub struct TermsDraft {
     pub funding: Option<Funding>,
     pub price: Option<Price>,
@@ -210,10 +268,16 @@ pub struct TermsDraft {
     pub fee_bearer: Option<FeeBearer>,
     pub breakage: Option<Breakage>,
     pub expiry: Option<ExpiryPolicy>,
-    /// Some(None): issues can be reversed for ever.
+    /// Some(None): issues can be reversed for ever. A file can only name days.
+    #[serde(default, deserialize_with = "some")]
     pub return_days: Option<Option<u16>>,
     pub tender_value: Option<Price>,
     pub receipt_share: Option<Rate>,
+}
+
+/// What is named is a change.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u16>>, D::Error> {
+    <u16 as Deserialize>::deserialize(deserializer).map(|days| Some(Some(days)))
 }
 
 /// A price per point as it was asked for, perhaps with more decimals than the coalition's scale, be they zeros.
@@ -228,7 +292,7 @@ impl Price {
     /// [`Malformed`] for a negative price.
     pub fn new(value: Decimal) -> Result<Self, Malformed> {
         if value.is_sign_negative() && !value.is_zero() {
-            return Err(Malformed(format!("{value} is not a price: it is below zero")));
+            return Err(Malformed(format!("{value} is below zero")));
         }
         Ok(Self { mantissa: value.mantissa(), scale: value.scale() })
     }
@@ -236,12 +300,19 @@ impl Price {
     pub fn decimal(self) -> Decimal {
         Decimal::from_i128_with_scale(self.mantissa, self.scale)
     }
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.decimal().fmt(f)
+    }
+}
+
+impl FromStr for Price {
+    type Err = Malformed;
 
     /// Reads a price in the grammar of [`number`].
-    ///
-    /// # Errors
-    /// [`Malformed`] for another text, or a negative price.
-    pub fn read(text: &str) -> Result<Self, Malformed> {
+    fn from_str(text: &str) -> Result<Self, Malformed> {
         Self::new(number(text)?)
     }
 }

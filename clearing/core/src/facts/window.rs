@@ -93,7 +93,7 @@ pub enum WindowState {
 }
 
 impl WindowState {
-    const ALL: [Self; 4] = [Self::Open, Self::Closed, Self::Settling, Self::Settled];
+    pub const ALL: [Self; 4] = [Self::Open, Self::Closed, Self::Settling, Self::Settled];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -147,7 +147,7 @@ pub enum SettlementState {
 }
 
 impl SettlementState {
-    const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Proposed, Self::Confirmed, Self::Exported, Self::PartlyPaid, Self::Settled, Self::Aborted];
 
     pub fn as_str(self) -> &'static str {

@@ -82,7 +82,11 @@ impl Limits {
         uses.into_iter().flatten().collect()
     }
 
-    pub(crate) fn validate(&self) -> Result<(), Rejection> {
+    /// Refuses a limit below zero.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the field.
+    pub fn validate(&self) -> Result<(), Rejection> {
         let points = [
             ("limits.outstanding_points", self.outstanding_points),
             ("limits.points_per_day", self.points_per_day),

@@ -61,6 +61,7 @@ impl Operation for CreatePartner {
         let coalition = &book.house.coalition;
         let terms = self.terms.over(&coalition.default_terms, 1, ask.now, coalition.scale)?;
         book.house.check_funding(id, &terms, ask.now, &book.outstanding)?;
+        book.house.check_room()?;
         let named = !self.display_name.is_empty();
         let display_name = if named { self.display_name.clone() } else { id.to_string() };
         let limits = if self.no_default_limits { self.limits } else { self.limits.or(coalition.default_limits) };

@@ -75,10 +75,7 @@ impl Operation for ConfirmPayment {
             return Err(Rejection::SettlementSettled { window });
         }
         let (payer, payee, mode) = payment_ends(payment, settlement);
-        let not_due = || {
-            let party = if payer == OrderParty::Hub { payee } else { payer };
-            Rejection::LegNotDue { window, party: party.to_string() }
-        };
+        let not_due = || Rejection::LegNotDue { window, payer: payer.to_string(), payee: payee.to_string() };
         // The first payment of a settlement that was not exported chooses the mode it is paid in.
         let mut chosen = settlement.clone();
         if chosen.mode.is_none() {

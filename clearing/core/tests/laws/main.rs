@@ -40,7 +40,7 @@ use house::{Play, id, member_ref};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use random::{Asked, Op, PARTNERS, coalitions, op, wish};
+use random::{Asked, Op, PARTNERS, any_terms, coalitions, op};
 use rust_decimal::Decimal;
 
 /// What a book holds, in a form that can be compared; the keys of requests are left out.
@@ -444,7 +444,7 @@ proptest! {
         caps in [0..40_000i64, 0..40_000i64, 0..40_000i64],
         acceptor in 0..PARTNERS.len(),
         share in 1..=100i64,
-        later in wish(),
+        later in any_terms(),
     ) {
         let mut play = Play::new(house);
         for (issuer, points) in &lots {
@@ -855,7 +855,7 @@ fn random_play_reaches_every_kind_of_entry_every_state_and_the_reasons_that_matt
         "NET_DEBIT_CAP",
         "close",
         "payment",
-        "abort",
+        "abort_settlement",
         "deposit",
         "PROPOSED",
         "CONFIRMED",

@@ -190,7 +190,7 @@ pub(crate) enum Op {
     },
     SetTerms {
         partner: usize,
-        terms: Wish,
+        terms: AnyTerms,
         days: Option<i64>,
     },
     SetState {
@@ -238,7 +238,7 @@ pub(crate) enum Rare {
     },
     CreatePartner {
         number: u32,
-        terms: Wish,
+        terms: AnyTerms,
     },
     Forget,
 }
@@ -254,15 +254,15 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
         6 => (any::<Index>(), 1..300i64).prop_map(|(of, points)| Rare::ReverseReceipt { of, points }),
         4 => member.prop_map(|member| Rare::DueWork { member }),
         1 => (0..24u32).prop_map(|hour| Rare::Calendar { hour }),
-        1 => (0..9u32, wish()).prop_map(|(number, terms)| Rare::CreatePartner { number, terms }),
+        1 => (0..9u32, any_terms()).prop_map(|(number, terms)| Rare::CreatePartner { number, terms }),
         1 => Just(Rare::Forget),
     ];
     rare.prop_map(Op::Rare)
 }
 
-/// Terms as a partner may wish them, in the smallest units of money.
+/// Terms as a partner may have them, in the smallest units of money.
 #[derive(Debug, Clone)]
-pub(crate) struct Wish {
+pub(crate) struct AnyTerms {
     funding: usize,
     spread: i64,
     value: i64,
@@ -275,18 +275,18 @@ pub(crate) struct Wish {
     return_days: Option<u16>,
 }
 
-pub(crate) fn wish() -> impl Strategy<Value = Wish> {
+pub(crate) fn any_terms() -> impl Strategy<Value = AnyTerms> {
     let figures = (0..3usize, 0..30i64, 70..100i64, 40..=70i64);
     let rest = (prop_oneof![Just(0u32), 1..60u32], any::<bool>(), 0..=100u32, prop_oneof![Just(0u16), 1..40u16]);
     let periods = (any::<bool>(), prop_oneof![4 => Just(None), 1 => (0..20u16).prop_map(Some)]);
     (figures, rest, periods).prop_map(
         |((funding, spread, value, reimbursement), (fee, issuer_bears, breakage, days), (inactive, return_days))| {
-            Wish { funding, spread, value, reimbursement, fee, issuer_bears, breakage, days, inactive, return_days }
+            AnyTerms { funding, spread, value, reimbursement, fee, issuer_bears, breakage, days, inactive, return_days }
         },
     )
 }
 
-impl Wish {
+impl AnyTerms {
     pub(crate) fn draft(&self, scale: u32) -> TermsDraft {
         let price = |units: i64| Some(Price::new(Decimal::new(units, scale)).unwrap());
         let share = |percent: u32| Rate::new(Decimal::new(i64::from(percent), 2)).unwrap();
@@ -384,7 +384,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(window, partner, amount)| Op::PayAnybody { window, partner, amount }),
         1 => window.prop_map(|window| Op::Abort { window }),
         1 => (by.clone(), 1..1000i64).prop_map(|(account, amount)| Op::Deposit { account, amount }),
-        2 => (by.clone(), wish(), prop_oneof![Just(None), (0..20i64).prop_map(Some)])
+        2 => (by.clone(), any_terms(), prop_oneof![Just(None), (0..20i64).prop_map(Some)])
             .prop_map(|(partner, terms, days)| Op::SetTerms { partner, terms, days }),
         1 => (by, 0..3usize).prop_map(|(partner, state)| Op::SetState { partner, state }),
         4 => (1..400i64).prop_map(|hours| Op::Wait { hours }),
@@ -394,11 +394,11 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
 /// A coalition with mixed terms: some of them prepaid, with spreads, fees, expiry.
 pub(crate) fn coalitions() -> impl Strategy<Value = House> {
     let scale = 2..=4u32;
-    let partners = [wish(), wish(), wish()];
+    let partners = [any_terms(), any_terms(), any_terms()];
     let threshold = prop_oneof![Just(0i64), 1..20_000i64];
     let days = || prop_oneof![Just(0u16), Just(14)];
     (scale, partners, days(), days(), threshold, any::<bool>()).prop_map(
-        |(scale, wishes, grace_days, passed_over_grace_days, threshold, own)| {
+        |(scale, any_terms, grace_days, passed_over_grace_days, threshold, own)| {
             let mut coalition = coalition();
             coalition.scale = scale;
             coalition.grace_days = grace_days;
@@ -406,7 +406,7 @@ pub(crate) fn coalitions() -> impl Strategy<Value = House> {
             coalition.settlement_threshold = Money(threshold);
             coalition.recovery = if own { Recovery::Own } else { Recovery::Any };
             coalition.default_terms.reimbursement = Money(60);
-            let terms = wishes.map(|wish| wish.terms(scale));
+            let terms = any_terms.map(|any| any.terms(scale));
             let partners: Vec<(&str, Terms)> = PARTNERS.into_iter().zip(terms).collect();
             house(coalition, &partners)
         },

@@ -12,7 +12,7 @@ pub(super) fn terms_draft(wire: Option<v1::TermsChange>) -> Result<TermsDraft, S
     let Some(wire) = wire else { return Ok(TermsDraft::default()) };
     let price = |field: &str, text: &Option<String>| {
         let Some(text) = text else { return Ok(None) };
-        Price::read(text).map(Some).map_err(|problem| invalid(&format!("terms.{field}"), problem))
+        text.parse::<Price>().map(Some).map_err(|problem| invalid(&format!("terms.{field}"), problem))
     };
     Ok(TermsDraft {
         funding: match v1::Funding::try_from(wire.funding) {
@@ -60,7 +60,14 @@ fn expiry_policy(policy: v1::ExpiryPolicy) -> Result<ExpiryPolicy, Status> {
         let count = u16::try_from(policy.count);
         count.map_err(|_| invalid("terms.expiry.count", format!("{} is not from 0 to {SPAN_MAX}", policy.count)))
     };
-    let expiry = match v1::ExpiryKind::try_from(policy.kind) {
+    let kind = v1::ExpiryKind::try_from(policy.kind);
+    if policy.fixed_time.is_some() && kind != Ok(v1::ExpiryKind::Fixed) {
+        return Err(invalid("terms.expiry.fixed_time", "belongs to FIXED alone"));
+    }
+    if policy.count != 0 && matches!(kind, Ok(v1::ExpiryKind::None | v1::ExpiryKind::Fixed)) {
+        return Err(invalid("terms.expiry.count", format!("{} belongs to another kind of expiry", policy.count)));
+    }
+    let expiry = match kind {
         Ok(v1::ExpiryKind::None) => ExpiryPolicy::None,
         Ok(v1::ExpiryKind::Fixed) => {
             let time = policy.fixed_time.ok_or_else(|| invalid("terms.expiry.fixed_time", "is missing"))?;

@@ -1,7 +1,7 @@
 //! What a redemption would do if it were accepted now, and an issue after it.
 
 use clearing_core::book::Book;
-use clearing_core::command::{Command, Request as Wish};
+use clearing_core::command::{self, Command};
 use clearing_core::facts::answer::{MemberReply, Reply};
 use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::lot::Part;
@@ -100,7 +100,7 @@ impl Asked<'_> {
     }
 
     fn try_out(&self, book: &mut Book, command: Command) -> Result<MemberReply, Rejection> {
-        let wish = Wish {
+        let asked = command::Request {
             caller: self.caller,
             request_id: None,
             origin: Origin::default(),
@@ -109,7 +109,7 @@ impl Asked<'_> {
             fresh_salt: clock::random_bytes(),
             attachment: None,
         };
-        match book.execute(&wish, self.now).result?.reply {
+        match book.execute(&asked, self.now).result?.reply {
             Reply::Member(reply) => Ok(reply),
             Reply::Abandoned(_) | Reply::House(_) => {
                 unreachable!("commands on points answer with the member's figures")

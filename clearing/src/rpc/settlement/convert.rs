@@ -53,8 +53,8 @@ pub(in crate::rpc) fn from_leg(partner: PartnerId, leg: &Leg, coalition: &Coalit
 
 /// The settlement of a closed window, or what a close would make of the open one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::rpc) enum Stage {
-    Made,
+pub(in crate::rpc) enum Basis {
+    Closed,
     /// Nobody has closed the window yet: there is no settlement whose states could be told.
     Preview,
 }
@@ -63,18 +63,18 @@ pub(in crate::rpc) fn from_settlement(
     window: WindowNumber,
     settlement: &Settlement,
     carried: &BTreeMap<PartnerId, Money>,
-    stage: Stage,
+    basis: Basis,
     coalition: &Coalition,
 ) -> v1::Settlement {
-    let (window_state, state) = match stage {
-        Stage::Made => (from_window_state(settlement.state.of_window()), from_settlement_state(settlement.state)),
-        Stage::Preview => (v1::WindowState::Open, v1::SettlementState::Unspecified),
+    let (window_state, state) = match basis {
+        Basis::Closed => (from_window_state(settlement.state.of_window()), from_settlement_state(settlement.state)),
+        Basis::Preview => (v1::WindowState::Open, v1::SettlementState::Unspecified),
     };
     let mut legs: Vec<(&PartnerId, &Leg)> = settlement.legs.iter().collect();
     legs.sort_by_key(|(partner, _)| partner.settlement_order());
-    let leg = |(partner, leg): (&PartnerId, &Leg)| match stage {
-        Stage::Made => from_leg(*partner, leg, coalition),
-        Stage::Preview => v1::Leg { state: v1::LegState::Unspecified.into(), ..from_leg(*partner, leg, coalition) },
+    let leg = |(partner, leg): (&PartnerId, &Leg)| match basis {
+        Basis::Closed => from_leg(*partner, leg, coalition),
+        Basis::Preview => v1::Leg { state: v1::LegState::Unspecified.into(), ..from_leg(*partner, leg, coalition) },
     };
     let mut carried: Vec<(&PartnerId, &Money)> = carried.iter().collect();
     carried.sort_by_key(|(partner, _)| partner.settlement_order());
@@ -211,6 +211,10 @@ pub(in crate::rpc) fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Time
 mod tests {
     use super::*;
     use crate::coalition_file::{CoalitionFile, Variant};
+    use crate::rpc::bounds;
+    use clearing_core::facts::coalition::PARTNERS_MAX;
+
+    use prost::Message as _;
 
     fn coalition() -> Coalition {
         let file = "[coalition]\ncurrency = \"EUR\"\nscale = 4\npoint_value = \"0.01\"\nstart = \"2026-02-01T00:00:00Z\"\n\
@@ -237,6 +241,45 @@ mod tests {
         let csv = "window,payer,payee,amount,currency\r\n7,A,hub,12.5000,EUR\r\n7,hub,operator,0.0100,EUR\r\n";
         assert_eq!(orders_csv(7, &orders, &coalition()), csv);
         assert_eq!(orders_csv(7, [], &coalition()), "window,payer,payee,amount,currency\r\n");
+    }
+
+    /// All of a settlement is answered at once, so the number of partners bounds it.
+    #[test]
+    fn the_orders_and_the_settlement_of_the_largest_coalition_fit_into_an_answer() {
+        let partners = || (0..=PARTNERS_MAX).map(|number| format!("P{number:0>30}").parse::<PartnerId>().unwrap());
+        let most = Money(i64::MIN + 1);
+        let order = |partner| Order {
+            payer: OrderParty::Partner(partner),
+            payee: OrderParty::Partner(partner),
+            amount: Money(i64::MAX),
+            paid: true,
+        };
+        // Pairwise orders are one fewer than the legs and the funds.
+        let orders: Vec<Order> = partners().map(order).collect();
+        let exported = v1::ExportOrdersResponse {
+            written: None,
+            proposal_id: "x".repeat(64),
+            orders: orders.iter().map(|order| from_order(order, &coalition())).collect(),
+            csv: orders_csv(WindowNumber::MAX, &orders, &coalition()),
+            settlement_state: v1::SettlementState::Aborted.into(),
+        };
+        let settlement = Settlement {
+            state: SettlementState::Aborted,
+            legs: partners().map(|partner| (partner, Leg { amount: most, due: most })).collect(),
+            mode: None,
+            orders: Vec::new(),
+            gross: most,
+            pairwise: most,
+            proof: Proof::default(),
+        };
+        let carried = partners().map(|partner| (partner, most)).collect();
+        let settlement = from_settlement(WindowNumber::MAX, &settlement, &carried, Basis::Closed, &coalition());
+        // Beside them stand the entries that were written, shown up to a bound of their own, and small figures.
+        let beside = bounds::SHOWN_BYTES_MAX + (64 << 10);
+        for bytes in [exported.encoded_len(), settlement.encoded_len()] {
+            assert!(bytes + beside <= bounds::ANSWER_BYTES_MAX, "{bytes}");
+            assert!(bytes > 1_000_000, "{bytes}");
+        }
     }
 
     #[test]

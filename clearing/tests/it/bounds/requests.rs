@@ -1,0 +1,474 @@
+//! One good request of each method, or several where one cannot show all fields; each can be sent once.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use clearing_certs::Kind;
+use clearing_play::{TestHouse, Wire};
+use clearing_proto::v1;
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use prost_types::Timestamp;
+use tonic::Status;
+
+use crate::foreign::{self, Plain, message};
+
+/// The house to which requests are sent, by the operator, who may call every method.
+pub struct World {
+    operator: Wire,
+    a: Wire,
+    c: Wire,
+    plain: Plain,
+    now: i64,
+    /// What gives every card, receipt and partner a name of its own.
+    names: AtomicU32,
+}
+
+fn card(value: impl Into<String>) -> Option<v1::MemberRef> {
+    let card = v1::Identifier { scheme: "card".to_owned(), value: value.into() };
+    Some(v1::MemberRef { member: Some(v1::member_ref::Member::Identifier(card)) })
+}
+
+fn rub(amount: &str) -> Option<v1::Money> {
+    Some(v1::Money { currency_code: "RUB".to_owned(), amount: amount.to_owned() })
+}
+
+impl World {
+    pub async fn of(test: &TestHouse, now: i64) -> Self {
+        let wire = |id| test.wire(Kind::Partner, id);
+        let plain = Plain::connect(test, Kind::Partner, "operator").await;
+        let (operator, a, c) = (wire("operator"), wire("A"), wire("C"));
+        let world = Self { operator, a, c, plain, now, names: AtomicU32::new(1) };
+        // A window that is closed, with orders.
+        world.exported().await;
+        // Members who can pay what one operation may ask for.
+        for member in ["rich", "reserver", "giver", "reserver", "giver"] {
+            world.issue(member, 1_000_000_000_000).await;
+        }
+        world
+    }
+
+    /// Sends a message of the method at this path.
+    pub async fn call(&mut self, path: &str, sent: &DynamicMessage) -> Result<(), Status> {
+        let ended = self.plain.call(path, &[], message(&sent.encode_to_vec())).await;
+        if ended.status.code() == tonic::Code::Ok { Ok(()) } else { Err(ended.status) }
+    }
+
+    fn name(&self, of: &str) -> String {
+        format!("{of}{}", self.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn at(&self, seconds: i64) -> Option<Timestamp> {
+        Some(Timestamp { seconds: self.now + seconds, nanos: 0 })
+    }
+
+    fn issuing(&self, to: &str, points: i64) -> v1::IssuePointsRequest {
+        v1::IssuePointsRequest {
+            request_id: foreign::key(),
+            member: card(to),
+            points,
+            ..v1::IssuePointsRequest::default()
+        }
+    }
+
+    fn origin(&self) -> v1::Origin {
+        v1::Origin {
+            store: "s1".to_owned(),
+            till: "t1".to_owned(),
+            receipt_number: self.name("R-"),
+            business_date: "2026-02-01".to_owned(),
+            receipt_total: rub("100.00"),
+            ..v1::Origin::default()
+        }
+    }
+
+    /// An issue of the operator: its entry.
+    async fn issue(&self, to: &str, points: i64) -> v1::Entry {
+        self.issue_as(self.issuing(to, points)).await
+    }
+
+    async fn issue_as(&self, issue: v1::IssuePointsRequest) -> v1::Entry {
+        let written = self.operator.clone().issues.issue_points(issue).await.unwrap().into_inner().written;
+        written.unwrap().entries.remove(0)
+    }
+
+    fn redeeming(&self, from: &str, points: i64) -> v1::RedeemPointsRequest {
+        v1::RedeemPointsRequest { request_id: foreign::key(), member: card(from), points, origin: None }
+    }
+
+    async fn redeem(&self, from: &str, points: i64) -> v1::Entry {
+        let asked = self.redeeming(from, points);
+        let answer = self.operator.clone().redemptions.redeem_points(asked).await.unwrap();
+        answer.into_inner().written.unwrap().entries.remove(0)
+    }
+
+    fn holding(&self, from: &str, points: i64) -> v1::AuthorizeRedemptionRequest {
+        v1::AuthorizeRedemptionRequest {
+            request_id: foreign::key(),
+            member: card(from),
+            points,
+            lapse_time: self.at(3600),
+            origin: None,
+        }
+    }
+
+    async fn hold(&self, from: &str, points: i64) -> String {
+        self.issue(from, points).await;
+        let asked = self.holding(from, points);
+        let answer = self.operator.clone().holds.authorize_redemption(asked).await.unwrap();
+        answer.into_inner().hold_id
+    }
+
+    /// A window that was closed, in which A owes C 5.00.
+    async fn closed(&self) -> i64 {
+        let member = self.name("owed-");
+        self.a.clone().issues.issue_points(self.issuing(&member, 5)).await.unwrap();
+        self.c.clone().redemptions.redeem_points(self.redeeming(&member, 5)).await.unwrap();
+        let close = v1::CloseWindowRequest { request_id: foreign::key() };
+        let closed = self.operator.clone().settlement.close_window(close).await.unwrap().into_inner();
+        closed.settlement.unwrap().window
+    }
+
+    async fn confirmed(&self) -> i64 {
+        let window = self.closed().await;
+        let confirm = v1::ConfirmSettlementRequest { request_id: foreign::key(), window };
+        self.operator.clone().settlement.confirm_settlement(confirm).await.unwrap();
+        window
+    }
+
+    async fn exported(&self) {
+        let export = v1::ExportOrdersRequest {
+            request_id: foreign::key(),
+            window: self.confirmed().await,
+            mode: v1::OrderMode::Hub.into(),
+        };
+        self.operator.clone().settlement.export_orders(export).await.unwrap();
+    }
+
+    /// A member who owes points: they were reversed after they were spent.
+    async fn debtor(&self) -> String {
+        let member = self.name("debtor-");
+        let entry = self.issue(&member, 5).await;
+        self.redeem(&member, 5).await;
+        let reverse = v1::ReverseIssueRequest {
+            request_id: foreign::key(),
+            target: Some(v1::reverse_issue_request::Target::IssueEntryId(entry.entry_id)),
+            points: 5,
+            ..v1::ReverseIssueRequest::default()
+        };
+        self.operator.clone().reversals.reverse_issue(reverse).await.unwrap();
+        member
+    }
+
+    /// The good requests of a method; none of one that is not known here.
+    pub async fn good(&self, method: &MethodDescriptor) -> Vec<DynamicMessage> {
+        let bytes = match method.parent_service().name() {
+            "CareService" => self.of_care(method.name()).await,
+            "PartnerService" => self.of_partners(method.name()),
+            "SettlementService" => self.of_settlement(method.name()).await,
+            "IssueService" | "TransferService" | "PurchaseService" | "ReversalService" | "RequestService" => {
+                self.of_giving(method.name()).await
+            }
+            "RedemptionService" | "HoldService" => self.of_taking(method.name()).await,
+            _ => self.of_reading(method.name()).await,
+        };
+        bytes.into_iter().map(|bytes| DynamicMessage::decode(method.input(), bytes.as_slice()).unwrap()).collect()
+    }
+
+    async fn of_care(&self, method: &str) -> Vec<Vec<u8>> {
+        let (request_id, reason_code) = (foreign::key(), "R-1".to_owned());
+        let message = match method {
+            "RunDecay" => v1::RunDecayRequest {
+                request_id,
+                member: card("rich"),
+                rate: "0.000000001".to_owned(),
+                period: self.name("p-"),
+            }
+            .encode_to_vec(),
+            "DecayMembers" => v1::DecayMembersRequest {
+                rate: "0.000000001".to_owned(),
+                period: self.name("p-"),
+                inactive_since_time: self.at(-1),
+                ..v1::DecayMembersRequest::default()
+            }
+            .encode_to_vec(),
+            "ExtendExpiry" => {
+                let member = self.name("old-");
+                let issue = v1::IssuePointsRequest { expire_time: self.at(86_400), ..self.issuing(&member, 1) };
+                self.issue_as(issue).await;
+                v1::ExtendExpiryRequest {
+                    request_id,
+                    member: card(member),
+                    issuer_id: "operator".to_owned(),
+                    until_time: self.at(2 * 86_400),
+                    expire_time: self.at(30 * 86_400),
+                    reason_code,
+                }
+                .encode_to_vec()
+            }
+            "ReinstatePoints" => v1::ReinstatePointsRequest {
+                request_id,
+                member: card("rich"),
+                funder_id: "operator".to_owned(),
+                points: 1,
+                expire_time: None,
+                reason_code,
+            }
+            .encode_to_vec(),
+            "WriteOffDebt" => v1::WriteOffDebtRequest {
+                request_id,
+                member: card(self.debtor().await),
+                creditor_id: "operator".to_owned(),
+                points: 1,
+                reason_code,
+            }
+            .encode_to_vec(),
+            _ => return Vec::new(),
+        };
+        vec![message]
+    }
+
+    fn of_partners(&self, method: &str) -> Vec<Vec<u8>> {
+        let (request_id, partner_id) = (foreign::key(), "B".to_owned());
+        let text = str::to_owned;
+        let message = match method {
+            "CreatePartner" => v1::CreatePartnerRequest {
+                request_id,
+                partner_id: self.name("P"),
+                ..v1::CreatePartnerRequest::default()
+            }
+            .encode_to_vec(),
+            "SetTerms" => {
+                let breakage = v1::BreakageSplit { reserve: text("0.5"), operator: text("0.3"), issuer: text("0.2") };
+                let expiry = v1::ExpiryPolicy { kind: v1::ExpiryKind::Months.into(), count: 12, fixed_time: None };
+                let terms = v1::TermsChange {
+                    breakage: Some(breakage),
+                    expiry: Some(expiry),
+                    return_period: Some(v1::ReturnPeriod { days: Some(30) }),
+                    ..v1::TermsChange::default()
+                };
+                v1::SetTermsRequest { request_id, partner_id, terms: Some(terms), effective_time: None }.encode_to_vec()
+            }
+            "SetPartnerState" => {
+                let state = v1::PartnerState::Active.into();
+                v1::SetPartnerStateRequest { request_id, partner_id, state }.encode_to_vec()
+            }
+            "SetLimits" => {
+                let limits = v1::PartnerLimits { points_per_day: Some(1), ..v1::PartnerLimits::default() };
+                v1::SetLimitsRequest { request_id, partner_id, limits: Some(limits) }.encode_to_vec()
+            }
+            "SetFundingConsent" => {
+                let (funder_id, given) = ("A".to_owned(), true);
+                v1::SetFundingConsentRequest { request_id, funder_id, partner_id, given, budget_points: None }
+                    .encode_to_vec()
+            }
+            "ListPartners" => v1::ListPartnersRequest::default().encode_to_vec(),
+            _ => return Vec::new(),
+        };
+        vec![message]
+    }
+
+    async fn of_settlement(&self, method: &str) -> Vec<Vec<u8>> {
+        use v1::confirm_payment_request::Payment;
+        let request_id = foreign::key();
+        let message = match method {
+            "CloseWindow" => v1::CloseWindowRequest { request_id }.encode_to_vec(),
+            "PreviewSettlement" => v1::PreviewSettlementRequest::default().encode_to_vec(),
+            "ConfirmSettlement" => {
+                v1::ConfirmSettlementRequest { request_id, window: self.closed().await }.encode_to_vec()
+            }
+            "ExportOrders" => {
+                let (window, mode) = (self.confirmed().await, v1::OrderMode::Hub.into());
+                v1::ExportOrdersRequest { request_id, window, mode }.encode_to_vec()
+            }
+            "ConfirmPayment" => {
+                let pair = v1::PaymentPair { payer: "A".to_owned(), payee: "C".to_owned() };
+                let mut messages = Vec::new();
+                for payment in [Payment::PartnerId("A".to_owned()), Payment::Pair(pair)] {
+                    let (request_id, window) = (foreign::key(), self.confirmed().await);
+                    let payment = Some(payment);
+                    messages
+                        .push(v1::ConfirmPaymentRequest { request_id, window, payment, amount: None }.encode_to_vec());
+                }
+                return messages;
+            }
+            "AbortSettlement" => v1::AbortSettlementRequest { request_id, window: self.closed().await }.encode_to_vec(),
+            "Deposit" => {
+                v1::DepositRequest { request_id, account: "reserve".to_owned(), amount: rub("1.00") }.encode_to_vec()
+            }
+            "SetCalendar" => {
+                let cron_expressions = vec!["0 0 1 1 *".to_owned()];
+                v1::SetCalendarRequest { request_id, cron_expressions, time_zone: String::new() }.encode_to_vec()
+            }
+            _ => return Vec::new(),
+        };
+        vec![message]
+    }
+
+    async fn of_giving(&self, method: &str) -> Vec<Vec<u8>> {
+        let request_id = foreign::key();
+        let funders = || vec![v1::Funder { partner_id: "operator".to_owned(), weight: 1 }];
+        match method {
+            "IssuePoints" => {
+                let issue = v1::IssuePointsRequest {
+                    origin: Some(self.origin()),
+                    funders: funders(),
+                    ..self.issuing("rich", 1)
+                };
+                vec![issue.encode_to_vec()]
+            }
+            "BatchIssuePoints" => {
+                vec![v1::BatchIssuePointsRequest { items: vec![self.issuing("batch", 1)] }.encode_to_vec()]
+            }
+            "StreamIssuePoints" => {
+                let items = vec![self.issuing("batch", 1)];
+                vec![v1::StreamIssuePointsRequest { batch_number: 1, items }.encode_to_vec()]
+            }
+            "TransferPoints" => {
+                self.issue("giver", 1).await;
+                let transfer = v1::TransferPointsRequest {
+                    request_id,
+                    member: card("giver"),
+                    to_member: card("getter"),
+                    points: 1,
+                    origin: None,
+                    enrol_receiver: true,
+                };
+                vec![transfer.encode_to_vec()]
+            }
+            "PostPurchase" => {
+                let member = self.name("buyer-");
+                let hold_id = self.hold(&member, 5).await;
+                let capture = v1::HoldCapture { hold_id, points: 5 };
+                let source = v1::purchase_spend::Source::Capture(capture);
+                let spend = Some(v1::PurchaseSpend { source: Some(source) });
+                let earn = Some(v1::PurchaseEarn { points: 1, funders: funders(), ..v1::PurchaseEarn::default() });
+                let purchase = v1::PostPurchaseRequest { request_id, member: card(member), spend, earn, origin: None };
+                vec![purchase.encode_to_vec()]
+            }
+            "ReturnPurchase" => {
+                let issue_entry_id = self.issue("rich", 10).await.entry_id;
+                let (returned_amount, receipt_total) = (rub("10.00"), rub("10.00"));
+                let back = v1::ReturnPurchaseRequest {
+                    request_id,
+                    issue_entry_id,
+                    returned_amount,
+                    receipt_total,
+                    ..v1::ReturnPurchaseRequest::default()
+                };
+                vec![back.encode_to_vec()]
+            }
+            "ReverseIssue" => {
+                use v1::reverse_issue_request::Target;
+                let member = self.name("back-");
+                let origin = self.origin();
+                let receipt = v1::ReceiptRef {
+                    store: origin.store.clone(),
+                    till: origin.till.clone(),
+                    receipt_number: origin.receipt_number.clone(),
+                    business_date: origin.business_date.clone(),
+                };
+                let issue = v1::IssuePointsRequest { origin: Some(origin), ..self.issuing(&member, 5) };
+                let entry = self.issue_as(issue).await;
+                let newest = self.name("back-");
+                self.issue(&newest, 5).await;
+                let newest = card(newest).unwrap();
+                let targets =
+                    [Target::IssueEntryId(entry.entry_id), Target::Receipt(receipt), Target::NewestOfMember(newest)];
+                let reverse = |target| v1::ReverseIssueRequest {
+                    request_id: foreign::key(),
+                    target: Some(target),
+                    points: 1,
+                    ..v1::ReverseIssueRequest::default()
+                };
+                targets.into_iter().map(|target| reverse(target).encode_to_vec()).collect()
+            }
+            "AbandonRequest" => {
+                let abandoned_request_id = foreign::key();
+                vec![v1::AbandonRequestRequest { request_id, abandoned_request_id, origin: None }.encode_to_vec()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    async fn of_taking(&self, method: &str) -> Vec<Vec<u8>> {
+        let request_id = foreign::key();
+        let message = match method {
+            "QuoteRedemption" => {
+                let quote =
+                    v1::QuoteRedemptionRequest { member: card("rich"), ..v1::QuoteRedemptionRequest::default() };
+                let by_points = v1::QuoteRedemptionRequest { points: 1, ..quote.clone() };
+                let by_amount = v1::QuoteRedemptionRequest { amount: rub("1.00"), ..quote };
+                return vec![by_points.encode_to_vec(), by_amount.encode_to_vec()];
+            }
+            "RedeemPoints" => self.redeeming("rich", 1).encode_to_vec(),
+            "ReturnRedemption" => {
+                let member = self.name("returner-");
+                self.issue(&member, 5).await;
+                let redemption_entry_id = self.redeem(&member, 5).await.entry_id;
+                v1::ReturnRedemptionRequest { request_id, redemption_entry_id, points: 1, origin: None }.encode_to_vec()
+            }
+            "AuthorizeRedemption" => {
+                self.issue("reserver", 1).await;
+                self.holding("reserver", 1).encode_to_vec()
+            }
+            "CaptureHold" => {
+                let hold_id = self.hold(&self.name("holder-"), 5).await;
+                v1::CaptureHoldRequest { request_id, hold_id, points: 1, origin: None }.encode_to_vec()
+            }
+            "VoidHold" => {
+                let hold_id = self.hold(&self.name("holder-"), 5).await;
+                v1::VoidHoldRequest { request_id, hold_id, origin: None }.encode_to_vec()
+            }
+            "GetHold" => v1::GetHoldRequest { hold_id: self.hold(&self.name("holder-"), 5).await }.encode_to_vec(),
+            _ => return Vec::new(),
+        };
+        vec![message]
+    }
+
+    async fn of_reading(&self, method: &str) -> Vec<Vec<u8>> {
+        use v1::get_entry_request::Key;
+        let message = match method {
+            "GetEntry" => {
+                let issue = self.issuing("rich", 1);
+                let request_id = issue.request_id.clone();
+                let keys = [Key::EntryId(self.issue_as(issue).await.entry_id), Key::RequestId(request_id)];
+                return keys.map(|key| v1::GetEntryRequest { key: Some(key) }.encode_to_vec()).to_vec();
+            }
+            "ListEntries" => {
+                v1::ListEntriesRequest { member: card("rich"), ..v1::ListEntriesRequest::default() }.encode_to_vec()
+            }
+            "GetBalance" => v1::GetBalanceRequest { member: card("rich") }.encode_to_vec(),
+            "ListExpiryNotices" => v1::ListExpiryNoticesRequest::default().encode_to_vec(),
+            "ListAllExpiryNotices" => v1::ListAllExpiryNoticesRequest::default().encode_to_vec(),
+            "GetPosition" => v1::GetPositionRequest::default().encode_to_vec(),
+            "ListWindows" => v1::ListWindowsRequest::default().encode_to_vec(),
+            "GetStatement" => v1::GetStatementRequest::default().encode_to_vec(),
+            "ListObligations" => v1::ListObligationsRequest::default().encode_to_vec(),
+            "ListOrders" => v1::ListOrdersRequest { window: 1, ..v1::ListOrdersRequest::default() }.encode_to_vec(),
+            "FindReceipt" => v1::FindReceiptRequest {
+                receipt_number: "R-1".to_owned(),
+                business_date: "2026-02-01".to_owned(),
+                ..v1::FindReceiptRequest::default()
+            }
+            .encode_to_vec(),
+            "ReconcileDay" => v1::ReconcileDayRequest {
+                store: "s1".to_owned(),
+                business_date: "2026-02-01".to_owned(),
+                counted: Some(v1::DayTotals {
+                    issued: Some(v1::Tally { count: 1, points: 1 }),
+                    ..v1::DayTotals::default()
+                }),
+                ..v1::ReconcileDayRequest::default()
+            }
+            .encode_to_vec(),
+            "TrialBalance" => v1::TrialBalanceRequest::default().encode_to_vec(),
+            "NettingReport" => v1::NettingReportRequest::default().encode_to_vec(),
+            "ListJournalEntries" => v1::ListJournalEntriesRequest::default().encode_to_vec(),
+            "GetServerInfo" => v1::GetServerInfoRequest::default().encode_to_vec(),
+            "GetClock" => v1::GetClockRequest::default().encode_to_vec(),
+            "AdvanceClock" => v1::AdvanceClockRequest { to_time: self.at(0) }.encode_to_vec(),
+            _ => return Vec::new(),
+        };
+        vec![message]
+    }
+}
