@@ -23,7 +23,7 @@ macro_rules! list {
 }
 
 /// Every list: its name, how it is asked for with its first filter and with another one, and who may ask for it.
-const LISTS: [(&str, [Ask; 2], [&str; 2]); 13] = [
+const LISTS: [(&str, [Ask; 2], [&str; 2]); 14] = [
     (
         "ListEntries",
         [
@@ -107,6 +107,11 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 13] = [
         ],
         ["operator", "auditor"],
     ),
+    (
+        "ListAdminActions",
+        [list!(admin.list_admin_actions, actions("")), list!(admin.list_admin_actions, actions("A"))],
+        ["operator", "auditor"],
+    ),
 ];
 
 fn receipt(number: &'static str) -> impl Fn(String) -> v1::FindReceiptRequest {
@@ -121,6 +126,15 @@ fn receipt(number: &'static str) -> impl Fn(String) -> v1::FindReceiptRequest {
 
 fn notices(day: &'static str) -> impl Fn(String) -> v1::ListExpiryNoticesRequest {
     move |page_token| v1::ListExpiryNoticesRequest { day: day.to_owned(), page_size: 1, page_token }
+}
+
+fn actions(partner: &'static str) -> impl Fn(String) -> v1::ListAdminActionsRequest {
+    move |page_token| v1::ListAdminActionsRequest {
+        page_size: 1,
+        page_token,
+        partner_id: partner.to_owned(),
+        ..Default::default()
+    }
 }
 
 fn all_notices(day: &'static str) -> impl Fn(String) -> v1::ListAllExpiryNoticesRequest {
