@@ -25,6 +25,7 @@ pub struct Migrations {
 
 const COUNT: Column = Column::made("count", Kind::Int);
 const VERSION: Column = Column::made("version", Kind::Int);
+const CHECKSUM: Column = Column::made("checksum", Kind::Bytes);
 
 static HAS_MIGRATIONS: Sql = Sql::new(
     "store.migrations_table",
@@ -33,9 +34,11 @@ static HAS_MIGRATIONS: Sql = Sql::new(
 )
 .gives(&[COUNT]);
 
-static MIGRATIONS_APPLIED: Sql =
-    Sql::both("store.migrations_applied", "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
-        .gives(&[VERSION]);
+static MIGRATIONS_APPLIED: Sql = Sql::both(
+    "store.migrations_applied",
+    "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version",
+)
+.gives(&[VERSION, CHECKSUM]);
 
 impl Store {
     /// Brings the database to the layout of this release. Safe to be called by several nodes at once.
@@ -43,6 +46,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; permanent if the database was migrated by a release with other migrations.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.migration_state().await?;
         let _turn = self.write_turn.lock().await;
         let mut connection = self.open().await?;
         let migrator = self.migrator();
@@ -64,24 +68,32 @@ impl Store {
     /// Which migrations the database has, and which it still needs.
     ///
     /// # Errors
-    /// See [`StoreError`]; permanent if it has one that this release does not know.
+    /// See [`StoreError`]; permanent if it has one that this release does not know, or knows otherwise.
     pub async fn migration_state(&self) -> Result<Migrations, StoreError> {
         let mut reader = self.reader().await?;
         let mut link = reader.link();
         let call = link.call(&HAS_MIGRATIONS);
         let known = link.row(call, |row| Ok(row.int(COUNT)? > 0)).await?.unwrap_or(false);
-        let mut state = Migrations::default();
+        let mut applied: Vec<(i64, Vec<u8>)> = Vec::new();
         if known {
             let call = link.call(&MIGRATIONS_APPLIED);
-            state.applied = link.rows(call, |row| row.int(VERSION)).await?;
+            applied = link.rows(call, |row| Ok((row.int(VERSION)?, row.bytes(CHECKSUM)?.to_vec()))).await?;
         }
         let migrator = self.migrator();
-        let versions = migrator.iter().map(|migration| migration.version);
-        state.pending = versions.filter(|version| !state.applied.contains(version)).collect();
-        if let Some(version) = state.applied.iter().find(|version| !migrator.version_exists(**version)) {
-            return Err(StoreError::permanent(format!("the database has migration {version} of a later release")));
+        for (version, checksum) in &applied {
+            match migrator.iter().find(|migration| migration.version == *version) {
+                Some(own) if *own.checksum == **checksum => {}
+                Some(_) => return Err(StoreError::permanent(of_an_older_build(*version))),
+                None => {
+                    let what = format!("the database has migration {version} of a later release");
+                    return Err(StoreError::permanent(what));
+                }
+            }
         }
-        Ok(state)
+        let applied: Vec<i64> = applied.into_iter().map(|(version, _)| version).collect();
+        let versions = migrator.iter().map(|migration| migration.version);
+        let pending = versions.filter(|version| !applied.contains(version)).collect();
+        Ok(Migrations { applied, pending })
     }
 
     /// Writes a new coalition into a migrated, empty database: its settings, the fingerprint of its identifier key, partners
@@ -107,4 +119,12 @@ impl Store {
         let book = book.map_err(|error| StoreError::permanent(format!("the coalition cannot be founded: {error}")))?;
         self.writer().await?.found(&founded, book, batch, now).await
     }
+}
+
+/// Migrations never change once they are released; before that they have.
+fn of_an_older_build(version: i64) -> String {
+    format!(
+        "the database was laid out by a build from before the first release (its migration {version} is another one), and \
+         what is in it cannot be brought over; use an empty database, or go on with that build"
+    )
 }

@@ -739,7 +739,7 @@
     SELECT count(*) AS count FROM (SELECT to_regclass('_sqlx_migrations') AS name) AS t WHERE name IS NOT NULL;
 
 -- store.migrations_applied
-    SELECT version FROM _sqlx_migrations WHERE success ORDER BY version;
+    SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version;
 
 -- store.partners
     SELECT p.partner, p.display_name, p.state, p.suspended_in, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,

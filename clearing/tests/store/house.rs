@@ -14,7 +14,9 @@ use clearing_play::{DOMAIN, identifier_key};
 use crate::{START, TestStore, Till, at, card, house, id, issue};
 
 on_both! {
-    empty: migrations_are_pending_until_they_are_applied;
+    empty:
+    migrations_are_pending_until_they_are_applied
+    a_database_of_an_older_build_is_refused_with_a_sentence;
     coalition:
     a_coalition_is_read_as_it_was_written
     a_second_coalition_is_refused
@@ -29,6 +31,20 @@ async fn migrations_are_pending_until_they_are_applied(test: &TestStore) {
     test.store.migrate().await.unwrap();
     let state = test.store.migration_state().await.unwrap();
     assert_eq!(state, Migrations { applied: vec![1, 2, 3, 4, 5], pending: Vec::new() });
+}
+
+async fn a_database_of_an_older_build_is_refused_with_a_sentence(test: &TestStore) {
+    test.store.migrate().await.unwrap();
+    let (sqlite, postgres) = (
+        "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 4",
+        r"UPDATE _sqlx_migrations SET checksum = '\x00' WHERE version = 4",
+    );
+    assert_eq!(test.database.execute(sqlite, postgres).await, 1);
+    for refused in [test.store.migration_state().await.map(drop), test.store.migrate().await] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Permanent);
+        assert!(error.to_string().starts_with("the database was laid out by a build from before the first release"));
+    }
 }
 
 async fn a_coalition_is_read_as_it_was_written(test: &TestStore) {
