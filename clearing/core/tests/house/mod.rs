@@ -392,10 +392,15 @@ impl Play {
 
     /// A book to which every entry of the journal was applied.
     pub fn rebuilt(&self) -> Book {
+        self.rebuilt_from(&self.journal)
+    }
+
+    /// A book to which these entries were applied.
+    pub fn rebuilt_from(&self, journal: &[(EntryId, Arc<Entry>)]) -> Book {
         let mut book = Book::clone(&self.founded);
         // Tests change the settings by hand, before anything is asked.
         Arc::make_mut(&mut book.house).coalition = self.book.house.coalition.clone();
-        for (id, entry) in &self.journal {
+        for (id, entry) in journal {
             book.apply(*id, entry).unwrap();
         }
         book
