@@ -121,7 +121,7 @@ fn to_json(action: &AdminAction) -> Value {
         |change: &FieldChange| json!({ "field": change.field, "before": change.before, "after": change.after });
     json!({
         "entry_id": action.entry_id,
-        "sequence": action.sequence,
+        "journal_sequence": action.journal_sequence,
         "action_time": moment(action.action_time),
         "actor": action.actor,
         "request_id": action.request_id,

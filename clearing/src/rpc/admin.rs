@@ -81,7 +81,7 @@ fn from_action(written: &JournalEntry, house: &House, opaque: &Opaque) -> v1::Ad
     let asked = entry.request_id.is_some() || entry.kind == EntryKind::Decay;
     v1::AdminAction {
         entry_id: opaque.entry(*id),
-        sequence: *sequence,
+        journal_sequence: *sequence,
         action_time: from_timestamp(entry.time),
         actor: if asked { entry.partner.to_string() } else { HOUSE.to_owned() },
         request_id: entry.request_id.map(|id| id.to_string()),

@@ -225,7 +225,6 @@ fn the_sdk_knows_every_reason_by_the_same_table() {
 
 /// The keys of metadata for which no message has a field, and why they are needed.
 const OF_NO_FIELD: &[(&str, &str)] = &[
-    ("field", "the path of the field that is wrong"),
     ("problem", "what is wrong with it"),
     ("what", "the kind of thing that was not found, or of the sum that would overflow"),
     ("id", "the name of what was not found, whatever its kind"),
@@ -253,7 +252,6 @@ const OF_NO_FIELD: &[(&str, &str)] = &[
     ("message_bytes", "the size of a message"),
     ("answer_bytes", "the size that an answer could have"),
     ("maximum_bytes", "the most that either may have"),
-    ("behind_entries", "how far the lists are behind the journal"),
     ("machine_time", "what the clock of the house says"),
     ("other_time", "what the clock says that it was compared with"),
 ];

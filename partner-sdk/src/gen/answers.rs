@@ -115,7 +115,7 @@ pub struct AdminAction {
     /// Id of the entry that records it.
     pub entry_id: String,
     /// Place of that entry in the journal.
-    pub sequence: i64,
+    pub journal_sequence: i64,
     /// When it was decided.
     pub action_time: SystemTime,
     /// Who decided: "operator"; "house" for what nobody asked (the founding, a close by the calendar, forgetting).
@@ -144,7 +144,7 @@ impl FromWire<v1::AdminAction> for AdminAction {
     fn read(wire: v1::AdminAction) -> Result<Self, Error> {
         Ok(Self {
             entry_id: wire.entry_id,
-            sequence: wire.sequence,
+            journal_sequence: wire.journal_sequence,
             action_time: FromWire::read(there(wire.action_time, "AdminAction.action_time")?)?,
             actor: wire.actor,
             request_id: wire.request_id,

@@ -1385,7 +1385,7 @@ pub struct AdminAction {
     pub entry_id: ::prost::alloc::string::String,
     /// Place of that entry in the journal.
     #[prost(int64, tag = "2")]
-    pub sequence: i64,
+    pub journal_sequence: i64,
     /// When it was decided.
     #[prost(message, optional, tag = "3")]
     pub action_time: ::core::option::Option<::prost_types::Timestamp>,

@@ -463,6 +463,7 @@ impl World {
             .encode_to_vec(),
             "TrialBalance" => v1::TrialBalanceRequest::default().encode_to_vec(),
             "NettingReport" => v1::NettingReportRequest::default().encode_to_vec(),
+            "ListAdminActions" => v1::ListAdminActionsRequest::default().encode_to_vec(),
             "ListJournalEntries" => v1::ListJournalEntriesRequest::default().encode_to_vec(),
             "GetServerInfo" => v1::GetServerInfoRequest::default().encode_to_vec(),
             "GetClock" => v1::GetClockRequest::default().encode_to_vec(),
