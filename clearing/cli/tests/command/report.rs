@@ -46,7 +46,7 @@ fn a_journal_for_people_has_the_entries_without_postings_too() {
     let told = house.table(&["report", "journal"]);
     let mut quiet = 0;
     for entry in entries["entries"].as_array().unwrap() {
-        let (sequence, kind) = (entry["sequence"].to_string(), entry["kind"].as_str().unwrap());
+        let (sequence, kind) = (entry["journal_sequence"].to_string(), entry["kind"].as_str().unwrap());
         let told = told.lines().any(|row| {
             let mut cells = row.split(['│', '┆']).map(str::trim).filter(|cell| !cell.is_empty());
             cells.next() == Some(&sequence) && cells.any(|cell| cell == kind)
