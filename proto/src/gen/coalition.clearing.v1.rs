@@ -1350,7 +1350,7 @@ pub struct ListAdminActionsRequest {
     #[prost(string, tag = "2")]
     pub partner_id: ::prost::alloc::string::String,
     /// Only decisions about this window (its close, what is done with its settlement); of those that are about no window,
-    /// the ones that were made while it was open. 0: all.
+    /// the ones that were made while it was open; 0 means any.
     #[prost(int64, tag = "3")]
     pub window: i64,
     /// Only decisions made at this moment or later. Not set: from the beginning.
