@@ -437,7 +437,7 @@ async fn load_funded(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreEr
 fn may_be_due(book: &Book, id: MemberId, now: Timestamp) -> bool {
     let paid_for = |member: &Member| {
         let mut waiting = member.record.waiting.keys();
-        waiting.any(|(window, issuer)| book.funded_at(*window, *issuer).is_some())
+        waiting.any(|(window, issuer)| book.may_be_funded(*window, *issuer))
     };
     book.is_due(id, now) || book.members.get(&id).is_some_and(paid_for)
 }

@@ -63,6 +63,12 @@ impl Book {
         groups.filter_map(|(_, group)| group.funded).min()
     }
 
+    /// Whether the points that an issuer issued in a window were paid for, or may be by what is asked: a batch has what waits
+    /// for a payment in its book where it may pay.
+    pub fn may_be_funded(&self, window: WindowNumber, issuer: PartnerId) -> bool {
+        self.funding.range((window, issuer, 0)..=(window, issuer, u32::MAX)).next().is_some()
+    }
+
     pub(crate) fn is_funded(&self, window: WindowNumber, issuer: PartnerId) -> bool {
         self.funded_at(window, issuer).is_some()
     }

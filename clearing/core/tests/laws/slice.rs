@@ -389,7 +389,7 @@ impl<'a> Cut<'a> {
     fn may_be_due(&self, id: MemberId) -> bool {
         self.book.members.get(&id).is_some_and(|member| {
             let mut waiting = member.record.waiting.keys();
-            let paid_for = waiting.any(|(window, issuer)| self.book.funded_at(*window, *issuer).is_some());
+            let paid_for = waiting.any(|(window, issuer)| self.book.may_be_funded(*window, *issuer));
             paid_for || member.next_due(&self.house.coalition.time_zone) <= self.now
         })
     }
