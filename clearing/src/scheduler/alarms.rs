@@ -1,7 +1,7 @@
 //! Says in the log when a limit comes to be nearly used, or used up.
 //!
 //! The levels that were told are kept in memory alone: a node that begins to look tells of every limit that is nearly used
-//! then. What is told once is not told again before the limit is below four fifths.
+//! then. What is told once is not told again before the limit is below 80 %.
 
 use std::collections::BTreeMap;
 

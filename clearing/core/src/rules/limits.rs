@@ -59,7 +59,7 @@ pub enum LimitLevel {
     Reached,
 }
 
-/// How much of its limit a partner has used. At four fifths somebody should know.
+/// How much of its limit a partner has used. At 80 % somebody should know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitUse {
     pub limit: &'static str,
