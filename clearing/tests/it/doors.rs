@@ -36,14 +36,15 @@ async fn raw_client(house: &TestHouse, partner: &str) -> Raw {
     Raw::connect(house.server.local_addr(), &house.identities, partner).await
 }
 
-/// Waits until what the door counts is as it should be.
+/// Waits until what the door counts is as it should be. What a caller takes back at the very end of its answer stays counted for
+/// twice as long as a body may stand still, a minute by default.
 async fn until(house: &TestHouse, what: &str, fits: impl Fn(DoorCounts) -> bool) {
     let fitting = async {
         while !fits(house.server.door()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, fitting).await;
+    let waited = tokio::time::timeout(PATIENCE * 2, fitting).await;
     waited.unwrap_or_else(|_| panic!("{what}: {:?}", house.server.door()));
 }
 
