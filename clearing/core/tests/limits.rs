@@ -267,7 +267,7 @@ fn what_is_told_of_a_member_can_be_taken_to_the_last_point_whatever_the_terms_of
     let told = play.book.told_available(id("C"), member, now).0;
     assert_eq!(told, 5, "as if each cost 1.50");
     let asked = 9;
-    assert_eq!(play.redeem("C", "M", asked).unwrap_err(), Rejection::InsufficientPoints { asked, available: 8 });
+    assert_eq!(play.redeem("C", "M", asked).unwrap_err(), Rejection::InsufficientPoints { asked, available: told });
     play.redeem("C", "M", told).unwrap();
     play.assert_sound();
 }

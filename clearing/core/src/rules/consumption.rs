@@ -34,22 +34,17 @@ impl Book {
     ) -> Result<Walk, Rejection> {
         let available = self.spendable(member, now);
         let disclosed = self.house.coalition.disclose_issuers;
+        // Who may not know whose headroom is used up is told what a balance tells it, whatever it asks for.
+        let told = || if disclosed { available } else { self.within_reach(acceptor, member, now) };
         if points > available {
-            // Who may not know whose headroom is used up is told the same whatever it asks for.
-            let hidden =
-                if disclosed { 0 } else { self.walk(acceptor, member, available, now, facts, None)?.missing.0 };
-            return Err(Rejection::InsufficientPoints { asked: points.0, available: available.0 - hidden });
+            return Err(Rejection::InsufficientPoints { asked: points.0, available: told().0 });
         }
         let walk = self.walk(acceptor, member, points, now, facts, None)?;
         let reachable = points.0 - walk.missing.0;
         match walk.missing.0 {
             0 => Ok(walk),
             _ if walk.full => Err(Rejection::too_many_lots(points, reachable)),
-            // Whose headroom is used up is no business of an acceptor who may not know the issuers.
-            _ if !disclosed => {
-                let hidden = self.walk(acceptor, member, available, now, facts, None)?.missing;
-                Err(Rejection::InsufficientPoints { asked: points.0, available: available.0 - hidden.0 })
-            }
+            _ if !disclosed => Err(Rejection::InsufficientPoints { asked: points.0, available: told().0 }),
             _ => {
                 Err(Rejection::NetDebitCap { asked: points.0, reachable, partner: None, needed: None, headroom: None })
             }

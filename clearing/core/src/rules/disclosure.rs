@@ -27,7 +27,7 @@ impl Book {
     }
 
     /// The points of a member that are not passed over at an acceptor; none at whoever accepts none.
-    fn within_reach(&self, acceptor: PartnerId, member: MemberId, now: Timestamp) -> Points {
+    pub(crate) fn within_reach(&self, acceptor: PartnerId, member: MemberId, now: Timestamp) -> Points {
         let Some(known) = self.members.get(&member) else { return Points::ZERO };
         let Ok(facts) = self.redemption_facts(acceptor, Points::ZERO, now) else { return Points::ZERO };
         let expired = self.expired(member, now);
