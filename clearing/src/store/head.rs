@@ -228,11 +228,13 @@ pub(super) struct Hashed {
 }
 
 /// Hashes everything in the batch.
-pub(super) fn hash_batch(book: &Book, changes: &Changes, header: &BatchHeader) -> Result<Hashed, StoreError> {
-    let mut recorded = Vec::with_capacity(changes.requests.len());
-    for (key, _) in changes.requests.iter().filter(|(_, change)| !change.known) {
-        recorded.push(RequestRecord::of(*key, of_book(book.requests.get(key))?).hash());
-    }
+pub(super) fn hash_batch(
+    book: &Book,
+    changes: &Changes,
+    header: &BatchHeader,
+    records: &[RequestRecord],
+) -> Result<Hashed, StoreError> {
+    let recorded: Vec<Hash> = records.iter().map(RequestRecord::hash).collect();
     let request_count = i64::try_from(recorded.len()).expect("requests of a batch are few");
     let requests = requests_hash(recorded);
     let mut entries = Vec::with_capacity(changes.entries.len());

@@ -196,9 +196,20 @@ pub(super) const NEW: &[Column] = &[
     REQUESTS.reply,
 ];
 
+/// What the chain and the rows say of the requests that a batch has recorded, in the order of their keys.
+pub(super) fn records(book: &Book, changes: &Changes) -> Result<Vec<RequestRecord>, StoreError> {
+    let new = changes.requests.iter().filter(|(_, change)| !change.known);
+    new.map(|(key, _)| Ok(RequestRecord::of(*key, of_book(book.requests.get(key))?))).collect()
+}
+
 /// The requests that a batch has recorded or undone.
-pub(super) fn changed(link: &Link<'_>, book: &Book, changes: &Changes) -> Result<Changed, StoreError> {
-    let (mut rows, mut abandoned) = (link.row_set(NEW), Vec::new());
+pub(super) fn changed(
+    link: &Link<'_>,
+    book: &Book,
+    changes: &Changes,
+    records: &[RequestRecord],
+) -> Result<Changed, StoreError> {
+    let (mut rows, mut abandoned, mut records) = (link.row_set(NEW), Vec::new(), records.iter());
     for (key, change) in &changes.requests {
         let recorded = of_book(book.requests.get(key))?;
         if change.known {
@@ -208,7 +219,7 @@ pub(super) fn changed(link: &Link<'_>, book: &Book, changes: &Changes) -> Result
             abandoned.push(*key);
             continue;
         }
-        let record = RequestRecord::of(*key, recorded);
+        let record = records.next().expect("there is a record of every new request");
         rows.text(REQUESTS.partner, key.0.as_str()).uuid(REQUESTS.request_id, key.1.0);
         rows.bytes(REQUESTS.content_hash, &record.content).int(REQUESTS.time, change.time.0);
         rows.int(REQUESTS.state, stored_state(&recorded.state)?);

@@ -9,7 +9,7 @@ use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
 use clearing_core::book::sums::Sum;
 use clearing_core::chart::MoneyAccount;
-use clearing_core::facts::chain::BatchHeader;
+use clearing_core::facts::chain::{BatchHeader, RequestRecord};
 use clearing_core::facts::lot::LotId;
 use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::window::Window;
@@ -110,10 +110,10 @@ pub(super) async fn save_rows(
     book: &Book,
     changes: &Changes,
     header: &BatchHeader,
-    stored: &Stored,
+    (stored, records): (&Stored, &[RequestRecord]),
 ) -> Result<(), StoreError> {
     let entries = journal::written(link, book, changes)?;
-    let requests = requests::changed(link, book, changes)?;
+    let requests = requests::changed(link, book, changes, records)?;
     let identifiers = identifiers::enrolled(link, changes);
     let members = members::changed(link, book, changes, stored)?;
     let lots = lots::changed(link, book, changes, stored)?;

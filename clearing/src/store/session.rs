@@ -312,9 +312,10 @@ impl WriterSession {
             gate::update(&mut link, book, changes, header.time).await?;
         }
         consents::save_given(&mut link, book, changes).await?;
-        let rows = save::save_rows(&mut link, book, changes, header, &self.stored);
+        let records = requests::records(book, changes)?;
+        let rows = save::save_rows(&mut link, book, changes, header, (&self.stored, &records));
         // Entries and requests are hashed while the database writes them.
-        let (rows, hashed) = futures::join!(rows, async { head::hash_batch(book, changes, header) });
+        let (rows, hashed) = futures::join!(rows, async { head::hash_batch(book, changes, header, &records) });
         rows?;
         attachments::save(&mut link, changes).await?;
         let first_sequence = if changes.entries.is_empty() && changes.requests.is_empty() {
