@@ -109,6 +109,9 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let confirmed = table(&["log", "--kind", "confirm-settlement", "--window", "1"]);
     assert!(confirmed.contains("settlement_state PROPOSED -> CONFIRMED"), "{confirmed}");
     assert!(table(&["log", "--limit", "1"]).contains("There are older ones"));
+    let refused = desk.run(&["log", "--kind", "issue"]);
+    assert_eq!(refused.status.code(), Some(2), "an issue is no decision of the house");
+    assert!(text(&refused.stderr).contains("CONFIRM_SETTLEMENT"), "{}", text(&refused.stderr));
     let statement = json(&["statement", "FUEL", "--window", "1"]);
     assert_eq!((statement["leg"].as_str(), statement["closing"].as_str()), (Some("58.80"), Some("0.00")));
     assert!(table(&["statement", "GROCER", "--window", "1"]).contains("to the settlement"));
