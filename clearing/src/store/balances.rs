@@ -12,7 +12,7 @@ use super::cells::Row;
 use super::rows::RowSet;
 use super::sql::{Call, Link, Sql, rows};
 use super::tables::{BALANCES, Column};
-use super::{Snapshot, Store, StoreError};
+use super::{Snapshot, StoreError};
 
 pub(super) static STATEMENTS: &[&Sql] = &[&BALANCES_OF, &ALL_BALANCES, &BALANCES_OF_WINDOW, &OTHER_COMMODITIES];
 
@@ -176,21 +176,6 @@ pub(super) async fn expect_no_others(link: &mut Link<'_>, currency: &str) -> Res
         Some((commodity, account)) => {
             Err(StoreError::permanent(format!("there is a balance of {account} in {commodity}")))
         }
-    }
-}
-
-impl Store {
-    /// The balance of one of the house's accounts in money.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn money_balance(&self, account: MoneyAccount) -> Result<Money, StoreError> {
-        let mut snapshot = self.snapshot().await?;
-        let currency = snapshot.house().await?.house.coalition.currency;
-        let wanted = [Sum::Money(account)].into_iter();
-        let found = balances_of(&mut snapshot.link(), currency.as_str(), wanted).await?;
-        snapshot.finish().await?;
-        Ok(found.money.get(&account).copied().unwrap_or_default())
     }
 }
 

@@ -301,7 +301,7 @@ impl Shown for Terms {
             ("acceptance fee", acceptance_fee.decimal().to_string()),
             ("fee bearer", fee_bearer.as_str().to_owned()),
             ("breakage", list([reserve, operator, issuer].into_iter().map(|rate| rate.decimal().to_string()))),
-            ("expiry", format!("{expiry:?}")),
+            ("expiry", expiry.to_string()),
             ("days of returns", or_none(*return_days)),
             ("tender value", unit.money(*tender_value)),
             ("receipt share", receipt_share.decimal().to_string()),

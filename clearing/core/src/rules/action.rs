@@ -7,7 +7,7 @@ use crate::facts::coalition::{Calendar, Coalition, House};
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::limits::Limits;
 use crate::facts::order::{OrderMode, OrderParty};
-use crate::facts::terms::{ExpiryPolicy, Terms};
+use crate::facts::terms::Terms;
 use crate::facts::window::{SettlementState, WindowState};
 use crate::facts::{Fact, FoundedFacts};
 use crate::units::{Money, PartnerId, Points, WindowNumber};
@@ -282,23 +282,11 @@ fn terms_fields(terms: &Terms, coalition: &Coalition) -> Vec<Field> {
         field("acceptance_fee", Some(acceptance_fee.decimal().to_string())),
         field("fee_bearer", Some(fee_bearer.as_str())),
         field("breakage", Some(format!("{reserve}/{operator}/{issuer}"))),
-        field("expiry", Some(expiry_text(expiry))),
+        field("expiry", Some(expiry.to_string())),
         field("return_days", return_days.map(|days| days.to_string())),
         field("tender_value", money(*tender_value)),
         field("receipt_share", Some(receipt_share.decimal().to_string())),
     ]
-}
-
-fn expiry_text(expiry: &ExpiryPolicy) -> String {
-    match expiry {
-        ExpiryPolicy::None => "NONE".to_owned(),
-        ExpiryPolicy::Fixed(time) => format!("FIXED {time}"),
-        ExpiryPolicy::Days(count) => format!("DAYS {count}"),
-        ExpiryPolicy::Months(count) => format!("MONTHS {count}"),
-        ExpiryPolicy::EndOfMonth(count) => format!("END_OF_MONTH {count}"),
-        ExpiryPolicy::EndOfYear(count) => format!("END_OF_YEAR {count}"),
-        ExpiryPolicy::InactiveDays(count) => format!("INACTIVE_DAYS {count}"),
-    }
 }
 
 fn limit_fields(limits: &Limits, coalition: &Coalition) -> Vec<Field> {
