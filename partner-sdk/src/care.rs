@@ -2,20 +2,113 @@
 
 use std::time::SystemTime;
 
+use clearing_proto::v1;
+use clearing_proto::v1::care_service_client::CareServiceClient;
+use prost_types::Timestamp;
 use rust_decimal::Decimal;
 
+use crate::client::call;
+use crate::error::Error;
 use crate::member::MemberRef;
+use crate::operator::Operator;
+use crate::outcome::Outcome;
 use crate::points::keyed;
 use crate::request_id::RequestId;
+use crate::wire::{FromWire, decimal_text, key, some, to_member};
+
+pub use crate::answers::{DebtWrittenOff, Decayed, ExpiryExtended, MembersDecayed, PointsReinstated};
+
+impl Operator {
+    /// Takes a share of a member's points for inactivity.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn run_decay(&self, run: RunDecay) -> Result<Outcome<Decayed>, Error> {
+        let call = call!(CareServiceClient::run_decay);
+        self.client.write(run, to_run_decay, call, FromWire::read).await
+    }
+
+    /// Takes a share of the points of all inactive members, page by page. `told` hears after each page what was done so
+    /// far.
+    ///
+    /// It may be broken off and called again: members that were served are passed over.
+    ///
+    /// # Errors
+    /// Those of a read: see [`Error`]; [`Error::Refused`] for a moment that is ahead of the house's clock.
+    pub async fn decay_members(
+        &self,
+        decay: &DecayMembers,
+        mut told: impl FnMut(&MembersDecayed),
+    ) -> Result<MembersDecayed, Error> {
+        let mut sum = MembersDecayed::default();
+        let mut next = Some(String::new());
+        while let Some(token) = next {
+            let page;
+            (page, next) = self.decay_members_page(decay, token).await?;
+            sum.member_count += page.member_count;
+            sum.decayed_member_count += page.decayed_member_count;
+            sum.decayed_points += page.decayed_points;
+            told(&sum);
+        }
+        Ok(sum)
+    }
+
+    /// One page of [`Operator::decay_members`], and the token of the next; none after the last. The first page has an empty
+    /// token. It may be asked for again at any time.
+    ///
+    /// # Errors
+    /// As of [`Operator::decay_members`].
+    pub async fn decay_members_page(
+        &self,
+        decay: &DecayMembers,
+        page_token: String,
+    ) -> Result<(MembersDecayed, Option<String>), Error> {
+        let request = || to_decay_members(decay, page_token.clone());
+        let call = call!(CareServiceClient::decay_members);
+        self.client
+            .read(request, call, |answer: v1::DecayMembersResponse| {
+                let next = some(answer.next_page_token.clone());
+                Ok((FromWire::read(answer)?, next))
+            })
+            .await
+    }
+
+    /// Lets points of a member live longer.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn extend_expiry(&self, extend: ExtendExpiry) -> Result<Outcome<ExpiryExtended>, Error> {
+        let call = call!(CareServiceClient::extend_expiry);
+        self.client.write(extend, to_extend_expiry, call, FromWire::read).await
+    }
+
+    /// Gives a member points again that it lost.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn reinstate_points(&self, reinstate: ReinstatePoints) -> Result<Outcome<PointsReinstated>, Error> {
+        let call = call!(CareServiceClient::reinstate_points);
+        self.client.write(reinstate, to_reinstate, call, FromWire::read).await
+    }
+
+    /// Gives up what a member owes.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn write_off_debt(&self, write_off: WriteOffDebt) -> Result<Outcome<DebtWrittenOff>, Error> {
+        let call = call!(CareServiceClient::write_off_debt);
+        self.client.write(write_off, to_write_off, call, FromWire::read).await
+    }
+}
 
 /// Takes a share of a member's points for inactivity, once in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a request does nothing until a client sends it"]
 pub struct RunDecay {
-    pub(crate) request_id: Option<RequestId>,
-    pub(crate) member: MemberRef,
-    pub(crate) rate: Decimal,
-    pub(crate) period: String,
+    request_id: Option<RequestId>,
+    member: MemberRef,
+    rate: Decimal,
+    period: String,
 }
 
 impl RunDecay {
@@ -43,10 +136,10 @@ impl RunDecay {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a request does nothing until a client sends it"]
 pub struct DecayMembers {
-    pub(crate) rate: Decimal,
-    pub(crate) period: String,
-    pub(crate) inactive_since: SystemTime,
-    pub(crate) page_size: i32,
+    rate: Decimal,
+    period: String,
+    inactive_since: SystemTime,
+    page_size: i32,
 }
 
 impl DecayMembers {
@@ -75,12 +168,12 @@ impl DecayMembers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a request does nothing until a client sends it"]
 pub struct ExtendExpiry {
-    pub(crate) request_id: Option<RequestId>,
-    pub(crate) member: MemberRef,
-    pub(crate) issuer_id: String,
-    pub(crate) until_time: Option<SystemTime>,
-    pub(crate) expire_time: Option<SystemTime>,
-    pub(crate) reason_code: String,
+    request_id: Option<RequestId>,
+    member: MemberRef,
+    issuer_id: String,
+    until_time: Option<SystemTime>,
+    expire_time: Option<SystemTime>,
+    reason_code: String,
 }
 
 impl ExtendExpiry {
@@ -119,12 +212,12 @@ impl ExtendExpiry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a request does nothing until a client sends it"]
 pub struct ReinstatePoints {
-    pub(crate) request_id: Option<RequestId>,
-    pub(crate) member: MemberRef,
-    pub(crate) funder_id: String,
-    pub(crate) points: i64,
-    pub(crate) expire_time: Option<SystemTime>,
-    pub(crate) reason_code: String,
+    request_id: Option<RequestId>,
+    member: MemberRef,
+    funder_id: String,
+    points: i64,
+    expire_time: Option<SystemTime>,
+    reason_code: String,
 }
 
 impl ReinstatePoints {
@@ -163,11 +256,11 @@ impl ReinstatePoints {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a request does nothing until a client sends it"]
 pub struct WriteOffDebt {
-    pub(crate) request_id: Option<RequestId>,
-    pub(crate) member: MemberRef,
-    pub(crate) creditor_id: String,
-    pub(crate) points: i64,
-    pub(crate) reason_code: String,
+    request_id: Option<RequestId>,
+    member: MemberRef,
+    creditor_id: String,
+    points: i64,
+    reason_code: String,
 }
 
 impl WriteOffDebt {
@@ -196,3 +289,54 @@ impl WriteOffDebt {
 }
 
 keyed!(RunDecay, ExtendExpiry, ReinstatePoints, WriteOffDebt);
+
+fn to_run_decay(run: &RunDecay) -> v1::RunDecayRequest {
+    v1::RunDecayRequest {
+        request_id: key(run.request_id),
+        member: Some(to_member(&run.member)),
+        rate: decimal_text(run.rate),
+        period: run.period.clone(),
+    }
+}
+
+fn to_decay_members(decay: &DecayMembers, page_token: String) -> v1::DecayMembersRequest {
+    v1::DecayMembersRequest {
+        rate: decimal_text(decay.rate),
+        period: decay.period.clone(),
+        inactive_since_time: Some(Timestamp::from(decay.inactive_since)),
+        page_size: decay.page_size,
+        page_token,
+    }
+}
+
+fn to_extend_expiry(extend: &ExtendExpiry) -> v1::ExtendExpiryRequest {
+    v1::ExtendExpiryRequest {
+        request_id: key(extend.request_id),
+        member: Some(to_member(&extend.member)),
+        issuer_id: extend.issuer_id.clone(),
+        until_time: extend.until_time.map(Timestamp::from),
+        expire_time: extend.expire_time.map(Timestamp::from),
+        reason_code: extend.reason_code.clone(),
+    }
+}
+
+fn to_reinstate(reinstate: &ReinstatePoints) -> v1::ReinstatePointsRequest {
+    v1::ReinstatePointsRequest {
+        request_id: key(reinstate.request_id),
+        member: Some(to_member(&reinstate.member)),
+        funder_id: reinstate.funder_id.clone(),
+        points: reinstate.points,
+        expire_time: reinstate.expire_time.map(Timestamp::from),
+        reason_code: reinstate.reason_code.clone(),
+    }
+}
+
+fn to_write_off(write_off: &WriteOffDebt) -> v1::WriteOffDebtRequest {
+    v1::WriteOffDebtRequest {
+        request_id: key(write_off.request_id),
+        member: Some(to_member(&write_off.member)),
+        creditor_id: write_off.creditor_id.clone(),
+        points: write_off.points,
+        reason_code: write_off.reason_code.clone(),
+    }
+}

@@ -19,6 +19,9 @@ macro_rules! open_enum {
         }
 
         impl $name {
+            /// All that this version of the SDK knows.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
             /// The word the rules and the interface use, in UPPER_SNAKE.
             #[must_use]
             pub fn as_str(self) -> &'static str {

@@ -1,9 +1,7 @@
 //! Between this crate's types and those of the interface. Nothing else sees both.
 
-mod care;
 mod till;
 
-pub(crate) use care::*;
 pub(crate) use till::*;
 
 use std::time::{Duration, SystemTime};
@@ -17,10 +15,6 @@ use crate::error::Error;
 use crate::limits::PartnerLimits;
 use crate::member::MemberRef;
 use crate::money::Money;
-use crate::operator::{
-    AbortSettlement, CloseWindow, ConfirmPayment, ConfirmSettlement, CreatePartner, Deposit, ExportOrders, Payment,
-    SetCalendar, SetPartnerState, SetTerms,
-};
 use crate::origin::Origin;
 use crate::points::{Abandon, EntryFilter, Issue, Redeem, ReturnRedemption};
 use crate::request_id::RequestId;
@@ -29,16 +23,16 @@ use crate::terms::{BreakageSplit, Expiry, TermsChange};
 // What is sent.
 
 /// The key of a request: always there, since the client makes one before it sends.
-fn key(id: Option<RequestId>) -> String {
+pub(crate) fn key(id: Option<RequestId>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 
-fn to_money(money: &Money) -> v1::Money {
+pub(crate) fn to_money(money: &Money) -> v1::Money {
     v1::Money { currency_code: money.currency.clone(), amount: decimal_text(money.amount) }
 }
 
 /// A number as the wire has it: with the decimals that it has, and no sign on zero.
-fn decimal_text(number: Decimal) -> String {
+pub(crate) fn decimal_text(number: Decimal) -> String {
     if number.is_zero() { number.abs().to_string() } else { number.to_string() }
 }
 
@@ -53,7 +47,7 @@ pub(crate) fn to_member(member: &MemberRef) -> v1::MemberRef {
 }
 
 /// An origin without any content is not sent at all.
-fn to_origin(origin: &Origin) -> Option<v1::Origin> {
+pub(crate) fn to_origin(origin: &Origin) -> Option<v1::Origin> {
     (*origin != Origin::default()).then(|| v1::Origin {
         store: origin.store.clone(),
         till: origin.till.clone(),
@@ -131,7 +125,7 @@ fn to_expiry(expiry: Expiry) -> v1::ExpiryPolicy {
     v1::ExpiryPolicy { kind: kind.into(), count, fixed_time }
 }
 
-fn to_terms(change: &TermsChange) -> v1::TermsChange {
+pub(crate) fn to_terms(change: &TermsChange) -> v1::TermsChange {
     let text = |number: Option<Decimal>| number.map(decimal_text);
     v1::TermsChange {
         funding: change.funding.map_or(0, Funding::to_wire),
@@ -149,81 +143,6 @@ fn to_terms(change: &TermsChange) -> v1::TermsChange {
         return_period: change.return_days.map(|days| v1::ReturnPeriod { days }),
         tender_value: text(change.tender_value),
         receipt_share: text(change.receipt_share),
-    }
-}
-
-pub(crate) fn to_create_partner(create: &CreatePartner) -> v1::CreatePartnerRequest {
-    v1::CreatePartnerRequest {
-        request_id: key(create.request_id),
-        partner_id: create.partner_id.clone(),
-        display_name: create.display_name.clone(),
-        terms: Some(to_terms(&create.terms)),
-        limits: Some(care::to_limits(&create.limits)),
-        no_default_limits: create.no_default_limits,
-    }
-}
-
-pub(crate) fn to_set_terms(set: &SetTerms) -> v1::SetTermsRequest {
-    v1::SetTermsRequest {
-        request_id: key(set.request_id),
-        partner_id: set.partner_id.clone(),
-        terms: Some(to_terms(&set.terms)),
-        effective_time: set.effective_time.map(Timestamp::from),
-    }
-}
-
-pub(crate) fn to_set_state(set: &SetPartnerState) -> v1::SetPartnerStateRequest {
-    v1::SetPartnerStateRequest {
-        request_id: key(set.request_id),
-        partner_id: set.partner_id.clone(),
-        state: set.state.to_wire(),
-    }
-}
-
-pub(crate) fn to_close_window(close: &CloseWindow) -> v1::CloseWindowRequest {
-    v1::CloseWindowRequest { request_id: key(close.request_id) }
-}
-
-pub(crate) fn to_confirm_settlement(confirm: &ConfirmSettlement) -> v1::ConfirmSettlementRequest {
-    v1::ConfirmSettlementRequest { request_id: key(confirm.request_id), window: confirm.window }
-}
-
-pub(crate) fn to_export_orders(export: &ExportOrders) -> v1::ExportOrdersRequest {
-    v1::ExportOrdersRequest { request_id: key(export.request_id), window: export.window, mode: export.mode.to_wire() }
-}
-
-pub(crate) fn to_confirm_payment(confirm: &ConfirmPayment) -> v1::ConfirmPaymentRequest {
-    let payment = match &confirm.payment {
-        Payment::Hub { partner_id } => v1::confirm_payment_request::Payment::PartnerId(partner_id.clone()),
-        Payment::Pair { payer, payee } => {
-            v1::confirm_payment_request::Payment::Pair(v1::PaymentPair { payer: payer.clone(), payee: payee.clone() })
-        }
-    };
-    v1::ConfirmPaymentRequest {
-        request_id: key(confirm.request_id),
-        window: confirm.window,
-        payment: Some(payment),
-        amount: confirm.amount.as_ref().map(to_money),
-    }
-}
-
-pub(crate) fn to_abort(abort: &AbortSettlement) -> v1::AbortSettlementRequest {
-    v1::AbortSettlementRequest { request_id: key(abort.request_id), window: abort.window }
-}
-
-pub(crate) fn to_deposit(deposit: &Deposit) -> v1::DepositRequest {
-    v1::DepositRequest {
-        request_id: key(deposit.request_id),
-        account: deposit.account.clone(),
-        amount: Some(to_money(&deposit.amount)),
-    }
-}
-
-pub(crate) fn to_set_calendar(set: &SetCalendar) -> v1::SetCalendarRequest {
-    v1::SetCalendarRequest {
-        request_id: key(set.request_id),
-        cron_expressions: set.cron_expressions.clone(),
-        time_zone: set.time_zone.clone(),
     }
 }
 

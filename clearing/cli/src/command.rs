@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::{
-    audit, calendar, check, demo, deposit, init, log, member, migrate, partner, report, sandbox, serve, settlement,
+    audit, calendar, check, demo, fund, init, log, member, migrate, partner, report, sandbox, serve, settlement,
     statement, window,
 };
 
@@ -93,9 +93,9 @@ enum Command {
     /// The netted result of a window, from its preview to its last payment.
     #[command(subcommand)]
     Settlement(settlement::Command),
-    /// Records money that was paid into the reserve or a partner's collateral.
-    #[command(after_help = "Examples:\n  clearing deposit reserve 10000.00\n  clearing deposit collateral:GROCER 2500")]
-    Deposit(deposit::Arguments),
+    /// The reserve, and what partners have deposited against their defaults.
+    #[command(subcommand)]
+    Fund(fund::Command),
     /// When the house closes windows by itself.
     #[command(subcommand)]
     Calendar(calendar::Command),
@@ -182,7 +182,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Member(command) => member::run(&context, command).await?,
         Command::Window(command) => window::run(&context, command).await?,
         Command::Settlement(command) => settlement::run(&context, command).await?,
-        Command::Deposit(arguments) => deposit::run(&context, arguments).await?,
+        Command::Fund(command) => fund::run(&context, command).await?,
         Command::Calendar(command) => calendar::run(&context, command).await?,
         Command::Report(command) => report::run(&context, command).await?,
         Command::Log(arguments) => log::run(&context, arguments).await?,

@@ -13,28 +13,6 @@ use crate::output::{Answer, Page};
 use crate::session::{Session, first, moment};
 use crate::{terms, values};
 
-/// The kinds of decisions that the record has.
-const KINDS: [EntryKind; 18] = [
-    EntryKind::Found,
-    EntryKind::CreatePartner,
-    EntryKind::SetTerms,
-    EntryKind::SetPartnerState,
-    EntryKind::SetLimits,
-    EntryKind::SetFundingConsent,
-    EntryKind::SetCalendar,
-    EntryKind::Close,
-    EntryKind::ConfirmSettlement,
-    EntryKind::ExportOrders,
-    EntryKind::Payment,
-    EntryKind::AbortSettlement,
-    EntryKind::Deposit,
-    EntryKind::Decay,
-    EntryKind::Extend,
-    EntryKind::Reinstate,
-    EntryKind::WriteOff,
-    EntryKind::Forget,
-];
-
 /// Arguments of `log`.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -91,7 +69,8 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
 }
 
 fn kind(text: &str) -> Result<EntryKind, String> {
-    values::one_of(text, &KINDS.map(|kind| (kind.as_str(), kind)))
+    let named: Vec<_> = EntryKind::ALL.iter().map(|kind| (kind.as_str(), *kind)).collect();
+    values::one_of(text, &named)
 }
 
 fn row(action: &AdminAction) -> Vec<String> {

@@ -72,7 +72,7 @@ pub enum Fact {
     Forgotten(ForgetFacts),
     /// The member whom the entry gives its first lots was enrolled under an identifier.
     Linked(LinkFacts),
-    Deposited(DepositFacts),
+    Fund(FundFacts),
     /// What a decay took in all; in the first of its entries.
     Decayed(DecayedFacts),
     Extended(ExtendFacts),
@@ -113,7 +113,7 @@ impl Facts {
         paid: Paid -> PaymentFacts,
         aborted: Aborted -> AbortFacts,
         forgotten: Forgotten -> ForgetFacts,
-        deposited: Deposited -> DepositFacts,
+        fund: Fund -> FundFacts,
         decayed: Decayed -> DecayedFacts,
         extended: Extended -> ExtendFacts,
     }
@@ -358,9 +358,9 @@ pub struct ForgetFacts {
     pub before: Timestamp,
 }
 
-/// Money was paid into a fund. The amount stands in the postings.
+/// Money was paid into a fund, or out of it. The amount stands in the postings.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct DepositFacts {
+pub struct FundFacts {
     pub account: MoneyAccount,
     /// What the fund held before.
     pub before: Money,

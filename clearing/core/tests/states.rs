@@ -18,7 +18,7 @@ use clearing_core::facts::terms::{Breakage, Funding, Price, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::care::ReinstatePoints;
-use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::partner::CreatePartner;

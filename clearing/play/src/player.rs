@@ -21,7 +21,7 @@ use clearing_core::facts::terms::TermsDraft;
 use clearing_core::facts::window::WindowState;
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::consent::SetFundingConsent;
-use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::issue::Earn;
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::{CreatePartner, SetPartnerState};

@@ -15,7 +15,7 @@ use clearing_core::facts::terms::{FeeBearer, Funding, TermsDraft};
 use clearing_core::facts::window::WindowState;
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::consent::SetFundingConsent;
-use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::SetPartnerState;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
@@ -524,7 +524,7 @@ fn map<A, B>(outcome: Outcome<A>, change: impl FnOnce(A) -> B) -> Outcome<B> {
 
 fn kind(kind: &partner_sdk::EntryKind) -> EntryKind {
     let name = kind.as_str().to_lowercase();
-    EntryKind::ALL.into_iter().find(|known| known.as_str() == name).unwrap()
+    EntryKind::ALL.iter().copied().find(|known| known.as_str() == name).unwrap()
 }
 
 fn purpose(purpose: &partner_sdk::Purpose) -> clearing_core::chart::Purpose {

@@ -1,7 +1,7 @@
 //! AdminService: who did what, for the operator and auditors.
 
 use clearing_core::facts::coalition::House;
-use clearing_core::facts::entry::{EntryKind, JournalEntry};
+use clearing_core::facts::entry::{EntryKind, IsDecision, JournalEntry};
 use clearing_core::rules::action::FieldChange;
 use clearing_core::units::{PartnerId, Timestamp};
 use clearing_proto::v1;
@@ -47,8 +47,16 @@ fn action_filter(wire: &v1::ListAdminActionsRequest) -> Result<ActionFilter, Sta
     let kind = match wire.kind {
         0 => None,
         number => {
-            let named = EntryKind::ALL.into_iter().find(|kind| i32::from(from_kind(*kind)) == number);
-            Some(named.ok_or_else(|| errors::invalid("kind", format!("{number} is unknown")))?)
+            let named = EntryKind::ALL.iter().copied().find(|kind| i32::from(from_kind(*kind)) == number);
+            let kind = named.ok_or_else(|| errors::invalid("kind", format!("{number} is unknown")))?;
+            if kind.decision() == IsDecision::No {
+                let decisions = EntryKind::ALL.iter().filter(|kind| kind.decision() != IsDecision::No);
+                let words: Vec<String> = decisions.map(|kind| kind.as_str().to_uppercase()).collect();
+                let name = kind.as_str().to_uppercase();
+                let problem = format!("{name} is no decision of the house; those are {}", words.join(", "));
+                return Err(errors::invalid("kind", problem));
+            }
+            Some(kind)
         }
     };
     let partner = match wire.partner_id.as_str() {

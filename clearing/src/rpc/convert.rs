@@ -2,6 +2,9 @@
 //! origins, entries. What comes in is parsed once, here, into types that cannot be wrong; what goes out shows each caller
 //! its own part. Messages of one noun alone are converted in its own room.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::facts::answer::Attachment;
 use clearing_core::facts::chain::attachment_commitment;
@@ -187,41 +190,16 @@ fn from_origin(origin: &Origin, coalition: &Coalition) -> Option<v1::Origin> {
     })
 }
 
+/// By its name, which is the rules' word.
 pub fn from_kind(kind: EntryKind) -> v1::EntryKind {
-    match kind {
-        EntryKind::Issue => v1::EntryKind::Issue,
-        EntryKind::Redeem => v1::EntryKind::Redeem,
-        EntryKind::Return => v1::EntryKind::Return,
-        EntryKind::Undo => v1::EntryKind::Undo,
-        EntryKind::Expire => v1::EntryKind::Expire,
-        EntryKind::Close => v1::EntryKind::Close,
-        EntryKind::Payment => v1::EntryKind::Payment,
-        EntryKind::Abort => v1::EntryKind::AbortSettlement,
-        EntryKind::Deposit => v1::EntryKind::Deposit,
-        EntryKind::Authorize => v1::EntryKind::Authorize,
-        EntryKind::Capture => v1::EntryKind::Capture,
-        EntryKind::Void => v1::EntryKind::Void,
-        EntryKind::Lapse => v1::EntryKind::Lapse,
-        EntryKind::Reverse => v1::EntryKind::Reverse,
-        EntryKind::Recover => v1::EntryKind::Recover,
-        EntryKind::Activate => v1::EntryKind::Activate,
-        EntryKind::Fund => v1::EntryKind::Fund,
-        EntryKind::Decay => v1::EntryKind::Decay,
-        EntryKind::Transfer => v1::EntryKind::Transfer,
-        EntryKind::Extend => v1::EntryKind::Extend,
-        EntryKind::Reinstate => v1::EntryKind::Reinstate,
-        EntryKind::WriteOff => v1::EntryKind::WriteOff,
-        EntryKind::Found => v1::EntryKind::Found,
-        EntryKind::CreatePartner => v1::EntryKind::CreatePartner,
-        EntryKind::SetTerms => v1::EntryKind::SetTerms,
-        EntryKind::SetState => v1::EntryKind::SetPartnerState,
-        EntryKind::SetLimits => v1::EntryKind::SetLimits,
-        EntryKind::SetConsent => v1::EntryKind::SetFundingConsent,
-        EntryKind::SetCalendar => v1::EntryKind::SetCalendar,
-        EntryKind::Confirm => v1::EntryKind::ConfirmSettlement,
-        EntryKind::Export => v1::EntryKind::ExportOrders,
-        EntryKind::Forget => v1::EntryKind::Forget,
-    }
+    static KINDS: LazyLock<BTreeMap<EntryKind, v1::EntryKind>> = LazyLock::new(|| {
+        let named = |kind: &EntryKind| format!("ENTRY_KIND_{}", kind.as_str().to_uppercase());
+        let of_interface = |kind| {
+            v1::EntryKind::from_str_name(&named(kind)).expect("a test compares the kinds of rules and interface")
+        };
+        EntryKind::ALL.iter().map(|kind| (*kind, of_interface(kind))).collect()
+    });
+    KINDS[&kind]
 }
 
 pub fn from_purpose(purpose: Purpose) -> v1::Purpose {

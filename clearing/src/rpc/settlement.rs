@@ -10,7 +10,7 @@ use clearing_core::facts::answer::{Closed, HouseReply, Reply};
 use clearing_core::facts::window::{Leg, Settlement, Window};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
-use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::payment::ConfirmPayment;
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::units::{PartnerId, WindowNumber};
@@ -165,7 +165,7 @@ impl SettlementService for Service {
         let command = Command::Deposit(Deposit { fund, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         house_reply(&written, &self.0.opaque)?;
-        let before = recorded(&written, Facts::deposited)?.before;
+        let before = recorded(&written, Facts::fund)?.before;
         let balance = before.plus(amount).map_err(|_| errors::of_write(&WriteError::Internal))?;
         Ok(Response::new(v1::DepositResponse {
             written: from_house(&written, &self.0.opaque),

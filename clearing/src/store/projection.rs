@@ -611,7 +611,7 @@ fn total(row: &Row<'_>) -> Result<SumRow, StoreError> {
     let (role, kind) = (row.int(PARTY_TOTALS.role)?, row.int(PARTY_TOTALS.kind)?);
     let purpose = row.text(PARTY_TOTALS.purpose)?;
     let role = ROLES.iter().find(|(number, _)| *number == role).map(|(_, role)| *role);
-    let kind = EntryKind::ALL.into_iter().find(|known| i64::from(*known as u8) == kind);
+    let kind = EntryKind::ALL.iter().copied().find(|known| i64::from(*known as u8) == kind);
     let purpose = Purpose::ALL.into_iter().find(|known| known.as_str() == purpose);
     let (Some(role), Some(kind), Some(purpose)) = (role, kind, purpose) else {
         return Err(StoreError::permanent("a total has a role, kind or purpose that no release wrote"));

@@ -329,7 +329,7 @@ fn the_states_and_kinds_of_the_interface_are_those_of_the_rules() {
         all.iter().map(|value| name(*value).to_uppercase()).collect()
     }
     let of_rules = [
-        ("EntryKind", names(&EntryKind::ALL, EntryKind::as_str)),
+        ("EntryKind", names(EntryKind::ALL, EntryKind::as_str)),
         ("Purpose", names(&Purpose::ALL, Purpose::as_str)),
         ("HoldState", names(&HoldState::ALL, HoldState::as_str)),
         ("PartnerState", names(&PartnerState::ALL, PartnerState::as_str)),

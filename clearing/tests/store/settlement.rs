@@ -17,7 +17,7 @@ use clearing_core::facts::window::{SettlementState, Window, WindowState};
 use clearing_core::operation::Gate;
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
-use clearing_core::rules::deposit::Deposit;
+use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::SetPartnerState;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};

@@ -28,8 +28,8 @@ open_enum! {
     }
 }
 
-/// Answer of AbandonRequest: the request named has no effect, now and later. Entries were written to undo it if `outcome`
-/// is ABANDON_OUTCOME_UNDONE and something was left to undo.
+/// Answer of AbandonRequest: the request named has no effect, now and later. Entries were
+/// written to undo it if `outcome` is ABANDON_OUTCOME_UNDONE and something was left to undo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Abandoned {
@@ -48,7 +48,8 @@ impl FromWire<v1::AbandonRequestResponse> for Abandoned {
     }
 }
 
-/// Answer of AbortSettlement. It writes one entry, without postings when there were no legs.
+/// Answer of AbortSettlement. It writes one entry, without postings when there were no
+/// legs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettlementAborted {
@@ -182,8 +183,8 @@ impl FromWire<v1::AdvanceClockResponse> for ClockAdvanced {
     }
 }
 
-/// Answer of AuthorizeRedemption: the points are reserved, durably. The `lots` of its one entry are those reserved, in the
-/// order in which a capture takes them.
+/// Answer of AuthorizeRedemption: the points are reserved, durably. The `lots` of its one
+/// entry are those reserved, in the order in which a capture takes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Authorized {
@@ -227,8 +228,8 @@ impl FromWire<v1::BilateralNet> for BilateralNet {
     }
 }
 
-/// Answer of CaptureHold: the points are taken, durably, and the rest is released. Its one entry is a redemption: its
-/// `lots` are those taken, in the order taken, and those released.
+/// Answer of CaptureHold: the points are taken, durably, and the rest is released. Its one entry
+/// is a redemption: its `lots` are those taken, in the order taken, and those released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Captured {
@@ -256,7 +257,8 @@ impl FromWire<v1::CaptureHoldResponse> for Captured {
     }
 }
 
-/// Answer of CloseWindow. It writes one entry, without postings when every position was zero.
+/// Answer of CloseWindow. It writes one entry, without postings when every position was
+/// zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WindowClosed {
@@ -301,8 +303,8 @@ impl FromWire<v1::ComingExpiry> for ComingExpiry {
     }
 }
 
-/// Answer of ConfirmPayment. It writes a PAYMENT, and a FUND for each issuer whose leg is paid now and whose points waited
-/// for that.
+/// Answer of ConfirmPayment. It writes a PAYMENT, and a FUND for each issuer whose leg
+/// is paid now and whose points waited for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PaymentConfirmed {
@@ -330,8 +332,8 @@ impl FromWire<v1::ConfirmPaymentResponse> for PaymentConfirmed {
     }
 }
 
-/// Answer of ConfirmSettlement. It writes one entry without postings, and a FUND for each issuer that has nothing to pay and
-/// whose points wait for its payment.
+/// Answer of ConfirmSettlement. It writes one entry without postings, and a FUND for
+/// each issuer that has nothing to pay and whose points wait for its payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettlementConfirmed {
@@ -760,8 +762,8 @@ impl FromWire<v1::ExportOrdersResponse> for Orders {
     }
 }
 
-/// Answer of ExtendExpiry. The `lots` of its one entry are those that live longer, at most 1,024; repeat the wish under a
-/// new id when there are more.
+/// Answer of ExtendExpiry. The `lots` of its one entry are those that live longer, at most
+/// 1,024; repeat the wish under a new id when there are more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExpiryExtended {
@@ -856,8 +858,8 @@ impl FromWire<v1::FundingConsent> for FundingConsent {
     }
 }
 
-/// Answer of GetBalance: the points of the member as of now. What fell due by now (points that became available, holds
-/// that lapsed, points that expired, debts that were paid with any of them) is counted.
+/// Answer of GetBalance: the points of the member as of now. What fell due by now (points that
+/// became available, holds that lapsed, points that expired, debts that were paid with any of them) is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Balance {
@@ -1280,8 +1282,8 @@ impl FromWire<v1::MemberFigures> for MemberFigures {
     }
 }
 
-/// Answer of NettingReport. A page holds a run of pairs of partners: the obligations of a pair in both directions and its
-/// bilateral net are always on the same page. `settlement` is on every page.
+/// Answer of NettingReport. A page holds a run of pairs of partners: the obligations of a
+/// pair in both directions and its bilateral net are always on the same page. `settlement` is on every page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NettingReport {
@@ -1433,8 +1435,8 @@ impl FromWire<v1::PaymentOrder> for PaymentOrder {
     }
 }
 
-/// Answer of PostPurchase: the receipt is booked, durably, by one entry that took the points and one that gave them, or
-/// one of the two.
+/// Answer of PostPurchase: the receipt is booked, durably, by one entry that took the points
+/// and one that gave them, or one of the two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purchased {
@@ -1635,7 +1637,8 @@ open_enum! {
     }
 }
 
-/// Answer of RedeemPoints: the points are taken, durably. The `lots` of its one entry are those taken, in the order taken.
+/// Answer of RedeemPoints: the points are taken, durably. The `lots` of its one entry are those
+/// taken, in the order taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Redeemed {
@@ -1682,8 +1685,8 @@ impl FromWire<v1::ReinstatePointsResponse> for PointsReinstated {
     }
 }
 
-/// Answer of ReturnPurchase: both sides are given back, durably: by a RETURN if points were due to the member, and a
-/// REVERSE if points were due from it.
+/// Answer of ReturnPurchase: both sides are given back, durably: by a RETURN if points
+/// were due to the member, and a REVERSE if points were due from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PurchaseReturned {
@@ -1723,8 +1726,8 @@ impl FromWire<v1::ReturnPurchaseResponse> for PurchaseReturned {
     }
 }
 
-/// Answer of ReturnRedemption: the points are back, durably. The `lots` of its one entry are those given back, in the
-/// order given back.
+/// Answer of ReturnRedemption: the points are back, durably. The `lots` of its one entry are
+/// those given back, in the order given back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Returned {
@@ -1752,8 +1755,8 @@ impl FromWire<v1::ReturnRedemptionResponse> for Returned {
     }
 }
 
-/// Answer of ReverseIssue: the points are taken back, durably, by one entry for each issue that was reversed.
-/// `taken_back_points`, `written_off_points` and `debt_points` are the points asked for.
+/// Answer of ReverseIssue: the points are taken back, durably, by one entry for each issue that
+/// was reversed. `taken_back_points`, `written_off_points` and `debt_points` are the points asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reversed {
@@ -1782,8 +1785,8 @@ impl FromWire<v1::ReverseIssueResponse> for Reversed {
     }
 }
 
-/// Answer of RunDecay. It wrote one entry a lot; one without lots when there was nothing to take; none when it was done
-/// for this period before.
+/// Answer of RunDecay. It wrote one entry a lot; one without lots when there was nothing to take;
+/// none when it was done for this period before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decayed {
@@ -2175,8 +2178,8 @@ impl FromWire<v1::Terms> for Terms {
     }
 }
 
-/// Answer of TransferPoints: the points are the other member's, durably. The `lots` of its one entry are those taken and
-/// those made of them, in pairs. `written.recovered_points` paid debts of the receiver.
+/// Answer of TransferPoints: the points are the other member's, durably. The `lots` of its
+/// one entry are those taken and those made of them, in pairs. `written.recovered_points` paid debts of the receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transferred {
@@ -2198,7 +2201,8 @@ impl FromWire<v1::TransferPointsResponse> for Transferred {
     }
 }
 
-/// Answer of TrialBalance. Each page is read at its own moment; `totals` and the sums are of one moment.
+/// Answer of TrialBalance. Each page is read at its own moment; `totals` and the sums are of
+/// one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrialBalance {
@@ -2230,7 +2234,8 @@ impl FromWire<v1::TrialBalanceResponse> for TrialBalance {
     }
 }
 
-/// Answer of VoidHold: the points are the member's again, durably. The `lots` of its one entry are those released.
+/// Answer of VoidHold: the points are the member's again, durably. The `lots` of its one entry are
+/// those released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Voided {

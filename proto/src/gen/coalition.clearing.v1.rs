@@ -6,8 +6,8 @@ pub struct GetBalanceRequest {
     #[prost(message, optional, tag = "1")]
     pub member: ::core::option::Option<MemberRef>,
 }
-/// Answer of GetBalance: the points of the member as of now. What fell due by now (points that became available, holds
-/// that lapsed, points that expired, debts that were paid with any of them) is counted.
+/// Answer of GetBalance (`Balance` in the SDK): the points of the member as of now. What fell due by now (points that
+/// became available, holds that lapsed, points that expired, debts that were paid with any of them) is counted.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetBalanceResponse {
     /// The member, also when an identifier named it.
@@ -1790,8 +1790,8 @@ pub struct RunDecayRequest {
     #[prost(string, tag = "4")]
     pub period: ::prost::alloc::string::String,
 }
-/// Answer of RunDecay. It wrote one entry a lot; one without lots when there was nothing to take; none when it was done
-/// for this period before.
+/// Answer of RunDecay (`Decayed` in the SDK). It wrote one entry a lot; one without lots when there was nothing to take;
+/// none when it was done for this period before.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RunDecayResponse {
     /// What was written.
@@ -1831,7 +1831,7 @@ pub struct DecayMembersRequest {
     #[prost(string, tag = "5")]
     pub page_token: ::prost::alloc::string::String,
 }
-/// Answer of DecayMembers.
+/// Answer of DecayMembers (`MembersDecayed` in the SDK).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DecayMembersResponse {
     /// How many members were looked at.
@@ -1869,8 +1869,8 @@ pub struct ExtendExpiryRequest {
     #[prost(string, tag = "6")]
     pub reason_code: ::prost::alloc::string::String,
 }
-/// Answer of ExtendExpiry. The `lots` of its one entry are those that live longer, at most 1,024; repeat the wish under a
-/// new id when there are more.
+/// Answer of ExtendExpiry (`ExpiryExtended` in the SDK). The `lots` of its one entry are those that live longer, at most
+/// 1,024; repeat the wish under a new id when there are more.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExtendExpiryResponse {
     /// What was written.
@@ -1905,7 +1905,7 @@ pub struct ReinstatePointsRequest {
     #[prost(string, tag = "6")]
     pub reason_code: ::prost::alloc::string::String,
 }
-/// Answer of ReinstatePoints. The lot of its one entry is the one made.
+/// Answer of ReinstatePoints (`PointsReinstated` in the SDK). The lot of its one entry is the one made.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReinstatePointsResponse {
     /// What was written.
@@ -1937,7 +1937,7 @@ pub struct WriteOffDebtRequest {
     #[prost(string, tag = "5")]
     pub reason_code: ::prost::alloc::string::String,
 }
-/// Answer of WriteOffDebt.
+/// Answer of WriteOffDebt (`DebtWrittenOff` in the SDK).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WriteOffDebtResponse {
     /// What was written.
@@ -2654,8 +2654,8 @@ pub struct AuthorizeRedemptionRequest {
     #[prost(message, optional, tag = "5")]
     pub origin: ::core::option::Option<Origin>,
 }
-/// Answer of AuthorizeRedemption: the points are reserved, durably. The `lots` of its one entry are those reserved, in the
-/// order in which a capture takes them.
+/// Answer of AuthorizeRedemption (`Authorized` in the SDK): the points are reserved, durably. The `lots` of its one
+/// entry are those reserved, in the order in which a capture takes them.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AuthorizeRedemptionResponse {
     /// What was written.
@@ -2684,8 +2684,8 @@ pub struct CaptureHoldRequest {
     #[prost(message, optional, tag = "4")]
     pub origin: ::core::option::Option<Origin>,
 }
-/// Answer of CaptureHold: the points are taken, durably, and the rest is released. Its one entry is a redemption: its
-/// `lots` are those taken, in the order taken, and those released.
+/// Answer of CaptureHold (`Captured` in the SDK): the points are taken, durably, and the rest is released. Its one entry
+/// is a redemption: its `lots` are those taken, in the order taken, and those released.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CaptureHoldResponse {
     /// What was written.
@@ -2717,7 +2717,8 @@ pub struct VoidHoldRequest {
     #[prost(message, optional, tag = "3")]
     pub origin: ::core::option::Option<Origin>,
 }
-/// Answer of VoidHold: the points are the member's again, durably. The `lots` of its one entry are those released.
+/// Answer of VoidHold (`Voided` in the SDK): the points are the member's again, durably. The `lots` of its one entry are
+/// those released.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VoidHoldResponse {
     /// What was written.
@@ -3397,7 +3398,7 @@ pub mod hold_service_server {
 /// Request of GetServerInfo.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetServerInfoRequest {}
-/// Answer of GetServerInfo.
+/// Answer of GetServerInfo (`ServerInfo` in the SDK).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetServerInfoResponse {
     /// Version of the server, for example "0.1.0".
@@ -3822,7 +3823,7 @@ pub struct Funder {
     #[prost(int64, tag = "2")]
     pub weight: i64,
 }
-/// Answer of IssuePoints: the points are the member's, durably.
+/// Answer of IssuePoints (`Issued` in the SDK): the points are the member's, durably.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IssuePointsResponse {
     /// What was written.
@@ -5119,7 +5120,7 @@ pub struct CreatePartnerRequest {
     #[prost(bool, tag = "6")]
     pub no_default_limits: bool,
 }
-/// Answer of CreatePartner. It writes one entry, without postings.
+/// Answer of CreatePartner (`PartnerCreated` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreatePartnerResponse {
     /// What was written.
@@ -5148,7 +5149,7 @@ pub struct SetTermsRequest {
     #[prost(message, optional, tag = "4")]
     pub effective_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// Answer of SetTerms. It writes one entry, without postings.
+/// Answer of SetTerms (`TermsSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetTermsResponse {
     /// What was written.
@@ -5174,7 +5175,7 @@ pub struct SetPartnerStateRequest {
     #[prost(enumeration = "PartnerState", tag = "3")]
     pub state: i32,
 }
-/// Answer of SetPartnerState. It writes one entry, without postings.
+/// Answer of SetPartnerState (`StateSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetPartnerStateResponse {
     /// What was written.
@@ -5203,7 +5204,7 @@ pub struct SetLimitsRequest {
     #[prost(message, optional, tag = "3")]
     pub limits: ::core::option::Option<PartnerLimits>,
 }
-/// Answer of SetLimits. It writes one entry, without postings.
+/// Answer of SetLimits (`LimitsSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetLimitsResponse {
     /// What was written.
@@ -5238,7 +5239,7 @@ pub struct SetFundingConsentRequest {
     #[prost(int64, optional, tag = "5")]
     pub budget_points: ::core::option::Option<i64>,
 }
-/// Answer of SetFundingConsent. It writes one entry, without postings.
+/// Answer of SetFundingConsent (`ConsentSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetFundingConsentResponse {
     /// What was written.
@@ -6127,7 +6128,8 @@ pub struct CloseWindowRequest {
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
 }
-/// Answer of CloseWindow. It writes one entry, without postings when every position was zero.
+/// Answer of CloseWindow (`WindowClosed` in the SDK). It writes one entry, without postings when every position was
+/// zero.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CloseWindowResponse {
     /// What was written.
@@ -6167,8 +6169,8 @@ pub struct ConfirmSettlementRequest {
     #[prost(int64, tag = "2")]
     pub window: i64,
 }
-/// Answer of ConfirmSettlement. It writes one entry without postings, and a FUND for each issuer that has nothing to pay and
-/// whose points wait for its payment.
+/// Answer of ConfirmSettlement (`SettlementConfirmed` in the SDK). It writes one entry without postings, and a FUND for
+/// each issuer that has nothing to pay and whose points wait for its payment.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfirmSettlementResponse {
     /// What was written.
@@ -6197,7 +6199,7 @@ pub struct ExportOrdersRequest {
     #[prost(enumeration = "OrderMode", tag = "3")]
     pub mode: i32,
 }
-/// Answer of ExportOrders. It writes one entry, without postings.
+/// Answer of ExportOrders (`Orders` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportOrdersResponse {
     /// What was written.
@@ -6257,8 +6259,8 @@ pub struct PaymentPair {
     #[prost(string, tag = "2")]
     pub payee: ::prost::alloc::string::String,
 }
-/// Answer of ConfirmPayment. It writes a PAYMENT, and a FUND for each issuer whose leg is paid now and whose points waited
-/// for that.
+/// Answer of ConfirmPayment (`PaymentConfirmed` in the SDK). It writes a PAYMENT, and a FUND for each issuer whose leg
+/// is paid now and whose points waited for that.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfirmPaymentResponse {
     /// What was written.
@@ -6287,7 +6289,8 @@ pub struct AbortSettlementRequest {
     #[prost(int64, tag = "2")]
     pub window: i64,
 }
-/// Answer of AbortSettlement. It writes one entry, without postings when there were no legs.
+/// Answer of AbortSettlement (`SettlementAborted` in the SDK). It writes one entry, without postings when there were no
+/// legs.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AbortSettlementResponse {
     /// What was written.
@@ -6313,7 +6316,7 @@ pub struct DepositRequest {
     #[prost(message, optional, tag = "3")]
     pub amount: ::core::option::Option<Money>,
 }
-/// Answer of Deposit. It writes one entry.
+/// Answer of Deposit (`Deposited` in the SDK). It writes one entry.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DepositResponse {
     /// What was written.
@@ -6342,7 +6345,7 @@ pub struct SetCalendarRequest {
     #[prost(string, tag = "3")]
     pub time_zone: ::prost::alloc::string::String,
 }
-/// Answer of SetCalendar. It writes one entry, without postings.
+/// Answer of SetCalendar (`CalendarSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetCalendarResponse {
     /// What was written.
@@ -7578,7 +7581,7 @@ pub struct GetPositionRequest {
     #[prost(string, tag = "1")]
     pub partner_id: ::prost::alloc::string::String,
 }
-/// Answer of GetPosition, as of the last commit.
+/// Answer of GetPosition (`Position` in the SDK), as of the last commit.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetPositionResponse {
     /// Whose position.
@@ -7680,7 +7683,7 @@ pub struct GetStatementRequest {
     #[prost(string, tag = "4")]
     pub page_token: ::prost::alloc::string::String,
 }
-/// Answer of GetStatement. opening + sum of `totals` = closing + leg.
+/// Answer of GetStatement (`Statement` in the SDK). opening + sum of `totals` = closing + leg.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetStatementResponse {
     /// Whose statement.
@@ -8619,8 +8622,8 @@ pub struct PurchaseEarn {
     #[prost(message, repeated, tag = "4")]
     pub funders: ::prost::alloc::vec::Vec<Funder>,
 }
-/// Answer of PostPurchase: the receipt is booked, durably, by one entry that took the points and one that gave them, or
-/// one of the two.
+/// Answer of PostPurchase (`Purchased` in the SDK): the receipt is booked, durably, by one entry that took the points
+/// and one that gave them, or one of the two.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PostPurchaseResponse {
     /// What was written.
@@ -8675,8 +8678,8 @@ pub struct ReturnPurchaseRequest {
     #[prost(message, optional, tag = "6")]
     pub origin: ::core::option::Option<Origin>,
 }
-/// Answer of ReturnPurchase: both sides are given back, durably: by a RETURN if points were due to the member, and a
-/// REVERSE if points were due from it.
+/// Answer of ReturnPurchase (`PurchaseReturned` in the SDK): both sides are given back, durably: by a RETURN if points
+/// were due to the member, and a REVERSE if points were due from it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReturnPurchaseResponse {
     /// What was written.
@@ -9174,7 +9177,7 @@ pub struct ReconcileDayRequest {
     #[prost(message, optional, tag = "4")]
     pub counted: ::core::option::Option<DayTotals>,
 }
-/// Answer of ReconcileDay.
+/// Answer of ReconcileDay (`Reconciliation` in the SDK).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReconcileDayResponse {
     /// Whether all is as the till counted it.
@@ -9702,7 +9705,7 @@ pub struct QuoteRedemptionRequest {
     #[prost(int64, tag = "4")]
     pub earn_points: i64,
 }
-/// Answer of QuoteRedemption.
+/// Answer of QuoteRedemption (`Quote` in the SDK).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct QuoteRedemptionResponse {
     /// The member as it is now, also when an identifier named it.
@@ -9777,7 +9780,8 @@ pub struct RedeemPointsRequest {
     #[prost(message, optional, tag = "4")]
     pub origin: ::core::option::Option<Origin>,
 }
-/// Answer of RedeemPoints: the points are taken, durably. The `lots` of its one entry are those taken, in the order taken.
+/// Answer of RedeemPoints (`Redeemed` in the SDK): the points are taken, durably. The `lots` of its one entry are those
+/// taken, in the order taken.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RedeemPointsResponse {
     /// What was written.
@@ -9809,8 +9813,8 @@ pub struct ReturnRedemptionRequest {
     #[prost(message, optional, tag = "4")]
     pub origin: ::core::option::Option<Origin>,
 }
-/// Answer of ReturnRedemption: the points are back, durably. The `lots` of its one entry are those given back, in the
-/// order given back.
+/// Answer of ReturnRedemption (`Returned` in the SDK): the points are back, durably. The `lots` of its one entry are
+/// those given back, in the order given back.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReturnRedemptionResponse {
     /// What was written.
@@ -10366,7 +10370,8 @@ pub struct TrialBalanceRequest {
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
 }
-/// Answer of TrialBalance. Each page is read at its own moment; `totals` and the sums are of one moment.
+/// Answer of TrialBalance (`TrialBalance` in the SDK). Each page is read at its own moment; `totals` and the sums are of
+/// one moment.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TrialBalanceResponse {
     /// The accounts whose balance is not zero, by account.
@@ -10416,8 +10421,8 @@ pub struct NettingReportRequest {
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
 }
-/// Answer of NettingReport. A page holds a run of pairs of partners: the obligations of a pair in both directions and its
-/// bilateral net are always on the same page. `settlement` is on every page.
+/// Answer of NettingReport (`NettingReport` in the SDK). A page holds a run of pairs of partners: the obligations of a
+/// pair in both directions and its bilateral net are always on the same page. `settlement` is on every page.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NettingReportResponse {
     /// The gross obligations of these pairs, by issuer, then acceptor.
@@ -11089,8 +11094,8 @@ pub struct AbandonRequestRequest {
     #[prost(message, optional, tag = "3")]
     pub origin: ::core::option::Option<Origin>,
 }
-/// Answer of AbandonRequest: the request named has no effect, now and later. Entries were written to undo it if `outcome`
-/// is ABANDON_OUTCOME_UNDONE and something was left to undo.
+/// Answer of AbandonRequest (`Abandoned` in the SDK): the request named has no effect, now and later. Entries were
+/// written to undo it if `outcome` is ABANDON_OUTCOME_UNDONE and something was left to undo.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AbandonRequestResponse {
     /// What was written.
@@ -11566,8 +11571,8 @@ pub mod reverse_issue_request {
         NewestOfMember(super::MemberRef),
     }
 }
-/// Answer of ReverseIssue: the points are taken back, durably, by one entry for each issue that was reversed.
-/// `taken_back_points`, `written_off_points` and `debt_points` are the points asked for.
+/// Answer of ReverseIssue (`Reversed` in the SDK): the points are taken back, durably, by one entry for each issue that
+/// was reversed. `taken_back_points`, `written_off_points` and `debt_points` are the points asked for.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReverseIssueResponse {
     /// What was written.
@@ -11934,7 +11939,7 @@ pub struct AdvanceClockRequest {
     #[prost(message, optional, tag = "1")]
     pub to_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// Answer of AdvanceClock.
+/// Answer of AdvanceClock (`ClockAdvanced` in the SDK).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AdvanceClockResponse {
     /// The sandbox's time now.
@@ -12417,8 +12422,8 @@ pub struct TransferPointsRequest {
     #[prost(bool, tag = "6")]
     pub enrol_receiver: bool,
 }
-/// Answer of TransferPoints: the points are the other member's, durably. The `lots` of its one entry are those taken and
-/// those made of them, in pairs. `written.recovered_points` paid debts of the receiver.
+/// Answer of TransferPoints (`Transferred` in the SDK): the points are the other member's, durably. The `lots` of its
+/// one entry are those taken and those made of them, in pairs. `written.recovered_points` paid debts of the receiver.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TransferPointsResponse {
     /// What was written.

@@ -11,47 +11,6 @@ use std::fmt::Write as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
-/// The answers that the SDK hands out as they are, by its names for them.
-const ANSWERS: [(&str, &str); 37] = [
-    ("IssuePointsResponse", "Issued"),
-    ("RedeemPointsResponse", "Redeemed"),
-    ("ReturnRedemptionResponse", "Returned"),
-    ("QuoteRedemptionResponse", "Quote"),
-    ("AuthorizeRedemptionResponse", "Authorized"),
-    ("CaptureHoldResponse", "Captured"),
-    ("VoidHoldResponse", "Voided"),
-    ("ReverseIssueResponse", "Reversed"),
-    ("PostPurchaseResponse", "Purchased"),
-    ("ReturnPurchaseResponse", "PurchaseReturned"),
-    ("TransferPointsResponse", "Transferred"),
-    ("AbandonRequestResponse", "Abandoned"),
-    ("GetBalanceResponse", "Balance"),
-    ("ReconcileDayResponse", "Reconciliation"),
-    ("GetPositionResponse", "Position"),
-    ("GetStatementResponse", "Statement"),
-    ("GetServerInfoResponse", "ServerInfo"),
-    ("CreatePartnerResponse", "PartnerCreated"),
-    ("SetTermsResponse", "TermsSet"),
-    ("SetPartnerStateResponse", "StateSet"),
-    ("SetLimitsResponse", "LimitsSet"),
-    ("SetFundingConsentResponse", "ConsentSet"),
-    ("CloseWindowResponse", "WindowClosed"),
-    ("ConfirmSettlementResponse", "SettlementConfirmed"),
-    ("ExportOrdersResponse", "Orders"),
-    ("ConfirmPaymentResponse", "PaymentConfirmed"),
-    ("AbortSettlementResponse", "SettlementAborted"),
-    ("DepositResponse", "Deposited"),
-    ("SetCalendarResponse", "CalendarSet"),
-    ("RunDecayResponse", "Decayed"),
-    ("DecayMembersResponse", "MembersDecayed"),
-    ("ExtendExpiryResponse", "ExpiryExtended"),
-    ("ReinstatePointsResponse", "PointsReinstated"),
-    ("WriteOffDebtResponse", "DebtWrittenOff"),
-    ("TrialBalanceResponse", "TrialBalance"),
-    ("NettingReportResponse", "NettingReport"),
-    ("AdvanceClockResponse", "ClockAdvanced"),
-];
-
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
 const UNWRAPPED: [&str; 15] = [
     "BatchIssuePointsResponse",
@@ -128,12 +87,12 @@ pub fn answers(set: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
     let mut code = String::from(HEAD);
     let named = interface.messages.keys().filter(|name| name.ends_with("Response"));
     for name in named {
-        let known = ANSWERS.iter().any(|(wire, _)| wire == name) || UNWRAPPED.contains(name) || *name == PREVIEW;
+        let known = interface.answers.contains_key(name) || UNWRAPPED.contains(name) || *name == PREVIEW;
         if !known {
-            return Err(format!("the SDK has no name for the answer {name}").into());
+            return Err(format!("the comment of {name} does not say what it is called{IN_THE_SDK}").into());
         }
     }
-    let mut open: Vec<String> = ANSWERS.iter().map(|(wire, _)| *wire).chain(WITHIN).map(str::to_owned).collect();
+    let mut open: Vec<String> = interface.answers.keys().copied().chain(WITHIN).map(str::to_owned).collect();
     let mut reached = BTreeSet::new();
     while let Some(name) = open.pop() {
         if !reached.insert(name.clone()) {
@@ -147,11 +106,14 @@ pub fn answers(set: &FileDescriptorSet) -> Result<String, Box<dyn Error>> {
         }
     }
     for name in &reached {
-        match (interface.messages.get(name.as_str()), interface.enums.get(name.as_str())) {
-            (Some((message, docs)), _) if message.oneof_decl.len() == 1 && message.field.iter().all(is_alternative) => {
-                choice(&mut code, name, message, docs)?;
+        let (message, wire) = (interface.messages.get_key_value(name.as_str()), interface.enums.get(name.as_str()));
+        match (message, wire) {
+            (Some((name, (message, docs))), _)
+                if message.oneof_decl.len() == 1 && message.field.iter().all(is_alternative) =>
+            {
+                choice(&mut code, &interface, name, message, docs)?;
             }
-            (Some((message, docs)), _) => structure(&mut code, name, message, docs)?,
+            (Some((name, (message, docs))), _) => structure(&mut code, &interface, name, message, docs)?,
             (None, Some((wire, docs))) => open_enum(&mut code, name, wire, docs)?,
             (None, None) => return Err(format!("{name} is not defined").into()),
         }
@@ -181,12 +143,14 @@ type Docs = BTreeMap<Vec<i32>, String>;
 
 struct Interface<'a> {
     messages: BTreeMap<&'a str, (&'a DescriptorProto, Docs)>,
+    /// The SDK's names of the answers that it hands out as they are.
+    answers: BTreeMap<&'a str, &'a str>,
     enums: BTreeMap<&'a str, (&'a EnumDescriptorProto, Docs)>,
 }
 
 impl<'a> Interface<'a> {
     fn of(set: &'a FileDescriptorSet) -> Self {
-        let (mut messages, mut enums) = (BTreeMap::new(), BTreeMap::new());
+        let (mut messages, mut enums, mut answers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for file in set.file.iter().filter(|file| file.package() == "coalition.clearing.v1") {
             let mut comments: BTreeMap<&[i32], &str> = BTreeMap::new();
             for location in file.source_code_info.iter().flat_map(|info| &info.location) {
@@ -199,14 +163,30 @@ impl<'a> Interface<'a> {
                 own.map(|(path, text)| (path[2..].to_vec(), (*text).to_owned())).collect()
             };
             for (at, message) in file.message_type.iter().enumerate() {
-                messages.insert(message.name(), (message, docs(4, at)));
+                let docs = docs(4, at);
+                let own = comments.get(&[4, i32::try_from(at).expect("a file is small")][..]);
+                answers.extend(own.and_then(|text| named_in(text)).map(|name| (message.name(), name)));
+                messages.insert(message.name(), (message, docs));
             }
             for (at, wire) in file.enum_type.iter().enumerate() {
                 enums.insert(wire.name(), (wire, docs(5, at)));
             }
         }
-        Self { messages, enums }
+        Self { messages, enums, answers }
     }
+
+    fn sdk_name(&self, wire: &'a str) -> &'a str {
+        self.answers.get(wire).copied().unwrap_or(wire)
+    }
+}
+
+/// How the comment of an answer ends the name that the SDK has for it.
+const IN_THE_SDK: &str = " in the SDK";
+
+/// The SDK's name of an answer, where its comment says one: "Answer of Deposit (`Deposited` in the SDK)."
+fn named_in(comment: &str) -> Option<&str> {
+    let (before, _) = comment.split_once(&format!("`{IN_THE_SDK})"))?;
+    before.rsplit_once("(`").map(|(_, name)| name)
 }
 
 fn left_out(message: &str, field: &FieldDescriptorProto) -> bool {
@@ -222,12 +202,12 @@ fn is_alternative(field: &FieldDescriptorProto) -> bool {
     field.oneof_index.is_some() && !field.proto3_optional()
 }
 
-fn sdk_name(wire: &str) -> &str {
-    ANSWERS.iter().find(|(name, _)| *name == wire).map_or(wire, |(_, name)| name)
-}
-
 /// The type of one value of a field.
-fn value_type(message: &str, field: &FieldDescriptorProto) -> Result<String, Box<dyn Error>> {
+fn value_type<'a>(
+    interface: &Interface<'a>,
+    message: &str,
+    field: &'a FieldDescriptorProto,
+) -> Result<String, Box<dyn Error>> {
     let full = format!("{message}.{}", field.name());
     Ok(match field.r#type() {
         Type::Int64 => "i64".to_owned(),
@@ -239,7 +219,7 @@ fn value_type(message: &str, field: &FieldDescriptorProto) -> Result<String, Box
         Type::String => "String".to_owned(),
         Type::Message | Type::Enum => {
             let local = field.type_name().strip_prefix(PACKAGE).unwrap_or_default();
-            by_hand(field).unwrap_or_else(|| sdk_name(local)).to_owned()
+            by_hand(field).unwrap_or_else(|| interface.sdk_name(local)).to_owned()
         }
         other => return Err(format!("{full} is of the type {other:?}, which no answer had before").into()),
     })
@@ -264,8 +244,14 @@ fn reading(message: &str, field: &FieldDescriptorProto, of_one: &str) -> String 
     }
 }
 
-fn structure(code: &mut String, name: &str, message: &DescriptorProto, docs: &Docs) -> Result<(), Box<dyn Error>> {
-    let sdk = sdk_name(name);
+fn structure<'a>(
+    code: &mut String,
+    interface: &Interface<'a>,
+    name: &'a str,
+    message: &'a DescriptorProto,
+    docs: &Docs,
+) -> Result<(), Box<dyn Error>> {
+    let sdk = interface.sdk_name(name);
     let derived = DERIVED.iter().find(|(of, _)| *of == sdk).map_or("", |(_, derived)| derived);
     writeln!(code)?;
     doc(code, "", docs.get(&vec![]))?;
@@ -273,7 +259,7 @@ fn structure(code: &mut String, name: &str, message: &DescriptorProto, docs: &Do
     let mut read = String::new();
     for (at, field) in message.field.iter().enumerate().filter(|(_, field)| !left_out(name, field)) {
         doc(code, "    ", docs.get(&vec![2, i32::try_from(at)?]))?;
-        let of_one = value_type(name, field)?;
+        let of_one = value_type(interface, name, field)?;
         let whole = match (field.label(), field.proto3_optional()) {
             (Label::Repeated, _) => format!("Vec<{of_one}>"),
             (_, true) => format!("Option<{of_one}>"),
@@ -291,7 +277,13 @@ fn structure(code: &mut String, name: &str, message: &DescriptorProto, docs: &Do
 }
 
 /// A message that is nothing but one of several.
-fn choice(code: &mut String, name: &str, message: &DescriptorProto, docs: &Docs) -> Result<(), Box<dyn Error>> {
+fn choice<'a>(
+    code: &mut String,
+    interface: &Interface<'a>,
+    name: &'a str,
+    message: &'a DescriptorProto,
+    docs: &Docs,
+) -> Result<(), Box<dyn Error>> {
     writeln!(code)?;
     doc(code, "", docs.get(&vec![]))?;
     writeln!(code, "#[derive(Debug, Clone, PartialEq, Eq)]\npub enum {name} {{")?;
@@ -299,7 +291,7 @@ fn choice(code: &mut String, name: &str, message: &DescriptorProto, docs: &Docs)
     let one_of = message.oneof_decl[0].name();
     for (at, field) in message.field.iter().enumerate() {
         doc(code, "    ", docs.get(&vec![2, i32::try_from(at)?]))?;
-        let (variant, of_one) = (camel(field.name()), value_type(name, field)?);
+        let (variant, of_one) = (camel(field.name()), value_type(interface, name, field)?);
         writeln!(code, "    {variant}({of_one}),")?;
         let value = if field.r#type() == Type::Message { "FromWire::read(value)?" } else { "value" };
         writeln!(
@@ -332,7 +324,9 @@ fn open_enum(code: &mut String, name: &str, wire: &EnumDescriptorProto, docs: &D
 /// A comment as documentation: what Markdown would take for HTML or a link is text.
 fn doc(code: &mut String, indent: &str, text: Option<&String>) -> Result<(), Box<dyn Error>> {
     let text = text.map_or("", String::as_str);
-    let text = text.strip_suffix('\n').unwrap_or(text);
+    let named = named_in(text).map(|name| format!(" (`{name}`{IN_THE_SDK})"));
+    let text = named.map_or_else(|| text.to_owned(), |named| text.replace(&named, ""));
+    let text = text.strip_suffix('\n').unwrap_or(&text);
     for line in text.lines() {
         let line = line.strip_prefix(' ').unwrap_or(line);
         let mut quoted = false;

@@ -41,7 +41,7 @@ fn a_journal_for_people_has_the_entries_without_postings_too() {
     let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
     house.json(&["partner", "state", "grocer", "restricted"]);
-    house.json(&["deposit", "reserve", "5.00"]);
+    house.json(&["fund", "deposit", "reserve", "5.00"]);
     let entries = house.json(&["report", "journal"]);
     let told = house.table(&["report", "journal"]);
     let mut quiet = 0;

@@ -12,7 +12,7 @@ fn what_is_no_number_or_time_is_refused_on_the_command_line() {
     let desk = Desk::new();
     let extend = ["member", "extend-expiry", "card:1", "--issuer", "A", "--until"];
     let borders: [(&[&str], bool); 9] = [
-        (&["deposit", "reserve"], true),
+        (&["fund", "deposit", "reserve"], true),
         (&["partner", "limits", "A", "--net-debit-cap"], true),
         (&["partner", "limits", "A", "--points-per-day"], true),
         (&["partner", "terms", "A", "--price"], true),

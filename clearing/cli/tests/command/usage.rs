@@ -36,7 +36,7 @@ fn every_command_explains_itself() {
         &["settlement", "orders"],
         &["settlement", "pay"],
         &["settlement", "abort"],
-        &["deposit"],
+        &["fund", "deposit"],
         &["calendar", "set"],
         &["calendar", "show"],
         &["report", "netting"],

@@ -38,9 +38,9 @@ pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
     if let Some(before) = facts.calendar().and_then(|new| new.before.as_ref()) {
         told("the calendar", before, &book.house.calendar);
     }
-    if let Some(deposited) = facts.deposited() {
-        let known = book.money_balances.get(&deposited.account).copied().unwrap_or_default();
-        told(&deposited.account.to_string(), &deposited.before, &known);
+    if let Some(fund) = facts.fund() {
+        let known = book.money_balances.get(&fund.account).copied().unwrap_or_default();
+        told(&fund.account.to_string(), &fund.before, &known);
     }
     if let Some(forgotten) = facts.forgotten() {
         told("up to when requests may be forgotten", &forgotten.before, &book.forgotten);

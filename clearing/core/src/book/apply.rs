@@ -313,7 +313,7 @@ impl Book {
                 | Fact::Reason(_)
                 | Fact::Abandoned(_)
                 | Fact::Linked(_)
-                | Fact::Deposited(_)
+                | Fact::Fund(_)
                 | Fact::Decayed(_)
                 | Fact::Extended(_)
                 | Fact::WrittenOff(_) => {}

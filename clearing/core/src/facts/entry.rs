@@ -23,134 +23,113 @@ use crate::units::{
 /// One entry takes at most this many lots (rule `lots-per-entry`).
 pub const LOTS_PER_ENTRY_MAX: usize = 1024;
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
-pub enum EntryKind {
-    Issue,
-    Redeem,
+/// Declares the kinds of entries, each on one line: its name, its word, and whether the entry is a decision of the house.
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])* $kind:ident = $word:literal, $decision:ident;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+        pub enum EntryKind {
+            $($(#[doc = $doc])* $kind),*
+        }
+
+        impl EntryKind {
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// Its word, which is its name in the interface in small letters.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $word),*
+                }
+            }
+
+            /// Whether its entries are decisions of the house.
+            pub fn decision(self) -> IsDecision {
+                match self {
+                    $(Self::$kind => IsDecision::$decision),*
+                }
+            }
+        }
+    };
+}
+
+/// Whether an entry of a kind is a decision of the house.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsDecision {
+    Yes,
+    /// If it tells what it came to: others of the kind follow by themselves.
+    IfItTells,
+    No,
+}
+
+// In the order in which they came to be: the place of a kind is in the bytes of its entries.
+kinds! {
+    /// Points were given to a member.
+    Issue = "issue", No;
+    /// A member paid with points.
+    Redeem = "redeem", No;
     /// A return of a redemption.
-    Return,
+    Return = "return", No;
     /// The exact opposite of an entry whose request was abandoned.
-    Undo,
-    Expire,
-    Close,
-    Payment,
-    Abort,
-    Deposit,
+    Undo = "undo", No;
+    /// Points expired.
+    Expire = "expire", No;
+    /// A window was closed.
+    Close = "close", Yes;
+    /// A payment of a settlement was confirmed.
+    Payment = "payment", Yes;
+    /// A settlement was aborted.
+    Abort = "abort_settlement", Yes;
+    /// Money was paid into a fund.
+    Deposit = "deposit", Yes;
     /// Points were reserved for an acceptor.
-    Authorize,
+    Authorize = "authorize", No;
     /// A hold was taken, wholly or in part.
-    Capture,
+    Capture = "capture", No;
     /// A hold was released by its acceptor.
-    Void,
+    Void = "void", No;
     /// A hold was released because its time was over.
-    Lapse,
+    Lapse = "lapse", No;
     /// Points of an issue were taken back, or became a debt.
-    Reverse,
+    Reverse = "reverse", No;
     /// A member's debt was paid with points.
-    Recover,
+    Recover = "recover", No;
     /// Pending points became available.
-    Activate,
+    Activate = "activate", No;
     /// Points that waited for their issuer's payment are paid for.
-    Fund,
+    Fund = "fund", No;
     /// Points taken for inactivity.
-    Decay,
-    Transfer,
+    Decay = "decay", IfItTells;
+    /// A member gave points to another.
+    Transfer = "transfer", No;
     /// Points live longer.
-    Extend,
+    Extend = "extend", IfItTells;
     /// Expired points were given again.
-    Reinstate,
+    Reinstate = "reinstate", Yes;
     /// A member's debt was given up.
-    WriteOff,
+    WriteOff = "write_off", Yes;
     /// The coalition began: its first entry.
-    Found,
-    CreatePartner,
-    SetTerms,
-    SetState,
-    SetLimits,
-    SetConsent,
-    SetCalendar,
+    Found = "found", Yes;
+    /// A partner joined.
+    CreatePartner = "create_partner", Yes;
+    /// A partner got new terms.
+    SetTerms = "set_terms", Yes;
+    /// A partner's state was set.
+    SetState = "set_partner_state", Yes;
+    /// A partner's limits were set.
+    SetLimits = "set_limits", Yes;
+    /// A funder's consent was given or taken back.
+    SetConsent = "set_funding_consent", Yes;
+    /// The calendar of cut-offs was set.
+    SetCalendar = "set_calendar", Yes;
     /// A settlement was found right.
-    Confirm,
+    Confirm = "confirm_settlement", Yes;
     /// The orders of a settlement were handed out.
-    Export,
+    Export = "export_orders", Yes;
     /// Answers that were recorded before a moment may be forgotten.
-    Forget,
+    Forget = "forget", Yes;
 }
 
 impl EntryKind {
-    pub const ALL: [Self; 32] = [
-        Self::Issue,
-        Self::Redeem,
-        Self::Return,
-        Self::Undo,
-        Self::Expire,
-        Self::Close,
-        Self::Payment,
-        Self::Abort,
-        Self::Deposit,
-        Self::Authorize,
-        Self::Capture,
-        Self::Void,
-        Self::Lapse,
-        Self::Reverse,
-        Self::Recover,
-        Self::Activate,
-        Self::Fund,
-        Self::Decay,
-        Self::Transfer,
-        Self::Extend,
-        Self::Reinstate,
-        Self::WriteOff,
-        Self::Found,
-        Self::CreatePartner,
-        Self::SetTerms,
-        Self::SetState,
-        Self::SetLimits,
-        Self::SetConsent,
-        Self::SetCalendar,
-        Self::Confirm,
-        Self::Export,
-        Self::Forget,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Issue => "issue",
-            Self::Redeem => "redeem",
-            Self::Return => "return",
-            Self::Undo => "undo",
-            Self::Expire => "expire",
-            Self::Close => "close",
-            Self::Payment => "payment",
-            Self::Abort => "abort_settlement",
-            Self::Deposit => "deposit",
-            Self::Authorize => "authorize",
-            Self::Capture => "capture",
-            Self::Void => "void",
-            Self::Lapse => "lapse",
-            Self::Reverse => "reverse",
-            Self::Recover => "recover",
-            Self::Activate => "activate",
-            Self::Fund => "fund",
-            Self::Decay => "decay",
-            Self::Transfer => "transfer",
-            Self::Extend => "extend",
-            Self::Reinstate => "reinstate",
-            Self::WriteOff => "write_off",
-            Self::Found => "found",
-            Self::CreatePartner => "create_partner",
-            Self::SetTerms => "set_terms",
-            Self::SetState => "set_partner_state",
-            Self::SetLimits => "set_limits",
-            Self::SetConsent => "set_funding_consent",
-            Self::SetCalendar => "set_calendar",
-            Self::Confirm => "confirm_settlement",
-            Self::Export => "export_orders",
-            Self::Forget => "forget",
-        }
-    }
-
     /// Whether the entry took points at an acceptor, so that they can be returned.
     pub fn is_redemption(self) -> bool {
         matches!(self, Self::Redeem | Self::Capture)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::coalition::{Calendar, Coalition, House};
-use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::entry::{Entry, EntryKind, IsDecision};
 use crate::facts::limits::Limits;
 use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::terms::Terms;
@@ -35,41 +35,12 @@ impl Entry {
     ///
     /// Rule: admin-actions
     pub fn is_action(&self) -> bool {
-        match self.kind {
-            EntryKind::Found
-            | EntryKind::CreatePartner
-            | EntryKind::SetTerms
-            | EntryKind::SetState
-            | EntryKind::SetLimits
-            | EntryKind::SetConsent
-            | EntryKind::SetCalendar
-            | EntryKind::Close
-            | EntryKind::Confirm
-            | EntryKind::Export
-            | EntryKind::Payment
-            | EntryKind::Abort
-            | EntryKind::Deposit
-            | EntryKind::Reinstate
-            | EntryKind::WriteOff
-            | EntryKind::Forget => true,
-            // The first entry of a decay tells of all of it, whose others are of single lots.
-            EntryKind::Decay => self.facts.decayed().is_some(),
-            // Points that were passed over live longer by themselves.
-            EntryKind::Extend => self.facts.extended().is_some(),
-            EntryKind::Issue
-            | EntryKind::Redeem
-            | EntryKind::Return
-            | EntryKind::Undo
-            | EntryKind::Expire
-            | EntryKind::Authorize
-            | EntryKind::Capture
-            | EntryKind::Void
-            | EntryKind::Lapse
-            | EntryKind::Reverse
-            | EntryKind::Recover
-            | EntryKind::Activate
-            | EntryKind::Fund
-            | EntryKind::Transfer => false,
+        match self.kind.decision() {
+            IsDecision::Yes => true,
+            // The first entry of a decay tells of all of it, whose others are of single lots. Points that were passed over
+            // live longer by themselves.
+            IsDecision::IfItTells => self.facts.decayed().is_some() || self.facts.extended().is_some(),
+            IsDecision::No => false,
         }
     }
 
@@ -159,13 +130,13 @@ impl Entry {
                     Some(forgotten.before.to_string()),
                     Some(forgotten.until.to_string()),
                 )),
-                Fact::Deposited(deposited) => {
-                    let moved = self.money.iter().filter(|posting| posting.account == deposited.account);
+                Fact::Fund(fund) => {
+                    let moved = self.money.iter().filter(|posting| posting.account == fund.account);
                     let moved: i128 = moved.map(|posting| i128::from(posting.amount.0)).sum();
                     let text = |amount: i128| money_text(amount, coalition);
-                    let before = i128::from(deposited.before.0);
-                    let fund = deposited.account.to_string();
-                    changes.push(FieldChange::new(fund, Some(text(before)), Some(text(before + moved))));
+                    let before = i128::from(fund.before.0);
+                    let name = fund.account.to_string();
+                    changes.push(FieldChange::new(name, Some(text(before)), Some(text(before + moved))));
                 }
                 Fact::Decay(decay) => {
                     changes.push(FieldChange::new("period", None, Some(decay.period.as_str().to_owned())));

@@ -4,8 +4,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::book::Book;
 use crate::chart::{Fund, MoneyAccount, Purpose};
-use crate::facts::entry::EntryKind;
-use crate::facts::{DepositFacts, Fact};
+use crate::facts::entry::{EntryDraft, EntryKind};
+use crate::facts::{Fact, FundFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::units::Money;
@@ -38,15 +38,29 @@ impl Operation for Deposit {
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let Self { fund, amount } = *self;
+        let before = book.in_fund(self.fund)?;
+        decided(book, book.fund_draft(EntryKind::Deposit, ask, self.fund, before, i128::from(self.amount.0)))
+    }
+}
+
+impl Book {
+    /// What is in a fund.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`
+    fn in_fund(&self, fund: Fund) -> Result<Money, Rejection> {
         if let Fund::Collateral(partner) = fund {
-            book.house.partner(partner)?;
+            self.house.partner(partner)?;
         }
+        Ok(self.money_balances.get(&fund.account()).copied().unwrap_or_default())
+    }
+
+    /// An entry that moves money between a fund and the bank.
+    fn fund_draft(&self, kind: EntryKind, ask: &Ask<'_>, fund: Fund, before: Money, paid_in: i128) -> EntryDraft {
         let account = fund.account();
-        let before = book.money_balances.get(&account).copied().unwrap_or_default();
-        let mut draft = book.draft(EntryKind::Deposit, ask).with(Fact::Deposited(DepositFacts { account, before }));
-        draft.post_money(account, Purpose::Deposit, i128::from(amount.0));
-        draft.post_money(MoneyAccount::Bank(fund.bank()), Purpose::Deposit, -i128::from(amount.0));
-        decided(book, draft)
+        let mut draft = self.draft(kind, ask).with(Fact::Fund(FundFacts { account, before }));
+        draft.post_money(account, Purpose::Deposit, paid_in);
+        draft.post_money(MoneyAccount::Bank(fund.bank()), Purpose::Deposit, -paid_in);
+        draft
     }
 }

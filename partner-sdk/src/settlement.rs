@@ -1,0 +1,302 @@
+//! Settlement: how the operator closes windows, settles them, and records money that moves.
+
+use clearing_proto::v1;
+use clearing_proto::v1::settlement_service_client::SettlementServiceClient;
+
+use crate::answers::Settlement;
+use crate::client::{OPEN_WINDOW, call};
+use crate::error::Error;
+use crate::money::Money;
+use crate::open_enum::open_enum;
+use crate::operator::Operator;
+use crate::outcome::Outcome;
+use crate::points::keyed;
+use crate::request_id::RequestId;
+use crate::wire::{FromWire, key, there, to_money};
+
+pub use crate::answers::{
+    CalendarSet, Deposited, Orders, PaymentConfirmed, PaymentOrder, SettlementAborted, SettlementConfirmed,
+    WindowClosed,
+};
+
+impl Operator {
+    /// Closes the open window and opens the next.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn close_window(&self, close: CloseWindow) -> Result<Outcome<WindowClosed>, Error> {
+        let call = call!(SettlementServiceClient::close_window);
+        self.client.write(close, to_close_window, call, FromWire::read).await
+    }
+
+    /// The settlement of a window; `None`: what that of the open one would be if it closed now.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn preview_settlement(&self, window: Option<i64>) -> Result<Settlement, Error> {
+        let request = || v1::PreviewSettlementRequest { window: window.unwrap_or(OPEN_WINDOW) };
+        let call = call!(SettlementServiceClient::preview_settlement);
+        self.client.read(request, call, |answer| FromWire::read(there(answer.settlement, "settlement")?)).await
+    }
+
+    /// Confirms a proposed settlement.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn confirm_settlement(&self, confirm: ConfirmSettlement) -> Result<Outcome<SettlementConfirmed>, Error> {
+        let call = call!(SettlementServiceClient::confirm_settlement);
+        self.client.write(confirm, to_confirm_settlement, call, FromWire::read).await
+    }
+
+    /// Gives the payment orders of a confirmed settlement.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn export_orders(&self, export: ExportOrders) -> Result<Outcome<Orders>, Error> {
+        let call = call!(SettlementServiceClient::export_orders);
+        self.client.write(export, to_export_orders, call, FromWire::read).await
+    }
+
+    /// Records that a payment order was paid.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn confirm_payment(&self, confirm: ConfirmPayment) -> Result<Outcome<PaymentConfirmed>, Error> {
+        let call = call!(SettlementServiceClient::confirm_payment);
+        self.client.write(confirm, to_confirm_payment, call, FromWire::read).await
+    }
+
+    /// Gives up a settlement before its first payment.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn abort_settlement(&self, abort: AbortSettlement) -> Result<Outcome<SettlementAborted>, Error> {
+        let call = call!(SettlementServiceClient::abort_settlement);
+        self.client.write(abort, to_abort, call, FromWire::read).await
+    }
+
+    /// Records a deposit into the reserve or a partner's collateral.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn deposit(&self, deposit: Deposit) -> Result<Outcome<Deposited>, Error> {
+        let call = call!(SettlementServiceClient::deposit);
+        self.client.write(deposit, to_deposit, call, FromWire::read).await
+    }
+
+    /// Sets when the house closes windows by itself.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn set_calendar(&self, set: SetCalendar) -> Result<Outcome<CalendarSet>, Error> {
+        let call = call!(SettlementServiceClient::set_calendar);
+        self.client.write(set, to_set_calendar, call, FromWire::read).await
+    }
+}
+
+/// Closes the open window.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct CloseWindow {
+    request_id: Option<RequestId>,
+}
+
+impl CloseWindow {
+    /// Now.
+    pub fn now() -> Self {
+        Self::default()
+    }
+}
+
+/// Confirms a proposed settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct ConfirmSettlement {
+    request_id: Option<RequestId>,
+    window: i64,
+}
+
+impl ConfirmSettlement {
+    /// Of this window.
+    pub fn of(window: i64) -> Self {
+        Self { request_id: None, window }
+    }
+}
+
+open_enum! {
+    /// Who pays whom.
+    OrderMode = OrderMode, unspecified Unspecified {
+        /// Everyone to or from one settlement account.
+        Hub = "HUB",
+        /// Participants each other.
+        Pairwise = "PAIRWISE",
+    }
+}
+
+/// Gives the payment orders of a confirmed settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct ExportOrders {
+    request_id: Option<RequestId>,
+    window: i64,
+    mode: OrderMode,
+}
+
+impl ExportOrders {
+    /// Of this window.
+    pub fn of(window: i64, mode: OrderMode) -> Self {
+        Self { request_id: None, window, mode }
+    }
+}
+
+/// What was paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Payment {
+    Hub { partner_id: String },
+    Pair { payer: String, payee: String },
+}
+
+/// Records that a payment order was paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct ConfirmPayment {
+    request_id: Option<RequestId>,
+    window: i64,
+    payment: Payment,
+    amount: Option<Money>,
+}
+
+impl ConfirmPayment {
+    /// The leg of a participant, to or from the settlement account.
+    pub fn hub(window: i64, partner_id: impl Into<String>) -> Self {
+        Self { request_id: None, window, payment: Payment::Hub { partner_id: partner_id.into() }, amount: None }
+    }
+
+    /// The order between two participants, or one and "funds".
+    pub fn pair(window: i64, payer: impl Into<String>, payee: impl Into<String>) -> Self {
+        let payment = Payment::Pair { payer: payer.into(), payee: payee.into() };
+        Self { request_id: None, window, payment, amount: None }
+    }
+
+    /// The amount that was paid. Default: all that is due.
+    pub fn amount(mut self, amount: Money) -> Self {
+        self.amount = Some(amount);
+        self
+    }
+}
+
+/// Gives up a settlement before its first payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct AbortSettlement {
+    request_id: Option<RequestId>,
+    window: i64,
+}
+
+impl AbortSettlement {
+    /// Of this window.
+    pub fn of(window: i64) -> Self {
+        Self { request_id: None, window }
+    }
+}
+
+/// Records a deposit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct Deposit {
+    request_id: Option<RequestId>,
+    account: String,
+    amount: Money,
+}
+
+impl Deposit {
+    /// Into the coalition's reserve.
+    pub fn reserve(amount: Money) -> Self {
+        Self::account("reserve", amount)
+    }
+
+    /// Into a partner's collateral.
+    pub fn collateral(partner_id: &str, amount: Money) -> Self {
+        Self::account(format!("collateral:{partner_id}"), amount)
+    }
+
+    /// Into this account: "reserve" or "collateral:PARTNER".
+    pub fn account(account: impl Into<String>, amount: Money) -> Self {
+        Self { request_id: None, account: account.into(), amount }
+    }
+}
+
+/// Sets when the house closes windows by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct SetCalendar {
+    request_id: Option<RequestId>,
+    cron_expressions: Vec<String>,
+    time_zone: String,
+}
+
+impl SetCalendar {
+    /// Whenever one of these cron expressions of five fields is due, in the coalition's time zone. None: by hand only.
+    pub fn new(cron_expressions: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            request_id: None,
+            cron_expressions: cron_expressions.into_iter().map(Into::into).collect(),
+            time_zone: String::new(),
+        }
+    }
+
+    /// Read in this IANA time zone.
+    pub fn time_zone(mut self, time_zone: impl Into<String>) -> Self {
+        self.time_zone = time_zone.into();
+        self
+    }
+}
+
+keyed!(CloseWindow, ConfirmSettlement, ExportOrders, ConfirmPayment, AbortSettlement, Deposit, SetCalendar);
+
+fn to_close_window(close: &CloseWindow) -> v1::CloseWindowRequest {
+    v1::CloseWindowRequest { request_id: key(close.request_id) }
+}
+
+fn to_confirm_settlement(confirm: &ConfirmSettlement) -> v1::ConfirmSettlementRequest {
+    v1::ConfirmSettlementRequest { request_id: key(confirm.request_id), window: confirm.window }
+}
+
+fn to_export_orders(export: &ExportOrders) -> v1::ExportOrdersRequest {
+    v1::ExportOrdersRequest { request_id: key(export.request_id), window: export.window, mode: export.mode.to_wire() }
+}
+
+fn to_confirm_payment(confirm: &ConfirmPayment) -> v1::ConfirmPaymentRequest {
+    let payment = match &confirm.payment {
+        Payment::Hub { partner_id } => v1::confirm_payment_request::Payment::PartnerId(partner_id.clone()),
+        Payment::Pair { payer, payee } => {
+            v1::confirm_payment_request::Payment::Pair(v1::PaymentPair { payer: payer.clone(), payee: payee.clone() })
+        }
+    };
+    v1::ConfirmPaymentRequest {
+        request_id: key(confirm.request_id),
+        window: confirm.window,
+        payment: Some(payment),
+        amount: confirm.amount.as_ref().map(to_money),
+    }
+}
+
+fn to_abort(abort: &AbortSettlement) -> v1::AbortSettlementRequest {
+    v1::AbortSettlementRequest { request_id: key(abort.request_id), window: abort.window }
+}
+
+fn to_deposit(deposit: &Deposit) -> v1::DepositRequest {
+    v1::DepositRequest {
+        request_id: key(deposit.request_id),
+        account: deposit.account.clone(),
+        amount: Some(to_money(&deposit.amount)),
+    }
+}
+
+fn to_set_calendar(set: &SetCalendar) -> v1::SetCalendarRequest {
+    v1::SetCalendarRequest {
+        request_id: key(set.request_id),
+        cron_expressions: set.cron_expressions.clone(),
+        time_zone: set.time_zone.clone(),
+    }
+}
