@@ -62,12 +62,12 @@ const OF_TILLS_AHEAD: Transience = Transience::OfTillsAhead;
 
 /// Makes a type and its table of one list, so that nothing is known of a rejection in a second place. A line says: what it
 /// means, its name, its public reason, class, whether it is recorded, whether it is transient; its fields with their names
-/// on the wire; its text.
+/// on the wire and an example of each; its text.
 macro_rules! rejections {
     ($(
         $(#[doc = $doc:literal])+
         $variant:ident = $reason:literal, $class:ident, $recorded:ident, $transient:ident {
-            $( $field:ident: $type:ty = $name:literal ),*
+            $( $field:ident: $type:ty = $name:literal [$example:literal] ),*
         } => |$f:ident| $text:expr;
     )*) => {
         /// A rejection by the rules.
@@ -101,6 +101,11 @@ macro_rules! rejections {
             /// All public reasons, in the published order.
             pub const REASONS: [&str; Self::TABLE.len()] = [$( $reason ),*];
 
+            /// One of every rejection, in the published order, as they are shown to partners.
+            pub fn examples() -> Vec<Self> {
+                vec![$( Self::$variant { $( $field: <$type>::shown($example) ),* } ),*]
+            }
+
             fn place(&self) -> Place {
                 match self {
                     $( Self::$variant { .. } => Place::$variant, )*
@@ -128,14 +133,22 @@ macro_rules! rejections {
     };
 }
 
-/// A field of a rejection as text; none where it is left out.
+/// A field of a rejection.
 trait Figure {
+    /// As text; none where it is left out.
     fn figure(&self) -> Option<String>;
+
+    /// The one that an example of the table has.
+    fn shown(example: &str) -> Self;
 }
 
 impl Figure for String {
     fn figure(&self) -> Option<String> {
         Some(self.clone())
+    }
+
+    fn shown(example: &str) -> Self {
+        example.to_owned()
     }
 }
 
@@ -143,54 +156,67 @@ impl Figure for i64 {
     fn figure(&self) -> Option<String> {
         Some(self.to_string())
     }
+
+    fn shown(example: &str) -> Self {
+        example.parse().expect("the example of a number is a number")
+    }
 }
 
 impl Figure for u32 {
     fn figure(&self) -> Option<String> {
         Some(self.to_string())
     }
+
+    fn shown(example: &str) -> Self {
+        example.parse().expect("the example of a number is a number")
+    }
 }
 
+/// An example without text leaves it out.
 impl<T: Figure> Figure for Option<T> {
     fn figure(&self) -> Option<String> {
         self.as_ref().and_then(T::figure)
+    }
+
+    fn shown(example: &str) -> Self {
+        (!example.is_empty()).then(|| T::shown(example))
     }
 }
 
 rejections! {
     /// The message alone is wrong, whatever the state of the house.
-    InvalidArgument = "INVALID_ARGUMENT", Malformed, NOT_RECORDED, LASTING { field: String = "field", problem: String = "problem" } => |f| write!(f, "{field}: {problem}");
+    InvalidArgument = "INVALID_ARGUMENT", Malformed, NOT_RECORDED, LASTING { field: String = "field" ["points"], problem: String = "problem" ["0 is not above zero"] } => |f| write!(f, "{field}: {problem}");
 
     /// The key is older than keys are kept.
-    RequestTooOld = "REQUEST_TOO_OLD", State, NOT_RECORDED, LASTING { made: String = "made_time", oldest: String = "oldest_time" } => |f| write!(f, "the request id was made {made}, and keys older than {oldest} are no longer kept; make a new one");
+    RequestTooOld = "REQUEST_TOO_OLD", State, NOT_RECORDED, LASTING { made: String = "made_time" ["2025-01-01T00:00:00Z"], oldest: String = "oldest_time" ["2025-12-28T00:00:00Z"] } => |f| write!(f, "the request id was made {made}, and keys older than {oldest} are no longer kept; make a new one");
 
     /// The key was made ahead of the house's time: this machine's clock is fast. The same request under the same key is
     /// taken once the house has come near that time.
-    RequestTooNew = "REQUEST_TOO_NEW", State, NOT_RECORDED, TRANSIENT { made: String = "made_time", latest: String = "latest_time" } => |f| write!(
+    RequestTooNew = "REQUEST_TOO_NEW", State, NOT_RECORDED, TRANSIENT { made: String = "made_time" ["2026-02-01T10:20:00Z"], latest: String = "latest_time" ["2026-02-01T10:05:00Z"] } => |f| write!(
         f,
         "the request id was made {made}, and the house takes ids made up to {latest}; set your clock, and ask again later \
          under the same id or at once under a new one"
     );
 
     /// The request was abandoned before it arrived.
-    RequestAbandoned = "REQUEST_ABANDONED", State, NOT_RECORDED, LASTING { request_id: String = "request_id" } => |f| write!(f, "request {request_id} was abandoned and has no effect");
+    RequestAbandoned = "REQUEST_ABANDONED", State, NOT_RECORDED, LASTING { request_id: String = "request_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab"] } => |f| write!(f, "request {request_id} was abandoned and has no effect");
 
     /// The key was used with another content.
-    IdempotencyConflict = "IDEMPOTENCY_CONFLICT", State, NOT_RECORDED, LASTING { request_id: String = "request_id" } => |f| write!(f, "request id {request_id} was used before with other content; make a new one for another wish");
+    IdempotencyConflict = "IDEMPOTENCY_CONFLICT", State, NOT_RECORDED, LASTING { request_id: String = "request_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab"] } => |f| write!(f, "request id {request_id} was used before with other content; make a new one for another wish");
 
     /// A time is too old or in the future.
     TimeOutOfRange = "TIME_OUT_OF_RANGE", State, RECORDED, OF_TILLS_AHEAD {
-        field: String = "field",
-        time: String = "time",
-        earliest: String = "earliest_time",
-        latest: String = "latest_time"
+        field: String = "field" ["expire_time"],
+        time: String = "time" ["2026-01-31T00:00:00Z"],
+        earliest: String = "earliest_time" ["2026-02-01T00:00:00Z"],
+        latest: String = "latest_time" ["9999-12-30T22:00:00Z"]
     } => |f| write!(f, "{field} is {time}; it may lie between {earliest} and {latest}");
 
     /// The partner has left the coalition. With a window, it is about an issue of an earlier one, which it does not
     /// reverse.
     PartnerExited = "PARTNER_EXITED", State, RECORDED, LASTING {
-        partner: String = "partner_id",
-        oldest_window: Option<u32> = "oldest_window"
+        partner: String = "partner_id" ["grocer"],
+        oldest_window: Option<u32> = "oldest_window" [""]
     } => |f| match oldest_window {
         None => write!(f, "partner {partner} has left the coalition"),
         Some(window) => {
@@ -199,13 +225,13 @@ rejections! {
     };
 
     /// The partner may not issue at present.
-    PartnerRestricted = "PARTNER_RESTRICTED", State, RECORDED, TRANSIENT { partner: String = "partner_id" } => |f| write!(f, "partner {partner} is restricted and may not issue points");
+    PartnerRestricted = "PARTNER_RESTRICTED", State, RECORDED, TRANSIENT { partner: String = "partner_id" ["grocer"] } => |f| write!(f, "partner {partner} is restricted and may not issue points");
 
     /// The partner may neither issue nor accept at present, nor reverse what it issued in windows before the one that
     /// is named.
     PartnerSuspended = "PARTNER_SUSPENDED", State, RECORDED, TRANSIENT {
-        partner: String = "partner_id",
-        oldest_window: Option<u32> = "oldest_window"
+        partner: String = "partner_id" ["grocer"],
+        oldest_window: Option<u32> = "oldest_window" [""]
     } => |f| match oldest_window {
         None => write!(f, "partner {partner} is suspended and may neither issue nor accept points"),
         Some(window) => {
@@ -214,68 +240,68 @@ rejections! {
     };
 
     /// Unknown, or somebody else's.
-    NotFound = "NOT_FOUND", Missing, RECORDED, LASTING { what: String = "what", id: String = "id" } => |f| write!(f, "there is no {what} {id} that you may see");
+    NotFound = "NOT_FOUND", Missing, RECORDED, LASTING { what: String = "what" ["hold"], id: String = "id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"] } => |f| write!(f, "there is no {what} {id} that you may see");
 
     /// There is a partner of that id.
-    PartnerExists = "PARTNER_EXISTS", Exists, RECORDED, LASTING { partner: String = "partner_id" } => |f| write!(f, "there is a partner {partner} already");
+    PartnerExists = "PARTNER_EXISTS", Exists, RECORDED, LASTING { partner: String = "partner_id" ["grocer"] } => |f| write!(f, "there is a partner {partner} already");
 
     /// Giver and receiver of a transfer are the same member.
-    SameMember = "SAME_MEMBER", State, RECORDED, LASTING { member: String = "member_id" } => |f| write!(f, "giver and receiver are the same member {member}; points are given to another one");
+    SameMember = "SAME_MEMBER", State, RECORDED, LASTING { member: String = "member_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab"] } => |f| write!(f, "giver and receiver are the same member {member}; points are given to another one");
 
     /// The line of the receipt was booked before, under another request id.
-    DuplicateReceipt = "DUPLICATE_RECEIPT", Exists, RECORDED, LASTING { receipt: String = "receipt", entry: String = "entry_id" } => |f| write!(f, "{receipt} was booked before, as entry {entry}; ask for that entry instead");
+    DuplicateReceipt = "DUPLICATE_RECEIPT", Exists, RECORDED, LASTING { receipt: String = "receipt" ["receipt R-1 of 2026-02-01, line 2, store s1, till t1"], entry: String = "entry_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"] } => |f| write!(f, "{receipt} was booked before, as entry {entry}; ask for that entry instead");
 
     /// The hold was captured, voided, or has lapsed.
-    HoldNotOpen = "HOLD_NOT_OPEN", State, RECORDED, LASTING { hold: String = "hold_id", state: String = "state" } => |f| write!(f, "hold {hold} is {state}, not OPEN");
+    HoldNotOpen = "HOLD_NOT_OPEN", State, RECORDED, LASTING { hold: String = "hold_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"], state: String = "state" ["LAPSED"] } => |f| write!(f, "hold {hold} is {state}, not OPEN");
 
     /// More than the hold has.
-    CaptureExceedsHold = "CAPTURE_EXCEEDS_HOLD", State, RECORDED, LASTING { asked: i64 = "asked_points", held: i64 = "held_points" } => |f| write!(f, "cannot capture {asked} points: the hold has {held}");
+    CaptureExceedsHold = "CAPTURE_EXCEEDS_HOLD", State, RECORDED, LASTING { asked: i64 = "asked_points" ["60"], held: i64 = "held_points" ["50"] } => |f| write!(f, "cannot capture {asked} points: the hold has {held}");
 
     /// More than what is left of the redemption.
-    ReturnExceedsRedemption = "RETURN_EXCEEDS_REDEMPTION", State, RECORDED, LASTING { asked: i64 = "asked_points", left: i64 = "left_points" } => |f| write!(f, "cannot return {asked} points: only {left} of the redemption are left");
+    ReturnExceedsRedemption = "RETURN_EXCEEDS_REDEMPTION", State, RECORDED, LASTING { asked: i64 = "asked_points" ["60"], left: i64 = "left_points" ["50"] } => |f| write!(f, "cannot return {asked} points: only {left} of the redemption are left");
 
     /// The purchase was booked with another total of its receipt.
-    ReceiptTotalMismatch = "RECEIPT_TOTAL_MISMATCH", State, RECORDED, LASTING { booked: String = "booked_amount", given: String = "given_amount" } => |f| write!(f, "the purchase was booked with a receipt total of {booked}, not {given}; name the total that was booked");
+    ReceiptTotalMismatch = "RECEIPT_TOTAL_MISMATCH", State, RECORDED, LASTING { booked: String = "booked_amount" ["12.00"], given: String = "given_amount" ["11.00"] } => |f| write!(f, "the purchase was booked with a receipt total of {booked}, not {given}; name the total that was booked");
 
     /// More than what is left of the issue to be reversed.
-    ReversalExceedsIssue = "REVERSAL_EXCEEDS_ISSUE", State, RECORDED, LASTING { asked: i64 = "asked_points", left: i64 = "left_points" } => |f| write!(f, "cannot reverse {asked} points: only {left} of the issue are left");
+    ReversalExceedsIssue = "REVERSAL_EXCEEDS_ISSUE", State, RECORDED, LASTING { asked: i64 = "asked_points" ["60"], left: i64 = "left_points" ["50"] } => |f| write!(f, "cannot reverse {asked} points: only {left} of the issue are left");
 
     /// The return period of the issue is over.
-    ReversalTooLate = "REVERSAL_TOO_LATE", State, RECORDED, LASTING { issued: String = "issued_time", latest: String = "latest_time" } => |f| write!(f, "the points were issued {issued}; they could be reversed until {latest}");
+    ReversalTooLate = "REVERSAL_TOO_LATE", State, RECORDED, LASTING { issued: String = "issued_time" ["2026-01-01T00:00:00Z"], latest: String = "latest_time" ["2026-01-15T00:00:00Z"] } => |f| write!(f, "the points were issued {issued}; they could be reversed until {latest}");
 
     /// Points that should be taken back are spent.
-    ReversalShortfall = "REVERSAL_SHORTFALL", State, RECORDED, LASTING { asked: i64 = "asked_points", left: i64 = "left_points" } => |f| write!(f, "cannot take back {asked} points: only {left} of them are left");
+    ReversalShortfall = "REVERSAL_SHORTFALL", State, RECORDED, LASTING { asked: i64 = "asked_points" ["60"], left: i64 = "left_points" ["50"] } => |f| write!(f, "cannot take back {asked} points: only {left} of them are left");
 
     /// A funder has given no consent, or not for so many points.
     ConsentExceeded = "CONSENT_EXCEEDED", UsedUp, RECORDED, TRANSIENT {
-        funder: String = "funder_id",
-        asked: i64 = "asked_points",
-        left: i64 = "left_points"
+        funder: String = "funder_id" ["maker"],
+        asked: i64 = "asked_points" ["60"],
+        left: i64 = "left_points" ["50"]
     } => |f| write!(f, "cannot issue {asked} points of {funder}: its consent leaves {left}");
 
     /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before.
     LimitExceeded = "LIMIT_EXCEEDED", UsedUp, RECORDED, TRANSIENT {
-        partner: String = "partner_id",
-        limit: String = "limit",
-        asked: i64 = "asked_points",
-        used: i64 = "used_points",
-        maximum: i64 = "maximum_points"
+        partner: String = "partner_id" ["grocer"],
+        limit: String = "limit" ["points_per_day"],
+        asked: i64 = "asked_points" ["60"],
+        used: i64 = "used_points" ["9950"],
+        maximum: i64 = "maximum_points" ["10000"]
     } => |f| write!(f, "cannot add {asked} points: {partner} has used {used} of the {maximum} that its limit {limit} allows");
 
     /// Points may pay a smaller share of the receipt.
-    ReceiptShareExceeded = "RECEIPT_SHARE_EXCEEDED", State, RECORDED, LASTING { asked: i64 = "asked_points", maximum: i64 = "maximum_points" } => |f| write!(f, "cannot pay with {asked} points: only {maximum} may pay of this receipt");
+    ReceiptShareExceeded = "RECEIPT_SHARE_EXCEEDED", State, RECORDED, LASTING { asked: i64 = "asked_points" ["60"], maximum: i64 = "maximum_points" ["50"] } => |f| write!(f, "cannot pay with {asked} points: only {maximum} may pay of this receipt");
 
     /// The member has earned too recently to spend here.
-    Cooling = "COOLING", State, RECORDED, TRANSIENT { earned: String = "earned_time", until: String = "spendable_time" } => |f| write!(f, "the member earned points {earned} and can spend here from {until} on");
+    Cooling = "COOLING", State, RECORDED, TRANSIENT { earned: String = "earned_time" ["2026-02-01T10:00:00Z"], until: String = "spendable_time" ["2026-02-01T11:00:00Z"] } => |f| write!(f, "the member earned points {earned} and can spend here from {until} on");
 
     /// The member has too few points.
-    InsufficientPoints = "INSUFFICIENT_POINTS", State, RECORDED, TRANSIENT { asked: i64 = "asked_points", available: i64 = "available_points" } => |f| write!(f, "cannot take {asked} points: only {available} are available");
+    InsufficientPoints = "INSUFFICIENT_POINTS", State, RECORDED, TRANSIENT { asked: i64 = "asked_points" ["60"], available: i64 = "available_points" ["50"] } => |f| write!(f, "cannot take {asked} points: only {available} are available");
 
     /// The points lie in more lots than one entry takes.
     TooManyLots = "TOO_MANY_LOTS", State, RECORDED, TRANSIENT {
-        asked: i64 = "asked_points",
-        reachable: i64 = "reachable_points",
-        lots_max: i64 = "lots_per_entry_max"
+        asked: i64 = "asked_points" ["2000"],
+        reachable: i64 = "reachable_points" ["1024"],
+        lots_max: i64 = "lots_per_entry_max" ["1024"]
     } => |f| write!(
         f,
         "cannot take {asked} points at once: one entry takes at most {lots_max} lots, and those hold {reachable}"
@@ -284,11 +310,11 @@ rejections! {
     /// Debts of an issuer would grow beyond its cap: too few of the points can be taken for now; or, with a partner,
     /// its own cap leaves no room for an issue.
     NetDebitCap = "NET_DEBIT_CAP", State, RECORDED, TRANSIENT {
-        asked: i64 = "asked_points",
-        reachable: i64 = "reachable_points",
-        partner: Option<String> = "partner_id",
-        needed: Option<String> = "needed_amount",
-        headroom: Option<String> = "headroom"
+        asked: i64 = "asked_points" ["60"],
+        reachable: i64 = "reachable_points" ["50"],
+        partner: Option<String> = "partner_id" [""],
+        needed: Option<String> = "needed_amount" [""],
+        headroom: Option<String> = "headroom" [""]
     } => |f| match (partner, needed, headroom) {
         (Some(partner), Some(needed), Some(headroom)) => {
             write!(f, "cannot issue: that needs {needed}, and the net debit cap of {partner} leaves {headroom}")
@@ -300,58 +326,58 @@ rejections! {
     };
 
     /// Breakage shares do not add up to 1.
-    BreakageNotOne = "BREAKAGE_NOT_ONE", State, RECORDED, LASTING { sum: String = "sum" } => |f| write!(f, "the breakage shares sum to {sum}, not to 1");
+    BreakageNotOne = "BREAKAGE_NOT_ONE", State, RECORDED, LASTING { sum: String = "sum" ["0.9"] } => |f| write!(f, "the breakage shares sum to {sum}, not to 1");
 
     /// An amount per point has too many decimals.
     PriceNotExact = "PRICE_NOT_EXACT", State, RECORDED, LASTING {
-        field: String = "field",
-        price: String = "price",
-        scale: u32 = "scale"
+        field: String = "field" ["price"],
+        price: String = "price" ["0.00005"],
+        scale: u32 = "scale" ["4"]
     } => |f| write!(f, "{field} {price} has more than the {scale} decimals of the coalition's money");
 
     /// Somebody would get more for a point than backs it.
     TermsUnderfund = "TERMS_UNDERFUND", State, RECORDED, TRANSIENT {
-        lower: String = "lower",
-        lower_amount: String = "lower_amount",
-        higher: String = "higher",
-        higher_amount: String = "higher_amount"
+        lower: String = "lower" ["value of grocer"],
+        lower_amount: String = "lower_amount" ["0.0100"],
+        higher: String = "higher" ["reimbursement of cinema"],
+        higher_amount: String = "higher_amount" ["0.0110"]
     } => |f| write!(f, "the {lower} of {lower_amount} is below the {higher} of {higher_amount}");
 
     /// The window is still open.
-    WindowNotClosed = "WINDOW_NOT_CLOSED", State, RECORDED, TRANSIENT { window: u32 = "window" } => |f| write!(f, "window {window} is still open");
+    WindowNotClosed = "WINDOW_NOT_CLOSED", State, RECORDED, TRANSIENT { window: u32 = "window" ["7"] } => |f| write!(f, "window {window} is still open");
 
     /// The settlement is confirmed already.
-    SettlementNotProposed = "SETTLEMENT_NOT_PROPOSED", State, RECORDED, LASTING { window: u32 = "window", state: String = "state" } => |f| write!(f, "the settlement of window {window} is {state}, not PROPOSED");
+    SettlementNotProposed = "SETTLEMENT_NOT_PROPOSED", State, RECORDED, LASTING { window: u32 = "window" ["7"], state: String = "state" ["CONFIRMED"] } => |f| write!(f, "the settlement of window {window} is {state}, not PROPOSED");
 
     /// The settlement is not confirmed yet.
-    SettlementNotConfirmed = "SETTLEMENT_NOT_CONFIRMED", State, RECORDED, TRANSIENT { window: u32 = "window", state: String = "state" } => |f| write!(f, "the settlement of window {window} is {state}; confirm it first");
+    SettlementNotConfirmed = "SETTLEMENT_NOT_CONFIRMED", State, RECORDED, TRANSIENT { window: u32 = "window" ["7"], state: String = "state" ["PROPOSED"] } => |f| write!(f, "the settlement of window {window} is {state}; confirm it first");
 
     /// The settlement is final.
-    SettlementSettled = "SETTLEMENT_SETTLED", State, RECORDED, LASTING { window: u32 = "window" } => |f| write!(f, "the settlement of window {window} is SETTLED, which is final");
+    SettlementSettled = "SETTLEMENT_SETTLED", State, RECORDED, LASTING { window: u32 = "window" ["7"] } => |f| write!(f, "the settlement of window {window} is SETTLED, which is final");
 
     /// Something of the settlement has been paid.
-    SettlementAlreadyPaid = "SETTLEMENT_ALREADY_PAID", State, RECORDED, LASTING { window: u32 = "window", paid: String = "paid" } => |f| write!(f, "{paid} of the settlement of window {window} are paid already");
+    SettlementAlreadyPaid = "SETTLEMENT_ALREADY_PAID", State, RECORDED, LASTING { window: u32 = "window" ["7"], paid: String = "paid" ["12.00"] } => |f| write!(f, "{paid} of the settlement of window {window} are paid already");
 
     /// The settlement was aborted.
-    SettlementAborted = "SETTLEMENT_ABORTED", State, RECORDED, LASTING { window: u32 = "window" } => |f| write!(f, "the settlement of window {window} was aborted");
+    SettlementAborted = "SETTLEMENT_ABORTED", State, RECORDED, LASTING { window: u32 = "window" ["7"] } => |f| write!(f, "the settlement of window {window} was aborted");
 
     /// Nothing is due there.
-    LegNotDue = "LEG_NOT_DUE", State, RECORDED, LASTING { window: u32 = "window", payer: String = "payer", payee: String = "payee" } => |f| write!(f, "{payer} owes {payee} nothing in window {window}");
+    LegNotDue = "LEG_NOT_DUE", State, RECORDED, LASTING { window: u32 = "window" ["7"], payer: String = "payer" ["grocer"], payee: String = "payee" ["hub"] } => |f| write!(f, "{payer} owes {payee} nothing in window {window}");
 
     /// Another amount is due.
-    AmountMismatch = "AMOUNT_MISMATCH", State, RECORDED, LASTING { due: String = "due", given: String = "given_amount" } => |f| write!(f, "{due} are due, not {given}");
+    AmountMismatch = "AMOUNT_MISMATCH", State, RECORDED, LASTING { due: String = "due" ["12.00"], given: String = "given_amount" ["11.00"] } => |f| write!(f, "{due} are due, not {given}");
 
     /// More would be paid out than has come in.
     FundsNotReceived = "FUNDS_NOT_RECEIVED", State, RECORDED, TRANSIENT {
-        received: String = "received_amount",
-        needed: String = "needed_amount"
+        received: String = "received_amount" ["5.00"],
+        needed: String = "needed_amount" ["12.00"]
     } => |f| write!(
         f,
         "cannot pay out {needed}: only {received} of what has come in are left"
     );
 
     /// A number would not fit into 64 bits.
-    Overflow = "OVERFLOW", State, RECORDED, LASTING { what: String = "what", maximum: i64 = "maximum" } => |f| write!(f, "{what} would go beyond {maximum}");
+    Overflow = "OVERFLOW", State, RECORDED, LASTING { what: String = "what" ["the balance of position:grocer"], maximum: i64 = "maximum" ["2305843009213693952"] } => |f| write!(f, "{what} would go beyond {maximum}");
 }
 
 impl Rejection {
