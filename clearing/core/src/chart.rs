@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::units::{Malformed, MemberId, PartnerId, WindowNumber, digits, shown};
+use crate::units::{Malformed, MemberId, PartnerId, WindowNumber, as_text, digits, shown};
 
 /// Accounts in points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
@@ -166,6 +166,8 @@ impl Fund {
         }
     }
 }
+
+as_text!(Fund);
 
 impl fmt::Display for Fund {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! The list of the operations, and requests: what may be asked of the house.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
 use crate::book::Book;
@@ -80,8 +81,30 @@ impl Request {
 }
 
 /// Makes of the list of operations the type that is any of them, and what is asked of it.
+///
+/// Behind a semicolon stand those of the house itself, which nobody can ask for.
 macro_rules! operations {
-    ($($operation:ident),* $(,)?) => {
+    ($($asked:ident),* ; $($own:ident),* $(,)?) => {
+        operations! { @all $($asked),*, $($own),* }
+
+        impl Command {
+            /// The names of those that a caller can ask for, in the order of the list.
+            pub const NAMES_ASKED: &'static [&'static str] = &[$($asked::NAME),*];
+
+            /// Reads an operation that a caller can ask for, from its fields. It is named as its RPC in snake case (`issue_points`),
+            /// and so are its fields; none if there is no such operation.
+            ///
+            /// # Errors
+            /// Those of the deserializer: a key that is missing, unknown or has no value of its type.
+            pub fn read<'de, D: Deserializer<'de>>(name: &str, fields: D) -> Option<Result<Self, D::Error>> {
+                $(if snake_case($asked::NAME) == name {
+                    return Some(<$asked as Deserialize>::deserialize(fields).map(Self::from));
+                })*
+                None
+            }
+        }
+    };
+    (@all $($operation:ident),*) => {
         /// Any operation.
         #[allow(
             clippy::large_enum_variant,
@@ -166,6 +189,18 @@ macro_rules! operations {
     };
 }
 
+/// The name of an RPC as files write it: `IssuePoints` is `issue_points`.
+pub fn snake_case(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
 /// What asks for the due work of a member.
 pub fn work_of(member: MemberId) -> Command {
     RunDueWork { member }.into()
@@ -193,7 +228,6 @@ operations! {
     ReverseIssue,
     TransferPoints,
     AbandonRequest,
-    RunDueWork,
     RunDecay,
     ExtendExpiry,
     ReinstatePoints,
@@ -204,11 +238,12 @@ operations! {
     SetPartnerState,
     SetFundingConsent,
     SetCalendar,
-    ForgetRequests,
     CloseWindow,
     ConfirmSettlement,
     ExportOrders,
     ConfirmPayment,
     AbortSettlement,
-    Deposit,
+    Deposit;
+    RunDueWork,
+    ForgetRequests,
 }

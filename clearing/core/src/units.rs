@@ -180,7 +180,7 @@ macro_rules! as_text {
 
             impl<'de> serde::Deserialize<'de> for $name {
                 fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    <String as Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                    <String as serde::Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
                 }
             }
         )+
@@ -188,7 +188,7 @@ macro_rules! as_text {
 }
 pub(crate) use as_text;
 
-as_text!(Rate, Timestamp);
+as_text!(Rate, Timestamp, PartnerId, MemberId, RequestId, EntryId);
 
 macro_rules! quantity {
     ($(#[$doc:meta])* $name:ident) => {
@@ -817,7 +817,10 @@ impl FromStr for EntryId {
 pub type Hash = [u8; 32];
 
 /// A keyed hash of an identifier's scheme and value. The value itself is never kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct IdentifierHash(pub [u8; 32]);
 
 /// The number of a window, from 1.

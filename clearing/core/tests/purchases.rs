@@ -138,7 +138,7 @@ fn the_headroom_that_a_hold_reserved_is_not_counted_twice_when_it_is_captured_an
     let ask = |points| {
         Command::PostPurchase(PostPurchase {
             member: member_ref("M"),
-            spend: Some(Spend::Capture(hold, Points(50))),
+            spend: Some(Spend::Capture { hold, points: Points(50) }),
             earn: Some(earn(points)),
         })
     };
@@ -157,7 +157,7 @@ fn a_purchase_may_capture_a_hold_of_its_member_only() {
     let capture = |member: &str, points: i64| {
         Command::PostPurchase(PostPurchase {
             member: member_ref(member),
-            spend: Some(Spend::Capture(hold, Points(points))),
+            spend: Some(Spend::Capture { hold, points: Points(points) }),
             earn: Some(Earn::points(Points(1))),
         })
     };
@@ -299,7 +299,7 @@ fn a_purchase_that_was_captured_is_returned_like_one_that_was_redeemed() {
     play.issue("A", "M", 50);
     let money = play.money();
     let hold = play.authorize("C", "M", 30).unwrap();
-    let spend = Some(Spend::Capture(hold, Points(20)));
+    let spend = Some(Spend::Capture { hold, points: Points(20) });
     let command =
         Command::PostPurchase(PostPurchase { member: member_ref("M"), spend, earn: Some(Earn::points(Points(4))) });
     let entries = play.ask("C", command).unwrap().entries;

@@ -86,7 +86,7 @@ fn every_operation_in_every_state_of_its_partner() {
         ("purchase", false, false, |_| ("B", purchase("M", 1, 1))),
         ("purchase that earns", false, false, |_| ("B", purchase("M", 0, 1))),
         ("purchase that captures and earns", false, false, |past| {
-            let spend = Some(Spend::Capture(past.hold, Points(1)));
+            let spend = Some(Spend::Capture { hold: past.hold, points: Points(1) });
             (
                 "B",
                 Command::PostPurchase(PostPurchase {
@@ -101,7 +101,7 @@ fn every_operation_in_every_state_of_its_partner() {
         ("authorize", true, false, |_| ("B", authorize("M", 1, START.plus_days(1)))),
         ("transfer", true, false, |_| ("B", transfer("M", "N", 1))),
         ("purchase that captures", true, true, |past| {
-            let spend = Some(Spend::Capture(past.hold, Points(1)));
+            let spend = Some(Spend::Capture { hold: past.hold, points: Points(1) });
             ("B", Command::PostPurchase(PostPurchase { member: member_ref("M"), spend, earn: None }))
         }),
         ("capture", true, true, |past| ("B", Command::CaptureHold(CaptureHold { hold: past.hold, points: Points(1) }))),

@@ -393,7 +393,11 @@ fn an_operation_names_at_most_a_million_million_points() {
             ),
             (
                 "spend.capture.points",
-                Command::PostPurchase(PostPurchase { member, spend: Some(Spend::Capture(entry, points)), earn: None }),
+                Command::PostPurchase(PostPurchase {
+                    member,
+                    spend: Some(Spend::Capture { hold: entry, points }),
+                    earn: None,
+                }),
             ),
             (
                 "earn.points",

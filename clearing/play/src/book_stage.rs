@@ -12,8 +12,8 @@ use clearing_core::facts::window::Window;
 use clearing_core::rules::due::RunDueWork;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
 
+use crate::answers::{played, posted, view_of};
 use crate::player::{Balances, Call, Played, Posted, Stage, WindowView};
-use crate::wishes::{command_of, played, posted, view_of};
 
 /// A [`Book`] that holds a whole coalition, and its clock.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl BookStage {
             caller: call.by,
             request_id: Some(call.request),
             origin: call.origin,
-            command: command_of(call.wish),
+            command: call.command,
             fresh_member: MemberId(self.members),
             fresh_salt: [7; 16],
             attachment: None,

@@ -6,11 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clearing::clock::Clock;
-use partner_sdk::{Client, EntryFilter, EntryKind, Error, MemberRef, Origin, Outcome, RequestId};
+use clearing_core::command::Command;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::rules::purchase::Spend;
+use clearing_core::units::EntryId;
+use partner_sdk::{EntryFilter, EntryKind, Error, Origin, Outcome, RequestId};
 use tokio::task::JoinSet;
 
-use crate::deeds::{self, Deed};
+use crate::commands;
 use crate::house::{PATIENCE, system_time};
+use crate::names::sdk_member;
+use crate::sdk::{self, Caller};
 
 /// Between two tries of a till that has no answer.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -21,8 +27,14 @@ const CARDS: usize = 12;
 /// What the house answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    Accepted { entries: Vec<String> },
-    Rejected { reason: String },
+    /// What was written for it, and the member that it is about.
+    Accepted {
+        entries: Vec<EntryId>,
+        member: String,
+    },
+    Rejected {
+        reason: String,
+    },
 }
 
 /// One answer, or none.
@@ -64,7 +76,7 @@ pub struct Answered {
     /// The place of the caller among the partners.
     pub partner: usize,
     pub id: RequestId,
-    pub deed: Deed,
+    pub command: Command,
     pub verdict: Verdict,
     /// Whether there was a try that nobody knew the effect of.
     pub doubted: bool,
@@ -73,15 +85,16 @@ pub struct Answered {
 }
 
 /// What tills ask for most.
-pub fn issue(card: impl Into<String>) -> Deed {
-    Deed::Issue { card: card.into(), points: 10 }
+pub fn issue(card: impl std::fmt::Display) -> Command {
+    commands::issue(card, 10)
 }
 
 /// Asks once.
-pub async fn ask(client: &Client, id: RequestId, deed: &Deed) -> Heard {
-    match deeds::ask(client, id, deed, Origin::default()).await {
+pub async fn ask(caller: &impl Caller, id: RequestId, command: &Command) -> Heard {
+    match sdk::ask(caller, id, command, Origin::default()).await {
         Ok(Outcome::Accepted(done)) => {
-            Heard::Answer { verdict: Verdict::Accepted { entries: done.entries }, replayed: done.replayed }
+            let verdict = Verdict::Accepted { entries: done.entries, member: done.member };
+            Heard::Answer { verdict, replayed: done.replayed }
         }
         Ok(Outcome::Rejected(rejection)) => {
             let reason = rejection.reason.as_str().to_owned();
@@ -107,14 +120,15 @@ pub fn is_absence(error: &Error) -> bool {
 }
 
 /// Asks under one key until there is an answer.
-pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, deed: Deed) -> Answered {
+pub async fn ask_until_answered(caller: &impl Caller, partner: usize, id: RequestId, command: Command) -> Answered {
     let asking = async {
         let mut doubted = false;
         loop {
-            match ask(client, id, &deed).await {
+            match ask(caller, id, &command).await {
                 Heard::Answer { verdict, replayed } => {
-                    assert!(doubted || !replayed, "{id} was said to have had no effect, and had one: {deed:?}");
-                    return Answered { partner, id, deed: deed.clone(), verdict, doubted, committed_unheard: replayed };
+                    assert!(doubted || !replayed, "{id} was said to have had no effect, and had one: {command:?}");
+                    let command = command.clone();
+                    return Answered { partner, id, command, verdict, doubted, committed_unheard: replayed };
                 }
                 Heard::Doubt(_) => doubted = true,
                 Heard::NoEffect => {}
@@ -127,10 +141,10 @@ pub async fn ask_until_answered(client: &Client, partner: usize, id: RequestId, 
 }
 
 /// Asks until there is an answer, after it was in doubt; gives the verdict, and whether it was a replay.
-pub async fn ask_after_doubt(client: &Client, id: RequestId, deed: &Deed) -> (Verdict, bool) {
+pub async fn ask_after_doubt(caller: &impl Caller, id: RequestId, command: &Command) -> (Verdict, bool) {
     let asking = async {
         loop {
-            if let Heard::Answer { verdict, replayed } = ask(client, id, deed).await {
+            if let Heard::Answer { verdict, replayed } = ask(caller, id, command).await {
                 return (verdict, replayed);
             }
             tokio::time::sleep(PAUSE).await;
@@ -157,18 +171,18 @@ pub struct Callers {
 
 impl Callers {
     /// Puts so many tills to work at each of the partners.
-    pub fn start(partners: &[Client], tills_each: usize) -> Self {
+    pub fn start(partners: &[impl Caller], tills_each: usize) -> Self {
         let mut tills = JoinSet::new();
         let (closing, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        for (partner, client) in partners.iter().enumerate() {
+        for (partner, caller) in partners.iter().enumerate() {
             for till in 0..tills_each {
-                let (client, closing, answered) = (client.clone(), Arc::clone(&closing), Arc::clone(&answered));
+                let (caller, closing, answered) = (caller.clone(), Arc::clone(&closing), Arc::clone(&answered));
                 tills.spawn(async move {
                     let mut calls: Vec<Answered> = Vec::new();
                     while !closing.load(Ordering::Relaxed) {
                         let card = format!("{}", (partner + till + calls.len()) % CARDS);
-                        let deed = next_deed(&calls, card);
-                        calls.push(ask_until_answered(&client, partner, client.new_request_id(), deed).await);
+                        let (id, command) = (caller.client().new_request_id(), next_command(&calls, &card));
+                        calls.push(ask_until_answered(&caller, partner, id, command).await);
                         answered.fetch_add(1, Ordering::Relaxed);
                     }
                     calls
@@ -196,59 +210,61 @@ impl Callers {
     }
 }
 
-/// What a till asks for next: everything that it can ask for comes round, and what needs an earlier deed follows it.
-fn next_deed(calls: &[Answered], card: String) -> Deed {
+/// What a till asks for next: everything that it can ask for comes round, and what needs an earlier entry follows it.
+fn next_command(calls: &[Answered], card: &str) -> Command {
     let lately = |ago: usize| {
         let call = calls.len().checked_sub(ago).and_then(|at| calls.get(at));
         match call.map(|call| &call.verdict) {
-            Some(Verdict::Accepted { entries }) => Some(entries[0].clone()),
+            Some(Verdict::Accepted { entries, .. }) => Some(entries[0]),
             Some(Verdict::Rejected { .. }) | None => None,
         }
     };
-    let redeem = |card| Deed::Redeem { card, points: 17 };
+    let redeem = || commands::redeem(card, 17);
     let in_an_hour = || system_time(Clock::system().now().plus_seconds(3600));
     match calls.len() % 12 {
-        2 | 7 => redeem(card),
-        3 => lately(1).map_or_else(|| redeem(card), |redemption| Deed::Return { redemption, points: 4 }),
-        4 | 8 => Deed::Authorize { card, points: 9, lapses: in_an_hour() },
-        5 => lately(1).map_or_else(|| redeem(card), |hold| Deed::Capture { hold, points: 6 }),
-        9 => lately(1).map_or_else(|| redeem(card), |hold| Deed::Void { hold }),
-        10 => lately(10).map_or_else(|| redeem(card), |issue| Deed::Reverse { issue, points: 10 }),
-        11 => Deed::Purchase { card, spend: 5, earn: 3 },
-        _ => Deed::Issue { card, points: 10 },
+        2 | 7 => redeem(),
+        3 => lately(1).map_or_else(redeem, |redemption| commands::return_redemption(redemption, 4)),
+        4 | 8 => commands::authorize(card, 9, in_an_hour()),
+        5 => lately(1).map_or_else(redeem, |hold| commands::capture(hold, 6)),
+        9 => lately(1).map_or_else(redeem, commands::void),
+        10 => lately(10).map_or_else(redeem, |issue| commands::reverse(issue, 10)),
+        11 => commands::purchase(card, 5, 3),
+        _ => commands::issue(card, 10),
     }
 }
 
-/// The card that each accepted entry is about, as far as the deed named it.
-fn cards(calls: &[Answered]) -> BTreeMap<&str, &str> {
-    let named = calls.iter().filter_map(|call| match &call.verdict {
-        Verdict::Accepted { entries } => Some((entries.first()?.as_str(), call.deed.card()?)),
-        Verdict::Rejected { .. } => None,
-    });
-    named.collect()
-}
-
-/// By how much a deed moves what its member has, less what it owes: a hold takes nothing, and a reversal all it says.
-fn worth(deed: &Deed) -> i64 {
-    match deed {
-        Deed::Issue { points, .. } | Deed::Return { points, .. } => *points,
-        Deed::Redeem { points, .. } | Deed::Capture { points, .. } | Deed::Reverse { points, .. } => -points,
-        Deed::Authorize { .. } | Deed::Void { .. } | Deed::Transfer { .. } => 0,
-        Deed::Purchase { spend, earn, .. } => earn - spend,
+/// Whom a command names, if it names somebody, and by how much it moves what its member has, less what it owes: a hold takes
+/// nothing, and a reversal all it says.
+#[allow(clippy::wildcard_enum_match_arm, reason = "of all operations these are what `commands` makes")]
+fn effect(command: &Command) -> (Option<MemberRef>, i64) {
+    match command {
+        Command::IssuePoints(issue) => (Some(issue.member), issue.earn.points.0),
+        Command::RedeemPoints(redeem) => (Some(redeem.member), -redeem.points.0),
+        Command::ReturnRedemption(back) => (None, back.points.0),
+        Command::AuthorizeRedemption(hold) => (Some(hold.member), 0),
+        Command::CaptureHold(capture) => (None, -capture.points.0),
+        Command::VoidHold(_) => (None, 0),
+        Command::ReverseIssue(reverse) => (None, -reverse.points.0),
+        Command::PostPurchase(purchase) => {
+            let earned = purchase.earn.as_ref().map_or(0, |earn| earn.points.0);
+            let spent = purchase.spend.map_or(0, |(Spend::Redeem(points) | Spend::Capture { points, .. })| points.0);
+            (Some(purchase.member), earned - spent)
+        }
+        other => panic!("no till of these tests asks for {other:?}"),
     }
 }
 
 /// Fails unless the books hold what the tills were told: every accepted request is there once, by entry and by key, and
 /// nothing else is.
-pub async fn compare(partners: &[Client], calls: &[Answered]) {
-    let cards = cards(calls);
-    let mut points: BTreeMap<&str, i64> = BTreeMap::new();
-    for (partner, client) in partners.iter().enumerate() {
+pub async fn compare(partners: &[impl Caller], calls: &[Answered]) {
+    let (mut points, mut named) = (BTreeMap::<&str, i64>::new(), BTreeMap::<MemberRef, &str>::new());
+    for (partner, caller) in partners.iter().enumerate() {
+        let (client, ids) = (caller.client(), caller.ids());
         let own = client.server_info().await.unwrap().caller_id;
         let mut listed = client.entries(EntryFilter::all()).collect().await.unwrap();
         // What others redeem of a brand's points is no operation of the brand.
         listed.retain(|entry| entry.partner_id.as_ref() == Some(&own));
-        let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut by_key: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();
         let (mut entries, mut recovered) = (BTreeSet::new(), 0);
         for entry in &listed {
             assert!(entries.insert(&entry.entry_id), "{} is listed twice", entry.entry_id);
@@ -258,21 +274,22 @@ pub async fn compare(partners: &[Client], calls: &[Answered]) {
                 recovered += 1;
                 continue;
             };
-            by_key.entry(key).or_default().push(entry.entry_id.clone());
+            by_key.entry(key).or_default().push(ids.opened_entry(&entry.entry_id).unwrap());
         }
         let mut accepted = 0;
         for call in calls.iter().filter(|call| call.partner == partner) {
             let found = by_key.remove(&call.id.to_string()).unwrap_or_default();
             match &call.verdict {
-                Verdict::Accepted { entries } => {
+                Verdict::Accepted { entries, member } => {
                     let (mut found, mut told) = (found, entries.clone());
                     found.sort();
                     told.sort();
                     assert_eq!(found, told, "{call:?}");
                     accepted += told.len();
-                    let card = call.deed.card().or_else(|| cards.get(call.deed.about()?).copied());
-                    *points.entry(card.expect("the card of an earlier deed is known")).or_default() +=
-                        worth(&call.deed);
+                    let (card, moved) = effect(&call.command);
+                    *points.entry(member).or_default() += moved;
+                    let known = card.map(|card| *named.entry(card).or_insert(member));
+                    assert!(known.is_none_or(|known| known == member), "{call:?}: the card was of {known:?}");
                 }
                 Verdict::Rejected { .. } => assert!(found.is_empty(), "{call:?} wrote {found:?}"),
             }
@@ -280,14 +297,18 @@ pub async fn compare(partners: &[Client], calls: &[Answered]) {
         assert!(by_key.is_empty(), "there are entries that nobody asked for: {by_key:?}");
         assert_eq!(entries.len(), accepted + recovered);
     }
-    for (card, points) in points {
-        let balance = partners[0].balance(MemberRef::identifier("card", card)).await.unwrap();
+    let client = partners[0].client();
+    for (card, member) in named {
+        assert_eq!(client.balance(sdk_member(card)).await.unwrap().member.member_id, member);
+    }
+    for (member, points) in points {
+        let balance = client.balance(partner_sdk::MemberRef::id(member)).await.unwrap();
         let worth = balance.member.available_points + balance.member.held_points - balance.member.owed_points;
-        assert_eq!(worth, points, "card {card}");
+        assert_eq!(worth, points, "member {member}");
     }
     // A till that asks once more, for whatever reason, hears the same. One in seven stands for all.
     for (at, call) in calls.iter().enumerate().filter(|(at, call)| call.committed_unheard || at % 7 == 0) {
-        let verdict = ask(&partners[call.partner], call.id, &call.deed).await.answer(true);
+        let verdict = ask(&partners[call.partner], call.id, &call.command).await.answer(true);
         assert_eq!(verdict, call.verdict, "{at}: {call:?}");
     }
 }

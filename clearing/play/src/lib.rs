@@ -3,13 +3,15 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`scenario`] | the acceptance scenarios, as data |
+//! | [`fields`], [`names`] | a step as an operation, and what the names in it stand for |
 //! | [`player`] | plays a scenario on a stage and compares |
 //! | [`book_stage`], [`writer_stage`], [`sdk_stage`] | the rules alone; the writer over a database; the SDK over mTLS |
-//! | [`wishes`] | what the first two have in common |
+//! | [`answers`] | what the first two have in common |
+//! | [`sdk`] | an operation, said through the SDK |
 //! | [`house`] | the real server, in front of a coalition |
 //! | [`database`], [`identities`] | what a house stands on, of the test's own |
 //! | [`wire`] | callers that are none of the SDK |
-//! | [`deeds`] | what tills do, as data |
+//! | [`commands`] | what tills ask for most |
 //! | [`callers`] | tills that ask until they have an answer, and compare with the books |
 //! | [`proxy`] | a way between two programs that can be held up and cut |
 //! | [`chance`] | chance that can be had again |
@@ -19,20 +21,23 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
+pub mod answers;
 pub mod book_stage;
 pub mod callers;
 pub mod chance;
+pub mod commands;
 pub mod database;
-pub mod deeds;
+pub mod fields;
 pub mod house;
 pub mod identities;
+pub mod names;
 pub mod player;
 pub mod proxy;
 pub mod scenario;
+pub mod sdk;
 pub mod sdk_stage;
 pub mod texts;
 pub mod wire;
-pub mod wishes;
 pub mod writer_stage;
 
 pub use clearing::store::Backend;

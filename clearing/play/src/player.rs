@@ -15,24 +15,19 @@ use clearing_core::facts::entry::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::lot::LotId;
 use clearing_core::facts::order::{Order, OrderParty};
-use clearing_core::facts::origin::{Code, Origin};
-use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::origin::Origin;
 use clearing_core::facts::terms::TermsDraft;
 use clearing_core::facts::window::WindowState;
-use clearing_core::rules::close::CloseWindow;
-use clearing_core::rules::consent::SetFundingConsent;
-use clearing_core::rules::funds::Deposit;
-use clearing_core::rules::issue::Earn;
 use clearing_core::rules::limits::SetLimits;
-use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
-use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{
-    EntryId, Malformed, MemberId, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+    EntryId, Malformed, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
 use rust_decimal::Decimal;
 
+use crate::fields::Fields;
+use crate::names::Names;
 use crate::scenario::{Action, Amount, Amounts, Expect, Scenario, Step};
 
 /// One request to the house.
@@ -42,24 +37,8 @@ pub struct Call {
     pub by: PartnerId,
     pub request: RequestId,
     pub origin: Origin,
-    pub wish: Wish,
-}
-
-/// What is asked for. Members are named by the text that the scenario calls them.
-#[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant, reason = "one at a time is made, and soon used up")]
-pub enum Wish {
-    Issue { member: String, earn: Earn },
-    Redeem { member: String, points: Points },
-    Authorize { member: String, points: Points, lapses: Timestamp },
-    Capture { hold: EntryId, points: Points },
-    Void { hold: EntryId },
-    Reverse { issue: EntryId, points: Points, refuse_shortfall: bool },
-    Transfer { member: String, to: String, points: Points },
-    Decay { member: String, rate: Rate, period: Code },
-    Return { redemption: EntryId, points: Points },
-    Abandon { request: RequestId },
-    House(Command),
+    /// Its members are named as by [`identifier`](crate::names::identifier).
+    pub command: Command,
 }
 
 /// The house's answer to a call.
@@ -195,9 +174,7 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
         variant,
         scale: scenario.house.coalition.scale,
         window: 1,
-        requests: BTreeMap::new(),
-        request_count: 0,
-        results: BTreeMap::new(),
+        names: Names::default(),
         answers: BTreeMap::new(),
         members: BTreeMap::new(),
         lots: BTreeMap::new(),
@@ -219,10 +196,7 @@ struct Player<'a> {
     scale: u32,
     /// The open window.
     window: WindowNumber,
-    requests: BTreeMap<String, RequestId>,
-    request_count: u64,
-    /// Entries by the `as` of their step.
-    results: BTreeMap<String, EntryId>,
+    names: Names,
     /// What the first answer under a key wrote: a replay is expected to stand for the same.
     answers: BTreeMap<(PartnerId, RequestId), (Vec<EntryId>, Vec<Posted>)>,
     members: BTreeMap<MemberId, String>,
@@ -239,8 +213,9 @@ struct Happened {
     replayed: bool,
     abandoned: Option<Abandoned>,
     reversed: Option<Reversed>,
-    /// The window whose legs or orders the step is about.
+    /// The window whose legs or orders the step is about, and whether it asked for its close.
     window: Option<WindowNumber>,
+    closes: bool,
     /// Something that no expectation names but that must not be.
     surprises: Vec<String>,
 }
@@ -250,66 +225,46 @@ impl Player<'_> {
         let broke = |source| PlayError::Stage { step: step.number, source };
         let due = stage.advance_time(step.at).await.map_err(broke)?;
         let mut happened = Happened::default();
-        match &step.action {
-            Action::Unsupported { what } => {
-                return Err(PlayError::Unsupported { step: step.number, what: what.clone() });
+        let commands = match &step.action {
+            Action::Unsupported => {
+                return Err(PlayError::Unsupported { step: step.number, what: step.action_name.clone() });
             }
-            Action::AdvanceTime => happened.written = due,
+            Action::AdvanceTime => {
+                happened.written = due;
+                Vec::new()
+            }
             Action::PayAll { window } => {
                 happened.window = Some(*window);
                 let view = stage.window(*window).await.map_err(broke)?;
-                for order in view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid) {
-                    let payment = payment_of(order);
-                    let wish =
-                        Wish::House(Command::ConfirmPayment(ConfirmPayment { window: *window, payment, amount: None }));
-                    let (request, origin) = (self.fresh_request(step.at), Origin::default());
-                    let call = Call { by: step.by, request, origin, wish };
-                    self.call(stage, step, call, &mut happened).await?;
-                }
+                let due = view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid);
+                let pay = |order| ConfirmPayment { window: *window, payment: payment_of(order), amount: None };
+                due.map(|order| pay(order).into()).collect()
             }
-            action @ (Action::Issue { .. }
-            | Action::Redeem { .. }
-            | Action::Authorize { .. }
-            | Action::Capture { .. }
-            | Action::Void { .. }
-            | Action::ReverseIssue { .. }
-            | Action::Transfer { .. }
-            | Action::Decay { .. }
-            | Action::ReturnRedemption { .. }
-            | Action::Abandon { .. }
-            | Action::CloseWindow
-            | Action::ConfirmSettlement { .. }
-            | Action::ExportOrders { .. }
-            | Action::Pay { .. }
-            | Action::AbortSettlement { .. }
-            | Action::Deposit { .. }
-            | Action::CreatePartner { .. }
-            | Action::SetTerms { .. }
-            | Action::SetState { .. }
-            | Action::SetConsent { .. }) => {
-                if let Action::Abandon { abandons } = action {
-                    // Perhaps unseen: then this is the id that the request comes with later.
-                    self.named_request(abandons, step.at);
-                }
-                happened.window = self.window_of(action);
-                let mut request = match &step.request {
-                    None => self.fresh_request(step.at),
-                    Some(name) => self.named_request(name, step.at),
-                };
-                let wrong_total = |Malformed(problem)| PlayError::Broken { step: step.number, problem };
-                let origin = step.receipt.origin(self.scale).map_err(wrong_total)?;
-                for wish in self.wishes::<S>(step, action)? {
-                    let call = Call { by: step.by, request, origin: origin.clone(), wish };
-                    self.call(stage, step, call, &mut happened).await?;
-                    request = self.fresh_request(step.at);
-                    if happened.rejected.is_some() {
-                        break;
-                    }
-                }
-                if matches!(action, Action::CloseWindow) && happened.rejected.is_none() && !happened.replayed {
-                    self.window += 1;
-                }
+            Action::SetTerms { table, effective } => self.terms_and_limits::<S>(table, *effective)?,
+            Action::Ask(fields) => {
+                let broken = |problem| PlayError::Broken { step: step.number, problem };
+                vec![fields.command(&mut self.names, step.at, self.scale).map_err(broken)?]
             }
+        };
+        let wrong_total = |Malformed(problem)| PlayError::Broken { step: step.number, problem };
+        let origin = step.receipt.origin(self.scale).map_err(wrong_total)?;
+        let mut named = step.request.as_deref();
+        for command in commands {
+            let request = match named.take() {
+                None => self.names.fresh_request(step.at),
+                Some(name) => self.names.request(name, step.at),
+            };
+            happened.closes = matches!(command, Command::CloseWindow(_));
+            let about = command.subject().and_then(|subject| subject.window);
+            happened.window = if happened.closes { Some(self.window) } else { about };
+            let call = Call { by: step.by, request, origin: origin.clone(), command };
+            self.call(stage, step, call, &mut happened).await?;
+            if happened.rejected.is_some() {
+                break;
+            }
+        }
+        if happened.closes && happened.rejected.is_none() && !happened.replayed {
+            self.window += 1;
         }
         let view = match happened.window {
             Some(window) => stage.window(window).await.map_err(broke)?,
@@ -336,26 +291,15 @@ impl Player<'_> {
         happened: &mut Happened,
     ) -> Result<(), PlayError<S::Error>> {
         let key = (call.by, call.request);
-        let (named, to) = match &call.wish {
-            Wish::Issue { member, .. }
-            | Wish::Redeem { member, .. }
-            | Wish::Authorize { member, .. }
-            | Wish::Decay { member, .. } => (Some(member.clone()), None),
-            Wish::Transfer { member, to, .. } => (Some(member.clone()), Some(to.clone())),
-            Wish::Capture { .. }
-            | Wish::Void { .. }
-            | Wish::Reverse { .. }
-            | Wish::Return { .. }
-            | Wish::Abandon { .. }
-            | Wish::House(_) => (None, None),
-        };
-        let joint = matches!(&call.wish, Wish::Issue { earn, .. } if !earn.funders.is_empty());
+        let fields = if let Action::Ask(fields) = &step.action { Some(fields) } else { None };
+        let named = |field| fields.and_then(|fields: &Fields| fields.text(field)).map(str::to_owned);
+        let joint = fields.is_some_and(|fields| fields.has("funders"));
         let reply = stage.call(call).await.map_err(|source| PlayError::Stage { step: step.number, source })?;
         happened.rejected = reply.rejected;
         happened.replayed = reply.replayed;
         happened.abandoned = reply.abandoned;
         happened.reversed = reply.reversed;
-        for (name, member) in [(named, reply.member), (to, reply.to_member)] {
+        for (name, member) in [(named("member"), reply.member), (named("to_member"), reply.to_member)] {
             if let (Some(name), Some(member)) = (name, member) {
                 self.members.insert(member, name);
             }
@@ -376,7 +320,7 @@ impl Player<'_> {
             return Ok(());
         }
         if let (Some(name), Some(entry)) = (&step.name, reply.entries.first()) {
-            self.results.insert(name.clone(), *entry);
+            self.names.entries.insert(name.clone(), *entry);
             let written = reply.written.iter().find(|posted| posted.id == *entry);
             let made = written.into_iter().flat_map(|posted| posted.lots.iter().filter(|moved| moved.made));
             let moved = written.is_some_and(|posted| posted.kind == EntryKind::Transfer);
@@ -394,35 +338,6 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// The window whose legs or orders an action is about.
-    fn window_of(&self, action: &Action) -> Option<WindowNumber> {
-        match action {
-            Action::CloseWindow => Some(self.window),
-            Action::ConfirmSettlement { window }
-            | Action::ExportOrders { window, .. }
-            | Action::Pay { window, .. }
-            | Action::PayAll { window }
-            | Action::AbortSettlement { window } => Some(*window),
-            Action::Issue { .. }
-            | Action::Redeem { .. }
-            | Action::Authorize { .. }
-            | Action::Capture { .. }
-            | Action::Void { .. }
-            | Action::ReverseIssue { .. }
-            | Action::Transfer { .. }
-            | Action::Decay { .. }
-            | Action::ReturnRedemption { .. }
-            | Action::Abandon { .. }
-            | Action::Deposit { .. }
-            | Action::CreatePartner { .. }
-            | Action::SetTerms { .. }
-            | Action::SetState { .. }
-            | Action::SetConsent { .. }
-            | Action::AdvanceTime
-            | Action::Unsupported { .. } => None,
-        }
-    }
-
     /// Takes up the limits of a partner's table over those that it had.
     fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, CoalitionFileError> {
         let before = self.limits.get(&table.id).copied().unwrap_or_default();
@@ -431,99 +346,24 @@ impl Player<'_> {
         Ok(limits)
     }
 
-    fn entry<S: Stage>(&self, step: &Step, name: &str) -> Result<EntryId, PlayError<S::Error>> {
-        let problem = || PlayError::Broken { step: step.number, problem: format!("no step is named {name:?}") };
-        self.results.get(name).copied().ok_or_else(problem)
-    }
-
-    /// What a step asks for: one request, or two if it sets terms and limits.
-    fn wishes<S: Stage>(&mut self, step: &Step, action: &Action) -> Result<Vec<Wish>, PlayError<S::Error>> {
-        let Action::SetTerms { terms, effective } = action else { return Ok(vec![self.wish::<S>(step, action)?]) };
+    /// What a step asks for that sets terms, limits, or both.
+    fn terms_and_limits<S: Stage>(
+        &mut self,
+        table: &PartnerTable,
+        effective: Option<Timestamp>,
+    ) -> Result<Vec<Command>, PlayError<S::Error>> {
         let wrong = |problem| PlayError::Table(Box::new(problem));
-        let (partner, draft) = (terms.id, terms.to_draft().map_err(wrong)?);
+        let (partner, terms) = (table.id, table.to_draft().map_err(wrong)?);
         let before = self.limits.get(&partner).copied().unwrap_or_default();
-        let limits = self.set_limits(terms).map_err(wrong)?;
-        let mut wishes = Vec::new();
-        if draft != TermsDraft::default() || limits == before {
-            wishes.push(Wish::House(Command::SetTerms(SetTerms { partner, terms: draft, effective: *effective })));
+        let limits = self.set_limits(table).map_err(wrong)?;
+        let mut commands = Vec::new();
+        if terms != TermsDraft::default() || limits == before {
+            commands.push(SetTerms { partner, terms, effective }.into());
         }
         if limits != before {
-            wishes.push(Wish::House(Command::SetLimits(SetLimits { partner, limits })));
+            commands.push(SetLimits { partner, limits }.into());
         }
-        Ok(wishes)
-    }
-
-    fn wish<S: Stage>(&mut self, step: &Step, action: &Action) -> Result<Wish, PlayError<S::Error>> {
-        let broken = |problem| PlayError::Broken { step: step.number, problem };
-        let scale = self.scale;
-        let money = |amount: Decimal| {
-            Money::exact(amount, scale).ok_or_else(|| broken(format!("{amount} has more than {scale} decimals")))
-        };
-        let house = |command| Ok(Wish::House(command));
-        match action {
-            Action::Issue { member, earn } => Ok(Wish::Issue { member: member.clone(), earn: earn.clone() }),
-            Action::Redeem { member, points } => Ok(Wish::Redeem { member: member.clone(), points: *points }),
-            Action::Authorize { member, points, lapses } => {
-                Ok(Wish::Authorize { member: member.clone(), points: *points, lapses: *lapses })
-            }
-            Action::Capture { of, points } => Ok(Wish::Capture { hold: self.entry::<S>(step, of)?, points: *points }),
-            Action::Void { of } => Ok(Wish::Void { hold: self.entry::<S>(step, of)? }),
-            Action::ReverseIssue { of, points, refuse_shortfall } => Ok(Wish::Reverse {
-                issue: self.entry::<S>(step, of)?,
-                points: *points,
-                refuse_shortfall: *refuse_shortfall,
-            }),
-            Action::Transfer { member, to, points } => {
-                Ok(Wish::Transfer { member: member.clone(), to: to.clone(), points: *points })
-            }
-            Action::Decay { member, rate, period } => {
-                Ok(Wish::Decay { member: member.clone(), rate: *rate, period: period.clone() })
-            }
-            Action::ReturnRedemption { of, points } => {
-                Ok(Wish::Return { redemption: self.entry::<S>(step, of)?, points: *points })
-            }
-            Action::Abandon { abandons } => {
-                let request = self.requests.get(abandons).copied();
-                Ok(Wish::Abandon { request: request.ok_or_else(|| broken(format!("no request {abandons:?}")))? })
-            }
-            Action::CloseWindow => house(Command::CloseWindow(CloseWindow { expected: None })),
-            Action::ConfirmSettlement { window } => {
-                house(Command::ConfirmSettlement(ConfirmSettlement { window: *window }))
-            }
-            Action::ExportOrders { window, mode } => {
-                house(Command::ExportOrders(ExportOrders { window: *window, mode: *mode }))
-            }
-            Action::Pay { window, payment, amount } => {
-                let amount = amount.map(money).transpose()?;
-                house(Command::ConfirmPayment(ConfirmPayment { window: *window, payment: *payment, amount }))
-            }
-            Action::AbortSettlement { window } => house(Command::AbortSettlement(AbortSettlement { window: *window })),
-            Action::Deposit { fund, amount } => {
-                house(Command::Deposit(Deposit { fund: *fund, amount: money(*amount)? }))
-            }
-            Action::CreatePartner { terms } => {
-                let wrong = |problem| PlayError::Table(Box::new(problem));
-                house(Command::CreatePartner(CreatePartner {
-                    partner: terms.id,
-                    display_name: String::new(),
-                    terms: terms.to_draft().map_err(wrong)?,
-                    state: PartnerState::Active,
-                    limits: self.set_limits(terms).map_err(wrong)?,
-                    // Files mean what they say: no limit named, none.
-                    no_default_limits: true,
-                }))
-            }
-            Action::SetState { partner, state } => {
-                house(Command::SetPartnerState(SetPartnerState { partner: *partner, state: *state }))
-            }
-            Action::SetConsent { funder, partner, budget, given } => {
-                let (funder, partner, granted, budget) = (*funder, *partner, Some(*given), *budget);
-                house(Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }))
-            }
-            Action::SetTerms { .. } | Action::PayAll { .. } | Action::AdvanceTime | Action::Unsupported { .. } => {
-                Err(broken("not one request".to_owned()))
-            }
-        }
+        Ok(commands)
     }
 
     fn compare<S: Stage>(
@@ -579,24 +419,24 @@ impl Player<'_> {
         if expect.abandoned.as_deref() != abandoned {
             lines.push(format!("abandoned: expected {:?}, got {abandoned:?}", expect.abandoned));
         }
-        let looks_at_window = matches!(step.action, Action::CloseWindow)
+        let looks_at_window = happened.closes
             || !(expect.legs.is_empty()
                 && expect.carried.is_empty()
                 && expect.saved.is_empty()
                 && expect.orders.is_empty());
         if looks_at_window {
             let view = view.ok_or_else(|| broken("expects legs or orders, and there is no such window"))?;
-            self.compare_window(step, expect, view, lines);
+            self.compare_window(happened.closes, expect, view, lines);
         }
         Ok(())
     }
 
-    fn compare_window(&self, step: &Step, expect: &Expect, view: &WindowView, lines: &mut Vec<String>) {
+    fn compare_window(&self, closes: bool, expect: &Expect, view: &WindowView, lines: &mut Vec<String>) {
         let named = |amounts: &BTreeMap<PartnerId, Money>| -> BTreeMap<String, Decimal> {
             let kept = amounts.iter().filter(|(_, amount)| !amount.is_zero());
             kept.map(|(partner, amount)| (partner.to_string(), self.decimal(*amount))).collect()
         };
-        if matches!(step.action, Action::CloseWindow) {
+        if closes {
             differ("legs", &self.expected(&expect.legs), &named(&view.legs), lines);
             differ("carried", &self.expected(&expect.carried), &named(&view.carried), lines);
         }
@@ -712,22 +552,6 @@ impl Player<'_> {
     fn decimal(&self, amount: Money) -> Decimal {
         Decimal::from_i128_with_scale(i128::from(amount.0), self.scale)
     }
-
-    fn fresh_request(&mut self, at: Timestamp) -> RequestId {
-        self.request_count += 1;
-        request_id(at, self.request_count)
-    }
-
-    fn named_request(&mut self, name: &str, at: Timestamp) -> RequestId {
-        let fresh = self.fresh_request(at);
-        *self.requests.entry(name.to_owned()).or_insert(fresh)
-    }
-}
-
-/// A UUIDv7 made at a time, with a number for its random part (its lowest 62 bits).
-fn request_id(at: Timestamp, number: u64) -> RequestId {
-    let millis = u128::from((at.0 / 1000).unsigned_abs()) & 0xffff_ffff_ffff;
-    RequestId(millis << 80 | 0x7 << 76 | 0b10 << 62 | u128::from(number & (u64::MAX >> 2)))
 }
 
 fn money_account(account: MoneyAccount) -> String {

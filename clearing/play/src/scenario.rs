@@ -7,22 +7,18 @@
 //! and refused by name where it would have to be obeyed: by [`CoalitionFile::to_house`] or by the player.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant, check_numbers};
-
-use clearing_core::chart::Fund;
-use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
-use clearing_core::facts::partner::PartnerState;
-use clearing_core::rules::issue::Earn;
-use clearing_core::rules::payment::Payment;
-use clearing_core::units::{Malformed, Money, PartnerId, Points, Rate, Timestamp, WindowNumber, number};
+use clearing_core::units::{Malformed, Money, PartnerId, Timestamp, WindowNumber};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use toml::Table;
+
+use crate::fields::Fields;
+use crate::names::Names;
 
 /// Why a scenario file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +26,9 @@ pub enum ScenarioError {
     /// Not TOML, an unknown or missing key, or a value of the wrong form. The text shows the line.
     #[error(transparent)]
     Toml(#[from] toml::de::Error),
-    /// A step has a wrong, missing or unknown key.
-    #[error("step {number} ({action}): {key}: {problem}")]
-    Step { number: usize, action: String, key: String, problem: String },
+    /// A step has a wrong, missing or unknown key, which the problem names.
+    #[error("step {number} ({action}): {problem}")]
+    Step { number: usize, action: String, problem: String },
 }
 
 /// A scenario file.
@@ -140,95 +136,20 @@ impl Receipt {
 /// What a step does.
 #[derive(Debug, Clone)]
 pub enum Action {
-    Issue {
-        member: String,
-        earn: Earn,
-    },
-    Redeem {
-        member: String,
-        points: Points,
-    },
-    Authorize {
-        member: String,
-        points: Points,
-        lapses: Timestamp,
-    },
-    Capture {
-        of: String,
-        points: Points,
-    },
-    Void {
-        of: String,
-    },
-    ReverseIssue {
-        of: String,
-        points: Points,
-        refuse_shortfall: bool,
-    },
-    Transfer {
-        member: String,
-        to: String,
-        points: Points,
-    },
-    Decay {
-        member: String,
-        rate: Rate,
-        period: Code,
-    },
-    ReturnRedemption {
-        of: String,
-        points: Points,
-    },
-    /// Of the request of this name.
-    Abandon {
-        abandons: String,
-    },
-    CloseWindow,
-    ConfirmSettlement {
-        window: WindowNumber,
-    },
-    ExportOrders {
-        window: WindowNumber,
-        mode: OrderMode,
-    },
-    Pay {
-        window: WindowNumber,
-        payment: Payment,
-        amount: Option<Decimal>,
-    },
+    /// Asks for an operation.
+    Ask(Fields),
+    /// Pays every order that is still due.
     PayAll {
         window: WindowNumber,
     },
-    AbortSettlement {
-        window: WindowNumber,
-    },
-    Deposit {
-        fund: Fund,
-        amount: Decimal,
-    },
-    CreatePartner {
-        terms: Box<PartnerTable>,
-    },
+    /// Sets terms, limits, or both.
     SetTerms {
-        terms: Box<PartnerTable>,
+        table: Box<PartnerTable>,
         effective: Option<Timestamp>,
-    },
-    SetState {
-        partner: PartnerId,
-        state: PartnerState,
-    },
-    /// Lets `partner` name `funder` in joint issues, up to a budget; or no longer.
-    SetConsent {
-        funder: PartnerId,
-        partner: PartnerId,
-        budget: Option<Points>,
-        given: bool,
     },
     AdvanceTime,
     /// Something of the format that this release does not do.
-    Unsupported {
-        what: String,
-    },
+    Unsupported,
 }
 
 /// The folder of the acceptance scenarios.
@@ -250,7 +171,8 @@ impl Scenario {
     pub fn parse(file: &str) -> Result<Self, ScenarioError> {
         check_numbers(file)?;
         let file: ScenarioTable = toml::from_str(file)?;
-        let steps = file.step.into_iter().enumerate().map(|(at, step)| step.read(at + 1));
+        let (mut names, scale) = (Names::of_nothing_yet(), file.coalition.scale);
+        let steps = file.step.into_iter().enumerate().map(|(at, step)| step.read(at + 1, &mut names, scale));
         Ok(Self {
             id: file.id,
             title: file.title,
@@ -293,26 +215,29 @@ struct StepTable {
     total: Option<Decimal>,
     expect: Option<Expect>,
     #[serde(flatten)]
-    fields: toml::Table,
+    fields: Table,
 }
 
 impl StepTable {
-    fn read(self, number: usize) -> Result<Step, ScenarioError> {
-        let mut fields = Fields { number, action: self.r#do.clone(), table: self.fields };
-        let action = fields.action()?;
-        let number_of =
-            |text: String| Code::receipt(&text).map_err(|problem| fields.wrong("receipt", problem.to_string()));
+    fn read(self, number: usize, names: &mut Names, scale: u32) -> Result<Step, ScenarioError> {
+        let wrong = |problem| ScenarioError::Step { number, action: self.r#do.clone(), problem };
+        let action = action(&self.r#do, self.fields).map_err(wrong)?;
+        if let Action::Ask(fields) = &action {
+            // What is wrong whatever its names stand for is wrong before anything is played.
+            fields.command(names, self.at, scale).map_err(wrong)?;
+        }
+        let number_of = |text: String| Code::receipt(&text).map_err(|problem| wrong(format!("receipt: {problem}")));
         let receipt = Receipt { number: self.receipt.map(number_of).transpose()?, line: self.line, total: self.total };
         Ok(Step {
             number,
             at: self.at,
-            action_name: self.r#do,
             action,
             by: self.by.unwrap_or_else(PartnerId::operator),
             name: self.r#as,
             request: self.request,
             receipt,
             expect: self.expect,
+            action_name: self.r#do,
         })
     }
 }
@@ -331,147 +256,34 @@ const UNSUPPORTED_STEPS: [&str; 10] = [
     "set_exchange",
 ];
 
-/// The fields of one action. Each is taken once; what is left in the end is unknown.
-struct Fields {
-    number: usize,
-    action: String,
-    table: toml::Table,
+/// What a step of a name does.
+fn action(name: &str, mut fields: Table) -> Result<Action, String> {
+    if UNSUPPORTED_STEPS.contains(&name) {
+        return Ok(Action::Unsupported);
+    }
+    let action = match name {
+        "advance_time" => Action::AdvanceTime,
+        "pay_all" => Action::PayAll { window: need(&mut fields, "window")? },
+        "set_terms" => {
+            let (partner, effective) = (need::<String>(&mut fields, "partner")?, take(&mut fields, "effective")?);
+            let mut table = std::mem::take(&mut fields);
+            table.insert("id".to_owned(), partner.into());
+            let table = PartnerTable::deserialize(table).map_err(|problem| problem.message().to_owned())?;
+            Action::SetTerms { table: Box::new(table), effective }
+        }
+        operation => Action::Ask(Fields::new(operation, std::mem::take(&mut fields))),
+    };
+    match fields.keys().next() {
+        Some(key) => Err(format!("{key}: unknown key")),
+        None => Ok(action),
+    }
 }
 
-impl Fields {
-    fn action(&mut self) -> Result<Action, ScenarioError> {
-        if UNSUPPORTED_STEPS.contains(&self.action.as_str()) {
-            return Ok(Action::Unsupported { what: self.action.clone() });
-        }
-        let action = match self.action.as_str() {
-            "issue" => Action::Issue { member: self.need("member")?, earn: self.earn()? },
-            "redeem" => Action::Redeem { member: self.need("member")?, points: Points(self.need("points")?) },
-            "authorize" => {
-                let (member, points) = (self.need("member")?, Points(self.need("points")?));
-                Action::Authorize { member, points, lapses: self.need_text("lapses")? }
-            }
-            "capture" => Action::Capture { of: self.need("of")?, points: Points(self.need("points")?) },
-            "void" => Action::Void { of: self.need("of")? },
-            "reverse_issue" => Action::ReverseIssue {
-                of: self.need("of")?,
-                points: Points(self.need("points")?),
-                refuse_shortfall: self.take("refuse_shortfall")?.unwrap_or(false),
-            },
-            "transfer" => {
-                let (member, to) = (self.need("member")?, self.need("to")?);
-                Action::Transfer { member, to, points: Points(self.need("points")?) }
-            }
-            "decay" => {
-                let (member, rate) = (self.need("member")?, self.need_text("rate")?);
-                let period: String = self.need("period")?;
-                let period = Code::word(&period).map_err(|problem| self.wrong("period", problem.to_string()))?;
-                Action::Decay { member, rate, period }
-            }
-            "return_redemption" => {
-                Action::ReturnRedemption { of: self.need("of")?, points: Points(self.need("points")?) }
-            }
-            "abandon" => Action::Abandon { abandons: self.need("abandons")? },
-            "close_window" => Action::CloseWindow,
-            "confirm_settlement" => Action::ConfirmSettlement { window: self.need("window")? },
-            "export_orders" => {
-                let mode: String = self.need("mode")?;
-                let mode = OrderMode::parse(&mode)
-                    .ok_or_else(|| self.wrong("mode", format!("{mode:?} is not HUB or PAIRWISE")))?;
-                Action::ExportOrders { window: self.need("window")?, mode }
-            }
-            "pay" => {
-                let (window, amount) = (self.need("window")?, self.decimal("amount")?);
-                Action::Pay { window, payment: self.payment()?, amount }
-            }
-            "pay_all" => Action::PayAll { window: self.need("window")? },
-            "abort_settlement" => Action::AbortSettlement { window: self.need("window")? },
-            "deposit" => {
-                let amount = self.decimal("amount")?.ok_or_else(|| self.wrong("amount", "missing".to_owned()))?;
-                Action::Deposit { fund: self.need_text("account")?, amount }
-            }
-            "create_partner" => Action::CreatePartner { terms: Box::new(self.terms()?) },
-            "set_terms" => {
-                let effective = self.text("effective")?;
-                Action::SetTerms { terms: Box::new(self.terms()?), effective }
-            }
-            "set_state" => {
-                let state: String = self.need("state")?;
-                let state = PartnerState::parse(&state)
-                    .ok_or_else(|| self.wrong("state", format!("{state:?} is not a partner's state")))?;
-                Action::SetState { partner: self.need_text("partner")?, state }
-            }
-            "set_consent" => {
-                let (funder, partner) = (self.need_text("funder")?, self.need_text("partner")?);
-                let budget = self.take("budget")?.map(Points);
-                Action::SetConsent { funder, partner, budget, given: !self.take("revoke")?.unwrap_or(false) }
-            }
-            "advance_time" => Action::AdvanceTime,
-            unknown => return Err(self.wrong("do", format!("there is no step {unknown:?}"))),
-        };
-        if let Some(key) = self.table.keys().next().cloned() {
-            return Err(self.wrong(&key, "unknown key".to_owned()));
-        }
-        Ok(action)
-    }
+fn need<T: DeserializeOwned>(fields: &mut Table, key: &str) -> Result<T, String> {
+    take(fields, key)?.ok_or_else(|| format!("{key}: missing"))
+}
 
-    fn earn(&mut self) -> Result<Earn, ScenarioError> {
-        let points = Points(self.need("points")?);
-        let (expires, activates) = (self.text("expires")?, self.text("activates")?);
-        let named: Vec<(String, u32)> = self.take("funders")?.unwrap_or_default();
-        let funder = |(id, weight): (String, u32)| match id.parse() {
-            Ok(id) => Ok((id, weight)),
-            Err(problem) => Err(self.wrong("funders", Malformed::to_string(&problem))),
-        };
-        let funders = named.into_iter().map(funder).collect::<Result<_, _>>()?;
-        Ok(Earn { points, expires, activates, funders })
-    }
-
-    fn payment(&mut self) -> Result<Payment, ScenarioError> {
-        let party = |fields: &mut Self, key: &str| {
-            let name: String = fields.need(key)?;
-            OrderParty::parse(&name).map_err(|problem| fields.wrong(key, problem.to_string()))
-        };
-        if self.table.contains_key("partner") {
-            return Ok(Payment::Hub(self.need_text("partner")?));
-        }
-        Ok(Payment::Pair { payer: party(self, "payer")?, payee: party(self, "payee")? })
-    }
-
-    /// The fields of a partner, which are all that is left.
-    fn terms(&mut self) -> Result<PartnerTable, ScenarioError> {
-        let partner: String = self.need("partner")?;
-        let mut table = std::mem::take(&mut self.table);
-        table.insert("id".to_owned(), toml::Value::String(partner));
-        PartnerTable::deserialize(table)
-            .map_err(|problem| self.wrong("fields of a partner", problem.message().to_owned()))
-    }
-
-    fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, ScenarioError> {
-        let value = self.table.remove(key);
-        let read = |value: toml::Value| T::deserialize(value).map_err(|problem| self.wrong(key, problem.to_string()));
-        value.map(read).transpose()
-    }
-
-    fn need<T: DeserializeOwned>(&mut self, key: &str) -> Result<T, ScenarioError> {
-        self.take(key)?.ok_or_else(|| self.wrong(key, "missing".to_owned()))
-    }
-
-    fn text<T: FromStr<Err: Display>>(&mut self, key: &str) -> Result<Option<T>, ScenarioError> {
-        let value: Option<String> = self.take(key)?;
-        let read = |value: String| value.parse().map_err(|problem: T::Err| self.wrong(key, problem.to_string()));
-        value.map(read).transpose()
-    }
-
-    fn decimal(&mut self, key: &str) -> Result<Option<Decimal>, ScenarioError> {
-        let value: Option<String> = self.take(key)?;
-        value.map(|value| number(&value).map_err(|Malformed(problem)| self.wrong(key, problem))).transpose()
-    }
-
-    fn need_text<T: FromStr<Err: Display>>(&mut self, key: &str) -> Result<T, ScenarioError> {
-        self.text(key)?.ok_or_else(|| self.wrong(key, "missing".to_owned()))
-    }
-
-    fn wrong(&self, key: &str, problem: String) -> ScenarioError {
-        ScenarioError::Step { number: self.number, action: self.action.clone(), key: key.to_owned(), problem }
-    }
+fn take<T: DeserializeOwned>(fields: &mut Table, key: &str) -> Result<Option<T>, String> {
+    let value = fields.remove(key).map(T::deserialize).transpose();
+    value.map_err(|problem| format!("{key}: {}", problem.message()))
 }

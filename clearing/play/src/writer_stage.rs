@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::answers::{played, posted, view_of};
 use crate::database::Database;
 use crate::player::{Balances, Call, Played, Posted, Stage, WindowView};
-use crate::wishes::{command_of, played, posted, view_of};
 use clearing::clock::{self, Clock};
 use clearing::scheduler::{AdvanceError, Scheduler};
 use clearing::store::{Store, StoreError};
@@ -76,7 +76,7 @@ impl Stage for WriterStage {
             caller: call.by,
             request_id: Some(call.request),
             origin: call.origin,
-            command: command_of(call.wish),
+            command: call.command,
             fresh_member: MemberId(clock::fresh_uuid()),
             fresh_salt: clock::random_bytes(),
             attachment: None,

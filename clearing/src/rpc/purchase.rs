@@ -105,7 +105,7 @@ fn spend(wire: v1::PurchaseSpend, opaque: &Opaque) -> Result<Spend, Status> {
         // How many it may be is a question to the rules.
         Some(Source::RedeemPoints(points)) => Ok(Spend::Redeem(Points(points))),
         Some(Source::Capture(v1::HoldCapture { hold_id, points })) => {
-            Ok(Spend::Capture(opaque.read_entry("spend.capture.hold_id", &hold_id)?, Points(points)))
+            Ok(Spend::Capture { hold: opaque.read_entry("spend.capture.hold_id", &hold_id)?, points: Points(points) })
         }
     }
 }

@@ -208,7 +208,7 @@ fn leg(row: &Row<'_>) -> Result<(WindowNumber, PartnerId, Leg), StoreError> {
 }
 
 fn order(row: &Row<'_>) -> Result<(WindowNumber, i64, Order), StoreError> {
-    let party = |text: &str| OrderParty::parse(text).map_err(|error| StoreError::damaged("an order", error));
+    let party = |text: &str| text.parse::<OrderParty>().map_err(|error| StoreError::damaged("an order", error));
     let order = Order {
         payer: party(row.text(ORDERS.payer)?)?,
         payee: party(row.text(ORDERS.payee)?)?,

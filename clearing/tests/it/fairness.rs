@@ -12,7 +12,9 @@ use partner_sdk::{Client, EntryFilter, Error, MemberRef, Origin, Outcome, Reques
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::doors::raw::Raw;
-use clearing_play::deeds::{self, Deed};
+use clearing_core::command::Command;
+use clearing_play::commands::issue;
+use clearing_play::sdk;
 use clearing_play::{BACKENDS, Backend, PATIENCE, TestHouse};
 
 /// Long enough for the writer to have begun with whatever came.
@@ -50,10 +52,6 @@ impl Held {
     }
 }
 
-fn issue(card: impl std::fmt::Display, points: i64) -> Deed {
-    Deed::Issue { card: card.to_string(), points }
-}
-
 /// What one try came to.
 #[derive(Debug)]
 enum Heard {
@@ -76,8 +74,8 @@ impl Heard {
     }
 }
 
-async fn ask(client: &Client, id: RequestId, deed: &Deed) -> Heard {
-    match deeds::ask(client, id, deed, Origin::default()).await {
+async fn ask(client: &Client, id: RequestId, command: &Command) -> Heard {
+    match sdk::ask(client, id, command, Origin::default()).await {
         Ok(Outcome::Accepted(done)) => Heard::Accepted(done.replayed),
         Ok(Outcome::Unknown(unknown)) => Heard::Error(unknown.cause),
         Ok(Outcome::Rejected(rejection)) => panic!("{rejection}"),
@@ -96,8 +94,9 @@ async fn a_batch_for_which_there_is_no_room_is_refused_before_it_is_heard() {
         let greedy = house.client_that_asks_once("A").await;
         let held = Held::hold(&house, backend).await;
         // Some are under way, one waits, and the others are turned away and come again.
-        let deeds: Vec<_> = (0..20).map(|at| (greedy.new_request_id(), issue(at, 1))).collect();
-        let asking = futures::future::join_all(deeds.iter().map(|(id, deed)| ask_until_answered(&greedy, *id, deed)));
+        let wanted: Vec<_> = (0..20).map(|at| (greedy.new_request_id(), issue(at, 1))).collect();
+        let asking =
+            futures::future::join_all(wanted.iter().map(|(id, command)| ask_until_answered(&greedy, *id, command)));
         let batches = async {
             let mut endless = Raw::connect(house.server.local_addr(), &house.identities, "A").await;
             endless.speak(65_535).await;
@@ -114,10 +113,10 @@ async fn a_batch_for_which_there_is_no_room_is_refused_before_it_is_heard() {
 }
 
 /// Asks under one key until there is an answer; gives whether it was a replay.
-async fn ask_until_answered(client: &Client, id: RequestId, deed: &Deed) -> bool {
+async fn ask_until_answered(client: &Client, id: RequestId, command: &Command) -> bool {
     let asking = async {
         loop {
-            match ask(client, id, deed).await {
+            match ask(client, id, command).await {
                 Heard::Accepted(replayed) => return replayed,
                 Heard::Error(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
@@ -135,14 +134,14 @@ async fn a_partner_that_floods_the_house_is_turned_away_and_nobody_else() {
         let (greedy, polite) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
         let held = Held::hold(&house, backend).await;
         let flood: Vec<_> = (0..FLOOD).map(|at| (greedy.new_request_id(), issue(at, 1))).collect();
-        let mut flooding: FuturesUnordered<_> = flood.iter().map(|(id, deed)| ask(&greedy, *id, deed)).collect();
+        let mut flooding: FuturesUnordered<_> = flood.iter().map(|(id, command)| ask(&greedy, *id, command)).collect();
         let mut heard = Vec::new();
         // What can wait waits, so those that are answered are those turned away. The first batch may have taken some.
         while heard.len() < FLOOD - 50 - 128 {
             heard.push(flooding.next().await.unwrap());
         }
         let calls: Vec<_> = (0..30).map(|at| (polite.new_request_id(), issue(at, 1))).collect();
-        let asking = futures::future::join_all(calls.iter().map(|(id, deed)| ask(&polite, *id, deed)));
+        let asking = futures::future::join_all(calls.iter().map(|(id, command)| ask(&polite, *id, command)));
         let releasing = async {
             tokio::time::sleep(A_MOMENT).await;
             held.release().await;
@@ -152,8 +151,8 @@ async fn a_partner_that_floods_the_house_is_turned_away_and_nobody_else() {
         heard.extend(flooding.collect::<Vec<_>>().await);
         let refused = heard.iter().filter(|heard| heard.is_refused()).count();
         assert!(refused >= FLOOD - 50 - 128, "{refused} of {FLOOD} were turned away");
-        for (id, deed) in &calls {
-            ask_until_answered(&polite, *id, deed).await;
+        for (id, command) in &calls {
+            ask_until_answered(&polite, *id, command).await;
         }
         house.end().await;
     }
@@ -167,7 +166,7 @@ async fn who_asks_faster_than_it_may_is_told_when_to_ask_again() {
     let house = TestHouse::with_limits(Backend::Sqlite, limits).await;
     let (greedy, polite) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
     let calls: Vec<_> = (0..200).map(|at| (greedy.new_request_id(), issue(at, 1))).collect();
-    let heard = futures::future::join_all(calls.iter().map(|(id, deed)| ask(&greedy, *id, deed))).await;
+    let heard = futures::future::join_all(calls.iter().map(|(id, command)| ask(&greedy, *id, command))).await;
     let refused = heard.iter().filter(|heard| heard.is_refused()).count();
     assert!(refused > 0 && refused < 200, "{refused} of 200 were turned away");
     assert!(matches!(ask(&polite, polite.new_request_id(), &issue(1, 1)).await, Heard::Accepted(false)));
@@ -179,8 +178,8 @@ async fn who_asks_faster_than_it_may_is_told_when_to_ask_again() {
     polite.balance(MemberRef::identifier("card", "1")).await.unwrap();
     // Who waits as long as it was told gets through.
     let patient = house.client("A").await;
-    for (id, deed) in calls.iter().take(40) {
-        ask_until_answered(&patient, *id, deed).await;
+    for (id, command) in calls.iter().take(40) {
+        ask_until_answered(&patient, *id, command).await;
     }
     drop((greedy, polite, patient));
     house.end().await;
@@ -245,20 +244,20 @@ async fn callers_are_told_of_a_database_that_stands_still_and_do_not_wait_for_it
         let held = Held::hold(&house, backend).await;
         let calls: Vec<_> = (0..40).map(|at| (client.new_request_id(), issue(at, 1))).collect();
         for (at, calls) in calls.chunks(20).enumerate() {
-            let asking = calls.iter().enumerate().map(|(place, (id, deed))| {
+            let asking = calls.iter().enumerate().map(|(place, (id, command))| {
                 let client = &client;
                 async move {
                     // Some are in the batch that stands still, others behind it.
                     tokio::time::sleep(Duration::from_millis(20 * place as u64)).await;
-                    ask(client, *id, deed).await
+                    ask(client, *id, command).await
                 }
             });
             let heard = futures::future::join_all(asking).await;
             assert!(heard.iter().all(Heard::is_unavailable), "{at}: {heard:?}");
         }
         held.release().await;
-        for (id, deed) in &calls {
-            assert!(!ask_until_answered(&client, *id, deed).await, "nothing could be written");
+        for (id, command) in &calls {
+            assert!(!ask_until_answered(&client, *id, command).await, "nothing could be written");
         }
         house.end().await;
     }
@@ -288,14 +287,14 @@ async fn mixed_batches(house: &TestHouse) -> i64 {
 
 /// Asks all of it at once, while the database is held by another and the writer is busy with a first request, so that it
 /// meets in the next batch.
-async fn ask_together(house: &TestHouse, backend: Backend, calls: &[(&Client, Deed)]) -> Vec<(RequestId, Heard)> {
+async fn ask_together(house: &TestHouse, backend: Backend, calls: &[(&Client, Command)]) -> Vec<(RequestId, Heard)> {
     let first = house.client_that_asks_once("C").await;
     let held = Held::hold(house, backend).await;
     let busy = async { ask_until_answered(&first, first.new_request_id(), &issue("first", 1)).await };
-    let asking = calls.iter().map(|(client, deed)| async move {
+    let asking = calls.iter().map(|(client, command)| async move {
         tokio::time::sleep(A_MOMENT).await;
         let id = client.new_request_id();
-        (id, ask(client, id, deed).await)
+        (id, ask(client, id, command).await)
     });
     let releasing = async {
         tokio::time::sleep(2 * A_MOMENT).await;
@@ -311,7 +310,7 @@ async fn a_request_that_fails_for_good_is_traced_and_its_neighbours_are_answered
         let (poisoner, neighbour) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
         plant_poison(&house).await;
         let poison = [7, 30, 31];
-        let calls: Vec<(&Client, Deed)> = (0..60)
+        let calls: Vec<(&Client, Command)> = (0..60)
             .map(|at| match at {
                 at if poison.contains(&at) => (&poisoner, issue(at, POISON)),
                 at if at % 4 == 0 => (&poisoner, issue(at, 1)),
@@ -331,7 +330,7 @@ async fn a_request_that_fails_for_good_is_traced_and_its_neighbours_are_answered
         // For a minute its caller has batches of its own.
         let mixed = mixed_batches(&house).await;
         assert!(mixed > 0, "they were together before");
-        let calls: Vec<(&Client, Deed)> =
+        let calls: Vec<(&Client, Command)> =
             (100..160).map(|at| (if at % 2 == 0 { &poisoner } else { &neighbour }, issue(at, 1))).collect();
         for (_, heard) in ask_together(&house, backend, &calls).await {
             assert!(matches!(heard, Heard::Accepted(false)), "{heard:?}");
@@ -353,7 +352,7 @@ async fn a_caller_that_sends_nothing_but_poison_gets_an_error_for_each_and_holds
         let (poisoner, neighbour) = (house.client_that_asks_once("A").await, house.client_that_asks_once("B").await);
         plant_poison(&house).await;
         for _ in 0..2 {
-            let calls: Vec<(&Client, Deed)> = (0..60)
+            let calls: Vec<(&Client, Command)> = (0..60)
                 .map(|at| if at % 3 == 0 { (&neighbour, issue(at, 1)) } else { (&poisoner, issue(at, POISON)) })
                 .collect();
             for ((client, _), (_, heard)) in calls.iter().zip(ask_together(&house, backend, &calls).await) {

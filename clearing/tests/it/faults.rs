@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use clearing::clock::Clock;
 use clearing::coalition_file::Variant;
 use clearing::server::{Drained, start};
+use clearing_core::command::Command;
 use clearing_play::callers::{Answered, Callers, ask, ask_after_doubt, ask_until_answered, compare, doubts, issue};
 use clearing_play::chance::chance;
-use clearing_play::deeds::Deed;
+use clearing_play::commands;
 use clearing_play::proxy::{Fate, HouseIs, Proxy, Upstream};
 use clearing_play::{
     BACKENDS, Backend, Database, Identities, PATIENCE, TestHouse, coalition, endpoint, options, serve, system_time,
@@ -78,20 +79,20 @@ async fn while_the_database_is_gone_callers_are_told_so_and_service_resumes_when
     cluster.stop_at_once();
     let mut unanswered = Vec::new();
     for _ in 0..10 {
-        let (id, deed) = (client.new_request_id(), issue("1"));
+        let (id, command) = (client.new_request_id(), issue("1"));
         let begun = Instant::now();
-        ask(&client, id, &deed).await.unavailable();
-        unanswered.push((id, deed));
+        ask(&client, id, &command).await.unavailable();
+        unanswered.push((id, command));
         assert!(begun.elapsed() < Duration::from_secs(25), "a caller was kept waiting");
     }
     let refused = client.balance(MemberRef::identifier("card", "1")).await;
     assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
 
     cluster.start_again();
-    for (id, deed) in unanswered {
-        let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
+    for (id, command) in unanswered {
+        let (verdict, replayed) = ask_after_doubt(&client, id, &command).await;
         assert!(!replayed, "there was no database that could have kept {id}");
-        calls.push(Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: false });
+        calls.push(Answered { partner: 0, id, command, verdict, doubted: true, committed_unheard: false });
     }
     compare(std::slice::from_ref(&client), &calls).await;
     drop(client);
@@ -224,20 +225,20 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
         let client = test.client_that_asks_once("A").await;
 
         // Some futures are dropped; now and then the connection is cut with all that is on it.
-        let mut deeds = Vec::new();
+        let mut wanted = Vec::new();
         let mut asking = tokio::task::JoinSet::new();
         for at in 0..400 {
             let card = format!("{}", at % 9);
-            let deed = match at % 8 {
-                3 => Deed::Redeem { card: card.clone(), points: 13 },
-                5 => Deed::Purchase { card: card.clone(), spend: 4, earn: 3 },
-                7 => Deed::Authorize { card: card.clone(), points: 9, lapses },
+            let command = match at % 8 {
+                3 => commands::redeem(&card, 13),
+                5 => commands::purchase(&card, 4, 3),
+                7 => commands::authorize(&card, 9, lapses),
                 _ => issue(&card),
             };
             let id = client.new_request_id();
             let patience = Duration::from_micros(chance.random_range(0..40_000));
             let impatient = impatient.clone();
-            deeds.push((id, deed.clone()));
+            wanted.push((id, command.clone()));
             asking.spawn(async move {
                 let reads = async {
                     let card = MemberRef::identifier("card", &card);
@@ -246,7 +247,7 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
                     let _ = impatient.entries(partner_sdk::EntryFilter::all()).collect().await;
                     let _ = impatient.balance(card).await;
                 };
-                let both = futures::future::join(ask(&impatient, id, &deed), reads);
+                let both = futures::future::join(ask(&impatient, id, &command), reads);
                 let _ = tokio::time::timeout(patience, both).await;
             });
             if at % 16 == 15 {
@@ -261,10 +262,10 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
         // What each of them came to is known to the house alone; asked again, it says so.
         let mut calls = Vec::new();
         let mut ran = 0;
-        for (id, deed) in deeds {
-            let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
+        for (id, command) in wanted {
+            let (verdict, replayed) = ask_after_doubt(&client, id, &command).await;
             ran += usize::from(replayed);
-            calls.push(Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: replayed });
+            calls.push(Answered { partner: 0, id, command, verdict, doubted: true, committed_unheard: replayed });
         }
         println!("{backend:?}: {ran} of {} requests ran although their callers had gone", calls.len());
         compare(std::slice::from_ref(&client), &calls).await;
@@ -334,14 +335,14 @@ async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
     let operator = house.client_that_asks_once("operator").await.operator();
     let mut calls = Vec::new();
     let mut caught = 0;
-    let mut ask_all = async |deeds: Vec<(usize, Deed)>| {
-        let asking = deeds.into_iter().map(|(partner, deed)| {
+    let mut ask_all = async |wanted: Vec<(usize, Command)>| {
+        let asking = wanted.into_iter().map(|(partner, command)| {
             let client = &clients[partner];
             async move {
                 let id = client.new_request_id();
                 // One try: the house does all that is to be done.
-                let verdict = ask(client, id, &deed).await.answer(false);
-                Answered { partner, id, deed, verdict, doubted: false, committed_unheard: false }
+                let verdict = ask(client, id, &command).await.answer(false);
+                Answered { partner, id, command, verdict, doubted: false, committed_unheard: false }
             }
         });
         calls.extend(futures::future::join_all(asking).await);
@@ -350,13 +351,13 @@ async fn a_commit_without_an_answer_is_looked_up_and_answered_truthfully() {
     for (arrives, house) in houses.into_iter().flat_map(|house| [(true, house), (false, house)]) {
         let fate = Fate { arrives, house, way_stays_closed: false };
         // Entries of several partners in few batches, one entry, and a batch with nothing but a rejection.
-        for deeds in [
+        for wanted in [
             (0..24).map(|at| (at % 3, issue(format!("{}", at % 5)))).collect(),
-            vec![(1, Deed::Redeem { card: "1".to_owned(), points: 11 })],
-            vec![(2, Deed::Redeem { card: "2".to_owned(), points: 1_000_000 })],
+            vec![(1, commands::redeem("1", 11))],
+            vec![(2, commands::redeem("2", 1_000_000))],
         ] {
             proxy.catch_commit(fate);
-            ask_all(deeds).await;
+            ask_all(wanted).await;
             caught += 1;
             wait_until_caught(&proxy, caught).await;
         }
@@ -389,15 +390,15 @@ async fn a_commit_that_cannot_be_looked_up_is_said_to_be_unknown() {
     let (house, proxy) = house_behind(&cluster).await;
     let client = house.client_that_asks_once("A").await;
     proxy.catch_commit(Fate { arrives: true, house: HouseIs::CutOffLast, way_stays_closed: true });
-    let (id, deed) = (client.new_request_id(), issue("1"));
-    let said = ask(&client.with_deadline(PATIENCE), id, &deed).await.unavailable();
+    let (id, command) = (client.new_request_id(), issue("1"));
+    let said = ask(&client.with_deadline(PATIENCE), id, &command).await.unavailable();
     assert!(said.contains("went away while it committed"), "{said}");
     proxy.lead(Some(Upstream::Unix(cluster.socket())));
-    let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
+    let (verdict, replayed) = ask_after_doubt(&client, id, &command).await;
     assert!(replayed, "it had been committed");
     compare(
         std::slice::from_ref(&client),
-        &[Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: true }],
+        &[Answered { partner: 0, id, command, verdict, doubted: true, committed_unheard: true }],
     )
     .await;
     drop(client);
@@ -420,12 +421,12 @@ async fn a_database_that_falls_silent_before_a_commit_is_gone() {
     let (house, proxy) = house_behind(&cluster).await;
     let client = house.client_that_asks_once("A").await;
     proxy.withhold(true);
-    let (id, deed) = (client.new_request_id(), issue("1"));
-    ask(&client.with_deadline(PATIENCE), id, &deed).await.unavailable();
+    let (id, command) = (client.new_request_id(), issue("1"));
+    ask(&client.with_deadline(PATIENCE), id, &command).await.unavailable();
     proxy.withhold(false);
-    let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
+    let (verdict, replayed) = ask_after_doubt(&client, id, &command).await;
     assert!(!replayed, "the batch had never begun");
-    let call = Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: false };
+    let call = Answered { partner: 0, id, command, verdict, doubted: true, committed_unheard: false };
     compare(std::slice::from_ref(&client), &[call]).await;
     drop(client);
     house.end().await;
@@ -436,9 +437,9 @@ async fn a_commit_that_is_met_by_silence_is_looked_up() {
     let (house, proxy) = house_behind(&cluster).await;
     let client = house.client_that_asks_once("A").await;
     proxy.catch_commit(Fate { arrives: true, house: HouseIs::LeftWaiting, way_stays_closed: false });
-    let (id, deed) = (client.new_request_id(), issue("1"));
-    let verdict = ask(&client.with_deadline(PATIENCE), id, &deed).await.answer(false);
-    let call = Answered { partner: 0, id, deed, verdict, doubted: false, committed_unheard: false };
+    let (id, command) = (client.new_request_id(), issue("1"));
+    let verdict = ask(&client.with_deadline(PATIENCE), id, &command).await.answer(false);
+    let call = Answered { partner: 0, id, command, verdict, doubted: false, committed_unheard: false };
     assert_eq!(proxy.caught(), 1);
     compare(std::slice::from_ref(&client), &[call]).await;
     drop(client);
@@ -460,9 +461,9 @@ async fn a_node_that_vanishes_before_its_commit_does_not_stop_the_others() {
                 0 => proxy.catch_commit(Fate { arrives: false, house: HouseIs::LeftWaiting, way_stays_closed: false }),
                 _ => wait_until_caught(proxy, 1).await,
             }
-            let (id, deed) = (client.new_request_id(), issue("1"));
-            let verdict = ask(&client.with_deadline(PATIENCE), id, &deed).await.answer(false);
-            Answered { partner, id, deed, verdict, doubted: false, committed_unheard: false }
+            let (id, command) = (client.new_request_id(), issue("1"));
+            let verdict = ask(&client.with_deadline(PATIENCE), id, &command).await.answer(false);
+            Answered { partner, id, command, verdict, doubted: false, committed_unheard: false }
         }
     }));
     compare(&clients, &calls.await).await;

@@ -219,13 +219,21 @@ fn a_file_that_cannot_be_right_is_refused_by_the_name_of_the_key() {
         ("id = \"B\"", "id = \"B\"\npoints_per_year = 1", "unknown field `points_per_year`"),
         ("fee_bearer =", "recovery = \"NONE\"\nfee_bearer =", "\"NONE\" is not ANY or OWN"),
         ("id = \"B\"", "id = \"B\"\nexpiry = \"WEEKS 3\"", "\"WEEKS 3\" is not an expiry"),
-        ("points = 120", "points = 120\nlapses = \"2026-03-11T00:00:00Z\"", "step 3 (redeem): lapses: unknown key"),
+        (
+            "points = 120",
+            "points = 120\nlapses = \"2026-03-11T00:00:00Z\"",
+            "step 3 (redeem): lapses: unknown field `lapses`, expected `member` or `points`",
+        ),
         ("id = \"B\"", "id = \"a brand\"", "\"a brand\" is not an id"),
-        ("points = 120", "points = 120\npoint = 1", "step 3 (redeem): point: unknown key"),
+        ("points = 120", "points = 120\npoint = 1", "step 3 (redeem): point: unknown field `point`"),
         ("points = 120", "points = \"120\"", "step 3 (redeem): points: invalid type"),
-        ("points = 120\n", "", "step 3 (redeem): points: missing"),
+        ("points = 120\n", "", "step 3 (redeem): missing field `points`"),
         ("do = \"redeem\"", "do = \"reedem\"", "step 3 (reedem): do: there is no step"),
-        ("mode = \"HUB\"", "mode = \"STAR\"", "step 7 (export_orders): mode: \"STAR\" is not HUB or PAIRWISE"),
+        (
+            "mode = \"HUB\"",
+            "mode = \"STAR\"",
+            "step 7 (export_orders): mode: unknown variant `STAR`, expected `HUB` or `PAIRWISE`",
+        ),
     ] {
         let problem = s01_with(from, to).expect_err(to);
         assert!(problem.contains(part), "{part:?} is not in {problem}");

@@ -282,7 +282,8 @@ impl Play {
                 let hold = self.pick(&self.holds.clone());
                 let (caller, member, spend) = match (self.rng.random_range(0..3), hold) {
                     (0, Some((partner, hold, member))) => {
-                        (partner, member, Some(Spend::Capture(hold, Points(self.rng.random_range(1..15)))))
+                        let points = Points(self.rng.random_range(1..15));
+                        (partner, member, Some(Spend::Capture { hold, points }))
                     }
                     (1, _) => (id(caller), member, Some(Spend::Redeem(Points(self.rng.random_range(1..20))))),
                     _ => (id(caller), member, None),

@@ -45,11 +45,11 @@ async fn what_was_committed_when_the_house_was_killed_before_it_could_answer_is_
     let client = program.client(BRANDS[0]).await;
     // The answers are on their way and arrive nowhere.
     program.proxy.withhold(true);
-    let deeds: Vec<_> = (0..20).map(|card| (client.new_request_id(), issue(format!("{card}")))).collect();
+    let wanted: Vec<_> = (0..20).map(|card| (client.new_request_id(), issue(format!("{card}")))).collect();
     let mut asking = tokio::task::JoinSet::new();
-    for (id, deed) in deeds.clone() {
+    for (id, command) in wanted.clone() {
         let client = client.clone();
-        asking.spawn(async move { ask(&client.with_deadline(PATIENCE), id, &deed).await });
+        asking.spawn(async move { ask(&client.with_deadline(PATIENCE), id, &command).await });
     }
     let mut reader = SqliteConnection::connect(&program.database_url()).await.unwrap();
     let durable = async {
@@ -68,10 +68,10 @@ async fn what_was_committed_when_the_house_was_killed_before_it_could_answer_is_
     program.proxy.withhold(false);
     program.start().await;
     let mut calls = Vec::new();
-    for (id, deed) in deeds {
-        let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
+    for (id, command) in wanted {
+        let (verdict, replayed) = ask_after_doubt(&client, id, &command).await;
         assert!(replayed, "{id} had been committed");
-        calls.push(Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: true });
+        calls.push(Answered { partner: 0, id, command, verdict, doubted: true, committed_unheard: true });
     }
     compare(&[client], &calls).await;
     program.kill().await;

@@ -5,6 +5,7 @@ use std::io;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 
 use crate::days::days_later;
 use crate::facts::limits::Limits;
@@ -140,9 +141,11 @@ impl Recovery {
 }
 
 /// The published schedule of cut-offs: cron expressions in a time zone. Empty: windows close by hand only.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Calendar {
     /// Five fields each: minute, hour, day of month, month, day of week.
+    #[serde(rename = "cron_expressions")]
     pub cut_offs: Vec<String>,
     /// An IANA time zone name.
     pub time_zone: String,

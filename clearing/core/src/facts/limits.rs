@@ -14,6 +14,7 @@ use crate::units::{Money, Points};
 /// It has one form as text, which coalition files, scenarios and the stored settings share: serde's. A file names the cap as it
 /// names prices (`M`), and the coalition's scale makes money of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limits<M = Money> {
     /// How far the partner's debts may grow, in money (rule `net-debit-cap`).
     pub net_debit_cap: Option<M>,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::days::days_later;
 use crate::facts::lot::LotPlace;
@@ -12,9 +13,13 @@ use crate::facts::terms::Funding;
 use crate::units::{IdentifierHash, Malformed, MemberId, Overflow, PartnerId, Points, Timestamp, WindowNumber};
 
 /// How a command names a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub enum MemberRef {
+    #[serde(rename = "member_id")]
     Id(MemberId),
+    #[serde(rename = "identifier")]
     Identifier(IdentifierHash),
 }
 

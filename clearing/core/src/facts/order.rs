@@ -1,8 +1,12 @@
 //! Payment orders of a settlement, and who stands at their ends.
 
-use borsh::{BorshDeserialize, BorshSerialize};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::units::{Money, PartnerId};
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
+
+use crate::units::{Malformed, Money, PartnerId, as_text};
 
 /// One payment order of a settlement.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -39,9 +43,15 @@ impl OrderParty {
             Self::Funds | Self::Hub => None,
         }
     }
+}
+
+as_text!(OrderParty);
+
+impl FromStr for OrderParty {
+    type Err = Malformed;
 
     /// Reads `hub`, `funds` or a partner id.
-    pub fn parse(text: &str) -> Result<Self, crate::units::Malformed> {
+    fn from_str(text: &str) -> Result<Self, Malformed> {
         match text {
             "hub" => Ok(Self::Hub),
             "funds" => Ok(Self::Funds),
@@ -50,8 +60,8 @@ impl OrderParty {
     }
 }
 
-impl std::fmt::Display for OrderParty {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for OrderParty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Partner(partner) => partner.fmt(f),
             Self::Operator => f.pad("operator"),
@@ -62,7 +72,8 @@ impl std::fmt::Display for OrderParty {
 }
 
 /// How a settlement is paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderMode {
     /// Each leg against the settlement account.
     Hub,

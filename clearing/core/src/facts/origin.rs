@@ -2,8 +2,10 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::tz::TimeZone;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
-use crate::units::{Hash, Malformed, Money, Timestamp, check_text, shown};
+use crate::units::{Hash, Malformed, Money, Timestamp, as_text, check_text, shown};
 
 /// Where in the shop a command comes from. All of it is the partner's own codes, none of it free text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -72,6 +74,11 @@ impl Code {
         }
     }
 
+    /// Reads a [`word`](Self::word), as serde's `deserialize_with`.
+    pub(crate) fn read_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::word(&<String as Deserialize>::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+
     fn of_length(text: &str, length_max: usize) -> Result<Self, Malformed> {
         let named = |Malformed(problem)| Malformed(format!("{} is not a code: {problem}", shown(text)));
         check_text(text, length_max).map_err(named)?;
@@ -118,6 +125,8 @@ impl BusinessDate {
         jiff::civil::Date::constant(self.year, self.month, self.day)
     }
 }
+
+as_text!(BusinessDate);
 
 impl std::str::FromStr for BusinessDate {
     type Err = Malformed;

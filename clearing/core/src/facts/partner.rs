@@ -1,13 +1,15 @@
 //! Partners: their states, their versions of terms, their limits.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::facts::limits::Limits;
 use crate::facts::terms::Terms;
 use crate::units::{PartnerId, Timestamp, WindowNumber};
 
 /// What a partner may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PartnerState {
     Active,
     /// Refuses issues.

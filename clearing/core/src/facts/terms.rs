@@ -259,6 +259,7 @@ pub struct Terms {
 
 /// A change of terms: what is left out stays as it is, or takes the coalition's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TermsDraft {
     pub funding: Option<Funding>,
     pub price: Option<Price>,

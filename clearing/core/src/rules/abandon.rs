@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::facts::Fact;
@@ -19,8 +20,10 @@ use crate::units::{EntryId, MemberId, Overflow, Points, RequestId};
 /// An unseen id is burned, an applied one is undone, once, whatever the order of arrival.
 ///
 /// Rule: abandon
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AbandonRequest {
+    #[serde(rename = "abandoned_request_id")]
     pub request: RequestId,
 }
 

@@ -1,6 +1,7 @@
 //! The schedule by which windows close.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::facts::coalition::Calendar;
@@ -12,7 +13,8 @@ use crate::rejection::Rejection;
 /// The schedule of cut-offs.
 ///
 /// Rule: set-calendar
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(transparent)]
 pub struct SetCalendar {
     pub calendar: Calendar,
 }

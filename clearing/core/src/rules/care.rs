@@ -1,6 +1,7 @@
 //! What the operator can do for a member: let points live longer, give expired ones again, give up a debt.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::PointsAccount;
@@ -19,12 +20,17 @@ use crate::units::{PartnerId, Points, Timestamp};
 /// them stays.
 ///
 /// Rule: extend-expiry
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExtendExpiry {
     pub member: MemberRef,
+    #[serde(rename = "issuer_id")]
     pub issuer: PartnerId,
+    #[serde(rename = "until_time")]
     pub until: Timestamp,
+    #[serde(rename = "expire_time")]
     pub expires: Timestamp,
+    #[serde(rename = "reason_code", deserialize_with = "Code::read_word")]
     pub reason: Code,
 }
 
@@ -81,12 +87,16 @@ impl Operation for ExtendExpiry {
 /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
 ///
 /// Rule: reinstate
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReinstatePoints {
     pub member: MemberRef,
+    #[serde(rename = "funder_id")]
     pub funder: PartnerId,
     pub points: Points,
+    #[serde(rename = "expire_time")]
     pub expires: Option<Timestamp>,
+    #[serde(rename = "reason_code", deserialize_with = "Code::read_word")]
     pub reason: Code,
 }
 
@@ -132,11 +142,14 @@ impl Operation for ReinstatePoints {
 /// Gives up what a member owes to a creditor, up to `points`.
 ///
 /// Rule: write-off-debt
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WriteOffDebt {
     pub member: MemberRef,
+    #[serde(rename = "creditor_id")]
     pub creditor: PartnerId,
     pub points: Points,
+    #[serde(rename = "reason_code", deserialize_with = "Code::read_word")]
     pub reason: Code,
 }
 

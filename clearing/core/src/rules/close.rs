@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, Purpose};
@@ -20,9 +21,11 @@ use crate::units::{MemberId, Money, Overflow, PartnerId, Timestamp, WindowNumber
 /// sums nothing.
 ///
 /// Rule: close
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CloseWindow {
     /// The scheduler names the window it means, so that two of them close it once.
+    #[serde(skip)]
     pub expected: Option<WindowNumber>,
 }
 

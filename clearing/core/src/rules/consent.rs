@@ -1,6 +1,7 @@
 //! What a funder lets another partner issue at its cost.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Deserializer};
 
 use crate::book::Book;
 use crate::facts::entry::EntryKind;
@@ -14,14 +15,24 @@ use crate::units::{PartnerId, Points};
 /// Lets `partner` name `funder` as a funder of joint issues, or no longer. What was used of an earlier consent stays used.
 ///
 /// Rule: set-consent
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SetFundingConsent {
+    #[serde(rename = "funder_id")]
     pub funder: PartnerId,
+    #[serde(rename = "partner_id")]
     pub partner: PartnerId,
     /// Given or refused; none: taken back, and the coalition's default holds.
+    #[serde(rename = "given", deserialize_with = "said")]
     pub granted: Option<bool>,
     /// In points, over the consent's whole life; none: without limit.
+    #[serde(rename = "budget_points")]
     pub budget: Option<Points>,
+}
+
+/// A message says one or the other.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    <bool as Deserialize>::deserialize(deserializer).map(Some)
 }
 
 impl Operation for SetFundingConsent {

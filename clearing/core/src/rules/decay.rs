@@ -1,6 +1,7 @@
 //! A share of points taken for inactivity.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::facts::entry::{EntryDraft, EntryKind, LOTS_PER_ENTRY_MAX};
@@ -18,12 +19,15 @@ use crate::units::{MemberId, Points, Rate, Timestamp, largest_remainder};
 /// that. The operator's.
 ///
 /// Rule: decay
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunDecay {
     pub member: MemberRef,
     pub rate: Rate,
+    #[serde(deserialize_with = "Code::read_word")]
     pub period: Code,
     /// Only if the member has not been active after this.
+    #[serde(skip)]
     pub inactive_since: Option<Timestamp>,
 }
 

@@ -1,6 +1,7 @@
 //! Money paid into the funds.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::{Fund, MoneyAccount, Purpose};
@@ -13,8 +14,10 @@ use crate::units::Money;
 /// Money paid into a fund.
 ///
 /// Rule: deposit
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Deposit {
+    #[serde(rename = "account")]
     pub fund: Fund,
     pub amount: Money,
 }

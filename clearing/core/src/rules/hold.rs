@@ -4,6 +4,7 @@
 //! those of the moment of authorization; the money moves when the hold is captured.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::PointsAccount;
@@ -24,10 +25,12 @@ pub const HOLD_DAYS_MAX: u16 = 366;
 /// Reserves points of a member for the caller until they are captured, voided or lapse.
 ///
 /// Rule: authorize
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AuthorizeRedemption {
     pub member: MemberRef,
     pub points: Points,
+    #[serde(rename = "lapse_time")]
     pub lapses: Timestamp,
 }
 
@@ -88,8 +91,10 @@ impl Operation for AuthorizeRedemption {
 /// Takes the first points of a hold of the caller's as a redemption, and releases the rest.
 ///
 /// Rule: capture
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CaptureHold {
+    #[serde(rename = "hold_id")]
     pub hold: EntryId,
     pub points: Points,
 }
@@ -119,8 +124,10 @@ impl Operation for CaptureHold {
 /// Releases a hold of the caller's.
 ///
 /// Rule: void
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VoidHold {
+    #[serde(rename = "hold_id")]
     pub hold: EntryId,
 }
 

@@ -1,6 +1,7 @@
 //! Points given to a member, by one issuer or by several funders.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
@@ -17,14 +18,18 @@ use crate::units::{MemberId, Overflow, PartnerId, Points, Timestamp, largest_rem
 pub const FUNDERS_MAX: usize = 16;
 
 /// What is to be issued.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Earn {
     pub points: Points,
     /// Instead of what the terms say.
+    #[serde(rename = "expire_time")]
     pub expires: Option<Timestamp>,
     /// When the points become available, if that is later.
+    #[serde(rename = "activate_time")]
     pub activates: Option<Timestamp>,
     /// Who issues, with weights, in the order of ties; the caller alone if empty.
+    #[serde(default)]
     pub funders: Vec<(PartnerId, u32)>,
 }
 
@@ -58,10 +63,30 @@ impl Earn {
 /// Issues points to a member: of the caller as one lot, or of several funders as a lot each.
 ///
 /// Rule: issue
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(from = "IssueFields")]
 pub struct IssuePoints {
     pub member: MemberRef,
     pub earn: Earn,
+}
+
+/// The same as it is written: with what is to be issued beside the member.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssueFields {
+    member: MemberRef,
+    points: Points,
+    expire_time: Option<Timestamp>,
+    activate_time: Option<Timestamp>,
+    #[serde(default)]
+    funders: Vec<(PartnerId, u32)>,
+}
+
+impl From<IssueFields> for IssuePoints {
+    fn from(fields: IssueFields) -> Self {
+        let IssueFields { member, points, expire_time: expires, activate_time: activates, funders } = fields;
+        Self { member, earn: Earn { points, expires, activates, funders } }
+    }
 }
 
 impl Operation for IssuePoints {

@@ -1,6 +1,7 @@
 //! Limits of partners, and the net debit cap with its headroom.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
@@ -18,8 +19,10 @@ use crate::units::{MemberId, Money, PartnerId, Points, Timestamp};
 /// Limits that take the place of all there were, at once.
 ///
 /// Rule: set-limits
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SetLimits {
+    #[serde(rename = "partner_id")]
     pub partner: PartnerId,
     pub limits: Limits,
 }

@@ -1,6 +1,7 @@
 //! New partners, their states, and what partners may do in them.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::facts::entry::{Entry, EntryKind};
@@ -19,16 +20,28 @@ const DISPLAY_NAME_MAX: usize = 100;
 /// A new partner, with its first terms. What its limits leave out is the coalition's default.
 ///
 /// Rule: create-partner
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreatePartner {
+    #[serde(rename = "partner_id")]
     pub partner: PartnerId,
     /// Empty: the id.
+    #[serde(default)]
     pub display_name: String,
+    #[serde(default)]
     pub terms: TermsDraft,
+    #[serde(skip, default = "active")]
     pub state: PartnerState,
+    #[serde(default)]
     pub limits: Limits,
     /// What the limits leave out is no limit.
+    #[serde(default)]
     pub no_default_limits: bool,
+}
+
+/// As a message asks for it.
+fn active() -> PartnerState {
+    PartnerState::Active
 }
 
 impl Operation for CreatePartner {
@@ -75,8 +88,10 @@ impl Operation for CreatePartner {
 /// A partner's state. An exit is for good.
 ///
 /// Rule: set-partner-state
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SetPartnerState {
+    #[serde(rename = "partner_id")]
     pub partner: PartnerId,
     pub state: PartnerState,
 }

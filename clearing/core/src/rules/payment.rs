@@ -1,6 +1,7 @@
 //! Payments of orders.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::{BankPurpose, MoneyAccount, Purpose};
@@ -13,12 +14,13 @@ use crate::netting::choose;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::settlement::check_confirmed;
-use crate::units::{Money, PartnerId, WindowNumber};
+use crate::units::{Malformed, Money, PartnerId, WindowNumber};
 
 /// Records that an order was paid.
 ///
 /// Rule: payment
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(try_from = "PaymentFields")]
 pub struct ConfirmPayment {
     pub window: WindowNumber,
     pub payment: Payment,
@@ -35,6 +37,37 @@ pub enum Payment {
         payer: OrderParty,
         payee: OrderParty,
     },
+}
+
+/// A confirmed payment as it is written: which order it belongs to stands beside the window.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentFields {
+    window: WindowNumber,
+    partner_id: Option<PartnerId>,
+    pair: Option<Pair>,
+    amount: Option<Money>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pair {
+    payer: OrderParty,
+    payee: OrderParty,
+}
+
+impl TryFrom<PaymentFields> for ConfirmPayment {
+    type Error = Malformed;
+
+    fn try_from(fields: PaymentFields) -> Result<Self, Malformed> {
+        let PaymentFields { window, partner_id, pair, amount } = fields;
+        let payment = match (partner_id, pair) {
+            (Some(partner), None) => Payment::Hub(partner),
+            (None, Some(Pair { payer, payee })) => Payment::Pair { payer, payee },
+            (None, None) | (Some(_), Some(_)) => return Err(Malformed("give either partner_id or pair".to_owned())),
+        };
+        Ok(Self { window, payment, amount })
+    }
 }
 
 impl Payment {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::facts::answer::Reversed;
@@ -19,7 +20,8 @@ use crate::units::{EntryId, MemberId, Money, Points, half_up};
 /// Spends and earns on one receipt: both, or neither.
 ///
 /// Rule: purchase
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PostPurchase {
     pub member: MemberRef,
     pub spend: Option<Spend>,
@@ -27,10 +29,17 @@ pub struct PostPurchase {
 }
 
 /// How a receipt is paid with points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Spend {
+    #[serde(rename = "redeem_points")]
     Redeem(Points),
-    Capture(EntryId, Points),
+    #[serde(rename = "capture")]
+    Capture {
+        #[serde(rename = "hold_id")]
+        hold: EntryId,
+        points: Points,
+    },
 }
 
 impl Operation for PostPurchase {
@@ -42,7 +51,7 @@ impl Operation for PostPurchase {
         }
         match self.spend {
             Some(Spend::Redeem(points)) => check_points("spend.redeem_points", points)?,
-            Some(Spend::Capture(_, points)) => check_points("spend.capture.points", points)?,
+            Some(Spend::Capture { points, .. }) => check_points("spend.capture.points", points)?,
             None => {}
         }
         self.earn.as_ref().map_or(Ok(()), |earn| earn.check("earn."))
@@ -51,7 +60,7 @@ impl Operation for PostPurchase {
     fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
         match self.spend {
             Some(Spend::Redeem(points)) => needs.takes(self.member, points),
-            Some(Spend::Capture(hold, _)) => {
+            Some(Spend::Capture { hold, .. }) => {
                 needs.member(self.member);
                 needs.gives_back(hold);
             }
@@ -101,14 +110,19 @@ impl Operation for PostPurchase {
 /// Undoes both sides of a purchase for a part of its total: half up, cumulatively, so that parts add up.
 ///
 /// Rule: return-purchase
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReturnPurchase {
     /// The entry that took the points, if any were taken.
+    #[serde(rename = "redemption_entry_id")]
     pub redemption: Option<EntryId>,
     /// The entry that gave the points, if any were given.
+    #[serde(rename = "issue_entry_id")]
     pub issue: Option<EntryId>,
     /// What is given back of the receipt, of `total`.
+    #[serde(rename = "returned_amount")]
     pub amount: Money,
+    #[serde(rename = "receipt_total")]
     pub total: Money,
 }
 
@@ -227,7 +241,7 @@ impl Book {
     fn spend_entry(&self, ask: &Ask<'_>, member: MemberId, spend: Spend) -> Result<Entry, Rejection> {
         match spend {
             Spend::Redeem(points) => self.redeem_entry(ask, member, points),
-            Spend::Capture(hold, points) => {
+            Spend::Capture { hold, points } => {
                 let known = self.holds.get(&hold).filter(|hold| hold.member == member);
                 known.ok_or_else(|| Rejection::not_found("hold", hold))?;
                 self.capture_entry(ask, hold, points)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
@@ -22,7 +23,8 @@ use crate::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, Timest
 /// Redeems points of a member at the caller.
 ///
 /// Rule: redemption
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RedeemPoints {
     pub member: MemberRef,
     pub points: Points,
@@ -55,8 +57,10 @@ impl Operation for RedeemPoints {
 /// Returns points of what is left of a redemption of the caller's.
 ///
 /// Rule: return
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReturnRedemption {
+    #[serde(rename = "redemption_entry_id")]
     pub redemption: EntryId,
     pub points: Points,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
@@ -10,6 +11,7 @@ use crate::facts::answer::Reversed;
 use crate::facts::entry::{Entry, EntryDraft, EntryKind, LOTS_PER_ENTRY_MAX};
 use crate::facts::lot::{Lot, LotId, LotMove};
 use crate::facts::member::{Member, MemberRef};
+use crate::facts::origin::{BusinessDate, Code};
 use crate::facts::receipt::{Receipt, ReceiptLine, Side};
 use crate::facts::terms::Terms;
 use crate::facts::{Fact, ReversedPart};
@@ -17,7 +19,7 @@ use crate::operation::{Admitted, Ask, Decision, Footprint, Operation};
 use crate::rejection::Rejection;
 use crate::rules::checks::check_points;
 use crate::rules::issue::post_issue_money;
-use crate::units::{EntryId, MemberId, PartnerId, Points, Timestamp, largest_remainder};
+use crate::units::{EntryId, Malformed, MemberId, PartnerId, Points, Timestamp, largest_remainder};
 
 /// How many points of which lots are to be reversed.
 pub(crate) type LotShares = Vec<(LotId, Points)>;
@@ -28,7 +30,8 @@ type IssueLots = (EntryId, Arc<Entry>, Vec<LotId>);
 /// Takes points of the caller's issues back; what is gone becomes a debt, unless the caller would rather be refused.
 ///
 /// Rule: reverse
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(try_from = "ReversalFields")]
 pub struct ReverseIssue {
     pub target: ReversalTarget,
     pub points: Points,
@@ -44,6 +47,61 @@ pub enum ReversalTarget {
     Receipt(Receipt),
     /// The newest lots that the caller issued to a member, for a return without a receipt.
     Newest(MemberRef),
+}
+
+/// A reversal as it is written: which issues it is about stands beside the points.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReversalFields {
+    issue_entry_id: Option<EntryId>,
+    receipt: Option<ReceiptFields>,
+    newest_of_member: Option<MemberRef>,
+    points: Points,
+    #[serde(default)]
+    refuse_shortfall: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReceiptFields {
+    store: Option<String>,
+    till: Option<String>,
+    receipt_number: String,
+    business_date: BusinessDate,
+}
+
+impl TryFrom<ReversalFields> for ReverseIssue {
+    type Error = Malformed;
+
+    fn try_from(fields: ReversalFields) -> Result<Self, Malformed> {
+        let ReversalFields { issue_entry_id, receipt, newest_of_member, points, refuse_shortfall } = fields;
+        let target = match (issue_entry_id, receipt, newest_of_member) {
+            (Some(entry), None, None) => ReversalTarget::Entry(entry),
+            (None, Some(receipt), None) => ReversalTarget::Receipt(receipt.try_into()?),
+            (None, None, Some(member)) => ReversalTarget::Newest(member),
+            _ => {
+                let wanted = "give one of issue_entry_id, receipt and newest_of_member";
+                return Err(Malformed(wanted.to_owned()));
+            }
+        };
+        Ok(Self { target, points, refuse_shortfall })
+    }
+}
+
+impl TryFrom<ReceiptFields> for Receipt {
+    type Error = Malformed;
+
+    fn try_from(fields: ReceiptFields) -> Result<Self, Malformed> {
+        let code = |code: Option<String>| code.map(|code| Code::new(&code)).transpose();
+        Ok(Self {
+            // Whoever asks takes its place: it is a receipt of the caller's.
+            partner: PartnerId::operator(),
+            store: code(fields.store)?,
+            till: code(fields.till)?,
+            date: fields.business_date,
+            number: Code::receipt(&fields.receipt_number)?,
+        })
+    }
 }
 
 impl Operation for ReverseIssue {

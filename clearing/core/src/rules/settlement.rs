@@ -1,6 +1,7 @@
 //! Settlements found right, handed out as orders, or taken back.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::{MoneyAccount, Purpose};
@@ -17,7 +18,8 @@ use crate::units::{Money, WindowNumber};
 /// Says that a settlement is right, so that it may be paid.
 ///
 /// Rule: confirm
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConfirmSettlement {
     pub window: WindowNumber,
 }
@@ -57,7 +59,8 @@ impl Operation for ConfirmSettlement {
 /// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
 ///
 /// Rule: export
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExportOrders {
     pub window: WindowNumber,
     pub mode: OrderMode,
@@ -105,7 +108,8 @@ impl Operation for ExportOrders {
 /// Takes a settlement back before anything is paid: the legs return into the positions of the open window.
 ///
 /// Rule: abort
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AbortSettlement {
     pub window: WindowNumber,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::facts::coalition::House;
@@ -18,11 +19,14 @@ use crate::units::{Money, PartnerId, Points, Rate, Timestamp};
 /// A new version of a partner's terms; what the draft leaves out stays as it will be when the version takes effect.
 ///
 /// Rule: set-terms
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SetTerms {
+    #[serde(rename = "partner_id")]
     pub partner: PartnerId,
     pub terms: TermsDraft,
     /// None: at once.
+    #[serde(rename = "effective_time")]
     pub effective: Option<Timestamp>,
 }
 

@@ -1,6 +1,7 @@
 //! Points given to another member: they keep issuer, terms, backing and expiry, and no money moves.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Deserialize;
 
 use crate::book::Book;
 use crate::chart::PointsAccount;
@@ -15,12 +16,15 @@ use crate::units::{MemberId, Points};
 /// Moves points of a member to another one, as new lots whose place in the order is that of the transfer.
 ///
 /// Rule: transfer
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TransferPoints {
     pub member: MemberRef,
+    #[serde(rename = "to_member")]
     pub to: MemberRef,
     pub points: Points,
     /// Whether a receiver that nobody has enrolled is to be.
+    #[serde(default)]
     pub enrol_receiver: bool,
 }
 

@@ -480,7 +480,8 @@ impl Asked {
                 let earn = (*earn > 0).then(|| Earn::points(Points(*earn)));
                 match hold {
                     Some(hold) => {
-                        let spend = Some(Spend::Capture(hold.id, Points((*spend).clamp(1, hold.facts.points.0))));
+                        let points = Points((*spend).clamp(1, hold.facts.points.0));
+                        let spend = Some(Spend::Capture { hold: hold.id, points });
                         let command =
                             Command::PostPurchase(PostPurchase { member: MemberRef::Id(hold.member), spend, earn });
                         Some((hold.acceptor, command))

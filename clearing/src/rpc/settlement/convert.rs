@@ -167,7 +167,7 @@ pub(in crate::rpc) fn payment(payment: Option<v1::confirm_payment_request::Payme
             let party = |field: &str, text: &str| match text {
                 "" => Err(invalid(field, "is missing")),
                 "hub" => Err(invalid(field, "name the partner alone for a payment against the settlement account")),
-                text => OrderParty::parse(text).map_err(|problem| invalid(field, problem)),
+                text => text.parse::<OrderParty>().map_err(|problem| invalid(field, problem)),
             };
             let (payer, payee) = (party("pair.payer", &payer)?, party("pair.payee", &payee)?);
             if payer == payee {
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn orders_are_csv_with_a_header_and_the_full_scale() {
-        let party = |name: &str| OrderParty::parse(name).unwrap();
+        let party = |name: &str| name.parse::<OrderParty>().unwrap();
         let orders = [
             Order { payer: party("A"), payee: party("hub"), amount: Money(125_000), paid: false },
             Order { payer: party("hub"), payee: party("operator"), amount: Money(100), paid: false },

@@ -12,7 +12,9 @@ use clearing_core::facts::entry::JournalEntry;
 use futures::future::join_all;
 use partner_sdk::{Balance, Client, Error, Issue, Outcome, Rejection};
 
-use clearing_play::deeds::{self, Deed, Done};
+use clearing_core::command::Command;
+use clearing_play::commands;
+use clearing_play::sdk::{self, Done};
 use clearing_play::{Backend, Database, Identities, endpoint, serve, system_time};
 
 /// Where rivals meet.
@@ -176,19 +178,19 @@ pub fn accepted<T: Debug>(answers: &[Result<T, Rejection>], otherwise: &str) -> 
 }
 
 /// Does something under a key of its own.
-pub async fn act(till: &Client, deed: Deed) -> Result<Done, Rejection> {
-    told(deeds::ask(till, till.new_request_id(), &deed, partner_sdk::Origin::default()).await)
+pub async fn act(till: &Client, command: Command) -> Result<Done, Rejection> {
+    told(sdk::ask(till, till.new_request_id(), &command, partner_sdk::Origin::default()).await)
 }
 
-/// Does all of it at once: the first deed at the first till, the next at the next, and so on; the answers come in the
-/// order of the deeds.
-pub async fn all_at_once(tills: &[Client], deeds: impl IntoIterator<Item = Deed>) -> Vec<Result<Done, Rejection>> {
-    let asked = deeds.into_iter().zip(tills.iter().cycle());
-    join_all(asked.map(|(deed, till)| act(till, deed))).await
+/// Does all of it at once: the first command at the first till, the next at the next, and so on; the answers come in the
+/// order of the wanted.
+pub async fn all_at_once(tills: &[Client], wanted: impl IntoIterator<Item = Command>) -> Vec<Result<Done, Rejection>> {
+    let asked = wanted.into_iter().zip(tills.iter().cycle());
+    join_all(asked.map(|(command, till)| act(till, command))).await
 }
 
 pub async fn issue(till: &Client, card: &str, points: i64) -> Done {
-    act(till, Deed::Issue { card: card.to_owned(), points }).await.unwrap()
+    act(till, commands::issue(card, points)).await.unwrap()
 }
 
 /// Gives a card so many lots, in one batch.
@@ -200,7 +202,7 @@ pub async fn issue_lots(till: &Client, card: &str, lots: usize, points: i64) {
 }
 
 pub async fn redeem(till: &Client, card: &str, points: i64) -> Result<Done, Rejection> {
-    act(till, Deed::Redeem { card: card.to_owned(), points }).await
+    act(till, commands::redeem(card, points)).await
 }
 
 pub async fn balance(till: &Client, card: &str) -> Balance {

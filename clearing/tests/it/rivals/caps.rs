@@ -9,7 +9,8 @@ use partner_sdk::operator::{CloseWindow, PartnerLimits, SetLimits};
 use partner_sdk::{Client, Decimal, Reason};
 
 use super::arena::{Arena, PLACES, accepted, act, all_at_once, balance, issue, issue_lots, redeem};
-use clearing_play::deeds::Deed;
+use clearing_core::command::Command;
+use clearing_play::commands;
 
 const RIVALS: usize = 50;
 /// Members among whom the rivals are spread.
@@ -88,9 +89,9 @@ async fn headroom(operator: &Client, of: &str) -> Decimal {
     operator.position_of(of).await.unwrap().headroom.unwrap().amount
 }
 
-/// A deed for each rival, spread over the cards.
-fn spread(deed: impl Fn(usize, String) -> Deed) -> impl Iterator<Item = Deed> {
-    (0..RIVALS).map(move |at| deed(at, format!("{}", at % CARDS)))
+/// A command for each rival, spread over the cards.
+fn spread(command: impl Fn(usize, String) -> Command) -> impl Iterator<Item = Command> {
+    (0..RIVALS).map(move |at| command(at, format!("{}", at % CARDS)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,8 +106,8 @@ async fn redemptions_and_holds_use_a_net_debit_cap_to_the_last_point_and_no_furt
         }
         let lapses = arena.in_seconds(86_400);
         let spends = spread(|at, card| match at % 3 {
-            0 => Deed::Authorize { card, points: 30, lapses },
-            _ => Deed::Redeem { card, points: 30 },
+            0 => commands::authorize(&card, 30, lapses),
+            _ => commands::redeem(&card, 30),
         });
         let answers = all_at_once(&tills, spends).await;
         assert_eq!(accepted(&answers, "NET_DEBIT_CAP"), 16, "{place:?}");
@@ -122,19 +123,20 @@ async fn redemptions_and_holds_use_a_net_debit_cap_to_the_last_point_and_no_furt
         let mut moves = Vec::new();
         for (at, (answer, till)) in answers.iter().zip(tills.iter().cycle()).enumerate() {
             let Ok(done) = answer else { continue };
-            let entry = done.entries[0].clone();
+            let entry = done.entries[0];
             moves.push(match at % 3 {
-                0 if at % 2 == 0 => (till.clone(), Deed::Capture { hold: entry, points: 11 }),
-                0 => (till.clone(), Deed::Void { hold: entry }),
-                _ => (till.clone(), Deed::Return { redemption: entry, points: 7 }),
+                0 if at % 2 == 0 => (till.clone(), commands::capture(entry, 11)),
+                0 => (till.clone(), commands::void(entry)),
+                _ => (till.clone(), commands::return_redemption(entry, 7)),
             });
         }
         let wants = spread(|at, card| match at % 2 {
-            0 => Deed::Authorize { card, points: 13, lapses },
-            _ => Deed::Redeem { card, points: 13 },
+            0 => commands::authorize(&card, 13, lapses),
+            _ => commands::redeem(&card, 13),
         });
         let moves = async {
-            let moved = futures::future::join_all(moves.into_iter().map(async |(till, deed)| act(&till, deed).await));
+            let moved =
+                futures::future::join_all(moves.into_iter().map(async |(till, command)| act(&till, command).await));
             assert!(moved.await.iter().all(Result::is_ok), "{place:?}");
         };
         let closed = async {
@@ -161,10 +163,10 @@ async fn prepaid_issues_use_a_net_debit_cap_to_the_last_point_and_no_further() {
     for place in PLACES {
         let arena = Arena::open(place, LIMITED).await;
         let tills = arena.tills("P").await;
-        let answers = all_at_once(&tills, spread(|_, card| Deed::Issue { card, points: 30 })).await;
+        let answers = all_at_once(&tills, spread(|_, card| commands::issue(&card, 30))).await;
         assert_eq!(accepted(&answers, "NET_DEBIT_CAP"), 16, "{place:?}");
         issue(&tills[0], "0", 20).await;
-        let over = act(&tills[0], Deed::Issue { card: "0".to_owned(), points: 1 }).await;
+        let over = act(&tills[0], commands::issue("0", 1)).await;
         assert_eq!(accepted(&[over], "NET_DEBIT_CAP"), 0);
         assert_eq!(least_headroom(&arena.journal().await, "P", Money(50_000)), Money(0), "{place:?}");
         arena.reruns_are_rare();
@@ -182,11 +184,11 @@ async fn recoveries_use_a_net_debit_cap_to_the_last_point_and_no_further() {
             let card = card.to_string();
             let lot = issue(&creditor, &card, 200).await.entries.remove(0);
             redeem(&creditor, &card, 200).await.unwrap();
-            act(&creditor, Deed::Reverse { issue: lot, points: 200 }).await.unwrap();
+            act(&creditor, commands::reverse(lot, 200)).await.unwrap();
             assert_eq!(balance(&creditor, &card).await.member.owed_points, 200);
         }
         // A's points pay the debts to C as soon as they come, as long as A may still owe.
-        let answers = all_at_once(&issuers, spread(|_, card| Deed::Issue { card, points: 30 })).await;
+        let answers = all_at_once(&issuers, spread(|_, card| commands::issue(&card, 30))).await;
         assert_eq!(accepted(&answers, ""), RIVALS);
         let (mut owed, mut available) = (0, 0);
         for card in 0..CARDS {
@@ -207,10 +209,10 @@ async fn a_days_points_are_issued_to_the_last_one_and_no_further() {
         let arena = Arena::open(place, LIMITED).await;
         let tills = arena.tills("D").await;
         for day in 1..=2 {
-            let answers = all_at_once(&tills, spread(|_, card| Deed::Issue { card, points: 30 })).await;
+            let answers = all_at_once(&tills, spread(|_, card| commands::issue(&card, 30))).await;
             assert_eq!(accepted(&answers, "LIMIT_EXCEEDED"), 33, "{place:?}: day {day}");
             issue(&tills[0], "0", 10).await;
-            let over = act(&tills[0], Deed::Issue { card: "0".to_owned(), points: 1 }).await;
+            let over = act(&tills[0], commands::issue("0", 1)).await;
             assert_eq!(accepted(&[over], "LIMIT_EXCEEDED"), 0);
             let issued: i64 = points_of(&arena.journal().await, "D").into_iter().map(|(_, points)| points).sum();
             assert_eq!(issued, -1000 * day);
@@ -240,12 +242,12 @@ async fn outstanding_points_reach_their_limit_and_do_not_pass_it_while_redemptio
         for card in 0..CARDS {
             issue(&issuers[0], &card.to_string(), 50).await;
         }
-        let issues = all_at_once(&issuers, spread(|_, card| Deed::Issue { card, points: 30 }));
-        let spends = all_at_once(&acceptors, spread(|_, card| Deed::Redeem { card, points: 5 }));
+        let issues = all_at_once(&issuers, spread(|_, card| commands::issue(&card, 30)));
+        let spends = all_at_once(&acceptors, spread(|_, card| commands::redeem(&card, 5)));
         let (issues, spends) = futures::future::join(issues, spends).await;
         accepted(&issues, "LIMIT_EXCEEDED");
         accepted(&spends, "INSUFFICIENT_POINTS");
-        while act(&issuers[0], Deed::Issue { card: "0".to_owned(), points: 1 }).await.is_ok() {}
+        while act(&issuers[0], commands::issue("0", 1)).await.is_ok() {}
         let mut outstanding = 0;
         let mut most = 0;
         for (kind, points) in points_of(&arena.journal().await, "O") {
@@ -270,7 +272,7 @@ async fn a_limit_that_is_lowered_while_points_are_spent_holds_from_the_next_entr
         for card in 0..CARDS {
             issue(&issuer, &card.to_string(), 200).await;
         }
-        let spends = all_at_once(&tills, spread(|_, card| Deed::Redeem { card, points: 10 }));
+        let spends = all_at_once(&tills, spread(|_, card| commands::redeem(&card, 10)));
         let lowered = async {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             let limits = PartnerLimits::none().net_debit_cap(Decimal::ZERO);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use clearing_core::facts::entry::{EntryKind, JournalEntry};
-use clearing_core::units::BatchId;
+use clearing_core::units::{BatchId, EntryId};
 
 use super::arena::{Arena, BRANDS, Place, accepted, act, balance, issue, redeem};
-use clearing_play::deeds::Deed;
+use clearing_play::commands;
+use clearing_play::sdk::entry_of;
 use partner_sdk::{Client, Issue};
 
 const LOTS: usize = 10_000;
@@ -14,13 +15,13 @@ const LOTS: usize = 10_000;
 const STEP: usize = 1024;
 
 /// Gives a card `LOTS` lots of one point each; those of the second half live a day longer.
-async fn fill(arena: &Arena, issuer: &Client, card: &str) -> Vec<String> {
+async fn fill(arena: &Arena, issuer: &Client, card: &str) -> Vec<EntryId> {
     let mut entries = Vec::new();
     for part in 0..5 {
         let expires = arena.in_seconds(if part < 3 { 86_400 } else { 2 * 86_400 });
         let items = (0..LOTS / 5).map(|_| Issue::to("card", card).points(1).expires(expires)).collect();
         for issued in issuer.batch_issue(items).await.unwrap() {
-            entries.push(super::arena::told(issued).unwrap().written.entry_id().to_owned());
+            entries.push(entry_of(super::arena::told(issued).unwrap().written.entry_id()));
         }
     }
     entries
@@ -58,25 +59,25 @@ async fn the_life_of_ten_thousand_lots(place: Place) {
     let refused = redeem(&till, card, 1025).await.unwrap_err();
     assert_eq!(refused.reason.as_str(), "TOO_MANY_LOTS");
     assert_eq!(refused.number("reachable_points"), Some(1024));
-    let purchase = Deed::Purchase { card: card.to_owned(), spend: 2000, earn: 1 };
+    let purchase = commands::purchase(card, 2000, 1);
     assert_eq!(act(&till, purchase).await.unwrap_err().reason.as_str(), "TOO_MANY_LOTS");
-    let gift = Deed::Transfer { card: card.to_owned(), to: "2".to_owned(), points: 1025 };
+    let gift = commands::transfer(card, "2", 1025);
     assert_eq!(act(&till, gift).await.unwrap_err().reason.as_str(), "TOO_MANY_LOTS");
 
     // An issue, a hold, a reversal of a lot in the middle, a gift, a return.
     assert_eq!(issue(&issuer, card, 100).await.available, 9_071);
     let lapses = arena.in_seconds(3600);
-    let hold = Deed::Authorize { card: card.to_owned(), points: 1024, lapses };
+    let hold = commands::authorize(card, 1024, lapses);
     let hold = act(&till, hold).await.unwrap();
     assert_eq!(hold.available, 8_047);
-    let capture = Deed::Capture { hold: hold.entries[0].clone(), points: 1000 };
+    let capture = commands::capture(hold.entries[0], 1000);
     let captured = act(&till, capture).await.unwrap();
     assert_eq!(captured.available, 8_071);
-    let reverse = Deed::Reverse { issue: lots[LOTS / 2].clone(), points: 1 };
+    let reverse = commands::reverse(lots[LOTS / 2], 1);
     assert_eq!(act(&issuer, reverse).await.unwrap().available, 8_070);
-    let gift = Deed::Transfer { card: card.to_owned(), to: "2".to_owned(), points: 1024 };
+    let gift = commands::transfer(card, "2", 1024);
     assert_eq!(act(&till, gift).await.unwrap().available, 7_046);
-    let back = Deed::Return { redemption: captured.entries[0].clone(), points: 1000 };
+    let back = commands::return_redemption(captured.entries[0], 1000);
     assert_eq!(act(&till, back).await.unwrap().available, 8_046);
 
     // The first lots expire in steps; then the others.

@@ -7,7 +7,8 @@ use partner_sdk::operator::SetFundingConsent;
 use partner_sdk::{Abandon, EntryKind, Issue, Origin, Receipt, Reverse};
 
 use super::arena::{Arena, BRANDS, PLACES, accepted, act, all_at_once, balance, issue, issue_lots, redeem, told};
-use clearing_play::deeds::Deed;
+use clearing_play::commands;
+use clearing_play::sdk::shown_entry;
 
 /// How often two things meet.
 const ROUNDS: usize = 30;
@@ -22,11 +23,11 @@ async fn returns_of_one_redemption_give_back_what_it_took_and_no_more() {
             let card = format!("{round}");
             issue(&issuer, &card, 100).await;
             let redemption = redeem(&tills[0], &card, 100).await.unwrap().entries.remove(0);
-            let returns = (0..10).map(|_| Deed::Return { redemption: redemption.clone(), points: 30 });
+            let returns = (0..10).map(|_| commands::return_redemption(redemption, 30));
             let answers = all_at_once(&tills, returns).await;
             assert_eq!(accepted(&answers, "RETURN_EXCEEDS_REDEMPTION"), 3, "{place:?}");
             assert_eq!(balance(&issuer, &card).await.member.available_points, 90);
-            let rest = act(&tills[0], Deed::Return { redemption, points: 10 }).await.unwrap();
+            let rest = act(&tills[0], commands::return_redemption(redemption, 10)).await.unwrap();
             assert_eq!(rest.available, 100);
         }
         // What was given back in full moved no money.
@@ -80,7 +81,7 @@ async fn a_reversal_that_meets_a_redemption_takes_the_points_back_or_leaves_a_de
             let card = format!("{round}");
             let issuer = &issuers[(round + 1) % nodes];
             let lot = issue(issuer, &card, 100).await.entries.remove(0);
-            let reverse = act(issuer, Deed::Reverse { issue: lot, points: 100 });
+            let reverse = act(issuer, commands::reverse(lot, 100));
             let (spent, reversed) = join(redeem(&tills[round % nodes], &card, 70), reverse).await;
             assert!(reversed.is_ok(), "{place:?}: {reversed:?}");
             let left = balance(issuer, &card).await;
@@ -90,7 +91,8 @@ async fn a_reversal_that_meets_a_redemption_takes_the_points_back_or_leaves_a_de
             // Who would rather be refused than leave a debt gets all of it or nothing.
             let card = format!("all.{round}");
             let lot = issue(issuer, &card, 100).await.entries.remove(0);
-            let reverse = async { told(issuer.reverse(Reverse::entry(lot).points(100).refuse_shortfall()).await) };
+            let reverse =
+                async { told(issuer.reverse(Reverse::entry(shown_entry(lot)).points(100).refuse_shortfall()).await) };
             let (spent, reversed) = join(redeem(&tills[round % nodes], &card, 70), reverse).await;
             assert_ne!(spent.is_ok(), reversed.is_ok(), "{place:?}: {spent:?}, {reversed:?}");
             let left = balance(issuer, &card).await;
@@ -116,7 +118,7 @@ async fn points_are_transferred_or_redeemed_and_gifts_that_cross_wait_for_each_o
         let rounds = (0..ROUNDS).map(async |round| {
             let card = format!("{round}");
             issue(&tills[0], &card, 100).await;
-            let gift = Deed::Transfer { card: card.clone(), to: to(round), points: 100 };
+            let gift = commands::transfer(&card, to(round), 100);
             let (given, spent) =
                 join(act(&tills[round % nodes], gift), redeem(&tills[(round + 1) % nodes], &card, 100)).await;
             assert_ne!(given.is_ok(), spent.is_ok(), "{place:?}: {given:?}, {spent:?}");
@@ -136,8 +138,7 @@ async fn points_are_transferred_or_redeemed_and_gifts_that_cross_wait_for_each_o
         let pairs = friends.into_iter().flat_map(|card| friends.into_iter().map(move |to| (card, to)));
         let pairs: Vec<_> = pairs.filter(|(card, to)| card != to).collect();
         let gifts = pairs.iter().cycle().take(5 * pairs.len());
-        let gifts =
-            gifts.map(|(card, to)| Deed::Transfer { card: (*card).to_owned(), to: (*to).to_owned(), points: 40 });
+        let gifts = gifts.map(|(card, to)| commands::transfer(card, to, 40));
         accepted(&all_at_once(&tills, gifts).await, "INSUFFICIENT_POINTS");
         let mut sum = 0;
         for card in friends {

@@ -6,36 +6,38 @@ use futures::future::{join, join_all};
 use partner_sdk::{Abandon, AbandonOutcome, Client, Decimal, Money, Origin, Rejection};
 
 use super::arena::{Arena, BRANDS, PLACES, Place, accepted, act, balance, issue, told};
-use clearing_play::deeds::{self, Deed, Done};
+use clearing_core::command::Command;
+use clearing_play::commands;
+use clearing_play::sdk::{self, Done, entry_of};
 
 /// How often the same thing is sent at once.
 const TIMES: usize = 12;
 
-/// A card on which such a deed can be done, and the deed: an issue to nobody known, a redemption, a hold, a capture, a
+/// A card on which such a command can be done, and the command: an issue to nobody known, a redemption, a hold, a capture, a
 /// reversal, a purchase, a transfer.
-async fn prepared(arena: &Arena, issuer: &Client, name: &str, card: &str) -> Deed {
+async fn prepared(arena: &Arena, issuer: &Client, name: &str, card: &str) -> Command {
     let card = card.to_owned();
     if name != "issue" {
         issue(issuer, &card, 100).await;
     }
     let lapses = arena.in_seconds(3600);
     match name {
-        "issue" => Deed::Issue { card, points: 100 },
-        "redeem" => Deed::Redeem { card, points: 40 },
-        "authorize" => Deed::Authorize { card, points: 40, lapses },
+        "issue" => commands::issue(&card, 100),
+        "redeem" => commands::redeem(&card, 40),
+        "authorize" => commands::authorize(&card, 40, lapses),
         "capture" => {
-            let hold = act(issuer, Deed::Authorize { card, points: 40, lapses }).await.unwrap();
-            Deed::Capture { hold: hold.entries[0].clone(), points: 30 }
+            let hold = act(issuer, commands::authorize(&card, 40, lapses)).await.unwrap();
+            commands::capture(hold.entries[0], 30)
         }
         "reverse" => {
             let entry = issue(issuer, &card, 50).await.entries.remove(0);
-            Deed::Reverse { issue: entry, points: 20 }
+            commands::reverse(entry, 20)
         }
-        "purchase" => Deed::Purchase { card, spend: 40, earn: 7 },
-        "transfer" => Deed::Transfer { to: format!("to.{card}"), card, points: 40 },
+        "purchase" => commands::purchase(&card, 40, 7),
+        "transfer" => commands::transfer(&card, format!("to.{card}"), 40),
         "return" => {
-            let entry = act(issuer, Deed::Redeem { card, points: 40 }).await.unwrap().entries.remove(0);
-            Deed::Return { redemption: entry, points: 15 }
+            let entry = act(issuer, commands::redeem(&card, 40)).await.unwrap().entries.remove(0);
+            commands::return_redemption(entry, 15)
         }
         other => panic!("nobody prepares {other}"),
     }
@@ -50,16 +52,16 @@ async fn a_request_that_is_sent_many_times_at_once_has_its_effect_once_and_every
         let kinds = ["issue", "redeem", "authorize", "capture", "reverse", "purchase", "transfer", "return"];
         let mut written = 0;
         // All kinds together, too: what is sent again meets what is sent for the first time.
-        let mut deeds = Vec::new();
+        let mut wanted = Vec::new();
         for kind in kinds {
             for round in 0..3 {
-                deeds.push((kind, prepared(&arena, &tills[0], kind, &format!("{kind}.{round}")).await));
+                wanted.push((kind, prepared(&arena, &tills[0], kind, &format!("{kind}.{round}")).await));
             }
         }
         let prepared = arena.journal().await.len();
-        let asked = deeds.iter().map(async |(kind, deed)| {
+        let asked = wanted.iter().map(async |(kind, command)| {
             let id = tills[0].new_request_id();
-            let sent = (0..TIMES).map(|at| deeds::ask(&tills[at % tills.len()], id, deed, Origin::default()));
+            let sent = (0..TIMES).map(|at| sdk::ask(&tills[at % tills.len()], id, command, Origin::default()));
             let answers: Vec<Done> = join_all(sent).await.into_iter().map(|answer| told(answer).unwrap()).collect();
             assert_eq!(answers.iter().filter(|done| !done.replayed).count(), 1, "{place:?}: {kind}: {answers:?}");
             let same: BTreeSet<_> = answers.iter().map(|done| (&done.entries, done.available)).collect();
@@ -80,36 +82,36 @@ async fn a_line_of_a_receipt_is_booked_once_however_many_tills_send_it_at_once()
         let arena = Arena::open(place, BRANDS).await;
         let tills = arena.tills("A").await;
         let kinds = ["issue", "redeem", "authorize", "purchase"];
-        let mut deeds = Vec::new();
+        let mut lines = Vec::new();
         for kind in kinds {
             for round in 0..3 {
-                deeds.push((kind, prepared(&arena, &tills[0], kind, &format!("{kind}.{round}")).await, false));
+                let card = format!("{kind}.{round}");
+                lines.push((kind, vec![prepared(&arena, &tills[0], kind, &card).await; TIMES]));
                 // A line belongs to a receipt, not to a member: two members who share it get it once between them.
-                let line = prepared(&arena, &tills[0], kind, &format!("{kind}.{round}.0")).await;
-                deeds.push((kind, line, true));
+                lines.push(match kind {
+                    "issue" => {
+                        (kind, (0..TIMES).map(|at| commands::issue(format!("{card}.0.{}", at % 3), 100)).collect())
+                    }
+                    kind => (kind, vec![prepared(&arena, &tills[0], kind, &format!("{card}.0")).await; TIMES]),
+                });
             }
         }
-        let asked = deeds.iter().enumerate().map(async |(receipt, (kind, deed, shared))| {
+        let asked = lines.iter().enumerate().map(async |(receipt, (kind, commands))| {
             let origin =
                 Origin::till("7", "3").receipt(format!("R-{receipt}")).receipt_line(2).business_date("2026-01-01");
-            let mut sent = Vec::new();
-            for at in 0..TIMES {
-                let till = &tills[at % tills.len()];
-                let mut deed = deed.clone();
-                if let Deed::Issue { card, .. } = &mut deed
-                    && *shared
-                {
-                    *card = format!("{card}.{}", at % 3);
-                }
-                let origin = origin.clone();
-                sent.push(async move { told(deeds::ask(till, till.new_request_id(), &deed, origin).await) });
-            }
+            let sent = commands.iter().enumerate().map(|(at, command)| {
+                let (till, origin) = (&tills[at % tills.len()], origin.clone());
+                async move { told(sdk::ask(till, till.new_request_id(), command, origin).await) }
+            });
             let answers: Vec<Result<Done, Rejection>> = join_all(sent).await;
             assert_eq!(accepted(&answers, "DUPLICATE_RECEIPT"), 1, "{place:?}: {kind}");
             let booked = answers.iter().find_map(|answer| answer.as_ref().ok()).unwrap().entries.clone();
             for rejection in answers.iter().filter_map(|answer| answer.as_ref().err()) {
-                let named = &rejection.metadata["entry_id"];
-                assert!(booked.contains(named), "{place:?}: {kind}: {rejection} names {named}, not one of {booked:?}");
+                let named = &entry_of(&rejection.metadata["entry_id"]);
+                assert!(
+                    booked.contains(named),
+                    "{place:?}: {kind}: {rejection} names {named:?}, not one of {booked:?}"
+                );
             }
         });
         join_all(asked).await;
@@ -138,8 +140,8 @@ async fn a_request_abandoned_before_after_or_while_it_runs_is_burned_or_undone_a
         for round in 0..24 {
             for kind in kinds {
                 let card = format!("{kind}.{round}");
-                let deed = prepared(&arena, &tills[0], kind, &card).await;
-                meetings.push((round, kind, card, deed));
+                let command = prepared(&arena, &tills[0], kind, &card).await;
+                meetings.push((round, kind, card, command));
             }
         }
         let positions = async || {
@@ -151,11 +153,11 @@ async fn a_request_abandoned_before_after_or_while_it_runs_is_burned_or_undone_a
             positions
         };
         let before = positions().await;
-        let meet = meetings.iter().map(async |(round, kind, card, deed)| {
+        let meet = meetings.iter().map(async |(round, kind, card, command)| {
             let mut had = if *kind == "issue" { 0 } else { balance(&tills[0], card).await.member.available_points };
             let id = tills[0].new_request_id();
             let (one, other) = (&tills[round % tills.len()], &tills[(round + 1) % tills.len()]);
-            let asks = async || told(deeds::ask(one, id, deed, Origin::default()).await);
+            let asks = async || told(sdk::ask(one, id, command, Origin::default()).await);
             let abandons = async || told(other.abandon(Abandon::request(id)).await).unwrap().outcome;
             let (answer, outcome) = match round % 6 {
                 0 => {
@@ -169,7 +171,7 @@ async fn a_request_abandoned_before_after_or_while_it_runs_is_burned_or_undone_a
                 2 | 3 => join(asks(), abandons()).await,
                 4 => {
                     // What else the abandoning node does for the member, maybe in the same batch.
-                    let beside = Deed::Issue { card: card.clone(), points: 1 };
+                    let beside = commands::issue(&card, 1);
                     let ((answer, outcome), _) = join(join(asks(), abandons()), act(other, beside)).await;
                     had += 1;
                     (answer, outcome)
@@ -224,11 +226,11 @@ async fn points_pay_the_share_of_a_receipt_that_they_may_and_no_more_however_man
                 let origin = Origin::till("7", "3").receipt(format!("R-{receipt}")).receipt_line(line + 1);
                 let origin = origin.receipt_total(Money::new("RUB", Decimal::from(100)));
                 let card = if receipt % 2 == 0 || line % 3 == 0 { "1" } else { "2" };
-                let deed = match line % 2 {
-                    0 => Deed::Redeem { card: card.to_owned(), points: 10 },
-                    _ => Deed::Authorize { card: card.to_owned(), points: 10, lapses: arena.in_seconds(3600) },
+                let command = match line % 2 {
+                    0 => commands::redeem(&card, 10),
+                    _ => commands::authorize(&card, 10, arena.in_seconds(3600)),
                 };
-                told(deeds::ask(till, till.new_request_id(), &deed, origin).await)
+                told(sdk::ask(till, till.new_request_id(), &command, origin).await)
             });
             let answers = join_all(sent).await;
             assert_eq!(accepted(&answers, "RECEIPT_SHARE_EXCEEDED"), 5, "{place:?}: receipt {receipt}");

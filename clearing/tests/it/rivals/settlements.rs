@@ -5,7 +5,7 @@ use partner_sdk::operator::{AbortSettlement, CloseWindow, ConfirmPayment, Confir
 use partner_sdk::{Client, LegState, Reason, Settlement, SettlementState};
 
 use super::arena::{Arena, PLACES, act, all_at_once, issue, told};
-use clearing_play::deeds::Deed;
+use clearing_play::commands;
 
 /// `F` pays for its points with the settlement of their window; until then they wait.
 const WAITING: &str = r#"
@@ -60,7 +60,7 @@ async fn a_settlement_is_paid_once_or_aborted_while_its_points_are_taken_back_an
                 let card = card.to_string();
                 waiting.push(issue(&fs[0], &card, 100).await.entries.remove(0));
                 issue(&ps[0], &card, 40).await;
-                act(&bs[0], Deed::Redeem { card, points: 30 }).await.unwrap();
+                act(&bs[0], commands::redeem(card, 30)).await.unwrap();
             }
             let window = close(&operator).await;
             told(operator.operator().confirm_settlement(ConfirmSettlement::of(window)).await).unwrap();
@@ -78,8 +78,8 @@ async fn a_settlement_is_paid_once_or_aborted_while_its_points_are_taken_back_an
                 }
                 false
             };
-            let reversals = waiting.iter().map(|issue| Deed::Reverse { issue: issue.clone(), points: 37 });
-            let issues = (0..CARDS).map(|card| Deed::Issue { card: card.to_string(), points: 10 });
+            let reversals = waiting.iter().map(|issue| commands::reverse(*issue, 37));
+            let issues = (0..CARDS).map(|card| commands::issue(card, 10));
             let tills = join3(all_at_once(&fs, reversals), all_at_once(&fs, issues), close(&operator));
             let ((paid, aborted), (reversed, issued, beside)) = join(join(payments, abort), tills).await;
 

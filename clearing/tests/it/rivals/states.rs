@@ -7,13 +7,12 @@ use clearing_core::command::{Command, Request};
 use clearing_core::facts::origin::Origin;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::rules::partner::SetPartnerState;
-use clearing_core::units::{MemberId, PartnerId, RequestId};
-use partner_sdk::{
-    Abandon, Capture, Client, Decimal, EntryFilter, Issue, Money, Purchase, Redeem, Rejection, ReturnPurchase,
-};
+use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId};
+use partner_sdk::{Abandon, Client, Decimal, EntryFilter, Issue, Money, Purchase, Redeem, Rejection, ReturnPurchase};
 
 use super::arena::{Arena, BRANDS, Place, act, issue, redeem, told};
-use clearing_play::deeds::Deed;
+use clearing_play::commands;
+use clearing_play::sdk::shown_entry;
 
 /// What the states ACTIVE, RESTRICTED, SUSPENDED and EXITED say, in this order; empty: it is done.
 const YES: [&str; 4] = ["", "", "", ""];
@@ -55,12 +54,12 @@ fn amount(kopecks: i64) -> Money {
 
 /// What the operations of a partner need, made while it was active.
 struct Prepared {
-    hold_to_capture: String,
-    hold_to_void: String,
-    hold_to_pay: String,
-    redemption: String,
-    purchase: (String, String),
-    issue: String,
+    hold_to_capture: EntryId,
+    hold_to_void: EntryId,
+    hold_to_pay: EntryId,
+    redemption: EntryId,
+    purchase: (EntryId, EntryId),
+    issue: EntryId,
     abandoned: partner_sdk::RequestId,
 }
 
@@ -69,10 +68,10 @@ impl Prepared {
         issue(y, card, 10_000).await;
         let lapses = arena.in_seconds(86_400);
         let hold = async || {
-            let hold = Deed::Authorize { card: card.to_owned(), points: 10, lapses };
+            let hold = commands::authorize(card, 10, lapses);
             act(x, hold).await.unwrap().entries.remove(0)
         };
-        let bought = act(x, Deed::Purchase { card: card.to_owned(), spend: 10, earn: 10 }).await.unwrap().entries;
+        let bought = act(x, commands::purchase(card, 10, 10)).await.unwrap().entries;
         let abandoned = x.new_request_id();
         told(x.issue(Issue::to("card", card).points(10).request_id(abandoned)).await).unwrap();
         Self {
@@ -80,7 +79,7 @@ impl Prepared {
             hold_to_void: hold().await,
             hold_to_pay: hold().await,
             redemption: redeem(x, card, 10).await.unwrap().entries.remove(0),
-            purchase: (bought[0].clone(), bought[1].clone()),
+            purchase: (bought[0], bought[1]),
             issue: issue(x, card, 500).await.entries.remove(0),
             abandoned,
         }
@@ -89,8 +88,7 @@ impl Prepared {
 
 /// Has a partner X do an operation, or Y something with X's points or at X's cost. Gives the reason of its rejection.
 async fn operate(arena: &Arena, x: &Client, y: &Client, card: &str, with: &Prepared, operation: &str) -> String {
-    let deed = async |deed: Deed| act(x, deed).await.map(drop);
-    let own = card.to_owned();
+    let done = async |command: Command| act(x, command).await.map(drop);
     let lapses = arena.in_seconds(86_400);
     let purchase = || Purchase::by("card", card);
     let read = |read: Result<(), partner_sdk::Error>| match read {
@@ -101,7 +99,7 @@ async fn operate(arena: &Arena, x: &Client, y: &Client, card: &str, with: &Prepa
         }
     };
     let outcome: Result<(), Rejection> = match operation {
-        "issue" => deed(Deed::Issue { card: own, points: 1 }).await,
+        "issue" => done(commands::issue(card, 1)).await,
         "batch issue" => {
             let mut issued = x.batch_issue(vec![Issue::to("card", card).points(1)]).await.unwrap();
             told(issued.remove(0)).map(drop)
@@ -119,30 +117,32 @@ async fn operate(arena: &Arena, x: &Client, y: &Client, card: &str, with: &Prepa
             let joint = Issue::to("card", card).points(2).funders([("X", 1), ("Y", 1)]);
             told(y.issue(joint).await).map(drop)
         }
-        "redeem" => deed(Deed::Redeem { card: own, points: 1 }).await,
-        "authorize" => deed(Deed::Authorize { card: own, points: 1, lapses }).await,
-        "transfer" => deed(Deed::Transfer { card: own, to: format!("to.{card}"), points: 1 }).await,
+        "redeem" => done(commands::redeem(card, 1)).await,
+        "authorize" => done(commands::authorize(card, 1, lapses)).await,
+        "transfer" => done(commands::transfer(card, format!("to.{card}"), 1)).await,
         "quote" => read(x.quote(("card", card), 1).await.map(drop)),
-        "purchase that earns" => deed(Deed::Purchase { card: own, spend: 0, earn: 1 }).await,
+        "purchase that earns" => done(commands::purchase(card, 0, 1)).await,
         "purchase that spends" => told(x.purchase(purchase().redeem(1)).await).map(drop),
-        "purchase that spends and earns" => deed(Deed::Purchase { card: own, spend: 1, earn: 1 }).await,
-        "purchase that captures" => told(x.purchase(purchase().capture(with.hold_to_pay.clone(), 4)).await).map(drop),
-        "capture" => told(x.capture(Capture::hold(with.hold_to_capture.clone()).points(4)).await).map(drop),
-        "void" => deed(Deed::Void { hold: with.hold_to_void.clone() }).await,
-        "return" => deed(Deed::Return { redemption: with.redemption.clone(), points: 4 }).await,
+        "purchase that spends and earns" => done(commands::purchase(card, 1, 1)).await,
+        "purchase that captures" => {
+            told(x.purchase(purchase().capture(shown_entry(with.hold_to_pay), 4)).await).map(drop)
+        }
+        "capture" => done(commands::capture(with.hold_to_capture, 4)).await,
+        "void" => done(commands::void(with.hold_to_void)).await,
+        "return" => done(commands::return_redemption(with.redemption, 4)).await,
         "return of a purchase" => {
-            let (redemption, issue) = with.purchase.clone();
+            let (redemption, issue) = (shown_entry(with.purchase.0), shown_entry(with.purchase.1));
             let back = ReturnPurchase::of(amount(50), amount(100)).redemption(redemption).issue(issue);
             told(x.return_purchase(back).await).map(drop)
         }
-        "reverse" => deed(Deed::Reverse { issue: with.issue.clone(), points: 5 }).await,
+        "reverse" => done(commands::reverse(with.issue, 5)).await,
         "abandon" => told(x.abandon(Abandon::request(with.abandoned)).await).map(drop),
         "balance" => read(x.balance(("card", card)).await.map(drop)),
         "entries" => read(x.entries(EntryFilter::all()).collect().await.map(drop)),
         "position" => read(x.position().await.map(drop)),
         "statement" => read(x.statement(None).await.map(drop)),
         "redemption of its points elsewhere" => told(y.redeem(Redeem::from("card", card).points(1)).await).map(drop),
-        "hold of its points elsewhere" => act(y, Deed::Authorize { card: own, points: 1, lapses }).await.map(drop),
+        "hold of its points elsewhere" => act(y, commands::authorize(card, 1, lapses)).await.map(drop),
         other => panic!("nobody does {other}"),
     };
     outcome.map_or_else(|rejection| rejection.reason.as_str().to_owned(), |()| String::new())

@@ -45,9 +45,9 @@ async fn a_house_whose_disk_does_not_take_a_commit_says_so_and_stops() {
     let before = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
 
     let mut disk = fail_syncs(program.pid()).await;
-    let (id, deed) = (client.new_request_id(), issue("2"));
+    let (id, command) = (client.new_request_id(), issue("2"));
     // Whether it is known is not certain: the disk may have got it or not.
-    let heard = ask(&client.with_deadline(PATIENCE), id, &deed).await;
+    let heard = ask(&client.with_deadline(PATIENCE), id, &command).await;
     assert!(matches!(heard, Heard::Doubt(_)), "{heard:?}");
     assert_eq!(program.ended().await, Some(5), "{}", program.log());
     tokio::time::timeout(PATIENCE, disk.wait()).await.expect("there is nothing left to trace").unwrap();
@@ -55,8 +55,8 @@ async fn a_house_whose_disk_does_not_take_a_commit_says_so_and_stops() {
     assert!(log.contains("the disk did not take what was written"), "{log}");
 
     program.start().await;
-    let (verdict, replayed) = ask_after_doubt(&client, id, &deed).await;
-    let doubted = Answered { partner: 0, id, deed, verdict, doubted: true, committed_unheard: replayed };
+    let (verdict, replayed) = ask_after_doubt(&client, id, &command).await;
+    let doubted = Answered { partner: 0, id, command, verdict, doubted: true, committed_unheard: replayed };
     compare(&[client], &[before, doubted]).await;
     program.kill().await;
     audit(&program.database_url()).await;

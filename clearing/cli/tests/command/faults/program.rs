@@ -4,9 +4,12 @@ use std::fs::File;
 use std::process::Stdio;
 use std::time::Duration;
 
+use clearing::identifier::IdentifierKey;
+use clearing::rpc::opaque::Opaque;
 use clearing_play::PATIENCE;
 use clearing_play::proxy::{Proxy, Upstream};
-use partner_sdk::{Client, Retries};
+use clearing_play::sdk::Caller;
+use partner_sdk::{Client, RequestId, Retries};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -16,6 +19,33 @@ const CONFIG: &str = "coalition/clearing.toml";
 
 /// The brands of the coalition.
 pub const BRANDS: [&str; 3] = ["GROCER", "FUEL", "CINEMA"];
+
+/// A client of a brand, and the key that the coalition was founded with, under which the house shows ids.
+#[derive(Clone)]
+pub struct Brand {
+    client: Client,
+    key: IdentifierKey,
+}
+
+impl Brand {
+    pub fn new_request_id(&self) -> RequestId {
+        self.client.new_request_id()
+    }
+
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { client: self.client.with_deadline(deadline), ..self.clone() }
+    }
+}
+
+impl Caller for Brand {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn ids(&self) -> Opaque {
+        Opaque::new(&self.key)
+    }
+}
 
 /// A program, and what it stands on. Callers come through the proxy, so that they need not learn where the house listens
 /// after a restart.
@@ -73,16 +103,19 @@ impl Program {
         self.running.as_ref().and_then(Child::id).expect("it is running")
     }
 
-    pub async fn client(&self, brand: &str) -> Client {
+    pub async fn client(&self, brand: &str) -> Brand {
         let brands = self.desk.path("brands");
-        Client::builder(self.endpoint())
+        let key = std::fs::read_to_string(self.desk.path("coalition/identifier.key")).unwrap();
+        let key = IdentifierKey::from_hex(key.trim()).unwrap();
+        let client = Client::builder(self.endpoint())
             .ca_file(brands.join("ca.pem"))
             .identity_files(brands.join(format!("{brand}.pem")), brands.join(format!("{brand}.key")))
             .deadline(Duration::from_secs(5))
             .retries(Retries::none())
             .connect()
             .await
-            .unwrap()
+            .unwrap();
+        Brand { client, key }
     }
 
     pub fn database_url(&self) -> String {

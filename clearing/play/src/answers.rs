@@ -1,52 +1,12 @@
-//! Wishes of a scenario as commands of the rules, and what the rules answer as a scenario sees it: what the stages that
-//! speak to the rules directly have in common.
+//! What the rules answer, as a scenario sees it: what the stages that speak to the rules directly have in common.
 
-use clearing_core::command::Command;
 use clearing_core::facts::answer::{Answer, Reply};
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::lot::LotMove;
-use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::window::{Settlement, Window};
-use clearing_core::rules::abandon::AbandonRequest;
-use clearing_core::rules::decay::RunDecay;
-use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
-use clearing_core::rules::issue::IssuePoints;
-use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
-use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
-use clearing_core::rules::transfer::TransferPoints;
-use clearing_core::units::{EntryId, IdentifierHash, Points};
-use sha2::{Digest, Sha256};
+use clearing_core::units::{EntryId, Points};
 
-use crate::player::{LotMoved, Played, Posted, WindowView, Wish};
-
-/// The command that a wish is.
-pub fn command_of(wish: Wish) -> Command {
-    match wish {
-        Wish::Issue { member, earn } => Command::IssuePoints(IssuePoints { member: named(&member), earn }),
-        Wish::Redeem { member, points } => Command::RedeemPoints(RedeemPoints { member: named(&member), points }),
-        Wish::Authorize { member, points, lapses } => {
-            Command::AuthorizeRedemption(AuthorizeRedemption { member: named(&member), points, lapses })
-        }
-        Wish::Capture { hold, points } => Command::CaptureHold(CaptureHold { hold, points }),
-        Wish::Void { hold } => Command::VoidHold(VoidHold { hold }),
-        Wish::Reverse { issue, points, refuse_shortfall } => {
-            Command::ReverseIssue(ReverseIssue { target: ReversalTarget::Entry(issue), points, refuse_shortfall })
-        }
-        // The members of a scenario are those that it names.
-        Wish::Transfer { member, to, points } => Command::TransferPoints(TransferPoints {
-            member: named(&member),
-            to: named(&to),
-            points,
-            enrol_receiver: true,
-        }),
-        Wish::Decay { member, rate, period } => {
-            Command::RunDecay(RunDecay { member: named(&member), rate, period, inactive_since: None })
-        }
-        Wish::Return { redemption, points } => Command::ReturnRedemption(ReturnRedemption { redemption, points }),
-        Wish::Abandon { request } => Command::AbandonRequest(AbandonRequest { request }),
-        Wish::House(command) => command,
-    }
-}
+use crate::player::{LotMoved, Played, Posted, WindowView};
 
 /// An answer as a scenario sees it, with the entries that it wrote and a way to those that it names.
 pub fn played<'a>(answer: &Answer, written: Vec<Posted>, entry: impl Fn(&EntryId) -> Option<&'a Entry>) -> Played {
@@ -101,8 +61,4 @@ pub fn view_of(window: &Window) -> WindowView {
         saved: settlement.and_then(Settlement::saved),
         orders: settlement.map_or_else(Vec::new, |settlement| settlement.orders.clone()),
     }
-}
-
-fn named(member: &str) -> MemberRef {
-    MemberRef::Identifier(IdentifierHash(Sha256::digest(member.as_bytes()).into()))
 }

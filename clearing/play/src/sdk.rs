@@ -1,0 +1,402 @@
+//! Operations, said through the SDK: by whoever has a client of a house.
+
+use clearing::rpc::opaque::Opaque;
+use clearing_core::command::Command;
+use clearing_core::facts::answer::{Abandoned, Reversed};
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::receipt::Receipt;
+use clearing_core::facts::terms::{ExpiryPolicy, FeeBearer, Funding, TermsDraft};
+use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::calendar::SetCalendar;
+use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::decay::RunDecay;
+use clearing_core::rules::funds::Deposit;
+use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
+use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
+use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
+use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
+use clearing_core::rules::terms::SetTerms;
+use clearing_core::rules::transfer::TransferPoints;
+use clearing_core::units::{EntryId, Money, Points};
+use partner_sdk::operator as op;
+use partner_sdk::{self as sdk, AbandonOutcome, Client, Error, MemberFigures, Origin, Outcome, RequestId, Written};
+
+use crate::database::identifier_key;
+use crate::house::system_time;
+use crate::names::sdk_member;
+
+/// Somebody who asks a house: a client, and what reads the ids that the house shows.
+pub trait Caller: Clone + Send + Sync + 'static {
+    fn client(&self) -> &Client;
+
+    fn ids(&self) -> Opaque;
+}
+
+/// A client of a test house.
+impl Caller for Client {
+    fn client(&self) -> &Client {
+        self
+    }
+
+    fn ids(&self) -> Opaque {
+        Opaque::new(&identifier_key())
+    }
+}
+
+/// The id of an entry of a test house, from what its callers see.
+///
+/// # Panics
+/// If it is none.
+pub fn entry_of(text: &str) -> EntryId {
+    Opaque::new(&identifier_key()).opened_entry(text).expect("an id of a test house")
+}
+
+/// What the callers of a test house see of the id of an entry.
+pub fn shown_entry(id: EntryId) -> String {
+    Opaque::new(&identifier_key()).entry(id)
+}
+
+/// What an operation came to that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// What was written for it, and of what was abandoned all that was undone; else not what followed by itself.
+    pub entries: Vec<EntryId>,
+    pub replayed: bool,
+    /// The member that it was about, and what that has; empty and zero if it was about none.
+    pub member: String,
+    pub available: i64,
+    /// The member that points went to, of a transfer.
+    pub to_member: Option<String>,
+    pub abandoned: Option<Abandoned>,
+    pub reversed: Option<Reversed>,
+}
+
+impl Done {
+    fn of_house(ids: &Opaque, written: &Written) -> Self {
+        Self {
+            entries: ids_of(ids, written.entries.iter()),
+            replayed: written.replayed,
+            member: String::new(),
+            available: 0,
+            to_member: None,
+            abandoned: None,
+            reversed: None,
+        }
+    }
+
+    fn of(ids: &Opaque, written: &Written, member: MemberFigures) -> Self {
+        Self { member: member.member_id, available: member.available_points, ..Self::of_house(ids, written) }
+    }
+}
+
+/// Asks once, as far as the client does.
+///
+/// # Errors
+/// Those of the client.
+///
+/// # Panics
+/// If it is nothing that anybody can ask for: work of the house's own, or the state `EXITED`.
+pub async fn ask(
+    caller: &impl Caller,
+    request: RequestId,
+    command: &Command,
+    origin: Origin,
+) -> Result<Outcome<Done>, Error> {
+    let (client, ids, operator) = (caller.client(), caller.ids(), caller.client().operator());
+    /// Sends it, and gives what it came to: of a member, of the house, or as told.
+    macro_rules! send {
+        ($who:ident.$call:ident($asked:expr), |$answer:ident| $done:expr) => {
+            Ok(match $who.$call($asked.request_id(request)).await? {
+                Outcome::Accepted($answer) => Outcome::Accepted($done),
+                Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
+                Outcome::Unknown(unknown) => Outcome::Unknown(unknown),
+            })
+        };
+        (member $who:ident.$call:ident($asked:expr)) => {
+            send!($who.$call($asked), |done| Done::of(&ids, &done.written, done.member))
+        };
+        (house $who:ident.$call:ident($asked:expr)) => {
+            send!($who.$call($asked), |done| Done::of_house(&ids, &done.written))
+        };
+    }
+    match command {
+        Command::IssuePoints(IssuePoints { member, earn: Earn { points, expires, activates, funders } }) => {
+            let issue = sdk::Issue::to_member(sdk_member(*member)).points(points.0).origin(origin);
+            let issue = issue.funders(funders.iter().map(|(funder, weight)| (funder.as_str(), *weight)));
+            let issue = with(issue, *expires, |issue, time| issue.expires(system_time(time)));
+            let issue = with(issue, *activates, |issue, time| issue.activates(system_time(time)));
+            send!(member client.issue(issue))
+        }
+        Command::RedeemPoints(RedeemPoints { member, points }) => {
+            let redeem = sdk::Redeem::from_member(sdk_member(*member)).points(points.0);
+            send!(member client.redeem(redeem.origin(origin)))
+        }
+        Command::ReturnRedemption(ReturnRedemption { redemption, points }) => {
+            let back = sdk::ReturnRedemption::of(ids.entry(*redemption)).points(points.0);
+            send!(member client.return_redemption(back.origin(origin)))
+        }
+        Command::AuthorizeRedemption(AuthorizeRedemption { member, points, lapses }) => {
+            let hold = sdk::Authorize::from_member(sdk_member(*member)).points(points.0).lapses(system_time(*lapses));
+            send!(member client.authorize(hold.origin(origin)))
+        }
+        Command::CaptureHold(CaptureHold { hold, points }) => {
+            send!(member client.capture(sdk::Capture::hold(ids.entry(*hold)).points(points.0).origin(origin)))
+        }
+        Command::VoidHold(VoidHold { hold }) => {
+            send!(member client.void(sdk::Void::hold(ids.entry(*hold)).origin(origin)))
+        }
+        Command::PostPurchase(PostPurchase { member, spend, earn }) => {
+            let purchase = sdk::Purchase::by_member(sdk_member(*member)).origin(origin);
+            let purchase = with(purchase, *spend, |purchase, spend| match spend {
+                Spend::Redeem(points) => purchase.redeem(points.0),
+                Spend::Capture { hold, points } => purchase.capture(ids.entry(hold), points.0),
+            });
+            let purchase = with(purchase, earn.as_ref(), |purchase, earn| purchase.earn(sdk_earn(earn)));
+            send!(member client.purchase(purchase))
+        }
+        Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount, total }) => {
+            let (amount, total) = (sdk_money(client, *amount).await?, sdk_money(client, *total).await?);
+            let back = sdk::ReturnPurchase::of(amount, total).origin(origin);
+            let back = with(back, *redemption, |back, entry| back.redemption(ids.entry(entry)));
+            send!(member client.return_purchase(with(back, *issue, |back, entry| back.issue(ids.entry(entry)))))
+        }
+        Command::ReverseIssue(ReverseIssue { target, points, refuse_shortfall }) => {
+            let reverse = match target {
+                ReversalTarget::Entry(issue) => sdk::Reverse::entry(ids.entry(*issue)),
+                ReversalTarget::Receipt(receipt) => sdk::Reverse::receipt(sdk_receipt(receipt)),
+                ReversalTarget::Newest(member) => sdk::Reverse::newest(sdk_member(*member)),
+            };
+            let reverse = reverse.points(points.0).origin(origin);
+            let reverse = if *refuse_shortfall { reverse.refuse_shortfall() } else { reverse };
+            send!(client.reverse(reverse), |done| Done {
+                reversed: Some(Reversed {
+                    taken_back: Points(done.taken_back_points),
+                    written_off: Points(done.written_off_points),
+                    debt: Points(done.debt_points),
+                }),
+                ..Done::of(&ids, &done.written, done.member)
+            })
+        }
+        Command::TransferPoints(TransferPoints { member, to, points, enrol_receiver }) => {
+            let transfer = sdk::Transfer::between(sdk_member(*member), sdk_member(*to)).points(points.0).origin(origin);
+            let transfer = if *enrol_receiver { transfer.enrol_receiver() } else { transfer };
+            send!(client.transfer(transfer), |done| Done {
+                to_member: Some(done.to_member_id),
+                ..Done::of(&ids, &done.written, done.member)
+            })
+        }
+        Command::AbandonRequest(AbandonRequest { request: abandoned }) => {
+            let abandoned = abandoned.to_string().parse().expect("an id is an id");
+            send!(client.abandon(sdk::Abandon::request(abandoned).origin(origin)), |done| Done {
+                entries: ids_of(&ids, done.written.entries.iter().chain(&done.written.following)),
+                abandoned: Some(match done.outcome {
+                    AbandonOutcome::BurnedUnseen => Abandoned::Burned,
+                    AbandonOutcome::Undone => Abandoned::Undone,
+                    AbandonOutcome::HadNoEffect => Abandoned::NoEffect,
+                    AbandonOutcome::AlreadyAbandoned => Abandoned::Already,
+                    other @ (AbandonOutcome::Other(_) | _) => panic!("the outcome {other:?} is new"),
+                }),
+                ..Done::of_house(&ids, &done.written)
+            })
+        }
+        Command::RunDecay(RunDecay { member, rate, period, .. }) => {
+            send!(member operator.run_decay(op::RunDecay::of(sdk_member(*member), rate.decimal(), period.as_str())))
+        }
+        Command::ExtendExpiry(ExtendExpiry { member, issuer, until, expires, reason }) => {
+            let extend = op::ExtendExpiry::of(sdk_member(*member), issuer.as_str()).reason(reason.as_str());
+            let extend = extend.expiring_until(system_time(*until)).to(system_time(*expires));
+            send!(member operator.extend_expiry(extend))
+        }
+        Command::ReinstatePoints(ReinstatePoints { member, funder, points, expires, reason }) => {
+            let reinstate = op::ReinstatePoints::to(sdk_member(*member), funder.as_str()).points(points.0);
+            let reinstate = with(reinstate, *expires, |reinstate, time| reinstate.expires(system_time(time)));
+            send!(member operator.reinstate_points(reinstate.reason(reason.as_str())))
+        }
+        Command::WriteOffDebt(WriteOffDebt { member, creditor, points, reason }) => {
+            let write_off = op::WriteOffDebt::of(sdk_member(*member), creditor.as_str()).points(points.0);
+            send!(member operator.write_off_debt(write_off.reason(reason.as_str())))
+        }
+        Command::CreatePartner(CreatePartner { partner, display_name, terms, limits, no_default_limits, .. }) => {
+            let create = op::CreatePartner::new(partner.as_str()).display_name(display_name).terms(sdk_terms(terms));
+            let create = create.limits(sdk_limits(client, limits).await?);
+            let create = if *no_default_limits { create.without_default_limits() } else { create };
+            send!(house operator.create_partner(create))
+        }
+        Command::SetTerms(SetTerms { partner, terms, effective }) => {
+            let set = op::SetTerms::of(partner.as_str(), sdk_terms(terms));
+            send!(house operator.set_terms(with(set, *effective, |set, time| set.effective(system_time(time)))))
+        }
+        Command::SetLimits(SetLimits { partner, limits }) => {
+            let limits = sdk_limits(client, limits).await?;
+            send!(house operator.set_limits(op::SetLimits::of(partner.as_str(), limits)))
+        }
+        Command::SetPartnerState(SetPartnerState { partner, state }) => {
+            let state = match state {
+                PartnerState::Active => op::PartnerState::Active,
+                PartnerState::Restricted => op::PartnerState::Restricted,
+                PartnerState::Suspended => op::PartnerState::Suspended,
+                PartnerState::Exited => panic!("nobody sets the state EXITED"),
+            };
+            send!(house operator.set_partner_state(op::SetPartnerState::of(partner.as_str(), state)))
+        }
+        Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }) => {
+            let (funder, partner) = (funder.as_str(), partner.as_str());
+            let set = match granted {
+                Some(false) => op::SetFundingConsent::withdraw(funder, partner),
+                Some(true) | None => op::SetFundingConsent::give(funder, partner),
+            };
+            send!(house operator.set_funding_consent(with(set, *budget, |set, budget| set.budget(budget.0))))
+        }
+        Command::SetCalendar(SetCalendar { calendar }) => {
+            send!(house operator.set_calendar(op::SetCalendar::new(&calendar.cut_offs).time_zone(&calendar.time_zone)))
+        }
+        Command::CloseWindow(_) => send!(house operator.close_window(op::CloseWindow::now())),
+        Command::ConfirmSettlement(ConfirmSettlement { window }) => {
+            send!(house operator.confirm_settlement(op::ConfirmSettlement::of(i64::from(*window))))
+        }
+        Command::ExportOrders(ExportOrders { window, mode }) => {
+            let mode = match mode {
+                OrderMode::Hub => op::OrderMode::Hub,
+                OrderMode::Pairwise => op::OrderMode::Pairwise,
+            };
+            send!(operator.export_orders(op::ExportOrders::of(i64::from(*window), mode)), |done| {
+                assert_eq!(done.csv.lines().count(), done.orders.len() + 1, "{}", done.csv);
+                Done::of_house(&ids, &done.written)
+            })
+        }
+        Command::ConfirmPayment(ConfirmPayment { window, payment, amount }) => {
+            let window = i64::from(*window);
+            let mut confirm = match payment {
+                Payment::Hub(partner) => op::ConfirmPayment::hub(window, partner.as_str()),
+                Payment::Pair { payer, payee } => {
+                    op::ConfirmPayment::pair(window, payer.to_string(), payee.to_string())
+                }
+            };
+            if let Some(amount) = amount {
+                confirm = confirm.amount(sdk_money(client, *amount).await?);
+            }
+            send!(house operator.confirm_payment(confirm))
+        }
+        Command::AbortSettlement(AbortSettlement { window }) => {
+            send!(house operator.abort_settlement(op::AbortSettlement::of(i64::from(*window))))
+        }
+        Command::Deposit(Deposit { fund, amount }) => {
+            let amount = sdk_money(client, *amount).await?;
+            send!(house operator.deposit(op::Deposit::account(fund.to_string(), amount)))
+        }
+        Command::RunDueWork(_) | Command::ForgetRequests(_) => panic!("nobody asks for {command:?}"),
+    }
+}
+
+/// A request with what is given.
+fn with<R, V>(request: R, value: Option<V>, change: impl FnOnce(R, V) -> R) -> R {
+    match value {
+        Some(value) => change(request, value),
+        None => request,
+    }
+}
+
+fn ids_of<'a>(ids: &Opaque, entries: impl Iterator<Item = &'a sdk::Entry>) -> Vec<EntryId> {
+    entries.map(|entry| ids.opened_entry(&entry.entry_id).expect("an id of this house")).collect()
+}
+
+fn sdk_earn(Earn { points, expires, activates, funders }: &Earn) -> sdk::Earn {
+    let earn = sdk::Earn::points(points.0);
+    let earn = earn.funders(funders.iter().map(|(funder, weight)| (funder.as_str(), *weight)));
+    let earn = with(earn, *expires, |earn, time| earn.expires(system_time(time)));
+    with(earn, *activates, |earn, time| earn.activates(system_time(time)))
+}
+
+fn sdk_receipt(Receipt { store, till, date, number, .. }: &Receipt) -> sdk::Receipt {
+    let receipt = sdk::Receipt::new(number.as_str(), date.to_string());
+    match (store, till) {
+        (Some(store), Some(till)) => receipt.till(store.as_str(), till.as_str()),
+        (store, _) => with(receipt, store.as_ref(), |receipt, store| receipt.store(store.as_str())),
+    }
+}
+
+/// An amount in the currency and at the scale of the house that the client asks.
+async fn sdk_money(client: &Client, amount: Money) -> Result<sdk::Money, Error> {
+    let info = client.server_info().await?;
+    Ok(sdk::Money::new(info.currency_code, amount.text(info.scale).parse().expect("a number")))
+}
+
+async fn sdk_limits(client: &Client, limits: &Limits) -> Result<op::PartnerLimits, Error> {
+    let mut wire = op::PartnerLimits::none();
+    if let Some(cap) = limits.net_debit_cap {
+        wire.net_debit_cap = Some(sdk_money(client, cap).await?.amount);
+    }
+    wire.outstanding_points = limits.outstanding_points.map(|points| points.0);
+    wire.points_per_day = limits.points_per_day.map(|points| points.0);
+    wire.points_per_member_per_day = limits.points_per_member_per_day.map(|points| points.0);
+    wire.points_per_entry = limits.points_per_entry.map(|points| points.0);
+    wire.transfer_points_per_entry = limits.transfer_points_per_entry.map(|points| points.0);
+    wire.transfer_points_per_member_per_day = limits.transfer_points_per_member_per_day.map(|points| points.0);
+    wire.cooling_seconds = limits.cooling_seconds.map(i64::from);
+    Ok(wire)
+}
+
+fn sdk_terms(draft: &TermsDraft) -> op::TermsChange {
+    let mut change = op::TermsChange::none();
+    if let Some(funding) = draft.funding {
+        change = change.funding(match funding {
+            Funding::AtRedemption => op::Funding::AtRedemption,
+            Funding::AtIssue => op::Funding::AtIssue,
+            Funding::OnPayment => op::Funding::OnPayment,
+        });
+    }
+    if let Some(price) = draft.price {
+        change = change.price(price.decimal());
+    }
+    if let Some(value) = draft.value {
+        change = change.value(value.decimal());
+    }
+    if let Some(reimbursement) = draft.reimbursement {
+        change = change.reimbursement(reimbursement.decimal());
+    }
+    if let Some(fee) = draft.acceptance_fee {
+        change = change.acceptance_fee(fee.decimal());
+    }
+    if let Some(bearer) = draft.fee_bearer {
+        change = change.fee_bearer(match bearer {
+            FeeBearer::Acceptor => op::FeeBearer::Acceptor,
+            FeeBearer::Issuer => op::FeeBearer::Issuer,
+        });
+    }
+    if let Some(breakage) = draft.breakage {
+        change = change.breakage(op::BreakageSplit {
+            reserve: breakage.reserve.decimal(),
+            operator: breakage.operator.decimal(),
+            issuer: breakage.issuer.decimal(),
+        });
+    }
+    if let Some(days) = draft.return_days {
+        change = change.return_days(days.map(i32::from));
+    }
+    if let Some(value) = draft.tender_value {
+        change = change.tender_value(value.decimal());
+    }
+    if let Some(share) = draft.receipt_share {
+        change = change.receipt_share(share.decimal());
+    }
+    if let Some(expiry) = draft.expiry {
+        change = change.expiry(match expiry {
+            ExpiryPolicy::None => op::Expiry::None,
+            ExpiryPolicy::Fixed(time) => op::Expiry::Fixed(system_time(time)),
+            ExpiryPolicy::Days(days) => op::Expiry::Days(days.into()),
+            ExpiryPolicy::Months(months) => op::Expiry::Months(months.into()),
+            ExpiryPolicy::EndOfMonth(months) => op::Expiry::EndOfMonth(months.into()),
+            ExpiryPolicy::EndOfYear(years) => op::Expiry::EndOfYear(years.into()),
+            ExpiryPolicy::InactiveDays(days) => op::Expiry::InactiveDays(days.into()),
+        });
+    }
+    change
+}
