@@ -16,10 +16,6 @@ use clearing_core::units::{EntryId, Points, Timestamp};
 
 use crate::names::identifier;
 
-pub fn card(card: impl Display) -> MemberRef {
-    identifier("card", &card.to_string())
-}
-
 pub fn issue(to: impl Display, points: i64) -> Command {
     IssuePoints { member: card(to), earn: Earn::points(Points(points)) }.into()
 }
@@ -59,4 +55,8 @@ pub fn purchase(by: impl Display, spend: i64, earn: i64) -> Command {
 /// The receiver is enrolled if nobody has it.
 pub fn transfer(from: impl Display, to: impl Display, points: i64) -> Command {
     TransferPoints { member: card(from), to: card(to), points: Points(points), enrol_receiver: true }.into()
+}
+
+fn card(card: impl Display) -> MemberRef {
+    identifier("card", &card.to_string())
 }

@@ -1,6 +1,6 @@
 //! What a step asks for: an operation, from the fields that its own type reads.
 //!
-//! A step is named as an RPC in snake case, and its fields as those of the RPC, but for the [`WORDS`] that the published form
+//! A step is named as an RPC in snake case, and its fields as those of the RPC, but for the words that the published form
 //! of scenarios has of its own. A name in a field is told by the field's: of a member (`member`, `to_member`), an entry
 //! (`hold_id`, `issue_entry_id`), a request (`abandoned_request_id`); so is money (`amount`), which the scale of the coalition
 //! makes whole.
@@ -109,26 +109,33 @@ impl Fields {
 fn resolved(key: &str, value: Value, names: &mut Names, at: Timestamp, scale: u32) -> Result<Value, String> {
     let ends_with = |word: &str| key == word || key.strip_suffix(word).is_some_and(|rest| rest.ends_with('_'));
     let is_money = ends_with("amount") || ["receipt_total", "net_debit_cap"].contains(&key);
-    match value {
+    let text = match value {
         Value::Table(table) => {
             let inner = table.into_iter().map(|(key, value)| {
                 let value = resolved(&key, value, names, at, scale)?;
                 Ok((key, value))
             });
-            inner.collect::<Result<Table, String>>().map(Value::from)
+            return inner.collect::<Result<Table, String>>().map(Value::from);
         }
-        Value::String(text) if is_money => {
-            Money::read(&text, scale).map(|amount| amount.0.into()).map_err(|problem| problem.to_string())
+        Value::String(text) => text,
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) if is_money => {
+            return Err(format!("invalid type: {}, expected a decimal text", value.type_str()));
         }
-        other if is_money => Err(format!("invalid type: {}, expected a decimal text", other.type_str())),
-        Value::String(name) if ends_with("member") => {
-            let member = short_identifier(SCHEME, &name).ok_or_else(|| format!("{name:?} is too long for a member"))?;
-            Value::try_from(member).map_err(|problem| problem.to_string())
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) => {
+            return Ok(value);
         }
-        Value::String(name) if ends_with("entry_id") || ends_with("hold_id") => {
-            names.entry(&name).map(|entry| entry.to_string().into())
-        }
-        Value::String(name) if ends_with("request_id") => Ok(names.request(&name, at).to_string().into()),
-        other => Ok(other),
+    };
+    if is_money {
+        let amount = Money::read(&text, scale).map_err(|problem| problem.to_string())?;
+        Ok(amount.0.into())
+    } else if ends_with("member") {
+        let member = short_identifier(SCHEME, &text).ok_or_else(|| format!("{text:?} is too long for a member"))?;
+        Value::try_from(member).map_err(|problem| problem.to_string())
+    } else if ends_with("entry_id") || ends_with("hold_id") {
+        names.entry(&text).map(|entry| entry.to_string().into())
+    } else if ends_with("request_id") {
+        Ok(names.request(&text, at).to_string().into())
+    } else {
+        Ok(text.into())
     }
 }

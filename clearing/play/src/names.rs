@@ -15,7 +15,7 @@ pub fn identifier(scheme: &str, value: &str) -> MemberRef {
 }
 
 /// As [`identifier`]; none if it is too long.
-pub fn short_identifier(scheme: &str, value: &str) -> Option<MemberRef> {
+pub(crate) fn short_identifier(scheme: &str, value: &str) -> Option<MemberRef> {
     let text = format!("{scheme}:{value}");
     let mut bytes = [0; 32];
     bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());

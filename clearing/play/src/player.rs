@@ -19,6 +19,7 @@ use clearing_core::facts::origin::Origin;
 use clearing_core::facts::terms::TermsDraft;
 use clearing_core::facts::window::WindowState;
 use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::CreatePartner;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{
@@ -181,7 +182,8 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
         limits: BTreeMap::new(),
     };
     for partner in &scenario.house.partners {
-        player.set_limits(partner).map_err(|problem| PlayError::Table(Box::new(problem)))?;
+        let limits = partner.limits_over(Limits::default(), player.scale);
+        player.limits.insert(partner.id, limits.map_err(|problem| PlayError::Table(Box::new(problem)))?);
     }
     for step in &scenario.steps {
         player.step(stage, step).await?;
@@ -257,11 +259,13 @@ impl Player<'_> {
             happened.closes = matches!(command, Command::CloseWindow(_));
             let about = command.subject().and_then(|subject| subject.window);
             happened.window = if happened.closes { Some(self.window) } else { about };
+            let limits = limits_set_by(&command);
             let call = Call { by: step.by, request, origin: origin.clone(), command };
             self.call(stage, step, call, &mut happened).await?;
             if happened.rejected.is_some() {
                 break;
             }
+            self.limits.extend(limits);
         }
         if happened.closes && happened.rejected.is_none() && !happened.replayed {
             self.window += 1;
@@ -338,14 +342,6 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// Takes up the limits of a partner's table over those that it had.
-    fn set_limits(&mut self, table: &PartnerTable) -> Result<Limits, CoalitionFileError> {
-        let before = self.limits.get(&table.id).copied().unwrap_or_default();
-        let limits = table.limits_over(before, self.scale)?;
-        self.limits.insert(table.id, limits);
-        Ok(limits)
-    }
-
     /// What a step asks for that sets terms, limits, or both.
     fn terms_and_limits<S: Stage>(
         &mut self,
@@ -355,7 +351,7 @@ impl Player<'_> {
         let wrong = |problem| PlayError::Table(Box::new(problem));
         let (partner, terms) = (table.id, table.to_draft().map_err(wrong)?);
         let before = self.limits.get(&partner).copied().unwrap_or_default();
-        let limits = self.set_limits(table).map_err(wrong)?;
+        let limits = table.limits_over(before, self.scale).map_err(wrong)?;
         let mut commands = Vec::new();
         if terms != TermsDraft::default() || limits == before {
             commands.push(SetTerms { partner, terms, effective }.into());
@@ -552,6 +548,16 @@ impl Player<'_> {
     fn decimal(&self, amount: Money) -> Decimal {
         Decimal::from_i128_with_scale(i128::from(amount.0), self.scale)
     }
+}
+
+/// The limits that a partner has once a command was accepted, if it sets any.
+fn limits_set_by(command: &Command) -> Option<(PartnerId, Limits)> {
+    if let Command::SetLimits(SetLimits { partner, limits })
+    | Command::CreatePartner(CreatePartner { partner, limits, .. }) = command
+    {
+        return Some((*partner, *limits));
+    }
+    None
 }
 
 fn money_account(account: MoneyAccount) -> String {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant, check_numbers};
+use clearing_core::facts::coalition::SCALE_MAX;
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::units::{Malformed, Money, PartnerId, Timestamp, WindowNumber};
 use rust_decimal::Decimal;
@@ -171,7 +172,8 @@ impl Scenario {
     pub fn parse(file: &str) -> Result<Self, ScenarioError> {
         check_numbers(file)?;
         let file: ScenarioTable = toml::from_str(file)?;
-        let (mut names, scale) = (Names::of_nothing_yet(), file.coalition.scale);
+        // Whether the coalition can have its scale is found when its house is made.
+        let (mut names, scale) = (Names::of_nothing_yet(), SCALE_MAX);
         let steps = file.step.into_iter().enumerate().map(|(at, step)| step.read(at + 1, &mut names, scale));
         Ok(Self {
             id: file.id,

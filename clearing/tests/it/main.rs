@@ -23,6 +23,7 @@ mod inputs;
 mod interface;
 mod nodes;
 mod notices;
+mod operations;
 mod rivals;
 mod scenarios;
 mod scenarios_on_book;

@@ -1,0 +1,227 @@
+//! An operation has one form: its type reads the fields that its request on the wire has, and a step of a scenario names them.
+
+use std::collections::BTreeSet;
+
+use clearing_core::command::{Command, snake_case};
+use clearing_core::units::Timestamp;
+use clearing_play::fields::Fields;
+use clearing_play::names::Names;
+use clearing_proto::FILE_DESCRIPTOR_SET;
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+use toml::{Table, Value};
+
+/// Every operation that a caller can ask for with all of its fields; more than once, where they exclude each other.
+const WHOLE: &str = r#"
+    [[issue_points]]
+    member = "M"
+    points = 100
+    expire_time = "2027-01-01T00:00:00Z"
+    activate_time = "2026-02-01T00:00:00Z"
+    funders = [["A", 1], ["B", 2]]
+    [[redeem_points]]
+    member = { member_id = "0193a7c2-5d0e-7c3a-9f00-0123456789ab" }
+    points = 100
+    [[return_redemption]]
+    redemption_entry_id = "r1"
+    points = 40
+    [[authorize_redemption]]
+    member = "M"
+    points = 100
+    lapse_time = "2026-01-02T00:00:00+03:00"
+    [[capture_hold]]
+    hold_id = "h1"
+    points = 60
+    [[void_hold]]
+    hold_id = "h1"
+    [[post_purchase]]
+    member = "M"
+    spend = { redeem_points = 5 }
+    earn = { points = 7, expire_time = "2027-01-01T00:00:00Z", activate_time = "2026-02-01T00:00:00Z", funders = [["A", 1]] }
+    [[post_purchase]]
+    member = "M"
+    spend = { capture = { hold_id = "h1", points = 5 } }
+    [[return_purchase]]
+    redemption_entry_id = "r1"
+    issue_entry_id = "a1"
+    returned_amount = "10.00"
+    receipt_total = "100.00"
+    [[reverse_issue]]
+    issue_entry_id = "a1"
+    points = 100
+    refuse_shortfall = true
+    [[reverse_issue]]
+    receipt = { store = "7", till = "3", receipt_number = "R-1", business_date = "2026-01-31" }
+    points = 100
+    [[reverse_issue]]
+    newest_of_member = "M"
+    points = 100
+    [[transfer_points]]
+    member = "M"
+    to_member = "N"
+    points = 100
+    enrol_receiver = true
+    [[abandon_request]]
+    abandoned_request_id = "k1"
+    [[run_decay]]
+    member = "M"
+    rate = "0.05"
+    period = "2026-01"
+    [[extend_expiry]]
+    member = "M"
+    issuer_id = "A"
+    until_time = "2026-12-31T00:00:00Z"
+    expire_time = "2027-01-01T00:00:00Z"
+    reason_code = "lost-card"
+    [[reinstate_points]]
+    member = "M"
+    funder_id = "A"
+    points = 100
+    expire_time = "2027-01-01T00:00:00Z"
+    reason_code = "lost-card"
+    [[write_off_debt]]
+    member = "M"
+    creditor_id = "A"
+    points = 100
+    reason_code = "lost-card"
+    [[create_partner]]
+    partner_id = "D"
+    display_name = "Diner"
+    terms = { funding = "AT_ISSUE", price = "1.00", breakage = { reserve = "1", operator = "0", issuer = "0" }, return_days = 30 }
+    limits = { net_debit_cap = "1000.00", points_per_day = 5 }
+    no_default_limits = true
+    [[set_terms]]
+    partner_id = "A"
+    terms = { expiry = "DAYS 30", fee_bearer = "ISSUER", acceptance_fee = "0.02" }
+    effective_time = "2026-02-01T00:00:00Z"
+    [[set_limits]]
+    partner_id = "A"
+    limits = { outstanding_points = 5, cooling_seconds = 60 }
+    [[set_partner_state]]
+    partner_id = "A"
+    state = "SUSPENDED"
+    [[set_funding_consent]]
+    funder_id = "A"
+    partner_id = "B"
+    given = true
+    budget_points = 100
+    [[set_calendar]]
+    cron_expressions = ["0 0 1 * *"]
+    time_zone = "Europe/Moscow"
+    [[close_window]]
+    [[confirm_settlement]]
+    window = 1
+    [[export_orders]]
+    window = 1
+    mode = "HUB"
+    [[confirm_payment]]
+    window = 1
+    partner_id = "A"
+    amount = "10.00"
+    [[confirm_payment]]
+    window = 1
+    pair = { payer = "A", payee = "hub" }
+    [[abort_settlement]]
+    window = 1
+    [[deposit]]
+    account = "collateral:A"
+    amount = "10.00"
+"#;
+
+/// What every request has, whatever it asks for: it is no part of the operation.
+const OF_EVERY_REQUEST: [&str; 2] = ["request_id", "origin"];
+
+/// Fields whose form as text is another than on the wire, and where it comes from: serde's of the terms.
+const OTHERWISE: [&str; 1] = ["return_days"];
+
+fn whole() -> Table {
+    WHOLE.parse().unwrap()
+}
+
+/// The tables of an operation.
+fn tables(operation: &str) -> Vec<Table> {
+    let all = whole();
+    let tables = all.get(operation).unwrap_or_else(|| panic!("{operation} is not in the list"));
+    tables.as_array().unwrap().iter().map(|table| table.as_table().unwrap().clone()).collect()
+}
+
+fn read(operation: &str, table: Table) -> Result<Command, String> {
+    Fields::new(operation, table).command(&mut Names::of_nothing_yet(), Timestamp(0), 2)
+}
+
+fn request_of(name: &str) -> MessageDescriptor {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    pool.get_message_by_name(&format!("coalition.clearing.v1.{name}Request")).unwrap()
+}
+
+/// Fails if a table has a key that is no field of the message; the tables in it likewise.
+fn are_fields(table: &Table, message: &MessageDescriptor) {
+    for (key, value) in table.iter().filter(|(key, _)| !OTHERWISE.contains(&key.as_str())) {
+        let field = message.get_field_by_name(key).unwrap_or_else(|| panic!("{} has no {key}", message.name()));
+        if let (Value::Table(inner), Some(message)) = (value, field.kind().as_message()) {
+            are_fields(inner, message);
+        }
+    }
+}
+
+#[test]
+fn every_operation_that_a_caller_can_ask_for_is_read_from_the_fields_of_its_request() {
+    for name in Command::NAMES_ASKED {
+        let (operation, message) = (snake_case(name), request_of(name));
+        let mut given = BTreeSet::from(OF_EVERY_REQUEST.map(str::to_owned));
+        for table in tables(&operation) {
+            are_fields(&table, &message);
+            given.extend(table.keys().cloned());
+            let command = read(&operation, table).unwrap_or_else(|problem| panic!("{operation}: {problem}"));
+            assert_eq!(command.name(), *name);
+        }
+        let fields = message.fields().map(|field| field.name().to_owned());
+        let left: Vec<String> = fields.filter(|field| !given.contains(field)).collect();
+        assert!(left.is_empty(), "{operation} is not read from {left:?}");
+    }
+    assert_eq!(whole().len(), Command::NAMES_ASKED.len(), "the list has what nobody can ask for");
+}
+
+#[test]
+fn a_field_that_an_operation_does_not_have_is_refused_wherever_it_stands() {
+    for name in Command::NAMES_ASKED {
+        let operation = snake_case(name);
+        for table in tables(&operation) {
+            let inner = table.iter().filter(|(_, value)| value.is_table()).map(|(key, _)| key.clone());
+            for within in inner.map(Some).chain([None]) {
+                let mut table = table.clone();
+                let place = match &within {
+                    Some(key) => table[key].as_table_mut().unwrap(),
+                    None => &mut table,
+                };
+                place.insert("surprise".to_owned(), 1.into());
+                let problem = read(&operation, table).expect_err(&operation);
+                assert!(problem.starts_with(within.as_deref().unwrap_or("surprise")), "{operation}: {problem}");
+            }
+        }
+    }
+}
+
+/// Each of these fields decides something: that it was forgotten is no default of anybody.
+#[test]
+fn what_was_left_out_is_named() {
+    for (operation, field) in [("issue_points", "points"), ("void_hold", "hold_id"), ("set_funding_consent", "given")] {
+        let mut table = tables(operation).swap_remove(0);
+        table.remove(field);
+        assert_eq!(read(operation, table).unwrap_err(), format!("missing field `{field}`"));
+    }
+    for operation in ["reverse_issue", "confirm_payment"] {
+        let (one, other) = (tables(operation).swap_remove(0), tables(operation).swap_remove(1));
+        let both = one.into_iter().chain(other).collect();
+        assert!(read(operation, both).unwrap_err().starts_with("give "), "{operation}");
+    }
+}
+
+#[test]
+fn nobody_asks_for_what_the_house_does_by_itself() {
+    let own: Vec<&&str> = Command::NAMES.iter().filter(|name| !Command::NAMES_ASKED.contains(name)).collect();
+    assert_eq!(own, [&"RunDueWork", &"ForgetRequests"]);
+    for name in own {
+        let problem = read(&snake_case(name), Table::new()).unwrap_err();
+        assert!(problem.starts_with("do: there is no step"), "{problem}");
+    }
+}
