@@ -7,8 +7,6 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "no request is made of all the kinds that protobuf has")]
 
-mod requests;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_play::{BACKENDS, Backend, TestHouse};
@@ -21,9 +19,9 @@ use prost_types::Timestamp;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
-use self::requests::World;
 use crate::foreign;
 use crate::interface;
+use crate::samples::World;
 
 /// The most points of one operation: "the limit of an entry".
 const POINTS_MAX: i64 = 1_000_000_000_000;

@@ -24,6 +24,7 @@ mod interface;
 mod nodes;
 mod notices;
 mod rivals;
+mod samples;
 mod scenarios;
 mod scenarios_on_book;
 mod statuses;
