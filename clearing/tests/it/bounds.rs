@@ -7,23 +7,20 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "no request is made of all the kinds that protobuf has")]
 
-mod requests;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use clearing_certs::Kind;
 use clearing_play::{BACKENDS, Backend, TestHouse};
-use clearing_proto::FILE_DESCRIPTOR_SET;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind as FieldKind, MessageDescriptor, MethodDescriptor,
-    ReflectMessage as _, Value,
+    DynamicMessage, FieldDescriptor, Kind as FieldKind, MessageDescriptor, MethodDescriptor, ReflectMessage as _, Value,
 };
 use prost_types::Timestamp;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
-use self::requests::World;
-use crate::foreign;
+use crate::foreign::Plain;
 use crate::interface;
+use crate::samples::{Samples, methods, under_a_new_key};
 
 /// The most points of one operation: "the limit of an entry".
 const POINTS_MAX: i64 = 1_000_000_000_000;
@@ -390,32 +387,14 @@ fn value(message: &DynamicMessage, field: &FieldDescriptor, text: &str, now: i64
 /// A copy, which is a request of its own if it is one.
 fn fresh(item: &Value) -> Value {
     let Value::Message(message) = item else { return item.clone() };
-    Value::Message(with_fresh_key(message.clone()))
-}
-
-fn with_fresh_key(mut message: DynamicMessage) -> DynamicMessage {
-    let key = message.descriptor().get_field_by_name("request_id").filter(|key| key.containing_oneof().is_none());
-    if let Some(key) = key {
-        message.set_field(&key, Value::String(foreign::key()));
-    }
-    message
+    under_a_new_key(message.clone()).map_or_else(|| item.clone(), Value::Message)
 }
 
 /// The reason of an answer, and the field that it names.
-fn reason_of(outcome: &Result<(), Status>) -> (String, String) {
+fn reason_of(outcome: &Result<DynamicMessage, Status>) -> (String, String) {
     let Err(status) = outcome else { return ("OK".to_owned(), String::new()) };
     let info = status.get_details_error_info().unwrap_or_else(|| panic!("no reason: {status}"));
     (info.reason, info.metadata.get("field").cloned().unwrap_or_default())
-}
-
-fn pool() -> DescriptorPool {
-    DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap()
-}
-
-fn methods() -> Vec<MethodDescriptor> {
-    let services =
-        pool().services().filter(|service| service.package_name() == "coalition.clearing.v1").collect::<Vec<_>>();
-    services.iter().flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }
 
 /// The messages that requests are made of.
@@ -454,18 +433,15 @@ async fn plays_all(backend: Backend) {
         let together = field.containing_oneof().and_then(|oneof| of(oneof.name()));
         [own, together.unwrap_or_default()].join(" ")
     };
-    let mut world = World::of(&test, now).await;
+    let samples = Samples::of(&test, "operator").await;
+    let mut operator = Plain::connect(&test, Kind::Partner, "operator").await;
     let (mut wrong, mut done, mut count) = (Vec::new(), BTreeSet::new(), 0);
     for method in methods() {
         let path = format!("{}/{}", method.parent_service().full_name(), method.name());
-        let variants = world.good(&method).await.len();
-        assert!(variants > 0, "{path} has no good request here");
+        let variants = samples.good(&method).await.len();
         for variant in 0..variants {
-            let others = world.good(&method).await;
+            let others = samples.good(&method).await;
             let good = others[variant].clone();
-            if let Err(refused) = world.call(&path, &good).await {
-                wrong.push(format!("a good request is refused: {path}: {good}: {refused:?}"));
-            }
             for way in fields_of(&good, &[]) {
                 let field = way.last().unwrap();
                 let name = format!("{}.{}", field.parent_message().name(), field.name());
@@ -478,10 +454,11 @@ async fn plays_all(backend: Backend) {
                     count += 1;
                     let good = match refused {
                         Some(MALFORMED) => good.clone(),
-                        _ => world.good(&method).await.swap_remove(variant),
+                        _ => samples.good(&method).await.swap_remove(variant),
                     };
-                    let sent = with(&with_fresh_key(good), &way, &put, now);
-                    let outcome = world.call(&path, &sent).await;
+                    let good = under_a_new_key(good.clone()).unwrap_or(good);
+                    let sent = with(&good, &way, &put, now);
+                    let outcome = operator.ask(&method, &sent).await;
                     let (reason, told) = reason_of(&outcome);
                     let said = format!("{path}: {name} = {put:?}: {reason} {told}");
                     match refused {

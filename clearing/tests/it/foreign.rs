@@ -1,6 +1,8 @@
 //! A caller below the library of gRPC: it sends whatever bytes it is told to and shows what came back. One with the library's
 //! defaults is `clearing_play::Wire`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use clearing_certs::Kind;
 use http::HeaderMap;
@@ -8,6 +10,7 @@ use http_body_util::BodyExt as _;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -30,8 +33,11 @@ pub struct Plain {
     _connection: JoinSet<()>,
 }
 
-/// What became of a call: the trailers, wherever they stood.
+/// What became of a call.
 pub struct Ended {
+    /// All that came before the trailers.
+    body: Bytes,
+    /// The trailers, wherever they stood.
     pub trailers: HeaderMap,
     pub status: Status,
 }
@@ -47,6 +53,15 @@ impl Plain {
         Self { send, _connection: moving }
     }
 
+    /// A connection of each of these partners.
+    pub async fn partners<const N: usize>(test: &TestHouse, ids: [&'static str; N]) -> BTreeMap<&'static str, Self> {
+        let mut connected = BTreeMap::new();
+        for id in ids {
+            connected.insert(id, Self::connect(test, Kind::Partner, id).await);
+        }
+        connected
+    }
+
     /// Calls a method with these headers beside those of gRPC, and this body.
     pub async fn call(&mut self, method: &str, headers: &[(&'static str, &str)], body: Body) -> Ended {
         let mut request = http::Request::post(format!("https://localhost/{method}")).body(body).unwrap();
@@ -55,10 +70,22 @@ impl Plain {
         }
         let answer = self.send.send_request(request).await.unwrap();
         let head = answer.headers().clone();
-        let trailers = answer.into_body().collect().await.unwrap().trailers().cloned();
-        let trailers = trailers.unwrap_or(head);
+        let answer = answer.into_body().collect().await.unwrap();
+        let trailers = answer.trailers().cloned().unwrap_or(head);
         let status = Status::from_header_map(&trailers).expect("every call ends with a status");
-        Ended { trailers, status }
+        Ended { body: answer.to_bytes(), trailers, status }
+    }
+
+    /// Sends one message to a method, and gives the first message of its answer.
+    pub async fn ask(&mut self, method: &MethodDescriptor, sent: &DynamicMessage) -> Result<DynamicMessage, Status> {
+        let path = format!("{}/{}", method.parent_service().full_name(), method.name());
+        let ended = self.call(&path, &[], message(&sent.encode_to_vec())).await;
+        if ended.status.code() != Code::Ok {
+            return Err(ended.status);
+        }
+        let (length, rest) = ended.body[1..].split_first_chunk().expect("a message follows its length");
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap();
+        Ok(DynamicMessage::decode(method.output(), &rest[..length]).unwrap())
     }
 }
 

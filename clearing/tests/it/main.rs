@@ -25,6 +25,7 @@ mod nodes;
 mod notices;
 mod operations;
 mod rivals;
+mod samples;
 mod scenarios;
 mod scenarios_on_book;
 mod statuses;

@@ -1,60 +1,98 @@
-//! One good request of each method, or several where one cannot show all fields; each can be sent once.
+//! One good request of each method, or several where one cannot show all that it may ask. The tests that go through every
+//! method send them, so a new method needs one here and no line there.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use clearing_certs::Kind;
-use clearing_play::{TestHouse, Wire};
-use clearing_proto::v1;
+use clearing_play::{BACKENDS, TestHouse, Wire};
+use clearing_proto::{FILE_DESCRIPTOR_SET, v1};
 use prost::Message as _;
-use prost_reflect::{DynamicMessage, MethodDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage as _, Value};
 use prost_types::Timestamp;
-use tonic::Status;
 
-use crate::foreign::{self, Plain, message};
+use crate::access::{Role, lets_in};
+use crate::foreign::{self, Plain};
 
-/// The house to which requests are sent, by the operator, who may call every method.
-pub struct World {
+/// The methods of the interface.
+pub fn methods() -> Vec<MethodDescriptor> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let services = pool.services().filter(|service| service.package_name() == "coalition.clearing.v1");
+    services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
+}
+
+/// The same request under another key, if it is asked for under one.
+pub fn under_a_new_key(mut sent: DynamicMessage) -> Option<DynamicMessage> {
+    let key = sent.descriptor().get_field_by_name("request_id").filter(|key| key.containing_oneof().is_none())?;
+    sent.set_field(&key, Value::String(foreign::key()));
+    Some(sent)
+}
+
+/// Makes requests to a house of partners A, B and C that is a sandbox, and does before what each of them speaks of.
+pub struct Samples {
+    /// The partner that sends them, if partners may.
+    caller: &'static str,
+    own: Wire,
     operator: Wire,
     a: Wire,
     c: Wire,
-    plain: Plain,
+    currency_code: String,
+    /// In seconds.
     now: i64,
-    /// What gives every card, receipt and partner a name of its own.
-    names: AtomicU32,
 }
+
+/// What gives every card, receipt and partner a name of its own.
+static NAMES: AtomicU32 = AtomicU32::new(1);
 
 fn card(value: impl Into<String>) -> Option<v1::MemberRef> {
     let card = v1::Identifier { scheme: "card".to_owned(), value: value.into() };
     Some(v1::MemberRef { member: Some(v1::member_ref::Member::Identifier(card)) })
 }
 
-fn rub(amount: &str) -> Option<v1::Money> {
-    Some(v1::Money { currency_code: "RUB".to_owned(), amount: amount.to_owned() })
-}
-
-impl World {
-    pub async fn of(test: &TestHouse, now: i64) -> Self {
+impl Samples {
+    /// Each of them can be sent once, by this partner or, where partners may not call the method, by the operator.
+    pub async fn of(test: &TestHouse, caller: &'static str) -> Self {
         let wire = |id| test.wire(Kind::Partner, id);
-        let plain = Plain::connect(test, Kind::Partner, "operator").await;
-        let (operator, a, c) = (wire("operator"), wire("A"), wire("C"));
-        let world = Self { operator, a, c, plain, now, names: AtomicU32::new(1) };
+        let mut own = wire(caller);
+        let info = own.info.get_server_info(v1::GetServerInfoRequest::default()).await.unwrap().into_inner();
+        let now = info.server_time.unwrap().seconds;
+        let (operator, a, c, currency_code) = (wire("operator"), wire("A"), wire("C"), info.currency_code);
+        let samples = Self { caller, own, operator, a, c, currency_code, now };
         // A window that is closed, with orders.
-        world.exported().await;
-        // Members who can pay what one operation may ask for.
+        samples.exported().await;
+        // Members who can pay what one operation may ask for, with points of the operator.
         for member in ["rich", "reserver", "giver", "reserver", "giver"] {
-            world.issue(member, 1_000_000_000_000).await;
+            let issue = samples.issuing(member, 1_000_000_000_000);
+            samples.operator.clone().issues.issue_points(issue).await.unwrap();
         }
-        world
+        samples
     }
 
-    /// Sends a message of the method at this path.
-    pub async fn call(&mut self, path: &str, sent: &DynamicMessage) -> Result<(), Status> {
-        let ended = self.plain.call(path, &[], message(&sent.encode_to_vec())).await;
-        if ended.status.code() == tonic::Code::Ok { Ok(()) } else { Err(ended.status) }
+    /// Who sends the samples of a method.
+    pub fn caller_of(&self, method: &MethodDescriptor) -> &'static str {
+        if lets_in(Role::Partner, method) { self.caller } else { "operator" }
+    }
+
+    /// The good requests of a method; none of one that is not known here.
+    pub async fn good(&self, method: &MethodDescriptor) -> Vec<DynamicMessage> {
+        let bytes = match method.parent_service().name() {
+            "CareService" => self.of_care(method.name()).await,
+            "PartnerService" => self.of_partners(method.name()).await,
+            "SettlementService" => self.of_settlement(method.name()).await,
+            "IssueService" | "TransferService" | "PurchaseService" | "ReversalService" | "RequestService" => {
+                self.of_giving(method.name()).await
+            }
+            "RedemptionService" | "HoldService" => self.of_taking(method.name()).await,
+            _ => self.of_reading(method.name()).await,
+        };
+        bytes.into_iter().map(|bytes| DynamicMessage::decode(method.input(), bytes.as_slice()).unwrap()).collect()
+    }
+
+    fn money(&self, amount: &str) -> Option<v1::Money> {
+        Some(v1::Money { currency_code: self.currency_code.clone(), amount: amount.to_owned() })
     }
 
     fn name(&self, of: &str) -> String {
-        format!("{of}{}", self.names.fetch_add(1, Ordering::Relaxed))
+        format!("{of}{}", NAMES.fetch_add(1, Ordering::Relaxed))
     }
 
     fn at(&self, seconds: i64) -> Option<Timestamp> {
@@ -76,18 +114,18 @@ impl World {
             till: "t1".to_owned(),
             receipt_number: self.name("R-"),
             business_date: "2026-02-01".to_owned(),
-            receipt_total: rub("100.00"),
+            receipt_total: self.money("100.00"),
             ..v1::Origin::default()
         }
     }
 
-    /// An issue of the operator: its entry.
+    /// An issue of the caller: its entry.
     async fn issue(&self, to: &str, points: i64) -> v1::Entry {
         self.issue_as(self.issuing(to, points)).await
     }
 
     async fn issue_as(&self, issue: v1::IssuePointsRequest) -> v1::Entry {
-        let written = self.operator.clone().issues.issue_points(issue).await.unwrap().into_inner().written;
+        let written = self.own.clone().issues.issue_points(issue).await.unwrap().into_inner().written;
         written.unwrap().entries.remove(0)
     }
 
@@ -97,7 +135,7 @@ impl World {
 
     async fn redeem(&self, from: &str, points: i64) -> v1::Entry {
         let asked = self.redeeming(from, points);
-        let answer = self.operator.clone().redemptions.redeem_points(asked).await.unwrap();
+        let answer = self.own.clone().redemptions.redeem_points(asked).await.unwrap();
         answer.into_inner().written.unwrap().entries.remove(0)
     }
 
@@ -114,15 +152,15 @@ impl World {
     async fn hold(&self, from: &str, points: i64) -> String {
         self.issue(from, points).await;
         let asked = self.holding(from, points);
-        let answer = self.operator.clone().holds.authorize_redemption(asked).await.unwrap();
+        let answer = self.own.clone().holds.authorize_redemption(asked).await.unwrap();
         answer.into_inner().hold_id
     }
 
-    /// A window that was closed, in which A owes C 5.00.
+    /// A window that was closed, in which A owes C for 1,000 points.
     async fn closed(&self) -> i64 {
         let member = self.name("owed-");
-        self.a.clone().issues.issue_points(self.issuing(&member, 5)).await.unwrap();
-        self.c.clone().redemptions.redeem_points(self.redeeming(&member, 5)).await.unwrap();
+        self.a.clone().issues.issue_points(self.issuing(&member, 1000)).await.unwrap();
+        self.c.clone().redemptions.redeem_points(self.redeeming(&member, 1000)).await.unwrap();
         let close = v1::CloseWindowRequest { request_id: foreign::key() };
         let closed = self.operator.clone().settlement.close_window(close).await.unwrap().into_inner();
         closed.settlement.unwrap().window
@@ -155,23 +193,8 @@ impl World {
             points: 5,
             ..v1::ReverseIssueRequest::default()
         };
-        self.operator.clone().reversals.reverse_issue(reverse).await.unwrap();
+        self.own.clone().reversals.reverse_issue(reverse).await.unwrap();
         member
-    }
-
-    /// The good requests of a method; none of one that is not known here.
-    pub async fn good(&self, method: &MethodDescriptor) -> Vec<DynamicMessage> {
-        let bytes = match method.parent_service().name() {
-            "CareService" => self.of_care(method.name()).await,
-            "PartnerService" => self.of_partners(method.name()),
-            "SettlementService" => self.of_settlement(method.name()).await,
-            "IssueService" | "TransferService" | "PurchaseService" | "ReversalService" | "RequestService" => {
-                self.of_giving(method.name()).await
-            }
-            "RedemptionService" | "HoldService" => self.of_taking(method.name()).await,
-            _ => self.of_reading(method.name()).await,
-        };
-        bytes.into_iter().map(|bytes| DynamicMessage::decode(method.input(), bytes.as_slice()).unwrap()).collect()
     }
 
     async fn of_care(&self, method: &str) -> Vec<Vec<u8>> {
@@ -198,7 +221,7 @@ impl World {
                 v1::ExtendExpiryRequest {
                     request_id,
                     member: card(member),
-                    issuer_id: "operator".to_owned(),
+                    issuer_id: self.caller.to_owned(),
                     until_time: self.at(2 * 86_400),
                     expire_time: self.at(30 * 86_400),
                     reason_code,
@@ -208,7 +231,7 @@ impl World {
             "ReinstatePoints" => v1::ReinstatePointsRequest {
                 request_id,
                 member: card("rich"),
-                funder_id: "operator".to_owned(),
+                funder_id: self.caller.to_owned(),
                 points: 1,
                 expire_time: None,
                 reason_code,
@@ -217,7 +240,7 @@ impl World {
             "WriteOffDebt" => v1::WriteOffDebtRequest {
                 request_id,
                 member: card(self.debtor().await),
-                creditor_id: "operator".to_owned(),
+                creditor_id: self.caller.to_owned(),
                 points: 1,
                 reason_code,
             }
@@ -227,16 +250,20 @@ impl World {
         vec![message]
     }
 
-    fn of_partners(&self, method: &str) -> Vec<Vec<u8>> {
-        let (request_id, partner_id) = (foreign::key(), "B".to_owned());
+    async fn of_partners(&self, method: &str) -> Vec<Vec<u8>> {
         let text = str::to_owned;
+        let create = v1::CreatePartnerRequest {
+            request_id: foreign::key(),
+            partner_id: self.name("P"),
+            ..v1::CreatePartnerRequest::default()
+        };
+        if method == "CreatePartner" {
+            return vec![create.encode_to_vec()];
+        }
+        // What is set of a partner is set of one that nobody else needs.
+        let (request_id, partner_id) = (foreign::key(), create.partner_id.clone());
+        self.operator.clone().partners.create_partner(create).await.unwrap();
         let message = match method {
-            "CreatePartner" => v1::CreatePartnerRequest {
-                request_id,
-                partner_id: self.name("P"),
-                ..v1::CreatePartnerRequest::default()
-            }
-            .encode_to_vec(),
             "SetTerms" => {
                 let breakage = v1::BreakageSplit { reserve: text("0.5"), operator: text("0.3"), issuer: text("0.2") };
                 let expiry = v1::ExpiryPolicy { kind: v1::ExpiryKind::Months.into(), count: 12, fixed_time: None };
@@ -249,7 +276,7 @@ impl World {
                 v1::SetTermsRequest { request_id, partner_id, terms: Some(terms), effective_time: None }.encode_to_vec()
             }
             "SetPartnerState" => {
-                let state = v1::PartnerState::Active.into();
+                let state = v1::PartnerState::Restricted.into();
                 v1::SetPartnerStateRequest { request_id, partner_id, state }.encode_to_vec()
             }
             "SetLimits" => {
@@ -292,9 +319,8 @@ impl World {
                 return messages;
             }
             "AbortSettlement" => v1::AbortSettlementRequest { request_id, window: self.closed().await }.encode_to_vec(),
-            "Deposit" => {
-                v1::DepositRequest { request_id, account: "reserve".to_owned(), amount: rub("1.00") }.encode_to_vec()
-            }
+            "Deposit" => v1::DepositRequest { request_id, account: "reserve".to_owned(), amount: self.money("1.00") }
+                .encode_to_vec(),
             "SetCalendar" => {
                 let cron_expressions = vec!["0 0 1 1 *".to_owned()];
                 v1::SetCalendarRequest { request_id, cron_expressions, time_zone: String::new() }.encode_to_vec()
@@ -306,7 +332,7 @@ impl World {
 
     async fn of_giving(&self, method: &str) -> Vec<Vec<u8>> {
         let request_id = foreign::key();
-        let funders = || vec![v1::Funder { partner_id: "operator".to_owned(), weight: 1 }];
+        let funders = || vec![v1::Funder { partner_id: self.caller.to_owned(), weight: 1 }];
         match method {
             "IssuePoints" => {
                 let issue = v1::IssuePointsRequest {
@@ -317,10 +343,11 @@ impl World {
                 vec![issue.encode_to_vec()]
             }
             "BatchIssuePoints" => {
-                vec![v1::BatchIssuePointsRequest { items: vec![self.issuing("batch", 1)] }.encode_to_vec()]
+                let items = vec![self.issuing("batch", 1), self.issuing("rich", 2)];
+                vec![v1::BatchIssuePointsRequest { items }.encode_to_vec()]
             }
             "StreamIssuePoints" => {
-                let items = vec![self.issuing("batch", 1)];
+                let items = vec![self.issuing("batch", 1), self.issuing("rich", 2)];
                 vec![v1::StreamIssuePointsRequest { batch_number: 1, items }.encode_to_vec()]
             }
             "TransferPoints" => {
@@ -336,26 +363,41 @@ impl World {
                 vec![transfer.encode_to_vec()]
             }
             "PostPurchase" => {
+                use v1::purchase_spend::Source;
                 let member = self.name("buyer-");
                 let hold_id = self.hold(&member, 5).await;
-                let capture = v1::HoldCapture { hold_id, points: 5 };
-                let source = v1::purchase_spend::Source::Capture(capture);
-                let spend = Some(v1::PurchaseSpend { source: Some(source) });
-                let earn = Some(v1::PurchaseEarn { points: 1, funders: funders(), ..v1::PurchaseEarn::default() });
-                let purchase = v1::PostPurchaseRequest { request_id, member: card(member), spend, earn, origin: None };
-                vec![purchase.encode_to_vec()]
+                let captures = Source::Capture(v1::HoldCapture { hold_id, points: 5 });
+                let earn = v1::PurchaseEarn { points: 1, funders: funders(), ..v1::PurchaseEarn::default() };
+                let purchase = |member, source| v1::PostPurchaseRequest {
+                    request_id: foreign::key(),
+                    member,
+                    spend: Some(v1::PurchaseSpend { source: Some(source) }),
+                    earn: Some(earn.clone()),
+                    origin: None,
+                };
+                let captures = purchase(card(member), captures);
+                let redeems = purchase(card("rich"), Source::RedeemPoints(1));
+                let redeems = v1::PostPurchaseRequest { origin: Some(self.origin()), ..redeems };
+                vec![captures.encode_to_vec(), redeems.encode_to_vec()]
             }
             "ReturnPurchase" => {
                 let issue_entry_id = self.issue("rich", 10).await.entry_id;
-                let (returned_amount, receipt_total) = (rub("10.00"), rub("10.00"));
-                let back = v1::ReturnPurchaseRequest {
+                let (returned_amount, receipt_total) = (self.money("10.00"), self.money("10.00"));
+                let of_issue = v1::ReturnPurchaseRequest {
                     request_id,
                     issue_entry_id,
                     returned_amount,
                     receipt_total,
                     ..v1::ReturnPurchaseRequest::default()
                 };
-                vec![back.encode_to_vec()]
+                let of_both = v1::ReturnPurchaseRequest {
+                    request_id: foreign::key(),
+                    redemption_entry_id: self.redeem("rich", 10).await.entry_id,
+                    issue_entry_id: self.issue("rich", 10).await.entry_id,
+                    returned_amount: self.money("5.00"),
+                    ..of_issue.clone()
+                };
+                vec![of_issue.encode_to_vec(), of_both.encode_to_vec()]
             }
             "ReverseIssue" => {
                 use v1::reverse_issue_request::Target;
@@ -383,8 +425,16 @@ impl World {
                 targets.into_iter().map(|target| reverse(target).encode_to_vec()).collect()
             }
             "AbandonRequest" => {
-                let abandoned_request_id = foreign::key();
-                vec![v1::AbandonRequestRequest { request_id, abandoned_request_id, origin: None }.encode_to_vec()]
+                let unwanted = self.issuing("rich", 7);
+                let accepted = unwanted.request_id.clone();
+                self.issue_as(unwanted).await;
+                let abandon = |abandoned_request_id| v1::AbandonRequestRequest {
+                    request_id: foreign::key(),
+                    abandoned_request_id,
+                    origin: None,
+                };
+                // One that the house has not seen, and one that it undoes.
+                [foreign::key(), accepted].map(|request| abandon(request).encode_to_vec()).to_vec()
             }
             _ => Vec::new(),
         }
@@ -397,7 +447,7 @@ impl World {
                 let quote =
                     v1::QuoteRedemptionRequest { member: card("rich"), ..v1::QuoteRedemptionRequest::default() };
                 let by_points = v1::QuoteRedemptionRequest { points: 1, ..quote.clone() };
-                let by_amount = v1::QuoteRedemptionRequest { amount: rub("1.00"), ..quote };
+                let by_amount = v1::QuoteRedemptionRequest { amount: self.money("1.00"), ..quote };
                 return vec![by_points.encode_to_vec(), by_amount.encode_to_vec()];
             }
             "RedeemPoints" => self.redeeming("rich", 1).encode_to_vec(),
@@ -471,5 +521,25 @@ impl World {
             _ => return Vec::new(),
         };
         vec![message]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_method_has_a_sample_and_each_sample_is_taken() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let mut callers = Plain::partners(&test, ["C", "operator"]).await;
+        for of in ["C", "operator"] {
+            let samples = Samples::of(&test, of).await;
+            for method in methods() {
+                let (caller, sent) = (samples.caller_of(&method), samples.good(&method).await);
+                assert!(!sent.is_empty(), "{} has no sample", method.full_name());
+                for sample in sent {
+                    let answer = callers.get_mut(caller).unwrap().ask(&method, &sample).await;
+                    assert!(answer.is_ok(), "{} by {caller}: {sample}: {answer:?}", method.full_name());
+                }
+            }
+        }
+        test.end().await;
     }
 }
