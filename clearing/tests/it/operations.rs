@@ -6,11 +6,13 @@ use clearing_core::command::{Command, snake_case};
 use clearing_core::units::Timestamp;
 use clearing_play::fields::Fields;
 use clearing_play::names::Names;
+use clearing_play::scenario::scenario_dir;
 use clearing_proto::FILE_DESCRIPTOR_SET;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use toml::{Table, Value};
 
-/// Every operation that a caller can ask for with all of its fields; more than once, where they exclude each other.
+/// Operations with all of their fields, so far as no scenario of our own names them; more than once, where fields exclude
+/// each other.
 const WHOLE: &str = r#"
     [[issue_points]]
     member = "M"
@@ -122,9 +124,6 @@ const WHOLE: &str = r#"
     pair = { payer = "A", payee = "hub" }
     [[abort_settlement]]
     window = 1
-    [[deposit]]
-    account = "collateral:A"
-    amount = "10.00"
 "#;
 
 /// What every request has, whatever it asks for: it is no part of the operation.
@@ -133,9 +132,34 @@ const OF_EVERY_REQUEST: [&str; 2] = ["request_id", "origin"];
 /// Fields whose form as text is another than on the wire, and where it comes from: serde's of the terms.
 const OTHERWISE: [&str; 1] = ["return_days"];
 
+/// The keys of a step that are none of its operation's.
+const OF_THE_STEP: [&str; 9] = ["at", "do", "by", "as", "request", "receipt", "line", "total", "expect"];
+
+/// Every operation that a caller can ask for: those above, and those that scenarios of our own ask for by their names.
 fn whole() -> Table {
-    WHOLE.parse().unwrap()
+    let mut whole: Table = WHOLE.parse().unwrap();
+    for file in std::fs::read_dir(scenario_dir().join("own")).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let scenario: Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
+        for step in scenario["step"].as_array().unwrap() {
+            let mut step = step.as_table().unwrap().clone();
+            let name = step["do"].as_str().unwrap().to_owned();
+            if Command::NAMES_ASKED.iter().any(|asked| snake_case(asked) == name)
+                && !HAVE_WORDS.contains(&name.as_str())
+            {
+                step.retain(|key, _| !OF_THE_STEP.contains(&key));
+                let steps = whole.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+                steps.as_array_mut().unwrap().push(step.into());
+            }
+        }
+    }
+    whole
 }
+
+/// Steps whose name is that of an operation, and whose fields have words of their own.
+const HAVE_WORDS: [&str; 3] = ["return_redemption", "reverse_issue", "set_terms"];
 
 /// The tables of an operation.
 fn tables(operation: &str) -> Vec<Table> {
