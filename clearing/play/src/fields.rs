@@ -17,9 +17,12 @@ use crate::names::{Names, short_identifier};
 /// By what members are known in a scenario.
 const SCHEME: &str = "scenario";
 
+/// Words of the published form, and the fields that they are.
+type Words = &'static [(&'static str, &'static str)];
+
 /// Steps with a name of their own, the operation that they are, and those of its fields that have one too. A field behind a
 /// point stands in another.
-const WORDS: [(&str, &str, &[(&str, &str)]); 11] = [
+const WORDS: [(&str, &str, Words); 11] = [
     ("issue", "issue_points", &[("expires", "expire_time"), ("activates", "activate_time")]),
     ("redeem", "redeem_points", &[]),
     ("authorize", "authorize_redemption", &[("lapses", "lapse_time")]),
@@ -37,7 +40,7 @@ const WORDS: [(&str, &str, &[(&str, &str)]); 11] = [
 #[derive(Debug, Clone)]
 pub struct Fields {
     operation: String,
-    words: &'static [(&'static str, &'static str)],
+    words: Words,
     table: Table,
 }
 

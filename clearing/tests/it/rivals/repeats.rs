@@ -171,7 +171,7 @@ async fn a_request_abandoned_before_after_or_while_it_runs_is_burned_or_undone_a
                 2 | 3 => join(asks(), abandons()).await,
                 4 => {
                     // What else the abandoning node does for the member, maybe in the same batch.
-                    let beside = commands::issue(&card, 1);
+                    let beside = commands::issue(card, 1);
                     let ((answer, outcome), _) = join(join(asks(), abandons()), act(other, beside)).await;
                     had += 1;
                     (answer, outcome)
@@ -227,8 +227,8 @@ async fn points_pay_the_share_of_a_receipt_that_they_may_and_no_more_however_man
                 let origin = origin.receipt_total(Money::new("RUB", Decimal::from(100)));
                 let card = if receipt % 2 == 0 || line % 3 == 0 { "1" } else { "2" };
                 let command = match line % 2 {
-                    0 => commands::redeem(&card, 10),
-                    _ => commands::authorize(&card, 10, arena.in_seconds(3600)),
+                    0 => commands::redeem(card, 10),
+                    _ => commands::authorize(card, 10, arena.in_seconds(3600)),
                 };
                 told(sdk::ask(till, till.new_request_id(), &command, origin).await)
             });
