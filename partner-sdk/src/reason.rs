@@ -87,6 +87,8 @@ pub enum Reason {
     AmountMismatch,
     /// More would be paid out than has come in.
     FundsNotReceived,
+    /// More would be paid out of a fund than it holds.
+    FundInsufficient,
     /// A number would not fit into 64 bits.
     Overflow,
     /// One that this version of the SDK does not know.
@@ -136,6 +138,7 @@ impl Reason {
             Self::LegNotDue => "LEG_NOT_DUE",
             Self::AmountMismatch => "AMOUNT_MISMATCH",
             Self::FundsNotReceived => "FUNDS_NOT_RECEIVED",
+            Self::FundInsufficient => "FUND_INSUFFICIENT",
             Self::Overflow => "OVERFLOW",
             Self::Other(text) => text,
         }
@@ -181,6 +184,7 @@ impl Reason {
             "LEG_NOT_DUE" => Self::LegNotDue,
             "AMOUNT_MISMATCH" => Self::AmountMismatch,
             "FUNDS_NOT_RECEIVED" => Self::FundsNotReceived,
+            "FUND_INSUFFICIENT" => Self::FundInsufficient,
             "OVERFLOW" => Self::Overflow,
             other => Self::Other(other.to_owned()),
         }

@@ -15,8 +15,8 @@ use crate::request_id::RequestId;
 use crate::wire::{FromWire, key, there, to_money};
 
 pub use crate::answers::{
-    CalendarSet, Deposited, Orders, PaymentConfirmed, PaymentOrder, SettlementAborted, SettlementConfirmed,
-    WindowClosed,
+    CalendarSet, Deposited, FundsWithdrawn, Orders, PaymentConfirmed, PaymentOrder, SettlementAborted,
+    SettlementConfirmed, WindowClosed,
 };
 
 impl Operator {
@@ -82,6 +82,15 @@ impl Operator {
     pub async fn deposit(&self, deposit: Deposit) -> Result<Outcome<Deposited>, Error> {
         let call = call!(SettlementServiceClient::deposit);
         self.client.write(deposit, to_deposit, call, FromWire::read).await
+    }
+
+    /// Records a withdrawal from the reserve or a partner's collateral.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn withdraw_funds(&self, withdraw: WithdrawFunds) -> Result<Outcome<FundsWithdrawn>, Error> {
+        let call = call!(SettlementServiceClient::withdraw_funds);
+        self.client.write(withdraw, to_withdraw_funds, call, FromWire::read).await
     }
 
     /// Sets when the house closes windows by itself.
@@ -226,6 +235,32 @@ impl Deposit {
     }
 }
 
+/// Records a withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct WithdrawFunds {
+    request_id: Option<RequestId>,
+    account: String,
+    amount: Money,
+}
+
+impl WithdrawFunds {
+    /// From the coalition's reserve.
+    pub fn reserve(amount: Money) -> Self {
+        Self::account("reserve", amount)
+    }
+
+    /// From a partner's collateral.
+    pub fn collateral(partner_id: &str, amount: Money) -> Self {
+        Self::account(format!("collateral:{partner_id}"), amount)
+    }
+
+    /// From this account: "reserve" or "collateral:PARTNER".
+    pub fn account(account: impl Into<String>, amount: Money) -> Self {
+        Self { request_id: None, account: account.into(), amount }
+    }
+}
+
 /// Sets when the house closes windows by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a request does nothing until a client sends it"]
@@ -252,7 +287,16 @@ impl SetCalendar {
     }
 }
 
-keyed!(CloseWindow, ConfirmSettlement, ExportOrders, ConfirmPayment, AbortSettlement, Deposit, SetCalendar);
+keyed!(
+    CloseWindow,
+    ConfirmSettlement,
+    ExportOrders,
+    ConfirmPayment,
+    AbortSettlement,
+    Deposit,
+    WithdrawFunds,
+    SetCalendar
+);
 
 fn to_close_window(close: &CloseWindow) -> v1::CloseWindowRequest {
     v1::CloseWindowRequest { request_id: key(close.request_id) }
@@ -290,6 +334,14 @@ fn to_deposit(deposit: &Deposit) -> v1::DepositRequest {
         request_id: key(deposit.request_id),
         account: deposit.account.clone(),
         amount: Some(to_money(&deposit.amount)),
+    }
+}
+
+fn to_withdraw_funds(withdraw: &WithdrawFunds) -> v1::WithdrawFundsRequest {
+    v1::WithdrawFundsRequest {
+        request_id: key(withdraw.request_id),
+        account: withdraw.account.clone(),
+        amount: Some(to_money(&withdraw.amount)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use partner_sdk::Decimal;
-use partner_sdk::operator::Deposit;
+use partner_sdk::operator::{Deposit, WithdrawFunds};
 use serde_json::json;
 
 use crate::context::Context;
@@ -19,6 +19,11 @@ pub enum Command {
         after_help = "Examples:\n  clearing fund deposit reserve 10000.00\n  clearing fund deposit collateral:GROCER 2500"
     )]
     Deposit(Movement),
+    /// Records money that was paid out of the reserve or of a partner's collateral; never more than it holds.
+    #[command(
+        after_help = "Examples:\n  clearing fund withdraw reserve 500.00\n  clearing fund withdraw collateral:GROCER 2500"
+    )]
+    Withdraw(Movement),
 }
 
 /// Money on its way between a fund and the bank.
@@ -36,25 +41,30 @@ pub struct Movement {
 /// Runs one of them.
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     let session = Session::open(context).await?;
-    match command {
-        Command::Deposit(movement) => deposit(&session, movement).await,
-    }
-}
-
-async fn deposit(session: &Session, Movement { account, amount, effect }: Movement) -> Result<Answer, Failure> {
-    let amount = session.money(amount);
-    let request = Deposit::account(&account, amount.clone()).request_id(session.request_id(effect));
-    let deposited = accepted(session.operator().deposit(request).await)?;
+    let operator = session.operator();
+    let (moved, (balance, written), recorded) = match command {
+        Command::Deposit(moved) => {
+            let request = Deposit::account(&moved.account, session.money(moved.amount));
+            let done = accepted(operator.deposit(request.request_id(session.request_id(moved.effect))).await)?;
+            (moved, (done.balance, done.written), "into")
+        }
+        Command::Withdraw(moved) => {
+            let request = WithdrawFunds::account(&moved.account, session.money(moved.amount));
+            let done = accepted(operator.withdraw_funds(request.request_id(session.request_id(moved.effect))).await)?;
+            (moved, (done.balance, done.written), "out of")
+        }
+    };
+    let (account, amount) = (moved.account, session.money(moved.amount));
+    let page = Page::new()
+        .text(format!("Recorded {amount} {recorded} {account}; its balance is now {balance}."))
+        .next("clearing report trial-balance");
     let json = json!({
         "account": account,
-        "currency": session.info.currency_code,
+        "currency": amount.currency,
         "amount": amount.amount.to_string(),
-        "balance": deposited.balance.amount.to_string(),
-        "entry_id": deposited.written.entry_id(),
-        "replayed": deposited.written.replayed,
+        "balance": balance.amount.to_string(),
+        "entry_id": written.entry_id(),
+        "replayed": written.replayed,
     });
-    let page = Page::new()
-        .text(format!("Recorded {amount} into {account}; its balance is now {}.", deposited.balance))
-        .next("clearing report trial-balance");
     Ok(Answer::new(json, page))
 }

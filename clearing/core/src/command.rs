@@ -17,7 +17,7 @@ use crate::rules::consent::SetFundingConsent;
 use crate::rules::decay::RunDecay;
 use crate::rules::due::RunDueWork;
 use crate::rules::forget::ForgetRequests;
-use crate::rules::funds::Deposit;
+use crate::rules::funds::{Deposit, WithdrawFunds};
 use crate::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use crate::rules::issue::IssuePoints;
 use crate::rules::limits::SetLimits;
@@ -243,7 +243,8 @@ operations! {
     ExportOrders,
     ConfirmPayment,
     AbortSettlement,
-    Deposit;
+    Deposit,
+    WithdrawFunds;
     RunDueWork,
     ForgetRequests,
 }

@@ -376,6 +376,13 @@ rejections! {
         "cannot pay out {needed}: only {received} of what has come in are left"
     );
 
+    /// More would be paid out of a fund than it holds.
+    FundInsufficient = "FUND_INSUFFICIENT", State, RECORDED, TRANSIENT {
+        account: String = "account" ["reserve"],
+        asked: String = "asked_amount" ["12.00"],
+        available: String = "available_amount" ["5.00"]
+    } => |f| write!(f, "cannot pay out {asked}: {account} holds {available}");
+
     /// A number would not fit into 64 bits.
     Overflow = "OVERFLOW", State, RECORDED, LASTING { what: String = "what" ["the balance of position:grocer"], maximum: i64 = "maximum" ["2305843009213693952"] } => |f| write!(f, "{what} would go beyond {maximum}");
 }

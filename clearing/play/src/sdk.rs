@@ -13,7 +13,7 @@ use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::decay::RunDecay;
-use clearing_core::rules::funds::Deposit;
+use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::limits::SetLimits;
@@ -291,6 +291,10 @@ pub async fn ask(
         Command::Deposit(Deposit { fund, amount }) => {
             let amount = sdk_money(client, *amount).await?;
             send!(house operator.deposit(op::Deposit::account(fund.to_string(), amount)))
+        }
+        Command::WithdrawFunds(WithdrawFunds { fund, amount }) => {
+            let amount = sdk_money(client, *amount).await?;
+            send!(house operator.withdraw_funds(op::WithdrawFunds::account(fund.to_string(), amount)))
         }
         Command::RunDueWork(_) | Command::ForgetRequests(_) => panic!("nobody asks for {command:?}"),
     }

@@ -10,10 +10,10 @@ use clearing_core::facts::answer::{Closed, HouseReply, Reply};
 use clearing_core::facts::window::{Leg, Settlement, Window};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
-use clearing_core::rules::funds::Deposit;
+use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::payment::ConfirmPayment;
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
-use clearing_core::units::{PartnerId, WindowNumber};
+use clearing_core::units::{Money, PartnerId, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_server::SettlementService;
 use tonic::{Request, Response, Status};
@@ -158,19 +158,29 @@ impl SettlementService for Service {
     async fn deposit(&self, request: Request<v1::DepositRequest>) -> Result<Response<v1::DepositResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let v1::DepositRequest { request_id, account, amount } = request.into_inner();
-        let fund: Fund = account.parse().map_err(|problem| errors::invalid("account", problem))?;
-        let house = self.0.house();
-        let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
-        let amount = money("amount", &amount, &house.coalition)?;
+        let (fund, amount) = self.read_movement(&account, amount.as_ref())?;
         let command = Command::Deposit(Deposit { fund, amount });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
-        let before = recorded(&written, Facts::fund)?.before;
-        let balance = before.plus(amount).map_err(|_| errors::of_write(&WriteError::Internal))?;
         Ok(Response::new(v1::DepositResponse {
+            balance: self.fund_after(&written, amount)?,
             written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
-            balance: from_money(balance, &house.coalition),
+        }))
+    }
+
+    async fn withdraw_funds(
+        &self,
+        request: Request<v1::WithdrawFundsRequest>,
+    ) -> Result<Response<v1::WithdrawFundsResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::WithdrawFundsRequest { request_id, account, amount } = request.into_inner();
+        let (fund, amount) = self.read_movement(&account, amount.as_ref())?;
+        let command = Command::WithdrawFunds(WithdrawFunds { fund, amount });
+        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        Ok(Response::new(v1::WithdrawFundsResponse {
+            balance: self.fund_after(&written, Money(-amount.0))?,
+            written: from_house(&written, &self.0.opaque),
+            proposal_id: String::new(),
         }))
     }
 
@@ -190,6 +200,23 @@ impl SettlementService for Service {
             proposal_id: String::new(),
             next_close_times: convert::from_times(next),
         }))
+    }
+}
+
+impl Service {
+    /// A fund, and how much is to move into it or out of it.
+    fn read_movement(&self, account: &str, amount: Option<&v1::Money>) -> Result<(Fund, Money), Status> {
+        let fund = account.parse().map_err(|problem| errors::invalid("account", problem))?;
+        let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
+        Ok((fund, money("amount", amount, &self.0.house().coalition)?))
+    }
+
+    /// What a fund held when so much had moved into it.
+    fn fund_after(&self, written: &Written, moved: Money) -> Result<Option<v1::Money>, Status> {
+        house_reply(written, &self.0.opaque)?;
+        let before = recorded(written, Facts::fund)?.before;
+        let balance = before.plus(moved).map_err(|_| errors::of_write(&WriteError::Internal))?;
+        Ok(from_money(balance, &written.house.coalition))
     }
 }
 

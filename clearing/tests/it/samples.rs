@@ -321,6 +321,15 @@ impl Samples {
             "AbortSettlement" => v1::AbortSettlementRequest { request_id, window: self.closed().await }.encode_to_vec(),
             "Deposit" => v1::DepositRequest { request_id, account: "reserve".to_owned(), amount: self.money("1.00") }
                 .encode_to_vec(),
+            "WithdrawFunds" => {
+                for account in ["reserve", "collateral:A"] {
+                    let (request_id, account) = (foreign::key(), account.to_owned());
+                    let deposit = v1::DepositRequest { request_id, account, amount: self.money("1.00") };
+                    self.operator.clone().settlement.deposit(deposit).await.unwrap();
+                }
+                let (account, amount) = ("reserve".to_owned(), self.money("1.00"));
+                v1::WithdrawFundsRequest { request_id, account, amount }.encode_to_vec()
+            }
             "SetCalendar" => {
                 let cron_expressions = vec!["0 0 1 1 *".to_owned()];
                 v1::SetCalendarRequest { request_id, cron_expressions, time_zone: String::new() }.encode_to_vec()

@@ -682,7 +682,7 @@ open_enum! {
         AbortSettlement = "ABORT_SETTLEMENT",
         /// Money was deposited into the reserve or into a partner's collateral.
         Deposit = "DEPOSIT",
-        /// The coalition began: its first entry. This kind and those below move neither points nor money.
+        /// The coalition began: its first entry. This kind and those up to FORGET move neither points nor money.
         Found = "FOUND",
         /// A partner joined, with its first terms.
         CreatePartner = "CREATE_PARTNER",
@@ -702,6 +702,8 @@ open_enum! {
         ExportOrders = "EXPORT_ORDERS",
         /// It was decided up to when what became of requests is forgotten.
         Forget = "FORGET",
+        /// Money was paid out of the reserve or of a partner's collateral.
+        WithdrawFunds = "WITHDRAW_FUNDS",
     }
 }
 
@@ -2300,6 +2302,28 @@ open_enum! {
         Settling = "SETTLING",
         /// All its legs are paid. Final.
         Settled = "SETTLED",
+    }
+}
+
+/// Answer of WithdrawFunds. It writes one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FundsWithdrawn {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// Balance of the account after it; never below zero.
+    pub balance: Money,
+}
+
+impl FromWire<v1::WithdrawFundsResponse> for FundsWithdrawn {
+    fn read(wire: v1::WithdrawFundsResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "WithdrawFundsResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            balance: FromWire::read(there(wire.balance, "WithdrawFundsResponse.balance")?)?,
+        })
     }
 }
 

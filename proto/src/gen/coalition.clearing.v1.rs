@@ -721,7 +721,7 @@ pub enum EntryKind {
     AbortSettlement = 22,
     /// Money was deposited into the reserve or into a partner's collateral.
     Deposit = 23,
-    /// The coalition began: its first entry. This kind and those below move neither points nor money.
+    /// The coalition began: its first entry. This kind and those up to FORGET move neither points nor money.
     Found = 24,
     /// A partner joined, with its first terms.
     CreatePartner = 25,
@@ -741,6 +741,8 @@ pub enum EntryKind {
     ExportOrders = 32,
     /// It was decided up to when what became of requests is forgotten.
     Forget = 33,
+    /// Money was paid out of the reserve or of a partner's collateral.
+    WithdrawFunds = 34,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -782,6 +784,7 @@ impl EntryKind {
             Self::ConfirmSettlement => "ENTRY_KIND_CONFIRM_SETTLEMENT",
             Self::ExportOrders => "ENTRY_KIND_EXPORT_ORDERS",
             Self::Forget => "ENTRY_KIND_FORGET",
+            Self::WithdrawFunds => "ENTRY_KIND_WITHDRAW_FUNDS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -820,6 +823,7 @@ impl EntryKind {
             "ENTRY_KIND_CONFIRM_SETTLEMENT" => Some(Self::ConfirmSettlement),
             "ENTRY_KIND_EXPORT_ORDERS" => Some(Self::ExportOrders),
             "ENTRY_KIND_FORGET" => Some(Self::Forget),
+            "ENTRY_KIND_WITHDRAW_FUNDS" => Some(Self::WithdrawFunds),
             _ => None,
         }
     }
@@ -6329,6 +6333,32 @@ pub struct DepositResponse {
     #[prost(message, optional, tag = "3")]
     pub balance: ::core::option::Option<Money>,
 }
+/// Request of WithdrawFunds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithdrawFundsRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The account: "reserve" or "collateral:\<partner_id>". Required.
+    #[prost(string, tag = "2")]
+    pub account: ::prost::alloc::string::String,
+    /// The amount: more than zero, and at most what the account holds. Required.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+}
+/// Answer of WithdrawFunds (`FundsWithdrawn` in the SDK). It writes one entry.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WithdrawFundsResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// Balance of the account after it; never below zero.
+    #[prost(message, optional, tag = "3")]
+    pub balance: ::core::option::Option<Money>,
+}
 /// Request of SetCalendar.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetCalendarRequest {
@@ -6947,6 +6977,39 @@ pub mod settlement_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Records money that was paid out of the reserve or of a partner's collateral.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), FUND_INSUFFICIENT (metadata: `account`, `asked_amount`,
+        /// `available_amount`), and those of every call with an effect.
+        pub async fn withdraw_funds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WithdrawFundsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WithdrawFundsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.SettlementService/WithdrawFunds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.SettlementService",
+                        "WithdrawFunds",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Sets the calendar: when the house closes windows by itself.
         ///
         /// Reasons: those of every call with an effect.
@@ -7070,6 +7133,17 @@ pub mod settlement_service_server {
             &self,
             request: tonic::Request<super::DepositRequest>,
         ) -> std::result::Result<tonic::Response<super::DepositResponse>, tonic::Status>;
+        /// Records money that was paid out of the reserve or of a partner's collateral.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), FUND_INSUFFICIENT (metadata: `account`, `asked_amount`,
+        /// `available_amount`), and those of every call with an effect.
+        async fn withdraw_funds(
+            &self,
+            request: tonic::Request<super::WithdrawFundsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WithdrawFundsResponse>,
+            tonic::Status,
+        >;
         /// Sets the calendar: when the house closes windows by itself.
         ///
         /// Reasons: those of every call with an effect.
@@ -7473,6 +7547,52 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DepositSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.SettlementService/WithdrawFunds" => {
+                    #[allow(non_camel_case_types)]
+                    struct WithdrawFundsSvc<T: SettlementService>(pub Arc<T>);
+                    impl<
+                        T: SettlementService,
+                    > tonic::server::UnaryService<super::WithdrawFundsRequest>
+                    for WithdrawFundsSvc<T> {
+                        type Response = super::WithdrawFundsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WithdrawFundsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SettlementService>::withdraw_funds(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WithdrawFundsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

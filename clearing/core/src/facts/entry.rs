@@ -127,6 +127,8 @@ kinds! {
     Export = "export_orders", Yes;
     /// Answers that were recorded before a moment may be forgotten.
     Forget = "forget", Yes;
+    /// Money was paid out of a fund.
+    Withdraw = "withdraw_funds", Yes;
 }
 
 impl EntryKind {

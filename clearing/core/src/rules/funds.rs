@@ -1,4 +1,4 @@
-//! Money paid into the funds.
+//! Money paid into the funds, and out of them.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
@@ -26,10 +26,7 @@ impl Operation for Deposit {
     const NAME: &'static str = "Deposit";
 
     fn check(&self) -> Result<(), Rejection> {
-        if self.amount.0 <= 0 {
-            return Err(Rejection::invalid("amount", "not above zero"));
-        }
-        Ok(())
+        check_amount(self.amount)
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -44,6 +41,50 @@ impl Operation for Deposit {
         let before = book.in_fund(self.fund)?;
         decided(book, book.fund_draft(EntryKind::Deposit, ask, self.fund, before, i128::from(self.amount.0)))
     }
+}
+
+/// Money paid out of a fund, which is never more than it holds.
+///
+/// Rule: withdraw-funds
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawFunds {
+    #[serde(rename = "account")]
+    pub fund: Fund,
+    pub amount: Money,
+}
+
+impl Operation for WithdrawFunds {
+    const NAME: &'static str = "WithdrawFunds";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_amount(self.amount)
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::default().and(self.fund.account().partner()))
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.balances.insert(self.fund.account());
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let available = book.in_fund(self.fund)?;
+        if self.amount > available {
+            let text = |amount: Money| book.house.coalition.money_text(amount);
+            let account = self.fund.to_string();
+            return Err(Rejection::FundInsufficient { account, asked: text(self.amount), available: text(available) });
+        }
+        decided(book, book.fund_draft(EntryKind::Withdraw, ask, self.fund, available, -i128::from(self.amount.0)))
+    }
+}
+
+fn check_amount(amount: Money) -> Result<(), Rejection> {
+    if amount.0 <= 0 {
+        return Err(Rejection::invalid("amount", "not above zero"));
+    }
+    Ok(())
 }
 
 impl Book {

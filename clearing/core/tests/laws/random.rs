@@ -21,7 +21,7 @@ use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::decay::RunDecay;
 use clearing_core::rules::due::RunDueWork;
 use clearing_core::rules::forget::ForgetRequests;
-use clearing_core::rules::funds::Deposit;
+use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::limits::SetLimits;
@@ -185,6 +185,10 @@ pub(crate) enum Op {
         window: Index,
     },
     Deposit {
+        account: usize,
+        amount: i64,
+    },
+    Withdraw {
         account: usize,
         amount: i64,
     },
@@ -384,6 +388,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(window, partner, amount)| Op::PayAnybody { window, partner, amount }),
         1 => window.prop_map(|window| Op::Abort { window }),
         1 => (by.clone(), 1..1000i64).prop_map(|(account, amount)| Op::Deposit { account, amount }),
+        1 => (by.clone(), 1..1000i64).prop_map(|(account, amount)| Op::Withdraw { account, amount }),
         2 => (by.clone(), any_terms(), prop_oneof![Just(None), (0..20i64).prop_map(Some)])
             .prop_map(|(partner, terms, days)| Op::SetTerms { partner, terms, days }),
         1 => (by, 0..3usize).prop_map(|(partner, state)| Op::SetState { partner, state }),
@@ -634,11 +639,10 @@ impl Asked {
                 house(Command::AbortSettlement(AbortSettlement { window: window_of(play, window) }))
             }
             Op::Deposit { account, amount } => {
-                let fund = match PARTNERS[*account] {
-                    "operator" => Fund::Reserve,
-                    partner => Fund::Collateral(id(partner)),
-                };
-                house(Command::Deposit(Deposit { fund, amount: Money(*amount) }))
+                house(Command::Deposit(Deposit { fund: fund_of(*account), amount: Money(*amount) }))
+            }
+            Op::Withdraw { account, amount } => {
+                house(Command::WithdrawFunds(WithdrawFunds { fund: fund_of(*account), amount: Money(*amount) }))
             }
             Op::SetTerms { partner, terms, days } => {
                 let effective = days.map(|days| play.now.plus_days(days));
@@ -737,4 +741,12 @@ pub(crate) fn window_of(play: &Play, index: &Index) -> WindowNumber {
     let candidates: Vec<WindowNumber> =
         unsettled.iter().cycle().take(unsettled.len() * 6).copied().chain(any).collect();
     *index.get(&candidates)
+}
+
+/// The reserve is the operator's; the others have collateral.
+fn fund_of(account: usize) -> Fund {
+    match PARTNERS[account] {
+        "operator" => Fund::Reserve,
+        partner => Fund::Collateral(id(partner)),
+    }
 }
