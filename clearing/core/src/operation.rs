@@ -117,17 +117,25 @@ pub struct Admitted {
     pub members: Vec<MemberId>,
     /// The identifier of the last of them, if the operation enrols it.
     pub newcomer: Option<IdentifierHash>,
+    /// Whether points of the first are spent, held or given away at its own wish: what may keep it from that is looked at
+    /// once for all such operations, before due work runs.
+    pub spends: bool,
 }
 
 impl Admitted {
     pub fn of(member: MemberId) -> Self {
-        Self { members: vec![member], newcomer: None }
+        Self { members: vec![member], newcomer: None, spends: false }
+    }
+
+    /// A member that spends.
+    pub fn spender(member: MemberId) -> Self {
+        Self { spends: true, ..Self::of(member) }
     }
 
     /// Of a member, or of whoever is enrolled under an identifier that nobody has.
     pub fn or_fresh(book: &Book, member: MemberRef, fresh: MemberId) -> Result<Self, Rejection> {
         let (member, newcomer) = book.find_or_fresh(member, fresh)?;
-        Ok(Self { members: vec![member], newcomer })
+        Ok(Self { newcomer, ..Self::of(member) })
     }
 
     /// The one member of an operation that has one.

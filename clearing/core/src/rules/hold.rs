@@ -51,7 +51,7 @@ impl Operation for AuthorizeRedemption {
         let latest = book.house.coalition.days_after(HOLD_DAYS_MAX, ask.now);
         check_range("lapse_time", self.lapses, Timestamp(ask.now.0 + 1), latest)?;
         book.check_may_accept(ask.caller)?;
-        book.find_member(self.member).map(Admitted::of)
+        book.find_member(self.member).map(Admitted::spender)
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {

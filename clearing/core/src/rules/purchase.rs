@@ -82,7 +82,8 @@ impl Operation for PostPurchase {
         }
         // Who spends is known; only who earns may be new.
         match self.spend {
-            Some(_) => book.find_member(self.member).map(Admitted::of),
+            Some(Spend::Redeem(_)) => book.find_member(self.member).map(Admitted::spender),
+            Some(Spend::Capture { .. }) => book.find_member(self.member).map(Admitted::of),
             None => Admitted::or_fresh(book, self.member, ask.fresh_member),
         }
     }

@@ -44,7 +44,7 @@ impl Operation for RedeemPoints {
 
     fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
         book.check_may_accept(ask.caller)?;
-        book.find_member(self.member).map(Admitted::of)
+        book.find_member(self.member).map(Admitted::spender)
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {

@@ -51,15 +51,15 @@ impl Operation for TransferPoints {
         } else {
             Admitted::of(book.find_member(self.to)?)
         };
-        if receiver.member() == from {
-            return Err(Rejection::SameMember { member: from.to_string() });
-        }
         receiver.members.insert(0, from);
-        Ok(receiver)
+        Ok(Admitted { spends: true, ..receiver })
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
         let [from, to] = who.members[..] else { unreachable!("a transfer was admitted with giver and receiver") };
+        if from == to {
+            return Err(Rejection::SameMember { member: from.to_string() });
+        }
         book.check_transfer_limits(ask, from, self.points)?;
         let told = book.told_available(ask.caller, from, ask.now);
         let parts = book.take_any(from, self.points, ask.now, told)?;
