@@ -16,7 +16,9 @@ use crate::points::keyed;
 use crate::request_id::RequestId;
 use crate::wire::{FromWire, decimal_text, key, some, to_member};
 
-pub use crate::answers::{DebtWrittenOff, Decayed, ExpiryExtended, MembersDecayed, PointsReinstated};
+pub use crate::answers::{
+    DebtWrittenOff, Decayed, ExpiryExtended, MemberFrozen, MemberUnfrozen, MembersDecayed, PointsReinstated,
+};
 
 impl Operator {
     /// Takes a share of a member's points for inactivity.
@@ -98,6 +100,24 @@ impl Operator {
     pub async fn write_off_debt(&self, write_off: WriteOffDebt) -> Result<Outcome<DebtWrittenOff>, Error> {
         let call = call!(CareServiceClient::write_off_debt);
         self.client.write(write_off, to_write_off, call, FromWire::read).await
+    }
+
+    /// Lets nothing of a member be spent.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn freeze_member(&self, freeze: FreezeMember) -> Result<Outcome<MemberFrozen>, Error> {
+        let call = call!(CareServiceClient::freeze_member);
+        self.client.write(freeze, to_freeze, call, FromWire::read).await
+    }
+
+    /// Lifts the freeze of a member.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn unfreeze_member(&self, unfreeze: UnfreezeMember) -> Result<Outcome<MemberUnfrozen>, Error> {
+        let call = call!(CareServiceClient::unfreeze_member);
+        self.client.write(unfreeze, to_unfreeze, call, FromWire::read).await
     }
 }
 
@@ -288,7 +308,59 @@ impl WriteOffDebt {
     }
 }
 
-keyed!(RunDecay, ExtendExpiry, ReinstatePoints, WriteOffDebt);
+/// Lets nothing of a member be spent: no redemption, no hold, no transfer, and no quote. The member earns, what it owes is paid,
+/// its points expire; holds that are open are captured or voided as usual. Of a member that is frozen already the new end holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct FreezeMember {
+    request_id: Option<RequestId>,
+    member: MemberRef,
+    reason_code: String,
+    end_time: Option<SystemTime>,
+}
+
+impl FreezeMember {
+    /// This member, until [`UnfreezeMember`] lifts it.
+    pub fn of(member: impl Into<MemberRef>) -> Self {
+        Self { request_id: None, member: member.into(), reason_code: String::new(), end_time: None }
+    }
+
+    /// Why, as a code. Required.
+    pub fn reason(mut self, code: impl Into<String>) -> Self {
+        self.reason_code = code.into();
+        self
+    }
+
+    /// When the freeze ends by itself: a moment that lies ahead. From then on the member can spend.
+    pub fn until(mut self, time: SystemTime) -> Self {
+        self.end_time = Some(time);
+        self
+    }
+}
+
+/// Lifts the freeze of a member before its end. [`Reason::NotFound`](crate::Reason::NotFound) if it is not frozen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct UnfreezeMember {
+    request_id: Option<RequestId>,
+    member: MemberRef,
+    reason_code: String,
+}
+
+impl UnfreezeMember {
+    /// Of this member.
+    pub fn of(member: impl Into<MemberRef>) -> Self {
+        Self { request_id: None, member: member.into(), reason_code: String::new() }
+    }
+
+    /// Why, as a code.
+    pub fn reason(mut self, code: impl Into<String>) -> Self {
+        self.reason_code = code.into();
+        self
+    }
+}
+
+keyed!(RunDecay, ExtendExpiry, ReinstatePoints, WriteOffDebt, FreezeMember, UnfreezeMember);
 
 fn to_run_decay(run: &RunDecay) -> v1::RunDecayRequest {
     v1::RunDecayRequest {
@@ -338,5 +410,22 @@ fn to_write_off(write_off: &WriteOffDebt) -> v1::WriteOffDebtRequest {
         creditor_id: write_off.creditor_id.clone(),
         points: write_off.points,
         reason_code: write_off.reason_code.clone(),
+    }
+}
+
+fn to_freeze(freeze: &FreezeMember) -> v1::FreezeMemberRequest {
+    v1::FreezeMemberRequest {
+        request_id: key(freeze.request_id),
+        member: Some(to_member(&freeze.member)),
+        reason_code: freeze.reason_code.clone(),
+        end_time: freeze.end_time.map(Timestamp::from),
+    }
+}
+
+fn to_unfreeze(unfreeze: &UnfreezeMember) -> v1::UnfreezeMemberRequest {
+    v1::UnfreezeMemberRequest {
+        request_id: key(unfreeze.request_id),
+        member: Some(to_member(&unfreeze.member)),
+        reason_code: unfreeze.reason_code.clone(),
     }
 }

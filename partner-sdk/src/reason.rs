@@ -30,6 +30,9 @@ pub enum Reason {
     NotFound,
     /// There is a partner of that id.
     PartnerExists,
+    /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
+    /// or voided. Without a time it is frozen until the operator lifts that.
+    MemberBlocked,
     /// Giver and receiver of a transfer are the same member.
     SameMember,
     /// The line of the receipt was booked before, under another request id.
@@ -110,6 +113,7 @@ impl Reason {
             Self::PartnerSuspended => "PARTNER_SUSPENDED",
             Self::NotFound => "NOT_FOUND",
             Self::PartnerExists => "PARTNER_EXISTS",
+            Self::MemberBlocked => "MEMBER_BLOCKED",
             Self::SameMember => "SAME_MEMBER",
             Self::DuplicateReceipt => "DUPLICATE_RECEIPT",
             Self::HoldNotOpen => "HOLD_NOT_OPEN",
@@ -156,6 +160,7 @@ impl Reason {
             "PARTNER_SUSPENDED" => Self::PartnerSuspended,
             "NOT_FOUND" => Self::NotFound,
             "PARTNER_EXISTS" => Self::PartnerExists,
+            "MEMBER_BLOCKED" => Self::MemberBlocked,
             "SAME_MEMBER" => Self::SameMember,
             "DUPLICATE_RECEIPT" => Self::DuplicateReceipt,
             "HOLD_NOT_OPEN" => Self::HoldNotOpen,

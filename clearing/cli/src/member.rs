@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use partner_sdk::operator::{DecayMembers, ExtendExpiry, MembersDecayed, ReinstatePoints, RunDecay, WriteOffDebt};
+use partner_sdk::operator::{
+    DecayMembers, ExtendExpiry, FreezeMember, MembersDecayed, ReinstatePoints, RunDecay, UnfreezeMember, WriteOffDebt,
+};
 use partner_sdk::{ComingExpiry, Decimal, MemberRef};
 use serde_json::{Value, json};
 
@@ -48,6 +50,19 @@ pub enum Command {
         after_help = "Examples:\n  clearing member write-off-debt card:4000123 --creditor GROCER --points 70 --reason CASE-12"
     )]
     WriteOffDebt(WriteOff),
+    /// Lets nothing of a member be spent: no redemption, no hold, no transfer.
+    ///
+    /// For a card that was stolen, or a claim that is looked into. Whoever tries to spend is told MEMBER_BLOCKED, on every node
+    /// from its next batch on. The member earns, what it owes is paid, its points expire; holds that are open are captured or
+    /// voided as usual. If the member is frozen already, the new end holds. `member balance` tells whether it is, `clearing log
+    /// --kind freeze-member` who did it and why.
+    #[command(after_help = "Examples:\n  clearing member freeze card:4000123 --reason STOLEN-31\n  \
+                            clearing member freeze card:4000123 --reason CASE-12 --until 2026-03-01T00:00:00Z")]
+    Freeze(Freeze),
+    /// Lifts the freeze of a member before its end.
+    #[command(after_help = "Examples:\n  clearing member unfreeze card:4000123\n  \
+                            clearing member unfreeze card:4000123 --reason FOUND-31")]
+    Unfreeze(Unfreeze),
 }
 
 /// Which member.
@@ -141,6 +156,32 @@ pub struct WriteOff {
     effect: Effect,
 }
 
+/// Arguments of `member freeze`.
+#[derive(Debug, Args)]
+pub struct Freeze {
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    reason: Reason,
+    /// When the freeze ends by itself. Left out: when `member unfreeze` lifts it.
+    #[arg(long, value_name = "TIME", value_parser = terms::time)]
+    until: Option<SystemTime>,
+    #[command(flatten)]
+    effect: Effect,
+}
+
+/// Arguments of `member unfreeze`.
+#[derive(Debug, Args)]
+pub struct Unfreeze {
+    #[command(flatten)]
+    who: Who,
+    /// Why, as a code of your own, as of `member freeze`.
+    #[arg(long = "reason", value_name = "CODE")]
+    reason: Option<String>,
+    #[command(flatten)]
+    effect: Effect,
+}
+
 /// Why.
 #[derive(Debug, Args)]
 struct Reason {
@@ -158,6 +199,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::ExtendExpiry(arguments) => extend(&session, arguments).await,
         Command::Reinstate(arguments) => reinstate(&session, arguments).await,
         Command::WriteOffDebt(arguments) => write_off(&session, arguments).await,
+        Command::Freeze(arguments) => freeze(&session, arguments).await,
+        Command::Unfreeze(arguments) => unfreeze(&session, arguments).await,
     }
 }
 
@@ -172,6 +215,8 @@ async fn balance(session: &Session, who: Who) -> Result<Answer, Failure> {
         "next_expiry": expiry_json(balance.member.next_expiry.as_ref()),
         "coming_expiries": balance.coming_expiries.iter().map(|next| expiry_json(Some(next))).collect::<Vec<_>>(),
         "other_points": balance.other_points,
+        "frozen": balance.frozen,
+        "freeze_end_time": balance.freeze_end_time.map(moment),
     });
     let rows = [
         ("available", balance.member.available_points, "can be spent now"),
@@ -188,6 +233,9 @@ async fn balance(session: &Session, who: Who) -> Result<Answer, Failure> {
         let rows = balance.coming_expiries.iter().map(|next| vec![moment(next.expire_time), next.points.to_string()]);
         page = page.table(&["expires", ">points"], rows);
         page = page.text(format!("{} points expire later, or never.", balance.other_points));
+    }
+    if balance.frozen {
+        page = page.text(format!("The member is {}.", frozen_words(balance.freeze_end_time)));
     }
     Ok(Answer::new(json, page))
 }
@@ -353,6 +401,50 @@ async fn write_off(session: &Session, arguments: WriteOff) -> Result<Answer, Fai
         done.written_off_points, done.member.member_id, done.member.owed_points
     ));
     Ok(Answer::new(json, page))
+}
+
+async fn freeze(session: &Session, arguments: Freeze) -> Result<Answer, Failure> {
+    let Freeze { who, reason, until, effect } = arguments;
+    let mut request = FreezeMember::of(who.member).reason(reason.code).request_id(session.request_id(effect));
+    if let Some(until) = until {
+        request = request.until(until);
+    }
+    let done = accepted(session.operator().freeze_member(request).await)?;
+    let json = json!({
+        "member": done.member.member_id,
+        "frozen": true,
+        "freeze_end_time": until.map(moment),
+        "entry_id": done.written.entry_id(),
+        "replayed": done.written.replayed,
+    });
+    let page = Page::new().text(format!("Member {} is {}.", done.member.member_id, frozen_words(until)));
+    Ok(Answer::new(json, page))
+}
+
+async fn unfreeze(session: &Session, arguments: Unfreeze) -> Result<Answer, Failure> {
+    let Unfreeze { who, reason, effect } = arguments;
+    let mut request = UnfreezeMember::of(who.member).request_id(session.request_id(effect));
+    if let Some(reason) = reason {
+        request = request.reason(reason);
+    }
+    let done = accepted(session.operator().unfreeze_member(request).await)?;
+    let json = json!({
+        "member": done.member.member_id,
+        "frozen": false,
+        "available_points": done.member.available_points,
+        "entry_id": done.written.entry_id(),
+        "replayed": done.written.replayed,
+    });
+    let page = Page::new().text(format!(
+        "Member {} is frozen no more; {} points are available.",
+        done.member.member_id, done.member.available_points
+    ));
+    Ok(Answer::new(json, page))
+}
+
+fn frozen_words(until: Option<SystemTime>) -> String {
+    let end = until.map_or_else(|| "`clearing member unfreeze` lifts that".to_owned(), moment);
+    format!("frozen until {end}: none of its points can be spent")
 }
 
 fn expiry_json(next: Option<&ComingExpiry>) -> Value {

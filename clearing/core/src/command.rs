@@ -11,7 +11,7 @@ use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subj
 use crate::rejection::Rejection;
 use crate::rules::abandon::AbandonRequest;
 use crate::rules::calendar::SetCalendar;
-use crate::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use crate::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use crate::rules::close::CloseWindow;
 use crate::rules::consent::SetFundingConsent;
 use crate::rules::decay::RunDecay;
@@ -244,7 +244,9 @@ operations! {
     ConfirmPayment,
     AbortSettlement,
     Deposit,
-    WithdrawFunds;
+    WithdrawFunds,
+    FreezeMember,
+    UnfreezeMember;
     RunDueWork,
     ForgetRequests,
 }

@@ -105,6 +105,9 @@ impl Book {
     /// Lets what is due run, decides, and writes what was decided and what follows from it by itself.
     fn carry_out(&mut self, ask: &Ask<'_>, command: &Command) -> Result<Accepted, Rejection> {
         let who = command.admit(self, ask)?;
+        if who.spends {
+            self.check_may_spend(who.member(), ask.now)?;
+        }
         let mut due = Vec::new();
         for member in &who.members {
             due.extend(self.run_due(*member, ask.now));

@@ -77,6 +77,8 @@ pub enum Fact {
     Decayed(DecayedFacts),
     Extended(ExtendFacts),
     WrittenOff(WriteOffFacts),
+    /// A member was frozen, or its freeze lifted.
+    Frozen(FreezeFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -382,6 +384,15 @@ pub struct ExtendFacts {
     /// When the first of them would have expired, and the last.
     pub before: (Timestamp, Timestamp),
     pub points: Points,
+}
+
+/// Until when nothing of the member is spent, held or transferred; [`Timestamp::NEVER`]: until that is lifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct FreezeFacts {
+    /// None: it was not frozen.
+    pub before: Option<Timestamp>,
+    /// None: it is not frozen any more.
+    pub until: Option<Timestamp>,
 }
 
 /// A debt of a member was given up. How much of it stands in the postings.

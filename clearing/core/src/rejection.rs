@@ -245,6 +245,16 @@ rejections! {
     /// There is a partner of that id.
     PartnerExists = "PARTNER_EXISTS", Exists, RECORDED, LASTING { partner: String = "partner_id" ["grocer"] } => |f| write!(f, "there is a partner {partner} already");
 
+    /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
+    /// or voided. Without a time it is frozen until the operator lifts that.
+    MemberBlocked = "MEMBER_BLOCKED", State, RECORDED, TRANSIENT {
+        member: String = "member_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab"],
+        end: Option<String> = "end_time" ["2026-02-03T00:00:00Z"]
+    } => |f| match end {
+        None => write!(f, "member {member} is frozen until the operator lifts it"),
+        Some(end) => write!(f, "member {member} is frozen until {end}"),
+    };
+
     /// Giver and receiver of a transfer are the same member.
     SameMember = "SAME_MEMBER", State, RECORDED, LASTING { member: String = "member_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab"] } => |f| write!(f, "giver and receiver are the same member {member}; points are given to another one");
 

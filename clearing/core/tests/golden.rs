@@ -25,9 +25,9 @@ use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::facts::window::SettlementState;
 use clearing_core::facts::{
     AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, DecayFacts, DecayedFacts, ExportFacts, ExtendFacts, Fact,
-    Facts, ForgetFacts, FoundedFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts, PartnerFacts,
-    PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateChange, StateFacts, TermsFacts,
-    WriteOffFacts,
+    Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
+    PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateChange, StateFacts,
+    TermsFacts, WriteOffFacts,
 };
 use clearing_core::units::{
     BatchId, EntryId, Hash, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
@@ -294,6 +294,8 @@ fn entries() -> Vec<(&'static str, Entry)> {
         ("undo of a request", undoing()),
         ("issue that enrols", enrolling()),
         ("undo", of_kind(EntryKind::Undo)),
+        ("freeze_member", freezing(EntryKind::FreezeMember, None, Some(Timestamp::NEVER))),
+        ("unfreeze_member", freezing(EntryKind::UnfreezeMember, Some(time("2026-05-01T00:00:00Z")), None)),
     ];
     let shown: Vec<(&str, Entry)> = special.into_iter().chain(of_house).chain(later).collect();
     let others = EntryKind::ALL.iter().filter(|kind| shown.iter().all(|(_, entry)| entry.kind != **kind));
@@ -338,6 +340,11 @@ fn purchase_return() -> Entry {
     let purchase = EntryId { batch: BATCH, ordinal: 1 };
     entry.facts.push(Fact::PurchaseReturn(PurchaseReturnFacts { purchase, amount: Money(500), total: Money(1_000) }));
     entry
+}
+
+fn freezing(kind: EntryKind, before: Option<Timestamp>, until: Option<Timestamp>) -> Entry {
+    let draft = draft(kind, "operator", "2026-04-07T00:00:00Z").of_member(MEMBER);
+    draft.with(Fact::Frozen(FreezeFacts { before, until })).balance().unwrap()
 }
 
 /// The decisions of the house.

@@ -10,7 +10,7 @@ use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{ExpiryPolicy, FeeBearer, Funding, TermsDraft};
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::calendar::SetCalendar;
-use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::decay::RunDecay;
 use clearing_core::rules::funds::{Deposit, WithdrawFunds};
@@ -223,6 +223,15 @@ pub async fn ask(
         Command::WriteOffDebt(WriteOffDebt { member, creditor, points, reason }) => {
             let write_off = op::WriteOffDebt::of(sdk_member(*member), creditor.as_str()).points(points.0);
             send!(member operator.write_off_debt(write_off.reason(reason.as_str())))
+        }
+        Command::FreezeMember(FreezeMember { member, reason, end }) => {
+            let freeze = op::FreezeMember::of(sdk_member(*member)).reason(reason.as_str());
+            send!(member operator.freeze_member(with(freeze, *end, |freeze, time| freeze.until(system_time(time)))))
+        }
+        Command::UnfreezeMember(UnfreezeMember { member, reason }) => {
+            let lift = op::UnfreezeMember::of(sdk_member(*member));
+            let lift = with(lift, reason.as_ref(), |lift, reason| lift.reason(reason.as_str()));
+            send!(member operator.unfreeze_member(lift))
         }
         Command::CreatePartner(CreatePartner { partner, display_name, terms, limits, no_default_limits, .. }) => {
             let create = op::CreatePartner::new(partner.as_str()).display_name(display_name).terms(sdk_terms(terms));

@@ -6,7 +6,7 @@ use clearing_core::chart::PointsAccount;
 use clearing_core::command::Command;
 use clearing_core::facts::answer::MemberReply;
 use clearing_core::facts::entry::JournalEntry;
-use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::decay::{DecayOfInactive, RunDecay};
 use clearing_core::units::{MemberId, PartnerId, Points};
 use clearing_proto::v1;
@@ -170,6 +170,41 @@ impl CareService for Service {
             proposal_id: String::new(),
             member: Some(from_figures(reply)),
             written_off_points: given_up.map_or(0, |posting| posting.points.0),
+        }))
+    }
+
+    async fn freeze_member(
+        &self,
+        request: Request<v1::FreezeMemberRequest>,
+    ) -> Result<Response<v1::FreezeMemberResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::FreezeMemberRequest { request_id, member, reason_code, end_time } = request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let reason = convert::word("reason_code", &reason_code)?;
+        let end = convert::moment_or_none("end_time", end_time)?;
+        let written = self.0.ask(caller, &request_id, None, FreezeMember { member, reason, end }.into()).await?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        Ok(Response::new(v1::FreezeMemberResponse {
+            written: Some(from_written(&written, View::Whole, &self.0.opaque)),
+            proposal_id: String::new(),
+            member: Some(from_figures(reply)),
+        }))
+    }
+
+    async fn unfreeze_member(
+        &self,
+        request: Request<v1::UnfreezeMemberRequest>,
+    ) -> Result<Response<v1::UnfreezeMemberResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::UnfreezeMemberRequest { request_id, member, reason_code } = request.into_inner();
+        let member = convert::member(member, &self.0.identifier_key)?;
+        let reason = (!reason_code.is_empty()).then(|| convert::word("reason_code", &reason_code)).transpose()?;
+        let written = self.0.ask(caller, &request_id, None, UnfreezeMember { member, reason }.into()).await?;
+        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        Ok(Response::new(v1::UnfreezeMemberResponse {
+            written: Some(from_written(&written, View::Whole, &self.0.opaque)),
+            proposal_id: String::new(),
+            member: Some(from_figures(reply)),
         }))
     }
 }

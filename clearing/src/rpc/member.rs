@@ -30,6 +30,7 @@ impl MemberService for Service {
         // On a copy that nobody saves: the job or the member's next command posts it.
         book.run_due(id, now);
         let member = figures(&book, caller, id, now);
+        let frozen = book.frozen_until(id, now);
         let coming = book.told_expiries(caller, id, now, EXPIRIES_MAX);
         let coming = coming.map_err(|rejection| errors::refused(&rejection))?;
         let listed: i64 = coming.iter().map(|(_, points)| points.0).sum();
@@ -37,6 +38,8 @@ impl MemberService for Service {
             other_points: member.available_points - listed,
             coming_expiries: coming.into_iter().filter_map(|next| convert::from_next_expiry(Some(next))).collect(),
             member: Some(member),
+            frozen: frozen.is_some(),
+            freeze_end_time: frozen.and_then(convert::from_timestamp),
         }))
     }
 }

@@ -197,6 +197,20 @@ impl Samples {
         member
     }
 
+    /// A member that is frozen.
+    async fn frozen(&self) -> String {
+        let member = self.name("frozen-");
+        self.issue(&member, 5).await;
+        let freeze = v1::FreezeMemberRequest {
+            request_id: foreign::key(),
+            member: card(&member),
+            reason_code: "R-1".to_owned(),
+            end_time: None,
+        };
+        self.operator.clone().care.freeze_member(freeze).await.unwrap();
+        member
+    }
+
     async fn of_care(&self, method: &str) -> Vec<Vec<u8>> {
         let (request_id, reason_code) = (foreign::key(), "R-1".to_owned());
         let message = match method {
@@ -245,6 +259,16 @@ impl Samples {
                 reason_code,
             }
             .encode_to_vec(),
+            "FreezeMember" => v1::FreezeMemberRequest {
+                request_id,
+                member: card(self.frozen().await),
+                reason_code,
+                end_time: self.at(86_400),
+            }
+            .encode_to_vec(),
+            "UnfreezeMember" => {
+                v1::UnfreezeMemberRequest { request_id, member: card(self.frozen().await), reason_code }.encode_to_vec()
+            }
             _ => return Vec::new(),
         };
         vec![message]

@@ -595,11 +595,11 @@ pub struct Entry {
     /// Id of the partner that asked for the operation; "operator" when the operator or the house itself did. Not set for
     /// whoever took no part in the operation itself: an issuer's statement tells who accepted its points.
     pub partner_id: Option<String>,
-    /// The member whose points moved; not set when no points moved or when the caller took no part in the operation itself
-    /// (an issuer learns that its points were accepted elsewhere, not from whom).
+    /// The member whose points moved, or that was frozen; not set in other entries, nor when the caller took no part in the
+    /// operation itself (an issuer learns that its points were accepted elsewhere, not from whom).
     pub member_id: Option<String>,
-    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE or WRITE_OFF, the `period` of a DECAY. Not set in
-    /// every other entry, and for whoever took no part in the operation itself.
+    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE, WRITE_OFF, FREEZE_MEMBER or UNFREEZE_MEMBER, the
+    /// `period` of a DECAY. Not set in every other entry, and for whoever took no part in the operation itself.
     pub reason_code: Option<String>,
     /// Of a REDEEM or AUTHORIZE: ids of the issuers of which fewer points were taken than a lot that came first had, because
     /// the issuer could owe no more. In a coalition that gives a grace for it such points do not expire soon after. For the
@@ -704,6 +704,10 @@ open_enum! {
         Forget = "FORGET",
         /// Money was paid out of the reserve or of a partner's collateral.
         WithdrawFunds = "WITHDRAW_FUNDS",
+        /// A member was frozen. This kind and the next move no points.
+        FreezeMember = "FREEZE_MEMBER",
+        /// The freeze of a member was lifted.
+        UnfreezeMember = "UNFREEZE_MEMBER",
     }
 }
 
@@ -820,6 +824,28 @@ impl FromWire<v1::FieldChange> for FieldChange {
     }
 }
 
+/// Answer of FreezeMember.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberFrozen {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+}
+
+impl FromWire<v1::FreezeMemberResponse> for MemberFrozen {
+    fn read(wire: v1::FreezeMemberResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "FreezeMemberResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            member: FromWire::read(there(wire.member, "FreezeMemberResponse.member")?)?,
+        })
+    }
+}
+
 open_enum! {
     /// When an issuer pays for the points it issues.
     Funding = Funding, unspecified Unspecified {
@@ -873,6 +899,10 @@ pub struct Balance {
     pub coming_expiries: Vec<ComingExpiry>,
     /// The available points that are in none of these: they expire later, or never.
     pub other_points: i64,
+    /// Whether the member is frozen: none of its points can be spent (MEMBER_BLOCKED), whatever the figures say.
+    pub frozen: bool,
+    /// When that ends by itself. Not set where the member is not frozen, or is frozen until the operator lifts it.
+    pub freeze_end_time: Option<SystemTime>,
 }
 
 impl FromWire<v1::GetBalanceResponse> for Balance {
@@ -881,6 +911,8 @@ impl FromWire<v1::GetBalanceResponse> for Balance {
             member: FromWire::read(there(wire.member, "GetBalanceResponse.member")?)?,
             coming_expiries: each(wire.coming_expiries)?,
             other_points: wire.other_points,
+            frozen: wire.frozen,
+            freeze_end_time: wire.freeze_end_time.map(FromWire::read).transpose()?,
         })
     }
 }
@@ -2232,6 +2264,28 @@ impl FromWire<v1::TrialBalanceResponse> for TrialBalance {
             money_sum: FromWire::read(there(wire.money_sum, "TrialBalanceResponse.money_sum")?)?,
             balanced: wire.balanced,
             as_of_journal_sequence: wire.as_of_journal_sequence,
+        })
+    }
+}
+
+/// Answer of UnfreezeMember.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberUnfrozen {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The member, after this; in a replay, as it was then.
+    pub member: MemberFigures,
+}
+
+impl FromWire<v1::UnfreezeMemberResponse> for MemberUnfrozen {
+    fn read(wire: v1::UnfreezeMemberResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "UnfreezeMemberResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            member: FromWire::read(there(wire.member, "UnfreezeMemberResponse.member")?)?,
         })
     }
 }

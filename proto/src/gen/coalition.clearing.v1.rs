@@ -21,6 +21,12 @@ pub struct GetBalanceResponse {
     /// The available points that are in none of these: they expire later, or never.
     #[prost(int64, tag = "3")]
     pub other_points: i64,
+    /// Whether the member is frozen: none of its points can be spent (MEMBER_BLOCKED), whatever the figures say.
+    #[prost(bool, tag = "4")]
+    pub frozen: bool,
+    /// When that ends by itself. Not set where the member is not frozen, or is frozen until the operator lifts it.
+    #[prost(message, optional, tag = "5")]
+    pub freeze_end_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Names one member: the person or company that holds points. Exactly one of the two must be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -581,12 +587,12 @@ pub struct Entry {
     /// whoever took no part in the operation itself: an issuer's statement tells who accepted its points.
     #[prost(string, optional, tag = "11")]
     pub partner_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// The member whose points moved; not set when no points moved or when the caller took no part in the operation itself
-    /// (an issuer learns that its points were accepted elsewhere, not from whom).
+    /// The member whose points moved, or that was frozen; not set in other entries, nor when the caller took no part in the
+    /// operation itself (an issuer learns that its points were accepted elsewhere, not from whom).
     #[prost(string, optional, tag = "12")]
     pub member_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE or WRITE_OFF, the `period` of a DECAY. Not set in
-    /// every other entry, and for whoever took no part in the operation itself.
+    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE, WRITE_OFF, FREEZE_MEMBER or UNFREEZE_MEMBER, the
+    /// `period` of a DECAY. Not set in every other entry, and for whoever took no part in the operation itself.
     #[prost(string, optional, tag = "13")]
     pub reason_code: ::core::option::Option<::prost::alloc::string::String>,
     /// Of a REDEEM or AUTHORIZE: ids of the issuers of which fewer points were taken than a lot that came first had, because
@@ -743,6 +749,10 @@ pub enum EntryKind {
     Forget = 33,
     /// Money was paid out of the reserve or of a partner's collateral.
     WithdrawFunds = 34,
+    /// A member was frozen. This kind and the next move no points.
+    FreezeMember = 35,
+    /// The freeze of a member was lifted.
+    UnfreezeMember = 36,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -785,6 +795,8 @@ impl EntryKind {
             Self::ExportOrders => "ENTRY_KIND_EXPORT_ORDERS",
             Self::Forget => "ENTRY_KIND_FORGET",
             Self::WithdrawFunds => "ENTRY_KIND_WITHDRAW_FUNDS",
+            Self::FreezeMember => "ENTRY_KIND_FREEZE_MEMBER",
+            Self::UnfreezeMember => "ENTRY_KIND_UNFREEZE_MEMBER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -824,6 +836,8 @@ impl EntryKind {
             "ENTRY_KIND_EXPORT_ORDERS" => Some(Self::ExportOrders),
             "ENTRY_KIND_FORGET" => Some(Self::Forget),
             "ENTRY_KIND_WITHDRAW_FUNDS" => Some(Self::WithdrawFunds),
+            "ENTRY_KIND_FREEZE_MEMBER" => Some(Self::FreezeMember),
+            "ENTRY_KIND_UNFREEZE_MEMBER" => Some(Self::UnfreezeMember),
             _ => None,
         }
     }
@@ -1957,6 +1971,62 @@ pub struct WriteOffDebtResponse {
     #[prost(int64, tag = "4")]
     pub written_off_points: i64,
 }
+/// Request of FreezeMember.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FreezeMemberRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whom. Required.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// Why. Required.
+    #[prost(string, tag = "3")]
+    pub reason_code: ::prost::alloc::string::String,
+    /// When the freeze ends by itself, later than now: at that time the member can spend again. Not set: it ends when
+    /// UnfreezeMember lifts it.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Answer of FreezeMember (`MemberFrozen` in the SDK).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FreezeMemberResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The member, after this; in a replay, as it was then.
+    #[prost(message, optional, tag = "3")]
+    pub member: ::core::option::Option<MemberFigures>,
+}
+/// Request of UnfreezeMember.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnfreezeMemberRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whom. Required.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// Why.
+    #[prost(string, tag = "3")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of UnfreezeMember (`MemberUnfrozen` in the SDK).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UnfreezeMemberResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The member, after this; in a replay, as it was then.
+    #[prost(message, optional, tag = "3")]
+    pub member: ::core::option::Option<MemberFigures>,
+}
 /// Generated client implementations.
 pub mod care_service_client {
     #![allow(
@@ -2214,6 +2284,69 @@ pub mod care_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Freezes a member: nothing of it is redeemed, reserved, transferred or quoted any more (MEMBER_BLOCKED). It holds from the
+        /// next batch of every node on. The member earns and is given points, its debts are paid, its points expire, and holds that
+        /// are open are captured, voided or lapse as usual. Of a member that is frozen already the new end holds.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE (`end_time` is not ahead), NOT_FOUND (unknown member), and those of every call with an effect.
+        pub async fn freeze_member(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FreezeMemberRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FreezeMemberResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.CareService/FreezeMember",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.CareService", "FreezeMember"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lifts the freeze of a member before its end.
+        ///
+        /// Reasons: NOT_FOUND (unknown member, or it is not frozen, as its freeze has ended), and those of every call with an effect.
+        pub async fn unfreeze_member(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnfreezeMemberRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnfreezeMemberResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.CareService/UnfreezeMember",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.CareService",
+                        "UnfreezeMember",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2288,6 +2421,28 @@ pub mod care_service_server {
             request: tonic::Request<super::WriteOffDebtRequest>,
         ) -> std::result::Result<
             tonic::Response<super::WriteOffDebtResponse>,
+            tonic::Status,
+        >;
+        /// Freezes a member: nothing of it is redeemed, reserved, transferred or quoted any more (MEMBER_BLOCKED). It holds from the
+        /// next batch of every node on. The member earns and is given points, its debts are paid, its points expire, and holds that
+        /// are open are captured, voided or lapse as usual. Of a member that is frozen already the new end holds.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE (`end_time` is not ahead), NOT_FOUND (unknown member), and those of every call with an effect.
+        async fn freeze_member(
+            &self,
+            request: tonic::Request<super::FreezeMemberRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FreezeMemberResponse>,
+            tonic::Status,
+        >;
+        /// Lifts the freeze of a member before its end.
+        ///
+        /// Reasons: NOT_FOUND (unknown member, or it is not frozen, as its freeze has ended), and those of every call with an effect.
+        async fn unfreeze_member(
+            &self,
+            request: tonic::Request<super::UnfreezeMemberRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnfreezeMemberResponse>,
             tonic::Status,
         >;
     }
@@ -2584,6 +2739,96 @@ pub mod care_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WriteOffDebtSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.CareService/FreezeMember" => {
+                    #[allow(non_camel_case_types)]
+                    struct FreezeMemberSvc<T: CareService>(pub Arc<T>);
+                    impl<
+                        T: CareService,
+                    > tonic::server::UnaryService<super::FreezeMemberRequest>
+                    for FreezeMemberSvc<T> {
+                        type Response = super::FreezeMemberResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FreezeMemberRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CareService>::freeze_member(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FreezeMemberSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.CareService/UnfreezeMember" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnfreezeMemberSvc<T: CareService>(pub Arc<T>);
+                    impl<
+                        T: CareService,
+                    > tonic::server::UnaryService<super::UnfreezeMemberRequest>
+                    for UnfreezeMemberSvc<T> {
+                        type Response = super::UnfreezeMemberResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnfreezeMemberRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CareService>::unfreeze_member(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnfreezeMemberSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -404,6 +404,7 @@ impl Shown for Record {
             decayed,
             decaying,
             next_release,
+            frozen_until,
             passed_over,
         } = self;
         let counts = |counts: &std::collections::BTreeMap<PartnerId, DayCount>| {
@@ -426,6 +427,7 @@ impl Shown for Record {
             ("decayed for", list(decayed.iter().map(|period| period.as_str().to_owned()))),
             ("decaying for", or_none(decaying)),
             ("next release", or_none(*next_release)),
+            ("frozen until", or_none(*frozen_until)),
             ("passed over", list(passed_over.iter().map(|(issuer, at)| format!("{issuer} at {}", mark(at))))),
         ]
     }

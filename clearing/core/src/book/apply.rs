@@ -286,6 +286,11 @@ impl Book {
                         member.record.decay(period, entry.facts.decayed_to().copied());
                     }
                 }
+                Fact::Frozen(frozen) => {
+                    if let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) {
+                        member.record.frozen_until = frozen.until;
+                    }
+                }
                 Fact::PassedOver(issuers) => self.apply_passing(entry, issuers),
                 Fact::PurchaseReturn(returned) => self.apply_purchase_return(entry, returned)?,
                 Fact::Founded(founded) => self.apply_founding(founded, entry.time),

@@ -129,6 +129,10 @@ kinds! {
     Forget = "forget", Yes;
     /// Money was paid out of a fund.
     Withdraw = "withdraw_funds", Yes;
+    /// Nothing of a member is to be spent.
+    FreezeMember = "freeze_member", Yes;
+    /// A member may spend again.
+    UnfreezeMember = "unfreeze_member", Yes;
 }
 
 impl EntryKind {

@@ -149,6 +149,9 @@ pub struct Record {
     pub decaying: Option<(Code, LotPlace)>,
     /// No hold lapses and no pending point activates before this; none if there is nothing of the kind.
     pub next_release: Option<Timestamp>,
+    /// Until when nothing of the member is spent, held or transferred, which may be over; [`Timestamp::NEVER`]: until that is
+    /// lifted.
+    pub frozen_until: Option<Timestamp>,
     /// The issuers whose lots were passed over of late; empty in a coalition that gives no grace for it.
     pub passed_over: BTreeMap<PartnerId, PassedOver>,
 }

@@ -160,6 +160,11 @@ impl Entry {
                     let before = given_up.before.0.to_string();
                     changes.push(FieldChange::new("owed_points", Some(before), Some(left.to_string())));
                 }
+                Fact::Frozen(frozen) => changes.push(FieldChange::new(
+                    "frozen_until_time",
+                    frozen.before.map(|until| until.to_string()),
+                    frozen.until.map(|until| until.to_string()),
+                )),
                 Fact::Redemption(_)
                 | Fact::Hold(_)
                 | Fact::Reversal(_)

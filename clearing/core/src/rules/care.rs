@@ -1,7 +1,8 @@
-//! What the operator can do for a member: let points live longer, give expired ones again, give up a debt.
+//! What the operator can do for a member: let points live longer, give expired ones again, give up a debt, and freeze it, so
+//! that nothing of it is spent for a while.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::book::Book;
 use crate::chart::PointsAccount;
@@ -9,12 +10,12 @@ use crate::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
 use crate::facts::lot::{Lot, LotMove, lot_move};
 use crate::facts::member::MemberRef;
 use crate::facts::origin::Code;
-use crate::facts::{ExtendFacts, Fact, WriteOffFacts};
+use crate::facts::{ExtendFacts, Fact, FreezeFacts, WriteOffFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_points, check_range};
 use crate::rules::issue::Earn;
-use crate::units::{PartnerId, Points, Timestamp};
+use crate::units::{MemberId, PartnerId, Points, Timestamp};
 
 /// Lets the points of an issuer that expire by `until` live until `expires`, expired ones left out. Nobody pays: what backs
 /// them stays.
@@ -187,5 +188,114 @@ impl Operation for WriteOffDebt {
         draft.post_points(PointsAccount::Debt(id), i128::from(points.0));
         draft.post_points(PointsAccount::Recoverable(creditor), -i128::from(points.0));
         Ok(Decision::of_member(id, vec![book.finish(draft)?]))
+    }
+}
+
+/// Lets nothing of a member be redeemed, reserved or transferred until a time, or until that is lifted. Of a member that is
+/// frozen already the new end holds.
+///
+/// Rule: freeze-member
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeMember {
+    pub member: MemberRef,
+    #[serde(rename = "reason_code", deserialize_with = "Code::read_word")]
+    pub reason: Code,
+    /// None: until that is lifted.
+    #[serde(rename = "end_time")]
+    pub end: Option<Timestamp>,
+}
+
+impl Operation for FreezeMember {
+    const NAME: &'static str = "FreezeMember";
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_moment("end_time", self.end)
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::member(self.member))
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.member(self.member);
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        if let Some(end) = self.end {
+            check_range("end_time", end, Timestamp(ask.now.0 + 1), Timestamp::LAST)?;
+        }
+        book.find_member(self.member).map(Admitted::of)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let id = who.member();
+        let frozen =
+            FreezeFacts { before: book.frozen_until(id, ask.now), until: Some(self.end.unwrap_or(Timestamp::NEVER)) };
+        let draft = book.draft(EntryKind::FreezeMember, ask).of_member(id);
+        let draft = draft.with(Fact::Reason(self.reason.clone())).with(Fact::Frozen(frozen));
+        Ok(Decision::of_member(id, vec![book.finish(draft)?]))
+    }
+}
+
+/// Lifts the freeze of a member before its end.
+///
+/// Rule: unfreeze-member
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnfreezeMember {
+    pub member: MemberRef,
+    #[serde(rename = "reason_code", default, deserialize_with = "read_word_if_there")]
+    pub reason: Option<Code>,
+}
+
+fn read_word_if_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Code>, D::Error> {
+    Code::read_word(deserializer).map(Some)
+}
+
+impl Operation for UnfreezeMember {
+    const NAME: &'static str = "UnfreezeMember";
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::member(self.member))
+    }
+
+    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.member(self.member);
+    }
+
+    fn admit(&self, book: &Book, _: &Ask<'_>) -> Result<Admitted, Rejection> {
+        book.find_member(self.member).map(Admitted::of)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let id = who.member();
+        let before = book.frozen_until(id, ask.now).ok_or_else(|| Rejection::not_found("freeze of member", id))?;
+        let mut draft = book.draft(EntryKind::UnfreezeMember, ask).of_member(id);
+        if let Some(reason) = &self.reason {
+            draft = draft.with(Fact::Reason(reason.clone()));
+        }
+        let draft = draft.with(Fact::Frozen(FreezeFacts { before: Some(before), until: None }));
+        Ok(Decision::of_member(id, vec![book.finish(draft)?]))
+    }
+}
+
+impl Book {
+    /// When the freeze of a member ends that is frozen now; [`Timestamp::NEVER`] if it is to be lifted. One whose end is
+    /// reached is over by itself.
+    ///
+    /// Rule: freeze-end
+    pub fn frozen_until(&self, member: MemberId, now: Timestamp) -> Option<Timestamp> {
+        self.members.get(&member)?.record.frozen_until.filter(|until| *until > now)
+    }
+
+    /// Refuses to take points of a member at its own wish while it is frozen.
+    ///
+    /// # Errors
+    /// `MEMBER_BLOCKED`
+    pub(crate) fn check_may_spend(&self, member: MemberId, now: Timestamp) -> Result<(), Rejection> {
+        let Some(until) = self.frozen_until(member, now) else { return Ok(()) };
+        let end = (until != Timestamp::NEVER).then(|| until.to_string());
+        Err(Rejection::MemberBlocked { member: member.to_string(), end })
     }
 }

@@ -79,6 +79,7 @@ impl Book {
     ) -> Result<Quote, Rejection> {
         self.check_may_accept(acceptor)?;
         let id = self.find_member(member)?;
+        self.check_may_spend(id, now)?;
         let facts = self.redemption_facts(acceptor, points, now)?;
         let Walk { parts, passed_over, .. } = self.take_in_order(acceptor, id, points, now, &facts)?;
         let fee = Money(self.fee_shares(acceptor, &facts, &parts)?.values().sum());

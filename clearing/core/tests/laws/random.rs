@@ -16,7 +16,7 @@ use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Pr
 use clearing_core::facts::window::WindowState;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::calendar::SetCalendar;
-use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::decay::RunDecay;
 use clearing_core::rules::due::RunDueWork;
@@ -234,6 +234,7 @@ pub(crate) enum Rare {
         of: Index,
         points: i64,
     },
+    /// Of a member that was frozen that is lifted instead.
     DueWork {
         member: usize,
     },
@@ -245,6 +246,10 @@ pub(crate) enum Rare {
         terms: AnyTerms,
     },
     Forget,
+    /// Of whom and until when is found by the number.
+    Freeze {
+        number: u32,
+    },
 }
 
 pub(crate) fn rare() -> impl Strategy<Value = Op> {
@@ -257,7 +262,8 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
         2 => by.prop_map(|partner| Rare::HalfOfReceipts { partner }),
         6 => (any::<Index>(), 1..300i64).prop_map(|(of, points)| Rare::ReverseReceipt { of, points }),
         4 => member.prop_map(|member| Rare::DueWork { member }),
-        1 => (0..24u32).prop_map(|hour| Rare::Calendar { hour }),
+        // A freeze is of no draw of its own, so that plays of a seed that never changes stay what they are.
+        1 => (0..24u32).prop_map(|hour| if hour < 12 { Rare::Calendar { hour } } else { Rare::Freeze { number: hour } }),
         1 => (0..9u32, any_terms()).prop_map(|(number, terms)| Rare::CreatePartner { number, terms }),
         1 => Just(Rare::Forget),
     ];
@@ -693,7 +699,11 @@ impl Asked {
                 (caller, Command::ReverseIssue(ReverseIssue { target, points, refuse_shortfall: false }))
             }
             Rare::DueWork { member } => {
-                (PartnerId::operator(), Command::RunDueWork(RunDueWork { member: by_id(play, *member)? }))
+                let member = by_id(play, *member)?;
+                let frozen = play.book.members[&member].record.frozen_until.is_some();
+                let lift = UnfreezeMember { member: MemberRef::Id(member), reason: None };
+                let due = Command::RunDueWork(RunDueWork { member });
+                (PartnerId::operator(), if frozen { Command::UnfreezeMember(lift) } else { due })
             }
             Rare::Calendar { hour } => {
                 let calendar = Calendar { cut_offs: vec![format!("0 {hour} * * *")], time_zone: "UTC".to_owned() };
@@ -711,6 +721,11 @@ impl Asked {
                 (PartnerId::operator(), Command::CreatePartner(created))
             }
             Rare::Forget => (PartnerId::operator(), Command::ForgetRequests(ForgetRequests)),
+            Rare::Freeze { number } => {
+                let (member, reason) = (member_ref(MEMBERS[*number as usize % 3]), Code::new("law").unwrap());
+                let end = (number % 2 == 0).then(|| play.now.plus_seconds(i64::from(*number) * 7200 - 100_000));
+                (PartnerId::operator(), Command::FreezeMember(FreezeMember { member, reason, end }))
+            }
         };
         let mut request = play.request(caller, command);
         if let Some((receipt, line)) = on {
