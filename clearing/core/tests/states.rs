@@ -7,6 +7,7 @@ mod house;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use clearing_core::audit;
 use clearing_core::chart::Fund;
 use clearing_core::command::Command;
 use clearing_core::facts::coalition::PARTNERS_MAX;
@@ -18,7 +19,7 @@ use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::{Breakage, Funding, Price, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
-use clearing_core::rules::care::ReinstatePoints;
+use clearing_core::rules::care::{FreezeMember, ReinstatePoints};
 use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
@@ -369,6 +370,26 @@ fn every_public_reason_is_given_for_some_call() {
     let missing: Vec<_> = Rejection::REASONS.into_iter().filter(|reason| !given(reason)).collect();
     assert!(missing.is_empty(), "never given: {missing:?}");
     play.assert_sound();
+}
+
+/// Whoever can write to the database could thaw a member, or freeze one, without a word in the journal.
+#[test]
+fn a_freeze_that_is_changed_behind_the_journal_is_found_by_the_audit() {
+    let mut play = brands(Funding::AtIssue);
+    for name in ["M", "N"] {
+        play.issue("A", name, 10);
+    }
+    let (member, reason) = (member_ref("M"), Code::word("STOLEN").unwrap());
+    play.operator(Command::FreezeMember(FreezeMember { member, reason, end: None })).unwrap();
+    play.assert_sound();
+    let later = Some(play.now.plus_days(1));
+    for (name, planted) in [("M", None), ("M", later), ("N", later)] {
+        let mut book = play.book.clone();
+        book.members.get_mut(&play.member(name)).unwrap().record.frozen_until = planted;
+        let found: Vec<String> =
+            audit::compare(&book, &play.rebuilt()).iter().map(std::string::ToString::to_string).collect();
+        assert!(found.len() == 1 && found[0].contains("frozen until"), "{name} {planted:?}: {found:?}");
+    }
 }
 
 /// An answer with a row for each partner must fit into a message, so there is a last one.

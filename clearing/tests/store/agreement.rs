@@ -24,7 +24,7 @@ use clearing_core::facts::terms::{ExpiryPolicy, Funding, TermsDraft};
 use clearing_core::facts::window::Window;
 use clearing_core::operation::Gate;
 use clearing_core::rules::abandon::AbandonRequest;
-use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints, WriteOffDebt};
+use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::decay::RunDecay;
@@ -391,6 +391,11 @@ impl Play {
                 expires: None,
                 reason,
             }),
+            // Of no draw of their own, so that a game of a seed stays nearly what it was.
+            _ if issuer == id(TILLS[0]) => {
+                Command::FreezeMember(FreezeMember { member, reason, end: Some(now.plus_seconds(60_000)) })
+            }
+            _ if issuer == id(TILLS[1]) => Command::UnfreezeMember(UnfreezeMember { member, reason: None }),
             _ => Command::WriteOffDebt(WriteOffDebt { member, creditor: issuer, points: Points(4), reason }),
         };
         till.request("operator", command)

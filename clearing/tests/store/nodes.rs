@@ -11,6 +11,7 @@ use clearing_core::facts::terms::{Funding, TermsDraft};
 use clearing_core::facts::{Fact, Facts};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::care::{FreezeMember, UnfreezeMember};
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
@@ -324,6 +325,32 @@ async fn a_request_accepted_at_one_node_while_another_abandons_it_is_undone_with
     let undone = again.answers[1].result.as_ref().unwrap();
     assert!(matches!(undone.reply, Reply::Abandoned(Abandoned::Undone)), "{undone:?}");
     assert_eq!(available(&nodes.first.one("fuel", issue(card(1), 1), at(1)).await.unwrap()), 206);
+    nodes.finish().await;
+}
+
+/// A freeze takes the lock of its member and no more, so what waits for that lock at another node obeys.
+#[tokio::test]
+async fn a_freeze_at_one_node_is_obeyed_by_the_next_batch_of_another_and_so_is_its_lifting() {
+    let mut nodes = Nodes::open().await;
+    for member in 1..=2 {
+        nodes.first.one("grocer", issue(card(member), 100), at(1)).await.unwrap();
+        nodes.second.one("fuel", redeem(card(member), 10), at(1)).await.unwrap();
+    }
+    let reason = Code::word("STOLEN").unwrap();
+    let freeze = Command::FreezeMember(FreezeMember { member: card(1), reason: reason.clone(), end: None });
+    let first = [nodes.first.request("operator", freeze)];
+    let second = [nodes.second.request("fuel", redeem(card(1), 10)), nodes.second.request("fuel", redeem(card(2), 10))];
+    let (done, met) = nodes.meet(&first, &second).await;
+    assert!(done.answers[0].result.is_ok(), "{:?}", done.answers);
+    let [frozen, other] = &met.unwrap().answers[..] else { panic!("two were asked for") };
+    assert!(matches!(frozen.result, Err(Rejection::MemberBlocked { end: None, .. })), "{frozen:?}");
+    assert_eq!(available(other.result.as_ref().unwrap()), 80);
+
+    let lift = Command::UnfreezeMember(UnfreezeMember { member: card(1), reason: Some(reason) });
+    let first = [nodes.first.request("operator", lift)];
+    let second = [nodes.second.request("fuel", redeem(card(1), 10))];
+    let (_, met) = nodes.meet(&first, &second).await;
+    assert_eq!(available(met.unwrap().answers[0].result.as_ref().unwrap()), 80);
     nodes.finish().await;
 }
 

@@ -10296,7 +10296,7 @@ pub mod redemption_service_client {
         /// a purchase of some amount. Reserves nothing and writes nothing, so a redemption a moment later may differ. Too few
         /// points are no error here: see `missing_points`.
         ///
-        /// Errors: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), COOLING.
+        /// Errors: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), MEMBER_BLOCKED, COOLING.
         pub async fn quote_redemption(
             &mut self,
             request: impl tonic::IntoRequest<super::QuoteRedemptionRequest>,
@@ -10330,14 +10330,15 @@ pub mod redemption_service_client {
         /// earliest expiry first, no expiry last; of equal expiry, the one issued first. All the points asked for are taken, or
         /// none.
         ///
-        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), DUPLICATE_RECEIPT (this line of the receipt
-        /// was paid with points before, under another id; metadata: receipt, entry_id), RECEIPT_SHARE_EXCEEDED (the caller's
-        /// terms let points pay less of `origin.receipt_total`; metadata: asked_points, maximum_points), COOLING (the member has
-        /// earned too recently for the caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata:
-        /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_per_entry_max; one
-        /// entry takes at most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata:
-        /// asked_points, reachable_points; INSUFFICIENT_POINTS with what can be spent here in a coalition that does not disclose
-        /// issuers), OVERFLOW, and those of every call with an effect.
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), MEMBER_BLOCKED (the member is frozen; metadata:
+        /// member_id, and end_time where that ends by itself), DUPLICATE_RECEIPT (this line of the receipt was paid with points
+        /// before, under another id; metadata: receipt, entry_id), RECEIPT_SHARE_EXCEEDED (the caller's terms let points pay less
+        /// of `origin.receipt_total`; metadata: asked_points, maximum_points), COOLING (the member has earned too recently for the
+        /// caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata: asked_points,
+        /// available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_per_entry_max; one entry takes at most
+        /// 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata: asked_points,
+        /// reachable_points; INSUFFICIENT_POINTS with what can be spent here in a coalition that does not disclose issuers),
+        /// OVERFLOW, and those of every call with an effect.
         pub async fn redeem_points(
             &mut self,
             request: impl tonic::IntoRequest<super::RedeemPointsRequest>,
@@ -10422,7 +10423,7 @@ pub mod redemption_service_server {
         /// a purchase of some amount. Reserves nothing and writes nothing, so a redemption a moment later may differ. Too few
         /// points are no error here: see `missing_points`.
         ///
-        /// Errors: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), COOLING.
+        /// Errors: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), MEMBER_BLOCKED, COOLING.
         async fn quote_redemption(
             &self,
             request: tonic::Request<super::QuoteRedemptionRequest>,
@@ -10434,14 +10435,15 @@ pub mod redemption_service_server {
         /// earliest expiry first, no expiry last; of equal expiry, the one issued first. All the points asked for are taken, or
         /// none.
         ///
-        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), DUPLICATE_RECEIPT (this line of the receipt
-        /// was paid with points before, under another id; metadata: receipt, entry_id), RECEIPT_SHARE_EXCEEDED (the caller's
-        /// terms let points pay less of `origin.receipt_total`; metadata: asked_points, maximum_points), COOLING (the member has
-        /// earned too recently for the caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata:
-        /// asked_points, available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_per_entry_max; one
-        /// entry takes at most 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata:
-        /// asked_points, reachable_points; INSUFFICIENT_POINTS with what can be spent here in a coalition that does not disclose
-        /// issuers), OVERFLOW, and those of every call with an effect.
+        /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member), MEMBER_BLOCKED (the member is frozen; metadata:
+        /// member_id, and end_time where that ends by itself), DUPLICATE_RECEIPT (this line of the receipt was paid with points
+        /// before, under another id; metadata: receipt, entry_id), RECEIPT_SHARE_EXCEEDED (the caller's terms let points pay less
+        /// of `origin.receipt_total`; metadata: asked_points, maximum_points), COOLING (the member has earned too recently for the
+        /// caller's limits; metadata: earned_time, spendable_time), INSUFFICIENT_POINTS (metadata: asked_points,
+        /// available_points), TOO_MANY_LOTS (metadata: asked_points, reachable_points, lots_per_entry_max; one entry takes at most
+        /// 1,024 lots), NET_DEBIT_CAP (enough points, but their issuers' headroom allows fewer here; metadata: asked_points,
+        /// reachable_points; INSUFFICIENT_POINTS with what can be spent here in a coalition that does not disclose issuers),
+        /// OVERFLOW, and those of every call with an effect.
         async fn redeem_points(
             &self,
             request: tonic::Request<super::RedeemPointsRequest>,
@@ -12900,8 +12902,9 @@ pub mod transfer_service_client {
         /// recovered at once.
         ///
         /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member; of the receiver unless `enrol_receiver` is
-        /// set), SAME_MEMBER (giver and receiver are one; metadata: member_id), LIMIT_EXCEEDED (of the caller's limits on
-        /// transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS, OVERFLOW, and those of every call with an effect.
+        /// set), MEMBER_BLOCKED (the giver is frozen; a receiver that is gets its points), SAME_MEMBER (giver and receiver are one;
+        /// metadata: member_id), LIMIT_EXCEEDED (of the caller's limits on transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS,
+        /// OVERFLOW, and those of every call with an effect.
         pub async fn transfer_points(
             &mut self,
             request: impl tonic::IntoRequest<super::TransferPointsRequest>,
@@ -12951,8 +12954,9 @@ pub mod transfer_service_server {
         /// recovered at once.
         ///
         /// Reasons: PARTNER_EXITED, PARTNER_SUSPENDED, NOT_FOUND (unknown member; of the receiver unless `enrol_receiver` is
-        /// set), SAME_MEMBER (giver and receiver are one; metadata: member_id), LIMIT_EXCEEDED (of the caller's limits on
-        /// transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS, OVERFLOW, and those of every call with an effect.
+        /// set), MEMBER_BLOCKED (the giver is frozen; a receiver that is gets its points), SAME_MEMBER (giver and receiver are one;
+        /// metadata: member_id), LIMIT_EXCEEDED (of the caller's limits on transfers), INSUFFICIENT_POINTS, TOO_MANY_LOTS,
+        /// OVERFLOW, and those of every call with an effect.
         async fn transfer_points(
             &self,
             request: tonic::Request<super::TransferPointsRequest>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partner_sdk::{Issue, Redeem, Reverse};
+use partner_sdk::{Issue, Reason, Redeem, Reverse};
 
 use crate::desk::{Desk, client};
 
@@ -49,6 +49,27 @@ async fn the_operator_cares_for_members() {
     let given = json(&given);
     assert_eq!((&given["recovered_points"], &given["available_points"]), (&10.into(), &15.into()));
 
+    // Nothing of a frozen member is spent.
+    let balance = || (json(&["member", "balance", "card:1"]), table(&["member", "balance", "card:1"]));
+    let frozen = json(&["member", "freeze", "card:1", "--reason", "STOLEN-31", "--until", "2100-01-01T00:00:00Z"]);
+    assert_eq!((&frozen["frozen"], &frozen["freeze_end_time"]), (&true.into(), &"2100-01-01T00:00:00Z".into()));
+    assert!(table(&["member", "freeze", "card:1", "--reason", "STOLEN-32"]).contains("clearing member unfreeze"));
+    let refused = fuel.redeem(Redeem::from("card", "1").points(1)).await.unwrap();
+    assert_eq!(refused.rejection().unwrap().reason, Reason::MemberBlocked);
+    let (told, page) = balance();
+    assert_eq!((&told["frozen"], &told["freeze_end_time"]), (&true.into(), &serde_json::Value::Null));
+    assert!(page.contains("none of its points can be spent"), "{page}");
+    assert_eq!(json(&["member", "unfreeze", "card:1"])["available_points"], 15);
+    let (told, page) = balance();
+    assert_eq!(told["frozen"], false);
+    assert!(!page.contains("frozen"), "{page}");
+    let (code, error) = house.failure(&["member", "unfreeze", "card:1", "--reason", "FOUND-31"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("NOT_FOUND")), "{error}");
+    let log = table(&["log", "--kind", "freeze-member"]);
+    assert!(log.contains("frozen_until_time 2100-01-01T00:00:00Z -> never") && log.contains("STOLEN-32"), "{log}");
+    let log = table(&["log", "--kind", "unfreeze_member"]);
+    assert!(log.contains("frozen_until_time never -> none"), "{log}");
+
     // Of all who are inactive: nobody is, until two days have gone by.
     let all = ["member", "decay", "--all", "--rate", "0.2", "--period", "2026-02", "--inactive-days", "1"];
     let nobody = json(&all);
@@ -75,7 +96,8 @@ async fn the_operator_cares_for_members() {
     // Why, in the journal.
     let journal = json(&["report", "journal"]);
     let reasons = journal["entries"].as_array().unwrap().iter().filter_map(|entry| entry["reason_code"].as_str());
-    assert_eq!(reasons.collect::<Vec<_>>(), ["2026-01", "OUTAGE-7", "CASE-12", "GOODWILL", "2026-02"]);
+    let given = ["2026-01", "OUTAGE-7", "CASE-12", "GOODWILL", "STOLEN-31", "STOLEN-32", "2026-02"];
+    assert_eq!(reasons.collect::<Vec<_>>(), given);
     assert!(table(&["report", "journal"]).contains("GOODWILL"));
 
     let (code, error) = house.failure(&["member", "balance", "card:2"]);
