@@ -8,7 +8,6 @@ use clearing_core::facts::answer::HouseReply;
 use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::limits::Consent;
 use clearing_core::facts::partner::{Partner, PartnerState};
-use clearing_core::facts::terms::TermsDraft;
 use clearing_core::facts::{Facts, PartnerFacts};
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::limits::SetLimits;
@@ -64,9 +63,6 @@ impl PartnerService for Service {
         let v1::SetTermsRequest { request_id, partner_id, terms, effective_time } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         let terms = terms_draft(terms)?;
-        if terms == TermsDraft::default() {
-            return Err(errors::invalid("terms", "changes nothing"));
-        }
         let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
         let command = Command::SetTerms(SetTerms { partner, terms, effective });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
@@ -133,12 +129,6 @@ impl PartnerService for Service {
             request.into_inner();
         let funder: PartnerId = convert::id("funder_id", &funder_id)?;
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
-        if funder == partner {
-            return Err(errors::invalid("partner_id", "is the funder, which needs no consent of its own"));
-        }
-        if let Some(budget) = budget_points.filter(|budget| *budget < 0) {
-            return Err(errors::invalid("budget_points", format!("{budget} is below zero")));
-        }
         let (granted, budget) = (Some(given), budget_points.map(Points));
         let command = Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;

@@ -40,7 +40,10 @@ impl Operation for SetFundingConsent {
 
     fn check(&self) -> Result<(), Rejection> {
         if self.funder == self.partner {
-            return Err(Rejection::invalid("funder", "needs no consent of its own"));
+            return Err(Rejection::invalid("partner_id", "is the funder, which needs no consent of its own"));
+        }
+        if let Some(budget) = self.budget.filter(|budget| *budget < Points::ZERO) {
+            return Err(Rejection::invalid("budget_points", format!("{} is below zero", budget.0)));
         }
         Ok(())
     }

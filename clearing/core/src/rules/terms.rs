@@ -36,6 +36,9 @@ impl Operation for SetTerms {
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("effective_time", self.effective)?;
+        if self.terms == TermsDraft::default() {
+            return Err(Rejection::invalid("terms", "changes nothing"));
+        }
         check_terms(&self.terms)
     }
 

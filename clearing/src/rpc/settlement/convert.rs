@@ -166,14 +166,9 @@ pub(in crate::rpc) fn payment(payment: Option<v1::confirm_payment_request::Payme
         Some(Wire::Pair(v1::PaymentPair { payer, payee })) => {
             let party = |field: &str, text: &str| match text {
                 "" => Err(invalid(field, "is missing")),
-                "hub" => Err(invalid(field, "name the partner alone for a payment against the settlement account")),
                 text => text.parse::<OrderParty>().map_err(|problem| invalid(field, problem)),
             };
-            let (payer, payee) = (party("pair.payer", &payer)?, party("pair.payee", &payee)?);
-            if payer == payee {
-                return Err(invalid("pair.payee", "is the payer"));
-            }
-            Ok(Payment::Pair { payer, payee })
+            Ok(Payment::Pair { payer: party("pair.payer", &payer)?, payee: party("pair.payee", &payee)? })
         }
     }
 }
