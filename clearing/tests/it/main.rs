@@ -18,6 +18,7 @@ mod errors;
 mod fairness;
 mod faults;
 mod foreign;
+mod guide;
 mod house_rules;
 mod inputs;
 mod interface;
