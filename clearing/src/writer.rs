@@ -18,6 +18,7 @@
 
 mod pace;
 mod queue;
+mod under_way;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,6 +42,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 
 use self::pace::Pace;
 use self::queue::{BATCH_MAX, Lane, Queue, Waits};
+use self::under_way::UnderWay;
 use crate::clock::{self, Clock, WrongClock};
 use crate::shares::WriteShares;
 use crate::store::{ErrorKind, GateRow, Probe, Store, StoreError, WriterSession};
@@ -259,12 +261,13 @@ impl Writer {
     /// everything queued answered, when all clones of the handle are gone.
     pub fn start(store: Store, clock: Clock, shares: impl Into<WriteShares>) -> (Self, JoinHandle<()>) {
         let queue = Arc::new(Queue::new(shares.into(), Instant::now()));
-        let counters = Arc::new(Counters::default());
+        let (counters, under_way) = (Arc::new(Counters::default()), Arc::new(UnderWay::default()));
         let desk = Desk {
             store,
             clock,
             queue: Arc::clone(&queue),
             session: None,
+            under_way: Arc::clone(&under_way),
             short: Pace::new(SHORT, 64),
             long: Pace::new(LONG, BATCH_MAX / 2),
             handlers: Handle::current(),
@@ -285,7 +288,9 @@ impl Writer {
         let task = tokio::spawn(async move {
             let mut ended = ended;
             while tokio::time::timeout(WATCH, &mut ended).await.is_err() {
-                watched.watch(Instant::now());
+                let now = Instant::now();
+                watched.watch(now);
+                under_way.watch(now);
             }
         });
         (Self { door: Arc::new(Door(queue)), counters }, task)
@@ -365,6 +370,7 @@ struct Desk {
     clock: Clock,
     queue: Arc<Queue<Job>>,
     session: Option<WriterSession>,
+    under_way: Arc<UnderWay>,
     /// Sizes of batches.
     short: Pace,
     long: Pace,
@@ -472,7 +478,7 @@ impl Desk {
             if requests == 0 {
                 continue;
             }
-            let outcome = self.try_repeatedly(&batch).await;
+            let outcome = self.try_repeatedly(&mut batch).await;
             self.counters.note(&outcome);
             match outcome {
                 Ok(committed) => self.answer(batch, committed),
@@ -551,11 +557,13 @@ impl Desk {
         self.answering.spawn_on(async move { answer_all(batch, &committed) }, &self.handlers);
     }
 
-    async fn try_repeatedly(&mut self, batch: &Batch) -> Result<Committed, Failed> {
+    async fn try_repeatedly(&mut self, batch: &mut Batch) -> Result<Committed, Failed> {
         self.counters.batches.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
         self.queue.begin(begun);
+        self.under_way.begin(std::mem::take(&mut batch.callers), begun);
         let outcome = self.try_until(batch, begun + PATIENCE).await;
+        batch.callers = self.under_way.end();
         self.queue.end();
         if outcome.is_ok() {
             let took = begun.elapsed();
@@ -606,12 +614,15 @@ impl Desk {
     async fn trace(&mut self, batch: &mut Batch) -> Result<Committed, Failed> {
         let since = Instant::now();
         self.queue.begin(since);
-        let traced = self.trace_until(batch, since + PATIENCE).await;
+        self.under_way.begin(std::mem::take(&mut batch.callers), since);
+        let traced = self.trace_until(batch, since).await;
+        batch.callers = self.under_way.end();
         self.queue.end();
         traced
     }
 
-    async fn trace_until(&mut self, batch: &mut Batch, until: Instant) -> Result<Committed, Failed> {
+    async fn trace_until(&mut self, batch: &mut Batch, since: Instant) -> Result<Committed, Failed> {
+        let until = since + PATIENCE;
         let mut begun = self.begin(batch, until).await?;
         in_time(until, begun.session.savepoint()).await?;
         let half = batch.requests.len() / 2;
@@ -635,12 +646,14 @@ impl Desk {
                 Err(failed) => return Err(failed),
             }
         }
+        batch.callers = self.under_way.end();
         let lanes: Vec<Lane> = culprits.iter().rev().map(|at| batch.fail(*at)).collect();
         self.set_apart(&lanes, batch);
         if !parts.is_empty() {
             // Whoever has so many of them has more. They have time, and the others have not.
             self.put_back(batch, &lanes);
         }
+        self.under_way.begin(std::mem::take(&mut batch.callers), since);
         let decided = begun.decide(&batch.requests).await?;
         self.finish(begun, decided).await
     }
@@ -666,6 +679,8 @@ impl Desk {
             Some(session) => session,
             None => in_time(until, self.store.writer()).await?,
         };
+        session.wait_until(until)?;
+        self.under_way.uses(session.interrupter());
         let gate = batch.requests.first().map_or(Gate::Shared, |request| request.command.gate());
         let (row, house) = in_time(until, session.begin(gate)).await?;
         let clock = match self.time_of(batch) {
@@ -694,6 +709,9 @@ impl Desk {
         }
         let saved = in_time(begun.until, begun.session.save(&book, &changes, &begun.header())).await?;
         let Begun { mut session, id, until, .. } = begun;
+        if until <= Instant::now() || !self.under_way.may_commit() {
+            return Err(Failed::Silent);
+        }
         let known = match in_time(until.min(Instant::now() + COMMIT_WAIT), session.commit()).await {
             Ok(()) => {
                 self.session = Some(session);
@@ -717,7 +735,7 @@ impl Desk {
             }
             Err(failed) => return Err(failed),
         };
-        if !known && !self.look_up(id, &changes, until + (OUTCOME_WAIT - PATIENCE)).await? {
+        if !known && !look_up(&self.store, id, &changes, until + (OUTCOME_WAIT - PATIENCE)).await? {
             return Err(Failed::Lost);
         }
         sequences.insert(id, saved.first_sequence);
@@ -730,27 +748,6 @@ impl Desk {
         match self.clock.paused() {
             Some(wrong) if batch.as_of.is_none() => Err(wrong),
             Some(_) | None => Ok(now),
-        }
-    }
-
-    /// Whether a batch whose COMMIT got no answer is there.
-    async fn look_up(&self, batch: BatchId, changes: &Changes, end: Instant) -> Result<bool, Failed> {
-        let entry = changes.entries.first().map(|id| Probe::Entry(*id));
-        let key = changes.requests.iter().find(|(_, change)| !change.known);
-        let key = key.map(|((partner, request), _)| Probe::Request(*partner, *request));
-        // The house's own work without entries leaves nothing to ask for, and may run twice.
-        let Some(probe) = entry.or(key) else { return Ok(false) };
-        let mut pause = PAUSE;
-        loop {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
-            match tokio::time::timeout_at(end.into(), self.store.look_up(batch, probe)).await {
-                Ok(Ok(committed)) => return Ok(committed),
-                Ok(Err(error)) => {
-                    warn!(error = &error as &dyn std::error::Error, "the outcome could not be looked up");
-                }
-                Err(_) => return Err(Failed::OutcomeUnknown),
-            }
         }
     }
 }
@@ -794,9 +791,32 @@ impl Begun {
     }
 }
 
-/// Waits for a step of a batch, but not for ever. A session that was given up on must be dropped.
+/// Whether a batch whose COMMIT got no answer is there.
+async fn look_up(store: &Store, batch: BatchId, changes: &Changes, end: Instant) -> Result<bool, Failed> {
+    let entry = changes.entries.first().map(|id| Probe::Entry(*id));
+    let key = changes.requests.iter().find(|(_, change)| !change.known);
+    let key = key.map(|((partner, request), _)| Probe::Request(*partner, *request));
+    // The house's own work without entries leaves nothing to ask for, and may run twice.
+    let Some(probe) = entry.or(key) else { return Ok(false) };
+    let mut pause = PAUSE;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+        match tokio::time::timeout_at(end.into(), store.look_up(batch, probe)).await {
+            Ok(Ok(committed)) => return Ok(committed),
+            Ok(Err(error)) => {
+                warn!(error = &error as &dyn std::error::Error, "the outcome could not be looked up");
+            }
+            Err(_) => return Err(Failed::OutcomeUnknown),
+        }
+    }
+}
+
+/// Waits for a step of a batch, but not for ever: it is given up, or, where it blocks this thread, broken off from beside
+/// (`under_way`). A session that was given up on must be dropped.
 async fn in_time<T>(until: Instant, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, Failed> {
     match tokio::time::timeout_at(until.into(), step).await {
+        Ok(Err(error)) if error.is_broken_off() => Err(Failed::Silent),
         Ok(done) => Ok(done?),
         Err(_) => Err(Failed::Silent),
     }

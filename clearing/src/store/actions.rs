@@ -30,8 +30,7 @@ pub struct ActionFilter {
 /// Whose row stands for everybody.
 const ANYBODY: &str = "";
 
-static PROJECT: Sql = Sql::both("store.project_actions", "INSERT INTO admin_actions ({names p}) {select p}")
-    .takes(&[rows("p", ADMIN_ACTIONS.all)]);
+static PROJECT: Sql = Sql::both("store.project_actions", "{insert p}").takes(&[rows("p", ADMIN_ACTIONS.all)]);
 
 /// An entry with its place in the list.
 const LISTED: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ADMIN_ACTIONS.sequence];

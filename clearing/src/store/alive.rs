@@ -22,11 +22,7 @@ static LAST_ALIVE: Sql = Sql::both(
 
 const LAST_BATCH: Column = Column::made("last_batch", Kind::Int);
 
-static NOTE_ALIVE: Sql = Sql::both(
-    "store.note_alive",
-    "INSERT INTO house_alive ({names k}) {select k} ON CONFLICT ({key k}) DO UPDATE SET {excluded k}",
-)
-.takes(&[rows("k", HOUSE_ALIVE.all)]);
+static NOTE_ALIVE: Sql = Sql::both("store.note_alive", "{upsert k}").takes(&[rows("k", HOUSE_ALIVE.all)]);
 
 static DATABASE_TIME: Sql = Sql::new(
     "store.database_time",
@@ -60,7 +56,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn note_alive(&self, now: Timestamp) -> Result<(), StoreError> {
-        let mut session = self.writer().await?;
+        let mut session = self.session().await?;
         session.pass(Gate::Shared).await?;
         let mut link = session.link();
         let mut row = link.row_set(HOUSE_ALIVE.all);

@@ -17,8 +17,7 @@ pub type AttachmentRow = (EntryId, Option<Attachment>);
 /// An attachment that is not erased.
 const KEPT: &[Column] = &[ATTACHMENTS.batch_id, ATTACHMENTS.ordinal, ATTACHMENTS.salt, ATTACHMENTS.bytes];
 
-static INSERT_ATTACHMENTS: Sql =
-    Sql::both("store.insert_attachments", "INSERT INTO attachments ({names k}) {select k}").takes(&[rows("k", KEPT)]);
+static INSERT_ATTACHMENTS: Sql = Sql::both("store.insert_attachments", "{insert k}").takes(&[rows("k", KEPT)]);
 
 /// Writes the attachments of a batch's entries.
 pub(super) async fn save(link: &mut Link<'_>, changes: &Changes) -> Result<(), StoreError> {

@@ -33,7 +33,7 @@ const KEY: &[Column] = &[BALANCES.commodity, BALANCES.window_number, BALANCES.ac
 
 static BALANCES_OF: Sql = Sql::new(
     "store.balances_of",
-    "SELECT {balances} FROM balances WHERE ({key k}) IN ({select k})",
+    "SELECT {balances b} FROM {rows k} CROSS JOIN balances AS b WHERE {match k b}",
     "SELECT {balances b} FROM balances AS b JOIN {rows k} ON {match k b}",
 )
 .takes(&[rows("k", KEY)])

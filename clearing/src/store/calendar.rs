@@ -28,12 +28,7 @@ fn in_force(row: &Row<'_>) -> Result<(Calendar, Timestamp), StoreError> {
     Ok((Calendar { cut_offs, time_zone }, row.time(CALENDAR.set_at)?))
 }
 
-static UPSERT_CALENDAR: Sql = Sql::both(
-    "store.upsert_calendar",
-    "INSERT INTO calendar ({names k}) {select k}
-    ON CONFLICT ({key k}) DO UPDATE SET {excluded k}",
-)
-.takes(&[rows("k", CALENDAR.all)]);
+static UPSERT_CALENDAR: Sql = Sql::both("store.upsert_calendar", "{upsert k}").takes(&[rows("k", CALENDAR.all)]);
 
 /// Writes a calendar that is in force from now on.
 pub(super) async fn save(link: &mut Link<'_>, calendar: &Calendar, now: Timestamp) -> Result<(), StoreError> {

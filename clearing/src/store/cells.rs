@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Column as _, Row as _, TypeInfo as _};
 use uuid::Uuid;
 
-use super::tables::{Column, Kind};
+use super::tables::Column;
 use super::{StoreError, hash, partner_id, small};
 
 /// A row that a statement gave, read by its columns.
@@ -138,73 +138,6 @@ fn undecoded(error: sqlx::Error) -> StoreError {
     StoreError::of("reading a row", error)
 }
 
-/// A row that SQLite packed into one text: see [`Sql`](super::sql::Sql).
-pub(super) struct PackedRow<'a>(Vec<PackedCell<'a>>);
-
-enum PackedCell<'a> {
-    Null,
-    Plain(&'a str),
-    Bytes(Vec<u8>),
-}
-
-impl<'a> PackedRow<'a> {
-    pub fn read(row: &'a str, gives: &[Column]) -> Result<Self, StoreError> {
-        let mut cells = Vec::with_capacity(gives.len());
-        let mut texts = row.split(',');
-        for column in gives {
-            let text = texts.next().ok_or_else(unpacked)?;
-            cells.push(match column.kind {
-                Kind::Hash | Kind::Bytes => PackedCell::Bytes(from_hex(text).ok_or_else(unpacked)?),
-                Kind::Int | Kind::Bool | Kind::Text | Kind::Json | Kind::Uuid if text.is_empty() => PackedCell::Null,
-                Kind::Int | Kind::Bool | Kind::Text | Kind::Json | Kind::Uuid => PackedCell::Plain(text),
-            });
-        }
-        if texts.next().is_some() { Err(unpacked()) } else { Ok(Self(cells)) }
-    }
-
-    fn plain(&self, at: usize) -> Result<Option<&'a str>, StoreError> {
-        match self.0.get(at) {
-            Some(PackedCell::Plain(text)) => Ok(Some(text)),
-            Some(PackedCell::Null) => Ok(None),
-            Some(PackedCell::Bytes(_)) | None => Err(unpacked()),
-        }
-    }
-}
-
-fn unpacked() -> StoreError {
-    StoreError::permanent("a packed row is not what its statement packs")
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(pair).collect()
-}
-
-impl Cells for PackedRow<'_> {
-    fn int(&self, at: usize) -> Result<Option<i64>, StoreError> {
-        self.plain(at)?.map(|text| text.parse().map_err(|_| unpacked())).transpose()
-    }
-
-    fn text(&self, at: usize) -> Result<Option<&str>, StoreError> {
-        self.plain(at)
-    }
-
-    fn bytes(&self, at: usize) -> Result<Option<&[u8]>, StoreError> {
-        match self.0.get(at) {
-            Some(PackedCell::Bytes(bytes)) => Ok(Some(bytes)),
-            Some(PackedCell::Null | PackedCell::Plain(_)) | None => Err(unpacked()),
-        }
-    }
-
-    fn uuid(&self, at: usize) -> Result<Option<u128>, StoreError> {
-        self.plain(at)?.map(|text| u128::from_str_radix(text, 16).map_err(|_| unpacked())).transpose()
-    }
-}
-
 impl Cells for SqliteRow {
     fn int(&self, at: usize) -> Result<Option<i64>, StoreError> {
         self.try_get(at).map_err(undecoded)
@@ -251,42 +184,27 @@ impl Cells for PgRow {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
+    use super::super::tables::Kind;
     use super::*;
 
-    const MEMBER: Column = Column::made("member", Kind::Uuid);
     const COUNT: Column = Column::made("count", Kind::Int);
-    const NAME: Column = Column::made("name", Kind::Text);
-    const BYTES: Column = Column::made("bytes", Kind::Bytes);
-    const OTHER: Column = Column::made("other", Kind::Uuid);
     const REST: Column = Column::made("rest", Kind::Int);
 
     #[test]
-    fn a_packed_row_reads_as_the_row_it_was() {
-        const GIVES: &[Column] = &[MEMBER, COUNT, NAME, BYTES, OTHER, REST];
-        let packed = PackedRow::read("0193A7C25D0E7C3A9F000123456789AB,-7,brand_1-A,00FF10,,", GIVES).unwrap();
-        let row = Row::new(&packed, GIVES);
-        assert_eq!(row.uuid(MEMBER).unwrap(), 0x0193_a7c2_5d0e_7c3a_9f00_0123_4567_89ab);
-        assert_eq!(row.int(COUNT).unwrap(), -7);
-        assert_eq!(row.text(NAME).unwrap(), "brand_1-A");
-        assert_eq!(row.bytes(BYTES).unwrap(), [0, 255, 16]);
-        assert_eq!(row.uuid_or_null(OTHER).unwrap(), None);
+    fn a_column_that_was_not_asked_for_is_an_error_and_so_is_a_null_that_must_not_be() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut statement = connection.prepare("SELECT 7, NULL").unwrap();
+        let mut rows = statement.raw_query();
+        let cells = rows.next().unwrap().unwrap();
+        let row = Row::new(cells, &[COUNT, REST]);
+        assert_eq!(row.int(COUNT).unwrap(), 7);
         assert_eq!(row.int_or_null(REST).unwrap(), None);
         assert_eq!(row.int(REST).unwrap_err().to_string(), "rest is null");
-    }
-
-    #[test]
-    fn a_column_that_was_not_asked_for_is_an_error() {
-        let packed = PackedRow::read("1", &[COUNT]).unwrap();
-        let row = Row::new(&packed, &[COUNT]);
+        assert!(row.text(COUNT).is_err(), "a number read as a text");
+        let row = Row::new(cells, &[COUNT]);
         assert_eq!(row.int(super::super::tables::LOTS.held).unwrap_err().to_string(), "lots.held was not asked for");
         assert!(row.int(REST).is_err());
-    }
-
-    #[test]
-    fn a_packed_row_of_another_shape_is_an_error() {
-        assert!(PackedRow::read("1", &[COUNT, REST]).is_err(), "a cell is missing");
-        assert!(PackedRow::read("1,2,3", &[COUNT, REST]).is_err(), "a cell too many");
-        assert!(PackedRow::read("0F0", &[BYTES]).is_err(), "half a byte");
-        assert!(PackedRow::read("0G", &[BYTES]).is_err(), "not a digit");
     }
 }

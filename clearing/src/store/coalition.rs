@@ -49,8 +49,7 @@ pub(super) async fn coalition(link: &mut Link<'_>) -> Result<Option<CoalitionRow
     link.row(call, coalition).await
 }
 
-static INSERT_COALITION: Sql = Sql::both("store.insert_coalition", "INSERT INTO coalition ({names k}) {select k}")
-    .takes(&[rows("k", COALITION.all)]);
+static INSERT_COALITION: Sql = Sql::both("store.insert_coalition", "{insert k}").takes(&[rows("k", COALITION.all)]);
 
 /// Writes a coalition into a database that holds none.
 pub(super) async fn insert(link: &mut Link<'_>, founded: &FoundedFacts, now: Timestamp) -> Result<(), StoreError> {

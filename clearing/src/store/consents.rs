@@ -61,7 +61,7 @@ fn consent(row: &Row<'_>) -> Result<((PartnerId, PartnerId), Consent), StoreErro
 
 static GIVE_CONSENTS: Sql = Sql::both(
     "store.give_consents",
-    "INSERT INTO consents ({names k}) {select k}
+    "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET granted = excluded.granted, budget = excluded.budget",
 )
 .takes(&[rows("k", CONSENTS.all)]);
@@ -82,7 +82,7 @@ const USED: &[Column] = &[CONSENTS.funder, CONSENTS.partner, CONSENTS.used];
 
 static USE_CONSENTS: Sql = Sql::new(
     "store.use_consents",
-    "INSERT INTO consents ({names k}) {select k}
+    "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET used = used + excluded.used
     RETURNING {consents}",
     "WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)

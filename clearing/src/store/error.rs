@@ -1,5 +1,6 @@
 //! What can break between the house and its database, and what may be done about it.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 /// What to do about a [`StoreError`].
@@ -41,8 +42,8 @@ impl StoreError {
     }
 
     /// The database's own code of what went wrong, if it said anything.
-    pub(super) fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
-        self.source.as_ref()?.downcast_ref::<sqlx::Error>()?.as_database_error()?.code()
+    pub(super) fn code(&self) -> Option<Cow<'_, str>> {
+        self.source.as_ref()?.downcast_ref::<DriverError>()?.code()
     }
 
     /// Whether the operating system said that it could not bring to the disk what was written. It may forget then what it
@@ -50,6 +51,12 @@ impl StoreError {
     pub fn is_failed_sync(&self) -> bool {
         // SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC. PostgreSQL stops by itself.
         matches!(self.code().as_deref(), Some("1034" | "1290"))
+    }
+
+    /// Whether it is what SQLite says when somebody else has broken off what it was at.
+    pub fn is_broken_off(&self) -> bool {
+        // SQLITE_INTERRUPT.
+        self.code().as_deref() == Some("9")
     }
 
     pub(super) fn permanent(what: impl Into<String>) -> Self {
@@ -78,15 +85,16 @@ impl StoreError {
     }
 
     /// An error of a statement before COMMIT.
-    pub(super) fn of(statement: &str, source: sqlx::Error) -> Self {
-        let kind = if is_transient(&source) { ErrorKind::Transient } else { ErrorKind::Permanent };
+    pub(super) fn of(statement: &str, source: impl Into<DriverError>) -> Self {
+        let source = source.into();
+        let kind = if source.is_transient() { ErrorKind::Transient } else { ErrorKind::Permanent };
         Self { kind, what: format!("{statement} failed"), source: Some(Box::new(source)) }
     }
 
     /// An error of COMMIT itself. Only what the database said about it, rather than about the connection, is certain.
-    pub(super) fn of_commit(source: sqlx::Error) -> Self {
-        let said = source.as_database_error().and_then(|error| error.code());
-        let kind = match said.as_deref() {
+    pub(super) fn of_commit(source: impl Into<DriverError>) -> Self {
+        let source = source.into();
+        let kind = match source.code().as_deref() {
             // PostgreSQL: a constraint or a conflict. SQLite: busy. The transaction did not commit.
             Some(code) if code.starts_with("23") => ErrorKind::Permanent,
             Some(code) if code.starts_with("40") || code == "5" => ErrorKind::Transient,
@@ -103,7 +111,32 @@ impl StoreError {
     }
 }
 
-/// Whether the same statements may succeed in another transaction.
+/// What a driver says has gone wrong.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) enum DriverError {
+    Sqlx(#[from] sqlx::Error),
+    Rusqlite(#[from] rusqlite::Error),
+}
+
+impl DriverError {
+    /// The database's own code of it, if it said anything.
+    fn code(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Sqlx(error) => error.as_database_error()?.code(),
+            Self::Rusqlite(error) => Some(error.sqlite_error()?.extended_code.to_string().into()),
+        }
+    }
+
+    /// Whether the same statements may succeed in another transaction.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Sqlx(error) => is_transient(error),
+            Self::Rusqlite(_) => self.code().is_some_and(|code| is_transient_code(&code)),
+        }
+    }
+}
+
 fn is_transient(error: &sqlx::Error) -> bool {
     if let sqlx::Error::Database(error) = error {
         return error.code().is_some_and(|code| is_transient_code(&code));
@@ -131,6 +164,6 @@ fn is_transient_code(code: &str) -> bool {
             || code == "23505";
     }
     // SQLite's extended codes, https://sqlite.org/rescode.html: the low byte is the primary one. Busy, locked, out of
-    // memory, only to be read (a file system that was mounted anew), I/O, full, cannot open, locking protocol. No key can be taken by somebody else: the file is ours.
-    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 8 | 10 | 13 | 14 | 15))
+    // memory, broken off, only to be read (a file system that was mounted anew), I/O, full, cannot open, locking protocol. No key can be taken by somebody else: the file is ours.
+    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15))
 }

@@ -4,19 +4,19 @@
 //! |---|---|
 //! | `names k`, `key k` | its columns; those that are of the key of their table |
 //! | `select k` | a query that gives the rows |
-//! | `cells k`, `from k` | the parts of that query |
+//! | `cells k`, `from k` | PostgreSQL only: the parts of that query |
 //! | `rows k` | the rows as a table `k` to join with |
 //! | `array k` | PostgreSQL only: the one column as an array |
 //! | `match k t` | that the key of `t` is that of `k` |
 //! | `set k` | what is no key, set to what is in `k` |
 //! | `excluded k` | the same, in an upsert |
+//! | `insert k`, `upsert k`, `update k`, `delete k` | the statement that writes the rows into the table of their columns: as new ones; as new ones or over those of the same key; over those of the same key, on SQLite one; or that deletes those of the same key |
 //!
 //! | in braces | what stands there |
 //! |---|---|
 //! | `now` | another argument that the statement takes |
 //! | `lots`, `lots l` | the columns of the table `lots` that the statement gives; with the alias before each |
 //! | `nulls lots` | as many nulls |
-//! | `packed lots l` | SQLite only: the same for a statement that packs its rows into one text (see [`Sql::packed`](super::sql::Sql::packed)) |
 
 use std::fmt::Write as _;
 
@@ -42,18 +42,18 @@ pub(super) const fn one(name: &'static str) -> Takes {
     Takes::One(name)
 }
 
-/// The text of a statement for a back end.
+/// The text of a statement for a back end, and, as SQLite takes them one by one, for so many rows.
 ///
 /// # Panics
 /// If braces name nothing that the statement takes or gives. Every statement is filled in by a test.
-pub(super) fn fill(template: &str, takes: &[Takes], gives: &[Column], backend: Backend) -> String {
+pub(super) fn fill(template: &str, takes: &[Takes], gives: &[Column], on: (Backend, usize)) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once('{') {
         let (words, behind) = behind.split_once('}').expect("a brace that is opened is closed");
         let words: Vec<&str> = words.split(' ').collect();
         text.push_str(before);
-        text.push_str(&taken(&words, takes, backend).unwrap_or_else(|| given(&words, gives)));
+        text.push_str(&taken(&words, takes, on).unwrap_or_else(|| given(&words, gives)));
         rest = behind;
     }
     text.push_str(rest);
@@ -61,15 +61,15 @@ pub(super) fn fill(template: &str, takes: &[Takes], gives: &[Column], backend: B
 }
 
 /// What stands for an argument or a set of rows, if the words name one.
-fn taken(words: &[&str], takes: &[Takes], backend: Backend) -> Option<String> {
+fn taken(words: &[&str], takes: &[Takes], (backend, count): (Backend, usize)) -> Option<String> {
     let mut first = 1;
     for argument in takes {
         match (argument, words) {
             (Takes::One(name), [word]) if name == word => return Some(format!("${first}")),
             (Takes::Rows(name, columns), [what, word, of @ ..]) if name == word => {
-                return Some(Set { name, columns, first, backend }.filled(what, of.first().copied()));
+                return Some(Set { name, columns, first, backend, count }.filled(what, of.first().copied()));
             }
-            (Takes::One(_) | Takes::Rows(..), _) => first += argument.arguments(backend),
+            (Takes::One(_) | Takes::Rows(..), _) => first += argument.arguments(backend, count),
         }
     }
     None
@@ -77,33 +77,27 @@ fn taken(words: &[&str], takes: &[Takes], backend: Backend) -> Option<String> {
 
 /// The columns of a table that the statement gives.
 fn given(words: &[&str], gives: &[Column]) -> String {
-    let (how, table, alias) = match *words {
-        [how @ ("packed" | "nulls"), table] => (how, table, None),
-        [how @ ("packed" | "nulls"), table, alias] => (how, table, Some(alias)),
-        [table] => ("", table, None),
-        [table, alias] => ("", table, Some(alias)),
+    let (nulls, table, alias) = match *words {
+        ["nulls", table] => (true, table, None),
+        [table] => (false, table, None),
+        [table, alias] => (false, table, Some(alias)),
         _ => panic!("{words:?} is nothing that stands for columns"),
     };
     let given: Vec<&Column> = gives.iter().filter(|column| column.table == table).collect();
     assert!(!given.is_empty(), "nothing is called {words:?}");
     let cell = |column: &&Column| {
         let name = alias.map_or_else(|| column.name.to_owned(), |alias| format!("{alias}.{}", column.name));
-        match (how, column.kind) {
-            ("nulls", _) => format!("NULL AS {}", column.name),
-            ("packed", Kind::Uuid | Kind::Hash | Kind::Bytes) => format!("hex({name})"),
-            ("packed", _) if column.nullable => format!("ifnull({name}, '')"),
-            _ => name,
-        }
+        if nulls { format!("NULL AS {}", column.name) } else { name }
     };
     list(given.iter().map(cell))
 }
 
 impl Takes {
     /// As how many arguments it is handed over.
-    fn arguments(&self, backend: Backend) -> usize {
+    fn arguments(&self, backend: Backend, count: usize) -> usize {
         match (self, backend) {
             (Self::One(_), _) => 1,
-            (Self::Rows(..), Backend::Sqlite) => 2,
+            (Self::Rows(_, columns), Backend::Sqlite) => columns.len() * count,
             (Self::Rows(_, columns), Backend::Postgres) => {
                 let arrays = columns.iter().map(|column| if column.kind == Kind::Bytes { 2 } else { 1 });
                 arrays.sum::<usize>() + usize::from(has_bytes(columns))
@@ -119,6 +113,8 @@ struct Set {
     /// The number of its first argument.
     first: usize,
     backend: Backend,
+    /// How many rows the text is for.
+    count: usize,
 }
 
 impl Set {
@@ -130,6 +126,15 @@ impl Set {
             "key" => list(names(true).map(str::to_owned)),
             "cells" => list(self.cells().into_iter().map(|(cell, _)| cell)),
             "from" => self.from(),
+            "select" if self.backend == Backend::Sqlite && self.count == 1 => {
+                let cell = |(column, place): (&Column, usize)| format!("${place} AS {}", column.name);
+                format!("SELECT {}", list(self.columns.iter().zip(self.first..).map(cell)))
+            }
+            "select" if self.backend == Backend::Sqlite => {
+                let cell = |(column, place): (&Column, usize)| format!("column{place} AS {}", column.name);
+                let cells = list(self.columns.iter().zip(1..).map(cell));
+                format!("SELECT {cells} FROM (VALUES {})", self.values())
+            }
             "select" => {
                 let named = |(cell, name): (String, &str)| match cell.rsplit_once('.') {
                     Some((_, own)) if own == name => cell,
@@ -140,6 +145,39 @@ impl Set {
             }
             "rows" if self.backend == Backend::Postgres && !has_bytes(self.columns) => self.from(),
             "rows" => format!("({}) AS {name}", self.filled("select", None)),
+            "insert" => {
+                let rows = match self.backend {
+                    Backend::Sqlite => format!("VALUES {}", self.values()),
+                    Backend::Postgres => self.filled("select", None),
+                };
+                format!("INSERT INTO {} ({})\n    {rows}", self.table(), self.filled("names", None))
+            }
+            "upsert" => {
+                let [insert, key, excluded] = ["insert", "key", "excluded"].map(|what| self.filled(what, None));
+                format!("{insert}\n    ON CONFLICT ({key}) DO UPDATE SET {excluded}")
+            }
+            "update" if self.backend == Backend::Sqlite => {
+                format!("UPDATE {} SET {} WHERE {}", self.table(), list(self.pairs(false)), self.condition())
+            }
+            "update" => {
+                let (table, [rows, set]) = (self.table(), ["rows", "set"].map(|what| self.filled(what, None)));
+                format!("UPDATE {table} SET {set}\n    FROM {rows} WHERE {}", self.filled("match", Some(table)))
+            }
+            "delete" if self.backend == Backend::Sqlite && self.count == 1 => {
+                format!("DELETE FROM {} WHERE {}", self.table(), self.condition())
+            }
+            "delete" if self.backend == Backend::Sqlite => {
+                format!(
+                    "DELETE FROM {} WHERE ({}) IN (VALUES {})",
+                    self.table(),
+                    self.filled("names", None),
+                    self.values()
+                )
+            }
+            "delete" => {
+                let (table, rows) = (self.table(), self.filled("rows", None));
+                format!("DELETE FROM {table} USING {rows} WHERE {}", self.filled("match", Some(table)))
+            }
             "array" => format!("${}::{}", self.first, array_type(self.columns[0].kind)),
             "set" => list(names(false).map(|column| format!("{column} = {name}.{column}"))),
             "excluded" => list(names(false).map(|column| format!("{column} = excluded.{column}"))),
@@ -152,37 +190,53 @@ impl Set {
         }
     }
 
+    /// The table that the rows are written into.
+    fn table(&self) -> &'static str {
+        self.columns[0].table
+    }
+
+    /// The rows as SQLite takes them, value by value.
+    fn values(&self) -> String {
+        let columns = self.columns.len();
+        let row = |_: usize| {
+            // SQLite looks through all arguments that have a number for each of them, so where there are many they have none.
+            let place =
+                |column: usize| if self.count == 1 { format!("${}", self.first + column) } else { "?".to_owned() };
+            debug_assert!(self.count == 1 || self.first == 1, "arguments without a number come first");
+            format!("({})", list((0..columns).map(place)))
+        };
+        list((0..self.count).map(row))
+    }
+
+    /// The columns that are of the key of their table, or are not, each beside the value that one row has there.
+    fn pairs(&self, key: bool) -> impl Iterator<Item = String> {
+        let columns = self.columns.iter().zip(self.first..);
+        columns
+            .filter(move |(column, _)| column.key == key)
+            .map(|(column, place)| format!("{} = ${place}", column.name))
+    }
+
+    /// That a row of the table has the key of one row.
+    fn condition(&self) -> String {
+        assert_eq!(self.count, 1, "rows of SQLite are changed one by one");
+        self.pairs(true).collect::<Vec<_>>().join(" AND ")
+    }
+
     /// The cells of a row, each with the name of its column.
     fn cells(&self) -> Vec<(String, &'static str)> {
-        let mut place = 0;
-        let mut cells = Vec::new();
-        for column in self.columns {
+        let cell = |column: &Column| {
             let (name, set) = (column.name, self.name);
-            let cell = match (self.backend, column.kind) {
-                (Backend::Sqlite, Kind::Uuid) => format!("substr({}, value->>{place}, 16)", self.blob()),
-                (Backend::Sqlite, Kind::Hash) => format!("substr({}, value->>{place}, 32)", self.blob()),
-                (Backend::Sqlite, Kind::Bytes) => {
-                    place += 1;
-                    format!("substr({}, value->>{}, value->>{place})", self.blob(), place - 1)
-                }
-                (Backend::Sqlite, _) => format!("value->>{place}"),
-                (Backend::Postgres, Kind::Hash) => format!("substring({}::bytea, {set}.{name}, 32)", self.blob()),
-                (Backend::Postgres, Kind::Bytes) => {
-                    format!("substring({}::bytea, {set}.{name}, {set}.{name}_length)", self.blob())
-                }
-                (Backend::Postgres, _) => format!("{set}.{name}"),
+            let cell = match column.kind {
+                Kind::Hash => format!("substring({}::bytea, {set}.{name}, 32)", self.blob()),
+                Kind::Bytes => format!("substring({}::bytea, {set}.{name}, {set}.{name}_length)", self.blob()),
+                Kind::Int | Kind::Bool | Kind::Text | Kind::Json | Kind::Uuid => format!("{set}.{name}"),
             };
-            cells.push((cell, name));
-            place += 1;
-        }
-        cells
+            (cell, name)
+        };
+        self.columns.iter().map(cell).collect()
     }
 
     fn from(&self) -> String {
-        if self.backend == Backend::Sqlite {
-            // Without a condition the ON of an upsert would be taken for that of a join.
-            return format!("jsonb_each(${}) WHERE true", self.first);
-        }
         let (mut arrays, mut names) = (Vec::new(), Vec::new());
         for column in self.columns {
             let array = |at: usize| format!("${}::{}", self.first + at, array_type(column.kind));
@@ -198,7 +252,7 @@ impl Set {
 
     /// The argument that all bytes of the set are in.
     fn blob(&self) -> String {
-        let arguments = Takes::Rows(self.name, self.columns).arguments(self.backend);
+        let arguments = Takes::Rows(self.name, self.columns).arguments(self.backend, self.count);
         format!("${}", self.first + arguments - 1)
     }
 }

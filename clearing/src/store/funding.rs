@@ -13,10 +13,11 @@ use super::cells::Row;
 use super::members::MemberDue;
 use super::sql::{Link, Sql, one, rows};
 use super::tables::{Column, FUNDING, LOTS};
-use super::{Store, StoreError};
+use super::{Backend, Store, StoreError};
 
 pub(super) static STATEMENTS: &[&Sql] = &[
     &FUNDED,
+    &WAITING_ISSUES,
     &LOCK_FUNDING,
     &FUNDING_WAITING,
     &ALL_FUNDING,
@@ -65,10 +66,15 @@ pub(super) async fn funded(
 
 const SETTLED: &[Column] = &[FUNDING.settles_in];
 
-static LOCK_FUNDING: Sql = Sql::new(
+static WAITING_ISSUES: Sql = Sql::sqlite(
+    "store.waiting_issues",
+    "SELECT {funding f} FROM {rows k} CROSS JOIN funding AS f WHERE {match k f} AND f.funded_at IS NULL",
+)
+.takes(&[rows("k", ISSUE)])
+.gives(GROUP);
+
+static LOCK_FUNDING: Sql = Sql::postgres(
     "store.lock_funding",
-    "SELECT {funding f} FROM funding AS f WHERE f.funded_at IS NULL
-    AND (f.settles_in IN ({select s}) OR (f.window_number, f.issuer) IN ({select k}))",
     "SELECT {funding f} FROM funding AS f WHERE f.funded_at IS NULL
     AND (f.settles_in IN ({select s}) OR (f.window_number, f.issuer) IN ({select k}))
     ORDER BY f.window_number, f.issuer, f.terms_version FOR UPDATE",
@@ -86,13 +92,21 @@ pub(super) async fn lock(
     if settled.is_empty() && issued.is_empty() {
         return Ok(FundingRows::new());
     }
-    let mut windows = link.row_set(SETTLED);
-    for window in settled {
-        windows.int(FUNDING.settles_in, i64::from(*window));
-    }
     let mut issues = link.row_set(ISSUE);
     for (window, issuer) in issued {
         issues.int(FUNDING.window_number, i64::from(*window)).text(FUNDING.issuer, issuer.as_str());
+    }
+    if link.backend() == Backend::Sqlite {
+        let call = link.call(&WAITING_ISSUES).rows(issues);
+        let mut found: FundingRows = link.rows(call, funding_group).await?.into_iter().collect();
+        for window in settled {
+            found.extend(funding_waiting(link, *window).await?);
+        }
+        return Ok(found);
+    }
+    let mut windows = link.row_set(SETTLED);
+    for window in settled {
+        windows.int(FUNDING.settles_in, i64::from(*window));
     }
     let call = link.call(&LOCK_FUNDING).rows(windows).rows(issues);
     Ok(link.rows(call, funding_group).await?.into_iter().collect())
@@ -139,7 +153,7 @@ const WAITING: &[Column] = &[FUNDING.window_number, FUNDING.issuer, FUNDING.term
 
 static MOVE_FUNDING: Sql = Sql::new(
     "store.move_funding",
-    "INSERT INTO funding ({names k}) {select k}
+    "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET points = points + excluded.points
     RETURNING {funding}",
     "WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)
@@ -239,7 +253,7 @@ impl Store {
         if !is_releasing(&mut reader.link()).await? {
             return Ok(());
         }
-        let mut session = self.writer().await?;
+        let mut session = self.session().await?;
         session.pass(Gate::Shared).await?;
         let call = session.link().call(&MARK_RELEASED);
         session.link().execute(call).await?;

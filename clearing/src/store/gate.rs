@@ -59,8 +59,7 @@ pub(super) fn gate_row(row: &Row<'_>) -> Result<GateRow, StoreError> {
     })
 }
 
-static INSERT_GATE: Sql =
-    Sql::both("store.insert_gate", "INSERT INTO gate ({names k}) {select k}").takes(&[rows("k", GATE.all)]);
+static INSERT_GATE: Sql = Sql::both("store.insert_gate", "{insert k}").takes(&[rows("k", GATE.all)]);
 
 /// Writes the gate of a coalition that begins now.
 pub(super) async fn insert(link: &mut Link<'_>, now: Timestamp) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
-//! The last statement of a batch: the sums that all batches share, the batch itself, and where the journal ends now. It begins
-//! with the lock on the journal's head, which is therefore held for one statement and the commit only, and orders the batches
-//! of all nodes.
+//! The last of a batch: the sums that all batches share, the batch itself, and where the journal ends now. On PostgreSQL it
+//! is one statement, which begins with the lock on the journal's head: that is therefore held for one statement and the
+//! commit only, and orders the batches of all nodes.
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
@@ -14,11 +14,12 @@ use super::cells::Row;
 use super::journal::{JournalHead, no_coalition};
 use super::save::of_book;
 use super::sql::{Link, Sql, check_count, one, rows};
-use super::tables::{BALANCES, BATCHES, Column, GROSS, Kind, TERMS_OUTSTANDING};
+use super::tables::{BALANCES, BATCHES, Column, GROSS, GUARDS, Kind, TERMS_OUTSTANDING};
 use super::watched::{Watched, is_far, note_far};
 use super::{Backend, StoreError, balances, consents, funding, gross, limits, partner_id, small, terms};
 
-pub(super) static STATEMENTS: &[&Sql] = &[&SAVE_HEAD];
+pub(super) static STATEMENTS: &[&Sql] =
+    &[&MOVE_BALANCES, &MOVE_OUTSTANDING, &MOVE_GROSS, &MOVE_ISSUED, &MOVE_HEAD, &INSERT_BATCH, &SAVE_HEAD];
 
 /// What saving a batch gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,44 +29,59 @@ pub struct Saved {
     pub first_sequence: i64,
 }
 
+static MOVE_BALANCES: Sql = Sql::sqlite(
+    "store.move_balances",
+    "{insert k}
+    ON CONFLICT ({key k}) DO UPDATE SET amount = amount + excluded.amount RETURNING {balances}",
+)
+.takes(&[rows("k", BALANCES.all)])
+.gives(BALANCES.all);
+
+static MOVE_OUTSTANDING: Sql = Sql::sqlite(
+    "store.move_outstanding",
+    "UPDATE terms_outstanding SET points = terms_outstanding.points + k.points
+    FROM {rows k} WHERE {match k terms_outstanding} RETURNING {terms_outstanding}",
+)
+.takes(&[rows("k", TERMS_OUTSTANDING.all)])
+.gives(TERMS_OUTSTANDING.all);
+
+static MOVE_GROSS: Sql = Sql::sqlite(
+    "store.move_gross",
+    "{insert k}
+    ON CONFLICT ({key k}) DO UPDATE SET points = points + excluded.points, amount = amount + excluded.amount
+    RETURNING {gross}",
+)
+.takes(&[rows("k", GROSS.all)])
+.gives(GROSS.all);
+
+static MOVE_ISSUED: Sql = Sql::sqlite(
+    "store.move_issued",
+    "UPDATE guards SET issued_day = k.issued_day,
+        issued_points = k.issued_points + iif(guards.issued_day = k.issued_day, guards.issued_points, 0)
+    FROM {rows k} WHERE {match k guards} RETURNING {guards}",
+)
+.takes(&[rows("k", limits::ISSUED)])
+.gives(limits::ISSUED);
+
+static INSERT_BATCH: Sql = Sql::sqlite("store.insert_batch", "{insert k}").takes(&[rows("k", BATCHES.all)]);
+
+// Without having moved in the meantime: the writer has the file for itself.
+static MOVE_HEAD: Sql = Sql::sqlite(
+    "store.move_head",
+    "UPDATE journal_head SET next_sequence = next_sequence + {entries}, next_number = next_number + 1, hash = {hash}
+    WHERE id = 1 AND next_sequence = {first} AND hash = {previous} AND next_number = {number}",
+)
+.takes(&[one("entries"), one("hash"), one("first"), one("previous"), one("number")]);
+
 /// How many sums were moved.
 const MOVED: Column = Column::made("moved", Kind::Int);
 /// The sums that have become larger than `SUM_WATCHED`, packed into one text: mostly there is none.
 const FAR: Column = Column::made("far", Kind::Text);
 
-// On PostgreSQL the chain's next hash is made here as `chain_hash` does. On SQLite the writer has the file for itself and has
-// made it already.
-static SAVE_HEAD: Sql = Sql::new(
+// All of the above in one statement, as each would be a round trip while other nodes wait. The chain's next hash is made here
+// as `chain_hash` does.
+static SAVE_HEAD: Sql = Sql::postgres(
     "store.save_head",
-    "INSERT OR FAIL INTO balances ({names b}) {select b}
-    ON CONFLICT ({key b}) DO UPDATE SET amount = amount + excluded.amount;
-    UPDATE OR FAIL terms_outstanding SET points = terms_outstanding.points + o.points
-    FROM {rows o} WHERE {match o terms_outstanding};
-    INSERT OR FAIL INTO gross ({names g}) {select g}
-    ON CONFLICT ({key g}) DO UPDATE SET points = points + excluded.points, amount = amount + excluded.amount;
-    UPDATE OR FAIL guards SET issued_day = i.issued_day,
-        issued_points = i.issued_points + iif(guards.issued_day = i.issued_day, guards.issued_points, 0)
-    FROM {rows i} WHERE {match i guards};
-    UPDATE OR FAIL journal_head SET next_sequence = next_sequence + {entries}, next_number = next_number + 1, hash = {hash}
-    WHERE id = 1 AND next_sequence = {first} AND hash = {previous} AND next_number = {number};
-    INSERT OR FAIL INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
-        previous_hash, requests_hash, salt)
-    VALUES ({batch}, {number}, {first}, {entries}, {requests}, {window}, {time}, {hash}, {previous}, {requests_hash}, {salt})
-    RETURNING (SELECT group_concat(far, ';') FROM (
-        SELECT concat_ws(',', 'b', t.commodity, t.account, t.amount) AS far FROM {rows b}
-        CROSS JOIN balances AS t WHERE {match b t}
-        AND t.amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
-        UNION ALL
-        SELECT concat_ws(',', 'o', t.partner, t.version, t.points) FROM {rows o}
-        CROSS JOIN terms_outstanding AS t WHERE {match o t} AND t.points > 1152921504606846976
-        UNION ALL
-        SELECT concat_ws(',', 'g', t.window_number, t.issuer, t.acceptor, t.points, t.amount) FROM {rows g}
-        CROSS JOIN gross AS t WHERE {match g t} AND (t.points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
-            OR t.amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976)
-        UNION ALL
-        SELECT concat_ws(',', 'i', t.partner, t.issued_points) FROM {rows i}
-        CROSS JOIN guards AS t WHERE {match i t} AND t.issued_points > 1152921504606846976
-    ))",
     "WITH head AS MATERIALIZED (
         SELECT next_sequence, next_number, hash FROM journal_head WHERE id = 1 FOR UPDATE
     ), moved AS (
@@ -127,11 +143,6 @@ static SAVE_HEAD: Sql = Sql::new(
     one("contents"),
     one("requests"),
     one("requests_hash"),
-    // On SQLite alone.
-    one("first"),
-    one("previous"),
-    one("hash"),
-    one("number"),
 ])
 .gives(&[BATCHES.first_sequence, MOVED, FAR]);
 
@@ -154,37 +165,78 @@ pub(super) async fn save_head(
     let mut far = limits::save_moved(link, changes).await?;
     far.extend(consents::save_used(link, changes).await?);
     far.extend(funding::save_moved(link, changes).await?);
-    far.retain(|(_, now)| is_far(*now));
-    let expected = balances.len() + outstanding.len() + gross.len() + issued.len();
     let count = i64::try_from(changes.entries.len()).expect("entries of a batch are few");
-    let call = link.call(&SAVE_HEAD).rows(balances).rows(outstanding).rows(gross).rows(issued);
-    let call = call.uuid(header.batch.0).int(count).int(i64::from(header.window)).int(header.time.0);
     // Without entries there is nothing to be salted.
     let salt = if changes.entries.is_empty() { [0; 16] } else { header.salt };
-    let call = call.bytes(salt.to_vec()).bytes(hashed.contents.to_vec());
-    let call = call.int(hashed.request_count).bytes(hashed.requests.to_vec());
-    let (first, packed) = match link.backend() {
+    let first = match link.backend() {
         Backend::Sqlite => {
-            let first = head.next_sequence;
-            let hash = chain_hash(&head.hash, head.next_number, first, &hashed.contents);
-            let call = call.int(first).bytes(head.hash.to_vec()).bytes(hash.to_vec()).int(head.next_number);
-            let (changed, packed) = link.execute_telling(call).await?;
-            check_count(SAVE_HEAD.name(), changed, expected + 2)?;
-            (first, packed)
+            far.extend(link.write_telling(&MOVE_BALANCES, balances, balance_became).await?.into_iter().flatten());
+            far.extend(link.write_telling(&MOVE_OUTSTANDING, outstanding, outstanding_became).await?);
+            far.extend(link.write_telling(&MOVE_GROSS, gross, gross_became).await?.into_iter().flatten());
+            far.extend(link.write_telling(&MOVE_ISSUED, issued, issued_became).await?);
+            let JournalHead { next_sequence: first, next_number: number, hash: previous } = *head;
+            let hash = chain_hash(&previous, number, first, &hashed.contents);
+            let call = link.call(&MOVE_HEAD).int(count).bytes(hash.to_vec()).int(first).bytes(previous.to_vec());
+            link.execute_counted(call.int(number), 1).await?;
+            let mut batch = link.row_set(BATCHES.all);
+            batch.uuid(BATCHES.batch_id, header.batch.0).int(BATCHES.number, number).int(BATCHES.first_sequence, first);
+            batch.int(BATCHES.entry_count, count).int(BATCHES.request_count, hashed.request_count);
+            batch.int(BATCHES.window_number, i64::from(header.window)).int(BATCHES.time, header.time.0);
+            batch.bytes(BATCHES.hash, &hash).bytes(BATCHES.previous_hash, &previous);
+            batch.bytes(BATCHES.requests_hash, &hashed.requests).bytes(BATCHES.salt, &salt);
+            link.write(&INSERT_BATCH, batch).await?;
+            first
         }
         Backend::Postgres => {
+            let expected = balances.len() + outstanding.len() + gross.len() + issued.len();
+            let call = link.call(&SAVE_HEAD).rows(balances).rows(outstanding).rows(gross).rows(issued);
+            let call = call.uuid(header.batch.0).int(count).int(i64::from(header.window)).int(header.time.0);
+            let call = call.bytes(salt.to_vec()).bytes(hashed.contents.to_vec());
+            let call = call.int(hashed.request_count).bytes(hashed.requests.to_vec());
             let saved = |row: &Row<'_>| {
                 let far = row.text_or_null(FAR)?.map(str::to_owned);
                 Ok((row.int(BATCHES.first_sequence)?, row.int(MOVED)?, far))
             };
             let (first, moved, packed) = link.row(call, saved).await?.ok_or_else(no_coalition)?;
             check_count(SAVE_HEAD.name(), small(moved)?, expected)?;
-            (first, packed)
+            far.extend(packed.as_deref().map(unpack_far).transpose()?.unwrap_or_default());
+            first
         }
     };
-    far.extend(packed.as_deref().map(unpack_far).transpose()?.unwrap_or_default());
+    far.retain(|(_, now)| is_far(*now));
     note_far(watched, (book, changes), &far, gate)?;
     Ok(first)
+}
+
+/// What the balance of an account became, if it is far from zero. Mostly none is, and no name is to be read.
+fn balance_became(row: &Row<'_>) -> Result<Option<(Sum, i64)>, StoreError> {
+    let now = row.int(BALANCES.amount)?;
+    if !is_far(now) {
+        return Ok(None);
+    }
+    let (account, damaged) = (row.text(BALANCES.account)?, |error| StoreError::damaged("an account's name", error));
+    let sum = if row.text(BALANCES.commodity)? == POINTS {
+        Sum::Points(account.parse().map_err(damaged)?)
+    } else {
+        Sum::Money(account.parse().map_err(damaged)?)
+    };
+    Ok(Some((sum, now)))
+}
+
+fn outstanding_became(row: &Row<'_>) -> Result<(Sum, i64), StoreError> {
+    let (partner, terms) = (row.partner(TERMS_OUTSTANDING.partner)?, row.small(TERMS_OUTSTANDING.version)?);
+    Ok((Sum::Outstanding(partner, terms), row.int(TERMS_OUTSTANDING.points)?))
+}
+
+fn gross_became(row: &Row<'_>) -> Result<[(Sum, i64); 2], StoreError> {
+    let window = row.small(GROSS.window_number)?;
+    let (issuer, acceptor) = (row.partner(GROSS.issuer)?, row.partner(GROSS.acceptor)?);
+    let (points, amount) = (row.int(GROSS.points)?, row.int(GROSS.amount)?);
+    Ok([(Sum::GrossPoints(window, issuer, acceptor), points), (Sum::GrossMoney(window, issuer, acceptor), amount)])
+}
+
+fn issued_became(row: &Row<'_>) -> Result<(Sum, i64), StoreError> {
+    Ok((Sum::Issued(row.partner(GUARDS.partner)?), row.int(GUARDS.issued_points)?))
 }
 
 /// Reads what [`SAVE_HEAD`] packs.
@@ -213,7 +265,6 @@ fn unpack_far(packed: &str) -> Result<Vec<(Sum, i64)>, StoreError> {
             _ => return Err(unreadable()),
         }
     }
-    far.retain(|(_, now)| is_far(*now));
     Ok(far)
 }
 

@@ -29,14 +29,10 @@ const STANDING: &[Column] = &[HOLDS.member_id, HOLDS.batch_id, HOLDS.ordinal, HO
 
 const KEY: &[Column] = &[HOLDS.member_id, HOLDS.batch_id, HOLDS.ordinal];
 
-static HOLDS_BY_ENTRY: Sql = Sql::new(
-    "store.holds",
-    "SELECT group_concat(concat_ws(',', {packed holds h}), ';') FROM {rows k} CROSS JOIN holds AS h WHERE {match k h}",
-    "SELECT {holds h} FROM {rows k} CROSS JOIN holds AS h WHERE {match k h}",
-)
-.takes(&[rows("k", KEY)])
-.gives(STANDING)
-.packed();
+static HOLDS_BY_ENTRY: Sql =
+    Sql::both("store.holds", "SELECT {holds h} FROM {rows k} CROSS JOIN holds AS h WHERE {match k h}")
+        .takes(&[rows("k", KEY)])
+        .gives(STANDING);
 
 /// How holds of members stand.
 pub(super) async fn holds(
@@ -55,15 +51,12 @@ pub(super) async fn holds(
     link.rows(call, hold).await
 }
 
-static HOLDS_OPEN: Sql = Sql::new(
+static HOLDS_OPEN: Sql = Sql::both(
     "store.holds_open",
-    "SELECT group_concat(concat_ws(',', {packed holds h}), ';') FROM {rows m}
-    CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1",
     "SELECT {holds h} FROM {rows m} CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1",
 )
 .takes(&[rows("m", &[HOLDS.member_id])])
-.gives(STANDING)
-.packed();
+.gives(STANDING);
 
 /// The open holds of members.
 pub(super) async fn holds_open(link: &mut Link<'_>, members: &[MemberId]) -> Result<Vec<HoldRow>, StoreError> {
@@ -134,7 +127,7 @@ impl HoldRow {
 
 static SAVE_HOLDS: Sql = Sql::both(
     "store.save_holds",
-    "INSERT INTO holds ({names k}) {select k}
+    "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET state = excluded.state, captured = excluded.captured",
 )
 .takes(&[rows("k", HOLDS.all)]);

@@ -18,7 +18,7 @@ use super::cells::Row;
 use super::rows::RowSet;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, IDENTIFIERS, Kind, LINK_CHANGES};
-use super::{Store, StoreError};
+use super::{Backend, Store, StoreError};
 
 pub(super) static STATEMENTS: &[&Sql] =
     &[&IDENTIFIERS_BY_HASH, &LOCK_IDENTIFIERS, &LINKS_BETWEEN, &CHANGES, &OLD_CHANGE, &FORGET_CHANGES];
@@ -36,13 +36,11 @@ const KEY: &[Column] = &[IDENTIFIERS.identifier_hash];
 
 static IDENTIFIERS_BY_HASH: Sql = Sql::new(
     "store.identifiers",
-    "SELECT group_concat(concat_ws(',', {packed identifiers}), ';') FROM identifiers
-    WHERE identifier_hash IN ({select k})",
+    "SELECT {identifiers i} FROM {rows k} CROSS JOIN identifiers AS i WHERE {match k i}",
     "SELECT {identifiers} FROM identifiers WHERE identifier_hash = ANY ({select k})",
 )
 .takes(&[rows("k", KEY)])
-.gives(&[IDENTIFIERS.identifier_hash, IDENTIFIERS.member_id])
-.packed();
+.gives(&[IDENTIFIERS.identifier_hash, IDENTIFIERS.member_id]);
 
 /// The members that identifiers name; unknown ones are left out.
 pub(super) async fn identifiers(
@@ -66,9 +64,8 @@ fn hash(row: &Row<'_>) -> Result<IdentifierHash, StoreError> {
 
 const LOCK: Column = Column::made("lock", Kind::Int);
 
-static LOCK_IDENTIFIERS: Sql = Sql::new(
+static LOCK_IDENTIFIERS: Sql = Sql::postgres(
     "store.lock_identifiers",
-    "SELECT 1 FROM {rows k}",
     "SELECT pg_catalog.pg_advisory_xact_lock(lock) FROM (SELECT k.lock FROM {rows k} ORDER BY k.lock) AS k",
 )
 .takes(&[rows("k", &[LOCK])]);
@@ -76,18 +73,16 @@ static LOCK_IDENTIFIERS: Sql = Sql::new(
 /// Keeps other nodes from enrolling these identifiers until the transaction ends. `hashes` are not yet enrolled, so
 /// there is no row to lock. On SQLite the one writer has the database for itself.
 pub(super) async fn lock_identifiers(link: &mut Link<'_>, hashes: &[IdentifierHash]) -> Result<(), StoreError> {
-    match link {
-        Link::Sqlite(_) => Ok(()),
-        Link::Postgres(_) => {
-            let mut keys = link.row_set(&[LOCK]);
-            for hash in hashes {
-                let (piece, _) = hash.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
-                keys.int(LOCK, i64::from_be_bytes(*piece));
-            }
-            let call = link.call(&LOCK_IDENTIFIERS).rows(keys);
-            link.rows(call, |_| Ok(())).await.map(|_| ())
-        }
+    if link.backend() == Backend::Sqlite {
+        return Ok(());
     }
+    let mut keys = link.row_set(&[LOCK]);
+    for hash in hashes {
+        let (piece, _) = hash.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
+        keys.int(LOCK, i64::from_be_bytes(*piece));
+    }
+    let call = link.call(&LOCK_IDENTIFIERS).rows(keys);
+    link.rows(call, |_| Ok(())).await.map(|_| ())
 }
 
 static LINKS_BETWEEN: Sql = Sql::both(
@@ -237,7 +232,7 @@ impl Store {
         if old.is_none() {
             return Ok(0);
         }
-        let mut writer = self.writer().await?;
+        let mut writer = self.session().await?;
         writer.pass(Gate::Shared).await?;
         let mut link = writer.link();
         let call = link.call(&FORGET_CHANGES).int(before);

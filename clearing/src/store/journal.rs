@@ -33,16 +33,13 @@ const ENTRY: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, SEQ
 
 const KEY: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal];
 
-static ENTRIES_BY_ID: Sql = Sql::new(
+static ENTRIES_BY_ID: Sql = Sql::both(
     "store.entries",
-    "SELECT group_concat(concat_ws(',', {packed entries e}, b.first_sequence + e.ordinal), ';')
-    FROM {rows k} CROSS JOIN entries AS e ON {match k e} CROSS JOIN batches AS b ON b.batch_id = k.batch_id",
     "SELECT {entries e}, b.first_sequence + e.ordinal AS sequence
     FROM {rows k} CROSS JOIN entries AS e CROSS JOIN batches AS b WHERE {match k e} AND b.batch_id = k.batch_id",
 )
 .takes(&[rows("k", KEY)])
-.gives(ENTRY)
-.packed();
+.gives(ENTRY);
 
 /// Entries by id; unknown ones are left out.
 pub(super) async fn entries(
@@ -93,23 +90,21 @@ pub(super) fn entry_at(row: &Row<'_>, sequence: i64) -> Result<JournalEntry, Sto
     Ok(JournalEntry { id, sequence, entry: Arc::new(entry) })
 }
 
-/// What a batch writes of an entry: the batch is the same for all of them.
-pub(super) const NEW: &[Column] = &[ENTRIES.ordinal, ENTRIES.bytes];
-
 /// The entries of a batch.
 pub(super) fn written(link: &Link<'_>, book: &Book, changes: &Changes) -> Result<RowSet, StoreError> {
-    let mut rows = link.row_set(NEW);
+    let mut rows = link.row_set(ENTRIES.all);
     for id in &changes.entries {
         let entry = of_book(book.entries.get(id))?;
-        rows.int(ENTRIES.ordinal, i64::from(id.ordinal)).bytes(ENTRIES.bytes, &entry.to_bytes());
+        rows.uuid(ENTRIES.batch_id, id.batch.0)
+            .int(ENTRIES.ordinal, i64::from(id.ordinal))
+            .bytes(ENTRIES.bytes, &entry.to_bytes());
     }
     Ok(rows)
 }
 
 // Trying to write the same key is what waits for a transaction that holds it and has not ended. The claim is rolled back.
 static CLAIM_ENTRY: Sql =
-    Sql::both("store.claim_entry", "INSERT INTO entries ({names k}) {select k} ON CONFLICT DO NOTHING")
-        .takes(&[rows("k", ENTRIES.all)]);
+    Sql::both("store.claim_entry", "{insert k} ON CONFLICT DO NOTHING").takes(&[rows("k", ENTRIES.all)]);
 
 /// Whether an entry is there, once whoever wrote it has committed or gone.
 pub(super) async fn was_written(link: &mut Link<'_>, entry: EntryId) -> Result<bool, StoreError> {
@@ -155,8 +150,7 @@ pub(super) async fn head(link: &mut Link<'_>) -> Result<JournalHead, StoreError>
     link.row(call, head).await?.ok_or_else(no_coalition)
 }
 
-static INSERT_HEAD: Sql = Sql::both("store.insert_journal_head", "INSERT INTO journal_head ({names k}) {select k}")
-    .takes(&[rows("k", JOURNAL_HEAD.all)]);
+static INSERT_HEAD: Sql = Sql::both("store.insert_journal_head", "{insert k}").takes(&[rows("k", JOURNAL_HEAD.all)]);
 
 /// Writes where an empty journal ends.
 pub(super) async fn insert_head(link: &mut Link<'_>) -> Result<(), StoreError> {

@@ -31,16 +31,10 @@ pub(super) fn limits(row: &Row<'_>) -> Result<Limits, StoreError> {
     })
 }
 
-static UPSERT_LIMITS: Sql = Sql::both(
-    "store.upsert_limits",
-    "INSERT INTO limits ({names k}) {select k}
-    ON CONFLICT ({key k}) DO UPDATE SET {excluded k}",
-)
-.takes(&[rows("k", LIMITS.all)]);
+static UPSERT_LIMITS: Sql = Sql::both("store.upsert_limits", "{upsert k}").takes(&[rows("k", LIMITS.all)]);
 
 static INSERT_GUARDS: Sql =
-    Sql::both("store.insert_guards", "INSERT INTO guards ({names k}) {select k} ON CONFLICT ({key k}) DO NOTHING")
-        .takes(&[rows("k", GUARDS.all)]);
+    Sql::both("store.insert_guards", "{insert k} ON CONFLICT ({key k}) DO NOTHING").takes(&[rows("k", GUARDS.all)]);
 
 /// Writes the limits of partners, and a guard for each that has none.
 pub(super) async fn save<'a>(
@@ -75,7 +69,7 @@ const KEY: &[Column] = &[GUARDS.partner];
 
 static LOCK_GUARDS: Sql = Sql::new(
     "store.lock_guards",
-    "SELECT {guards} FROM guards WHERE partner IN ({select k}) ORDER BY partner",
+    "SELECT {guards g} FROM {rows k} CROSS JOIN guards AS g WHERE {match k g}",
     "SELECT {guards} FROM guards WHERE partner = ANY ({array k}) ORDER BY partner FOR UPDATE",
 )
 .takes(&[rows("k", KEY)])

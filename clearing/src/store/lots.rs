@@ -63,7 +63,7 @@ static LOTS_PAGE: Sql = Sql::new(
         )) AS last_entry_no
         FROM y
     )
-    SELECT group_concat(concat_ws(',', {packed lots l}), ';') FROM z CROSS JOIN lots AS l
+    SELECT {lots l} FROM z CROSS JOIN lots AS l
     WHERE l.member_id = z.member_id AND l.available > 0 AND l.expires_at >= z.first
     AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no)",
     "WITH z AS MATERIALIZED (
@@ -83,8 +83,7 @@ static LOTS_PAGE: Sql = Sql::new(
     AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no)",
 )
 .takes(&[rows("m", PLACE), one("limit")])
-.gives(LOTS.all)
-.packed();
+.gives(LOTS.all);
 
 /// The first `limit` lots with available points of each member that expire no earlier than the time beside it, in
 /// consumption order; and those that expire at the same time as the last of them, unless they never do. If there are
@@ -107,7 +106,7 @@ pub(super) async fn lots_page(
 
 static LOTS_NEXT: Sql = Sql::new(
     "store.lots_next",
-    "SELECT group_concat(concat_ws(',', {packed lots l}), ';') FROM {rows m}
+    "SELECT {lots l} FROM {rows m}
     CROSS JOIN lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at = (
         SELECT p.expires_at FROM lots AS p
@@ -124,8 +123,7 @@ static LOTS_NEXT: Sql = Sql::new(
     ) AS l ORDER BY 1, 2, 3, 4",
 )
 .takes(&[rows("m", PLACE)])
-.gives(LOTS.all)
-.packed();
+.gives(LOTS.all);
 
 /// The lots with available points of each member that expire first, if any of them expire, and no earlier than the time
 /// beside the member.
@@ -196,7 +194,7 @@ pub(super) async fn lots_inactive(
 
 static LOTS_EXPIRING: Sql = Sql::new(
     "store.lots_expiring",
-    "SELECT group_concat(concat_ws(',', {packed lots l}), ';') FROM {rows m} CROSS JOIN lots AS l
+    "SELECT {lots l} FROM {rows m} CROSS JOIN lots AS l
     WHERE l.member_id = m.member_id AND l.expires_at >= m.first AND l.expires_at <= m.last AND l.available > 0
     AND ({issuer} IS NULL OR l.issuer = {issuer})",
     "SELECT {lots l} FROM {rows m} CROSS JOIN lots AS l
@@ -204,8 +202,7 @@ static LOTS_EXPIRING: Sql = Sql::new(
     AND ({issuer}::text IS NULL OR l.issuer = {issuer})",
 )
 .takes(&[rows("m", RANGE), one("issuer")])
-.gives(LOTS.all)
-.packed();
+.gives(LOTS.all);
 
 /// The lots with available points of each member that expire in the range beside it, both ends included; those of one
 /// issuer if it is named. A member may have several ranges, which do not overlap.
@@ -281,14 +278,10 @@ pub(super) async fn lots_newest(
 
 const KEY: &[Column] = &[LOTS.member_id, LOTS.expires_at, LOTS.entry_no, LOTS.part];
 
-static LOTS_BY_PLACE: Sql = Sql::new(
-    "store.lots_by_place",
-    "SELECT group_concat(concat_ws(',', {packed lots l}), ';') FROM {rows k} CROSS JOIN lots AS l WHERE {match k l}",
-    "SELECT {lots l} FROM {rows k} CROSS JOIN lots AS l WHERE {match k l}",
-)
-.takes(&[rows("k", KEY)])
-.gives(LOTS.all)
-.packed();
+static LOTS_BY_PLACE: Sql =
+    Sql::both("store.lots_by_place", "SELECT {lots l} FROM {rows k} CROSS JOIN lots AS l WHERE {match k l}")
+        .takes(&[rows("k", KEY)])
+        .gives(LOTS.all);
 
 const NUMBER: &[Column] = &[LOTS.member_id, LOTS.entry_no, LOTS.part];
 
@@ -463,12 +456,8 @@ fn push_points(rows: &mut RowSet, lot: &Lot) {
 }
 
 /// A lot that lives on changes its place. Rare, so it stays out of the statement that every batch runs.
-static MOVE_LOTS: Sql = Sql::new(
+static MOVE_LOTS: Sql = Sql::both(
     "store.move_lots",
-    "WITH k AS MATERIALIZED ({select k})
-    UPDATE OR FAIL lots SET expires_at = k.later, available = k.available, held = k.held, pending = k.pending,
-        lost = k.lost, reversed = k.reversed
-    FROM k WHERE {match k lots}",
     "UPDATE lots SET expires_at = k.later, available = k.available, held = k.held, pending = k.pending, lost = k.lost,
         reversed = k.reversed
     FROM {rows k} WHERE {match k lots}",

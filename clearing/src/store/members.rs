@@ -30,21 +30,19 @@ const KEY: &[Column] = &[MEMBERS.member_id];
 
 static MEMBERS_BY_ID: Sql = Sql::new(
     "store.members",
-    "SELECT group_concat(concat_ws(',', {packed members}), ';') FROM members WHERE member_id IN ({select k})",
+    "SELECT {members m} FROM {rows k} CROSS JOIN members AS m WHERE {match k m}",
     "SELECT {members} FROM members WHERE member_id = ANY ({array k}) ORDER BY member_id",
 )
 .takes(&[rows("k", KEY)])
-.gives(MEMBER)
-.packed();
+.gives(MEMBER);
 
 static LOCK_MEMBERS: Sql = Sql::new(
     "store.lock_members",
-    "SELECT group_concat(concat_ws(',', {packed members}), ';') FROM members WHERE member_id IN ({select k})",
+    "SELECT {members m} FROM {rows k} CROSS JOIN members AS m WHERE {match k m}",
     "SELECT {members} FROM members WHERE member_id = ANY ({array k}) ORDER BY member_id FOR UPDATE",
 )
 .takes(&[rows("k", KEY)])
-.gives(MEMBER)
-.packed();
+.gives(MEMBER);
 
 /// The rows of members, without their lots; locked in ascending order until the transaction ends if `lock` is set.
 pub(super) async fn members(
@@ -86,17 +84,12 @@ pub(super) async fn stretch(link: &mut Link<'_>, from: MemberId, members: u32) -
     link.rows(call, |row| row.member(MEMBERS.member_id)).await
 }
 
-static MEMBERS_EXPIRING: Sql = Sql::new(
+static MEMBERS_EXPIRING: Sql = Sql::both(
     "store.members_expiring",
-    "SELECT group_concat(concat_ws(',', {packed members}), ';') FROM (
-        SELECT {members} FROM members
-        WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4
-    )",
     "SELECT {members} FROM members
     WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4",
 )
-.gives(MEMBER)
-.packed();
+.gives(MEMBER);
 
 /// At most `limit` members from the first to the last for whom something is due by `until`.
 pub(super) async fn members_expiring(

@@ -5,8 +5,7 @@ use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::coalition::House;
 use clearing_core::units::{BatchId, PartnerId, Timestamp};
 
-use super::session::Connection;
-use super::sql::Sql;
+use super::sql::{Link, Sql};
 use super::tables::{Column, Kind};
 use super::{Backend, Store, StoreError};
 use crate::clock;
@@ -50,9 +49,10 @@ impl Store {
         let _turn = self.write_turn.lock().await;
         let mut connection = self.open().await?;
         let migrator = self.migrator();
-        let done = match &mut connection {
-            Connection::Sqlite(connection) => migrator.run(&mut **connection).await,
-            Connection::Postgres(connection) => migrator.run(&mut **connection).await,
+        let done = match connection.link() {
+            Link::Direct(_) => return Err(StoreError::permanent("the writer's connection does not migrate")),
+            Link::Sqlite(connection) => migrator.run(connection).await,
+            Link::Postgres(connection) => migrator.run(connection).await,
         };
         connection.close().await;
         done.map_err(StoreError::of_migration)

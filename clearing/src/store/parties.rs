@@ -96,12 +96,7 @@ fn partner(row: &Row<'_>) -> Result<(PartnerId, Partner), StoreError> {
     Ok((id, partner))
 }
 
-static UPSERT_PARTNERS: Sql = Sql::both(
-    "store.upsert_partners",
-    "INSERT INTO partners ({names k}) {select k}
-    ON CONFLICT ({key k}) DO UPDATE SET {excluded k}",
-)
-.takes(&[rows("k", PARTNERS.all)]);
+static UPSERT_PARTNERS: Sql = Sql::both("store.upsert_partners", "{upsert k}").takes(&[rows("k", PARTNERS.all)]);
 
 /// Writes what a batch has changed of the house.
 pub(super) async fn save_house(

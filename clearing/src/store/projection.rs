@@ -128,8 +128,7 @@ static MOVE_CURSOR: Sql = Sql::both(
     WHERE projection_cursors.next_sequence = $3",
 );
 
-static PROJECT: Sql = Sql::both("store.project", "INSERT INTO entry_parties ({names p}) {select p}")
-    .takes(&[rows("p", ENTRY_PARTIES.all)]);
+static PROJECT: Sql = Sql::both("store.project", "{insert p}").takes(&[rows("p", ENTRY_PARTIES.all)]);
 
 const NUMBERED_KEY: &[Column] = &[ENTRY_PARTIES.partner];
 
@@ -156,11 +155,7 @@ static TOTALS: Sql = Sql::both(
 .takes(&[rows("k", STATEMENT)])
 .gives(PARTY_TOTALS.all);
 
-static SAVE_TOTALS: Sql = Sql::both(
-    "store.save_party_totals",
-    "INSERT INTO party_totals ({names t}) {select t} ON CONFLICT ({key t}) DO UPDATE SET {excluded t}",
-)
-.takes(&[rows("t", PARTY_TOTALS.all)]);
+static SAVE_TOTALS: Sql = Sql::both("store.save_party_totals", "{upsert t}").takes(&[rows("t", PARTY_TOTALS.all)]);
 
 static TOTALS_OF_WINDOW: Sql = Sql::both(
     "store.party_totals_of_window",

@@ -39,9 +39,8 @@ static RECEIPT_LINES: Sql =
         .takes(&[rows("k", RECEIPT)])
         .gives(RECEIPTS.all);
 
-static LOCK_RECEIPTS: Sql = Sql::new(
+static LOCK_RECEIPTS: Sql = Sql::postgres(
     "store.lock_receipts",
-    "SELECT 1 FROM {rows k}",
     "SELECT pg_catalog.pg_advisory_xact_lock(key) FROM (
         SELECT DISTINCT hashtextextended(concat_ws(chr(31), {names k}), 0) AS key FROM {rows k} ORDER BY key
     ) AS k",
@@ -129,12 +128,7 @@ pub(super) fn booked(link: &Link<'_>, changes: &Changes) -> RowSet {
     rows
 }
 
-static FREE_RECEIPTS: Sql = Sql::new(
-    "store.free_receipts",
-    "DELETE FROM receipts WHERE ({names k}) IN ({select k})",
-    "DELETE FROM receipts AS r USING {rows k} WHERE {match k r}",
-)
-.takes(&[rows("k", LINE)]);
+static FREE_RECEIPTS: Sql = Sql::both("store.free_receipts", "{delete k}").takes(&[rows("k", LINE)]);
 
 /// Deletes the lines that are free again, or that are booked anew.
 pub(super) async fn free(link: &mut Link<'_>, changes: &Changes, stored: &Stored) -> Result<(), StoreError> {

@@ -12,12 +12,12 @@ use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
 use super::cells::Row;
-use super::receipts::{RECEIPT, receipt_keys, receipt_line};
+use super::receipts::{self, RECEIPT, receipt_keys, receipt_line};
 use super::rows::RowSet;
 use super::save::of_book;
 use super::sql::{Link, Sql, one, rows};
 use super::tables::{Column, RECEIPTS, REQUESTS};
-use super::{Snapshot, Store, StoreError};
+use super::{Backend, Snapshot, Store, StoreError};
 
 pub(super) static STATEMENTS: &[&Sql] =
     &[&REQUESTS_BY_KEY, &KNOWN, &REQUESTS_AFTER, &ABANDON_REQUEST, &CLAIM_REQUEST, &FORGETTABLE, &FORGET];
@@ -78,8 +78,8 @@ fn key(row: &Row<'_>) -> Result<(PartnerId, RequestId), StoreError> {
     Ok((row.partner(REQUESTS.partner)?, RequestId(row.uuid(REQUESTS.request_id)?)))
 }
 
-// Most batches know no key and no line yet, and would wait for the database twice to hear so.
-static KNOWN: Sql = Sql::both(
+// Most batches know no key and no line yet, and would wait for PostgreSQL twice to hear so.
+static KNOWN: Sql = Sql::postgres(
     "store.known",
     "SELECT {requests r}, {nulls receipts} FROM {rows k} CROSS JOIN requests AS r WHERE {match k r}
     UNION ALL
@@ -117,12 +117,12 @@ enum Known {
 pub(super) async fn known(
     link: &mut Link<'_>,
     keys: impl Iterator<Item = (PartnerId, RequestId)>,
-    receipts: &BTreeSet<Receipt>,
+    printed: &BTreeSet<Receipt>,
 ) -> Result<(Vec<RequestRow>, Vec<(ReceiptLine, EntryId)>), StoreError> {
-    if receipts.is_empty() {
-        return Ok((requests(link, keys).await?, Vec::new()));
+    if printed.is_empty() || link.backend() == Backend::Sqlite {
+        return Ok((requests(link, keys).await?, receipts::receipts(link, printed).await?));
     }
-    let (asked, printed) = (request_keys(link, keys), receipt_keys(link, receipts));
+    let (asked, printed) = (request_keys(link, keys), receipt_keys(link, printed));
     let call = link.call(&KNOWN).rows(asked).rows(printed);
     let found = link.rows(call, |row| match row.uuid_or_null(REQUESTS.request_id)? {
         Some(_) => request(row).map(Known::Request),
@@ -184,18 +184,6 @@ pub(super) struct Changed {
     pub abandoned: Vec<(PartnerId, RequestId)>,
 }
 
-/// What a batch writes of a request: the batch is the same for all of them.
-pub(super) const NEW: &[Column] = &[
-    REQUESTS.partner,
-    REQUESTS.request_id,
-    REQUESTS.content_hash,
-    REQUESTS.time,
-    REQUESTS.state,
-    REQUESTS.ordinal,
-    REQUESTS.entry_count,
-    REQUESTS.reply,
-];
-
 /// What the chain and the rows say of the requests that a batch has recorded, in the order of their keys.
 pub(super) fn records(book: &Book, changes: &Changes) -> Result<Vec<RequestRecord>, StoreError> {
     let new = changes.requests.iter().filter(|(_, change)| !change.known);
@@ -207,9 +195,10 @@ pub(super) fn changed(
     link: &Link<'_>,
     book: &Book,
     changes: &Changes,
+    batch: BatchId,
     records: &[RequestRecord],
 ) -> Result<Changed, StoreError> {
-    let (mut rows, mut abandoned, mut records) = (link.row_set(NEW), Vec::new(), records.iter());
+    let (mut rows, mut abandoned, mut records) = (link.row_set(REQUESTS.all), Vec::new(), records.iter());
     for (key, change) in &changes.requests {
         let recorded = of_book(book.requests.get(key))?;
         if change.known {
@@ -222,7 +211,7 @@ pub(super) fn changed(
         let record = records.next().expect("there is a record of every new request");
         rows.text(REQUESTS.partner, key.0.as_str()).uuid(REQUESTS.request_id, key.1.0);
         rows.bytes(REQUESTS.content_hash, &record.content).int(REQUESTS.time, change.time.0);
-        rows.int(REQUESTS.state, stored_state(&recorded.state)?);
+        rows.int(REQUESTS.state, stored_state(&recorded.state)?).uuid(REQUESTS.batch_id, batch.0);
         rows.int_or_null(REQUESTS.ordinal, record.first.map(i64::from));
         rows.int(REQUESTS.entry_count, i64::from(record.count)).bytes(REQUESTS.reply, &record.reply);
     }
@@ -244,8 +233,7 @@ pub(super) async fn abandon(link: &mut Link<'_>, keys: &[(PartnerId, RequestId)]
 
 // Trying to write the same key is what waits for a transaction that holds it and has not ended. The claim is rolled back.
 static CLAIM_REQUEST: Sql =
-    Sql::both("store.claim_request", "INSERT INTO requests ({names k}) {select k} ON CONFLICT DO NOTHING")
-        .takes(&[rows("k", CLAIM)]);
+    Sql::both("store.claim_request", "{insert k} ON CONFLICT DO NOTHING").takes(&[rows("k", CLAIM)]);
 
 const CLAIM: &[Column] = &[
     REQUESTS.partner,
@@ -362,12 +350,7 @@ static FORGETTABLE: Sql = Sql::both(
 .takes(&[one("from"), one("end"), one("before"), one("limit")])
 .gives(KEY);
 
-static FORGET: Sql = Sql::new(
-    "store.forget",
-    "DELETE FROM requests WHERE ({names k}) IN ({select k})",
-    "DELETE FROM requests AS r USING {rows k} WHERE {match k r}",
-)
-.takes(&[rows("k", KEY)]);
+static FORGET: Sql = Sql::both("store.forget", "{delete k}").takes(&[rows("k", KEY)]);
 
 /// How many requests are forgotten in one transaction: few, as the tills wait for it.
 const FORGOTTEN_AT_ONCE: u32 = 256;
@@ -422,7 +405,7 @@ impl Store {
             }
             let writer = match &mut session {
                 Some(writer) => writer,
-                None => session.insert(self.writer().await?),
+                None => session.insert(self.session().await?),
             };
             writer.pass(Gate::Shared).await?;
             let mut link = writer.link();

@@ -67,12 +67,7 @@ fn returned(row: &Row<'_>) -> Result<ReturnedRow, StoreError> {
     Ok(ReturnedRow { entry, returned, amount: Some(amount).filter(|amount| !amount.total.is_zero()) })
 }
 
-static SAVE_RETURNS: Sql = Sql::both(
-    "store.save_returns",
-    "INSERT INTO returns ({names k}) {select k}
-    ON CONFLICT ({key k}) DO UPDATE SET {excluded k}",
-)
-.takes(&[rows("k", RETURNS.all)]);
+static SAVE_RETURNS: Sql = Sql::both("store.save_returns", "{upsert k}").takes(&[rows("k", RETURNS.all)]);
 
 /// Writes what was returned by now.
 pub(super) async fn save(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Result<(), StoreError> {

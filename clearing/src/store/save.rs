@@ -1,7 +1,7 @@
 //! Writing what a batch has changed.
 //!
-//! Rows first, sorted by their keys, nearly all in one statement; what few batches change has statements of its own. The sums
-//! that all batches share come last of all (`head`).
+//! Rows first, sorted by their keys, to PostgreSQL nearly all in one statement; what few batches change has statements of its
+//! own. The sums that all batches share come last of all (`head`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +17,21 @@ use clearing_core::units::{MemberId, Money, Timestamp, WindowNumber};
 
 use super::balances::balances_of;
 use super::rows::RowSet;
-use super::sql::{Call, Link, Sql, check_count, one, rows};
-use super::tables::{Column, IDENTIFIERS, Kind, LOTS, MEMBERS, RECEIPTS};
+use super::sql::{Call, Link, Sql, check_count, rows};
+use super::tables::{Column, ENTRIES, IDENTIFIERS, Kind, LOTS, MEMBERS, RECEIPTS, REQUESTS};
 use super::{Backend, StoreError, holds, identifiers, journal, lots, members, receipts, requests, returns, small};
 
-pub(super) static STATEMENTS: &[&Sql] = &[&SAVE_ROWS];
+pub(super) static STATEMENTS: &[&Sql] = &[
+    &INSERT_ENTRIES,
+    &INSERT_REQUESTS,
+    &INSERT_LINKS,
+    &UPSERT_MEMBERS,
+    &UPDATE_MEMBERS,
+    &INSERT_LOTS,
+    &UPDATE_LOTS,
+    &INSERT_RECEIPTS,
+    &SAVE_ROWS,
+];
 
 /// What was found when the batch was loaded, by which rows are found again.
 #[derive(Debug, Clone, Default)]
@@ -59,48 +69,48 @@ pub(super) async fn check_told(
     Ok(())
 }
 
+static INSERT_ENTRIES: Sql = Sql::sqlite("store.insert_entries", "{insert k}").takes(&[rows("k", ENTRIES.all)]);
+static INSERT_REQUESTS: Sql = Sql::sqlite("store.insert_requests", "{insert k}").takes(&[rows("k", REQUESTS.all)]);
+static INSERT_LINKS: Sql = Sql::sqlite("store.insert_identifiers", "{insert k}").takes(&[rows("k", IDENTIFIERS.all)]);
+static UPSERT_MEMBERS: Sql = Sql::sqlite("store.upsert_members", "{upsert k}").takes(&[rows("k", MEMBERS.all)]);
+static UPDATE_MEMBERS: Sql =
+    Sql::sqlite("store.update_members", "{update k}").takes(&[rows("k", members::DUE_AS_BEFORE)]);
+static INSERT_LOTS: Sql = Sql::sqlite("store.insert_lots", "{insert k}").takes(&[rows("k", LOTS.all)]);
+static UPDATE_LOTS: Sql = Sql::sqlite("store.update_lots", "{update k}").takes(&[rows("k", lots::CHANGED)]);
+static INSERT_RECEIPTS: Sql = Sql::sqlite("store.insert_receipts", "{insert k}").takes(&[rows("k", RECEIPTS.all)]);
+
 /// How many rows the parts of the statement have changed.
 const CHANGED: Column = Column::made("changed", Kind::Int);
 
-static SAVE_ROWS: Sql = Sql::new(
+// What stands above in one statement, as each would be a round trip.
+static SAVE_ROWS: Sql = Sql::postgres(
     "store.save_rows",
-    "INSERT OR FAIL INTO entries (batch_id, {names e}) SELECT {batch}, {cells e} FROM {from e};
-    INSERT OR FAIL INTO requests (batch_id, {names q}) SELECT {batch}, {cells q} FROM {from q};
-    INSERT OR FAIL INTO identifiers ({names i}) {select i};
-    INSERT OR FAIL INTO members ({names m}) {select m} ON CONFLICT ({key m}) DO UPDATE SET {excluded m};
-    INSERT OR FAIL INTO lots ({names n}) {select n};
-    WITH l AS MATERIALIZED ({select l}) UPDATE OR FAIL lots SET {set l} FROM l WHERE {match l lots};
-    INSERT OR FAIL INTO receipts ({names t}) {select t};
-    WITH u AS MATERIALIZED ({select u}) UPDATE OR FAIL members SET {set u} FROM u WHERE {match u members}",
     "WITH e AS (
-        INSERT INTO entries (batch_id, {names e}) SELECT {batch}::uuid, {cells e} FROM {from e} RETURNING 1
+        {insert e} RETURNING 1
     ), q AS (
-        INSERT INTO requests (batch_id, {names q}) SELECT {batch}::uuid, {cells q} FROM {from q} RETURNING 1
+        {insert q} RETURNING 1
     ), i AS (
-        INSERT INTO identifiers ({names i}) {select i} RETURNING 1
+        {insert i} RETURNING 1
     ), m AS (
-        INSERT INTO members ({names m}) {select m} ON CONFLICT ({key m}) DO UPDATE SET {excluded m} RETURNING 1
+        {upsert m} RETURNING 1
     ), n AS (
-        INSERT INTO lots ({names n}) {select n} RETURNING 1
+        {insert n} RETURNING 1
     ), l AS (
-        UPDATE lots SET {set l} FROM {rows l} WHERE {match l lots} RETURNING 1
+        {update l} RETURNING 1
     ), t AS (
-        INSERT INTO receipts ({names t}) {select t} RETURNING 1
+        {insert t} RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
         + (SELECT count(*) FROM n) + (SELECT count(*) FROM l) + (SELECT count(*) FROM t) AS changed",
 )
 .takes(&[
-    rows("e", journal::NEW),
-    rows("q", requests::NEW),
+    rows("e", ENTRIES.all),
+    rows("q", REQUESTS.all),
     rows("i", IDENTIFIERS.all),
     rows("m", MEMBERS.all),
     rows("n", LOTS.all),
     rows("l", lots::CHANGED),
     rows("t", RECEIPTS.all),
-    one("batch"),
-    // On SQLite alone.
-    rows("u", members::DUE_AS_BEFORE),
 ])
 .gives(&[CHANGED]);
 
@@ -109,11 +119,10 @@ pub(super) async fn save_rows(
     link: &mut Link<'_>,
     book: &Book,
     changes: &Changes,
-    header: &BatchHeader,
-    (stored, records): (&Stored, &[RequestRecord]),
+    (header, stored, records): (&BatchHeader, &Stored, &[RequestRecord]),
 ) -> Result<(), StoreError> {
     let entries = journal::written(link, book, changes)?;
-    let requests = requests::changed(link, book, changes, records)?;
+    let requests = requests::changed(link, book, changes, header.batch, records)?;
     let identifiers = identifiers::enrolled(link, changes);
     let members = members::changed(link, book, changes, stored)?;
     let lots = lots::changed(link, book, changes, stored)?;
@@ -125,16 +134,23 @@ pub(super) async fn save_rows(
     requests::abandon(link, &requests.abandoned).await?;
     lots::save_moved(link, lots.moved).await?;
 
+    if link.backend() == Backend::Sqlite {
+        link.write(&INSERT_ENTRIES, entries).await?;
+        link.write(&INSERT_REQUESTS, requests.rows).await?;
+        link.write(&INSERT_LINKS, identifiers).await?;
+        link.write(&UPSERT_MEMBERS, members.rows).await?;
+        link.write(&UPDATE_MEMBERS, members.due_as_before).await?;
+        link.write(&INSERT_LOTS, lots.new).await?;
+        link.write(&UPDATE_LOTS, lots.changed).await?;
+        return link.write(&INSERT_RECEIPTS, receipts).await;
+    }
     let sets = [entries, requests.rows, identifiers, members.rows, lots.new, lots.changed, receipts];
-    let expected = sets.iter().map(RowSet::len).sum::<usize>() + members.due_as_before.len();
+    let expected = sets.iter().map(RowSet::len).sum::<usize>();
     if expected == 0 {
         return Ok(());
     }
-    let call = sets.into_iter().fold(link.call(&SAVE_ROWS), Call::rows).uuid(header.batch.0);
-    let changed = match link.backend() {
-        Backend::Sqlite => link.execute(call.rows(members.due_as_before)).await?,
-        Backend::Postgres => small(link.row(call, |row| row.int(CHANGED)).await?.unwrap_or(0))?,
-    };
+    let call = sets.into_iter().fold(link.call(&SAVE_ROWS), Call::rows);
+    let changed = small(link.row(call, |row| row.int(CHANGED)).await?.unwrap_or(0))?;
     check_count(SAVE_ROWS.name(), changed, expected)
 }
 

@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
@@ -31,6 +32,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::cells::Row;
 use super::checkpoint::Committed;
+use super::direct::{Direct, Interrupter};
 use super::gate::{GateRow, gate_row};
 use super::head::{self, Saved};
 use super::identifiers::Enrolled;
@@ -41,11 +43,11 @@ use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};
 use super::watched::Watched;
 use super::{
     Backend, Known, Store, StoreError, attachments, coalition, consents, funding, gate, journal, parties, requests,
-    slice, windows,
+    slice, snapshot, windows,
 };
 use crate::clock;
 
-pub(super) static STATEMENTS: &[&Sql] = &[&COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT];
+pub(super) static STATEMENTS: &[&Sql] = &[&BEGUN_ROW, &COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT];
 
 /// Statements that PostgreSQL takes as texts of several, which cannot be prepared.
 pub(super) static UNPREPARED: &[&Sql] = &[&BEGIN_SHARED, &BEGIN_ALONE];
@@ -81,6 +83,8 @@ pub struct WriterSession {
 /// An owned connection of either kind.
 #[derive(Debug)]
 pub(super) enum Connection {
+    /// SQLite, called by whoever has it.
+    Direct(Box<Direct>),
     Sqlite(Box<SqliteConnection>),
     Postgres(Box<PgConnection>),
 }
@@ -88,6 +92,7 @@ pub(super) enum Connection {
 impl Connection {
     pub fn link(&mut self) -> Link<'_> {
         match self {
+            Self::Direct(connection) => Link::Direct(connection),
             Self::Sqlite(connection) => Link::Sqlite(connection),
             Self::Postgres(connection) => Link::Postgres(connection),
         }
@@ -96,6 +101,7 @@ impl Connection {
     /// Says goodbye; what could not be said is of no interest any more.
     pub async fn close(self) {
         let closed = match self {
+            Self::Direct(_) => Ok(()),
             Self::Sqlite(connection) => connection.close().await,
             Self::Postgres(connection) => connection.close().await,
         };
@@ -131,15 +137,12 @@ const LINK_CHANGE: Column = Column::made("link_change", Kind::Int);
 /// Of the journal so far. On PostgreSQL it is read later, under the head's own lock.
 const HASH: Column = Column::made("hash", Kind::Hash);
 
+// One round trip. In READ COMMITTED each statement of it sees what was committed before it began, so the gate row is read as
+// it is after the lock was granted.
 macro_rules! begin {
     ($name:literal, $lock:literal) => {
-        Sql::new(
+        Sql::postgres(
             $name,
-            "BEGIN IMMEDIATE;
-    SELECT {gate g}, {journal_head j}, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change, j.hash
-    FROM gate AS g CROSS JOIN journal_head AS j",
-            // One round trip. In READ COMMITTED each statement of it sees what was committed before it began, so the gate
-            // row is read as it is after the lock was granted.
             concat!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.",
                 $lock,
@@ -157,12 +160,39 @@ macro_rules! begin {
 static BEGIN_SHARED: Sql = begin!("store.begin_shared", "pg_advisory_xact_lock_shared");
 static BEGIN_ALONE: Sql = begin!("store.begin_alone", "pg_advisory_xact_lock");
 
+static BEGUN_ROW: Sql = Sql::sqlite(
+    "store.begun",
+    "SELECT {gate g}, {journal_head j}, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change, j.hash
+    FROM gate AS g CROSS JOIN journal_head AS j",
+)
+.gives(BEGUN);
+
 static COMMIT: Sql = Sql::both("store.commit", "COMMIT");
 static ROLLBACK: Sql = Sql::both("store.rollback", "ROLLBACK");
 static SAVEPOINT: Sql = Sql::both("store.savepoint", "SAVEPOINT traced");
 static BACK_TO_SAVEPOINT: Sql = Sql::both("store.back_to_savepoint", "ROLLBACK TO SAVEPOINT traced");
 
 impl WriterSession {
+    /// Tells until when the batch that is begun next has time: what waits for the file waits no longer. Of no effect where
+    /// whoever waits can give up.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn wait_until(&mut self, until: Instant) -> Result<(), StoreError> {
+        match &self.connection {
+            Connection::Direct(connection) => connection.wait_until(until),
+            Connection::Sqlite(_) | Connection::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// What breaks off the call that this session is in, if it blocks the thread that made it.
+    pub fn interrupter(&self) -> Option<Interrupter> {
+        match &self.connection {
+            Connection::Direct(connection) => Some(connection.interrupter()),
+            Connection::Sqlite(_) | Connection::Postgres(_) => None,
+        }
+    }
+
     /// The connection, for a statement of another room.
     pub(super) fn link(&mut self) -> Link<'_> {
         self.connection.link()
@@ -208,30 +238,28 @@ impl WriterSession {
     pub(super) async fn pass(&mut self, gate: Gate) -> Result<GateRow, StoreError> {
         self.stored = Stored::default();
         self.gate = gate;
-        let sql = match gate {
-            Gate::Shared => &BEGIN_SHARED,
-            Gate::Alone => &BEGIN_ALONE,
-        };
-        let failed = |error| StoreError::of(sql.name(), error);
         let begun = |row: &Row<'_>, hash: Hash| {
             let (next_sequence, next_number) =
                 (row.int(JOURNAL_HEAD.next_sequence)?, row.int(JOURNAL_HEAD.next_number)?);
             let head = JournalHead { next_sequence, next_number, hash };
             Ok::<_, StoreError>((gate_row(row)?, head, row.int(LINK_CHANGE)?))
         };
-        let (row, head, link_change) = match &mut self.connection {
-            Connection::Sqlite(connection) => {
-                self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
-                let rows = sqlx::query(sql.text(Backend::Sqlite)).fetch_all(&mut **connection).await.map_err(failed)?;
-                let row = Row::new(rows.first().ok_or_else(no_coalition)?, BEGUN);
-                begun(&row, row.hash(HASH)?)?
-            }
-            Connection::Postgres(connection) => {
-                let rows = sqlx::raw_sql(sql.text(Backend::Postgres)).fetch_all(&mut **connection).await;
-                let rows = rows.map_err(failed)?;
-                // The first row is that of the lock, which says nothing.
-                begun(&Row::new(rows.get(1).ok_or_else(no_coalition)?, BEGUN), [0; 32])?
-            }
+        let (row, head, link_change) = if let Connection::Postgres(connection) = &mut self.connection {
+            let sql = match gate {
+                Gate::Shared => &BEGIN_SHARED,
+                Gate::Alone => &BEGIN_ALONE,
+            };
+            let rows = sqlx::raw_sql(sql.text(Backend::Postgres)).fetch_all(&mut **connection).await;
+            let rows = rows.map_err(|error| StoreError::of(sql.name(), error))?;
+            // The first row is that of the lock, which says nothing.
+            begun(&Row::new(rows.get(1).ok_or_else(no_coalition)?, BEGUN), [0; 32])?
+        } else {
+            self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
+            let mut link = self.connection.link();
+            link.run(&snapshot::BEGIN).await?;
+            let call = link.call(&BEGUN_ROW);
+            let row = link.row(call, |row| begun(row, row.hash(HASH)?)).await?;
+            row.ok_or_else(no_coalition)?
         };
         self.head = head;
         self.enrolled.follow(&mut self.connection.link(), link_change).await?;
@@ -250,11 +278,11 @@ impl WriterSession {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.gate = Gate::Alone;
-        if let Connection::Sqlite(_) = &self.connection {
+        if self.connection.link().backend() == Backend::Sqlite {
             self.turn = Some(Arc::clone(&self.write_turn).lock_owned().await);
         }
         let mut link = self.connection.link();
-        link.run(&super::snapshot::BEGIN).await?;
+        link.run(&snapshot::BEGIN).await?;
         if coalition::coalition(&mut link).await?.is_some() {
             return Err(StoreError::permanent("the database holds a coalition already"));
         }
@@ -313,7 +341,7 @@ impl WriterSession {
         }
         consents::save_given(&mut link, book, changes).await?;
         let records = requests::records(book, changes)?;
-        let rows = save::save_rows(&mut link, book, changes, header, (&self.stored, &records));
+        let rows = save::save_rows(&mut link, book, changes, (header, &self.stored, &records));
         // Entries and requests are hashed while the database writes them.
         let (rows, hashed) = futures::join!(rows, async { head::hash_batch(book, changes, header, &records) });
         rows?;
@@ -336,19 +364,12 @@ impl WriterSession {
     /// # Errors
     /// Commit-unknown if the connection broke before the database answered.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
-        let done = match &mut self.connection {
-            Connection::Sqlite(connection) => {
-                sqlx::raw_sql(COMMIT.text(Backend::Sqlite)).execute(&mut **connection).await.map(|_| ())
-            }
-            Connection::Postgres(connection) => {
-                sqlx::raw_sql(COMMIT.text(Backend::Postgres)).execute(&mut **connection).await.map(|_| ())
-            }
-        };
+        let done = self.connection.link().commit(&COMMIT).await;
         self.turn = None;
         if let Some(committed) = &self.committed {
             committed.note();
         }
-        done.map_err(StoreError::of_commit)
+        done
     }
 
     /// Sets the one savepoint of a transaction.
@@ -387,7 +408,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; then it is still not known.
     pub async fn look_up(&self, batch: BatchId, probe: Probe) -> Result<bool, StoreError> {
-        let mut session = self.writer().await?;
+        let mut session = self.session().await?;
         session.pass(Gate::Shared).await?;
         let mut link = session.connection.link();
         let committed = match probe {

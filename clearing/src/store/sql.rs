@@ -1,21 +1,24 @@
-//! The seam between the house and the two drivers: statements in both dialects, their arguments, their rows.
+//! The seam between the house and the drivers: statements in both dialects, their arguments, their rows.
 //!
 //! Every statement stands in the room of its noun, as one text if both dialects read it, else as a pair of texts, SQLite's
 //! beside PostgreSQL's, so that one is not changed without the other. Lists of columns are not written out, but filled in
 //! (`filling`). All statements as they run are listed in `statements.sql`.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
-use futures::TryStreamExt as _;
+use rusqlite::types::{Value, ValueRef};
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, Executor as _, PgConnection, Row as _, SqliteConnection};
+use sqlx::{Arguments as _, AssertSqlSafe, PgConnection, SqlSafeStr as _, SqlStr, SqliteConnection};
 use uuid::Uuid;
 
-use super::cells::{PackedRow, Row};
+use super::cells::Row;
+use super::direct::Direct;
+use super::error::DriverError;
 use super::filling::fill;
 pub(super) use super::filling::{Takes, one, rows};
-use super::rows::RowSet;
+use super::rows::{Array, RowSet};
 use super::tables::Column;
 use super::{Backend, StoreError};
 
@@ -30,12 +33,21 @@ pub struct Sql {
     gives: &'static [Column],
     filled_sqlite: OnceLock<String>,
     filled_postgres: OnceLock<String>,
-    packed: bool,
 }
 
 impl Sql {
     pub(super) const fn both(name: &'static str, text: &'static str) -> Self {
         Self::new(name, text, text)
+    }
+
+    /// A statement of SQLite alone.
+    pub(super) const fn sqlite(name: &'static str, text: &'static str) -> Self {
+        Self::new(name, text, "")
+    }
+
+    /// A statement of PostgreSQL alone.
+    pub(super) const fn postgres(name: &'static str, text: &'static str) -> Self {
+        Self::new(name, "", text)
     }
 
     pub(super) const fn new(name: &'static str, sqlite: &'static str, postgres: &'static str) -> Self {
@@ -47,7 +59,6 @@ impl Sql {
             gives: &[],
             filled_sqlite: OnceLock::new(),
             filled_postgres: OnceLock::new(),
-            packed: false,
         }
     }
 
@@ -62,39 +73,59 @@ impl Sql {
         self
     }
 
-    /// Says that SQLite packs the rows into one text: cells apart by `,`, rows by `;`, bytes as hex digits. Its driver hands
-    /// each row from thread to thread, which costs more than finding the row. A text in it must hold neither separator.
-    pub(super) const fn packed(mut self) -> Self {
-        self.packed = true;
-        self
-    }
-
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The text as it runs.
-    pub fn text(&self, backend: Backend) -> &str {
+    /// Whether a back end has it: some are of one alone.
+    pub fn is_of(&self, backend: Backend) -> bool {
         match backend {
-            Backend::Sqlite => self.filled_sqlite.get_or_init(|| self.filled(backend, self.sqlite)),
-            Backend::Postgres => self.filled_postgres.get_or_init(|| self.filled(backend, self.postgres)),
+            Backend::Sqlite => !self.sqlite.is_empty(),
+            Backend::Postgres => !self.postgres.is_empty(),
         }
     }
 
-    fn filled(&self, backend: Backend, template: &str) -> String {
-        let Self { name, takes, gives, .. } = self;
-        format!("-- {name}\n    {}", fill(template, takes, gives, backend))
+    /// The text as it runs, on a back end that has it. On SQLite for one row of a set that it takes.
+    pub fn text(&self, backend: Backend) -> &str {
+        match backend {
+            Backend::Sqlite => self.filled_sqlite.get_or_init(|| self.filled_sqlite(1)),
+            Backend::Postgres => self.filled_postgres.get_or_init(|| self.filled(backend, self.postgres, 1)),
+        }
     }
 
-    /// The columns of the rows that a back end gives, by name and kind. None if the statement declares none, or packs them.
-    pub fn columns(&self, backend: Backend) -> Option<&'static [Column]> {
-        let packs = self.packed && backend == Backend::Sqlite;
-        Some(self.gives).filter(|gives| !packs && !gives.is_empty())
+    /// The text for so many rows of a set that it takes.
+    fn filled_sqlite(&self, rows: usize) -> String {
+        // What begins with `$` is counted there by where it stands first.
+        self.filled(Backend::Sqlite, self.sqlite, rows).replace('$', "?")
+    }
+
+    /// The text for so many rows, for sqlx.
+    fn of_rows(&'static self, rows: usize) -> SqlStr {
+        if rows == 1 {
+            return self.text(Backend::Sqlite).into_sql_str();
+        }
+        let text = self.filled(Backend::Sqlite, self.sqlite, rows);
+        // The driver counts arguments without a number from the first on.
+        let (of_set, other) = (text.rfind('?'), text.find('$'));
+        assert!(other.is_none() || of_set < other, "{} takes something before its rows", self.name);
+        AssertSqlSafe(text.replace('$', "?")).into_sql_str()
+    }
+
+    fn filled(&self, backend: Backend, template: &str, rows: usize) -> String {
+        let Self { name, takes, gives, .. } = self;
+        format!("-- {name}\n    {}", fill(template, takes, gives, (backend, rows)))
+    }
+
+    /// The columns of the rows that it gives, by name and kind. None if it declares none.
+    pub fn columns(&self) -> Option<&'static [Column]> {
+        Some(self.gives).filter(|gives| !gives.is_empty())
     }
 }
 
 /// A connection of either kind, for as long as one function needs it.
 pub(super) enum Link<'a> {
+    /// SQLite, called on this thread.
+    Direct(&'a mut Direct),
     Sqlite(&'a mut SqliteConnection),
     Postgres(&'a mut PgConnection),
 }
@@ -102,7 +133,7 @@ pub(super) enum Link<'a> {
 impl Link<'_> {
     pub fn backend(&self) -> Backend {
         match self {
-            Self::Sqlite(_) => Backend::Sqlite,
+            Self::Direct(_) | Self::Sqlite(_) => Backend::Sqlite,
             Self::Postgres(_) => Backend::Postgres,
         }
     }
@@ -110,8 +141,8 @@ impl Link<'_> {
     /// A statement to be filled with arguments.
     pub fn call(&self, sql: &'static Sql) -> Call {
         let arguments = match self {
-            Self::Sqlite(_) => Values::Sqlite(SqliteArguments::default()),
-            Self::Postgres(_) => Values::Postgres(PgArguments::default()),
+            Self::Direct(_) | Self::Sqlite(_) => Arguments::Sqlite(Values::default()),
+            Self::Postgres(_) => Arguments::Postgres(PgArguments::default()),
         };
         Call { sql, arguments, taken: 0 }
     }
@@ -127,24 +158,27 @@ impl Link<'_> {
         call: Call,
         mut decode: impl FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
     ) -> Result<Vec<T>, StoreError> {
-        let Sql { name, gives, packed, .. } = call.sql;
+        let Sql { name, gives, .. } = call.sql;
         let text = call.sql.text(self.backend());
+        let failed = |error| StoreError::of(name, error);
         match (self, call.arguments) {
-            (Self::Sqlite(connection), Values::Sqlite(values)) => {
-                let rows = sqlx::query_with(text, values).fetch_all(&mut **connection).await;
-                let rows = rows.map_err(|error| StoreError::of(name, error))?;
-                if !packed {
-                    return rows.iter().map(|row| decode(&Row::new(row, gives))).collect();
-                }
-                // An aggregate over nothing is null.
-                let texts = rows.iter().map(|row| row.try_get::<Option<&str>, _>(0));
-                let texts = texts.collect::<Result<Vec<_>, _>>().map_err(|error| StoreError::of(name, error))?;
-                let rows = texts.into_iter().flatten().flat_map(|rows| rows.split(';'));
-                rows.map(|row| decode(&Row::new(&PackedRow::read(row, gives)?, gives))).collect()
+            (Self::Direct(connection), Arguments::Sqlite(values)) => {
+                connection.rows(name, text, &values, |cells| decode(&Row::new(cells, gives)))
             }
-            (Self::Postgres(connection), Values::Postgres(values)) => {
-                let rows = sqlx::query_with(text, values).fetch_all(&mut **connection).await;
-                let rows = rows.map_err(|error| StoreError::of(name, error))?;
+            (Self::Sqlite(connection), Arguments::Sqlite(values)) => {
+                let mut found = Vec::new();
+                for part in values.parts() {
+                    let text = call.sql.of_rows(part.len());
+                    let query = sqlx::query_with(text, values.arguments(part.clone())?).persistent(part.len() == 1);
+                    let rows = query.fetch_all(&mut **connection).await.map_err(failed)?;
+                    for row in &rows {
+                        found.push(decode(&Row::new(row, gives))?);
+                    }
+                }
+                Ok(found)
+            }
+            (Self::Postgres(connection), Arguments::Postgres(values)) => {
+                let rows = sqlx::query_with(text, values).fetch_all(&mut **connection).await.map_err(failed)?;
                 rows.iter().map(|row| decode(&Row::new(row, gives))).collect()
             }
             _ => Err(other_backend()),
@@ -160,41 +194,30 @@ impl Link<'_> {
         Ok(self.rows(call, decode).await?.pop())
     }
 
-    /// Runs a statement and gives how many rows it changed; on SQLite the sum over all of its parts.
+    /// Runs a statement and gives how many rows it changed.
     pub async fn execute(&mut self, call: Call) -> Result<u64, StoreError> {
         let name = call.sql.name;
         let text = call.sql.text(self.backend());
+        let failed = |error| StoreError::of(name, error);
         match (self, call.arguments) {
-            (Self::Sqlite(connection), Values::Sqlite(values)) => {
-                let done = sqlx::query_with(text, values).execute(&mut **connection).await;
-                done.map(|done| done.rows_affected()).map_err(|error| StoreError::of(name, error))
+            (Self::Direct(connection), Arguments::Sqlite(values)) => {
+                Ok(u64::try_from(connection.execute(name, text, &values)?).unwrap_or(u64::MAX))
             }
-            (Self::Postgres(connection), Values::Postgres(values)) => {
+            (Self::Sqlite(connection), Arguments::Sqlite(values)) => {
+                let mut changed = 0;
+                for part in values.parts() {
+                    let text = call.sql.of_rows(part.len());
+                    let query = sqlx::query_with(text, values.arguments(part.clone())?).persistent(part.len() == 1);
+                    changed += query.execute(&mut **connection).await.map_err(failed)?.rows_affected();
+                }
+                Ok(changed)
+            }
+            (Self::Postgres(connection), Arguments::Postgres(values)) => {
                 let done = sqlx::query_with(text, values).execute(&mut **connection).await;
-                done.map(|done| done.rows_affected()).map_err(|error| StoreError::of(name, error))
+                done.map(|done| done.rows_affected()).map_err(failed)
             }
             _ => Err(other_backend()),
         }
-    }
-
-    /// Runs a statement of several parts on SQLite, the last of which gives one row with one text: how many rows all of
-    /// them changed, and that text.
-    pub async fn execute_telling(&mut self, call: Call) -> Result<(u64, Option<String>), StoreError> {
-        let name = call.sql.name;
-        let text = call.sql.text(Backend::Sqlite);
-        let (Self::Sqlite(connection), Values::Sqlite(values)) = (self, call.arguments) else {
-            return Err(other_backend());
-        };
-        let mut done = (&mut **connection).fetch_many(sqlx::query_with(text, values));
-        let (mut changed, mut told) = (0, None);
-        let failed = |error| StoreError::of(name, error);
-        while let Some(step) = done.try_next().await.map_err(failed)? {
-            match step {
-                sqlx::Either::Left(part) => changed += part.rows_affected(),
-                sqlx::Either::Right(row) => told = row.try_get(0).map_err(failed)?,
-            }
-        }
-        Ok((changed, told))
     }
 
     /// Runs a statement that must change so many rows.
@@ -232,14 +255,24 @@ impl Link<'_> {
         Ok(became)
     }
 
-    /// Runs statements that take no arguments, in one round trip.
+    /// Runs a statement that takes no arguments.
     pub async fn run(&mut self, sql: &'static Sql) -> Result<(), StoreError> {
+        self.try_run(sql).await.map_err(|error| StoreError::of(sql.name, error))
+    }
+
+    /// Ends a transaction with a statement that makes it durable.
+    pub async fn commit(&mut self, sql: &'static Sql) -> Result<(), StoreError> {
+        self.try_run(sql).await.map_err(StoreError::of_commit)
+    }
+
+    async fn try_run(&mut self, sql: &'static Sql) -> Result<(), DriverError> {
         let text = sql.text(self.backend());
-        let done = match self {
-            Self::Sqlite(connection) => sqlx::raw_sql(text).execute(&mut **connection).await.map(|_| ()),
-            Self::Postgres(connection) => sqlx::raw_sql(text).execute(&mut **connection).await.map(|_| ()),
-        };
-        done.map_err(|error| StoreError::of(sql.name, error))
+        match self {
+            Self::Direct(connection) => connection.run(text)?,
+            Self::Sqlite(connection) => sqlx::raw_sql(text).execute(&mut **connection).await.map(drop)?,
+            Self::Postgres(connection) => sqlx::raw_sql(text).execute(&mut **connection).await.map(drop)?,
+        }
+        Ok(())
     }
 }
 
@@ -254,57 +287,99 @@ fn other_backend() -> StoreError {
     StoreError::permanent("arguments were made for the other back end")
 }
 
-enum Values {
-    Sqlite(SqliteArguments),
+enum Arguments {
+    Sqlite(Values),
     Postgres(PgArguments),
 }
+
+/// Arguments as SQLite takes them: a set of rows, if there is one, and what stands before and behind it.
+#[derive(Default)]
+pub(super) struct Values {
+    pub before: Vec<Value>,
+    pub set: Option<RowSet>,
+    pub after: Vec<Value>,
+}
+
+/// As many arguments as a statement of SQLite takes of a set of rows at the most.
+const ARGUMENTS_MAX: usize = 30_000;
+
+impl Values {
+    /// The rows of the set, so many together as one statement takes; once if there is no set.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, columns) = self.set.as_ref().map_or((1, 1), |set| (set.len(), set.columns().len()));
+        let size = (ARGUMENTS_MAX / columns).max(1);
+        (0..rows).step_by(size).map(move |from| from..rows.min(from + size))
+    }
+
+    /// What a statement for these rows takes, for sqlx.
+    fn arguments(&self, rows: Range<usize>) -> Result<SqliteArguments, StoreError> {
+        let mut arguments = SqliteArguments::default();
+        let (before, after) = (self.before.iter().map(ValueRef::from), self.after.iter().map(ValueRef::from));
+        let set = self.set.iter().flat_map(|set| set.values(rows.clone()));
+        for value in before.chain(set).chain(after) {
+            let added = match value {
+                ValueRef::Null => arguments.add(None::<i64>),
+                ValueRef::Integer(value) => arguments.add(value),
+                ValueRef::Real(value) => arguments.add(value),
+                ValueRef::Text(text) => arguments.add(String::from_utf8_lossy(text).into_owned()),
+                ValueRef::Blob(value) => arguments.add(value.to_vec()),
+            };
+            added.map_err(|error| StoreError::damaged("an argument", error))?;
+        }
+        Ok(arguments)
+    }
+}
+
+const ENCODED: &str = "numbers, texts and bytes below a gigabyte can be encoded";
 
 /// A statement with its arguments.
 pub(super) struct Call {
     sql: &'static Sql,
-    arguments: Values,
+    arguments: Arguments,
     /// How many sets of rows it has been given.
     taken: usize,
 }
 
-macro_rules! argument {
-    ($call:ident, $value:expr) => {{
-        let added = match &mut $call.arguments {
-            Values::Sqlite(values) => sqlx::Arguments::add(values, $value),
-            Values::Postgres(values) => values.add($value),
-        };
-        added.expect("numbers, texts and bytes below a gigabyte can be encoded");
-        $call
-    }};
-}
-
 impl Call {
-    pub fn int(mut self, value: i64) -> Self {
-        argument!(self, value)
+    pub fn int(self, value: i64) -> Self {
+        self.int_or_null(Some(value))
     }
 
-    pub fn int_or_null(mut self, value: Option<i64>) -> Self {
-        argument!(self, value)
+    pub fn int_or_null(self, value: Option<i64>) -> Self {
+        self.argument(|value| value.map_or(Value::Null, Value::Integer), value)
     }
 
-    pub fn text(mut self, value: impl Into<String>) -> Self {
-        argument!(self, value.into())
+    pub fn text(self, value: impl Into<String>) -> Self {
+        self.text_or_null(Some(value.into()))
     }
 
-    pub fn text_or_null(mut self, value: Option<String>) -> Self {
-        argument!(self, value)
+    pub fn text_or_null(self, value: Option<String>) -> Self {
+        self.argument(|value| value.map_or(Value::Null, Value::Text), value)
     }
 
-    pub fn uuid(mut self, value: u128) -> Self {
-        argument!(self, Uuid::from_u128(value))
+    pub fn uuid(self, value: u128) -> Self {
+        self.uuid_or_null(Some(value))
     }
 
-    pub fn uuid_or_null(mut self, value: Option<u128>) -> Self {
-        argument!(self, value.map(Uuid::from_u128))
+    pub fn uuid_or_null(self, value: Option<u128>) -> Self {
+        let blob = |value: Option<Uuid>| value.map_or(Value::Null, |value| Value::Blob(value.as_bytes().to_vec()));
+        self.argument(blob, value.map(Uuid::from_u128))
     }
 
-    pub fn bytes(mut self, value: Vec<u8>) -> Self {
-        argument!(self, value)
+    pub fn bytes(self, value: Vec<u8>) -> Self {
+        self.argument(Value::Blob, value)
+    }
+
+    fn argument<T>(mut self, sqlite: impl FnOnce(T) -> Value, value: T) -> Self
+    where
+        T: for<'t> sqlx::Encode<'t, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    {
+        match &mut self.arguments {
+            Arguments::Sqlite(values) if values.set.is_some() => values.after.push(sqlite(value)),
+            Arguments::Sqlite(values) => values.before.push(sqlite(value)),
+            Arguments::Postgres(values) => values.add(value).expect(ENCODED),
+        }
+        self
     }
 
     /// A set of rows, of the columns that the statement takes there.
@@ -319,17 +394,62 @@ impl Call {
                 && wanted.iter().zip(rows.columns()).all(|(one, other)| one.is(other)));
         assert!(is_wanted, "{} takes rows of other columns", self.sql.name);
         self.taken += 1;
-        rows.into_arguments(self)
-    }
-
-    /// The cells of a column, for PostgreSQL.
-    pub(super) fn array<T>(mut self, values: Vec<T>) -> Self
-    where
-        Vec<T>: for<'t> sqlx::Encode<'t, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
-    {
-        if let Values::Postgres(arguments) = &mut self.arguments {
-            arguments.add(values).expect("numbers, texts and bytes below a gigabyte can be encoded");
+        match &mut self.arguments {
+            Arguments::Sqlite(values) => {
+                let earlier = values.set.replace(rows);
+                assert!(earlier.is_none(), "{} takes two sets of rows, which is PostgreSQL's alone", self.sql.name);
+            }
+            Arguments::Postgres(arguments) => {
+                let (arrays, blob) = rows.into_arrays();
+                for array in arrays {
+                    let added = match array {
+                        Array::Int(values) => arguments.add(values),
+                        Array::Text(values) => arguments.add(values),
+                        Array::Uuid(values) => arguments.add(values),
+                        Array::Hash { starts } => arguments.add(starts),
+                        Array::Bytes { starts, lengths } => arguments.add(starts).and_then(|()| arguments.add(lengths)),
+                    };
+                    added.expect(ENCODED);
+                }
+                if let Some(blob) = blob {
+                    arguments.add(blob).expect(ENCODED);
+                }
+            }
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables::Kind;
+    use super::super::{Store, session::Connection};
+    use super::*;
+
+    /// Whoever hands a statement to another thread names all rows in one, up to what SQLite takes of arguments.
+    #[tokio::test]
+    async fn a_set_of_more_rows_than_a_statement_takes_goes_over_in_parts() {
+        const NUMBER: Column = Column::made("number", Kind::Int);
+        const NAME: Column = Column::made("name", Kind::Text);
+        static FROM: Sql = Sql::sqlite(
+            "test.from",
+            "SELECT k.number AS number FROM {rows k} WHERE k.number >= {least} AND name = 'a'",
+        )
+        .takes(&[rows("k", &[NUMBER, NAME]), one("least")])
+        .gives(&[NUMBER]);
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::connect(&format!("sqlite:{}", folder.path().join("house.db").display())).await.unwrap();
+        let mut connection = store.open().await.unwrap();
+        assert!(matches!(connection, Connection::Sqlite(_)), "not by sqlx");
+        let mut link = connection.link();
+        for count in [0, 1, 2, 15_000, 15_001, 40_000] {
+            let mut set = link.row_set(&[NUMBER, NAME]);
+            for number in 0..count {
+                set.int(NUMBER, number).text(NAME, "a");
+            }
+            let call = link.call(&FROM).rows(set).int(1);
+            let found = link.rows(call, |row| row.int(NUMBER)).await.unwrap();
+            assert_eq!(found, (1..count).collect::<Vec<_>>());
+        }
     }
 }

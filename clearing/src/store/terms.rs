@@ -47,12 +47,10 @@ fn version(row: &Row<'_>) -> Result<(PartnerId, Terms), StoreError> {
     Ok((row.partner(TERMS.partner)?, terms))
 }
 
-static INSERT_TERMS: Sql =
-    Sql::both("store.insert_terms", "INSERT INTO terms ({names k}) {select k}").takes(&[rows("k", TERMS.all)]);
+static INSERT_TERMS: Sql = Sql::both("store.insert_terms", "{insert k}").takes(&[rows("k", TERMS.all)]);
 
 static INSERT_OUTSTANDING: Sql =
-    Sql::both("store.insert_outstanding", "INSERT INTO terms_outstanding ({names k}) {select k}")
-        .takes(&[rows("k", TERMS_OUTSTANDING.all)]);
+    Sql::both("store.insert_outstanding", "{insert k}").takes(&[rows("k", TERMS_OUTSTANDING.all)]);
 
 /// Writes versions of terms, of each of which nothing is outstanding yet.
 pub(super) async fn insert<'a>(

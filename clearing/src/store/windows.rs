@@ -51,9 +51,8 @@ pub enum Windows {
 
 const NUMBER: &[Column] = &[WINDOWS.window_number];
 
-static LOCK_WINDOWS: Sql = Sql::new(
+static LOCK_WINDOWS: Sql = Sql::postgres(
     "store.lock_windows",
-    "SELECT {windows w} FROM {rows k} CROSS JOIN windows AS w WHERE {match k w}",
     "SELECT {windows w} FROM windows AS w WHERE ({key k}) IN ({select k}) ORDER BY w.window_number FOR UPDATE",
 )
 .takes(&[rows("k", NUMBER)])
@@ -244,7 +243,7 @@ pub(super) async fn save(
 /// The places in the journal are written once, when a window begins and when it ends.
 static UPSERT_WINDOW: Sql = Sql::both(
     "store.upsert_window",
-    "INSERT INTO windows ({names k}) {select k}
+    "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at,
         end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), legs_moved = excluded.legs_moved,
         settlement_state = excluded.settlement_state, mode = excluded.mode, legs_total = excluded.legs_total,
@@ -255,29 +254,28 @@ static UPSERT_WINDOW: Sql = Sql::both(
 /// What accounts held when a window opened is written once.
 static UPSERT_PROOFS: Sql = Sql::both(
     "store.upsert_proofs",
-    "INSERT INTO proofs ({names k}) {select k}
+    "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET change = excluded.change",
 )
 .takes(&[rows("k", PROOFS.all)]);
 
 static UPSERT_PARTICIPANTS: Sql = Sql::both(
     "store.upsert_participants",
-    "INSERT INTO participants ({names k}) {select k}
+    "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET carried = excluded.carried",
 )
 .takes(&[rows("k", PARTICIPANTS.all)]);
 
 static UPSERT_LEGS: Sql = Sql::both(
     "store.upsert_legs",
-    "INSERT INTO legs ({names k}) {select k}
+    "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET due = excluded.due",
 )
 .takes(&[rows("k", LEGS.all)]);
 
 static DELETE_ORDERS: Sql = Sql::both("store.delete_orders", "DELETE FROM orders WHERE window_number = $1");
 
-static INSERT_ORDERS: Sql =
-    Sql::both("store.insert_orders", "INSERT INTO orders ({names k}) {select k}").takes(&[rows("k", ORDERS.all)]);
+static INSERT_ORDERS: Sql = Sql::both("store.insert_orders", "{insert k}").takes(&[rows("k", ORDERS.all)]);
 
 /// Writes one window with all that belongs to it.
 async fn save_window(

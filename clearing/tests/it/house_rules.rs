@@ -59,6 +59,7 @@ fn the_rules_know_neither_time_nor_chance_nor_files_nor_floats_nor_an_order_that
         "std::env",
         "tokio",
         "sqlx",
+        "sqlite",
         "tonic",
     ];
     none_has("clearing/core/src", &texts, &[]);
@@ -66,8 +67,8 @@ fn the_rules_know_neither_time_nor_chance_nor_files_nor_floats_nor_an_order_that
 
 #[test]
 fn sql_is_spoken_in_the_store_only() {
-    none_has("clearing/src", &["sqlx::"], &["src/store"]);
-    none_has("clearing/cli/src", &["sqlx::"], &[]);
+    none_has("clearing/src", &["sqlx::", "rusqlite::"], &["src/store"]);
+    none_has("clearing/cli/src", &["sqlx::", "rusqlite::"], &[]);
 }
 
 /// The floors around the rules take any operation for what it says of itself, so a new one costs no line there.

@@ -1,5 +1,5 @@
-//! A disk that does not take what was written. `strace` stands in for it: it lets calls of the house fail as the kernel
-//! would.
+//! A disk that does not take what was written, or stands still. `strace` stands in for it: it lets calls of the house fail,
+//! or last, as the kernel would.
 
 use std::process::Stdio;
 
@@ -10,11 +10,11 @@ use tokio::process::{Child, Command};
 
 use super::program::{BRANDS, Program};
 
-/// From now on every sync of this process fails.
-async fn fail_syncs(pid: u32) -> Child {
+/// From now on something is done to every sync of this process, until what does it ends.
+async fn inject(pid: u32, what: &str) -> Child {
     let mut strace = Command::new("strace")
         .args(["-f", "-p", &pid.to_string(), "-e", "trace=fsync,fdatasync"])
-        .args(["-e", "inject=fsync,fdatasync:error=EIO"])
+        .args(["-e", &format!("inject=fsync,fdatasync:{what}")])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -44,7 +44,7 @@ async fn a_house_whose_disk_does_not_take_a_commit_says_so_and_stops() {
     let client = program.client(BRANDS[0]).await;
     let before = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
 
-    let mut disk = fail_syncs(program.pid()).await;
+    let mut disk = inject(program.pid(), "error=EIO").await;
     let (id, command) = (client.new_request_id(), issue("2"));
     // Whether it is known is not certain: the disk may have got it or not.
     let heard = ask(&client.with_deadline(PATIENCE), id, &command).await;
@@ -55,6 +55,30 @@ async fn a_house_whose_disk_does_not_take_a_commit_says_so_and_stops() {
     assert!(log.contains("the disk did not take what was written"), "{log}");
 
     program.start().await;
+    let (verdict, replayed) = ask_after_doubt(&client, id, &command).await;
+    let doubted = Answered { partner: 0, id, command, verdict, doubted: true, committed_unheard: replayed };
+    compare(&[client], &[before, doubted]).await;
+    program.kill().await;
+    audit(&program.database_url()).await;
+}
+
+/// The writer's thread waits for the disk itself, so it is from beside it that callers are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_whose_disk_stands_still_tells_its_callers_and_goes_on_when_the_disk_does() {
+    let mut program = Program::found().await;
+    let client = program.client(BRANDS[0]).await;
+    let before = ask_until_answered(&client, 0, client.new_request_id(), issue("1")).await;
+
+    // Longer than anybody waits here.
+    let still = format!("delay_enter={}", 4 * PATIENCE.as_micros());
+    let mut disk = inject(program.pid(), &still).await;
+    let (id, command) = (client.new_request_id(), issue("2"));
+    let said = ask(&client.with_deadline(PATIENCE), id, &command).await.unavailable();
+    assert!(said.contains("the database went away while it committed"), "{said}");
+    let said = ask(&client.with_deadline(PATIENCE), client.new_request_id(), &issue("3")).await.unavailable();
+    assert!(said.contains("the database cannot be reached, or does not answer"), "{said}");
+
+    disk.kill().await.unwrap();
     let (verdict, replayed) = ask_after_doubt(&client, id, &command).await;
     let doubted = Answered { partner: 0, id, command, verdict, doubted: true, committed_unheard: replayed };
     compare(&[client], &[before, doubted]).await;
