@@ -419,7 +419,10 @@ pub(crate) fn coalitions() -> impl Strategy<Value = House> {
             coalition.settlement_threshold = Money(threshold);
             coalition.recovery = if own { Recovery::Own } else { Recovery::Any };
             coalition.default_terms.reimbursement = Money(60);
-            let terms = any_terms.map(|any| any.terms(scale));
+            let mut terms = any_terms.map(|any| any.terms(scale));
+            if threshold % 2 == 0 {
+                terms.iter_mut().for_each(|terms| terms.receipt_share = house::rate("0.5"));
+            }
             let partners: Vec<(&str, Terms)> = PARTNERS.into_iter().zip(terms).collect();
             house(coalition, &partners)
         },
@@ -605,11 +608,14 @@ impl Asked {
             }
             Op::Abandon { of } => {
                 let request = (!self.requests.is_empty()).then(|| of.get(&self.requests))?;
-                Some((request.caller, Command::AbandonRequest(AbandonRequest { request: request.request_id? })))
+                let request_id = request.request_id?;
+                // Some say whom it was about, and not all of these truly.
+                let member = (request_id.0 % 3 == 0).then(|| member_ref(MEMBERS[0]));
+                Some((request.caller, Command::AbandonRequest(AbandonRequest { request: request_id, member })))
             }
             Op::AbandonUnseen { by } => {
                 let unseen = request_id(play.now, 1 << 60 | u128::from(self.requests.len() as u64));
-                Some((id(PARTNERS[*by]), Command::AbandonRequest(AbandonRequest { request: unseen })))
+                Some((id(PARTNERS[*by]), Command::AbandonRequest(AbandonRequest::of(unseen))))
             }
             Op::Replay { of } | Op::Conflict { of } => {
                 let mut request = (!self.requests.is_empty()).then(|| of.get(&self.requests))?.clone();
