@@ -181,6 +181,7 @@ impl ReturnRedemption {
 pub struct Abandon {
     pub(crate) request_id: Option<RequestId>,
     pub(crate) abandoned_request_id: RequestId,
+    pub(crate) member: Option<MemberRef>,
     pub(crate) origin: Origin,
 }
 
@@ -188,7 +189,14 @@ impl Abandon {
     /// The one that was sent under this key: an issue, redemption, authorization, capture, purchase or return of a
     /// redemption. Points of an issue that the member has spent meanwhile become a debt of the member.
     pub fn request(abandoned_request_id: RequestId) -> Self {
-        Self { request_id: None, abandoned_request_id, origin: Origin::default() }
+        Self { request_id: None, abandoned_request_id, member: None, origin: Origin::default() }
+    }
+
+    /// The member that the request was about: if it was about another, nothing is undone
+    /// ([`Reason::NotFound`](crate::Reason::NotFound)).
+    pub fn about(mut self, member: impl Into<MemberRef>) -> Self {
+        self.member = Some(member.into());
+        self
     }
 
     /// Where the operation comes from.

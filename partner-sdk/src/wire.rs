@@ -95,6 +95,7 @@ pub(crate) fn to_abandon(abandon: &Abandon) -> v1::AbandonRequestRequest {
     v1::AbandonRequestRequest {
         request_id: key(abandon.request_id),
         abandoned_request_id: abandon.abandoned_request_id.to_string(),
+        member: abandon.member.as_ref().map(to_member),
         origin: to_origin(&abandon.origin),
     }
 }

@@ -66,7 +66,7 @@ fn reversals_and_abandoned_issues_give_no_room_back_for_the_day() {
     play.reverse("A", first, 60).unwrap();
     let request = play.request(id("A"), issue("M", 40));
     play.execute(&request).result.unwrap();
-    play.ask("A", AbandonRequest { request: request.request_id.unwrap() }.into()).unwrap();
+    play.ask("A", AbandonRequest::of(request.request_id.unwrap()).into()).unwrap();
     assert_eq!(play.refused("A", issue("M", 1)), "LIMIT_EXCEEDED");
     play.now = START.plus_days(1);
     play.issue("A", "M", 100);

@@ -361,7 +361,7 @@ fn an_abandoned_redemption_has_passed_over_what_it_did() {
     let (mut play, _) = without_headroom(14);
     let request = play.request(id("C"), redeem("M", 10));
     play.execute(&request).result.unwrap();
-    play.ask("C", Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
+    play.ask("C", Command::AbandonRequest(AbandonRequest::of(request.request_id.unwrap()))).unwrap();
     assert_eq!(due_by(&mut play, day(60)), [("extend", day(20)), ("expire", day(24))]);
     play.assert_sound();
 }

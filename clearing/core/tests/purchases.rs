@@ -356,16 +356,16 @@ fn an_abandoned_booking_frees_its_receipt_and_an_abandoned_return_does_not() {
         let request = on_receipt(&mut play, "C", command.clone(), "7", None);
         play.execute(&request).result.unwrap();
         assert_eq!(book(&mut play, "C", command.clone(), "7", None).unwrap_err().reason(), "DUPLICATE_RECEIPT");
-        play.ask("C", Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
+        play.ask("C", Command::AbandonRequest(AbandonRequest::of(request.request_id.unwrap()))).unwrap();
         let again = on_receipt(&mut play, "C", command, "7", None);
         play.execute(&again).result.unwrap();
-        play.ask("C", Command::AbandonRequest(AbandonRequest { request: again.request_id.unwrap() })).unwrap();
+        play.ask("C", Command::AbandonRequest(AbandonRequest::of(again.request_id.unwrap()))).unwrap();
     }
     // Abandoning a return takes the points again: the redemption stands, and so does its receipt.
     let redemption = book(&mut play, "C", redeem("M", 10), "8", None).unwrap();
     let request = play.request(id("C"), Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(4) }));
     play.execute(&request).result.unwrap();
-    play.ask("C", Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
+    play.ask("C", Command::AbandonRequest(AbandonRequest::of(request.request_id.unwrap()))).unwrap();
     assert_eq!(book(&mut play, "C", redeem("M", 10), "8", None).unwrap_err().reason(), "DUPLICATE_RECEIPT");
     play.assert_sound();
 }

@@ -40,7 +40,7 @@ fn asked(play: &mut Play, caller: &str, command: Command) -> RequestId {
 }
 
 fn abandon(play: &mut Play, caller: &str, request: RequestId) -> Abandoned {
-    match play.ask(caller, Command::AbandonRequest(AbandonRequest { request })).unwrap().reply {
+    match play.ask(caller, Command::AbandonRequest(AbandonRequest::of(request))).unwrap().reply {
         Reply::Abandoned(outcome) => outcome,
         other @ (Reply::Member(_) | Reply::House(_)) => panic!("an abandon was answered by {other:?}"),
     }
@@ -156,7 +156,7 @@ fn a_return_whose_points_have_expired_cannot_be_abandoned() {
     let redemption = play.redeem("C", "M", 100).unwrap();
     let request = asked(&mut play, "C", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(50) }));
     play.now = START.plus_days(20);
-    let refused = play.ask("C", Command::AbandonRequest(AbandonRequest { request })).unwrap_err();
+    let refused = play.ask("C", Command::AbandonRequest(AbandonRequest::of(request))).unwrap_err();
     assert_eq!(refused, clearing_core::rejection::Rejection::InsufficientPoints { asked: 50, available: 0 });
     assert_eq!(play.available("M"), 100, "other points are not taken for them");
     play.assert_sound();
@@ -169,7 +169,7 @@ fn a_return_whose_points_were_spent_again_cannot_be_abandoned() {
     let redemption = play.redeem("C", "M", 100).unwrap();
     let request = asked(&mut play, "C", Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(50) }));
     play.redeem("B", "M", 20).unwrap();
-    let refused = play.ask("C", Command::AbandonRequest(AbandonRequest { request })).unwrap_err();
+    let refused = play.ask("C", Command::AbandonRequest(AbandonRequest::of(request))).unwrap_err();
     assert_eq!(refused.reason(), "INSUFFICIENT_POINTS");
 }
 
@@ -177,9 +177,9 @@ fn a_return_whose_points_were_spent_again_cannot_be_abandoned() {
 fn only_requests_on_points_can_be_abandoned() {
     let mut play = play();
     let request = asked(&mut play, "A", issue(10));
-    let undo = play.request(id("A"), Command::AbandonRequest(AbandonRequest { request }));
+    let undo = play.request(id("A"), Command::AbandonRequest(AbandonRequest::of(request)));
     play.execute(&undo).result.unwrap();
-    let again = Command::AbandonRequest(AbandonRequest { request: undo.request_id.unwrap() });
+    let again = Command::AbandonRequest(AbandonRequest::of(undo.request_id.unwrap()));
     assert_eq!(play.ask("A", again).unwrap_err().reason(), "NOT_FOUND");
 }
 
@@ -200,7 +200,7 @@ fn an_abandoned_hold_is_released_and_a_captured_one_is_not_abandoned() {
             assert_eq!(play.available("M"), 100);
         } else {
             play.capture("C", hold, 10).unwrap();
-            let refused = play.ask("C", Command::AbandonRequest(AbandonRequest { request })).unwrap_err();
+            let refused = play.ask("C", Command::AbandonRequest(AbandonRequest::of(request))).unwrap_err();
             assert_eq!(refused.reason(), "HOLD_NOT_OPEN");
         }
     }
@@ -283,7 +283,7 @@ fn voids_reversals_returns_of_purchases_and_transfers_cannot_be_abandoned() {
     ] {
         let request = asked(&mut play, caller, command.clone());
         let written = play.journal.len();
-        let refused = play.ask(caller, Command::AbandonRequest(AbandonRequest { request })).unwrap_err();
+        let refused = play.ask(caller, Command::AbandonRequest(AbandonRequest::of(request))).unwrap_err();
         assert_eq!((refused.reason(), play.journal.len()), ("NOT_FOUND", written), "{command:?}");
     }
     play.assert_sound();
@@ -299,7 +299,7 @@ fn keys_older_than_those_kept_are_refused_also_as_the_one_to_be_abandoned() {
     let old = play.request(id("A"), issue(10));
     play.now = START.plus_days(30).plus_seconds(1);
     assert_eq!(play.execute(&old).result.unwrap_err().reason(), "REQUEST_TOO_OLD");
-    let undo = Command::AbandonRequest(AbandonRequest { request: old.request_id.unwrap() });
+    let undo = Command::AbandonRequest(AbandonRequest::of(old.request_id.unwrap()));
     assert_eq!(play.ask("A", undo).unwrap_err().reason(), "REQUEST_TOO_OLD");
     play.now = START.plus_days(30);
     assert!(play.execute(&old).result.is_ok(), "a key of exactly the age that is kept");
@@ -313,7 +313,7 @@ fn an_abandoning_that_comes_again_gets_its_answer_although_the_key_it_names_is_t
     let mut play = Play::new(house(settings, &[("A", terms(Funding::AtRedemption))]));
     let old = play.request(id("A"), issue(10));
     play.now = START.plus_days(20);
-    let undo = play.request(id("A"), Command::AbandonRequest(AbandonRequest { request: old.request_id.unwrap() }));
+    let undo = play.request(id("A"), Command::AbandonRequest(AbandonRequest::of(old.request_id.unwrap())));
     let first = play.execute(&undo);
     play.now = START.plus_days(40);
     let again = play.execute(&undo);
@@ -352,7 +352,7 @@ fn an_id_made_more_than_300_seconds_ahead_is_refused_until_its_time_is_near_and_
             assert_eq!((refused.reason(), refused.recorded(), refused.transient()), ("REQUEST_TOO_NEW", false, true));
             assert_eq!(play.journal.len(), written);
             // Neither is it burned by another request.
-            let named = Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() });
+            let named = Command::AbandonRequest(AbandonRequest::of(request.request_id.unwrap()));
             assert_eq!(play.refused("A", named), "REQUEST_TOO_NEW");
         }
         play.now = now.plus_seconds(ahead - 300);
@@ -360,7 +360,7 @@ fn an_id_made_more_than_300_seconds_ahead_is_refused_until_its_time_is_near_and_
         // What the house has gets its answer, should its own clock fall back.
         play.now = now;
         assert!(play.execute(&request).replayed);
-        let named = Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() });
+        let named = Command::AbandonRequest(AbandonRequest::of(request.request_id.unwrap()));
         assert!(play.ask("A", named).is_ok());
     }
     play.assert_sound();

@@ -116,7 +116,7 @@ fn every_operation_in_every_state_of_its_partner() {
             let (redemption, issue) = (Some(past.bought), Some(past.earned));
             ("B", Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: Money(1), total: Money(2) }))
         }),
-        ("abandon", true, true, |past| ("B", Command::AbandonRequest(AbandonRequest { request: past.last }))),
+        ("abandon", true, true, |past| ("B", Command::AbandonRequest(AbandonRequest::of(past.last)))),
         ("have its points spent elsewhere", true, true, |_| ("C", redeem("M", 5))),
     ];
     for (name, restricted, suspended, call) in operations {
@@ -168,7 +168,7 @@ fn a_suspended_partner_reverses_no_issue_older_than_the_window_in_which_it_was_s
             newest(101),
             purchase(Some(bought[0])),
             purchase(Some(old)),
-            Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() }),
+            Command::AbandonRequest(AbandonRequest::of(request.request_id.unwrap())),
         ] {
             let refused = play.ask("B", command.clone()).unwrap_err();
             assert_eq!(refused.reason(), reason, "{command:?}");
@@ -261,7 +261,7 @@ fn every_public_reason_is_given_for_some_call() {
     first.command = issue("M", 2);
     given.insert(play.execute(&first).result.unwrap_err().reason());
     let burned = play.request(id("A"), issue("M", 1));
-    play.ask("A", Command::AbandonRequest(AbandonRequest { request: burned.request_id.unwrap() })).unwrap();
+    play.ask("A", Command::AbandonRequest(AbandonRequest::of(burned.request_id.unwrap()))).unwrap();
     given.insert(play.execute(&burned).result.unwrap_err().reason());
     // An id of later, and a return of another total than was booked.
     let mut ahead = play.request(id("A"), issue("M", 1));

@@ -193,9 +193,11 @@ pub async fn ask(
                 ..Done::of(&ids, &done.written, done.member)
             })
         }
-        Command::AbandonRequest(AbandonRequest { request: abandoned }) => {
+        Command::AbandonRequest(AbandonRequest { request: abandoned, member }) => {
             let abandoned = abandoned.to_string().parse().expect("an id is an id");
-            send!(client.abandon(sdk::Abandon::request(abandoned).origin(origin)), |done| Done {
+            let abandon = sdk::Abandon::request(abandoned).origin(origin);
+            let abandon = with(abandon, *member, |abandon, member| abandon.about(sdk_member(member)));
+            send!(client.abandon(abandon), |done| Done {
                 entries: ids_of(&ids, done.written.entries.iter().chain(&done.written.following)),
                 abandoned: Some(match done.outcome {
                     AbandonOutcome::BurnedUnseen => Abandoned::Burned,

@@ -23,9 +23,10 @@ impl RequestService for Service {
         request: Request<v1::AbandonRequestRequest>,
     ) -> Result<Response<v1::AbandonRequestResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::AbandonRequestRequest { request_id, abandoned_request_id, origin } = request.into_inner();
+        let v1::AbandonRequestRequest { request_id, abandoned_request_id, member, origin } = request.into_inner();
         let abandoned: RequestId = convert::id("abandoned_request_id", &abandoned_request_id)?;
-        let command = Command::AbandonRequest(AbandonRequest { request: abandoned });
+        let member = member.map(|member| convert::member(Some(member), &self.0.identifier_key)).transpose()?;
+        let command = Command::AbandonRequest(AbandonRequest { request: abandoned, member });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
         let outcome = match &accepted(&written, caller, &self.0.opaque)?.reply {
             Reply::Abandoned(outcome) => abandon_outcome(*outcome),

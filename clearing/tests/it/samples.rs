@@ -464,6 +464,7 @@ impl Samples {
                 let abandon = |abandoned_request_id| v1::AbandonRequestRequest {
                     request_id: foreign::key(),
                     abandoned_request_id,
+                    member: card("rich"),
                     origin: None,
                 };
                 // One that the house has not seen, and one that it undoes.

@@ -340,7 +340,7 @@ impl Play {
             }
             33..36 if !self.asked.is_empty() => {
                 let (partner, request) = self.pick(&self.asked.clone()).unwrap();
-                return till.request(partner.as_str(), Command::AbandonRequest(AbandonRequest { request }));
+                return till.request(partner.as_str(), Command::AbandonRequest(AbandonRequest::of(request)));
             }
             36 if !self.repeats.is_empty() => return self.pick(&self.repeats.clone()).unwrap(),
             _ => {

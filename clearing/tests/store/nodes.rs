@@ -314,7 +314,7 @@ async fn a_request_accepted_at_one_node_while_another_abandons_it_is_undone_with
     nodes.first.one("grocer", issue(card(1), 100), at(1)).await.unwrap();
     nodes.first.one("fuel", issue(card(1), 100), at(1)).await.unwrap();
     let spend = nodes.first.request("fuel", redeem(card(1), 120));
-    let abandon = Command::AbandonRequest(AbandonRequest { request: spend.request_id.unwrap() });
+    let abandon = Command::AbandonRequest(AbandonRequest::of(spend.request_id.unwrap()));
     let second = [nodes.second.request("cards", issue(card(1), 5)), nodes.second.request("fuel", abandon)];
     let (done, met) = nodes.meet(std::slice::from_ref(&spend), &second).await;
     assert_eq!(available(done.answers[0].result.as_ref().unwrap()), 80);

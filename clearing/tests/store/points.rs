@@ -79,7 +79,7 @@ async fn a_return_gives_back_into_the_same_lots_and_an_abandoned_return_takes_ag
         .await
         .unwrap_err();
     assert_eq!(too_much, Rejection::ReturnExceedsRedemption { asked: 18, left: 17 });
-    let abandon = Command::AbandonRequest(AbandonRequest { request: giving.request_id.unwrap() });
+    let abandon = Command::AbandonRequest(AbandonRequest::of(giving.request_id.unwrap()));
     let undone = till.one("fuel", abandon.clone(), at(3)).await.unwrap();
     assert_eq!(undone.reply, Reply::Abandoned(Abandoned::Undone));
     let again = till.one("fuel", abandon, at(3)).await.unwrap();
@@ -96,10 +96,8 @@ async fn a_return_gives_back_into_the_same_lots_and_an_abandoned_return_takes_ag
     assert_eq!(available(&spent), 0);
     // A key that was never seen is burned.
     let mut late = till.request("fuel", issue(card(1), 1));
-    let burned = till
-        .one("fuel", Command::AbandonRequest(AbandonRequest { request: late.request_id.unwrap() }), at(41))
-        .await
-        .unwrap();
+    let burned =
+        till.one("fuel", Command::AbandonRequest(AbandonRequest::of(late.request_id.unwrap())), at(41)).await.unwrap();
     assert_eq!(burned.reply, Reply::Abandoned(Abandoned::Burned));
     late.fresh_member = MemberId(1);
     let refused = till.run(&[late], at(41)).await.unwrap();

@@ -91,12 +91,10 @@ async fn keys_are_forgotten_when_they_are_refused_for_their_age(test: &TestStore
     // One that was undone, and one that was burned before it came.
     let undone = place.request("fuel", at(0), issue(card(2), 1));
     assert_eq!(place.ask(&undone).await, (None, false));
-    let abandon =
-        place.request("fuel", at(1), Command::AbandonRequest(AbandonRequest { request: undone.request_id.unwrap() }));
+    let abandon = place.request("fuel", at(1), Command::AbandonRequest(AbandonRequest::of(undone.request_id.unwrap())));
     assert_eq!(place.ask(&abandon).await, (None, false));
     let unseen = place.request("fuel", at(0), issue(card(2), 1));
-    let burn =
-        place.request("fuel", at(1), Command::AbandonRequest(AbandonRequest { request: unseen.request_id.unwrap() }));
+    let burn = place.request("fuel", at(1), Command::AbandonRequest(AbandonRequest::of(unseen.request_id.unwrap())));
     let burned = place.writer.ask(burn.clone()).await.unwrap().answer.result.unwrap();
     assert_eq!(burned.reply, Reply::Abandoned(Abandoned::Burned));
     let young = place.request("grocer", at(10), issue(card(1), 1));

@@ -11460,6 +11460,10 @@ pub struct AbandonRequestRequest {
     /// Where this comes from. Optional.
     #[prost(message, optional, tag = "3")]
     pub origin: ::core::option::Option<Origin>,
+    /// The member that the abandoned request was about. Optional. If the house has that request and it was about another
+    /// member, nothing is undone (NOT_FOUND).
+    #[prost(message, optional, tag = "4")]
+    pub member: ::core::option::Option<MemberRef>,
 }
 /// Answer of AbandonRequest (`Abandoned` in the SDK): the request named has no effect, now and later. Entries were
 /// written to undo it if `outcome` is ABANDON_OUTCOME_UNDONE and something was left to undo.
@@ -11644,7 +11648,7 @@ pub mod request_service_client {
         ///
         /// Reasons: those of every call with an effect, PARTNER_EXITED and PARTNER_SUSPENDED (metadata: oldest_window) when it
         /// is an issue of a window before that in which the caller was suspended, NOT_FOUND when the request named is of a kind
-        /// that cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture
+        /// that cannot be abandoned or about another `member`, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture
         /// first), INSUFFICIENT_POINTS when it is a return whose points have been spent again, or have expired.
         pub async fn abandon_request(
             &mut self,
@@ -11700,7 +11704,7 @@ pub mod request_service_server {
         ///
         /// Reasons: those of every call with an effect, PARTNER_EXITED and PARTNER_SUSPENDED (metadata: oldest_window) when it
         /// is an issue of a window before that in which the caller was suspended, NOT_FOUND when the request named is of a kind
-        /// that cannot be abandoned, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture
+        /// that cannot be abandoned or about another `member`, HOLD_NOT_OPEN when it is an authorization whose hold was captured (abandon the capture
         /// first), INSUFFICIENT_POINTS when it is a return whose points have been spent again, or have expired.
         async fn abandon_request(
             &self,

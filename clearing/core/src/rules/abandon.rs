@@ -12,6 +12,7 @@ use crate::facts::answer::{Abandoned, Accepted, MemberReply, RecordedState, Repl
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::hold::HoldState;
 use crate::facts::lot::{LotId, Part};
+use crate::facts::member::MemberRef;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Tells};
 use crate::rejection::Rejection;
 use crate::rules::redemption::Direction;
@@ -25,6 +26,9 @@ use crate::units::{EntryId, MemberId, Overflow, Points, RequestId};
 pub struct AbandonRequest {
     #[serde(rename = "abandoned_request_id")]
     pub request: RequestId,
+    /// The member that it was about, if the caller says so.
+    #[serde(default)]
+    pub member: Option<MemberRef>,
 }
 
 /// What there is to do about a request that is abandoned.
@@ -36,6 +40,11 @@ enum Fate {
 }
 
 impl AbandonRequest {
+    /// Of a request, whomever it was about.
+    pub fn of(request: RequestId) -> Self {
+        Self { request, member: None }
+    }
+
     fn fate(&self, book: &Book, ask: &Ask<'_>) -> Result<Fate, Rejection> {
         let not_found = || Rejection::not_found("request that can be abandoned", self.request);
         let accepted = match book.requests.get(&(ask.caller, self.request)).map(|recorded| &recorded.state) {
@@ -54,6 +63,10 @@ impl AbandonRequest {
         let targets: Vec<(EntryId, Arc<Entry>)> = asked_for.filter(|(_, entry)| is_undoable(entry.kind)).collect();
         let member = targets.first().and_then(|(_, entry)| entry.member);
         let member = member.filter(|_| accepted.first() == targets.first().map(|(id, _)| id)).ok_or_else(not_found)?;
+        // Who says whom it was about is told where that was somebody else.
+        if self.member.is_some_and(|named| book.find_member(named).ok() != Some(member)) {
+            return Err(Rejection::not_found("request about this member", self.request));
+        }
         for (_, issue) in targets.iter().filter(|(_, entry)| entry.kind == EntryKind::Issue) {
             book.check_may_reverse(ask.caller, issue)?;
         }
@@ -77,6 +90,9 @@ impl Operation for AbandonRequest {
 
     fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.abandoned.insert((ask.caller, self.request));
+        if let Some(member) = self.member {
+            needs.member(member);
+        }
     }
 
     fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {

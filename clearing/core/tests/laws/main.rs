@@ -593,7 +593,7 @@ proptest! {
                 Err(of) if !returns.is_empty() => {
                     let (request, entry, points) = returns.swap_remove(of.index(returns.len()));
                     let written = play.journal.len();
-                    play.ask(acceptor, Command::AbandonRequest(AbandonRequest { request })).unwrap();
+                    play.ask(acceptor, Command::AbandonRequest(AbandonRequest::of(request))).unwrap();
                     let moves = |entry: &Entry, sign: i64| {
                         entry.lots.iter().map(|moved| (moved.lot, moved.points.0 * sign)).collect::<BTreeMap<_, _>>()
                     };
@@ -609,7 +609,7 @@ proptest! {
         let over = play.give_back(acceptor, redemption, left + 1).unwrap_err();
         prop_assert_eq!(over.reason(), "RETURN_EXCEEDS_REDEMPTION");
         if abandon {
-            play.ask(acceptor, Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
+            play.ask(acceptor, Command::AbandonRequest(AbandonRequest::of(request.request_id.unwrap()))).unwrap();
         } else if left > 0 {
             play.give_back(acceptor, redemption, left).unwrap();
         }
@@ -653,7 +653,7 @@ proptest! {
             let returning = play.request(id(acceptor), returning);
             play.execute(&returning).result.unwrap();
             let given_back = (play.money(), available_lots(&play));
-            let undo = Command::AbandonRequest(AbandonRequest { request: returning.request_id.unwrap() });
+            let undo = Command::AbandonRequest(AbandonRequest::of(returning.request_id.unwrap()));
             play.ask(acceptor, undo).unwrap();
             prop_assert_eq!(&unspent, &(play.money(), available_lots(&play)));
             play.give_back(acceptor, redemption, given).unwrap();
@@ -663,7 +663,7 @@ proptest! {
         let over = play.give_back(acceptor, redemption, left + 1).unwrap_err();
         prop_assert_eq!(over.reason(), "RETURN_EXCEEDS_REDEMPTION");
         if abandon {
-            play.ask(acceptor, Command::AbandonRequest(AbandonRequest { request: request.request_id.unwrap() })).unwrap();
+            play.ask(acceptor, Command::AbandonRequest(AbandonRequest::of(request.request_id.unwrap()))).unwrap();
         } else if left > 0 {
             play.give_back(acceptor, redemption, left).unwrap();
         }

@@ -139,8 +139,11 @@ async fn life(test: &TestHouse, others: &Others) -> Shown {
         ..Default::default()
     };
     shown.note("reverse", others.beside(11, a.reversals.reverse_issue(reverse)).await);
-    let abandon =
-        v1::AbandonRequestRequest { request_id: request_id(), abandoned_request_id: purchase.request_id, origin: None };
+    let abandon = v1::AbandonRequestRequest {
+        request_id: request_id(),
+        abandoned_request_id: purchase.request_id,
+        ..Default::default()
+    };
     shown.note("abandon", others.beside(12, a.requests.abandon_request(abandon)).await);
     shown.note("an entry", a.entries.get_entry(get_entry(redeemed.clone())).await);
     for wrong in ["x", "e", "0193a7c2-5d0e-7c3a-9f00-0123456789ab.0"] {
