@@ -208,6 +208,8 @@ mod tests {
     use crate::coalition_file::{CoalitionFile, Variant};
     use crate::rpc::bounds;
     use clearing_core::facts::coalition::PARTNERS_MAX;
+    use clearing_core::operation::Operation as _;
+    use clearing_core::rules::payment::ConfirmPayment;
 
     use prost::Message as _;
 
@@ -289,8 +291,12 @@ mod tests {
         assert_eq!(funds, Payment::Pair { payer: OrderParty::Funds, payee: OrderParty::Operator });
         let both = Payment::Pair { payer: OrderParty::of(partner("A")), payee: OrderParty::of(partner("B")) };
         assert_eq!(pair("A", "B").unwrap(), both);
-        for wrong in [payment(None), pair("", "B"), pair("A", ""), pair("A", "A"), pair("A", "hub"), pair("A", "b c")] {
+        for wrong in [payment(None), pair("", "B"), pair("A", ""), pair("A", "b c")] {
             assert_eq!(wrong.unwrap_err().code(), tonic::Code::InvalidArgument);
+        }
+        for (payer, payee) in [("A", "A"), ("A", "hub"), ("hub", "A")] {
+            let asked = ConfirmPayment { window: 1, payment: pair(payer, payee).unwrap(), amount: None };
+            assert_eq!(asked.check().unwrap_err().reason(), "INVALID_ARGUMENT", "{payer} to {payee}");
         }
     }
 
