@@ -23,7 +23,7 @@ use clearing_core::rules::partner::SetPartnerState;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::rules::terms::SetTerms;
-use clearing_core::units::{BatchId, Money, PartnerId};
+use clearing_core::units::{BatchId, Money, PartnerId, Rate};
 
 use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};
 
@@ -128,7 +128,11 @@ async fn a_batch_beside_others_changes_neither_the_house_nor_a_window_that_it_ha
         Command::SetCalendar(SetCalendar { calendar }),
         Command::SetLimits(SetLimits { partner: id("fuel"), limits: Limits::default() }),
         Command::SetPartnerState(SetPartnerState { partner: id("fuel"), state }),
-        Command::SetTerms(SetTerms { partner: id("fuel"), terms: TermsDraft::default(), effective: None }),
+        Command::SetTerms(SetTerms {
+            partner: id("fuel"),
+            terms: TermsDraft { acceptance_fee: Some(Rate::ZERO), ..TermsDraft::default() },
+            effective: None,
+        }),
     ] {
         let request = till.request("operator", command);
         let begun = till.session.begin(Gate::Shared).await.unwrap();
