@@ -111,7 +111,8 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert!(table(&["log", "--limit", "1"]).contains("There are older ones"));
     let (code, error) = failure(&["log", "--kind", "issue"]);
     let message = error["message"].as_str().unwrap();
-    assert!(code != 0 && message.contains("ISSUE is no decision of the house"), "{error}");
+    assert_eq!(code, 2, "{error}");
+    assert!(message.contains("ISSUE is no decision of the house"), "{error}");
     assert!(message.contains("CONFIRM_SETTLEMENT"), "{error}");
     let statement = json(&["statement", "FUEL", "--window", "1"]);
     assert_eq!((statement["leg"].as_str(), statement["closing"].as_str()), (Some("58.80"), Some("0.00")));
