@@ -37,6 +37,7 @@ use clearing_core::book::Book;
 use clearing_core::facts::chain::{BatchHeader, STRIPE, chain_hash, link_commitment};
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
+use clearing_core::facts::lot::LotId;
 use clearing_core::facts::member::IdentifierLink;
 use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::window::FundingGroup;
@@ -104,6 +105,10 @@ pub enum Finding {
     HoldOfNothing { hold: EntryId },
     #[error("member {member}: its column says that nothing is due before {stored}, and its row says {due}")]
     Misdated { member: MemberId, stored: Timestamp, due: Timestamp },
+    #[error("member {member}: its lots do not stand where its row says")]
+    Misplaced { member: MemberId },
+    #[error("lot {lot}: whether it waits for its issuer's payment is not what is said where payments look")]
+    Waiting { lot: LotId },
     #[error("entry {entry}: {problem}")]
     Attachment { entry: EntryId, problem: &'static str },
     #[error("{line}: stored as booked with {stored}, and the journal gives entry {entry}")]
@@ -432,7 +437,7 @@ impl Audit {
             progress(Progress { phase: Phase::Members, done: self.report.members, total });
             let (rebuilt, links) = self.rebuild(&range, entries)?;
             self.compare_links(snapshot, &range, links).await?;
-            let MembersLedger { book: of_members, stray_holds, misdated } =
+            let MembersLedger { book: of_members, stray_holds, misdated, misplaced, waiting_amiss } =
                 snapshot.members_ledger(stored, &range.ids).await?;
             self.compare_lines(snapshot, &rebuilt).await?;
             self.report.members += u64::try_from(of_members.members.len()).unwrap_or(0);
@@ -440,6 +445,8 @@ impl Audit {
             self.find(stray_holds.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
             let misdated = misdated.into_iter();
             self.find(misdated.map(|(member, stored, due)| Finding::Misdated { member, stored, due }));
+            self.find(misplaced.into_iter().map(|member| Finding::Misplaced { member }));
+            self.find(waiting_amiss.into_iter().map(|lot| Finding::Waiting { lot }));
             self.find(compare_members(&of_members, &rebuilt));
             self.find(check_members(&of_members));
             tally.add(&of_members);

@@ -18,21 +18,25 @@ CREATE TABLE requests (
 ) STRICT, WITHOUT ROWID;
 
 -- One row per member, read and written once per member and batch. It is the member's lock.
+-- A rowid table: rows of this size spill out of the pages of a table without rowid.
 CREATE TABLE members (
     member_id        BLOB NOT NULL PRIMARY KEY,
     entry_no         INTEGER NOT NULL CHECK (entry_no >= 0), -- the number of the member's last entry: journal order as far as the member goes
     next_due_at      INTEGER NOT NULL, -- nothing is due for the member before this: no expiry, no lapse of a hold, no activation. A lower
                                      -- bound: a member with nothing due is known without reading a lot.
-    holdings         BLOB NOT NULL -- available, held and pending points per issuer and funding, debts, counts of the day and what else is
+    holdings         BLOB NOT NULL, -- available, held and pending points per issuer and funding, debts, counts of the day and what else is
                                      -- known of the member, packed: known without reading a lot
-) STRICT, WITHOUT ROWID;
+    lots             BLOB NOT NULL -- its lots as far as there is room, packed in consumption order; before them, from which place on
+                                     -- one of further_lots may have available points
+) STRICT;
 -- The members for whom something is due next, earliest first: the job that does due work finds it here and reads no lot.
 -- Members for whom nothing falls due are left out. The column only moves when what is due first does.
 CREATE INDEX members_by_next_due ON members (next_due_at, member_id) WHERE next_due_at < 9223372036854775807;
 
--- Lots lie in consumption order of their member: the first available ones are neighbours, and no second index has to be
--- kept. A lot is found again as (member_id, entry_no, part) within its member's range. Size, issuer and terms never change.
-CREATE TABLE lots (
+-- The lots for which there is no room in their member's row. They lie in consumption order of their member: the first
+-- available ones are neighbours, and no second index has to be kept. A lot is found again as (member_id, entry_no, part) within
+-- its member's range. Size, issuer and terms never change.
+CREATE TABLE further_lots (
     member_id        BLOB NOT NULL,
     expires_at       INTEGER NOT NULL, -- 9223372036854775807: never; the 65,536 numbers before: so many days after
                                      -- the member's last activity, so that no lot is rewritten when the member is active
@@ -57,10 +61,20 @@ CREATE TABLE lots (
     CHECK (available + held + pending + lost <= size) -- domain rule: no lot above its size
 ) STRICT, WITHOUT ROWID;
 
--- Lots that wait: few, so an index of them alone. Finds what of a member is to be activated or released, and whom a payment
--- of an issuer's leg concerns.
-CREATE INDEX lots_pending ON lots (member_id, entry_no, part) WHERE pending > 0;
-CREATE INDEX lots_by_release ON lots (release_window, issuer, member_id) WHERE pending > 0 AND release_window IS NOT NULL;
+-- Those that wait: few, so an index of them alone. Finds what of a member is to be activated or released.
+CREATE INDEX further_lots_pending ON further_lots (member_id, entry_no, part) WHERE pending > 0;
+
+-- The lots that wait for their issuer's payment, wherever they stand: whom it concerns that the leg of a window was paid.
+CREATE TABLE waiting_lots (
+    release_window INTEGER NOT NULL,
+    issuer         TEXT NOT NULL,
+    member_id      BLOB NOT NULL,
+    entry_no       INTEGER NOT NULL,
+    part           INTEGER NOT NULL,
+    terms_version  INTEGER NOT NULL,
+    activates_at   INTEGER, -- pending until then, too
+    PRIMARY KEY (release_window, issuer, member_id, entry_no, part)
+) STRICT, WITHOUT ROWID;
 
 -- Points reserved for an acceptor. What a hold was made at is in its entry.
 CREATE TABLE holds (

@@ -49,12 +49,9 @@ pub struct Batch {
 }
 
 struct Issue {
-    member: u128,
-    entry_no: i64,
     issuer: String,
     request_id: u128,
     content_hash: [u8; 32],
-    points: i64,
     till: String,
     receipt: String,
 }
@@ -109,12 +106,9 @@ impl Rows {
             *entry_no += 1;
             batch.members.insert(*member, *entry_no);
             batch.issues.push(Issue {
-                member: *member,
-                entry_no: *entry_no,
                 issuer,
                 request_id,
                 content_hash: self.rng.random(),
-                points,
                 till: format!("till-{}", self.receipts % TILLS),
                 receipt: format!("R-{}", self.receipts / TILLS),
             });

@@ -308,8 +308,9 @@ tables! {
         entry_no: Int,
         next_due_at: Int,
         holdings: Bytes,
+        lots: Bytes,
     }
-    lots LOTS {
+    further_lots FURTHER_LOTS {
         member_id: Uuid key,
         expires_at: Int key,
         entry_no: Int key,
@@ -329,6 +330,15 @@ tables! {
         origin_member_id: Uuid null,
         origin_entry_no: Int null,
         origin_part: Int null,
+    }
+    waiting_lots WAITING_LOTS {
+        release_window: Int key,
+        issuer: Text key,
+        member_id: Uuid key,
+        entry_no: Int key,
+        part: Int key,
+        terms_version: Int,
+        activates_at: Int null,
     }
     holds HOLDS {
         member_id: Uuid key,

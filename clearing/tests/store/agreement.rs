@@ -52,6 +52,8 @@ on_both! {
 const SEEDS: u64 = 12;
 /// Batches of a game.
 const BATCHES: usize = 70;
+/// How many lots stay in the row of a member, game by game.
+const LOTS_IN_ROW: [usize; 4] = [32, 2, 1, 0];
 
 /// Random batches of everything that can be asked, with members who have many lots, must be answered alike by a book that
 /// holds everything and by the store, which loads what it thinks is needed; and in the end both must say the same of
@@ -85,7 +87,8 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
 pub async fn play(test: &TestStore, seed: u64) -> Book {
     let coalition = coalition(seed);
     test.database.found(&coalition, START).await;
-    let mut till = Till::open(&test.store, 1).await;
+    let lots_in_row = LOTS_IN_ROW[usize::try_from(seed % 4).unwrap()];
+    let mut till = Till::open(&test.store.clone().with_lots_in_row(lots_in_row), 1).await;
     let mut play = Play::new(seed);
     let mut whole = Book::new(Arc::new(coalition), 1);
     whole.windows.insert(1, Window::first(START));
