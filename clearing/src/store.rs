@@ -26,7 +26,7 @@
 //! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
 //! | `prober`, `durability`, `checkpoint` | whether the books can be written, and whether the disk takes what is committed; SQLite's log |
-//! | `tables`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
+//! | `tables`, `schema`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; the migrations that make them; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
 //! | `direct` | the writer's own connection to SQLite, called on the writer's own thread |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
@@ -70,6 +70,7 @@ mod requests;
 mod returns;
 mod rows;
 mod save;
+mod schema;
 mod session;
 mod slice;
 mod snapshot;
@@ -117,6 +118,7 @@ pub use self::parties::HouseRow;
 pub use self::prober::Prober;
 pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, OwnEntry, Projector, Step};
 pub use self::requests::StoredRequest;
+pub use self::schema::migrations;
 pub use self::session::{Probe, WriterSession};
 pub use self::snapshot::Snapshot;
 pub use self::sql::Sql;
