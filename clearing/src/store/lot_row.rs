@@ -6,6 +6,7 @@
 //! the ones before that place need not ask.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::lot::{Lot, LotId, LotPlace, consumption_order};
@@ -121,7 +122,7 @@ pub(super) struct ChangedRow {
     /// Those that there is no room for any more, each with all that is known of it.
     pub out: Vec<Lot>,
     /// Those of the changed ones that waited for their issuer's payment before.
-    pub waited: Vec<LotId>,
+    pub waited: BTreeSet<LotId>,
 }
 
 impl LotRow {
@@ -161,25 +162,26 @@ impl LotRow {
     /// # Errors
     /// As [`lots`](Self::lots).
     pub fn with(&self, changed: &[&Lot], limit: usize, house: &House) -> Result<ChangedRow, StoreError> {
-        let mut lots: Vec<(LotPlace, Cow<'_, [u8]>)> = Vec::new();
+        let again: BTreeMap<(i64, u16), &Lot> =
+            changed.iter().map(|lot| ((lot.id.entry_no, lot.id.part), *lot)).collect();
+        let (mut lots, mut waited) = (Vec::with_capacity(LOTS_IN_ROW), BTreeSet::new());
         for bytes in records(&self.packed) {
             let bytes = bytes?;
             // What a lot begins with is its place.
             let ((expires, entry_no, part), _) =
                 postcard::take_from_bytes::<(i64, i64, u16)>(bytes).map_err(unreadable)?;
-            lots.push(((Timestamp(expires), entry_no, part), Cow::Borrowed(bytes)));
-        }
-        let mut waited = Vec::new();
-        for lot in changed {
-            let (expires, entry_no, part) = consumption_order(lot);
-            let before = lots.iter().position(|((_, of, at), _)| (*of, *at) == (entry_no, part));
-            if let Some((_, bytes)) = before.map(|before| lots.remove(before)) {
-                waited.extend((lot.release_window.is_some() && unpacked(&bytes)?.pending > 0).then_some(lot.id));
+            match again.get(&(entry_no, part)) {
+                None => lots.push(((Timestamp(expires), entry_no, part), Cow::Borrowed(bytes))),
+                Some(lot) => {
+                    waited.extend((lot.release_window.is_some() && unpacked(bytes)?.pending > 0).then_some(lot.id));
+                }
             }
-            let at = lots.partition_point(|(place, _)| *place < (expires, entry_no, part));
-            let bytes = postcard::to_allocvec(&PackedLot::of(lot)).expect("writing to memory does not fail");
-            lots.insert(at, ((expires, entry_no, part), Cow::Owned(bytes)));
         }
+        for lot in changed {
+            let bytes = postcard::to_allocvec(&PackedLot::of(lot)).expect("writing to memory does not fail");
+            lots.push((consumption_order(lot), Cow::Owned(bytes)));
+        }
+        lots.sort_by_key(|(place, _)| *place);
         let mut out = Vec::new();
         let member = changed.first().map(|lot| lot.id.member);
         for bytes in make_room(&mut lots, limit)? {
@@ -215,21 +217,22 @@ fn make_room<'a>(lots: &mut Vec<(LotPlace, Cow<'a, [u8]>)>, limit: usize) -> Res
         return Ok(out);
     }
     let (limit, bytes_max) = (limit - limit / 4, BYTES_IN_ROW - BYTES_IN_ROW / 4);
-    let mut at = 0;
-    while at < lots.len() && (lots.len() > limit || bytes > bytes_max) {
-        if unpacked(&lots[at].1)?.has_points() {
-            at += 1;
-            continue;
+    let mut count = lots.len();
+    let mut kept = Vec::with_capacity(count);
+    for (place, lot) in lots.drain(..) {
+        if (count > limit || bytes > bytes_max) && !unpacked(&lot)?.has_points() {
+            (count, bytes) = (count - 1, bytes - lot.len() - 1);
+            out.push(lot);
+        } else {
+            kept.push((place, lot));
         }
-        let (_, lot) = lots.remove(at);
+    }
+    while kept.len() > limit || bytes > bytes_max {
+        let Some((_, lot)) = kept.pop() else { break };
         bytes -= lot.len() + 1;
         out.push(lot);
     }
-    while lots.len() > limit || bytes > bytes_max {
-        let Some((_, lot)) = lots.pop() else { break };
-        bytes -= lot.len() + 1;
-        out.push(lot);
-    }
+    *lots = kept;
     Ok(out)
 }
 

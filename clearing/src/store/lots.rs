@@ -479,7 +479,11 @@ pub(super) fn changed(
     }
     let none = LotRow::default();
     for (member, lots) in of_rows {
-        let before = stored.members.get(&member).map_or(&none, |member| &member.lots);
+        let before = match stored.members.get(&member) {
+            Some(found) => &found.lots,
+            None if changes.new_members.contains(&member) => &none,
+            None => return Err(StoreError::permanent(format!("the row of member {member} was not read"))),
+        };
         let ChangedRow { mut row, out, waited } = before.with(&lots, limit, &book.house)?;
         for lot in &lots {
             found.note_waiting(lot, waited.contains(&lot.id));
