@@ -75,18 +75,18 @@ CREATE TABLE holds (
 -- A member's open holds, the first to lapse first.
 CREATE INDEX holds_open ON holds (member_id, lapses_at) WHERE state = 1;
 
--- Lines of receipts that were booked: each once, whatever its request id. Lies in the order in which tills print.
+-- Which lines of receipts were booked: each once, whatever its request id. Lies in the order in which tills print. What a
+-- receipt is called is in the entry; two receipts of one key are told apart by it. Rows are added and never go: so of two
+-- nodes that book the same line at once, one finds its number taken, and looks again.
 CREATE TABLE receipts (
-    partner       text NOT NULL,
-    business_date integer NOT NULL, -- yyyymmdd as a number
-    store         text NOT NULL, -- empty: none
-    till          text NOT NULL, -- empty: none
-    number        text NOT NULL,
-    side          smallint NOT NULL CHECK (side IN (1, 2)), -- 1 points earned, 2 points spent
-    line          bigint NOT NULL, -- 0: the receipt as a whole
-    batch_id      uuid NOT NULL,
-    ordinal       integer NOT NULL,
-    PRIMARY KEY (partner, business_date, store, till, number, side, line)
+    receipt_key uuid NOT NULL, -- day, partner, store and till, number of the receipt, packed and hashed
+    line        integer NOT NULL CHECK (line >= 0), -- 0: the receipt as a whole
+    side        smallint NOT NULL CHECK (side IN (1, 2)), -- 1 points earned, 2 points spent
+    nth         smallint NOT NULL CHECK (nth BETWEEN 0 AND 255), -- what was booked under this key, side and line before
+    batch_id    uuid NOT NULL, -- the entry that booked it
+    ordinal     integer NOT NULL,
+    undone      smallint NOT NULL CHECK (undone IN (0, 1)), -- 1: the entry was undone since, and the line may be booked again
+    PRIMARY KEY (receipt_key, line, side, nth)
 );
 
 -- Which member an identifier names. Only a keyed hash of scheme and value is stored.

@@ -7,12 +7,12 @@ use clearing_core::book::changes::Changes;
 use clearing_core::facts::answer::{Accepted, Recorded, RecordedState};
 use clearing_core::facts::chain::{Outcome, RequestRecord};
 use clearing_core::facts::coalition::CLOCK_SKEW_SECONDS;
-use clearing_core::facts::receipt::{Receipt, ReceiptLine};
+use clearing_core::facts::receipt::Receipt;
 use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
 
 use super::cells::Row;
-use super::receipts::{self, RECEIPT, receipt_keys, receipt_line};
+use super::receipts::{self, BookedLine, booked_line, receipt_keys};
 use super::rows::RowSet;
 use super::save::of_book;
 use super::sql::{Link, Sql, one, rows};
@@ -85,7 +85,7 @@ static KNOWN: Sql = Sql::postgres(
     UNION ALL
     SELECT {nulls requests}, {receipts r} FROM {rows p} CROSS JOIN receipts AS r WHERE {match p r}",
 )
-.takes(&[rows("k", KEY), rows("p", RECEIPT)])
+.takes(&[rows("k", KEY), rows("p", receipts::KEY)])
 .gives(&[
     REQUESTS.partner,
     REQUESTS.request_id,
@@ -95,30 +95,27 @@ static KNOWN: Sql = Sql::postgres(
     REQUESTS.ordinal,
     REQUESTS.entry_count,
     REQUESTS.reply,
-    RECEIPTS.partner,
-    RECEIPTS.business_date,
-    RECEIPTS.store,
-    RECEIPTS.till,
-    RECEIPTS.number,
-    RECEIPTS.side,
+    RECEIPTS.receipt_key,
     RECEIPTS.line,
+    RECEIPTS.side,
+    RECEIPTS.nth,
     RECEIPTS.batch_id,
     RECEIPTS.ordinal,
+    RECEIPTS.undone,
 ]);
 
 /// A row of [`KNOWN`].
 enum Known {
     Request(RequestRow),
-    Line(ReceiptLine, EntryId),
+    Line(BookedLine),
 }
 
-/// What is recorded under keys, and all lines of receipts with the entries that they were booked with; unknown ones are
-/// left out.
+/// What is recorded under keys, and all that was booked under the keys of receipts; unknown ones are left out.
 pub(super) async fn known(
     link: &mut Link<'_>,
     keys: impl Iterator<Item = (PartnerId, RequestId)>,
     printed: &BTreeSet<Receipt>,
-) -> Result<(Vec<RequestRow>, Vec<(ReceiptLine, EntryId)>), StoreError> {
+) -> Result<(Vec<RequestRow>, Vec<BookedLine>), StoreError> {
     if printed.is_empty() || link.backend() == Backend::Sqlite {
         return Ok((requests(link, keys).await?, receipts::receipts(link, printed).await?));
     }
@@ -126,13 +123,13 @@ pub(super) async fn known(
     let call = link.call(&KNOWN).rows(asked).rows(printed);
     let found = link.rows(call, |row| match row.uuid_or_null(REQUESTS.request_id)? {
         Some(_) => request(row).map(Known::Request),
-        None => receipt_line(row).map(|(line, entry)| Known::Line(line, entry)),
+        None => booked_line(row).map(Known::Line),
     });
     let (mut requests, mut lines) = (Vec::new(), Vec::new());
     for known in found.await? {
         match known {
             Known::Request(row) => requests.push(row),
-            Known::Line(line, entry) => lines.push((line, entry)),
+            Known::Line(line) => lines.push(line),
         }
     }
     Ok((requests, lines))

@@ -907,21 +907,22 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.receipts (SQLite)
-    SELECT r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM (SELECT $1 AS partner, $2 AS business_date, $3 AS store, $4 AS till, $5 AS number) AS k CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
+    SELECT r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM (SELECT $1 AS receipt_key) AS k CROSS JOIN receipts AS r WHERE r.receipt_key = k.receipt_key;
 
 -- store.receipts (PostgreSQL)
-    SELECT r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS k (partner, business_date, store, till, number) CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
+    SELECT r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM unnest($1::uuid[]) AS k (receipt_key) CROSS JOIN receipts AS r WHERE r.receipt_key = k.receipt_key;
 
 -- store.lock_receipts (PostgreSQL)
     SELECT pg_catalog.pg_advisory_xact_lock(key) FROM (
         SELECT DISTINCT hashtextextended(concat_ws(chr(31), partner, business_date, store, till, number), 0) AS key FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS k (partner, business_date, store, till, number) ORDER BY key
     ) AS k;
 
--- store.free_receipts (SQLite)
-    DELETE FROM receipts WHERE partner = $1 AND business_date = $2 AND store = $3 AND till = $4 AND number = $5 AND side = $6 AND line = $7;
+-- store.undo_receipts (SQLite)
+    UPDATE receipts SET undone = $5 WHERE receipt_key = $1 AND line = $2 AND side = $3 AND nth = $4;
 
--- store.free_receipts (PostgreSQL)
-    DELETE FROM receipts USING unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) AS k (partner, business_date, store, till, number, side, line) WHERE receipts.partner = k.partner AND receipts.business_date = k.business_date AND receipts.store = k.store AND receipts.till = k.till AND receipts.number = k.number AND receipts.side = k.side AND receipts.line = k.line;
+-- store.undo_receipts (PostgreSQL)
+    UPDATE receipts SET undone = k.undone
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (receipt_key, line, side, nth, undone) WHERE receipts.receipt_key = k.receipt_key AND receipts.line = k.line AND receipts.side = k.side AND receipts.nth = k.nth;
 
 -- store.requests (SQLite)
     SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM (SELECT $1 AS partner, $2 AS request_id) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
@@ -930,11 +931,11 @@
     SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.known (PostgreSQL)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply, NULL AS partner, NULL AS business_date, NULL AS store, NULL AS till, NULL AS number, NULL AS side,
-        NULL AS line, NULL AS batch_id, NULL AS ordinal FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
+    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply, NULL AS receipt_key, NULL AS line, NULL AS side, NULL AS nth, NULL AS batch_id, NULL AS ordinal,
+        NULL AS undone FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
     UNION ALL
     SELECT NULL AS partner, NULL AS request_id, NULL AS content_hash, NULL AS state, NULL AS batch_id,
-        NULL AS ordinal, NULL AS entry_count, NULL AS reply, r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[]) AS p (partner, business_date, store, till, number) CROSS JOIN receipts AS r WHERE r.partner = p.partner AND r.business_date = p.business_date AND r.store = p.store AND r.till = p.till AND r.number = p.number;
+        NULL AS ordinal, NULL AS entry_count, NULL AS reply, r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM unnest($3::uuid[]) AS p (receipt_key) CROSS JOIN receipts AS r WHERE r.receipt_key = p.receipt_key;
 
 -- store.requests_after
     SELECT partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply FROM requests
@@ -1016,8 +1017,8 @@
     UPDATE lots SET available = $5, held = $6, pending = $7, lost = $8, reversed = $9 WHERE member_id = $1 AND expires_at = $2 AND entry_no = $3 AND part = $4;
 
 -- store.insert_receipts (SQLite)
-    INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- store.save_rows (PostgreSQL)
     WITH e AS (
@@ -1058,10 +1059,9 @@
     FROM unnest($48::uuid[], $49::bigint[], $50::bigint[], $51::bigint[], $52::bigint[], $53::bigint[],
         $54::bigint[], $55::bigint[], $56::bigint[]) AS l (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed) WHERE lots.member_id = l.member_id AND lots.expires_at = l.expires_at AND lots.entry_no = l.entry_no AND lots.part = l.part RETURNING 1
     ), t AS (
-        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    SELECT t.partner, t.business_date, t.store, t.till, t.number, t.side, t.line, t.batch_id, t.ordinal
-        FROM unnest($57::text[], $58::bigint[], $59::text[], $60::text[], $61::text[], $62::bigint[], $63::bigint[],
-        $64::uuid[], $65::bigint[]) AS t (partner, business_date, store, till, number, side, line, batch_id, ordinal) RETURNING 1
+        INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    SELECT t.receipt_key, t.line, t.side, t.nth, t.batch_id, t.ordinal, t.undone
+        FROM unnest($57::uuid[], $58::bigint[], $59::bigint[], $60::bigint[], $61::uuid[], $62::bigint[], $63::bigint[]) AS t (receipt_key, line, side, nth, batch_id, ordinal, undone) RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
         + (SELECT count(*) FROM n) + (SELECT count(*) FROM l) + (SELECT count(*) FROM t) AS changed;

@@ -13,7 +13,7 @@ pub enum Kind {
     Text,
     /// A text that is JSON.
     Json,
-    /// 16 bytes: the id of a batch, a member or a request.
+    /// 16 bytes: the id of a batch, a member or a request, or the key of a receipt.
     Uuid,
     /// 32 bytes.
     Hash,
@@ -339,15 +339,13 @@ tables! {
         captured: Int,
     }
     receipts RECEIPTS {
-        partner: Text key,
-        business_date: Int key,
-        store: Text key,
-        till: Text key,
-        number: Text key,
-        side: Int key,
+        receipt_key: Uuid key,
         line: Int key,
+        side: Int key,
+        nth: Int key,
         batch_id: Uuid,
         ordinal: Int,
+        undone: Bool,
     }
     identifiers IDENTIFIERS {
         identifier_hash: Hash key,

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use uuid::Uuid;
 
-use super::{Batch, DATE, Rows, YEAR};
+use super::{Batch, Rows, YEAR};
 
 const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(4242); \
     SELECT window_number, opened_at, terms_epoch, last_time FROM gate";
@@ -33,9 +33,8 @@ const SAVE: &str = "
         FROM unnest($10::uuid[], $11::bigint[], $5::text[], $12::bigint[], $2::int[])
              AS r (member_id, entry_no, issuer, size, ordinal)
     ), t AS (
-        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-        SELECT partner, $18::int, 'store-7', till, number, 1, 1, $1, ordinal
-        FROM unnest($5::text[], $16::text[], $17::text[], $2::int[]) AS r (partner, till, number, ordinal)
+        INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+        SELECT receipt_key, 1, 1, 0, $1, ordinal, 0 FROM unnest($16::uuid[], $2::int[]) AS r (receipt_key, ordinal)
     )
     INSERT INTO members (member_id, entry_no, next_due_at, holdings)
     SELECT member_id, entry_no, 0, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
@@ -111,9 +110,7 @@ impl BarePostgres {
             .bind(&members)
             .bind(batch.members.values().copied().collect::<Vec<_>>())
             .bind(&rows.holdings)
-            .bind(batch.issues.iter().map(|issue| issue.till.as_str()).collect::<Vec<_>>())
-            .bind(batch.issues.iter().map(|issue| issue.receipt.as_str()).collect::<Vec<_>>())
-            .bind(DATE)
+            .bind(batch.issues.iter().map(|issue| Uuid::from_u128(issue.receipt.0)).collect::<Vec<_>>())
             .execute(&mut self.connection)
             .await?;
         sqlx::query(SAVE_HOT)

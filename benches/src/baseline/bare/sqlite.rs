@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Batch, DATE, Rows, YEAR};
+use super::{Batch, Rows, YEAR};
 
 const LOAD: &str = "
     BEGIN IMMEDIATE;
@@ -25,8 +25,8 @@ const SAVE: &str = "
                       lost, reversed, batch_id, ordinal)
     SELECT substr($2, value->>4, 16), $13, value->>5, 0, value->>1, 1, value->>6, value->>6, 0, 0, 0, 0, $9, value->>0
     FROM jsonb_each($1);
-    INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    SELECT value->>1, $16, 'store-7', value->>7, value->>8, 1, 1, $9, value->>0 FROM jsonb_each($1);
+    INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    SELECT substr($2, value->>7, 16), 1, 1, 0, $9, value->>0, 0 FROM jsonb_each($1);
     INSERT INTO members (member_id, entry_no, next_due_at, holdings)
     SELECT substr($4, value->>0, 16), value->>1, 0, $14 FROM jsonb_each($3) WHERE true
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings;
@@ -82,8 +82,7 @@ impl BareSqlite {
                 .bytes(&issue.member.to_be_bytes())
                 .int(issue.entry_no)
                 .int(issue.points)
-                .text(&issue.till)
-                .text(&issue.receipt)
+                .bytes(&issue.receipt.0.to_be_bytes())
                 .end_row();
         }
         for (member, entry_no) in &batch.members {
@@ -117,7 +116,6 @@ impl BareSqlite {
             .bind(batch.time + YEAR)
             .bind(&rows.holdings[..])
             .bind(&batch.salt[..])
-            .bind(DATE)
             .execute(&mut self.connection)
             .await?;
         Ok(())
