@@ -7,12 +7,11 @@
 CREATE TABLE requests (
     partner      text NOT NULL,
     request_id   uuid NOT NULL,
-    content_hash bytea NOT NULL CHECK (length(content_hash) = 32),
-    time         bigint NOT NULL,
-    state        smallint NOT NULL CHECK (state BETWEEN 1 AND 3), -- 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
-    batch_id     uuid NOT NULL, -- the one that recorded it, rejections too: tells after an unclear commit whether the batch is there
-    ordinal      integer,           -- its first entry in the batch; null: it wrote none
+    content_hash uuid NOT NULL, -- of what was asked for, its first 16 bytes; of what was burned before it came zeros
+    batch_id     uuid NOT NULL, -- the one that recorded it, rejections too: tells when it was, and after an unclear commit whether the batch is there
+    ordinal      integer, -- its first entry in the batch; null: it wrote none
     entry_count  integer NOT NULL CHECK (entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)),
+    state        smallint NOT NULL CHECK (state BETWEEN 1 AND 3), -- 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
     reply        bytea NOT NULL, -- what of the answer is not in the entries; of a rejection the reason and its numbers; of a burned one nothing
     PRIMARY KEY (partner, request_id)
 );

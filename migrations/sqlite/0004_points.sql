@@ -7,12 +7,11 @@
 CREATE TABLE requests (
     partner      TEXT NOT NULL,
     request_id   BLOB NOT NULL,
-    content_hash BLOB NOT NULL CHECK (length(content_hash) = 32),
-    time         INTEGER NOT NULL,
-    state        INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3), -- 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
-    batch_id     BLOB NOT NULL, -- the one that recorded it, rejections too: tells after an unclear commit whether the batch is there
-    ordinal      INTEGER,           -- its first entry in the batch; null: it wrote none
+    content_hash BLOB NOT NULL CHECK (length(content_hash) = 16), -- of what was asked for, its first 16 bytes; of what was burned before it came zeros
+    batch_id     BLOB NOT NULL, -- the one that recorded it, rejections too: tells when it was, and after an unclear commit whether the batch is there
+    ordinal      INTEGER, -- its first entry in the batch; null: it wrote none
     entry_count  INTEGER NOT NULL CHECK (entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)),
+    state        INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3), -- 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
     reply        BLOB NOT NULL, -- what of the answer is not in the entries; of a rejection the reason and its numbers; of a burned one nothing
     PRIMARY KEY (partner, request_id)
 ) STRICT, WITHOUT ROWID;

@@ -16,7 +16,7 @@ use clearing_core::facts::member::{DayCount, Holding, Member};
 use clearing_core::facts::origin::{BusinessDate, Code};
 use clearing_core::facts::receipt::{Receipt, ReceiptKey};
 use clearing_core::facts::terms::Funding;
-use clearing_core::units::{MemberId, Points, Timestamp};
+use clearing_core::units::{ContentHash, MemberId, Points, Timestamp};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -55,7 +55,7 @@ struct Issue {
     entry_no: i64,
     issuer: String,
     request_id: u128,
-    content_hash: [u8; 32],
+    content_hash: ContentHash,
     points: i64,
     receipt: ReceiptKey,
 }
@@ -143,8 +143,9 @@ fn code(text: &str) -> Code {
 
 /// The figures of an answer, as the house keeps them.
 pub fn reply(time: i64) -> Vec<u8> {
+    let member = MemberId(1);
     let reply = Reply::Member(MemberReply {
-        member: MemberId(1),
+        member,
         available: Points(500),
         held: Points::ZERO,
         pending: Points::ZERO,
@@ -153,7 +154,7 @@ pub fn reply(time: i64) -> Vec<u8> {
         reversed: None,
         next_expiry: Some((Timestamp(time + YEAR), Points(500))),
     });
-    borsh::to_vec(&reply).expect("writing to memory does not fail")
+    reply.kept(Some(member))
 }
 
 /// A member with sums of some issuers, one of which issued to it that day, as the house packs it.

@@ -13,7 +13,7 @@ use partner_sdk::{Client, Entry, Error, LotChange, LotPart, MemberRef, Origin, O
 use crate::database::identifier_key;
 use crate::house::{TestHouse, system_time};
 use crate::player::{Balances, Call, LotMoved, Played, Posted, Stage, WindowView};
-use crate::sdk::ask;
+use crate::sdk::{Done, ask};
 
 /// A client of every partner, and what the operator has read so far.
 pub struct SdkStage {
@@ -139,6 +139,8 @@ impl Stage for SdkStage {
         let written = self.written().await?;
         Ok(match outcome {
             Outcome::Accepted(done) => Played {
+                told: format!("{:?}", Done { replayed: false, ..done.clone() }),
+                kept: true,
                 written,
                 entries: done.entries,
                 rejected: None,
@@ -149,6 +151,8 @@ impl Stage for SdkStage {
                 reversed: done.reversed,
             },
             Outcome::Rejected(rejection) => Played {
+                told: format!("{}: {} {:?}", rejection.reason, rejection.message, rejection.metadata),
+                kept: true,
                 written,
                 rejected: Some(rejection.reason.as_str().to_owned()),
                 replayed: rejection.replayed,

@@ -34,6 +34,7 @@ use clearing_core::units::{
 
 use super::identifiers::{self, Enrolled};
 use super::receipts::BookedLine;
+use super::requests::RequestRow;
 use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
@@ -236,8 +237,8 @@ async fn load_targets(
         lines.for_each(|(_, entry)| targets.takes(*entry));
     }
     for row in requests::requests(link, needs.abandoned.iter().copied()).await? {
-        if let RecordedState::Accepted(accepted) = &row.recorded.state {
-            accepted.entries.iter().for_each(|entry| targets.takes(*entry));
+        if row.stands() {
+            row.entries().into_iter().for_each(|entry| targets.takes(entry));
         }
     }
     let entries = journal::entries(link, targets.entries.iter().copied()).await?;
@@ -510,17 +511,16 @@ async fn load_requests(
     let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
     let keys: BTreeSet<(PartnerId, RequestId)> =
         own.chain(needs.abandoned.iter().copied()).chain(redemptions).collect();
-    let mut answered = Vec::new();
     let (rows, lines) = requests::known(link, keys.into_iter(), &needs.receipts).await?;
     keep_lines(link, book, loaded, (&lines, &needs.receipts)).await?;
-    for row in rows {
-        if let RecordedState::Accepted(accepted) = &row.recorded.state {
-            answered.extend(accepted.entries.iter().copied().filter(|id| !book.entries.contains_key(id)));
-        }
-        book.requests.insert(row.key, row.recorded);
-    }
-    let entries = journal::entries(link, answered.into_iter()).await?;
+    let answered = rows.iter().flat_map(RequestRow::entries);
+    let unread: Vec<EntryId> = answered.filter(|id| !book.entries.contains_key(id)).collect();
+    let entries = journal::entries(link, unread.into_iter()).await?;
     loaded.keep(book, entries);
+    for row in rows {
+        let recorded = row.recorded(book)?;
+        book.requests.insert(row.key, recorded);
+    }
     Ok(())
 }
 

@@ -925,40 +925,39 @@
     FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (receipt_key, line, side, nth, undone) WHERE receipts.receipt_key = k.receipt_key AND receipts.line = k.line AND receipts.side = k.side AND receipts.nth = k.nth;
 
 -- store.requests (SQLite)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM (SELECT $1 AS partner, $2 AS request_id) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply FROM (SELECT $1 AS partner, $2 AS request_id) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.requests (PostgreSQL)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.known (PostgreSQL)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply, NULL AS receipt_key, NULL AS line, NULL AS side, NULL AS nth, NULL AS batch_id, NULL AS ordinal,
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply, NULL AS receipt_key, NULL AS line, NULL AS side, NULL AS nth, NULL AS batch_id, NULL AS ordinal,
         NULL AS undone FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
     UNION ALL
-    SELECT NULL AS partner, NULL AS request_id, NULL AS content_hash, NULL AS state, NULL AS batch_id,
-        NULL AS ordinal, NULL AS entry_count, NULL AS reply, r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM unnest($3::uuid[]) AS p (receipt_key) CROSS JOIN receipts AS r WHERE r.receipt_key = p.receipt_key;
+    SELECT NULL AS partner, NULL AS request_id, NULL AS content_hash, NULL AS batch_id, NULL AS ordinal,
+        NULL AS entry_count, NULL AS state, NULL AS reply, r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM unnest($3::uuid[]) AS p (receipt_key) CROSS JOIN receipts AS r WHERE r.receipt_key = p.receipt_key;
 
 -- store.requests_after
-    SELECT partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply FROM requests
+    SELECT partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply FROM requests
     WHERE (partner, request_id) > ($1, $2) ORDER BY partner, request_id LIMIT $3;
 
 -- store.abandon_request
     UPDATE requests SET state = $3 WHERE partner = $1 AND request_id = $2;
 
 -- store.claim_request (SQLite)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING;
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, entry_count, state, reply)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING;
 
 -- store.claim_request (PostgreSQL)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply)
-    SELECT k.partner, k.request_id, substring($10::bytea, k.content_hash, 32) AS content_hash, k.time, k.state,
-        k.batch_id, k.entry_count, substring($10::bytea, k.reply, k.reply_length) AS reply
-        FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[], $8::int[],
-        $9::int[]) AS k (partner, request_id, content_hash, time, state, batch_id, entry_count, reply, reply_length) ON CONFLICT DO NOTHING;
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, entry_count, state, reply)
+    SELECT k.partner, k.request_id, k.content_hash, k.batch_id, k.entry_count, k.state,
+        substring($9::bytea, k.reply, k.reply_length) AS reply
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::int[], $8::int[]) AS k (partner, request_id, content_hash, batch_id, entry_count, state, reply, reply_length) ON CONFLICT DO NOTHING;
 
 -- store.forgettable
-    SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r
+    SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r CROSS JOIN batches AS b
     WHERE r.partner = p.partner AND r.request_id >= $1 AND r.request_id < $2
-    AND r.time < $3 AND (r.state <> 3 OR r.entry_count = 0) LIMIT $4;
+    AND (r.state <> 3 OR r.entry_count = 0) AND b.batch_id = r.batch_id AND b.time < $3 LIMIT $4;
 
 -- store.forget (SQLite)
     DELETE FROM requests WHERE partner = $1 AND request_id = $2;
@@ -992,8 +991,8 @@
     VALUES ($1, $2, $3);
 
 -- store.insert_requests (SQLite)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- store.insert_identifiers (SQLite)
     INSERT INTO identifiers (identifier_hash, member_id, number, salt)
@@ -1026,21 +1025,21 @@
     SELECT e.batch_id, e.ordinal, substring($5::bytea, e.bytes, e.bytes_length) AS bytes
         FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, bytes, bytes_length) RETURNING 1
     ), q AS (
-        INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    SELECT q.partner, q.request_id, substring($16::bytea, q.content_hash, 32) AS content_hash, q.time, q.state,
-        q.batch_id, q.ordinal, q.entry_count, substring($16::bytea, q.reply, q.reply_length) AS reply
-        FROM unnest($6::text[], $7::uuid[], $8::int[], $9::bigint[], $10::bigint[], $11::uuid[], $12::bigint[],
-        $13::bigint[], $14::int[], $15::int[]) AS q (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply, reply_length) RETURNING 1
+        INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    SELECT q.partner, q.request_id, q.content_hash, q.batch_id, q.ordinal, q.entry_count, q.state,
+        substring($15::bytea, q.reply, q.reply_length) AS reply
+        FROM unnest($6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[],
+        $13::int[], $14::int[]) AS q (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply, reply_length) RETURNING 1
     ), i AS (
         INSERT INTO identifiers (identifier_hash, member_id, number, salt)
-    SELECT substring($22::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id, i.number,
-        substring($22::bytea, i.salt, i.salt_length) AS salt
-        FROM unnest($17::int[], $18::uuid[], $19::bigint[], $20::int[], $21::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
+    SELECT substring($21::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id, i.number,
+        substring($21::bytea, i.salt, i.salt_length) AS salt
+        FROM unnest($16::int[], $17::uuid[], $18::bigint[], $19::int[], $20::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
     ), m AS (
         INSERT INTO members (member_id, entry_no, next_due_at, holdings)
     SELECT m.member_id, m.entry_no, m.next_due_at,
-        substring($28::bytea, m.holdings, m.holdings_length) AS holdings
-        FROM unnest($23::uuid[], $24::bigint[], $25::bigint[], $26::int[], $27::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length)
+        substring($27::bytea, m.holdings, m.holdings_length) AS holdings
+        FROM unnest($22::uuid[], $23::bigint[], $24::bigint[], $25::int[], $26::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length)
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings RETURNING 1
     ), n AS (
         INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
@@ -1049,19 +1048,19 @@
     SELECT n.member_id, n.expires_at, n.entry_no, n.part, n.issuer, n.terms_version, n.size, n.available,
         n.held, n.pending, n.lost, n.reversed, n.batch_id, n.ordinal, n.activates_at, n.release_window,
         n.origin_member_id, n.origin_entry_no, n.origin_part
-        FROM unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bigint[], $33::text[], $34::bigint[], $35::bigint[],
-        $36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[], $40::bigint[], $41::uuid[],
-        $42::bigint[], $43::bigint[], $44::bigint[], $45::uuid[], $46::bigint[], $47::bigint[]) AS n (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
+        FROM unnest($28::uuid[], $29::bigint[], $30::bigint[], $31::bigint[], $32::text[], $33::bigint[], $34::bigint[],
+        $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[], $40::uuid[],
+        $41::bigint[], $42::bigint[], $43::bigint[], $44::uuid[], $45::bigint[], $46::bigint[]) AS n (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
         reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
         origin_part) RETURNING 1
     ), l AS (
         UPDATE lots SET available = l.available, held = l.held, pending = l.pending, lost = l.lost, reversed = l.reversed
-    FROM unnest($48::uuid[], $49::bigint[], $50::bigint[], $51::bigint[], $52::bigint[], $53::bigint[],
-        $54::bigint[], $55::bigint[], $56::bigint[]) AS l (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed) WHERE lots.member_id = l.member_id AND lots.expires_at = l.expires_at AND lots.entry_no = l.entry_no AND lots.part = l.part RETURNING 1
+    FROM unnest($47::uuid[], $48::bigint[], $49::bigint[], $50::bigint[], $51::bigint[], $52::bigint[],
+        $53::bigint[], $54::bigint[], $55::bigint[]) AS l (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed) WHERE lots.member_id = l.member_id AND lots.expires_at = l.expires_at AND lots.entry_no = l.entry_no AND lots.part = l.part RETURNING 1
     ), t AS (
         INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
     SELECT t.receipt_key, t.line, t.side, t.nth, t.batch_id, t.ordinal, t.undone
-        FROM unnest($57::uuid[], $58::bigint[], $59::bigint[], $60::bigint[], $61::uuid[], $62::bigint[], $63::bigint[]) AS t (receipt_key, line, side, nth, batch_id, ordinal, undone) RETURNING 1
+        FROM unnest($56::uuid[], $57::bigint[], $58::bigint[], $59::bigint[], $60::uuid[], $61::bigint[], $62::bigint[]) AS t (receipt_key, line, side, nth, batch_id, ordinal, undone) RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
         + (SELECT count(*) FROM n) + (SELECT count(*) FROM l) + (SELECT count(*) FROM t) AS changed;

@@ -13,7 +13,7 @@ pub enum Kind {
     Text,
     /// A text that is JSON.
     Json,
-    /// 16 bytes: the id of a batch, a member or a request, or the key of a receipt.
+    /// 16 bytes: the id of a batch, a member or a request, the key of a receipt, or a short hash.
     Uuid,
     /// 32 bytes.
     Hash,
@@ -295,12 +295,11 @@ tables! {
     requests REQUESTS {
         partner: Text key,
         request_id: Uuid key,
-        content_hash: Hash,
-        time: Int,
-        state: Int,
+        content_hash: Uuid,
         batch_id: Uuid,
         ordinal: Int null,
         entry_count: Int,
+        state: Int,
         reply: Bytes,
     }
     members MEMBERS {

@@ -23,21 +23,21 @@ const SAVE: &str = "
     WITH e AS (
         INSERT INTO entries (batch_id, ordinal, bytes) SELECT $1, ordinal, $3 FROM unnest($2::int[]) AS r (ordinal)
     ), q AS (
-        INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-        SELECT partner, request_id, content_hash, $4, 1, $1, ordinal, 1, $8
-        FROM unnest($5::text[], $6::uuid[], $7::bytea[], $2::int[]) AS r (partner, request_id, content_hash, ordinal)
+        INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+        SELECT partner, request_id, content_hash, $1, ordinal, 1, 1, $7
+        FROM unnest($4::text[], $5::uuid[], $6::uuid[], $2::int[]) AS r (partner, request_id, content_hash, ordinal)
     ), l AS (
         INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
                           lost, reversed, batch_id, ordinal)
-        SELECT member_id, $9, entry_no, 0, issuer, 1, size, size, 0, 0, 0, 0, $1, ordinal
-        FROM unnest($10::uuid[], $11::bigint[], $5::text[], $12::bigint[], $2::int[])
+        SELECT member_id, $8, entry_no, 0, issuer, 1, size, size, 0, 0, 0, 0, $1, ordinal
+        FROM unnest($9::uuid[], $10::bigint[], $4::text[], $11::bigint[], $2::int[])
              AS r (member_id, entry_no, issuer, size, ordinal)
     ), t AS (
         INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
-        SELECT receipt_key, 1, 1, 0, $1, ordinal, 0 FROM unnest($16::uuid[], $2::int[]) AS r (receipt_key, ordinal)
+        SELECT receipt_key, 1, 1, 0, $1, ordinal, 0 FROM unnest($15::uuid[], $2::int[]) AS r (receipt_key, ordinal)
     )
     INSERT INTO members (member_id, entry_no, next_due_at, holdings)
-    SELECT member_id, entry_no, 0, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
+    SELECT member_id, entry_no, 0, $14 FROM unnest($12::uuid[], $13::bigint[]) AS r (member_id, entry_no)
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings";
 
 const SAVE_HOT: &str = "
@@ -98,10 +98,9 @@ impl BarePostgres {
             .bind(id)
             .bind((0..count).collect::<Vec<_>>())
             .bind(&rows.entry)
-            .bind(batch.time)
             .bind(&partners)
             .bind(&request_ids)
-            .bind(batch.issues.iter().map(|issue| &issue.content_hash[..]).collect::<Vec<_>>())
+            .bind(batch.issues.iter().map(|issue| Uuid::from_bytes(issue.content_hash)).collect::<Vec<_>>())
             .bind(&rows.reply)
             .bind(batch.time + YEAR)
             .bind(batch.issues.iter().map(|issue| Uuid::from_u128(issue.member)).collect::<Vec<_>>())

@@ -18,8 +18,8 @@ const LOAD: &str = "
 
 const SAVE: &str = "
     INSERT INTO entries (batch_id, ordinal, bytes) SELECT $9, value->>0, $10 FROM jsonb_each($1);
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    SELECT value->>1, substr($2, value->>2, 16), substr($2, value->>3, 32), $11, 1, $9, value->>0, 1, $12
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    SELECT value->>1, substr($2, value->>2, 16), substr($2, value->>3, 16), $9, value->>0, 1, 1, $12
     FROM jsonb_each($1);
     INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
                       lost, reversed, batch_id, ordinal)
