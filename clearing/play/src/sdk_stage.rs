@@ -7,6 +7,7 @@ use clearing_core::chart::PointsAccount;
 use clearing_core::facts::entry::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::facts::order::Order;
 use clearing_core::facts::window::WindowState;
+use clearing_core::rejection::Rejection;
 use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 use partner_sdk::{Client, Entry, Error, LotChange, LotPart, MemberRef, Origin, Outcome, Quantity};
 
@@ -152,7 +153,7 @@ impl Stage for SdkStage {
             },
             Outcome::Rejected(rejection) => Played {
                 told: format!("{}: {} {:?}", rejection.reason, rejection.message, rejection.metadata),
-                kept: true,
+                kept: Rejection::TABLE.iter().any(|row| row.recorded && row.reason == rejection.reason.as_str()),
                 written,
                 rejected: Some(rejection.reason.as_str().to_owned()),
                 replayed: rejection.replayed,

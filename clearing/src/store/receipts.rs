@@ -145,19 +145,32 @@ pub(super) struct StoredLines {
 
 impl StoredLines {
     /// Takes notice of rows: those of lines of the wanted receipts go into the book as well. The entries that booked what is
-    /// not undone are in the book.
-    pub fn keep(&mut self, book: &mut Book, found: &[BookedLine], wanted: &BTreeSet<Receipt>) {
+    /// not undone are in the book already.
+    ///
+    /// # Errors
+    /// Permanent if one is not: it cannot be told then which receipt was booked.
+    pub fn keep(
+        &mut self,
+        book: &mut Book,
+        found: &[BookedLine],
+        wanted: &BTreeSet<Receipt>,
+    ) -> Result<(), StoreError> {
         for BookedLine { place, nth, entry, undone } in found.iter().copied() {
             let next = self.next.entry(place).or_default();
             *next = (nth + 1).max(*next);
-            let booked = book.entries.get(&entry).filter(|_| !undone);
-            let line = booked.and_then(|entry| ReceiptLine::of_entry(entry, &book.house.coalition.time_zone));
+            if undone {
+                continue;
+            }
+            let gone = || StoreError::permanent(format!("entry {entry}, with which a receipt was booked, is gone"));
+            let booked = book.entries.get(&entry).ok_or_else(gone)?;
+            let line = ReceiptLine::of_entry(booked, &book.house.coalition.time_zone);
             let is_wanted = |line: &ReceiptLine| wanted.contains(&line.receipt) && LinePlace::of(line) == place;
             if let Some(line) = line.filter(is_wanted) {
                 self.booked.insert(line.clone(), (place, nth));
                 book.receipts.insert(line, entry);
             }
         }
+        Ok(())
     }
 
     /// Forgets what lines of receipts are booked that are read again.

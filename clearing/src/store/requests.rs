@@ -73,7 +73,8 @@ impl RequestRow {
             }
             Outcome::Accepted => {
                 let entries = self.entries();
-                let first = entries.first().map(|id| of_book(book.entries.get(id))).transpose()?;
+                let gone = |id| StoreError::permanent(format!("entry {id} of a recorded answer is gone"));
+                let first = entries.first().map(|id| book.entries.get(id).ok_or_else(|| gone(id))).transpose()?;
                 let reply = Reply::read(&self.reply, first.and_then(|entry| entry.member));
                 let reply = reply.map_err(|error| StoreError::damaged("a recorded answer", error))?;
                 let accepted = Accepted { entries, reply };

@@ -190,8 +190,7 @@ async fn keep_lines(
     let unread = found.iter().filter(|row| !row.undone && !book.entries.contains_key(&row.entry));
     let entries = journal::entries(link, unread.map(|row| row.entry)).await?;
     loaded.keep(book, entries);
-    loaded.stored.receipts.keep(book, found, wanted);
-    Ok(())
+    loaded.stored.receipts.keep(book, found, wanted)
 }
 
 /// What commands refer to.
