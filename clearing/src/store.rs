@@ -117,6 +117,7 @@ pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::parties::HouseRow;
 pub use self::prober::Prober;
 pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, OwnEntry, Projector, Step};
+pub use self::receipts::{BookedLine, LinePlace};
 pub use self::requests::StoredRequest;
 pub use self::schema::migrations;
 pub use self::session::{Probe, WriterSession};

@@ -8,15 +8,15 @@
 CREATE TABLE requests (
     partner      TEXT NOT NULL,
     request_id   BLOB NOT NULL,
-    content_hash BLOB NOT NULL CHECK (length(content_hash) = 32),
-    time         INTEGER NOT NULL,
-    -- 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
-    state        INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3),
-    -- the one that recorded it, rejections too: tells after an unclear commit whether the batch is there
+    -- of what was asked for, its first 16 bytes; of what was burned before it came zeros
+    content_hash BLOB NOT NULL,
+    -- the one that recorded it, rejections too: tells when it was, and after an unclear commit whether the batch is there
     batch_id     BLOB NOT NULL,
     -- its first entry in the batch; null: it wrote none
     ordinal      INTEGER,
     entry_count  INTEGER NOT NULL CHECK (entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)),
+    -- 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
+    state        INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3),
     -- what of the answer is not in the entries; of a rejection the reason and its numbers; of a burned one nothing
     reply        BLOB NOT NULL,
     PRIMARY KEY (partner, request_id)
@@ -110,23 +110,24 @@ CREATE TABLE holds (
 -- A member's open holds, the first to lapse first.
 CREATE INDEX holds_open ON holds (member_id, lapses_at) WHERE state = 1;
 
--- Lines of receipts that were booked: each once, whatever its request id. Lies in the order in which tills print.
+-- Which lines of receipts were booked: each once, whatever its request id. Lies in the order in which tills print. What a
+-- receipt is called is in the entry; two receipts of one key are told apart by it. Rows are added and never go: so of two
+-- nodes that book the same line at once, one finds its number taken, and looks again.
 CREATE TABLE receipts (
-    partner       TEXT NOT NULL,
-    -- yyyymmdd as a number
-    business_date INTEGER NOT NULL,
-    -- empty: none
-    store         TEXT NOT NULL,
-    -- empty: none
-    till          TEXT NOT NULL,
-    number        TEXT NOT NULL,
-    -- 1 points earned, 2 points spent
-    side          INTEGER NOT NULL CHECK (side IN (1, 2)),
+    -- day, partner, store and till, number of the receipt, packed and hashed
+    receipt_key BLOB NOT NULL,
     -- 0: the receipt as a whole
-    line          INTEGER NOT NULL,
-    batch_id      BLOB NOT NULL,
-    ordinal       INTEGER NOT NULL,
-    PRIMARY KEY (partner, business_date, store, till, number, side, line)
+    line        INTEGER NOT NULL CHECK (line >= 0),
+    -- 1 points earned, 2 points spent
+    side        INTEGER NOT NULL CHECK (side IN (1, 2)),
+    -- what was booked under this key, side and line before
+    nth         INTEGER NOT NULL CHECK (nth BETWEEN 0 AND 255),
+    -- the entry that booked it
+    batch_id    BLOB NOT NULL,
+    ordinal     INTEGER NOT NULL,
+    -- 1: the entry was undone since, and the line may be booked again
+    undone      INTEGER NOT NULL CHECK (undone IN (0, 1)),
+    PRIMARY KEY (receipt_key, line, side, nth)
 ) STRICT, WITHOUT ROWID;
 
 -- Which member an identifier names. Only a keyed hash of scheme and value is stored.

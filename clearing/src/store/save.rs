@@ -11,11 +11,11 @@ use clearing_core::book::sums::Sum;
 use clearing_core::chart::MoneyAccount;
 use clearing_core::facts::chain::{BatchHeader, RequestRecord};
 use clearing_core::facts::lot::{LotId, LotPlace};
-use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::window::Window;
 use clearing_core::units::{MemberId, Money, WindowNumber};
 
 use super::balances::balances_of;
+use super::receipts::StoredLines;
 use super::rows::RowSet;
 use super::sql::{Call, Link, Sql, check_count, rows};
 use super::tables::{Column, ENTRIES, IDENTIFIERS, Kind, MEMBERS, RECEIPTS, REQUESTS};
@@ -34,7 +34,7 @@ pub(super) struct Stored {
     /// where it is not the place that the row names.
     pub unread: BTreeMap<MemberId, LotPlace>,
     /// Lines of receipts that were booked.
-    pub receipts: BTreeSet<ReceiptLine>,
+    pub receipts: StoredLines,
     /// Windows whose rows are locked.
     pub windows: BTreeMap<WindowNumber, Window>,
     /// Accounts whose balances were read without a lock, to be told.
@@ -112,9 +112,9 @@ pub(super) async fn save_rows(
     let identifiers = identifiers::enrolled(link, changes);
     let lots = lots::changed(link, book, changes, stored, lots_in_row)?;
     let members = members::changed(link, book, changes, stored, &lots.rows)?;
-    let receipts = receipts::booked(link, changes);
+    let receipts = receipts::booked(link, changes, &stored.receipts)?;
 
-    receipts::free(link, changes, stored).await?;
+    receipts::undo(link, changes, &stored.receipts).await?;
     holds::save(link, book, changes).await?;
     returns::save(link, book, changes).await?;
     requests::abandon(link, &requests.abandoned).await?;

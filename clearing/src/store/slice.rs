@@ -34,6 +34,8 @@ use clearing_core::units::{
 
 use super::identifiers::{self, Enrolled};
 use super::lot_row::NOWHERE;
+use super::receipts::BookedLine;
+use super::requests::RequestRow;
 use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
@@ -64,15 +66,14 @@ pub(super) async fn load(
     load_identifiers(link, book, &needs, enrolled).await?;
     receipts::lock_receipts(link, &needs.shared_receipts).await?;
     let lines = receipts::receipts(link, &needs.reversed_receipts).await?;
-    keep_lines(book, &mut loaded, &lines);
+    keep_lines(link, book, &mut loaded, (&lines, &needs.reversed_receipts)).await?;
     let targets = load_targets(link, book, &needs, &mut loaded).await?;
     let mut depths = depths(book, &needs, &targets);
     load_members(link, book, depths.keys().copied(), true, &mut loaded).await?;
     // What was read of them before the members were locked may be out of date.
     book.receipts.retain(|line, _| !needs.receipts.contains(&line.receipt));
-    loaded.stored.receipts.retain(|line| !needs.receipts.contains(&line.receipt));
+    loaded.stored.receipts.forget(&needs.receipts);
     load_requests(link, book, requests, &needs, &mut loaded).await?;
-    load_counted_entries(link, book, &needs.shared_receipts, &mut loaded).await?;
     // What undoes an entry needs all that is known of it, read under the lock of its member.
     if abandoned_entries(book, &needs).any(|id| !targets.entries.contains(&id)) {
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
@@ -215,25 +216,18 @@ async fn load_identifiers(
     Ok(())
 }
 
-/// Reads the entries that count for what points may pay of receipts.
-async fn load_counted_entries(
+/// Takes notice of what was found under the keys of receipts, and reads the entries that were booked: they tell whether it is
+/// one of these receipts, and count for what points may pay of it.
+async fn keep_lines(
     link: &mut Link<'_>,
     book: &mut Book,
-    shared: &BTreeSet<Receipt>,
     loaded: &mut Loaded,
+    (found, wanted): (&[BookedLine], &BTreeSet<Receipt>),
 ) -> Result<(), StoreError> {
-    let lines = shared.iter().flat_map(|receipt| book.receipts.range(ReceiptLine::range(receipt, Side::Spend)));
-    let counted: Vec<EntryId> = lines.map(|(_, entry)| *entry).collect();
-    let entries = journal::entries(link, counted.into_iter()).await?;
+    let unread = found.iter().filter(|row| !row.undone && !book.entries.contains_key(&row.entry));
+    let entries = journal::entries(link, unread.map(|row| row.entry)).await?;
     loaded.keep(book, entries);
-    Ok(())
-}
-
-fn keep_lines(book: &mut Book, loaded: &mut Loaded, lines: &[(ReceiptLine, EntryId)]) {
-    for (line, entry) in lines {
-        loaded.stored.receipts.insert(line.clone());
-        book.receipts.insert(line.clone(), *entry);
-    }
+    loaded.stored.receipts.keep(book, found, wanted)
 }
 
 /// What commands refer to.
@@ -279,8 +273,8 @@ async fn load_targets(
         lines.for_each(|(_, entry)| targets.takes(*entry));
     }
     for row in requests::requests(link, needs.abandoned.iter().copied()).await? {
-        if let RecordedState::Accepted(accepted) = &row.recorded.state {
-            accepted.entries.iter().for_each(|entry| targets.takes(*entry));
+        if row.stands() {
+            row.entries().into_iter().for_each(|entry| targets.takes(entry));
         }
     }
     let entries = journal::entries(link, targets.entries.iter().copied()).await?;
@@ -298,9 +292,10 @@ async fn load_targets(
     let zone = &book.house.coalition.time_zone;
     let undone = entries.iter().filter(|stored| !targets.giving.contains(&stored.id));
     let lines = undone.filter_map(|stored| ReceiptLine::of_entry(&stored.entry, zone));
-    let lines = receipts::receipts(link, &lines.map(|line| line.receipt).collect()).await?;
-    keep_lines(book, loaded, &lines);
+    let freed = lines.map(|line| line.receipt).collect();
     loaded.keep(book, entries);
+    let lines = receipts::receipts(link, &freed).await?;
+    keep_lines(link, book, loaded, (&lines, &freed)).await?;
     let redemptions = journal::entries(link, linked.iter().copied()).await?;
     loaded.keep(book, redemptions);
     targets.redemptions.extend(linked);
@@ -576,17 +571,16 @@ async fn load_requests(
     let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
     let keys: BTreeSet<(PartnerId, RequestId)> =
         own.chain(needs.abandoned.iter().copied()).chain(redemptions).collect();
-    let mut answered = Vec::new();
     let (rows, lines) = requests::known(link, keys.into_iter(), &needs.receipts).await?;
-    keep_lines(book, loaded, &lines);
-    for row in rows {
-        if let RecordedState::Accepted(accepted) = &row.recorded.state {
-            answered.extend(accepted.entries.iter().copied().filter(|id| !book.entries.contains_key(id)));
-        }
-        book.requests.insert(row.key, row.recorded);
-    }
-    let entries = journal::entries(link, answered.into_iter()).await?;
+    keep_lines(link, book, loaded, (&lines, &needs.receipts)).await?;
+    let answered = rows.iter().flat_map(RequestRow::entries);
+    let unread: Vec<EntryId> = answered.filter(|id| !book.entries.contains_key(id)).collect();
+    let entries = journal::entries(link, unread.into_iter()).await?;
     loaded.keep(book, entries);
+    for row in rows {
+        let recorded = row.recorded(book)?;
+        book.requests.insert(row.key, recorded);
+    }
     Ok(())
 }
 

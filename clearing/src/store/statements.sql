@@ -934,57 +934,57 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.receipts (SQLite)
-    SELECT r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM (SELECT $1 AS partner, $2 AS business_date, $3 AS store, $4 AS till, $5 AS number) AS k CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
+    SELECT r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM (SELECT $1 AS receipt_key) AS k CROSS JOIN receipts AS r WHERE r.receipt_key = k.receipt_key;
 
 -- store.receipts (PostgreSQL)
-    SELECT r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS k (partner, business_date, store, till, number) CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
+    SELECT r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM unnest($1::uuid[]) AS k (receipt_key) CROSS JOIN receipts AS r WHERE r.receipt_key = k.receipt_key;
 
 -- store.lock_receipts (PostgreSQL)
     SELECT pg_catalog.pg_advisory_xact_lock(key) FROM (
         SELECT DISTINCT hashtextextended(concat_ws(chr(31), partner, business_date, store, till, number), 0) AS key FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS k (partner, business_date, store, till, number) ORDER BY key
     ) AS k;
 
--- store.free_receipts (SQLite)
-    DELETE FROM receipts WHERE partner = $1 AND business_date = $2 AND store = $3 AND till = $4 AND number = $5 AND side = $6 AND line = $7;
+-- store.undo_receipts (SQLite)
+    UPDATE receipts SET undone = $5 WHERE receipt_key = $1 AND line = $2 AND side = $3 AND nth = $4;
 
--- store.free_receipts (PostgreSQL)
-    DELETE FROM receipts USING unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) AS k (partner, business_date, store, till, number, side, line) WHERE receipts.partner = k.partner AND receipts.business_date = k.business_date AND receipts.store = k.store AND receipts.till = k.till AND receipts.number = k.number AND receipts.side = k.side AND receipts.line = k.line;
+-- store.undo_receipts (PostgreSQL)
+    UPDATE receipts SET undone = k.undone
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (receipt_key, line, side, nth, undone) WHERE receipts.receipt_key = k.receipt_key AND receipts.line = k.line AND receipts.side = k.side AND receipts.nth = k.nth;
 
 -- store.requests (SQLite)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM (SELECT $1 AS partner, $2 AS request_id) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply FROM (SELECT $1 AS partner, $2 AS request_id) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.requests (PostgreSQL)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.known (PostgreSQL)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply, NULL AS partner, NULL AS business_date, NULL AS store, NULL AS till, NULL AS number, NULL AS side,
-        NULL AS line, NULL AS batch_id, NULL AS ordinal FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply, NULL AS receipt_key, NULL AS line, NULL AS side, NULL AS nth, NULL AS batch_id, NULL AS ordinal,
+        NULL AS undone FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
     UNION ALL
-    SELECT NULL AS partner, NULL AS request_id, NULL AS content_hash, NULL AS state, NULL AS batch_id,
-        NULL AS ordinal, NULL AS entry_count, NULL AS reply, r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[]) AS p (partner, business_date, store, till, number) CROSS JOIN receipts AS r WHERE r.partner = p.partner AND r.business_date = p.business_date AND r.store = p.store AND r.till = p.till AND r.number = p.number;
+    SELECT NULL AS partner, NULL AS request_id, NULL AS content_hash, NULL AS batch_id, NULL AS ordinal,
+        NULL AS entry_count, NULL AS state, NULL AS reply, r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM unnest($3::uuid[]) AS p (receipt_key) CROSS JOIN receipts AS r WHERE r.receipt_key = p.receipt_key;
 
 -- store.requests_after
-    SELECT partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply FROM requests
+    SELECT partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply FROM requests
     WHERE (partner, request_id) > ($1, $2) ORDER BY partner, request_id LIMIT $3;
 
 -- store.abandon_request
     UPDATE requests SET state = $3 WHERE partner = $1 AND request_id = $2;
 
 -- store.claim_request (SQLite)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING;
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, entry_count, state, reply)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING;
 
 -- store.claim_request (PostgreSQL)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply)
-    SELECT k.partner, k.request_id, substring($10::bytea, k.content_hash, 32) AS content_hash, k.time, k.state,
-        k.batch_id, k.entry_count, substring($10::bytea, k.reply, k.reply_length) AS reply
-        FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[], $8::int[],
-        $9::int[]) AS k (partner, request_id, content_hash, time, state, batch_id, entry_count, reply, reply_length) ON CONFLICT DO NOTHING;
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, entry_count, state, reply)
+    SELECT k.partner, k.request_id, k.content_hash, k.batch_id, k.entry_count, k.state,
+        substring($9::bytea, k.reply, k.reply_length) AS reply
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::int[], $8::int[]) AS k (partner, request_id, content_hash, batch_id, entry_count, state, reply, reply_length) ON CONFLICT DO NOTHING;
 
 -- store.forgettable
-    SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r
+    SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r CROSS JOIN batches AS b
     WHERE r.partner = p.partner AND r.request_id >= $1 AND r.request_id < $2
-    AND r.time < $3 AND (r.state <> 3 OR r.entry_count = 0) LIMIT $4;
+    AND (r.state <> 3 OR r.entry_count = 0) AND b.batch_id = r.batch_id AND b.time < $3 LIMIT $4;
 
 -- store.forget (SQLite)
     DELETE FROM requests WHERE partner = $1 AND request_id = $2;
@@ -1018,8 +1018,8 @@
     VALUES ($1, $2, $3);
 
 -- store.insert_requests (SQLite)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- store.insert_identifiers (SQLite)
     INSERT INTO identifiers (identifier_hash, member_id, number, salt)
@@ -1035,8 +1035,8 @@
     UPDATE members SET entry_no = $2, holdings = $3, lots = $4 WHERE member_id = $1;
 
 -- store.insert_receipts (SQLite)
-    INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- store.save_rows (PostgreSQL)
     WITH e AS (
@@ -1044,29 +1044,28 @@
     SELECT e.batch_id, e.ordinal, substring($5::bytea, e.bytes, e.bytes_length) AS bytes
         FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, bytes, bytes_length) RETURNING 1
     ), q AS (
-        INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    SELECT q.partner, q.request_id, substring($16::bytea, q.content_hash, 32) AS content_hash, q.time, q.state,
-        q.batch_id, q.ordinal, q.entry_count, substring($16::bytea, q.reply, q.reply_length) AS reply
-        FROM unnest($6::text[], $7::uuid[], $8::int[], $9::bigint[], $10::bigint[], $11::uuid[], $12::bigint[],
-        $13::bigint[], $14::int[], $15::int[]) AS q (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply, reply_length) RETURNING 1
+        INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    SELECT q.partner, q.request_id, q.content_hash, q.batch_id, q.ordinal, q.entry_count, q.state,
+        substring($15::bytea, q.reply, q.reply_length) AS reply
+        FROM unnest($6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[],
+        $13::int[], $14::int[]) AS q (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply, reply_length) RETURNING 1
     ), i AS (
         INSERT INTO identifiers (identifier_hash, member_id, number, salt)
-    SELECT substring($22::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id, i.number,
-        substring($22::bytea, i.salt, i.salt_length) AS salt
-        FROM unnest($17::int[], $18::uuid[], $19::bigint[], $20::int[], $21::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
+    SELECT substring($21::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id, i.number,
+        substring($21::bytea, i.salt, i.salt_length) AS salt
+        FROM unnest($16::int[], $17::uuid[], $18::bigint[], $19::int[], $20::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
     ), m AS (
         INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
     SELECT m.member_id, m.entry_no, m.next_due_at,
-        substring($30::bytea, m.holdings, m.holdings_length) AS holdings,
-        substring($30::bytea, m.lots, m.lots_length) AS lots
-        FROM unnest($23::uuid[], $24::bigint[], $25::bigint[], $26::int[], $27::int[], $28::int[], $29::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length, lots, lots_length)
+        substring($29::bytea, m.holdings, m.holdings_length) AS holdings,
+        substring($29::bytea, m.lots, m.lots_length) AS lots
+        FROM unnest($22::uuid[], $23::bigint[], $24::bigint[], $25::int[], $26::int[], $27::int[], $28::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length, lots, lots_length)
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings,
         lots = excluded.lots RETURNING 1
     ), t AS (
-        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    SELECT t.partner, t.business_date, t.store, t.till, t.number, t.side, t.line, t.batch_id, t.ordinal
-        FROM unnest($31::text[], $32::bigint[], $33::text[], $34::text[], $35::text[], $36::bigint[], $37::bigint[],
-        $38::uuid[], $39::bigint[]) AS t (partner, business_date, store, till, number, side, line, batch_id, ordinal) RETURNING 1
+        INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    SELECT t.receipt_key, t.line, t.side, t.nth, t.batch_id, t.ordinal, t.undone
+        FROM unnest($30::uuid[], $31::bigint[], $32::bigint[], $33::bigint[], $34::uuid[], $35::bigint[], $36::bigint[]) AS t (receipt_key, line, side, nth, batch_id, ordinal, undone) RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
         + (SELECT count(*) FROM t) AS changed;

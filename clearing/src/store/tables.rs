@@ -13,7 +13,7 @@ pub enum Kind {
     Text,
     /// A text that is JSON.
     Json,
-    /// 16 bytes: the id of a batch, a member or a request.
+    /// 16 bytes: the id of a batch, a member or a request, the key of a receipt, or a short hash.
     Uuid,
     /// 32 bytes.
     Hash,
@@ -555,15 +555,16 @@ tables! {
         requests REQUESTS {
             partner: Text key,
             request_id: Uuid key,
-            content_hash: Hash,
-            time: Int,
-            /// 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
-            state: Int2 ["state BETWEEN 1 AND 3"],
-            /// the one that recorded it, rejections too: tells after an unclear commit whether the batch is there
+            /// of what was asked for, its first 16 bytes; of what was burned before it came zeros
+            content_hash: Uuid,
+            /// the one that recorded it, rejections too: tells when it was, and after an unclear commit whether the batch
+            /// is there
             batch_id: Uuid,
             /// its first entry in the batch; null: it wrote none
             ordinal: Int4 null,
             entry_count: Int4 ["entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)"],
+            /// 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
+            state: Int2 ["state BETWEEN 1 AND 3"],
             /// what of the answer is not in the entries; of a rejection the reason and its numbers; of a burned one nothing
             reply: Bytes,
         };
@@ -654,22 +655,23 @@ tables! {
             /// A member's open holds, the first to lapse first.
             holds_open: "member_id, lapses_at" ["state = 1"],
         };
-        /// Lines of receipts that were booked: each once, whatever its request id. Lies in the order in which tills print.
+        /// Which lines of receipts were booked: each once, whatever its request id. Lies in the order in which tills print.
+        /// What a receipt is called is in the entry; two receipts of one key are told apart by it. Rows are added and never
+        /// go: so of two nodes that book the same line at once, one finds its number taken, and looks again.
         receipts RECEIPTS {
-            partner: Text key,
-            /// yyyymmdd as a number
-            business_date: Int4 key,
-            /// empty: none
-            store: Text key,
-            /// empty: none
-            till: Text key,
-            number: Text key,
+            /// day, partner, store and till, number of the receipt, packed and hashed
+            receipt_key: Uuid key,
+            /// 0: the receipt as a whole
+            line: Int4 key ["line >= 0"],
             /// 1 points earned, 2 points spent
             side: Int2 key ["side IN (1, 2)"],
-            /// 0: the receipt as a whole
-            line: Int key,
+            /// what was booked under this key, side and line before
+            nth: Int2 key ["nth BETWEEN 0 AND 255"],
+            /// the entry that booked it
             batch_id: Uuid,
             ordinal: Int4,
+            /// 1: the entry was undone since, and the line may be booked again
+            undone: Bool,
         };
         /// Which member an identifier names. Only a keyed hash of scheme and value is stored.
         identifiers IDENTIFIERS {

@@ -53,8 +53,11 @@ const ADDED: &[(&str, &str)] = &[
     ("entries", "INSERT INTO entries SELECT batch_id, ordinal + 7777, bytes FROM entries LIMIT 1"),
     (
         "receipts",
-        "INSERT INTO receipts SELECT partner, business_date, store, till, number, side, line + 7777, batch_id, ordinal
-        FROM receipts LIMIT 1",
+        "INSERT INTO receipts SELECT receipt_key, line + 7777, side, nth, batch_id, ordinal, undone FROM receipts LIMIT 1",
+    ),
+    (
+        "receipts",
+        "INSERT INTO receipts SELECT receipt_key, line, side, nth + 1, batch_id, ordinal, undone FROM receipts LIMIT 1",
     ),
     (
         "attachments",

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use uuid::Uuid;
 
-use super::{Batch, DATE, Rows};
+use super::{Batch, Rows};
 
 const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(4242); \
     SELECT window_number, opened_at, terms_epoch, last_time FROM gate";
@@ -23,17 +23,16 @@ const SAVE: &str = "
     WITH e AS (
         INSERT INTO entries (batch_id, ordinal, bytes) SELECT $1, ordinal, $3 FROM unnest($2::int[]) AS r (ordinal)
     ), q AS (
-        INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-        SELECT partner, request_id, content_hash, $4, 1, $1, ordinal, 1, $8
-        FROM unnest($5::text[], $6::uuid[], $7::bytea[], $2::int[]) AS r (partner, request_id, content_hash, ordinal)
+        INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+        SELECT partner, request_id, content_hash, $1, ordinal, 1, 1, $7
+        FROM unnest($4::text[], $5::uuid[], $6::uuid[], $2::int[]) AS r (partner, request_id, content_hash, ordinal)
     ), t AS (
-        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-        SELECT partner, $14::int, 'store-7', till, number, 1, 1, $1, ordinal
-        FROM unnest($5::text[], $12::text[], $13::text[], $2::int[]) AS r (partner, till, number, ordinal)
+        INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+        SELECT receipt_key, 1, 1, 0, $1, ordinal, 0 FROM unnest($11::uuid[], $2::int[]) AS r (receipt_key, ordinal)
     )
     INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
-    SELECT member_id, entry_no, 0, $11, decode(repeat('00', (1 + 48 * least(entry_no, 24))::int), 'hex')
-    FROM unnest($9::uuid[], $10::bigint[]) AS r (member_id, entry_no)
+    SELECT member_id, entry_no, 0, $10, decode(repeat('00', (1 + 48 * least(entry_no, 24))::int), 'hex')
+    FROM unnest($8::uuid[], $9::bigint[]) AS r (member_id, entry_no)
     ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings, lots = excluded.lots";
 
 const SAVE_HOT: &str = "
@@ -94,17 +93,14 @@ impl BarePostgres {
             .bind(id)
             .bind((0..count).collect::<Vec<_>>())
             .bind(&rows.entry)
-            .bind(batch.time)
             .bind(&partners)
             .bind(&request_ids)
-            .bind(batch.issues.iter().map(|issue| &issue.content_hash[..]).collect::<Vec<_>>())
+            .bind(batch.issues.iter().map(|issue| Uuid::from_bytes(issue.content_hash)).collect::<Vec<_>>())
             .bind(&rows.reply)
             .bind(&members)
             .bind(batch.members.values().copied().collect::<Vec<_>>())
             .bind(&rows.holdings)
-            .bind(batch.issues.iter().map(|issue| issue.till.as_str()).collect::<Vec<_>>())
-            .bind(batch.issues.iter().map(|issue| issue.receipt.as_str()).collect::<Vec<_>>())
-            .bind(DATE)
+            .bind(batch.issues.iter().map(|issue| Uuid::from_u128(issue.receipt.0)).collect::<Vec<_>>())
             .execute(&mut self.connection)
             .await?;
         sqlx::query(SAVE_HOT)

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Batch, DATE, Rows};
+use super::{Batch, Rows};
 
 const LOAD: &str = "
     BEGIN IMMEDIATE;
@@ -18,11 +18,11 @@ const LOAD: &str = "
 
 const SAVE: &str = "
     INSERT INTO entries (batch_id, ordinal, bytes) SELECT $9, value->>0, $10 FROM jsonb_each($1);
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    SELECT value->>1, substr($2, value->>2, 16), substr($2, value->>3, 32), $11, 1, $9, value->>0, 1, $12
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    SELECT value->>1, substr($2, value->>2, 16), substr($2, value->>3, 16), $9, value->>0, 1, 1, $12
     FROM jsonb_each($1);
-    INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    SELECT value->>1, $15, 'store-7', value->>4, value->>5, 1, 1, $9, value->>0 FROM jsonb_each($1);
+    INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    SELECT substr($2, value->>4, 16), 1, 1, 0, $9, value->>0, 0 FROM jsonb_each($1);
     INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
     SELECT substr($4, value->>0, 16), value->>1, 0, $13, zeroblob(1 + 48 * min(value->>1, 24)) FROM jsonb_each($3)
     WHERE true
@@ -76,8 +76,7 @@ impl BareSqlite {
                 .text(&issue.issuer)
                 .bytes(&issue.request_id.to_be_bytes())
                 .bytes(&issue.content_hash)
-                .text(&issue.till)
-                .text(&issue.receipt)
+                .bytes(&issue.receipt.0.to_be_bytes())
                 .end_row();
         }
         for (member, entry_no) in &batch.members {
@@ -110,7 +109,6 @@ impl BareSqlite {
             .bind(&rows.reply[..])
             .bind(&rows.holdings[..])
             .bind(&batch.salt[..])
-            .bind(DATE)
             .execute(&mut self.connection)
             .await?;
         Ok(())
