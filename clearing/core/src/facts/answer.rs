@@ -50,7 +50,7 @@ impl Reply {
     /// | of an abandon | 1, then in Borsh |
     /// | of the house | 2, then in Borsh |
     ///
-    /// Rule: request-rows
+    /// Rule: kept-answers
     pub fn kept(&self, member: Option<MemberId>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(24);
         match self {
