@@ -1,4 +1,4 @@
-//! The acceptance scenarios through the SDK over mTLS, on both databases.
+//! The acceptance scenarios through the SDK over mTLS and on the writer, on both databases.
 
 use clearing::coalition_file::Variant;
 use clearing_play::player::play;
@@ -6,7 +6,7 @@ use clearing_play::scenario::Scenario;
 
 use clearing_play::sdk_stage::SdkStage;
 use clearing_play::writer_stage::WriterStage;
-use clearing_play::{BACKENDS, Backend, Database, TestHouse};
+use clearing_play::{Backend, Database, TestHouse};
 
 /// Nobody sets a partner's state to EXITED by the SDK.
 const NOT_BY_THE_SDK: &str = "own/O06";
@@ -32,38 +32,58 @@ fn told(backend: Backend, problem: &dyn std::error::Error) -> String {
     format!("{backend:?}: {problem} {}", causes.join(": "))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_scenarios_play_to_the_last_unit_through_the_sdk_over_mtls() {
+async fn play_all_through_the_sdk(backend: Backend) {
     let mut broken = Vec::new();
-    for backend in BACKENDS {
-        for name in Scenario::names().iter().filter(|name| *name != NOT_BY_THE_SDK) {
-            for variant in Scenario::read(name).variants {
-                broken.extend(play_through_the_sdk(backend, name, variant).await.err());
-            }
+    for name in Scenario::names().iter().filter(|name| *name != NOT_BY_THE_SDK) {
+        for variant in Scenario::read(name).variants {
+            broken.extend(play_through_the_sdk(backend, name, variant).await.err());
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n\n"));
 }
 
 /// The same without SDK and network: what differs here was loaded or saved wrongly.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_scenarios_play_to_the_last_unit_on_the_writer() {
+async fn play_all_on_the_writer(backend: Backend, lots_in_row: usize) {
     let mut broken = Vec::new();
-    for backend in BACKENDS {
-        for (name, lots_in_row) in Scenario::names().iter().flat_map(|name| LOTS_IN_ROW.map(|rows| (name, rows))) {
-            let scenario = Scenario::read(name);
-            for variant in scenario.variants.clone() {
-                let house = scenario.house.to_house(&scenario.id, variant).unwrap();
-                let database = Database::new(backend).await;
-                let store = database.found(&house, scenario.house.coalition.start).await.with_lots_in_row(lots_in_row);
-                let mut stage = WriterStage::new(store, scenario.house.coalition.start);
-                let played = play(&scenario, variant, &mut stage).await;
-                drop(stage);
-                database.audit().await;
-                database.remove().await;
-                broken.extend(played.map_err(|problem| told(backend, &problem)).err());
-            }
+    for name in Scenario::names() {
+        let scenario = Scenario::read(&name);
+        for variant in scenario.variants.clone() {
+            let house = scenario.house.to_house(&scenario.id, variant).unwrap();
+            let database = Database::new(backend).await;
+            let store = database.found(&house, scenario.house.coalition.start).await.with_lots_in_row(lots_in_row);
+            let mut stage = WriterStage::new(store, scenario.house.coalition.start);
+            let played = play(&scenario, variant, &mut stage).await;
+            drop(stage);
+            database.audit().await;
+            database.remove().await;
+            broken.extend(played.map_err(|problem| told(backend, &problem)).err());
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n\n"));
 }
+
+/// A test for each back end: each takes minutes where the machine has other things to do.
+macro_rules! on_both {
+    ($($module:ident $backend:ident)*) => {
+        $(mod $module {
+            use clearing_play::Backend;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn the_scenarios_play_to_the_last_unit_through_the_sdk_over_mtls() {
+                super::play_all_through_the_sdk(Backend::$backend).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn the_scenarios_play_to_the_last_unit_on_the_writer() {
+                super::play_all_on_the_writer(Backend::$backend, super::LOTS_IN_ROW[0]).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn the_scenarios_play_to_the_last_unit_on_the_writer_with_lots_beside_the_members_rows() {
+                super::play_all_on_the_writer(Backend::$backend, super::LOTS_IN_ROW[1]).await;
+            }
+        })*
+    };
+}
+
+on_both! { sqlite Sqlite postgres Postgres }
