@@ -25,7 +25,7 @@
 //! | `projection` | which entries a partner has a part in |
 //! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
-//! | `prober`, `durability`, `checkpoint` | whether the books can be written, and whether the disk takes what is committed; SQLite's log |
+//! | `prober`, `durability`, `checkpoint`, `advice` | whether the books can be written, and whether the disk takes what is committed; SQLite's log; what of PostgreSQL's settings costs durability or speed |
 //! | `tables`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
 //! | `direct` | the writer's own connection to SQLite, called on the writer's own thread |
 //!
@@ -33,6 +33,7 @@
 //! journal's head with the rows that every batch moves.
 
 mod actions;
+mod advice;
 mod alive;
 mod attachments;
 mod balances;
@@ -95,6 +96,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
 pub use self::actions::ActionFilter;
+pub use self::advice::{Advice, Concern};
 pub use self::attachments::AttachmentRow;
 pub use self::balances::Balances;
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
@@ -130,6 +132,7 @@ use self::watched::Watched;
 /// Every statement of the house that can be prepared, for the tests that prepare and list them all on both back ends.
 pub static STATEMENTS: &[&[&Sql]] = &[
     actions::STATEMENTS,
+    advice::STATEMENTS,
     alive::STATEMENTS,
     attachments::STATEMENTS,
     balances::STATEMENTS,

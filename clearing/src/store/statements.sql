@@ -34,6 +34,15 @@
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
 
+-- store.server_settings (PostgreSQL)
+    SELECT name, pg_catalog.current_setting(name) AS present,
+        CASE WHEN name IN ('shared_buffers', 'max_wal_size') THEN pg_catalog.pg_size_bytes(pg_catalog.current_setting(name))
+            WHEN name = 'checkpoint_timeout' THEN setting::bigint END AS amount,
+        pg_catalog.array_to_string(enumvals, ' ') AS choices
+    FROM pg_catalog.pg_settings
+    WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'wal_compression', 'max_wal_size',
+        'checkpoint_timeout', 'shared_buffers');
+
 -- store.last_alive
     SELECT g.opened_at, g.last_time, a.alive_at, (SELECT time FROM batches ORDER BY number DESC LIMIT 1) AS last_batch
     FROM gate AS g LEFT JOIN house_alive AS a ON a.id = g.id;
