@@ -20,6 +20,7 @@
 //! | `session` | the writer's transaction: begin, load, save, commit, look up |
 //! | `slice` | reading what the operations of a batch need |
 //! | `save`, `head` | writing what a batch changed; its last statement, with the sums that all batches share |
+//! | `remembered` | which members identifiers name, in a bounded memory |
 //! | `watched` | sums that have become so large that the rules must know them |
 //! | `snapshot`, `books`, `ledger`, `notices` | reads for those who ask: one state of the database; accounts and windows; the audit's whole; coming expiries |
 //! | `projection` | which entries a partner has a part in |
@@ -66,6 +67,7 @@ mod parties;
 mod prober;
 mod projection;
 mod receipts;
+mod remembered;
 mod requests;
 mod returns;
 mod rows;
