@@ -13,7 +13,7 @@ use super::members::members_after;
 use super::slice::load_all;
 use super::sql::Link;
 use super::windows::{Windows, windows};
-use super::{Store, StoreError, gate, journal, parties};
+use super::{Snapshot, Store, StoreError, gate, journal, parties};
 
 /// Members whose rows are read at once.
 const MEMBERS_AT_ONCE: u32 = 10_000;
@@ -153,6 +153,16 @@ impl Store {
         }
         snapshot.finish().await?;
         Ok(found)
+    }
+}
+
+impl Snapshot {
+    /// At most `limit` members, without their lots, by id from behind `after`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn members_after(&mut self, after: MemberId, limit: u32) -> Result<Vec<Member>, StoreError> {
+        members_after(&mut self.link(), after, limit).await
     }
 }
 

@@ -451,6 +451,8 @@ pub struct Step {
     pub took: Duration,
     /// Another node was faster with the same step.
     pub lost: bool,
+    /// Nobody of this process was writing to SQLite when it began.
+    pub alone: bool,
 }
 
 impl Projector {
@@ -466,7 +468,7 @@ impl Projector {
         let mut snapshot = self.store.reader().await?;
         let Standing { cursor, end } = standing(&mut snapshot.link()).await?;
         if cursor >= end {
-            return Ok(Step { behind: 0, took: Duration::ZERO, lost: false });
+            return Ok(Step { behind: 0, took: Duration::ZERO, lost: false, alone: false });
         }
         // Read beside the writer: what is in the journal does not change any more.
         let entries = journal::entries_of_range(&mut snapshot.link(), cursor, end, self.size).await?;
@@ -483,9 +485,10 @@ impl Projector {
                 connection
             }
         };
-        let _turn = match connection.link().backend() {
-            Backend::Sqlite => Some(self.store.write_turn.lock().await),
-            Backend::Postgres => None,
+        let (_turn, alone) = match (connection.link().backend(), self.store.write_turn.try_lock()) {
+            (Backend::Sqlite, Ok(turn)) => (Some(turn), true),
+            (Backend::Sqlite, Err(_)) => (Some(self.store.write_turn.lock().await), false),
+            (Backend::Postgres, _) => (None, false),
         };
         let began = Instant::now();
         let mut link = connection.link();
@@ -507,7 +510,7 @@ impl Projector {
         } else if took < STEP_TIME / 2 {
             self.size = (self.size * 2).min(STEP_MAX);
         }
-        Ok(Step { behind: if lost { end - cursor } else { end - next }, took, lost })
+        Ok(Step { behind: if lost { end - cursor } else { end - next }, took, lost, alone })
     }
 }
 

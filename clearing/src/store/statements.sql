@@ -357,6 +357,9 @@
 -- store.links_between
     SELECT identifier_hash, member_id, number, salt FROM identifiers WHERE member_id BETWEEN $1 AND $2 ORDER BY member_id, number;
 
+-- store.last_link_change
+    SELECT COALESCE(max(number), 0) AS last FROM link_changes;
+
 -- store.link_changes
     SELECT number, identifier_hash FROM link_changes WHERE number > $1 ORDER BY number LIMIT $2;
 
@@ -1105,6 +1108,12 @@
 
 -- store.begin_snapshot (PostgreSQL)
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+
+-- store.export_snapshot (PostgreSQL)
+    SELECT pg_catalog.pg_export_snapshot() AS snapshot;
+
+-- store.data_version (SQLite)
+    SELECT CAST(data_version AS INTEGER) AS version FROM pragma_data_version;
 
 -- store.terms
     SELECT partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee,

@@ -83,6 +83,11 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
 
 /// Plays a game on a database in which nothing is yet. Gives the book that holds everything.
 pub async fn play(test: &TestStore, seed: u64) -> Book {
+    play_with(test, seed, async |_| {}).await
+}
+
+/// Plays a game as [`play`] does; `after` is told of every batch that has been committed, from 0.
+pub async fn play_with(test: &TestStore, seed: u64, mut after: impl AsyncFnMut(usize)) -> Book {
     let coalition = coalition(seed);
     test.database.found(&coalition, START).await;
     let mut till = Till::open(&test.store, 1).await;
@@ -90,7 +95,7 @@ pub async fn play(test: &TestStore, seed: u64) -> Book {
     let mut whole = Book::new(Arc::new(coalition), 1);
     whole.windows.insert(1, Window::first(START));
     let mut now = START;
-    for _ in 0..BATCHES {
+    for number in 0..BATCHES {
         now = now.plus_seconds(play.rng.random_range(0..150_000));
         let requests = play.batch(&mut till, now);
         let done = till.run(&requests, now).await.unwrap();
@@ -100,6 +105,7 @@ pub async fn play(test: &TestStore, seed: u64) -> Book {
             assert_eq!(answer, expected, "seed {seed}, {:?} at {now}", request.command);
             play.learn(request, &expected, &whole);
         }
+        after(number).await;
     }
     whole.take_changes();
     whole
