@@ -328,7 +328,7 @@
     SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured FROM (SELECT $1 AS member_id) AS m CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1;
 
 -- store.holds_open (PostgreSQL)
-    SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured FROM unnest($1::uuid[]) AS m (member_id) CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1;
+    SELECT member_id, batch_id, ordinal, state, captured FROM holds WHERE member_id = ANY ($1::uuid[]) AND state = 1;
 
 -- store.holds_between
     SELECT member_id, batch_id, ordinal, lapses_at, state, captured FROM holds WHERE member_id BETWEEN $1 AND $2;
