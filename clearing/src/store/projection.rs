@@ -177,15 +177,17 @@ static OF_WINDOW: Sql = Sql::both(
 .gives(LISTED);
 
 /// A list of a partner's entries, newest first, that begins from the index of one filter; the others are checked on
-/// its rows.
+/// its rows. SQLite is told which index: it would read all entries of the partner in the order of the key instead.
 macro_rules! list {
-    ($name:literal, $anchor:literal) => {
-        Sql::new($name, list!(@ "blob", $anchor), list!(@ "uuid", $anchor)).takes(FILTER).gives(LISTED)
+    ($name:literal, $indexed:literal, $anchor:literal) => {
+        Sql::new($name, list!(@ $indexed, "blob", $anchor), list!(@ "", "uuid", $anchor)).takes(FILTER).gives(LISTED)
     };
-    (@ $uuid:literal, $anchor:literal) => {
+    (@ $indexed:literal, $uuid:literal, $anchor:literal) => {
         concat!(
             "SELECT {entries e}, {entry_parties p}
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties",
+            $indexed,
+            "
         WHERE partner = {partner} AND sequence < {before} AND ",
             $anchor,
             " AND (CAST({member} AS ",
@@ -216,11 +218,13 @@ const FILTER: &[Takes] = &[
     one("limit"),
 ];
 
-static BY_SEQUENCE: Sql = list!("store.entries_by_sequence", "true");
-static BY_RECEIPT: Sql = list!("store.entries_by_receipt", "receipt_number = {receipt}");
-static BY_MEMBER: Sql = list!("store.entries_by_member", "member_id = {member}");
-static BY_STORE: Sql = list!("store.entries_by_store", "store = {store}");
-static BY_BUSINESS_DATE: Sql = list!("store.entries_by_business_date", "business_date = {date}");
+static BY_SEQUENCE: Sql = list!("store.entries_by_sequence", "", "true");
+static BY_RECEIPT: Sql =
+    list!("store.entries_by_receipt", " INDEXED BY entry_parties_by_receipt", "receipt_number = {receipt}");
+static BY_MEMBER: Sql = list!("store.entries_by_member", " INDEXED BY entry_parties_by_member", "member_id = {member}");
+static BY_STORE: Sql = list!("store.entries_by_store", " INDEXED BY entry_parties_by_store", "store = {store}");
+static BY_BUSINESS_DATE: Sql =
+    list!("store.entries_by_business_date", " INDEXED BY entry_parties_by_business_date", "business_date = {date}");
 
 /// An entry from what is [`LISTED`].
 fn listed(row: &Row<'_>) -> Result<OwnEntry, StoreError> {

@@ -10,8 +10,9 @@
 
 use clearing_core::units::{IdentifierHash, MemberId};
 
-/// Places of a set.
+/// Places of a set, as they are counted by an index and by a hand.
 const WAYS: usize = 16;
+const WAYS_BYTE: u8 = 16;
 /// Parts that grow one by one, so that none holds anybody up by growing.
 const PARTS: usize = 256;
 
@@ -59,7 +60,7 @@ impl Set {
         }
         loop {
             let at = usize::from(self.hand);
-            self.hand = (self.hand + 1) % WAYS as u8;
+            self.hand = (self.hand + 1) % WAYS_BYTE;
             if self.asked & 1 << at == 0 {
                 return at;
             }
