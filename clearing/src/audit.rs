@@ -51,6 +51,7 @@ use clearing_core::book::Book;
 use clearing_core::facts::chain::chain_hash;
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
+use clearing_core::facts::lot::LotId;
 use clearing_core::facts::window::FundingGroup;
 use clearing_core::facts::{Fact, FoundedFacts};
 use clearing_core::units::{BatchId, EntryId, Hash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
@@ -129,10 +130,14 @@ pub enum Finding {
     HoldOfNothing { hold: EntryId },
     #[error("member {member}: its column says that nothing is due before {stored}, and its row says {due}")]
     Misdated { member: MemberId, stored: Timestamp, due: Timestamp },
+    #[error("member {member}: its lots do not stand where its row says")]
+    Misplaced { member: MemberId },
+    #[error("lot {lot}: whether it waits for its issuer's payment is not what is said where payments look")]
+    Waiting { lot: LotId },
     #[error("entry {entry}: {problem}")]
     Attachment { entry: EntryId, problem: &'static str },
-    #[error("{line}: stored as booked with {stored}, and the journal gives entry {entry}")]
-    Line { line: String, stored: String, entry: EntryId },
+    #[error("{line}: stored as booked with {stored}, and the journal gives entry {entry}{}", was_undone(*undone))]
+    Line { line: String, stored: String, entry: EntryId, undone: bool },
     #[error(
         "batch {batch}: it recorded {recorded} requests, and of {stored} that are stored not all are those{missing}"
     )]
@@ -584,6 +589,10 @@ fn follows(read: &Read, head: &Hash) -> bool {
     // Without entries the chain does not cover the salt.
     let salted = batch.entry_count == 0 && batch.salt != [0; 16];
     batch.previous_hash == *head && batch.hash == chained && !salted
+}
+
+fn was_undone(undone: bool) -> &'static str {
+    if undone { ", undone since" } else { "" }
 }
 
 /// Whether an entry can be applied: an unknown version is a finding of its own.

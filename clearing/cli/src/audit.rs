@@ -41,7 +41,8 @@ pub struct Arguments {
 }
 
 /// What an audit since a record leaves out, in words.
-const LEFT_OUT: &str = "Not looked at were entries before the record, lots and holds of members that no entry since names, requests, \
+const LEFT_OUT: &str = "Not looked at were entries before the record, holds of members that no entry since names and their lots \
+                        beyond their rows, requests, \
                         attachments, links of cards, lines of receipts, windows and their settlements, terms, limits and consents: that \
                         takes an audit of the whole.";
 

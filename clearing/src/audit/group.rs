@@ -1,6 +1,6 @@
 //! Some members, rebuilt from the entries that touch them, and compared with what is stored of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clearing_core::audit::{Tally, Violation, check_members, compare_members};
@@ -14,8 +14,11 @@ use clearing_core::facts::window::FundingGroup;
 use clearing_core::units::{EntryId, Hash, MemberId, PartnerId, WindowNumber};
 
 use super::scratch::Scratch;
-use super::{AuditError, Finding, terms_are_known};
-use crate::store::{MemberRange, MembersLedger, Snapshot};
+use super::{AuditError, Finding, terms_are_known, was_undone};
+use crate::store::{BookedLine, LinePlace, MemberRange, MembersLedger, Snapshot};
+
+/// Lines of receipts that are looked for at once.
+const LINES_AT_ONCE: usize = 1_000;
 
 /// Members that are compared at once, and the entries that touch them.
 pub(super) struct Group {
@@ -40,6 +43,9 @@ pub(super) struct Compared {
 /// What the journal commits to of links, by member and number.
 type Links = BTreeMap<(MemberId, u32), Hash>;
 
+/// The lines of receipts that entries booked, and whether these were undone since.
+type Lines = BTreeMap<EntryId, (ReceiptLine, bool)>;
+
 /// Rebuilds the members of a group in a house as the journal gives it, and compares them with `stored`.
 ///
 /// # Errors
@@ -51,14 +57,17 @@ pub(super) async fn compare(
     stored: Arc<Book>,
 ) -> Result<(Snapshot, Compared), AuditError> {
     let mut findings = Vec::new();
-    let (rebuilt, links) = rebuild(&range, entries, &house, &mut findings)?;
+    let (rebuilt, links, lines) = rebuild(&range, entries, &house, &mut findings)?;
+    let receipt_lines = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     compare_links(&mut snapshot, &range, links, &mut findings).await?;
-    let MembersLedger { book: of_members, stray_holds, misdated } =
+    let MembersLedger { book: of_members, stray_holds, misdated, misplaced, waiting_amiss } =
         snapshot.members_ledger(&stored, &range.ids).await?;
-    compare_lines(&mut snapshot, &rebuilt, &mut findings).await?;
+    compare_lines(&mut snapshot, lines, &mut findings).await?;
     findings.extend(stray_holds.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
     let misdated = misdated.into_iter();
     findings.extend(misdated.map(|(member, stored, due)| Finding::Misdated { member, stored, due }));
+    findings.extend(misplaced.into_iter().map(|member| Finding::Misplaced { member }));
+    findings.extend(waiting_amiss.into_iter().map(|lot| Finding::Waiting { lot }));
     findings.extend(compare_members(&of_members, &rebuilt).into_iter().map(Finding::from));
     findings.extend(check_members(&of_members).into_iter().map(Finding::from));
     let mut tally = Tally::default();
@@ -67,7 +76,7 @@ pub(super) async fn compare(
         findings,
         members: u64::try_from(of_members.members.len()).unwrap_or(0),
         lots: u64::try_from(of_members.lots.len()).unwrap_or(0),
-        receipt_lines: i64::try_from(rebuilt.receipts.len()).unwrap_or(i64::MAX),
+        receipt_lines,
         tally,
         guards: rebuilt.guards,
         funding: rebuilt.funding,
@@ -75,16 +84,17 @@ pub(super) async fn compare(
     Ok((snapshot, compared))
 }
 
-/// The members of a group, and to which of their links the journal commits, from the entries that touch them.
+/// The members of a group, to which of their links the journal commits, and which lines of receipts they booked, from the entries
+/// that touch them.
 fn rebuild(
     range: &MemberRange,
     entries: Scratch,
     house: &Arc<House>,
     findings: &mut Vec<Finding>,
-) -> Result<(Book, Links), AuditError> {
+) -> Result<(Book, Links, Lines), AuditError> {
     let mut rebuilt = Book::new(Arc::clone(house), 1).of_members(range.ids.clone());
     let mut entries = entries.read()?;
-    let mut booked: BTreeMap<EntryId, ReceiptLine> = BTreeMap::new();
+    let mut lines = Lines::new();
     let mut links = Links::new();
     while let Some((id, entry)) = entries.next_entry()? {
         if let Some(lot) = rebuilt.missing_lot(&entry) {
@@ -95,12 +105,15 @@ fn rebuild(
         drop(rebuilt.take_changes());
         let enrolled = entry.enrolled().filter(|(member, _)| range.ids.contains(member));
         links.extend(enrolled.map(|(member, link)| ((member, link.number), link.commitment)));
-        booked.extend(ReceiptLine::of_entry(&entry, &house.coalition.time_zone).map(|line| (id, line)));
-        if let Some(line) = ReceiptLine::freed_by(&entry).and_then(|freed| booked.remove(&freed)) {
-            rebuilt.receipts.remove(&line);
+        lines.extend(ReceiptLine::of_entry(&entry, &house.coalition.time_zone).map(|line| (id, (line, false))));
+        // What is undone by the batch that booked it was never written.
+        match ReceiptLine::freed_by(&entry) {
+            Some(freed) if freed.batch == id.batch => drop(lines.remove(&freed)),
+            Some(freed) => drop(lines.entry(freed).and_modify(|(_, undone)| *undone = true)),
+            None => {}
         }
     }
-    Ok((rebuilt, links))
+    Ok((rebuilt, links, lines))
 }
 
 /// Compares whom identifiers name with what the journal commits to.
@@ -126,16 +139,31 @@ async fn compare_links(
 }
 
 /// Looks for the lines of receipts that the entries of some members booked.
-async fn compare_lines(snapshot: &mut Snapshot, rebuilt: &Book, findings: &mut Vec<Finding>) -> Result<(), AuditError> {
-    let receipts: BTreeSet<_> = rebuilt.receipts.keys().map(|line| line.receipt.clone()).collect();
-    let stored = snapshot.receipt_lines(&receipts).await?;
-    for (line, entry) in &rebuilt.receipts {
-        let booked = stored.get(line);
-        if booked != Some(entry) {
-            let line = format!("{line} of {}", line.receipt.partner);
-            let stored = booked.map_or_else(|| "nothing".to_owned(), |booked| format!("entry {booked}"));
-            findings.push(Finding::Line { line, stored, entry: *entry });
+async fn compare_lines(snapshot: &mut Snapshot, lines: Lines, findings: &mut Vec<Finding>) -> Result<(), AuditError> {
+    let lines: Vec<(EntryId, (ReceiptLine, bool))> = lines.into_iter().collect();
+    for page in lines.chunks(LINES_AT_ONCE) {
+        let receipts = page.iter().map(|(_, (line, _))| line.receipt.clone()).collect();
+        let mut stored: BTreeMap<LinePlace, Vec<BookedLine>> = BTreeMap::new();
+        for row in snapshot.booked_lines(&receipts).await? {
+            stored.entry(row.place).or_default().push(row);
+        }
+        for (entry, (line, undone)) in page {
+            let rows = stored.get(&LinePlace::of(line)).map_or(&[][..], Vec::as_slice);
+            let is_right = rows.iter().any(|row| (row.entry, row.undone) == (*entry, *undone));
+            // Numbers have no gaps: else one that is taken might be taken again.
+            let mut numbers: Vec<u32> = rows.iter().map(|row| row.nth).collect();
+            numbers.sort_unstable();
+            if !is_right || !numbers.iter().copied().eq(0..u32::try_from(rows.len()).unwrap_or(u32::MAX)) {
+                let line = format!("{line} of {}", line.receipt.partner);
+                findings.push(Finding::Line { line, stored: listed(rows), entry: *entry, undone: *undone });
+            }
         }
     }
     Ok(())
+}
+
+/// What is stored of a line, for people.
+fn listed(rows: &[BookedLine]) -> String {
+    let row = |row: &BookedLine| format!("entry {} as number {}{}", row.entry, row.nth, was_undone(row.undone));
+    if rows.is_empty() { "nothing".to_owned() } else { rows.iter().map(row).collect::<Vec<_>>().join(", ") }
 }

@@ -83,12 +83,15 @@ pub(super) struct MemberRow {
 }
 
 impl MemberRow {
-    /// None if its figures do not fit.
-    pub fn of(member: &Member) -> Option<Self> {
+    /// A member with its lots as they are packed in its row. None if its figures do not fit.
+    pub fn of(member: &Member, lots: &[u8]) -> Option<Self> {
         let mut hash = Sha256::new();
         hash.update(member.id.0.to_be_bytes());
         hash.update(member.entry_no.to_be_bytes());
-        hash.update(member.to_bytes());
+        let bytes = member.to_bytes();
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(&bytes);
+        hash.update(lots);
         let hash: Hash = hash.finalize().into();
         let (fingerprint, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
         Some(Self { member: member.id, fingerprint: *fingerprint, figures: Figures::of(member)? })

@@ -4,11 +4,11 @@
 //! |---|---|
 //! | batches and entries since | no gap, none missing, the chain of hashes from the recorded head to the present one, each entry balanced, windows never run back |
 //! | balances, outstanding points | each: what was recorded, and what entries since have posted |
-//! | the rows of all members | each: what it has and owes is what was recorded, and what entries since have posted; that of one that no entry since names is as it was |
+//! | the rows of all members | each: what it has and owes is what was recorded, and what entries since have posted; that of one that no entry since names is as it was, with the lots in it |
 //! | lots and holds of members that entries since name | in themselves, and against the member's row |
 //! | what all members hold and owe | against the accounts of issuers and creditors |
 //!
-//! Not looked at are entries before the record, lots and holds of other members, requests, attachments, links, receipts,
+//! Not looked at are entries before the record, holds of other members and their lots for which their rows have no room, requests, attachments, links, receipts,
 //! windows with their settlements, terms, limits and consents. Whoever changes books and record alike is not found out.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,11 +63,11 @@ pub(super) async fn write(snapshot: &mut Snapshot, recorded: &Recorded, to: &Pat
     let mut writing = Writing::begin(to, recorded)?;
     let mut after = MemberId(0);
     loop {
-        let members = snapshot.members_after(after, MEMBERS_AT_ONCE).await?;
-        let Some(last) = members.last() else { break };
+        let members = snapshot.member_rows(after, MEMBERS_AT_ONCE).await?;
+        let Some((last, _)) = members.last() else { break };
         after = last.id;
-        for member in &members {
-            let row = MemberRow::of(member).expect("the figures of books in order fit");
+        for (member, lots) in &members {
+            let row = MemberRow::of(member, lots).expect("the figures of books in order fit");
             writing.member(row)?;
         }
     }
@@ -256,9 +256,9 @@ impl Since {
         loop {
             let done = self.report.members;
             progress(Progress { phase: Phase::Members, done, total: total.max(done) });
-            let members = snapshot.members_after(after, MEMBERS_AT_ONCE).await?;
-            let Some(last) = members.last() else { break };
-            for member in &members {
+            let members = snapshot.member_rows(after, MEMBERS_AT_ONCE).await?;
+            let Some(last) = members.last().map(|(last, _)| last.id) else { break };
+            for (member, lots) in &members {
                 while let Some(gone) = before.filter(|row| row.member < member.id) {
                     self.find([Finding::RowAstray { of: format!("of member {}", gone.member) }]);
                     before = reading.next()?;
@@ -267,7 +267,7 @@ impl Since {
                 if own.is_some() {
                     before = reading.next()?;
                 }
-                self.compare_member(member, own);
+                self.compare_member(member, lots, own);
                 for ((issuer, _), holding) in &member.holdings {
                     let points = i128::from(holding.available.0) + i128::from(holding.held.0);
                     *held.entry(*issuer).or_default() += points + i128::from(holding.pending.0);
@@ -276,9 +276,9 @@ impl Since {
                     *owed.entry(debt.creditor).or_default() += i128::from(debt.points.0);
                 }
             }
-            self.check_lots(snapshot, &members, (after, last.id)).await?;
+            self.check_lots(snapshot, &members, (after, last)).await?;
             self.report.members += members.len() as u64;
-            after = last.id;
+            after = last;
         }
         while let Some(gone) = before {
             self.find([Finding::RowAstray { of: format!("of member {}", gone.member) }]);
@@ -300,9 +300,9 @@ impl Since {
         Ok(())
     }
 
-    fn compare_member(&mut self, member: &Member, before: Option<MemberRow>) {
+    fn compare_member(&mut self, member: &Member, lots: &[u8], before: Option<MemberRow>) {
         let id = member.id;
-        let Some(now) = MemberRow::of(member) else {
+        let Some(now) = MemberRow::of(member, lots) else {
             self.find([Finding::RowAstray { of: format!("of member {id}, whose points fit into no account,") }]);
             return;
         };
@@ -339,22 +339,25 @@ impl Since {
     async fn check_lots(
         &mut self,
         snapshot: &mut Snapshot,
-        members: &[Member],
+        members: &[(Member, Vec<u8>)],
         (after, last): (MemberId, MemberId),
     ) -> Result<(), AuditError> {
         let named: BTreeSet<MemberId> =
-            members.iter().map(|member| member.id).filter(|id| self.members.contains_key(id)).collect();
+            members.iter().map(|(member, _)| member.id).filter(|id| self.members.contains_key(id)).collect();
         let ranges: Vec<_> = if named.len() > NAMED_ALONE_MAX {
             vec![MemberId(after.0.saturating_add(1))..=last]
         } else {
             named.iter().map(|member| *member..=*member).collect()
         };
         for ids in ranges {
-            let MembersLedger { book, stray_holds, misdated } = snapshot.members_ledger(&self.stored, &ids).await?;
+            let MembersLedger { book, stray_holds, misdated, misplaced, waiting_amiss } =
+                snapshot.members_ledger(&self.stored, &ids).await?;
             self.report.lots += book.lots.len() as u64;
             self.find(stray_holds.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
             let misdated = misdated.into_iter();
             self.find(misdated.map(|(member, stored, due)| Finding::Misdated { member, stored, due }));
+            self.find(misplaced.into_iter().map(|member| Finding::Misplaced { member }));
+            self.find(waiting_amiss.into_iter().map(|lot| Finding::Waiting { lot }));
             self.find(check_members(&book));
         }
         Ok(())

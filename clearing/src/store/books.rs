@@ -9,7 +9,7 @@ use clearing_core::facts::member::Member;
 use clearing_core::units::{MemberId, Points, WindowNumber};
 
 use super::balances::{Balances, all_balances};
-use super::members::members_after;
+use super::members::{member_rows, members_after};
 use super::slice::load_all;
 use super::sql::Link;
 use super::windows::{Windows, windows};
@@ -157,12 +157,12 @@ impl Store {
 }
 
 impl Snapshot {
-    /// At most `limit` members, without their lots, by id from behind `after`.
+    /// At most `limit` members by id from behind `after`, each with its lots as they are packed in its row.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn members_after(&mut self, after: MemberId, limit: u32) -> Result<Vec<Member>, StoreError> {
-        members_after(&mut self.link(), after, limit).await
+    pub async fn member_rows(&mut self, after: MemberId, limit: u32) -> Result<Vec<(Member, Vec<u8>)>, StoreError> {
+        member_rows(&mut self.link(), after, limit).await
     }
 }
 

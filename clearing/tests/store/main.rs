@@ -52,6 +52,7 @@ mod plans;
 mod planted;
 mod points;
 mod pruning;
+mod receipts;
 mod scheduler;
 mod schema;
 mod settlement;
