@@ -14,58 +14,73 @@
 //!
 //! What it says nothing about is [`UNEXPLAINED`].
 //!
-//! It works on one snapshot of the database and may run beside a house that is open. Its memory grows with the members and
-//! with what the house keeps of windows, not with the journal: the journal is read once, a stretch at a time, and what an
-//! entry does to members waits in a `scratch` until their turn comes, of about `ENTRIES_AT_ONCE` entries. So do the rows of
-//! requests until the turn of their batches.
+//! It works on one state of the database, seen by several connections (`Store::snapshots`), and may run beside a house that is
+//! open:
+//!
+//! | at a time | who does what |
+//! |---|---|
+//! | the journal is read, once | one reads, decodes and hashes a stretch ahead (`stretch`); one plays it on the accounts of the house, and puts aside what an entry does to members until their turn comes (`scratch`); one puts the rows of requests aside by their batches (`requests`) |
+//! | requests are compared | each some batches (`requests`) |
+//! | members are rebuilt and compared | each some members at a time, by ranges of their ids (`group`) |
+//!
+//! Its memory grows with the windows and partners that there are, and with the members that are compared at once, whose entries
+//! are `AuditLimits::entries_at_once`; neither with the journal nor with the number of members.
 
+mod group;
+mod record;
 mod requests;
 mod scratch;
+mod since;
+mod spread;
+mod stretch;
 mod told;
 mod unexplained;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use clearing_core::audit::proof::ProofTrail;
 use clearing_core::audit::{
-    Tally, Violation, check_after, check_before, check_entry, check_house, check_members, check_windows, compare_gross,
-    compare_house, compare_members, compare_windows,
+    Tally, Violation, check_after, check_before, check_entry, check_house, check_windows, compare_gross, compare_house,
+    compare_windows,
 };
 use clearing_core::book::Book;
-use clearing_core::facts::chain::{BatchHeader, STRIPE, chain_hash, link_commitment};
+use clearing_core::facts::chain::chain_hash;
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
 use clearing_core::facts::lot::LotId;
-use clearing_core::facts::member::IdentifierLink;
-use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::window::FundingGroup;
 use clearing_core::facts::{Fact, FoundedFacts};
 use clearing_core::units::{BatchId, EntryId, Hash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinSet;
 
+pub use self::record::RecordError;
 pub use self::unexplained::{UNEXPLAINED, Unexplained};
 
+use self::group::Group;
 use self::requests::Requests;
 use self::scratch::Scratch;
+use self::spread::spread;
+use self::stretch::{Read, Stretch};
 use self::told::{Told, check_rows};
-use crate::store::{
-    BatchRow, BookedLine, GrossRows, LinePlace, MemberRange, MembersLedger, Snapshot, Store, StoreError, Windows,
-};
+use crate::store::{BatchRow, GrossRows, JournalHead, Snapshot, Store, StoreError, Windows};
 
-/// Batches read at once, and entries of them at the most, unless one batch has more.
-const BATCHES_AT_ONCE: u32 = 500;
-const STRETCH: i64 = 5_000;
+/// Stretches of the journal that are read ahead.
+const STRETCHES_AHEAD: usize = 2;
 
-/// Entries of members that are rebuilt at once.
-const ENTRIES_AT_ONCE: u64 = 100_000;
+/// Who reads the journal, who plays it, and who reads requests.
+const READERS: usize = 3;
 
 /// Groups of members at the most, and of batches: each has a file open while the journal is read.
 const RANGES_MAX: usize = 256;
 const BATCH_RANGES_MAX: usize = 128;
 
-/// Lines of receipts that are looked for at once.
-const LINES_AT_ONCE: usize = 1_000;
+/// Workers at the most: each has a connection, and the memory of a group.
+const WORKERS_MAX: usize = 4;
 
 /// Windows read at once.
 const WINDOWS_AT_ONCE: WindowNumber = 64;
@@ -79,6 +94,11 @@ pub struct AuditReport {
     pub lots: u64,
     /// The hash of the journal's head, as it was recomputed.
     pub head: Hash,
+    /// The sequence from which on entries were read, if not all were.
+    pub since: Option<i64>,
+    /// The sequence behind the last entry that an audit of the whole has read: this one, or that at whose end the first record
+    /// was made.
+    pub whole: i64,
     /// Nothing, if the books are in order.
     pub findings: Vec<Finding>,
 }
@@ -143,6 +163,25 @@ pub enum AuditError {
     Store(#[from] StoreError),
     #[error("the audit cannot keep entries in the folder for temporary files")]
     Scratch(#[from] io::Error),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// How much an audit takes at once. It finds the same whatever stands here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditLimits {
+    /// Entries of members that are rebuilt at once by each worker, about: some two kilobytes of memory for each. Of a large
+    /// journal there are more, as it is cut into 256 parts at the most.
+    pub entries_at_once: u64,
+    /// How many work side by side, from 1 to 4.
+    pub workers: usize,
+}
+
+impl Default for AuditLimits {
+    /// A worker for each core of this machine.
+    fn default() -> Self {
+        Self { entries_at_once: 25_000, workers: available_parallelism().map_or(1, usize::from) }
+    }
 }
 
 /// What an audit is at.
@@ -150,6 +189,8 @@ pub enum AuditError {
 pub enum Phase {
     /// It reads entries of the journal.
     Journal,
+    /// It compares requests with what batches tell of them, some batches at a time.
+    Requests,
     /// It compares members with the journal.
     Members,
 }
@@ -167,7 +208,7 @@ pub struct Progress {
 /// # Errors
 /// [`AuditError`] if the ledger cannot be read at all, or if there is no room for what the audit puts aside.
 pub async fn audit_with(store: &Store, progress: impl FnMut(Progress)) -> Result<AuditReport, AuditError> {
-    audit_by(store, ENTRIES_AT_ONCE, progress).await
+    audit_by(store, AuditLimits::default(), progress).await
 }
 
 /// [`audit_with`] for whoever does not wait for it.
@@ -178,16 +219,52 @@ pub async fn audit(store: &Store) -> Result<AuditReport, AuditError> {
     audit_with(store, |_| {}).await
 }
 
-/// [`audit_with`] with about so many entries of members rebuilt at once. It finds the same whatever their number.
+/// [`audit_with`] within these limits.
 ///
 /// # Errors
 /// As [`audit_with`].
 pub async fn audit_by(
     store: &Store,
-    entries_at_once: u64,
+    limits: AuditLimits,
     mut progress: impl FnMut(Progress),
 ) -> Result<AuditReport, AuditError> {
-    let mut snapshot = store.snapshot().await?;
+    audit_whole(store, limits, None, &mut progress).await
+}
+
+/// The files that an audit begins from and leaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RecordFiles<'a> {
+    /// The record of an earlier audit: only what was written since is read, and what members and accounts have is compared
+    /// with what they had. What that leaves out is told in `audit/since.rs` and by `clearing audit --help`.
+    pub since: Option<&'a Path>,
+    /// Where a record goes, if nothing was found.
+    pub record: Option<&'a Path>,
+}
+
+/// [`audit_with`], from a record or with one.
+///
+/// # Errors
+/// As [`audit_with`], and if a record cannot be read or written.
+pub async fn audit_recorded(
+    store: &Store,
+    files: RecordFiles<'_>,
+    mut progress: impl FnMut(Progress),
+) -> Result<AuditReport, AuditError> {
+    match files.since {
+        Some(since) => since::audit(store, since, files.record, &mut progress).await,
+        None => audit_whole(store, AuditLimits::default(), files.record, &mut progress).await,
+    }
+}
+
+async fn audit_whole(
+    store: &Store,
+    limits: AuditLimits,
+    record: Option<&Path>,
+    progress: &mut impl FnMut(Progress),
+) -> Result<AuditReport, AuditError> {
+    let workers = limits.workers.clamp(1, WORKERS_MAX);
+    let mut snapshots = store.snapshots(workers.max(READERS)).await?;
+    let mut snapshot = snapshots.pop().expect("there are three at least");
     let row = snapshot.house().await?;
     let (created, calendar_set) = (row.created, row.calendar_set);
     let founded = FoundedFacts {
@@ -195,8 +272,9 @@ pub async fn audit_by(
         domain: row.domain.clone(),
         key_fingerprint: row.fingerprint,
     };
-    let stored = snapshot.house_ledger(Arc::new(row.house)).await?;
-    let ranges = snapshot.member_ranges(entries_at_once, RANGES_MAX).await?;
+    let stored = Arc::new(snapshot.house_ledger(Arc::new(row.house)).await?);
+    let ranges = snapshot.member_ranges(limits.entries_at_once, RANGES_MAX).await?;
+    let batches = snapshot.batch_ranges(limits.entries_at_once.saturating_mul(4), BATCH_RANGES_MAX).await?;
     let mut audit = Audit {
         report: AuditReport::default(),
         // Whose rows it keeps is decided where they are compared.
@@ -204,15 +282,29 @@ pub async fn audit_by(
         founded,
         proofs: ProofTrail::default(),
         told: Told::default(),
-        requests: Some(Requests::new(snapshot.batch_ranges(entries_at_once, BATCH_RANGES_MAX).await?)),
+        undone: Requests::new(batches.clone()),
         groups: ranges.into_iter().map(|range| Group { range, entries: Scratch::new() }).collect(),
         read: 0,
         window: 1,
         compared: 1,
     };
-    audit.read_journal(&mut snapshot, &stored, &mut progress).await?;
-    audit.compare_requests(&mut snapshot).await?;
-    let tally = audit.compare_members(&mut snapshot, &stored, &mut progress).await?;
+
+    let (ahead, stretches) = channel(STRETCHES_AHEAD);
+    let (of_journal, of_requests) =
+        (snapshots.pop().expect("there are three"), snapshots.pop().expect("there are three"));
+    // Whichever of them fails, the others are broken off.
+    let (mut reading, mut keeping) = (JoinSet::new(), JoinSet::new());
+    reading.spawn(stretch::read(of_journal, audit.founded.coalition.id.clone(), JournalHead::START, ahead));
+    keeping.spawn(Requests::new(batches).read(of_requests));
+    audit.play_journal(&mut snapshot, &stored, stretches, progress).await?;
+    snapshots.push(joined(&mut reading).await?);
+    let (given_back, requests) = joined(&mut keeping).await?;
+    snapshots.push(given_back);
+    // Who has had its turn at the journal may help: with more workers than one there is one more for whom there is no core.
+    let left_over = snapshots.split_off(workers.min(snapshots.len()));
+
+    let snapshots = audit.compare_requests(snapshots, requests, progress).await?;
+    let (snapshots, tally) = audit.compare_members(snapshots, &stored, progress).await?;
 
     let gross = snapshot.gross_rest(audit.compared).await?;
     let house = &stored.house;
@@ -223,9 +315,23 @@ pub async fn audit_by(
     let gate = snapshot.gate().await?;
     audit.find(audit.told.compare_house(gate, created, calendar_set, &audit.rebuilt));
     audit.find(audit.told.compare_counts(snapshot.counts().await?));
-    audit.check_windows(&mut snapshot, stored).await?;
-    snapshot.finish().await?;
+    let head = snapshot.journal_head().await?;
+    let recorded = since::recorded(&stored, &audit.founded.domain, head, head.next_sequence);
+    audit.report.whole = head.next_sequence;
+    audit.check_windows(&mut snapshot, Arc::unwrap_or_clone(stored)).await?;
+    if let Some(to) = record.filter(|_| audit.report.findings.is_empty()) {
+        since::write(&mut snapshot, &recorded, to).await?;
+    }
+    for snapshot in snapshots.into_iter().chain(left_over).chain([snapshot]) {
+        snapshot.finish().await?;
+    }
     Ok(audit.report)
+}
+
+/// What the one task of a set came to.
+async fn joined<T: 'static>(tasks: &mut JoinSet<Result<T, AuditError>>) -> Result<T, AuditError> {
+    let ended = tasks.join_next().await.expect("there is one");
+    ended.expect("it is not broken off before its end, and does not panic")
 }
 
 /// An audit under way.
@@ -239,8 +345,8 @@ struct Audit {
     proofs: ProofTrail,
     /// What it gives of rows that no book holds.
     told: Told,
-    /// What it gives of requests; none once they are compared.
-    requests: Option<Requests>,
+    /// The requests that it undoes.
+    undone: Requests,
     groups: Vec<Group>,
     /// Entries that were read.
     read: u64,
@@ -250,27 +356,16 @@ struct Audit {
     compared: WindowNumber,
 }
 
-/// What the journal commits to of links, by member and number.
-type Links = BTreeMap<(MemberId, u32), Hash>;
-
-/// The lines of receipts that entries booked, and whether these were undone since.
-type Lines = BTreeMap<EntryId, (ReceiptLine, bool)>;
-
-/// Members that are compared at once, and the entries that touch them.
-struct Group {
-    range: MemberRange,
-    entries: Scratch,
-}
-
 impl Audit {
     fn find<F: Into<Finding>>(&mut self, found: impl IntoIterator<Item = F>) {
         self.report.findings.extend(found.into_iter().map(Into::into));
     }
 
-    async fn read_journal(
+    async fn play_journal(
         &mut self,
         snapshot: &mut Snapshot,
         stored: &Book,
+        mut stretches: Receiver<Stretch>,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), AuditError> {
         let head = snapshot.journal_head().await?;
@@ -278,16 +373,10 @@ impl Audit {
         let (mut next, mut number) = (1, 1);
         loop {
             progress(Progress { phase: Phase::Journal, done: self.report.entries, total });
-            let batches = snapshot.batches(number, BATCHES_AT_ONCE).await?;
-            let Some(first) = batches.first() else { break };
-            let end = |batch: &BatchRow| batch.first_sequence.saturating_add(batch.entry_count);
-            let fits = |batch: &&BatchRow| end(batch).saturating_sub(first.first_sequence) <= STRETCH;
-            let count = batches.iter().take_while(fits).count().max(1);
-            let batches = &batches[..count];
-            let begins = next;
-            let entries = snapshot.entries(next, end(&batches[count - 1]), u32::MAX).await?;
-            let mut at = 0;
-            for batch in batches {
+            let Some(Stretch { batches, entries, attachments }) = stretches.recv().await else { break };
+            let mut rest = &entries[..];
+            for read in &batches {
+                let batch = &read.row;
                 if batch.number != number {
                     let (expected, found) = (number, batch.number);
                     self.find([Finding::NumberGap { batch: batch.batch, expected, found }]);
@@ -297,26 +386,20 @@ impl Audit {
                     let (expected, found) = (next, batch.first_sequence);
                     self.find([Finding::Gap { batch: batch.batch, expected, found }]);
                 }
-                let own = entries[at..].iter().take_while(|stored| stored.id.batch == batch.batch).count();
-                self.read_batch(batch, &entries[at..at + own])?;
-                at += own;
-                next = end(batch);
+                let (own, behind) = rest.split_at(read.entries);
+                self.play_batch(read, own)?;
+                rest = behind;
+                next = batch.end_sequence();
             }
-            self.report.batches += u64::try_from(count).unwrap_or(0);
-            self.report.entries += u64::try_from(at).unwrap_or(0);
-            let attachments = snapshot.attachments(begins, next).await?;
+            self.report.batches += u64::try_from(batches.len()).unwrap_or(0);
+            self.report.entries += u64::try_from(entries.len() - rest.len()).unwrap_or(0);
             let differ = self.told.attachments(&entries, attachments);
             self.find(differ);
-            let requests = self.requests.as_mut().expect("they are compared behind the journal");
-            let lost = requests.entries(snapshot, &entries).await?;
+            let lost = self.undone.entries(snapshot, &entries).await?;
             self.find(lost);
             // Which lines are booked is told by the members' entries.
             self.rebuilt.receipts.clear();
             self.compare_closed(snapshot, stored).await?;
-            // A row that is broken may have the last number that there is, and would be found again and again.
-            if number == i64::MAX {
-                break;
-            }
         }
         if (head.next_sequence, head.next_number) != (next, number) || head.hash != self.report.head {
             self.find([Finding::HeadDiffers]);
@@ -324,37 +407,25 @@ impl Audit {
         Ok(())
     }
 
-    fn read_batch(&mut self, batch: &BatchRow, entries: &[JournalEntry]) -> Result<(), AuditError> {
+    fn play_batch(&mut self, read: &Read, entries: &[JournalEntry]) -> Result<(), AuditError> {
+        let batch = &read.row;
         if i64::try_from(entries.len()) != Ok(batch.entry_count) {
             let (named, found) = (batch.entry_count, entries.len());
             self.find([Finding::EntriesMissing { batch: batch.batch, named, found }]);
         }
-        let header = BatchHeader {
-            coalition: self.rebuilt.house.coalition.id.clone(),
-            stripe: STRIPE,
-            batch: batch.batch,
-            window: batch.window,
-            time: batch.time,
-            salt: batch.salt,
-        };
-        let numbered = entries.iter().map(|stored| (stored.id.ordinal, &*stored.entry));
-        let contents = header.contents_hash(&batch.requests_hash, numbered);
-        let chained = chain_hash(&self.report.head, batch.number, batch.first_sequence, &contents);
-        // Without entries the chain does not cover the salt.
-        let salted = batch.entry_count == 0 && batch.salt != [0; 16];
-        if batch.previous_hash != self.report.head || batch.hash != chained || salted {
+        if !follows(read, &self.report.head) {
             self.find([Finding::ChainBroken { batch: batch.batch }]);
         }
         self.report.head = batch.hash;
         for stored in entries {
             self.told.entry(stored.sequence, &stored.entry);
-            self.read_entry(stored.id, &stored.entry)?;
+            self.play_entry(stored.id, &stored.entry)?;
         }
         self.told.batch(batch.time, &self.rebuilt.take_changes());
         Ok(())
     }
 
-    fn read_entry(&mut self, id: EntryId, entry: &Entry) -> Result<(), AuditError> {
+    fn play_entry(&mut self, id: EntryId, entry: &Entry) -> Result<(), AuditError> {
         let house = Arc::clone(&self.rebuilt.house);
         self.find(check_entry(&house, id, entry));
         self.check_founding(id, entry);
@@ -423,132 +494,64 @@ impl Audit {
         Ok(())
     }
 
-    async fn compare_requests(&mut self, snapshot: &mut Snapshot) -> Result<(), AuditError> {
-        let Some(mut requests) = self.requests.take() else { return Ok(()) };
-        requests.read(snapshot).await?;
-        let differ = requests.compare(snapshot, self.rebuilt.forgotten).await?;
-        self.find(differ);
-        Ok(())
+    async fn compare_requests(
+        &mut self,
+        snapshots: Vec<Snapshot>,
+        rows: Requests,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Vec<Snapshot>, AuditError> {
+        let undone = std::mem::replace(&mut self.undone, Requests::new(Vec::new()));
+        let (forgotten, total) = (self.rebuilt.forgotten, self.report.batches);
+        let mut done = 0;
+        let mut tell = |batches| {
+            done += batches;
+            progress(Progress { phase: Phase::Requests, done, total });
+        };
+        tell(0);
+        let work = move |snapshot, group: requests::Group| group.compare(snapshot, forgotten);
+        let (snapshots, compared) =
+            spread(snapshots, rows.groups_with(undone), work, |(batches, _)| tell(*batches)).await?;
+        self.find(compared.into_iter().flat_map(|(_, findings)| findings));
+        Ok(snapshots)
     }
 
     /// Rebuilds the members, group by group, and compares them. Gives what their stored rows come to.
     async fn compare_members(
         &mut self,
-        snapshot: &mut Snapshot,
-        stored: &Book,
+        snapshots: Vec<Snapshot>,
+        stored: &Arc<Book>,
         progress: &mut impl FnMut(Progress),
-    ) -> Result<Tally, AuditError> {
-        let mut tally = Tally::default();
+    ) -> Result<(Vec<Snapshot>, Tally), AuditError> {
         let groups = std::mem::take(&mut self.groups);
         let total = groups.iter().map(|group| group.range.members).sum();
-        for Group { range, entries } in groups {
-            progress(Progress { phase: Phase::Members, done: self.report.members, total });
-            let (rebuilt, links, lines) = self.rebuild(&range, entries)?;
-            self.compare_links(snapshot, &range, links).await?;
-            let MembersLedger { book: of_members, stray_holds, misdated, misplaced, waiting_amiss } =
-                snapshot.members_ledger(stored, &range.ids).await?;
-            self.compare_lines(snapshot, lines).await?;
-            self.report.members += u64::try_from(of_members.members.len()).unwrap_or(0);
-            self.report.lots += u64::try_from(of_members.lots.len()).unwrap_or(0);
-            self.find(stray_holds.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
-            let misdated = misdated.into_iter();
-            self.find(misdated.map(|(member, stored, due)| Finding::Misdated { member, stored, due }));
-            self.find(misplaced.into_iter().map(|member| Finding::Misplaced { member }));
-            self.find(waiting_amiss.into_iter().map(|lot| Finding::Waiting { lot }));
-            self.find(compare_members(&of_members, &rebuilt));
-            self.find(check_members(&of_members));
-            tally.add(&of_members);
-            self.add_house(&rebuilt);
-        }
-        progress(Progress { phase: Phase::Members, done: self.report.members, total });
-        Ok(tally)
-    }
-
-    /// The members of a group, to which of their links the journal commits, and which lines of receipts they booked, from the
-    /// entries that touch them.
-    fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<(Book, Links, Lines), AuditError> {
-        let house = Arc::clone(&self.rebuilt.house);
-        let mut rebuilt = Book::new(Arc::clone(&house), 1).of_members(range.ids.clone());
-        let mut entries = entries.read()?;
-        let mut lines = Lines::new();
-        let mut links = Links::new();
-        while let Some((id, entry)) = entries.next_entry()? {
-            if let Some(lot) = rebuilt.missing_lot(&entry) {
-                self.find([Violation::LotUnknown { entry: id, lot }]);
-            } else if terms_are_known(&house, &entry) && rebuilt.apply(id, &entry).is_err() {
-                self.find([Finding::Unfit { entry: id }]);
+        let mut done = 0;
+        let mut tell = |members| {
+            done += members;
+            progress(Progress { phase: Phase::Members, done, total });
+        };
+        tell(0);
+        let (house, stored) = (Arc::clone(&self.rebuilt.house), Arc::clone(stored));
+        let work = move |snapshot, group| group::compare(snapshot, group, Arc::clone(&house), Arc::clone(&stored));
+        let (snapshots, compared) =
+            spread(snapshots, groups, work, |compared: &group::Compared| tell(compared.members)).await?;
+        let mut tally = Tally::default();
+        for of in compared {
+            self.report.members += of.members;
+            self.report.lots += of.lots;
+            self.told.receipt_lines += of.receipt_lines;
+            self.find(of.findings);
+            tally.merge(of.tally);
+            for (partner, of_members) in of.guards {
+                let guard = self.rebuilt.guards.entry(partner).or_default();
+                guard.reserved.0 = guard.reserved.0.saturating_add(of_members.reserved.0);
             }
-            drop(rebuilt.take_changes());
-            let enrolled = entry.enrolled().filter(|(member, _)| range.ids.contains(member));
-            links.extend(enrolled.map(|(member, link)| ((member, link.number), link.commitment)));
-            lines.extend(ReceiptLine::of_entry(&entry, &house.coalition.time_zone).map(|line| (id, (line, false))));
-            // What is undone by the batch that booked it was never written.
-            match ReceiptLine::freed_by(&entry) {
-                Some(freed) if freed.batch == id.batch => drop(lines.remove(&freed)),
-                Some(freed) => drop(lines.entry(freed).and_modify(|(_, undone)| *undone = true)),
-                None => {}
+            for (key, of_members) in of.funding {
+                let fresh = || FundingGroup::new(of_members.settles_in);
+                let group = self.rebuilt.funding.entry(key).or_insert_with(fresh);
+                group.points = Points(group.points.0.saturating_add(of_members.points.0));
             }
         }
-        Ok((rebuilt, links, lines))
-    }
-
-    /// Compares whom identifiers name with what the journal commits to.
-    async fn compare_links(
-        &mut self,
-        snapshot: &mut Snapshot,
-        range: &MemberRange,
-        mut links: Links,
-    ) -> Result<(), AuditError> {
-        for (identifier, IdentifierLink { member, number, salt }) in snapshot.links(&range.ids).await? {
-            let problem = match links.remove(&(member, number)) {
-                None => "it is stored, and no entry made it",
-                Some(commitment) if commitment != link_commitment(&salt, &identifier, member) => {
-                    "it is not the one to which its entry commits"
-                }
-                Some(_) => continue,
-            };
-            self.find([Finding::Link { member, number, problem }]);
-        }
-        let lost = links.into_keys();
-        self.find(lost.map(|(member, number)| Finding::Link { member, number, problem: "it is not there" }));
-        Ok(())
-    }
-
-    /// Looks for the lines of receipts that the entries of some members booked.
-    async fn compare_lines(&mut self, snapshot: &mut Snapshot, lines: Lines) -> Result<(), AuditError> {
-        let lines: Vec<(EntryId, (ReceiptLine, bool))> = lines.into_iter().collect();
-        for page in lines.chunks(LINES_AT_ONCE) {
-            let receipts = page.iter().map(|(_, (line, _))| line.receipt.clone()).collect();
-            let mut stored: BTreeMap<LinePlace, Vec<BookedLine>> = BTreeMap::new();
-            for row in snapshot.booked_lines(&receipts).await? {
-                stored.entry(row.place).or_default().push(row);
-            }
-            for (entry, (line, undone)) in page {
-                self.told.receipt_lines += 1;
-                let rows = stored.get(&LinePlace::of(line)).map_or(&[][..], Vec::as_slice);
-                let is_right = rows.iter().any(|row| (row.entry, row.undone) == (*entry, *undone));
-                // Numbers have no gaps: else one that is taken might be taken again.
-                let mut numbers: Vec<u32> = rows.iter().map(|row| row.nth).collect();
-                numbers.sort_unstable();
-                if !is_right || !numbers.iter().copied().eq(0..u32::try_from(rows.len()).unwrap_or(u32::MAX)) {
-                    let line = format!("{line} of {}", line.receipt.partner);
-                    self.find([Finding::Line { line, stored: listed(rows), entry: *entry, undone: *undone }]);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds what only members' lots and holds tell of the house.
-    fn add_house(&mut self, members: &Book) {
-        for (partner, of_members) in &members.guards {
-            let guard = self.rebuilt.guards.entry(*partner).or_default();
-            guard.reserved.0 = guard.reserved.0.saturating_add(of_members.reserved.0);
-        }
-        for (key, of_members) in &members.funding {
-            let group = self.rebuilt.funding.entry(*key).or_insert_with(|| FundingGroup::new(of_members.settles_in));
-            group.points = Points(group.points.0.saturating_add(of_members.points.0));
-        }
+        Ok((snapshots, tally))
     }
 
     async fn check_windows(&mut self, snapshot: &mut Snapshot, mut stored: Book) -> Result<(), AuditError> {
@@ -579,10 +582,13 @@ impl Audit {
     }
 }
 
-/// What is stored of a line, for people.
-fn listed(rows: &[BookedLine]) -> String {
-    let row = |row: &BookedLine| format!("entry {} as number {}{}", row.entry, row.nth, was_undone(row.undone));
-    if rows.is_empty() { "nothing".to_owned() } else { rows.iter().map(row).collect::<Vec<_>>().join(", ") }
+/// Whether a batch is the one that comes next in the chain.
+fn follows(read: &Read, head: &Hash) -> bool {
+    let batch: &BatchRow = &read.row;
+    let chained = chain_hash(head, batch.number, batch.first_sequence, &read.contents);
+    // Without entries the chain does not cover the salt.
+    let salted = batch.entry_count == 0 && batch.salt != [0; 16];
+    batch.previous_hash == *head && batch.hash == chained && !salted
 }
 
 fn was_undone(undone: bool) -> &'static str {

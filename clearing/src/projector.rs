@@ -2,7 +2,8 @@
 //!
 //! Nobody has to ask for it: it looks at the journal some times a second. A step is one short transaction, and after it the
 //! projector rests for at least as long as the step took, so that on SQLite the writer has half of the time to itself
-//! however much there is to do. Where nodes share a database, each step is done once, by whoever comes first.
+//! however much there is to do. Where nobody was writing it rests for an eighth of that, so that lists come up sooner after a
+//! burst. Where nodes share a database, each step is done once, by whoever comes first.
 
 use std::time::Duration;
 
@@ -46,5 +47,11 @@ async fn follow_for_ever(store: Store) {
 
 fn rest(step: Step) -> Duration {
     // Who was too late leaves the next steps to who was not.
-    if step.behind == 0 || step.lost { LOOK } else { step.took }
+    if step.behind == 0 || step.lost {
+        LOOK
+    } else if step.alone {
+        step.took / 8
+    } else {
+        step.took
+    }
 }

@@ -20,12 +20,13 @@
 //! | `session` | the writer's transaction: begin, load, save, commit, look up |
 //! | `slice` | reading what the operations of a batch need |
 //! | `save`, `head` | writing what a batch changed; its last statement, with the sums that all batches share |
+//! | `remembered` | which members identifiers name, in a bounded memory |
 //! | `watched` | sums that have become so large that the rules must know them |
 //! | `snapshot`, `books`, `ledger`, `notices` | reads for those who ask: one state of the database; accounts and windows; the audit's whole; coming expiries |
 //! | `projection` | which entries a partner has a part in |
 //! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
-//! | `prober`, `durability`, `checkpoint` | whether the books can be written, and whether the disk takes what is committed; SQLite's log |
+//! | `prober`, `durability`, `checkpoint`, `advice` | whether the books can be written, and whether the disk takes what is committed; SQLite's log; what of PostgreSQL's settings costs durability or speed |
 //! | `tables`, `schema`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; the migrations that make them; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
 //! | `direct` | the writer's own connection to SQLite, called on the writer's own thread |
 //!
@@ -33,6 +34,7 @@
 //! journal's head with the rows that every batch moves.
 
 mod actions;
+mod advice;
 mod alive;
 mod attachments;
 mod balances;
@@ -66,6 +68,7 @@ mod parties;
 mod prober;
 mod projection;
 mod receipts;
+mod remembered;
 mod requests;
 mod returns;
 mod rows;
@@ -98,6 +101,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
 pub use self::actions::ActionFilter;
+pub use self::advice::{Advice, Concern};
 pub use self::attachments::AttachmentRow;
 pub use self::balances::Balances;
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
@@ -136,6 +140,7 @@ use self::watched::Watched;
 /// Every statement of the house that can be prepared, for the tests that prepare and list them all on both back ends.
 pub static STATEMENTS: &[&[&Sql]] = &[
     actions::STATEMENTS,
+    advice::STATEMENTS,
     alive::STATEMENTS,
     attachments::STATEMENTS,
     balances::STATEMENTS,

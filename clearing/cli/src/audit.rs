@@ -1,9 +1,12 @@
 //! `clearing audit`: everything that is stored, rebuilt from the journal and compared.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clearing::audit::{AuditError, AuditReport, Phase, Progress, UNEXPLAINED, Unexplained, audit_with};
+use clearing::audit::{
+    AuditError, AuditReport, Phase, Progress, RecordError, RecordFiles, UNEXPLAINED, Unexplained, audit_recorded,
+};
 use clearing::config::{Config, without_password};
 use clearing::store::Store;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,7 +31,20 @@ pub struct Arguments {
     /// Where the books are: sqlite:FILE or postgres://... The same as --set house.database=...
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// Leaves a record in this file if nothing was found, for a later --since. Keep it where nobody can write who can write to
+    /// the database.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Begins from the record of an earlier audit: reads only entries that were written since, and believes the record.
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
 }
+
+/// What an audit since a record leaves out, in words.
+const LEFT_OUT: &str = "Not looked at were entries before the record, holds of members that no entry since names and their lots \
+                        beyond their rows, requests, \
+                        attachments, links of cards, lines of receipts, windows and their settlements, terms, limits and consents: that \
+                        takes an audit of the whole.";
 
 /// Runs it.
 pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failure> {
@@ -43,12 +59,19 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failu
     }
     let key_checked = check_key(&context.config()?, &store).await?;
     let mut shown = Shown::new(context.output);
-    let report = audit_with(&store, |progress| shown.tell(progress)).await;
+    let files = RecordFiles { since: arguments.since.as_deref(), record: arguments.record.as_deref() };
+    let report = audit_recorded(&store, files, |progress| shown.tell(progress)).await;
     shown.bar.finish_and_clear();
     let report = report.map_err(|error| match error {
         AuditError::Store(error) => error.into(),
         AuditError::Scratch(_) => Failure::new(Exit::Internal, with_causes(&error))
             .hint("it takes about as many bytes as the journal has; TMPDIR=FOLDER clearing audit uses another folder"),
+        AuditError::Record(RecordError::Io(_)) => {
+            Failure::new(Exit::Usage, with_causes(&error)).hint("is it the right file, and may it be read and written?")
+        }
+        AuditError::Record(_) => {
+            Failure::new(Exit::Usage, with_causes(&error)).hint("`clearing audit --record FILE` makes one of the whole")
+        }
     })?;
 
     let clean = report.findings.is_empty();
@@ -62,6 +85,9 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failu
         "members": report.members,
         "lots": report.lots,
         "head": head,
+        "since_sequence": report.since,
+        "whole_until_sequence": report.whole,
+        "record": arguments.record.as_deref().filter(|_| clean),
         "identifier_key_checked": key_checked,
         "finding_count": report.findings.len(),
         "findings": shown,
@@ -71,6 +97,12 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failu
             .collect::<Vec<_>>(),
     });
     let mut page = page(&report, &head, &shown);
+    if let Some(record) = arguments.record.as_deref() {
+        page = page.text(match clean {
+            true => format!("The record is in {}.", record.display()),
+            false => "No record was made.".to_owned(),
+        });
+    }
     if !key_checked {
         page = page
             .text("Without an identifier key, it was not looked whether it is the one that the books were made with.");
@@ -99,10 +131,17 @@ async fn check_key(config: &Config, store: &Store) -> Result<bool, Failure> {
 }
 
 fn page(report: &AuditReport, head: &str, shown: &[String]) -> Page {
+    let AuditReport { entries, batches, members, lots, since, whole, .. } = report;
+    let of = since.map_or_else(String::new, |since| format!(", from entry {since} on"));
     let mut page = Page::new().text(format!(
-        "Read {} entries in {} batches, {} members, {} lots. The journal's chain ends with {head}.",
-        report.entries, report.batches, report.members, report.lots
+        "Read {entries} entries in {batches} batches{of}, {members} members, {lots} lots. The journal's chain ends with {head}."
     ));
+    if since.is_some() {
+        page = page.text(format!("{LEFT_OUT} The last one read the entries before {whole}."));
+    }
+    if shown.is_empty() && since.is_some() {
+        return page.text("Everything that was looked at follows from the record and the entries since.");
+    }
     if shown.is_empty() {
         return page
             .text("Everything that is stored follows from the journal, and the books balance.")
@@ -151,6 +190,7 @@ impl Shown {
             if self.phase != Some(phase) {
                 let template = match phase {
                     Phase::Journal => "reading the journal {wide_bar} {pos} of {len} entries, {eta} left",
+                    Phase::Requests => "comparing requests {wide_bar} {pos} of {len} batches, {eta} left",
                     Phase::Members => "comparing members {wide_bar} {pos} of {len} members, {eta} left",
                 };
                 self.bar.reset();
@@ -162,6 +202,7 @@ impl Shown {
             self.told = Instant::now();
             self.output.note(&match phase {
                 Phase::Journal => format!("audit: read {done} of {total} entries"),
+                Phase::Requests => format!("audit: compared the requests of {done} of {total} batches"),
                 Phase::Members => format!("audit: compared {done} of {total} members"),
             });
         }

@@ -1,5 +1,5 @@
 //! `clearing config check`: what is in force, where it came from, and whether a house could be run with it: on the books
-//! that are there, and with this machine's clock.
+//! that are there, with this machine's clock, and how the database server is set up for it.
 
 use std::fs;
 
@@ -8,9 +8,9 @@ use clearing::clock::machine::judge_start;
 use clearing::clock::{Clock, DatabaseTime};
 use clearing::config::{ServerSettings, without_password};
 use clearing::identifier::IdentifierKey;
-use clearing::store::Store;
+use clearing::store::{Advice, Concern, Store};
 use clearing_core::units::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, with_causes};
@@ -22,6 +22,9 @@ use crate::output::{Answer, Page};
 pub enum Command {
     /// Shows every key with its value and source, reads the files that the server needs, and compares key, domain and clock
     /// with the books, if there are any and they can be reached. It also proves that the database holds its locks.
+    ///
+    /// Of a PostgreSQL it names the settings that cost durability or speed, each with what is recommended and why. That is
+    /// advice: the exit code is 0 all the same.
     #[command(
         after_help = "Examples:\n  clearing config check\n  clearing config check --config /etc/clearing/clearing.toml --output json\n  \
                             clearing config check --client     only what the operator's commands need"
@@ -62,6 +65,7 @@ pub async fn run(context: &Context, command: &Command) -> Result<Answer, Failure
         "machine_time": clock.map(|clock| clock.machine.to_string()),
         "last_alive_time": clock.map(|clock| clock.last_alive.to_string()),
         "database_time": clock.and_then(|clock| clock.database).map(|told| told.database.to_string()),
+        "database_settings": books.as_ref().map(|books| books.advice.iter().map(advice_json).collect::<Vec<_>>()),
     });
     let file = config.file().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let rows = effective.into_iter().map(|(key, value, source)| vec![key.name.to_owned(), value, source.to_string()]);
@@ -75,6 +79,9 @@ pub async fn run(context: &Context, command: &Command) -> Result<Answer, Failure
         page =
             page.text(format!("Clock: the machine says {machine}; the house was last alive at {last_alive}{database}"));
     }
+    if let Some(books) = &books {
+        page = advise(page, &books.advice);
+    }
     Ok(Answer::new(json, page.text(verdict)))
 }
 
@@ -83,12 +90,47 @@ struct Books {
     /// In words.
     told: String,
     clock: Option<Clocks>,
+    /// What is recommended of the database server's settings.
+    advice: Vec<Advice>,
 }
 
 impl Books {
     fn untold(told: String) -> Self {
-        Self { told, clock: None }
+        Self { told, clock: None, advice: Vec::new() }
     }
+}
+
+fn advice_json(advice: &Advice) -> Value {
+    let Advice { setting, concern, present, recommended, is_followed, reason } = advice;
+    let concern = match concern {
+        Concern::Durability => "durability",
+        Concern::Speed => "speed",
+    };
+    json!({
+        "setting": setting,
+        "concern": concern,
+        "present": present,
+        "recommended": recommended,
+        "is_followed": is_followed,
+        "reason": reason,
+    })
+}
+
+/// Tells of the settings that are not as recommended.
+fn advise(page: Page, advice: &[Advice]) -> Page {
+    let of = |concern| advice.iter().filter(move |advice| advice.concern == concern && !advice.is_followed);
+    let warn = |page: Page, Advice { setting, present, recommended, reason, .. }: &Advice| {
+        page.text(format!("Warning: PostgreSQL has {setting} = {present}, and {recommended} is needed: {reason}."))
+    };
+    let page = of(Concern::Durability).fold(page, warn);
+    let rows: Vec<Vec<String>> = of(Concern::Speed)
+        .map(|advice| [advice.setting, &*advice.present, advice.recommended, advice.reason].map(str::to_owned).to_vec())
+        .collect();
+    if rows.is_empty() {
+        return page;
+    }
+    page.text("Settings of PostgreSQL that would help, once there are many members (docs/postgresql.md):")
+        .table(&["setting", "now", "recommended", "why"], rows)
 }
 
 /// What the clocks say.
@@ -128,5 +170,6 @@ async fn books(settings: &ServerSettings, key: &IdentifierKey) -> Result<Books, 
         return Err(Failure::new(Exit::Usage, format!("a house would write nothing now: {wrong}"))
             .hint("look at the clocks before anything else: what is written at a wrong time cannot be taken back"));
     }
-    Ok(Books { told: format!("{place} holds the coalition {}", row.house.coalition.id), clock: Some(clock) })
+    let told = format!("{place} holds the coalition {}", row.house.coalition.id);
+    Ok(Books { told, clock: Some(clock), advice: store.advice().await? })
 }

@@ -118,8 +118,17 @@ enum Command {
     )]
     Statement(statement::Arguments),
     /// Rebuilds everything that is stored from the journal and compares; reads the database, not the house.
+    ///
+    /// With --since it begins from what an earlier audit recorded, and is done sooner. Then it checks the chain of hashes from
+    /// there on and each entry in it; every balance and what every member has and owes, against what was recorded and what entries
+    /// since have posted; that the row of a member that no entry since names is as it was, with the lots in it; lots and holds of
+    /// the other members against their rows; what all members hold against the accounts of issuers. It does not look at entries before,
+    /// at holds of members that no entry since names and their lots beyond their rows, at requests, attachments, links of cards, lines of receipts, windows and their
+    /// settlements, terms, limits and consents. It believes the record: whoever can change that and the database is not found out.
     #[command(
-        after_help = "Examples:\n  clearing audit --config coalition/clearing.toml\n  clearing audit --database sqlite:copy.db --output json\n\n\
+        after_help = "Examples:\n  clearing audit --config coalition/clearing.toml\n  clearing audit --database sqlite:copy.db --output json\n  \
+                            clearing audit --record sunday.audit                            once a week, of the whole\n  \
+                            clearing audit --since sunday.audit --record monday.audit       once a day\n\n\
                             It may run beside a house that is open. Exit code 4: it found something."
     )]
     Audit(audit::Arguments),

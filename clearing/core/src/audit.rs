@@ -119,6 +119,18 @@ impl Tally {
             *self.debts.entry(debt.creditor).or_default() += i128::from(debt.points.0);
         }
     }
+
+    /// Adds what others have counted.
+    pub fn merge(&mut self, other: Self) {
+        fn add<K: Ord>(sums: &mut BTreeMap<K, i128>, others: BTreeMap<K, i128>) {
+            others.into_iter().for_each(|(key, sum)| *sums.entry(key).or_default() += sum);
+        }
+        add(&mut self.issuers, other.issuers);
+        add(&mut self.terms, other.terms);
+        add(&mut self.reserved, other.reserved);
+        add(&mut self.debts, other.debts);
+        self.backing += other.backing;
+    }
 }
 
 /// Everything that is wrong with members: their lots in themselves, what they hold against their lots and holds, and when

@@ -30,10 +30,10 @@ pub(super) struct Requests {
     groups: Vec<Group>,
 }
 
-/// Batches that are compared at once, and what waits for them.
-struct Group {
+/// Batches that are compared at once, and what waits for them: rows, and which of them were undone.
+pub(super) struct Group {
     batches: RangeInclusive<BatchId>,
-    waiting: Scratch,
+    waiting: Vec<Scratch>,
 }
 
 /// What waits for the turn of a batch.
@@ -55,7 +55,7 @@ struct Row {
 
 impl Requests {
     pub fn new(ranges: Vec<RangeInclusive<BatchId>>) -> Self {
-        let group = |batches| Group { batches, waiting: Scratch::new() };
+        let group = |batches| Group { batches, waiting: vec![Scratch::new()] };
         Self { groups: ranges.into_iter().map(group).collect() }
     }
 
@@ -84,11 +84,11 @@ impl Requests {
     }
 
     /// Reads all rows.
-    pub async fn read(&mut self, snapshot: &mut Snapshot) -> Result<(), AuditError> {
+    pub async fn read(mut self, mut snapshot: Snapshot) -> Result<(Snapshot, Self), AuditError> {
         let mut after = None;
         loop {
             let page = snapshot.requests_after(after, AT_ONCE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return Ok((snapshot, self)) };
             after = Some((last.record.partner, last.record.request));
             for StoredRequest { record, batch, undone } in page {
                 let (partner, request) = (record.partner, record.request);
@@ -98,12 +98,32 @@ impl Requests {
         }
     }
 
-    /// Compares what was read with what batches tell. Those that were made before `forgotten` need not have their rows.
-    pub async fn compare(self, snapshot: &mut Snapshot, forgotten: Timestamp) -> Result<Vec<Finding>, AuditError> {
-        let mut found = Vec::new();
-        for Group { batches, waiting } in self.groups {
-            let mut rows: BTreeMap<BatchId, Vec<Row>> = BTreeMap::new();
-            let mut undone: BTreeMap<Key, EntryId> = BTreeMap::new();
+    /// What waits here and in another, which has the same groups.
+    pub fn groups_with(self, other: Self) -> Vec<Group> {
+        let both = |(one, other): (Group, Group)| Group {
+            batches: one.batches,
+            waiting: one.waiting.into_iter().chain(other.waiting).collect(),
+        };
+        self.groups.into_iter().zip(other.groups).map(both).collect()
+    }
+
+    fn wait(&mut self, batch: BatchId, waiting: &Waiting) -> io::Result<()> {
+        let group = self.groups.partition_point(|group| *group.batches.end() < batch);
+        self.groups[group].waiting[0].push(&borsh::to_vec(waiting)?)
+    }
+}
+
+impl Group {
+    /// Compares what waits with what batches tell, and gives how many they are. Those that were made before `forgotten` need not
+    /// have their rows.
+    pub async fn compare(
+        self,
+        mut snapshot: Snapshot,
+        forgotten: Timestamp,
+    ) -> Result<(Snapshot, (u64, Vec<Finding>)), AuditError> {
+        let mut rows: BTreeMap<BatchId, Vec<Row>> = BTreeMap::new();
+        let mut undone: BTreeMap<Key, EntryId> = BTreeMap::new();
+        for waiting in self.waiting {
             let mut waiting = waiting.read()?;
             while let Some(bytes) = waiting.next()? {
                 match borsh::from_slice(bytes)? {
@@ -111,31 +131,27 @@ impl Requests {
                     Waiting::Undone(partner, request, entry) => drop(undone.insert((partner, request), entry)),
                 }
             }
-            found.extend(rows.values().flatten().filter_map(|row| check_undone(row, &undone)));
-            let mut from = *batches.start();
-            loop {
-                let page = snapshot.batches_between(from, *batches.end(), AT_ONCE).await?;
-                for batch in &page {
-                    let rows = rows.remove(&batch.batch).unwrap_or_default();
-                    found.extend(compare_batch(snapshot, batch, &rows, forgotten).await?);
-                }
-                match page.last().and_then(|last| last.batch.0.checked_add(1)) {
-                    Some(next) if BatchId(next) <= *batches.end() => from = BatchId(next),
-                    Some(_) | None => break,
-                }
-            }
-            let of_nothing = rows.into_values().flatten();
-            found.extend(of_nothing.map(|Row { partner, request, batch, .. }| {
-                let problem = format!("it is stored as recorded by batch {batch}, which there is not");
-                Finding::Request { partner, request, problem }
-            }));
         }
-        Ok(found)
-    }
-
-    fn wait(&mut self, batch: BatchId, waiting: &Waiting) -> io::Result<()> {
-        let group = self.groups.partition_point(|group| *group.batches.end() < batch);
-        self.groups[group].waiting.push(&borsh::to_vec(waiting)?)
+        let mut found: Vec<Finding> = rows.values().flatten().filter_map(|row| check_undone(row, &undone)).collect();
+        let (mut from, mut compared) = (*self.batches.start(), 0);
+        loop {
+            let page = snapshot.batches_between(from, *self.batches.end(), AT_ONCE).await?;
+            for batch in &page {
+                let rows = rows.remove(&batch.batch).unwrap_or_default();
+                found.extend(compare_batch(&mut snapshot, batch, &rows, forgotten).await?);
+            }
+            compared += page.len() as u64;
+            match page.last().and_then(|last| last.batch.0.checked_add(1)) {
+                Some(next) if BatchId(next) <= *self.batches.end() => from = BatchId(next),
+                Some(_) | None => break,
+            }
+        }
+        let of_nothing = rows.into_values().flatten();
+        found.extend(of_nothing.map(|Row { partner, request, batch, .. }| {
+            let problem = format!("it is stored as recorded by batch {batch}, which there is not");
+            Finding::Request { partner, request, problem }
+        }));
+        Ok((snapshot, (compared, found)))
     }
 }
 

@@ -7,15 +7,16 @@ use clearing_core::facts::entry::Entry;
 use clearing_core::units::{BatchId, EntryId};
 use tempfile::SpooledTempFile;
 
-/// Bytes that wait in memory before there is a file.
-const MEMORY_MAX: usize = 1024 * 1024;
+/// Bytes that wait in memory before there is a file, and those that are written and read at once. There are some five hundred
+/// of these, and no more than two are read at a time.
+const MEMORY_MAX: usize = 32 * 1024;
 
 /// Pieces in the order in which they were put down.
 pub(super) struct Scratch(BufWriter<SpooledTempFile>);
 
 impl Scratch {
     pub fn new() -> Self {
-        Self(BufWriter::new(SpooledTempFile::new(MEMORY_MAX)))
+        Self(BufWriter::with_capacity(MEMORY_MAX, SpooledTempFile::new(MEMORY_MAX)))
     }
 
     /// Puts a piece down.
@@ -34,7 +35,7 @@ impl Scratch {
     pub fn read(self) -> io::Result<Reader> {
         let mut file = self.0.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.rewind()?;
-        Ok(Reader { file: BufReader::new(file), bytes: Vec::new() })
+        Ok(Reader { file: BufReader::with_capacity(MEMORY_MAX, file), bytes: Vec::new() })
     }
 }
 

@@ -38,30 +38,32 @@ const LISTED: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, AD
 const FILTER: &[Takes] =
     &[one("partner"), one("time"), one("sequence"), one("since"), one("kind"), one("window"), one("limit")];
 
-/// A list that begins from the index of one filter; the others are checked on its rows.
+/// A list that begins from the index of one filter; the others are checked on its rows. SQLite is told which index, as it is for
+/// the lists of entries.
 macro_rules! list {
-    ($name:literal, $anchor:literal) => {
-        Sql::both(
-            $name,
-            concat!(
-                "SELECT {entries e}, {admin_actions a}
-    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
+    ($name:literal, $indexed:literal, $anchor:literal) => {
+        Sql::new($name, list!(@ $indexed, $anchor), list!(@ "", $anchor)).takes(FILTER).gives(LISTED)
+    };
+    (@ $indexed:literal, $anchor:literal) => {
+        concat!(
+            "SELECT {entries e}, {admin_actions a}
+    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions",
+            $indexed,
+            "
         WHERE partner = {partner} AND (time, sequence) < ({time}, {sequence}) AND time >= {since} AND ",
-                $anchor,
-                " AND (CAST({kind} AS bigint) IS NULL OR kind = {kind})
+            $anchor,
+            " AND (CAST({kind} AS bigint) IS NULL OR kind = {kind})
         AND (CAST({window} AS bigint) IS NULL OR window_number = {window})
         ORDER BY time DESC, sequence DESC LIMIT {limit}) AS a
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC"
-            ),
         )
-        .takes(FILTER)
-        .gives(LISTED)
     };
 }
 
-static BY_TIME: Sql = list!("store.actions_by_time", "true");
-static BY_KIND: Sql = list!("store.actions_by_kind", "kind = {kind}");
-static BY_WINDOW: Sql = list!("store.actions_by_window", "window_number = {window}");
+static BY_TIME: Sql = list!("store.actions_by_time", "", "true");
+static BY_KIND: Sql = list!("store.actions_by_kind", " INDEXED BY admin_actions_by_kind", "kind = {kind}");
+static BY_WINDOW: Sql =
+    list!("store.actions_by_window", " INDEXED BY admin_actions_by_window", "window_number = {window}");
 
 impl Store {
     /// At most `limit` decisions of the house, newest first: by their times, then by their places in the journal.

@@ -9,11 +9,11 @@ use clearing_core::facts::member::Member;
 use clearing_core::units::{MemberId, Points, WindowNumber};
 
 use super::balances::{Balances, all_balances};
-use super::members::members_after;
+use super::members::{member_rows, members_after};
 use super::slice::load_all;
 use super::sql::Link;
 use super::windows::{Windows, windows};
-use super::{Store, StoreError, gate, journal, parties};
+use super::{Snapshot, Store, StoreError, gate, journal, parties};
 
 /// Members whose rows are read at once.
 const MEMBERS_AT_ONCE: u32 = 10_000;
@@ -153,6 +153,16 @@ impl Store {
         }
         snapshot.finish().await?;
         Ok(found)
+    }
+}
+
+impl Snapshot {
+    /// At most `limit` members by id from behind `after`, each with its lots as they are packed in its row.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn member_rows(&mut self, after: MemberId, limit: u32) -> Result<Vec<(Member, Vec<u8>)>, StoreError> {
+        member_rows(&mut self.link(), after, limit).await
     }
 }
 

@@ -51,9 +51,13 @@ pub(super) async fn holds(
     link.rows(call, hold).await
 }
 
-static HOLDS_OPEN: Sql = Sql::both(
+// Joined with the members, PostgreSQL would read the open holds of all while it believes that there are few; SQLite would read
+// all holds that a member ever had.
+static HOLDS_OPEN: Sql = Sql::new(
     "store.holds_open",
-    "SELECT {holds h} FROM {rows m} CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1",
+    "SELECT {holds h} FROM {rows m} CROSS JOIN holds AS h INDEXED BY holds_open
+    WHERE h.member_id = m.member_id AND h.state = 1",
+    "SELECT {holds} FROM holds WHERE member_id = ANY ({array m}) AND state = 1",
 )
 .takes(&[rows("m", &[HOLDS.member_id])])
 .gives(STANDING);

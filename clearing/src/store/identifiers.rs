@@ -1,4 +1,5 @@
-//! Which members identifiers name. Most purchases are of members who bought before, so what was read of late is kept.
+//! Which members identifiers name. Most purchases are of members who bought before, so what was read of late is kept, as much as
+//! 64 MB hold (`remembered`).
 //!
 //! What was read once stays true until a link is changed. Each change is a row of a log (`link_changes`), whose last number is
 //! read with the gate's row: a node that has not seen that number reads the rows since, and drops the identifiers in them. The
@@ -6,28 +7,30 @@
 //! as any node may enrol them.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clearing_core::book::changes::Changes;
 use clearing_core::facts::member::IdentifierLink;
 use clearing_core::operation::Gate;
 use clearing_core::units::{IdentifierHash, MemberId, Timestamp};
-use hashlink::LruCache;
 
 use super::cells::Row;
+use super::remembered::Remembered;
 use super::rows::RowSet;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, IDENTIFIERS, Kind, LINK_CHANGES};
 use super::{Backend, Store, StoreError};
 
 pub(super) static STATEMENTS: &[&Sql] =
-    &[&IDENTIFIERS_BY_HASH, &LOCK_IDENTIFIERS, &LINKS_BETWEEN, &CHANGES, &OLD_CHANGE, &FORGET_CHANGES];
+    &[&IDENTIFIERS_BY_HASH, &LOCK_IDENTIFIERS, &LINKS_BETWEEN, &LAST_CHANGE, &CHANGES, &OLD_CHANGE, &FORGET_CHANGES];
 
-/// How many are kept, some ten megabytes of them.
-const KEPT: usize = 65_536;
+/// Bytes that are kept of identifiers: some 1,350,000 of them.
+const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// Changes that are read at once. After more of them it is cheaper to begin anew.
-const CHANGES_MAX: i64 = 1_024;
+/// Changes that are followed at once, far more than are made in the minute after which even an idle node passes the gate.
+/// After more of them all that is kept is dropped.
+const CHANGES_MAX: i64 = 16_384;
 
 /// For so long a change stays in the log: far longer than a node that serves goes without a batch.
 const CHANGES_KEPT_DAYS: i64 = 1;
@@ -119,20 +122,30 @@ pub(super) fn enrolled(link: &Link<'_>, changes: &Changes) -> RowSet {
 
 /// The identifiers that were read of late, with the members that they name.
 #[derive(Debug)]
-pub(super) struct Enrolled(Mutex<Kept>);
+pub(super) struct Enrolled {
+    kept: Mutex<Kept>,
+    /// Identifiers that were not kept, and looked for in the database.
+    looked_for: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Kept {
-    members: LruCache<IdentifierHash, MemberId>,
+    members: Remembered,
     /// The number of the last change that is reflected in them; none before the first batch.
     change: Option<i64>,
 }
 
 impl Default for Enrolled {
     fn default() -> Self {
-        Self(Mutex::new(Kept { members: LruCache::new(KEPT), change: None }))
+        let kept = Kept { members: Remembered::new(KEPT_BYTES_MAX), change: None };
+        Self { kept: Mutex::new(kept), looked_for: AtomicU64::new(0) }
     }
 }
+
+const LAST: Column = Column::made("last", Kind::Int);
+
+static LAST_CHANGE: Sql =
+    Sql::both("store.last_link_change", "SELECT COALESCE(max(number), 0) AS last FROM link_changes").gives(&[LAST]);
 
 static CHANGES: Sql = Sql::both(
     "store.link_changes",
@@ -148,19 +161,27 @@ impl Enrolled {
         hashes: BTreeSet<IdentifierHash>,
     ) -> Result<Vec<(IdentifierHash, MemberId)>, StoreError> {
         let (mut found, mut unread) = (Vec::with_capacity(hashes.len()), Vec::new());
-        {
+        let change = {
             let mut kept = self.kept();
             for hash in hashes {
                 match kept.members.get(&hash) {
-                    Some(member) => found.push((hash, *member)),
+                    Some(member) => found.push((hash, member)),
                     None => unread.push(hash),
                 }
             }
+            kept.change
+        };
+        if unread.is_empty() {
+            return Ok(found);
         }
+        self.looked_for.fetch_add(unread.len() as u64, Ordering::Relaxed);
         let read = identifiers(link, &unread).await?;
         let mut kept = self.kept();
         for (hash, member) in read {
-            kept.members.insert(hash, member);
+            // If another session of this node has followed a change meanwhile, this may be from before it.
+            if kept.change == change {
+                kept.members.insert(&hash, member);
+            }
             found.push((hash, member));
         }
         Ok(found)
@@ -182,7 +203,16 @@ impl Enrolled {
                 Some(link.rows(call, change).await?)
                     .filter(|changes| changes.first().is_some_and(|(number, _)| *number == known + 1))
             }
-            // At the first batch nothing is kept. A last number that is smaller is that of other books: of a backup.
+            Some(known) if known > last => {
+                // Another session of this node may have passed the gate later and come here first. Else these are other books:
+                // those of a backup.
+                let call = link.call(&LAST_CHANGE);
+                if link.row(call, |row| row.int(LAST)).await?.is_some_and(|now| now >= known) {
+                    return Ok(());
+                }
+                None
+            }
+            // At the first batch nothing is kept.
             Some(_) | None => None,
         };
         let mut kept = self.kept();
@@ -191,16 +221,20 @@ impl Enrolled {
                 for (_, hash) in &changes {
                     kept.members.remove(hash);
                 }
+                // Of those behind the last one, too, more may have been read: it is looked at again for nothing.
+                kept.change = kept.change.max(Some(last));
             }
-            None => kept.members.clear(),
+            None => {
+                kept.members.clear();
+                kept.change = Some(last);
+            }
         }
-        kept.change = Some(last);
         Ok(())
     }
 
     /// What it guards is whole at every moment, also after a panic.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,6 +252,12 @@ static FORGET_CHANGES: Sql = Sql::both(
 );
 
 impl Store {
+    /// How many identifiers this node has looked for in the database because it did not remember them. Each that was asked
+    /// for in two batches and counted twice was forgotten in between, or nobody's.
+    pub fn identifiers_looked_for(&self) -> u64 {
+        self.enrolled.looked_for.load(Ordering::Relaxed)
+    }
+
     /// Forgets changes of links that every node has seen, but for the last, whose number is to be known. Gives how many.
     ///
     /// # Errors

@@ -183,6 +183,13 @@ pub struct BatchRow {
     pub salt: [u8; 16],
 }
 
+impl BatchRow {
+    /// The sequence behind its last entry.
+    pub fn end_sequence(&self) -> i64 {
+        self.first_sequence.saturating_add(self.entry_count)
+    }
+}
+
 static BATCHES_FROM: Sql =
     Sql::both("store.batches", "SELECT {batches} FROM batches WHERE number >= $1 ORDER BY number LIMIT $2")
         .gives(BATCHES.all);

@@ -19,6 +19,7 @@ pub(super) static STATEMENTS: &[&Sql] = &[
     &MEMBERS_BY_ID,
     &LOCK_MEMBERS,
     &MEMBERS_AFTER,
+    &MEMBER_ROWS,
     &MEMBERS_EXPIRING,
     &MEMBERS_BETWEEN,
     &MEMBERS_WEIGHED,
@@ -75,6 +76,20 @@ static MEMBERS_AFTER: Sql =
 pub(super) async fn members_after(link: &mut Link<'_>, after: MemberId, limit: u32) -> Result<Vec<Member>, StoreError> {
     let call = link.call(&MEMBERS_AFTER).uuid(after.0).int(i64::from(limit));
     link.rows(call, member).await
+}
+
+static MEMBER_ROWS: Sql =
+    Sql::both("store.member_rows", "SELECT {members} FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2")
+        .gives(WITH_LOTS);
+
+/// At most `limit` members by id from behind `after`, each with its lots as they are packed in its row.
+pub(super) async fn member_rows(
+    link: &mut Link<'_>,
+    after: MemberId,
+    limit: u32,
+) -> Result<Vec<(Member, Vec<u8>)>, StoreError> {
+    let call = link.call(&MEMBER_ROWS).uuid(after.0).int(i64::from(limit));
+    link.rows(call, |row| Ok((member(row)?, row.bytes(MEMBERS.lots)?.to_vec()))).await
 }
 
 // The last member of a stretch, and the first behind it.

@@ -176,15 +176,17 @@ static OF_WINDOW: Sql = Sql::both(
 .gives(LISTED);
 
 /// A list of a partner's entries, newest first, that begins from the index of one filter; the others are checked on
-/// its rows.
+/// its rows. SQLite is told which index: it would read all entries of the partner in the order of the key instead.
 macro_rules! list {
-    ($name:literal, $anchor:literal) => {
-        Sql::new($name, list!(@ "blob", $anchor), list!(@ "uuid", $anchor)).takes(FILTER).gives(LISTED)
+    ($name:literal, $indexed:literal, $anchor:literal) => {
+        Sql::new($name, list!(@ $indexed, "blob", $anchor), list!(@ "", "uuid", $anchor)).takes(FILTER).gives(LISTED)
     };
-    (@ $uuid:literal, $anchor:literal) => {
+    (@ $indexed:literal, $uuid:literal, $anchor:literal) => {
         concat!(
             "SELECT {entries e}, {entry_parties p}
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties",
+            $indexed,
+            "
         WHERE partner = {partner} AND sequence < {before} AND ",
             $anchor,
             " AND (CAST({member} AS ",
@@ -215,11 +217,13 @@ const FILTER: &[Takes] = &[
     one("limit"),
 ];
 
-static BY_SEQUENCE: Sql = list!("store.entries_by_sequence", "true");
-static BY_RECEIPT: Sql = list!("store.entries_by_receipt", "receipt_number = {receipt}");
-static BY_MEMBER: Sql = list!("store.entries_by_member", "member_id = {member}");
-static BY_STORE: Sql = list!("store.entries_by_store", "store = {store}");
-static BY_BUSINESS_DATE: Sql = list!("store.entries_by_business_date", "business_date = {date}");
+static BY_SEQUENCE: Sql = list!("store.entries_by_sequence", "", "true");
+static BY_RECEIPT: Sql =
+    list!("store.entries_by_receipt", " INDEXED BY entry_parties_by_receipt", "receipt_number = {receipt}");
+static BY_MEMBER: Sql = list!("store.entries_by_member", " INDEXED BY entry_parties_by_member", "member_id = {member}");
+static BY_STORE: Sql = list!("store.entries_by_store", " INDEXED BY entry_parties_by_store", "store = {store}");
+static BY_BUSINESS_DATE: Sql =
+    list!("store.entries_by_business_date", " INDEXED BY entry_parties_by_business_date", "business_date = {date}");
 
 /// An entry from what is [`LISTED`].
 fn listed(row: &Row<'_>) -> Result<OwnEntry, StoreError> {
@@ -445,6 +449,8 @@ pub struct Step {
     pub took: Duration,
     /// Another node was faster with the same step.
     pub lost: bool,
+    /// Nobody of this process was writing to SQLite when it began.
+    pub alone: bool,
 }
 
 impl Projector {
@@ -460,7 +466,7 @@ impl Projector {
         let mut snapshot = self.store.reader().await?;
         let Standing { cursor, end } = standing(&mut snapshot.link()).await?;
         if cursor >= end {
-            return Ok(Step { behind: 0, took: Duration::ZERO, lost: false });
+            return Ok(Step { behind: 0, took: Duration::ZERO, lost: false, alone: false });
         }
         // Read beside the writer: what is in the journal does not change any more.
         let entries = journal::entries_of_range(&mut snapshot.link(), cursor, end, self.size).await?;
@@ -477,9 +483,10 @@ impl Projector {
                 connection
             }
         };
-        let _turn = match connection.link().backend() {
-            Backend::Sqlite => Some(self.store.write_turn.lock().await),
-            Backend::Postgres => None,
+        let (_turn, alone) = match (connection.link().backend(), self.store.write_turn.try_lock()) {
+            (Backend::Sqlite, Ok(turn)) => (Some(turn), true),
+            (Backend::Sqlite, Err(_)) => (Some(self.store.write_turn.lock().await), false),
+            (Backend::Postgres, _) => (None, false),
         };
         let began = Instant::now();
         let mut link = connection.link();
@@ -501,7 +508,7 @@ impl Projector {
         } else if took < STEP_TIME / 2 {
             self.size = (self.size * 2).min(STEP_MAX);
         }
-        Ok(Step { behind: if lost { end - cursor } else { end - next }, took, lost })
+        Ok(Step { behind: if lost { end - cursor } else { end - next }, took, lost, alone })
     }
 }
 

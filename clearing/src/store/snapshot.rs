@@ -1,6 +1,7 @@
 //! Reads beside the writer, by connections of a pool.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clearing_core::book::Book;
 use clearing_core::facts::coalition::House;
@@ -10,10 +11,11 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Sqlite};
 
 use super::sql::{Link, Sql};
-use super::{BackEnd, Known, Store, StoreError, slice};
+use super::tables::{Column, Kind};
+use super::{BackEnd, Backend, Known, Store, StoreError, slice};
 use crate::backroom;
 
-pub(super) static STATEMENTS: &[&Sql] = &[&BEGIN, &COMMIT, &BEGIN_SNAPSHOT];
+pub(super) static STATEMENTS: &[&Sql] = &[&BEGIN, &COMMIT, &BEGIN_SNAPSHOT, &EXPORT_SNAPSHOT, &DATA_VERSION];
 
 /// Begins a change that does not pass the gate.
 pub(super) static BEGIN: Sql = Sql::new("store.begin_change", "BEGIN IMMEDIATE", "BEGIN");
@@ -24,7 +26,79 @@ pub(super) static COMMIT: Sql = Sql::both("store.commit_change", "COMMIT");
 static BEGIN_SNAPSHOT: Sql =
     Sql::new("store.begin_snapshot", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 
+/// How often SQLite is tried for a moment in which nobody commits, and for how long it is left alone in between.
+const TRIES_MAX: u32 = 500;
+const BETWEEN_TRIES: Duration = Duration::from_millis(2);
+
+const SNAPSHOT: Column = Column::made("snapshot", Kind::Text);
+
+static EXPORT_SNAPSHOT: Sql =
+    Sql::postgres("store.export_snapshot", "SELECT pg_catalog.pg_export_snapshot() AS snapshot").gives(&[SNAPSHOT]);
+
+const VERSION: Column = Column::made("version", Kind::Int);
+
+// Another number than before, as this connection sees it, where another one has committed meanwhile.
+static DATA_VERSION: Sql =
+    Sql::sqlite("store.data_version", "SELECT CAST(data_version AS INTEGER) AS version FROM pragma_data_version")
+        .gives(&[VERSION]);
+
 impl Store {
+    /// Several connections of the pool, one at least, that all see the same state of the database.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; transient if somebody commits to SQLite all the time, so that no two see the same.
+    pub async fn snapshots(&self, count: usize) -> Result<Vec<Snapshot>, StoreError> {
+        match self.backend() {
+            Backend::Postgres => self.exported(count).await,
+            Backend::Sqlite => self.undisturbed(count).await,
+        }
+    }
+
+    /// The first one's state is named to the others.
+    async fn exported(&self, count: usize) -> Result<Vec<Snapshot>, StoreError> {
+        let mut first = self.snapshot().await?;
+        let mut link = first.link();
+        let call = link.call(&EXPORT_SNAPSHOT);
+        let name = link.row(call, |row| Ok(row.text(SNAPSHOT)?.to_owned())).await?.unwrap_or_default();
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+            return Err(StoreError::permanent(format!("PostgreSQL names a snapshot {name:?}")));
+        }
+        let mut snapshots = vec![first];
+        while snapshots.len() < count {
+            let mut next = self.snapshot().await?;
+            if let Some(Pooled::Postgres(connection)) = next.connection.as_mut() {
+                let take = sqlx::AssertSqlSafe(format!("SET TRANSACTION SNAPSHOT '{name}'"));
+                let taken = sqlx::raw_sql(take).execute(&mut **connection).await;
+                taken.map_err(|error| StoreError::of("store.set_snapshot", error))?;
+            }
+            snapshots.push(next);
+        }
+        Ok(snapshots)
+    }
+
+    /// They begin while nobody commits, as one beside them has seen: no lock is taken, so no writer waits.
+    async fn undisturbed(&self, count: usize) -> Result<Vec<Snapshot>, StoreError> {
+        let mut watching = self.reader().await?;
+        for _ in 0..TRIES_MAX {
+            let before = watching.data_version().await?;
+            let mut snapshots = Vec::new();
+            while snapshots.len() < count.max(1) {
+                let mut snapshot = self.snapshot().await?;
+                // The state that it sees is that of its first read.
+                snapshot.journal_head().await?;
+                snapshots.push(snapshot);
+            }
+            if watching.data_version().await? == before {
+                return Ok(snapshots);
+            }
+            for snapshot in snapshots {
+                snapshot.finish().await?;
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        Err(StoreError::transient("the database was never left alone for long enough to look at it from several sides"))
+    }
+
     /// A connection of the pool, for one statement.
     pub(super) async fn reader(&self) -> Result<Snapshot, StoreError> {
         let failed = |error| StoreError::of("waiting for a reader", error);
@@ -71,6 +145,13 @@ impl Snapshot {
             Pooled::Sqlite(connection) => Link::Sqlite(connection),
             Pooled::Postgres(connection) => Link::Postgres(connection),
         }
+    }
+
+    async fn data_version(&mut self) -> Result<i64, StoreError> {
+        let mut link = self.link();
+        let call = link.call(&DATA_VERSION);
+        let version = link.row(call, |row| row.int(VERSION)).await?;
+        version.ok_or_else(|| StoreError::permanent("SQLite tells no version of its data"))
     }
 
     /// Ends the snapshot and gives its connection back.

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use futures::TryStreamExt as _;
 use rusqlite::types::{Value, ValueRef};
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -152,7 +153,7 @@ impl Link<'_> {
         RowSet::new(self.backend(), columns)
     }
 
-    /// All rows that a statement gives, each turned into what it means.
+    /// All rows that a statement gives, each turned into what it means as it comes: a row of the driver takes ten times the room.
     pub async fn rows<T>(
         &mut self,
         call: Call,
@@ -170,16 +171,20 @@ impl Link<'_> {
                 for part in values.parts() {
                     let text = call.sql.of_rows(part.len());
                     let query = sqlx::query_with(text, values.arguments(part.clone())?).persistent(part.len() == 1);
-                    let rows = query.fetch_all(&mut **connection).await.map_err(failed)?;
-                    for row in &rows {
-                        found.push(decode(&Row::new(row, gives))?);
+                    let mut rows = query.fetch(&mut **connection);
+                    while let Some(row) = rows.try_next().await.map_err(failed)? {
+                        found.push(decode(&Row::new(&row, gives))?);
                     }
                 }
                 Ok(found)
             }
             (Self::Postgres(connection), Arguments::Postgres(values)) => {
-                let rows = sqlx::query_with(text, values).fetch_all(&mut **connection).await.map_err(failed)?;
-                rows.iter().map(|row| decode(&Row::new(row, gives))).collect()
+                let mut rows = sqlx::query_with(text, values).fetch(&mut **connection);
+                let mut found = Vec::new();
+                while let Some(row) = rows.try_next().await.map_err(failed)? {
+                    found.push(decode(&Row::new(&row, gives))?);
+                }
+                Ok(found)
             }
             _ => Err(other_backend()),
         }

@@ -18,7 +18,15 @@
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
 
--- store.actions_by_kind
+-- store.actions_by_kind (SQLite)
+    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions INDEXED BY admin_actions_by_kind
+        WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND kind = $5 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
+        AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
+        ORDER BY time DESC, sequence DESC LIMIT $7) AS a
+    JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
+
+-- store.actions_by_kind (PostgreSQL)
     SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
     FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND kind = $5 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
@@ -26,13 +34,30 @@
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
 
--- store.actions_by_window
+-- store.actions_by_window (SQLite)
+    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions INDEXED BY admin_actions_by_window
+        WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND window_number = $6 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
+        AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
+        ORDER BY time DESC, sequence DESC LIMIT $7) AS a
+    JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
+
+-- store.actions_by_window (PostgreSQL)
     SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
     FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND window_number = $6 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
+
+-- store.server_settings (PostgreSQL)
+    SELECT name, pg_catalog.current_setting(name) AS present,
+        CASE WHEN name IN ('shared_buffers', 'max_wal_size') THEN pg_catalog.pg_size_bytes(pg_catalog.current_setting(name))
+            WHEN name = 'checkpoint_timeout' THEN setting::bigint END AS amount,
+        pg_catalog.array_to_string(enumvals, ' ') AS choices
+    FROM pg_catalog.pg_settings
+    WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'wal_compression', 'max_wal_size',
+        'checkpoint_timeout', 'shared_buffers');
 
 -- store.last_alive
     SELECT g.opened_at, g.last_time, a.alive_at, (SELECT time FROM batches ORDER BY number DESC LIMIT 1) AS last_batch
@@ -316,10 +341,11 @@
     SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k (member_id, batch_id, ordinal) CROSS JOIN holds AS h WHERE h.member_id = k.member_id AND h.batch_id = k.batch_id AND h.ordinal = k.ordinal;
 
 -- store.holds_open (SQLite)
-    SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured FROM (SELECT $1 AS member_id) AS m CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1;
+    SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured FROM (SELECT $1 AS member_id) AS m CROSS JOIN holds AS h INDEXED BY holds_open
+    WHERE h.member_id = m.member_id AND h.state = 1;
 
 -- store.holds_open (PostgreSQL)
-    SELECT h.member_id, h.batch_id, h.ordinal, h.state, h.captured FROM unnest($1::uuid[]) AS m (member_id) CROSS JOIN holds AS h WHERE h.member_id = m.member_id AND h.state = 1;
+    SELECT member_id, batch_id, ordinal, state, captured FROM holds WHERE member_id = ANY ($1::uuid[]) AND state = 1;
 
 -- store.holds_between
     SELECT member_id, batch_id, ordinal, lapses_at, state, captured FROM holds WHERE member_id BETWEEN $1 AND $2;
@@ -347,6 +373,9 @@
 
 -- store.links_between
     SELECT identifier_hash, member_id, number, salt FROM identifiers WHERE member_id BETWEEN $1 AND $2 ORDER BY member_id, number;
+
+-- store.last_link_change
+    SELECT COALESCE(max(number), 0) AS last FROM link_changes;
 
 -- store.link_changes
     SELECT number, identifier_hash FROM link_changes WHERE number > $1 ORDER BY number LIMIT $2;
@@ -686,6 +715,9 @@
 -- store.members_after
     SELECT member_id, entry_no, holdings FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2;
 
+-- store.member_rows
+    SELECT member_id, entry_no, holdings, lots FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2;
+
 -- store.members_expiring
     SELECT member_id, entry_no, holdings, lots FROM members
     WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4;
@@ -831,7 +863,7 @@
 
 -- store.entries_by_receipt (SQLite)
     SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_receipt
         WHERE partner = $1 AND sequence < $2 AND receipt_number = $6 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
         AND (CAST($5 AS text) IS NULL OR till = $5)
@@ -857,7 +889,7 @@
 
 -- store.entries_by_member (SQLite)
     SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_member
         WHERE partner = $1 AND sequence < $2 AND member_id = $3 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
         AND (CAST($5 AS text) IS NULL OR till = $5)
@@ -883,7 +915,7 @@
 
 -- store.entries_by_store (SQLite)
     SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_store
         WHERE partner = $1 AND sequence < $2 AND store = $4 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
         AND (CAST($5 AS text) IS NULL OR till = $5)
@@ -909,7 +941,7 @@
 
 -- store.entries_by_business_date (SQLite)
     SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
+    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_business_date
         WHERE partner = $1 AND sequence < $2 AND business_date = $7 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
         AND (CAST($5 AS text) IS NULL OR till = $5)
@@ -1101,6 +1133,12 @@
 -- store.begin_snapshot (PostgreSQL)
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 
+-- store.export_snapshot (PostgreSQL)
+    SELECT pg_catalog.pg_export_snapshot() AS snapshot;
+
+-- store.data_version (SQLite)
+    SELECT CAST(data_version AS INTEGER) AS version FROM pragma_data_version;
+
 -- store.terms
     SELECT partner, version, effective_at, funding, price, point_value, reimbursement, acceptance_fee,
         fee_bearer, expiry, breakage_reserve, breakage_operator, breakage_issuer, return_days, tender_value,
@@ -1172,10 +1210,15 @@
 -- store.legs
     SELECT window_number, partner, amount, due FROM legs WHERE window_number BETWEEN $1 AND $2;
 
--- store.legs_in_flight
-    SELECT l.window_number, l.partner, l.amount, l.due FROM windows AS w JOIN legs AS l ON l.window_number = w.window_number
-    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND l.partner = $1
-    ORDER BY l.window_number;
+-- store.legs_in_flight (SQLite)
+    SELECT l.window_number, l.partner, l.amount, l.due FROM windows AS w INDEXED BY windows_in_flight CROSS JOIN legs AS l
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')
+    AND l.window_number = w.window_number AND l.partner = $1 ORDER BY l.window_number;
+
+-- store.legs_in_flight (PostgreSQL)
+    SELECT window_number, partner, amount, due FROM legs WHERE window_number = ANY (ARRAY(SELECT window_number FROM windows
+        WHERE settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')))
+    AND partner = $1 ORDER BY window_number;
 
 -- store.orders
     SELECT window_number, ordinal, payer, payee, amount, paid FROM orders WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number, ordinal;

@@ -343,11 +343,15 @@ async fn save_settlement(link: &mut Link<'_>, number: i64, settlement: &Settleme
     link.write(&INSERT_ORDERS, orders).await
 }
 
-static LEGS_IN_FLIGHT: Sql = Sql::both(
+// From the few windows that are not done with: left to choose, both would look at the partner's legs of every window there was.
+static LEGS_IN_FLIGHT: Sql = Sql::new(
     "store.legs_in_flight",
-    "SELECT {legs l} FROM windows AS w JOIN legs AS l ON l.window_number = w.window_number
-    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND l.partner = $1
-    ORDER BY l.window_number",
+    "SELECT {legs l} FROM windows AS w INDEXED BY windows_in_flight CROSS JOIN legs AS l
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')
+    AND l.window_number = w.window_number AND l.partner = $1 ORDER BY l.window_number",
+    "SELECT {legs} FROM legs WHERE window_number = ANY (ARRAY(SELECT window_number FROM windows
+        WHERE settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')))
+    AND partner = $1 ORDER BY window_number",
 )
 .gives(LEGS.all);
 

@@ -86,6 +86,11 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
 
 /// Plays a game on a database in which nothing is yet. Gives the book that holds everything.
 pub async fn play(test: &TestStore, seed: u64) -> Book {
+    play_with(test, seed, async |_| {}).await
+}
+
+/// Plays a game as [`play`] does; `after` is told of every batch that has been committed, from 0.
+pub async fn play_with(test: &TestStore, seed: u64, mut after: impl AsyncFnMut(usize)) -> Book {
     let coalition = coalition(seed);
     test.database.found(&coalition, START).await;
     let lots_in_row = LOTS_IN_ROW[usize::try_from(seed % 4).unwrap()];
@@ -95,7 +100,7 @@ pub async fn play(test: &TestStore, seed: u64) -> Book {
     whole.windows.insert(1, Window::first(START));
     let mut now = START;
     let mut told: Vec<(Request, Answer)> = Vec::new();
-    for _ in 0..BATCHES {
+    for number in 0..BATCHES {
         now = now.plus_seconds(play.rng.random_range(0..150_000));
         let requests = play.batch(&mut till, now);
         let done = till.run(&requests, now).await.unwrap();
@@ -106,6 +111,7 @@ pub async fn play(test: &TestStore, seed: u64) -> Book {
             play.learn(request, &expected, &whole);
             told.push((request.clone(), expected));
         }
+        after(number).await;
     }
     all_are_told_again(&mut till, told, &whole, now).await;
     whole.take_changes();

@@ -48,6 +48,7 @@ mod house;
 mod journal;
 mod lists;
 mod nodes;
+mod plans;
 mod planted;
 mod points;
 mod pruning;

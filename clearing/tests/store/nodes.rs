@@ -460,3 +460,59 @@ async fn a_node_follows_a_link_that_another_has_changed_in_its_next_batch() {
     assert!(raw.run("UPDATE link_changes SET changed_at = 0").await.is_err(), "the log is append-only");
     test.remove().await;
 }
+
+/// Each change of a link once dropped more than the link when two sessions of a node had passed the gate one after the other.
+#[tokio::test]
+async fn a_changed_link_is_all_that_a_node_reads_again() {
+    const CARDS: u8 = 200;
+    let test = TestStore::with_coalition(Backend::Postgres).await;
+    let other = Store::connect(&test.database.url).await.unwrap();
+    let (mut first, mut second) = (Till::open(&test.store, 1).await, Till::open(&other, 2).await);
+    for node in [&mut first, &mut second] {
+        for _ in 0..2 {
+            let requests: Vec<Request> = (0..CARDS).map(|n| node.request("grocer", issue(card(n), 1))).collect();
+            node.run(&requests, at(1)).await.unwrap();
+        }
+    }
+    let mut raw = Raw::open(&test).await;
+    for round in 0..5 {
+        for changed in 0..10 {
+            link(&mut raw, round * 20 + changed, CARDS - 1).await;
+        }
+        for (node, store) in [(&mut first, &test.store), (&mut second, &other)] {
+            // What the scheduler does each minute, by a session of its own.
+            store.note_alive(at(1)).await.unwrap();
+            let before = store.identifiers_looked_for();
+            let requests: Vec<Request> = (0..CARDS).map(|n| node.request("grocer", issue(card(n), 1))).collect();
+            node.run(&requests, at(1)).await.unwrap();
+            assert_eq!(store.identifiers_looked_for() - before, 10, "those that were changed, of {CARDS}");
+        }
+    }
+    test.remove().await;
+}
+
+/// Whoever changes which links, and whichever node is asked next: points go to whom the card names at that moment.
+#[tokio::test]
+async fn no_node_ever_answers_for_whom_a_card_named_before() {
+    const CARDS: usize = 6;
+    let test = TestStore::with_coalition(Backend::Postgres).await;
+    let other = Store::connect(&test.database.url).await.unwrap();
+    let mut nodes = [Till::open(&test.store, 1).await, Till::open(&other, 2).await];
+    let number = |card: usize| u8::try_from(card).unwrap();
+    let mut raw = Raw::open(&test).await;
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(11);
+    let (mut named, mut points): (Vec<usize>, Vec<i64>) = ((0..CARDS).collect(), vec![0; CARDS]);
+    for round in 0..200 {
+        if round >= CARDS && rng.random_bool(0.4) {
+            let (changed, to) = (rng.random_range(0..CARDS), rng.random_range(0..CARDS));
+            link(&mut raw, number(changed), number(to)).await;
+            named[changed] = named[to];
+        }
+        let asked = if round < CARDS { round } else { rng.random_range(0..CARDS) };
+        let node = &mut nodes[rng.random_range(0..2)];
+        let done = node.one("grocer", issue(card(number(asked)), 1), at(1)).await.unwrap();
+        points[named[asked]] += 1;
+        assert_eq!(available(&done), points[named[asked]], "round {round}, card {asked}");
+    }
+    test.remove().await;
+}

@@ -1,7 +1,7 @@
 //! A change planted in every column of every table: the audit finds it, or the column is on the list of those about which an
 //! audit says nothing.
 
-use clearing::audit::{AuditError, UNEXPLAINED, audit_by};
+use clearing::audit::{AuditError, AuditLimits, UNEXPLAINED, audit_by};
 use clearing_core::command::Command;
 use clearing_core::facts::answer::Attachment;
 use clearing_core::facts::chain::attachment_commitment;
@@ -27,8 +27,8 @@ on_both! {
 /// A game of the agreement in which there is something in nearly every table.
 pub const SEED: u64 = 1;
 
-/// Members whose entries are rebuilt at once: so few that there are several groups.
-const AT_ONCE: u64 = 40;
+/// So few entries are rebuilt at once that there are several groups, which take turns at two workers.
+const LIMITS: AuditLimits = AuditLimits { entries_at_once: 40, workers: 2 };
 
 /// Rows of a table that are tried for one in which the database allows the change.
 const ROWS_TRIED: usize = 20;
@@ -76,7 +76,7 @@ pub async fn play(test: &TestStore) {
 
 /// What an audit finds, or why it cannot read the books.
 pub async fn findings(test: &TestStore) -> Vec<String> {
-    match audit_by(&test.store, AT_ONCE, |_| {}).await {
+    match audit_by(&test.store, LIMITS, |_| {}).await {
         Ok(report) => report.findings.iter().map(ToString::to_string).collect(),
         Err(AuditError::Store(error)) => vec![error.to_string()],
         Err(error) => panic!("{error}"),

@@ -177,6 +177,27 @@ impl Raw {
         }
     }
 
+    /// How the database would run a statement, whatever its arguments: a line for each step.
+    pub async fn plan(&mut self, text: &str) -> Result<Vec<String>, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => {
+                let explain = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
+                Ok(connection.fetch_all(explain).await?.iter().map(|row| row.get("detail")).collect())
+            }
+            Self::Postgres(connection) => {
+                let prepare = format!("DEALLOCATE ALL; PREPARE explained AS {text}");
+                connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))).await?;
+                let count = "SELECT coalesce(array_length(parameter_types, 1), 0) FROM pg_prepared_statements
+                    WHERE name = 'explained'";
+                let count = connection.fetch_one(sqlx::raw_sql(count)).await?.get_unchecked::<String, _>(0);
+                let nulls = vec!["NULL"; count.parse().expect("a number")].join(", ");
+                let arguments = if nulls.is_empty() { nulls } else { format!("({nulls})") };
+                let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (COSTS off) EXECUTE explained{arguments}"));
+                Ok(connection.fetch_all(sqlx::raw_sql(explain)).await?.iter().map(|row| row.get(0)).collect())
+            }
+        }
+    }
+
     /// The columns of the tables' keys, in their order.
     async fn keys(&mut self) -> Vec<(String, String)> {
         let sql = match self {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
+mod audit;
 mod coalition;
 mod desk;
 mod faults;

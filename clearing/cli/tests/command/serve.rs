@@ -69,6 +69,58 @@ async fn take_locks_for_nothing(database: &Database) {
     raw.close().await.unwrap();
 }
 
+/// What costs durability is a warning, what costs speed a row with what would help. Neither keeps anybody from running a house.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_names_the_settings_of_postgresql_that_would_help_and_those_that_lose_what_was_acknowledged() {
+    let database = Database::new(Backend::Postgres).await;
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example", "--dir", "house", "--database", &database.url]);
+    let check = ["config", "check", "--config", "house/clearing.toml"];
+    let advice = || -> Vec<Value> { desk.json(&check)["database_settings"].as_array().unwrap().clone() };
+    let of = |advice: &[Value], setting: &str| -> (String, bool) {
+        let found = advice.iter().find(|advice| advice["setting"] == setting).unwrap();
+        (found["present"].as_str().unwrap().to_owned(), found["is_followed"].as_bool().unwrap())
+    };
+    let set = async |setting: &str, value: &str| {
+        let mut raw = PgConnection::connect(&database.url).await.unwrap();
+        let name: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut raw).await.unwrap();
+        let change = format!("ALTER DATABASE \"{name}\" SET {setting} = {value}");
+        raw.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(change))).await.unwrap();
+        raw.close().await.unwrap();
+    };
+
+    set("synchronous_commit", "on").await;
+    set("wal_compression", "pglz").await;
+    let well = advice();
+    assert_eq!(well.len(), 7, "{well:?}");
+    assert_eq!(of(&well, "synchronous_commit"), ("on".to_owned(), true));
+    assert_eq!(of(&well, "wal_compression"), ("pglz".to_owned(), true));
+    let said = desk.table(&check);
+    assert!(!said.contains("synchronous_commit") && !said.contains("wal_compression"), "{said}");
+
+    set("synchronous_commit", "off").await;
+    set("wal_compression", "off").await;
+    let ill = advice();
+    assert_eq!(of(&ill, "synchronous_commit"), ("off".to_owned(), false));
+    assert_eq!(of(&ill, "wal_compression"), ("off".to_owned(), false));
+    let said = desk.table(&check);
+    assert!(said.contains("Warning: PostgreSQL has synchronous_commit = off, and on is needed"), "{said}");
+    assert!(said.contains("wal_compression") && said.contains("A house can be run with it."), "{said}");
+
+    // Who runs the house reads the same in the documents.
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/postgresql.md")).unwrap();
+    for advice in &ill {
+        let row =
+            format!("| `{}` | `{}` |", advice["setting"].as_str().unwrap(), advice["recommended"].as_str().unwrap());
+        assert!(page.contains(&row), "docs/postgresql.md has no row that begins {row}");
+    }
+    let of_sqlite = Desk::new();
+    of_sqlite.json(&["init", "--domain", "points.example"]);
+    let check = of_sqlite.json(&["config", "check", "--config", "coalition/clearing.toml"]);
+    assert_eq!(check["database_settings"], serde_json::json!([]), "its settings are the house's own");
+    database.remove().await;
+}
+
 #[test]
 fn a_second_house_on_one_file_and_whoever_would_change_its_layout_are_told_which_process_has_it() {
     let desk = Desk::new();
