@@ -592,7 +592,7 @@ impl Service<http::Request<Asked>> for Services {
     }
 
     fn call(&mut self, request: http::Request<Asked>) -> Self::Future {
-        self.own.call(request).unwrap_or_else(|request| Box::pin(self.others.call(request)))
+        self.own.call(request, &mut self.others)
     }
 }
 
@@ -604,20 +604,21 @@ macro_rules! own {
         }
 
         impl Own {
-            /// Asks the service whose method the path names, or gives the request back.
+            /// Asks the service whose method the path names, or the others if it is none of these.
             fn call(
                 &self,
                 request: http::Request<Asked>,
-            ) -> Result<<Services as Service<http::Request<Asked>>>::Future, http::Request<Asked>> {
+                others: &mut Routes,
+            ) -> <Services as Service<http::Request<Asked>>>::Future {
                 let path = request.uri().path();
                 let of = |name: &str| {
                     let behind = path.strip_prefix('/').and_then(|path| path.strip_prefix(name));
                     behind.is_some_and(|behind| behind.starts_with('/'))
                 };
                 $(if of(<$server as NamedService>::NAME) {
-                    return Ok(self.$room.clone().call(request));
+                    return self.$room.clone().call(request);
                 })+
-                Err(request)
+                Box::pin(others.call(request))
             }
         }
     };
