@@ -111,7 +111,6 @@ pub fn fresh_member_id() -> MemberId {
 /// Random bytes from the operating system.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    let rng = rustls::crypto::aws_lc_rs::default_provider().secure_random;
-    rng.fill(&mut bytes).expect("the operating system gives random bytes");
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
 }

@@ -12,8 +12,10 @@
 //! Stopping takes at most as long as it was given, whatever a client does: a client that does not take its answers, does
 //! not end its requests or does not say goodbye is waited for only while that holds up nobody.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -46,11 +48,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic::service::Routes;
 use tower::Service;
 use tracing::{error, info, warn};
 
 use crate::backroom::Backroom;
 use crate::clock::Clock;
+use crate::door::body::Asked;
 use crate::door::{Door, DoorCounts, DoorLimits};
 use crate::health::Health;
 use crate::identifier::{IdentifierKey, OtherBooks};
@@ -251,33 +255,37 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
                 .max_encoding_message_size(ANSWER_BYTES_MAX)
         };
     }
-    let router = transport()
+    let own = Own {
+        issue: BySize::new(&context),
+        redemption: small!(RedemptionServiceServer, redemption),
+        hold: small!(HoldServiceServer, hold),
+        purchase: small!(PurchaseServiceServer, purchase),
+        reversal: small!(ReversalServiceServer, reversal),
+        transfer: small!(TransferServiceServer, transfer),
+        request: small!(RequestServiceServer, request),
+        entry: small!(EntryServiceServer, entry),
+        receipt: small!(ReceiptServiceServer, receipt),
+        member: small!(MemberServiceServer, member),
+        notice: small!(NoticeServiceServer, notice),
+        position: small!(PositionServiceServer, position),
+        partner: small!(PartnerServiceServer, partner),
+        care: small!(CareServiceServer, care),
+        settlement: small!(SettlementServiceServer, settlement),
+        report: small!(ReportServiceServer, report),
+        admin: small!(AdminServiceServer, admin),
+        info: small!(InfoServiceServer, info),
+    };
+    let others = Routes::new(health_service).add_service(reflection_v1).add_service(reflection_v1alpha);
+    let others = match sandbox {
+        true => others.add_service(small!(SandboxServiceServer, sandbox)),
+        false => others,
+    };
+    let services = Services { own: Arc::new(own), others: others.prepare() };
+    let server = transport()
         .layer(CompleteLayer)
-        .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads).with_backroom(backroom))
-        .add_service(BySize::new(&context))
-        .add_service(small!(RedemptionServiceServer, redemption))
-        .add_service(small!(HoldServiceServer, hold))
-        .add_service(small!(PurchaseServiceServer, purchase))
-        .add_service(small!(ReversalServiceServer, reversal))
-        .add_service(small!(TransferServiceServer, transfer))
-        .add_service(small!(RequestServiceServer, request))
-        .add_service(small!(EntryServiceServer, entry))
-        .add_service(small!(ReceiptServiceServer, receipt))
-        .add_service(small!(MemberServiceServer, member))
-        .add_service(small!(NoticeServiceServer, notice))
-        .add_service(small!(PositionServiceServer, position))
-        .add_service(small!(PartnerServiceServer, partner))
-        .add_service(small!(CareServiceServer, care))
-        .add_service(small!(SettlementServiceServer, settlement))
-        .add_service(small!(ReportServiceServer, report))
-        .add_service(small!(AdminServiceServer, admin))
-        .add_service(small!(InfoServiceServer, info))
-        .add_optional_service(sandbox.then(|| small!(SandboxServiceServer, sandbox)))
-        .add_service(health_service)
-        .add_service(reflection_v1)
-        .add_service(reflection_v1alpha);
+        .layer(AuthLayer::looking(context.clone()).with_reads(options.limits.reads).with_backroom(backroom));
     let stopped = stop.clone();
-    let serve = router.serve_with_incoming_shutdown(acceptor.incoming(listener), async move {
+    let serve = server.serve_with_incoming_shutdown(services, acceptor.incoming(listener), async move {
         stopped.cancelled().await;
     });
     let (tell, progress) = watch::channel(Opening::Waiting);
@@ -566,6 +574,77 @@ async fn caught_up(context: &Context) -> bool {
     }
 }
 
+/// All services, each found by its name, with which the path of a call begins. The house's own are asked directly: a router
+/// of any path takes it apart, and boxes the bodies and the answer of each call once more.
+#[derive(Clone)]
+struct Services {
+    own: Arc<Own>,
+    others: Routes,
+}
+
+impl Service<http::Request<Asked>> for Services {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Asked>) -> Self::Future {
+        self.own.call(request, &mut self.others)
+    }
+}
+
+macro_rules! own {
+    ($($room:ident: $server:ty,)+) => {
+        /// The services of the rooms.
+        struct Own {
+            $($room: $server,)+
+        }
+
+        impl Own {
+            /// Asks the service whose method the path names, or the others if it is none of these.
+            fn call(
+                &self,
+                request: http::Request<Asked>,
+                others: &mut Routes,
+            ) -> <Services as Service<http::Request<Asked>>>::Future {
+                let path = request.uri().path();
+                let of = |name: &str| {
+                    let behind = path.strip_prefix('/').and_then(|path| path.strip_prefix(name));
+                    behind.is_some_and(|behind| behind.starts_with('/'))
+                };
+                $(if of(<$server as NamedService>::NAME) {
+                    return self.$room.clone().call(request);
+                })+
+                Box::pin(others.call(request))
+            }
+        }
+    };
+}
+
+own! {
+    issue: BySize,
+    redemption: RedemptionServiceServer<rpc::redemption::Service>,
+    hold: HoldServiceServer<rpc::hold::Service>,
+    purchase: PurchaseServiceServer<rpc::purchase::Service>,
+    reversal: ReversalServiceServer<rpc::reversal::Service>,
+    transfer: TransferServiceServer<rpc::transfer::Service>,
+    request: RequestServiceServer<rpc::request::Service>,
+    entry: EntryServiceServer<rpc::entry::Service>,
+    receipt: ReceiptServiceServer<rpc::receipt::Service>,
+    member: MemberServiceServer<rpc::member::Service>,
+    notice: NoticeServiceServer<rpc::notice::Service>,
+    position: PositionServiceServer<rpc::position::Service>,
+    partner: PartnerServiceServer<rpc::partner::Service>,
+    care: CareServiceServer<rpc::care::Service>,
+    settlement: SettlementServiceServer<rpc::settlement::Service>,
+    report: ReportServiceServer<rpc::report::Service>,
+    admin: AdminServiceServer<rpc::admin::Service>,
+    info: InfoServiceServer<rpc::info::Service>,
+}
+
 /// The service of issues, with room for large messages only where batches come in. A batch for which the writer has no room is
 /// refused before it is heard: reading it would cost more than writing it.
 #[derive(Clone)]
@@ -590,16 +669,16 @@ impl NamedService for BySize {
     const NAME: &'static str = <IssueServiceServer<issue::Service> as NamedService>::NAME;
 }
 
-impl Service<http::Request<Body>> for BySize {
+impl Service<http::Request<Asked>> for BySize {
     type Response = http::Response<Body>;
-    type Error = std::convert::Infallible;
-    type Future = <IssueServiceServer<issue::Service> as Service<http::Request<Body>>>::Future;
+    type Error = Infallible;
+    type Future = <IssueServiceServer<issue::Service> as Service<http::Request<Asked>>>::Future;
 
-    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<Asked>) -> Self::Future {
         let path = request.uri().path();
         let batch = path.ends_with("/BatchIssuePoints");
         if let Some(Caller::Partner(caller)) = request.extensions().get::<Caller>().filter(|_| batch)

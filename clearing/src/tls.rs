@@ -387,29 +387,21 @@ impl AsyncRead for TlsStream {
 }
 
 impl AsyncWrite for TlsStream {
+    // Never more than one buffer at once: to a stream that takes several, the transport gives each answer by itself, which
+    // makes a record and a call of the system of each.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.guard.poll(cx)?;
+        ready!(self.guard.poll_writing(cx));
         let wrote = Pin::new(&mut self.tls).poll_write(cx, buf);
         self.written(wrote, cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.guard.poll(cx)?;
-        let wrote = Pin::new(&mut self.tls).poll_write_vectored(cx, bufs);
-        self.written(wrote, cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.tls.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.guard.poll(cx)?;
         let flushed = Pin::new(&mut self.tls).poll_flush(cx);
+        if flushed.is_ready() {
+            self.guard.flushed();
+        }
         self.written(flushed.map_ok(|()| 0), cx).map_ok(|_| ())
     }
 

@@ -309,7 +309,7 @@ impl Writer {
     /// Asks the house, or says at once that its caller has too much waiting.
     pub async fn ask(&self, request: Request) -> Result<Written, WriteError> {
         let (job, answer) = Job::new(request);
-        self.door.0.put(job.lane(), vec![job], Instant::now())?;
+        self.door.0.put(job.lane(), [job], Instant::now())?;
         heard(answer).await
     }
 
@@ -554,7 +554,7 @@ impl Desk {
         while let Some(answered) = self.answering.try_join_next() {
             note_answered(answered);
         }
-        self.answering.spawn_on(async move { answer_all(batch, &committed) }, &self.handlers);
+        self.answering.spawn_on(async move { answer_all(batch, committed) }, &self.handlers);
     }
 
     async fn try_repeatedly(&mut self, batch: &mut Batch) -> Result<Committed, Failed> {
@@ -828,7 +828,7 @@ fn note_answered(answered: Result<(), tokio::task::JoinError>) {
     }
 }
 
-fn answer_all(batch: Batch, committed: &Committed) {
+fn answer_all(batch: Batch, committed: Committed) {
     let Committed { answers, book, sequences } = committed;
     for (asking, answer) in batch.callers.into_iter().zip(answers) {
         let ids = answer.result.as_ref().map_or(&[][..], |accepted| &accepted.entries);
@@ -840,6 +840,6 @@ fn answer_all(batch: Batch, committed: &Committed) {
         let entries = ids.iter().map(place).collect();
         let house = Arc::clone(&book.house);
         // A caller that has gone away does not mind.
-        let _ = asking.reply.send(Ok(Written { answer: answer.clone(), entries, house }));
+        let _ = asking.reply.send(Ok(Written { answer, entries, house }));
     }
 }

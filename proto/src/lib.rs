@@ -8,8 +8,13 @@
 //! cargo run -p clearing-proto --example regenerate
 //! ```
 //!
-//! A test fails while the code and the files differ. This crate adds nothing of its own: what a message means stands in
-//! its comments, and what is done with it is the business of the server's `rpc::convert` and of the SDK.
+//! A test fails while the code and the files differ. This crate adds nothing of its own but buffers that fit small messages
+//! ([`Codec`]): what a message means stands in its comments, and what is done with it is the business of the server's
+//! `rpc::convert` and of the SDK.
+
+mod codec;
+
+pub use codec::Codec;
 
 /// Package `coalition.clearing.v1`. The only version there is.
 #[path = "gen"]

@@ -133,7 +133,7 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Filter,
         default: Some("info"),
         doc: "What is logged: a level (error, warn, info, debug, trace), and others for parts of the program after commas, \
-              such as info,clearing::writer=debug.",
+              such as info,clearing::writer=debug. A release says no more at trace than at debug.",
     },
     Key {
         name: "limits.queue_requests",

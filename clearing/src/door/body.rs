@@ -11,6 +11,7 @@
 //! taken to its end waits for nothing but the wire.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Sleep;
 use tonic::Status;
@@ -134,24 +136,31 @@ impl Messages {
 }
 
 /// A request's body, counted as it is heard. It fails when the peer stands still.
+#[derive(Debug)]
 pub struct Asked {
     body: Body,
     call: Arc<Call>,
     shape: Shape,
     messages: Messages,
     timer: Option<Pin<Box<Sleep>>>,
-    stopping: Option<BoxFuture<'static, ()>>,
+    stopping: Option<Stopping>,
+}
+
+/// Waits until the house stops.
+struct Stopping(BoxFuture<'static, ()>);
+
+impl fmt::Debug for Stopping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stopping(..)")
+    }
 }
 
 impl Asked {
-    pub fn of(body: Body, call: Arc<Call>, shape: Shape) -> Body {
-        if body.is_end_stream() {
-            if shape.awaited {
-                call.begin_work();
-            }
-            return body;
+    pub fn of(body: Body, call: Arc<Call>, shape: Shape) -> Self {
+        if shape.awaited && body.is_end_stream() {
+            call.begin_work();
         }
-        Body::new(Self { body, call, shape, messages: Messages::default(), timer: None, stopping: None })
+        Self { body, call, shape, messages: Messages::default(), timer: None, stopping: None }
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
@@ -164,8 +173,8 @@ impl Asked {
         }
         if pausing {
             let stopping = &self.call.connection.door().0.stopping;
-            let stopping = self.stopping.get_or_insert_with(|| stopping.clone().cancelled_owned().boxed());
-            if stopping.poll_unpin(cx).is_ready() {
+            let wait = || Stopping(stopping.clone().cancelled_owned().boxed());
+            if self.stopping.get_or_insert_with(wait).0.poll_unpin(cx).is_ready() {
                 return Poll::Ready(errors::shutting_down());
             }
         }
@@ -217,8 +226,10 @@ impl http_body::Body for Asked {
 }
 
 /// An answer's body, counted until the peer has taken it.
+#[derive(Debug)]
 pub struct Answered {
-    call: Arc<Call>,
+    /// None of an answer without a body.
+    call: Option<Arc<Call>>,
     source: Source,
     rest: Bytes,
     offered: Option<u64>,
@@ -226,36 +237,49 @@ pub struct Answered {
     ended: bool,
 }
 
+#[derive(Debug)]
 enum Source {
-    /// All of it, as it was made.
-    Whole(VecDeque<Frame<Bytes>>),
+    /// All of it, as it was made: the first piece by itself, as most answers have no other.
+    Whole { first: Bytes, others: VecDeque<Bytes>, trailers: Option<HeaderMap> },
     /// It is made while it is taken.
     Live(Body),
 }
 
 impl Answered {
+    /// The body of an answer that has none: a status.
+    pub fn none() -> Self {
+        let source = Source::Whole { first: Bytes::new(), others: VecDeque::new(), trailers: None };
+        Self { call: None, source, rest: Bytes::new(), offered: None, given: 0, ended: true }
+    }
+
     /// Takes over the body of an answer.
-    pub async fn of(response: http::Response<Body>, call: Arc<Call>, shape: Shape) -> http::Response<Body> {
+    pub async fn of(response: http::Response<Body>, call: Arc<Call>, shape: Shape) -> http::Response<Self> {
         let (head, mut body) = response.into_parts();
         if shape.streams {
-            return http::Response::from_parts(head, Body::new(Self::new(call, Source::Live(body))));
+            return http::Response::from_parts(head, Self::new(call, Source::Live(body)));
         }
         // The messages of one answer are made without waiting for anything. Its size is known only then.
-        let (mut frames, mut bytes) = (VecDeque::new(), 0);
+        let (mut first, mut others, mut trailers, mut bytes) = (Bytes::new(), VecDeque::new(), None, 0);
         while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            bytes += frame.data_ref().map_or(0, Bytes::len);
-            frames.push_back(frame);
+            match frame.into_data() {
+                Ok(data) if bytes == 0 => (bytes, first) = (data.len(), data),
+                Ok(data) => {
+                    bytes += data.len();
+                    others.push_back(data);
+                }
+                Err(other) => trailers = other.into_trailers().ok(),
+            }
         }
         call.end_work();
         lock(&call.permit).charge.set(bytes);
-        if frames.is_empty() {
-            return http::Response::from_parts(head, Body::empty());
+        if bytes == 0 && trailers.is_none() {
+            return http::Response::from_parts(head, Self::none());
         }
-        http::Response::from_parts(head, Body::new(Self::new(call, Source::Whole(frames))))
+        http::Response::from_parts(head, Self::new(call, Source::Whole { first, others, trailers }))
     }
 
     fn new(call: Arc<Call>, source: Source) -> Self {
-        Self { call, source, rest: Bytes::new(), offered: None, given: 0, ended: false }
+        Self { call: Some(call), source, rest: Bytes::new(), offered: None, given: 0, ended: false }
     }
 
     fn piece(&mut self) -> Bytes {
@@ -268,19 +292,27 @@ impl Answered {
     }
 
     fn accept(&mut self) {
-        if let Some(ticket) = self.offered.take() {
-            self.call.connection.accepted(ticket);
+        if let Some(ticket) = self.offered.take()
+            && let Some(call) = &self.call
+        {
+            call.connection.accepted(ticket);
         }
     }
 
     fn end(&mut self) {
         self.ended = true;
-        self.call.connection.pile(self.call.charge());
+        if let Some(call) = &self.call {
+            call.connection.pile(call.charge());
+        }
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         match &mut self.source {
-            Source::Whole(frames) => Poll::Ready(frames.pop_front().map(Ok)),
+            Source::Whole { first, others, trailers } => {
+                let data = if first.is_empty() { others.pop_front() } else { Some(std::mem::take(first)) };
+                let frame = data.map(Frame::data).or_else(|| trailers.take().map(Frame::trailers));
+                Poll::Ready(frame.map(Ok))
+            }
             Source::Live(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -312,7 +344,7 @@ impl http_body::Body for Answered {
         }
         let piece = this.piece();
         this.given += piece.len();
-        this.offered = Some(this.call.connection.offer(piece.len()));
+        this.offered = this.call.as_ref().map(|call| call.connection.offer(piece.len()));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
@@ -324,8 +356,10 @@ impl http_body::Body for Answered {
 impl Drop for Answered {
     fn drop(&mut self) {
         self.accept();
-        if !self.ended {
-            self.call.connection.forget(self.given);
+        if !self.ended
+            && let Some(call) = &self.call
+        {
+            call.connection.forget(self.given);
         }
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Guard {
     pause: Option<Pause>,
     /// Bytes that were read since others had a turn.
     at_once: usize,
+    /// Whether others had a turn since something was to be written.
+    gathered: bool,
 }
 
 /// A time for which a connection is not read.
@@ -58,6 +60,7 @@ impl Guard {
             stuck: None,
             pause: None,
             at_once: 0,
+            gathered: false,
         }
     }
 
@@ -115,6 +118,22 @@ impl Guard {
             }
         }
         self.frames.heard(bytes).map_err(|problem| self.close(&problem.to_string()))
+    }
+
+    /// Lets others have a turn before something is written: calls that are answered at the same time leave in one record,
+    /// by one call of the system, and wake their caller once.
+    pub fn poll_writing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.gathered {
+            return Poll::Ready(());
+        }
+        self.gathered = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Everything that was to be written was given to the system.
+    pub fn flushed(&mut self) {
+        self.gathered = false;
     }
 
     /// Looks at how writing went.

@@ -221,7 +221,11 @@ pub fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Status> {
 /// Puts the caller into every request, or answers it; admits it, and counts what it takes; gives it its span; keeps its
 /// deadline; lets reads take turns.
 #[derive(Clone)]
-pub struct AuthLayer {
+pub struct AuthLayer(Desk);
+
+/// What all calls are looked at with.
+#[derive(Clone)]
+struct Desk {
     view: View,
     reads: Reads,
     backroom: Option<Backroom>,
@@ -229,28 +233,29 @@ pub struct AuthLayer {
 
 impl AuthLayer {
     pub fn new(house: Arc<ArcSwapOption<House>>) -> Self {
-        Self { view: View { house, fresh: None }, reads: Reads::new(ReadShares::default()), backroom: None }
+        let view = View { house, fresh: None };
+        Self(Desk { view, reads: Reads::new(ReadShares::default()), backroom: None })
     }
 
     /// The same, for a house whose partners may be created on another node: a partner that this node does not know is
     /// looked for before it is refused.
     pub fn looking(context: Context) -> Self {
-        let house = Arc::clone(&context.house);
+        let Self(desk) = Self::new(Arc::clone(&context.house));
         let read = Mutex::new(Instant::now());
-        let view = View { house, fresh: Some(Arc::new(Fresh { context, read })) };
-        Self { view, reads: Reads::new(ReadShares::default()), backroom: None }
+        let view = View { fresh: Some(Arc::new(Fresh { context, read })), ..desk.view };
+        Self(Desk { view, ..desk })
     }
 
     /// Lets callers have these shares of the readers.
     #[must_use]
     pub fn with_reads(self, shares: ReadShares) -> Self {
-        Self { reads: Reads::new(shares), ..self }
+        Self(Desk { reads: Reads::new(shares), ..self.0 })
     }
 
     /// Answers dear calls there.
     #[must_use]
     pub fn with_backroom(self, backroom: Backroom) -> Self {
-        Self { backroom: Some(backroom), ..self }
+        Self(Desk { backroom: Some(backroom), ..self.0 })
     }
 }
 
@@ -258,7 +263,7 @@ impl<S> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
 
     fn layer(&self, inner: S) -> AuthService<S> {
-        AuthService { inner, view: self.view.clone(), reads: self.reads.clone(), backroom: self.backroom.clone() }
+        AuthService { inner, desk: Arc::new(self.0.clone()) }
     }
 }
 
@@ -266,9 +271,8 @@ impl<S> Layer<S> for AuthLayer {
 #[derive(Clone)]
 pub struct AuthService<S> {
     inner: S,
-    view: View,
-    reads: Reads,
-    backroom: Option<Backroom>,
+    /// One thing to be cloned with every call.
+    desk: Arc<Desk>,
 }
 
 /// The methods of the health service.
@@ -322,22 +326,31 @@ impl View {
     }
 
     async fn admit_looking(&self, peer: &Peer, method: &str) -> Result<Caller, Status> {
-        if let Some(fresh) = self.fresh.as_ref().filter(|_| self.misses(peer)) {
-            fresh.read_after(Instant::now()).await?;
+        let admitted = self.admit(peer, method);
+        if admitted.is_err()
+            && let Some(fresh) = self.fresh.as_ref().filter(|_| self.misses(peer))
+        {
+            // By itself, as a reading of the house takes many times the memory of all the rest of a call.
+            Box::pin(fresh.read_after(Instant::now())).await?;
+            return self.admit(peer, method);
         }
-        self.admit(peer, method)
+        admitted
     }
 }
 
-type Answer<E> = Pin<Box<dyn Future<Output = Result<http::Response<Body>, E>> + Send>>;
+type Answer<E> = Pin<Box<dyn Future<Output = Result<http::Response<Answered>, E>> + Send>>;
+
+fn refused(status: Status) -> http::Response<Answered> {
+    status.into_http::<()>().map(|()| Answered::none())
+}
 
 impl<S> Service<http::Request<Body>> for AuthService<S>
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
+    S: Service<http::Request<Asked>, Response = http::Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
 {
-    type Response = http::Response<Body>;
+    type Response = http::Response<Answered>;
     type Error = S::Error;
     type Future = Answer<S::Error>;
 
@@ -346,7 +359,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Answer<S::Error> {
-        let refuse = |status: Status| -> Answer<S::Error> { Box::pin(async move { Ok(status.into_http()) }) };
+        let refuse = |status: Status| -> Answer<S::Error> { Box::pin(async move { Ok(refused(status)) }) };
         let Some(peer) = request.extensions().get::<Peer>().cloned() else {
             return refuse(unauthenticated("no certificate was shown"));
         };
@@ -367,51 +380,58 @@ where
             let answer = async move { Ok(Answered::of(inner.call(request).await?, admitted, shape).await) };
             return Box::pin(answer);
         }
-        let view = self.view.clone();
+        let desk = Arc::clone(&self.desk);
         let span = info_span!(
             "call",
             id = %uuid::Uuid::from_u128(clock::fresh_uuid()),
             method = request.uri().path(),
             caller = peer.identity.id,
         );
-        let dear = weight::is_dear(request.uri().path());
-        let reads = Reads::is_read(request.uri().path()).then(|| self.reads.clone());
+        let backroom = self.desk.backroom.clone().filter(|_| shape.is_dear());
         let answer = async move {
-            let caller = match view.admit_looking(&peer, request.uri().path()).await {
+            let caller = match desk.view.admit_looking(&peer, request.uri().path()).await {
                 Ok(caller) => caller,
-                Err(status) => return Ok(status.into_http()),
+                Err(status) => return Ok(refused(status)),
             };
             // Held until the answer is there.
-            let _turn = match reads {
-                None => None,
-                Some(reads) => match reads.turn(&caller).await {
+            let _turn = if Reads::is_read(request.uri().path()) {
+                match desk.reads.turn(&caller).await {
                     Ok(turn) => Some(turn),
                     Err(status) => {
                         peer.connection.rest();
-                        return Ok(status.into_http());
+                        return Ok(refused(status));
                     }
-                },
+                }
+            } else {
+                None
             };
             request.extensions_mut().insert(caller);
             Ok(Answered::of(inner.call(request).await?, admitted, shape).await)
         };
+        let Some(deadline) = deadline else { return put(answer.instrument(span), backroom) };
+        let end = Instant::now() + deadline;
         let answer = async move {
-            let Some(deadline) = deadline else { return answer.await };
-            let end = Instant::now() + deadline;
             match tokio::time::timeout_at(end, DEADLINE.scope(end.into_std(), answer)).await {
                 // What streams goes on until then.
                 Ok(answer) => answer.map(|mut answer| {
                     answer.extensions_mut().insert(Deadline(end));
                     answer
                 }),
-                Err(_) => Ok(errors::deadline_exceeded().into_http()),
+                Err(_) => Ok(refused(errors::deadline_exceeded())),
             }
         };
-        let answer = answer.instrument(span);
-        match self.backroom.clone().filter(|_| dear) {
-            Some(backroom) => Box::pin(async move { backroom.run(answer).await }),
-            None => Box::pin(answer),
-        }
+        put(answer.instrument(span), backroom)
+    }
+}
+
+/// Has an answer made in the backroom, if it is a dear one.
+fn put<E: Send + 'static>(
+    answer: impl Future<Output = Result<http::Response<Answered>, E>> + Send + 'static,
+    backroom: Option<Backroom>,
+) -> Answer<E> {
+    match backroom {
+        Some(backroom) => Box::pin(async move { backroom.run(answer).await }),
+        None => Box::pin(answer),
     }
 }
 
@@ -434,6 +454,35 @@ fn parse_timeout(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a call takes while it waits is copied several times while it is set up, and there are thousands of them.
+    #[test]
+    fn what_a_call_takes_while_it_waits_is_no_more_than_a_kibibyte() {
+        let inner = tower::service_fn(|_: http::Request<Asked>| {
+            Box::pin(async { Ok::<_, std::convert::Infallible>(http::Response::new(Body::empty())) })
+        });
+        let door = crate::door::Door::default();
+        let identity = Identity {
+            domain: "points.example".to_owned(),
+            kind: Kind::Partner,
+            id: "A".to_owned(),
+            serial_hex: "01".to_owned(),
+            not_after: jiff::Timestamp::MAX,
+        };
+        let connection = door.enter("partner/A").expect("there is room");
+        let peer = Peer { identity: Arc::new(identity), remote: ([127, 0, 0, 1], 1).into(), connection };
+        let mut service = AuthLayer::new(Arc::default()).layer(inner);
+        for timeout in [None, Some("1S")] {
+            let mut request = http::Request::new(Body::empty());
+            request.extensions_mut().insert(peer.clone());
+            if let Some(timeout) = timeout {
+                request.headers_mut().insert("grpc-timeout", http::HeaderValue::from_static(timeout));
+            }
+            let call = service.call(request);
+            let bytes = std::mem::size_of_val(&*call);
+            assert!(bytes <= 1024 * if timeout.is_some() { 2 } else { 1 }, "{bytes}");
+        }
+    }
 
     #[test]
     fn a_timeout_is_read_as_the_protocol_writes_it() {

@@ -14,7 +14,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::FutureExt as _;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
@@ -44,38 +43,52 @@ impl<S> Layer<S> for CompleteLayer {
 #[derive(Debug, Clone)]
 pub struct CompleteService<S>(S);
 
-type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
-
-impl<S> Service<http::Request<Body>> for CompleteService<S>
+impl<S, B> Service<http::Request<Body>> for CompleteService<S>
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
+    S: Service<http::Request<Body>, Response = http::Response<B>, Error = Infallible>,
+    S::Future: Unpin,
 {
-    type Response = http::Response<Body>;
+    type Response = http::Response<Completed<B>>;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = Completing<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Answer {
-        let answer = AssertUnwindSafe(self.0.call(request)).catch_unwind();
-        // What a panic leaves behind is the call's own: nothing that calls share is changed outside of the writer's
-        // transaction and of locks that are whole at every moment.
-        Box::pin(async move { answer.await.unwrap_or_else(|_| Ok(errors::internal().into_http())).map(complete) })
+    fn call(&mut self, request: http::Request<Body>) -> Completing<S::Future> {
+        Completing(self.0.call(request))
     }
 }
 
-fn complete(answer: http::Response<Body>) -> http::Response<Body> {
+/// An answer that is being made.
+#[derive(Debug)]
+pub struct Completing<F>(F);
+
+impl<F, B> Future for Completing<F>
+where
+    F: Future<Output = Result<http::Response<B>, Infallible>> + Unpin,
+{
+    type Output = Result<http::Response<Completed<B>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // What a panic leaves behind is the call's own: nothing that calls share is changed outside of the writer's
+        // transaction and of locks that are whole at every moment.
+        match std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
+            Ok(answer) => answer.map_ok(complete),
+            Err(_) => Poll::Ready(Ok(errors::internal().into_http::<()>().map(|()| Completed::empty()))),
+        }
+    }
+}
+
+fn complete<B>(answer: http::Response<B>) -> http::Response<Completed<B>> {
     let (mut head, body) = answer.into_parts();
     let deadline = head.extensions.remove::<Deadline>();
     if head.headers.contains_key(Status::GRPC_STATUS) {
         complete_trailers(&mut head.headers);
-        return http::Response::from_parts(head, body);
     }
     let deadline = deadline.map(|Deadline(end)| Box::pin(tokio::time::sleep_until(end)));
-    http::Response::from_parts(head, Body::new(Completed { body: Some(body), deadline }))
+    http::Response::from_parts(head, Completed { body: Some(body), deadline })
 }
 
 fn complete_trailers(trailers: &mut HeaderMap) {
@@ -91,13 +104,18 @@ fn set(status: &Status, trailers: &mut HeaderMap) {
 }
 
 /// The body of an answer.
-struct Completed {
+#[derive(Debug)]
+pub struct Completed<B> {
     /// None once it has ended before its time.
-    body: Option<Body>,
+    body: Option<B>,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Completed {
+impl<B> Completed<B> {
+    fn empty() -> Self {
+        Self { body: None, deadline: None }
+    }
+
     /// Ends it with a status.
     fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         self.body = None;
@@ -108,7 +126,7 @@ impl Completed {
     }
 }
 
-impl http_body::Body for Completed {
+impl<B: http_body::Body<Data = Bytes, Error = Status> + Unpin> http_body::Body for Completed<B> {
     type Data = Bytes;
     type Error = Status;
 
@@ -133,11 +151,11 @@ impl http_body::Body for Completed {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.body.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+        self.body.as_ref().map_or_else(SizeHint::default, B::size_hint)
     }
 }
 
@@ -154,7 +172,9 @@ mod tests {
     where
         F: Future<Output = http::Response<Body>> + Send + 'static,
     {
-        let inner = tower::service_fn(move |_: http::Request<Body>| async move { Ok::<_, Infallible>(answer().await) });
+        let inner = tower::service_fn(move |_: http::Request<Body>| {
+            Box::pin(async move { Ok::<_, Infallible>(answer().await) })
+        });
         let answer = CompleteLayer.layer(inner).oneshot(http::Request::new(Body::empty())).await.unwrap();
         let head = answer.headers().clone();
         let trailers = answer.into_body().collect().await.unwrap().trailers().cloned();

@@ -29,10 +29,11 @@ pub fn shape(method: &str) -> Shape {
     Shape { bytes, bytes_per_byte, message_bytes_max, streams, awaited }
 }
 
-/// Whether a call is answered in the backroom.
-pub fn is_dear(method: &str) -> bool {
-    let Shape { bytes, bytes_per_byte, streams, .. } = shape(method);
-    !streams && (bytes == PAGE || bytes_per_byte == OF_BATCH)
+impl Shape {
+    /// Whether a call of this shape is answered in the backroom.
+    pub(super) fn is_dear(&self) -> bool {
+        !self.streams && (self.bytes == PAGE || self.bytes_per_byte == OF_BATCH)
+    }
 }
 
 #[cfg(test)]

@@ -144,7 +144,13 @@ impl<J: Waits> Queue<J> {
 
     /// Puts jobs of one caller into its lane, all of them or none. A batch is taken whole once there is room for some of
     /// it: one that is larger than the lane would else never be.
-    pub fn put(&self, lane: Lane, jobs: Vec<J>, now: Instant) -> Result<(), WriteError> {
+    pub fn put(
+        &self,
+        lane: Lane,
+        jobs: impl IntoIterator<IntoIter: ExactSizeIterator<Item = J>>,
+        now: Instant,
+    ) -> Result<(), WriteError> {
+        let jobs = jobs.into_iter();
         let mut state = self.state();
         state.admit(&self.shares, lane, jobs.len(), now)?;
         state.push(lane, jobs);
@@ -172,7 +178,7 @@ impl<J: Waits> Queue<J> {
                 let fits = state.room(&self.shares, lane).min(rest.len());
                 match state.admit(&self.shares, lane, fits, now) {
                     Ok(()) => {
-                        state.push(lane, rest.drain(..fits).collect());
+                        state.push(lane, rest.drain(..fits));
                         Ok(())
                     }
                     Err(error) => Err(error),
@@ -324,9 +330,9 @@ impl<J: Waits> State<J> {
     }
 
     /// Puts jobs into a lane that was looked up by [`admit`](Self::admit).
-    fn push(&mut self, lane: Lane, jobs: Vec<J>) {
+    fn push(&mut self, lane: Lane, jobs: impl ExactSizeIterator<Item = J>) {
         self.waiting += jobs.len();
-        let Some(into) = self.lanes.get_mut(&lane).filter(|_| !jobs.is_empty()) else { return };
+        let Some(into) = self.lanes.get_mut(&lane).filter(|_| jobs.len() > 0) else { return };
         if into.jobs.is_empty() {
             self.turns.push_back(lane);
         }
@@ -344,7 +350,8 @@ impl<J: Waits> State<J> {
         if let Some(lane) = self.turns.iter().copied().find(|lane| self.apart.contains_key(lane))
             && (now >= self.apart_from || !self.others_are_about(lane, now))
         {
-            let jobs = self.take_from(lane, APART_MAX, now, late);
+            let mut jobs = Vec::new();
+            self.take_from(lane, APART_MAX, now, &mut jobs, late);
             self.move_to_the_end(lane);
             if !jobs.is_empty() {
                 return Next::Apart(jobs);
@@ -386,24 +393,24 @@ impl<J: Waits> State<J> {
             let due = usize::try_from(from.credit / WEIGHT).unwrap_or(BATCH_MAX);
             let most = if alone { size } else { due }.min(size - jobs.len());
             self.turns.push_back(lane);
-            let taken = self.take_from(lane, most, now, late);
+            let before = jobs.len();
+            self.take_from(lane, most, now, &mut jobs, late);
             if let Some(from) = self.lanes.get_mut(&lane) {
                 from.credit = match from.jobs.is_empty() {
                     true => 0,
-                    false => from.credit.saturating_sub(taken.len() as u64 * WEIGHT),
+                    false => from.credit.saturating_sub((jobs.len() - before) as u64 * WEIGHT),
                 };
             }
-            jobs.extend(taken);
         }
         self.turns.extend(apart);
         jobs
     }
 
     /// Takes the first jobs of a lane that are not late, and the lane out of the turns when it is empty.
-    fn take_from(&mut self, lane: Lane, most: usize, now: Instant, late: &mut Vec<J>) -> Vec<(Lane, J)> {
-        let Some(from) = self.lanes.get_mut(&lane) else { return Vec::new() };
-        let mut jobs = Vec::with_capacity(most.min(from.jobs.len()));
-        while jobs.len() < most
+    fn take_from(&mut self, lane: Lane, most: usize, now: Instant, jobs: &mut Vec<(Lane, J)>, late: &mut Vec<J>) {
+        let Some(from) = self.lanes.get_mut(&lane) else { return };
+        let full = jobs.len() + most;
+        while jobs.len() < full
             && let Some(job) = from.jobs.pop_front()
         {
             self.waiting -= 1;
@@ -416,7 +423,6 @@ impl<J: Waits> State<J> {
         if from.jobs.is_empty() {
             self.turns.retain(|waiting| *waiting != lane);
         }
-        jobs
     }
 
     fn move_to_the_end(&mut self, lane: Lane) {

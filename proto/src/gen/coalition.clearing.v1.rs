@@ -210,7 +210,7 @@ pub mod member_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.MemberService/GetBalance",
             );
@@ -356,7 +356,7 @@ pub mod member_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetBalanceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1072,7 +1072,7 @@ pub mod entry_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.EntryService/GetEntry",
             );
@@ -1101,7 +1101,7 @@ pub mod entry_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.EntryService/ListEntries",
             );
@@ -1257,7 +1257,7 @@ pub mod entry_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetEntrySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1302,7 +1302,7 @@ pub mod entry_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListEntriesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1565,7 +1565,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.AdminService/ListAdminActions",
             );
@@ -1716,7 +1716,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListAdminActionsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2145,7 +2145,7 @@ pub mod care_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.CareService/RunDecay",
             );
@@ -2181,7 +2181,7 @@ pub mod care_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.CareService/DecayMembers",
             );
@@ -2211,7 +2211,7 @@ pub mod care_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.CareService/ExtendExpiry",
             );
@@ -2241,7 +2241,7 @@ pub mod care_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.CareService/ReinstatePoints",
             );
@@ -2273,7 +2273,7 @@ pub mod care_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.CareService/WriteOffDebt",
             );
@@ -2304,7 +2304,7 @@ pub mod care_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.CareService/FreezeMember",
             );
@@ -2333,7 +2333,7 @@ pub mod care_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.CareService/UnfreezeMember",
             );
@@ -2559,7 +2559,7 @@ pub mod care_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RunDecaySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2604,7 +2604,7 @@ pub mod care_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DecayMembersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2649,7 +2649,7 @@ pub mod care_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExtendExpirySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2694,7 +2694,7 @@ pub mod care_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReinstatePointsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2739,7 +2739,7 @@ pub mod care_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WriteOffDebtSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2784,7 +2784,7 @@ pub mod care_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FreezeMemberSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2829,7 +2829,7 @@ pub mod care_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UnfreezeMemberSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3183,7 +3183,7 @@ pub mod hold_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.HoldService/AuthorizeRedemption",
             );
@@ -3217,7 +3217,7 @@ pub mod hold_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.HoldService/CaptureHold",
             );
@@ -3248,7 +3248,7 @@ pub mod hold_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.HoldService/VoidHold",
             );
@@ -3277,7 +3277,7 @@ pub mod hold_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.HoldService/GetHold",
             );
@@ -3454,7 +3454,7 @@ pub mod hold_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AuthorizeRedemptionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3499,7 +3499,7 @@ pub mod hold_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CaptureHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3544,7 +3544,7 @@ pub mod hold_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = VoidHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3589,7 +3589,7 @@ pub mod hold_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3836,7 +3836,7 @@ pub mod info_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.InfoService/GetServerInfo",
             );
@@ -3978,7 +3978,7 @@ pub mod info_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetServerInfoSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4283,7 +4283,7 @@ pub mod issue_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.IssueService/IssuePoints",
             );
@@ -4312,7 +4312,7 @@ pub mod issue_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.IssueService/BatchIssuePoints",
             );
@@ -4346,7 +4346,7 @@ pub mod issue_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.IssueService/StreamIssuePoints",
             );
@@ -4530,7 +4530,7 @@ pub mod issue_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = IssuePointsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4576,7 +4576,7 @@ pub mod issue_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = BatchIssuePointsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4625,7 +4625,7 @@ pub mod issue_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StreamIssuePointsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4893,7 +4893,7 @@ pub mod notice_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.NoticeService/ListExpiryNotices",
             );
@@ -5048,7 +5048,7 @@ pub mod notice_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListExpiryNoticesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5729,7 +5729,7 @@ pub mod partner_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PartnerService/CreatePartner",
             );
@@ -5765,7 +5765,7 @@ pub mod partner_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PartnerService/SetTerms",
             );
@@ -5794,7 +5794,7 @@ pub mod partner_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PartnerService/SetPartnerState",
             );
@@ -5826,7 +5826,7 @@ pub mod partner_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PartnerService/SetLimits",
             );
@@ -5856,7 +5856,7 @@ pub mod partner_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PartnerService/SetFundingConsent",
             );
@@ -5886,7 +5886,7 @@ pub mod partner_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PartnerService/ListPartners",
             );
@@ -6088,7 +6088,7 @@ pub mod partner_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreatePartnerSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6133,7 +6133,7 @@ pub mod partner_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetTermsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6179,7 +6179,7 @@ pub mod partner_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetPartnerStateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6224,7 +6224,7 @@ pub mod partner_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetLimitsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6270,7 +6270,7 @@ pub mod partner_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetFundingConsentSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6315,7 +6315,7 @@ pub mod partner_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListPartnersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7011,7 +7011,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/CloseWindow",
             );
@@ -7044,7 +7044,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/PreviewSettlement",
             );
@@ -7077,7 +7077,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/ConfirmSettlement",
             );
@@ -7111,7 +7111,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/ExportOrders",
             );
@@ -7146,7 +7146,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/ConfirmPayment",
             );
@@ -7179,7 +7179,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/AbortSettlement",
             );
@@ -7211,7 +7211,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/Deposit",
             );
@@ -7241,7 +7241,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/WithdrawFunds",
             );
@@ -7273,7 +7273,7 @@ pub mod settlement_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SettlementService/SetCalendar",
             );
@@ -7511,7 +7511,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CloseWindowSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7560,7 +7560,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PreviewSettlementSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7609,7 +7609,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ConfirmSettlementSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7655,7 +7655,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExportOrdersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7701,7 +7701,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ConfirmPaymentSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7747,7 +7747,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AbortSettlementSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7792,7 +7792,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DepositSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7838,7 +7838,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WithdrawFundsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7884,7 +7884,7 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCalendarSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8364,7 +8364,7 @@ pub mod position_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PositionService/GetPosition",
             );
@@ -8394,7 +8394,7 @@ pub mod position_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PositionService/ListWindows",
             );
@@ -8427,7 +8427,7 @@ pub mod position_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PositionService/GetStatement",
             );
@@ -8460,7 +8460,7 @@ pub mod position_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PositionService/ListObligations",
             );
@@ -8494,7 +8494,7 @@ pub mod position_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PositionService/ListOrders",
             );
@@ -8686,7 +8686,7 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetPositionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8731,7 +8731,7 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListWindowsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8776,7 +8776,7 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetStatementSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8822,7 +8822,7 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListObligationsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8867,7 +8867,7 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListOrdersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9188,7 +9188,7 @@ pub mod purchase_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PurchaseService/PostPurchase",
             );
@@ -9226,7 +9226,7 @@ pub mod purchase_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.PurchaseService/ReturnPurchase",
             );
@@ -9392,7 +9392,7 @@ pub mod purchase_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PostPurchaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9438,7 +9438,7 @@ pub mod purchase_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReturnPurchaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9758,7 +9758,7 @@ pub mod receipt_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.ReceiptService/FindReceipt",
             );
@@ -9792,7 +9792,7 @@ pub mod receipt_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.ReceiptService/ReconcileDay",
             );
@@ -9953,7 +9953,7 @@ pub mod receipt_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FindReceiptSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9998,7 +9998,7 @@ pub mod receipt_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReconcileDaySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -10312,7 +10312,7 @@ pub mod redemption_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.RedemptionService/QuoteRedemption",
             );
@@ -10354,7 +10354,7 @@ pub mod redemption_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.RedemptionService/RedeemPoints",
             );
@@ -10390,7 +10390,7 @@ pub mod redemption_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.RedemptionService/ReturnRedemption",
             );
@@ -10576,7 +10576,7 @@ pub mod redemption_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = QuoteRedemptionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -10622,7 +10622,7 @@ pub mod redemption_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RedeemPointsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -10668,7 +10668,7 @@ pub mod redemption_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReturnRedemptionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -10984,7 +10984,7 @@ pub mod report_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.ReportService/TrialBalance",
             );
@@ -11016,7 +11016,7 @@ pub mod report_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.ReportService/NettingReport",
             );
@@ -11046,7 +11046,7 @@ pub mod report_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.ReportService/ListJournalEntries",
             );
@@ -11078,7 +11078,7 @@ pub mod report_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.ReportService/ListAllExpiryNotices",
             );
@@ -11252,7 +11252,7 @@ pub mod report_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TrialBalanceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -11297,7 +11297,7 @@ pub mod report_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = NettingReportSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -11343,7 +11343,7 @@ pub mod report_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListJournalEntriesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -11392,7 +11392,7 @@ pub mod report_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListAllExpiryNoticesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -11665,7 +11665,7 @@ pub mod request_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.RequestService/AbandonRequest",
             );
@@ -11851,7 +11851,7 @@ pub mod request_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AbandonRequestSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -12082,7 +12082,7 @@ pub mod reversal_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.ReversalService/ReverseIssue",
             );
@@ -12238,7 +12238,7 @@ pub mod reversal_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReverseIssueSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -12482,7 +12482,7 @@ pub mod sandbox_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SandboxService/GetClock",
             );
@@ -12513,7 +12513,7 @@ pub mod sandbox_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.SandboxService/AdvanceClock",
             );
@@ -12671,7 +12671,7 @@ pub mod sandbox_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetClockSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -12716,7 +12716,7 @@ pub mod sandbox_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AdvanceClockSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -12924,7 +12924,7 @@ pub mod transfer_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/coalition.clearing.v1.TransferService/TransferPoints",
             );
@@ -13079,7 +13079,7 @@ pub mod transfer_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TransferPointsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -45,6 +45,7 @@ pub fn generate(out: &Path) -> Result<(), Box<dyn Error>> {
         .emit_rerun_if_changed(false)
         // Ordered, so that one message always has the same bytes.
         .btree_map(".")
+        .codec_path("crate::Codec")
         .compile_fds(set.clone())?;
 
     let sdk = out.join("partner-sdk/src/gen");
