@@ -7,7 +7,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
-//! | `site` | the house as a process, its books, the neighbour |
+//! | `site` | the books of the house, the neighbour |
 //! | `raw` | frames of HTTP/2 written by hand |
 //! | `strangers` | connections that say nothing, or not enough |
 //! | `frames` | floods of frames |
@@ -24,11 +24,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
 use self::raw::Door;
-use self::site::{Books, House, Neighbour, Pinned, echo};
+use self::site::{Books, Neighbour, Pinned, echo};
+use crate::process::House;
 
 /// Which loads to run, and for how long.
 #[derive(Debug, Args)]
@@ -108,7 +109,6 @@ pub enum Mode {
 /// # Errors
 /// If the house cannot be started, or the neighbour cannot work before a load.
 pub fn run(options: &Options) -> Result<()> {
-    ensure!(options.server.is_file(), "{} is no program", options.server.display());
     raw::raise_files();
     let modes = if options.modes.is_empty() { Mode::value_variants() } else { &options.modes };
     let own = Pinned::new(options.house_core)?;
@@ -128,8 +128,7 @@ pub fn run(options: &Options) -> Result<()> {
             // Connections that the load left behind are cut with it.
             let _ = own.run(async { tokio::time::timeout(Duration::from_secs(5), echo.end()).await });
         }
-        let house = own.run(House::start(options, &books))?;
-        let door = house.door();
+        let (house, door) = own.run(books.house())?;
         let line =
             one(options, *mode, &own, &door, Some(&house)).unwrap_or_else(|error| format!("{error:#} | | | | |"));
         writeln!(out, "| {name} | house | {line}")?;
