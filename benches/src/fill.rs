@@ -50,8 +50,6 @@ pub struct Options {
     /// Entries of its journal, the enrolments among them.
     #[arg(long, default_value_t = 10_000_000)]
     pub entries: u64,
-    #[arg(long, default_value_t = 1)]
-    pub fill_seed: u64,
 }
 
 /// Fills it, or goes on where it stopped.
@@ -59,7 +57,7 @@ pub struct Options {
 /// # Errors
 /// If the database was laid out by another build or holds another coalition: then nothing is written. If an issue is
 /// refused, or those of the database.
-pub async fn run(options: &Options, report: &mut Report) -> Result<()> {
+pub async fn run(options: &Options, seed: u64, report: &mut Report) -> Result<()> {
     let mut out = std::io::stdout();
     let url = database::url_of(&options.database);
     let store = prepare(&url).await?;
@@ -68,7 +66,7 @@ pub async fn run(options: &Options, report: &mut Report) -> Result<()> {
 
     let mut filling = Filling {
         key: IdentifierKey::new(IDENTIFIER_KEY),
-        rng: ChaCha8Rng::seed_from_u64(options.fill_seed),
+        rng: ChaCha8Rng::seed_from_u64(seed),
         tills: (0..TILLS).map(|at| Till::new(Clock::system(), &format!("till-{at}"), entries)).collect(),
         enrolled: members,
         members: options.members.max(members),

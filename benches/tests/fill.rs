@@ -12,8 +12,8 @@ use clearing_benches::system::database::{self, url_of};
 use clearing_benches::system::{Backend, Databases};
 
 async fn fill(url: &str, members: u32, entries: u64) -> anyhow::Result<()> {
-    let options = fill::Options { database: url.to_owned(), members, entries, fill_seed: 1 };
-    fill::run(&options, &mut Report::of_this_run()?).await
+    let options = fill::Options { database: url.to_owned(), members, entries };
+    fill::run(&options, 1, &mut Report::of_this_run()?).await
 }
 
 async fn goes_on(url: &str, databases: &mut Databases) {

@@ -97,7 +97,9 @@ struct Ratios {
 fn main() -> Result<()> {
     let mut options = Options::parse();
     match &options.other {
-        Some(Other::Hostile(options)) => return hostile::run(options),
+        Some(Other::Hostile(hostile)) => {
+            return hostile::run(hostile, Duration::from_secs_f64(options.turns.seconds));
+        }
         Some(Other::Ratios(Ratios { earlier, later })) => {
             return Ok(write!(std::io::stdout(), "{}", ratios(&read(earlier)?, &read(later)?))?);
         }
@@ -146,7 +148,7 @@ async fn run(options: &Options, servers: Handle) -> Result<Report> {
 async fn measure(options: &Options, servers: Handle, databases: &mut Databases, report: &mut Report) -> Result<()> {
     let turns = &options.turns;
     match &options.other {
-        Some(Other::Fill(options)) => fill::run(options, report).await,
+        Some(Other::Fill(options)) => fill::run(options, turns.seed, report).await,
         Some(Other::Filled(options)) => filled::run(options, turns, servers, databases, report).await,
         Some(Other::Reads(options)) => reads::run(options, turns, servers, databases, report).await,
         Some(Other::Restart(options)) => restart::restarts(options, turns, servers, databases, report).await,
