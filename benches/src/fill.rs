@@ -1,8 +1,8 @@
 //! `load fill`: a database with so many members and entries, made once and kept. Runs that measure work on copies of it.
 //!
-//! It is written through the house's own writer, in batches, and its lists are brought up by the house's own projector. What
-//! was broken off goes on where it stopped: members are enrolled in their order, one batch after the other, so that what is
-//! stored tells how far it came.
+//! It is written through the house's own writer, in batches of all brands at once, and its lists are brought up by the house's
+//! own projector. What was broken off goes on where it stopped: members are enrolled in their order, so what is stored tells
+//! how far it came, but for the batches that were under way, whose members are asked for again.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -30,8 +30,11 @@ use crate::system::{Books, Databases, Kind, PRELOADED_POINTS, database};
 use crate::till::Till;
 use crate::workload::card_number;
 
-/// Issues of a batch, all of one brand.
-const BATCH: u64 = 4_096;
+/// Issues of a brand that are asked for at once; all brands are asked at once.
+const BATCH: u64 = 1_024;
+
+/// Issues of all brands at once.
+const ROUND: u64 = BATCH * PARTNERS as u64;
 
 /// Tills that print receipts in turns.
 const TILLS: u64 = 256;
@@ -68,7 +71,7 @@ pub async fn run(options: &Options, seed: u64, report: &mut Report) -> Result<()
         key: IdentifierKey::new(IDENTIFIER_KEY),
         rng: ChaCha8Rng::seed_from_u64(seed),
         tills: (0..TILLS).map(|at| Till::new(Clock::system(), &format!("till-{at}"), entries)).collect(),
-        enrolled: members,
+        enrolled: if members < options.members { members.saturating_sub(u32::try_from(ROUND)?) } else { members },
         members: options.members.max(members),
         entries,
     };
@@ -80,12 +83,13 @@ pub async fn run(options: &Options, seed: u64, report: &mut Report) -> Result<()
     projecting.spawn(projector::follow(store.clone(), stop.clone()));
     let mut progress = Progress::new(began, entries);
     let target = options.entries.max(filling.missing() + entries);
-    let mut next = filling.batch(target);
+    let mut next = filling.round(target);
     while !next.is_empty() {
-        let sent = next.len();
-        // The next batch is made while this one is written.
-        let (answers, made) = tokio::join!(writer.ask_batch(next), async { filling.batch(target) });
-        for answer in answers? {
+        let sent = next.iter().map(Vec::len).sum();
+        let asked = futures::future::try_join_all(next.into_iter().map(|batch| writer.ask_batch(batch)));
+        // The next round is made while this one is written.
+        let (answers, made) = tokio::join!(asked, async { filling.round(target) });
+        for answer in answers?.into_iter().flatten() {
             answer?.answer.result.ok().context("an issue was refused")?;
         }
         progress.wrote(sent, target)?;
@@ -158,7 +162,7 @@ struct Filling {
     key: IdentifierKey,
     rng: ChaCha8Rng,
     tills: Vec<Till>,
-    /// Members that have an entry, or will have one with what was made so far.
+    /// Members that surely have an entry, or will have one with what was made so far.
     enrolled: u32,
     members: u32,
     /// Entries, likewise.
@@ -171,11 +175,15 @@ impl Filling {
         u64::from(self.members - self.enrolled)
     }
 
-    /// The next issues, all of one brand; none when there are enough.
-    fn batch(&mut self, target: u64) -> Vec<Request> {
-        let size = target.saturating_sub(self.entries).min(BATCH);
-        let brand = usize::try_from(self.entries / BATCH).unwrap_or_default() % PARTNERS;
-        (0..size).map(|_| self.issue(brand)).collect()
+    /// The next issues, a batch for each brand; none when there are enough.
+    fn round(&mut self, target: u64) -> Vec<Vec<Request>> {
+        let size = target.saturating_sub(self.entries).min(ROUND);
+        let mut batches = vec![Vec::new(); PARTNERS];
+        for (_, brand) in (0..size).zip((0..PARTNERS).cycle()) {
+            batches[brand].push(self.issue(brand));
+        }
+        batches.retain(|batch| !batch.is_empty());
+        batches
     }
 
     fn issue(&mut self, brand: usize) -> Request {

@@ -21,7 +21,7 @@ async fn goes_on(url: &str, databases: &mut Databases) {
     let first = (database::members(url).await.unwrap(), database::entries(url).await.unwrap());
     assert_eq!(first, (300, 500), "the entries that found the coalition are among them");
 
-    // More of both is asked for: who is missing is enrolled, and nobody twice.
+    // More of both is asked for: who is missing is enrolled.
     fill(url, 700, 2_000).await.unwrap();
     let then = (database::members(url).await.unwrap(), database::entries(url).await.unwrap());
     assert_eq!(then, (700, 2_000));
