@@ -37,6 +37,7 @@ use clearing_core::book::Book;
 use clearing_core::facts::chain::{BatchHeader, STRIPE, chain_hash, link_commitment};
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
+use clearing_core::facts::lot::LotId;
 use clearing_core::facts::member::IdentifierLink;
 use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::window::FundingGroup;
@@ -48,7 +49,9 @@ pub use self::unexplained::{UNEXPLAINED, Unexplained};
 use self::requests::Requests;
 use self::scratch::Scratch;
 use self::told::{Told, check_rows};
-use crate::store::{BatchRow, GrossRows, MemberRange, MembersLedger, Snapshot, Store, StoreError, Windows};
+use crate::store::{
+    BatchRow, BookedLine, GrossRows, LinePlace, MemberRange, MembersLedger, Snapshot, Store, StoreError, Windows,
+};
 
 /// Batches read at once, and entries of them at the most, unless one batch has more.
 const BATCHES_AT_ONCE: u32 = 500;
@@ -60,6 +63,9 @@ const ENTRIES_AT_ONCE: u64 = 100_000;
 /// Groups of members at the most, and of batches: each has a file open while the journal is read.
 const RANGES_MAX: usize = 256;
 const BATCH_RANGES_MAX: usize = 128;
+
+/// Lines of receipts that are looked for at once.
+const LINES_AT_ONCE: usize = 1_000;
 
 /// Windows read at once.
 const WINDOWS_AT_ONCE: WindowNumber = 64;
@@ -104,10 +110,14 @@ pub enum Finding {
     HoldOfNothing { hold: EntryId },
     #[error("member {member}: its column says that nothing is due before {stored}, and its row says {due}")]
     Misdated { member: MemberId, stored: Timestamp, due: Timestamp },
+    #[error("member {member}: its lots do not stand where its row says")]
+    Misplaced { member: MemberId },
+    #[error("lot {lot}: whether it waits for its issuer's payment is not what is said where payments look")]
+    Waiting { lot: LotId },
     #[error("entry {entry}: {problem}")]
     Attachment { entry: EntryId, problem: &'static str },
-    #[error("{line}: stored as booked with {stored}, and the journal gives entry {entry}")]
-    Line { line: String, stored: String, entry: EntryId },
+    #[error("{line}: stored as booked with {stored}, and the journal gives entry {entry}{}", was_undone(*undone))]
+    Line { line: String, stored: String, entry: EntryId, undone: bool },
     #[error(
         "batch {batch}: it recorded {recorded} requests, and of {stored} that are stored not all are those{missing}"
     )]
@@ -242,6 +252,9 @@ struct Audit {
 
 /// What the journal commits to of links, by member and number.
 type Links = BTreeMap<(MemberId, u32), Hash>;
+
+/// The lines of receipts that entries booked, and whether these were undone since.
+type Lines = BTreeMap<EntryId, (ReceiptLine, bool)>;
 
 /// Members that are compared at once, and the entries that touch them.
 struct Group {
@@ -430,16 +443,18 @@ impl Audit {
         let total = groups.iter().map(|group| group.range.members).sum();
         for Group { range, entries } in groups {
             progress(Progress { phase: Phase::Members, done: self.report.members, total });
-            let (rebuilt, links) = self.rebuild(&range, entries)?;
+            let (rebuilt, links, lines) = self.rebuild(&range, entries)?;
             self.compare_links(snapshot, &range, links).await?;
-            let MembersLedger { book: of_members, stray_holds, misdated } =
+            let MembersLedger { book: of_members, stray_holds, misdated, misplaced, waiting_amiss } =
                 snapshot.members_ledger(stored, &range.ids).await?;
-            self.compare_lines(snapshot, &rebuilt).await?;
+            self.compare_lines(snapshot, lines).await?;
             self.report.members += u64::try_from(of_members.members.len()).unwrap_or(0);
             self.report.lots += u64::try_from(of_members.lots.len()).unwrap_or(0);
             self.find(stray_holds.into_iter().map(|hold| Finding::HoldOfNothing { hold }));
             let misdated = misdated.into_iter();
             self.find(misdated.map(|(member, stored, due)| Finding::Misdated { member, stored, due }));
+            self.find(misplaced.into_iter().map(|member| Finding::Misplaced { member }));
+            self.find(waiting_amiss.into_iter().map(|lot| Finding::Waiting { lot }));
             self.find(compare_members(&of_members, &rebuilt));
             self.find(check_members(&of_members));
             tally.add(&of_members);
@@ -449,12 +464,13 @@ impl Audit {
         Ok(tally)
     }
 
-    /// The members of a group, and to which of their links the journal commits, from the entries that touch them.
-    fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<(Book, Links), AuditError> {
+    /// The members of a group, to which of their links the journal commits, and which lines of receipts they booked, from the
+    /// entries that touch them.
+    fn rebuild(&mut self, range: &MemberRange, entries: Scratch) -> Result<(Book, Links, Lines), AuditError> {
         let house = Arc::clone(&self.rebuilt.house);
         let mut rebuilt = Book::new(Arc::clone(&house), 1).of_members(range.ids.clone());
         let mut entries = entries.read()?;
-        let mut booked: BTreeMap<EntryId, ReceiptLine> = BTreeMap::new();
+        let mut lines = Lines::new();
         let mut links = Links::new();
         while let Some((id, entry)) = entries.next_entry()? {
             if let Some(lot) = rebuilt.missing_lot(&entry) {
@@ -465,12 +481,15 @@ impl Audit {
             drop(rebuilt.take_changes());
             let enrolled = entry.enrolled().filter(|(member, _)| range.ids.contains(member));
             links.extend(enrolled.map(|(member, link)| ((member, link.number), link.commitment)));
-            booked.extend(ReceiptLine::of_entry(&entry, &house.coalition.time_zone).map(|line| (id, line)));
-            if let Some(line) = ReceiptLine::freed_by(&entry).and_then(|freed| booked.remove(&freed)) {
-                rebuilt.receipts.remove(&line);
+            lines.extend(ReceiptLine::of_entry(&entry, &house.coalition.time_zone).map(|line| (id, (line, false))));
+            // What is undone by the batch that booked it was never written.
+            match ReceiptLine::freed_by(&entry) {
+                Some(freed) if freed.batch == id.batch => drop(lines.remove(&freed)),
+                Some(freed) => drop(lines.entry(freed).and_modify(|(_, undone)| *undone = true)),
+                None => {}
             }
         }
-        Ok((rebuilt, links))
+        Ok((rebuilt, links, lines))
     }
 
     /// Compares whom identifiers name with what the journal commits to.
@@ -496,16 +515,25 @@ impl Audit {
     }
 
     /// Looks for the lines of receipts that the entries of some members booked.
-    async fn compare_lines(&mut self, snapshot: &mut Snapshot, rebuilt: &Book) -> Result<(), AuditError> {
-        let receipts: BTreeSet<_> = rebuilt.receipts.keys().map(|line| line.receipt.clone()).collect();
-        let stored = snapshot.receipt_lines(&receipts).await?;
-        for (line, entry) in &rebuilt.receipts {
-            self.told.receipt_lines += 1;
-            let booked = stored.get(line);
-            if booked != Some(entry) {
-                let line = format!("{line} of {}", line.receipt.partner);
-                let stored = booked.map_or_else(|| "nothing".to_owned(), |booked| format!("entry {booked}"));
-                self.find([Finding::Line { line, stored, entry: *entry }]);
+    async fn compare_lines(&mut self, snapshot: &mut Snapshot, lines: Lines) -> Result<(), AuditError> {
+        let lines: Vec<(EntryId, (ReceiptLine, bool))> = lines.into_iter().collect();
+        for page in lines.chunks(LINES_AT_ONCE) {
+            let receipts = page.iter().map(|(_, (line, _))| line.receipt.clone()).collect();
+            let mut stored: BTreeMap<LinePlace, Vec<BookedLine>> = BTreeMap::new();
+            for row in snapshot.booked_lines(&receipts).await? {
+                stored.entry(row.place).or_default().push(row);
+            }
+            for (entry, (line, undone)) in page {
+                self.told.receipt_lines += 1;
+                let rows = stored.get(&LinePlace::of(line)).map_or(&[][..], Vec::as_slice);
+                let is_right = rows.iter().any(|row| (row.entry, row.undone) == (*entry, *undone));
+                // Numbers have no gaps: else one that is taken might be taken again.
+                let mut numbers: Vec<u32> = rows.iter().map(|row| row.nth).collect();
+                numbers.sort_unstable();
+                if !is_right || !numbers.iter().copied().eq(0..u32::try_from(rows.len()).unwrap_or(u32::MAX)) {
+                    let line = format!("{line} of {}", line.receipt.partner);
+                    self.find([Finding::Line { line, stored: listed(rows), entry: *entry, undone: *undone }]);
+                }
             }
         }
         Ok(())
@@ -549,6 +577,16 @@ impl Audit {
             first = last + 1;
         }
     }
+}
+
+/// What is stored of a line, for people.
+fn listed(rows: &[BookedLine]) -> String {
+    let row = |row: &BookedLine| format!("entry {} as number {}{}", row.entry, row.nth, was_undone(row.undone));
+    if rows.is_empty() { "nothing".to_owned() } else { rows.iter().map(row).collect::<Vec<_>>().join(", ") }
+}
+
+fn was_undone(undone: bool) -> &'static str {
+    if undone { ", undone since" } else { "" }
 }
 
 /// Whether an entry can be applied: an unknown version is a finding of its own.

@@ -8,7 +8,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `parties`, `terms`, `limits`, `consents`, `coalition`, `calendar` | the house: partners, their terms and limits, what funders consent to, the coalition, the calendar |
-//! | `members`, `identifiers`, `lots`, `holds`, `returns`, `receipts` | members, the identifiers that name them, what they own, what they spent on |
+//! | `members`, `identifiers`, `lots`, `lot_row`, `waiting`, `holds`, `returns`, `receipts` | members, the identifiers that name them, what they own in their row and beside it, which lots wait for a payment, what they spent on |
 //! | `requests`, `journal`, `attachments` | the recorded answers; entries, batches and where the journal ends; what entries commit to |
 //! | `balances`, `gross`, `funding`, `windows` | the accounts of the house, gross obligations, points that wait for a payment, windows and settlements |
 //! | `gate`, `leases`, `alive`, `occupancy` | the gate and the proof that it holds; who does a job; when the house was last alive; the one process that writes a file of SQLite |
@@ -26,7 +26,7 @@
 //! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
 //! | `prober`, `durability`, `checkpoint` | whether the books can be written, and whether the disk takes what is committed; SQLite's log |
-//! | `tables`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
+//! | `tables`, `schema`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; the migrations that make them; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
 //! | `direct` | the writer's own connection to SQLite, called on the writer's own thread |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
@@ -56,6 +56,7 @@ mod journal;
 mod leases;
 mod ledger;
 mod limits;
+mod lot_row;
 mod lots;
 mod members;
 mod migrate;
@@ -69,12 +70,14 @@ mod requests;
 mod returns;
 mod rows;
 mod save;
+mod schema;
 mod session;
 mod slice;
 mod snapshot;
 mod sql;
 mod tables;
 mod terms;
+mod waiting;
 mod watched;
 mod windows;
 
@@ -114,7 +117,9 @@ pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::parties::HouseRow;
 pub use self::prober::Prober;
 pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, OwnEntry, Projector, Step};
+pub use self::receipts::{BookedLine, LinePlace};
 pub use self::requests::StoredRequest;
+pub use self::schema::migrations;
 pub use self::session::{Probe, WriterSession};
 pub use self::snapshot::Snapshot;
 pub use self::sql::Sql;
@@ -124,6 +129,7 @@ pub use self::windows::{WindowRow, Windows};
 use self::checkpoint::Committed;
 use self::direct::Direct;
 use self::identifiers::Enrolled;
+use self::lot_row::LOTS_IN_ROW;
 use self::session::Connection;
 use self::watched::Watched;
 
@@ -158,6 +164,7 @@ pub static STATEMENTS: &[&[&Sql]] = &[
     session::STATEMENTS,
     snapshot::STATEMENTS,
     terms::STATEMENTS,
+    waiting::STATEMENTS,
     windows::STATEMENTS,
 ];
 
@@ -227,6 +234,8 @@ pub struct Store {
     durability: Arc<Durability>,
     watched: Arc<Watched>,
     house: Known,
+    /// So many lots stand in a member's row at the most.
+    lots_in_row: usize,
 }
 
 /// The house as of an epoch of its terms, kept until somebody finds another epoch.
@@ -306,7 +315,15 @@ impl Store {
             return Err(StoreError::permanent("the database's address begins neither with sqlite: nor with postgres:"));
         };
         let (enrolled, watched) = Default::default();
-        Ok(Self { back_end, write_turn, enrolled, watched, durability, house: Arc::default() })
+        Ok(Self {
+            back_end,
+            write_turn,
+            enrolled,
+            watched,
+            durability,
+            house: Arc::default(),
+            lots_in_row: LOTS_IN_ROW,
+        })
     }
 
     async fn open_sqlite(
@@ -340,6 +357,13 @@ impl Store {
         let pool = PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READER_WAIT);
         let readers = pool.connect_lazy_with(options.clone());
         BackEnd::Postgres { options, readers }
+    }
+
+    /// The same store, which keeps no more than so many lots in the row of a member when it writes one; the others stand in a
+    /// table of their own. Whoever reads finds them wherever they are.
+    #[must_use]
+    pub fn with_lots_in_row(self, lots_in_row: usize) -> Self {
+        Self { lots_in_row, ..self }
     }
 
     /// Whether what is committed is safe.
@@ -411,7 +435,7 @@ impl Store {
             BackEnd::Postgres { .. } => None,
         };
         let known = (Arc::clone(&self.enrolled), Arc::clone(&self.watched), Arc::clone(&self.house));
-        WriterSession::new(connection, Arc::clone(&self.write_turn), known, committed)
+        WriterSession::new(connection, Arc::clone(&self.write_turn), known, committed, self.lots_in_row)
     }
 
     /// Takes the file of SQLite for a command of this process that began at a time: nobody else may write it until the

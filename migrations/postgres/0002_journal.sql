@@ -1,4 +1,5 @@
 -- The journal, the sums that are kept of it, and what is projected from it.
+-- Made by `cargo run -p clearing --example migrations` from clearing/src/store/tables.rs; not to be edited.
 
 -- One row is one entry: canonical bytes with postings, lot movements and links. Everything else here can be rebuilt from
 -- it. The key is known before the commit (batch ids are UUIDv7, so rows are appended); the sequence is that of the batch
@@ -13,16 +14,20 @@ CREATE TABLE entries (
 -- One row is one commit that wrote entries or recorded requests, and one link of the hash chain.
 CREATE TABLE batches (
     batch_id       uuid NOT NULL PRIMARY KEY,
-    number         bigint NOT NULL CHECK (number >= 1), -- without gaps, in the order of commits
-    first_sequence bigint NOT NULL CHECK (first_sequence >= 1), -- of a batch without entries that of the next one
+    -- without gaps, in the order of commits
+    number         bigint NOT NULL CHECK (number >= 1),
+    -- of a batch without entries that of the next one
+    first_sequence bigint NOT NULL CHECK (first_sequence >= 1),
     entry_count    integer NOT NULL CHECK (entry_count >= 0),
     request_count  integer NOT NULL CHECK (request_count >= 0),
     window_number  bigint NOT NULL,
     time           bigint NOT NULL,
     hash           bytea NOT NULL CHECK (length(hash) = 32),
     previous_hash  bytea NOT NULL CHECK (length(previous_hash) = 32),
-    requests_hash  bytea NOT NULL CHECK (length(requests_hash) = 32), -- over the requests that it recorded, rejections too
-    salt           bytea NOT NULL, -- of the hashes of its entries; zeros if it has none
+    -- over the requests that it recorded, rejections too
+    requests_hash  bytea NOT NULL CHECK (length(requests_hash) = 32),
+    -- of the hashes of its entries; zeros if it has none
+    salt           bytea NOT NULL,
     CHECK (entry_count + request_count >= 1)
 );
 -- Walks the chain in the order of commits, and is the last guard against two batches at one place.
@@ -37,16 +42,18 @@ CREATE UNIQUE INDEX batches_by_previous_hash ON batches (previous_hash);
 CREATE TABLE journal_head (
     id            smallint NOT NULL PRIMARY KEY CHECK (id = 1),
     next_sequence bigint NOT NULL CHECK (next_sequence >= 1),
-    next_number   bigint NOT NULL CHECK (next_number >= 1), -- of batches
+    -- of batches
+    next_number   bigint NOT NULL CHECK (next_number >= 1),
     hash          bytea NOT NULL CHECK (length(hash) = 32)
 ) WITH (fillfactor = 20);
 
--- What the books say now, except for what members hold, which is in their own rows. Few rows, all hot: moved by a sum
--- once per account and batch, last, in the order of the key. The legs of a window stand together behind its number, so that
+-- What the books say now, except for what members hold, which is in their own rows. Few rows, all hot: moved by a sum once
+-- per account and batch, last, in the order of the key. The legs of a window stand together behind its number, so that
 -- nobody reads those of windows that are done with.
 CREATE TABLE balances (
     commodity     text NOT NULL,
-    window_number bigint NOT NULL, -- of the legs of a window; else 0
+    -- of the legs of a window; else 0
+    window_number bigint NOT NULL,
     account       text NOT NULL,
     amount        bigint NOT NULL,
     PRIMARY KEY (commodity, window_number, account)
@@ -57,13 +64,14 @@ CREATE TABLE gross (
     window_number bigint NOT NULL,
     issuer        text NOT NULL,
     acceptor      text NOT NULL,
-    points        bigint NOT NULL, -- may be negative: a return of what an earlier window accepted
+    -- may be negative: a return of what an earlier window accepted
+    points        bigint NOT NULL,
     amount        bigint NOT NULL,
     PRIMARY KEY (window_number, issuer, acceptor)
 ) WITH (fillfactor = 20);
 
--- Personal data and free text of an entry. The journal holds a salted commitment only, so erasing means to null the
--- bytes and the salt.
+-- Personal data and free text of an entry. The journal holds a salted commitment only, so erasing means to null the bytes
+-- and the salt.
 CREATE TABLE attachments (
     batch_id  uuid NOT NULL,
     ordinal   integer NOT NULL,
@@ -71,7 +79,8 @@ CREATE TABLE attachments (
     bytes     bytea,
     erased_at bigint,
     PRIMARY KEY (batch_id, ordinal),
-    CHECK ((erased_at IS NULL) = (salt IS NOT NULL) AND (erased_at IS NULL) = (bytes IS NOT NULL)) -- erased means gone
+    -- erased means gone
+    CHECK ((erased_at IS NULL) = (salt IS NOT NULL) AND (erased_at IS NULL) = (bytes IS NOT NULL))
 );
 
 -- How far each projection has read the journal: the next sequence it wants.
@@ -85,16 +94,19 @@ CREATE TABLE projection_cursors (
 CREATE TABLE entry_parties (
     partner        text NOT NULL,
     sequence       bigint NOT NULL,
-    own_sequence   bigint NOT NULL, -- the partner's own number of the entry, from 1 without gaps
+    -- the partner's own number of the entry, from 1 without gaps
+    own_sequence   bigint NOT NULL,
     batch_id       uuid NOT NULL,
     ordinal        integer NOT NULL,
     window_number  bigint NOT NULL,
-    kind           smallint NOT NULL, -- the kind's number in the canonical bytes
+    -- the kind's number in the canonical bytes
+    kind           smallint NOT NULL,
     member_id      uuid,
     store          text,
     till           text,
     receipt_number text,
-    business_date  integer,  -- yyyymmdd as a number: sorts, and needs no date type
+    -- yyyymmdd as a number: sorts, and needs no date type
+    business_date  integer,
     PRIMARY KEY (partner, sequence)
 );
 -- Each filter of a list, newest or oldest first, reads a range of one of these. Rows without the field are left out, as
@@ -106,13 +118,17 @@ CREATE INDEX entry_parties_by_business_date ON entry_parties (partner, business_
 
 -- The decisions of the house, by whom they concern. Projected with the rows above, in the same transaction.
 CREATE TABLE admin_actions (
-    partner       text NOT NULL, -- empty: the row by which the decision is found whoever it concerns
-    time          bigint NOT NULL, -- of the entry
+    -- empty: the row by which the decision is found whoever it concerns
+    partner       text NOT NULL,
+    -- of the entry
+    time          bigint NOT NULL,
     sequence      bigint NOT NULL,
     batch_id      uuid NOT NULL,
     ordinal       integer NOT NULL,
-    window_number bigint NOT NULL, -- that it is about; else the one that was open
-    kind          smallint NOT NULL, -- the kind's number in the canonical bytes
+    -- that it is about; else the one that was open
+    window_number bigint NOT NULL,
+    -- the kind's number in the canonical bytes
+    kind          smallint NOT NULL,
     PRIMARY KEY (partner, time, sequence)
 );
 CREATE INDEX admin_actions_by_kind ON admin_actions (partner, kind, time, sequence);
@@ -122,20 +138,24 @@ CREATE INDEX admin_actions_by_window ON admin_actions (partner, window_number, t
 CREATE TABLE party_totals (
     partner       text NOT NULL,
     window_number bigint NOT NULL,
-    role          smallint NOT NULL CHECK (role BETWEEN 1 AND 3), -- 1 issuer, 2 acceptor, 3 neither
-    kind          smallint NOT NULL, -- the kind's number in the canonical bytes
+    -- 1 issuer, 2 acceptor, 3 neither
+    role          smallint NOT NULL CHECK (role BETWEEN 1 AND 3),
+    -- the kind's number in the canonical bytes
+    kind          smallint NOT NULL,
     purpose       text NOT NULL,
     lines         bigint NOT NULL CHECK (lines >= 1),
-    amount        bigint NOT NULL, -- at the end of the range: it did not fit
-    points        bigint NOT NULL, -- likewise
+    -- at the end of the range: it did not fit
+    amount        bigint NOT NULL,
+    -- likewise
+    points        bigint NOT NULL,
     PRIMARY KEY (partner, window_number, role, kind, purpose)
 );
 
--- The journal is append-only, whoever holds a connection. Statement triggers cost nothing per row.
+-- Statement triggers cost nothing per row.
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
 END
 $$;
-CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER batches_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON batches FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER entries_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER batches_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON batches FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

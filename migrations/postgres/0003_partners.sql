@@ -1,44 +1,55 @@
 -- Partners, their terms and their limits.
+-- Made by `cargo run -p clearing --example migrations` from clearing/src/store/tables.rs; not to be edited.
 
 CREATE TABLE partners (
     partner      text NOT NULL PRIMARY KEY,
     display_name text NOT NULL,
     state        text NOT NULL CHECK (state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')),
-    suspended_in integer -- the window that was open when it was suspended, or left; null: it is neither
+    -- the window that was open when it was suspended, or left; null: it is neither
+    suspended_in integer
 );
 
 -- Immutable versions. A lot keeps the version it was issued under.
 CREATE TABLE terms (
-    partner            text NOT NULL,
-    version            integer NOT NULL CHECK (version >= 1),
-    effective_at       bigint NOT NULL,
-    funding            text NOT NULL CHECK (funding IN ('AT_REDEMPTION', 'AT_ISSUE', 'ON_PAYMENT')),
-    price              bigint NOT NULL CHECK (price >= 0),  -- money per point the issuer pays
-    point_value        bigint NOT NULL CHECK (point_value >= 0 AND point_value <= price), -- money that backs a point
-    reimbursement      bigint NOT NULL CHECK (reimbursement >= 0), -- money per point the acceptor gets
-    acceptance_fee     text NOT NULL, -- decimal rate
-    fee_bearer         text NOT NULL CHECK (fee_bearer IN ('ACCEPTOR', 'ISSUER')),
-    expiry             text NOT NULL, -- NONE, FIXED t, DAYS n, MONTHS n, END_OF_MONTH n, END_OF_YEAR n, INACTIVE_DAYS n
-    breakage_reserve   text NOT NULL, -- decimal shares of the value of expired prepaid points; their sum is 1
-    breakage_operator  text NOT NULL,
-    breakage_issuer    text NOT NULL,
-    return_days        integer CHECK (return_days >= 0), -- days after an issue in which it can be reversed; null: for ever
-    tender_value       bigint NOT NULL CHECK (tender_value >= 0), -- what a point is worth to a customer at this partner's tills
-    receipt_share      text NOT NULL, -- decimal share of a receipt that points may pay
+    partner           text NOT NULL,
+    version           integer NOT NULL CHECK (version >= 1),
+    effective_at      bigint NOT NULL,
+    funding           text NOT NULL CHECK (funding IN ('AT_REDEMPTION', 'AT_ISSUE', 'ON_PAYMENT')),
+    -- money per point the issuer pays
+    price             bigint NOT NULL CHECK (price >= 0),
+    -- money that backs a point
+    point_value       bigint NOT NULL CHECK (point_value >= 0 AND point_value <= price),
+    -- money per point the acceptor gets
+    reimbursement     bigint NOT NULL CHECK (reimbursement >= 0),
+    -- decimal rate
+    acceptance_fee    text NOT NULL,
+    fee_bearer        text NOT NULL CHECK (fee_bearer IN ('ACCEPTOR', 'ISSUER')),
+    -- NONE, FIXED t, DAYS n, MONTHS n, END_OF_MONTH n, END_OF_YEAR n, INACTIVE_DAYS n
+    expiry            text NOT NULL,
+    -- decimal shares of the value of expired prepaid points; their sum is 1
+    breakage_reserve  text NOT NULL,
+    breakage_operator text NOT NULL,
+    breakage_issuer   text NOT NULL,
+    -- days after an issue in which it can be reversed; null: for ever
+    return_days       integer CHECK (return_days >= 0),
+    -- what a point is worth to a customer at this partner's tills
+    tender_value      bigint NOT NULL CHECK (tender_value >= 0),
+    -- decimal share of a receipt that points may pay
+    receipt_share     text NOT NULL,
     PRIMARY KEY (partner, version)
 );
 
 -- Limits move without a new version of the terms. Null: no limit.
 CREATE TABLE limits (
-    partner                   text NOT NULL PRIMARY KEY,
-    net_debit_cap             bigint,
-    outstanding_points        bigint CHECK (outstanding_points >= 0),
-    points_per_day            bigint CHECK (points_per_day >= 0),
-    points_per_member_per_day bigint CHECK (points_per_member_per_day >= 0),
-    points_per_entry          bigint CHECK (points_per_entry >= 0),
-    transfer_points_per_entry bigint CHECK (transfer_points_per_entry >= 0),
+    partner                            text NOT NULL PRIMARY KEY,
+    net_debit_cap                      bigint,
+    outstanding_points                 bigint CHECK (outstanding_points >= 0),
+    points_per_day                     bigint CHECK (points_per_day >= 0),
+    points_per_member_per_day          bigint CHECK (points_per_member_per_day >= 0),
+    points_per_entry                   bigint CHECK (points_per_entry >= 0),
+    transfer_points_per_entry          bigint CHECK (transfer_points_per_entry >= 0),
     transfer_points_per_member_per_day bigint CHECK (transfer_points_per_member_per_day >= 0),
-    cooling_seconds           bigint CHECK (cooling_seconds >= 0)
+    cooling_seconds                    bigint CHECK (cooling_seconds >= 0)
 );
 
 -- Points not yet redeemed, expired or reversed, per version of terms: what TERMS_UNDERFUND and the outstanding limit are
@@ -47,19 +58,24 @@ CREATE TABLE limits (
 CREATE TABLE terms_outstanding (
     partner text NOT NULL,
     version integer NOT NULL,
-    points  bigint NOT NULL CHECK (points >= 0), -- a version cannot owe less than nothing
+    -- a version cannot owe less than nothing
+    points  bigint NOT NULL CHECK (points >= 0),
     PRIMARY KEY (partner, version)
 ) WITH (fillfactor = 20);
 
 -- What a partner's limits are checked against, besides its position and its outstanding points: one row to lock and read,
--- whatever the number of holds and legs. A row is made with its partner. Hot like balances; a partner with a cap or a
--- limit has its row locked early, by every batch that moves its points.
+-- whatever the number of holds and legs. A row is made with its partner. Hot like balances; a partner with a cap or a limit
+-- has its row locked early, by every batch that moves its points.
 CREATE TABLE guards (
     partner       text NOT NULL PRIMARY KEY,
-    reserved      bigint NOT NULL, -- money: what open holds reserve of its headroom
-    unsettled     bigint NOT NULL CHECK (unsettled <= 0), -- money: the sum of its legs that it has not paid
-    issued_day    integer NOT NULL, -- the last day on which it issued, in days since 1970
-    issued_points bigint NOT NULL -- points it issued on that day
+    -- money: what open holds reserve of its headroom
+    reserved      bigint NOT NULL,
+    -- money: the sum of its legs that it has not paid
+    unsettled     bigint NOT NULL CHECK (unsettled <= 0),
+    -- the last day on which it issued, in days since 1970
+    issued_day    integer NOT NULL,
+    -- points it issued on that day
+    issued_points bigint NOT NULL
 ) WITH (fillfactor = 20);
 
 -- What a funder lets another partner issue at its cost. Uses are counted even where nothing was granted, so that a later
@@ -67,8 +83,10 @@ CREATE TABLE guards (
 CREATE TABLE consents (
     funder  text NOT NULL,
     partner text NOT NULL,
-    granted smallint CHECK (granted IN (0, 1)), -- null: nothing was said, the coalition's default holds
-    budget  bigint CHECK (budget >= 0), -- points; null: without limit
+    -- null: nothing was said, the coalition's default holds
+    granted smallint CHECK (granted IN (0, 1)),
+    -- points; null: without limit
+    budget  bigint CHECK (budget >= 0),
     used    bigint NOT NULL,
     PRIMARY KEY (funder, partner)
 ) WITH (fillfactor = 20);

@@ -1,19 +1,27 @@
 -- Windows and their settlements. Rows in the number of partners, written under the gate only.
+-- Made by `cargo run -p clearing --example migrations` from clearing/src/store/tables.rs; not to be edited.
 
 CREATE TABLE windows (
     window_number    bigint NOT NULL PRIMARY KEY CHECK (window_number >= 1),
     state            text NOT NULL CHECK (state IN ('OPEN', 'CLOSED', 'SETTLING', 'SETTLED')),
     opened_at        bigint NOT NULL,
     closed_at        bigint,
-    first_sequence   bigint NOT NULL, -- entries of a window are one range of the journal, as closing takes the gate alone
-    end_sequence     bigint,          -- the first sequence of the next window; null while open
-    legs_moved       text NOT NULL, -- by how much the legs of earlier windows moved since it opened (see proofs)
+    -- entries of a window are one range of the journal, as closing takes the gate alone
+    first_sequence   bigint NOT NULL,
+    -- the first sequence of the next window; null while open
+    end_sequence     bigint,
+    -- by how much the legs of earlier windows moved since it opened (see proofs)
+    legs_moved       text NOT NULL,
     settlement_state text CHECK (settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID', 'SETTLED', 'ABORTED')),
-    mode             text CHECK (mode IN ('HUB', 'PAIRWISE')), -- chosen with the first export or payment
-    legs_total       text, -- of the proof of its close (see proofs): the sum of its legs, and the change of what is carried
+    -- chosen with the first export or payment
+    mode             text CHECK (mode IN ('HUB', 'PAIRWISE')),
+    -- of the proof of its close (see proofs): the sum of its legs, and the change of what is carried
+    legs_total       text,
     carried_change   text,
-    gross            bigint, -- gross obligations of the window
-    pairwise         bigint, -- what pairwise orders over its legs add up to
+    -- gross obligations of the window
+    gross            bigint,
+    -- what pairwise orders over its legs add up to
+    pairwise         bigint,
     CHECK ((state = 'OPEN') = (closed_at IS NULL) AND (closed_at IS NULL) = (end_sequence IS NULL)),
     CHECK ((closed_at IS NULL) = (settlement_state IS NULL)),
     CHECK ((closed_at IS NULL) = (legs_total IS NULL) AND (closed_at IS NULL) = (carried_change IS NULL))
@@ -21,26 +29,29 @@ CREATE TABLE windows (
 -- Just one window is open at any time.
 CREATE UNIQUE INDEX windows_one_open ON windows (state) WHERE state = 'OPEN';
 -- The settlements that are not done with: what is still to be paid to a partner, or by it, is found by these.
-CREATE INDEX windows_in_flight ON windows (window_number)
-    WHERE settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
+CREATE INDEX windows_in_flight ON windows (window_number) WHERE settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
 
 -- Positions over a window: what is carried out of window n opens window n + 1.
 CREATE TABLE participants (
     window_number bigint NOT NULL,
-    partner       text NOT NULL, -- or operator
+    -- or operator
+    partner       text NOT NULL,
     opening       bigint NOT NULL,
-    carried       bigint NOT NULL, -- 0 while the window is open
+    -- 0 while the window is open
+    carried       bigint NOT NULL,
     PRIMARY KEY (window_number, partner)
 );
 
--- The accounts in money that are no positions, by class: what they held when a window opened, and how they moved over it, its
--- close aside. What is left out is zero. Whole numbers as text, as sums over all partners may not fit into 64 bits. With
--- legs_total and carried_change the changes of a window come to zero; no close is stored that does not.
+-- The accounts in money that are no positions, by class: what they held when a window opened, and how they moved over it,
+-- its close aside. What is left out is zero. Whole numbers as text, as sums over all partners may not fit into 64 bits.
+-- With legs_total and carried_change the changes of a window come to zero; no close is stored that does not.
 CREATE TABLE proofs (
     window_number bigint NOT NULL,
-    class         text NOT NULL, -- an account of the house; collateral, settle: those of all partners
+    -- an account of the house; collateral, settle: those of all partners
+    class         text NOT NULL,
     opening       text NOT NULL,
-    change        text, -- null while the window is open
+    -- null while the window is open
+    change        text,
     PRIMARY KEY (window_number, class)
 );
 
@@ -49,7 +60,8 @@ CREATE TABLE legs (
     window_number bigint NOT NULL,
     partner       text NOT NULL,
     amount        bigint NOT NULL CHECK (amount <> 0),
-    due           bigint NOT NULL, -- what of it is not paid yet, with the same sign; pairwise payments bring it to zero in parts
+    -- what of it is not paid yet, with the same sign; pairwise payments bring it to zero in parts
+    due           bigint NOT NULL,
     PRIMARY KEY (window_number, partner),
     CHECK (abs(due) <= abs(amount))
 );
@@ -57,7 +69,8 @@ CREATE TABLE legs (
 CREATE TABLE orders (
     window_number bigint NOT NULL,
     ordinal       integer NOT NULL CHECK (ordinal >= 0),
-    payer         text NOT NULL, -- a partner, operator, funds or hub
+    -- a partner, operator, funds or hub
+    payer         text NOT NULL,
     payee         text NOT NULL,
     amount        bigint NOT NULL CHECK (amount > 0),
     paid          smallint NOT NULL CHECK (paid IN (0, 1)),
@@ -73,10 +86,14 @@ CREATE TABLE funding (
     window_number bigint NOT NULL,
     issuer        text NOT NULL,
     terms_version integer NOT NULL,
-    points        bigint NOT NULL, -- moved by sums, which may be below zero on their own
-    settles_in    bigint NOT NULL, -- the window whose settlement pays for them
-    funded_at     bigint, -- null: they wait
-    released      smallint NOT NULL CHECK (released IN (0, 1)), -- whether no lot is left that was to be released when they were paid for
+    -- moved by sums, which may be below zero on their own
+    points        bigint NOT NULL,
+    -- the window whose settlement pays for them
+    settles_in    bigint NOT NULL,
+    -- null: they wait
+    funded_at     bigint,
+    -- whether no lot is left that was to be released when they were paid for
+    released      smallint NOT NULL CHECK (released IN (0, 1)),
     PRIMARY KEY (window_number, issuer, terms_version)
 ) WITH (fillfactor = 20);
 -- What still waits, by the window whose commands read it.

@@ -1,9 +1,9 @@
 -- The journal, the sums that are kept of it, and what is projected from it.
+-- Made by `cargo run -p clearing --example migrations` from clearing/src/store/tables.rs; not to be edited.
 
 -- One row is one entry: canonical bytes with postings, lot movements and links. Everything else here can be rebuilt from
 -- it. The key is known before the commit (batch ids are UUIDv7, so rows are appended); the sequence is that of the batch
 -- plus the ordinal.
--- A rowid table: rows of this size spill out of the pages of a table without rowid.
 CREATE TABLE entries (
     batch_id BLOB NOT NULL,
     ordinal  INTEGER NOT NULL CHECK (ordinal >= 0),
@@ -14,16 +14,20 @@ CREATE TABLE entries (
 -- One row is one commit that wrote entries or recorded requests, and one link of the hash chain.
 CREATE TABLE batches (
     batch_id       BLOB NOT NULL PRIMARY KEY,
-    number         INTEGER NOT NULL CHECK (number >= 1), -- without gaps, in the order of commits
-    first_sequence INTEGER NOT NULL CHECK (first_sequence >= 1), -- of a batch without entries that of the next one
+    -- without gaps, in the order of commits
+    number         INTEGER NOT NULL CHECK (number >= 1),
+    -- of a batch without entries that of the next one
+    first_sequence INTEGER NOT NULL CHECK (first_sequence >= 1),
     entry_count    INTEGER NOT NULL CHECK (entry_count >= 0),
     request_count  INTEGER NOT NULL CHECK (request_count >= 0),
     window_number  INTEGER NOT NULL,
     time           INTEGER NOT NULL,
     hash           BLOB NOT NULL CHECK (length(hash) = 32),
     previous_hash  BLOB NOT NULL CHECK (length(previous_hash) = 32),
-    requests_hash  BLOB NOT NULL CHECK (length(requests_hash) = 32), -- over the requests that it recorded, rejections too
-    salt           BLOB NOT NULL, -- of the hashes of its entries; zeros if it has none
+    -- over the requests that it recorded, rejections too
+    requests_hash  BLOB NOT NULL CHECK (length(requests_hash) = 32),
+    -- of the hashes of its entries; zeros if it has none
+    salt           BLOB NOT NULL,
     CHECK (entry_count + request_count >= 1)
 ) STRICT, WITHOUT ROWID;
 -- Walks the chain in the order of commits, and is the last guard against two batches at one place.
@@ -38,16 +42,18 @@ CREATE UNIQUE INDEX batches_by_previous_hash ON batches (previous_hash);
 CREATE TABLE journal_head (
     id            INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     next_sequence INTEGER NOT NULL CHECK (next_sequence >= 1),
-    next_number   INTEGER NOT NULL CHECK (next_number >= 1), -- of batches
+    -- of batches
+    next_number   INTEGER NOT NULL CHECK (next_number >= 1),
     hash          BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 
--- What the books say now, except for what members hold, which is in their own rows. Few rows, all hot: moved by a sum
--- once per account and batch, last, in the order of the key. The legs of a window stand together behind its number, so that
+-- What the books say now, except for what members hold, which is in their own rows. Few rows, all hot: moved by a sum once
+-- per account and batch, last, in the order of the key. The legs of a window stand together behind its number, so that
 -- nobody reads those of windows that are done with.
 CREATE TABLE balances (
     commodity     TEXT NOT NULL,
-    window_number INTEGER NOT NULL, -- of the legs of a window; else 0
+    -- of the legs of a window; else 0
+    window_number INTEGER NOT NULL,
     account       TEXT NOT NULL,
     amount        INTEGER NOT NULL,
     PRIMARY KEY (commodity, window_number, account)
@@ -58,13 +64,14 @@ CREATE TABLE gross (
     window_number INTEGER NOT NULL,
     issuer        TEXT NOT NULL,
     acceptor      TEXT NOT NULL,
-    points        INTEGER NOT NULL, -- may be negative: a return of what an earlier window accepted
+    -- may be negative: a return of what an earlier window accepted
+    points        INTEGER NOT NULL,
     amount        INTEGER NOT NULL,
     PRIMARY KEY (window_number, issuer, acceptor)
 ) STRICT, WITHOUT ROWID;
 
--- Personal data and free text of an entry. The journal holds a salted commitment only, so erasing means to null the
--- bytes and the salt.
+-- Personal data and free text of an entry. The journal holds a salted commitment only, so erasing means to null the bytes
+-- and the salt.
 CREATE TABLE attachments (
     batch_id  BLOB NOT NULL,
     ordinal   INTEGER NOT NULL,
@@ -72,7 +79,8 @@ CREATE TABLE attachments (
     bytes     BLOB,
     erased_at INTEGER,
     PRIMARY KEY (batch_id, ordinal),
-    CHECK ((erased_at IS NULL) = (salt IS NOT NULL) AND (erased_at IS NULL) = (bytes IS NOT NULL)) -- erased means gone
+    -- erased means gone
+    CHECK ((erased_at IS NULL) = (salt IS NOT NULL) AND (erased_at IS NULL) = (bytes IS NOT NULL))
 ) STRICT;
 
 -- How far each projection has read the journal: the next sequence it wants.
@@ -86,16 +94,19 @@ CREATE TABLE projection_cursors (
 CREATE TABLE entry_parties (
     partner        TEXT NOT NULL,
     sequence       INTEGER NOT NULL,
-    own_sequence   INTEGER NOT NULL, -- the partner's own number of the entry, from 1 without gaps
+    -- the partner's own number of the entry, from 1 without gaps
+    own_sequence   INTEGER NOT NULL,
     batch_id       BLOB NOT NULL,
     ordinal        INTEGER NOT NULL,
     window_number  INTEGER NOT NULL,
-    kind           INTEGER NOT NULL, -- the kind's number in the canonical bytes
+    -- the kind's number in the canonical bytes
+    kind           INTEGER NOT NULL,
     member_id      BLOB,
     store          TEXT,
     till           TEXT,
     receipt_number TEXT,
-    business_date  INTEGER,  -- yyyymmdd as a number: sorts, and needs no date type
+    -- yyyymmdd as a number: sorts, and needs no date type
+    business_date  INTEGER,
     PRIMARY KEY (partner, sequence)
 ) STRICT, WITHOUT ROWID;
 -- Each filter of a list, newest or oldest first, reads a range of one of these. Rows without the field are left out, as
@@ -107,13 +118,17 @@ CREATE INDEX entry_parties_by_business_date ON entry_parties (partner, business_
 
 -- The decisions of the house, by whom they concern. Projected with the rows above, in the same transaction.
 CREATE TABLE admin_actions (
-    partner       TEXT NOT NULL, -- empty: the row by which the decision is found whoever it concerns
-    time          INTEGER NOT NULL, -- of the entry
+    -- empty: the row by which the decision is found whoever it concerns
+    partner       TEXT NOT NULL,
+    -- of the entry
+    time          INTEGER NOT NULL,
     sequence      INTEGER NOT NULL,
     batch_id      BLOB NOT NULL,
     ordinal       INTEGER NOT NULL,
-    window_number INTEGER NOT NULL, -- that it is about; else the one that was open
-    kind          INTEGER NOT NULL, -- the kind's number in the canonical bytes
+    -- that it is about; else the one that was open
+    window_number INTEGER NOT NULL,
+    -- the kind's number in the canonical bytes
+    kind          INTEGER NOT NULL,
     PRIMARY KEY (partner, time, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX admin_actions_by_kind ON admin_actions (partner, kind, time, sequence);
@@ -123,17 +138,18 @@ CREATE INDEX admin_actions_by_window ON admin_actions (partner, window_number, t
 CREATE TABLE party_totals (
     partner       TEXT NOT NULL,
     window_number INTEGER NOT NULL,
-    role          INTEGER NOT NULL CHECK (role BETWEEN 1 AND 3), -- 1 issuer, 2 acceptor, 3 neither
-    kind          INTEGER NOT NULL, -- the kind's number in the canonical bytes
+    -- 1 issuer, 2 acceptor, 3 neither
+    role          INTEGER NOT NULL CHECK (role BETWEEN 1 AND 3),
+    -- the kind's number in the canonical bytes
+    kind          INTEGER NOT NULL,
     purpose       TEXT NOT NULL,
     lines         INTEGER NOT NULL CHECK (lines >= 1),
-    amount        INTEGER NOT NULL, -- at the end of the range: it did not fit
-    points        INTEGER NOT NULL, -- likewise
+    -- at the end of the range: it did not fit
+    amount        INTEGER NOT NULL,
+    -- likewise
+    points        INTEGER NOT NULL,
     PRIMARY KEY (partner, window_number, role, kind, purpose)
 ) STRICT, WITHOUT ROWID;
-
--- The journal is append-only, whoever holds a connection. (A REPLACE deletes without firing these unless the connection has
--- recursive_triggers on; the house's connections have.)
 CREATE TRIGGER entries_refuse_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
 CREATE TRIGGER entries_refuse_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
 CREATE TRIGGER batches_refuse_update BEFORE UPDATE ON batches BEGIN SELECT RAISE(ABORT, 'batches is append-only'); END;

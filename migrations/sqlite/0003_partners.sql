@@ -1,44 +1,55 @@
 -- Partners, their terms and their limits.
+-- Made by `cargo run -p clearing --example migrations` from clearing/src/store/tables.rs; not to be edited.
 
 CREATE TABLE partners (
     partner      TEXT NOT NULL PRIMARY KEY,
     display_name TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')),
-    suspended_in INTEGER -- the window that was open when it was suspended, or left; null: it is neither
+    -- the window that was open when it was suspended, or left; null: it is neither
+    suspended_in INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Immutable versions. A lot keeps the version it was issued under.
 CREATE TABLE terms (
-    partner            TEXT NOT NULL,
-    version            INTEGER NOT NULL CHECK (version >= 1),
-    effective_at       INTEGER NOT NULL,
-    funding            TEXT NOT NULL CHECK (funding IN ('AT_REDEMPTION', 'AT_ISSUE', 'ON_PAYMENT')),
-    price              INTEGER NOT NULL CHECK (price >= 0),  -- money per point the issuer pays
-    point_value        INTEGER NOT NULL CHECK (point_value >= 0 AND point_value <= price), -- money that backs a point
-    reimbursement      INTEGER NOT NULL CHECK (reimbursement >= 0), -- money per point the acceptor gets
-    acceptance_fee     TEXT NOT NULL, -- decimal rate
-    fee_bearer         TEXT NOT NULL CHECK (fee_bearer IN ('ACCEPTOR', 'ISSUER')),
-    expiry             TEXT NOT NULL, -- NONE, FIXED t, DAYS n, MONTHS n, END_OF_MONTH n, END_OF_YEAR n, INACTIVE_DAYS n
-    breakage_reserve   TEXT NOT NULL, -- decimal shares of the value of expired prepaid points; their sum is 1
-    breakage_operator  TEXT NOT NULL,
-    breakage_issuer    TEXT NOT NULL,
-    return_days        INTEGER CHECK (return_days >= 0), -- days after an issue in which it can be reversed; null: for ever
-    tender_value       INTEGER NOT NULL CHECK (tender_value >= 0), -- what a point is worth to a customer at this partner's tills
-    receipt_share      TEXT NOT NULL, -- decimal share of a receipt that points may pay
+    partner           TEXT NOT NULL,
+    version           INTEGER NOT NULL CHECK (version >= 1),
+    effective_at      INTEGER NOT NULL,
+    funding           TEXT NOT NULL CHECK (funding IN ('AT_REDEMPTION', 'AT_ISSUE', 'ON_PAYMENT')),
+    -- money per point the issuer pays
+    price             INTEGER NOT NULL CHECK (price >= 0),
+    -- money that backs a point
+    point_value       INTEGER NOT NULL CHECK (point_value >= 0 AND point_value <= price),
+    -- money per point the acceptor gets
+    reimbursement     INTEGER NOT NULL CHECK (reimbursement >= 0),
+    -- decimal rate
+    acceptance_fee    TEXT NOT NULL,
+    fee_bearer        TEXT NOT NULL CHECK (fee_bearer IN ('ACCEPTOR', 'ISSUER')),
+    -- NONE, FIXED t, DAYS n, MONTHS n, END_OF_MONTH n, END_OF_YEAR n, INACTIVE_DAYS n
+    expiry            TEXT NOT NULL,
+    -- decimal shares of the value of expired prepaid points; their sum is 1
+    breakage_reserve  TEXT NOT NULL,
+    breakage_operator TEXT NOT NULL,
+    breakage_issuer   TEXT NOT NULL,
+    -- days after an issue in which it can be reversed; null: for ever
+    return_days       INTEGER CHECK (return_days >= 0),
+    -- what a point is worth to a customer at this partner's tills
+    tender_value      INTEGER NOT NULL CHECK (tender_value >= 0),
+    -- decimal share of a receipt that points may pay
+    receipt_share     TEXT NOT NULL,
     PRIMARY KEY (partner, version)
 ) STRICT, WITHOUT ROWID;
 
 -- Limits move without a new version of the terms. Null: no limit.
 CREATE TABLE limits (
-    partner                   TEXT NOT NULL PRIMARY KEY,
-    net_debit_cap             INTEGER,
-    outstanding_points        INTEGER CHECK (outstanding_points >= 0),
-    points_per_day            INTEGER CHECK (points_per_day >= 0),
-    points_per_member_per_day INTEGER CHECK (points_per_member_per_day >= 0),
-    points_per_entry          INTEGER CHECK (points_per_entry >= 0),
-    transfer_points_per_entry INTEGER CHECK (transfer_points_per_entry >= 0),
+    partner                            TEXT NOT NULL PRIMARY KEY,
+    net_debit_cap                      INTEGER,
+    outstanding_points                 INTEGER CHECK (outstanding_points >= 0),
+    points_per_day                     INTEGER CHECK (points_per_day >= 0),
+    points_per_member_per_day          INTEGER CHECK (points_per_member_per_day >= 0),
+    points_per_entry                   INTEGER CHECK (points_per_entry >= 0),
+    transfer_points_per_entry          INTEGER CHECK (transfer_points_per_entry >= 0),
     transfer_points_per_member_per_day INTEGER CHECK (transfer_points_per_member_per_day >= 0),
-    cooling_seconds           INTEGER CHECK (cooling_seconds >= 0)
+    cooling_seconds                    INTEGER CHECK (cooling_seconds >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- Points not yet redeemed, expired or reversed, per version of terms: what TERMS_UNDERFUND and the outstanding limit are
@@ -47,19 +58,24 @@ CREATE TABLE limits (
 CREATE TABLE terms_outstanding (
     partner TEXT NOT NULL,
     version INTEGER NOT NULL,
-    points  INTEGER NOT NULL CHECK (points >= 0), -- a version cannot owe less than nothing
+    -- a version cannot owe less than nothing
+    points  INTEGER NOT NULL CHECK (points >= 0),
     PRIMARY KEY (partner, version)
 ) STRICT, WITHOUT ROWID;
 
 -- What a partner's limits are checked against, besides its position and its outstanding points: one row to lock and read,
--- whatever the number of holds and legs. A row is made with its partner. Hot like balances; a partner with a cap or a
--- limit has its row locked early, by every batch that moves its points.
+-- whatever the number of holds and legs. A row is made with its partner. Hot like balances; a partner with a cap or a limit
+-- has its row locked early, by every batch that moves its points.
 CREATE TABLE guards (
     partner       TEXT NOT NULL PRIMARY KEY,
-    reserved      INTEGER NOT NULL, -- money: what open holds reserve of its headroom
-    unsettled     INTEGER NOT NULL CHECK (unsettled <= 0), -- money: the sum of its legs that it has not paid
-    issued_day    INTEGER NOT NULL, -- the last day on which it issued, in days since 1970
-    issued_points INTEGER NOT NULL -- points it issued on that day
+    -- money: what open holds reserve of its headroom
+    reserved      INTEGER NOT NULL,
+    -- money: the sum of its legs that it has not paid
+    unsettled     INTEGER NOT NULL CHECK (unsettled <= 0),
+    -- the last day on which it issued, in days since 1970
+    issued_day    INTEGER NOT NULL,
+    -- points it issued on that day
+    issued_points INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- What a funder lets another partner issue at its cost. Uses are counted even where nothing was granted, so that a later
@@ -67,8 +83,10 @@ CREATE TABLE guards (
 CREATE TABLE consents (
     funder  TEXT NOT NULL,
     partner TEXT NOT NULL,
-    granted INTEGER CHECK (granted IN (0, 1)), -- null: nothing was said, the coalition's default holds
-    budget  INTEGER CHECK (budget >= 0), -- points; null: without limit
+    -- null: nothing was said, the coalition's default holds
+    granted INTEGER CHECK (granted IN (0, 1)),
+    -- points; null: without limit
+    budget  INTEGER CHECK (budget >= 0),
     used    INTEGER NOT NULL,
     PRIMARY KEY (funder, partner)
 ) STRICT, WITHOUT ROWID;

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clearing_core::facts::answer::{MemberReply, Reply};
 use clearing_core::facts::member::{DayCount, Holding, Member};
+use clearing_core::facts::origin::{BusinessDate, Code};
+use clearing_core::facts::receipt::{Receipt, ReceiptKey};
 use clearing_core::facts::terms::Funding;
-use clearing_core::units::{MemberId, Points, Timestamp};
+use clearing_core::units::{ContentHash, MemberId, Points, Timestamp};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -50,14 +52,10 @@ pub struct Batch {
 }
 
 struct Issue {
-    member: u128,
-    entry_no: i64,
     issuer: String,
     request_id: u128,
-    content_hash: [u8; 32],
-    points: i64,
-    till: String,
-    receipt: String,
+    content_hash: ContentHash,
+    receipt: ReceiptKey,
 }
 
 /// Makes batches.
@@ -94,7 +92,7 @@ impl Rows {
             outstanding: BTreeMap::new(),
         };
         for at in picked {
-            let issuer = partner(self.rng.random_range(0..PARTNERS)).to_string();
+            let issuer = partner(self.rng.random_range(0..PARTNERS));
             let points = self.rng.random_range(10..500);
             for (commodity, account, amount) in [
                 ("points", format!("issuer:{issuer}"), -points),
@@ -104,20 +102,23 @@ impl Rows {
             ] {
                 *batch.balances.entry((commodity, account)).or_insert(0) += amount;
             }
-            *batch.outstanding.entry(issuer.clone()).or_insert(0) += points;
+            *batch.outstanding.entry(issuer.to_string()).or_insert(0) += points;
             let request_id = uuid_v7(&mut self.rng, self.time);
             let (member, entry_no) = &mut self.members[at];
             *entry_no += 1;
             batch.members.insert(*member, *entry_no);
+            let receipt = Receipt {
+                partner: issuer,
+                store: Some(code("store-7")),
+                till: Some(code(&format!("till-{}", self.receipts % TILLS))),
+                date: BusinessDate::from_number(DATE).expect("it is a date"),
+                number: code(&format!("R-{}", self.receipts / TILLS)),
+            };
             batch.issues.push(Issue {
-                member: *member,
-                entry_no: *entry_no,
-                issuer,
+                issuer: issuer.to_string(),
                 request_id,
                 content_hash: self.rng.random(),
-                points,
-                till: format!("till-{}", self.receipts % TILLS),
-                receipt: format!("R-{}", self.receipts / TILLS),
+                receipt: receipt.key(),
             });
             self.receipts += 1;
         }
@@ -131,10 +132,15 @@ impl Rows {
     }
 }
 
+fn code(text: &str) -> Code {
+    Code::new(text).expect("it is a code")
+}
+
 /// The figures of an answer, as the house keeps them.
 pub fn reply(time: i64) -> Vec<u8> {
+    let member = MemberId(1);
     let reply = Reply::Member(MemberReply {
-        member: MemberId(1),
+        member,
         available: Points(500),
         held: Points::ZERO,
         pending: Points::ZERO,
@@ -143,7 +149,7 @@ pub fn reply(time: i64) -> Vec<u8> {
         reversed: None,
         next_expiry: Some((Timestamp(time + YEAR), Points(500))),
     });
-    borsh::to_vec(&reply).expect("writing to memory does not fail")
+    reply.kept(Some(member))
 }
 
 /// A member with sums of some issuers, one of which issued to it that day, as the house packs it.

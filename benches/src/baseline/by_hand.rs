@@ -42,7 +42,7 @@ use clearing_core::facts::origin::Code;
 use clearing_core::facts::receipt::{ReceiptLine, Side};
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::units::{
-    BatchId, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+    BatchId, ContentHash, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
 use clearing_proto::v1;
 use tonic::Status;
@@ -63,7 +63,7 @@ struct Issue {
     identifier: IdentifierHash,
     points: Points,
     origin: clearing_core::facts::origin::Origin,
-    content_hash: [u8; 32],
+    content_hash: ContentHash,
     entry_id: u128,
     fresh_member: MemberId,
     /// The line of the receipt, if the till named one.
@@ -210,7 +210,7 @@ impl Desk {
         }
         let id = EntryId { batch: BatchId(kept.entry_id), ordinal: 0 };
         let entry = Entry::from_bytes(id, &kept.bytes).map_err(broken)?;
-        let Reply::Member(reply) = borsh::from_slice(&kept.reply).map_err(broken)? else {
+        let Reply::Member(reply) = Reply::read(&kept.reply, entry.member).map_err(broken)? else {
             return Err(broken("the reply is not that of an issue"));
         };
         Ok(self.response(issue.caller, kept.entry_id, &entry, &reply, true))
@@ -248,7 +248,7 @@ struct Kept {
 }
 
 fn reply_bytes(reply: &MemberReply) -> Vec<u8> {
-    borsh::to_vec(&Reply::Member(reply.clone())).expect("writing to memory does not fail")
+    Reply::Member(reply.clone()).kept(Some(reply.member))
 }
 
 fn booked_before() -> Status {

@@ -29,7 +29,7 @@ use crate::rules::reversal::ReverseIssue;
 use crate::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use crate::rules::terms::SetTerms;
 use crate::rules::transfer::TransferPoints;
-use crate::units::{Hash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
+use crate::units::{ContentHash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 
 /// A command with who asks it and under which key.
 #[derive(Debug, Clone)]
@@ -51,9 +51,10 @@ pub struct Request {
 impl Request {
     /// The hash of everything that makes the wish: the same key with another hash is a conflict. Times of sending and
     /// receipt are not part of it.
-    pub fn content_hash(&self) -> Hash {
+    pub fn content_hash(&self) -> ContentHash {
         let bytes = borsh::to_vec(&(&self.command, &self.origin)).expect("writing to memory does not fail");
-        Sha256::digest(bytes).into()
+        let hash = Sha256::digest(bytes);
+        std::array::from_fn(|at| hash[at])
     }
 
     /// Looks at the message alone.

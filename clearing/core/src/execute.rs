@@ -7,7 +7,7 @@ use crate::book::Book;
 use crate::book::changes::RequestChange;
 use crate::command::{Command, Request};
 use crate::facts::answer::{Abandoned, Accepted, Answer, MemberReply, Recorded, RecordedState, Reply};
-use crate::facts::chain::link_commitment;
+use crate::facts::chain::{RequestRecord, link_commitment};
 use crate::facts::coalition::CLOCK_SKEW_SECONDS;
 use crate::facts::entry::Entry;
 use crate::facts::member::{IdentifierLink, Member};
@@ -16,7 +16,7 @@ use crate::facts::{Fact, LinkFacts};
 use crate::operation::{Ask, OfMember, Tells};
 use crate::rejection::Rejection;
 use crate::rules::checks::check_range;
-use crate::units::{EntryId, Hash, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
+use crate::units::{ContentHash, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
 
 impl Book {
     /// Takes one request: checks, decides, applies, and records the answer under the request's key.
@@ -58,7 +58,7 @@ impl Book {
                 Ok(accepted) => RecordedState::Accepted(accepted.clone()),
                 Err(rejection) => RecordedState::Rejected(rejection.clone()),
             };
-            self.record(key, Recorded { content, state }, now);
+            self.record(key, Recorded { content, state });
         }
         fresh(result)
     }
@@ -176,23 +176,34 @@ impl Book {
     pub(crate) fn note_abandoned(&mut self, ask: &Ask<'_>, request: RequestId, what: Abandoned) {
         let key = (ask.caller, request);
         let recorded = match (what, self.requests.get(&key)) {
-            (Abandoned::Burned, _) => Recorded { content: [0; 32], state: RecordedState::Burned },
+            (Abandoned::Burned, _) => Recorded { content: [0; 16], state: RecordedState::Burned },
             (Abandoned::Undone, Some(Recorded { content, state: RecordedState::Accepted(accepted) })) => {
                 Recorded { content: *content, state: RecordedState::Undone(accepted.clone()) }
             }
             (Abandoned::Undone | Abandoned::NoEffect | Abandoned::Already, _) => return,
         };
-        self.record(key, recorded, ask.now);
+        self.record(key, recorded);
+    }
+
+    /// What the chain has of a request that was recorded; none if none was, or if its entries are not in the book.
+    pub fn request_record(&self, key: (PartnerId, RequestId)) -> Option<RequestRecord> {
+        let recorded = self.requests.get(&key)?;
+        let first = match &recorded.state {
+            RecordedState::Accepted(accepted) | RecordedState::Undone(accepted) => accepted.entries.first(),
+            RecordedState::Rejected(_) | RecordedState::Burned => None,
+        };
+        let first = first.map(|id| self.entries.get(id).ok_or(id)).transpose().ok()?;
+        Some(RequestRecord::of(key, recorded, first.and_then(|entry| entry.member)))
     }
 
     /// Keeps what is to be answered under a key from now on.
-    pub(crate) fn record(&mut self, key: (PartnerId, RequestId), recorded: Recorded, now: Timestamp) {
+    pub(crate) fn record(&mut self, key: (PartnerId, RequestId), recorded: Recorded) {
         let known = self.requests.insert(key, recorded).is_some();
-        self.changes_mut().requests.entry(key).or_insert(RequestChange { time: now, known });
+        self.changes_mut().requests.entry(key).or_insert(RequestChange { known });
     }
 }
 
-fn replay(recorded: &Recorded, content: &Hash, id: RequestId) -> Answer {
+fn replay(recorded: &Recorded, content: &ContentHash, id: RequestId) -> Answer {
     let conflict = recorded.content != *content;
     let result = match &recorded.state {
         // A key that was burned before it came has no content to compare with.

@@ -816,6 +816,11 @@ impl FromStr for EntryId {
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
 
+/// The first 16 bytes of a SHA-256 hash over what a request asks for, by which two wishes under one key are told apart. Only
+/// who has the key writes under it, so another wish of the same hash (found after some 2^64 tries) would deceive nobody but
+/// the one who made it; and a wish that somebody else asked for is not found by fewer than 2^128.
+pub type ContentHash = [u8; 16];
+
 /// A keyed hash of an identifier's scheme and value. The value itself is never kept.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,

@@ -1,4 +1,5 @@
-//! The formats that cannot change: the canonical bytes of an entry, its hash, the hash of a batch and of the chain.
+//! The formats that cannot change: the canonical bytes of an entry, its hash, the hash of a batch and of the chain, what is kept
+//! of an answer, and the key of a receipt.
 //!
 //! The figures stand in `golden/journal-v1.txt`. They are the first release's, and every journal in the world is written and
 //! chained in them.
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
+use clearing_core::facts::answer::{Abandoned, HouseReply, MemberReply, Reply, Reversed};
 use clearing_core::facts::chain::{
     BatchHeader, Outcome, RequestRecord, attachment_commitment, chain_hash, link_commitment, requests_hash,
 };
@@ -21,6 +23,7 @@ use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::facts::window::SettlementState;
 use clearing_core::facts::{
@@ -424,6 +427,15 @@ fn figures() -> BTreeMap<String, String> {
     for (name, hash) in ["accepted", "rejected", "burned"].into_iter().zip(&recorded) {
         figures.insert(format!("request.{name}"), hex(hash));
     }
+    for (name, reply) in replies() {
+        figures.insert(format!("reply.{name}"), hex(&reply.kept(Some(MEMBER))));
+    }
+    for (name, number) in [("number", "4711"), ("text", "R-4711")] {
+        let (store, till) = (Some(Code::new("store-7").unwrap()), None);
+        let (date, number) = ("2026-03-10".parse().unwrap(), Code::receipt(number).unwrap());
+        let receipt = Receipt { partner: id("grocer"), store, till, date, number };
+        figures.insert(format!("receipt.{name}"), hex(&receipt.key().0.to_be_bytes()));
+    }
     let requests = requests_hash(recorded);
     figures.insert("batch.requests".to_owned(), hex(&requests));
     let contents = header.contents_hash(&requests, numbered.iter().copied());
@@ -545,12 +557,43 @@ fn the_hash_of_a_batch_covers_every_request_that_it_recorded_in_any_order() {
     }
 }
 
+/// An answer of each kind, and one with all figures that there may be.
+fn replies() -> [(&'static str, Reply); 4] {
+    let next_expiry = Some((time("2027-03-10T00:00:00+01:00"), Points(40)));
+    let plain = MemberReply {
+        member: MEMBER,
+        available: Points(340),
+        held: Points::ZERO,
+        pending: Points::ZERO,
+        owed: Points::ZERO,
+        returnable: Points::ZERO,
+        reversed: None,
+        next_expiry,
+    };
+    let reversed = Some(Reversed { taken_back: Points(9), written_off: Points(130), debt: Points(1) });
+    let all = MemberReply {
+        member: MemberId(7),
+        held: Points(127),
+        pending: Points(128),
+        owed: Points(16_384),
+        returnable: Points(-1),
+        reversed,
+        ..plain
+    };
+    [
+        ("member", Reply::Member(plain)),
+        ("all", Reply::Member(all)),
+        ("abandoned", Reply::Abandoned(Abandoned::NoEffect)),
+        ("house", Reply::House(HouseReply::Entries)),
+    ]
+}
+
 /// One request of each outcome.
 fn requests() -> [RequestRecord; 3] {
     let accepted = RequestRecord {
         partner: id("grocer"),
         request: RequestId(0x0194_ef50_0c80_7000_8000_0000_0000_0001),
-        content: [9; 32],
+        content: [9; 16],
         outcome: Outcome::Accepted,
         first: Some(1),
         count: 2,
@@ -560,6 +603,6 @@ fn requests() -> [RequestRecord; 3] {
     let rejected = RequestRecord { request, outcome: Outcome::Rejected, first: None, count: 0, ..accepted.clone() };
     let request = RequestId(0x0194_ef50_0c80_7000_8000_0000_0000_0003);
     let burned =
-        RequestRecord { request, content: [0; 32], outcome: Outcome::Burned, reply: Vec::new(), ..rejected.clone() };
+        RequestRecord { request, content: [0; 16], outcome: Outcome::Burned, reply: Vec::new(), ..rejected.clone() };
     [accepted, rejected, burned]
 }

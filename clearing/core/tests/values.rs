@@ -6,10 +6,12 @@ mod house;
 
 use clearing_core::chart::{Fund, MoneyAccount};
 use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{MemberReply, Reply, Reversed};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::lot::LotId;
 use clearing_core::facts::origin::{BusinessDate, Code};
 use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{ExpiryPolicy, Funding, Price, SPAN_MAX, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::care::{ReinstatePoints, WriteOffDebt};
@@ -476,7 +478,98 @@ fn moments() -> impl Strategy<Value = Timestamp> {
     ]
 }
 
+fn member_replies() -> impl Strategy<Value = MemberReply> {
+    let points = || prop_oneof![Just(0), 0..300_i64, any::<i64>()].prop_map(Points);
+    let reversed = prop::option::of((points(), points(), points()));
+    let next_expiry = prop::option::of((any::<i64>().prop_map(Timestamp), points()));
+    let figures = (points(), points(), points(), points(), points());
+    (any::<u128>(), figures, reversed, next_expiry).prop_map(|(member, figures, reversed, next_expiry)| {
+        let (available, held, pending, owed, returnable) = figures;
+        let reversed = reversed.map(|(taken_back, written_off, debt)| Reversed { taken_back, written_off, debt });
+        MemberReply { member: MemberId(member), available, held, pending, owed, returnable, reversed, next_expiry }
+    })
+}
+
+/// The expiry is eight bytes, points are one or two each.
+#[test]
+fn what_is_kept_of_the_answer_to_an_ordinary_issue_is_at_most_20_bytes() {
+    let next_expiry = Some((moment("2027-03-01T00:00:00+01:00"), Points(1_250)));
+    let reply = MemberReply {
+        member: MemberId(7),
+        available: Points(5_000),
+        held: Points(300),
+        pending: Points::ZERO,
+        owed: Points::ZERO,
+        returnable: Points::ZERO,
+        reversed: None,
+        next_expiry,
+    };
+    let kept = Reply::Member(reply).kept(Some(MemberId(7)));
+    assert!(kept.len() <= 20, "{kept:?}");
+}
+
+/// The parts of a receipt are not mistaken for each other, nor a number for one that is none.
+#[test]
+fn receipts_have_other_keys_where_any_part_of_them_differs_and_lie_by_day_till_and_number() {
+    let receipt = |partner: &str, store: &str, till: &str, date: &str, number: &str| {
+        let code = |text: &str| Some(text).filter(|text| !text.is_empty()).map(|text| Code::new(text).unwrap());
+        let (store, till, number) = (code(store), code(till), Code::receipt(number).unwrap());
+        Receipt { partner: id(partner), store, till, date: date.parse().unwrap(), number }.key()
+    };
+    let days = ["1970-01-01", "2026-02-28", "2026-03-01", "2149-06-06"];
+    let keys = days.map(|date| receipt("A", "s", "t", date, "1"));
+    assert!(keys.is_sorted_by(|one, other| one < other), "{keys:?}");
+    // A day later the two bytes begin anew.
+    assert_eq!(receipt("A", "s", "t", "2149-06-07", "1"), keys[0]);
+    let numbers = ["0", "7", "10", "4711", "9223372036854775807"];
+    let keys = numbers.map(|number| receipt("A", "s", "t", "2026-02-28", number));
+    assert!(keys.is_sorted_by(|one, other| one < other), "{keys:?}");
+    assert_eq!((keys[3].0 ^ keys[0].0), 4711);
+    let mut all: Vec<_> = keys.into();
+    for number in ["00", "07", "4711 ", "R-4711", "+7", "9223372036854775808", "99999999999999999999", "7.0"] {
+        if let Ok(code) = Code::receipt(number) {
+            let key = receipt("A", "s", "t", "2026-02-28", code.as_str());
+            assert_eq!(key.0 >> 63 & 1, 1, "{number} is no number");
+            all.push(key);
+        }
+    }
+    for (partner, store, till) in [("A", "st", ""), ("A", "", "st"), ("A", "t", "s"), ("A", "s", ""), ("B", "s", "t")] {
+        all.push(receipt(partner, store, till, "2026-02-28", "4711"));
+    }
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+}
+
 proptest! {
+    /// Whatever member the entry tells: the answer is the same, and it is kept in one form.
+    #[test]
+    fn an_answer_is_told_again_from_what_is_kept_of_it(reply in member_replies(), another in any::<u128>()) {
+        let member = reply.member;
+        let reply = Reply::Member(reply);
+        for told in [Some(member), Some(MemberId(another)), None] {
+            let kept = reply.kept(told);
+            prop_assert_eq!(Reply::read(&kept, told).unwrap(), reply.clone());
+            prop_assert!(Reply::read(&kept[..kept.len() - 1], told).is_err());
+            prop_assert!(Reply::read(&[&kept[..], &[0]].concat(), told).is_err());
+        }
+    }
+
+    /// Else two rows with two hashes could stand for one answer.
+    #[test]
+    fn bytes_that_are_read_as_an_answer_are_those_that_it_is_kept_in(
+        follows in any::<u8>(),
+        bytes in prop::collection::vec(prop_oneof![0..4_u8, 126..130_u8, any::<u8>()], 0..40),
+    ) {
+        for kind in 0..4 {
+            let bytes = [&[kind, follows], &bytes[..]].concat();
+            if let Ok(reply) = Reply::read(&bytes, Some(MemberId(1))) {
+                prop_assert_eq!(reply.kept(Some(MemberId(1))), bytes);
+            }
+        }
+    }
+
     /// Points that are to expire do so at a time that the calendar has, whatever the policy, the time and the zone: never
     /// before they are issued, never silently for ever.
     #[test]

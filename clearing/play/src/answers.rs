@@ -4,13 +4,16 @@ use clearing_core::facts::answer::{Answer, Reply};
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::lot::LotMove;
 use clearing_core::facts::window::{Settlement, Window};
+use clearing_core::rejection::Rejection;
 use clearing_core::units::{EntryId, Points};
 
 use crate::player::{LotMoved, Played, Posted, WindowView};
 
 /// An answer as a scenario sees it, with the entries that it wrote and a way to those that it names.
 pub fn played<'a>(answer: &Answer, written: Vec<Posted>, entry: impl Fn(&EntryId) -> Option<&'a Entry>) -> Played {
-    let mut played = Played { written, replayed: answer.replayed, ..Played::default() };
+    let kept = answer.result.as_ref().err().is_none_or(Rejection::recorded);
+    let told = format!("{:?}", answer.result);
+    let mut played = Played { told, kept, written, replayed: answer.replayed, ..Played::default() };
     match &answer.result {
         Err(rejection) => played.rejected = Some(rejection.reason().to_owned()),
         Ok(accepted) => {

@@ -4,7 +4,7 @@
 //! called in the file is kept here, so a stage only sees identifiers. A stage is the rules in memory
 //! ([`crate::book_stage`]), the writer over a database, or the SDK over mTLS: the player is the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use clearing::coalition_file::{CoalitionFileError, PartnerTable, Variant};
@@ -18,6 +18,7 @@ use clearing_core::facts::order::{Order, OrderParty};
 use clearing_core::facts::origin::Origin;
 use clearing_core::facts::terms::TermsDraft;
 use clearing_core::facts::window::WindowState;
+use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::CreatePartner;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
@@ -45,6 +46,10 @@ pub struct Call {
 /// The house's answer to a call.
 #[derive(Debug, Clone, Default)]
 pub struct Played {
+    /// All that the answer told, but for whether it was told before.
+    pub told: String,
+    /// Whether it is kept under the key of the call: whoever repeats it is told the same.
+    pub kept: bool,
     /// Everything that the call added to the journal, in journal order; for a replay nothing.
     pub written: Vec<Posted>,
     /// The entries that the answer names; the first is the one that the call asked for.
@@ -180,6 +185,8 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
         members: BTreeMap::new(),
         lots: BTreeMap::new(),
         limits: BTreeMap::new(),
+        told: Vec::new(),
+        abandoned: BTreeSet::new(),
     };
     for partner in &scenario.house.partners {
         let limits = partner.limits_over(Limits::default(), player.scale);
@@ -188,7 +195,8 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
     for step in &scenario.steps {
         player.step(stage, step).await?;
     }
-    player.end(stage).await
+    player.end(stage).await?;
+    player.told_again(stage).await
 }
 
 /// What is known in the course of a play.
@@ -205,6 +213,10 @@ struct Player<'a> {
     lots: BTreeMap<LotId, String>,
     /// A step that sets a limit leaves the others as they are, and the house takes all of them at once.
     limits: BTreeMap<PartnerId, Limits>,
+    /// The first call under each key whose answer is kept, with the number of its step and what was told.
+    told: Vec<(usize, Call, String)>,
+    /// What was abandoned, and is refused from then on.
+    abandoned: BTreeSet<(PartnerId, RequestId)>,
 }
 
 /// What a step did, in the words of the file.
@@ -298,7 +310,16 @@ impl Player<'_> {
         let fields = if let Action::Ask(fields) = &step.action { Some(fields) } else { None };
         let named = |field| fields.and_then(|fields: &Fields| fields.text(field)).map(str::to_owned);
         let joint = fields.is_some_and(|fields| fields.has("funders"));
+        let asked = call.clone();
         let reply = stage.call(call).await.map_err(|source| PlayError::Stage { step: step.number, source })?;
+        if let (Command::AbandonRequest(AbandonRequest { request, .. }), Some(Abandoned::Undone | Abandoned::Burned)) =
+            (&asked.command, reply.abandoned)
+        {
+            self.abandoned.insert((asked.by, *request));
+        }
+        if reply.kept && !reply.replayed {
+            self.told.push((step.number, asked, reply.told.clone()));
+        }
         happened.rejected = reply.rejected;
         happened.replayed = reply.replayed;
         happened.abandoned = reply.abandoned;
@@ -475,6 +496,23 @@ impl Player<'_> {
             }
         }
         self.finish("end".to_owned(), lines)
+    }
+
+    /// Whatever has changed since: who repeats a request is told what was told first, and nothing is written.
+    async fn told_again<S: Stage>(&self, stage: &mut S) -> Result<(), PlayError<S::Error>> {
+        let mut lines = Vec::new();
+        for (step, call, told) in &self.told {
+            let key = (call.by, call.request);
+            let again = stage.call(call.clone()).await.map_err(|source| PlayError::Stage { step: *step, source })?;
+            let abandoned = self.abandoned.contains(&key) && again.rejected.as_deref() == Some("REQUEST_ABANDONED");
+            if !again.replayed || !(abandoned || again.told == *told) {
+                lines.push(format!("step {step}, repeated: told {told}, and then {}", again.told));
+            }
+            if !again.written.is_empty() {
+                lines.push(format!("step {step}, repeated: wrote {} entries", again.written.len()));
+            }
+        }
+        self.finish("repeated at the end".to_owned(), lines)
     }
 
     fn finish<E: std::error::Error>(&self, place: String, lines: Vec<String>) -> Result<(), PlayError<E>> {

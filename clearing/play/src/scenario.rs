@@ -159,6 +159,22 @@ pub fn scenario_dir() -> PathBuf {
 }
 
 impl Scenario {
+    /// The names of all scenarios that the project carries: those of its contract, then its own.
+    pub fn names() -> Vec<String> {
+        let of_folder = |folder: PathBuf, before: &str| {
+            let files = std::fs::read_dir(folder).expect("the scenarios are there");
+            let files = files.map(|file| file.expect("the scenarios can be listed").path());
+            let scenarios = files.filter(|file| file.extension().is_some_and(|ending| ending == "toml"));
+            let name = |file: PathBuf| format!("{before}{}", file.file_stem().unwrap_or_default().display());
+            let mut names: Vec<String> = scenarios.map(name).collect();
+            names.sort();
+            names
+        };
+        let mut names = of_folder(scenario_dir(), "");
+        names.extend(of_folder(scenario_dir().join("own"), "own/"));
+        names
+    }
+
     /// Reads the acceptance scenario of a name: `S01`, `own/O01`.
     pub fn read(name: &str) -> Self {
         let file = std::fs::read_to_string(scenario_dir().join(format!("{name}.toml"))).unwrap();

@@ -73,6 +73,8 @@ pub struct Done {
     /// The member that it was about, and what that has; empty and zero if it was about none.
     pub member: String,
     pub available: i64,
+    /// All figures of it.
+    pub figures: Option<MemberFigures>,
     /// The member that points went to, of a transfer.
     pub to_member: Option<String>,
     pub abandoned: Option<Abandoned>,
@@ -86,6 +88,7 @@ impl Done {
             replayed: written.replayed,
             member: String::new(),
             available: 0,
+            figures: None,
             to_member: None,
             abandoned: None,
             reversed: None,
@@ -93,7 +96,12 @@ impl Done {
     }
 
     fn of(ids: &Opaque, written: &Written, member: MemberFigures) -> Self {
-        Self { member: member.member_id, available: member.available_points, ..Self::of_house(ids, written) }
+        Self {
+            member: member.member_id.clone(),
+            available: member.available_points,
+            figures: Some(member),
+            ..Self::of_house(ids, written)
+        }
     }
 }
 

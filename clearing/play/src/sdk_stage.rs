@@ -7,13 +7,14 @@ use clearing_core::chart::PointsAccount;
 use clearing_core::facts::entry::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::facts::order::Order;
 use clearing_core::facts::window::WindowState;
+use clearing_core::rejection::Rejection;
 use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
 use partner_sdk::{Client, Entry, Error, LotChange, LotPart, MemberRef, Origin, Outcome, Quantity};
 
 use crate::database::identifier_key;
 use crate::house::{TestHouse, system_time};
 use crate::player::{Balances, Call, LotMoved, Played, Posted, Stage, WindowView};
-use crate::sdk::ask;
+use crate::sdk::{Done, ask};
 
 /// A client of every partner, and what the operator has read so far.
 pub struct SdkStage {
@@ -139,6 +140,8 @@ impl Stage for SdkStage {
         let written = self.written().await?;
         Ok(match outcome {
             Outcome::Accepted(done) => Played {
+                told: format!("{:?}", Done { replayed: false, ..done.clone() }),
+                kept: true,
                 written,
                 entries: done.entries,
                 rejected: None,
@@ -149,6 +152,8 @@ impl Stage for SdkStage {
                 reversed: done.reversed,
             },
             Outcome::Rejected(rejection) => Played {
+                told: format!("{}: {} {:?}", rejection.reason, rejection.message, rejection.metadata),
+                kept: Rejection::TABLE.iter().any(|row| row.recorded && row.reason == rejection.reason.as_str()),
                 written,
                 rejected: Some(rejection.reason.as_str().to_owned()),
                 replayed: rejection.replayed,

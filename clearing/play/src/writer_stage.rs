@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::answers::{played, posted, view_of};
-use crate::database::Database;
 use crate::player::{Balances, Call, Played, Posted, Stage, WindowView};
 use clearing::clock::{self, Clock};
 use clearing::scheduler::{AdvanceError, Scheduler};
@@ -13,7 +12,6 @@ use clearing::store::{Store, StoreError};
 use clearing::writer::{WriteError, Writer};
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::Request;
-use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::Entry;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::units::{EntryId, MemberId, Points, Timestamp, WindowNumber};
@@ -41,9 +39,8 @@ pub enum Broken {
 }
 
 impl WriterStage {
-    /// A house in an empty database, whose first window begins at `begin`.
-    pub async fn open(database: &Database, house: &House, begin: Timestamp) -> Self {
-        let store = database.found(house, begin).await;
+    /// A house that was just founded, whose first window begins at `begin`.
+    pub fn new(store: Store, begin: Timestamp) -> Self {
         let clock = Clock::manual(begin);
         let (writer, _) = Writer::start(store.clone(), clock.clone(), 16);
         let scheduler = Scheduler::new(store.clone(), writer.clone(), clock.clone());

@@ -51,7 +51,6 @@ struct Row {
     batch: BatchId,
     hash: Hash,
     undone: bool,
-    time: Timestamp,
 }
 
 impl Requests {
@@ -91,9 +90,9 @@ impl Requests {
             let page = snapshot.requests_after(after, AT_ONCE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some((last.record.partner, last.record.request));
-            for StoredRequest { record, batch, undone, time } in page {
+            for StoredRequest { record, batch, undone } in page {
                 let (partner, request) = (record.partner, record.request);
-                let row = Row { partner, request, batch, hash: record.hash(), undone, time };
+                let row = Row { partner, request, batch, hash: record.hash(), undone };
                 self.wait(batch, &Waiting::Row(row))?;
             }
         }
@@ -157,10 +156,6 @@ async fn compare_batch(
     forgotten: Timestamp,
 ) -> Result<Vec<Finding>, AuditError> {
     let mut found = Vec::new();
-    for Row { partner, request, time, .. } in rows.iter().filter(|row| row.time != batch.time) {
-        let problem = format!("it is stored as of {time}, and its batch as of {}", batch.time);
-        found.push(Finding::Request { partner: *partner, request: *request, problem });
-    }
     let all_are_there = i64::try_from(rows.len()) == Ok(batch.request_count);
     if batch.time < forgotten && !all_are_there {
         return Ok(found);

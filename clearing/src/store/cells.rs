@@ -204,7 +204,10 @@ mod tests {
         assert_eq!(row.int(REST).unwrap_err().to_string(), "rest is null");
         assert!(row.text(COUNT).is_err(), "a number read as a text");
         let row = Row::new(cells, &[COUNT]);
-        assert_eq!(row.int(super::super::tables::LOTS.held).unwrap_err().to_string(), "lots.held was not asked for");
+        assert_eq!(
+            row.int(super::super::tables::HOLDS.state).unwrap_err().to_string(),
+            "holds.state was not asked for"
+        );
         assert!(row.int(REST).is_err());
     }
 }

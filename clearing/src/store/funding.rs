@@ -12,7 +12,7 @@ use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
 use super::cells::Row;
 use super::members::MemberDue;
 use super::sql::{Link, Sql, one, rows};
-use super::tables::{Column, FUNDING, LOTS};
+use super::tables::{Column, FUNDING, WAITING_LOTS};
 use super::{Backend, Store, StoreError};
 
 pub(super) static STATEMENTS: &[&Sql] = &[
@@ -201,15 +201,15 @@ pub(super) async fn save_states(link: &mut Link<'_>, book: &Book, changes: &Chan
 // the payment stands in its member's row.
 static MEMBERS_PAID_FOR: Sql = Sql::both(
     "store.members_paid_for",
-    "SELECT {funding f}, {lots l} FROM funding AS f
-    JOIN lots AS l ON l.release_window = f.window_number AND l.issuer = f.issuer AND l.terms_version = f.terms_version
-    WHERE f.funded_at IS NOT NULL AND f.released = 0 AND f.funded_at <= {until} AND l.pending > 0
-    AND l.release_window IS NOT NULL AND (l.activates_at IS NULL OR l.activates_at <= f.funded_at)
+    "SELECT {funding f}, {waiting_lots l} FROM funding AS f
+    JOIN waiting_lots AS l ON l.release_window = f.window_number AND l.issuer = f.issuer AND l.terms_version = f.terms_version
+    WHERE f.funded_at IS NOT NULL AND f.released = 0 AND f.funded_at <= {until}
+    AND (l.activates_at IS NULL OR l.activates_at <= f.funded_at)
     AND (f.funded_at, l.member_id) > ({due}, {member})
     GROUP BY f.funded_at, l.member_id ORDER BY f.funded_at, l.member_id LIMIT {limit}",
 )
 .takes(&[one("until"), one("due"), one("member"), one("limit")])
-.gives(&[FUNDING.funded_at, LOTS.member_id]);
+.gives(&[FUNDING.funded_at, WAITING_LOTS.member_id]);
 
 /// At most `limit` members to whom points are to be released because they were paid for by `until`, the earliest first, from
 /// behind `after`.
@@ -220,8 +220,9 @@ pub(super) async fn members_paid_for(
     limit: u32,
 ) -> Result<Vec<MemberDue>, StoreError> {
     let call = link.call(&MEMBERS_PAID_FOR).int(until.0).int(after.due.0).uuid(after.member.0).int(i64::from(limit));
-    let found =
-        |row: &Row<'_>| Ok(MemberDue { due: row.time(FUNDING.funded_at)?, member: row.member(LOTS.member_id)? });
+    let found = |row: &Row<'_>| {
+        Ok(MemberDue { due: row.time(FUNDING.funded_at)?, member: row.member(WAITING_LOTS.member_id)? })
+    };
     link.rows(call, found).await
 }
 
@@ -237,8 +238,8 @@ pub(super) async fn is_releasing(link: &mut Link<'_>) -> Result<bool, StoreError
 static MARK_RELEASED: Sql = Sql::both(
     "store.mark_released",
     "UPDATE funding SET released = 1 WHERE funded_at IS NOT NULL AND released = 0 AND NOT EXISTS (
-        SELECT 1 FROM lots AS l WHERE l.release_window = funding.window_number AND l.issuer = funding.issuer
-        AND l.terms_version = funding.terms_version AND l.pending > 0 AND l.release_window IS NOT NULL
+        SELECT 1 FROM waiting_lots AS l WHERE l.release_window = funding.window_number AND l.issuer = funding.issuer
+        AND l.terms_version = funding.terms_version
         AND (l.activates_at IS NULL OR l.activates_at <= funding.funded_at)
     )",
 );

@@ -1,17 +1,20 @@
 //! The whole ledger as it is stored, for the audit: balances in one book, members in others, some at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::facts::coalition::House;
+use clearing_core::facts::lot::{LotId, consumption_order};
 use clearing_core::facts::member::IdentifierLink;
 use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Timestamp};
 
+use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
     Snapshot, StoreError, balances, consents, funding, holds, identifiers, journal, limits, lots, members, returns,
+    waiting,
 };
 
 /// Batches whose numbers of requests are read at once.
@@ -29,6 +32,10 @@ pub struct MembersLedger {
     pub stray_holds: Vec<EntryId>,
     /// Members whose column of what is due next (the first time) says another time than their row (the second).
     pub misdated: Vec<(MemberId, Timestamp, Timestamp)>,
+    /// Lots that stand where their member's row does not look for them, and members whose row has lots out of order.
+    pub misplaced: BTreeSet<MemberId>,
+    /// Lots that are said to wait for their issuer's payment and do not, or the other way round.
+    pub waiting_amiss: BTreeSet<LotId>,
 }
 
 /// Members whose ids follow each other, and how many they are as far as is stored.
@@ -108,20 +115,36 @@ impl Snapshot {
         mut book: Book,
         ids: RangeInclusive<MemberId>,
     ) -> Result<MembersLedger, StoreError> {
-        let (mut stray_holds, mut misdated) = (Vec::new(), Vec::new());
+        let (mut stray_holds, mut misdated, mut misplaced) = (Vec::new(), Vec::new(), BTreeSet::new());
         let house = Arc::clone(&book.house);
         let (first, last) = (*ids.start(), *ids.end());
         let mut link = self.link();
-        for (member, due) in members::members_between(&mut link, first, last).await? {
+        let mut beyond = BTreeMap::new();
+        for (member, row, due) in members::members_between(&mut link, first, last).await? {
             let next = member.next_due(&house.coalition.time_zone);
             if due != next {
                 misdated.push((member.id, due, next));
             }
+            if !row.is_in_order()? {
+                misplaced.insert(member.id);
+            }
+            for lot in row.lots(member.id, &house)? {
+                book.insert_lot(lot);
+            }
+            beyond.extend(row.beyond.map(|place| (member.id, place)));
             book.members.insert(member.id, member);
         }
         for lot in lots::lots_between(&mut link, &house, first, last).await? {
+            let place = beyond.get(&lot.id.member);
+            let found = place.is_some_and(|place| lot.available.0 == 0 || consumption_order(&lot) >= *place);
+            if !found || book.lots.contains_key(&lot.id) {
+                misplaced.insert(lot.id.member);
+            }
             book.insert_lot(lot);
         }
+        let stored: BTreeSet<Waiting> = waiting::waiting_between(&mut link, first, last).await?.into_iter().collect();
+        let waits = book.lots.values().filter(|lot| lots::waits(lot)).filter_map(waiting::of_lot).collect();
+        let waiting_amiss = stored.symmetric_difference(&waits).map(|(.., lot, _)| *lot).collect();
         for row in returns::returns_between(&mut link, first, last).await? {
             book.returned.insert(row.entry, row.returned);
             book.returned_amounts.extend(row.amount.map(|amount| (row.entry, amount)));
@@ -142,7 +165,7 @@ impl Snapshot {
                 }
             }
         }
-        Ok(MembersLedger { book, stray_holds, misdated })
+        Ok(MembersLedger { book, stray_holds, misdated, misplaced, waiting_amiss })
     }
 
     /// All ids that members may have, in ranges of which the members had about so many entries, but no more ranges than

@@ -1,4 +1,6 @@
-//! Members: their rows, which are their locks. What is known of a member without reading a lot is packed in there.
+//! Members: their rows, which are their locks. What is known of a member is packed in there, most often with all its lots.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
@@ -6,6 +8,7 @@ use clearing_core::facts::member::Member;
 use clearing_core::units::{MemberId, Timestamp};
 
 use super::cells::Row;
+use super::lot_row::LotRow;
 use super::rows::RowSet;
 use super::save::{Stored, of_book};
 use super::sql::{Link, Sql, one, rows};
@@ -23,8 +26,11 @@ pub(super) static STATEMENTS: &[&Sql] = &[
     &MEMBERS_DUE,
 ];
 
-/// A member without what is due next, which its row says as well.
+/// A member without what is due next, which its row says as well, and without its lots.
 const MEMBER: &[Column] = &[MEMBERS.member_id, MEMBERS.entry_no, MEMBERS.holdings];
+
+/// A member with its lots.
+const WITH_LOTS: &[Column] = &[MEMBERS.member_id, MEMBERS.entry_no, MEMBERS.holdings, MEMBERS.lots];
 
 const KEY: &[Column] = &[MEMBERS.member_id];
 
@@ -34,7 +40,7 @@ static MEMBERS_BY_ID: Sql = Sql::new(
     "SELECT {members} FROM members WHERE member_id = ANY ({array k}) ORDER BY member_id",
 )
 .takes(&[rows("k", KEY)])
-.gives(MEMBER);
+.gives(WITH_LOTS);
 
 static LOCK_MEMBERS: Sql = Sql::new(
     "store.lock_members",
@@ -42,14 +48,14 @@ static LOCK_MEMBERS: Sql = Sql::new(
     "SELECT {members} FROM members WHERE member_id = ANY ({array k}) ORDER BY member_id FOR UPDATE",
 )
 .takes(&[rows("k", KEY)])
-.gives(MEMBER);
+.gives(WITH_LOTS);
 
-/// The rows of members, without their lots; locked in ascending order until the transaction ends if `lock` is set.
+/// The rows of members; locked in ascending order until the transaction ends if `lock` is set.
 pub(super) async fn members(
     link: &mut Link<'_>,
     ids: impl Iterator<Item = MemberId>,
     lock: bool,
-) -> Result<Vec<Member>, StoreError> {
+) -> Result<Vec<(Member, LotRow)>, StoreError> {
     let mut keys = link.row_set(KEY);
     for id in ids {
         keys.uuid(MEMBERS.member_id, id.0);
@@ -58,7 +64,7 @@ pub(super) async fn members(
         return Ok(Vec::new());
     }
     let call = link.call(if lock { &LOCK_MEMBERS } else { &MEMBERS_BY_ID }).rows(keys);
-    link.rows(call, member).await
+    link.rows(call, with_lots).await
 }
 
 static MEMBERS_AFTER: Sql =
@@ -89,7 +95,7 @@ static MEMBERS_EXPIRING: Sql = Sql::both(
     "SELECT {members} FROM members
     WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4",
 )
-.gives(MEMBER);
+.gives(WITH_LOTS);
 
 /// At most `limit` members from the first to the last for whom something is due by `until`.
 pub(super) async fn members_expiring(
@@ -97,9 +103,9 @@ pub(super) async fn members_expiring(
     (first, last): (MemberId, MemberId),
     until: Timestamp,
     limit: i64,
-) -> Result<Vec<Member>, StoreError> {
+) -> Result<Vec<(Member, LotRow)>, StoreError> {
     let call = link.call(&MEMBERS_EXPIRING).uuid(first.0).uuid(last.0).int(until.0).int(limit);
-    link.rows(call, member).await
+    link.rows(call, with_lots).await
 }
 
 static MEMBERS_BETWEEN: Sql =
@@ -111,9 +117,13 @@ pub(super) async fn members_between(
     link: &mut Link<'_>,
     first: MemberId,
     last: MemberId,
-) -> Result<Vec<(Member, Timestamp)>, StoreError> {
+) -> Result<Vec<(Member, LotRow, Timestamp)>, StoreError> {
     let call = link.call(&MEMBERS_BETWEEN).uuid(first.0).uuid(last.0);
-    link.rows(call, |row| Ok((member(row)?, row.time(MEMBERS.next_due_at)?))).await
+    let of_row = |row: &Row<'_>| {
+        let (member, lots) = with_lots(row)?;
+        Ok((member, lots, row.time(MEMBERS.next_due_at)?))
+    };
+    link.rows(call, of_row).await
 }
 
 static MEMBERS_WEIGHED: Sql = Sql::both(
@@ -138,6 +148,18 @@ fn member(row: &Row<'_>) -> Result<Member, StoreError> {
     member.map_err(|error| StoreError::damaged("a member", error))
 }
 
+fn with_lots(row: &Row<'_>) -> Result<(Member, LotRow), StoreError> {
+    Ok((member(row)?, LotRow::from_bytes(row.bytes(MEMBERS.lots)?)?))
+}
+
+/// A member as it was found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// From when on something was due for it, as is stored.
+    pub due: Timestamp,
+    pub lots: LotRow,
+}
+
 /// Members as a batch leaves them.
 pub(super) struct Changed {
     pub rows: RowSet,
@@ -147,26 +169,38 @@ pub(super) struct Changed {
 }
 
 /// What is written of a member for whom the same is due next as before.
-pub(super) const DUE_AS_BEFORE: &[Column] = MEMBER;
+pub(super) const DUE_AS_BEFORE: &[Column] = WITH_LOTS;
 
-/// The rows of members that a batch has changed.
-pub(super) fn changed(link: &Link<'_>, book: &Book, changes: &Changes, stored: &Stored) -> Result<Changed, StoreError> {
+/// The rows of members that a batch has changed, or whose lots it has.
+pub(super) fn changed(
+    link: &Link<'_>,
+    book: &Book,
+    changes: &Changes,
+    stored: &Stored,
+    lots: &BTreeMap<MemberId, LotRow>,
+) -> Result<Changed, StoreError> {
     let zone = &book.house.coalition.time_zone;
     let (mut rows, mut due_as_before) = (link.row_set(MEMBERS.all), link.row_set(DUE_AS_BEFORE));
     let apart = link.backend() == Backend::Sqlite;
-    for id in &changes.members {
+    let changed: BTreeSet<MemberId> = changes.members.iter().chain(lots.keys()).copied().collect();
+    for id in &changed {
         let member = of_book(book.members.get(id))?;
         let (next_expiry, points) = book.first_expiry(member);
         let mut member = member.clone();
         member.know_expiry(next_expiry, points);
         let due = member.next_due(zone);
-        if apart && stored.members.get(id) == Some(&due) {
+        let found = stored.members.get(id);
+        let lots = lots
+            .get(id)
+            .or(found.map(|found| &found.lots))
+            .map_or_else(|| LotRow::default().to_bytes(), LotRow::to_bytes);
+        if apart && found.is_some_and(|found| found.due == due) {
             due_as_before.uuid(MEMBERS.member_id, id.0).int(MEMBERS.entry_no, member.entry_no);
-            due_as_before.bytes(MEMBERS.holdings, &member.to_bytes());
+            due_as_before.bytes(MEMBERS.holdings, &member.to_bytes()).bytes(MEMBERS.lots, &lots);
             continue;
         }
-        rows.uuid(MEMBERS.member_id, id.0).int(MEMBERS.entry_no, member.entry_no);
-        rows.int(MEMBERS.next_due_at, due.0).bytes(MEMBERS.holdings, &member.to_bytes());
+        rows.uuid(MEMBERS.member_id, id.0).int(MEMBERS.entry_no, member.entry_no).int(MEMBERS.next_due_at, due.0);
+        rows.bytes(MEMBERS.holdings, &member.to_bytes()).bytes(MEMBERS.lots, &lots);
     }
     Ok(Changed { rows, due_as_before })
 }

@@ -10,6 +10,7 @@ use clearing_core::facts::member::Member;
 use clearing_core::rules::notice::{Notice, NoticeDay};
 use clearing_core::units::{MemberId, PartnerId, Timestamp};
 
+use super::lot_row::LotRow;
 use super::lots::lots_expiring;
 use super::members::{members_expiring, stretch};
 use super::sql::Link;
@@ -53,16 +54,25 @@ impl Store {
         let mut link = snapshot.link();
         let (found, mut next) = expiring(&mut link, from, day.horizon(), limit).await?;
         let mut ranges = Vec::new();
-        for member in found.iter().filter(|member| holds(member, issuer)) {
-            ranges.extend(day.expiries(member, now).into_iter().map(|(first, last)| (member.id, first, last)));
-        }
         let mut lots: BTreeMap<MemberId, Vec<Lot>> = BTreeMap::new();
+        for (member, row) in found.iter().filter(|(member, _)| holds(member, issuer)) {
+            let ends = day.expiries(member, now);
+            let expires = |lot: &Lot| ends.iter().any(|(first, last)| (*first..=*last).contains(&lot.expires));
+            let of_issuer = |lot: &Lot| issuer.is_none_or(|issuer| issuer == lot.issuer);
+            let mut own = row.lots(member.id, &house)?;
+            own.retain(|lot| lot.available.0 > 0 && expires(lot) && of_issuer(lot));
+            lots.insert(member.id, own);
+            if let Some((beyond, ..)) = row.beyond {
+                let further = ends.into_iter().filter(|(_, last)| *last >= beyond);
+                ranges.extend(further.map(|(first, last)| (member.id, first, last)));
+            }
+        }
         for lot in lots_expiring(&mut link, &house, &ranges, issuer).await? {
             lots.entry(lot.id.member).or_default().push(lot);
         }
         snapshot.finish().await?;
         let mut notices = Vec::new();
-        for member in &found {
+        for (member, _) in &found {
             if notices.len() >= NOTICES_MAX {
                 next = Some(member.id);
                 break;
@@ -80,13 +90,13 @@ async fn expiring(
     from: MemberId,
     until: Timestamp,
     limit: usize,
-) -> Result<(Vec<Member>, Option<MemberId>), StoreError> {
+) -> Result<(Vec<(Member, LotRow)>, Option<MemberId>), StoreError> {
     let ends = stretch(link, from, STRETCH_MEMBERS).await?;
     let (end, behind) = (ends.first().map_or(MemberId(u128::MAX), |end| *end), ends.get(1));
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut found = members_expiring(link, (from, end), until, one_more).await?;
-    found.sort_unstable_by_key(|member| member.id);
-    let more = found.get(limit).map(|more| more.id);
+    found.sort_unstable_by_key(|(member, _)| member.id);
+    let more = found.get(limit).map(|(more, _)| more.id);
     found.truncate(limit);
     Ok((found, more.or(behind.copied())))
 }

@@ -16,7 +16,6 @@ use std::ops::Range;
 use std::time::Duration;
 
 use clearing_core::chart::Purpose;
-use clearing_core::facts::answer::RecordedState;
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::{BusinessDate, Code};
@@ -409,10 +408,7 @@ impl Store {
         request: RequestId,
     ) -> Result<Option<EntryId>, StoreError> {
         let found = requests::requests(&mut self.reader().await?.link(), [(partner, request)].into_iter()).await?;
-        Ok(found.into_iter().next().and_then(|row| match row.recorded.state {
-            RecordedState::Accepted(accepted) => accepted.entries.first().copied(),
-            RecordedState::Rejected(_) | RecordedState::Burned | RecordedState::Undone(_) => None,
-        }))
+        Ok(found.first().filter(|row| row.stands()).and_then(|row| row.entries().first().copied()))
     }
 
     /// Those of a partner's keys whose requests were abandoned.
@@ -426,9 +422,7 @@ impl Store {
     ) -> Result<BTreeSet<RequestId>, StoreError> {
         let keys = ids.iter().map(|id| (partner, *id));
         let found = requests::requests(&mut self.reader().await?.link(), keys).await?;
-        let is_abandoned = |state: &RecordedState| matches!(state, RecordedState::Burned | RecordedState::Undone(_));
-        let abandoned = found.into_iter().filter(|row| is_abandoned(&row.recorded.state));
-        Ok(abandoned.map(|row| row.key.1).collect())
+        Ok(found.iter().filter(|row| row.is_abandoned()).map(|row| row.key.1).collect())
     }
 }
 

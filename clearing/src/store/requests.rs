@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
-use clearing_core::facts::answer::{Accepted, Recorded, RecordedState};
+use clearing_core::facts::answer::{Accepted, Recorded, RecordedState, Reply};
 use clearing_core::facts::chain::{Outcome, RequestRecord};
 use clearing_core::facts::coalition::CLOCK_SKEW_SECONDS;
-use clearing_core::facts::receipt::{Receipt, ReceiptLine};
+use clearing_core::facts::receipt::Receipt;
 use clearing_core::operation::Gate;
-use clearing_core::units::{BatchId, EntryId, PartnerId, RequestId, Timestamp};
+use clearing_core::units::{BatchId, ContentHash, EntryId, PartnerId, RequestId, Timestamp};
 
 use super::cells::Row;
-use super::receipts::{self, RECEIPT, receipt_keys, receipt_line};
+use super::receipts::{self, BookedLine, booked_line, receipt_keys};
 use super::rows::RowSet;
 use super::save::of_book;
 use super::sql::{Link, Sql, one, rows};
@@ -28,29 +28,61 @@ const ABANDONED: i64 = 3;
 
 const KEY: &[Column] = &[REQUESTS.partner, REQUESTS.request_id];
 
-/// What became of a request, without its time.
-const RECORDED: &[Column] = &[
-    REQUESTS.partner,
-    REQUESTS.request_id,
-    REQUESTS.content_hash,
-    REQUESTS.state,
-    REQUESTS.batch_id,
-    REQUESTS.ordinal,
-    REQUESTS.entry_count,
-    REQUESTS.reply,
-];
-
 static REQUESTS_BY_KEY: Sql =
     Sql::both("store.requests", "SELECT {requests r} FROM {rows k} CROSS JOIN requests AS r WHERE {match k r}")
         .takes(&[rows("k", KEY)])
-        .gives(RECORDED);
+        .gives(REQUESTS.all);
 
-/// What is recorded under a key.
+/// What is recorded under a key, as it is stored: the answer is told from it and from its entries.
 pub(super) struct RequestRow {
     pub key: (PartnerId, RequestId),
     /// The batch that recorded it first.
     pub batch: BatchId,
-    pub recorded: Recorded,
+    content: ContentHash,
+    outcome: Outcome,
+    first: Option<u32>,
+    count: u32,
+    undone: bool,
+    reply: Vec<u8>,
+}
+
+impl RequestRow {
+    /// The entries of its answer, in journal order.
+    pub fn entries(&self) -> Vec<EntryId> {
+        let first = self.first.unwrap_or(0);
+        (first..first.saturating_add(self.count)).map(|ordinal| EntryId { batch: self.batch, ordinal }).collect()
+    }
+
+    /// Whether what it did stands.
+    pub fn stands(&self) -> bool {
+        self.outcome == Outcome::Accepted && !self.undone
+    }
+
+    /// Whether it is refused from then on: it was undone, or its id burned before it came.
+    pub fn is_abandoned(&self) -> bool {
+        self.outcome == Outcome::Burned || self.undone
+    }
+
+    /// What a book has of it, which has its entries already.
+    pub fn recorded(&self, book: &Book) -> Result<Recorded, StoreError> {
+        let state = match self.outcome {
+            Outcome::Burned => RecordedState::Burned,
+            Outcome::Rejected => {
+                let rejection = borsh::from_slice(&self.reply);
+                RecordedState::Rejected(rejection.map_err(|error| StoreError::damaged("a rejection", error))?)
+            }
+            Outcome::Accepted => {
+                let entries = self.entries();
+                let gone = |id| StoreError::permanent(format!("entry {id} of a recorded answer is gone"));
+                let first = entries.first().map(|id| book.entries.get(id).ok_or_else(|| gone(id))).transpose()?;
+                let reply = Reply::read(&self.reply, first.and_then(|entry| entry.member));
+                let reply = reply.map_err(|error| StoreError::damaged("a recorded answer", error))?;
+                let accepted = Accepted { entries, reply };
+                if self.undone { RecordedState::Undone(accepted) } else { RecordedState::Accepted(accepted) }
+            }
+        };
+        Ok(Recorded { content: self.content, state })
+    }
 }
 
 /// What is recorded under keys; unknown ones are left out.
@@ -85,40 +117,37 @@ static KNOWN: Sql = Sql::postgres(
     UNION ALL
     SELECT {nulls requests}, {receipts r} FROM {rows p} CROSS JOIN receipts AS r WHERE {match p r}",
 )
-.takes(&[rows("k", KEY), rows("p", RECEIPT)])
+.takes(&[rows("k", KEY), rows("p", receipts::KEY)])
 .gives(&[
     REQUESTS.partner,
     REQUESTS.request_id,
     REQUESTS.content_hash,
-    REQUESTS.state,
     REQUESTS.batch_id,
     REQUESTS.ordinal,
     REQUESTS.entry_count,
+    REQUESTS.state,
     REQUESTS.reply,
-    RECEIPTS.partner,
-    RECEIPTS.business_date,
-    RECEIPTS.store,
-    RECEIPTS.till,
-    RECEIPTS.number,
-    RECEIPTS.side,
+    RECEIPTS.receipt_key,
     RECEIPTS.line,
+    RECEIPTS.side,
+    RECEIPTS.nth,
     RECEIPTS.batch_id,
     RECEIPTS.ordinal,
+    RECEIPTS.undone,
 ]);
 
 /// A row of [`KNOWN`].
 enum Known {
     Request(RequestRow),
-    Line(ReceiptLine, EntryId),
+    Line(BookedLine),
 }
 
-/// What is recorded under keys, and all lines of receipts with the entries that they were booked with; unknown ones are
-/// left out.
+/// What is recorded under keys, and all that was booked under the keys of receipts; unknown ones are left out.
 pub(super) async fn known(
     link: &mut Link<'_>,
     keys: impl Iterator<Item = (PartnerId, RequestId)>,
     printed: &BTreeSet<Receipt>,
-) -> Result<(Vec<RequestRow>, Vec<(ReceiptLine, EntryId)>), StoreError> {
+) -> Result<(Vec<RequestRow>, Vec<BookedLine>), StoreError> {
     if printed.is_empty() || link.backend() == Backend::Sqlite {
         return Ok((requests(link, keys).await?, receipts::receipts(link, printed).await?));
     }
@@ -126,36 +155,37 @@ pub(super) async fn known(
     let call = link.call(&KNOWN).rows(asked).rows(printed);
     let found = link.rows(call, |row| match row.uuid_or_null(REQUESTS.request_id)? {
         Some(_) => request(row).map(Known::Request),
-        None => receipt_line(row).map(|(line, entry)| Known::Line(line, entry)),
+        None => booked_line(row).map(Known::Line),
     });
     let (mut requests, mut lines) = (Vec::new(), Vec::new());
     for known in found.await? {
         match known {
             Known::Request(row) => requests.push(row),
-            Known::Line(line, entry) => lines.push((line, entry)),
+            Known::Line(line) => lines.push(line),
         }
     }
     Ok((requests, lines))
 }
 
 fn request(row: &Row<'_>) -> Result<RequestRow, StoreError> {
-    let unreadable = |error| StoreError::damaged("a recorded answer", error);
-    let batch = row.batch(REQUESTS.batch_id)?;
-    let accepted = || {
-        let first: u32 = row.small_or_null(REQUESTS.ordinal)?.unwrap_or(0);
-        let count: u32 = row.small(REQUESTS.entry_count)?;
-        let entries = (first..first.saturating_add(count)).map(|ordinal| EntryId { batch, ordinal }).collect();
-        let reply = borsh::from_slice(row.bytes(REQUESTS.reply)?).map_err(unreadable)?;
-        Ok::<_, StoreError>(Accepted { entries, reply })
-    };
-    let state = match row.int(REQUESTS.state)? {
-        ACCEPTED => RecordedState::Accepted(accepted()?),
-        REJECTED => RecordedState::Rejected(borsh::from_slice(row.bytes(REQUESTS.reply)?).map_err(unreadable)?),
-        ABANDONED if row.int(REQUESTS.entry_count)? == 0 => RecordedState::Burned,
-        ABANDONED => RecordedState::Undone(accepted()?),
+    let (state, count) = (row.int(REQUESTS.state)?, row.small(REQUESTS.entry_count)?);
+    let outcome = match state {
+        ACCEPTED => Outcome::Accepted,
+        REJECTED => Outcome::Rejected,
+        ABANDONED if count == 0 => Outcome::Burned,
+        ABANDONED => Outcome::Accepted,
         state => return Err(StoreError::permanent(format!("a request has the unknown state {state}"))),
     };
-    Ok(RequestRow { key: key(row)?, batch, recorded: Recorded { content: row.hash(REQUESTS.content_hash)?, state } })
+    Ok(RequestRow {
+        key: key(row)?,
+        batch: row.batch(REQUESTS.batch_id)?,
+        content: row.uuid(REQUESTS.content_hash)?.to_be_bytes(),
+        outcome,
+        first: row.small_or_null(REQUESTS.ordinal)?,
+        count,
+        undone: state == ABANDONED && outcome == Outcome::Accepted,
+        reply: row.bytes(REQUESTS.reply)?.to_vec(),
+    })
 }
 
 /// The stored number of a state.
@@ -187,7 +217,7 @@ pub(super) struct Changed {
 /// What the chain and the rows say of the requests that a batch has recorded, in the order of their keys.
 pub(super) fn records(book: &Book, changes: &Changes) -> Result<Vec<RequestRecord>, StoreError> {
     let new = changes.requests.iter().filter(|(_, change)| !change.known);
-    new.map(|(key, _)| Ok(RequestRecord::of(*key, of_book(book.requests.get(key))?))).collect()
+    new.map(|(key, _)| of_book(book.request_record(*key).as_ref()).cloned()).collect()
 }
 
 /// The requests that a batch has recorded or undone.
@@ -210,10 +240,10 @@ pub(super) fn changed(
         }
         let record = records.next().expect("there is a record of every new request");
         rows.text(REQUESTS.partner, key.0.as_str()).uuid(REQUESTS.request_id, key.1.0);
-        rows.bytes(REQUESTS.content_hash, &record.content).int(REQUESTS.time, change.time.0);
-        rows.int(REQUESTS.state, stored_state(&recorded.state)?).uuid(REQUESTS.batch_id, batch.0);
+        rows.uuid(REQUESTS.content_hash, u128::from_be_bytes(record.content)).uuid(REQUESTS.batch_id, batch.0);
         rows.int_or_null(REQUESTS.ordinal, record.first.map(i64::from));
-        rows.int(REQUESTS.entry_count, i64::from(record.count)).bytes(REQUESTS.reply, &record.reply);
+        rows.int(REQUESTS.entry_count, i64::from(record.count)).int(REQUESTS.state, stored_state(&recorded.state)?);
+        rows.bytes(REQUESTS.reply, &record.reply);
     }
     Ok(Changed { rows, abandoned })
 }
@@ -239,10 +269,9 @@ const CLAIM: &[Column] = &[
     REQUESTS.partner,
     REQUESTS.request_id,
     REQUESTS.content_hash,
-    REQUESTS.time,
-    REQUESTS.state,
     REQUESTS.batch_id,
     REQUESTS.entry_count,
+    REQUESTS.state,
     REQUESTS.reply,
 ];
 
@@ -254,8 +283,8 @@ pub(super) async fn was_recorded(
 ) -> Result<bool, StoreError> {
     let mut claim = link.row_set(CLAIM);
     claim.text(REQUESTS.partner, partner.as_str()).uuid(REQUESTS.request_id, request.0);
-    claim.bytes(REQUESTS.content_hash, &[0; 32]).int(REQUESTS.time, 0).int(REQUESTS.state, ABANDONED);
-    claim.uuid(REQUESTS.batch_id, batch.0).int(REQUESTS.entry_count, 0).bytes(REQUESTS.reply, &[]);
+    claim.uuid(REQUESTS.content_hash, 0).uuid(REQUESTS.batch_id, batch.0).int(REQUESTS.entry_count, 0);
+    claim.int(REQUESTS.state, ABANDONED).bytes(REQUESTS.reply, &[]);
     let call = link.call(&CLAIM_REQUEST).rows(claim);
     if link.execute(call).await? == 1 {
         return Ok(false);
@@ -272,8 +301,6 @@ pub struct StoredRequest {
     pub batch: BatchId,
     /// Whether it was undone since.
     pub undone: bool,
-    /// When it was recorded.
-    pub time: Timestamp,
 }
 
 static REQUESTS_AFTER: Sql = Sql::both(
@@ -284,24 +311,9 @@ static REQUESTS_AFTER: Sql = Sql::both(
 .gives(REQUESTS.all);
 
 fn stored_request(row: &Row<'_>) -> Result<StoredRequest, StoreError> {
-    let (state, count) = (row.int(REQUESTS.state)?, row.small(REQUESTS.entry_count)?);
-    let outcome = match state {
-        REJECTED => Outcome::Rejected,
-        ABANDONED if count == 0 => Outcome::Burned,
-        _ => Outcome::Accepted,
-    };
-    let (partner, request) = key(row)?;
-    let record = RequestRecord {
-        partner,
-        request,
-        content: row.hash(REQUESTS.content_hash)?,
-        outcome,
-        first: row.small_or_null(REQUESTS.ordinal)?,
-        count,
-        reply: row.bytes(REQUESTS.reply)?.to_vec(),
-    };
-    let undone = state == ABANDONED && outcome == Outcome::Accepted;
-    Ok(StoredRequest { record, batch: row.batch(REQUESTS.batch_id)?, undone, time: row.time(REQUESTS.time)? })
+    let RequestRow { key: (partner, request), batch, content, outcome, first, count, undone, reply } = request(row)?;
+    let record = RequestRecord { partner, request, content, outcome, first, count, reply };
+    Ok(StoredRequest { record, batch, undone })
 }
 
 impl Snapshot {
@@ -343,9 +355,9 @@ impl Snapshot {
 // must know that they no longer count.
 static FORGETTABLE: Sql = Sql::both(
     "store.forgettable",
-    "SELECT {requests r} FROM partners AS p CROSS JOIN requests AS r
+    "SELECT {requests r} FROM partners AS p CROSS JOIN requests AS r CROSS JOIN batches AS b
     WHERE r.partner = p.partner AND r.request_id >= {from} AND r.request_id < {end}
-    AND r.time < {before} AND (r.state <> 3 OR r.entry_count = 0) LIMIT {limit}",
+    AND (r.state <> 3 OR r.entry_count = 0) AND b.batch_id = r.batch_id AND b.time < {before} LIMIT {limit}",
 )
 .takes(&[one("from"), one("end"), one("before"), one("limit")])
 .gives(KEY);

@@ -10,38 +10,31 @@ use clearing_core::book::changes::Changes;
 use clearing_core::book::sums::Sum;
 use clearing_core::chart::MoneyAccount;
 use clearing_core::facts::chain::{BatchHeader, RequestRecord};
-use clearing_core::facts::lot::LotId;
-use clearing_core::facts::receipt::ReceiptLine;
+use clearing_core::facts::lot::{LotId, LotPlace};
 use clearing_core::facts::window::Window;
-use clearing_core::units::{MemberId, Money, Timestamp, WindowNumber};
+use clearing_core::units::{MemberId, Money, WindowNumber};
 
 use super::balances::balances_of;
+use super::receipts::StoredLines;
 use super::rows::RowSet;
 use super::sql::{Call, Link, Sql, check_count, rows};
-use super::tables::{Column, ENTRIES, IDENTIFIERS, Kind, LOTS, MEMBERS, RECEIPTS, REQUESTS};
+use super::tables::{Column, ENTRIES, IDENTIFIERS, Kind, MEMBERS, RECEIPTS, REQUESTS};
 use super::{Backend, StoreError, holds, identifiers, journal, lots, members, receipts, requests, returns, small};
 
-pub(super) static STATEMENTS: &[&Sql] = &[
-    &INSERT_ENTRIES,
-    &INSERT_REQUESTS,
-    &INSERT_LINKS,
-    &UPSERT_MEMBERS,
-    &UPDATE_MEMBERS,
-    &INSERT_LOTS,
-    &UPDATE_LOTS,
-    &INSERT_RECEIPTS,
-    &SAVE_ROWS,
-];
+pub(super) static STATEMENTS: &[&Sql] =
+    &[&INSERT_ENTRIES, &INSERT_REQUESTS, &INSERT_LINKS, &UPSERT_MEMBERS, &UPDATE_MEMBERS, &INSERT_RECEIPTS, &SAVE_ROWS];
 
 /// What was found when the batch was loaded, by which rows are found again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stored {
-    /// Under which expiry lots were read.
-    pub lots: BTreeMap<LotId, Timestamp>,
-    /// From when on something is due for members, as it is stored.
-    pub members: BTreeMap<MemberId, Timestamp>,
+    /// Lots that stand outside of their member's row.
+    pub lots: BTreeMap<LotId, lots::Found>,
+    pub members: BTreeMap<MemberId, members::Found>,
+    /// From which place on lots of members that stand outside of the row and have available points may not have been read,
+    /// where it is not the place that the row names.
+    pub unread: BTreeMap<MemberId, LotPlace>,
     /// Lines of receipts that were booked.
-    pub receipts: BTreeSet<ReceiptLine>,
+    pub receipts: StoredLines,
     /// Windows whose rows are locked.
     pub windows: BTreeMap<WindowNumber, Window>,
     /// Accounts whose balances were read without a lock, to be told.
@@ -75,8 +68,6 @@ static INSERT_LINKS: Sql = Sql::sqlite("store.insert_identifiers", "{insert k}")
 static UPSERT_MEMBERS: Sql = Sql::sqlite("store.upsert_members", "{upsert k}").takes(&[rows("k", MEMBERS.all)]);
 static UPDATE_MEMBERS: Sql =
     Sql::sqlite("store.update_members", "{update k}").takes(&[rows("k", members::DUE_AS_BEFORE)]);
-static INSERT_LOTS: Sql = Sql::sqlite("store.insert_lots", "{insert k}").takes(&[rows("k", LOTS.all)]);
-static UPDATE_LOTS: Sql = Sql::sqlite("store.update_lots", "{update k}").takes(&[rows("k", lots::CHANGED)]);
 static INSERT_RECEIPTS: Sql = Sql::sqlite("store.insert_receipts", "{insert k}").takes(&[rows("k", RECEIPTS.all)]);
 
 /// How many rows the parts of the statement have changed.
@@ -93,23 +84,17 @@ static SAVE_ROWS: Sql = Sql::postgres(
         {insert i} RETURNING 1
     ), m AS (
         {upsert m} RETURNING 1
-    ), n AS (
-        {insert n} RETURNING 1
-    ), l AS (
-        {update l} RETURNING 1
     ), t AS (
         {insert t} RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
-        + (SELECT count(*) FROM n) + (SELECT count(*) FROM l) + (SELECT count(*) FROM t) AS changed",
+        + (SELECT count(*) FROM t) AS changed",
 )
 .takes(&[
     rows("e", ENTRIES.all),
     rows("q", REQUESTS.all),
     rows("i", IDENTIFIERS.all),
     rows("m", MEMBERS.all),
-    rows("n", LOTS.all),
-    rows("l", lots::CHANGED),
     rows("t", RECEIPTS.all),
 ])
 .gives(&[CHANGED]);
@@ -120,19 +105,20 @@ pub(super) async fn save_rows(
     book: &Book,
     changes: &Changes,
     (header, stored, records): (&BatchHeader, &Stored, &[RequestRecord]),
+    lots_in_row: usize,
 ) -> Result<(), StoreError> {
     let entries = journal::written(link, book, changes)?;
     let requests = requests::changed(link, book, changes, header.batch, records)?;
     let identifiers = identifiers::enrolled(link, changes);
-    let members = members::changed(link, book, changes, stored)?;
-    let lots = lots::changed(link, book, changes, stored)?;
-    let receipts = receipts::booked(link, changes);
+    let lots = lots::changed(link, book, changes, stored, lots_in_row)?;
+    let members = members::changed(link, book, changes, stored, &lots.rows)?;
+    let receipts = receipts::booked(link, changes, &stored.receipts)?;
 
-    receipts::free(link, changes, stored).await?;
+    receipts::undo(link, changes, &stored.receipts).await?;
     holds::save(link, book, changes).await?;
     returns::save(link, book, changes).await?;
     requests::abandon(link, &requests.abandoned).await?;
-    lots::save_moved(link, lots.moved).await?;
+    lots::save_further(link, (lots.out, lots.changed, lots.moved), (lots.waiting, lots.released)).await?;
 
     if link.backend() == Backend::Sqlite {
         link.write(&INSERT_ENTRIES, entries).await?;
@@ -140,11 +126,9 @@ pub(super) async fn save_rows(
         link.write(&INSERT_LINKS, identifiers).await?;
         link.write(&UPSERT_MEMBERS, members.rows).await?;
         link.write(&UPDATE_MEMBERS, members.due_as_before).await?;
-        link.write(&INSERT_LOTS, lots.new).await?;
-        link.write(&UPDATE_LOTS, lots.changed).await?;
         return link.write(&INSERT_RECEIPTS, receipts).await;
     }
-    let sets = [entries, requests.rows, identifiers, members.rows, lots.new, lots.changed, receipts];
+    let sets = [entries, requests.rows, identifiers, members.rows, receipts];
     let expected = sets.iter().map(RowSet::len).sum::<usize>();
     if expected == 0 {
         return Ok(());

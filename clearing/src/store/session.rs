@@ -69,6 +69,8 @@ pub struct WriterSession {
     enrolled: Arc<Enrolled>,
     watched: Arc<Watched>,
     house: Known,
+    /// So many lots stand in a member's row at the most.
+    lots_in_row: usize,
     /// Held while a transaction of SQLite is open.
     turn: Option<OwnedMutexGuard<()>>,
     /// On SQLite, who copies the log is told of each commit.
@@ -203,6 +205,7 @@ impl WriterSession {
         write_turn: Arc<Mutex<()>>,
         (enrolled, watched, house): (Arc<Enrolled>, Arc<Watched>, Known),
         committed: Option<Arc<Committed>>,
+        lots_in_row: usize,
     ) -> Self {
         Self {
             connection,
@@ -210,6 +213,7 @@ impl WriterSession {
             enrolled,
             watched,
             house,
+            lots_in_row,
             turn: None,
             committed,
             head: JournalHead::START,
@@ -341,7 +345,7 @@ impl WriterSession {
         }
         consents::save_given(&mut link, book, changes).await?;
         let records = requests::records(book, changes)?;
-        let rows = save::save_rows(&mut link, book, changes, (header, &self.stored, &records));
+        let rows = save::save_rows(&mut link, book, changes, (header, &self.stored, &records), self.lots_in_row);
         // Entries and requests are hashed while the database writes them.
         let (rows, hashed) = futures::join!(rows, async { head::hash_batch(book, changes, header, &records) });
         rows?;

@@ -24,7 +24,7 @@ use clearing_core::command::Request;
 use clearing_core::facts::answer::RecordedState;
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::{EntryKind, JournalEntry, LOTS_PER_ENTRY_MAX};
-use clearing_core::facts::lot::{Lot, LotId};
+use clearing_core::facts::lot::{Lot, LotId, LotPlace, consumption_order};
 use clearing_core::facts::member::{Inactive, Member, MemberRef};
 use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
 use clearing_core::operation::{Depth, Footprint};
@@ -33,6 +33,9 @@ use clearing_core::units::{
 };
 
 use super::identifiers::{self, Enrolled};
+use super::lot_row::NOWHERE;
+use super::receipts::BookedLine;
+use super::requests::RequestRow;
 use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
@@ -41,8 +44,6 @@ use super::{
     requests, returns, terms,
 };
 
-/// Lots read of a member who redeems: most redemptions need fewer.
-const PAGE: usize = 4;
 /// How many times as many lots are read where issuers without headroom may have to be passed over.
 const PASSED_OVER: usize = 8;
 /// Lots read of a member whose points decay, which takes a part of each.
@@ -65,18 +66,14 @@ pub(super) async fn load(
     load_identifiers(link, book, &needs, enrolled).await?;
     receipts::lock_receipts(link, &needs.shared_receipts).await?;
     let lines = receipts::receipts(link, &needs.reversed_receipts).await?;
-    keep_lines(book, &mut loaded, &lines);
+    keep_lines(link, book, &mut loaded, (&lines, &needs.reversed_receipts)).await?;
     let targets = load_targets(link, book, &needs, &mut loaded).await?;
     let mut depths = depths(book, &needs, &targets);
-    for member in members::members(link, depths.keys().copied(), true).await? {
-        loaded.stored.members.insert(member.id, member.next_due(&book.house.coalition.time_zone));
-        book.members.insert(member.id, member);
-    }
+    load_members(link, book, depths.keys().copied(), true, &mut loaded).await?;
     // What was read of them before the members were locked may be out of date.
     book.receipts.retain(|line, _| !needs.receipts.contains(&line.receipt));
-    loaded.stored.receipts.retain(|line| !needs.receipts.contains(&line.receipt));
+    loaded.stored.receipts.forget(&needs.receipts);
     load_requests(link, book, requests, &needs, &mut loaded).await?;
-    load_counted_entries(link, book, &needs.shared_receipts, &mut loaded).await?;
     // What undoes an entry needs all that is known of it, read under the lock of its member.
     if abandoned_entries(book, &needs).any(|id| !targets.entries.contains(&id)) {
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
@@ -93,17 +90,11 @@ pub(super) async fn load(
         book.returned.insert(row.entry, row.returned);
         book.returned_amounts.extend(row.amount.map(|amount| (row.entry, amount)));
     }
-    let mut lots = load_holds(link, book, &targets, &depths, now, &mut loaded).await?;
-    let held: BTreeSet<LotId> = lots.iter().map(|lot| lot.id).collect();
-    let wanted = targets.lots(book).into_iter().filter(|(id, _)| !held.contains(id));
-    let wanted: Vec<(LotId, Timestamp)> = wanted.collect();
-    lots.extend(lots::lots_by_id(link, &house, &wanted).await?);
-    lots.extend(load_newest(link, book, &needs, &mut loaded).await?);
-    load_lots(link, book, &house, &depths, now, &mut lots).await?;
-    for lot in lots {
-        loaded.stored.lots.insert(lot.id, lot.expires);
-        book.insert_lot(lot);
-    }
+    load_holds(link, book, &targets, &depths, now, &mut loaded).await?;
+    let wanted = targets.lots(book);
+    load_named(link, book, wanted.into_iter().collect(), &mut loaded).await?;
+    load_newest(link, book, &needs, &mut loaded).await?;
+    load_lots(link, book, &depths, now, &mut loaded).await?;
     Ok(loaded)
 }
 
@@ -113,15 +104,62 @@ pub(super) struct Loaded {
     /// The first sequence of every batch of which an entry was read.
     pub sequences: BTreeMap<BatchId, i64>,
     pub stored: Stored,
+    /// The members of whose row the lots are in the book.
+    unpacked: BTreeSet<MemberId>,
 }
 
 impl Loaded {
+    /// Puts the lots that stand in a member's row into the book.
+    fn unpack(&mut self, book: &mut Book, member: MemberId) -> Result<(), StoreError> {
+        let Some(found) = self.stored.members.get(&member).filter(|_| self.unpacked.insert(member)) else {
+            return Ok(());
+        };
+        for lot in found.lots.lots(member, &book.house)? {
+            book.insert_lot(lot);
+        }
+        Ok(())
+    }
+
+    /// Puts lots that stand outside of their member's row into the book.
+    fn keep_further(&mut self, book: &mut Book, lots: Vec<Lot>) {
+        for lot in lots {
+            self.stored.lots.insert(lot.id, lots::Found::of(&lot));
+            book.insert_lot(lot);
+        }
+    }
+
+    /// From which place on a member's lots may stand outside of its row with available points; none if there is no such lot.
+    fn beyond(&self, member: MemberId) -> Option<LotPlace> {
+        self.stored.members.get(&member)?.lots.beyond
+    }
+
+    /// Notes that all lots of a member with available points that stand before a place are in the book.
+    fn read_to(&mut self, member: MemberId, place: LotPlace) {
+        let unread = self.stored.unread.entry(member).or_insert(place);
+        *unread = place.max(*unread);
+    }
+
     fn keep(&mut self, book: &mut Book, entries: Vec<JournalEntry>) {
         for stored in entries {
             self.sequences.insert(stored.id.batch, stored.sequence - i64::from(stored.id.ordinal));
             book.entries.insert(stored.id, stored.entry);
         }
     }
+}
+
+async fn load_members(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    ids: impl Iterator<Item = MemberId>,
+    lock: bool,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    for (member, lots) in members::members(link, ids, lock).await? {
+        let due = member.next_due(&book.house.coalition.time_zone);
+        loaded.stored.members.insert(member.id, members::Found { due, lots });
+        book.members.insert(member.id, member);
+    }
+    Ok(())
 }
 
 /// What must be in the book, and locked, for these requests.
@@ -178,25 +216,18 @@ async fn load_identifiers(
     Ok(())
 }
 
-/// Reads the entries that count for what points may pay of receipts.
-async fn load_counted_entries(
+/// Takes notice of what was found under the keys of receipts, and reads the entries that were booked: they tell whether it is
+/// one of these receipts, and count for what points may pay of it.
+async fn keep_lines(
     link: &mut Link<'_>,
     book: &mut Book,
-    shared: &BTreeSet<Receipt>,
     loaded: &mut Loaded,
+    (found, wanted): (&[BookedLine], &BTreeSet<Receipt>),
 ) -> Result<(), StoreError> {
-    let lines = shared.iter().flat_map(|receipt| book.receipts.range(ReceiptLine::range(receipt, Side::Spend)));
-    let counted: Vec<EntryId> = lines.map(|(_, entry)| *entry).collect();
-    let entries = journal::entries(link, counted.into_iter()).await?;
+    let unread = found.iter().filter(|row| !row.undone && !book.entries.contains_key(&row.entry));
+    let entries = journal::entries(link, unread.map(|row| row.entry)).await?;
     loaded.keep(book, entries);
-    Ok(())
-}
-
-fn keep_lines(book: &mut Book, loaded: &mut Loaded, lines: &[(ReceiptLine, EntryId)]) {
-    for (line, entry) in lines {
-        loaded.stored.receipts.insert(line.clone());
-        book.receipts.insert(line.clone(), *entry);
-    }
+    loaded.stored.receipts.keep(book, found, wanted)
 }
 
 /// What commands refer to.
@@ -242,8 +273,8 @@ async fn load_targets(
         lines.for_each(|(_, entry)| targets.takes(*entry));
     }
     for row in requests::requests(link, needs.abandoned.iter().copied()).await? {
-        if let RecordedState::Accepted(accepted) = &row.recorded.state {
-            accepted.entries.iter().for_each(|entry| targets.takes(*entry));
+        if row.stands() {
+            row.entries().into_iter().for_each(|entry| targets.takes(entry));
         }
     }
     let entries = journal::entries(link, targets.entries.iter().copied()).await?;
@@ -261,9 +292,10 @@ async fn load_targets(
     let zone = &book.house.coalition.time_zone;
     let undone = entries.iter().filter(|stored| !targets.giving.contains(&stored.id));
     let lines = undone.filter_map(|stored| ReceiptLine::of_entry(&stored.entry, zone));
-    let lines = receipts::receipts(link, &lines.map(|line| line.receipt).collect()).await?;
-    keep_lines(book, loaded, &lines);
+    let freed = lines.map(|line| line.receipt).collect();
     loaded.keep(book, entries);
+    let lines = receipts::receipts(link, &freed).await?;
+    keep_lines(link, book, loaded, (&lines, &freed)).await?;
     let redemptions = journal::entries(link, linked.iter().copied()).await?;
     loaded.keep(book, redemptions);
     targets.redemptions.extend(linked);
@@ -442,7 +474,7 @@ fn may_be_due(book: &Book, id: MemberId, now: Timestamp) -> bool {
     book.is_due(id, now) || book.members.get(&id).is_some_and(paid_for)
 }
 
-/// Reads the holds that commands refer to, and those of members for whom something is due; gives lots that these need.
+/// Reads the holds that commands refer to, and those of members for whom something is due; and the lots that these need.
 async fn load_holds(
     link: &mut Link<'_>,
     book: &mut Book,
@@ -450,7 +482,7 @@ async fn load_holds(
     depths: &BTreeMap<MemberId, Depth>,
     now: Timestamp,
     loaded: &mut Loaded,
-) -> Result<Vec<Lot>, StoreError> {
+) -> Result<(), StoreError> {
     let named = targets.entries.iter().filter_map(|id| {
         let entry = book.entries.get(id).filter(|entry| entry.kind == EntryKind::Authorize)?;
         Some((entry.member?, *id))
@@ -473,11 +505,31 @@ async fn load_holds(
         let hold = row.of_entry(entry)?;
         book.insert_hold(hold);
     }
-    let wanted: Vec<(LotId, Timestamp)> = wanted.into_iter().collect();
-    let house = book.house.clone();
-    let mut lots = lots::lots_by_id(link, &house, &wanted).await?;
-    lots.extend(lots::lots_pending(link, &house, &due).await?);
-    Ok(lots)
+    load_named(link, book, wanted.into_iter().collect(), loaded).await?;
+    for member in &due {
+        loaded.unpack(book, *member)?;
+    }
+    let further: Vec<MemberId> = due.into_iter().filter(|member| loaded.beyond(*member).is_some()).collect();
+    let pending = lots::lots_pending(link, &book.house.clone(), &further).await?;
+    loaded.keep_further(book, pending);
+    Ok(())
+}
+
+/// Reads lots by id, wherever they stand. Each comes with when it expired as far as its entry knows.
+async fn load_named(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    wanted: Vec<(LotId, Timestamp)>,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    for (id, _) in &wanted {
+        loaded.unpack(book, id.member)?;
+    }
+    let elsewhere = wanted.into_iter().filter(|(id, _)| !book.lots.contains_key(id));
+    let elsewhere: Vec<(LotId, Timestamp)> = elsewhere.filter(|(id, _)| loaded.beyond(id.member).is_some()).collect();
+    let further = lots::lots_by_id(link, &book.house.clone(), &elsewhere).await?;
+    loaded.keep_further(book, further);
+    Ok(())
 }
 
 /// Reads the newest lots of issuers for members, where they are to be reversed without a receipt, and their issues.
@@ -486,17 +538,21 @@ async fn load_newest(
     book: &mut Book,
     needs: &Footprint<'_>,
     loaded: &mut Loaded,
-) -> Result<Vec<Lot>, StoreError> {
+) -> Result<(), StoreError> {
     let house = Arc::clone(&book.house);
-    let mut lots = Vec::new();
+    let mut issues = BTreeSet::new();
     for (member, issuer) in &needs.newest {
         let Ok(member) = book.find_member(*member) else { continue };
-        lots.extend(lots::lots_newest(link, &house, member, *issuer, LOTS_PER_ENTRY_MAX).await?);
+        loaded.unpack(book, member)?;
+        if loaded.beyond(member).is_some() {
+            let further = lots::lots_newest(link, &house, member, *issuer, LOTS_PER_ENTRY_MAX).await?;
+            loaded.keep_further(book, further);
+        }
+        issues.extend(book.lots_of(member).filter(|lot| lot.issuer == *issuer).map(|lot| lot.entry));
     }
-    let issues: BTreeSet<EntryId> = lots.iter().map(|lot| lot.entry).collect();
     let entries = journal::entries(link, issues.into_iter()).await?;
     loaded.keep(book, entries);
-    Ok(lots)
+    Ok(())
 }
 
 /// Reads the recorded answers to all keys of the batch, with the entries that they name, and the lines of the receipts that
@@ -515,89 +571,133 @@ async fn load_requests(
     let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
     let keys: BTreeSet<(PartnerId, RequestId)> =
         own.chain(needs.abandoned.iter().copied()).chain(redemptions).collect();
-    let mut answered = Vec::new();
     let (rows, lines) = requests::known(link, keys.into_iter(), &needs.receipts).await?;
-    keep_lines(book, loaded, &lines);
-    for row in rows {
-        if let RecordedState::Accepted(accepted) = &row.recorded.state {
-            answered.extend(accepted.entries.iter().copied().filter(|id| !book.entries.contains_key(id)));
-        }
-        book.requests.insert(row.key, row.recorded);
-    }
-    let entries = journal::entries(link, answered.into_iter()).await?;
+    keep_lines(link, book, loaded, (&lines, &needs.receipts)).await?;
+    let answered = rows.iter().flat_map(RequestRow::entries);
+    let unread: Vec<EntryId> = answered.filter(|id| !book.entries.contains_key(id)).collect();
+    let entries = journal::entries(link, unread.into_iter()).await?;
     loaded.keep(book, entries);
+    for row in rows {
+        let recorded = row.recorded(book)?;
+        book.requests.insert(row.key, recorded);
+    }
     Ok(())
 }
 
-/// Reads the lots that the needs call for, and notes with each member how far its lots are known.
+/// Reads the lots that the needs call for, and notes with each member how far its lots are known. Most members have all of
+/// them in their row.
 async fn load_lots(
     link: &mut Link<'_>,
     book: &mut Book,
-    house: &House,
     depths: &BTreeMap<MemberId, Depth>,
     now: Timestamp,
-    lots: &mut Vec<Lot>,
+    loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    let mut due = Vec::new();
-    let mut next = Vec::new();
-    let mut first_pages = Vec::new();
-    let mut whole_pages = Vec::new();
-    let mut inactive = Vec::new();
+    let house = Arc::clone(&book.house);
+    let (mut due, mut inactive, mut pages, mut next) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (id, depth) in depths {
         let Some(member) = book.members.get(id) else { continue };
         let is_due = may_be_due(book, *id, now);
         // What is due is read to the last lot, so what follows begins after now.
         let from = if is_due { Timestamp(now.0.saturating_add(1)) } else { member.next_expiry };
-        if is_due {
-            due.push((*id, member.next_expiry));
+        let takes = depth.takings > 0 || depth.all || depth.every;
+        let asks_next = from < Timestamp::NEVER && (is_due || member.expiring.is_empty());
+        if !is_due && !takes && !asks_next {
+            continue;
         }
-        if member.record.inactive.values().any(Inactive::has_points)
-            && (is_due || depth.takings > 0 || depth.all || depth.every)
-        {
+        let (due_from, ends_inactive) = (member.next_expiry, member.record.inactive.values().any(Inactive::has_points));
+        loaded.unpack(book, *id)?;
+        let Some(beyond) = loaded.beyond(*id).filter(|_| has_further(book, *id)) else {
+            know_to(book, *id, Timestamp::NEVER);
+            continue;
+        };
+        if is_due && beyond.0 <= now {
+            due.push((*id, due_from));
+        }
+        if ends_inactive && (is_due || takes) {
             inactive.push(*id);
         }
-        if depth.all || depth.every || (is_due && depth.takings > 0) {
-            whole_pages.push((*id, from));
-        } else if depth.takings > 0 {
-            first_pages.push((*id, from));
-        } else if from < Timestamp::NEVER && (is_due || member.expiring.is_empty()) {
-            next.push((*id, from));
+        if depth.all || depth.every || (is_due && takes) {
+            pages.push((*id, from));
+        } else if takes {
+            // Something must be left over, or the next expiry after the redemption would not be known.
+            if available_before(book, *id, beyond) > i128::from(depth.points.0) {
+                know_to(book, *id, beyond.0);
+            } else {
+                pages.push((*id, from));
+            }
+        } else if asks_next {
+            let first = book.lots_of(*id).filter(|lot| lot.available.0 > 0 && lot.expires >= from);
+            if first.map(|lot| lot.expires).min().is_some_and(|first| first < beyond.0) {
+                know_to(book, *id, beyond.0);
+            } else {
+                next.push((*id, from));
+            }
         }
     }
-    lots.extend(lots::lots_due(link, house, &due, now).await?);
-    lots.extend(lots::lots_inactive(link, house, &inactive).await?);
-    let page = lots::lots_page(link, house, &first_pages, PAGE).await?;
-    let pages = by_member(page);
-    for place in first_pages {
-        let page = pages.get(&place.0).map_or(&[][..], Vec::as_slice);
-        let sum = page.iter().fold(0_i64, |sum, lot| sum.saturating_add(lot.available.0));
-        let wanted = depths.get(&place.0).map_or(0, |depth| depth.points.0);
-        // Something must be left over, or the next expiry after the redemption would not be known.
-        if page.len() >= PAGE && sum <= wanted {
-            whole_pages.push(place);
-        } else {
-            note_page(book, place.0, page, PAGE);
-        }
+    let found = lots::lots_due(link, &house, &due, now).await?;
+    loaded.keep_further(book, found);
+    let found = lots::lots_inactive(link, &house, &inactive).await?;
+    loaded.keep_further(book, found);
+    let limit = page_of(&pages, depths);
+    let mut found = by_member(lots::lots_page(link, &house, &pages, limit).await?);
+    for (id, _) in pages {
+        let page = found.remove(&id).unwrap_or_default();
+        // Lots that expire together are read together, unless they never do.
+        let last = page.last().filter(|_| page.len() >= limit).map(consumption_order);
+        note_page(
+            book,
+            loaded,
+            id,
+            last.map(|(expires, entry_no, part)| match expires {
+                Timestamp::NEVER => (expires, entry_no, part.saturating_add(1)),
+                expires => (Timestamp(expires.0 + 1), i64::MIN, 0),
+            }),
+        );
+        loaded.keep_further(book, page);
     }
-    lots.extend(pages.into_values().flatten());
-    let whole = whole_page(&whole_pages, depths);
-    let pages = by_member(lots::lots_page(link, house, &whole_pages, whole).await?);
-    for (id, _) in whole_pages {
-        note_page(book, id, pages.get(&id).map_or(&[][..], Vec::as_slice), whole);
-    }
-    lots.extend(pages.into_values().flatten());
     // Of lots that never expire none is read: there is nothing to tell of them.
-    let firsts = by_member(lots::lots_next(link, house, &next).await?);
+    let mut firsts = by_member(lots::lots_next(link, &house, &next).await?);
     for (id, _) in next {
-        note_page(book, id, firsts.get(&id).map_or(&[][..], Vec::as_slice), 1);
+        let first = firsts.remove(&id).unwrap_or_default();
+        let place =
+            first.last().map_or((Timestamp::NEVER, i64::MIN, 0), |lot| (Timestamp(lot.expires.0 + 1), i64::MIN, 0));
+        note_page(book, loaded, id, Some(place));
+        loaded.keep_further(book, first);
     }
-    lots.extend(firsts.into_values().flatten());
     Ok(())
+}
+
+/// Whether lots of a member that are not in the book have available points.
+fn has_further(book: &Book, id: MemberId) -> bool {
+    let known: i128 = book.lots_of(id).map(|lot| i128::from(lot.available.0)).sum();
+    book.members.get(&id).is_some_and(|member| member.available() != known)
+}
+
+/// The available points that are consumed before those at a place and expire before them, or never do.
+fn available_before(book: &Book, id: MemberId, place: LotPlace) -> i128 {
+    let before =
+        |lot: &&Lot| consumption_order(lot) < place && (lot.expires < place.0 || lot.expires == Timestamp::NEVER);
+    book.lots_of(id).filter(before).map(|lot| i128::from(lot.available.0)).sum()
+}
+
+/// Notes that all lots of a member with available points that expire before a time are in the book.
+fn know_to(book: &mut Book, member: MemberId, time: Timestamp) {
+    if let Some(member) = book.members.get_mut(&member) {
+        member.loaded_to = time;
+    }
+}
+
+/// Notes up to which place the lots of a member outside of its row were read; to the last if it is none.
+fn note_page(book: &mut Book, loaded: &mut Loaded, member: MemberId, to: Option<LotPlace>) {
+    let place = to.unwrap_or(NOWHERE);
+    know_to(book, member, place.0);
+    loaded.read_to(member, place);
 }
 
 /// One lot more than the redemptions of a member may take, so that the rules can tell that there are more; some times as
 /// many where lots may have to be passed over or all of them are touched.
-fn whole_page(members: &[(MemberId, Timestamp)], depths: &BTreeMap<MemberId, Depth>) -> usize {
+fn page_of(members: &[(MemberId, Timestamp)], depths: &BTreeMap<MemberId, Depth>) -> usize {
     let depths = members.iter().filter_map(|(id, _)| depths.get(id));
     let lots = depths.map(|depth| {
         let taken = depth.takings.max(1).saturating_mul(LOTS_PER_ENTRY_MAX);
@@ -613,15 +713,6 @@ fn by_member(lots: Vec<Lot>) -> BTreeMap<MemberId, Vec<Lot>> {
         pages.entry(lot.id.member).or_default().push(lot);
     }
     pages
-}
-
-/// Notes how far a member's lots are known after its page was read in consumption order.
-fn note_page(book: &mut Book, member: MemberId, page: &[Lot], limit: usize) {
-    if let Some(member) = book.members.get_mut(&member) {
-        // Lots that expire together are read together.
-        let last = page.last().filter(|_| page.len() >= limit);
-        member.loaded_to = last.map_or(Timestamp::NEVER, |lot| Timestamp(lot.expires.0.saturating_add(1)));
-    }
 }
 
 /// Fills the book with one member and so many of its lots that a redemption of `points` can be quoted; with none for
@@ -641,9 +732,8 @@ pub(super) async fn load_member(
         }
     };
     let Some(id) = id else { return Ok(()) };
-    for member in members::members(link, [id].into_iter(), false).await? {
-        book.members.insert(member.id, member);
-    }
+    let mut loaded = Loaded::default();
+    load_members(link, book, [id].into_iter(), false, &mut loaded).await?;
     let takings = usize::from(points.is_some());
     let depth = Depth { points: points.unwrap_or_default(), takings, ..Depth::default() };
     let mut depths = BTreeMap::from([(id, depth)]);
@@ -658,14 +748,8 @@ pub(super) async fn load_member(
     }
     load_funded(link, book).await?;
     refine(book, &mut depths);
-    let mut loaded = Loaded::default();
-    let mut lots = load_holds(link, book, &Targets::default(), &depths, now, &mut loaded).await?;
-    let house = Arc::clone(&book.house);
-    load_lots(link, book, &house, &depths, now, &mut lots).await?;
-    for lot in lots {
-        book.insert_lot(lot);
-    }
-    Ok(())
+    load_holds(link, book, &Targets::default(), &depths, now, &mut loaded).await?;
+    load_lots(link, book, &depths, now, &mut loaded).await
 }
 
 /// Fills the book with what commands of the house need: all balances but legs, what is outstanding, the open window and

@@ -189,9 +189,9 @@
 
 -- store.members_paid_for
     SELECT f.funded_at, l.member_id FROM funding AS f
-    JOIN lots AS l ON l.release_window = f.window_number AND l.issuer = f.issuer AND l.terms_version = f.terms_version
-    WHERE f.funded_at IS NOT NULL AND f.released = 0 AND f.funded_at <= $1 AND l.pending > 0
-    AND l.release_window IS NOT NULL AND (l.activates_at IS NULL OR l.activates_at <= f.funded_at)
+    JOIN waiting_lots AS l ON l.release_window = f.window_number AND l.issuer = f.issuer AND l.terms_version = f.terms_version
+    WHERE f.funded_at IS NOT NULL AND f.released = 0 AND f.funded_at <= $1
+    AND (l.activates_at IS NULL OR l.activates_at <= f.funded_at)
     AND (f.funded_at, l.member_id) > ($2, $3)
     GROUP BY f.funded_at, l.member_id ORDER BY f.funded_at, l.member_id LIMIT $4;
 
@@ -200,8 +200,8 @@
 
 -- store.mark_released
     UPDATE funding SET released = 1 WHERE funded_at IS NOT NULL AND released = 0 AND NOT EXISTS (
-        SELECT 1 FROM lots AS l WHERE l.release_window = funding.window_number AND l.issuer = funding.issuer
-        AND l.terms_version = funding.terms_version AND l.pending > 0 AND l.release_window IS NOT NULL
+        SELECT 1 FROM waiting_lots AS l WHERE l.release_window = funding.window_number AND l.issuer = funding.issuer
+        AND l.terms_version = funding.terms_version
         AND (l.activates_at IS NULL OR l.activates_at <= funding.funded_at)
     );
 
@@ -481,11 +481,11 @@
     FROM head CROSS JOIN unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (partner, reserved, unsettled) WHERE g.partner = k.partner
     RETURNING g.partner, g.reserved, g.unsettled;
 
--- store.lots_page (SQLite)
+-- store.further_lots_page (SQLite)
     WITH y AS MATERIALIZED (
         SELECT member_id, first, (
             SELECT max(expires_at) FROM (
-                SELECT p.expires_at FROM lots AS p
+                SELECT p.expires_at FROM further_lots AS p
                 WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
                 ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
             )
@@ -494,7 +494,7 @@
     ), z AS MATERIALIZED (
         SELECT member_id, first, last, iif(last < 9223372036854775807, 9223372036854775807, (
             SELECT max(iif(expires_at < 9223372036854775807, -1, entry_no)) FROM (
-                SELECT p.expires_at, p.entry_no FROM lots AS p
+                SELECT p.expires_at, p.entry_no FROM further_lots AS p
                 WHERE p.member_id = y.member_id AND p.available > 0 AND p.expires_at >= y.first
                 ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
             )
@@ -503,11 +503,11 @@
     )
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM z CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM z CROSS JOIN further_lots AS l
     WHERE l.member_id = z.member_id AND l.available > 0 AND l.expires_at >= z.first
     AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no);
 
--- store.lots_page (PostgreSQL)
+-- store.further_lots_page (PostgreSQL)
     WITH z AS MATERIALIZED (
         SELECT m.member_id, m.first, e.expires_at AS last, e.entry_no AS last_entry_no
         FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first)
@@ -515,7 +515,7 @@
             SELECT expires_at, CASE WHEN expires_at < 9223372036854775807 THEN 9223372036854775807 ELSE entry_no END
                 AS entry_no
             FROM (
-                SELECT p.expires_at, p.entry_no, p.part FROM lots AS p
+                SELECT p.expires_at, p.entry_no, p.part FROM further_lots AS p
                 WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
                 ORDER BY p.expires_at, p.entry_no, p.part LIMIT $3
             ) AS p ORDER BY p.expires_at DESC, p.entry_no DESC, p.part DESC LIMIT 1
@@ -523,148 +523,175 @@
     )
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM z JOIN lots AS l ON l.member_id = z.member_id AND l.available > 0 AND l.expires_at >= z.first
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM z JOIN further_lots AS l ON l.member_id = z.member_id AND l.available > 0 AND l.expires_at >= z.first
     AND (l.expires_at, l.entry_no) <= (z.last, z.last_entry_no);
 
--- store.lots_next (SQLite)
+-- store.further_lots_next (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
         l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS first) AS m
-    CROSS JOIN lots AS l
+    CROSS JOIN further_lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at = (
-        SELECT p.expires_at FROM lots AS p
+        SELECT p.expires_at FROM further_lots AS p
         WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
         AND p.expires_at < 9223372036854775807
         ORDER BY p.expires_at, p.entry_no, p.part LIMIT 1
     );
 
--- store.lots_next (PostgreSQL)
+-- store.further_lots_next (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
         l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first)
     CROSS JOIN LATERAL (
-        SELECT * FROM lots AS p
+        SELECT * FROM further_lots AS p
         WHERE p.member_id = m.member_id AND p.available > 0 AND p.expires_at >= m.first
         AND p.expires_at < 9223372036854775807
         ORDER BY p.expires_at FETCH FIRST 1 ROW WITH TIES
     ) AS l ORDER BY 1, 2, 3, 4;
 
--- store.lots_due (SQLite)
+-- store.further_lots_due (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS first) AS m CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS first) AS m CROSS JOIN further_lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first AND l.expires_at <= $3;
 
--- store.lots_due (PostgreSQL)
+-- store.further_lots_due (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first) CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[]) AS m (member_id, first) CROSS JOIN further_lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= m.first AND l.expires_at <= $3;
 
--- store.lots_by_place (SQLite)
+-- store.further_lots_by_place (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS expires_at, $3 AS entry_no, $4 AS part) AS k CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.expires_at = k.expires_at AND l.entry_no = k.entry_no AND l.part = k.part;
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS expires_at, $3 AS entry_no, $4 AS part) AS k CROSS JOIN further_lots AS l WHERE l.member_id = k.member_id AND l.expires_at = k.expires_at AND l.entry_no = k.entry_no AND l.part = k.part;
 
--- store.lots_by_place (PostgreSQL)
+-- store.further_lots_by_place (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (member_id, expires_at, entry_no, part) CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.expires_at = k.expires_at AND l.entry_no = k.entry_no AND l.part = k.part;
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (member_id, expires_at, entry_no, part) CROSS JOIN further_lots AS l WHERE l.member_id = k.member_id AND l.expires_at = k.expires_at AND l.entry_no = k.entry_no AND l.part = k.part;
 
--- store.lots_by_number (SQLite)
+-- store.further_lots_by_number (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS entry_no, $3 AS part) AS k CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.entry_no = k.entry_no AND l.part = k.part;
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS entry_no, $3 AS part) AS k CROSS JOIN further_lots AS l WHERE l.member_id = k.member_id AND l.entry_no = k.entry_no AND l.part = k.part;
 
--- store.lots_by_number (PostgreSQL)
+-- store.further_lots_by_number (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (member_id, entry_no, part) CROSS JOIN lots AS l WHERE l.member_id = k.member_id AND l.entry_no = k.entry_no AND l.part = k.part;
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (member_id, entry_no, part) CROSS JOIN further_lots AS l WHERE l.member_id = k.member_id AND l.entry_no = k.entry_no AND l.part = k.part;
 
--- store.lots_inactive (SQLite)
+-- store.further_lots_inactive (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id) AS m CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id) AS m CROSS JOIN further_lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= $2
     AND l.expires_at < 9223372036854775807;
 
--- store.lots_inactive (PostgreSQL)
+-- store.further_lots_inactive (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[]) AS m (member_id) CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[]) AS m (member_id) CROSS JOIN further_lots AS l
     WHERE l.member_id = m.member_id AND l.available > 0 AND l.expires_at >= $2
     AND l.expires_at < 9223372036854775807;
 
--- store.lots_expiring (SQLite)
+-- store.further_lots_expiring (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS first, $3 AS last) AS m CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id, $2 AS first, $3 AS last) AS m CROSS JOIN further_lots AS l
     WHERE l.member_id = m.member_id AND l.expires_at >= m.first AND l.expires_at <= m.last AND l.available > 0
     AND ($4 IS NULL OR l.issuer = $4);
 
--- store.lots_expiring (PostgreSQL)
+-- store.further_lots_expiring (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS m (member_id, first, last) CROSS JOIN lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS m (member_id, first, last) CROSS JOIN further_lots AS l
     WHERE l.member_id = m.member_id AND l.expires_at >= m.first AND l.expires_at <= m.last AND l.available > 0
     AND ($4::text IS NULL OR l.issuer = $4);
 
--- store.lots_pending (SQLite)
+-- store.further_lots_pending (SQLite)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id) AS m CROSS JOIN lots AS l INDEXED BY lots_pending
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM (SELECT $1 AS member_id) AS m CROSS JOIN further_lots AS l INDEXED BY further_lots_pending
     WHERE l.member_id = m.member_id AND l.pending > 0;
 
--- store.lots_pending (PostgreSQL)
+-- store.further_lots_pending (PostgreSQL)
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[]) AS m (member_id) JOIN lots AS l ON l.member_id = m.member_id AND l.pending > 0;
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM unnest($1::uuid[]) AS m (member_id) JOIN further_lots AS l ON l.member_id = m.member_id AND l.pending > 0;
 
--- store.lots_newest
+-- store.further_lots_newest
     SELECT l.member_id, l.expires_at, l.entry_no, l.part, l.issuer, l.terms_version, l.size, l.available,
         l.held, l.pending, l.lost, l.reversed, l.batch_id, l.ordinal, l.activates_at, l.release_window,
-        l.origin_member_id, l.origin_entry_no, l.origin_part FROM lots AS l
+        l.origin_member_id, l.origin_entry_no, l.origin_part FROM further_lots AS l
     WHERE l.member_id = $1 AND l.issuer = $2 AND l.origin_member_id IS NULL AND l.reversed < l.size
     ORDER BY l.entry_no DESC, l.part DESC LIMIT $3;
 
--- store.lots_between
+-- store.further_lots_between
     SELECT member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
         reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
-        origin_part FROM lots WHERE member_id BETWEEN $1 AND $2;
+        origin_part FROM further_lots WHERE member_id BETWEEN $1 AND $2;
 
--- store.move_lots (SQLite)
-    UPDATE lots SET expires_at = k.later, available = k.available, held = k.held, pending = k.pending, lost = k.lost,
-        reversed = k.reversed
-    FROM (SELECT $1 AS member_id, $2 AS expires_at, $3 AS entry_no, $4 AS part, $5 AS later, $6 AS available,
-        $7 AS held, $8 AS pending, $9 AS lost, $10 AS reversed) AS k WHERE lots.member_id = k.member_id AND lots.expires_at = k.expires_at AND lots.entry_no = k.entry_no AND lots.part = k.part;
+-- store.insert_further_lots (SQLite)
+    INSERT INTO further_lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
+        reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
+        origin_part)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
 
--- store.move_lots (PostgreSQL)
-    UPDATE lots SET expires_at = k.later, available = k.available, held = k.held, pending = k.pending, lost = k.lost,
-        reversed = k.reversed
+-- store.insert_further_lots (PostgreSQL)
+    INSERT INTO further_lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
+        reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
+        origin_part)
+    SELECT k.member_id, k.expires_at, k.entry_no, k.part, k.issuer, k.terms_version, k.size, k.available,
+        k.held, k.pending, k.lost, k.reversed, k.batch_id, k.ordinal, k.activates_at, k.release_window,
+        k.origin_member_id, k.origin_entry_no, k.origin_part
+        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::uuid[], $14::bigint[],
+        $15::bigint[], $16::bigint[], $17::uuid[], $18::bigint[], $19::bigint[]) AS k (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
+        reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
+        origin_part);
+
+-- store.update_further_lots (SQLite)
+    UPDATE further_lots SET available = $5, held = $6, pending = $7, lost = $8, reversed = $9 WHERE member_id = $1 AND expires_at = $2 AND entry_no = $3 AND part = $4;
+
+-- store.update_further_lots (PostgreSQL)
+    UPDATE further_lots SET available = k.available, held = k.held, pending = k.pending, lost = k.lost, reversed = k.reversed
     FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::bigint[], $9::bigint[], $10::bigint[]) AS k (member_id, expires_at, entry_no, part, later, available, held, pending, lost, reversed) WHERE lots.member_id = k.member_id AND lots.expires_at = k.expires_at AND lots.entry_no = k.entry_no AND lots.part = k.part;
+        $8::bigint[], $9::bigint[]) AS k (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed) WHERE further_lots.member_id = k.member_id AND further_lots.expires_at = k.expires_at AND further_lots.entry_no = k.entry_no AND further_lots.part = k.part;
+
+-- store.move_further_lots (SQLite)
+    UPDATE further_lots SET expires_at = k.later, available = k.available, held = k.held, pending = k.pending,
+        lost = k.lost, reversed = k.reversed
+    FROM (SELECT $1 AS member_id, $2 AS expires_at, $3 AS entry_no, $4 AS part, $5 AS later, $6 AS available,
+        $7 AS held, $8 AS pending, $9 AS lost, $10 AS reversed) AS k WHERE further_lots.member_id = k.member_id AND further_lots.expires_at = k.expires_at AND further_lots.entry_no = k.entry_no AND further_lots.part = k.part;
+
+-- store.move_further_lots (PostgreSQL)
+    UPDATE further_lots SET expires_at = k.later, available = k.available, held = k.held, pending = k.pending,
+        lost = k.lost, reversed = k.reversed
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[], $10::bigint[]) AS k (member_id, expires_at, entry_no, part, later, available, held, pending, lost, reversed) WHERE further_lots.member_id = k.member_id AND further_lots.expires_at = k.expires_at AND further_lots.entry_no = k.entry_no AND further_lots.part = k.part;
 
 -- store.members (SQLite)
-    SELECT m.member_id, m.entry_no, m.holdings FROM (SELECT $1 AS member_id) AS k CROSS JOIN members AS m WHERE m.member_id = k.member_id;
+    SELECT m.member_id, m.entry_no, m.holdings, m.lots FROM (SELECT $1 AS member_id) AS k CROSS JOIN members AS m WHERE m.member_id = k.member_id;
 
 -- store.members (PostgreSQL)
-    SELECT member_id, entry_no, holdings FROM members WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id;
+    SELECT member_id, entry_no, holdings, lots FROM members WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id;
 
 -- store.lock_members (SQLite)
-    SELECT m.member_id, m.entry_no, m.holdings FROM (SELECT $1 AS member_id) AS k CROSS JOIN members AS m WHERE m.member_id = k.member_id;
+    SELECT m.member_id, m.entry_no, m.holdings, m.lots FROM (SELECT $1 AS member_id) AS k CROSS JOIN members AS m WHERE m.member_id = k.member_id;
 
 -- store.lock_members (PostgreSQL)
-    SELECT member_id, entry_no, holdings FROM members WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id FOR UPDATE;
+    SELECT member_id, entry_no, holdings, lots FROM members WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id FOR UPDATE;
 
 -- store.members_after
     SELECT member_id, entry_no, holdings FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2;
 
 -- store.members_expiring
-    SELECT member_id, entry_no, holdings FROM members
+    SELECT member_id, entry_no, holdings, lots FROM members
     WHERE member_id >= $1 AND member_id <= $2 AND next_due_at <= $3 ORDER BY member_id LIMIT $4;
 
 -- store.members_between
-    SELECT member_id, entry_no, next_due_at, holdings FROM members WHERE member_id BETWEEN $1 AND $2;
+    SELECT member_id, entry_no, next_due_at, holdings, lots FROM members WHERE member_id BETWEEN $1 AND $2;
 
 -- store.members_weighed
     SELECT member_id, entry_no FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2;
@@ -907,57 +934,57 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.receipts (SQLite)
-    SELECT r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM (SELECT $1 AS partner, $2 AS business_date, $3 AS store, $4 AS till, $5 AS number) AS k CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
+    SELECT r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM (SELECT $1 AS receipt_key) AS k CROSS JOIN receipts AS r WHERE r.receipt_key = k.receipt_key;
 
 -- store.receipts (PostgreSQL)
-    SELECT r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS k (partner, business_date, store, till, number) CROSS JOIN receipts AS r WHERE r.partner = k.partner AND r.business_date = k.business_date AND r.store = k.store AND r.till = k.till AND r.number = k.number;
+    SELECT r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM unnest($1::uuid[]) AS k (receipt_key) CROSS JOIN receipts AS r WHERE r.receipt_key = k.receipt_key;
 
 -- store.lock_receipts (PostgreSQL)
     SELECT pg_catalog.pg_advisory_xact_lock(key) FROM (
         SELECT DISTINCT hashtextextended(concat_ws(chr(31), partner, business_date, store, till, number), 0) AS key FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS k (partner, business_date, store, till, number) ORDER BY key
     ) AS k;
 
--- store.free_receipts (SQLite)
-    DELETE FROM receipts WHERE partner = $1 AND business_date = $2 AND store = $3 AND till = $4 AND number = $5 AND side = $6 AND line = $7;
+-- store.undo_receipts (SQLite)
+    UPDATE receipts SET undone = $5 WHERE receipt_key = $1 AND line = $2 AND side = $3 AND nth = $4;
 
--- store.free_receipts (PostgreSQL)
-    DELETE FROM receipts USING unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[]) AS k (partner, business_date, store, till, number, side, line) WHERE receipts.partner = k.partner AND receipts.business_date = k.business_date AND receipts.store = k.store AND receipts.till = k.till AND receipts.number = k.number AND receipts.side = k.side AND receipts.line = k.line;
+-- store.undo_receipts (PostgreSQL)
+    UPDATE receipts SET undone = k.undone
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (receipt_key, line, side, nth, undone) WHERE receipts.receipt_key = k.receipt_key AND receipts.line = k.line AND receipts.side = k.side AND receipts.nth = k.nth;
 
 -- store.requests (SQLite)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM (SELECT $1 AS partner, $2 AS request_id) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply FROM (SELECT $1 AS partner, $2 AS request_id) AS k CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.requests (PostgreSQL)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id;
 
 -- store.known (PostgreSQL)
-    SELECT r.partner, r.request_id, r.content_hash, r.state, r.batch_id, r.ordinal, r.entry_count, r.reply, NULL AS partner, NULL AS business_date, NULL AS store, NULL AS till, NULL AS number, NULL AS side,
-        NULL AS line, NULL AS batch_id, NULL AS ordinal FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
+    SELECT r.partner, r.request_id, r.content_hash, r.batch_id, r.ordinal, r.entry_count, r.state, r.reply, NULL AS receipt_key, NULL AS line, NULL AS side, NULL AS nth, NULL AS batch_id, NULL AS ordinal,
+        NULL AS undone FROM unnest($1::text[], $2::uuid[]) AS k (partner, request_id) CROSS JOIN requests AS r WHERE r.partner = k.partner AND r.request_id = k.request_id
     UNION ALL
-    SELECT NULL AS partner, NULL AS request_id, NULL AS content_hash, NULL AS state, NULL AS batch_id,
-        NULL AS ordinal, NULL AS entry_count, NULL AS reply, r.partner, r.business_date, r.store, r.till, r.number, r.side, r.line, r.batch_id, r.ordinal FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[]) AS p (partner, business_date, store, till, number) CROSS JOIN receipts AS r WHERE r.partner = p.partner AND r.business_date = p.business_date AND r.store = p.store AND r.till = p.till AND r.number = p.number;
+    SELECT NULL AS partner, NULL AS request_id, NULL AS content_hash, NULL AS batch_id, NULL AS ordinal,
+        NULL AS entry_count, NULL AS state, NULL AS reply, r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM unnest($3::uuid[]) AS p (receipt_key) CROSS JOIN receipts AS r WHERE r.receipt_key = p.receipt_key;
 
 -- store.requests_after
-    SELECT partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply FROM requests
+    SELECT partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply FROM requests
     WHERE (partner, request_id) > ($1, $2) ORDER BY partner, request_id LIMIT $3;
 
 -- store.abandon_request
     UPDATE requests SET state = $3 WHERE partner = $1 AND request_id = $2;
 
 -- store.claim_request (SQLite)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING;
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, entry_count, state, reply)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING;
 
 -- store.claim_request (PostgreSQL)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, entry_count, reply)
-    SELECT k.partner, k.request_id, substring($10::bytea, k.content_hash, 32) AS content_hash, k.time, k.state,
-        k.batch_id, k.entry_count, substring($10::bytea, k.reply, k.reply_length) AS reply
-        FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[], $8::int[],
-        $9::int[]) AS k (partner, request_id, content_hash, time, state, batch_id, entry_count, reply, reply_length) ON CONFLICT DO NOTHING;
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, entry_count, state, reply)
+    SELECT k.partner, k.request_id, k.content_hash, k.batch_id, k.entry_count, k.state,
+        substring($9::bytea, k.reply, k.reply_length) AS reply
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::int[], $8::int[]) AS k (partner, request_id, content_hash, batch_id, entry_count, state, reply, reply_length) ON CONFLICT DO NOTHING;
 
 -- store.forgettable
-    SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r
+    SELECT r.partner, r.request_id FROM partners AS p CROSS JOIN requests AS r CROSS JOIN batches AS b
     WHERE r.partner = p.partner AND r.request_id >= $1 AND r.request_id < $2
-    AND r.time < $3 AND (r.state <> 3 OR r.entry_count = 0) LIMIT $4;
+    AND (r.state <> 3 OR r.entry_count = 0) AND b.batch_id = r.batch_id AND b.time < $3 LIMIT $4;
 
 -- store.forget (SQLite)
     DELETE FROM requests WHERE partner = $1 AND request_id = $2;
@@ -991,33 +1018,25 @@
     VALUES ($1, $2, $3);
 
 -- store.insert_requests (SQLite)
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- store.insert_identifiers (SQLite)
     INSERT INTO identifiers (identifier_hash, member_id, number, salt)
     VALUES ($1, $2, $3, $4);
 
 -- store.upsert_members (SQLite)
-    INSERT INTO members (member_id, entry_no, next_due_at, holdings)
-    VALUES ($1, $2, $3, $4)
-    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings;
+    INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings,
+        lots = excluded.lots;
 
 -- store.update_members (SQLite)
-    UPDATE members SET entry_no = $2, holdings = $3 WHERE member_id = $1;
-
--- store.insert_lots (SQLite)
-    INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
-        reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
-        origin_part)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
-
--- store.update_lots (SQLite)
-    UPDATE lots SET available = $5, held = $6, pending = $7, lost = $8, reversed = $9 WHERE member_id = $1 AND expires_at = $2 AND entry_no = $3 AND part = $4;
+    UPDATE members SET entry_no = $2, holdings = $3, lots = $4 WHERE member_id = $1;
 
 -- store.insert_receipts (SQLite)
-    INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- store.save_rows (PostgreSQL)
     WITH e AS (
@@ -1025,46 +1044,31 @@
     SELECT e.batch_id, e.ordinal, substring($5::bytea, e.bytes, e.bytes_length) AS bytes
         FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, bytes, bytes_length) RETURNING 1
     ), q AS (
-        INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    SELECT q.partner, q.request_id, substring($16::bytea, q.content_hash, 32) AS content_hash, q.time, q.state,
-        q.batch_id, q.ordinal, q.entry_count, substring($16::bytea, q.reply, q.reply_length) AS reply
-        FROM unnest($6::text[], $7::uuid[], $8::int[], $9::bigint[], $10::bigint[], $11::uuid[], $12::bigint[],
-        $13::bigint[], $14::int[], $15::int[]) AS q (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply, reply_length) RETURNING 1
+        INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    SELECT q.partner, q.request_id, q.content_hash, q.batch_id, q.ordinal, q.entry_count, q.state,
+        substring($15::bytea, q.reply, q.reply_length) AS reply
+        FROM unnest($6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[],
+        $13::int[], $14::int[]) AS q (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply, reply_length) RETURNING 1
     ), i AS (
         INSERT INTO identifiers (identifier_hash, member_id, number, salt)
-    SELECT substring($22::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id, i.number,
-        substring($22::bytea, i.salt, i.salt_length) AS salt
-        FROM unnest($17::int[], $18::uuid[], $19::bigint[], $20::int[], $21::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
+    SELECT substring($21::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id, i.number,
+        substring($21::bytea, i.salt, i.salt_length) AS salt
+        FROM unnest($16::int[], $17::uuid[], $18::bigint[], $19::int[], $20::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
     ), m AS (
-        INSERT INTO members (member_id, entry_no, next_due_at, holdings)
+        INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
     SELECT m.member_id, m.entry_no, m.next_due_at,
-        substring($28::bytea, m.holdings, m.holdings_length) AS holdings
-        FROM unnest($23::uuid[], $24::bigint[], $25::bigint[], $26::int[], $27::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length)
-    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings RETURNING 1
-    ), n AS (
-        INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
-        reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
-        origin_part)
-    SELECT n.member_id, n.expires_at, n.entry_no, n.part, n.issuer, n.terms_version, n.size, n.available,
-        n.held, n.pending, n.lost, n.reversed, n.batch_id, n.ordinal, n.activates_at, n.release_window,
-        n.origin_member_id, n.origin_entry_no, n.origin_part
-        FROM unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bigint[], $33::text[], $34::bigint[], $35::bigint[],
-        $36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[], $40::bigint[], $41::uuid[],
-        $42::bigint[], $43::bigint[], $44::bigint[], $45::uuid[], $46::bigint[], $47::bigint[]) AS n (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending, lost,
-        reversed, batch_id, ordinal, activates_at, release_window, origin_member_id, origin_entry_no,
-        origin_part) RETURNING 1
-    ), l AS (
-        UPDATE lots SET available = l.available, held = l.held, pending = l.pending, lost = l.lost, reversed = l.reversed
-    FROM unnest($48::uuid[], $49::bigint[], $50::bigint[], $51::bigint[], $52::bigint[], $53::bigint[],
-        $54::bigint[], $55::bigint[], $56::bigint[]) AS l (member_id, expires_at, entry_no, part, available, held, pending, lost, reversed) WHERE lots.member_id = l.member_id AND lots.expires_at = l.expires_at AND lots.entry_no = l.entry_no AND lots.part = l.part RETURNING 1
+        substring($29::bytea, m.holdings, m.holdings_length) AS holdings,
+        substring($29::bytea, m.lots, m.lots_length) AS lots
+        FROM unnest($22::uuid[], $23::bigint[], $24::bigint[], $25::int[], $26::int[], $27::int[], $28::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length, lots, lots_length)
+    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings,
+        lots = excluded.lots RETURNING 1
     ), t AS (
-        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    SELECT t.partner, t.business_date, t.store, t.till, t.number, t.side, t.line, t.batch_id, t.ordinal
-        FROM unnest($57::text[], $58::bigint[], $59::text[], $60::text[], $61::text[], $62::bigint[], $63::bigint[],
-        $64::uuid[], $65::bigint[]) AS t (partner, business_date, store, till, number, side, line, batch_id, ordinal) RETURNING 1
+        INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    SELECT t.receipt_key, t.line, t.side, t.nth, t.batch_id, t.ordinal, t.undone
+        FROM unnest($30::uuid[], $31::bigint[], $32::bigint[], $33::bigint[], $34::uuid[], $35::bigint[], $36::bigint[]) AS t (receipt_key, line, side, nth, batch_id, ordinal, undone) RETURNING 1
     )
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
-        + (SELECT count(*) FROM n) + (SELECT count(*) FROM l) + (SELECT count(*) FROM t) AS changed;
+        + (SELECT count(*) FROM t) AS changed;
 
 -- store.begun (SQLite)
     SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change, j.hash
@@ -1132,6 +1136,24 @@
     INSERT INTO terms_outstanding (partner, version, points)
     SELECT k.partner, k.version, k.points
         FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (partner, version, points);
+
+-- store.insert_waiting_lots (SQLite)
+    INSERT INTO waiting_lots (release_window, issuer, member_id, entry_no, part, terms_version, activates_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- store.insert_waiting_lots (PostgreSQL)
+    INSERT INTO waiting_lots (release_window, issuer, member_id, entry_no, part, terms_version, activates_at)
+    SELECT k.release_window, k.issuer, k.member_id, k.entry_no, k.part, k.terms_version, k.activates_at
+        FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS k (release_window, issuer, member_id, entry_no, part, terms_version, activates_at);
+
+-- store.delete_waiting_lots (SQLite)
+    DELETE FROM waiting_lots WHERE release_window = $1 AND issuer = $2 AND member_id = $3 AND entry_no = $4 AND part = $5;
+
+-- store.delete_waiting_lots (PostgreSQL)
+    DELETE FROM waiting_lots USING unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[]) AS k (release_window, issuer, member_id, entry_no, part) WHERE waiting_lots.release_window = k.release_window AND waiting_lots.issuer = k.issuer AND waiting_lots.member_id = k.member_id AND waiting_lots.entry_no = k.entry_no AND waiting_lots.part = k.part;
+
+-- store.waiting_lots_between
+    SELECT release_window, issuer, member_id, entry_no, part, terms_version, activates_at FROM waiting_lots WHERE member_id BETWEEN $1 AND $2;
 
 -- store.lock_windows (PostgreSQL)
     SELECT w.window_number FROM windows AS w WHERE (window_number) IN (SELECT k.window_number

@@ -1,7 +1,7 @@
-//! The tables of the house, each declared once: its columns in the order of the migrations, what they hold, and its key.
+//! The tables of the house, each declared once: its columns, what they hold and what must hold of them, its key, its indexes.
 //!
-//! Lists of columns in statements, the sets of rows that statements take, and the reading of what they give come from here.
-//! The columns themselves are explained in the migrations; a test holds both against each other.
+//! From here come the migrations of both databases (`schema`), the lists of columns in statements, the sets of rows that
+//! statements take, whole inserts, updates and deletes by key, and the reading of what comes back.
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Kind {
     Text,
     /// A text that is JSON.
     Json,
-    /// 16 bytes: the id of a batch, a member or a request.
+    /// 16 bytes: the id of a batch, a member or a request, the key of a receipt, or a short hash.
     Uuid,
     /// 32 bytes.
     Hash,
@@ -58,6 +58,67 @@ const MADE: u8 = u8::MAX;
 pub struct Table {
     pub name: &'static str,
     pub columns: &'static [Column],
+    /// The migration that makes it, as its file is called.
+    pub(super) file: &'static str,
+    /// What is said of it, line by line.
+    pub(super) doc: &'static [&'static str],
+    /// What the migrations say of its columns, in their order.
+    pub(super) made: &'static [Made],
+    pub(super) layout: &'static [Layout],
+    /// What must hold of each row, besides what must hold of single columns.
+    pub(super) checks: &'static [Check],
+    pub(super) indexes: &'static [Index],
+}
+
+/// A column as the migrations make it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    pub doc: &'static [&'static str],
+    /// The bytes that a whole number takes in PostgreSQL.
+    pub width: u8,
+    pub check: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Check {
+    pub doc: &'static [&'static str],
+    pub sql: &'static str,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Index {
+    pub doc: &'static [&'static str],
+    pub name: &'static str,
+    pub unique: bool,
+    pub columns: &'static str,
+    /// Which rows are in it; all if none.
+    pub rows: Option<&'static str>,
+}
+
+/// How a database keeps a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(non_camel_case_types, reason = "written as words in the declaration")]
+pub(super) enum Layout {
+    /// SQLite keeps the rows in the order in which they were written, and the key beside them: rows of more than some 488
+    /// bytes spill out of the pages of a table that is kept by its key.
+    rowid,
+    /// PostgreSQL fills pages to so many percent: a hot row that changes stays in its page, and no index is touched.
+    fillfactor(u8),
+    /// PostgreSQL keeps rows of up to so many bytes in one piece.
+    whole(u16),
+    /// PostgreSQL packs this column never.
+    unpacked(&'static str),
+    /// No row is changed or deleted, whoever holds a connection.
+    append_only,
+    /// No row is changed.
+    never_updated,
+}
+
+/// A migration: the name of its file, and what is said of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct File {
+    pub name: &'static str,
+    pub doc: &'static [&'static str],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,13 +145,72 @@ macro_rules! mark {
     };
 }
 
-/// For each table a constant with a field for each column, and with all of them in `all`; and the list of the tables.
+/// What a column holds, and the bytes that a whole number takes in PostgreSQL.
+macro_rules! kind {
+    (Int4) => {
+        (Kind::Int, 4)
+    };
+    (Int2) => {
+        (Kind::Int, 2)
+    };
+    (Bool) => {
+        (Kind::Bool, 2)
+    };
+    ($kind:ident) => {
+        (Kind::$kind, 8)
+    };
+}
+
+macro_rules! layout {
+    ($layout:ident) => {
+        Layout::$layout
+    };
+    ($layout:ident $value:literal) => {
+        Layout::$layout($value)
+    };
+}
+
+macro_rules! given {
+    () => {
+        None
+    };
+    ($value:literal) => {
+        Some($value)
+    };
+}
+
+macro_rules! is_unique {
+    () => {
+        false
+    };
+    (unique) => {
+        true
+    };
+}
+
+/// For each table a constant with a field for each column, and with all of them in `all`; and the list of the tables. A column
+/// reads `name: Kind [what must hold of it]`, with `key` or `null` behind the kind.
 macro_rules! tables {
-    ($($table:ident $TABLE:ident { $($name:ident: $kind:ident $($mark:ident)?,)+ })+) => {
+    ($(
+        $(#[doc = $head:literal])*
+        file $file:literal {$(
+            $(#[doc = $doc:literal])*
+            $table:ident $TABLE:ident $(($($layout:ident $($value:literal)?),+))? {$(
+                $(#[doc = $column_doc:literal])*
+                $name:ident: $kind:ident $($mark:ident)? $([$check:literal])?,
+            )+} $(must {$(
+                $(#[doc = $check_doc:literal])*
+                $row_check:literal,
+            )+})? $(indexes {$(
+                $(#[doc = $index_doc:literal])*
+                $index:ident: $($unique:ident)? $columns:literal $([$rows:literal])?,
+            )+})?;
+        )+}
+    )+) => {
         #[allow(non_camel_case_types, reason = "counts the tables by their names")]
         #[derive(Clone, Copy)]
-        enum Number { $($table),+ }
-        $(
+        enum Number { $($($table),+),+ }
+        $($(
             mod $table {
                 #[allow(dead_code, reason = "some columns are only ever named together with all others")]
                 #[derive(Debug, Clone, Copy)]
@@ -103,319 +223,589 @@ macro_rules! tables {
                 #[allow(non_camel_case_types, reason = "counts the columns by their names")]
                 #[derive(Clone, Copy)]
                 enum At { $($name),+ }
-                $table::Columns {
-                    all: &[$(column(
-                        (stringify!($table), stringify!($name)),
-                        Kind::$kind,
-                        mark!($($mark)?),
-                        (Number::$table as u8, At::$name as u8),
-                    )),+],
-                    $($name: column(
-                        (stringify!($table), stringify!($name)),
-                        Kind::$kind,
-                        mark!($($mark)?),
-                        (Number::$table as u8, At::$name as u8),
-                    ),)+
-                }
+                $(#[allow(non_upper_case_globals, reason = "named as their columns")]
+                const $name: Column = column(
+                    (stringify!($table), stringify!($name)),
+                    kind!($kind).0,
+                    mark!($($mark)?),
+                    (Number::$table as u8, At::$name as u8),
+                );)+
+                $table::Columns { all: &[$($name),+], $($name,)+ }
             };
-        )+
+        )+)+
         /// All tables of the house.
-        pub const TABLES: &[Table] = &[$(Table { name: stringify!($table), columns: $TABLE.all }),+];
+        pub const TABLES: &[Table] = &[$($(Table {
+            name: stringify!($table),
+            columns: $TABLE.all,
+            file: $file,
+            doc: &[$($doc),*],
+            made: &[$(Made {
+                doc: &[$($column_doc),*],
+                width: kind!($kind).1,
+                check: given!($($check)?),
+            }),+],
+            layout: &[$($(layout!($layout $($value)?)),+)?],
+            checks: &[$($(Check { doc: &[$($check_doc),*], sql: $row_check }),+)?],
+            indexes: &[$($(Index {
+                doc: &[$($index_doc),*],
+                name: stringify!($index),
+                unique: is_unique!($($unique)?),
+                columns: $columns,
+                rows: given!($($rows)?),
+            }),+)?],
+        }),+),+];
+        /// All migrations.
+        pub(super) const FILES: &[File] = &[$(File { name: $file, doc: &[$($head),*] }),+];
     };
 }
 
 tables! {
-    coalition COALITION {
-        id: Int key,
-        coalition_id: Text,
-        domain: Text,
-        fingerprint: Hash,
-        settings: Json,
-        created_at: Int,
+    /// The house itself: what coalition this database holds, the gate every batch passes, and the calendar. Conventions of
+    /// all migrations: times are microseconds since 1970 UTC; money is in units of 10^-scale of the coalition's currency;
+    /// rates and shares are exact decimals as text; a partner is named by its id in the column `partner`; ids of batches,
+    /// members and requests are UUIDs of 16 bytes. Both back ends have the same files, tables and columns. The rows of the
+    /// single-row tables are written when the coalition is made, not here.
+    file "0001_house" {
+        coalition COALITION {
+            /// one database holds one coalition
+            id: Int2 key ["id = 1"],
+            /// its name, part of every hash of its journal
+            coalition_id: Text,
+            domain: Text,
+            /// of the identifier key: with another each member would be two
+            fingerprint: Hash,
+            /// JSON: currency, scale, default terms, grace, threshold and so on; never changed
+            settings: Json,
+            created_at: Int,
+        };
+        /// Each batch reads this row after it has the gate shared; whoever changes it holds the gate alone. It is never
+        /// written by a batch, so that it stays free of row locks however many nodes read it.
+        gate GATE {
+            id: Int2 key ["id = 1"],
+            /// the one open window
+            window_number: Int ["window_number >= 1"],
+            /// no batch acts earlier than this
+            opened_at: Int,
+            /// moves with every change of terms, partners or calendar: caches older than it are stale
+            terms_epoch: Int,
+            /// the time of the last change made under the gate, so that the house's clock never runs back over one
+            last_time: Int,
+            /// requests that were recorded before this may be forgotten
+            forgotten_before: Int,
+        };
+        /// The calendar in force; the ones before it are in the journal.
+        calendar CALENDAR {
+            id: Int2 key ["id = 1"],
+            /// JSON list of cron expressions
+            crons: Json,
+            /// IANA name
+            time_zone: Text,
+            /// it has no cut-offs before this
+            set_at: Int,
+        };
+        /// Which node does a job of the house, and until when, by the clock of the database. It only keeps nodes from doing
+        /// the same work twice: what a job writes is right whoever asks for it, and however often.
+        leases LEASES (unpacked "filler") {
+            name: Text key,
+            /// the node: a random id for as long as it runs
+            holder: Uuid,
+            expires_at: Int,
+            /// what a probe writes to find out whether there is room
+            filler: Bytes null,
+        };
+        /// When a node of the house was last alive, by its clock, each minute anew: a house that is started with a wrong
+        /// clock knows by it. It tells nothing about the books, and the audit does not read it.
+        house_alive HOUSE_ALIVE {
+            id: Int2 key ["id = 1"],
+            alive_at: Int,
+        };
     }
-    gate GATE {
-        id: Int key,
-        window_number: Int,
-        opened_at: Int,
-        terms_epoch: Int,
-        last_time: Int,
-        forgotten_before: Int,
+    /// The journal, the sums that are kept of it, and what is projected from it.
+    file "0002_journal" {
+        /// One row is one entry: canonical bytes with postings, lot movements and links. Everything else here can be
+        /// rebuilt from it. The key is known before the commit (batch ids are UUIDv7, so rows are appended); the sequence
+        /// is that of the batch plus the ordinal.
+        entries ENTRIES (rowid, append_only) {
+            batch_id: Uuid key,
+            ordinal: Int4 key ["ordinal >= 0"],
+            bytes: Bytes,
+        };
+        /// One row is one commit that wrote entries or recorded requests, and one link of the hash chain.
+        batches BATCHES (append_only) {
+            batch_id: Uuid key,
+            /// without gaps, in the order of commits
+            number: Int ["number >= 1"],
+            /// of a batch without entries that of the next one
+            first_sequence: Int ["first_sequence >= 1"],
+            entry_count: Int4 ["entry_count >= 0"],
+            request_count: Int4 ["request_count >= 0"],
+            window_number: Int,
+            time: Int,
+            hash: Hash,
+            previous_hash: Hash,
+            /// over the requests that it recorded, rejections too
+            requests_hash: Hash,
+            /// of the hashes of its entries; zeros if it has none
+            salt: Bytes,
+        } must {
+            "entry_count + request_count >= 1",
+        } indexes {
+            /// Walks the chain in the order of commits, and is the last guard against two batches at one place.
+            batches_by_number: unique "number",
+            /// Finds the batch of a sequence.
+            batches_by_first_sequence: "first_sequence",
+            /// No batch can be chained to a predecessor that already has a successor: the chain cannot fork.
+            batches_by_previous_hash: unique "previous_hash",
+        };
+        /// Where the journal ends. Locked last of all, by the statement that also writes the batch, so that it is held for
+        /// one statement and the commit only.
+        journal_head JOURNAL_HEAD (fillfactor 20) {
+            id: Int2 key ["id = 1"],
+            next_sequence: Int ["next_sequence >= 1"],
+            /// of batches
+            next_number: Int ["next_number >= 1"],
+            hash: Hash,
+        };
+        /// What the books say now, except for what members hold, which is in their own rows. Few rows, all hot: moved by a
+        /// sum once per account and batch, last, in the order of the key. The legs of a window stand together behind its
+        /// number, so that nobody reads those of windows that are done with.
+        balances BALANCES (fillfactor 20) {
+            commodity: Text key,
+            /// of the legs of a window; else 0
+            window_number: Int key,
+            account: Text key,
+            amount: Int,
+        };
+        /// Gross obligations of a window: redemptions of an issuer's points at another acceptor, returns deducted.
+        gross GROSS (fillfactor 20) {
+            window_number: Int key,
+            issuer: Text key,
+            acceptor: Text key,
+            /// may be negative: a return of what an earlier window accepted
+            points: Int,
+            amount: Int,
+        };
+        /// Personal data and free text of an entry. The journal holds a salted commitment only, so erasing means to null
+        /// the bytes and the salt.
+        attachments ATTACHMENTS (rowid) {
+            batch_id: Uuid key,
+            ordinal: Int4 key,
+            salt: Bytes null,
+            bytes: Bytes null,
+            erased_at: Int null,
+        } must {
+            /// erased means gone
+            "(erased_at IS NULL) = (salt IS NOT NULL) AND (erased_at IS NULL) = (bytes IS NOT NULL)",
+        };
+        /// How far each projection has read the journal: the next sequence it wants.
+        projection_cursors PROJECTION_CURSORS {
+            name: Text key,
+            next_sequence: Int ["next_sequence >= 1"],
+        };
+        /// Which entries a partner may see, and by what it finds them. Projected from the journal, never written by a
+        /// batch. A window is a range of sequences (see windows.first_sequence), so it needs no index.
+        entry_parties ENTRY_PARTIES {
+            partner: Text key,
+            sequence: Int key,
+            /// the partner's own number of the entry, from 1 without gaps
+            own_sequence: Int,
+            batch_id: Uuid,
+            ordinal: Int4,
+            window_number: Int,
+            /// the kind's number in the canonical bytes
+            kind: Int2,
+            member_id: Uuid null,
+            store: Text null,
+            till: Text null,
+            receipt_number: Text null,
+            /// yyyymmdd as a number: sorts, and needs no date type
+            business_date: Int4 null,
+        } indexes {
+            /// Each filter of a list, newest or oldest first, reads a range of one of these. Rows without the field are
+            /// left out, as settlement entries have none of them.
+            entry_parties_by_member: "partner, member_id, sequence" ["member_id IS NOT NULL"],
+            entry_parties_by_store: "partner, store, sequence" ["store IS NOT NULL"],
+            entry_parties_by_receipt: "partner, receipt_number, sequence" ["receipt_number IS NOT NULL"],
+            entry_parties_by_business_date: "partner, business_date, sequence" ["business_date IS NOT NULL"],
+        };
+        /// The decisions of the house, by whom they concern. Projected with the rows above, in the same transaction.
+        admin_actions ADMIN_ACTIONS {
+            /// empty: the row by which the decision is found whoever it concerns
+            partner: Text key,
+            /// of the entry
+            time: Int key,
+            sequence: Int key,
+            batch_id: Uuid,
+            ordinal: Int4,
+            /// that it is about; else the one that was open
+            window_number: Int,
+            /// the kind's number in the canonical bytes
+            kind: Int2,
+        } indexes {
+            admin_actions_by_kind: "partner, kind, time, sequence",
+            admin_actions_by_window: "partner, window_number, time, sequence",
+        };
+        /// What the lines of a partner's statement of a window come to. Projected with the rows above, in the same
+        /// transaction.
+        party_totals PARTY_TOTALS {
+            partner: Text key,
+            window_number: Int key,
+            /// 1 issuer, 2 acceptor, 3 neither
+            role: Int2 key ["role BETWEEN 1 AND 3"],
+            /// the kind's number in the canonical bytes
+            kind: Int2 key,
+            purpose: Text key,
+            lines: Int ["lines >= 1"],
+            /// at the end of the range: it did not fit
+            amount: Int,
+            /// likewise
+            points: Int,
+        };
     }
-    calendar CALENDAR {
-        id: Int key,
-        crons: Json,
-        time_zone: Text,
-        set_at: Int,
+    /// Partners, their terms and their limits.
+    file "0003_partners" {
+        partners PARTNERS {
+            partner: Text key,
+            display_name: Text,
+            state: Text ["state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')"],
+            /// the window that was open when it was suspended, or left; null: it is neither
+            suspended_in: Int4 null,
+        };
+        /// Immutable versions. A lot keeps the version it was issued under.
+        terms TERMS {
+            partner: Text key,
+            version: Int4 key ["version >= 1"],
+            effective_at: Int,
+            funding: Text ["funding IN ('AT_REDEMPTION', 'AT_ISSUE', 'ON_PAYMENT')"],
+            /// money per point the issuer pays
+            price: Int ["price >= 0"],
+            /// money that backs a point
+            point_value: Int ["point_value >= 0 AND point_value <= price"],
+            /// money per point the acceptor gets
+            reimbursement: Int ["reimbursement >= 0"],
+            /// decimal rate
+            acceptance_fee: Text,
+            fee_bearer: Text ["fee_bearer IN ('ACCEPTOR', 'ISSUER')"],
+            /// NONE, FIXED t, DAYS n, MONTHS n, END_OF_MONTH n, END_OF_YEAR n, INACTIVE_DAYS n
+            expiry: Text,
+            /// decimal shares of the value of expired prepaid points; their sum is 1
+            breakage_reserve: Text,
+            breakage_operator: Text,
+            breakage_issuer: Text,
+            /// days after an issue in which it can be reversed; null: for ever
+            return_days: Int4 null ["return_days >= 0"],
+            /// what a point is worth to a customer at this partner's tills
+            tender_value: Int ["tender_value >= 0"],
+            /// decimal share of a receipt that points may pay
+            receipt_share: Text,
+        };
+        /// Limits move without a new version of the terms. Null: no limit.
+        limits LIMITS {
+            partner: Text key,
+            net_debit_cap: Int null,
+            outstanding_points: Int null ["outstanding_points >= 0"],
+            points_per_day: Int null ["points_per_day >= 0"],
+            points_per_member_per_day: Int null ["points_per_member_per_day >= 0"],
+            points_per_entry: Int null ["points_per_entry >= 0"],
+            transfer_points_per_entry: Int null ["transfer_points_per_entry >= 0"],
+            transfer_points_per_member_per_day: Int null ["transfer_points_per_member_per_day >= 0"],
+            cooling_seconds: Int null ["cooling_seconds >= 0"],
+        };
+        /// Points not yet redeemed, expired or reversed, per version of terms: what TERMS_UNDERFUND and the outstanding
+        /// limit are checked against without reading a lot. A row is made with its version, so that a batch only ever moves
+        /// it. Hot like balances.
+        terms_outstanding TERMS_OUTSTANDING (fillfactor 20) {
+            partner: Text key,
+            version: Int4 key,
+            /// a version cannot owe less than nothing
+            points: Int ["points >= 0"],
+        };
+        /// What a partner's limits are checked against, besides its position and its outstanding points: one row to lock
+        /// and read, whatever the number of holds and legs. A row is made with its partner. Hot like balances; a partner
+        /// with a cap or a limit has its row locked early, by every batch that moves its points.
+        guards GUARDS (fillfactor 20) {
+            partner: Text key,
+            /// money: what open holds reserve of its headroom
+            reserved: Int,
+            /// money: the sum of its legs that it has not paid
+            unsettled: Int ["unsettled <= 0"],
+            /// the last day on which it issued, in days since 1970
+            issued_day: Int4,
+            /// points it issued on that day
+            issued_points: Int,
+        };
+        /// What a funder lets another partner issue at its cost. Uses are counted even where nothing was granted, so that a
+        /// later budget counts from the first.
+        consents CONSENTS (fillfactor 20) {
+            funder: Text key,
+            partner: Text key,
+            /// null: nothing was said, the coalition's default holds
+            granted: Bool null,
+            /// points; null: without limit
+            budget: Int null ["budget >= 0"],
+            used: Int,
+        };
     }
-    leases LEASES {
-        name: Text key,
-        holder: Uuid,
-        expires_at: Int,
-        filler: Bytes null,
+    /// Requests, members, their lots. Every row a member owns has member_id first in its key, so that it can shard by
+    /// member; requests and identifiers are unique across members and are tables of their own. No table here has a foreign
+    /// key: each would be one more page to read per row, and the writer has checked what it writes.
+    file "0004_points" {
+        /// What became of every request, for ever unique per partner: the answer a repeated request gets. UUIDv7 ids make
+        /// the key append per partner, and let old rows be found as a range.
+        requests REQUESTS {
+            partner: Text key,
+            request_id: Uuid key,
+            /// of what was asked for, its first 16 bytes; of what was burned before it came zeros
+            content_hash: Uuid,
+            /// the one that recorded it, rejections too: tells when it was, and after an unclear commit whether the batch
+            /// is there
+            batch_id: Uuid,
+            /// its first entry in the batch; null: it wrote none
+            ordinal: Int4 null,
+            entry_count: Int4 ["entry_count >= 0 AND (ordinal IS NULL) = (entry_count = 0)"],
+            /// 1 accepted, 2 rejected, 3 abandoned: burned before it came, or undone after
+            state: Int2 ["state BETWEEN 1 AND 3"],
+            /// what of the answer is not in the entries; of a rejection the reason and its numbers; of a burned one nothing
+            reply: Bytes,
+        };
+        /// One row per member, read and written once per member and batch. It is the member's lock.
+        members MEMBERS (rowid, fillfactor 80, whole 4080) {
+            member_id: Uuid key,
+            /// the number of the member's last entry: journal order as far as the member goes
+            entry_no: Int ["entry_no >= 0"],
+            /// nothing is due for the member before this: no expiry, no lapse of a hold, no activation. A lower bound: a
+            /// member with nothing due is known without reading a lot.
+            next_due_at: Int,
+            /// available, held and pending points per issuer and funding, debts, counts of the day and what else is known
+            /// of the member, packed: known without reading a lot
+            holdings: Bytes,
+            /// its lots as far as there is room, packed in consumption order; before them, from which place on one of
+            /// further_lots may have available points
+            lots: Bytes,
+        } indexes {
+            /// The members for whom something is due next, earliest first: the job that does due work finds it here and
+            /// reads no lot. Members for whom nothing falls due are left out. The column only moves when what is due first
+            /// does.
+            members_by_next_due: "next_due_at, member_id" ["next_due_at < 9223372036854775807"],
+        };
+        /// The lots for which there is no room in their member's row. They lie in consumption order of their member: the
+        /// first available ones are neighbours, and no second index has to be kept. A lot is found again as (member_id,
+        /// entry_no, part) within its member's range. Size, issuer and terms never change.
+        further_lots FURTHER_LOTS (fillfactor 90) {
+            member_id: Uuid key,
+            /// 9223372036854775807: never; the 65,536 numbers before: so many days after the member's last activity, so
+            /// that no lot is rewritten when the member is active
+            expires_at: Int key,
+            /// the member's own number of the entry that made the lot
+            entry_no: Int key,
+            /// one entry can make several lots of a member
+            part: Int4 key ["part >= 0"],
+            issuer: Text,
+            terms_version: Int4,
+            size: Int ["size > 0"],
+            available: Int ["available >= 0"],
+            held: Int ["held >= 0"],
+            pending: Int ["pending >= 0"],
+            /// expired or decayed, and not written off by a reversal
+            lost: Int ["lost >= 0"],
+            /// of its issue
+            reversed: Int ["reversed >= 0 AND reversed <= size"],
+            /// the entry that made it
+            batch_id: Uuid,
+            ordinal: Int4,
+            /// pending until then
+            activates_at: Int null,
+            /// pending until the issuer's leg of this window is paid
+            release_window: Int null,
+            /// the lot it was transferred from
+            origin_member_id: Uuid null,
+            origin_entry_no: Int null,
+            origin_part: Int4 null,
+        } must {
+            /// domain rule: no lot above its size
+            "available + held + pending + lost <= size",
+        } indexes {
+            /// Those that wait: few, so an index of them alone. Finds what of a member is to be activated or released.
+            further_lots_pending: "member_id, entry_no, part" ["pending > 0"],
+        };
+        /// The lots that wait for their issuer's payment, wherever they stand: whom it concerns that the leg of a window
+        /// was paid.
+        waiting_lots WAITING_LOTS {
+            release_window: Int key,
+            issuer: Text key,
+            member_id: Uuid key,
+            entry_no: Int key,
+            part: Int4 key,
+            terms_version: Int4,
+            /// pending until then, too
+            activates_at: Int null,
+        };
+        /// Points reserved for an acceptor. What a hold was made at is in its entry.
+        holds HOLDS (fillfactor 90) {
+            member_id: Uuid key,
+            /// the entry that made it
+            batch_id: Uuid key,
+            ordinal: Int4 key,
+            lapses_at: Int,
+            /// 1 open, 2 captured, 3 voided, 4 lapsed
+            state: Int2 ["state BETWEEN 1 AND 4"],
+            /// points
+            captured: Int ["captured >= 0"],
+        } indexes {
+            /// A member's open holds, the first to lapse first.
+            holds_open: "member_id, lapses_at" ["state = 1"],
+        };
+        /// Which lines of receipts were booked: each once, whatever its request id. Lies in the order in which tills print.
+        /// What a receipt is called is in the entry; two receipts of one key are told apart by it. Rows are added and never
+        /// go: so of two nodes that book the same line at once, one finds its number taken, and looks again.
+        receipts RECEIPTS {
+            /// day, partner, store and till, number of the receipt, packed and hashed
+            receipt_key: Uuid key,
+            /// 0: the receipt as a whole
+            line: Int4 key ["line >= 0"],
+            /// 1 points earned, 2 points spent
+            side: Int2 key ["side IN (1, 2)"],
+            /// what was booked under this key, side and line before
+            nth: Int2 key ["nth BETWEEN 0 AND 255"],
+            /// the entry that booked it
+            batch_id: Uuid,
+            ordinal: Int4,
+            /// 1: the entry was undone since, and the line may be booked again
+            undone: Bool,
+        };
+        /// Which member an identifier names. Only a keyed hash of scheme and value is stored.
+        identifiers IDENTIFIERS {
+            identifier_hash: Hash key,
+            member_id: Uuid,
+            /// of the member's links
+            number: Int ["number >= 1"],
+            /// of the commitment to the link in the journal: what is left without it binds nobody
+            salt: Bytes ["length(salt) = 16"],
+        } indexes {
+            /// A member's identifiers, for merging, erasing and auditing.
+            identifiers_by_member: unique "member_id, number",
+        };
+        /// Which links of identifiers were changed: what a node keeps of them from earlier reads ends with the change.
+        /// Enrolling is no change. Whoever changes a link numbers its row on from the last while it has the journal's head,
+        /// so that the numbers have no gaps and come in the order of commits. Rows are added, never changed; old ones go,
+        /// but for the last.
+        link_changes LINK_CHANGES (never_updated) {
+            number: Int key ["number >= 1"],
+            identifier_hash: Hash,
+            changed_at: Int,
+        };
+        /// What has been returned so far of a redemption, and of the total of a purchase; made at its first return, so that
+        /// redemptions write no such row.
+        returns RETURNS {
+            member_id: Uuid key,
+            /// the redemption's entry; of a purchase without one that of its issue
+            batch_id: Uuid key,
+            ordinal: Int4 key,
+            /// the points by lot: returns may be undone in another order than theirs
+            lots: Bytes,
+            /// money, of the receipt's total
+            amount: Int ["amount >= 0"],
+            /// that total; 0: no purchase was returned
+            total: Int ["total >= amount"],
+        };
     }
-    house_alive HOUSE_ALIVE {
-        id: Int key,
-        alive_at: Int,
-    }
-    entries ENTRIES {
-        batch_id: Uuid key,
-        ordinal: Int key,
-        bytes: Bytes,
-    }
-    batches BATCHES {
-        batch_id: Uuid key,
-        number: Int,
-        first_sequence: Int,
-        entry_count: Int,
-        request_count: Int,
-        window_number: Int,
-        time: Int,
-        hash: Hash,
-        previous_hash: Hash,
-        requests_hash: Hash,
-        salt: Bytes,
-    }
-    journal_head JOURNAL_HEAD {
-        id: Int key,
-        next_sequence: Int,
-        next_number: Int,
-        hash: Hash,
-    }
-    balances BALANCES {
-        commodity: Text key,
-        window_number: Int key,
-        account: Text key,
-        amount: Int,
-    }
-    gross GROSS {
-        window_number: Int key,
-        issuer: Text key,
-        acceptor: Text key,
-        points: Int,
-        amount: Int,
-    }
-    attachments ATTACHMENTS {
-        batch_id: Uuid key,
-        ordinal: Int key,
-        salt: Bytes null,
-        bytes: Bytes null,
-        erased_at: Int null,
-    }
-    projection_cursors PROJECTION_CURSORS {
-        name: Text key,
-        next_sequence: Int,
-    }
-    entry_parties ENTRY_PARTIES {
-        partner: Text key,
-        sequence: Int key,
-        own_sequence: Int,
-        batch_id: Uuid,
-        ordinal: Int,
-        window_number: Int,
-        kind: Int,
-        member_id: Uuid null,
-        store: Text null,
-        till: Text null,
-        receipt_number: Text null,
-        business_date: Int null,
-    }
-    admin_actions ADMIN_ACTIONS {
-        partner: Text key,
-        time: Int key,
-        sequence: Int key,
-        batch_id: Uuid,
-        ordinal: Int,
-        window_number: Int,
-        kind: Int,
-    }
-    party_totals PARTY_TOTALS {
-        partner: Text key,
-        window_number: Int key,
-        role: Int key,
-        kind: Int key,
-        purpose: Text key,
-        lines: Int,
-        amount: Int,
-        points: Int,
-    }
-    partners PARTNERS {
-        partner: Text key,
-        display_name: Text,
-        state: Text,
-        suspended_in: Int null,
-    }
-    terms TERMS {
-        partner: Text key,
-        version: Int key,
-        effective_at: Int,
-        funding: Text,
-        price: Int,
-        point_value: Int,
-        reimbursement: Int,
-        acceptance_fee: Text,
-        fee_bearer: Text,
-        expiry: Text,
-        breakage_reserve: Text,
-        breakage_operator: Text,
-        breakage_issuer: Text,
-        return_days: Int null,
-        tender_value: Int,
-        receipt_share: Text,
-    }
-    limits LIMITS {
-        partner: Text key,
-        net_debit_cap: Int null,
-        outstanding_points: Int null,
-        points_per_day: Int null,
-        points_per_member_per_day: Int null,
-        points_per_entry: Int null,
-        transfer_points_per_entry: Int null,
-        transfer_points_per_member_per_day: Int null,
-        cooling_seconds: Int null,
-    }
-    terms_outstanding TERMS_OUTSTANDING {
-        partner: Text key,
-        version: Int key,
-        points: Int,
-    }
-    guards GUARDS {
-        partner: Text key,
-        reserved: Int,
-        unsettled: Int,
-        issued_day: Int,
-        issued_points: Int,
-    }
-    consents CONSENTS {
-        funder: Text key,
-        partner: Text key,
-        granted: Bool null,
-        budget: Int null,
-        used: Int,
-    }
-    requests REQUESTS {
-        partner: Text key,
-        request_id: Uuid key,
-        content_hash: Hash,
-        time: Int,
-        state: Int,
-        batch_id: Uuid,
-        ordinal: Int null,
-        entry_count: Int,
-        reply: Bytes,
-    }
-    members MEMBERS {
-        member_id: Uuid key,
-        entry_no: Int,
-        next_due_at: Int,
-        holdings: Bytes,
-    }
-    lots LOTS {
-        member_id: Uuid key,
-        expires_at: Int key,
-        entry_no: Int key,
-        part: Int key,
-        issuer: Text,
-        terms_version: Int,
-        size: Int,
-        available: Int,
-        held: Int,
-        pending: Int,
-        lost: Int,
-        reversed: Int,
-        batch_id: Uuid,
-        ordinal: Int,
-        activates_at: Int null,
-        release_window: Int null,
-        origin_member_id: Uuid null,
-        origin_entry_no: Int null,
-        origin_part: Int null,
-    }
-    holds HOLDS {
-        member_id: Uuid key,
-        batch_id: Uuid key,
-        ordinal: Int key,
-        lapses_at: Int,
-        state: Int,
-        captured: Int,
-    }
-    receipts RECEIPTS {
-        partner: Text key,
-        business_date: Int key,
-        store: Text key,
-        till: Text key,
-        number: Text key,
-        side: Int key,
-        line: Int key,
-        batch_id: Uuid,
-        ordinal: Int,
-    }
-    identifiers IDENTIFIERS {
-        identifier_hash: Hash key,
-        member_id: Uuid,
-        number: Int,
-        salt: Bytes,
-    }
-    link_changes LINK_CHANGES {
-        number: Int key,
-        identifier_hash: Hash,
-        changed_at: Int,
-    }
-    returns RETURNS {
-        member_id: Uuid key,
-        batch_id: Uuid key,
-        ordinal: Int key,
-        lots: Bytes,
-        amount: Int,
-        total: Int,
-    }
-    windows WINDOWS {
-        window_number: Int key,
-        state: Text,
-        opened_at: Int,
-        closed_at: Int null,
-        first_sequence: Int,
-        end_sequence: Int null,
-        legs_moved: Text,
-        settlement_state: Text null,
-        mode: Text null,
-        legs_total: Text null,
-        carried_change: Text null,
-        gross: Int null,
-        pairwise: Int null,
-    }
-    participants PARTICIPANTS {
-        window_number: Int key,
-        partner: Text key,
-        opening: Int,
-        carried: Int,
-    }
-    proofs PROOFS {
-        window_number: Int key,
-        class: Text key,
-        opening: Text,
-        change: Text null,
-    }
-    legs LEGS {
-        window_number: Int key,
-        partner: Text key,
-        amount: Int,
-        due: Int,
-    }
-    orders ORDERS {
-        window_number: Int key,
-        ordinal: Int key,
-        payer: Text,
-        payee: Text,
-        amount: Int,
-        paid: Bool,
-    }
-    funding FUNDING {
-        window_number: Int key,
-        issuer: Text key,
-        terms_version: Int key,
-        points: Int,
-        settles_in: Int,
-        funded_at: Int null,
-        released: Bool,
+    /// Windows and their settlements. Rows in the number of partners, written under the gate only.
+    file "0005_settlement" {
+        windows WINDOWS {
+            window_number: Int key ["window_number >= 1"],
+            state: Text ["state IN ('OPEN', 'CLOSED', 'SETTLING', 'SETTLED')"],
+            opened_at: Int,
+            closed_at: Int null,
+            /// entries of a window are one range of the journal, as closing takes the gate alone
+            first_sequence: Int,
+            /// the first sequence of the next window; null while open
+            end_sequence: Int null,
+            /// by how much the legs of earlier windows moved since it opened (see proofs)
+            legs_moved: Text,
+            settlement_state: Text null ["settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID', 'SETTLED', 'ABORTED')"],
+            /// chosen with the first export or payment
+            mode: Text null ["mode IN ('HUB', 'PAIRWISE')"],
+            /// of the proof of its close (see proofs): the sum of its legs, and the change of what is carried
+            legs_total: Text null,
+            carried_change: Text null,
+            /// gross obligations of the window
+            gross: Int null,
+            /// what pairwise orders over its legs add up to
+            pairwise: Int null,
+        } must {
+            "(state = 'OPEN') = (closed_at IS NULL) AND (closed_at IS NULL) = (end_sequence IS NULL)",
+            "(closed_at IS NULL) = (settlement_state IS NULL)",
+            "(closed_at IS NULL) = (legs_total IS NULL) AND (closed_at IS NULL) = (carried_change IS NULL)",
+        } indexes {
+            /// Just one window is open at any time.
+            windows_one_open: unique "state" ["state = 'OPEN'"],
+            /// The settlements that are not done with: what is still to be paid to a partner, or by it, is found by these.
+            windows_in_flight: "window_number" ["settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')"],
+        };
+        /// Positions over a window: what is carried out of window n opens window n + 1.
+        participants PARTICIPANTS {
+            window_number: Int key,
+            /// or operator
+            partner: Text key,
+            opening: Int,
+            /// 0 while the window is open
+            carried: Int,
+        };
+        /// The accounts in money that are no positions, by class: what they held when a window opened, and how they moved
+        /// over it, its close aside. What is left out is zero. Whole numbers as text, as sums over all partners may not fit
+        /// into 64 bits. With legs_total and carried_change the changes of a window come to zero; no close is stored that
+        /// does not.
+        proofs PROOFS {
+            window_number: Int key,
+            /// an account of the house; collateral, settle: those of all partners
+            class: Text key,
+            opening: Text,
+            /// null while the window is open
+            change: Text null,
+        };
+        /// One participant's amount of a settlement: below zero it pays, above it is paid.
+        legs LEGS {
+            window_number: Int key,
+            partner: Text key,
+            amount: Int ["amount <> 0"],
+            /// what of it is not paid yet, with the same sign; pairwise payments bring it to zero in parts
+            due: Int,
+        } must {
+            "abs(due) <= abs(amount)",
+        };
+        orders ORDERS {
+            window_number: Int key,
+            ordinal: Int4 key ["ordinal >= 0"],
+            /// a partner, operator, funds or hub
+            payer: Text,
+            payee: Text,
+            amount: Int ["amount > 0"],
+            paid: Bool,
+        } must {
+            "payer <> payee",
+        } indexes {
+            /// A payment names its payer and payee; there is one order between two participants.
+            orders_by_parties: unique "window_number, payer, payee",
+        };
+        /// Points that wait for their issuer's payment, by window of issue, issuer and terms: paid for at once, however
+        /// many lots there are. Hot like balances while the window is open.
+        funding FUNDING (fillfactor 20) {
+            window_number: Int key,
+            issuer: Text key,
+            terms_version: Int4 key,
+            /// moved by sums, which may be below zero on their own
+            points: Int,
+            /// the window whose settlement pays for them
+            settles_in: Int,
+            /// null: they wait
+            funded_at: Int null,
+            /// whether no lot is left that was to be released when they were paid for
+            released: Bool,
+        } indexes {
+            /// What still waits, by the window whose commands read it.
+            funding_waiting: "settles_in, issuer" ["funded_at IS NULL"],
+            /// What was paid for and is not yet released to the members: the job finds its lots by these.
+            funding_releasing: "funded_at" ["funded_at IS NOT NULL AND released = 0"],
+        };
     }
 }

@@ -116,11 +116,11 @@ async fn a_balance_lists_when_points_expire_the_next_first_and_how_many_are_left
 
         // Of more lots than one entry takes, what expires behind them is not looked for.
         let lot = |count| Issue::to("card", "3").points(1).expires(days(count));
-        let many = (0..1_030).map(|_| lot(50)).chain((0..9).map(|_| lot(60)));
+        let many = (0..1_100).map(|_| lot(50)).chain((0..9).map(|_| lot(60)));
         for outcome in a.batch_issue(many.collect()).await.unwrap() {
             outcome.unwrap().accepted().unwrap();
         }
-        assert_eq!(coming("3").await, (vec![(days(50), 1_030)], 9));
+        assert_eq!(coming("3").await, (vec![(days(50), 1_100)], 9));
         test.end().await;
     }
 }

@@ -263,17 +263,19 @@ async fn callers_are_told_of_a_database_that_stands_still_and_do_not_wait_for_it
     }
 }
 
-/// What the test's trigger does not let into the database, for good.
+/// What the test's trigger does not let into the database, for good: an entry of so many points.
 const POISON: i64 = 666;
 
 async fn plant_poison(house: &TestHouse) {
+    let written: String = POISON.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let sqlite = format!(
-        "CREATE TRIGGER poison BEFORE INSERT ON lots WHEN new.size = {POISON}
+        "CREATE TRIGGER poison BEFORE INSERT ON entries WHEN instr(new.bytes, x'{written}') > 0
          BEGIN SELECT RAISE(ABORT, 'poison'); END"
     );
     let postgres = format!(
         "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
-         CREATE TRIGGER poison BEFORE INSERT ON lots FOR EACH ROW WHEN (new.size = {POISON}) EXECUTE FUNCTION poison()"
+         CREATE TRIGGER poison BEFORE INSERT ON entries FOR EACH ROW
+         WHEN (position(decode('{written}', 'hex') IN new.bytes) > 0) EXECUTE FUNCTION poison()"
     );
     house.database.execute(&sqlite, &postgres).await;
 }

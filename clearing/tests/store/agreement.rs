@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
-use clearing_core::facts::answer::Answer;
+use clearing_core::facts::answer::{Answer, RecordedState};
 use clearing_core::facts::coalition::{House, Recovery};
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::limits::Limits;
@@ -23,6 +23,7 @@ use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{ExpiryPolicy, Funding, TermsDraft};
 use clearing_core::facts::window::Window;
 use clearing_core::operation::Gate;
+use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::close::CloseWindow;
@@ -52,6 +53,8 @@ on_both! {
 const SEEDS: u64 = 12;
 /// Batches of a game.
 const BATCHES: usize = 70;
+/// How many lots stay in the row of a member, game by game.
+const LOTS_IN_ROW: [usize; 4] = [32, 2, 1, 0];
 
 /// Random batches of everything that can be asked, with members who have many lots, must be answered alike by a book that
 /// holds everything and by the store, which loads what it thinks is needed; and in the end both must say the same of
@@ -85,11 +88,13 @@ async fn a_store_answers_as_a_book_that_holds_everything(test: &TestStore) {
 pub async fn play(test: &TestStore, seed: u64) -> Book {
     let coalition = coalition(seed);
     test.database.found(&coalition, START).await;
-    let mut till = Till::open(&test.store, 1).await;
+    let lots_in_row = LOTS_IN_ROW[usize::try_from(seed % 4).unwrap()];
+    let mut till = Till::open(&test.store.clone().with_lots_in_row(lots_in_row), 1).await;
     let mut play = Play::new(seed);
     let mut whole = Book::new(Arc::new(coalition), 1);
     whole.windows.insert(1, Window::first(START));
     let mut now = START;
+    let mut told: Vec<(Request, Answer)> = Vec::new();
     for _ in 0..BATCHES {
         now = now.plus_seconds(play.rng.random_range(0..150_000));
         let requests = play.batch(&mut till, now);
@@ -99,10 +104,37 @@ pub async fn play(test: &TestStore, seed: u64) -> Book {
             let expected = whole.execute(request, now);
             assert_eq!(answer, expected, "seed {seed}, {:?} at {now}", request.command);
             play.learn(request, &expected, &whole);
+            told.push((request.clone(), expected));
         }
     }
+    all_are_told_again(&mut till, told, &whole, now).await;
     whole.take_changes();
     whole
+}
+
+/// Repeats all requests whose answers are kept: each is told what it was told first, unless it was abandoned since.
+async fn all_are_told_again(till: &mut Till, told: Vec<(Request, Answer)>, whole: &Book, now: Timestamp) {
+    let kept = |(_, answer): &(Request, Answer)| {
+        !answer.replayed && answer.result.as_ref().err().is_none_or(Rejection::recorded)
+    };
+    let kept: Vec<(Request, Answer)> = told.into_iter().filter(kept).collect();
+    assert!(kept.len() > 100, "{}", kept.len());
+    let (mut abandoned, key) = (0, |request: &Request| (request.caller, request.request_id.unwrap()));
+    let beside = |(request, _): &(Request, Answer)| request.command.gate() == Gate::Shared;
+    for together in kept.chunk_by(|one, other| beside(one) && beside(other)) {
+        let requests: Vec<Request> = together.iter().map(|(request, _)| request.clone()).collect();
+        let again = till.run(&requests, now).await.unwrap();
+        for ((request, first), again) in together.iter().zip(again.answers) {
+            let gone = matches!(whole.requests[&key(request)].state, RecordedState::Burned | RecordedState::Undone(_));
+            abandoned += usize::from(gone);
+            match again.result {
+                Err(Rejection::RequestAbandoned { .. }) if gone => {}
+                result => assert_eq!(result, first.result, "{:?}", request.command),
+            }
+            assert!(again.replayed, "{:?}", request.command);
+        }
+    }
+    assert!(abandoned > 0, "something of the game was abandoned");
 }
 
 /// A coalition of its own for each game: with recovery from own lots or any, with caps and limits or without.

@@ -23,11 +23,16 @@ fn texts(report: &AuditReport) -> Vec<String> {
 /// Rows that were never written.
 const ADDED: &[(&str, &str)] = &[
     (
-        "lots",
-        "INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
+        "further_lots",
+        "INSERT INTO further_lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
             lost, reversed, batch_id, ordinal)
-        SELECT member_id, expires_at, entry_no, 77, issuer, terms_version, 5, 0, 0, 0, 0, 0, batch_id, ordinal FROM lots
+        SELECT member_id, expires_at, entry_no, 77, issuer, terms_version, 5, 0, 0, 0, 0, 0, batch_id, ordinal FROM further_lots
         ORDER BY member_id, expires_at, entry_no, part LIMIT 1",
+    ),
+    (
+        "waiting_lots",
+        "INSERT INTO waiting_lots SELECT release_window, issuer, member_id, entry_no, 77, terms_version, activates_at
+        FROM waiting_lots LIMIT 1",
     ),
     (
         "holds",
@@ -48,8 +53,11 @@ const ADDED: &[(&str, &str)] = &[
     ("entries", "INSERT INTO entries SELECT batch_id, ordinal + 7777, bytes FROM entries LIMIT 1"),
     (
         "receipts",
-        "INSERT INTO receipts SELECT partner, business_date, store, till, number, side, line + 7777, batch_id, ordinal
-        FROM receipts LIMIT 1",
+        "INSERT INTO receipts SELECT receipt_key, line + 7777, side, nth, batch_id, ordinal, undone FROM receipts LIMIT 1",
+    ),
+    (
+        "receipts",
+        "INSERT INTO receipts SELECT receipt_key, line, side, nth + 1, batch_id, ordinal, undone FROM receipts LIMIT 1",
     ),
     (
         "attachments",
@@ -84,7 +92,7 @@ async fn the_audit_finds_the_same_however_few_members_it_takes_at_once(test: &Te
     for broken in [false, true] {
         if broken {
             let mut raw = Raw::open(test).await;
-            raw.run("UPDATE lots SET available = available - 1 WHERE available > 1").await.unwrap();
+            raw.run("UPDATE further_lots SET available = available - 1 WHERE available > 1").await.unwrap();
             raw.run("UPDATE members SET entry_no = entry_no + 1").await.unwrap();
             raw.run("UPDATE guards SET reserved = reserved + 1").await.unwrap();
         }
@@ -103,12 +111,12 @@ async fn the_audit_finds_the_same_however_few_members_it_takes_at_once(test: &Te
 }
 
 async fn findings_are_in_the_currency_and_name_partner_and_entry(test: &TestStore) {
-    let mut till = Till::open(&test.store, 1).await;
+    let mut till = Till::open(&test.store.clone().with_lots_in_row(0), 1).await;
     let issued = till.one("grocer", issue(card(1), 20), at(0)).await.unwrap().entries[0];
     till.one("fuel", redeem(card(1), 5), at(0)).await.unwrap();
     let mut raw = Raw::open(test).await;
     raw.run("UPDATE balances SET amount = -1889000 WHERE account = 'position:grocer'").await.unwrap();
-    raw.run("UPDATE lots SET available = available - 2").await.unwrap();
+    raw.run("UPDATE further_lots SET available = available - 2").await.unwrap();
     let found = texts(&audit(&test.store).await.unwrap());
     let has = |wanted: &str| assert!(found.iter().any(|text| text.contains(wanted)), "{wanted}: {found:#?}");
     has("position:grocer: stored is -188.9000 EUR, the journal gives -20.0000 EUR");

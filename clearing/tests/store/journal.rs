@@ -3,7 +3,7 @@
 use clearing::store::{Backend, EntryFilter, Probe};
 use clearing_core::command::Request;
 use clearing_core::facts::answer::Attachment;
-use clearing_core::facts::chain::{RequestRecord, attachment_commitment, chain_hash, requests_hash};
+use clearing_core::facts::chain::{attachment_commitment, chain_hash, requests_hash};
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::operation::Gate;
 use clearing_core::units::{BatchId, EntryId};
@@ -40,7 +40,7 @@ async fn the_hash_of_the_journal_is_that_of_the_rules(test: &TestStore) {
             .collect();
         let entries: Vec<_> = entries.iter().map(|id| (id.ordinal, &*done.book.entries[id])).collect();
         next += i64::try_from(entries.len()).unwrap();
-        let recorded = done.book.requests.iter().map(|(key, recorded)| RequestRecord::of(*key, recorded).hash());
+        let recorded = done.book.requests.keys().map(|key| done.book.request_record(*key).unwrap().hash());
         let contents = done.header.contents_hash(&requests_hash(recorded.collect()), entries.into_iter());
         hash = chain_hash(&hash, number, done.saved.first_sequence, &contents);
         number += 1;

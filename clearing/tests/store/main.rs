@@ -51,6 +51,7 @@ mod nodes;
 mod planted;
 mod points;
 mod pruning;
+mod receipts;
 mod scheduler;
 mod schema;
 mod settlement;

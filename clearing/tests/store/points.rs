@@ -196,13 +196,13 @@ async fn a_page_of_notices_ends_after_many_members_with_nothing_to_lose(test: &T
     let mut raw = Raw::open(test).await;
     let strangers = match test.store.backend() {
         Backend::Sqlite => {
-            "INSERT INTO members (member_id, entry_no, next_due_at, holdings)
+            "INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10001)
-            SELECT unhex(printf('%032x', n)), 0, 9223372036854775807, x'' FROM n"
+            SELECT unhex(printf('%032x', n)), 0, 9223372036854775807, x'', x'00' FROM n"
         }
         Backend::Postgres => {
-            "INSERT INTO members (member_id, entry_no, next_due_at, holdings)
-            SELECT lpad(to_hex(n), 32, '0')::uuid, 0, 9223372036854775807, ''
+            "INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
+            SELECT lpad(to_hex(n), 32, '0')::uuid, 0, 9223372036854775807, '', '\\x00'
             FROM generate_series(1, 10001) AS n"
         }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing::store::{Backend, Kind, STATEMENTS, TABLES, UNPREPARED, listed_statements};
+use clearing::store::{Backend, Kind, STATEMENTS, TABLES, UNPREPARED, listed_statements, migrations};
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _,
 };
@@ -101,6 +101,23 @@ fn every_statement_is_registered() {
     }
     let registered: usize = STATEMENTS.iter().map(|room| room.len()).sum();
     assert_eq!(registered + UNPREPARED.len(), written);
+}
+
+/// What runs can be read: it is kept as text, and is what the declaration of the tables says.
+#[test]
+fn the_migrations_are_those_of_the_tables() {
+    for (backend, folder) in [(Backend::Sqlite, "sqlite"), (Backend::Postgres, "postgres")] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(folder);
+        let mut kept = std::fs::read_dir(&folder).unwrap().count();
+        for (file, text) in migrations(backend) {
+            kept -= 1;
+            assert!(
+                std::fs::read_to_string(folder.join(&file)).unwrap() == text,
+                "migrations/{file} is not what tables.rs says; bring it up to date with `cargo run -p clearing --example migrations`"
+            );
+        }
+        assert_eq!(kept, 0, "files in {} that no table asks for", folder.display());
+    }
 }
 
 /// Reviewers see in the list what a change of a table or of a list of columns does to the statements.

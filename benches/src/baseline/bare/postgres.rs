@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use uuid::Uuid;
 
-use super::{Batch, DATE, Rows, YEAR};
+use super::{Batch, Rows};
 
 const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(4242); \
     SELECT window_number, opened_at, terms_epoch, last_time FROM gate";
@@ -17,29 +17,23 @@ const REQUESTS: &str = "
     JOIN unnest($1::text[], $2::uuid[]) AS k (partner, request_id) USING (partner, request_id)";
 
 const MEMBERS: &str =
-    "SELECT member_id, entry_no, holdings FROM members WHERE member_id = ANY($1) ORDER BY member_id FOR UPDATE";
+    "SELECT member_id, entry_no, holdings, lots FROM members WHERE member_id = ANY($1) ORDER BY member_id FOR UPDATE";
 
 const SAVE: &str = "
     WITH e AS (
         INSERT INTO entries (batch_id, ordinal, bytes) SELECT $1, ordinal, $3 FROM unnest($2::int[]) AS r (ordinal)
     ), q AS (
-        INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-        SELECT partner, request_id, content_hash, $4, 1, $1, ordinal, 1, $8
-        FROM unnest($5::text[], $6::uuid[], $7::bytea[], $2::int[]) AS r (partner, request_id, content_hash, ordinal)
-    ), l AS (
-        INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
-                          lost, reversed, batch_id, ordinal)
-        SELECT member_id, $9, entry_no, 0, issuer, 1, size, size, 0, 0, 0, 0, $1, ordinal
-        FROM unnest($10::uuid[], $11::bigint[], $5::text[], $12::bigint[], $2::int[])
-             AS r (member_id, entry_no, issuer, size, ordinal)
+        INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+        SELECT partner, request_id, content_hash, $1, ordinal, 1, 1, $7
+        FROM unnest($4::text[], $5::uuid[], $6::uuid[], $2::int[]) AS r (partner, request_id, content_hash, ordinal)
     ), t AS (
-        INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-        SELECT partner, $18::int, 'store-7', till, number, 1, 1, $1, ordinal
-        FROM unnest($5::text[], $16::text[], $17::text[], $2::int[]) AS r (partner, till, number, ordinal)
+        INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+        SELECT receipt_key, 1, 1, 0, $1, ordinal, 0 FROM unnest($11::uuid[], $2::int[]) AS r (receipt_key, ordinal)
     )
-    INSERT INTO members (member_id, entry_no, next_due_at, holdings)
-    SELECT member_id, entry_no, 0, $15 FROM unnest($13::uuid[], $14::bigint[]) AS r (member_id, entry_no)
-    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings";
+    INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
+    SELECT member_id, entry_no, 0, $10, decode(repeat('00', (1 + 48 * least(entry_no, 24))::int), 'hex')
+    FROM unnest($8::uuid[], $9::bigint[]) AS r (member_id, entry_no)
+    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings, lots = excluded.lots";
 
 const SAVE_HOT: &str = "
     WITH head AS MATERIALIZED (SELECT next_sequence, next_number, hash FROM journal_head FOR UPDATE), b AS (
@@ -99,21 +93,14 @@ impl BarePostgres {
             .bind(id)
             .bind((0..count).collect::<Vec<_>>())
             .bind(&rows.entry)
-            .bind(batch.time)
             .bind(&partners)
             .bind(&request_ids)
-            .bind(batch.issues.iter().map(|issue| &issue.content_hash[..]).collect::<Vec<_>>())
+            .bind(batch.issues.iter().map(|issue| Uuid::from_bytes(issue.content_hash)).collect::<Vec<_>>())
             .bind(&rows.reply)
-            .bind(batch.time + YEAR)
-            .bind(batch.issues.iter().map(|issue| Uuid::from_u128(issue.member)).collect::<Vec<_>>())
-            .bind(batch.issues.iter().map(|issue| issue.entry_no).collect::<Vec<_>>())
-            .bind(batch.issues.iter().map(|issue| issue.points).collect::<Vec<_>>())
             .bind(&members)
             .bind(batch.members.values().copied().collect::<Vec<_>>())
             .bind(&rows.holdings)
-            .bind(batch.issues.iter().map(|issue| issue.till.as_str()).collect::<Vec<_>>())
-            .bind(batch.issues.iter().map(|issue| issue.receipt.as_str()).collect::<Vec<_>>())
-            .bind(DATE)
+            .bind(batch.issues.iter().map(|issue| Uuid::from_u128(issue.receipt.0)).collect::<Vec<_>>())
             .execute(&mut self.connection)
             .await?;
         sqlx::query(SAVE_HOT)

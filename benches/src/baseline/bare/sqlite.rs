@@ -7,29 +7,26 @@ use anyhow::{Result, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Batch, DATE, Rows, YEAR};
+use super::{Batch, Rows};
 
 const LOAD: &str = "
     BEGIN IMMEDIATE;
     SELECT partner, request_id, content_hash FROM requests
     WHERE (partner, request_id) IN (SELECT value->>0, substr($2, value->>1, 16) FROM jsonb_each($1));
-    SELECT member_id, entry_no, holdings FROM members
+    SELECT member_id, entry_no, holdings, lots FROM members
     WHERE member_id IN (SELECT substr($4, value->>0, 16) FROM jsonb_each($3))";
 
 const SAVE: &str = "
     INSERT INTO entries (batch_id, ordinal, bytes) SELECT $9, value->>0, $10 FROM jsonb_each($1);
-    INSERT INTO requests (partner, request_id, content_hash, time, state, batch_id, ordinal, entry_count, reply)
-    SELECT value->>1, substr($2, value->>2, 16), substr($2, value->>3, 32), $11, 1, $9, value->>0, 1, $12
+    INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    SELECT value->>1, substr($2, value->>2, 16), substr($2, value->>3, 16), $9, value->>0, 1, 1, $12
     FROM jsonb_each($1);
-    INSERT INTO lots (member_id, expires_at, entry_no, part, issuer, terms_version, size, available, held, pending,
-                      lost, reversed, batch_id, ordinal)
-    SELECT substr($2, value->>4, 16), $13, value->>5, 0, value->>1, 1, value->>6, value->>6, 0, 0, 0, 0, $9, value->>0
-    FROM jsonb_each($1);
-    INSERT INTO receipts (partner, business_date, store, till, number, side, line, batch_id, ordinal)
-    SELECT value->>1, $16, 'store-7', value->>7, value->>8, 1, 1, $9, value->>0 FROM jsonb_each($1);
-    INSERT INTO members (member_id, entry_no, next_due_at, holdings)
-    SELECT substr($4, value->>0, 16), value->>1, 0, $14 FROM jsonb_each($3) WHERE true
-    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings;
+    INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    SELECT substr($2, value->>4, 16), 1, 1, 0, $9, value->>0, 0 FROM jsonb_each($1);
+    INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
+    SELECT substr($4, value->>0, 16), value->>1, 0, $13, zeroblob(1 + 48 * min(value->>1, 24)) FROM jsonb_each($3)
+    WHERE true
+    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, holdings = excluded.holdings, lots = excluded.lots;
     INSERT INTO balances (commodity, window_number, account, amount)
     SELECT value->>0, 0, value->>1, value->>2 FROM jsonb_each($5) WHERE true
     ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = amount + excluded.amount;
@@ -40,7 +37,7 @@ const SAVE: &str = "
     ON CONFLICT (partner) DO UPDATE SET issued_points = issued_points + excluded.issued_points;
     INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
         previous_hash, requests_hash, salt)
-    SELECT $9, next_number, next_sequence, $7, $7, 1, $11, $8, hash, $8, $15 FROM journal_head;
+    SELECT $9, next_number, next_sequence, $7, $7, 1, $11, $8, hash, $8, $14 FROM journal_head;
     UPDATE journal_head SET next_sequence = next_sequence + $7, next_number = next_number + 1, hash = $8;
     COMMIT";
 
@@ -79,11 +76,7 @@ impl BareSqlite {
                 .text(&issue.issuer)
                 .bytes(&issue.request_id.to_be_bytes())
                 .bytes(&issue.content_hash)
-                .bytes(&issue.member.to_be_bytes())
-                .int(issue.entry_no)
-                .int(issue.points)
-                .text(&issue.till)
-                .text(&issue.receipt)
+                .bytes(&issue.receipt.0.to_be_bytes())
                 .end_row();
         }
         for (member, entry_no) in &batch.members {
@@ -114,10 +107,8 @@ impl BareSqlite {
             .bind(&rows.entry[..])
             .bind(batch.time)
             .bind(&rows.reply[..])
-            .bind(batch.time + YEAR)
             .bind(&rows.holdings[..])
             .bind(&batch.salt[..])
-            .bind(DATE)
             .execute(&mut self.connection)
             .await?;
         Ok(())

@@ -9,7 +9,7 @@ use crate::facts::lot::LotId;
 use crate::facts::member::IdentifierLink;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::window::Gross;
-use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber};
+use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, WindowNumber};
 
 /// Everything that a batch changed, by key, in key order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +66,6 @@ pub struct Changes {
 /// A key recorded in this batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestChange {
-    pub time: Timestamp,
     /// Whether the key was recorded before this batch.
     pub known: bool,
 }

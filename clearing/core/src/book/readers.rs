@@ -72,6 +72,13 @@ impl Book {
         })
     }
 
+    /// All lots of a member that are in the book, in the order in which they were made.
+    pub fn lots_of(&self, member: MemberId) -> impl DoubleEndedIterator<Item = &Lot> {
+        let first = LotId { member, entry_no: i64::MIN, part: 0 };
+        let last = LotId { member, entry_no: i64::MAX, part: u16::MAX };
+        self.lots.range(first..=last).map(|(_, lot)| lot)
+    }
+
     /// Lots of a member with pending points.
     pub(crate) fn pending_lots(&self, member: MemberId) -> impl Iterator<Item = &Lot> {
         let first = LotId { member, entry_no: i64::MIN, part: 0 };

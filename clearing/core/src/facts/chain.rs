@@ -20,7 +20,9 @@ use sha2::{Digest, Sha256};
 
 use crate::facts::answer::{Accepted, Recorded, RecordedState};
 use crate::facts::entry::{ENTRY_VERSION, Entry};
-use crate::units::{BatchId, Hash, IdentifierHash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
+use crate::units::{
+    BatchId, ContentHash, Hash, IdentifierHash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber,
+};
 
 /// What the chain says of a batch, apart from its place in the journal.
 #[derive(Debug, Clone)]
@@ -76,19 +78,20 @@ pub fn chain_hash(previous: &Hash, number: i64, first_sequence: i64, contents: &
 pub struct RequestRecord {
     pub partner: PartnerId,
     pub request: RequestId,
-    pub content: Hash,
+    pub content: ContentHash,
     pub outcome: Outcome,
     /// The ordinal of its first entry in the batch; none: it wrote none.
     pub first: Option<u32>,
     /// How many entries it wrote, one after the other.
     pub count: u32,
-    /// What of the answer is not in the entries; of a rejection the reason and its numbers; of a burned id nothing.
+    /// What of the answer is not in the entries ([`Reply::kept`](crate::facts::answer::Reply::kept)); of a rejection the reason
+    /// and its numbers; of a burned id nothing.
     pub reply: Vec<u8>,
 }
 
 impl RequestRecord {
-    /// What the chain has of a request, whether it was undone since or not.
-    pub fn of((partner, request): (PartnerId, RequestId), recorded: &Recorded) -> Self {
+    /// What the chain has of a request, whether it was undone since or not. `member` is whom the first of its entries is about.
+    pub fn of((partner, request): (PartnerId, RequestId), recorded: &Recorded, member: Option<MemberId>) -> Self {
         let record = Self {
             partner,
             request,
@@ -105,7 +108,7 @@ impl RequestRecord {
                     outcome: Outcome::Accepted,
                     first: entries.first().map(|entry| entry.ordinal),
                     count: u32::try_from(entries.len()).expect("entries of a batch are few"),
-                    reply: written(reply),
+                    reply: reply.kept(member),
                     ..record
                 }
             }

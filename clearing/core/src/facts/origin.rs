@@ -117,6 +117,12 @@ impl BusinessDate {
         date.map(Self::of).ok_or_else(|| Malformed(format!("{number} is not a date such as 20260201")))
     }
 
+    /// Days since 1970.
+    pub fn day_number(self) -> i32 {
+        let since = self.to_jiff().since(jiff::civil::date(1970, 1, 1)).expect("days between two dates are few");
+        since.get_days()
+    }
+
     pub fn of(date: jiff::civil::Date) -> Self {
         Self { year: date.year(), month: date.month(), day: date.day() }
     }

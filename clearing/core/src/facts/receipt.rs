@@ -2,10 +2,11 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
 
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::origin::{BusinessDate, Code, Origin};
-use crate::units::{EntryId, PartnerId, Timestamp};
+use crate::units::{EntryId, Hash, PartnerId, Timestamp, digits};
 
 /// A receipt of a partner's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -15,6 +16,50 @@ pub struct Receipt {
     pub till: Option<Code>,
     pub date: BusinessDate,
     pub number: Code,
+}
+
+/// Where what is known of a receipt lies among that of all others: most significant first, the day, as days since 1970
+/// modulo 2^16 (2 bytes); of a hash of the partner 2 bytes; of one of store and till 4 bytes; the number (8 bytes), itself
+/// where it is a whole number below 2^63 in the one way to write it, else the first bytes of its hash with the first bit set.
+///
+/// What is booked now so lies at one end, and there a till's own receipts one after the other. Two receipts may have one key:
+/// which of them is meant is in the entries that were booked with them.
+///
+/// Rule: receipt-key
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReceiptKey(pub u128);
+
+impl Receipt {
+    /// Where it lies. Not unique: see [`ReceiptKey`].
+    pub fn key(&self) -> ReceiptKey {
+        const HASHED: u64 = 1 << 63;
+        let (store, till) = (text(self.store.as_ref()), text(self.till.as_ref()));
+        let day = u128::from(self.date.day_number().rem_euclid(1 << 16).unsigned_abs());
+        let partner = u16::from_be_bytes(first_bytes(&[self.partner.as_str()]));
+        let till = u32::from_be_bytes(first_bytes(&[store, till]));
+        let number = self.number.as_str();
+        let number = match digits::<u64>(number).filter(|number| *number < HASHED) {
+            Some(number) => number,
+            None => u64::from_be_bytes(first_bytes(&[number])) | HASHED,
+        };
+        ReceiptKey(day << 112 | u128::from(partner) << 96 | u128::from(till) << 64 | u128::from(number))
+    }
+}
+
+/// The text of a code; empty for none, as no code is.
+fn text(code: Option<&Code>) -> &str {
+    code.map_or("", Code::as_str)
+}
+
+/// The first bytes of a hash over texts, each behind its length, so that no other texts come to the same bytes.
+fn first_bytes<const N: usize>(texts: &[&str]) -> [u8; N] {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    let hash: Hash = hash.finalize().into();
+    std::array::from_fn(|at| hash[at])
 }
 
 /// What a line of a receipt was booked for.

@@ -208,10 +208,8 @@ impl Book {
             }
             ReversalTarget::Newest(member) => {
                 let member = self.find_member(*member)?;
-                let first = LotId { member, entry_no: i64::MIN, part: 0 };
-                let last = LotId { member, entry_no: i64::MAX, part: u16::MAX };
                 let own = |lot: &&Lot| lot.issuer == ask.caller && lot.origin.is_none() && lot.reversible().0 > 0;
-                let lots = self.lots.range(first..=last).rev().map(|(_, lot)| lot).filter(own);
+                let lots = self.lots_of(member).rev().filter(own);
                 let issues = lots.filter_map(|lot| {
                     let issue = self.entries.get(&lot.entry)?;
                     Some((lot.entry, Arc::clone(issue), vec![lot.id]))

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clearing_core::book::sums::{SUM_MAX, SUM_REFUSED};
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Command, Request};
+use clearing_core::facts::answer::{Answer, RecordedState, Reply};
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::lot::Lot;
 use clearing_core::facts::member::Member;
@@ -22,6 +23,7 @@ use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::terms::{FeeBearer, Funding, TermsDraft};
 use clearing_core::facts::window::{SettlementState, WindowState};
 use clearing_core::operation::Gate;
+use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::care::ReinstatePoints;
 use clearing_core::rules::due::PASSED_OVER;
@@ -294,6 +296,40 @@ fn check_statements(play: &Play) {
     }
 }
 
+/// Whatever has changed since: who repeats a request is told what it was told first, unless it was abandoned, and nothing
+/// changes. What is kept of an answer beside its entries gives it again.
+fn check_told_again(asked: &mut Asked, told: &[(Request, Answer)]) {
+    let (before, written) = (contents(&asked.play), asked.play.journal.len());
+    for (request, first) in told {
+        let again = asked.play.execute(request);
+        let key = (request.caller, request.request_id.unwrap());
+        let book = &asked.play.book;
+        let state = &book.requests[&key].state;
+        match state {
+            RecordedState::Burned | RecordedState::Undone(_) => {
+                assert_eq!(again.result.unwrap_err().reason(), "REQUEST_ABANDONED", "{request:?}");
+            }
+            RecordedState::Accepted(_) | RecordedState::Rejected(_) => {
+                assert_eq!(again.result, first.result, "{request:?}");
+            }
+        }
+        assert!(again.replayed, "{request:?}");
+        let kept = book.request_record(key).unwrap().reply;
+        match state {
+            RecordedState::Accepted(accepted) | RecordedState::Undone(accepted) => {
+                let member = accepted.entries.first().and_then(|id| book.entries[id].member);
+                assert_eq!(Reply::read(&kept, member).as_ref(), Ok(&accepted.reply), "{request:?}");
+            }
+            RecordedState::Rejected(rejection) => assert_eq!(kept, borsh::to_vec(rejection).unwrap()),
+            RecordedState::Burned => assert!(kept.is_empty()),
+        }
+    }
+    assert!(
+        asked.play.journal.len() == written && contents(&asked.play) == before,
+        "a repeated request changed something"
+    );
+}
+
 /// Eight times the cases of the other laws: 2,048, or eight times what `PROPTEST_CASES` says.
 fn eightfold() -> ProptestConfig {
     let usual = ProptestConfig::default();
@@ -363,6 +399,7 @@ proptest! {
     fn the_books_balance_whatever_is_asked(house in coalitions(), ops in vec(op(), 1..140)) {
         let mut asked = Asked::new(house);
         let mut settled: BTreeMap<WindowNumber, _> = BTreeMap::new();
+        let mut told = Vec::new();
         for op in &ops {
             let Some(request) = asked.request(op) else { continue };
             let room = headrooms(&asked.play);
@@ -376,6 +413,10 @@ proptest! {
             let written = asked.play.journal.len();
             let answer = asked.execute(&request);
             prop_assert_eq!(audit::check(&asked.play.book), vec![], "after {:?}", op);
+            let kept = answer.result.as_ref().err().is_none_or(Rejection::recorded);
+            if request.request_id.is_some() && kept && !answer.replayed {
+                told.push((request.clone(), answer.clone()));
+            }
             if let (Ok(accepted), Command::RedeemPoints(RedeemPoints { .. }), false) = (&answer.result, &request.command, answer.replayed) {
                 let entry = &asked.play.book.entries[&accepted.entries[0]];
                 let taken: Vec<_> = entry.lots.iter().map(|moved| (moved.issuer, -moved.points.0)).collect();
@@ -416,6 +457,7 @@ proptest! {
             let entries = asked.play.journal.iter().filter(|(_, entry)| touches(entry)).count();
             prop_assert_eq!(usize::try_from(member.entry_no).unwrap(), entries);
         }
+        check_told_again(&mut asked, &told);
     }
 
     /// So a day may have several journals, each of some members: what they come to does not hang on how they are taken together.
