@@ -7,6 +7,7 @@
 //! Callers, TLS and RPC are left out. Members are enrolled, and hold what they redeem, before the first batch.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::redemption::RedeemPoints;
 use clearing_core::units::{BatchId, IdentifierHash, Points, Timestamp};
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 
 /// All that happens happens at this moment.
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -111,14 +113,19 @@ fn decide(book: &mut Book, requests: &[Request]) -> Result<()> {
     Ok(())
 }
 
-/// Sends each batch to the writer of a house on SQLite, and waits for it.
-async fn through_house(options: &Options, till: &mut Till) -> Result<()> {
-    let folder = TempDir::new()?;
-    let store = Store::connect(&format!("sqlite:{}", folder.path().join("house.db").display())).await?;
+/// Makes an empty house on SQLite. This is to run on a runtime of its own that nobody drives afterwards: what copies the
+/// log into the file lives there, and how often it comes to that is a matter of time, not of batches.
+async fn open(file: &Path) -> Result<Store> {
+    let store = Store::connect(&format!("sqlite:{}", file.display())).await?;
     store.migrate().await?;
     let house = coalition::house(NOW);
     store.create_coalition(&house, DOMAIN, &IdentifierKey::new(IDENTIFIER_KEY), NOW).await?;
-    let (writer, _) = Writer::start(store.clone(), Clock::manual(NOW), 1 << 20);
+    Ok(store)
+}
+
+/// Sends each batch to the writer of a house on SQLite, and waits for it.
+async fn through_house(options: &Options, till: &mut Till, store: Store) -> Result<()> {
+    let (writer, _) = Writer::start(store, Clock::manual(NOW), 1 << 20);
     warm_up(&writer, till).await?;
     for _ in 0..LOTS {
         ask(&writer, batch(till, Kind::Issues, options.size, 1_000_000)).await?;
@@ -167,12 +174,15 @@ fn tell(options: &Options, began: Instant, used_before: Duration) -> Result<()> 
     Ok(())
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     let options = Options::parse();
     let mut till = Till::new(Clock::manual(NOW), "till-3", 0);
-    match options.through {
-        Through::Rules => through_rules(&options, &mut till),
-        Through::House => through_house(&options, &mut till).await,
+    if options.through == Through::Rules {
+        return through_rules(&options, &mut till);
     }
+    let folder = TempDir::new()?;
+    let runtime = || Builder::new_current_thread().enable_all().build();
+    let (opening, working) = (runtime()?, runtime()?);
+    let store = opening.block_on(open(&folder.path().join("house.db")))?;
+    working.block_on(through_house(&options, &mut till, store))
 }
