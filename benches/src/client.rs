@@ -13,7 +13,9 @@ use clearing_proto::v1::entry_service_client::EntryServiceClient;
 use clearing_proto::v1::hold_service_client::HoldServiceClient;
 use clearing_proto::v1::issue_service_client::IssueServiceClient;
 use clearing_proto::v1::member_service_client::MemberServiceClient;
+use clearing_proto::v1::notice_service_client::NoticeServiceClient;
 use clearing_proto::v1::position_service_client::PositionServiceClient;
+use clearing_proto::v1::receipt_service_client::ReceiptServiceClient;
 use clearing_proto::v1::redemption_service_client::RedemptionServiceClient;
 use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
@@ -90,6 +92,16 @@ impl Clients {
     /// The service of entries as a brand sees it.
     pub fn entries(&self, partner: usize) -> EntryServiceClient<Channel> {
         EntryServiceClient::new(self.channel(partner))
+    }
+
+    /// The service of receipts as a brand sees it.
+    pub fn receipts(&self, partner: usize) -> ReceiptServiceClient<Channel> {
+        ReceiptServiceClient::new(self.channel(partner))
+    }
+
+    /// The service of notices as a brand sees it.
+    pub fn notices(&self, partner: usize) -> NoticeServiceClient<Channel> {
+        NoticeServiceClient::new(self.channel(partner))
     }
 
     /// The connection of a brand whose turn it is.

@@ -84,10 +84,10 @@ pub async fn measure(
             writeln!(out, "{}", beside.line(&house, greed, "house", Some(&alone), at_echo.as_ref()))?;
         }
         goodput.push(overload(site, &house, span, &mut stream).await?);
-        let books = house.end().await?.context("a house has books")?;
+        let books = house.end(true).await?.context("a house has books")?;
         ensure!(books.are_right(), "the books are not right: {books:?}");
     }
-    echo.end().await?;
+    echo.end(false).await?;
     writeln!(
         out,
         "\n| system | best, issues/s | at {OVERLOAD} x | goodput, issues/s | of best | turned away/s | p99 ms |"
@@ -116,7 +116,7 @@ impl Found {
         let p50 = self.polite.latencies.value_at_quantile(0.5) as f64 / 1e3;
         let (failed, refused) = (self.polite.failed, self.refused);
         let rate = self.greedy as f64 / self.polite.elapsed.as_secs_f64();
-        let (name, p99, alone, echo) = (house.name, self.p99(), ratio(alone), ratio(echo));
+        let (name, p99, alone, echo) = (&house.name, self.p99(), ratio(alone), ratio(echo));
         format!(
             "| {name} | {greed:?} | {at} | {p50:.1} / {p99:.1} | {alone} | {echo} | {failed}, {refused} | {rate:.0} |"
         )
@@ -224,7 +224,7 @@ async fn overload(site: &Site, house: &System, span: Span, stream: &mut u64) -> 
     // What was asked for within the span may be answered long after it: the work took until then.
     let took = begun.elapsed().saturating_sub(span.warm_up);
     let p99 = over.latencies.value_at_quantile(0.99) as f64 / 1e3;
-    let (name, best, goodput) = (house.name, best.rate(), over.operations as f64 / took.as_secs_f64());
+    let (name, best, goodput) = (&house.name, best.rate(), over.operations as f64 / took.as_secs_f64());
     let (of_best, refused) = (goodput / best, over.failed as f64 / took.as_secs_f64());
     let asked = over.calls as f64 / over.elapsed.as_secs_f64();
     Ok(format!("| {name} | {best:.0} | {asked:.0} | {goodput:.0} | {of_best:.2} | {refused:.0} | {p99:.1} |"))

@@ -20,6 +20,9 @@ use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 use tonic::Status;
 
+use crate::disk::Disk;
+use crate::machine::processor_time;
+
 /// Where calls come from. A call gives how many operations it got accepted.
 pub trait Source: Send + 'static {
     fn call(&mut self) -> BoxFuture<'static, Result<u64, Status>>;
@@ -44,6 +47,8 @@ pub struct Measured {
     pub elapsed: Duration,
     /// What this process used of the processors, with callers, servers and SQLite, but not PostgreSQL.
     pub processor: Duration,
+    /// Bytes that the system wrote to its database, where that is counted.
+    pub written: Option<u64>,
     pub latencies: Histogram<u64>,
 }
 
@@ -56,6 +61,7 @@ impl Default for Measured {
             failure: None,
             elapsed: Duration::ZERO,
             processor: Duration::ZERO,
+            written: None,
             latencies: Histogram::new(3).expect("three digits are allowed"),
         }
     }
@@ -70,6 +76,7 @@ impl Measured {
         self.failure = self.failure.take().or_else(|| other.failure.clone());
         self.elapsed += other.elapsed;
         self.processor += other.processor;
+        self.written = self.written.into_iter().chain(other.written).reduce(|one, other| one + other);
         self.latencies.add(&other.latencies).expect("the histograms grow as needed");
     }
 
@@ -81,6 +88,11 @@ impl Measured {
     /// Processor time of an operation, in microseconds.
     pub fn processor_micros(&self) -> f64 {
         if self.operations == 0 { 0.0 } else { self.processor.as_secs_f64() * 1e6 / self.operations as f64 }
+    }
+
+    /// Kilobytes (of 1,000 bytes) that were written for an operation, where that is counted.
+    pub fn written_kilobytes(&self) -> Option<f64> {
+        self.written.filter(|_| self.operations > 0).map(|written| written as f64 / 1e3 / self.operations as f64)
     }
 
     fn record(&mut self, answer: &Result<u64, Status>, latency: Duration) {
@@ -99,24 +111,19 @@ impl Measured {
     }
 }
 
-/// What this process has used of the processors so far; nothing where the system does not tell.
-pub fn processor_time() -> Duration {
-    let used = || {
-        let text = std::fs::read_to_string("/proc/self/stat").ok()?;
-        // The name of the program may hold spaces; what follows its bracket does not. Fields 14 and 15 of proc(5), in
-        // hundredths of a second.
-        let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
-        Some(Duration::from_millis(ticks * 10))
-    };
-    used().unwrap_or_default()
-}
-
 /// Each source is a caller that has one call in flight at a time. Calls that are answered within the span count.
 ///
 /// # Errors
 /// If a caller panics.
 pub async fn closed_loop<S: Source>(callers: Vec<S>, span: Span) -> Result<Measured> {
+    closed_loop_on(&Disk::NotCounted, callers, span).await
+}
+
+/// As [`closed_loop`], and counts what is written to a disk meanwhile.
+///
+/// # Errors
+/// If a caller panics, or those of the database that tells what it wrote.
+pub async fn closed_loop_on<S: Source>(disk: &Disk, callers: Vec<S>, span: Span) -> Result<Measured> {
     let stop = Arc::new(AtomicBool::new(false));
     let begin = Instant::now() + span.warm_up;
     let end = begin + span.measured;
@@ -137,16 +144,17 @@ pub async fn closed_loop<S: Source>(callers: Vec<S>, span: Span) -> Result<Measu
         });
     }
     tokio::time::sleep_until(begin.into()).await;
-    let used = processor_time();
+    let (used, wrote) = (processor_time(), disk.written_bytes().await?);
     tokio::time::sleep_until(end.into()).await;
     let used = processor_time().saturating_sub(used);
+    let wrote = disk.written_bytes().await?.zip(wrote).map(|(after, before)| after.saturating_sub(before));
     stop.store(true, Ordering::Relaxed);
     let mut all = Measured::default();
     // Every call is waited for: one that was cut off would be stored, perhaps, and never counted.
     while let Some(measured) = running.join_next().await {
         all.add(&measured?);
     }
-    (all.elapsed, all.processor) = (span.measured, used);
+    (all.elapsed, all.processor, all.written) = (span.measured, used, wrote);
     Ok(all)
 }
 

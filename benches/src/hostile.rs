@@ -7,7 +7,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
-//! | `site` | the house as a process, its books, the neighbour |
+//! | `site` | the books of the house, the neighbour |
 //! | `raw` | frames of HTTP/2 written by hand |
 //! | `strangers` | connections that say nothing, or not enough |
 //! | `frames` | floods of frames |
@@ -24,11 +24,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
 use self::raw::Door;
-use self::site::{Books, House, Neighbour, Pinned, echo};
+use self::site::{Books, Neighbour, Pinned, echo};
+use crate::process::House;
 
 /// Which loads to run, and for how long.
 #[derive(Debug, Args)]
@@ -41,9 +42,6 @@ pub struct Options {
     /// Members, each with a lot.
     #[arg(long, default_value_t = 50_000)]
     members: u32,
-    /// How long each load lasts, in seconds.
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
     /// How long after it the memory of the house is looked at, in seconds.
     #[arg(long, default_value_t = 60)]
     settle: u64,
@@ -103,12 +101,11 @@ pub enum Mode {
     Cancelled,
 }
 
-/// Runs the loads and prints a table.
+/// Runs the loads, each for so long, and prints a table.
 ///
 /// # Errors
 /// If the house cannot be started, or the neighbour cannot work before a load.
-pub fn run(options: &Options) -> Result<()> {
-    ensure!(options.server.is_file(), "{} is no program", options.server.display());
+pub fn run(options: &Options, span: Duration) -> Result<()> {
     raw::raise_files();
     let modes = if options.modes.is_empty() { Mode::value_variants() } else { &options.modes };
     let own = Pinned::new(options.house_core)?;
@@ -123,15 +120,15 @@ pub fn run(options: &Options) -> Result<()> {
         let name = name.get_name();
         if !options.without_echo {
             let (echo, door) = own.run(echo(&books))?;
-            let line = one(options, *mode, &own, &door, None).unwrap_or_else(|error| format!("{error:#} | | | | |"));
+            let line =
+                one(options, *mode, span, &own, &door, None).unwrap_or_else(|error| format!("{error:#} | | | | |"));
             writeln!(out, "| {name} | echo | {line}")?;
             // Connections that the load left behind are cut with it.
             let _ = own.run(async { tokio::time::timeout(Duration::from_secs(5), echo.end()).await });
         }
-        let house = own.run(House::start(options, &books))?;
-        let door = house.door();
+        let (house, door) = own.run(books.house())?;
         let line =
-            one(options, *mode, &own, &door, Some(&house)).unwrap_or_else(|error| format!("{error:#} | | | | |"));
+            one(options, *mode, span, &own, &door, Some(&house)).unwrap_or_else(|error| format!("{error:#} | | | | |"));
         writeln!(out, "| {name} | house | {line}")?;
         out.flush()?;
         own.run(house.end())?;
@@ -140,8 +137,14 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// One load on one system.
-fn one(options: &Options, mode: Mode, own: &Pinned, door: &Arc<Door>, house: Option<&House>) -> Result<String> {
-    let span = Duration::from_secs(options.seconds);
+fn one(
+    options: &Options,
+    mode: Mode,
+    span: Duration,
+    own: &Pinned,
+    door: &Arc<Door>,
+    house: Option<&House>,
+) -> Result<String> {
     let neighbour = own.run(Neighbour::connect(Arc::clone(door), options.rate))?;
     // What is made at the first calls is no part of either measurement.
     own.run(neighbour.work(Duration::from_secs(2)));

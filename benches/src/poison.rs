@@ -85,10 +85,10 @@ pub async fn measure(
         for (other, (measured, answers)) in others.iter().zip(&found) {
             let p99 = measured.latencies.value_at_quantile(0.99) as f64 / 1e3;
             let (rate, answers) = (measured.rate(), *answers as f64 / measured.elapsed.as_secs_f64());
-            let (name, of_alone) = (system.name, rate / alone);
+            let (name, of_alone) = (&system.name, rate / alone);
             writeln!(out, "| {name} | {other:?} | {rate:.0} | {of_alone:.2} | {p99:.1} | {answers:.0} |")?;
         }
-        let books = system.end().await?.context("a house has books")?;
+        let books = system.end(true).await?.context("a house has books")?;
         ensure!(books.are_right(), "the books are not right: {books:?}");
     }
     Ok(())

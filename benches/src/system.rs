@@ -21,19 +21,22 @@ use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-mod database;
+pub mod database;
 
 pub use database::{Backend, Databases};
+
+use crate::disk::Disk;
+use crate::report::Figure;
 
 use crate::baseline::by_hand::{ByHandPostgres, ByHandSqlite, Desk};
 use crate::baseline::echo::Echo;
 use crate::baseline::{Issuer, Served};
 use crate::client::{BatchIssues, Clients, sdk};
-use crate::coalition::{Certificates, DOMAIN, IDENTIFIER_KEY, PARTNERS, WALLET_ISSUERS};
+use crate::coalition::{self, Certificates, DOMAIN, IDENTIFIER_KEY, PARTNERS, WALLET_ISSUERS};
 use crate::workload::{Spread, Workload, card_number};
 
 /// Points of each member before the load: more than redemptions can take.
-const PRELOADED_POINTS: i64 = 100_000;
+pub const PRELOADED_POINTS: i64 = 100_000;
 
 /// Lots of a member who redeems, at the most.
 const LOTS_MAX: u32 = 50;
@@ -55,6 +58,21 @@ pub struct Site {
 }
 
 impl Site {
+    /// # Errors
+    /// If its certificates cannot be made.
+    pub fn new(servers: Handle, members: u32, wallets: u32, seed: u64) -> Result<Self> {
+        let clock = Clock::system();
+        Ok(Self {
+            house: Arc::new(coalition::house(clock.now())),
+            certificates: Certificates::generate(&clock)?,
+            clock,
+            servers,
+            members,
+            wallets,
+            seed,
+        })
+    }
+
     fn desk(&self) -> Desk {
         let key = Arc::new(IdentifierKey::new(IDENTIFIER_KEY));
         let opaque = Arc::new(Opaque::new(&key));
@@ -69,7 +87,12 @@ impl Site {
 
     /// A workload of its own for each caller.
     pub fn workload(&self, stream: u64, spread: Spread) -> Workload {
-        Workload::new(self.seed, stream, self.clock.clone(), spread, 0..self.members)
+        self.workload_among(self.members, stream, spread)
+    }
+
+    /// As [`workload`](Self::workload), over the first members.
+    pub fn workload_among(&self, members: u32, stream: u64, spread: Spread) -> Workload {
+        Workload::new(self.seed, stream, self.clock.clone(), spread, 0..members)
     }
 
     /// As [`workload`](Self::workload), over the members who redeem.
@@ -86,9 +109,15 @@ impl Site {
 
 /// A system that can be put under load.
 pub struct System {
-    pub name: &'static str,
+    pub name: String,
     pub kind: Kind,
     pub clients: Clients,
+    /// Members that it is asked about.
+    pub members: u32,
+    /// Where its writing is counted.
+    pub disk: Disk,
+    /// Requests that were accepted before it was put under load.
+    accepted_before: u64,
     running: Running,
     operator: Option<Client>,
     closes: AtomicU64,
@@ -102,6 +131,20 @@ pub enum Kind {
     Echo,
     ByHand(Backend),
     House(Backend),
+}
+
+impl Kind {
+    /// What a system of this kind is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty call",
+            Self::Echo => "echo of the same shape",
+            Self::ByHand(Backend::Sqlite) => "by hand, SQLite",
+            Self::ByHand(Backend::Postgres) => "by hand, PostgreSQL",
+            Self::House(Backend::Sqlite) => "house, SQLite",
+            Self::House(Backend::Postgres) => "house, PostgreSQL",
+        }
+    }
 }
 
 enum Running {
@@ -122,10 +165,9 @@ impl System {
     /// # Errors
     /// If it cannot be served or reached.
     pub async fn ceiling(site: &Site, kind: Kind) -> Result<Self> {
-        let name = if kind == Kind::Empty { "empty call" } else { "echo of the same shape" };
         let served = site.serve(Echo).await?;
         let clients = Clients::connect(served.address, &site.certificates).await?;
-        Ok(Self { name, kind, clients, running: Running::Echo(served), operator: None, closes: AtomicU64::new(0) })
+        Ok(Self::new(site, kind, clients, Disk::NotCounted, Running::Echo(served)))
     }
 
     /// The hand-written service.
@@ -135,46 +177,53 @@ impl System {
     pub async fn by_hand(site: &Site, databases: &mut Databases, backend: Backend, connections: u32) -> Result<Self> {
         let (desk, population) = (site.desk(), site.population());
         let place = databases.make(backend, "by_hand").await?;
-        let (name, served, rows) = match backend {
+        let (served, disk, rows) = match backend {
             Backend::Sqlite => {
                 let path = PathBuf::from(place);
                 let opening = async move { ByHandSqlite::open(&path, desk, &population, PRELOADED_POINTS).await };
                 let service = site.servers.spawn(opening).await??;
                 let pool = service.pool();
-                ("by hand, SQLite", site.serve(service).await?, Rows::Sqlite(pool))
+                (site.serve(service).await?, Disk::OfProcess, Rows::Sqlite(pool))
             }
             Backend::Postgres => {
                 let opening =
                     async move { ByHandPostgres::open(&place, connections, desk, &population, PRELOADED_POINTS).await };
                 let service = site.servers.spawn(opening).await??;
                 let pool = service.pool();
-                ("by hand, PostgreSQL", site.serve(service).await?, Rows::Postgres(pool))
+                (site.serve(service).await?, Disk::Log(pool.clone()), Rows::Postgres(pool))
             }
         };
         let clients = Clients::connect(served.address, &site.certificates).await?;
-        let (kind, running) = (Kind::ByHand(backend), Running::ByHand(served, rows));
-        Ok(Self { name, kind, clients, running, operator: None, closes: AtomicU64::new(0) })
+        Ok(Self::new(site, Kind::ByHand(backend), clients, disk, Running::ByHand(served, rows)))
     }
 
-    /// The house itself.
+    /// The house itself, on a database of its own.
     ///
     /// # Errors
     /// Those of the database, or if it does not open.
     pub async fn house(site: &Site, databases: &mut Databases, backend: Backend) -> Result<Self> {
-        let place = databases.make(backend, "house").await?;
-        let (name, url) = match backend {
-            Backend::Sqlite => ("house, SQLite", format!("sqlite:{place}")),
-            Backend::Postgres => ("house, PostgreSQL", place),
-        };
+        let url = database::url_of(&databases.make(backend, "house").await?);
         let store = Store::connect(&url).await?;
         store.migrate().await?;
         store.create_coalition(&site.house, DOMAIN, &IdentifierKey::new(IDENTIFIER_KEY), site.clock.now()).await?;
         drop(store);
+        let system = Self::house_on(site, &url).await?;
+        system.preload(site).await?;
+        Databases::settle(&url).await?;
+        Ok(system)
+    }
+
+    /// The house on books that are there already.
+    ///
+    /// # Errors
+    /// Those of the database, or if it does not open.
+    pub async fn house_on(site: &Site, url: &str) -> Result<Self> {
+        let accepted_before = database::accepted_requests(url).await?;
         let options = ServerOptions {
             listen: ([127, 0, 0, 1], 0).into(),
             tls: site.certificates.server.clone(),
             domain: DOMAIN.to_owned(),
-            database_url: url.clone(),
+            database_url: url.to_owned(),
             clock: site.clock.clone(),
             identifier_key: IdentifierKey::new(IDENTIFIER_KEY),
             sandbox: false,
@@ -185,12 +234,33 @@ impl System {
         let address = server.local_addr();
         let clients = Clients::connect(address, &site.certificates).await?;
         let operator = sdk(address, &site.certificates, &site.certificates.operator).await?;
-        let running = Running::House(Box::new(server), url);
-        let kind = Kind::House(backend);
-        let system = Self { name, kind, clients, running, operator: Some(operator), closes: AtomicU64::new(0) };
-        system.preload(site).await?;
-        databases.settle(backend, &system.place()).await?;
-        Ok(system)
+        let backend = database::backend_of(url);
+        let disk = match backend {
+            Backend::Sqlite => Disk::OfProcess,
+            Backend::Postgres => Disk::Log(PgPool::connect_lazy(url)?),
+        };
+        let running = Running::House(Box::new(server), url.to_owned());
+        let system = Self::new(site, Kind::House(backend), clients, disk, running);
+        Ok(Self { operator: Some(operator), accepted_before, ..system })
+    }
+
+    fn new(site: &Site, kind: Kind, clients: Clients, disk: Disk, running: Running) -> Self {
+        Self {
+            name: kind.name().to_owned(),
+            kind,
+            clients,
+            members: site.members,
+            disk,
+            accepted_before: 0,
+            running,
+            operator: None,
+            closes: AtomicU64::new(0),
+        }
+    }
+
+    /// A workload of its own for each caller, over the members of this system.
+    pub fn workload(&self, site: &Site, stream: u64, spread: Spread) -> Workload {
+        site.workload_among(self.members, stream, spread)
     }
 
     /// The URL of a house's database.
@@ -199,11 +269,6 @@ impl System {
             Running::House(_, url) => url.clone(),
             Running::Echo(_) | Running::ByHand(..) => String::new(),
         }
-    }
-
-    /// The file of a house on SQLite.
-    pub fn sqlite_file(&self) -> Option<PathBuf> {
-        self.place().strip_prefix("sqlite:").map(PathBuf::from)
     }
 
     /// Enrols the population, each with a lot, in batches.
@@ -228,9 +293,9 @@ impl System {
     ///
     /// # Errors
     /// If the house refuses an issue.
-    pub async fn fill_wallets(&self, site: &Site, databases: &Databases) -> Result<()> {
+    pub async fn fill_wallets(&self, site: &Site) -> Result<()> {
         const BATCH: usize = 4_000;
-        let Kind::House(backend) = self.kind else { bail!("only a house has members who redeem") };
+        ensure!(matches!(self.kind, Kind::House(_)), "only a house has members who redeem");
         let mut workload = site.wallet_workload(u64::MAX);
         let mut lots: [Vec<v1::IssuePointsRequest>; WALLET_ISSUERS] = Default::default();
         let now = site.clock.now();
@@ -259,7 +324,7 @@ impl System {
         while let Some(filled) = filling.join_next().await {
             filled??;
         }
-        databases.settle(backend, &self.place()).await
+        Databases::settle(&self.place()).await
     }
 
     /// Where its server listens.
@@ -291,16 +356,18 @@ impl System {
         }
     }
 
-    /// Ends the system, and checks its books: what was acknowledged is stored, once, and everything adds up.
+    /// Ends the system, and checks its books: what was acknowledged is stored, once, and, where it is asked for, everything
+    /// adds up.
     ///
     /// # Errors
-    /// If it cannot be ended or the books are wrong.
-    pub async fn end(self) -> Result<Option<Books>> {
+    /// If it cannot be ended or the books cannot be read.
+    pub async fn end(self, audited: bool) -> Result<Option<Books>> {
         let acknowledged = self.clients.acknowledged() + self.closes.load(Ordering::Relaxed);
         let clients = self.clients;
         drop(clients);
         drop(self.operator);
-        let (stored, wrong) = match self.running {
+        let mut books = Books { name: self.name, acknowledged, stored: 0, wrong: None, entries: None, bytes: None };
+        match self.running {
             Running::Echo(served) => {
                 served.end().await?;
                 return Ok(None);
@@ -315,34 +382,56 @@ impl System {
                     Rows::Sqlite(pool) => pool.close().await,
                     Rows::Postgres(pool) => pool.close().await,
                 }
-                (stored, None)
+                books.stored = u64::try_from(stored)?;
             }
             Running::House(server, url) => {
+                if let Disk::Log(pool) = self.disk {
+                    pool.close().await;
+                }
                 let drained = server.shutdown(Duration::from_secs(20)).await;
                 ensure!(drained == Drained::Clean, "the house did not drain in time");
-                let stored = database::accepted_requests(&url).await?;
-                let report = audit(&Store::connect(&url).await?).await?;
-                (stored, Some(report.findings.iter().map(ToString::to_string).collect()))
+                books.stored = database::accepted_requests(&url).await?.saturating_sub(self.accepted_before);
+                if audited {
+                    let report = audit(&Store::connect(&url).await?).await?;
+                    books.wrong = Some(report.findings.iter().map(ToString::to_string).collect());
+                }
+                books.entries = Some(database::entries(&url).await?);
+                books.bytes = Some(database::stored_bytes(&url).await?);
             }
-        };
-        Ok(Some(Books { name: self.name, acknowledged, stored: u64::try_from(stored)?, wrong }))
+        }
+        Ok(Some(books))
     }
 }
 
 /// What was found at the end.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Books {
-    pub name: &'static str,
+    pub name: String,
     /// Operations that callers were told are done.
     pub acknowledged: u64,
-    /// Operations that the database holds.
+    /// Operations that the database holds of them.
     pub stored: u64,
-    /// What the audit found; the hand-written service has none.
+    /// What the audit found, where there was one; the hand-written service has none.
     pub wrong: Option<Vec<String>>,
+    /// Entries of a house's journal, and bytes that its database takes.
+    pub entries: Option<u64>,
+    pub bytes: Option<u64>,
 }
 
 impl Books {
     pub fn are_right(&self) -> bool {
         self.acknowledged == self.stored && self.wrong.as_ref().is_none_or(Vec::is_empty)
+    }
+
+    /// Bytes of the whole database for an entry of the journal.
+    pub fn bytes_an_entry(&self) -> Option<Figure> {
+        let (entries, bytes) = (self.entries.filter(|entries| *entries > 0)?, self.bytes?);
+        Some(Figure {
+            name: "stored, of all entries".to_owned(),
+            system: self.name.clone(),
+            unit: "bytes an entry".to_owned(),
+            values: vec![bytes as f64 / entries as f64],
+            load_average: None,
+        })
     }
 }

@@ -76,6 +76,11 @@ impl Workload {
         }
     }
 
+    /// Any member of the population, by its card.
+    pub fn any_member(&mut self) -> v1::MemberRef {
+        card(self.member())
+    }
+
     fn member(&mut self) -> u32 {
         self.rng.random_range(self.members.clone())
     }

@@ -1,5 +1,5 @@
 //! The house's rows of issues, written in batches on the house's own schema by nothing but SQL: no rules, no RPC, one
-//! connection. The way of writing is the one that `write_set` found best; there the others are compared.
+//! connection. The way of writing is the one that an earlier measurement found best (benches/README.md, history).
 //!
 //! Only the database is timed: a batch is made before the clock runs. The rows look like the house's, but members and
 //! requests are made up, and the entries are all the same.
@@ -21,7 +21,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::coalition::{PARTNERS, partner};
-use crate::harness::{Measured, Span, processor_time};
+use crate::harness::{Measured, Span};
+use crate::machine::processor_time;
 
 pub use postgres::BarePostgres;
 pub use sqlite::BareSqlite;
