@@ -66,7 +66,7 @@ fn create(backend: Backend, table: &Table) -> String {
     writeln!(sql, "CREATE TABLE {name} (").expect("a text grows");
     for (at, (doc, line)) in lines.into_iter().enumerate() {
         let comma = if at < last { "," } else { "" };
-        write!(sql, "{doc}    {line}{comma}\n").expect("a text grows");
+        writeln!(sql, "{doc}    {line}{comma}").expect("a text grows");
     }
     writeln!(sql, "){};", options(backend, table)).expect("a text grows");
     for index in *indexes {
