@@ -165,5 +165,5 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let (read, compared) =
         (format!("audit: read {0} of {0} entries", found["entries"]), "audit: compared 1 of 1 members");
     assert!(told.contains(&read) && told.contains(compared), "{told}");
-    assert!(page.contains("of GROCER, made by entry ") && !page.contains("Points("), "{page}");
+    assert!(page.contains("number of entries of member ") && !page.contains("Points("), "{page}");
 }
