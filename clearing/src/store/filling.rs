@@ -15,8 +15,8 @@
 //! | in braces | what stands there |
 //! |---|---|
 //! | `now` | another argument that the statement takes |
-//! | `lots`, `lots l` | the columns of the table `lots` that the statement gives; with the alias before each |
-//! | `nulls lots` | as many nulls |
+//! | `holds`, `holds l` | the columns of the table `holds` that the statement gives; with the alias before each |
+//! | `nulls holds` | as many nulls |
 
 use std::fmt::Write as _;
 
