@@ -47,7 +47,7 @@ pub enum Heard {
     /// It may have had its effect.
     Doubt(Error),
     /// It certainly had none.
-    NoEffect,
+    NoEffect(Error),
 }
 
 impl Heard {
@@ -56,16 +56,18 @@ impl Heard {
         let said = format!("{self:?}");
         match self {
             Self::Answer { verdict, replayed } if replayed == a_replay => verdict,
-            Self::Answer { .. } | Self::Doubt(_) | Self::NoEffect => panic!("the answer was {said}"),
+            Self::Answer { .. } | Self::Doubt(_) | Self::NoEffect(_) => panic!("the answer was {said}"),
         }
     }
 
-    /// The house's own words for why there is no answer; fails unless it said that it is not available.
+    /// The house's own words for why there is no answer; fails unless it said that it is not available. It may have said so
+    /// before the request had left: then it is no doubt.
     pub fn unavailable(self) -> String {
         let said = format!("{self:?}");
         match self {
-            Self::Doubt(Error::Unavailable { message, source: None, .. }) => message,
-            Self::Answer { .. } | Self::Doubt(_) | Self::NoEffect => panic!("the answer was {said}"),
+            Self::Doubt(Error::Unavailable { message, source: None, .. })
+            | Self::NoEffect(Error::Unavailable { message, source: None, .. }) => message,
+            Self::Answer { .. } | Self::Doubt(_) | Self::NoEffect(_) => panic!("the answer was {said}"),
         }
     }
 }
@@ -109,7 +111,7 @@ pub async fn ask(caller: &impl Caller, id: RequestId, command: &Command) -> Hear
         }
         Err(error) => {
             assert!(is_absence(&error), "{error:?}");
-            Heard::NoEffect
+            Heard::NoEffect(error)
         }
     }
 }
@@ -131,7 +133,7 @@ pub async fn ask_until_answered(caller: &impl Caller, partner: usize, id: Reques
                     return Answered { partner, id, command, verdict, doubted, committed_unheard: replayed };
                 }
                 Heard::Doubt(_) => doubted = true,
-                Heard::NoEffect => {}
+                Heard::NoEffect(_) => {}
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -263,8 +263,9 @@ async fn callers_are_told_of_a_database_that_stands_still_and_do_not_wait_for_it
     }
 }
 
-/// What the test's trigger does not let into the database, for good: an entry of so many points.
-const POISON: i64 = 666;
+/// What the test's trigger does not let into the database, for good: an entry of so many points. Its bytes are looked for, so
+/// it is no small number: the last byte of some batch's id and an ordinal after it have once been 666.
+const POISON: i64 = 0x5E_EDBA_D0DE;
 
 async fn plant_poison(house: &TestHouse) {
     let written: String = POISON.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
