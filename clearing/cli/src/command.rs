@@ -1,5 +1,8 @@
 //! Every command by name, with its help; reading the command line and running it.
 
+#[cfg(test)]
+mod flags;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -20,6 +23,8 @@ A coalition in five commands:
   clearing partner create GROCER --config coalition/clearing.toml
   clearing partner certificate GROCER --out grocer --config coalition/clearing.toml
   clearing window close --config coalition/clearing.toml
+
+What cannot be undone asks first. Scripts say --yes; --dry-run shows what would be done.
 
 Configuration: flags win over the environment (house.listen is CLEARING_HOUSE_LISTEN), the environment over the file
 (--config, CLEARING_CONFIG or ./clearing.toml).

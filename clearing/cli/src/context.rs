@@ -56,7 +56,16 @@ impl Context {
     }
 
     /// The configuration. Commands that need none work without one.
+    ///
+    /// # Errors
+    /// Two flags that set one key, and whatever is wrong with the configuration.
     pub fn config(&self) -> Result<Config, Failure> {
+        for (at, flag) in self.flags.iter().enumerate() {
+            if let Some(other) = self.flags[..at].iter().find(|other| other.key == flag.key) {
+                let what = format!("{} and {} both set {}", other.flag, flag.flag, flag.key);
+                return Err(Failure::usage(what).hint("leave one of them out"));
+            }
+        }
         Ok(Config::load(self.file.as_deref(), &Environment::of_process(), &self.flags)?)
     }
 }

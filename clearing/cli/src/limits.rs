@@ -5,6 +5,7 @@ use partner_sdk::Decimal;
 use partner_sdk::operator::{LimitUse, Partner, PartnerLimits};
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
 use crate::values;
 
 /// Changes of limits as flags. What is left out stays as it is.
@@ -19,7 +20,7 @@ pub struct LimitChanges {
 }
 
 /// Limits as flags.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitFlags {
     /// How far its debts may grow, in the coalition's currency. It guards prepaid issues, and redemptions and holds of
@@ -66,6 +67,21 @@ impl LimitChanges {
     /// Whether nothing is to change.
     pub fn is_empty(&self) -> bool {
         self.clear.is_empty() && self.over(PartnerLimits::none()) == PartnerLimits::none()
+    }
+
+    /// Makes sure that no limit is both set and taken away.
+    ///
+    /// # Errors
+    /// Usage, with the name of such a limit.
+    pub fn check(&self) -> Result<(), Failure> {
+        let set = self.set.over(PartnerLimits::none());
+        let without = |limit: &Limit| Self { set: LimitFlags::default(), clear: vec![*limit] }.over(set);
+        let both = self.clear.iter().find(|limit| without(limit) != set);
+        both.map_or(Ok(()), |limit| {
+            let name = limit.to_possible_value().expect("no limit is hidden").get_name().to_owned();
+            Err(Failure::usage(format!("--{name} and --clear {name} contradict each other"))
+                .hint("leave one of them out"))
+        })
     }
 
     /// The limits that they make of those `before`.

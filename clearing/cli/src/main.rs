@@ -16,6 +16,7 @@
 //! | `sandbox` | a house for integrators |
 //! | `demo` | a day of a coalition, as a demonstration |
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
+//! | `irrevocable` | asking before what cannot be undone |
 //! | `output`, `failure`, `telemetry`, `values` | what they print, how they end, what they log, and what numbers they read |
 
 mod audit;
@@ -29,6 +30,7 @@ mod demo;
 mod failure;
 mod fund;
 mod init;
+mod irrevocable;
 mod limits;
 mod log;
 mod material;

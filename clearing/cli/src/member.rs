@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, accepted};
+use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment};
 use crate::{terms, values};
@@ -83,11 +84,12 @@ pub struct Decay {
     #[arg(long, requires = "inactive", conflicts_with = "request_id")]
     all: bool,
     /// With --all: of those that have not been active for so many days, by the house's clock.
-    #[arg(long, value_name = "DAYS", group = "inactive", requires = "all",
+    #[arg(long, value_name = "DAYS", group = "inactive", requires = "all", conflicts_with_all = ["member", "request_id"],
           value_parser = |text: &str| values::between::<u32>(text, 1, 36_500))]
     inactive_days: Option<u32>,
     /// With --all: of those whose last activity was then or before.
-    #[arg(long, value_name = "TIME", group = "inactive", requires = "all", value_parser = terms::time)]
+    #[arg(long, value_name = "TIME", group = "inactive", requires = "all", conflicts_with_all = ["member", "request_id"],
+          value_parser = terms::time)]
     inactive_since: Option<SystemTime>,
     /// The share to take: 0.1 is a tenth, rounded down to whole points.
     #[arg(long, value_name = "RATE", value_parser = values::decimal)]
@@ -96,7 +98,7 @@ pub struct Decay {
     #[arg(long, value_name = "CODE")]
     period: String,
     #[command(flatten)]
-    effect: Effect,
+    irrevocable: Irrevocable,
 }
 
 /// Arguments of `member extend-expiry`.
@@ -116,7 +118,7 @@ pub struct Extend {
     #[command(flatten)]
     reason: Reason,
     #[command(flatten)]
-    effect: Effect,
+    irrevocable: Irrevocable,
 }
 
 /// Arguments of `member reinstate`.
@@ -136,7 +138,7 @@ pub struct Reinstate {
     #[command(flatten)]
     reason: Reason,
     #[command(flatten)]
-    effect: Effect,
+    irrevocable: Irrevocable,
 }
 
 /// Arguments of `member write-off-debt`.
@@ -153,7 +155,7 @@ pub struct WriteOff {
     #[command(flatten)]
     reason: Reason,
     #[command(flatten)]
-    effect: Effect,
+    irrevocable: Irrevocable,
 }
 
 /// Arguments of `member freeze`.
@@ -192,16 +194,31 @@ struct Reason {
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
-    let session = Session::open(context).await?;
     match command {
-        Command::Balance(who) => balance(&session, who).await,
-        Command::Decay(arguments) => decay(context, &session, arguments).await,
-        Command::ExtendExpiry(arguments) => extend(&session, arguments).await,
-        Command::Reinstate(arguments) => reinstate(&session, arguments).await,
-        Command::WriteOffDebt(arguments) => write_off(&session, arguments).await,
-        Command::Freeze(arguments) => freeze(&session, arguments).await,
-        Command::Unfreeze(arguments) => unfreeze(&session, arguments).await,
+        Command::Balance(who) => balance(&Session::open(context).await?, who).await,
+        Command::Decay(arguments) => decay(context, arguments).await,
+        Command::ExtendExpiry(arguments) => extend(context, arguments).await,
+        Command::Reinstate(arguments) => reinstate(context, arguments).await,
+        Command::WriteOffDebt(arguments) => write_off(context, arguments).await,
+        Command::Freeze(arguments) => freeze(&Session::open(context).await?, arguments).await,
+        Command::Unfreeze(arguments) => unfreeze(&Session::open(context).await?, arguments).await,
     }
+}
+
+/// What is done to a member, with what it has before.
+async fn plan_for(session: &Session, member: &MemberRef, what: String) -> Result<Plan, Failure> {
+    let of = session.client.balance(member.clone()).await?.member;
+    let sentence = format!(
+        "{what}. Member {} has {} points available, {} pending, and owes {}",
+        of.member_id, of.available_points, of.pending_points, of.owed_points
+    );
+    let json = json!({
+        "member": of.member_id,
+        "available_points": of.available_points,
+        "pending_points": of.pending_points,
+        "owed_points": of.owed_points,
+    });
+    Ok(Plan::new(sentence, json, Page::new()))
 }
 
 async fn balance(session: &Session, who: Who) -> Result<Answer, Failure> {
@@ -240,16 +257,32 @@ async fn balance(session: &Session, who: Who) -> Result<Answer, Failure> {
     Ok(Answer::new(json, page))
 }
 
-async fn decay(context: &Context, session: &Session, arguments: Decay) -> Result<Answer, Failure> {
-    let Decay { member, all: _, inactive_days, inactive_since, rate, period, effect } = arguments;
+async fn decay(context: &Context, arguments: Decay) -> Result<Answer, Failure> {
+    let Decay { member, all: _, inactive_days, inactive_since, rate, period, irrevocable } = arguments;
+    let session = irrevocable.open(context).await?;
     let Some(member) = member else {
         let days = Duration::from_secs(u64::from(inactive_days.unwrap_or_default()) * 86_400);
         // Both are not given together.
         let since = inactive_since.or_else(|| session.info.server_time.checked_sub(days));
         let since = since.ok_or_else(|| Failure::usage("--inactive-days: so long ago there was no time"))?;
-        return decay_all(context, session, &DecayMembers::of(rate, &period, since), since, &period).await;
+        let plan = async {
+            let sentence = format!(
+                "takes the share {rate} of the available points of every member that was not active after {}, for {period}",
+                moment(since)
+            );
+            let json = json!({ "period": period, "rate": rate.to_string(), "inactive_since_time": moment(since) });
+            Ok(Plan::new(sentence, json, Page::new()))
+        };
+        if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
+            return Ok(shown);
+        }
+        return decay_all(context, &session, &DecayMembers::of(rate, &period, since), since, &period).await;
     };
-    let request = RunDecay::of(member, rate, &period).request_id(session.request_id(effect));
+    let what = format!("takes the share {rate} of a member's available points, for {period}");
+    if let Some(shown) = irrevocable.weigh(context.output, plan_for(&session, &member, what)).await? {
+        return Ok(shown);
+    }
+    let request = RunDecay::of(member, rate, &period).request_id(session.request_id(irrevocable.effect));
     let done = accepted(session.operator().run_decay(request).await)?;
     let json = json!({
         "member": done.member.member_id,
@@ -333,10 +366,15 @@ fn broken_off(failure: Failure) -> Failure {
     }
 }
 
-async fn extend(session: &Session, arguments: Extend) -> Result<Answer, Failure> {
-    let Extend { who, issuer, until, expires, reason, effect } = arguments;
+async fn extend(context: &Context, arguments: Extend) -> Result<Answer, Failure> {
+    let Extend { who, issuer, until, expires, reason, irrevocable } = arguments;
+    let session = irrevocable.open(context).await?;
+    let what = format!("lets points of {issuer} that expire by {} live until {}", moment(until), moment(expires));
+    if let Some(shown) = irrevocable.weigh(context.output, plan_for(&session, &who.member, what)).await? {
+        return Ok(shown);
+    }
     let request = ExtendExpiry::of(who.member, &issuer).expiring_until(until).to(expires).reason(reason.code);
-    let request = request.request_id(session.request_id(effect));
+    let request = request.request_id(session.request_id(irrevocable.effect));
     let done = accepted(session.operator().extend_expiry(request).await)?;
     let lots = done.written.entry().map_or(0, |entry| entry.lots.len());
     let json = json!({
@@ -354,13 +392,18 @@ async fn extend(session: &Session, arguments: Extend) -> Result<Answer, Failure>
     Ok(Answer::new(json, page))
 }
 
-async fn reinstate(session: &Session, arguments: Reinstate) -> Result<Answer, Failure> {
-    let Reinstate { who, funder, points, expires, reason, effect } = arguments;
+async fn reinstate(context: &Context, arguments: Reinstate) -> Result<Answer, Failure> {
+    let Reinstate { who, funder, points, expires, reason, irrevocable } = arguments;
+    let session = irrevocable.open(context).await?;
+    let what = format!("gives a member {points} points at the cost of {funder}");
+    if let Some(shown) = irrevocable.weigh(context.output, plan_for(&session, &who.member, what)).await? {
+        return Ok(shown);
+    }
     let mut request = ReinstatePoints::to(who.member, &funder).points(points).reason(reason.code);
     if let Some(expires) = expires {
         request = request.expires(expires);
     }
-    let request = request.request_id(session.request_id(effect));
+    let request = request.request_id(session.request_id(irrevocable.effect));
     let done = accepted(session.operator().reinstate_points(request).await)?;
     let json = json!({
         "member": done.member.member_id,
@@ -383,10 +426,15 @@ async fn reinstate(session: &Session, arguments: Reinstate) -> Result<Answer, Fa
     Ok(Answer::new(json, page))
 }
 
-async fn write_off(session: &Session, arguments: WriteOff) -> Result<Answer, Failure> {
-    let WriteOff { who, creditor, points, reason, effect } = arguments;
+async fn write_off(context: &Context, arguments: WriteOff) -> Result<Answer, Failure> {
+    let WriteOff { who, creditor, points, reason, irrevocable } = arguments;
+    let session = irrevocable.open(context).await?;
+    let what = format!("gives up to {points} points up that a member owes to {creditor}, at its cost");
+    if let Some(shown) = irrevocable.weigh(context.output, plan_for(&session, &who.member, what)).await? {
+        return Ok(shown);
+    }
     let request = WriteOffDebt::of(who.member, &creditor).points(points).reason(reason.code);
-    let request = request.request_id(session.request_id(effect));
+    let request = request.request_id(session.request_id(irrevocable.effect));
     let done = accepted(session.operator().write_off_debt(request).await)?;
     let json = json!({
         "member": done.member.member_id,

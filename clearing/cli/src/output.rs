@@ -70,6 +70,13 @@ impl Output {
         put(io::stdout().lock(), text);
     }
 
+    /// Shows somebody at the terminal what they are going to be asked about.
+    pub fn show_before(self, page: &Page) {
+        if !page.0.is_empty() {
+            put(io::stderr().lock(), &page.0);
+        }
+    }
+
     /// Tells people what is under way, beside the answer; programs wait for it.
     pub fn note(self, text: &str) {
         if !self.is_json() {

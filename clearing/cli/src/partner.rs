@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::certificate;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, accepted};
+use crate::irrevocable::{Irrevocable, Plan};
 use crate::limits::{self, LimitChanges, LimitFlags};
 use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment};
@@ -58,7 +59,7 @@ pub enum Command {
                             clearing partner consent SUPPLIER GROCER --revoke"
     )]
     Consent(ConsentArguments),
-    /// Restricts or suspends a partner, or lets it act again.
+    /// Restricts or suspends a partner, or lets it act again. Its tills feel it at once.
     #[command(after_help = "Examples:\n  clearing partner state GROCER restricted     no issues\n  \
                             clearing partner state GROCER suspended      neither issues nor redemptions\n  \
                             clearing partner state GROCER active")]
@@ -69,7 +70,7 @@ pub enum Command {
         #[arg(value_parser = state)]
         state: PartnerState,
         #[command(flatten)]
-        effect: Effect,
+        irrevocable: Irrevocable,
     },
     /// Lists the partners, the operator among them.
     #[command(after_help = "Examples:\n  clearing partner list\n  clearing partner list --output json")]
@@ -146,11 +147,12 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
             show_terms(&Session::open(context).await?, &arguments).await
         }
         Command::Terms(arguments) => set_terms(&Session::open(context).await?, arguments).await,
-        Command::Limits(arguments) => limits(&Session::open(context).await?, arguments).await,
-        Command::Consent(arguments) => consent(&Session::open(context).await?, arguments).await,
-        Command::State { partner, state, effect } => {
-            set_state(&Session::open(context).await?, &partner, state, effect).await
+        Command::Limits(arguments) => {
+            arguments.limits.check()?;
+            limits(&Session::open(context).await?, arguments).await
         }
+        Command::Consent(arguments) => consent(&Session::open(context).await?, arguments).await,
+        Command::State { partner, state, irrevocable } => set_state(context, &partner, state, irrevocable).await,
         Command::List => list(&Session::open(context).await?).await,
     }
 }
@@ -314,8 +316,26 @@ fn consent_to_json(consent: &FundingConsent) -> Value {
     })
 }
 
-async fn set_state(session: &Session, partner: &str, state: PartnerState, effect: Effect) -> Result<Answer, Failure> {
-    let request = SetPartnerState::of(partner, state).request_id(session.request_id(effect));
+async fn set_state(
+    context: &Context,
+    partner: &str,
+    state: PartnerState,
+    irrevocable: Irrevocable,
+) -> Result<Answer, Failure> {
+    let session = irrevocable.open(context).await?;
+    let plan = async {
+        let before = find(&session, partner).await?.state;
+        let sentence = format!("makes {partner} {state}, which is {before}: {}", meaning(state));
+        Ok(Plan::new(
+            sentence,
+            json!({ "partner": partner, "previous_state": before.as_str(), "state": state.as_str() }),
+            Page::new(),
+        ))
+    };
+    if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
+        return Ok(shown);
+    }
+    let request = SetPartnerState::of(partner, state).request_id(session.request_id(irrevocable.effect));
     let set = accepted(session.operator().set_partner_state(request).await)?;
     let json = json!({
         "partner": partner,
@@ -323,7 +343,14 @@ async fn set_state(session: &Session, partner: &str, state: PartnerState, effect
         "state": set.state.as_str(),
         "replayed": set.written.replayed,
     });
-    let meaning = match set.state {
+    let meaning = meaning(set.state);
+    let page = Page::new().text(format!("{partner} was {} and is {}: {meaning}.", set.previous_state, set.state));
+    Ok(Answer::new(json, page))
+}
+
+/// What a partner may do in a state.
+fn meaning(state: PartnerState) -> &'static str {
+    match state {
         PartnerState::Active => "it may do everything its certificate covers",
         PartnerState::Restricted => "it may not issue; all else is allowed",
         PartnerState::Suspended => {
@@ -331,9 +358,7 @@ async fn set_state(session: &Session, partner: &str, state: PartnerState, effect
              points stay spendable at others"
         }
         PartnerState::Other(_) | _ => "a state that this command does not know",
-    };
-    let page = Page::new().text(format!("{partner} was {} and is {}: {meaning}.", set.previous_state, set.state));
-    Ok(Answer::new(json, page))
+    }
 }
 
 async fn list(session: &Session) -> Result<Answer, Failure> {

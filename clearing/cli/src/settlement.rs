@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
+use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
 use crate::session::{Effect, Session};
 use crate::values;
@@ -29,15 +30,11 @@ pub enum Command {
         #[arg(value_parser = values::whole::<i64>)]
         window: Option<i64>,
     },
-    /// Confirms a proposed settlement, so that it can be paid.
-    #[command(after_help = "Example:\n  clearing settlement confirm 3")]
-    Confirm {
-        /// Number of the window.
-        #[arg(value_parser = values::whole::<i64>)]
-        window: i64,
-        #[command(flatten)]
-        effect: Effect,
-    },
+    /// Confirms a proposed settlement, so that it can be paid. One without legs is settled by it, which is final.
+    #[command(
+        after_help = "Examples:\n  clearing settlement confirm 3\n  clearing settlement confirm 3 --dry-run     what would be confirmed"
+    )]
+    Confirm(OfWindow),
     /// Gives the payment orders of a confirmed settlement, for the bank.
     #[command(
         after_help = "Examples:\n  clearing settlement export 3 --csv orders.csv      everyone to or from one account\n  \
@@ -57,23 +54,30 @@ pub enum Command {
         #[arg(long, value_enum)]
         mode: Option<Mode>,
     },
-    /// Records that an order was paid; with --all, every order that is still due.
+    /// Records that an order was paid; with --all, every order that is still due. A payment that is recorded is final.
     #[command(
         after_help = "Examples:\n  clearing settlement pay 3 GROCER                   its leg, against the settlement account\n  \
                             clearing settlement pay 3 FUEL --to GROCER          an order between two participants\n  \
                             clearing settlement pay 3 GROCER --amount 120.50    only if that is what is due\n  \
+                            clearing settlement pay 3 --all --dry-run           what is still due\n  \
                             clearing settlement pay 3 --all                     everything, those who pay first"
     )]
     Pay(Pay),
     /// Gives a settlement up before its first payment; its legs go into the open window.
-    #[command(after_help = "Example:\n  clearing settlement abort 3")]
-    Abort {
-        /// Number of the window.
-        #[arg(value_parser = values::whole::<i64>)]
-        window: i64,
-        #[command(flatten)]
-        effect: Effect,
-    },
+    #[command(
+        after_help = "Examples:\n  clearing settlement abort 3\n  clearing settlement abort 3 --dry-run     which legs would go back"
+    )]
+    Abort(OfWindow),
+}
+
+/// A closed window, of which something is done that cannot be undone.
+#[derive(Debug, Args)]
+pub struct OfWindow {
+    /// Number of the window.
+    #[arg(value_parser = values::whole::<i64>)]
+    window: i64,
+    #[command(flatten)]
+    irrevocable: Irrevocable,
 }
 
 /// Who pays whom.
@@ -126,27 +130,24 @@ pub struct Pay {
     /// The amount that was paid. Left out: all that is due.
     #[arg(long, value_name = "AMOUNT", requires = "payer", value_parser = values::decimal)]
     amount: Option<Decimal>,
-    /// Every order that is still due, those that come in first. Takes the mode of --mode.
-    #[arg(long, conflicts_with_all = ["payer", "request_id"])]
+    /// Every order that is still due, those that come in first: as they were exported, and where nothing was exported those
+    /// against the settlement account.
+    #[arg(long, conflicts_with_all = ["payer", "to", "amount", "request_id"])]
     all: bool,
-    /// With --all: who pays whom.
-    #[arg(long, value_enum, default_value_t, requires = "all")]
-    mode: Mode,
     #[command(flatten)]
-    effect: Effect,
+    irrevocable: Irrevocable,
 }
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
-    let session = Session::open(context).await?;
     match command {
-        Command::Preview { window } => preview(&session, window).await,
-        Command::Confirm { window, effect } => confirm(&session, window, effect).await,
-        Command::Export(export) => export_orders(&session, export).await,
-        Command::Orders { window, mode } => orders(&session, window, mode).await,
-        Command::Pay(pay) if pay.all => pay_all(&session, pay.window, pay.mode).await,
-        Command::Pay(pay) => pay_one(&session, pay).await,
-        Command::Abort { window, effect } => abort(&session, window, effect).await,
+        Command::Preview { window } => preview(&Session::open(context).await?, window).await,
+        Command::Confirm(of) => confirm(context, of).await,
+        Command::Export(export) => export_orders(&Session::open(context).await?, export).await,
+        Command::Orders { window, mode } => orders(&Session::open(context).await?, window, mode).await,
+        Command::Pay(pay) if pay.all => pay_all(context, pay).await,
+        Command::Pay(pay) => pay_one(context, pay).await,
+        Command::Abort(of) => abort(context, of).await,
     }
 }
 
@@ -156,8 +157,14 @@ async fn preview(session: &Session, window: Option<i64>) -> Result<Answer, Failu
     Ok(Answer::new(to_json(&settlement), page))
 }
 
-async fn confirm(session: &Session, window: i64, effect: Effect) -> Result<Answer, Failure> {
-    let request = ConfirmSettlement::of(window).request_id(session.request_id(effect));
+async fn confirm(context: &Context, of: OfWindow) -> Result<Answer, Failure> {
+    let OfWindow { window, irrevocable } = of;
+    let session = irrevocable.open(context).await?;
+    let plan = plan_for(&session, window, format!("confirms the settlement of window {window}"));
+    if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
+        return Ok(shown);
+    }
+    let request = ConfirmSettlement::of(window).request_id(session.request_id(irrevocable.effect));
     let confirmed = accepted(session.operator().confirm_settlement(request).await)?;
     let json = json!({
         "window": window,
@@ -174,6 +181,12 @@ async fn confirm(session: &Session, window: i64, effect: Effect) -> Result<Answe
     Ok(Answer::new(json, page))
 }
 
+/// What is done with the settlement of a window that is closed.
+async fn plan_for(session: &Session, window: i64, sentence: String) -> Result<Plan, Failure> {
+    let settlement = session.operator().preview_settlement(Some(window)).await?;
+    Ok(Plan::new(sentence, to_json(&settlement), facts(&settlement)))
+}
+
 async fn export_orders(session: &Session, export: Export) -> Result<Answer, Failure> {
     let Export { window, mode, csv, effect } = export;
     let request = ExportOrders::of(window, mode.into()).request_id(session.request_id(effect));
@@ -187,13 +200,9 @@ async fn export_orders(session: &Session, export: Export) -> Result<Answer, Fail
         "csv": orders.csv,
         "replayed": orders.written.replayed,
     });
-    let rows = orders
-        .orders
-        .iter()
-        .map(|order| vec![order.payer.clone(), order.payee.clone(), order.amount.amount.to_string()]);
     let mut page = Page::new()
         .text(format!("{} orders of window {window}, {}:", orders.orders.len(), OrderMode::from(mode)))
-        .table(&["payer", "payee", &format!(">amount, {}", session.info.currency_code)], rows);
+        .and(&orders_page(&orders.orders, &session.info.currency_code));
     if let Some(path) = csv {
         fs::write(&path, &orders.csv).map_err(|error| Failure::file("cannot write", &path, &error))?;
         page = page.text(format!("Written to {}.", path.display()));
@@ -233,17 +242,21 @@ async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<An
     Ok(Answer::new(json, page))
 }
 
-async fn pay_one(session: &Session, pay: Pay) -> Result<Answer, Failure> {
-    let payer = pay.payer.expect("clap requires it unless --all is given");
+async fn pay_one(context: &Context, pay: Pay) -> Result<Answer, Failure> {
+    let session = pay.irrevocable.open(context).await?;
+    let payer = pay.payer.as_deref().expect("clap requires it unless --all is given");
+    if let Some(shown) = pay.irrevocable.weigh(context.output, plan_of_one(&session, &pay, payer)).await? {
+        return Ok(shown);
+    }
     let request = match &pay.to {
-        Some(payee) => ConfirmPayment::pair(pay.window, &payer, payee),
-        None => ConfirmPayment::hub(pay.window, &payer),
+        Some(payee) => ConfirmPayment::pair(pay.window, payer, payee),
+        None => ConfirmPayment::hub(pay.window, payer),
     };
     let request = match pay.amount {
         Some(amount) => request.amount(session.money(amount)),
         None => request,
     };
-    let request = request.request_id(session.request_id(pay.effect));
+    let request = request.request_id(session.request_id(pay.irrevocable.effect));
     let paid = accepted(session.operator().confirm_payment(request).await)?;
     let json = json!({
         "window": pay.window,
@@ -258,46 +271,102 @@ async fn pay_one(session: &Session, pay: Pay) -> Result<Answer, Failure> {
     Ok(Answer::new(json, after_payment(page, pay.window, paid.settlement_state)))
 }
 
-/// Those who pay come first: the house pays nothing out that has not come in.
-async fn pay_all(session: &Session, window: i64, mode: Mode) -> Result<Answer, Failure> {
-    let request = ExportOrders::of(window, mode.into()).request_id(session.client.new_request_id());
-    let exported = accepted(session.operator().export_orders(request).await)?;
-    let mut orders = exported.orders;
-    orders.sort_by_key(|order| ["hub", "funds"].contains(&order.payer.as_str()));
-    let mut state = exported.settlement_state;
+/// The order that is said to be paid. Where none is due the house refuses the payment.
+async fn plan_of_one(session: &Session, pay: &Pay, payer: &str) -> Result<Plan, Failure> {
+    let orders = due_orders(session, pay.window).await?;
+    let found = orders.iter().find(|order| match &pay.to {
+        Some(payee) => order.payer == payer && order.payee == *payee,
+        None => [(HUB, payer), (payer, HUB)].contains(&(&*order.payer, &*order.payee)),
+    });
+    let window = pay.window;
+    let sentence = match (found, pay.amount) {
+        (Some(order), amount) => {
+            let amount = amount.map_or_else(|| order.amount.clone(), |amount| session.money(amount));
+            format!("records that {} paid {amount} to {}, in window {window}, for good", order.payer, order.payee)
+        }
+        (None, _) => {
+            format!(
+                "records a payment of {payer} in window {window}, where no such order is due: the house will refuse it"
+            )
+        }
+    };
+    let json = json!({ "window": window, "order": found.map(order_json) });
+    Ok(Plan::new(sentence, json, Page::new()))
+}
+
+/// The name of the settlement account in orders.
+const HUB: &str = "hub";
+
+/// What is still due of a window: as it was exported, and where nothing was exported against the settlement account. Those
+/// who pay come first: the house pays nothing out that has not come in.
+async fn due_orders(session: &Session, window: i64) -> Result<Vec<PaymentOrder>, Failure> {
+    let mut orders = session.client.orders(window, None).collect().await?;
+    if orders.is_empty() {
+        orders = session.client.orders(window, Some(OrderMode::Hub)).collect().await?;
+    }
+    orders.retain(|order| !order.paid);
+    orders.sort_by_key(|order| [HUB, "funds"].contains(&order.payer.as_str()));
+    Ok(orders)
+}
+
+async fn pay_all(context: &Context, pay: Pay) -> Result<Answer, Failure> {
+    let Pay { window, irrevocable, .. } = pay;
+    let session = irrevocable.open(context).await?;
+    let orders = due_orders(&session, window).await?;
+    let currency = &session.info.currency_code;
+    let plan = async {
+        let total = orders.iter().map(|order| order.amount.amount).sum();
+        let sentence =
+            format!("records {} payments of window {window}, {} in all, for good", orders.len(), session.money(total));
+        let json = json!({ "window": window, "orders": orders.iter().map(order_json).collect::<Vec<_>>() });
+        Ok(Plan::new(sentence, json, orders_page(&orders, currency)))
+    };
+    if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
+        return Ok(shown);
+    }
     let mut payments = Vec::with_capacity(orders.len());
     for order in &orders {
-        let request = match mode {
-            Mode::Hub if order.payer == "hub" => ConfirmPayment::hub(window, &order.payee),
-            Mode::Hub => ConfirmPayment::hub(window, &order.payer),
-            Mode::Pairwise => ConfirmPayment::pair(window, &order.payer, &order.payee),
+        let request = match (order.payer.as_str(), order.payee.as_str()) {
+            (HUB, partner) | (partner, HUB) => ConfirmPayment::hub(window, partner),
+            (payer, payee) => ConfirmPayment::pair(window, payer, payee),
         };
+        // What was shown is what is recorded: the house refuses another amount.
         let request = request.amount(order.amount.clone()).request_id(session.client.new_request_id());
         let paid = accepted(session.operator().confirm_payment(request).await).map_err(|failure| {
             let done = format!("{} of {} orders were recorded before this one", payments.len(), orders.len());
             let message = format!("{} -> {}: {} ({done})", order.payer, order.payee, failure.message);
             Failure { message, ..failure }
         })?;
-        state = paid.settlement_state;
         payments.push(payment_json(&paid));
     }
+    let state = session.operator().preview_settlement(Some(window)).await?.state;
     let json = json!({
         "window": window,
-        "currency": session.info.currency_code,
+        "currency": currency,
         "orders": orders.iter().map(order_json).collect::<Vec<_>>(),
         "payments": payments,
         "settlement_state": state.as_str(),
     });
-    let rows =
-        orders.iter().map(|order| vec![order.payer.clone(), order.payee.clone(), order.amount.amount.to_string()]);
     let page = Page::new()
         .text(format!("Recorded {} payments: settlement of window {window} is {state}.", orders.len()))
-        .table(&["payer", "payee", &format!(">amount, {}", session.info.currency_code)], rows);
+        .and(&orders_page(&orders, currency));
     Ok(Answer::new(json, after_payment(page, window, state)))
 }
 
-async fn abort(session: &Session, window: i64, effect: Effect) -> Result<Answer, Failure> {
-    let request = AbortSettlement::of(window).request_id(session.request_id(effect));
+fn orders_page(orders: &[PaymentOrder], currency: &str) -> Page {
+    let rows =
+        orders.iter().map(|order| vec![order.payer.clone(), order.payee.clone(), order.amount.amount.to_string()]);
+    Page::new().table(&["payer", "payee", &format!(">amount, {currency}")], rows)
+}
+
+async fn abort(context: &Context, of: OfWindow) -> Result<Answer, Failure> {
+    let OfWindow { window, irrevocable } = of;
+    let session = irrevocable.open(context).await?;
+    let sentence = format!("gives up the settlement of window {window}; its legs go into the open window");
+    if let Some(shown) = irrevocable.weigh(context.output, plan_for(&session, window, sentence)).await? {
+        return Ok(shown);
+    }
+    let request = AbortSettlement::of(window).request_id(session.request_id(irrevocable.effect));
     let aborted = accepted(session.operator().abort_settlement(request).await)?;
     let json = json!({
         "window": window,
@@ -351,8 +420,23 @@ pub fn to_json(settlement: &Settlement) -> Value {
     })
 }
 
-/// A settlement for people.
+/// A settlement for people, with what to do next.
 pub fn page(settlement: &Settlement) -> Page {
+    use partner_sdk::SettlementState as State;
+    let (page, window) = (facts(settlement), settlement.window);
+    match settlement.state {
+        State::Proposed => {
+            page.next(format!("clearing settlement confirm {window}   (or: clearing settlement abort {window})"))
+        }
+        State::Confirmed => page.next(format!("clearing settlement export {window} --csv orders-{window}.csv")),
+        State::Exported | State::PartlyPaid => page.next(format!("clearing settlement pay {window} PARTNER")),
+        State::Settled | State::Aborted => page,
+        State::Other(_) | _ => page.next("clearing window close"),
+    }
+}
+
+/// A settlement for people.
+pub fn facts(settlement: &Settlement) -> Page {
     let currency = &settlement.gross.currency;
     let window = settlement.window;
     let title = match state_word(settlement) {
@@ -376,23 +460,13 @@ pub fn page(settlement: &Settlement) -> Page {
     let proof = &settlement.proof;
     let funds: Vec<_> =
         proof.account_changes.iter().map(|change| format!(" + {} {}", change.account, change.amount.amount)).collect();
-    page = page.text(format!(
+    page.text(format!(
         "Proof: legs {}{} + carried {} = {}.",
         proof.legs_total.amount,
         funds.concat(),
         proof.carried_change.amount,
         proof.sum
-    ));
-    use partner_sdk::SettlementState as State;
-    match settlement.state {
-        State::Proposed => {
-            page.next(format!("clearing settlement confirm {window}   (or: clearing settlement abort {window})"))
-        }
-        State::Confirmed => page.next(format!("clearing settlement export {window} --csv orders-{window}.csv")),
-        State::Exported | State::PartlyPaid => page.next(format!("clearing settlement pay {window} PARTNER")),
-        State::Settled | State::Aborted => page,
-        State::Other(_) | _ => page.next("clearing window close"),
-    }
+    ))
 }
 
 /// The state of a settlement; none of an open window.

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
+use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
-use crate::session::{Effect, Session, first, moment, moment_or_none};
+use crate::session::{Session, first, moment, moment_or_none};
 use crate::{settlement, values};
 
 /// The window commands.
@@ -23,20 +24,17 @@ pub enum Command {
     },
     /// Closes the open window now and opens the next: positions become the legs of a proposed settlement.
     #[command(
-        after_help = "Example:\n  clearing window close\n\nA calendar does this by itself: clearing calendar set '0 0 * * *'"
+        after_help = "Examples:\n  clearing window close\n  clearing window close --dry-run     shows the settlement that it would make\n  \
+                            clearing window close --yes         in a script\n\nA calendar does this by itself: clearing calendar set '0 0 * * *'"
     )]
-    Close {
-        #[command(flatten)]
-        effect: Effect,
-    },
+    Close(Irrevocable),
 }
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
-    let session = Session::open(context).await?;
     match command {
-        Command::List { limit } => list(&session, limit).await,
-        Command::Close { effect } => close(&session, effect).await,
+        Command::List { limit } => list(&Session::open(context).await?, limit).await,
+        Command::Close(irrevocable) => close(context, irrevocable).await,
     }
 }
 
@@ -65,8 +63,17 @@ async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
     Ok(Answer::new(json, page))
 }
 
-async fn close(session: &Session, effect: Effect) -> Result<Answer, Failure> {
-    let request = CloseWindow::now().request_id(session.request_id(effect));
+async fn close(context: &Context, irrevocable: Irrevocable) -> Result<Answer, Failure> {
+    let session = irrevocable.open(context).await?;
+    let plan = async {
+        let settlement = session.operator().preview_settlement(None).await?;
+        let sentence = format!("closes window {} and opens the next", settlement.window);
+        Ok(Plan::new(sentence, settlement::to_json(&settlement), settlement::facts(&settlement)))
+    };
+    if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
+        return Ok(shown);
+    }
+    let request = CloseWindow::now().request_id(session.request_id(irrevocable.effect));
     let closed = accepted(session.operator().close_window(request).await)?;
     let json = json!({
         "settlement": settlement::to_json(&closed.settlement),

@@ -54,9 +54,9 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let preview = json(&["settlement", "preview"]);
     assert_eq!((preview["window"].as_i64(), &preview["settlement_state"]), (Some(1), &Value::Null));
     let request = fuel.new_request_id().to_string();
-    let closed = json(&["window", "close", "--request-id", &request]);
+    let closed = json(&["window", "close", "--yes", "--request-id", &request]);
     assert_eq!((closed["open_window"].as_i64(), closed["replayed"].as_bool()), (Some(2), Some(false)));
-    let again = json(&["window", "close", "--request-id", &request]);
+    let again = json(&["window", "close", "--yes", "--request-id", &request]);
     assert_eq!((again["open_window"].as_i64(), again["replayed"].as_bool()), (Some(2), Some(true)));
     let legs = &closed["settlement"]["legs"];
     let leg = |partner: &str| {
@@ -67,22 +67,22 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert_eq!(closed["settlement"]["proof"]["sum"], "0.00");
 
     // It settles.
-    let (code, error) = failure(&["settlement", "pay", "1", "GROCER"]);
+    let (code, error) = failure(&["settlement", "pay", "1", "GROCER", "--yes"]);
     assert_eq!((code, error["reason"].as_str()), (1, Some("SETTLEMENT_NOT_CONFIRMED")), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("clearing settlement confirm"), "{error}");
-    assert_eq!(json(&["settlement", "confirm", "1"])["settlement_state"], "CONFIRMED");
+    assert_eq!(json(&["settlement", "confirm", "1", "--yes"])["settlement_state"], "CONFIRMED");
     let exported = json(&["settlement", "export", "1", "--csv", "orders.csv"]);
     assert_eq!(exported["orders"].as_array().unwrap().len(), 3);
     assert!(fs::read_to_string(desk.path("orders.csv")).unwrap().starts_with("window,payer,payee,amount,currency\r\n"));
-    let (code, error) = failure(&["settlement", "pay", "1", "GROCER", "--amount", "59"]);
+    let (code, error) = failure(&["settlement", "pay", "1", "GROCER", "--amount", "59", "--yes"]);
     assert_eq!((code, error["reason"].as_str()), (1, Some("AMOUNT_MISMATCH")), "{error}");
-    assert_eq!(json(&["settlement", "pay", "1", "GROCER"])["settlement_state"], "PARTLY_PAID");
+    assert_eq!(json(&["settlement", "pay", "1", "GROCER", "--yes"])["settlement_state"], "PARTLY_PAID");
     let orders = json(&["settlement", "orders", "1"]);
     let paid = orders["orders"].as_array().unwrap().iter().filter(|order| order["paid"] == true);
     assert_eq!(paid.count(), 1, "{orders}");
-    let (code, error) = failure(&["settlement", "abort", "1"]);
+    let (code, error) = failure(&["settlement", "abort", "1", "--yes"]);
     assert_eq!((code, error["reason"].as_str()), (1, Some("SETTLEMENT_ALREADY_PAID")), "{error}");
-    assert_eq!(json(&["settlement", "pay", "1", "--all"])["settlement_state"], "SETTLED");
+    assert_eq!(json(&["settlement", "pay", "1", "--all", "--yes"])["settlement_state"], "SETTLED");
     assert_eq!(json(&["window", "list"])["windows"][1]["settlement_state"], "SETTLED");
     assert!(table(&["settlement", "preview", "1"]).contains("PAID"));
 
@@ -125,14 +125,14 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert!(next.ends_with("T21:00:00Z"), "{next}");
     assert_eq!(json(&["calendar", "show"])["next_close_times"], calendar["next_close_times"]);
     assert_eq!(json(&["calendar", "set", "--none"])["next_close_times"].as_array().map(Vec::len), Some(0));
-    assert_eq!(json(&["partner", "state", "FUEL", "suspended"])["state"], "SUSPENDED");
+    assert_eq!(json(&["partner", "state", "FUEL", "suspended", "--yes"])["state"], "SUSPENDED");
     let refused = fuel.issue(Issue::to("card", "1").points(1)).await.unwrap();
     assert_eq!(refused.rejection().unwrap().reason.as_str(), "PARTNER_SUSPENDED");
 
     // An auditor reads, and changes nothing.
     let auditor = ["--set", "client.cert=coalition/auditor.pem", "--set", "client.key=coalition/auditor.key"];
     json(&[&["report", "trial-balance"][..], &auditor].concat());
-    let (code, error) = failure(&[&["window", "close"][..], &auditor].concat());
+    let (code, error) = failure(&[&["window", "close", "--yes"][..], &auditor].concat());
     assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");
 
     // The house stops when it is asked to, and its books hold.

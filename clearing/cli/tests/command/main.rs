@@ -8,6 +8,7 @@ mod coalition;
 mod desk;
 mod faults;
 mod init;
+mod irrevocable;
 mod member;
 mod partner;
 mod report;

@@ -24,14 +24,14 @@ async fn the_operator_cares_for_members() {
     assert!(table(&["member", "balance", &issued.member.member_id]).contains("100 points expire at 2027-01-01"));
 
     // A tenth for January, once.
-    let decay = ["member", "decay", "card:1", "--rate", "0.1", "--period", "2026-01"];
+    let decay = ["member", "decay", "card:1", "--rate", "0.1", "--period", "2026-01", "--yes"];
     let decayed = json(&decay);
     assert_eq!((&decayed["decayed_points"], &decayed["available_points"]), (&10.into(), &90.into()));
     assert_eq!(json(&decay)["decayed_points"], 0);
     assert!(table(&decay).contains("Nothing was taken"));
 
     let extended = [
-        &["member", "extend-expiry", "card:1", "--issuer", "grocer", "--until", "2027-06-01T00:00:00Z"][..],
+        &["member", "extend-expiry", "card:1", "--issuer", "grocer", "--until", "2027-06-01T00:00:00Z", "--yes"][..],
         &["--expires", "2028-01-01T00:00:00Z", "--reason", "OUTAGE-7"],
     ];
     assert_eq!(json(&extended.concat())["next_expiry"]["expire_time"], "2028-01-01T00:00:00Z");
@@ -42,10 +42,22 @@ async fn the_operator_cares_for_members() {
         grocer.reverse(Reverse::entry(issued.written.entry_id()).points(100)).await.unwrap().accepted().unwrap();
     assert_eq!((reversed.taken_back_points, reversed.written_off_points, reversed.debt_points), (60, 10, 30));
     assert_eq!(json(&["member", "balance", "card:1"])["owed_points"], 30);
-    let off = ["member", "write-off-debt", "card:1", "--creditor", "grocer", "--points", "20", "--reason", "CASE-12"];
+    let off = [
+        "member",
+        "write-off-debt",
+        "card:1",
+        "--creditor",
+        "grocer",
+        "--points",
+        "20",
+        "--reason",
+        "CASE-12",
+        "--yes",
+    ];
     let off = json(&off);
     assert_eq!((&off["written_off_points"], &off["owed_points"]), (&20.into(), &10.into()));
-    let given = ["member", "reinstate", "card:1", "--funder", "operator", "--points", "25", "--reason", "GOODWILL"];
+    let given =
+        ["member", "reinstate", "card:1", "--funder", "operator", "--points", "25", "--reason", "GOODWILL", "--yes"];
     let given = json(&given);
     assert_eq!((&given["recovered_points"], &given["available_points"]), (&10.into(), &15.into()));
 
@@ -71,7 +83,7 @@ async fn the_operator_cares_for_members() {
     assert!(log.contains("frozen_until_time never -> none"), "{log}");
 
     // Of all who are inactive: nobody is, until two days have gone by.
-    let all = ["member", "decay", "--all", "--rate", "0.2", "--period", "2026-02", "--inactive-days", "1"];
+    let all = ["member", "decay", "--all", "--yes", "--rate", "0.2", "--period", "2026-02", "--inactive-days", "1"];
     let nobody = json(&all);
     assert_eq!([&nobody["member_count"], &nobody["decayed_member_count"], &nobody["decayed_points"]], [1, 0, 0]);
     let sandbox = grocer.sandbox();
@@ -81,14 +93,14 @@ async fn the_operator_cares_for_members() {
     assert_eq!([&somebody["member_count"], &somebody["decayed_member_count"], &somebody["decayed_points"]], [1, 1, 3]);
     assert_eq!(json(&all)["decayed_member_count"], 0);
     let since = nobody["inactive_since_time"].as_str().unwrap();
-    assert!(table(&[&all[..7], &["--inactive-since", since]].concat()).contains("not active after"));
-    let ahead = [&all[..7], &["--inactive-since", "2999-01-01T00:00:00Z"]].concat();
+    assert!(table(&[&all[..8], &["--inactive-since", since]].concat()).contains("not active after"));
+    let ahead = [&all[..8], &["--inactive-since", "2999-01-01T00:00:00Z"]].concat();
     let (code, error) = house.failure(&ahead);
     assert_eq!((code, error["reason"].as_str()), (1, Some("TIME_OUT_OF_RANGE")), "{error}");
     for wrong in
         [&["--all"][..], &["card:1", "--all", "--inactive-days", "1"], &["card:1", "--inactive-days", "1"], &[]]
     {
-        let command = [&["member", "decay", "--rate", "0.1", "--period", "1"], wrong].concat();
+        let command = [&["member", "decay", "--yes", "--rate", "0.1", "--period", "1"], wrong].concat();
         assert_eq!(desk.run(&command).status.code(), Some(2), "{wrong:?}");
     }
     let both = [&all[..], &["--inactive-since", since]].concat();

@@ -40,7 +40,7 @@ fn a_journal_for_people_has_the_entries_without_postings_too() {
     let desk = Desk::new();
     let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
-    house.json(&["partner", "state", "grocer", "restricted"]);
+    house.json(&["partner", "state", "grocer", "restricted", "--yes"]);
     house.json(&["fund", "deposit", "reserve", "5.00"]);
     let entries = house.json(&["report", "journal"]);
     let told = house.table(&["report", "journal"]);

@@ -17,7 +17,7 @@ async fn a_sandbox_gives_everyone_a_certificate_and_a_clock_that_stands_still() 
     assert_eq!(jiff::Timestamp::try_from(start).unwrap().to_string(), "2026-01-01T00:00:00Z");
 
     // Commands work against it, whatever the machine's clock says.
-    let closed = desk.json(&["window", "close", "--config", "sandbox/clearing.toml"]);
+    let closed = desk.json(&["window", "close", "--yes", "--config", "sandbox/clearing.toml"]);
     assert_eq!(closed["open_window"], 2);
     let windows = desk.json(&["window", "list", "--config", "sandbox/clearing.toml"]);
     assert_eq!(windows["windows"][0]["open_time"], "2026-01-01T00:00:00Z");
