@@ -82,6 +82,8 @@ pub enum Reason {
     SettlementSettled,
     /// Something of the settlement has been paid.
     SettlementAlreadyPaid,
+    /// The orders were given in another mode before, and nobody said that they shall be void.
+    ExportedOtherwise,
     /// The settlement was aborted.
     SettlementAborted,
     /// Nothing is due there.
@@ -138,6 +140,7 @@ impl Reason {
             Self::SettlementNotConfirmed => "SETTLEMENT_NOT_CONFIRMED",
             Self::SettlementSettled => "SETTLEMENT_SETTLED",
             Self::SettlementAlreadyPaid => "SETTLEMENT_ALREADY_PAID",
+            Self::ExportedOtherwise => "EXPORTED_OTHERWISE",
             Self::SettlementAborted => "SETTLEMENT_ABORTED",
             Self::LegNotDue => "LEG_NOT_DUE",
             Self::AmountMismatch => "AMOUNT_MISMATCH",
@@ -185,6 +188,7 @@ impl Reason {
             "SETTLEMENT_NOT_CONFIRMED" => Self::SettlementNotConfirmed,
             "SETTLEMENT_SETTLED" => Self::SettlementSettled,
             "SETTLEMENT_ALREADY_PAID" => Self::SettlementAlreadyPaid,
+            "EXPORTED_OTHERWISE" => Self::ExportedOtherwise,
             "SETTLEMENT_ABORTED" => Self::SettlementAborted,
             "LEG_NOT_DUE" => Self::LegNotDue,
             "AMOUNT_MISMATCH" => Self::AmountMismatch,

@@ -149,12 +149,20 @@ pub struct ExportOrders {
     request_id: Option<RequestId>,
     window: i64,
     mode: OrderMode,
+    replace: bool,
 }
 
 impl ExportOrders {
     /// Of this window.
     pub fn of(window: i64, mode: OrderMode) -> Self {
-        Self { request_id: None, window, mode }
+        Self { request_id: None, window, mode, replace: false }
+    }
+
+    /// Orders that were exported in the other mode are void from now on: whoever was given them must not pay them.
+    /// Default: such an export is refused as EXPORTED_OTHERWISE.
+    pub fn replace(mut self) -> Self {
+        self.replace = true;
+        self
     }
 }
 
@@ -173,23 +181,40 @@ pub struct ConfirmPayment {
     window: i64,
     payment: Payment,
     amount: Option<Money>,
+    reference: String,
+    value_date: String,
 }
 
 impl ConfirmPayment {
     /// The leg of a participant, to or from the settlement account.
     pub fn hub(window: i64, partner_id: impl Into<String>) -> Self {
-        Self { request_id: None, window, payment: Payment::Hub { partner_id: partner_id.into() }, amount: None }
+        Self::of(window, Payment::Hub { partner_id: partner_id.into() })
     }
 
     /// The order between two participants, or one and "funds".
     pub fn pair(window: i64, payer: impl Into<String>, payee: impl Into<String>) -> Self {
-        let payment = Payment::Pair { payer: payer.into(), payee: payee.into() };
-        Self { request_id: None, window, payment, amount: None }
+        Self::of(window, Payment::Pair { payer: payer.into(), payee: payee.into() })
+    }
+
+    fn of(window: i64, payment: Payment) -> Self {
+        Self { request_id: None, window, payment, amount: None, reference: String::new(), value_date: String::new() }
     }
 
     /// The amount that was paid. Default: all that is due.
     pub fn amount(mut self, amount: Money) -> Self {
         self.amount = Some(amount);
+        self
+    }
+
+    /// By what the bank calls the payment: at most 140 characters, and no name of a person. It is kept for good.
+    pub fn reference(mut self, reference: impl Into<String>) -> Self {
+        self.reference = reference.into();
+        self
+    }
+
+    /// The day on which the bank booked the payment, as YYYY-MM-DD.
+    pub fn value_date(mut self, day: impl Into<String>) -> Self {
+        self.value_date = day.into();
         self
     }
 }
@@ -307,7 +332,12 @@ fn to_confirm_settlement(confirm: &ConfirmSettlement) -> v1::ConfirmSettlementRe
 }
 
 fn to_export_orders(export: &ExportOrders) -> v1::ExportOrdersRequest {
-    v1::ExportOrdersRequest { request_id: key(export.request_id), window: export.window, mode: export.mode.to_wire() }
+    v1::ExportOrdersRequest {
+        request_id: key(export.request_id),
+        window: export.window,
+        mode: export.mode.to_wire(),
+        replace: export.replace,
+    }
 }
 
 fn to_confirm_payment(confirm: &ConfirmPayment) -> v1::ConfirmPaymentRequest {
@@ -322,6 +352,8 @@ fn to_confirm_payment(confirm: &ConfirmPayment) -> v1::ConfirmPaymentRequest {
         window: confirm.window,
         payment: Some(payment),
         amount: confirm.amount.as_ref().map(to_money),
+        reference: confirm.reference.clone(),
+        value_date: confirm.value_date.clone(),
     }
 }
 

@@ -30,6 +30,7 @@ use crate::facts::coalition::{Calendar, Coalition};
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
 use crate::facts::order::{OrderMode, OrderParty};
+use crate::facts::origin::BusinessDate;
 use crate::facts::origin::Code;
 use crate::facts::partner::PartnerState;
 use crate::facts::terms::{FeeBearer, Terms};
@@ -335,6 +336,10 @@ pub struct PaymentFacts {
     /// The mode in which there is such an order.
     pub mode: OrderMode,
     pub states: StateChange,
+    /// By what the bank calls it; empty if nobody said.
+    pub reference: String,
+    /// The day on which the bank booked it, if somebody said.
+    pub value_date: Option<BusinessDate>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

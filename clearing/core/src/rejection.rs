@@ -368,6 +368,13 @@ rejections! {
     /// Something of the settlement has been paid.
     SettlementAlreadyPaid = "SETTLEMENT_ALREADY_PAID", State, RECORDED, LASTING { window: u32 = "window" ["7"], paid: String = "paid" ["12.00"] } => |f| write!(f, "{paid} of the settlement of window {window} are paid already");
 
+    /// The orders were given in another mode before, and nobody said that they shall be void.
+    ExportedOtherwise = "EXPORTED_OTHERWISE", State, RECORDED, LASTING {
+        window: u32 = "window" ["7"],
+        exported: String = "exported_mode" ["HUB"],
+        asked: String = "asked_mode" ["PAIRWISE"]
+    } => |f| write!(f, "the settlement of window {window} was exported as {exported}; exporting it as {asked} voids those orders, and must say so");
+
     /// The settlement was aborted.
     SettlementAborted = "SETTLEMENT_ABORTED", State, RECORDED, LASTING { window: u32 = "window" ["7"] } => |f| write!(f, "the settlement of window {window} was aborted");
 

@@ -364,9 +364,10 @@ fn house_entries() -> Vec<(&'static str, Entry)> {
     let (granted, budget) = (Some(true), Some(Points(10_000)));
     let consent = ConsentFacts { funder: cinema, partner: grocer, granted, budget, before };
     let calendar = Calendar { cut_offs: vec!["0 0 1 * *".to_owned()], time_zone: "Europe/Moscow".to_owned() };
+    let (reference, value_date) = ("RF18 5390".to_owned(), Some("2026-03-02".parse().unwrap()));
     let (payer, payee) = (OrderParty::Partner(grocer), OrderParty::Partner(cinema));
     let states = StateChange { before: SettlementState::Confirmed, after: SettlementState::PartlyPaid };
-    let paid = PaymentFacts { window: WINDOW, payer, payee, mode: OrderMode::Pairwise, states };
+    let paid = PaymentFacts { window: WINDOW, payer, payee, mode: OrderMode::Pairwise, states, reference, value_date };
     let states = StateChange { before: SettlementState::Confirmed, after: SettlementState::Exported };
     let exported = ExportFacts { window: WINDOW, mode: OrderMode::Hub, states, mode_before: None };
     let suspended = StateFacts { partner: grocer, state: PartnerState::Suspended, before: PartnerState::Restricted };

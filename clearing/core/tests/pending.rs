@@ -120,14 +120,14 @@ fn a_leg_of_several_pairwise_orders_pays_for_the_points_with_the_last() {
     play.redeem("C", "N", 20).unwrap();
     let window = play.close();
     play.confirm(window);
-    play.operator(Command::ExportOrders(ExportOrders { window, mode: OrderMode::Pairwise })).unwrap();
+    play.operator(Command::ExportOrders(ExportOrders { window, mode: OrderMode::Pairwise, replace: false })).unwrap();
     let orders = play.book.windows[&window].settlement.as_ref().unwrap().orders.clone();
     let of_a = |order: &&clearing_core::facts::order::Order| order.payer == OrderParty::of(id("A"));
     let last = orders.iter().rfind(of_a).unwrap().clone();
     for order in &orders {
         assert!(!play.book.is_due(play.member("M"), play.now));
         let payment = Payment::Pair { payer: order.payer, payee: order.payee };
-        play.operator(Command::ConfirmPayment(ConfirmPayment { window, payment, amount: None })).unwrap();
+        play.operator(Command::ConfirmPayment(ConfirmPayment::of(window, payment))).unwrap();
         if *order == last {
             break;
         }

@@ -220,7 +220,10 @@ fn every_public_reason_is_given_for_some_call() {
     let house_call = |command: Command| ("operator", command);
     let pay = |amount: Option<i64>, window: u32| {
         let payment = Payment::Hub(id("C"));
-        house_call(Command::ConfirmPayment(ConfirmPayment { window, payment, amount: amount.map(Money) }))
+        house_call(Command::ConfirmPayment(ConfirmPayment {
+            amount: amount.map(Money),
+            ..ConfirmPayment::of(window, payment)
+        }))
     };
 
     // A: price 1.00 under P, reversible for a day, within limits; C wants a pause and lets points pay half a receipt.
@@ -338,7 +341,10 @@ fn every_public_reason_is_given_for_some_call() {
         assert!(given.insert(reason), "{reason} again, for {command:?}");
     }
     let _ = play.close();
-    let before = [pay(None, 1), house_call(Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Hub }))];
+    let before = [
+        pay(None, 1),
+        house_call(Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Hub, replace: true })),
+    ];
     for (caller, command) in before {
         given.insert(play.refused(caller, command));
     }
@@ -349,7 +355,7 @@ fn every_public_reason_is_given_for_some_call() {
         house_call(Command::ConfirmSettlement(ConfirmSettlement { window: 1 })),
         pay(Some(due + 1), 1),
         pay(None, 1),
-        house_call(Command::ConfirmPayment(ConfirmPayment { window: 1, payment: Payment::Hub(id("X")), amount: None })),
+        house_call(Command::ConfirmPayment(ConfirmPayment::of(1, Payment::Hub(id("X"))))),
     ] {
         given.insert(play.refused(caller, command));
     }

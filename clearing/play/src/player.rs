@@ -251,7 +251,7 @@ impl Player<'_> {
                 happened.window = Some(*window);
                 let view = stage.window(*window).await.map_err(broke)?;
                 let due = view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid);
-                let pay = |order| ConfirmPayment { window: *window, payment: payment_of(order), amount: None };
+                let pay = |order| ConfirmPayment::of(*window, payment_of(order));
                 due.map(|order| pay(order).into()).collect()
             }
             Action::SetTerms { table, effective } => self.terms_and_limits::<S>(table, *effective)?,

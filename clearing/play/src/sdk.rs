@@ -281,17 +281,18 @@ pub async fn ask(
         Command::ConfirmSettlement(ConfirmSettlement { window }) => {
             send!(house operator.confirm_settlement(op::ConfirmSettlement::of(i64::from(*window))))
         }
-        Command::ExportOrders(ExportOrders { window, mode }) => {
+        Command::ExportOrders(ExportOrders { window, mode, replace }) => {
             let mode = match mode {
                 OrderMode::Hub => op::OrderMode::Hub,
                 OrderMode::Pairwise => op::OrderMode::Pairwise,
             };
-            send!(operator.export_orders(op::ExportOrders::of(i64::from(*window), mode)), |done| {
+            let export = op::ExportOrders::of(i64::from(*window), mode);
+            send!(operator.export_orders(if *replace { export.replace() } else { export }), |done| {
                 assert_eq!(done.csv.lines().count(), done.orders.len() + 1, "{}", done.csv);
                 Done::of_house(&ids, &done.written)
             })
         }
-        Command::ConfirmPayment(ConfirmPayment { window, payment, amount }) => {
+        Command::ConfirmPayment(ConfirmPayment { window, payment, amount, reference, value_date }) => {
             let window = i64::from(*window);
             let mut confirm = match payment {
                 Payment::Hub(partner) => op::ConfirmPayment::hub(window, partner.as_str()),
@@ -302,7 +303,8 @@ pub async fn ask(
             if let Some(amount) = amount {
                 confirm = confirm.amount(sdk_money(client, *amount).await?);
             }
-            send!(house operator.confirm_payment(confirm))
+            let confirm = with(confirm, *value_date, |confirm, date| confirm.value_date(date.to_string()));
+            send!(house operator.confirm_payment(confirm.reference(reference)))
         }
         Command::AbortSettlement(AbortSettlement { window }) => {
             send!(house operator.abort_settlement(op::AbortSettlement::of(i64::from(*window))))

@@ -94,9 +94,9 @@ impl SettlementService for Service {
         request: Request<v1::ExportOrdersRequest>,
     ) -> Result<Response<v1::ExportOrdersResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::ExportOrdersRequest { request_id, window, mode } = request.into_inner();
+        let v1::ExportOrdersRequest { request_id, window, mode, replace } = request.into_inner();
         let (number, mode) = (read_window(window)?, convert::order_mode(mode)?);
-        let command = Command::ExportOrders(ExportOrders { window: number, mode });
+        let command = Command::ExportOrders(ExportOrders { window: number, mode, replace });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         let HouseReply::Orders(due) = house_reply(&written, &self.0.opaque)? else {
             return Err(errors::of_write(&WriteError::Internal));
@@ -117,12 +117,18 @@ impl SettlementService for Service {
         request: Request<v1::ConfirmPaymentRequest>,
     ) -> Result<Response<v1::ConfirmPaymentResponse>, Status> {
         let caller = auth::caller(&request)?.partner()?;
-        let v1::ConfirmPaymentRequest { request_id, window, payment, amount } = request.into_inner();
+        let v1::ConfirmPaymentRequest { request_id, window, payment, amount, reference, value_date } =
+            request.into_inner();
         let number = read_window(window)?;
         let payment = convert::payment(payment)?;
         let house = self.0.house();
         let amount = amount.map(|amount| money("amount", &amount, &house.coalition)).transpose()?;
-        let command = Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount });
+        let value_date = match value_date.as_str() {
+            "" => None,
+            date => Some(date.parse().map_err(|problem| errors::invalid("value_date", problem))?),
+        };
+        let command =
+            Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount, reference, value_date });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
         let HouseReply::Legs(legs) = house_reply(&written, &self.0.opaque)? else {
             return Err(errors::of_write(&WriteError::Internal));

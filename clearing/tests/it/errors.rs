@@ -184,6 +184,8 @@ const OF_NO_FIELD: &[(&str, &str)] = &[
     ("earned_time", "when the member earned last, at any partner"),
     ("spendable_time", "when the cooling is over"),
     ("oldest_window", "the first window whose issues the partner may still reverse"),
+    ("exported_mode", "the mode of the orders that there are, beside the one that was asked for"),
+    ("asked_mode", "the mode that was asked for, beside the one that there is"),
     ("asked_points", "what was asked for, whichever field has it"),
     ("left_points", "what is left of the issue, redemption or consent"),
     ("maximum_points", "the most that is allowed"),

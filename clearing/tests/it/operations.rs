@@ -115,10 +115,13 @@ const WHOLE: &str = r#"
     [[export_orders]]
     window = 1
     mode = "HUB"
+    replace = true
     [[confirm_payment]]
     window = 1
     partner_id = "A"
     amount = "10.00"
+    reference = "RF18"
+    value_date = "2026-03-02"
     [[confirm_payment]]
     window = 1
     pair = { payer = "A", payee = "hub" }

@@ -178,6 +178,7 @@ impl Samples {
             request_id: foreign::key(),
             window: self.confirmed().await,
             mode: v1::OrderMode::Hub.into(),
+            replace: false,
         };
         self.operator.clone().settlement.export_orders(export).await.unwrap();
     }
@@ -329,7 +330,7 @@ impl Samples {
             }
             "ExportOrders" => {
                 let (window, mode) = (self.confirmed().await, v1::OrderMode::Hub.into());
-                v1::ExportOrdersRequest { request_id, window, mode }.encode_to_vec()
+                v1::ExportOrdersRequest { request_id, window, mode, replace: false }.encode_to_vec()
             }
             "ConfirmPayment" => {
                 let pair = v1::PaymentPair { payer: "A".to_owned(), payee: "C".to_owned() };
@@ -337,8 +338,15 @@ impl Samples {
                 for payment in [Payment::PartnerId("A".to_owned()), Payment::Pair(pair)] {
                     let (request_id, window) = (foreign::key(), self.confirmed().await);
                     let payment = Some(payment);
-                    messages
-                        .push(v1::ConfirmPaymentRequest { request_id, window, payment, amount: None }.encode_to_vec());
+                    messages.push(
+                        v1::ConfirmPaymentRequest {
+                            request_id,
+                            window,
+                            payment,
+                            ..v1::ConfirmPaymentRequest::default()
+                        }
+                        .encode_to_vec(),
+                    );
                 }
                 return messages;
             }

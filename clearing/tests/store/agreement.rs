@@ -241,7 +241,7 @@ impl Play {
                 None => Command::CloseWindow(CloseWindow { expected: None }),
             },
             6..9 => match self.pick(&self.payments.clone()) {
-                Some((window, payment)) => Command::ConfirmPayment(ConfirmPayment { window, payment, amount: None }),
+                Some((window, payment)) => Command::ConfirmPayment(ConfirmPayment::of(window, payment)),
                 None => Command::CloseWindow(CloseWindow { expected: None }),
             },
             9 => match self.pick(&self.closed.clone()) {

@@ -208,7 +208,7 @@ fn abort(window: u32) -> Command {
 }
 
 fn pay(window: u32, partner: &str) -> Command {
-    Command::ConfirmPayment(ConfirmPayment { window, payment: Payment::Hub(id(partner)), amount: None })
+    Command::ConfirmPayment(ConfirmPayment::of(window, Payment::Hub(id(partner))))
 }
 
 /// Takes some points of an issue back.

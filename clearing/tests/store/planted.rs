@@ -71,7 +71,7 @@ pub async fn play(test: &TestStore) {
     let mut house = async |command| till.one("operator", command, at(152)).await.unwrap();
     house(Command::CloseWindow(CloseWindow { expected: None })).await;
     house(Command::ConfirmSettlement(ConfirmSettlement { window })).await;
-    house(Command::ExportOrders(ExportOrders { window, mode: OrderMode::Hub })).await;
+    house(Command::ExportOrders(ExportOrders { window, mode: OrderMode::Hub, replace: false })).await;
 }
 
 /// What an audit finds, or why it cannot read the books.

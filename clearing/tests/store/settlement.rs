@@ -55,8 +55,8 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     assert_eq!((settlement.clone(), windows[0].window.carried()), (told.settlement, told.carried));
     for command in [
         Command::ConfirmSettlement(ConfirmSettlement { window: 1 }),
-        Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Pairwise }),
-        Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Hub }),
+        Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Pairwise, replace: false }),
+        Command::ExportOrders(ExportOrders { window: 1, mode: OrderMode::Hub, replace: true }),
     ] {
         till.one("operator", command, at(2)).await.unwrap();
     }
@@ -64,7 +64,10 @@ async fn a_window_closes_and_its_settlement_is_paid(test: &TestStore) {
     legs.sort_by_key(|(_, amount)| *amount);
     for (partner, amount) in legs {
         let payment = Payment::Hub(partner);
-        let pay = Command::ConfirmPayment(ConfirmPayment { window: 1, payment, amount: Some(Money(amount.0.abs())) });
+        let pay = Command::ConfirmPayment(ConfirmPayment {
+            amount: Some(Money(amount.0.abs())),
+            ..ConfirmPayment::of(1, payment)
+        });
         till.one("operator", pay, at(3)).await.unwrap();
     }
     let windows = read_windows(&test.store).await;
@@ -107,7 +110,7 @@ async fn commands_of_the_house_read_as_much_whatever_lies_behind(test: &TestStor
     assert_eq!(book.windows.keys().copied().collect::<Vec<_>>(), vec![3]);
     assert_eq!(book.money_balances, BTreeMap::new());
     let leg = MoneyAccount::Settle(3, id("grocer"));
-    let pay = ConfirmPayment { window: 3, payment: Payment::Hub(id("grocer")), amount: None };
+    let pay = ConfirmPayment::of(3, Payment::Hub(id("grocer")));
     let pay = till.request("operator", Command::ConfirmPayment(pay));
     let done = till.run(&[pay], at(2)).await.unwrap();
     assert!(done.answers[0].result.is_ok(), "{:?}", done.answers);

@@ -303,11 +303,7 @@ async fn a_window_closes_with_positions_at_their_bound(test: &TestStore) {
     // Everybody else is settled with, and the brand begins anew.
     for command in [
         Command::ConfirmSettlement(ConfirmSettlement { window: 1 }),
-        Command::ConfirmPayment(ConfirmPayment {
-            window: 1,
-            payment: clearing_core::rules::payment::Payment::Hub(id("grocer")),
-            amount: None,
-        }),
+        Command::ConfirmPayment(ConfirmPayment::of(1, clearing_core::rules::payment::Payment::Hub(id("grocer")))),
     ] {
         node.ask("operator", command).await.unwrap_or_else(|refused| panic!("{refused}"));
     }

@@ -607,7 +607,7 @@ pub struct Entry {
     /// issuers to acceptors does not see them.
     pub passed_over_issuer_ids: Vec<String>,
     /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed. For the
-    /// operator and auditors, in ListJournalEntries; nobody else is shown it.
+    /// operator and auditors, in ListJournalEntries and GetEntry; nobody else is shown it.
     pub journal_sequence: Option<i64>,
 }
 

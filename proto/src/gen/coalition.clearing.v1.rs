@@ -602,7 +602,7 @@ pub struct Entry {
     #[prost(string, repeated, tag = "14")]
     pub passed_over_issuer_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed. For the
-    /// operator and auditors, in ListJournalEntries; nobody else is shown it.
+    /// operator and auditors, in ListJournalEntries and GetEntry; nobody else is shown it.
     #[prost(int64, optional, tag = "15")]
     pub journal_sequence: ::core::option::Option<i64>,
 }
@@ -1054,7 +1054,8 @@ pub mod entry_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Gives one entry, by its id or by the request that caused it.
+        /// Gives one entry, by its id or by the request that caused it. The operator and auditors may ask for any entry by its id;
+        /// an auditor made no requests.
         ///
         /// Errors: NOT_FOUND (there is none, or the caller took no part in it).
         pub async fn get_entry(
@@ -1127,7 +1128,8 @@ pub mod entry_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with EntryServiceServer.
     #[async_trait]
     pub trait EntryService: std::marker::Send + std::marker::Sync + 'static {
-        /// Gives one entry, by its id or by the request that caused it.
+        /// Gives one entry, by its id or by the request that caused it. The operator and auditors may ask for any entry by its id;
+        /// an auditor made no requests.
         ///
         /// Errors: NOT_FOUND (there is none, or the caller took no part in it).
         async fn get_entry(
@@ -5870,7 +5872,8 @@ pub mod partner_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used.
+        /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used. For
+        /// auditors as well.
         pub async fn list_partners(
             &mut self,
             request: impl tonic::IntoRequest<super::ListPartnersRequest>,
@@ -5971,7 +5974,8 @@ pub mod partner_service_server {
             tonic::Response<super::SetFundingConsentResponse>,
             tonic::Status,
         >;
-        /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used.
+        /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used. For
+        /// auditors as well.
         async fn list_partners(
             &self,
             request: tonic::Request<super::ListPartnersRequest>,
@@ -6447,6 +6451,10 @@ pub struct ExportOrdersRequest {
     /// Who pays whom. Required.
     #[prost(enumeration = "OrderMode", tag = "3")]
     pub mode: i32,
+    /// Orders that were exported in the other mode are void from now on: whoever was given them must not pay them. False:
+    /// such an export is refused.
+    #[prost(bool, tag = "4")]
+    pub replace: bool,
 }
 /// Answer of ExportOrders (`Orders` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6481,6 +6489,13 @@ pub struct ConfirmPaymentRequest {
     /// AMOUNT_MISMATCH.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
+    /// By what the bank calls the payment: at most 140 characters. Optional. It is kept in the journal for good, so it must
+    /// name no person; ListAdminActions shows it.
+    #[prost(string, tag = "6")]
+    pub reference: ::prost::alloc::string::String,
+    /// The day on which the bank booked the payment, as YYYY-MM-DD. Optional. The house does not compare it with anything.
+    #[prost(string, tag = "7")]
+    pub value_date: ::prost::alloc::string::String,
     /// What was paid. Required.
     #[prost(oneof = "confirm_payment_request::Payment", tags = "3, 4")]
     pub payment: ::core::option::Option<confirm_payment_request::Payment>,
@@ -7092,10 +7107,12 @@ pub mod settlement_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Gives the payment orders of a confirmed settlement for what is still due, and marks it as exported. It may be
-        /// repeated, also in the other mode while nothing has been paid.
+        /// repeated in the same mode. In the other mode it voids the orders that were given before: that is done only with
+        /// `replace`, and only while nothing has been paid.
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
-        /// SETTLEMENT_ABORTED, and those of every call with an effect.
+        /// SETTLEMENT_ALREADY_PAID (in another mode; metadata: paid), EXPORTED_OTHERWISE (without `replace`; metadata:
+        /// exported_mode, asked_mode), SETTLEMENT_ABORTED, and those of every call with an effect.
         pub async fn export_orders(
             &mut self,
             request: impl tonic::IntoRequest<super::ExportOrdersRequest>,
@@ -7336,10 +7353,12 @@ pub mod settlement_service_server {
             tonic::Status,
         >;
         /// Gives the payment orders of a confirmed settlement for what is still due, and marks it as exported. It may be
-        /// repeated, also in the other mode while nothing has been paid.
+        /// repeated in the same mode. In the other mode it voids the orders that were given before: that is done only with
+        /// `replace`, and only while nothing has been paid.
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
-        /// SETTLEMENT_ABORTED, and those of every call with an effect.
+        /// SETTLEMENT_ALREADY_PAID (in another mode; metadata: paid), EXPORTED_OTHERWISE (without `replace`; metadata:
+        /// exported_mode, asked_mode), SETTLEMENT_ABORTED, and those of every call with an effect.
         async fn export_orders(
             &self,
             request: tonic::Request<super::ExportOrdersRequest>,

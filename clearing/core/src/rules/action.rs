@@ -122,6 +122,12 @@ impl Entry {
                     let order = format!("{} to {}", paid.payer, paid.payee);
                     changes.push(FieldChange::new("paid", None, Some(order)));
                     changes.push(FieldChange::new("amount", None, Some(self.paid_text(coalition))));
+                    let reference = Some(paid.reference.clone()).filter(|reference| !reference.is_empty());
+                    let value_date = paid.value_date.map(|date| date.to_string());
+                    changes.extend(compared(
+                        Vec::new(),
+                        vec![field("reference", reference), field("value_date", value_date)],
+                    ));
                     changes.extend(compared(vec![state(paid.states.before)], vec![state(paid.states.after)]));
                 }
                 Fact::Aborted(aborted) => changes.push(states(aborted.before, SettlementState::Aborted)),

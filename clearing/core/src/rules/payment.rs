@@ -8,13 +8,14 @@ use crate::chart::{BankPurpose, MoneyAccount, Purpose};
 use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
 use crate::facts::order::{Order, OrderMode, OrderParty};
+use crate::facts::origin::BusinessDate;
 use crate::facts::window::{Settlement, SettlementState};
 use crate::facts::{Fact, PaymentFacts, StateChange};
 use crate::netting::choose;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::settlement::check_confirmed;
-use crate::units::{Malformed, Money, PartnerId, WindowNumber};
+use crate::units::{Malformed, Money, PartnerId, WindowNumber, check_text};
 
 /// Records that an order was paid.
 ///
@@ -26,6 +27,20 @@ pub struct ConfirmPayment {
     pub payment: Payment,
     /// What was paid, if it is to be compared with what is due.
     pub amount: Option<Money>,
+    /// By what the bank calls it; empty if nobody says.
+    pub reference: String,
+    /// The day on which the bank booked it.
+    pub value_date: Option<BusinessDate>,
+}
+
+/// The longest reference of a payment, in characters: what banks carry.
+pub const REFERENCE_MAX: usize = 140;
+
+impl ConfirmPayment {
+    /// That all of what is due of an order was paid.
+    pub fn of(window: WindowNumber, payment: Payment) -> Self {
+        Self { window, payment, amount: None, reference: String::new(), value_date: None }
+    }
 }
 
 /// Which order a confirmed payment belongs to.
@@ -47,6 +62,9 @@ struct PaymentFields {
     partner_id: Option<PartnerId>,
     pair: Option<Pair>,
     amount: Option<Money>,
+    #[serde(default)]
+    reference: String,
+    value_date: Option<BusinessDate>,
 }
 
 #[derive(Deserialize)]
@@ -60,13 +78,13 @@ impl TryFrom<PaymentFields> for ConfirmPayment {
     type Error = Malformed;
 
     fn try_from(fields: PaymentFields) -> Result<Self, Malformed> {
-        let PaymentFields { window, partner_id, pair, amount } = fields;
+        let PaymentFields { window, partner_id, pair, amount, reference, value_date } = fields;
         let payment = match (partner_id, pair) {
             (Some(partner), None) => Payment::Hub(partner),
             (None, Some(Pair { payer, payee })) => Payment::Pair { payer, payee },
             (None, None) | (Some(_), Some(_)) => return Err(Malformed("give either partner_id or pair".to_owned())),
         };
-        Ok(Self { window, payment, amount })
+        Ok(Self { window, payment, amount, reference, value_date })
     }
 }
 
@@ -85,10 +103,13 @@ impl Operation for ConfirmPayment {
     const NAME: &'static str = "ConfirmPayment";
 
     fn check(&self) -> Result<(), Rejection> {
-        match self.amount {
-            Some(amount) if amount.0 <= 0 => Err(Rejection::invalid("amount", "not above zero")),
-            Some(_) | None => Ok(()),
+        if self.amount.is_some_and(|amount| amount.0 <= 0) {
+            return Err(Rejection::invalid("amount", "not above zero"));
         }
+        if self.reference.is_empty() {
+            return Ok(());
+        }
+        check_text(&self.reference, REFERENCE_MAX).map_err(|problem| Rejection::invalid("reference", problem))
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -100,7 +121,7 @@ impl Operation for ConfirmPayment {
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let Self { window, payment, amount } = *self;
+        let Self { window, payment, amount, value_date, .. } = *self;
         let money_text = |amount: Money| book.house.coalition.money_text(amount);
         let settlement = book.settlement(window)?;
         check_confirmed(window, settlement)?;
@@ -141,7 +162,7 @@ impl Operation for ConfirmPayment {
         }
         chosen.pay(payer, payee, mode);
         let states = StateChange { before: settlement.state, after: chosen.state };
-        let paid = PaymentFacts { window, payer, payee, mode, states };
+        let paid = PaymentFacts { window, payer, payee, mode, states, reference: self.reference.clone(), value_date };
         let mut written = vec![book.finish(draft.with(Fact::Paid(paid)))?];
         for issuer in paying {
             written.extend(book.fund_entry(ask, window, issuer)?);

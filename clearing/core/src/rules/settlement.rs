@@ -56,7 +56,8 @@ impl Operation for ConfirmSettlement {
     }
 }
 
-/// Fixes how a settlement is paid and lists its orders. Once something is paid the mode stays.
+/// Fixes how a settlement is paid and lists its orders. Another mode voids the orders of the first, and must be asked for as
+/// such; once something is paid the mode stays.
 ///
 /// Rule: export
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
@@ -64,6 +65,9 @@ impl Operation for ConfirmSettlement {
 pub struct ExportOrders {
     pub window: WindowNumber,
     pub mode: OrderMode,
+    /// Orders that were given in the other mode are void.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 impl Operation for ExportOrders {
@@ -78,7 +82,7 @@ impl Operation for ExportOrders {
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let Self { window, mode } = *self;
+        let Self { window, mode, replace } = *self;
         let settlement = book.settlement(window)?;
         check_confirmed(window, settlement)?;
         let other = settlement.mode.is_some_and(|chosen| chosen != mode);
@@ -94,6 +98,10 @@ impl Operation for ExportOrders {
             | SettlementState::Exported
             | SettlementState::Proposed
             | SettlementState::Aborted => {}
+        }
+        if let Some(exported) = settlement.mode.filter(|exported| *exported != mode && !replace) {
+            let [exported, asked] = [exported, mode].map(|mode| mode.as_str().to_owned());
+            return Err(Rejection::ExportedOtherwise { window, exported, asked });
         }
         let mut after = settlement.clone();
         after.export(mode);

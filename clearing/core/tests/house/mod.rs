@@ -268,11 +268,7 @@ impl Play {
 
     /// Confirms the payment of a leg in full.
     pub fn pay(&mut self, window: u32, partner: &str) -> Result<Accepted, Rejection> {
-        self.operator(Command::ConfirmPayment(ConfirmPayment {
-            window,
-            payment: Payment::Hub(id(partner)),
-            amount: None,
-        }))
+        self.operator(Command::ConfirmPayment(ConfirmPayment::of(window, Payment::Hub(id(partner)))))
     }
 
     /// Closes the open window and pays all that is due for it, the debtors first; then runs what this made due.

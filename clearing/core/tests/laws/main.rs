@@ -953,6 +953,7 @@ fn random_play_reaches_every_kind_of_entry_every_state_and_the_reasons_that_matt
         "LEG_NOT_DUE",
         "FUNDS_NOT_RECEIVED",
         "SETTLEMENT_ALREADY_PAID",
+        "EXPORTED_OTHERWISE",
     ] {
         assert!(reached.contains_key(wanted), "{wanted} is never reached: {reached:?}");
     }

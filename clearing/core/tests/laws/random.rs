@@ -171,6 +171,7 @@ pub(crate) enum Op {
     Export {
         window: Index,
         pairwise: bool,
+        replace: bool,
     },
     /// One of the orders there are, paid or not.
     Pay {
@@ -388,7 +389,8 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => any::<Index>().prop_map(|of| Op::Conflict { of }),
         3 => Just(Op::Close),
         4 => window.clone().prop_map(|window| Op::Confirm { window }),
-        4 => (window.clone(), any::<bool>()).prop_map(|(window, pairwise)| Op::Export { window, pairwise }),
+        4 => (window.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(window, pairwise, replace)| Op::Export { window, pairwise, replace }),
         9 => any::<Index>().prop_map(|order| Op::Pay { order }),
         2 => (window.clone(), by.clone(), prop_oneof![Just(None), (1..9i64).prop_map(Some)])
             .prop_map(|(window, partner, amount)| Op::PayAnybody { window, partner, amount }),
@@ -628,9 +630,9 @@ impl Asked {
             Op::Confirm { window } => {
                 house(Command::ConfirmSettlement(ConfirmSettlement { window: window_of(play, window) }))
             }
-            Op::Export { window, pairwise } => {
+            Op::Export { window, pairwise, replace } => {
                 let mode = if *pairwise { OrderMode::Pairwise } else { OrderMode::Hub };
-                house(Command::ExportOrders(ExportOrders { window: window_of(play, window), mode }))
+                house(Command::ExportOrders(ExportOrders { window: window_of(play, window), mode, replace: *replace }))
             }
             Op::Pay { order } => {
                 let settlements = play.book.windows.values();
@@ -640,12 +642,18 @@ impl Asked {
                 let orders: Vec<_> = orders.collect();
                 let (window, order) = (!orders.is_empty()).then(|| order.get(&orders))?;
                 let payment = Payment::Pair { payer: order.payer, payee: order.payee };
-                house(Command::ConfirmPayment(ConfirmPayment { window: *window, payment, amount: Some(order.amount) }))
+                house(Command::ConfirmPayment(ConfirmPayment {
+                    amount: Some(order.amount),
+                    ..ConfirmPayment::of(*window, payment)
+                }))
             }
             Op::PayAnybody { window, partner, amount } => {
                 let payment = Payment::Hub(id(PARTNERS[*partner]));
                 let window = window_of(play, window);
-                house(Command::ConfirmPayment(ConfirmPayment { window, payment, amount: amount.map(Money) }))
+                house(Command::ConfirmPayment(ConfirmPayment {
+                    amount: amount.map(Money),
+                    ..ConfirmPayment::of(window, payment)
+                }))
             }
             Op::Abort { window } => {
                 house(Command::AbortSettlement(AbortSettlement { window: window_of(play, window) }))

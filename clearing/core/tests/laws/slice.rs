@@ -564,7 +564,7 @@ impl Sliced {
         legs.sort_unstable();
         for (_, partner) in legs {
             let payment = Payment::Hub(partner);
-            self.operator(Command::ConfirmPayment(ConfirmPayment { window, payment, amount: None }))?;
+            self.operator(Command::ConfirmPayment(ConfirmPayment::of(window, payment)))?;
         }
         let members: Vec<MemberId> = self.asked.play.book.members.keys().copied().collect();
         members.into_iter().try_for_each(|member| self.operator(Command::RunDueWork(RunDueWork { member })))

@@ -60,8 +60,12 @@ async fn a_settlement_goes_from_its_close_to_paid_and_every_step_that_is_repeate
         let refused = desk.confirm_settlement(another).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "SETTLEMENT_NOT_PROPOSED"));
 
-        let export =
-            || v1::ExportOrdersRequest { request_id: request_id(), window: 1, mode: v1::OrderMode::Hub.into() };
+        let export = || v1::ExportOrdersRequest {
+            request_id: request_id(),
+            window: 1,
+            mode: v1::OrderMode::Hub.into(),
+            replace: false,
+        };
         let first = export();
         let exported = desk.export_orders(first.clone()).await.unwrap().into_inner();
         let again = desk.export_orders(first).await.unwrap().into_inner();
@@ -77,6 +81,8 @@ async fn a_settlement_goes_from_its_close_to_paid_and_every_step_that_is_repeate
                 window: 1,
                 payment: Some(v1::confirm_payment_request::Payment::PartnerId(partner.clone())),
                 amount: order.amount.clone(),
+                reference: "RF18 5390".to_owned(),
+                value_date: "2026-03-02".to_owned(),
             };
             let paid = desk.confirm_payment(payment.clone()).await.unwrap().into_inner();
             let again = desk.confirm_payment(payment).await.unwrap().into_inner();

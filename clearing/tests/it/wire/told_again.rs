@@ -229,7 +229,12 @@ async fn ask_settlement(house: &Wired, callers: &mut Callers) {
     let close = v1::CloseWindowRequest { request_id: request_id() };
     callers.tell::<v1::CloseWindowResponse>("CloseWindow", &close).await;
     callers.tell::<v1::ConfirmSettlementResponse>("ConfirmSettlement", &confirm()).await;
-    let export = |mode: v1::OrderMode| v1::ExportOrdersRequest { request_id: request_id(), window, mode: mode.into() };
+    let export = |mode: v1::OrderMode| v1::ExportOrdersRequest {
+        request_id: request_id(),
+        window,
+        mode: mode.into(),
+        replace: true,
+    };
     callers.tell::<v1::ExportOrdersResponse>("ExportOrders", &export(v1::OrderMode::Pairwise)).await;
     let hub = export(v1::OrderMode::Hub);
     let orders = callers.tell::<v1::ExportOrdersResponse>("ExportOrders", &hub).await.orders;
@@ -237,6 +242,8 @@ async fn ask_settlement(house: &Wired, callers: &mut Callers) {
         request_id: request_id(),
         window,
         amount: None,
+        reference: String::new(),
+        value_date: String::new(),
         payment: Some(Payment::PartnerId(if order.payer == "hub" { &order.payee } else { &order.payer }.clone())),
     };
     let debtor = orders.iter().find(|order| order.payee == "hub").expect("somebody pays");
