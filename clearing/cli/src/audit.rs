@@ -14,8 +14,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::database::open;
+use crate::database::open_existing;
 use crate::failure::{Exit, Failure, with_causes};
+use crate::files::may_write;
 use crate::material::identifier_key;
 use crate::output::{Answer, Output, Page};
 
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// the database.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Overwrites the file of --record if there is one.
+    #[arg(long, requires = "record")]
+    force: bool,
     /// Begins from the record of an earlier audit: reads only entries that were written since, and believes the record.
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
@@ -50,7 +54,10 @@ const LEFT_OUT: &str = "Not looked at were entries before the record, holds of m
 pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failure> {
     let context = context.with("--database", "house.database", arguments.database);
     let url = context.config()?.database();
-    let store = open(&url).await?;
+    if let Some(record) = &arguments.record {
+        may_write(record, arguments.force)?;
+    }
+    let store = open_existing(&url).await?;
     let state = store.migration_state().await?;
     if !state.pending.is_empty() {
         let place = without_password(&url);

@@ -1,7 +1,6 @@
 //! Certificates on disk: the authority's folder, and `clearing partner certificate`.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,6 +11,8 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Failure, with_causes};
+use crate::files::{Made, is_there, may_write, refuse_to_overwrite, write, write_new};
+use crate::irrevocable::confirmed;
 use crate::material::too_wide;
 use crate::output::{Answer, Page};
 use crate::values;
@@ -39,7 +40,7 @@ const BACKDATED_SECONDS: i64 = 300;
 pub struct Arguments {
     /// Who connects with it: a partner's id, or with --auditor an auditor's name.
     id: String,
-    /// The folder for ID.pem, ID.key and ca.pem. It is made when it is not there; no file is overwritten.
+    /// The folder for ID.pem, ID.key and ca.pem. It is made when it is not there; no file is overwritten without --force.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// A signing request (PKCS#10, PEM) of the brand: its key stays where it was made, and no ID.key is written.
@@ -54,6 +55,12 @@ pub struct Arguments {
     /// The folder with ca.pem and ca.key of the authority. Left out: "authority" beside the configuration file.
     #[arg(long, value_name = "DIR")]
     authority: Option<PathBuf>,
+    /// Overwrites files that are there. A key that is overwritten is lost, so it asks first.
+    #[arg(long)]
+    force: bool,
+    /// Overwrites without asking. Scripts and programs need it: nobody can be asked there.
+    #[arg(long, requires = "force")]
+    yes: bool,
 }
 
 /// Runs `partner certificate`.
@@ -75,12 +82,26 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
     }?;
 
     let identity = Identity { cert_pem: issued.cert_pem, key };
-    make_folder(&arguments.out)?;
     let ca = arguments.out.join(CA_FILE);
-    if fs::read_to_string(&ca).ok().as_deref() != Some(authority.cert_pem()) {
-        write_new(&ca, authority.cert_pem())?;
+    let new_ca = fs::read_to_string(&ca).ok().as_deref() != Some(authority.cert_pem());
+    let mut there = identity.files(&arguments.out, id);
+    if new_ca {
+        there.push(ca.clone());
     }
-    identity.write(&arguments.out, id)?;
+    there.retain(|path| is_there(path));
+    if let Some(path) = there.first() {
+        may_write(path, arguments.force)?;
+        let names: Vec<String> = there.iter().map(|path| path.display().to_string()).collect();
+        confirmed(arguments.yes, context.output, &format!("overwrites {}", names.join(" and ")))?;
+    }
+    let mut made = Made::new();
+    made.folder(&arguments.out)?;
+    if new_ca {
+        made.file(&ca);
+        write(&ca, authority.cert_pem(), arguments.force)?;
+    }
+    identity.write_over(&arguments.out, id, &mut made, arguments.force)?;
+    made.keep();
 
     let at = |name: &str| arguments.out.join(name).display().to_string();
     let cert = at(&format!("{id}.pem"));
@@ -128,23 +149,39 @@ impl Identity {
         Ok(Self { cert_pem: issued.cert_pem, key: Some(key) })
     }
 
-    /// Writes `NAME.pem` and, if there is a key, `NAME.key`.
-    pub fn write(&self, folder: &Path, name: &str) -> Result<(), Failure> {
-        let (cert, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
-        let paths = [Some(&cert), self.key.as_ref().map(|_| &key)];
-        refuse_to_overwrite(paths.into_iter().flatten())?;
-        if let Some(secret) = &self.key {
-            write_private(&key, secret.expose_pem()).map_err(|error| Failure::file("cannot write", &key, &error))?;
+    /// `NAME.pem` and, if there is a key, `NAME.key`.
+    fn files(&self, folder: &Path, name: &str) -> Vec<PathBuf> {
+        let key = self.key.as_ref().map(|_| format!("{name}.key"));
+        [Some(format!("{name}.pem")), key].into_iter().flatten().map(|file| folder.join(file)).collect()
+    }
+
+    /// Writes `NAME.pem` and, if there is a key, `NAME.key`, both of which must not be there yet.
+    pub fn write(&self, folder: &Path, name: &str, made: &mut Made) -> Result<(), Failure> {
+        self.write_over(folder, name, made, false)
+    }
+
+    fn write_over(&self, folder: &Path, name: &str, made: &mut Made, force: bool) -> Result<(), Failure> {
+        let files = self.files(folder, name);
+        if !force {
+            refuse_to_overwrite(&files)?;
         }
-        write_new(&cert, &self.cert_pem)
+        for file in &files {
+            made.file(file);
+        }
+        if let (Some(secret), Some(key)) = (&self.key, files.get(1)) {
+            write_private(key, secret.expose_pem()).map_err(|error| Failure::file("cannot write", key, &error))?;
+        }
+        write(&files[0], &self.cert_pem, force)
     }
 }
 
 /// Makes a new authority and writes its certificate and key.
-pub fn make_authority(folder: &Path, domain: &str) -> Result<Authority, Failure> {
+pub fn make_authority(folder: &Path, domain: &str, made: &mut Made) -> Result<Authority, Failure> {
     let authority = Authority::generate(domain, valid_for(AUTHORITY_DAYS))?;
-    make_folder(folder)?;
+    made.folder(folder)?;
     let key = folder.join(CA_KEY_FILE);
+    made.file(&key);
+    made.file(folder.join(CA_FILE));
     write_private(&key, authority.private_key().expose_pem())
         .map_err(|error| Failure::file("cannot write", &key, &error))?;
     write_new(&folder.join(CA_FILE), authority.cert_pem())?;
@@ -181,36 +218,4 @@ impl From<CertError> for Failure {
         }
         failure
     }
-}
-
-/// Makes a folder for secrets, which is its owner's alone, with those above it. One that is there stays as it is.
-pub fn make_folder(folder: &Path) -> Result<(), Failure> {
-    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
-    let made = above.map_or(Ok(()), fs::create_dir_all).and_then(|()| {
-        match fs::DirBuilder::new().mode(0o700).create(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-            made => made,
-        }
-    });
-    made.map_err(|error| Failure::file("cannot make the folder", folder, &error))
-}
-
-/// Refuses when one of these files is there.
-pub fn refuse_to_overwrite<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), Failure> {
-    match paths.into_iter().find(|path| path.exists()) {
-        Some(path) => Err(Failure::usage(format!("{} is there already, and is not overwritten", path.display()))
-            .hint("choose another folder, or move the file away")),
-        None => Ok(()),
-    }
-}
-
-/// Writes a file that must not be there yet.
-pub fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
-    use std::io::Write as _;
-    refuse_to_overwrite([&path.to_owned()])?;
-    let written = fs::File::create_new(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|error| Failure::file("cannot write", path, &error))
 }

@@ -10,6 +10,7 @@ use clearing_core::facts::coalition::House;
 use clearing_core::units::Timestamp;
 
 use crate::failure::{Exit, Failure, with_causes};
+use crate::files::Made;
 
 /// Opens the books.
 pub async fn open(url: &str) -> Result<Store, Failure> {
@@ -17,6 +18,35 @@ pub async fn open(url: &str) -> Result<Store, Failure> {
         let failure = Failure::from(error);
         Failure { message: format!("{}: {}", without_password(url), failure.message), ..failure }
     })
+}
+
+/// Opens books that are there. For commands that only read: opening a file of SQLite that is not there would make one.
+pub async fn open_existing(url: &str) -> Result<Store, Failure> {
+    if Store::may_be_there(url) {
+        return open(url).await;
+    }
+    let place = without_password(url);
+    Err(Failure::usage(format!("there is no database {place}"))
+        .hint("name the right file with --database or house.database; `clearing init` makes a new one"))
+}
+
+/// As [`found`], with the files of SQLite that it makes.
+pub async fn found_with(
+    url: &str,
+    house: &House,
+    domain: &str,
+    key: &IdentifierKey,
+    now: Timestamp,
+    made: &mut Made,
+) -> Result<(), Failure> {
+    if let Some(file) = Store::file_of(url) {
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            let mut path = file.as_os_str().to_owned();
+            path.push(suffix);
+            made.file(path);
+        }
+    }
+    found(url, house, domain, key, now).await
 }
 
 /// Prepares an empty database and founds a coalition in it.

@@ -27,7 +27,6 @@ mod sample;
 mod settle;
 mod stories;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +35,7 @@ use clearing::store::Store;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::failure::{Exit, Failure};
+use crate::files::{may_write, write};
 use crate::output::{Answer, Page};
 use crate::values;
 use day::{Day, IN_FLIGHT};
@@ -69,6 +69,9 @@ pub struct Args {
     /// Where the HTML report is written. Left out: clearing-demo.html, in the folder that is kept if there is one.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Overwrites a report that is there.
+    #[arg(long)]
+    force: bool,
 }
 
 /// Makes the coalition, plays the day, settles it, and tells what happened. With `watched` it shows how far it is.
@@ -82,6 +85,7 @@ pub async fn run(args: &Args, watched: bool) -> Result<Answer, Failure> {
     let folder = args.keep.as_deref().unwrap_or(throw_away.path());
     let path = args.report.clone().unwrap_or_else(|| args.keep.clone().unwrap_or_default().join(REPORT_FILE));
     check_folder(&path, args)?;
+    may_write(&path, args.force)?;
 
     let progress = progress(watched, args.purchases);
     progress.set_message("making the coalition");
@@ -119,7 +123,7 @@ pub async fn run(args: &Args, watched: bool) -> Result<Answer, Failure> {
         figures,
     };
     let path = &report.run.report;
-    fs::write(path, page::page(&report)).map_err(|error| Failure::file("cannot write the report", path, &error))?;
+    write(path, &page::page(&report), args.force)?;
     Ok(Answer::new(report.to_json(), Page::new().text(report.to_string())))
 }
 

@@ -16,16 +16,14 @@ use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::{Value, json};
 
-use crate::certificate::{
-    AUTHORITY_FOLDER, CA_FILE, CERTIFICATE_DAYS, Identity, make_authority, make_folder, refuse_to_overwrite, valid_for,
-    write_new,
-};
+use crate::certificate::{AUTHORITY_FOLDER, CA_FILE, CERTIFICATE_DAYS, Identity, make_authority, valid_for};
 use crate::context::Context;
-use crate::database;
 use crate::failure::{Failure, with_causes};
+use crate::files::{refuse_to_overwrite, write_new};
 use crate::material::write_identifier_key;
 use crate::output::{Answer, Output, Page};
 use crate::values::{self, word};
+use crate::{database, files};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -221,20 +219,25 @@ pub async fn make(arguments: &Arguments, now: Timestamp) -> Result<Made, Failure
     let files = Files::of(arguments)?;
     let database = config::database_in(&arguments.dir, &arguments.database);
 
-    // The database comes first: it is what can fail for reasons outside of the folder, and nothing is written by then.
-    make_folder(&arguments.dir)?;
+    // Whatever fails from here on, what was made before it goes with `making`.
+    let (mut making, dir) = (files::Made::new(), &arguments.dir);
+    making.folder(dir)?;
     let key = IdentifierKey::random();
-    database::found(&database, &house, &arguments.domain, &key, now).await?;
-
-    let authority = make_authority(&files.authority, &arguments.domain)?;
+    let authority = make_authority(&files.authority, &arguments.domain, &mut making)?;
+    making.file(&files.ca);
     write_new(&files.ca, authority.cert_pem())?;
-    server_identity(&authority, &addresses)?.write(&arguments.dir, "server")?;
-    Identity::of_client(&authority, Kind::Partner, "operator")?.write(&arguments.dir, "operator")?;
-    Identity::of_client(&authority, Kind::Auditor, AUDITOR)?.write(&arguments.dir, "auditor")?;
+    server_identity(&authority, &addresses)?.write(dir, "server", &mut making)?;
+    Identity::of_client(&authority, Kind::Partner, "operator")?.write(dir, "operator", &mut making)?;
+    Identity::of_client(&authority, Kind::Auditor, AUDITOR)?.write(dir, "auditor", &mut making)?;
+    making.file(&files.identifier_key);
     write_identifier_key(&files.identifier_key, &key)?;
+    making.file(&files.config);
     // The database's password may be in it.
     write_private_new(&files.config, &config_text(arguments))
         .map_err(|error| Failure::file("cannot write", &files.config, &error))?;
+    // The coalition comes last, as it alone cannot be taken back: when it is founded nothing is left that could fail.
+    database::found_with(&database, &house, &arguments.domain, &key, now, &mut making).await?;
+    making.keep();
     Ok(Made { house, authority, files })
 }
 
@@ -286,6 +289,9 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
     }
     let currency: Currency =
         units.currency.parse().map_err(|_| wrong("--currency", &units.currency, "a code of ISO 4217 such as RUB"))?;
+    if units.point_value <= Decimal::ZERO {
+        return Err(wrong("--point-value", &units.point_value.to_string(), "an amount above zero, such as 1.00"));
+    }
     let time_zone = TimeZone::get(&units.time_zone)
         .map_err(|_| wrong("--time-zone", &units.time_zone, "an IANA name such as Europe/Moscow"))?;
     let fee_bearer = FeeBearer::parse(&word(&rules.fee_bearer))
@@ -342,7 +348,10 @@ fn addresses(arguments: &Arguments) -> Result<Vec<ServerAddress>, Failure> {
     }
     // Checked by a throw-away authority, before anything is written.
     let trial = Authority::generate(&arguments.domain, valid_for(1))?;
-    trial.issue_server(&addresses, valid_for(0))?;
+    trial.issue_server(&addresses, valid_for(0)).map_err(|error| {
+        Failure::usage(with_causes(&error))
+            .hint("--server-name is a host name such as clearing.points.example, or an IP address")
+    })?;
     Ok(addresses)
 }
 

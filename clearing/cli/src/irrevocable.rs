@@ -45,6 +45,12 @@ impl Plan {
 }
 
 impl Irrevocable {
+    /// The same for what can be done again: nobody is asked. A dry run stays one.
+    #[must_use]
+    pub fn without_asking(self) -> Self {
+        Self { yes: !self.dry_run, ..self }
+    }
+
     /// Connects, once it is certain that it may be done or somebody can be asked.
     ///
     /// # Errors

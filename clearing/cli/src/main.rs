@@ -16,7 +16,7 @@
 //! | `sandbox` | a house for integrators |
 //! | `demo` | a day of a coalition, as a demonstration |
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
-//! | `irrevocable` | asking before what cannot be undone |
+//! | `irrevocable`, `files` | asking before what cannot be undone; files, none of which is overwritten unasked |
 //! | `output`, `failure`, `telemetry`, `values` | what they print, how they end, what they log, and what numbers they read |
 
 mod audit;
@@ -28,6 +28,7 @@ mod context;
 mod database;
 mod demo;
 mod failure;
+mod files;
 mod fund;
 mod init;
 mod irrevocable;

@@ -6,7 +6,7 @@ use clearing::config::without_password;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::database::open;
+use crate::database::{open, open_existing};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 
@@ -25,7 +25,8 @@ pub struct Arguments {
 pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failure> {
     let context = context.with("--database", "house.database", arguments.database);
     let url = context.config()?.database();
-    let store = open(&url).await?;
+    // A new database is for `migrate` itself to make, not for who only looks.
+    let store = if arguments.check { open_existing(&url).await? } else { open(&url).await? };
     let before = store.migration_state().await?;
     if !arguments.check && !before.pending.is_empty() {
         let _occupancy = store.occupy("clearing migrate", Clock::system().now())?;

@@ -16,10 +16,11 @@ use clearing_certs::{Authority, Kind, ServerAddress, write_private};
 use clearing_core::facts::coalition::House;
 use tracing::info;
 
-use crate::certificate::{AUTHORITY_DAYS, CA_FILE, Identity, make_folder, valid_for};
+use crate::certificate::{AUTHORITY_DAYS, CA_FILE, Identity, valid_for};
 use crate::context::Context;
 use crate::database;
 use crate::failure::{Failure, with_causes};
+use crate::files::Made;
 use crate::init::{AUDITOR, server_identity};
 use crate::serve::{Stop, ended, lost_its_disk, start_failure};
 use crate::telemetry;
@@ -148,7 +149,9 @@ struct Folder<'a> {
 impl<'a> Folder<'a> {
     /// Takes an empty folder, or one of an earlier sandbox.
     fn begin(dir: &'a Path) -> Result<Self, Failure> {
-        make_folder(dir)?;
+        let mut made = Made::new();
+        made.folder(dir)?;
+        made.keep();
         let folder = Self { dir };
         let ours = fs::read_to_string(dir.join(config::FILE_DEFAULT)).is_ok_and(|text| text.starts_with(MARK));
         let mut files = fs::read_dir(dir).map_err(|error| Failure::file("cannot read the folder", dir, &error))?;
@@ -181,7 +184,9 @@ impl<'a> Folder<'a> {
             for name in [format!("{file}.pem"), format!("{file}.key")] {
                 self.remove(&name)?;
             }
-            Identity::of_client(authority, kind, &id)?.write(self.dir, file)?;
+            let mut made = Made::new();
+            Identity::of_client(authority, kind, &id)?.write(self.dir, file, &mut made)?;
+            made.keep();
         }
         Ok(())
     }

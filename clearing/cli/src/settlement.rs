@@ -1,20 +1,23 @@
 //! `clearing settlement`: from the netted result of a window to its last payment.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use partner_sdk::operator::{
-    AbortSettlement, ConfirmPayment, ConfirmSettlement, ExportOrders, OrderMode, PaymentConfirmed, PaymentOrder,
+    AbortSettlement, AdminAction, AdminActions, ConfirmPayment, ConfirmSettlement, ExportOrders, OrderMode,
+    PaymentConfirmed, PaymentOrder,
 };
-use partner_sdk::{Decimal, Leg, Settlement};
+use partner_sdk::{Decimal, EntryKind, Leg, Settlement};
 use serde_json::{Value, json};
+
+use clearing_core::facts::origin::BusinessDate;
 
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
+use crate::files::{may_write, write};
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
-use crate::session::{Effect, Session};
+use crate::session::{Session, moment};
 use crate::values;
 
 /// The settlement commands.
@@ -38,7 +41,10 @@ pub enum Command {
     /// Gives the payment orders of a confirmed settlement, for the bank.
     #[command(
         after_help = "Examples:\n  clearing settlement export 3 --csv orders.csv      everyone to or from one account\n  \
-                            clearing settlement export 3 --mode pairwise       participants pay each other"
+                            clearing settlement export 3 --mode pairwise       participants pay each other\n  \
+                            clearing settlement export 3 --mode pairwise --replace     although it was exported otherwise\n\n\
+                            The same mode may be exported again. Another one voids the orders of the first: take their file back from\n\
+                            the bank before you say --replace."
     )]
     Export(Export),
     /// Shows the payment orders of a closed window and which of them are paid, without exporting anything.
@@ -57,6 +63,7 @@ pub enum Command {
     /// Records that an order was paid; with --all, every order that is still due. A payment that is recorded is final.
     #[command(
         after_help = "Examples:\n  clearing settlement pay 3 GROCER                   its leg, against the settlement account\n  \
+                            clearing settlement pay 3 GROCER --reference 'RF18 5390' --value-date 2026-03-02\n  \
                             clearing settlement pay 3 FUEL --to GROCER          an order between two participants\n  \
                             clearing settlement pay 3 GROCER --amount 120.50    only if that is what is due\n  \
                             clearing settlement pay 3 --all --dry-run           what is still due\n  \
@@ -110,9 +117,16 @@ pub struct Export {
     mode: Mode,
     /// Also writes the orders as CSV to this file.
     #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     csv: Option<PathBuf>,
+    /// Overwrites the file of --csv if there is one.
+    #[arg(long, requires = "csv", conflicts_with = "dry_run")]
+    force: bool,
+    /// The orders that were exported in the other mode are void.
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
-    effect: Effect,
+    irrevocable: Irrevocable,
 }
 
 /// Arguments of `settlement pay`.
@@ -132,8 +146,14 @@ pub struct Pay {
     amount: Option<Decimal>,
     /// Every order that is still due, those that come in first: as they were exported, and where nothing was exported those
     /// against the settlement account.
-    #[arg(long, conflicts_with_all = ["payer", "to", "amount", "request_id"])]
+    #[arg(long, conflicts_with_all = ["payer", "to", "amount", "reference", "request_id"])]
     all: bool,
+    /// By what the bank calls the payment: at most 140 characters. It is kept for good, so it must name no person.
+    #[arg(long, value_name = "TEXT", requires = "payer")]
+    reference: Option<String>,
+    /// The day on which the bank booked what was paid.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    value_date: Option<BusinessDate>,
     #[command(flatten)]
     irrevocable: Irrevocable,
 }
@@ -143,7 +163,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
     match command {
         Command::Preview { window } => preview(&Session::open(context).await?, window).await,
         Command::Confirm(of) => confirm(context, of).await,
-        Command::Export(export) => export_orders(&Session::open(context).await?, export).await,
+        Command::Export(export) => export_orders(context, export).await,
         Command::Orders { window, mode } => orders(&Session::open(context).await?, window, mode).await,
         Command::Pay(pay) if pay.all => pay_all(context, pay).await,
         Command::Pay(pay) => pay_one(context, pay).await,
@@ -187,9 +207,26 @@ async fn plan_for(session: &Session, window: i64, sentence: String) -> Result<Pl
     Ok(Plan::new(sentence, to_json(&settlement), facts(&settlement)))
 }
 
-async fn export_orders(session: &Session, export: Export) -> Result<Answer, Failure> {
-    let Export { window, mode, csv, effect } = export;
-    let request = ExportOrders::of(window, mode.into()).request_id(session.request_id(effect));
+async fn export_orders(context: &Context, export: Export) -> Result<Answer, Failure> {
+    let Export { window, mode, csv, force, replace, irrevocable } = export;
+    if let Some(path) = &csv {
+        may_write(path, force)?;
+    }
+    // Only orders that become void cannot be had again.
+    let irrevocable = if replace { irrevocable } else { irrevocable.without_asking() };
+    let session = irrevocable.open(context).await?;
+    let plan = async {
+        let orders = session.client.orders(window, Some(mode.into())).collect().await?;
+        let void = if replace { "; orders that were exported in the other mode are void" } else { "" };
+        let sentence = format!("exports {} orders of window {window}, {}{void}", orders.len(), OrderMode::from(mode));
+        let json = json!({ "window": window, "orders": orders.iter().map(order_json).collect::<Vec<_>>() });
+        Ok(Plan::new(sentence, json, orders_page(&orders, &session.info.currency_code)))
+    };
+    if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
+        return Ok(shown);
+    }
+    let request = ExportOrders::of(window, mode.into()).request_id(session.request_id(irrevocable.effect));
+    let request = if replace { request.replace() } else { request };
     let orders = accepted(session.operator().export_orders(request).await)?;
     let json = json!({
         "window": window,
@@ -204,7 +241,7 @@ async fn export_orders(session: &Session, export: Export) -> Result<Answer, Fail
         .text(format!("{} orders of window {window}, {}:", orders.orders.len(), OrderMode::from(mode)))
         .and(&orders_page(&orders.orders, &session.info.currency_code));
     if let Some(path) = csv {
-        fs::write(&path, &orders.csv).map_err(|error| Failure::file("cannot write", &path, &error))?;
+        write(&path, &orders.csv, force)?;
         page = page.text(format!("Written to {}.", path.display()));
     }
     let pay = match (mode, orders.orders.first()) {
@@ -222,10 +259,19 @@ async fn export_orders(session: &Session, export: Export) -> Result<Answer, Fail
 
 async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<Answer, Failure> {
     let orders = session.client.orders(window, mode.map(OrderMode::from)).collect().await?;
+    let payments = payments(session, window).await?;
     let json = json!({
         "window": window,
         "currency": session.info.currency_code,
         "orders": orders.iter().map(order_json).collect::<Vec<_>>(),
+        "payments": payments.iter().map(|payment| json!({
+            "entry_id": payment.entry_id,
+            "record_time": moment(payment.action_time),
+            "paid": field(payment, "paid"),
+            "amount": field(payment, "amount"),
+            "reference": field(payment, "reference"),
+            "value_date": field(payment, "value_date"),
+        })).collect::<Vec<_>>(),
     });
     let page = if orders.is_empty() {
         Page::new()
@@ -239,7 +285,26 @@ async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<An
         let amount = format!(">amount, {}", session.info.currency_code);
         Page::new().table(&["payer", "payee", &amount, ""], rows)
     };
-    Ok(Answer::new(json, page))
+    if payments.is_empty() {
+        return Ok(Answer::new(json, page));
+    }
+    let rows = payments.iter().map(|payment| {
+        let text = |name| field(payment, name).unwrap_or_default().to_owned();
+        vec![moment(payment.action_time), text("paid"), text("amount"), text("value_date"), text("reference")]
+    });
+    let header = ["recorded", "paid", ">amount", "value date", "reference"];
+    Ok(Answer::new(json, page.text("Payments that were recorded:").table(&header, rows)))
+}
+
+/// What was recorded as paid of a window, the latest first, as the record of administration tells it.
+async fn payments(session: &Session, window: i64) -> Result<Vec<AdminAction>, Failure> {
+    let filter = AdminActions::all().kind(EntryKind::Payment).window(window);
+    Ok(session.operator().admin_actions(filter).collect().await?)
+}
+
+/// A field that a decision set.
+fn field<'a>(action: &'a AdminAction, name: &str) -> Option<&'a str> {
+    action.changes.iter().find(|change| change.field == name).and_then(|change| change.after.as_deref())
 }
 
 async fn pay_one(context: &Context, pay: Pay) -> Result<Answer, Failure> {
@@ -256,7 +321,8 @@ async fn pay_one(context: &Context, pay: Pay) -> Result<Answer, Failure> {
         Some(amount) => request.amount(session.money(amount)),
         None => request,
     };
-    let request = request.request_id(session.request_id(pay.irrevocable.effect));
+    let request = request.reference(pay.reference.as_deref().unwrap_or_default());
+    let request = dated(request, pay.value_date).request_id(session.request_id(pay.irrevocable.effect));
     let paid = accepted(session.operator().confirm_payment(request).await)?;
     let json = json!({
         "window": pay.window,
@@ -310,7 +376,7 @@ async fn due_orders(session: &Session, window: i64) -> Result<Vec<PaymentOrder>,
 }
 
 async fn pay_all(context: &Context, pay: Pay) -> Result<Answer, Failure> {
-    let Pay { window, irrevocable, .. } = pay;
+    let Pay { window, value_date, irrevocable, .. } = pay;
     let session = irrevocable.open(context).await?;
     let orders = due_orders(&session, window).await?;
     let currency = &session.info.currency_code;
@@ -332,6 +398,7 @@ async fn pay_all(context: &Context, pay: Pay) -> Result<Answer, Failure> {
         };
         // What was shown is what is recorded: the house refuses another amount.
         let request = request.amount(order.amount.clone()).request_id(session.client.new_request_id());
+        let request = dated(request, value_date);
         let paid = accepted(session.operator().confirm_payment(request).await).map_err(|failure| {
             let done = format!("{} of {} orders were recorded before this one", payments.len(), orders.len());
             let message = format!("{} -> {}: {} ({done})", order.payer, order.payee, failure.message);
@@ -351,6 +418,13 @@ async fn pay_all(context: &Context, pay: Pay) -> Result<Answer, Failure> {
         .text(format!("Recorded {} payments: settlement of window {window} is {state}.", orders.len()))
         .and(&orders_page(&orders, currency));
     Ok(Answer::new(json, after_payment(page, window, state)))
+}
+
+fn dated(request: ConfirmPayment, value_date: Option<BusinessDate>) -> ConfirmPayment {
+    match value_date {
+        Some(day) => request.value_date(day.to_string()),
+        None => request,
+    }
 }
 
 fn orders_page(orders: &[PaymentOrder], currency: &str) -> Page {

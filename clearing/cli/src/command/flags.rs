@@ -8,9 +8,9 @@ use super::Cli;
 /// Of each command, sets of arguments of which any two have a meaning side by side. Two that are in no set together must be
 /// declared as conflicting.
 const TOGETHER: &[(&str, &[&[&str]])] = &[
-    ("audit", &[&["database", "record", "since"]]),
+    ("audit", &[&["database", "record", "since", "force"]]),
     ("calendar set", &[&["expressions", "time_zone", "request_id"], &["none", "request_id"]]),
-    ("demo", &[&["seed", "customers", "purchases", "keep", "report"]]),
+    ("demo", &[&["seed", "customers", "purchases", "keep", "report", "force"]]),
     ("fund deposit", &[&["account", "amount", "request_id"]]),
     ("fund withdraw", &[&["account", "amount", "request_id"]]),
     (
@@ -105,7 +105,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("migrate", &[&["database", "check"]]),
-    ("partner certificate", &[&["id", "out", "csr", "auditor", "days", "authority"]]),
+    ("partner certificate", &[&["id", "out", "csr", "auditor", "days", "authority", "force", "yes"]]),
     (
         "partner consent",
         &[&["funder", "partner", "budget", "request_id"], &["funder", "partner", "revoke", "request_id"]],
@@ -179,15 +179,21 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
     ("serve", &[&["listen", "database", "accept_time"]]),
     ("settlement abort", &[&["window", "yes", "request_id"], &["window", "dry_run"]]),
     ("settlement confirm", &[&["window", "yes", "request_id"], &["window", "dry_run"]]),
-    ("settlement export", &[&["window", "mode", "csv", "request_id"]]),
+    (
+        "settlement export",
+        &[
+            &["window", "mode", "csv", "force", "replace", "yes", "request_id"],
+            &["window", "mode", "replace", "dry_run"],
+        ],
+    ),
     ("settlement orders", &[&["window", "mode"]]),
     (
         "settlement pay",
         &[
-            &["window", "payer", "to", "amount", "yes", "request_id"],
-            &["window", "payer", "to", "amount", "dry_run"],
-            &["window", "all", "yes"],
-            &["window", "all", "dry_run"],
+            &["window", "payer", "to", "amount", "reference", "value_date", "yes", "request_id"],
+            &["window", "payer", "to", "amount", "reference", "value_date", "dry_run"],
+            &["window", "all", "value_date", "yes"],
+            &["window", "all", "value_date", "dry_run"],
         ],
     ),
     ("statement", &[&["partner", "window", "lines"]]),
@@ -293,7 +299,7 @@ fn what_cannot_be_undone_asks_or_wants_yes() {
 }
 
 /// Every command that can be run, by its words.
-fn commands() -> Vec<(String, Command)> {
+pub fn commands() -> Vec<(String, Command)> {
     let mut cli = Cli::command();
     cli.build();
     let mut found = Vec::new();

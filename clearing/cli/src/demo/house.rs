@@ -19,7 +19,7 @@ use super::brands::{BRANDS, CURRENCY, DOMAIN, FEE, POINT_VALUE, SCALE};
 use crate::certificate::{CA_FILE, Identity};
 use crate::failure::{Exit, Failure, accepted};
 use crate::serve::start_failure;
-use crate::{init, material};
+use crate::{files, init, material};
 
 /// A house on this machine opens in far less.
 const OPENING_MAX: Duration = Duration::from_secs(30);
@@ -49,9 +49,11 @@ impl DemoHouse {
     pub async fn open(folder: &Path) -> Result<Self, Failure> {
         let midnight = yesterday();
         let made = init::make(&init_arguments(folder)?, midnight).await?;
+        let mut brands = files::Made::new();
         for brand in &BRANDS {
-            Identity::of_client(&made.authority, Kind::Partner, brand.id)?.write(folder, brand.id)?;
+            Identity::of_client(&made.authority, Kind::Partner, brand.id)?.write(folder, brand.id, &mut brands)?;
         }
+        brands.keep();
         let clock = Clock::manual(midnight);
         // Only the file that was made just now counts: the environment may be that of another house.
         let config = Config::load(Some(&folder.join(FILE_DEFAULT)), &Environment::default(), &[])?;

@@ -1,8 +1,10 @@
 //! `clearing init`: what it makes, what it suggests, and what it refuses.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use crate::desk::{Desk, mode};
+use crate::desk::{Desk, mode, text};
 
 #[test]
 fn init_makes_a_coalition_and_overwrites_nothing() {
@@ -39,6 +41,8 @@ fn init_makes_a_coalition_and_overwrites_nothing() {
     ]);
     assert_eq!(code, 2);
     assert!(error["message"].as_str().unwrap().contains("holds the coalition points.example already"), "{error}");
+    assert!(!desk.path("other").exists(), "a failed init left its folder behind");
+    assert_eq!(desk.json(&["audit", "--config", "coalition/clearing.toml"])["clean"], true);
 }
 
 #[test]
@@ -74,9 +78,14 @@ fn init_refuses_what_no_coalition_can_be() {
     for (flag, value) in [
         ("--domain", "Points Example"),
         ("--currency", "rubles"),
+        ("--currency", "XYZ"),
+        ("--currency", "XAU"),
         ("--scale", "7"),
         ("--scale", "1"),
         ("--point-value", "0.001"),
+        ("--point-value", "0"),
+        ("--point-value", "0.00"),
+        ("--point-value=-1", ""),
         ("--time-zone", "Mars/Olympus"),
         ("--breakage", "0.5/0.5/0.5"),
         ("--fee", "2"),
@@ -89,8 +98,122 @@ fn init_refuses_what_no_coalition_can_be() {
     ] {
         let domain = if flag == "--domain" { value } else { "points.example" };
         let more = if flag == "--domain" { vec![] } else { vec![flag, value] };
+        let more: Vec<&str> = more.into_iter().filter(|word| !word.is_empty()).collect();
         let (code, error) = desk.failure(&[&["init", "--domain", domain][..], &more].concat());
         assert_eq!(code, 2, "{flag} {value}: {error}");
+        assert!(!error["hint"].is_null(), "{flag} {value}: what is allowed is not told: {error}");
         assert!(!desk.path("coalition").exists(), "{flag} {value} left something behind");
     }
+}
+
+/// It once left its folder, and with it the books of a coalition that nobody had the key of.
+#[test]
+fn an_init_that_fails_leaves_nothing_behind_whatever_fails() {
+    let desk = Desk::new();
+    // Where the database cannot be.
+    for database in ["sqlite:nowhere/books.db", "sqlite:.", "postgres://localhost:1/books"] {
+        let (code, error) = desk.failure(&["init", "--domain", "points.example", "--database", database]);
+        assert_ne!(code, 0, "{error}");
+        assert_eq!(names(&desk.path("")), Vec::<String>::new(), "{database}: {error}");
+    }
+    // Whatever is there already, also a link that leads nowhere.
+    let own = ["ca.pem", "clearing.toml", "server.key", "operator.pem", "auditor.pem", "identifier.key", "authority"];
+    for name in own {
+        for make in [make_file, make_link] {
+            fs::create_dir(desk.path("coalition")).unwrap();
+            make(&desk.path("coalition").join(name));
+            let (code, error) = desk.failure(&["init", "--domain", "points.example"]);
+            assert_eq!(code, 2, "{name}: {error}");
+            assert_eq!(names(&desk.path("coalition")), [name], "{error}");
+            fs::remove_dir_all(desk.path("coalition")).unwrap();
+        }
+    }
+    // Where the disk takes no more than so many blocks of one file: the first file fails, one in the middle, the books.
+    let mut failed = Vec::new();
+    for blocks in [0, 1, 2, 3, 4, 8, 16, 32, 64, 128, 256, 512] {
+        let line = format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec {} init --domain points.example --dir deep/down",
+            env!("CARGO_BIN_EXE_clearing")
+        );
+        let output = Command::new("sh").args(["-c", &line]).current_dir(desk.path("")).env_clear().output().unwrap();
+        let said = text(&output.stderr);
+        if output.status.success() {
+            break;
+        }
+        assert_eq!(names(&desk.path("")), Vec::<String>::new(), "{blocks} blocks: {said}");
+        failed.push(said);
+    }
+    let of = |what: &str| failed.iter().filter(|said| said.contains(what)).count();
+    assert!(of("ca.key") > 0 && of("clearing.toml") > 0 && of("database") > 0, "{failed:?}");
+    // What was there before stays, and after all of that the same command succeeds.
+    fs::create_dir(desk.path("coalition")).unwrap();
+    make_file(&desk.path("coalition/notes.txt"));
+    desk.failure(&["init", "--domain", "points.example", "--database", "sqlite:nowhere/books.db"]);
+    assert_eq!(names(&desk.path("coalition")), ["notes.txt"]);
+    desk.json(&["init", "--domain", "points.example"]);
+}
+
+#[test]
+fn a_command_that_only_reads_makes_no_file() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example"]);
+    for command in [&["audit"][..], &["migrate", "--check"], &["config", "check"]] {
+        for of in ["nosuch.db", "nowhere/nosuch.db"] {
+            let set = format!("house.database=sqlite:{of}");
+            let output = desk.run(&[command, &["--config", "coalition/clearing.toml", "--set", &set]].concat());
+            let said = text(&output.stdout) + &text(&output.stderr);
+            assert!(said.contains("nosuch.db"), "{command:?}: {said}");
+        }
+        assert_eq!(names(&desk.path("")), ["coalition"], "{command:?}");
+    }
+    let (code, error) = desk.failure(&["audit", "--database", "sqlite:nosuch.db"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error["message"].as_str().unwrap().contains("there is no database"), "{error}");
+    assert_eq!(names(&desk.path("")), ["coalition"]);
+}
+
+#[test]
+fn no_command_overwrites_a_file_unless_it_is_told_to() {
+    let desk = Desk::new();
+    desk.json(&["init", "--domain", "points.example"]);
+    let config = ["--config", "coalition/clearing.toml"];
+    make_file(&desk.path("there"));
+    let certificate = [&["partner", "certificate", "A", "--out", "brand"][..], &config].concat();
+    desk.json(&certificate);
+    let key = fs::read_to_string(desk.path("brand/A.key")).unwrap();
+    for command in [
+        [&["audit", "--record", "there"][..], &config].concat(),
+        [&["settlement", "export", "1", "--csv", "there"][..], &config].concat(),
+        vec!["demo", "--report", "there"],
+        certificate.clone(),
+        // A key that is overwritten is lost: that is asked for as well.
+        [&certificate[..], &["--force"]].concat(),
+    ] {
+        let (code, error) = desk.failure(&command);
+        assert_eq!(code, 2, "{command:?}: {error}");
+        let told = error["message"].as_str().unwrap().to_owned() + error["hint"].as_str().unwrap();
+        assert!(told.contains("--force") || told.contains("--yes"), "{command:?}: {error}");
+    }
+    assert_eq!(fs::read_to_string(desk.path("there")).unwrap(), "");
+    assert_eq!(fs::read_to_string(desk.path("brand/A.key")).unwrap(), key);
+    desk.json(&[&certificate[..], &["--force", "--yes"]].concat());
+    assert_ne!(fs::read_to_string(desk.path("brand/A.key")).unwrap(), key);
+    desk.json(&[&["audit", "--record", "there", "--force"][..], &config].concat());
+    assert_ne!(fs::read(desk.path("there")).unwrap().len(), 0);
+}
+
+fn make_file(path: &Path) {
+    fs::write(path, "").unwrap();
+}
+
+fn make_link(path: &Path) {
+    std::os::unix::fs::symlink("nowhere/at/all", path).unwrap();
+}
+
+/// What is in a folder, by name.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }

@@ -196,6 +196,10 @@ fn a_house_waits_for_its_migrations_and_stops_when_it_is_told() {
     let desk = Desk::new();
     desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
     let config = ["--config", "coalition/clearing.toml"];
+    // Only looking makes no file.
+    let (code, error) = desk.failure(&[&["migrate", "--check", "--database", "sqlite:empty.db"], &config[..]].concat());
+    assert_eq!((code, desk.path("empty.db").exists()), (2, false), "{error}");
+    fs::write(desk.path("empty.db"), "").unwrap();
     let state = desk.json(&[&["migrate", "--check", "--database", "sqlite:empty.db"], &config[..]].concat());
     assert!(!state["pending"].as_array().unwrap().is_empty());
 

@@ -1,0 +1,144 @@
+//! Files and folders that commands make. None that is there is overwritten unless somebody says so, and what a command has made
+//! before it fails is taken away again.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// What a command has made so far. Unless it is kept, all of it is removed, the latest first.
+#[derive(Debug, Default)]
+pub struct Made {
+    paths: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes a folder for secrets, which is its owner's alone, with those above it. One that is there stays as it is.
+    pub fn folder(&mut self, folder: &Path) -> Result<(), Failure> {
+        let named = |path: &&Path| !path.as_os_str().is_empty();
+        let missing: Vec<&Path> = folder.ancestors().filter(named).take_while(|path| !path.exists()).collect();
+        for path in missing.into_iter().rev() {
+            // Those above are nobody's secret.
+            let mode = if path == folder { 0o700 } else { 0o777 };
+            let made = fs::DirBuilder::new().mode(mode).create(path);
+            made.map_err(|error| Failure::file("cannot make the folder", path, &error))?;
+            self.paths.push(path.to_owned());
+        }
+        if folder.is_dir() || folder.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let error = io::Error::from(io::ErrorKind::NotADirectory);
+        Err(Failure::file("cannot make the folder", folder, &error))
+    }
+
+    /// A file is about to be made here. One that is there is none of ours.
+    pub fn file(&mut self, path: impl Into<PathBuf>) {
+        let path = path.into();
+        if !is_there(&path) {
+            self.paths.push(path);
+        }
+    }
+
+    /// Everything stays.
+    pub fn keep(mut self) {
+        self.paths.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in self.paths.iter().rev() {
+            // Whoever cannot remove it cannot be helped, and is told of what failed before.
+            let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+        }
+    }
+}
+
+/// Refuses when one of these files is there.
+pub fn refuse_to_overwrite<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), Failure> {
+    match paths.into_iter().find(|path| is_there(path)) {
+        Some(path) => Err(there_already(path).hint("choose another folder, or move the file away")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses when the file is there, unless it was said that it may be overwritten. For commands with `--force`, before they
+/// begin with anything.
+pub fn may_write(path: &Path, force: bool) -> Result<(), Failure> {
+    if force || !is_there(path) {
+        return Ok(());
+    }
+    Err(there_already(path).hint("name another file, or overwrite it with --force"))
+}
+
+/// Whether something of this name is there, a link that leads nowhere among it.
+pub fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn there_already(path: &Path) -> Failure {
+    Failure::usage(format!("{} is there already, and is not overwritten", path.display()))
+}
+
+/// Writes a file that must not be there yet.
+pub fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = fs::File::create_new(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => there_already(path),
+        _ => Failure::file("cannot write", path, &error),
+    })
+}
+
+/// Writes a file; over one that is there only where it was said.
+pub fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    if force {
+        return fs::write(path, text).map_err(|error| Failure::file("cannot write", path, &error));
+    }
+    let mut made = Made::new();
+    made.file(path);
+    write_new(path, text)?;
+    made.keep();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_kept_is_removed_and_what_was_there_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let there = place.path().join("there");
+        fs::create_dir(&there).unwrap();
+        fs::write(there.join("old"), "old").unwrap();
+        for keep in [false, true] {
+            let mut made = Made::new();
+            made.folder(&there).unwrap();
+            made.folder(&there.join("a/b")).unwrap();
+            for file in ["old", "new", "a/b/new", "never"] {
+                made.file(there.join(file));
+            }
+            write_new(&there.join("new"), "new").unwrap();
+            write_new(&there.join("a/b/new"), "new").unwrap();
+            write_new(&there.join("old"), "new").unwrap_err();
+            if keep {
+                made.keep()
+            } else {
+                drop(made)
+            }
+            assert_eq!(there.join("a/b/new").exists(), keep);
+            assert_eq!((there.join("a").exists(), there.join("new").exists()), (keep, keep));
+            assert_eq!(fs::read_to_string(there.join("old")).unwrap(), "old");
+        }
+    }
+}
