@@ -6,13 +6,13 @@ mod flags;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::{
-    audit, calendar, check, demo, fund, init, log, member, migrate, partner, report, sandbox, serve, settlement,
+    audit, calendar, check, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve, settlement,
     statement, window,
 };
 
@@ -81,6 +81,17 @@ enum Command {
                             clearing window close --config /tmp/sandbox/clearing.toml"
     )]
     Sandbox(sandbox::Arguments),
+    /// Who did what: the operator's decisions, the newest first.
+    ///
+    /// Each with what was before it and what is by it; and what the house does by itself: a close by the calendar, what may be
+    /// forgotten.
+    /// Each is an entry of the journal and in its chain, so nothing can be taken out of this list. What was refused decided
+    /// nothing and is not in it; the log of `clearing serve` has a line of it.
+    #[command(
+        after_help = "Examples:\n  clearing log\n  clearing log --partner GROCER --kind set-terms\n  clearing log --window 3\n  \
+                            clearing log --since 2026-03-01T00:00:00Z --until 2026-04-01T00:00:00Z --output json"
+    )]
+    Log(log::Arguments),
     /// Brings the database up to date.
     #[command(
         after_help = "Examples:\n  clearing migrate --check\n  clearing migrate --config coalition/clearing.toml"
@@ -107,16 +118,9 @@ enum Command {
     /// The whole book: netting, balances, journal.
     #[command(subcommand)]
     Report(report::Command),
-    /// Who did what: the decisions of the house, the newest first, each with what was before it and what is by it.
-    ///
-    /// The operator's operations, and what the house does by itself: a close by the calendar, what may be forgotten.
-    /// Each is an entry of the journal and in its chain, so nothing can be taken out of this list. What was refused decided
-    /// nothing and is not in it; the log of `clearing serve` has a line of it.
-    #[command(
-        after_help = "Examples:\n  clearing log\n  clearing log --partner GROCER --kind set-terms\n  clearing log --window 3\n  \
-                            clearing log --since 2026-03-01T00:00:00Z --until 2026-04-01T00:00:00Z --output json"
-    )]
-    Log(log::Arguments),
+    /// One entry of the journal, or those that something is known of.
+    #[command(subcommand)]
+    Entry(entry::Command),
     /// What one partner's position came to in one window, and why.
     #[command(
         after_help = "Examples:\n  clearing statement GROCER\n  clearing statement GROCER --window 3 --lines 0 --output json"
@@ -152,8 +156,12 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let read = Cli::command().try_get_matches_from(arguments).and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, words(&matches)))
+    });
+    let (cli, words) = match read {
+        Ok(read) => read,
         Err(error) => {
             // Help and version are answers, everything else is an error of usage; clap knows where each goes.
             let code = if error.use_stderr() { failure::Exit::Usage.code() } else { 0 };
@@ -166,10 +174,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match execute(context, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = failure.after(&words);
             output.failure(&failure);
             failure.exit.into()
         }
     }
+}
+
+/// The words by which a command was called, such as "settlement pay".
+fn words(matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut left = matches.subcommand();
+    while let Some((name, below)) = left {
+        words.push(name);
+        left = below.subcommand();
+    }
+    words.join(" ")
 }
 
 fn execute(context: Context, command: Command) -> Result<(), Failure> {
@@ -199,6 +219,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Fund(command) => fund::run(&context, command).await?,
         Command::Calendar(command) => calendar::run(&context, command).await?,
         Command::Report(command) => report::run(&context, command).await?,
+        Command::Entry(command) => entry::run(&context, command).await?,
         Command::Log(arguments) => log::run(&context, arguments).await?,
         Command::Statement(arguments) => statement::run(&context, arguments).await?,
         Command::Audit(arguments) => audit::run(context, arguments).await?,
@@ -212,4 +233,39 @@ fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "clearing", &mut script);
     String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Reads a command line as the program does, without running it.
+#[cfg(test)]
+pub fn read(line: &str) -> Result<(), String> {
+    Cli::try_parse_from(line.split_whitespace()).map(drop).map_err(|error| error.to_string())
+}
+
+/// How many of the first words name a command and those below it.
+#[cfg(test)]
+pub fn words_that_are_commands(line: &str) -> usize {
+    let cli = Cli::command();
+    let mut at = Some(&cli);
+    line.split_whitespace()
+        .take_while(|word| {
+            at = at.and_then(|command| command.find_subcommand(word));
+            at.is_some()
+        })
+        .count()
+}
+
+/// The flags of a command, with those of every command.
+#[cfg(test)]
+pub fn flags_of(command: &str) -> Vec<String> {
+    let mut cli = Cli::command();
+    cli.build();
+    let found = command.split_whitespace().try_fold(&cli, |at, word| at.find_subcommand(word));
+    let flags = found.into_iter().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long);
+    flags.map(|flag| format!("--{flag}")).collect()
+}
+
+/// Every command that can be run, by its words.
+#[cfg(test)]
+pub fn names() -> Vec<String> {
+    flags::commands().into_iter().map(|(name, _)| name).collect()
 }

@@ -9,6 +9,8 @@ use clearing::config::{ConfigError, Problems};
 use partner_sdk::{Error, NotAccepted, Outcome, Reason, Rejection};
 use serde_json::{Value, json};
 
+use crate::hints;
+
 /// Exit codes, as `--help` and the documentation list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -95,6 +97,15 @@ impl Failure {
         self
     }
 
+    /// The same, with what the operator can do about it after this command. What was said before stays.
+    #[must_use]
+    pub fn after(mut self, command: &str) -> Self {
+        if let (None, Some((reason, numbers))) = (&self.hint, &self.reason) {
+            self.hint = hints::hint(reason, numbers, command);
+        }
+        self
+    }
+
     /// For programs.
     pub fn to_json(&self) -> Value {
         let (reason, numbers) = match &self.reason {
@@ -157,12 +168,11 @@ impl From<Problems> for Failure {
 
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
-        let hint = advice(&rejection.reason).map(str::to_owned);
         Self {
             exit: Exit::Rejected,
             message: rejection.to_string(),
             reason: Some((rejection.reason.to_string(), rejection.metadata)),
-            hint,
+            hint: None,
         }
     }
 }
@@ -172,8 +182,10 @@ impl From<Error> for Failure {
         let text = with_causes(&error);
         match error {
             Error::Refused(rejection) => rejection.into(),
-            Error::NotFound { .. } => Self::new(Exit::Rejected, text)
-                .hint("`clearing partner list` and `clearing window list` show what there is"),
+            Error::NotFound { .. } => Self {
+                reason: Some((Reason::NotFound.to_string(), BTreeMap::new())),
+                ..Self::new(Exit::Rejected, text)
+            },
             Error::PermissionDenied { .. } => Self::new(Exit::Rejected, text)
                 .hint("use a certificate that may do this: --set client.cert=operator.pem --set client.key=operator.key"),
             Error::Unauthenticated { .. } => Self::new(Exit::Usage, text)
@@ -211,35 +223,4 @@ pub fn accepted<T>(outcome: Result<Outcome<T>, Error>) -> Result<T, Failure> {
             Err(Failure::new(Exit::Unreachable, with_causes(&unknown)).hint(hint))
         }
     }
-}
-
-/// What the operator can do about a rejection.
-#[allow(clippy::wildcard_enum_match_arm, reason = "of many reasons the text says all, also of those of a later house")]
-fn advice(reason: &Reason) -> Option<&'static str> {
-    Some(match reason {
-        Reason::WindowNotClosed => "close it first: clearing window close",
-        Reason::SettlementNotProposed => "it is confirmed already: clearing window list shows its state",
-        Reason::SettlementNotConfirmed => "confirm it first: clearing settlement confirm WINDOW",
-        Reason::SettlementSettled => "nothing is left to do: the settlement is final",
-        Reason::SettlementAlreadyPaid => "a settlement that somebody paid into cannot be aborted; see it through",
-        Reason::SettlementAborted => "its legs went into the open window and settle with it",
-        Reason::LegNotDue => "clearing settlement preview WINDOW shows what is due",
-        Reason::AmountMismatch => "leave --amount out, or give all that is due",
-        Reason::FundsNotReceived => "confirm the payments that come in before those that go out",
-        Reason::PartnerExists => "clearing partner list shows it; clearing partner terms ID changes its terms",
-        Reason::NotFound => "clearing partner list and clearing window list show what there is",
-        Reason::PriceNotExact => "give no more decimals than the coalition's scale",
-        Reason::BreakageNotOne => "the three shares must add up to 1",
-        Reason::TermsUnderfund => {
-            "no reimbursement may be above a value that backs points, and no value above its price; lower the one or raise \
-             the other"
-        }
-        Reason::NetDebitCap => "clearing partner limits ID shows the cap and what is used of it",
-        Reason::PartnerRestricted | Reason::PartnerSuspended => "clearing partner state ID active lets it act again",
-        Reason::TimeOutOfRange => "give a time that is not in the past",
-        Reason::IdempotencyConflict => "leave --request-id out, or repeat exactly the command that it belongs to",
-        Reason::RequestTooOld => "leave --request-id out; first look whether the command had its effect",
-        Reason::RequestTooNew => "set the clock of this machine, which is ahead of the house's",
-        _ => return None,
-    })
 }

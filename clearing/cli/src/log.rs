@@ -68,7 +68,8 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
     Ok(Answer::new(json, page))
 }
 
-fn kind(text: &str) -> Result<EntryKind, String> {
+/// A kind of entry, as it is named in the journal.
+pub fn kind(text: &str) -> Result<EntryKind, String> {
     let named: Vec<_> = EntryKind::ALL.iter().map(|kind| (kind.as_str(), *kind)).collect();
     values::one_of(text, &named)
 }

@@ -11,12 +11,13 @@
 //! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
 //! | `member` | members, for the operator |
 //! | `window`, `calendar`, `settlement`, `deposit` | periods, and the money that settles them |
-//! | `report`, `statement` | what the books say |
+//! | `report`, `statement`, `entry` | what the books say |
 //! | `log` | who did what |
 //! | `sandbox` | a house for integrators |
 //! | `demo` | a day of a coalition, as a demonstration |
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
 //! | `irrevocable`, `files` | asking before what cannot be undone; files, none of which is overwritten unasked |
+//! | `hints` | what to do about a rejection |
 //! | `output`, `failure`, `telemetry`, `values` | what they print, how they end, what they log, and what numbers they read |
 
 mod audit;
@@ -27,9 +28,11 @@ mod command;
 mod context;
 mod database;
 mod demo;
+mod entry;
 mod failure;
 mod files;
 mod fund;
+mod hints;
 mod init;
 mod irrevocable;
 mod limits;

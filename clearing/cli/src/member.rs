@@ -20,9 +20,12 @@ use crate::{terms, values};
 /// The member commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// What a member has: available, held, pending, owed, and what expires next.
-    #[command(after_help = "Examples:\n  clearing member balance card:4000123\n  \
-                            clearing member balance 0197f2a4-6d3e-7c11-9c55-0242ac120002 --output json")]
+    /// What a member has, and its id: available, held, pending, owed, and what expires next.
+    #[command(
+        visible_alias = "find",
+        after_help = "Examples:\n  clearing member balance card:4000123\n  \
+                            clearing member balance 0197f2a4-6d3e-7c11-9c55-0242ac120002 --output json"
+    )]
     Balance(Who),
     /// Takes a share of available points for inactivity, once in a period: of a member, or of all that are inactive.
     ///
@@ -350,14 +353,6 @@ async fn decay_all(
 fn broken_off(failure: Failure) -> Failure {
     let on = "to go on, run the same command again: members that were served are passed over";
     match failure.exit {
-        Exit::Rejected
-            if failure
-                .reason
-                .as_ref()
-                .is_some_and(|(reason, _)| reason == partner_sdk::Reason::TimeOutOfRange.as_str()) =>
-        {
-            failure.hint("give a time that is not ahead of the house's clock")
-        }
         Exit::Unreachable | Exit::Internal => {
             let first = failure.hint.as_ref().map_or_else(String::new, |hint| format!("{hint}; "));
             failure.hint(format!("{first}{on}"))
@@ -507,7 +502,7 @@ fn expiry_words(next: Option<&ComingExpiry>) -> String {
 }
 
 /// A member as people name it: `card:4000123`, or its id.
-fn member(text: &str) -> Result<MemberRef, String> {
+pub fn member(text: &str) -> Result<MemberRef, String> {
     match text.split_once(':') {
         Some((scheme, value)) if !scheme.is_empty() && !value.is_empty() => Ok(MemberRef::identifier(scheme, value)),
         None if !text.is_empty() => Ok(MemberRef::id(text)),

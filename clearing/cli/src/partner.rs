@@ -59,6 +59,14 @@ pub enum Command {
                             clearing partner consent SUPPLIER GROCER --revoke"
     )]
     Consent(ConsentArguments),
+    /// Lists who may name whom as a funder of joint issues, with what is used of each budget.
+    #[command(
+        after_help = "Examples:\n  clearing partner consents\n  clearing partner consents SUPPLIER --output json"
+    )]
+    Consents {
+        /// Only consents that this partner gave or got. Left out: all.
+        partner: Option<String>,
+    },
     /// Restricts or suspends a partner, or lets it act again. Its tills feel it at once.
     #[command(after_help = "Examples:\n  clearing partner state GROCER restricted     no issues\n  \
                             clearing partner state GROCER suspended      neither issues nor redemptions\n  \
@@ -152,6 +160,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
             limits(&Session::open(context).await?, arguments).await
         }
         Command::Consent(arguments) => consent(&Session::open(context).await?, arguments).await,
+        Command::Consents { partner } => consents(&Session::open(context).await?, partner.as_deref()).await,
         Command::State { partner, state, irrevocable } => set_state(context, &partner, state, irrevocable).await,
         Command::List => list(&Session::open(context).await?).await,
     }
@@ -265,19 +274,41 @@ async fn limits(session: &Session, arguments: LimitsArguments) -> Result<Answer,
         .text(format!("{id} {verb}, the cap in {}; ! from 80 % on:", session.info.currency_code))
         .table(&["limit", ">most", ">used"], limits::rows(&limits, &uses));
     if !partner.consents.is_empty() {
-        page = page.text(format!("Who may name {id} as a funder of joint issues:")).table(
-            &["partner", "consent", ">budget", ">used"],
-            partner.consents.iter().map(|consent| {
-                vec![
-                    consent.partner_id.clone(),
-                    if consent.given { "given" } else { "withdrawn" }.to_owned(),
-                    consent.budget_points.map_or_else(|| "any".to_owned(), |points| points.to_string()),
-                    consent.used_points.to_string(),
-                ]
-            }),
-        );
+        page = page
+            .text(format!("Who may name {id} as a funder of joint issues:"))
+            .and(&consents_page(partner.consents.iter()));
     }
     Ok(Answer::new(json, page))
+}
+
+async fn consents(session: &Session, of: Option<&str>) -> Result<Answer, Failure> {
+    if let Some(id) = of {
+        find(session, id).await?;
+    }
+    let partners = session.operator().partners().collect().await?;
+    let is_of =
+        |consent: &&FundingConsent| of.is_none_or(|id| [&*consent.funder_id, &*consent.partner_id].contains(&id));
+    let found: Vec<_> = partners.iter().flat_map(|partner| &partner.consents).filter(is_of).collect();
+    let json = json!({ "consents": found.iter().map(|consent| consent_to_json(consent)).collect::<Vec<_>>() });
+    let page = if found.is_empty() {
+        Page::new().text("No consent was ever given or withdrawn.")
+    } else {
+        consents_page(found.into_iter())
+    };
+    Ok(Answer::new(json, page))
+}
+
+fn consents_page<'a>(consents: impl Iterator<Item = &'a FundingConsent>) -> Page {
+    let rows = consents.map(|consent| {
+        vec![
+            consent.funder_id.clone(),
+            consent.partner_id.clone(),
+            if consent.given { "given" } else { "withdrawn" }.to_owned(),
+            consent.budget_points.map_or_else(|| "any".to_owned(), |points| points.to_string()),
+            consent.used_points.to_string(),
+        ]
+    });
+    Page::new().table(&["funder", "partner", "consent", ">budget", ">used"], rows)
 }
 
 async fn consent(session: &Session, arguments: ConsentArguments) -> Result<Answer, Failure> {

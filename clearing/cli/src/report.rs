@@ -195,13 +195,18 @@ async fn journal(session: &Session, arguments: Journal) -> Result<Answer, Failur
         "currency": session.info.currency_code,
         "entries": entries.iter().map(entry_json).collect::<Vec<_>>(),
     });
-    let money = format!(">{}", session.info.currency_code);
-    let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
-    let mut page = Page::new().table(&header, entries.iter().flat_map(entry_rows));
+    let mut page = journal_page(&entries, &session.info.currency_code);
     if let (true, Some(last)) = (more, entries.last()) {
         page = page.next(format!("clearing report journal --from {}", last.journal_sequence.unwrap_or_default() + 1));
     }
     Ok(Answer::new(json, page))
+}
+
+/// Entries with every posting, for people.
+pub fn journal_page(entries: &[Entry], currency: &str) -> Page {
+    let money = format!(">{currency}");
+    let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
+    Page::new().table(&header, entries.iter().flat_map(entry_rows))
 }
 
 /// A row for each posting, or one where there is none; what belongs to the entry stands in the first.
@@ -249,7 +254,8 @@ fn account_json(account: &AccountBalance) -> Value {
     json!({ "account": account.account, kind: quantity })
 }
 
-fn entry_json(entry: &Entry) -> Value {
+/// An entry for programs.
+pub fn entry_json(entry: &Entry) -> Value {
     let postings: Vec<_> = entry
         .postings
         .iter()
@@ -269,6 +275,10 @@ fn entry_json(entry: &Entry) -> Value {
         "request_id": entry.request_id,
         "linked_entry_id": entry.linked_entry_id,
         "reason_code": entry.reason_code,
+        "store": entry.origin.as_ref().map(|origin| &origin.store),
+        "till": entry.origin.as_ref().map(|origin| &origin.till),
+        "receipt_number": entry.origin.as_ref().map(|origin| &origin.receipt_number),
+        "business_date": entry.origin.as_ref().map(|origin| &origin.business_date),
         "postings": postings,
     })
 }

@@ -166,9 +166,13 @@ pub const SERVICES: [(&str, Scope); 22] = [
     ("grpc.reflection.v1alpha.ServerReflection", Scope::Info),
 ];
 
-/// The operations that need another scope than their service: a preview changes nothing, so auditors may have it.
-pub const EXCEPTIONS: [(&str, Scope); 1] =
-    [("/coalition.clearing.v1.SettlementService/PreviewSettlement", Scope::Report)];
+/// The operations that need another scope than their service: they change nothing, so auditors may have them.
+pub const EXCEPTIONS: [(&str, Scope); 3] = [
+    ("/coalition.clearing.v1.SettlementService/PreviewSettlement", Scope::Report),
+    ("/coalition.clearing.v1.PartnerService/ListPartners", Scope::Report),
+    // Partners see those that they have a part in; the scope is one that all have.
+    ("/coalition.clearing.v1.EntryService/GetEntry", Scope::Position),
+];
 
 /// The scope that a method needs, by its path: `/SERVICE/METHOD`.
 pub fn scope(path: &str) -> Option<Scope> {

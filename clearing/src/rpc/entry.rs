@@ -5,7 +5,10 @@ use clearing_proto::v1;
 use clearing_proto::v1::entry_service_server::EntryService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::{self, View, code_or_none, from_entry, from_own, member, receipt_or_none, window};
+use crate::rpc::auth::Role;
+use crate::rpc::convert::{
+    self, View, code_or_none, from_entry, from_journal, from_own, member, receipt_or_none, window,
+};
 use crate::rpc::errors::invalid;
 use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::{EntryFilter, ErrorKind};
@@ -17,28 +20,41 @@ pub struct Service(pub Context);
 impl EntryService for Service {
     async fn get_entry(&self, request: Request<v1::GetEntryRequest>) -> Result<Response<v1::GetEntryResponse>, Status> {
         use v1::get_entry_request::Key;
-        let caller = auth::caller(&request)?.partner()?;
+        let caller = auth::caller(&request)?;
         let (name, id) = match request.into_inner().key {
             None => return Err(errors::invalid("key", "give an entry_id or a request_id")),
             Some(Key::EntryId(text)) => (text.clone(), Some(self.0.opaque.read_entry("entry_id", &text)?)),
             Some(Key::RequestId(text)) => {
                 let request: RequestId = convert::id("request_id", &text)?;
-                let entry = self.0.store.entry_of_request(caller, request).await;
+                let entry = self.0.store.entry_of_request(caller.partner()?, request).await;
                 (text, entry.map_err(|error| errors::of_store(&error))?)
             }
         };
         let unknown = || errors::not_found("entry", &name);
         let found = self.0.store.entry(id.ok_or_else(unknown)?).await.map_err(|error| errors::of_store(&error))?;
-        // What the caller has no part in does not exist for it.
-        let found = found.filter(|found| found.entry.parties().contains(&caller)).ok_or_else(unknown)?;
-        let own_sequence = match self.0.store.own_sequence(caller, found.sequence).await {
+        let found = found.ok_or_else(unknown)?;
+        let part = caller.partner().ok().filter(|partner| found.entry.parties().contains(partner));
+        let house = self.0.house();
+        let Some(partner) = part else {
+            // What a partner has no part in does not exist for it; the operator and auditors see the journal.
+            return if caller.sees_all() {
+                Ok(Response::new(v1::GetEntryResponse { entry: Some(from_journal(&found, &house, &self.0.opaque)) }))
+            } else {
+                Err(unknown())
+            };
+        };
+        let own_sequence = match self.0.store.own_sequence(partner, found.sequence).await {
             // The entry is there, although the lists that number it are far behind.
             Err(error) if matches!(error.kind(), ErrorKind::Behind { .. }) => None,
             numbered => numbered.map_err(|error| errors::of_store(&error))?,
         };
-        let entry = from_entry(found.id, &found.entry, View::Part(caller), &self.0.house(), &self.0.opaque);
-        let entry = v1::Entry { own_sequence, ..entry };
-        Ok(Response::new(v1::GetEntryResponse { entry: Some(entry) }))
+        let entry = match caller.role() {
+            Role::Operator => from_journal(&found, &house, &self.0.opaque),
+            Role::Partner | Role::Auditor => {
+                from_entry(found.id, &found.entry, View::Part(partner), &house, &self.0.opaque)
+            }
+        };
+        Ok(Response::new(v1::GetEntryResponse { entry: Some(v1::Entry { own_sequence, ..entry }) }))
     }
 
     async fn list_entries(

@@ -74,9 +74,39 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let exported = json(&["settlement", "export", "1", "--csv", "orders.csv"]);
     assert_eq!(exported["orders"].as_array().unwrap().len(), 3);
     assert!(fs::read_to_string(desk.path("orders.csv")).unwrap().starts_with("window,payer,payee,amount,currency\r\n"));
+    let file = fs::read(desk.path("orders.csv")).unwrap();
+    json(&["settlement", "export", "1", "--csv", "again.csv"]);
+    assert_eq!(fs::read(desk.path("again.csv")).unwrap(), file, "the same export gives the same file");
+    let (code, error) = failure(&["settlement", "export", "1", "--mode", "pairwise"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("EXPORTED_OTHERWISE")), "{error}");
+    assert_eq!(
+        (&error["numbers"]["exported_mode"], &error["numbers"]["asked_mode"]),
+        (&"HUB".into(), &"PAIRWISE".into())
+    );
+    assert!(error["hint"].as_str().unwrap().contains("--replace"), "{error}");
+    let (code, error) = failure(&["settlement", "export", "1", "--mode", "pairwise", "--replace"]);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "{error}");
+    assert!(table(&["settlement", "export", "1", "--mode", "pairwise", "--replace", "--dry-run"]).contains("are void"));
+    assert!(json(&["settlement", "orders", "1"])["orders"][0]["payee"] == "hub", "a dry run exported something");
+    json(&["settlement", "export", "1", "--mode", "pairwise", "--replace", "--yes"]);
+    assert!(json(&["settlement", "orders", "1"])["orders"][0]["payee"] != "hub");
+    json(&["settlement", "export", "1", "--replace", "--yes"]);
     let (code, error) = failure(&["settlement", "pay", "1", "GROCER", "--amount", "59", "--yes"]);
     assert_eq!((code, error["reason"].as_str()), (1, Some("AMOUNT_MISMATCH")), "{error}");
-    assert_eq!(json(&["settlement", "pay", "1", "GROCER", "--yes"])["settlement_state"], "PARTLY_PAID");
+    let long = "x".repeat(141);
+    let (code, error) = failure(&["settlement", "pay", "1", "GROCER", "--reference", &long, "--yes"]);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "{error}");
+    let paid = ["settlement", "pay", "1", "GROCER", "--yes", "--reference", "RF18 5390", "--value-date", "2026-03-02"];
+    assert_eq!(json(&paid)["settlement_state"], "PARTLY_PAID");
+    let payments = json(&["settlement", "orders", "1"])["payments"].clone();
+    let told = (&payments[0]["paid"], &payments[0]["reference"], &payments[0]["value_date"]);
+    assert_eq!(told, (&"GROCER to hub".into(), &"RF18 5390".into(), &"2026-03-02".into()), "{payments}");
+    assert!(table(&["settlement", "orders", "1"]).contains("RF18 5390"));
+    assert!(table(&["log", "--kind", "payment"]).contains("value_date 2026-03-02"));
+    let (code, error) = failure(&["settlement", "export", "1", "--mode", "pairwise", "--replace", "--yes"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("SETTLEMENT_ALREADY_PAID")), "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(!hint.contains("given up") && !hint.contains("abort"), "a hint of another command: {hint}");
     let orders = json(&["settlement", "orders", "1"]);
     let paid = orders["orders"].as_array().unwrap().iter().filter(|order| order["paid"] == true);
     assert_eq!(paid.count(), 1, "{orders}");
@@ -132,6 +162,32 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     // An auditor reads, and changes nothing.
     let auditor = ["--set", "client.cert=coalition/auditor.pem", "--set", "client.key=coalition/auditor.key"];
     json(&[&["report", "trial-balance"][..], &auditor].concat());
+    let seen = json(&[&["partner", "list"][..], &auditor].concat());
+    assert_eq!(seen["partners"], json(&["partner", "list"])["partners"]);
+    assert_eq!(json(&[&["partner", "terms", "FUEL"][..], &auditor].concat())["terms"]["expiry"], "MONTHS 12");
+
+    // An entry is found again, by whom it concerns or by its id.
+    let found = json(&["entry", "find", "--member", "card:1", "--kind", "redeem"]);
+    let entries = found["entries"].as_array().unwrap();
+    assert_eq!((entries.len(), &entries[0]["partner"]), (1, &"FUEL".into()), "{found}");
+    let id = entries[0]["entry_id"].as_str().unwrap();
+    for seen_by in [&[][..], &auditor] {
+        assert_eq!(json(&[&["entry", "show", id], seen_by].concat())["postings"], entries[0]["postings"]);
+    }
+    assert!(table(&["entry", "show", id]).contains("REDEEM"));
+    assert!(table(&["entry", "find", "--receipt", "4711"]).contains("No entry is like that."));
+    let some = json(&["entry", "find", "--limit", "2"]);
+    let next = some["next_sequence"].as_i64().unwrap().to_string();
+    assert_eq!(json(&["entry", "find", "--from", &next])["entries"][0]["journal_sequence"].to_string(), next);
+    json(&["partner", "consent", "GROCER", "FUEL", "--budget", "10"]);
+    let consents = json(&["partner", "consents", "FUEL"]);
+    assert_eq!(
+        (&consents["consents"][0]["funder"], &consents["consents"][0]["budget_points"]),
+        (&"GROCER".into(), &10.into())
+    );
+    let (code, error) = failure(&["member", "balance", "card:nobody"]);
+    let hint = error["hint"].as_str().unwrap();
+    assert!(code == 1 && !hint.contains("partner list") && hint.contains("scheme"), "{error}");
     let (code, error) = failure(&[&["window", "close", "--yes"][..], &auditor].concat());
     assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");
 

@@ -44,6 +44,9 @@ fn every_command_explains_itself() {
         &["report", "journal"],
         &["report", "notices"],
         &["log"],
+        &["entry", "show"],
+        &["entry", "find"],
+        &["partner", "consents"],
         &["statement"],
         &["config", "check"],
         &["completions"],
@@ -51,6 +54,8 @@ fn every_command_explains_itself() {
         assert!(named(words), "{words:?} is not among {all:?}");
     }
     assert!(desk.table(&["--help"]).contains("Exit codes:"));
+    let first_screen = desk.table(&["--help"]).lines().take(24).collect::<Vec<_>>().join("\n");
+    assert!(first_screen.contains("\n  log "), "{first_screen}");
 }
 
 #[test]
