@@ -380,6 +380,12 @@ async fn pay_all(context: &Context, pay: Pay) -> Result<Answer, Failure> {
     let session = irrevocable.open(context).await?;
     let orders = due_orders(&session, window).await?;
     let currency = &session.info.currency_code;
+    if orders.is_empty() {
+        let state = session.operator().preview_settlement(Some(window)).await?.state;
+        let json = json!({ "window": window, "orders": [], "payments": [], "settlement_state": state.as_str() });
+        let page = Page::new().text(format!("Nothing is due of window {window}: its settlement is {state}."));
+        return Ok(Answer::new(json, page));
+    }
     let plan = async {
         let total = orders.iter().map(|order| order.amount.amount).sum();
         let sentence =
