@@ -18,8 +18,8 @@ use crate::terms::TermsChange;
 use crate::wire::{FromWire, decimal_text, each, key, to_terms};
 
 pub use crate::answers::{
-    ConsentSet, FeeBearer, Funding, FundingConsent, LimitsSet, Partner, PartnerCreated, PartnerState, StateSet, Terms,
-    TermsSet,
+    ConsentSet, FeeBearer, Funding, FundingConsent, LimitsSet, Partner, PartnerCreated, PartnerRenamed, PartnerState,
+    StateSet, Terms, TermsSet,
 };
 
 impl Operator {
@@ -48,6 +48,15 @@ impl Operator {
     pub async fn set_partner_state(&self, set: SetPartnerState) -> Result<Outcome<StateSet>, Error> {
         let call = call!(PartnerServiceClient::set_partner_state);
         self.client.write(set, to_set_state, call, FromWire::read).await
+    }
+
+    /// Gives a partner another name for people.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    pub async fn rename_partner(&self, rename: RenamePartner) -> Result<Outcome<PartnerRenamed>, Error> {
+        let call = call!(PartnerServiceClient::rename_partner);
+        self.client.write(rename, to_rename, call, FromWire::read).await
     }
 
     /// Sets the limits of a partner, all at once.
@@ -214,7 +223,23 @@ impl SetPartnerState {
     }
 }
 
-keyed!(CreatePartner, SetLimits, SetFundingConsent, SetTerms, SetPartnerState);
+/// Gives a partner another name for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a request does nothing until a client sends it"]
+pub struct RenamePartner {
+    request_id: Option<RequestId>,
+    partner_id: String,
+    display_name: String,
+}
+
+impl RenamePartner {
+    /// This partner, so: 1 to 100 characters.
+    pub fn to(partner_id: impl Into<String>, display_name: impl Into<String>) -> Self {
+        Self { request_id: None, partner_id: partner_id.into(), display_name: display_name.into() }
+    }
+}
+
+keyed!(CreatePartner, SetLimits, SetFundingConsent, SetTerms, SetPartnerState, RenamePartner);
 
 fn to_create_partner(create: &CreatePartner) -> v1::CreatePartnerRequest {
     v1::CreatePartnerRequest {
@@ -251,6 +276,14 @@ fn to_set_terms(set: &SetTerms) -> v1::SetTermsRequest {
         partner_id: set.partner_id.clone(),
         terms: Some(to_terms(&set.terms)),
         effective_time: set.effective_time.map(Timestamp::from),
+    }
+}
+
+fn to_rename(rename: &RenamePartner) -> v1::RenamePartnerRequest {
+    v1::RenamePartnerRequest {
+        request_id: key(rename.request_id),
+        partner_id: rename.partner_id.clone(),
+        display_name: rename.display_name.clone(),
     }
 }
 

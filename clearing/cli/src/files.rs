@@ -93,9 +93,9 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => there_already(path),
-        _ => Failure::file("cannot write", path, &error),
+    written.map_err(|error| {
+        let there = error.kind() == io::ErrorKind::AlreadyExists;
+        if there { there_already(path) } else { Failure::file("cannot write", path, &error) }
     })
 }
 

@@ -87,7 +87,15 @@ const HINTS: &[Row] = &[
     // Partners.
     (
         "NOT_FOUND",
-        &["partner terms", "partner state", "partner limits", "partner consent", "partner consents", "statement"],
+        &[
+            "partner terms",
+            "partner state",
+            "partner limits",
+            "partner consent",
+            "partner consents",
+            "partner rename",
+            "statement",
+        ],
         "`clearing partner list` and `clearing window list` show what there is",
     ),
     (
@@ -179,6 +187,7 @@ mod tests {
         ("partner consent", &["set-funding-consent"]),
         ("partner create", &["create-partner"]),
         ("partner limits", &["set-limits"]),
+        ("partner rename", &["rename-partner"]),
         ("partner state", &["set-partner-state"]),
         ("partner terms", &["set-terms"]),
         ("report netting", &["netting-report"]),

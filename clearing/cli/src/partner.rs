@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use partner_sdk::operator::{
-    CreatePartner, FundingConsent, Partner, PartnerLimits, PartnerState, SetFundingConsent, SetLimits, SetPartnerState,
-    SetTerms,
+    CreatePartner, FundingConsent, Partner, PartnerLimits, PartnerState, RenamePartner, SetFundingConsent, SetLimits,
+    SetPartnerState, SetTerms,
 };
 use serde_json::{Value, json};
 
@@ -79,6 +79,18 @@ pub enum Command {
         state: PartnerState,
         #[command(flatten)]
         irrevocable: Irrevocable,
+    },
+    /// Gives a partner another name for people. Its id is for good.
+    #[command(
+        after_help = "Examples:\n  clearing partner rename GROCER 'Green Grocer'\n  clearing partner rename operator 'Points House'"
+    )]
+    Rename {
+        /// Which partner; "operator" for the operator.
+        partner: String,
+        /// Its new name: 1 to 100 characters.
+        name: String,
+        #[command(flatten)]
+        effect: Effect,
     },
     /// Lists the partners, the operator among them.
     #[command(after_help = "Examples:\n  clearing partner list\n  clearing partner list --output json")]
@@ -162,6 +174,9 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::Consent(arguments) => consent(&Session::open(context).await?, arguments).await,
         Command::Consents { partner } => consents(&Session::open(context).await?, partner.as_deref()).await,
         Command::State { partner, state, irrevocable } => set_state(context, &partner, state, irrevocable).await,
+        Command::Rename { partner, name, effect } => {
+            rename(&Session::open(context).await?, &partner, &name, effect).await
+        }
         Command::List => list(&Session::open(context).await?).await,
     }
 }
@@ -377,6 +392,19 @@ async fn set_state(
     let meaning = meaning(set.state);
     let page = Page::new().text(format!("{partner} was {} and is {}: {meaning}.", set.previous_state, set.state));
     Ok(Answer::new(json, page))
+}
+
+async fn rename(session: &Session, partner: &str, name: &str, effect: Effect) -> Result<Answer, Failure> {
+    let request = RenamePartner::to(partner, name).request_id(session.request_id(effect));
+    let renamed = accepted(session.operator().rename_partner(request).await)?;
+    let (before, now) = (&renamed.previous_display_name, &renamed.display_name);
+    let json = json!({
+        "partner": partner,
+        "previous_display_name": before,
+        "display_name": now,
+        "replayed": renamed.written.replayed,
+    });
+    Ok(Answer::new(json, Page::new().text(format!("{partner} was called {before} and is called {now}."))))
 }
 
 /// What a partner may do in a state.

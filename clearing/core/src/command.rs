@@ -21,7 +21,7 @@ use crate::rules::funds::{Deposit, WithdrawFunds};
 use crate::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use crate::rules::issue::IssuePoints;
 use crate::rules::limits::SetLimits;
-use crate::rules::partner::{CreatePartner, SetPartnerState};
+use crate::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
 use crate::rules::payment::ConfirmPayment;
 use crate::rules::purchase::{PostPurchase, ReturnPurchase};
 use crate::rules::redemption::{RedeemPoints, ReturnRedemption};
@@ -247,7 +247,8 @@ operations! {
     Deposit,
     WithdrawFunds,
     FreezeMember,
-    UnfreezeMember;
+    UnfreezeMember,
+    RenamePartner;
     RunDueWork,
     ForgetRequests,
 }

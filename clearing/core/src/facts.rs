@@ -80,6 +80,7 @@ pub enum Fact {
     WrittenOff(WriteOffFacts),
     /// A member was frozen, or its freeze lifted.
     Frozen(FreezeFacts),
+    Renamed(RenameFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -108,6 +109,7 @@ impl Facts {
         created: PartnerCreated -> PartnerFacts,
         terms: Terms -> TermsFacts,
         state: State -> StateFacts,
+        renamed: Renamed -> RenameFacts,
         limits: Limits -> LimitsFacts,
         consent: Consent -> ConsentFacts,
         calendar: Calendar -> CalendarFacts,
@@ -279,6 +281,14 @@ pub struct StateFacts {
     pub partner: PartnerId,
     pub state: PartnerState,
     pub before: PartnerState,
+}
+
+/// A partner's name for people.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RenameFacts {
+    pub partner: PartnerId,
+    pub display_name: String,
+    pub before: String,
 }
 
 /// The limits that take the place of a partner's earlier ones.

@@ -29,8 +29,8 @@ use clearing_core::facts::window::SettlementState;
 use clearing_core::facts::{
     AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, DecayFacts, DecayedFacts, ExportFacts, ExtendFacts, Fact,
     Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
-    PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, ReversedPart, StateChange, StateFacts,
-    TermsFacts, WriteOffFacts,
+    PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart, StateChange,
+    StateFacts, TermsFacts, WriteOffFacts,
 };
 use clearing_core::units::{
     BatchId, EntryId, Hash, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
@@ -300,11 +300,20 @@ fn entries() -> Vec<(&'static str, Entry)> {
         ("freeze_member", freezing(EntryKind::FreezeMember, None, Some(Timestamp::NEVER))),
         ("unfreeze_member", freezing(EntryKind::UnfreezeMember, Some(time("2026-05-01T00:00:00Z")), None)),
     ];
-    let shown: Vec<(&str, Entry)> = special.into_iter().chain(of_house).chain(later).collect();
-    let others = EntryKind::ALL.iter().filter(|kind| shown.iter().all(|(_, entry)| entry.kind != **kind));
     // Last, and a new kind behind them all: the places of entries are in their hashes.
+    let newest = vec![("rename_partner", renaming())];
+    let shown: Vec<(&str, Entry)> = special.into_iter().chain(of_house).chain(later).collect();
+    let others =
+        EntryKind::ALL.iter().filter(|kind| shown.iter().chain(&newest).all(|(_, entry)| entry.kind != **kind));
     let plain: Vec<(&str, Entry)> = others.map(|kind| (kind.as_str(), of_kind(*kind))).collect();
-    shown.into_iter().chain(plain).collect()
+    shown.into_iter().chain(plain).chain(newest).collect()
+}
+
+fn renaming() -> Entry {
+    let (display_name, before) = ("Green Grocer".to_owned(), "Grocer \u{438}".to_owned());
+    let renamed = RenameFacts { partner: id("grocer"), display_name, before };
+    let draft = draft(EntryKind::RenamePartner, "operator", "2026-04-02T00:00:00Z");
+    draft.with(Fact::Renamed(renamed)).balance().unwrap()
 }
 
 fn forgetting() -> Entry {

@@ -17,7 +17,7 @@ use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::limits::SetLimits;
-use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
@@ -265,6 +265,9 @@ pub async fn ask(
                 PartnerState::Exited => panic!("nobody sets the state EXITED"),
             };
             send!(house operator.set_partner_state(op::SetPartnerState::of(partner.as_str(), state)))
+        }
+        Command::RenamePartner(RenamePartner { partner, display_name }) => {
+            send!(house operator.rename_partner(op::RenamePartner::to(partner.as_str(), display_name)))
         }
         Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }) => {
             let (funder, partner) = (funder.as_str(), partner.as_str());

@@ -11,7 +11,7 @@ use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::{Facts, PartnerFacts};
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::limits::SetLimits;
-use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{PartnerId, Points, Timestamp};
 use clearing_proto::v1;
@@ -92,6 +92,25 @@ impl PartnerService for Service {
             proposal_id: String::new(),
             previous_state: from_partner_state(before).into(),
             state: from_partner_state(state).into(),
+        }))
+    }
+
+    async fn rename_partner(
+        &self,
+        request: Request<v1::RenamePartnerRequest>,
+    ) -> Result<Response<v1::RenamePartnerResponse>, Status> {
+        let caller = auth::caller(&request)?.partner()?;
+        let v1::RenamePartnerRequest { request_id, partner_id, display_name } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        let command = Command::RenamePartner(RenamePartner { partner, display_name });
+        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        house_reply(&written, &self.0.opaque)?;
+        let renamed = recorded(&written, Facts::renamed)?.clone();
+        Ok(Response::new(v1::RenamePartnerResponse {
+            written: from_house(&written, &self.0.opaque),
+            proposal_id: String::new(),
+            previous_display_name: renamed.before,
+            display_name: renamed.display_name,
         }))
     }
 

@@ -304,6 +304,10 @@ impl Samples {
                 let state = v1::PartnerState::Restricted.into();
                 v1::SetPartnerStateRequest { request_id, partner_id, state }.encode_to_vec()
             }
+            "RenamePartner" => {
+                let display_name = "Green Grocer".to_owned();
+                v1::RenamePartnerRequest { request_id, partner_id, display_name }.encode_to_vec()
+            }
             "SetLimits" => {
                 let limits = v1::PartnerLimits { points_per_day: Some(1), ..v1::PartnerLimits::default() };
                 v1::SetLimitsRequest { request_id, partner_id, limits: Some(limits) }.encode_to_vec()

@@ -708,6 +708,8 @@ open_enum! {
         FreezeMember = "FREEZE_MEMBER",
         /// The freeze of a member was lifted.
         UnfreezeMember = "UNFREEZE_MEMBER",
+        /// A partner got another name for people.
+        RenamePartner = "RENAME_PARTNER",
     }
 }
 
@@ -1715,6 +1717,31 @@ impl FromWire<v1::ReinstatePointsResponse> for PointsReinstated {
             written: FromWire::read(there(wire.written, "ReinstatePointsResponse.written")?)?,
             proposal_id: wire.proposal_id,
             member: FromWire::read(there(wire.member, "ReinstatePointsResponse.member")?)?,
+        })
+    }
+}
+
+/// Answer of RenamePartner. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartnerRenamed {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    pub proposal_id: String,
+    /// The name it had before.
+    pub previous_display_name: String,
+    /// The name that it has by it.
+    pub display_name: String,
+}
+
+impl FromWire<v1::RenamePartnerResponse> for PartnerRenamed {
+    fn read(wire: v1::RenamePartnerResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "RenamePartnerResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            previous_display_name: wire.previous_display_name,
+            display_name: wire.display_name,
         })
     }
 }

@@ -753,6 +753,8 @@ pub enum EntryKind {
     FreezeMember = 35,
     /// The freeze of a member was lifted.
     UnfreezeMember = 36,
+    /// A partner got another name for people.
+    RenamePartner = 37,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -797,6 +799,7 @@ impl EntryKind {
             Self::WithdrawFunds => "ENTRY_KIND_WITHDRAW_FUNDS",
             Self::FreezeMember => "ENTRY_KIND_FREEZE_MEMBER",
             Self::UnfreezeMember => "ENTRY_KIND_UNFREEZE_MEMBER",
+            Self::RenamePartner => "ENTRY_KIND_RENAME_PARTNER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -838,6 +841,7 @@ impl EntryKind {
             "ENTRY_KIND_WITHDRAW_FUNDS" => Some(Self::WithdrawFunds),
             "ENTRY_KIND_FREEZE_MEMBER" => Some(Self::FreezeMember),
             "ENTRY_KIND_UNFREEZE_MEMBER" => Some(Self::UnfreezeMember),
+            "ENTRY_KIND_RENAME_PARTNER" => Some(Self::RenamePartner),
             _ => None,
         }
     }
@@ -5442,6 +5446,36 @@ pub struct SetPartnerStateResponse {
     #[prost(enumeration = "PartnerState", tag = "4")]
     pub state: i32,
 }
+/// Request of RenamePartner.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenamePartnerRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Which partner. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Its new name for people: 1 to 100 characters, of the form that codes have (see Origin). Required. The name that it has
+    /// changes nothing and is accepted.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+}
+/// Answer of RenamePartner (`PartnerRenamed` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RenamePartnerResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The name it had before.
+    #[prost(string, tag = "3")]
+    pub previous_display_name: ::prost::alloc::string::String,
+    /// The name that it has by it.
+    #[prost(string, tag = "4")]
+    pub display_name: ::prost::alloc::string::String,
+}
 /// Request of SetLimits.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetLimitsRequest {
@@ -5872,6 +5906,38 @@ pub mod partner_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives a partner, or the operator, another name for people. Its id is for good.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        pub async fn rename_partner(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenamePartnerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenamePartnerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerService/RenamePartner",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PartnerService",
+                        "RenamePartner",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used. For
         /// auditors as well.
         pub async fn list_partners(
@@ -5972,6 +6038,16 @@ pub mod partner_service_server {
             request: tonic::Request<super::SetFundingConsentRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetFundingConsentResponse>,
+            tonic::Status,
+        >;
+        /// Gives a partner, or the operator, another name for people. Its id is for good.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        async fn rename_partner(
+            &self,
+            request: tonic::Request<super::RenamePartnerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenamePartnerResponse>,
             tonic::Status,
         >;
         /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used. For
@@ -6289,6 +6365,51 @@ pub mod partner_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/coalition.clearing.v1.PartnerService/RenamePartner" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenamePartnerSvc<T: PartnerService>(pub Arc<T>);
+                    impl<
+                        T: PartnerService,
+                    > tonic::server::UnaryService<super::RenamePartnerRequest>
+                    for RenamePartnerSvc<T> {
+                        type Response = super::RenamePartnerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenamePartnerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerService>::rename_partner(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenamePartnerSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/coalition.clearing.v1.PartnerService/ListPartners" => {
                     #[allow(non_camel_case_types)]
                     struct ListPartnersSvc<T: PartnerService>(pub Arc<T>);
@@ -6451,7 +6572,7 @@ pub struct ExportOrdersRequest {
     /// Who pays whom. Required.
     #[prost(enumeration = "OrderMode", tag = "3")]
     pub mode: i32,
-    /// Orders that were exported in the other mode are void from now on: whoever was given them must not pay them. False:
+    /// Orders that were exported in the other mode are void from now on: whoever was given them is to pay none of them. False:
     /// such an export is refused.
     #[prost(bool, tag = "4")]
     pub replace: bool,

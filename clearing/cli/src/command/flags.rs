@@ -155,6 +155,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "request_id",
         ]],
     ),
+    ("partner rename", &[&["partner", "name", "request_id"]]),
     ("partner state", &[&["partner", "state", "yes", "request_id"], &["partner", "state", "dry_run"]]),
     (
         "partner terms",
@@ -238,6 +239,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("partner create", "it moves nothing, and a partner that is suspended trades nothing"),
     ("partner limits", "the next ones replace them"),
     ("partner list", "it only reads"),
+    ("partner rename", "the next one replaces it"),
     ("partner terms", "the next ones replace them"),
     ("report journal", "it only reads"),
     ("report netting", "it only reads"),

@@ -37,6 +37,12 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let ids: Vec<_> = listed["partners"].as_array().unwrap().iter().map(|of| of["partner"].as_str().unwrap()).collect();
     assert_eq!(ids, ["FUEL", "GROCER", "TRIAL", "operator"]);
     assert!(table(&["partner", "list"]).contains("Green Grocer"));
+    let renamed = json(&["partner", "rename", "GROCER", "Greengrocer & Sons"]);
+    assert_eq!(renamed["previous_display_name"], "Green Grocer");
+    assert!(table(&["partner", "list"]).contains("Greengrocer & Sons"));
+    assert!(table(&["log", "--kind", "rename-partner"]).contains("display_name Green Grocer -> Greengrocer & Sons"));
+    let (code, error) = failure(&["partner", "rename", "NOBODY", "Somebody"]);
+    assert_eq!((code, error["reason"].as_str()), (1, Some("NOT_FOUND")), "{error}");
     assert_eq!(json(&["partner", "terms", "FUEL"])["terms"]["expiry"], "MONTHS 12");
     for brand in ["GROCER", "FUEL"] {
         json(&["partner", "certificate", brand, "--out", "brands"]);
@@ -134,7 +140,7 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "{error}");
     let log = json(&["log", "--partner", "GROCER"]);
     let kinds = log["actions"].as_array().unwrap().iter().map(|action| action["kind"].as_str().unwrap());
-    assert_eq!(kinds.collect::<Vec<_>>(), ["PAYMENT", "CLOSE", "CREATE_PARTNER"]);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["PAYMENT", "CLOSE", "RENAME_PARTNER", "CREATE_PARTNER"]);
     assert_eq!((&log["actions"][1]["actor"], &log["actions"][1]["window"]), (&"operator".into(), &1.into()));
     let confirmed = table(&["log", "--kind", "confirm-settlement", "--window", "1"]);
     assert!(confirmed.contains("settlement_state PROPOSED -> CONFIRMED"), "{confirmed}");

@@ -47,6 +47,7 @@ fn every_command_explains_itself() {
         &["entry", "show"],
         &["entry", "find"],
         &["partner", "consents"],
+        &["partner", "rename"],
         &["statement"],
         &["config", "check"],
         &["completions"],

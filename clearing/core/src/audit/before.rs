@@ -22,6 +22,10 @@ pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
         let known = book.house.partners.get(&new.partner).map(|partner| partner.state);
         told(&format!("the state of {}", new.partner), &Some(new.before), &known);
     }
+    if let Some(new) = facts.renamed() {
+        let known = book.house.partners.get(&new.partner).map(|partner| partner.display_name.as_str());
+        told(&format!("the name of {}", new.partner), &Some(new.before.as_str()), &known);
+    }
     if let Some(new) = facts.limits() {
         let known = book.house.partners.get(&new.partner).map(|partner| partner.limits);
         told(&format!("the limits of {}", new.partner), &Some(new.before), &known);

@@ -297,6 +297,7 @@ impl Book {
                 Fact::PartnerCreated(created) => self.apply_partner(created),
                 Fact::Terms(new) => self.apply_terms(new),
                 Fact::State(new) => self.apply_state(new),
+                Fact::Renamed(new) => self.apply_name(new),
                 Fact::Limits(new) => self.apply_limits(new),
                 Fact::Consent(consent) => self.apply_consent(consent),
                 Fact::Calendar(new) => self.apply_calendar(&new.calendar),

@@ -12,7 +12,7 @@ use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::partner::Partner;
 use crate::facts::proof::Proof;
 use crate::facts::window::{Leg, LegState, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
-use crate::facts::{ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, StateFacts, TermsFacts};
+use crate::facts::{ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, RenameFacts, StateFacts, TermsFacts};
 use crate::netting;
 use crate::netting::choose;
 use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
@@ -52,6 +52,13 @@ impl Book {
         if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
             partner.suspended_in = new.state.is_suspended().then(|| partner.suspended_in.unwrap_or(open));
             partner.state = new.state;
+            self.changes.partners.insert(new.partner);
+        }
+    }
+
+    pub(super) fn apply_name(&mut self, new: &RenameFacts) {
+        if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
+            partner.display_name.clone_from(&new.display_name);
             self.changes.partners.insert(new.partner);
         }
     }

@@ -133,6 +133,8 @@ kinds! {
     FreezeMember = "freeze_member", Yes;
     /// A member may spend again.
     UnfreezeMember = "unfreeze_member", Yes;
+    /// A partner got another name for people.
+    RenamePartner = "rename_partner", Yes;
 }
 
 impl EntryKind {

@@ -63,6 +63,7 @@ impl Entry {
         partners.extend(facts.created().map(|created| created.partner));
         partners.extend(facts.terms().map(|new| new.partner));
         partners.extend(facts.state().map(|new| new.partner));
+        partners.extend(facts.renamed().map(|new| new.partner));
         partners.extend(facts.limits().map(|new| new.partner));
         partners.extend(facts.consent().into_iter().flat_map(|new| [new.funder, new.partner]));
         let ends = facts.paid().into_iter().flat_map(|paid| [paid.payer, paid.payee]);
@@ -98,6 +99,10 @@ impl Entry {
                 Fact::State(new) => changes.extend(compared(
                     vec![field("state", Some(new.before.as_str()))],
                     vec![field("state", Some(new.state.as_str()))],
+                )),
+                Fact::Renamed(new) => changes.extend(compared(
+                    vec![field("display_name", Some(new.before.clone()))],
+                    vec![field("display_name", Some(new.display_name.clone()))],
                 )),
                 Fact::Limits(new) => {
                     let before = limit_fields(&new.before, coalition);

@@ -8,7 +8,7 @@ use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::limits::Limits;
 use crate::facts::partner::PartnerState;
 use crate::facts::terms::TermsDraft;
-use crate::facts::{Fact, PartnerFacts, StateFacts, TermsFacts};
+use crate::facts::{Fact, PartnerFacts, RenameFacts, StateFacts, TermsFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::terms::check_terms;
@@ -114,6 +114,39 @@ impl Operation for SetPartnerState {
         }
         let draft = book.draft(EntryKind::SetState, ask).with(Fact::State(StateFacts { partner, state, before }));
         decided(book, draft)
+    }
+}
+
+/// Another name of a partner for people. Its id is for good.
+///
+/// Rule: rename-partner
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenamePartner {
+    #[serde(rename = "partner_id")]
+    pub partner: PartnerId,
+    pub display_name: String,
+}
+
+impl Operation for RenamePartner {
+    const NAME: &'static str = "RenamePartner";
+    const GATE: Gate = Gate::Alone;
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_text(&self.display_name, DISPLAY_NAME_MAX).map_err(|problem| Rejection::invalid("display_name", problem))
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::partner(self.partner))
+    }
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { partner, display_name } = self.clone();
+        let before = book.house.partner(partner)?.display_name.clone();
+        let renamed = RenameFacts { partner, display_name, before };
+        decided(book, book.draft(EntryKind::RenamePartner, ask).with(Fact::Renamed(renamed)))
     }
 }
 

@@ -25,7 +25,7 @@ use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::limits::SetLimits;
-use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
@@ -171,7 +171,6 @@ pub(crate) enum Op {
     Export {
         window: Index,
         pairwise: bool,
-        replace: bool,
     },
     /// One of the orders there are, paid or not.
     Pay {
@@ -247,6 +246,10 @@ pub(crate) enum Rare {
         terms: AnyTerms,
     },
     Forget,
+    /// Who, and to what, is found by the number.
+    Rename {
+        number: u32,
+    },
     /// Of whom and until when is found by the number.
     Freeze {
         number: u32,
@@ -263,8 +266,12 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
         2 => by.prop_map(|partner| Rare::HalfOfReceipts { partner }),
         6 => (any::<Index>(), 1..300i64).prop_map(|(of, points)| Rare::ReverseReceipt { of, points }),
         4 => member.prop_map(|member| Rare::DueWork { member }),
-        // A freeze is of no draw of its own, so that plays of a seed that never changes stay what they are.
-        1 => (0..24u32).prop_map(|hour| if hour < 12 { Rare::Calendar { hour } } else { Rare::Freeze { number: hour } }),
+        // A freeze and a name are of no draw of their own, so that plays of a seed that never changes stay what they are.
+        1 => (0..24u32).prop_map(|number| match number {
+            0..9 => Rare::Calendar { hour: number },
+            9..12 => Rare::Rename { number },
+            _ => Rare::Freeze { number },
+        }),
         1 => (0..9u32, any_terms()).prop_map(|(number, terms)| Rare::CreatePartner { number, terms }),
         1 => Just(Rare::Forget),
     ];
@@ -389,8 +396,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => any::<Index>().prop_map(|of| Op::Conflict { of }),
         3 => Just(Op::Close),
         4 => window.clone().prop_map(|window| Op::Confirm { window }),
-        4 => (window.clone(), any::<bool>(), any::<bool>())
-            .prop_map(|(window, pairwise, replace)| Op::Export { window, pairwise, replace }),
+        4 => (window.clone(), any::<bool>()).prop_map(|(window, pairwise)| Op::Export { window, pairwise }),
         9 => any::<Index>().prop_map(|order| Op::Pay { order }),
         2 => (window.clone(), by.clone(), prop_oneof![Just(None), (1..9i64).prop_map(Some)])
             .prop_map(|(window, partner, amount)| Op::PayAnybody { window, partner, amount }),
@@ -630,9 +636,11 @@ impl Asked {
             Op::Confirm { window } => {
                 house(Command::ConfirmSettlement(ConfirmSettlement { window: window_of(play, window) }))
             }
-            Op::Export { window, pairwise, replace } => {
+            Op::Export { window, pairwise } => {
+                // Of no draw of its own, so that plays of a seed that never changes stay what they are.
+                let replace = self.requests.len() % 2 == 0;
                 let mode = if *pairwise { OrderMode::Pairwise } else { OrderMode::Hub };
-                house(Command::ExportOrders(ExportOrders { window: window_of(play, window), mode, replace: *replace }))
+                house(Command::ExportOrders(ExportOrders { window: window_of(play, window), mode, replace }))
             }
             Op::Pay { order } => {
                 let settlements = play.book.windows.values();
@@ -735,6 +743,11 @@ impl Asked {
                 (PartnerId::operator(), Command::CreatePartner(created))
             }
             Rare::Forget => (PartnerId::operator(), Command::ForgetRequests(ForgetRequests)),
+            Rare::Rename { number } => {
+                let partner = id(PARTNERS[*number as usize % PARTNERS.len()]);
+                let rename = RenamePartner { partner, display_name: format!("Brand {number}") };
+                (PartnerId::operator(), Command::RenamePartner(rename))
+            }
             Rare::Freeze { number } => {
                 let (member, reason) = (member_ref(MEMBERS[*number as usize % 3]), Code::new("law").unwrap());
                 let end = (number % 2 == 0).then(|| play.now.plus_seconds(i64::from(*number) * 7200 - 100_000));

@@ -735,8 +735,16 @@ fn a_footprint_without_one_kind_of_lock_is_found_out_whichever_kind_it_is() {
 /// nothing else.
 #[test]
 fn a_close_and_changes_of_what_every_batch_reads_take_the_gate_alone_and_nothing_else() {
-    let alone =
-        ["CreatePartner", "SetTerms", "SetLimits", "SetPartnerState", "SetCalendar", "CloseWindow", "ForgetRequests"];
+    let alone = [
+        "CreatePartner",
+        "SetTerms",
+        "SetLimits",
+        "SetPartnerState",
+        "SetCalendar",
+        "CloseWindow",
+        "RenamePartner",
+        "ForgetRequests",
+    ];
     assert_eq!(Command::names_alone(), alone);
 }
 
