@@ -115,7 +115,7 @@ pub use self::head::Saved;
 pub use self::journal::{BatchRow, Counts, JournalHead};
 pub use self::ledger::{MemberRange, MembersLedger};
 pub use self::members::MemberDue;
-pub use self::migrate::Migrations;
+pub use self::migrate::{Migrations, migrator};
 pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::parties::HouseRow;

@@ -3686,6 +3686,9 @@ pub struct GetServerInfoResponse {
     /// What will go away; empty when nothing will.
     #[prost(message, repeated, tag = "12")]
     pub deprecations: ::prost::alloc::vec::Vec<Deprecation>,
+    /// Whether the house's clock stands still and is moved by hand. Only that of a sandbox can.
+    #[prost(bool, tag = "13")]
+    pub clock_stands_still: bool,
 }
 /// Limits of the server. What is beyond one of them is refused, never cut off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12302,6 +12305,9 @@ pub struct GetClockResponse {
     /// The sandbox's time.
     #[prost(message, optional, tag = "1")]
     pub clock_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether it stands still until it is moved.
+    #[prost(bool, tag = "2")]
+    pub stands_still: bool,
 }
 /// Request of AdvanceClock.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12385,7 +12391,8 @@ pub mod sandbox_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// The clock of a sandbox. Only `clearing sandbox` offers this service (elsewhere UNIMPLEMENTED), to everyone with a
-    /// certificate. Its clock stands still until it is moved.
+    /// certificate. Its clock runs in real time, unless the sandbox was given a time to start at: then it stands still until it
+    /// is moved.
     #[derive(Debug, Clone)]
     pub struct SandboxServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -12497,7 +12504,7 @@ pub mod sandbox_service_client {
         /// time: a window that the calendar closes, terms that come into force. Moving to the time it is does nothing, so
         /// the call may be repeated.
         ///
-        /// Reasons: TIME_OUT_OF_RANGE (a time in the sandbox's past; not recorded).
+        /// Reasons: TIME_OUT_OF_RANGE (a time in the sandbox's past; not recorded), UNIMPLEMENTED (its clock runs in real time).
         pub async fn advance_clock(
             &mut self,
             request: impl tonic::IntoRequest<super::AdvanceClockRequest>,
@@ -12554,7 +12561,7 @@ pub mod sandbox_service_server {
         /// time: a window that the calendar closes, terms that come into force. Moving to the time it is does nothing, so
         /// the call may be repeated.
         ///
-        /// Reasons: TIME_OUT_OF_RANGE (a time in the sandbox's past; not recorded).
+        /// Reasons: TIME_OUT_OF_RANGE (a time in the sandbox's past; not recorded), UNIMPLEMENTED (its clock runs in real time).
         async fn advance_clock(
             &self,
             request: tonic::Request<super::AdvanceClockRequest>,
@@ -12564,7 +12571,8 @@ pub mod sandbox_service_server {
         >;
     }
     /// The clock of a sandbox. Only `clearing sandbox` offers this service (elsewhere UNIMPLEMENTED), to everyone with a
-    /// certificate. Its clock stands still until it is moved.
+    /// certificate. Its clock runs in real time, unless the sandbox was given a time to start at: then it stands still until it
+    /// is moved.
     #[derive(Debug)]
     pub struct SandboxServiceServer<T> {
         inner: Arc<T>,
