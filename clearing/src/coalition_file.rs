@@ -89,9 +89,18 @@ pub struct CoalitionTable {
     /// For how many days after lots were passed over none of them expires. Left out: 0, unlike in a coalition made by
     /// `clearing init`, because the published scenarios and the design they come from know no such rule.
     pub passed_over_grace_days: Option<u16>,
-    /// When the first window opens; the clock of a play begins here.
-    #[serde(deserialize_with = "text")]
-    pub start: Timestamp,
+    /// When the first window opens; the clock of a play begins here. A scenario names it; a sandbox whose file does not runs
+    /// in real time.
+    #[serde(default, deserialize_with = "optional_text")]
+    pub start: Option<Timestamp>,
+    /// IANA name of the zone in which days, months and years end. Left out: UTC.
+    pub time_zone: Option<String>,
+    /// Whether acceptors learn the issuers of the lots they take. Left out: they do.
+    pub disclose_issuers: Option<bool>,
+    /// How long the keys of requests are kept. Left out: 0, for ever.
+    pub key_retention_days: Option<u16>,
+    /// How old a till's own time may be. Left out: 0, any age.
+    pub business_time_days: Option<u16>,
     pub breakage: Option<Breakage>,
     #[serde(default, deserialize_with = "optional_decimal")]
     pub settlement_threshold: Option<Decimal>,
@@ -168,18 +177,22 @@ impl CoalitionFile {
     /// The house that the file describes, before anything has happened in it. `id` becomes the name of the coalition;
     /// `funding` is that of every partner, the operator among them, that names none.
     ///
-    /// Keys of requests are kept for ever and the till's own time may have any age: a file binds neither.
-    ///
     /// # Errors
     /// [`CoalitionFileError::Unsupported`] for what this release lacks, [`CoalitionFileError::Wrong`] for values that do not fit
     /// together, [`CoalitionFileError::Refused`] for terms against the rules.
     pub fn to_house(&self, id: &str, funding: Variant) -> Result<House, CoalitionFileError> {
         let table = &self.coalition;
         let place = || "coalition".to_owned();
+        let wrong = |key, problem| CoalitionFileError::Wrong { place: place(), key, problem };
+        let start = self.start()?;
+        let time_zone = match &table.time_zone {
+            None => TimeZone::UTC,
+            Some(name) => TimeZone::get(name).map_err(|error| wrong("time_zone", error.to_string()))?,
+        };
         let minor_digits = table.currency.minor_digits();
         if !(minor_digits..=SCALE_MAX).contains(&table.scale) {
             let problem = format!("{} is not between {minor_digits} and {SCALE_MAX}", table.scale);
-            return Err(CoalitionFileError::Wrong { place: place(), key: "scale", problem });
+            return Err(wrong("scale", problem));
         }
         let operator = PartnerId::operator();
         let in_coalition =
@@ -196,16 +209,16 @@ impl CoalitionFile {
             recovery: table.recovery.map(|recovery| recovery.0).unwrap_or_default(),
             open_consents: table.open_consents.unwrap_or(true),
             settlement_threshold: self.money("settlement_threshold", table.settlement_threshold.unwrap_or_default())?,
-            disclose_issuers: true,
-            time_zone: TimeZone::UTC,
-            key_retention_days: 0,
-            business_time_age_days: 0,
+            disclose_issuers: table.disclose_issuers.unwrap_or(true),
+            time_zone,
+            key_retention_days: table.key_retention_days.unwrap_or(0),
+            business_time_age_days: table.business_time_days.unwrap_or(0),
         };
         let mut house = House { coalition, partners: BTreeMap::new(), calendar: Calendar::default() };
         let named = self.partners.iter().any(|partner| partner.id == operator);
         if !named {
             let draft = TermsDraft::default();
-            add_partner(&mut house, operator, &draft, Limits::default(), table.start).map_err(in_coalition)?;
+            add_partner(&mut house, operator, &draft, Limits::default(), start).map_err(in_coalition)?;
         }
         for partner in &self.partners {
             let id = partner.id;
@@ -215,10 +228,23 @@ impl CoalitionFile {
             }
             let draft = partner.to_draft()?;
             let limits = partner.limits_over(Limits::default(), table.scale)?;
-            add_partner(&mut house, id, &draft, limits, table.start)
+            add_partner(&mut house, id, &draft, limits, start)
                 .map_err(|rejection| CoalitionFileError::Refused { partner: id, rejection: Box::new(rejection) })?;
         }
         Ok(house)
+    }
+
+    /// When the first window opens.
+    ///
+    /// # Errors
+    /// [`CoalitionFileError::Wrong`] if the file does not say it.
+    pub fn start(&self) -> Result<Timestamp, CoalitionFileError> {
+        let missing = || CoalitionFileError::Wrong {
+            place: "coalition".to_owned(),
+            key: "start",
+            problem: "is missing: a time such as 2026-01-01T00:00:00Z".to_owned(),
+        };
+        self.coalition.start.ok_or_else(missing)
     }
 
     /// An amount of the file in the house's units.
@@ -241,7 +267,7 @@ impl CoalitionFile {
         let whole_to_reserve = Breakage { reserve: Rate::ONE, operator: Rate::ZERO, issuer: Rate::ZERO };
         Ok(Terms {
             version: 1,
-            effective: table.start,
+            effective: self.start()?,
             funding: funding.funding(),
             price: value,
             value,

@@ -5,10 +5,12 @@
 //! however much there is to do. Where nobody was writing it rests for an eighth of that, so that lists come up sooner after a
 //! burst. Where nodes share a database, each step is done once, by whoever comes first.
 
+use std::panic::resume_unwind;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{Instrument as _, Span, warn};
 
 use crate::store::{Projector, Step, Store};
 
@@ -17,31 +19,55 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Between two looks after failures: doubled from [`LOOK`] up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Projects until it is stopped. What is under way then is given up: it is found again by looking.
+/// How long a step may last when the house closes. A disk that stands still holds it longer: then its thread is left behind,
+/// and the step is done or undone as a whole.
+const LAST_STEP: Duration = Duration::from_secs(1);
+
+/// Projects until it is stopped, on a thread of its own: on SQLite a step is calls that block. A step under way is ended.
 pub async fn follow(store: Store, stop: CancellationToken) {
+    let (end, mut ended) = oneshot::channel::<()>();
+    let (stopped, span) = (stop.clone(), Span::current());
+    let run = async move {
+        let mut projector = Projector::new(store);
+        let mut failures = 0;
+        while !stopped.is_cancelled() {
+            let pause = step(&mut projector, &mut failures).await;
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("projector".to_owned()).spawn(move || {
+        let _end = end;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a thread gets the files that it waits on").block_on(run.instrument(span));
+    });
+    let thread = thread.expect("a process that starts can start a thread");
     tokio::select! {
-        () = stop.cancelled() => {}
-        () = follow_for_ever(store) => {}
+        () = stop.cancelled() => {
+            if tokio::time::timeout(LAST_STEP, ended).await.is_err() {
+                warn!("the lists of entries are left in the middle of a step");
+            }
+        }
+        // It ends by itself only where it has panicked.
+        _ = &mut ended => if let Err(panic) = thread.join() { resume_unwind(panic) },
     }
 }
 
-async fn follow_for_ever(store: Store) {
-    let mut projector = Projector::new(store);
-    let mut failures = 0;
-    loop {
-        let pause = match projector.step().await {
-            Ok(step) => {
-                failures = 0;
-                rest(step)
-            }
-            Err(error) => {
-                let pause = (LOOK * 2_u32.saturating_pow(failures)).min(PAUSE_MAX);
-                failures += 1;
-                warn!(?pause, error = &error as &dyn std::error::Error, "the lists of entries wait for another look");
-                pause
-            }
-        };
-        tokio::time::sleep(pause).await;
+/// Projects a step, and tells how long to rest after it.
+async fn step(projector: &mut Projector, failures: &mut u32) -> Duration {
+    match projector.step().await {
+        Ok(step) => {
+            *failures = 0;
+            rest(step)
+        }
+        Err(error) => {
+            let pause = (LOOK * 2_u32.saturating_pow(*failures)).min(PAUSE_MAX);
+            *failures += 1;
+            warn!(?pause, error = &error as &dyn std::error::Error, "the lists of entries wait for another look");
+            pause
+        }
     }
 }
 

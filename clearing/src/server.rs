@@ -246,7 +246,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     };
     let reflection_v1 = reflection().build_v1().expect("the descriptors are well formed");
     let reflection_v1alpha = reflection().build_v1alpha().expect("the descriptors are well formed");
-    let sandbox = options.sandbox && context.clock.is_manual();
+    let sandbox = options.sandbox;
     /// The service of a room, with room for small messages.
     macro_rules! small {
         ($server:ident, $room:ident) => {

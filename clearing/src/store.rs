@@ -28,7 +28,7 @@
 //! | `migrate` | the layout of the database, and the first rows in it |
 //! | `prober`, `durability`, `checkpoint`, `advice` | whether the books can be written, and whether the disk takes what is committed; SQLite's log; what of PostgreSQL's settings costs durability or speed |
 //! | `tables`, `schema`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; the migrations that make them; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
-//! | `direct` | the writer's own connection to SQLite, called on the writer's own thread |
+//! | `direct` | connections to SQLite of those who have a thread of their own, called on it: the writer's and the projector's |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
 //! journal's head with the rows that every batch moves.
@@ -115,7 +115,7 @@ pub use self::head::Saved;
 pub use self::journal::{BatchRow, Counts, JournalHead};
 pub use self::ledger::{MemberRange, MembersLedger};
 pub use self::members::MemberDue;
-pub use self::migrate::Migrations;
+pub use self::migrate::{Migrations, migrator};
 pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::parties::HouseRow;
@@ -417,16 +417,20 @@ impl Store {
         }
     }
 
+    /// A connection that writes, for whoever has a thread of its own: on SQLite what it does blocks the thread that calls it.
+    async fn open_own(&self) -> Result<Connection, StoreError> {
+        match &self.back_end {
+            BackEnd::Sqlite { file, .. } => Ok(Connection::Direct(Box::new(Direct::open(file)?))),
+            BackEnd::Postgres { .. } => self.open().await,
+        }
+    }
+
     /// Opens a session for the writer. On SQLite what it does blocks the thread that calls it.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn writer(&self) -> Result<WriterSession, StoreError> {
-        let connection = match &self.back_end {
-            BackEnd::Sqlite { file, .. } => Connection::Direct(Box::new(Direct::open(file)?)),
-            BackEnd::Postgres { .. } => self.open().await?,
-        };
-        Ok(self.session_of(connection))
+        Ok(self.session_of(self.open_own().await?))
     }
 
     /// Opens a session for work beside the writer, which blocks no thread.

@@ -89,32 +89,32 @@ CREATE TABLE projection_cursors (
     next_sequence bigint NOT NULL CHECK (next_sequence >= 1)
 );
 
--- Which entries a partner may see, and by what it finds them. Projected from the journal, never written by a batch. A
--- window is a range of sequences (see windows.first_sequence), so it needs no index.
+-- Which entries a partner may see. Projected from the journal, never written by a batch. A window is a range of sequences
+-- (see windows.first_sequence), and the batch of a sequence is found by batches_by_first_sequence.
 CREATE TABLE entry_parties (
-    partner        text NOT NULL,
-    sequence       bigint NOT NULL,
+    partner       text NOT NULL,
+    sequence      bigint NOT NULL,
     -- the partner's own number of the entry, from 1 without gaps
-    own_sequence   bigint NOT NULL,
-    batch_id       uuid NOT NULL,
-    ordinal        integer NOT NULL,
-    window_number  bigint NOT NULL,
-    -- the kind's number in the canonical bytes
-    kind           smallint NOT NULL,
-    member_id      uuid,
-    store          text,
-    till           text,
-    receipt_number text,
+    own_sequence  bigint NOT NULL,
     -- yyyymmdd as a number: sorts, and needs no date type
-    business_date  integer,
+    business_date integer,
+    till          text,
     PRIMARY KEY (partner, sequence)
 );
--- Each filter of a list, newest or oldest first, reads a range of one of these. Rows without the field are left out, as
--- settlement entries have none of them.
-CREATE INDEX entry_parties_by_member ON entry_parties (partner, member_id, sequence) WHERE member_id IS NOT NULL;
-CREATE INDEX entry_parties_by_store ON entry_parties (partner, store, sequence) WHERE store IS NOT NULL;
-CREATE INDEX entry_parties_by_receipt ON entry_parties (partner, receipt_number, sequence) WHERE receipt_number IS NOT NULL;
-CREATE INDEX entry_parties_by_business_date ON entry_parties (partner, business_date, sequence) WHERE business_date IS NOT NULL;
+
+-- By what partners find the entries that they asked for: a row for its member, its store and its receipt, and one a run for
+-- each business date. Members lie at random, so in the order of words each entry would touch a page of its own; in runs all
+-- that is projected now lies in some dozens of pages. Projected with the rows above, in the same transaction.
+CREATE TABLE entry_words (
+    -- the sequence by 4,096
+    run   bigint NOT NULL,
+    -- 4 bytes of a hash over the partner, what the word is of and what it is: others may have the same, so the entry has
+    -- the last word
+    word  integer NOT NULL,
+    -- of the sequence in its run; of a business date 0
+    place smallint NOT NULL CHECK (place BETWEEN 0 AND 4095),
+    PRIMARY KEY (run, word, place)
+);
 
 -- The decisions of the house, by whom they concern. Projected with the rows above, in the same transaction.
 CREATE TABLE admin_actions (
@@ -123,8 +123,6 @@ CREATE TABLE admin_actions (
     -- of the entry
     time          bigint NOT NULL,
     sequence      bigint NOT NULL,
-    batch_id      uuid NOT NULL,
-    ordinal       integer NOT NULL,
     -- that it is about; else the one that was open
     window_number bigint NOT NULL,
     -- the kind's number in the canonical bytes

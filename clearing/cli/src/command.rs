@@ -70,14 +70,16 @@ enum Command {
         after_help = "Examples:\n  clearing serve\n  clearing serve --config coalition/clearing.toml --listen 0.0.0.0:7443 --set log.format=json"
     )]
     Serve(serve::Arguments),
-    /// Runs a house for integrators: a clock that stands still until it is moved, and certificates for everyone.
+    /// Runs a house for integrators, with certificates for everyone; in real time, or on a clock that is moved by hand.
     ///
     /// DIR holds ca.pem, PARTNER.pem and PARTNER.key of every partner, of the operator and of an auditor, endpoint.txt, and
     /// a clearing.toml for the operator's commands. It prints one line when it takes calls and runs until SIGTERM or SIGINT.
     ///
-    /// Its time is that of SandboxService.GetClock: what callers send as a time, of a purchase say, must not lie after it.
+    /// With --start, or a file that names `start`, its clock stands still and moves by `advance` only: what callers send as a
+    /// time, of a purchase say, must not lie after it. GetServerInfo, and each refusal that is about time, say so.
     #[command(
-        after_help = "Examples:\n  clearing sandbox --dir /tmp/sandbox\n  clearing sandbox --dir /tmp/sandbox --coalition S01.toml --variant AT_ISSUE\n  \
+        after_help = "Examples:\n  clearing sandbox\n  clearing sandbox --dir /tmp/sandbox --start 2026-01-01\n  clearing sandbox advance 30d --dir /tmp/sandbox\n  \
+                            clearing sandbox --dir /tmp/sandbox --coalition S01.toml --variant AT_ISSUE\n  \
                             clearing window close --config /tmp/sandbox/clearing.toml"
     )]
     Sandbox(sandbox::Arguments),
@@ -204,7 +206,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
     let answer = match command {
         // These say what they have to say while they run.
         Command::Serve(arguments) => return serve::run(context, arguments).await,
-        Command::Sandbox(arguments) => return sandbox::run(&context, arguments).await,
+        Command::Sandbox(arguments) => return sandbox::run(context, arguments).await,
         Command::Completions { shell } => {
             output.raw(&completions(shell));
             return Ok(());

@@ -1,9 +1,9 @@
 //! What every command is given: where to print, and the configuration once somebody asks for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearing::config::{Config, Environment, Flag};
+use clearing::config::{Config, Environment, FILE_VARIABLE, Flag};
 
 use crate::failure::Failure;
 use crate::output::{Format, Output};
@@ -52,6 +52,14 @@ impl Context {
         if let Some(value) = value {
             self.flags.push(Flag { flag: flag.to_owned(), key: key.to_owned(), value });
         }
+        self
+    }
+
+    /// The same with a configuration file, unless somebody named one.
+    #[must_use]
+    pub fn or_file(mut self, file: &Path) -> Self {
+        let named = self.file.is_some() || std::env::var_os(FILE_VARIABLE).is_some();
+        self.file = self.file.or_else(|| (!named).then(|| file.to_owned()));
         self
     }
 

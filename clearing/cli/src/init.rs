@@ -292,7 +292,7 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
     if units.point_value <= Decimal::ZERO {
         return Err(wrong("--point-value", &units.point_value.to_string(), "an amount above zero, such as 1.00"));
     }
-    let time_zone = TimeZone::get(&units.time_zone)
+    TimeZone::get(&units.time_zone)
         .map_err(|_| wrong("--time-zone", &units.time_zone, "an IANA name such as Europe/Moscow"))?;
     let fee_bearer = FeeBearer::parse(&word(&rules.fee_bearer))
         .ok_or_else(|| wrong("--fee-bearer", &rules.fee_bearer, "ACCEPTOR or ISSUER"))?;
@@ -315,7 +315,11 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             fee_bearer: Some(fee_bearer),
             grace_days: Some(rules.grace_days),
             passed_over_grace_days: Some(rules.passed_over_grace_days),
-            start: now,
+            start: Some(now),
+            time_zone: Some(units.time_zone.clone()),
+            disclose_issuers: Some(!rules.hide_issuers),
+            key_retention_days: Some(rules.key_retention_days),
+            business_time_days: Some(rules.business_time_days),
             breakage: Some(Breakage { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),
             recovery: Some(recovery),
@@ -328,10 +332,6 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
         .to_house(id, funding)
         .map_err(|error| Failure::usage(with_causes(&error)).hint("correct the flag; --help tells what each may be"))?;
     house.coalition.default_limits = rules.limits.limits(house.coalition.scale)?;
-    house.coalition.time_zone = time_zone;
-    house.coalition.disclose_issuers = !rules.hide_issuers;
-    house.coalition.key_retention_days = rules.key_retention_days;
-    house.coalition.business_time_age_days = rules.business_time_days;
     Ok(house)
 }
 

@@ -1,10 +1,13 @@
-//! `clearing sandbox`: a house for integrators, with a clock that stands still and certificates for everyone in it.
+//! `clearing sandbox`: a house for integrators, with certificates for everyone in it, in real time or on a clock that stands
+//! still until it is moved.
+
+mod advance;
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use clearing::clock::Clock;
 use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::config;
@@ -14,6 +17,7 @@ use clearing::store::{Occupancy, Store};
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, write_private};
 use clearing_core::facts::coalition::House;
+use clearing_core::units::{PartnerId, Timestamp};
 use tracing::info;
 
 use crate::certificate::{AUTHORITY_DAYS, CA_FILE, Identity, valid_for};
@@ -26,6 +30,8 @@ use crate::serve::{Stop, ended, lost_its_disk, start_failure};
 use crate::telemetry;
 use crate::values;
 
+use self::advance::{Target, advance, target};
+
 /// The coalition that is played when none is named.
 const COALITION: &str = include_str!("sandbox/coalition.toml");
 
@@ -35,6 +41,9 @@ const DOMAIN: &str = "sandbox.coalition";
 /// Where the house can be reached; there while it can.
 const ENDPOINT_FILE: &str = "endpoint.txt";
 
+/// The folder of a sandbox that is not told another.
+const FOLDER_DEFAULT: &str = "sandbox";
+
 /// The books of a sandbox that is given no database, seen from its folder.
 const BOOKS_URL: &str = "sqlite:sandbox.db";
 
@@ -43,13 +52,45 @@ const MARK: &str = "# Written by `clearing sandbox`, for the operator's commands
 
 /// Arguments of `sandbox`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    start: Start,
+}
+
+/// What is done to a sandbox that runs.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Moves the clock of a sandbox that was started with --start, and runs what was due on the way.
+    #[command(
+        after_help = "Examples:\n  clearing sandbox advance 30d\n  clearing sandbox advance 1h30m --dir /tmp/sandbox\n  \
+                            clearing sandbox advance 2026-12-01"
+    )]
+    Advance {
+        /// How far (30d, 12h, 1h30m, 2w), or to when: a time, or a day, which begins at midnight in the coalition's zone.
+        #[arg(value_name = "TIME", value_parser = target)]
+        to: Target,
+        /// The folder of the sandbox; --config names its file instead.
+        #[arg(long, value_name = "DIR", default_value = FOLDER_DEFAULT)]
+        dir: PathBuf,
+    },
+}
+
+/// How a sandbox is started.
+#[derive(Debug, Args)]
+struct Start {
     /// The folder for certificates and books. One of an earlier sandbox begins anew.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", default_value = FOLDER_DEFAULT)]
     dir: PathBuf,
     /// Where clients connect: an IP address and a port; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
     listen: SocketAddr,
+    /// Its clock begins here and stands still: `clearing sandbox advance` moves it. Left out: the file's `start`; where the
+    /// file has none either, the sandbox runs in real time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    start: Option<Timestamp>,
     /// Where the books are kept: an empty database. Left out: an SQLite file in the folder.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
@@ -62,17 +103,24 @@ pub struct Arguments {
 }
 
 /// Runs it.
-pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure> {
+pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Some(Command::Advance { to, dir }) => advance(context.or_file(&dir.join(config::FILE_DEFAULT)), to).await,
+        None => serve(&context, arguments.start).await,
+    }
+}
+
+async fn serve(context: &Context, arguments: Start) -> Result<(), Failure> {
     telemetry::start(&context.config()?.log()).map_err(|error| Failure::internal(&error))?;
-    let (file, house) = coalition(&arguments)?;
+    let (start, house) = coalition(&arguments)?;
     let folder = Folder::begin(&arguments.dir)?;
     let url = match &arguments.database {
         Some(url) => url.clone(),
         None => folder.fresh_books()?,
     };
-    let start = file.coalition.start;
+    let clock = start.map_or_else(Clock::system, Clock::manual);
     let key = IdentifierKey::random();
-    database::found(&url, &house, DOMAIN, &key, start).await?;
+    database::found(&url, &house, DOMAIN, &key, clock.now()).await?;
 
     let authority = Authority::generate(DOMAIN, valid_for(AUTHORITY_DAYS))?;
     folder.write_identities(&authority, &house)?;
@@ -82,7 +130,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
         tls: server_material(&authority, arguments.listen)?,
         domain: DOMAIN.to_owned(),
         database_url: url,
-        clock: Clock::manual(start),
+        clock: clock.clone(),
         identifier_key: key,
         sandbox: true,
         limits: ServerLimits::default(),
@@ -90,7 +138,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
     .await
     .map_err(|error| start_failure(&error))?;
 
-    let endpoint = format!("https://{}", reachable(running.local_addr()));
+    let endpoint = endpoint(running.local_addr());
     tokio::select! {
         heard = stop.heard() => info!(signal = heard, "stopping before the house was open"),
         error = running.refused() => {
@@ -102,7 +150,9 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
             folder.write(ENDPOINT_FILE, &endpoint)?;
             let brands = house.partners.keys().filter(|id| !id.is_operator()).map(ToString::to_string);
             let brands = brands.collect::<Vec<_>>().join(",");
-            context.output.line(&format!("ready {endpoint} dir={} partners={brands}", arguments.dir.display()));
+            let dir = arguments.dir.display();
+            context.output.line(&format!("ready {endpoint} dir={dir} partners={brands}"));
+            context.output.note(&what_next(&arguments.dir, &house, &clock));
             tokio::select! {
                 heard = stop.heard() => info!(signal = heard, "stopping"),
                 why = running.lost_its_disk() => {
@@ -119,8 +169,8 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<(), Failure>
 /// A sandbox has no customers to wait for.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// The coalition of the file, or the one that is built in.
-fn coalition(arguments: &Arguments) -> Result<(CoalitionFile, House), Failure> {
+/// The coalition of the file, or the one that is built in, and when its clock stands still, if it does.
+fn coalition(arguments: &Start) -> Result<(Option<Timestamp>, House), Failure> {
     let (text, place) = match &arguments.coalition {
         Some(path) => {
             let text = fs::read_to_string(path).map_err(|error| Failure::file("cannot read", path, &error))?;
@@ -132,13 +182,15 @@ fn coalition(arguments: &Arguments) -> Result<(CoalitionFile, House), Failure> {
         Failure::usage(format!("{place}: {}", with_causes(error)))
             .hint("the form is that of the [coalition] and [[partner]] tables of clearing/scenarios/README.md")
     };
-    let file = CoalitionFile::parse(&text).map_err(|error| wrong(&error))?;
+    let mut file = CoalitionFile::parse(&text).map_err(|error| wrong(&error))?;
+    let start = arguments.start.or(file.coalition.start);
+    file.coalition.start = Some(start.unwrap_or_else(|| Clock::system().now()));
     let house = file.to_house("sandbox", arguments.variant).map_err(|error| wrong(&error))?;
     if house.partners.keys().any(|id| id.as_str() == "ca") {
         let problem = format!("{place}: a partner cannot be called \"ca\" here: its files would be those of another");
         return Err(Failure::usage(problem).hint("give the partner another id"));
     }
-    Ok((file, house))
+    Ok((start, house))
 }
 
 /// Where a sandbox puts its files.
@@ -239,6 +291,42 @@ fn server_material(authority: &Authority, listen: SocketAddr) -> Result<TlsMater
         key_pem: key.expose_pem().to_owned().into(),
         crl_pem: None,
     })
+}
+
+/// Three lines for whoever has just started it.
+fn what_next(dir: &Path, house: &House, clock: &Clock) -> String {
+    let brand = house.partners.keys().find(|id| !id.is_operator()).map_or("operator", PartnerId::as_str);
+    let config = dir.join(config::FILE_DEFAULT);
+    let time = if clock.is_manual() {
+        let now = clock.now();
+        format!("time    stands at {now}; clearing sandbox advance 30d --dir {} moves it", dir.display())
+    } else {
+        "time    is real; --start 2026-01-01 gives a clock that stands still and can be moved".to_owned()
+    };
+    format!(
+        "brands  connect with {brand}.pem, {brand}.key and ca.pem of {}: docs/integrating.md\n\
+         you     are the operator: clearing partner list --config {}\n{time}",
+        dir.display(),
+        config.display()
+    )
+}
+
+/// A time, or the day that begins with it.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let time = text.parse::<jiff::Timestamp>().ok().or_else(|| day().map(|day| day.timestamp()));
+    let time = time.ok_or("a time such as 2026-01-01T00:00:00Z, or a day")?;
+    Ok(Timestamp(time.as_microsecond()))
+}
+
+/// How a client on this machine calls a listener: by name where it listens on the usual address, as certificates are
+/// checked by names, and many a client cannot do it by addresses.
+fn endpoint(address: SocketAddr) -> String {
+    let address = reachable(address);
+    if address.ip() == std::net::Ipv4Addr::LOCALHOST {
+        return format!("https://localhost:{}", address.port());
+    }
+    format!("https://{address}")
 }
 
 /// The address at which a client on this machine finds a listener.

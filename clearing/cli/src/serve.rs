@@ -133,7 +133,7 @@ pub async fn lost_its_disk(running: RunningServer, why: &str, drain: Duration) -
 pub fn start_failure(error: &StartError) -> Failure {
     match error {
         StartError::Listen { .. } => Failure::new(Exit::Usage, with_causes(error))
-            .hint("is another server running there? Choose another house.listen"),
+            .hint("is another server running there? Choose another address with --listen (house.listen)"),
         StartError::Tls(_) => Failure::new(Exit::Usage, with_causes(error))
             .hint("check the files of tls.ca, tls.cert, tls.key and tls.crl with `clearing config check`"),
         StartError::Threads(_) => Failure::new(Exit::Internal, with_causes(error))

@@ -20,6 +20,10 @@ pub enum TelemetryError {
     Twice(#[from] TryInitError),
 }
 
+/// A client that calls the house by its address shows that as a name, which TLS does not know. It is ignored, and no news at each
+/// connection.
+const QUIET: &str = "rustls::msgs::handshake=error";
+
 /// Starts the log of this process.
 ///
 /// # Errors
@@ -28,7 +32,10 @@ pub enum TelemetryError {
 pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    let filter = EnvFilter::builder().parse(&settings.filter)?;
+    let mut filter = EnvFilter::builder().parse(&settings.filter)?;
+    if !settings.filter.contains("rustls") {
+        filter = filter.add_directive(QUIET.parse()?);
+    }
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match settings.format {
         LogFormat::Json => {

@@ -96,7 +96,7 @@ impl TestHouse {
 /// The coalition of an acceptance scenario, before anything has happened in it, and its first moment.
 pub fn coalition(scenario: &str, funding: Variant) -> (House, Timestamp) {
     let scenario = Scenario::read(scenario);
-    (scenario.house.to_house(&scenario.id, funding).unwrap(), scenario.house.coalition.start)
+    (scenario.house.to_house(&scenario.id, funding).unwrap(), scenario.house.start().unwrap())
 }
 
 /// A server on a database that holds a coalition, once it is open.

@@ -38,7 +38,7 @@ impl CareService for Service {
             .0
             .ask(caller, &request_id, None, Command::RunDecay(RunDecay { member, rate, period, inactive_since: None }))
             .await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::RunDecayResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),
@@ -85,7 +85,7 @@ impl CareService for Service {
                 let mut again = Vec::new();
                 for (member, written) in asked.into_iter().zip(answers) {
                     let written = written.map_err(|error| errors::of_write(&error))?;
-                    let reply = member_reply(&written, PartnerId::operator(), &self.0.opaque)?;
+                    let reply = member_reply(&written, PartnerId::operator(), &self.0)?;
                     *lost.entry(member).or_default() -= decayed(&written, reply);
                     if goes_on(&written) {
                         again.push(member);
@@ -121,7 +121,7 @@ impl CareService for Service {
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::ExtendExpiry(ExtendExpiry { member, issuer, until, expires, reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::ExtendExpiryResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),
@@ -143,7 +143,7 @@ impl CareService for Service {
         let command =
             Command::ReinstatePoints(ReinstatePoints { member, funder, points: Points(points), expires, reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::ReinstatePointsResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),
@@ -162,7 +162,7 @@ impl CareService for Service {
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::WriteOffDebt(WriteOffDebt { member, creditor, points: Points(points), reason });
         let written = self.0.ask(caller, &request_id, None, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         let entry = first_entry(&written)?;
         let given_up = entry.entry.points.iter().find(|posting| posting.account == PointsAccount::Debt(reply.member));
         Ok(Response::new(v1::WriteOffDebtResponse {
@@ -183,7 +183,7 @@ impl CareService for Service {
         let reason = convert::word("reason_code", &reason_code)?;
         let end = convert::moment_or_none("end_time", end_time)?;
         let written = self.0.ask(caller, &request_id, None, FreezeMember { member, reason, end }.into()).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::FreezeMemberResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),
@@ -200,7 +200,7 @@ impl CareService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let reason = (!reason_code.is_empty()).then(|| convert::word("reason_code", &reason_code)).transpose()?;
         let written = self.0.ask(caller, &request_id, None, UnfreezeMember { member, reason }.into()).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::UnfreezeMemberResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
             proposal_id: String::new(),

@@ -12,7 +12,9 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use crate::clock::Clock;
 use crate::door::budget::Exhausted;
+use crate::rpc::Context;
 use crate::rpc::bounds;
 use crate::rpc::opaque::Opaque;
 use crate::store::{ErrorKind, StoreError};
@@ -172,6 +174,20 @@ impl Said {
         Self { message, ..self }
     }
 
+    /// What is about time says so where time stands still: nobody would think of it.
+    fn with_clock(mut self, rejection: &Rejection, clock: &Clock) -> Self {
+        let about_time = matches!(
+            rejection,
+            Rejection::TimeOutOfRange { .. } | Rejection::RequestTooOld { .. } | Rejection::RequestTooNew { .. }
+        );
+        if about_time && clock.is_manual() {
+            let now = clock.now();
+            self.message +=
+                &format!(" (the clock of this sandbox stands at {now} until `clearing sandbox advance` moves it)");
+        }
+        self
+    }
+
     /// The rules name entries by the ids of the journal.
     fn with_opaque_ids(mut self, opaque: &Opaque) -> Self {
         for (name, value) in &mut self.metadata {
@@ -209,9 +225,9 @@ impl Said {
 }
 
 /// A rejection that the writer answered a caller's request with, as far as the caller may know.
-pub fn of_answer(rejection: &Rejection, replayed: bool, caller: PartnerId, opaque: &Opaque) -> Status {
-    let said = Said::rejection(rejection, rejection.recorded(), replayed);
-    said.without_figures_of_others(rejection, caller).with_opaque_ids(opaque).status()
+pub fn of_answer(rejection: &Rejection, replayed: bool, caller: PartnerId, context: &Context) -> Status {
+    let said = Said::rejection(rejection, rejection.recorded(), replayed).with_clock(rejection, &context.clock);
+    said.without_figures_of_others(rejection, caller).with_opaque_ids(&context.opaque).status()
 }
 
 /// A rejection of what came to no request: a read, or a message that is wrong in itself. Nothing is kept of it.

@@ -32,7 +32,7 @@ impl HoldService for Service {
         let lapses = convert::moment("lapse_time", lapse_time)?;
         let command = Command::AuthorizeRedemption(AuthorizeRedemption { member, points: Points(points), lapses });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::AuthorizeRedemptionResponse {
             written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),
@@ -49,7 +49,7 @@ impl HoldService for Service {
         let hold = self.0.opaque.read_entry("hold_id", &hold_id)?;
         let command = Command::CaptureHold(CaptureHold { hold, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         let entry = &first_entry(&written)?.entry;
         let money = acceptor_money(caller, entry);
         let coalition = &written.house.coalition;
@@ -67,7 +67,7 @@ impl HoldService for Service {
         let v1::VoidHoldRequest { request_id, hold_id, origin } = request.into_inner();
         let hold = self.0.opaque.read_entry("hold_id", &hold_id)?;
         let written = self.0.ask(caller, &request_id, origin, Command::VoidHold(VoidHold { hold })).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::VoidHoldResponse {
             written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
             member: Some(from_figures(reply)),

@@ -28,7 +28,9 @@ impl InfoService for Service {
             lots_per_entry_max: LOTS_PER_ENTRY_MAX,
             page_size_max: PAGE_SIZE_MAX,
         };
-        Ok(Response::new(server_info(&self.0.house(), limits, &caller, self.0.clock.now())))
+        let info = server_info(&self.0.house(), limits, &caller, self.0.clock.now());
+        let clock_stands_still = self.0.clock.is_manual();
+        Ok(Response::new(v1::GetServerInfoResponse { clock_stands_still, ..info }))
     }
 }
 
@@ -72,5 +74,6 @@ fn server_info(house: &House, limits: Limits, caller: &Caller, now: Timestamp) -
             clock_skew_max: Some(seconds(CLOCK_SKEW_SECONDS)),
         }),
         deprecations: Vec::new(),
+        clock_stands_still: false,
     }
 }

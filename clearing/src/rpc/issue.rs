@@ -12,7 +12,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::rpc::convert::{View, id, moment_or_none};
 use crate::rpc::errors::invalid;
-use crate::rpc::opaque::Opaque;
 use crate::rpc::written::{from_figures, from_written, member_reply};
 use crate::rpc::{BATCH_ITEMS_MAX, Context, auth, bounds, convert, errors};
 use crate::writer::{WriteError, Written};
@@ -33,7 +32,7 @@ impl IssueService for Service {
         let caller = auth::caller(&request)?.partner()?;
         let asked = self.issue_asked(caller, request.into_inner())?;
         let written = self.0.writer.ask(asked).await.map_err(|error| errors::of_write(&error))?;
-        issue_response(caller, &written, &self.0.opaque).map(Response::new)
+        issue_response(caller, &written, &self.0).map(Response::new)
     }
 
     async fn batch_issue_points(
@@ -101,8 +100,7 @@ impl Service {
             let_others(at).await;
             let result = item.and_then(|()| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
-                let issued =
-                    issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?, &self.0.opaque)?;
+                let issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?, &self.0)?;
                 Ok(bounds::without_what_can_be_looked_up(issued))
             });
             results.push(issue_result(result));
@@ -133,11 +131,11 @@ async fn let_others(line: usize) {
     }
 }
 
-fn issue_response(caller: PartnerId, written: &Written, opaque: &Opaque) -> Result<v1::IssuePointsResponse, Status> {
-    let reply = member_reply(written, caller, opaque)?;
+fn issue_response(caller: PartnerId, written: &Written, context: &Context) -> Result<v1::IssuePointsResponse, Status> {
+    let reply = member_reply(written, caller, context)?;
     Ok(v1::IssuePointsResponse {
         member: Some(from_figures(reply)),
-        written: Some(from_written(written, View::Part(caller), opaque)),
+        written: Some(from_written(written, View::Part(caller), &context.opaque)),
     })
 }
 

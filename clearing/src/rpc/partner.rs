@@ -46,7 +46,7 @@ impl PartnerService for Service {
         let command =
             Command::CreatePartner(CreatePartner { partner, display_name, terms, state, limits, no_default_limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
+        house_reply(&written, &self.0)?;
         let PartnerFacts { partner: id, display_name, state, limits } = recorded(&written, Facts::created)?.clone();
         let terms = vec![recorded(&written, Facts::terms)?.terms.clone()];
         let created = Partner { id, display_name, state, suspended_in: None, terms, limits };
@@ -66,7 +66,7 @@ impl PartnerService for Service {
         let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
         let command = Command::SetTerms(SetTerms { partner, terms, effective });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
+        house_reply(&written, &self.0)?;
         let terms = &recorded(&written, Facts::terms)?.terms;
         Ok(Response::new(v1::SetTermsResponse {
             written: from_house(&written, &self.0.opaque),
@@ -85,7 +85,7 @@ impl PartnerService for Service {
         let state = partner_state(state)?;
         let command = Command::SetPartnerState(SetPartnerState { partner, state });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
+        house_reply(&written, &self.0)?;
         let before = recorded(&written, Facts::state)?.before;
         Ok(Response::new(v1::SetPartnerStateResponse {
             written: from_house(&written, &self.0.opaque),
@@ -104,7 +104,7 @@ impl PartnerService for Service {
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         let command = Command::RenamePartner(RenamePartner { partner, display_name });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
+        house_reply(&written, &self.0)?;
         let renamed = recorded(&written, Facts::renamed)?.clone();
         Ok(Response::new(v1::RenamePartnerResponse {
             written: from_house(&written, &self.0.opaque),
@@ -127,7 +127,7 @@ impl PartnerService for Service {
         let limits = read_limits(limits, &self.0.house().coalition)?;
         let command = Command::SetLimits(SetLimits { partner, limits });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        let HouseReply::Limits(used) = house_reply(&written, &self.0.opaque)? else {
+        let HouseReply::Limits(used) = house_reply(&written, &self.0)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
         let coalition = &written.house.coalition;
@@ -151,7 +151,7 @@ impl PartnerService for Service {
         let (granted, budget) = (Some(given), budget_points.map(Points));
         let command = Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget });
         let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
+        house_reply(&written, &self.0)?;
         let used = recorded(&written, Facts::consent)?.before.used;
         let consent = from_consent(funder, partner, &Consent { granted, budget, used }, &written.house.coalition);
         Ok(Response::new(v1::SetFundingConsentResponse {

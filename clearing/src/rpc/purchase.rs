@@ -35,7 +35,7 @@ impl PurchaseService for Service {
         let earned_points = earn.as_ref().map_or(0, |earn| earn.points.0);
         let command = Command::PostPurchase(PostPurchase { member, spend, earn });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         let spent = of_kind(&written, EntryKind::is_redemption);
         let money = spent.map_or(AcceptorMoney::NONE, |spent| acceptor_money(caller, &spent.entry));
         let coalition = &written.house.coalition;
@@ -79,7 +79,7 @@ impl PurchaseService for Service {
         }
         let command = Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: returned, total });
         let written = self.0.ask(caller, &wire.request_id, wire.origin, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         let returned = of_kind(&written, |kind| kind == EntryKind::Return);
         let money = returned.map_or(AcceptorMoney::NONE, |entry| acceptor_money(caller, &entry.entry)).opposite();
         let done = reply.reversed.unwrap_or_default();

@@ -38,7 +38,7 @@ impl RedemptionService for Service {
         let member = convert::member(member, &self.0.identifier_key)?;
         let command = Command::RedeemPoints(RedeemPoints { member, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         let money = acceptor_money(caller, &first_entry(&written)?.entry);
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::RedeemPointsResponse {
@@ -58,7 +58,7 @@ impl RedemptionService for Service {
         let redemption = self.0.opaque.read_entry("redemption_entry_id", &redemption_entry_id)?;
         let command = Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(points) });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         let money = acceptor_money(caller, &first_entry(&written)?.entry).opposite();
         let coalition = &written.house.coalition;
         Ok(Response::new(v1::ReturnRedemptionResponse {

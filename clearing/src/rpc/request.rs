@@ -28,7 +28,7 @@ impl RequestService for Service {
         let member = member.map(|member| convert::member(Some(member), &self.0.identifier_key)).transpose()?;
         let command = Command::AbandonRequest(AbandonRequest { request: abandoned, member });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let outcome = match &accepted(&written, caller, &self.0.opaque)?.reply {
+        let outcome = match &accepted(&written, caller, &self.0)?.reply {
             Reply::Abandoned(outcome) => abandon_outcome(*outcome),
             Reply::Member(_) | Reply::House(_) => return Err(errors::of_write(&WriteError::Internal)),
         };

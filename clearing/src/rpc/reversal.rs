@@ -27,7 +27,7 @@ impl ReversalService for Service {
         let target = reversal_target(target, caller, &self.0)?;
         let command = Command::ReverseIssue(ReverseIssue { target, points: Points(points), refuse_shortfall });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         let done = reply.reversed.unwrap_or_default();
         Ok(Response::new(v1::ReverseIssueResponse {
             written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),

@@ -1,4 +1,4 @@
-//! SandboxService: the clock of a sandbox. Only a house with a manual clock offers it.
+//! SandboxService: the clock of a sandbox. Only a sandbox offers it.
 
 use clearing_core::rejection::Rejection;
 use clearing_core::units::Timestamp;
@@ -20,7 +20,9 @@ pub struct Service(pub Context);
 impl SandboxService for Service {
     async fn get_clock(&self, request: Request<v1::GetClockRequest>) -> Result<Response<v1::GetClockResponse>, Status> {
         auth::caller(&request)?;
-        Ok(Response::new(v1::GetClockResponse { clock_time: convert::from_timestamp(self.0.clock.now()) }))
+        let clock = &self.0.clock;
+        let (clock_time, stands_still) = (convert::from_timestamp(clock.now()), clock.is_manual());
+        Ok(Response::new(v1::GetClockResponse { clock_time, stands_still }))
     }
 
     async fn advance_clock(
@@ -32,7 +34,9 @@ impl SandboxService for Service {
         let to = convert::timestamp("to_time", to)?;
         let ran = self.0.scheduler.advance_to(to).await.map_err(|error| match error {
             AdvanceError::NotManual => {
-                errors::broken(Fault::Unimplemented, "only a sandbox has a clock that can be moved", None)
+                let message = "this clock runs in real time: one that stands still, and can be moved, has a sandbox that was \
+                     started with --start";
+                errors::broken(Fault::Unimplemented, message, None)
             }
             AdvanceError::Backwards { now } => backwards(to, now),
             AdvanceError::Due(ScheduleError::Write(error)) => errors::of_write(&error),

@@ -44,7 +44,7 @@ impl SettlementService for Service {
         let request_id = read_request_id(&request.into_inner().request_id)?;
         let written =
             self.0.ask_house(caller, request_id, Command::CloseWindow(CloseWindow { expected: None })).await?;
-        let HouseReply::Closed(closed) = house_reply(&written, &self.0.opaque)? else {
+        let HouseReply::Closed(closed) = house_reply(&written, &self.0)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
         let number = first_entry(&written)?.entry.window;
@@ -79,7 +79,7 @@ impl SettlementService for Service {
         let window = read_window(window)?;
         let command = Command::ConfirmSettlement(ConfirmSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
+        house_reply(&written, &self.0)?;
         let state = recorded(&written, Facts::confirmed)?.state;
         Ok(Response::new(v1::ConfirmSettlementResponse {
             written: from_house(&written, &self.0.opaque),
@@ -98,7 +98,7 @@ impl SettlementService for Service {
         let (number, mode) = (read_window(window)?, convert::order_mode(mode)?);
         let command = Command::ExportOrders(ExportOrders { window: number, mode, replace });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        let HouseReply::Orders(due) = house_reply(&written, &self.0.opaque)? else {
+        let HouseReply::Orders(due) = house_reply(&written, &self.0)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
         let coalition = &written.house.coalition;
@@ -130,7 +130,7 @@ impl SettlementService for Service {
         let command =
             Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount, reference, value_date });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        let HouseReply::Legs(legs) = house_reply(&written, &self.0.opaque)? else {
+        let HouseReply::Legs(legs) = house_reply(&written, &self.0)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
         let states = recorded(&written, Facts::paid)?.states;
@@ -153,7 +153,7 @@ impl SettlementService for Service {
         let window = read_window(window)?;
         let command = Command::AbortSettlement(AbortSettlement { window });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
+        house_reply(&written, &self.0)?;
         Ok(Response::new(v1::AbortSettlementResponse {
             written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
@@ -199,7 +199,7 @@ impl SettlementService for Service {
         let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
         let command = Command::SetCalendar(SetCalendar { calendar: calendar.clone() });
         let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
-        house_reply(&written, &self.0.opaque)?;
+        house_reply(&written, &self.0)?;
         let next = next_cut_offs(&calendar, first_entry(&written)?.entry.time, CUT_OFFS_PUBLISHED);
         Ok(Response::new(v1::SetCalendarResponse {
             written: from_house(&written, &self.0.opaque),
@@ -219,7 +219,7 @@ impl Service {
 
     /// What a fund held when so much had moved into it.
     fn fund_after(&self, written: &Written, moved: Money) -> Result<Option<v1::Money>, Status> {
-        house_reply(written, &self.0.opaque)?;
+        house_reply(written, &self.0)?;
         let before = recorded(written, Facts::fund)?.before;
         let balance = before.plus(moved).map_err(|_| errors::of_write(&WriteError::Internal))?;
         Ok(from_money(balance, &written.house.coalition))
@@ -262,8 +262,8 @@ pub(super) fn from_house(written: &Written, opaque: &Opaque) -> Option<v1::Writt
 ///
 /// # Errors
 /// The rejection, if it was one.
-pub(super) fn house_reply<'a>(written: &'a Written, opaque: &Opaque) -> Result<&'a HouseReply, Status> {
-    match &accepted(written, PartnerId::operator(), opaque)?.reply {
+pub(super) fn house_reply<'a>(written: &'a Written, context: &Context) -> Result<&'a HouseReply, Status> {
+    match &accepted(written, PartnerId::operator(), context)?.reply {
         Reply::House(reply) => Ok(reply),
         Reply::Member(_) | Reply::Abandoned(_) => Err(errors::of_write(&WriteError::Internal)),
     }

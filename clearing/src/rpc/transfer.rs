@@ -27,7 +27,7 @@ impl TransferService for Service {
         let to = convert::member_in("to_member", to_member, &self.0.identifier_key)?;
         let command = Command::TransferPoints(TransferPoints { member, to, points: Points(points), enrol_receiver });
         let written = self.0.ask(caller, &request_id, origin, command).await?;
-        let reply = member_reply(&written, caller, &self.0.opaque)?;
+        let reply = member_reply(&written, caller, &self.0)?;
         let lots = &first_entry(&written)?.entry.lots;
         let receiver = lots.iter().find(|moved| moved.birth.is_some()).map(|moved| moved.lot.member);
         Ok(Response::new(v1::TransferPointsResponse {

@@ -98,9 +98,9 @@ pub(super) fn from_figures(reply: &MemberReply) -> v1::MemberFigures {
 ///
 /// # Errors
 /// The rejection, if it was one.
-pub(super) fn accepted<'a>(written: &'a Written, caller: PartnerId, opaque: &Opaque) -> Result<&'a Accepted, Status> {
+pub(super) fn accepted<'a>(written: &'a Written, caller: PartnerId, context: &Context) -> Result<&'a Accepted, Status> {
     let replayed = written.answer.replayed;
-    written.answer.result.as_ref().map_err(|rejection| errors::of_answer(rejection, replayed, caller, opaque))
+    written.answer.result.as_ref().map_err(|rejection| errors::of_answer(rejection, replayed, caller, context))
 }
 
 /// The figures of an accepted answer to a command on a member's points.
@@ -110,9 +110,9 @@ pub(super) fn accepted<'a>(written: &'a Written, caller: PartnerId, opaque: &Opa
 pub(super) fn member_reply<'a>(
     written: &'a Written,
     caller: PartnerId,
-    opaque: &Opaque,
+    context: &Context,
 ) -> Result<&'a MemberReply, Status> {
-    match &accepted(written, caller, opaque)?.reply {
+    match &accepted(written, caller, context)?.reply {
         Reply::Member(reply) => Ok(reply),
         Reply::Abandoned(_) | Reply::House(_) => Err(errors::of_write(&WriteError::Internal)),
     }

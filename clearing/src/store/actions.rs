@@ -4,7 +4,8 @@ use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
 
 use super::cells::Row;
-use super::projection::Settled;
+use super::projection::{Settled, at_sequence};
+use super::rows::RowSet;
 use super::sql::{Link, Sql, Takes, one, rows};
 use super::tables::{ADMIN_ACTIONS, Column, ENTRIES};
 use super::{Store, StoreError, journal};
@@ -30,7 +31,8 @@ pub struct ActionFilter {
 /// Whose row stands for everybody.
 const ANYBODY: &str = "";
 
-static PROJECT: Sql = Sql::both("store.project_actions", "{insert p}").takes(&[rows("p", ADMIN_ACTIONS.all)]);
+pub(super) static PROJECT: Sql =
+    Sql::both("store.project_actions", "{insert p}").takes(&[rows("p", ADMIN_ACTIONS.all)]);
 
 /// An entry with its place in the list.
 const LISTED: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ADMIN_ACTIONS.sequence];
@@ -47,15 +49,17 @@ macro_rules! list {
     (@ $indexed:literal, $anchor:literal) => {
         concat!(
             "SELECT {entries e}, {admin_actions a}
-    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions",
+    FROM (SELECT time, sequence FROM admin_actions",
             $indexed,
             "
         WHERE partner = {partner} AND (time, sequence) < ({time}, {sequence}) AND time >= {since} AND ",
             $anchor,
             " AND (CAST({kind} AS bigint) IS NULL OR kind = {kind})
         AND (CAST({window} AS bigint) IS NULL OR window_number = {window})
-        ORDER BY time DESC, sequence DESC LIMIT {limit}) AS a
-    JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC"
+        ORDER BY time DESC, sequence DESC LIMIT {limit}) AS a",
+            at_sequence!("a"),
+            "
+    ORDER BY a.time DESC, a.sequence DESC"
         )
     };
 }
@@ -81,25 +85,19 @@ impl Store {
     }
 }
 
-/// Projects the decisions among these entries.
-pub(super) async fn project(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<(), StoreError> {
+/// The rows of the decisions among these entries.
+pub(super) fn projected(link: &Link<'_>, entries: &[JournalEntry]) -> RowSet {
     let mut rows = link.row_set(ADMIN_ACTIONS.all);
-    for JournalEntry { id, sequence, entry } in entries.iter().filter(|written| written.entry.is_action()) {
+    for JournalEntry { sequence, entry, .. } in entries.iter().filter(|written| written.entry.is_action()) {
         let partners = entry.action_partners();
         for partner in partners.iter().map(PartnerId::as_str).chain([ANYBODY]) {
             rows.text(ADMIN_ACTIONS.partner, partner).int(ADMIN_ACTIONS.time, entry.time.0);
-            rows.int(ADMIN_ACTIONS.sequence, *sequence).uuid(ADMIN_ACTIONS.batch_id, id.batch.0);
-            rows.int(ADMIN_ACTIONS.ordinal, i64::from(id.ordinal));
+            rows.int(ADMIN_ACTIONS.sequence, *sequence);
             rows.int(ADMIN_ACTIONS.window_number, i64::from(entry.action_window()));
             rows.int(ADMIN_ACTIONS.kind, i64::from(entry.kind as u8));
         }
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let expected = rows.len();
-    let call = link.call(&PROJECT).rows(rows);
-    link.execute_counted(call, expected).await
+    rows
 }
 
 async fn list(link: &mut Link<'_>, filter: &ActionFilter, limit: usize) -> Result<Vec<JournalEntry>, StoreError> {

@@ -1,5 +1,5 @@
-//! The writer's own connection to SQLite. Its statements run on the thread that calls them, so that none is handed from
-//! thread to thread; whoever calls it must have a thread of its own.
+//! A connection to SQLite of the writer or of the projector. Its statements run on the thread that calls them, so that none is
+//! handed from thread to thread; whoever calls it must have a thread of its own.
 //!
 //! A call that blocks cannot be given up by dropping a future. So a wait for the file is no longer than the batch has time
 //! ([`Direct::wait_until`]), and whoever watches the writer breaks off what takes longer ([`Interrupter`]).

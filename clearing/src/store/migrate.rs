@@ -4,6 +4,8 @@ use clearing_core::book::Book;
 use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::coalition::House;
 use clearing_core::units::{BatchId, PartnerId, Timestamp};
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use super::sql::{Link, Sql};
 use super::tables::{Column, Kind};
@@ -39,6 +41,29 @@ static MIGRATIONS_APPLIED: Sql = Sql::both(
 )
 .gives(&[VERSION, CHECKSUM]);
 
+/// The migrations of one back end: number, what it is called, and the file of each.
+macro_rules! migrations {
+    ($folder:literal) => {
+        migrations!($folder: 1 "house" "0001_house", 2 "journal" "0002_journal", 3 "partners" "0003_partners",
+            4 "points" "0004_points", 5 "settlement" "0005_settlement")
+    };
+    ($folder:literal: $($version:literal $name:literal $file:literal),*) => {
+        [$(($version, $name, include_str!(concat!("../../../migrations/", $folder, "/", $file, ".sql")))),*]
+    };
+}
+
+/// What lays a database out. The files are part of the program, and none is ever changed once it is released.
+pub fn migrator(backend: Backend) -> Migrator {
+    let files: [(i64, &str, &str); 5] = match backend {
+        Backend::Sqlite => migrations!("sqlite"),
+        Backend::Postgres => migrations!("postgres"),
+    };
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(files.map(migration).into())
+}
+
 impl Store {
     /// Brings the database to the layout of this release. Safe to be called by several nodes at once.
     ///
@@ -48,7 +73,7 @@ impl Store {
         self.migration_state().await?;
         let _turn = self.write_turn.lock().await;
         let mut connection = self.open().await?;
-        let migrator = self.migrator();
+        let migrator = migrator(self.backend());
         let done = match connection.link() {
             Link::Direct(_) => return Err(StoreError::permanent("the writer's connection does not migrate")),
             Link::Sqlite(connection) => migrator.run(connection).await,
@@ -56,13 +81,6 @@ impl Store {
         };
         connection.close().await;
         done.map_err(StoreError::of_migration)
-    }
-
-    fn migrator(&self) -> sqlx::migrate::Migrator {
-        match self.backend() {
-            Backend::Sqlite => sqlx::migrate!("../migrations/sqlite"),
-            Backend::Postgres => sqlx::migrate!("../migrations/postgres"),
-        }
     }
 
     /// Which migrations the database has, and which it still needs.
@@ -79,7 +97,7 @@ impl Store {
             let call = link.call(&MIGRATIONS_APPLIED);
             applied = link.rows(call, |row| Ok((row.int(VERSION)?, row.bytes(CHECKSUM)?.to_vec()))).await?;
         }
-        let migrator = self.migrator();
+        let migrator = migrator(self.backend());
         for (version, checksum) in &applied {
             match migrator.iter().find(|migration| migration.version == *version) {
                 Some(own) if *own.checksum == **checksum => {}

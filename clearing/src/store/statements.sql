@@ -2,53 +2,73 @@
 -- `cargo run -p clearing --example statements` from src/store; not to be edited.
 
 -- store.project_actions (SQLite)
-    INSERT INTO admin_actions (partner, time, sequence, batch_id, ordinal, window_number, kind)
-    VALUES ($1, $2, $3, $4, $5, $6, $7);
+    INSERT INTO admin_actions (partner, time, sequence, window_number, kind)
+    VALUES ($1, $2, $3, $4, $5);
 
 -- store.project_actions (PostgreSQL)
-    INSERT INTO admin_actions (partner, time, sequence, batch_id, ordinal, window_number, kind)
-    SELECT p.partner, p.time, p.sequence, p.batch_id, p.ordinal, p.window_number, p.kind
-        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[]) AS p (partner, time, sequence, batch_id, ordinal, window_number, kind);
+    INSERT INTO admin_actions (partner, time, sequence, window_number, kind)
+    SELECT p.partner, p.time, p.sequence, p.window_number, p.kind
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS p (partner, time, sequence, window_number, kind);
 
 -- store.actions_by_time
     SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
-    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
+    FROM (SELECT time, sequence FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND true AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
-    JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= a.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = a.sequence - b.first_sequence
+    ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_kind (SQLite)
     SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
-    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions INDEXED BY admin_actions_by_kind
+    FROM (SELECT time, sequence FROM admin_actions INDEXED BY admin_actions_by_kind
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND kind = $5 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
-    JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= a.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = a.sequence - b.first_sequence
+    ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_kind (PostgreSQL)
     SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
-    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
+    FROM (SELECT time, sequence FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND kind = $5 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
-    JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= a.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = a.sequence - b.first_sequence
+    ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_window (SQLite)
     SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
-    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions INDEXED BY admin_actions_by_window
+    FROM (SELECT time, sequence FROM admin_actions INDEXED BY admin_actions_by_window
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND window_number = $6 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
-    JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= a.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = a.sequence - b.first_sequence
+    ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_window (PostgreSQL)
     SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
-    FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
+    FROM (SELECT time, sequence FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND window_number = $6 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
         ORDER BY time DESC, sequence DESC LIMIT $7) AS a
-    JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= a.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = a.sequence - b.first_sequence
+    ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.server_settings (PostgreSQL)
     SELECT name, pg_catalog.current_setting(name) AS present,
@@ -782,18 +802,22 @@
     WHERE projection_cursors.next_sequence = $3;
 
 -- store.project (SQLite)
-    INSERT INTO entry_parties (partner, sequence, own_sequence, batch_id, ordinal, window_number, kind, member_id, store, till,
-        receipt_number, business_date)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+    INSERT INTO entry_parties (partner, sequence, own_sequence, business_date, till)
+    VALUES ($1, $2, $3, $4, $5);
 
 -- store.project (PostgreSQL)
-    INSERT INTO entry_parties (partner, sequence, own_sequence, batch_id, ordinal, window_number, kind, member_id, store, till,
-        receipt_number, business_date)
-    SELECT p.partner, p.sequence, p.own_sequence, p.batch_id, p.ordinal, p.window_number, p.kind, p.member_id,
-        p.store, p.till, p.receipt_number, p.business_date
-        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::uuid[], $9::text[], $10::text[], $11::text[], $12::bigint[]) AS p (partner, sequence, own_sequence, batch_id, ordinal, window_number, kind, member_id, store, till,
-        receipt_number, business_date);
+    INSERT INTO entry_parties (partner, sequence, own_sequence, business_date, till)
+    SELECT p.partner, p.sequence, p.own_sequence, p.business_date, p.till
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS p (partner, sequence, own_sequence, business_date, till);
+
+-- store.project_words (SQLite)
+    INSERT INTO entry_words (run, word, place)
+    VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- store.project_words (PostgreSQL)
+    INSERT INTO entry_words (run, word, place)
+    SELECT w.run, w.word, w.place
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (run, word, place) ON CONFLICT DO NOTHING;
 
 -- store.entries_numbered (SQLite)
     SELECT k.partner AS partner, COALESCE((SELECT own_sequence FROM entry_parties AS p WHERE p.partner = k.partner
@@ -830,140 +854,74 @@
     SELECT partner, window_number, role, kind, purpose, lines, amount, points FROM party_totals WHERE partner = $1 AND window_number = $2;
 
 -- store.entries_of_window
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
-        WHERE partner = $1 AND sequence >= $2 AND sequence < $3 ORDER BY sequence LIMIT $4) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence;
+    SELECT e.batch_id, e.ordinal, e.bytes, page.sequence, page.own_sequence FROM (SELECT sequence, own_sequence FROM entry_parties
+        WHERE partner = $1 AND sequence >= $2 AND sequence < $3 ORDER BY sequence LIMIT $4) AS page
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= page.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = page.sequence - b.first_sequence
+    ORDER BY page.sequence;
 
--- store.entries_by_sequence (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
-        WHERE partner = $1 AND sequence < $2 AND true AND (CAST($3 AS blob) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
+-- store.entries_by_sequence
+    SELECT e.batch_id, e.ordinal, e.bytes, page.sequence, page.own_sequence FROM (SELECT sequence, own_sequence FROM entry_parties
+        WHERE partner = $1 AND sequence >= $2 AND sequence < $3
+        AND (CAST($4 AS text) IS NULL OR till = $4) ORDER BY sequence DESC LIMIT $5) AS page
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= page.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = page.sequence - b.first_sequence
+    ORDER BY page.sequence DESC;
 
--- store.entries_by_sequence (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
-        WHERE partner = $1 AND sequence < $2 AND true AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
+-- store.entries_by_word
+    SELECT e.batch_id, e.ordinal, e.bytes, page.sequence, page.own_sequence FROM (WITH RECURSIVE hits (at, found) AS (
+        SELECT -1 - (SELECT sequence FROM entry_parties WHERE partner = $1 AND sequence < $3
+            ORDER BY sequence DESC LIMIT 1), 0
+        UNION ALL
+        SELECT COALESCE(CASE WHEN CAST($7 AS bigint) IS NULL OR EXISTS (SELECT 1 FROM entry_words AS d
+                WHERE d.run = (abs(h.at) - 1) / 4096 AND d.word = $7)
+            THEN (SELECT p.sequence FROM entry_words AS w CROSS JOIN entry_parties AS p
+            WHERE w.run = (abs(h.at) - 1) / 4096 AND w.word = $8 AND w.place <= (abs(h.at) - 1) % 4096
+            AND (CAST($9 AS bigint) IS NULL OR EXISTS (SELECT 1 FROM entry_words AS m
+                WHERE m.run = w.run AND m.word = $9 AND m.place = w.place))
+            AND (CAST($10 AS bigint) IS NULL OR EXISTS (SELECT 1 FROM entry_words AS s
+                WHERE s.run = w.run AND s.word = $10 AND s.place = w.place))
+            AND p.partner = $1 AND p.sequence = w.run * 4096 + w.place
+            AND (CAST($6 AS bigint) IS NULL OR p.business_date = $6)
+            AND (CAST($4 AS text) IS NULL OR p.till = $4)
+            ORDER BY w.place DESC LIMIT 1) END, -((abs(h.at) - 1) / 4096 * 4096)),
+            h.found + CASE WHEN h.at > 0 THEN 1 ELSE 0 END
+        FROM hits AS h WHERE h.found < $5 AND abs(h.at) > $2)
+    SELECT h.at AS sequence, (SELECT own_sequence FROM entry_parties WHERE partner = $1 AND sequence = h.at)
+        AS own_sequence
+    FROM hits AS h WHERE h.at >= $2 ORDER BY h.at DESC LIMIT $5) AS page
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= page.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = page.sequence - b.first_sequence
+    ORDER BY page.sequence DESC;
 
--- store.entries_by_receipt (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_receipt
-        WHERE partner = $1 AND sequence < $2 AND receipt_number = $6 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
-
--- store.entries_by_receipt (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
-        WHERE partner = $1 AND sequence < $2 AND receipt_number = $6 AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
-
--- store.entries_by_member (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_member
-        WHERE partner = $1 AND sequence < $2 AND member_id = $3 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
-
--- store.entries_by_member (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
-        WHERE partner = $1 AND sequence < $2 AND member_id = $3 AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
-
--- store.entries_by_store (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_store
-        WHERE partner = $1 AND sequence < $2 AND store = $4 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
-
--- store.entries_by_store (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
-        WHERE partner = $1 AND sequence < $2 AND store = $4 AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
-
--- store.entries_by_business_date (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_business_date
-        WHERE partner = $1 AND sequence < $2 AND business_date = $7 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
-
--- store.entries_by_business_date (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
-    FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
-        WHERE partner = $1 AND sequence < $2 AND business_date = $7 AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
-        AND (CAST($4 AS text) IS NULL OR store = $4)
-        AND (CAST($5 AS text) IS NULL OR till = $5)
-        AND (CAST($6 AS text) IS NULL OR receipt_number = $6)
-        AND (CAST($7 AS bigint) IS NULL OR business_date = $7)
-        AND (CAST($8 AS bigint) IS NULL OR window_number = $8)
-        AND sequence >= $9
-        ORDER BY sequence DESC LIMIT $10) AS p
-    JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
+-- store.entries_by_business_date
+    SELECT e.batch_id, e.ordinal, e.bytes, page.sequence, page.own_sequence FROM (WITH RECURSIVE runs (run, found) AS (
+        SELECT (SELECT sequence FROM entry_parties WHERE partner = $1 AND sequence < $3
+            ORDER BY sequence DESC LIMIT 1) / 4096, CAST(0 AS bigint)
+        UNION ALL
+        SELECT r.run - 1, r.found + CASE WHEN EXISTS (SELECT 1 FROM entry_words AS d
+                WHERE d.run = r.run AND d.word = $7 AND d.place = 0)
+            THEN (SELECT count(*) FROM entry_parties AS p WHERE p.partner = $1 AND p.sequence >= r.run * 4096 AND p.sequence < (r.run + 1) * 4096
+            AND p.sequence + 0 >= $2 AND p.sequence + 0 < $3
+            AND p.business_date = $6 AND (CAST($4 AS text) IS NULL OR p.till = $4)) ELSE 0 END
+        FROM runs AS r WHERE r.found < $5 AND r.run >= $2 / 4096)
+    SELECT p.sequence + 0 AS sequence, p.own_sequence
+    FROM runs AS r CROSS JOIN entry_words AS d CROSS JOIN entry_parties AS p
+    WHERE r.found < $5 AND r.run >= $2 / 4096 AND d.run = r.run AND d.word = $7 AND d.place = 0 AND p.partner = $1 AND p.sequence >= r.run * 4096 AND p.sequence < (r.run + 1) * 4096
+            AND p.sequence + 0 >= $2 AND p.sequence + 0 < $3
+            AND p.business_date = $6 AND (CAST($4 AS text) IS NULL OR p.till = $4)
+    ORDER BY 1 DESC LIMIT $5) AS page
+    CROSS JOIN batches AS b CROSS JOIN entries AS e
+    WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= page.sequence AND entry_count > 0
+        ORDER BY first_sequence DESC LIMIT 1)
+    AND e.batch_id = b.batch_id AND e.ordinal = page.sequence - b.first_sequence
+    ORDER BY page.sequence DESC;
 
 -- store.receipts (SQLite)
     SELECT r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM (SELECT $1 AS receipt_key) AS k CROSS JOIN receipts AS r WHERE r.receipt_key = k.receipt_key;

@@ -17,7 +17,7 @@ const LOTS_IN_ROW: [usize; 2] = [32, 2];
 async fn play_through_the_sdk(backend: Backend, name: &str, variant: Variant) -> Result<(), String> {
     let scenario = Scenario::read(name);
     let house = scenario.house.to_house(&scenario.id, variant).unwrap();
-    let test = TestHouse::open(backend, &house, scenario.house.coalition.start).await;
+    let test = TestHouse::open(backend, &house, scenario.house.start().unwrap()).await;
     let mut stage = SdkStage::new(&test, house.partners.keys().copied()).await;
     let played = play(&scenario, variant, &mut stage).await;
     drop(stage);
@@ -50,8 +50,8 @@ async fn play_all_on_the_writer(backend: Backend, lots_in_row: usize) {
         for variant in scenario.variants.clone() {
             let house = scenario.house.to_house(&scenario.id, variant).unwrap();
             let database = Database::new(backend).await;
-            let store = database.found(&house, scenario.house.coalition.start).await.with_lots_in_row(lots_in_row);
-            let mut stage = WriterStage::new(store, scenario.house.coalition.start);
+            let store = database.found(&house, scenario.house.start().unwrap()).await.with_lots_in_row(lots_in_row);
+            let mut stage = WriterStage::new(store, scenario.house.start().unwrap());
             let played = play(&scenario, variant, &mut stage).await;
             drop(stage);
             database.audit().await;

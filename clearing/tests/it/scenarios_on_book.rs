@@ -15,7 +15,7 @@ fn plays(name: &str) -> Result<(), String> {
     let scenario = Scenario::read(name);
     for variant in &scenario.variants {
         let house = scenario.house.to_house(&scenario.id, *variant).map_err(|error| error.to_string())?;
-        let mut stage = BookStage::new(house, scenario.house.coalition.start);
+        let mut stage = BookStage::new(house, scenario.house.start().unwrap());
         futures::executor::block_on(play(&scenario, *variant, &mut stage)).map_err(|error| error.to_string())?;
         assert_eq!(audit::check(&stage.book), vec![], "{name}");
     }
@@ -37,7 +37,7 @@ fn a_scenario_that_needs_more_than_this_release_says_what() {
     let play = |scenario: &Scenario| {
         let variant = scenario.variants[0];
         let house = scenario.house.to_house(&scenario.id, variant).unwrap();
-        let mut stage = BookStage::new(house, scenario.house.coalition.start);
+        let mut stage = BookStage::new(house, scenario.house.start().unwrap());
         futures::executor::block_on(play(scenario, variant, &mut stage))
             .expect_err("a step that is not played")
             .to_string()
@@ -63,7 +63,7 @@ fn house_of(scenario: &Scenario) -> Result<(), String> {
 fn difference(scenario: &Scenario) -> String {
     let variant = scenario.variants[0];
     let house = scenario.house.to_house(&scenario.id, variant).unwrap();
-    let mut stage = BookStage::new(house, scenario.house.coalition.start);
+    let mut stage = BookStage::new(house, scenario.house.start().unwrap());
     futures::executor::block_on(play(scenario, variant, &mut stage)).expect_err("a difference").to_string()
 }
 

@@ -57,7 +57,7 @@ impl Wired {
         let file = CoalitionFile::parse(COALITION).unwrap();
         let mut house = file.to_house("test", Variant::AtIssue).unwrap();
         change(&mut house);
-        Self::of(TestHouse::open(backend, &house, file.coalition.start).await)
+        Self::of(TestHouse::open(backend, &house, file.start().unwrap()).await)
     }
 
     fn of(test: TestHouse) -> Self {

@@ -5,6 +5,8 @@ use clearing_core::command::Request;
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::rules::statement::Totals;
 
+use tokio::sync::oneshot;
+
 use crate::schema::Raw;
 use crate::{FOUNDING, TestStore, Till, at, card, id, issue, redeem};
 
@@ -12,6 +14,7 @@ on_both! {
     empty: ;
     coalition:
     a_list_is_exact_however_far_its_projection_has_come
+    a_list_goes_down_through_the_runs_of_the_journal_until_its_page_is_full
     a_reader_that_is_far_behind_is_told_so_and_given_no_list
     nodes_project_each_entry_once
     a_projection_that_is_held_holds_up_no_reader_for_long;
@@ -111,10 +114,88 @@ async fn a_list_is_exact_however_far_its_projection_has_come(test: &TestStore) {
     assert_eq!(read_all(store).await, apart, "all is projected");
     // Nothing is: a projection may be thrown away at any time.
     let mut raw = Raw::open(test).await;
-    raw.run("DELETE FROM projection_cursors; DELETE FROM entry_parties; DELETE FROM party_totals; DELETE FROM admin_actions").await.unwrap();
+    raw.run("DELETE FROM projection_cursors; DELETE FROM entry_parties; DELETE FROM entry_words; DELETE FROM party_totals; DELETE FROM admin_actions").await.unwrap();
     assert_eq!(read_all(store).await, apart, "nothing is projected");
     while projector.step().await.unwrap().behind > 0 {}
     assert_eq!(read_all(store).await, apart, "it is projected anew");
+}
+
+/// Where the issue of a number comes from, in the test of runs: one day and store for thousands, one member and receipt here and
+/// there.
+fn scattered(number: i64) -> (u8, Origin) {
+    let code = |text: String| Some(Code::new(&text).unwrap());
+    let origin = Origin {
+        store: code(if number / 2_500 == 1 { "north" } else { "south" }.to_owned()),
+        till: code((number % 7).to_string()),
+        receipt_number: code((number % 3_000).to_string()),
+        business_date: Some(if number < 5_000 { "2026-01-01" } else { "2026-01-02" }.parse().unwrap()),
+        ..Origin::default()
+    };
+    (u8::from(number % 900 == 0), origin)
+}
+
+/// The rows by which lists are found lie in runs of some thousand entries: a list of what is rare reads all of them, one of what is
+/// common the last ones.
+async fn a_list_goes_down_through_the_runs_of_the_journal_until_its_page_is_full(test: &TestStore) {
+    const ENTRIES: i64 = 9_000;
+    let store = &test.store;
+    let mut till = Till::open(store, 1).await;
+    for batch in 0..ENTRIES / 1_000 {
+        let request = |number| {
+            let (member, origin) = scattered(number);
+            Request { origin, ..till.request("grocer", issue(card(member), 1)) }
+        };
+        let requests: Vec<Request> = (batch * 1_000..(batch + 1) * 1_000).map(request).collect();
+        till.run(&requests, at(0)).await.unwrap();
+    }
+    let mut projector = Projector::new(store.clone());
+    while projector.step().await.unwrap().behind > 0 {}
+    let mut raw = Raw::open(test).await;
+    assert!(raw.number("SELECT count(DISTINCT run) FROM entry_words").await >= 3);
+    let code = |text: &str| Some(Code::new(text).unwrap());
+    let date = |text: &str| Some(text.parse().unwrap());
+    let all = EntryFilter::default();
+    let filters = [
+        EntryFilter { member: Some(card(1)), ..all.clone() },
+        EntryFilter { member: Some(card(1)), store: code("north"), till: code("1"), ..all.clone() },
+        EntryFilter { member: Some(card(1)), business_date: date("2026-01-01"), ..all.clone() },
+        EntryFilter { receipt_number: code("17"), ..all.clone() },
+        EntryFilter { receipt_number: code("1800"), member: Some(card(1)), store: code("south"), ..all.clone() },
+        EntryFilter { receipt_number: code("17"), member: Some(card(1)), ..all.clone() },
+        EntryFilter { store: code("north"), ..all.clone() },
+        EntryFilter { store: code("south"), business_date: date("2026-01-01"), till: code("3"), ..all.clone() },
+        EntryFilter { store: code("east"), ..all.clone() },
+        EntryFilter { business_date: date("2026-01-01"), ..all.clone() },
+        EntryFilter { business_date: date("2026-01-02"), till: code("5"), window: Some(1), ..all.clone() },
+        EntryFilter { business_date: date("2026-01-03"), ..all.clone() },
+        all,
+    ];
+    for filter in filters {
+        let is_listed = |number: &i64| {
+            let (member, origin) = scattered(*number);
+            filter.member.is_none_or(|sought| sought == card(member))
+                && (filter.store.is_none() || filter.store == origin.store)
+                && (filter.till.is_none() || filter.till == origin.till)
+                && (filter.receipt_number.is_none() || filter.receipt_number == origin.receipt_number)
+                && (filter.business_date.is_none() || filter.business_date == origin.business_date)
+        };
+        let expected: Vec<(i64, i64)> =
+            (0..ENTRIES).rev().filter(is_listed).map(|number| (FOUNDING + number + 1, number + 1)).collect();
+        let pages = if expected.len() > 100 { 1_700 } else { 3 };
+        let (mut listed, mut next) = (Vec::new(), filter.clone());
+        loop {
+            let page = store.entries_of(id("grocer"), &next, pages).await.unwrap();
+            listed.extend(page.iter().map(places));
+            let Some(last) = page.last().filter(|_| page.len() == pages) else { break };
+            next.before_sequence = Some(last.written.sequence);
+        }
+        assert_eq!(listed, expected, "{filter:?}");
+    }
+    // What others have a part in they find by its place alone.
+    for (partner, found) in [("fuel", 0), ("grocer", 3)] {
+        let receipt = EntryFilter { receipt_number: code("17"), ..EntryFilter::default() };
+        assert_eq!(store.entries_of(id(partner), &receipt, 10).await.unwrap().len(), found, "{partner}");
+    }
 }
 
 /// More issues than a reader looks through, and of how many entries the journal is then.
@@ -191,9 +272,9 @@ async fn nodes_project_each_entry_once(test: &TestStore) {
 async fn a_projection_that_is_held_holds_up_no_reader_for_long(test: &TestStore) {
     let store = &test.store;
     let mut till = Till::open(store, 1).await;
-    let mut projector = Projector::new(store.clone());
     till.one("grocer", issue(card(1), 1), at(0)).await.unwrap();
-    projector.step().await.unwrap();
+    Projector::new(store.clone()).step().await.unwrap();
+    let mut projector = Projector::new(store.clone());
     let entries = burst(&mut till).await;
     // Somebody writes to the database and does not end: on PostgreSQL just where the projector wants to.
     let mut holder = Raw::open(test).await;
@@ -208,24 +289,29 @@ async fn a_projection_that_is_held_holds_up_no_reader_for_long(test: &TestStore)
         }
         told
     };
-    // On SQLite who cannot have the file hears of it soon, and looks again as the house does.
-    let projecting = async {
-        loop {
-            match projector.step().await {
-                Ok(step) if step.behind == 0 => break,
-                Ok(_) => {}
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Transient, "{error}"),
+    // On SQLite who cannot have the file hears of it soon, and looks again as the house does; meanwhile its thread is blocked.
+    let (done, mut is_done) = oneshot::channel();
+    let projecting = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            loop {
+                match projector.step().await {
+                    Ok(step) if step.behind == 0 => break,
+                    Ok(_) => {}
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Transient, "{error}"),
+                }
             }
-        }
-    };
-    tokio::pin!(projecting);
+        });
+        done.send(()).unwrap();
+    });
     let told = tokio::select! {
         told = reader => told,
-        () = &mut projecting => panic!("somebody holds the cursor"),
+        _ = &mut is_done => panic!("somebody holds the cursor"),
     };
     assert_eq!(told, 2, "the reader was answered while the projector waited");
     holder.run("ROLLBACK").await.unwrap();
-    projecting.await;
+    is_done.await.unwrap();
+    projecting.join().unwrap();
     let found = store.entries_of(id("grocer"), &EntryFilter::default(), 10_000).await.unwrap();
     assert_eq!(i64::try_from(found.len()).unwrap(), entries + 1);
 }

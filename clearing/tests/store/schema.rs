@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing::store::{Backend, Kind, STATEMENTS, TABLES, UNPREPARED, listed_statements, migrations};
+use clearing::store::{Backend, Kind, STATEMENTS, TABLES, UNPREPARED, listed_statements, migrations, migrator};
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _,
 };
@@ -117,6 +117,10 @@ fn the_migrations_are_those_of_the_tables() {
             );
         }
         assert_eq!(kept, 0, "files in {} that no table asks for", folder.display());
+        let runs = migrator(backend);
+        let runs =
+            runs.iter().map(|one| (format!("{:04}_{}.sql", one.version, one.description), one.sql.as_str().to_owned()));
+        assert!(runs.eq(migrations(backend)), "the program does not run what is in {}", folder.display());
     }
 }
 

@@ -982,6 +982,8 @@ pub struct ServerInfo {
     pub limits: Limits,
     /// What will go away; empty when nothing will.
     pub deprecations: Vec<Deprecation>,
+    /// Whether the house's clock stands still and is moved by hand. Only that of a sandbox can.
+    pub clock_stands_still: bool,
 }
 
 impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
@@ -999,6 +1001,7 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
             caller_id: wire.caller_id,
             limits: FromWire::read(there(wire.limits, "GetServerInfoResponse.limits")?)?,
             deprecations: each(wire.deprecations)?,
+            clock_stands_still: wire.clock_stands_still,
         })
     }
 }

@@ -3692,6 +3692,9 @@ pub struct GetServerInfoResponse {
     /// What will go away; empty when nothing will.
     #[prost(message, repeated, tag = "12")]
     pub deprecations: ::prost::alloc::vec::Vec<Deprecation>,
+    /// Whether the house's clock stands still and is moved by hand. Only that of a sandbox can.
+    #[prost(bool, tag = "13")]
+    pub clock_stands_still: bool,
 }
 /// Limits of the server. What is beyond one of them is refused, never cut off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12442,6 +12445,9 @@ pub struct GetClockResponse {
     /// The sandbox's time.
     #[prost(message, optional, tag = "1")]
     pub clock_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether it stands still until it is moved.
+    #[prost(bool, tag = "2")]
+    pub stands_still: bool,
 }
 /// Request of AdvanceClock.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12525,7 +12531,8 @@ pub mod sandbox_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// The clock of a sandbox. Only `clearing sandbox` offers this service (elsewhere UNIMPLEMENTED), to everyone with a
-    /// certificate. Its clock stands still until it is moved.
+    /// certificate. Its clock runs in real time, unless the sandbox was given a time to start at: then it stands still until it
+    /// is moved.
     #[derive(Debug, Clone)]
     pub struct SandboxServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -12637,7 +12644,7 @@ pub mod sandbox_service_client {
         /// time: a window that the calendar closes, terms that come into force. Moving to the time it is does nothing, so
         /// the call may be repeated.
         ///
-        /// Reasons: TIME_OUT_OF_RANGE (a time in the sandbox's past; not recorded).
+        /// Reasons: TIME_OUT_OF_RANGE (a time in the sandbox's past; not recorded), UNIMPLEMENTED (its clock runs in real time).
         pub async fn advance_clock(
             &mut self,
             request: impl tonic::IntoRequest<super::AdvanceClockRequest>,
@@ -12694,7 +12701,7 @@ pub mod sandbox_service_server {
         /// time: a window that the calendar closes, terms that come into force. Moving to the time it is does nothing, so
         /// the call may be repeated.
         ///
-        /// Reasons: TIME_OUT_OF_RANGE (a time in the sandbox's past; not recorded).
+        /// Reasons: TIME_OUT_OF_RANGE (a time in the sandbox's past; not recorded), UNIMPLEMENTED (its clock runs in real time).
         async fn advance_clock(
             &self,
             request: tonic::Request<super::AdvanceClockRequest>,
@@ -12704,7 +12711,8 @@ pub mod sandbox_service_server {
         >;
     }
     /// The clock of a sandbox. Only `clearing sandbox` offers this service (elsewhere UNIMPLEMENTED), to everyone with a
-    /// certificate. Its clock stands still until it is moved.
+    /// certificate. Its clock runs in real time, unless the sandbox was given a time to start at: then it stands still until it
+    /// is moved.
     #[derive(Debug)]
     pub struct SandboxServiceServer<T> {
         inner: Arc<T>,

@@ -3,6 +3,7 @@
 use std::str::FromStr as _;
 
 use anyhow::{Result, ensure};
+use clearing::store::{Backend, migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use uuid::Uuid;
@@ -68,7 +69,7 @@ impl BarePostgres {
     /// Those of the database.
     pub async fn open(url: &str) -> Result<Self> {
         let mut connection = PgConnectOptions::from_str(url)?.connect().await?;
-        sqlx::migrate!("../migrations/postgres").run(&mut connection).await?;
+        migrator(Backend::Postgres).run(&mut connection).await?;
         sqlx::raw_sql(
             "INSERT INTO journal_head VALUES (1, 1, 1, decode(repeat('00', 32), 'hex')); \
              INSERT INTO gate VALUES (1, 1, 0, 1, 0, 0)",

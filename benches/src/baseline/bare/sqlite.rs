@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use clearing::store::{Backend, migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -62,7 +63,7 @@ impl BareSqlite {
             .pragma("recursive_triggers", "ON")
             .pragma("wal_autocheckpoint", "4000");
         let mut connection = options.connect().await?;
-        sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
+        migrator(Backend::Sqlite).run(&mut connection).await?;
         sqlx::query("INSERT INTO journal_head VALUES (1, 1, 1, zeroblob(32))").execute(&mut connection).await?;
         Ok(Self { connection })
     }

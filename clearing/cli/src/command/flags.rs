@@ -177,7 +177,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     ("report journal", &[&["from", "window", "limit"]]),
-    ("sandbox", &[&["dir", "listen", "database", "coalition", "variant"]]),
+    ("sandbox", &[&["dir", "listen", "start", "database", "coalition", "variant"]]),
+    ("sandbox advance", &[&["to", "dir"]]),
     ("serve", &[&["listen", "database", "accept_time"]]),
     ("settlement abort", &[&["window", "yes", "request_id"], &["window", "dry_run"]]),
     ("settlement confirm", &[&["window", "yes", "request_id"], &["window", "dry_run"]]),
@@ -245,6 +246,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("report netting", "it only reads"),
     ("report notices", "it only reads"),
     ("report trial-balance", "it only reads"),
+    ("sandbox advance", "a sandbox is for trying"),
     ("sandbox", "it begins anew only in a folder that a sandbox made"),
     ("serve", "it runs until it is stopped"),
     ("settlement export", "the same export may be repeated"),
@@ -311,13 +313,13 @@ pub fn commands() -> Vec<(String, Command)> {
     let mut found = Vec::new();
     let mut left: Vec<(String, Command)> = vec![(String::new(), cli)];
     while let Some((name, command)) = left.pop() {
-        let below: Vec<&Command> = command.get_subcommands().filter(|below| below.get_name() != "help").collect();
-        if below.is_empty() {
-            found.push((name, command));
-            continue;
-        }
+        let below = command.get_subcommands().filter(|below| below.get_name() != "help");
         let named = |below: &Command| format!("{name} {}", below.get_name()).trim().to_owned();
-        left.extend(below.into_iter().map(|below| (named(below), below.clone())));
+        left.extend(below.map(|below| (named(below), below.clone())));
+        // Of some a command below is needed, of some not.
+        if !command.is_subcommand_required_set() {
+            found.push((name, command));
+        }
     }
     found.sort_by(|one, other| one.0.cmp(&other.0));
     found

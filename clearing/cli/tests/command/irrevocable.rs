@@ -22,7 +22,7 @@ fn entries(house: &Asking<'_>) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_undone_is_refused_without_a_terminal_and_shown_by_a_dry_run() {
     let desk = Desk::new();
-    let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
+    let server = desk.serve(&["sandbox", "--dir", "sandbox", "--listen", "127.0.0.1:0"]);
     trade(&server.endpoint, &desk).await;
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
     let all: [(&[&str], &str); 10] = [
@@ -74,7 +74,7 @@ async fn what_cannot_be_undone_is_refused_without_a_terminal_and_shown_by_a_dry_
 #[test]
 fn at_a_terminal_it_asks_and_does_only_what_somebody_said_yes_to() {
     let desk = Desk::new();
-    let server = desk.serve(&["sandbox", "--dir", "sandbox"]);
+    let server = desk.serve(&["sandbox", "--dir", "sandbox", "--listen", "127.0.0.1:0"]);
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
     let before = entries(&house);
     for no in ["n", "", "yes please"] {

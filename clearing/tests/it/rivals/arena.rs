@@ -77,7 +77,7 @@ impl Arena {
         let house = file.to_house("rivals", Variant::AtRedemption).unwrap();
         let backend = if place == Place::OneNodeOnSqlite { Backend::Sqlite } else { Backend::Postgres };
         let database = Database::new(backend).await;
-        let manual = Clock::manual(file.coalition.start);
+        let manual = Clock::manual(file.start().unwrap());
         let clock = || clock.map_or_else(|| manual.clone(), |clock| clock());
         database.found(&house, clock().now()).await;
         let identities = Identities::new();
