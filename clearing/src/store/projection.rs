@@ -164,7 +164,7 @@ static TOTALS_OF_WINDOW: Sql = Sql::both(
 
 /// An entry with its place in the lists of a party.
 const LISTED: &[Column] =
-    &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ENTRY_PARTIES.sequence, ENTRY_PARTIES.own_sequence];
+    &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.packed, ENTRY_PARTIES.sequence, ENTRY_PARTIES.own_sequence];
 
 static OF_WINDOW: Sql = Sql::both(
     "store.entries_of_window",

@@ -11,7 +11,7 @@
         FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[]) AS p (partner, time, sequence, batch_id, ordinal, window_number, kind);
 
 -- store.actions_by_time
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND true AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -19,7 +19,7 @@
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_kind (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions INDEXED BY admin_actions_by_kind
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND kind = $5 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -27,7 +27,7 @@
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_kind (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND kind = $5 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -35,7 +35,7 @@
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_window (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions INDEXED BY admin_actions_by_window
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND window_number = $6 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -43,7 +43,7 @@
     JOIN entries AS e ON e.batch_id = a.batch_id AND e.ordinal = a.ordinal ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_window (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence, batch_id, ordinal FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND window_number = $6 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -389,28 +389,28 @@
     DELETE FROM link_changes WHERE changed_at < $1 AND number < (SELECT max(number) FROM link_changes);
 
 -- store.entries (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, b.first_sequence + e.ordinal AS sequence
+    SELECT e.batch_id, e.ordinal, e.packed, b.first_sequence + e.ordinal AS sequence
     FROM (SELECT $1 AS batch_id, $2 AS ordinal) AS k CROSS JOIN entries AS e CROSS JOIN batches AS b WHERE e.batch_id = k.batch_id AND e.ordinal = k.ordinal AND b.batch_id = k.batch_id;
 
 -- store.entries (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, b.first_sequence + e.ordinal AS sequence
+    SELECT e.batch_id, e.ordinal, e.packed, b.first_sequence + e.ordinal AS sequence
     FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) CROSS JOIN entries AS e CROSS JOIN batches AS b WHERE e.batch_id = k.batch_id AND e.ordinal = k.ordinal AND b.batch_id = k.batch_id;
 
 -- store.entries_of_range
-    SELECT e.batch_id, e.ordinal, e.bytes, b.first_sequence + e.ordinal AS sequence
+    SELECT e.batch_id, e.ordinal, e.packed, b.first_sequence + e.ordinal AS sequence
     FROM batches AS b JOIN entries AS e ON e.batch_id = b.batch_id
     WHERE b.first_sequence >= COALESCE((SELECT max(first_sequence) FROM batches WHERE first_sequence <= $1), 1)
     AND b.first_sequence < $2 AND b.first_sequence + e.ordinal >= $1 AND b.first_sequence + e.ordinal < $2
     ORDER BY b.first_sequence, e.ordinal LIMIT $3;
 
 -- store.claim_entry (SQLite)
-    INSERT INTO entries (batch_id, ordinal, bytes)
+    INSERT INTO entries (batch_id, ordinal, packed)
     VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
 
 -- store.claim_entry (PostgreSQL)
-    INSERT INTO entries (batch_id, ordinal, bytes)
-    SELECT k.batch_id, k.ordinal, substring($5::bytea, k.bytes, k.bytes_length) AS bytes
-        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS k (batch_id, ordinal, bytes, bytes_length) ON CONFLICT DO NOTHING;
+    INSERT INTO entries (batch_id, ordinal, packed)
+    SELECT k.batch_id, k.ordinal, substring($5::bytea, k.packed, k.packed_length) AS packed
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS k (batch_id, ordinal, packed, packed_length) ON CONFLICT DO NOTHING;
 
 -- store.journal_head
     SELECT next_sequence, next_number, hash FROM journal_head;
@@ -830,13 +830,13 @@
     SELECT partner, window_number, role, kind, purpose, lines, amount, points FROM party_totals WHERE partner = $1 AND window_number = $2;
 
 -- store.entries_of_window
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence >= $2 AND sequence < $3 ORDER BY sequence LIMIT $4) AS p
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence;
 
 -- store.entries_by_sequence (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence < $2 AND true AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -849,7 +849,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_sequence (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence < $2 AND true AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -862,7 +862,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_receipt (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_receipt
         WHERE partner = $1 AND sequence < $2 AND receipt_number = $6 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -875,7 +875,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_receipt (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence < $2 AND receipt_number = $6 AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -888,7 +888,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_member (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_member
         WHERE partner = $1 AND sequence < $2 AND member_id = $3 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -901,7 +901,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_member (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence < $2 AND member_id = $3 AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -914,7 +914,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_store (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_store
         WHERE partner = $1 AND sequence < $2 AND store = $4 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -927,7 +927,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_store (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence < $2 AND store = $4 AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -940,7 +940,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_business_date (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties INDEXED BY entry_parties_by_business_date
         WHERE partner = $1 AND sequence < $2 AND business_date = $7 AND (CAST($3 AS blob) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -953,7 +953,7 @@
     JOIN entries AS e ON e.batch_id = p.batch_id AND e.ordinal = p.ordinal ORDER BY p.sequence DESC;
 
 -- store.entries_by_business_date (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, p.sequence, p.own_sequence
+    SELECT e.batch_id, e.ordinal, e.packed, p.sequence, p.own_sequence
     FROM (SELECT sequence, own_sequence, batch_id, ordinal FROM entry_parties
         WHERE partner = $1 AND sequence < $2 AND business_date = $7 AND (CAST($3 AS uuid) IS NULL OR member_id = $3)
         AND (CAST($4 AS text) IS NULL OR store = $4)
@@ -1046,7 +1046,7 @@
     ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET lots = excluded.lots, amount = excluded.amount, total = excluded.total;
 
 -- store.insert_entries (SQLite)
-    INSERT INTO entries (batch_id, ordinal, bytes)
+    INSERT INTO entries (batch_id, ordinal, packed)
     VALUES ($1, $2, $3);
 
 -- store.insert_requests (SQLite)
@@ -1072,9 +1072,9 @@
 
 -- store.save_rows (PostgreSQL)
     WITH e AS (
-        INSERT INTO entries (batch_id, ordinal, bytes)
-    SELECT e.batch_id, e.ordinal, substring($5::bytea, e.bytes, e.bytes_length) AS bytes
-        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, bytes, bytes_length) RETURNING 1
+        INSERT INTO entries (batch_id, ordinal, packed)
+    SELECT e.batch_id, e.ordinal, substring($5::bytea, e.packed, e.packed_length) AS packed
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, packed, packed_length) RETURNING 1
     ), q AS (
         INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
     SELECT q.partner, q.request_id, q.content_hash, q.batch_id, q.ordinal, q.entry_count, q.state,
