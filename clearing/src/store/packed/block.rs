@@ -2,8 +2,8 @@
 //!
 //! The format is the published one, and `lz4_flex` reads it. Its own writer is made for long inputs: for each it indexes every
 //! third place of the dictionary anew, and knows one place for whatever five bytes. An entry is a few hundred bytes, most of
-//! which are in the dictionary between runs of zeros, so here the dictionary is indexed once, by eight bytes and by four, and
-//! blocks come out an eighth smaller in about the same time.
+//! which are in the dictionary between runs of zeros, so here the dictionary is indexed once, by eight bytes and by four. Blocks
+//! come out an eighth smaller, with two thirds of the instructions.
 
 /// Bytes at the end of a block in which no match begins, and those of them that are in none, as the format has it.
 const NO_MATCH_BEGINS: usize = 12;
@@ -18,20 +18,21 @@ const DISTANCE_MAX: usize = u16::MAX as usize;
 /// Lengths from here on go on in further bytes.
 const NIBBLE: usize = 15;
 
-/// As powers of two: slots of an index of the dictionary, and of that of the input.
-const DICTIONARY_SLOTS: u32 = 12;
-const INPUT_SLOTS: u32 = 10;
+/// Slots of an index of the dictionary, and of that of the input.
+const DICTIONARY_SLOTS: usize = 1 << 12;
+const INPUT_SLOTS: usize = 1 << 10;
 
-/// A slot that names no place.
-const NONE: u16 = u16::MAX;
+/// Places by the hash of what stands there; of two places the later one. An empty slot names the first place, where something
+/// else stands.
+type Index<const SLOTS: usize> = [u16; SLOTS];
 
 /// A dictionary, and where in it what is found.
 #[derive(Debug)]
 pub struct Dictionary {
     bytes: &'static [u8],
-    /// By the hash of the eight bytes there, and by that of the first four of them. Of two places it is the later one.
-    eights: Vec<u16>,
-    fours: Vec<u16>,
+    /// By the eight bytes there, and by the first four of them.
+    eights: Box<Index<DICTIONARY_SLOTS>>,
+    fours: Box<Index<DICTIONARY_SLOTS>>,
 }
 
 /// So many bytes are as they stand so far back.
@@ -42,14 +43,14 @@ struct Match {
 }
 
 impl Dictionary {
-    /// Indexes a dictionary of less than 64 KiB.
+    /// Indexes a dictionary of at least 8 bytes and less than 64 KiB.
     pub fn new(bytes: &'static [u8]) -> Self {
-        let slots = || vec![NONE; 1 << DICTIONARY_SLOTS];
+        let slots = || Box::new([0; DICTIONARY_SLOTS]);
         let mut dictionary = Self { bytes, eights: slots(), fours: slots() };
-        for (at, window) in bytes.windows(8).enumerate() {
-            let (at, eight) = (place(at), eight(window, 0));
-            dictionary.eights[hash(eight, DICTIONARY_SLOTS)] = at;
-            dictionary.fours[hash(first_four(eight), DICTIONARY_SLOTS)] = at;
+        for at in 0..=bytes.len() - 8 {
+            let eight = eight(bytes, at);
+            dictionary.eights[slot::<DICTIONARY_SLOTS>(eight)] = place(at);
+            dictionary.fours[slot::<DICTIONARY_SLOTS>(first_four(eight))] = place(at);
         }
         dictionary
     }
@@ -61,57 +62,62 @@ impl Dictionary {
     /// The block of an input of less than 64 KiB.
     pub fn block(&self, input: &[u8]) -> Vec<u8> {
         let mut block = Vec::with_capacity(input.len());
-        let mut seen = [NONE; 1 << INPUT_SLOTS];
+        let mut seen = [0; INPUT_SLOTS];
         let begins = input.len().saturating_sub(NO_MATCH_BEGINS);
         let (mut at, mut written) = (0, 0);
+        // What matches from the place before this one: a longer match is worth a byte before it.
+        let mut before: Option<Match> = None;
         while at < begins {
-            let Some(mut found) = self.longest(input, at, &mut seen) else {
-                at += 1;
-                continue;
-            };
-            // A longer one is worth the byte before it.
-            while at + 1 < begins {
-                match self.longest(input, at + 1, &mut seen) {
-                    Some(later) if later.length > found.length => (at, found) = (at + 1, later),
-                    Some(_) | None => break,
+            let found = self.longest(input, at, &mut seen);
+            match before {
+                Some(known) if found.is_none_or(|found| found.length <= known.length) => {
+                    push(&mut block, &input[written..at - 1], Some(known));
+                    written = at - 1 + known.length;
+                    // Names and numbers that come again are found by one place of them.
+                    for passed in (at + 1..written.min(begins)).step_by(4) {
+                        seen[slot::<INPUT_SLOTS>(first_four(eight(input, passed)))] = place(passed);
+                    }
+                    (at, before) = (written, None);
                 }
+                Some(_) | None => (at, before) = (at + 1, found),
             }
-            push(&mut block, &input[written..at], Some(found));
-            written = at + found.length;
-            for passed in at + 2..written.min(begins) {
-                seen[hash(first_four(eight(input, passed)), INPUT_SLOTS)] = place(passed);
-            }
-            at = written;
+        }
+        if let Some(last) = before {
+            push(&mut block, &input[written..at - 1], Some(last));
+            written = at - 1 + last.length;
         }
         push(&mut block, &input[written..], None);
         block
     }
 
     /// The longest match that is known of a place. From then on the place is one that others match.
-    fn longest(&self, input: &[u8], at: usize, seen: &mut [u16]) -> Option<Match> {
+    fn longest(&self, input: &[u8], at: usize, seen: &mut Index<INPUT_SLOTS>) -> Option<Match> {
         let (here, end) = (eight(input, at), input.len() - NO_MATCH_HOLDS);
         let four = first_four(here);
-        let in_dictionary = |place: u16, length: usize| {
-            let place = usize::from(place);
-            let (known, distance) = (&self.bytes[place + length..], self.bytes.len() - place + at);
-            let length = length + alike(known, &input[at + length..end]);
-            (distance <= DISTANCE_MAX).then_some(Match { length, distance })
-        };
-        let (by_eight, by_four) = (self.eights[hash(here, DICTIONARY_SLOTS)], self.fours[hash(four, DICTIONARY_SLOTS)]);
-        let found = if by_eight != NONE && eight(self.bytes, by_eight.into()) == here {
-            in_dictionary(by_eight, 8)
-        } else if by_four != NONE && first_four(eight(self.bytes, by_four.into())) == four {
-            in_dictionary(by_four, MATCH_MIN)
-        } else {
-            None
-        };
-        let earlier = std::mem::replace(&mut seen[hash(four, INPUT_SLOTS)], place(at));
-        if earlier == NONE || first_four(eight(input, earlier.into())) != four {
-            return found;
+        let mut found = self.find(here).map(|(place, length)| Match {
+            length: length + alike(&self.bytes[place + length..], &input[at + length..end]),
+            distance: self.bytes.len() - place + at,
+        });
+        found = found.filter(|found| found.distance <= DISTANCE_MAX);
+        let earlier = usize::from(std::mem::replace(&mut seen[slot::<INPUT_SLOTS>(four)], place(at)));
+        if earlier < at && first_four(eight(input, earlier)) == four {
+            let length = MATCH_MIN + alike(&input[earlier + MATCH_MIN..end], &input[at + MATCH_MIN..end]);
+            if found.is_none_or(|found| found.length < length) {
+                found = Some(Match { length, distance: at - earlier });
+            }
         }
-        let earlier = usize::from(earlier);
-        let again = Match { length: alike(&input[earlier..end], &input[at..end]), distance: at - earlier };
-        Some(found.filter(|found| found.length >= again.length).unwrap_or(again))
+        found
+    }
+
+    /// Where in the dictionary eight bytes stand, or the first four of them, and which of the two.
+    fn find(&self, here: u64) -> Option<(usize, usize)> {
+        let place = usize::from(self.eights[slot::<DICTIONARY_SLOTS>(here)]);
+        if eight(self.bytes, place) == here {
+            return Some((place, 8));
+        }
+        let four = first_four(here);
+        let place = usize::from(self.fours[slot::<DICTIONARY_SLOTS>(four)]);
+        (first_four(eight(self.bytes, place)) == four).then_some((place, MATCH_MIN))
     }
 }
 
@@ -159,9 +165,10 @@ fn first_four(eight: u64) -> u64 {
     eight & u64::from(u32::MAX)
 }
 
-/// Multiplies by 2^64 through the golden ratio, and takes the highest bits.
-fn hash(bytes: u64, slots: u32) -> usize {
-    usize::try_from(bytes.wrapping_mul(0x9E37_79B1_85EB_CA87) >> (u64::BITS - slots)).expect("slots are few")
+/// The slot of some bytes: they are multiplied by 2^64 through the golden ratio, and the highest bits taken.
+fn slot<const SLOTS: usize>(bytes: u64) -> usize {
+    let hash = bytes.wrapping_mul(0x9E37_79B1_85EB_CA87) >> (u64::BITS - SLOTS.ilog2());
+    usize::try_from(hash).expect("slots are few") % SLOTS
 }
 
 fn place(at: usize) -> u16 {
