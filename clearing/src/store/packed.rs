@@ -10,22 +10,16 @@
 //!
 //! No row makes its reader take more memory than [`PACKED_MAX`] beside what was read.
 
-mod block;
-
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use lz4_flex::block::decompress_into_with_dict;
-
-use self::block::Dictionary;
+use lz4_flex::block::{compress_with_dict, decompress_into_with_dict};
 
 const AS_THEY_ARE: u8 = 1;
 const LZ4_DICTIONARY_1: u8 = 2;
 
 /// Entries of the kinds that tills write most, those that are written most of all last. Made by
 /// `cargo run -p clearing --example dictionary`.
-static DICTIONARY_1: LazyLock<Dictionary> =
-    LazyLock::new(|| Dictionary::new(include_bytes!("packed/dictionary-1.bin")));
+const DICTIONARY_1: &[u8] = include_bytes!("packed/dictionary-1.bin");
 
 /// Canonical bytes of an entry that is packed at the most: as many as two bytes can count, and as far as LZ4 looks back.
 /// Longer are entries of several hundred lots and closes with hundreds of partners, of which there are few.
@@ -50,7 +44,7 @@ pub enum Damaged {
 pub fn pack(canonical: &[u8]) -> Vec<u8> {
     if canonical.len() <= PACKED_MAX {
         let length = u16::try_from(canonical.len()).expect("two bytes can count them");
-        let block = DICTIONARY_1.block(canonical);
+        let block = compress_with_dict(canonical, DICTIONARY_1);
         if block.len() + size_of_val(&length) < canonical.len() {
             return [&[LZ4_DICTIONARY_1], &length.to_le_bytes()[..], &block].concat();
         }
@@ -70,7 +64,7 @@ pub fn unpack(packed: &[u8]) -> Result<Cow<'_, [u8]>, Damaged> {
         [LZ4_DICTIONARY_1, low, high, block @ ..] => {
             let told = usize::from(u16::from_le_bytes([*low, *high]));
             let mut canonical = vec![0; told];
-            let unpacked = decompress_into_with_dict(block, &mut canonical, DICTIONARY_1.bytes())?;
+            let unpacked = decompress_into_with_dict(block, &mut canonical, DICTIONARY_1)?;
             if unpacked == told { Ok(Cow::Owned(canonical)) } else { Err(Damaged::Told { told, unpacked }) }
         }
         [LZ4_DICTIONARY_1, ..] => Err(Damaged::Length),
@@ -171,8 +165,7 @@ mod tests {
     fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..40),
-            (0..DICTIONARY_1.bytes().len(), 0..300_usize).prop_map(|(from, length)| DICTIONARY_1
-                .bytes()
+            (0..DICTIONARY_1.len(), 0..300_usize).prop_map(|(from, length)| DICTIONARY_1
                 .iter()
                 .skip(from)
                 .take(length)
