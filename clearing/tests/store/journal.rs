@@ -129,9 +129,8 @@ async fn the_journal_refuses_to_be_changed(test: &TestStore) {
         "DELETE FROM batches",
     ];
     match test.store.backend() {
-        Backend::Sqlite => {
-            changes.push("REPLACE INTO entries (batch_id, ordinal, bytes) SELECT batch_id, ordinal, x'00' FROM entries")
-        }
+        Backend::Sqlite => changes
+            .push("REPLACE INTO entries (batch_id, ordinal, packed) SELECT batch_id, ordinal, x'00' FROM entries"),
         Backend::Postgres => changes.extend(["TRUNCATE entries", "TRUNCATE batches"]),
     }
     for change in changes {
