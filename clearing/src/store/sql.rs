@@ -260,6 +260,17 @@ impl Link<'_> {
         Ok(became)
     }
 
+    /// Has PostgreSQL keep statements without arguments under their names, for `EXECUTE` on this connection.
+    pub async fn prepare(&mut self, statements: &[&'static Sql]) -> Result<(), StoreError> {
+        let Self::Postgres(connection) = self else { return Err(other_backend()) };
+        for sql in statements {
+            let text = format!("PREPARE \"{}\" AS {}", sql.name, sql.text(Backend::Postgres));
+            let prepared = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **connection).await;
+            prepared.map_err(|error| StoreError::of(sql.name, error))?;
+        }
+        Ok(())
+    }
+
     /// Runs a statement that takes no arguments.
     pub async fn run(&mut self, sql: &'static Sql) -> Result<(), StoreError> {
         self.try_run(sql).await.map_err(|error| StoreError::of(sql.name, error))
