@@ -143,7 +143,7 @@ macro_rules! save_head {
     };
 }
 
-static SAVE_HEAD: Sql = Sql::postgres("store.save_head", save_head!("", "")).takes(HEAD).gives(SAVED);
+static SAVE_HEAD: Sql = Sql::postgres("store.save_head", save_head!("", "")).takes(BATCH.split_at(6).1).gives(SAVED);
 
 // The rows of a small batch as well. The head waits for the count of them, so no lock is waited for behind its own.
 static SAVE_BATCH: Sql = Sql::postgres(
@@ -153,7 +153,14 @@ static SAVE_BATCH: Sql = Sql::postgres(
 .takes(BATCH)
 .gives(SAVED);
 
-const HEAD: &[Takes] = &[
+/// What [`SAVE_BATCH`] takes: the sets of rows, their number, and what [`SAVE_HEAD`] takes.
+pub(super) const BATCH: &[Takes] = &[
+    rows("e", ENTRIES.all),
+    rows("q", REQUESTS.all),
+    rows("i", IDENTIFIERS.all),
+    rows("m", MEMBERS.all),
+    rows("t", RECEIPTS.all),
+    one("rows"),
     rows("b", BALANCES.all),
     rows("o", TERMS_OUTSTANDING.all),
     rows("g", GROSS.all),
@@ -166,27 +173,6 @@ const HEAD: &[Takes] = &[
     one("contents"),
     one("requests"),
     one("requests_hash"),
-];
-
-const BATCH: &[Takes] = &[
-    rows("e", ENTRIES.all),
-    rows("q", REQUESTS.all),
-    rows("i", IDENTIFIERS.all),
-    rows("m", MEMBERS.all),
-    rows("t", RECEIPTS.all),
-    one("rows"),
-    HEAD[0],
-    HEAD[1],
-    HEAD[2],
-    HEAD[3],
-    HEAD[4],
-    HEAD[5],
-    HEAD[6],
-    HEAD[7],
-    HEAD[8],
-    HEAD[9],
-    HEAD[10],
-    HEAD[11],
 ];
 
 const SAVED: &[Column] = &[BATCHES.first_sequence, MOVED, FAR];

@@ -15,6 +15,7 @@ use clearing_core::facts::window::Window;
 use clearing_core::units::{MemberId, Money, WindowNumber};
 
 use super::balances::balances_of;
+use super::head::BATCH;
 use super::receipts::StoredLines;
 use super::rows::RowSet;
 use super::sql::{Call, Link, Sql, check_count, rows};
@@ -102,13 +103,7 @@ pub(super) use {write_rows, written_rows};
 
 static SAVE_ROWS: Sql =
     Sql::postgres("store.save_rows", concat!("WITH ", write_rows!(), "\n    SELECT ", written_rows!(), " AS changed"))
-        .takes(&[
-            rows("e", ENTRIES.all),
-            rows("q", REQUESTS.all),
-            rows("i", IDENTIFIERS.all),
-            rows("m", MEMBERS.all),
-            rows("t", RECEIPTS.all),
-        ])
+        .takes(BATCH.split_at(5).0)
         .gives(&[CHANGED]);
 
 /// Rows that are still to be written: entries, requests, identifiers, members and receipts, as [`SAVE_ROWS`] takes them.

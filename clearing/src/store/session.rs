@@ -149,18 +149,14 @@ static GATE_ALONE: Sql =
 
 // One round trip, of statements that were planned before. In READ COMMITTED each of them sees what was committed before it
 // began, so the gate row is read as it is after the lock was granted.
-macro_rules! begin {
-    ($name:literal, $lock:literal) => {
-        Sql::postgres(
-            $name,
-            concat!("BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE \"", $lock, "\"; EXECUTE \"store.begun\""),
-        )
-        .gives(BEGUN)
-    };
-}
-
-static BEGIN_SHARED: Sql = begin!("store.begin_shared", "store.gate_shared");
-static BEGIN_ALONE: Sql = begin!("store.begin_alone", "store.gate_alone");
+static BEGIN_SHARED: Sql = Sql::postgres(
+    "store.begin_shared",
+    "BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE \"store.gate_shared\"; EXECUTE \"store.begun\"",
+);
+static BEGIN_ALONE: Sql = Sql::postgres(
+    "store.begin_alone",
+    "BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE \"store.gate_alone\"; EXECUTE \"store.begun\"",
+);
 
 static BEGUN_ROW: Sql = Sql::both(
     "store.begun",
