@@ -114,7 +114,7 @@ CREATE INDEX holds_open ON holds (member_id, lapses_at) WHERE state = 1;
 -- receipt is called is in the entry; two receipts of one key are told apart by it. Rows are added and never go: so of two
 -- nodes that book the same line at once, one finds its number taken, and looks again.
 CREATE TABLE receipts (
-    -- day, partner, store and till, number of the receipt, packed and hashed
+    -- day, partner, store and till, number of the receipt: hashed, but for the day and the digits at the end
     receipt_key uuid NOT NULL,
     -- 0: the receipt as a whole
     line        integer NOT NULL CHECK (line >= 0),

@@ -659,7 +659,7 @@ tables! {
         /// What a receipt is called is in the entry; two receipts of one key are told apart by it. Rows are added and never
         /// go: so of two nodes that book the same line at once, one finds its number taken, and looks again.
         receipts RECEIPTS {
-            /// day, partner, store and till, number of the receipt, packed and hashed
+            /// day, partner, store and till, number of the receipt: hashed, but for the day and the digits at the end
             receipt_key: Uuid key,
             /// 0: the receipt as a whole
             line: Int4 key ["line >= 0"],

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::origin::{BusinessDate, Code, Origin};
-use crate::units::{EntryId, Hash, PartnerId, Timestamp, digits};
+use crate::units::{EntryId, Hash, PartnerId, Timestamp};
 
 /// A receipt of a partner's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -19,31 +19,39 @@ pub struct Receipt {
 }
 
 /// Where what is known of a receipt lies among that of all others: most significant first, the day, as days since 1970
-/// modulo 2^16 (2 bytes); of a hash of the partner 2 bytes; of one of store and till 4 bytes; the number (8 bytes), itself
-/// where it is a whole number below 2^63 in the one way to write it, else the first bytes of its hash with the first bit set.
+/// modulo 2^16 (2 bytes); of a hash of the partner 2 bytes; of one of store and till 4 bytes; of one of the number without
+/// the digits at its end 3 bytes; those digits, the last 12 at the most, as a number (5 bytes).
 ///
-/// What is booked now so lies at one end, and there a till's own receipts one after the other. Two receipts may have one key:
-/// which of them is meant is in the entries that were booked with them.
+/// What is booked now so lies at one end, and there a till's own receipts one after the other, however it numbers them. Two
+/// receipts may have one key: which of them is meant is in the entries that were booked with them.
 ///
 /// Rule: receipt-key
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReceiptKey(pub u128);
 
+/// So many digits fit into 5 bytes.
+const COUNTED_DIGITS_MAX: usize = 12;
+
 impl Receipt {
     /// Where it lies. Not unique: see [`ReceiptKey`].
     pub fn key(&self) -> ReceiptKey {
-        const HASHED: u64 = 1 << 63;
         let (store, till) = (text(self.store.as_ref()), text(self.till.as_ref()));
         let day = u128::from(self.date.day_number().rem_euclid(1 << 16).unsigned_abs());
-        let partner = u16::from_be_bytes(first_bytes(&[self.partner.as_str()]));
-        let till = u32::from_be_bytes(first_bytes(&[store, till]));
-        let number = self.number.as_str();
-        let number = match digits::<u64>(number).filter(|number| *number < HASHED) {
-            Some(number) => number,
-            None => u64::from_be_bytes(first_bytes(&[number])) | HASHED,
-        };
-        ReceiptKey(day << 112 | u128::from(partner) << 96 | u128::from(till) << 64 | u128::from(number))
+        let partner: [u8; 2] = first_bytes(&[self.partner.as_str()]);
+        let till: [u8; 4] = first_bytes(&[store, till]);
+        let (series, count) = in_series(self.number.as_str());
+        let series: [u8; 3] = first_bytes(&[series]);
+        let hashed = [partner.as_slice(), &till, &series].concat();
+        let hashed = hashed.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        ReceiptKey(day << 112 | hashed << 40 | u128::from(count))
     }
+}
+
+/// A receipt's number as those who print it count: what stays the same, and the digits at the end as a number.
+fn in_series(number: &str) -> (&str, u64) {
+    let digits = number.bytes().rev().take(COUNTED_DIGITS_MAX).take_while(u8::is_ascii_digit).count();
+    let (series, count) = number.split_at(number.len() - digits);
+    (series, count.parse().unwrap_or(0))
 }
 
 /// The text of a code; empty for none, as no code is.
