@@ -401,7 +401,10 @@ impl Store {
                 // was under way is looked up and run again should that node come back. Nor does a statement whose node has
                 // given it up wait for locks any longer.
                 let lost = [("idle_in_transaction_session_timeout", "1000"), ("lock_timeout", "2000")];
-                let options = options.clone().options(by_key).options(lost);
+                // A plan for whatever set of rows is as good as one for this set, as all go by keys, and is made once. Left to
+                // choose, the planner takes a set of one row for a cheaper one, and plans the statement for it each time.
+                let once = [("plan_cache_mode", "force_generic_plan")];
+                let options = options.clone().options(by_key).options(lost).options(once);
                 let mut connection = options.connect().await.map_err(failed)?;
                 // What it sends to a node that is lost is given up as soon, where its system can do that.
                 if let Err(error) = sqlx::query("SET tcp_user_timeout = '2s'").execute(&mut connection).await {
