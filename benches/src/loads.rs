@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clearing::store::pack_entry;
 use futures::future::BoxFuture;
 use tonic::Status;
 
@@ -362,7 +363,7 @@ impl<'a> Bench<'a> {
             return Ok(());
         }
         let load_average = self.turns.quiet().await;
-        let entry = sample_entry(&self.site.house, &self.site.clock)?;
+        let entry = pack_entry(&sample_entry(&self.site.house, &self.site.clock)?);
         let mut lines = Vec::new();
         for &backend in backends {
             let place = databases.make(backend, "bare").await?;

@@ -20,8 +20,9 @@ use crate::harness::{Measured, Source, Span, closed_loop};
 use crate::system::{Backend, Databases, Site, System};
 use crate::workload::{Spread, Workload};
 
-/// Points whose entry the trigger refuses: more than any issue of the workload has.
-const POISON: i64 = 666_666;
+/// Points whose entry the trigger refuses: more than all others of a batch issue together. It is known by what its batch takes
+/// from the account of an issuer.
+const POISON: i64 = 1_000_000_000;
 /// Neighbours with one call in flight each, and callers of the brand that sends poison.
 const NEIGHBOURS: usize = 64;
 const POISONERS: usize = 16;
@@ -134,12 +135,12 @@ async fn beside(site: &Site, system: &System, other: Other, span: Span, stream: 
 }
 
 async fn plant(backend: Backend, url: &str) -> Result<()> {
-    let written: String = POISON.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let poisoned = format!("new.commodity = 'points' AND new.amount <= -{POISON}");
     match backend {
         Backend::Sqlite => {
             let mut connection = SqliteConnection::connect(url).await?;
             let sql = format!(
-                "CREATE TRIGGER poison BEFORE INSERT ON entries WHEN instr(new.bytes, x'{written}') > 0
+                "CREATE TRIGGER poison BEFORE INSERT ON balances WHEN {poisoned}
                  BEGIN SELECT RAISE(ABORT, 'poison'); END"
             );
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
@@ -149,8 +150,7 @@ async fn plant(backend: Backend, url: &str) -> Result<()> {
             let mut connection = PgConnection::connect(url).await?;
             let sql = format!(
                 "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
-                 CREATE TRIGGER poison BEFORE INSERT ON entries FOR EACH ROW
-                 WHEN (position(decode('{written}', 'hex') IN new.bytes) > 0) EXECUTE FUNCTION poison()"
+                 CREATE TRIGGER poison BEFORE INSERT ON balances FOR EACH ROW WHEN ({poisoned}) EXECUTE FUNCTION poison()"
             );
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
             connection.close().await?;

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `parties`, `terms`, `limits`, `consents`, `coalition`, `calendar` | the house: partners, their terms and limits, what funders consent to, the coalition, the calendar |
 //! | `members`, `identifiers`, `lots`, `lot_row`, `waiting`, `holds`, `returns`, `receipts` | members, the identifiers that name them, what they own in their row and beside it, which lots wait for a payment, what they spent on |
-//! | `requests`, `journal`, `attachments` | the recorded answers; entries, batches and where the journal ends; what entries commit to |
+//! | `requests`, `journal`, `packed`, `attachments` | the recorded answers; entries, batches and where the journal ends; the bytes of an entry as a row has them; what entries commit to |
 //! | `balances`, `gross`, `funding`, `windows` | the accounts of the house, gross obligations, points that wait for a payment, windows and settlements |
 //! | `gate`, `leases`, `alive`, `occupancy` | the gate and the proof that it holds; who does a job; when the house was last alive; the one process that writes a file of SQLite |
 //!
@@ -64,6 +64,7 @@ mod members;
 mod migrate;
 mod notices;
 mod occupancy;
+mod packed;
 mod parties;
 mod prober;
 mod projection;
@@ -118,6 +119,7 @@ pub use self::members::MemberDue;
 pub use self::migrate::{Migrations, migrator};
 pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
+pub use self::packed::pack as pack_entry;
 pub use self::parties::HouseRow;
 pub use self::prober::Prober;
 pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, OwnEntry, Projector, Step};
@@ -399,7 +401,10 @@ impl Store {
                 // was under way is looked up and run again should that node come back. Nor does a statement whose node has
                 // given it up wait for locks any longer.
                 let lost = [("idle_in_transaction_session_timeout", "1000"), ("lock_timeout", "2000")];
-                let options = options.clone().options(by_key).options(lost);
+                // A plan for whatever set of rows is as good as one for this set, as all go by keys, and is made once. Left to
+                // choose, the planner takes a set of one row for a cheaper one, and plans the statement for it each time.
+                let once = [("plan_cache_mode", "force_generic_plan")];
+                let options = options.clone().options(by_key).options(lost).options(once);
                 let mut connection = options.connect().await.map_err(failed)?;
                 // What it sends to a node that is lost is given up as soon, where its system can do that.
                 if let Err(error) = sqlx::query("SET tcp_user_timeout = '2s'").execute(&mut connection).await {

@@ -7,7 +7,9 @@
 CREATE TABLE entries (
     batch_id uuid NOT NULL,
     ordinal  integer NOT NULL CHECK (ordinal >= 0),
-    bytes    bytea NOT NULL,
+    -- the canonical bytes, behind a byte that says how they stand: 1 as they are; 2 by LZ4 with the frozen dictionary 1,
+    -- behind their length in two bytes
+    packed   bytea NOT NULL,
     PRIMARY KEY (batch_id, ordinal)
 );
 

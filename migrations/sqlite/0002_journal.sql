@@ -7,9 +7,11 @@
 CREATE TABLE entries (
     batch_id BLOB NOT NULL,
     ordinal  INTEGER NOT NULL CHECK (ordinal >= 0),
-    bytes    BLOB NOT NULL,
+    -- the canonical bytes, behind a byte that says how they stand: 1 as they are; 2 by LZ4 with the frozen dictionary 1,
+    -- behind their length in two bytes
+    packed   BLOB NOT NULL,
     PRIMARY KEY (batch_id, ordinal)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- One row is one commit that wrote entries or recorded requests, and one link of the hash chain.
 CREATE TABLE batches (

@@ -71,7 +71,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// `entry` is what every entry's bytes are.
+    /// `entry` is what every entry is packed to.
     pub fn new(seed: u64, members: u32, entry: Vec<u8>) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let members = (0..members).map(|at| (uuid_v7(&mut rng, BEGIN + i64::from(at) * 1000), 0)).collect();

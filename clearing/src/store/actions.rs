@@ -35,7 +35,7 @@ pub(super) static PROJECT: Sql =
     Sql::both("store.project_actions", "{insert p}").takes(&[rows("p", ADMIN_ACTIONS.all)]);
 
 /// An entry with its place in the list.
-const LISTED: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ADMIN_ACTIONS.sequence];
+const LISTED: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.packed, ADMIN_ACTIONS.sequence];
 
 const FILTER: &[Takes] =
     &[one("partner"), one("time"), one("sequence"), one("since"), one("kind"), one("window"), one("limit")];

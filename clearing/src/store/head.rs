@@ -6,20 +6,25 @@ use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
 use clearing_core::book::sums::Sum;
 use clearing_core::facts::chain::{BatchHeader, RequestRecord, chain_hash, requests_hash};
+use clearing_core::facts::limits::Guard;
 use clearing_core::operation::Gate;
 use clearing_core::units::Hash;
 
 use super::balances::POINTS;
 use super::cells::Row;
-use super::journal::{JournalHead, no_coalition};
-use super::save::of_book;
-use super::sql::{Link, Sql, check_count, one, rows};
-use super::tables::{BALANCES, BATCHES, Column, GROSS, GUARDS, Kind, TERMS_OUTSTANDING};
+use super::journal::JournalHead;
+use super::rows::RowSet;
+use super::save::{Unsaved, of_book, write_rows, written_rows};
+use super::sql::{Call, Link, Sql, Takes, check_count, one, rows};
+use super::tables::{
+    BALANCES, BATCHES, Column, ENTRIES, GROSS, GUARDS, IDENTIFIERS, Kind, MEMBERS, RECEIPTS, REQUESTS,
+    TERMS_OUTSTANDING,
+};
 use super::watched::{Watched, is_far, note_far};
 use super::{Backend, StoreError, balances, consents, funding, gross, limits, partner_id, small, terms};
 
 pub(super) static STATEMENTS: &[&Sql] =
-    &[&MOVE_BALANCES, &MOVE_OUTSTANDING, &MOVE_GROSS, &MOVE_ISSUED, &MOVE_HEAD, &INSERT_BATCH, &SAVE_HEAD];
+    &[&MOVE_BALANCES, &MOVE_OUTSTANDING, &MOVE_GROSS, &MOVE_ISSUED, &MOVE_HEAD, &INSERT_BATCH, &SAVE_HEAD, &SAVE_BATCH];
 
 /// What saving a batch gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +84,16 @@ const MOVED: Column = Column::made("moved", Kind::Int);
 const FAR: Column = Column::made("far", Kind::Text);
 
 // All of the above in one statement, as each would be a round trip while other nodes wait. The chain's next hash is made here
-// as `chain_hash` does.
-static SAVE_HEAD: Sql = Sql::postgres(
-    "store.save_head",
-    "WITH head AS MATERIALIZED (
-        SELECT next_sequence, next_number, hash FROM journal_head WHERE id = 1 FOR UPDATE
+// as `chain_hash` does. What is to be done before stands before it: the head is locked when that holds.
+macro_rules! save_head {
+    ($before:expr, $holds:expr) => {
+        concat!(
+            "WITH ",
+            $before,
+            "head AS MATERIALIZED (
+        SELECT next_sequence, next_number, hash FROM journal_head WHERE id = 1",
+            $holds,
+            " FOR UPDATE
     ), moved AS (
         INSERT INTO balances ({names b}) SELECT {cells b} FROM head CROSS JOIN {rows b}
         ON CONFLICT ({key b}) DO UPDATE SET amount = balances.amount + excluded.amount
@@ -97,9 +107,9 @@ static SAVE_HEAD: Sql = Sql::postgres(
             amount = gross.amount + excluded.amount
         RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
     ), issued AS (
-        UPDATE guards AS t SET issued_day = i.issued_day,
-            issued_points = i.issued_points + CASE WHEN t.issued_day = i.issued_day THEN t.issued_points ELSE 0 END
-        FROM head CROSS JOIN {rows i} WHERE {match i t} RETURNING t.partner, t.issued_points
+        UPDATE guards AS t SET issued_day = d.issued_day,
+            issued_points = d.issued_points + CASE WHEN t.issued_day = d.issued_day THEN t.issued_points ELSE 0 END
+        FROM head CROSS JOIN {rows d} WHERE {match d t} RETURNING t.partner, t.issued_points
     ), linked AS (
         UPDATE journal_head AS j SET next_sequence = head.next_sequence + {entries}, next_number = head.next_number + 1,
             hash = sha256(
@@ -128,13 +138,33 @@ static SAVE_HEAD: Sql = Sql::postgres(
                 UNION ALL
                 SELECT concat_ws(',', 'i', partner, issued_points) FROM issued WHERE issued_points > 1152921504606846976
             ) AS f
-        ) AS far",
+        ) AS far"
+        )
+    };
+}
+
+static SAVE_HEAD: Sql = Sql::postgres("store.save_head", save_head!("", "")).takes(BATCH.split_at(6).1).gives(SAVED);
+
+// The rows of a small batch as well. The head waits for the count of them, so no lock is waited for behind its own.
+static SAVE_BATCH: Sql = Sql::postgres(
+    "store.save_batch",
+    save_head!(concat!(write_rows!(), ", "), concat!(" AND ", written_rows!(), " = {rows}::bigint")),
 )
-.takes(&[
+.takes(BATCH)
+.gives(SAVED);
+
+/// What [`SAVE_BATCH`] takes: the sets of rows, their number, and what [`SAVE_HEAD`] takes.
+pub(super) const BATCH: &[Takes] = &[
+    rows("e", ENTRIES.all),
+    rows("q", REQUESTS.all),
+    rows("i", IDENTIFIERS.all),
+    rows("m", MEMBERS.all),
+    rows("t", RECEIPTS.all),
+    one("rows"),
     rows("b", BALANCES.all),
     rows("o", TERMS_OUTSTANDING.all),
     rows("g", GROSS.all),
-    rows("i", limits::ISSUED),
+    rows("d", limits::ISSUED),
     one("batch"),
     one("entries"),
     one("window"),
@@ -143,12 +173,26 @@ static SAVE_HEAD: Sql = Sql::postgres(
     one("contents"),
     one("requests"),
     one("requests_hash"),
-])
-.gives(&[BATCHES.first_sequence, MOVED, FAR]);
+];
+
+const SAVED: &[Column] = &[BATCHES.first_sequence, MOVED, FAR];
+
+/// A batch of more entries and requests writes its rows while it is hashed.
+const TOGETHER_MAX: usize = 16;
+
+/// Whether a batch is saved in one statement: it is small, and moves no shared sum before its rows are written.
+pub(super) fn saves_together(changes: &Changes) -> bool {
+    let size = changes.entries.len() + changes.requests.len();
+    let moves = |guard: &Guard| !guard.reserved.is_zero() || !guard.unsettled.is_zero();
+    (1..=TOGETHER_MAX).contains(&size)
+        && changes.consents.is_empty()
+        && changes.funding.is_empty()
+        && !changes.guards.values().any(moves)
+}
 
 /// Moves the sums that all batches share, advances the head of the journal and writes the batch. `head` is where the
 /// journal ends, if this transaction is sure of it; on PostgreSQL other nodes move it until this statement locks it.
-/// `hashed` is what the chain says of the batch. Gives the first sequence of the batch.
+/// `hashed` is what the chain says of the batch; `unsaved` are rows to be written before. Gives the first sequence of the batch.
 ///
 /// # Errors
 /// Transient if a batch on points has brought a sum out of its bounds that it did not know.
@@ -159,6 +203,7 @@ pub(super) async fn save_head(
     head: &JournalHead,
     hashed: &Hashed,
     (watched, gate): (&Watched, Gate),
+    unsaved: Option<Unsaved>,
 ) -> Result<i64, StoreError> {
     let (balances, outstanding) = (balances::moved(link, book, changes), terms::moved(link, changes));
     let (gross, issued) = (gross::moved(link, changes), limits::issued(link, changes));
@@ -189,7 +234,15 @@ pub(super) async fn save_head(
         }
         Backend::Postgres => {
             let expected = balances.len() + outstanding.len() + gross.len() + issued.len();
-            let call = link.call(&SAVE_HEAD).rows(balances).rows(outstanding).rows(gross).rows(issued);
+            let (sql, call) = match unsaved {
+                None => (&SAVE_HEAD, link.call(&SAVE_HEAD)),
+                Some(sets) => {
+                    let count = sets.iter().map(RowSet::len).sum::<usize>();
+                    let call = sets.into_iter().fold(link.call(&SAVE_BATCH), Call::rows);
+                    (&SAVE_BATCH, call.int(i64::try_from(count).expect("rows of a batch are few")))
+                }
+            };
+            let call = call.rows(balances).rows(outstanding).rows(gross).rows(issued);
             let call = call.uuid(header.batch.0).int(count).int(i64::from(header.window)).int(header.time.0);
             let call = call.bytes(salt.to_vec()).bytes(hashed.contents.to_vec());
             let call = call.int(hashed.request_count).bytes(hashed.requests.to_vec());
@@ -197,8 +250,9 @@ pub(super) async fn save_head(
                 let far = row.text_or_null(FAR)?.map(str::to_owned);
                 Ok((row.int(BATCHES.first_sequence)?, row.int(MOVED)?, far))
             };
-            let (first, moved, packed) = link.row(call, saved).await?.ok_or_else(no_coalition)?;
-            check_count(SAVE_HEAD.name(), small(moved)?, expected)?;
+            let none = || StoreError::permanent(format!("{} did not write what it was to write", sql.name()));
+            let (first, moved, packed) = link.row(call, saved).await?.ok_or_else(none)?;
+            check_count(sql.name(), small(moved)?, expected)?;
             far.extend(packed.as_deref().map(unpack_far).transpose()?.unwrap_or_default());
             first
         }

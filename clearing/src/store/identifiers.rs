@@ -135,6 +135,12 @@ struct Kept {
     change: Option<i64>,
 }
 
+/// Identifiers that are not kept, as of a change of links.
+pub(super) struct Unread {
+    pub hashes: Vec<IdentifierHash>,
+    change: Option<i64>,
+}
+
 impl Default for Enrolled {
     fn default() -> Self {
         let kept = Kept { members: Remembered::new(KEPT_BYTES_MAX), change: None };
@@ -154,37 +160,27 @@ static CHANGES: Sql = Sql::both(
 .gives(&[LINK_CHANGES.number, LINK_CHANGES.identifier_hash]);
 
 impl Enrolled {
-    /// The members that identifiers name; unknown ones are left out. What is read must have been committed.
-    pub async fn members(
-        &self,
-        link: &mut Link<'_>,
-        hashes: BTreeSet<IdentifierHash>,
-    ) -> Result<Vec<(IdentifierHash, MemberId)>, StoreError> {
-        let (mut found, mut unread) = (Vec::with_capacity(hashes.len()), Vec::new());
-        let change = {
-            let mut kept = self.kept();
-            for hash in hashes {
-                match kept.members.get(&hash) {
-                    Some(member) => found.push((hash, member)),
-                    None => unread.push(hash),
-                }
-            }
-            kept.change
-        };
-        if unread.is_empty() {
-            return Ok(found);
-        }
-        self.looked_for.fetch_add(unread.len() as u64, Ordering::Relaxed);
-        let read = identifiers(link, &unread).await?;
+    /// The members that identifiers name as far as that is kept, and those to be looked for.
+    pub fn members(&self, hashes: BTreeSet<IdentifierHash>) -> (Vec<(IdentifierHash, MemberId)>, Unread) {
         let mut kept = self.kept();
-        for (hash, member) in read {
-            // If another session of this node has followed a change meanwhile, this may be from before it.
-            if kept.change == change {
-                kept.members.insert(&hash, member);
+        let (mut found, mut hashes_left) = (Vec::with_capacity(hashes.len()), Vec::new());
+        for hash in hashes {
+            match kept.members.get(&hash) {
+                Some(member) => found.push((hash, member)),
+                None => hashes_left.push(hash),
             }
-            found.push((hash, member));
         }
-        Ok(found)
+        self.looked_for.fetch_add(hashes_left.len() as u64, Ordering::Relaxed);
+        (found, Unread { hashes: hashes_left, change: kept.change })
+    }
+
+    /// Keeps what was read of those that were looked for. It must have been committed.
+    pub fn keep(&self, unread: &Unread, read: &[(IdentifierHash, MemberId)]) {
+        let mut kept = self.kept();
+        // If another session of this node has followed a change meanwhile, this may be from before it.
+        if kept.change == unread.change {
+            read.iter().for_each(|(hash, member)| kept.members.insert(hash, *member));
+        }
     }
 
     /// Drops what was changed up to the change of this number, the last that was committed when the gate was passed.

@@ -8,6 +8,7 @@ use clearing_core::facts::entry::{Entry, JournalEntry};
 use clearing_core::units::{BatchId, EntryId, Hash, Timestamp, WindowNumber};
 
 use super::cells::Row;
+use super::packed::{pack, unpack};
 use super::rows::RowSet;
 use super::save::of_book;
 use super::sql::{Link, Sql, rows};
@@ -29,7 +30,7 @@ pub(super) static STATEMENTS: &[&Sql] = &[
 /// The place of an entry in the journal: that of its batch's first one plus its ordinal.
 const SEQUENCE: Column = Column::made("sequence", Kind::Int);
 
-const ENTRY: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, SEQUENCE];
+const ENTRY: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.packed, SEQUENCE];
 
 const KEY: &[Column] = &[ENTRIES.batch_id, ENTRIES.ordinal];
 
@@ -85,8 +86,8 @@ fn entry(row: &Row<'_>) -> Result<JournalEntry, StoreError> {
 /// An entry, from its row and its sequence.
 pub(super) fn entry_at(row: &Row<'_>, sequence: i64) -> Result<JournalEntry, StoreError> {
     let id = row.entry(ENTRIES.batch_id, ENTRIES.ordinal)?;
-    let entry = Entry::from_bytes(id, row.bytes(ENTRIES.bytes)?);
-    let entry = entry.map_err(|error| StoreError::damaged("an entry", error))?;
+    let bytes = unpack(row.bytes(ENTRIES.packed)?).map_err(|error| StoreError::damaged("a packed entry", error))?;
+    let entry = Entry::from_bytes(id, &bytes).map_err(|error| StoreError::damaged("an entry", error))?;
     Ok(JournalEntry { id, sequence, entry: Arc::new(entry) })
 }
 
@@ -97,7 +98,7 @@ pub(super) fn written(link: &Link<'_>, book: &Book, changes: &Changes) -> Result
         let entry = of_book(book.entries.get(id))?;
         rows.uuid(ENTRIES.batch_id, id.batch.0)
             .int(ENTRIES.ordinal, i64::from(id.ordinal))
-            .bytes(ENTRIES.bytes, &entry.to_bytes());
+            .bytes(ENTRIES.packed, &pack(&entry.to_bytes()));
     }
     Ok(rows)
 }
@@ -110,7 +111,7 @@ static CLAIM_ENTRY: Sql =
 pub(super) async fn was_written(link: &mut Link<'_>, entry: EntryId) -> Result<bool, StoreError> {
     let mut claim = link.row_set(ENTRIES.all);
     claim.uuid(ENTRIES.batch_id, entry.batch.0).int(ENTRIES.ordinal, i64::from(entry.ordinal));
-    claim.bytes(ENTRIES.bytes, &[]);
+    claim.bytes(ENTRIES.packed, &[]);
     let call = link.call(&CLAIM_ENTRY).rows(claim);
     Ok(link.execute(call).await? == 0)
 }

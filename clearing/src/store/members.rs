@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
 use clearing_core::facts::member::Member;
-use clearing_core::units::{MemberId, Timestamp};
+use clearing_core::units::{IdentifierHash, MemberId, Timestamp};
 
 use super::cells::Row;
 use super::lot_row::LotRow;
@@ -18,6 +18,7 @@ use super::{Backend, Store, StoreError, funding};
 pub(super) static STATEMENTS: &[&Sql] = &[
     &MEMBERS_BY_ID,
     &LOCK_MEMBERS,
+    &LOCK_NAMED,
     &MEMBERS_AFTER,
     &MEMBER_ROWS,
     &MEMBERS_EXPIRING,
@@ -66,6 +67,23 @@ pub(super) async fn members(
     }
     let call = link.call(if lock { &LOCK_MEMBERS } else { &MEMBERS_BY_ID }).rows(keys);
     link.rows(call, with_lots).await
+}
+
+static LOCK_NAMED: Sql = Sql::postgres(
+    "store.lock_named",
+    "SELECT {members m} FROM identifiers AS i CROSS JOIN members AS m
+    WHERE i.identifier_hash = {hash} AND m.member_id = i.member_id FOR UPDATE OF m",
+)
+.takes(&[one("hash")])
+.gives(WITH_LOTS);
+
+/// The row of the member that an identifier names, locked until the transaction ends; none if nobody has enrolled it.
+pub(super) async fn lock_named(
+    link: &mut Link<'_>,
+    hash: &IdentifierHash,
+) -> Result<Option<(Member, LotRow)>, StoreError> {
+    let call = link.call(&LOCK_NAMED).bytes(hash.0.to_vec());
+    link.row(call, with_lots).await
 }
 
 static MEMBERS_AFTER: Sql =

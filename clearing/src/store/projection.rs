@@ -173,7 +173,7 @@ static TOTALS_OF_WINDOW: Sql = Sql::both(
 
 /// An entry with its place in the lists of a party.
 const LISTED: &[Column] =
-    &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.bytes, ENTRY_PARTIES.sequence, ENTRY_PARTIES.own_sequence];
+    &[ENTRIES.batch_id, ENTRIES.ordinal, ENTRIES.packed, ENTRY_PARTIES.sequence, ENTRY_PARTIES.own_sequence];
 
 /// Joins rows that have a sequence with the entries that stand there. A batch without entries begins where the next one does.
 macro_rules! at_sequence {

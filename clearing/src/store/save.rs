@@ -15,6 +15,7 @@ use clearing_core::facts::window::Window;
 use clearing_core::units::{MemberId, Money, WindowNumber};
 
 use super::balances::balances_of;
+use super::head::BATCH;
 use super::receipts::StoredLines;
 use super::rows::RowSet;
 use super::sql::{Call, Link, Sql, check_count, rows};
@@ -73,10 +74,10 @@ static INSERT_RECEIPTS: Sql = Sql::sqlite("store.insert_receipts", "{insert k}")
 /// How many rows the parts of the statement have changed.
 const CHANGED: Column = Column::made("changed", Kind::Int);
 
-// What stands above in one statement, as each would be a round trip.
-static SAVE_ROWS: Sql = Sql::postgres(
-    "store.save_rows",
-    "WITH e AS (
+/// What stands above as parts of one statement, as each would be a round trip.
+macro_rules! write_rows {
+    () => {
+        "e AS (
         {insert e} RETURNING 1
     ), q AS (
         {insert q} RETURNING 1
@@ -86,27 +87,37 @@ static SAVE_ROWS: Sql = Sql::postgres(
         {upsert m} RETURNING 1
     ), t AS (
         {insert t} RETURNING 1
-    )
-    SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
-        + (SELECT count(*) FROM t) AS changed",
-)
-.takes(&[
-    rows("e", ENTRIES.all),
-    rows("q", REQUESTS.all),
-    rows("i", IDENTIFIERS.all),
-    rows("m", MEMBERS.all),
-    rows("t", RECEIPTS.all),
-])
-.gives(&[CHANGED]);
+    )"
+    };
+}
 
-/// Writes entries, requests, identifiers, members, lots, receipts, holds and returns.
+/// How many rows these have written.
+macro_rules! written_rows {
+    () => {
+        "(SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
+        + (SELECT count(*) FROM t)"
+    };
+}
+
+pub(super) use {write_rows, written_rows};
+
+static SAVE_ROWS: Sql =
+    Sql::postgres("store.save_rows", concat!("WITH ", write_rows!(), "\n    SELECT ", written_rows!(), " AS changed"))
+        .takes(BATCH.split_at(5).0)
+        .gives(&[CHANGED]);
+
+/// Rows that are still to be written: entries, requests, identifiers, members and receipts, as [`SAVE_ROWS`] takes them.
+pub(super) type Unsaved = [RowSet; 5];
+
+/// Writes entries, requests, identifiers, members, lots, receipts, holds and returns. To PostgreSQL, gives back what the
+/// statement of the head is to write (`head`) if that writes them `together`.
 pub(super) async fn save_rows(
     link: &mut Link<'_>,
     book: &Book,
     changes: &Changes,
     (header, stored, records): (&BatchHeader, &Stored, &[RequestRecord]),
-    lots_in_row: usize,
-) -> Result<(), StoreError> {
+    (lots_in_row, together): (usize, bool),
+) -> Result<Option<Unsaved>, StoreError> {
     let entries = journal::written(link, book, changes)?;
     let requests = requests::changed(link, book, changes, header.batch, records)?;
     let identifiers = identifiers::enrolled(link, changes);
@@ -126,16 +137,18 @@ pub(super) async fn save_rows(
         link.write(&INSERT_LINKS, identifiers).await?;
         link.write(&UPSERT_MEMBERS, members.rows).await?;
         link.write(&UPDATE_MEMBERS, members.due_as_before).await?;
-        return link.write(&INSERT_RECEIPTS, receipts).await;
+        link.write(&INSERT_RECEIPTS, receipts).await?;
+        return Ok(None);
     }
     let sets = [entries, requests.rows, identifiers, members.rows, receipts];
     let expected = sets.iter().map(RowSet::len).sum::<usize>();
-    if expected == 0 {
-        return Ok(());
+    if together || expected == 0 {
+        return Ok(together.then_some(sets));
     }
     let call = sets.into_iter().fold(link.call(&SAVE_ROWS), Call::rows);
     let changed = small(link.row(call, |row| row.int(CHANGED)).await?.unwrap_or(0))?;
-    check_count(SAVE_ROWS.name(), changed, expected)
+    check_count(SAVE_ROWS.name(), changed, expected)?;
+    Ok(None)
 }
 
 /// What the rules have changed is in the book.

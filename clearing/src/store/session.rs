@@ -47,7 +47,8 @@ use super::{
 };
 use crate::clock;
 
-pub(super) static STATEMENTS: &[&Sql] = &[&BEGUN_ROW, &COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT];
+pub(super) static STATEMENTS: &[&Sql] =
+    &[&GATE_SHARED, &GATE_ALONE, &BEGUN_ROW, &COMMIT, &ROLLBACK, &SAVEPOINT, &BACK_TO_SAVEPOINT];
 
 /// Statements that PostgreSQL takes as texts of several, which cannot be prepared.
 pub(super) static UNPREPARED: &[&Sql] = &[&BEGIN_SHARED, &BEGIN_ALONE];
@@ -78,6 +79,8 @@ pub struct WriterSession {
     /// Where the journal ends; on PostgreSQL known for sure only by who has the gate alone.
     head: JournalHead,
     gate: Gate,
+    /// On PostgreSQL, whether this connection knows the statements that a transaction begins with.
+    prepared: bool,
     /// What was read in this transaction, by which rows are found again.
     stored: Stored,
 }
@@ -136,33 +139,26 @@ const BEGUN: &[Column] = &[
 
 /// The number of the last change of a link.
 const LINK_CHANGE: Column = Column::made("link_change", Kind::Int);
-/// Of the journal so far. On PostgreSQL it is read later, under the head's own lock.
+/// Of the journal so far. On PostgreSQL it is read again later, under the head's own lock.
 const HASH: Column = Column::made("hash", Kind::Hash);
 
-// One round trip. In READ COMMITTED each statement of it sees what was committed before it began, so the gate row is read as
-// it is after the lock was granted.
-macro_rules! begin {
-    ($name:literal, $lock:literal) => {
-        Sql::postgres(
-            $name,
-            concat!(
-                "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.",
-                $lock,
-                "(",
-                gate_key!(),
-                ");
-    SELECT {gate g}, {journal_head j}, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change
-    FROM gate AS g CROSS JOIN journal_head AS j"
-            ),
-        )
-        .gives(BEGUN)
-    };
-}
+static GATE_SHARED: Sql =
+    Sql::postgres("store.gate_shared", concat!("SELECT pg_catalog.pg_advisory_xact_lock_shared(", gate_key!(), ")"));
+static GATE_ALONE: Sql =
+    Sql::postgres("store.gate_alone", concat!("SELECT pg_catalog.pg_advisory_xact_lock(", gate_key!(), ")"));
 
-static BEGIN_SHARED: Sql = begin!("store.begin_shared", "pg_advisory_xact_lock_shared");
-static BEGIN_ALONE: Sql = begin!("store.begin_alone", "pg_advisory_xact_lock");
+// One round trip, of statements that were planned before. In READ COMMITTED each of them sees what was committed before it
+// began, so the gate row is read as it is after the lock was granted.
+static BEGIN_SHARED: Sql = Sql::postgres(
+    "store.begin_shared",
+    "BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE \"store.gate_shared\"; EXECUTE \"store.begun\"",
+);
+static BEGIN_ALONE: Sql = Sql::postgres(
+    "store.begin_alone",
+    "BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE \"store.gate_alone\"; EXECUTE \"store.begun\"",
+);
 
-static BEGUN_ROW: Sql = Sql::sqlite(
+static BEGUN_ROW: Sql = Sql::both(
     "store.begun",
     "SELECT {gate g}, {journal_head j}, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change, j.hash
     FROM gate AS g CROSS JOIN journal_head AS j",
@@ -218,6 +214,7 @@ impl WriterSession {
             committed,
             head: JournalHead::START,
             gate: Gate::Shared,
+            prepared: false,
             stored: Stored::default(),
         }
     }
@@ -248,6 +245,10 @@ impl WriterSession {
             let head = JournalHead { next_sequence, next_number, hash };
             Ok::<_, StoreError>((gate_row(row)?, head, row.int(LINK_CHANGE)?))
         };
+        if !self.prepared && self.connection.link().backend() == Backend::Postgres {
+            self.connection.link().prepare(&[&GATE_SHARED, &GATE_ALONE, &BEGUN_ROW]).await?;
+            self.prepared = true;
+        }
         let (row, head, link_change) = if let Connection::Postgres(connection) = &mut self.connection {
             let sql = match gate {
                 Gate::Shared => &BEGIN_SHARED,
@@ -345,16 +346,17 @@ impl WriterSession {
         }
         consents::save_given(&mut link, book, changes).await?;
         let records = requests::records(book, changes)?;
-        let rows = save::save_rows(&mut link, book, changes, (header, &self.stored, &records), self.lots_in_row);
+        let how = (self.lots_in_row, head::saves_together(changes));
+        let rows = save::save_rows(&mut link, book, changes, (header, &self.stored, &records), how);
         // Entries and requests are hashed while the database writes them.
         let (rows, hashed) = futures::join!(rows, async { head::hash_batch(book, changes, header, &records) });
-        rows?;
+        let unsaved = rows?;
         attachments::save(&mut link, changes).await?;
         let first_sequence = if changes.entries.is_empty() && changes.requests.is_empty() {
             self.head.next_sequence
         } else {
             let bounds = (&*self.watched, self.gate);
-            head::save_head(&mut link, (book, changes), header, &self.head, &hashed?, bounds).await?
+            head::save_head(&mut link, (book, changes), header, &self.head, &hashed?, bounds, unsaved).await?
         };
         if !self.stored.told.is_empty() {
             save::check_told(&mut link, book, &self.stored.told).await?;

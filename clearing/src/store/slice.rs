@@ -33,7 +33,7 @@ use clearing_core::units::{
 };
 
 use super::identifiers::{self, Enrolled};
-use super::lot_row::NOWHERE;
+use super::lot_row::{LotRow, NOWHERE};
 use super::receipts::BookedLine;
 use super::requests::RequestRow;
 use super::save::Stored;
@@ -63,7 +63,7 @@ pub(super) async fn load(
     let house = Arc::clone(&book.house);
     let needs = footprint(&house, requests, now);
     load_windows(link, book, &needs, &mut loaded).await?;
-    load_identifiers(link, book, &needs, enrolled).await?;
+    load_identifiers(link, book, &needs, enrolled, &mut loaded).await?;
     receipts::lock_receipts(link, &needs.shared_receipts).await?;
     let lines = receipts::receipts(link, &needs.reversed_receipts).await?;
     keep_lines(link, book, &mut loaded, (&lines, &needs.reversed_receipts)).await?;
@@ -109,6 +109,12 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    fn keep_member(&mut self, book: &mut Book, member: Member, lots: LotRow) {
+        let due = member.next_due(&book.house.coalition.time_zone);
+        self.stored.members.insert(member.id, members::Found { due, lots });
+        book.members.insert(member.id, member);
+    }
+
     /// Puts the lots that stand in a member's row into the book.
     fn unpack(&mut self, book: &mut Book, member: MemberId) -> Result<(), StoreError> {
         let Some(found) = self.stored.members.get(&member).filter(|_| self.unpacked.insert(member)) else {
@@ -154,10 +160,9 @@ async fn load_members(
     lock: bool,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    for (member, lots) in members::members(link, ids, lock).await? {
-        let due = member.next_due(&book.house.coalition.time_zone);
-        loaded.stored.members.insert(member.id, members::Found { due, lots });
-        book.members.insert(member.id, member);
+    let unread: Vec<MemberId> = ids.filter(|id| !book.members.contains_key(id)).collect();
+    for (member, lots) in members::members(link, unread.into_iter(), lock).await? {
+        loaded.keep_member(book, member, lots);
     }
     Ok(())
 }
@@ -200,13 +205,29 @@ async fn load_identifiers(
     book: &mut Book,
     needs: &Footprint<'_>,
     enrolled: &Enrolled,
+    loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
     let identifier = |member: &MemberRef| match member {
         MemberRef::Identifier(hash) => Some(*hash),
         MemberRef::Id(_) => None,
     };
     let named = needs.members.keys().filter_map(identifier).collect();
-    book.identifiers.extend(enrolled.members(link, named).await?);
+    let (known, unread) = enrolled.members(named);
+    let read = match &unread.hashes[..] {
+        [] => Vec::new(),
+        [hash] if names_one_member(needs) && link.backend() == Backend::Postgres => {
+            let named = members::lock_named(link, hash).await?;
+            let named = named.map(|(member, lots)| {
+                let id = member.id;
+                loaded.keep_member(book, member, lots);
+                (*hash, id)
+            });
+            named.into_iter().collect()
+        }
+        hashes => identifiers::identifiers(link, hashes).await?,
+    };
+    enrolled.keep(&unread, &read);
+    book.identifiers.extend(known.into_iter().chain(read));
     let enrolling = needs.enrolling.iter().filter_map(identifier);
     let unknown: Vec<IdentifierHash> = enrolling.filter(|hash| !book.identifiers.contains_key(hash)).collect();
     if !unknown.is_empty() && link.backend() == Backend::Postgres {
@@ -214,6 +235,14 @@ async fn load_identifiers(
         book.identifiers.extend(identifiers::identifiers(link, &unknown).await?);
     }
     Ok(())
+}
+
+/// Whether nothing is locked between the one identifier that is named and its member, and no other member at all, so that both
+/// are read in one statement.
+fn names_one_member(needs: &Footprint<'_>) -> bool {
+    let refers = [needs.giving.len(), needs.taking.len(), needs.purchases.len(), needs.abandoned.len()];
+    let receipts = [needs.shared_receipts.len(), needs.reversed_receipts.len()];
+    needs.members.len() == 1 && refers.iter().chain(&receipts).all(|count| *count == 0)
 }
 
 /// Takes notice of what was found under the keys of receipts, and reads the entries that were booked: they tell whether it is

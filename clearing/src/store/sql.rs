@@ -260,6 +260,15 @@ impl Link<'_> {
         Ok(became)
     }
 
+    /// Has PostgreSQL keep statements without arguments under their names, for `EXECUTE` on this connection.
+    pub async fn prepare(&mut self, statements: &[&'static Sql]) -> Result<(), StoreError> {
+        let Self::Postgres(connection) = self else { return Err(other_backend()) };
+        let prepare = |sql: &&Sql| format!("PREPARE \"{}\" AS {}", sql.name, sql.text(Backend::Postgres));
+        let text = statements.iter().map(prepare).collect::<Vec<_>>().join(";\n");
+        let prepared = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **connection).await;
+        prepared.map(drop).map_err(|error| StoreError::of("preparing statements", error))
+    }
+
     /// Runs a statement that takes no arguments.
     pub async fn run(&mut self, sql: &'static Sql) -> Result<(), StoreError> {
         self.try_run(sql).await.map_err(|error| StoreError::of(sql.name, error))

@@ -321,9 +321,9 @@
             amount = gross.amount + excluded.amount
         RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
     ), issued AS (
-        UPDATE guards AS t SET issued_day = i.issued_day,
-            issued_points = i.issued_points + CASE WHEN t.issued_day = i.issued_day THEN t.issued_points ELSE 0 END
-        FROM head CROSS JOIN unnest($13::text[], $14::bigint[], $15::bigint[]) AS i (partner, issued_day, issued_points) WHERE t.partner = i.partner RETURNING t.partner, t.issued_points
+        UPDATE guards AS t SET issued_day = d.issued_day,
+            issued_points = d.issued_points + CASE WHEN t.issued_day = d.issued_day THEN t.issued_points ELSE 0 END
+        FROM head CROSS JOIN unnest($13::text[], $14::bigint[], $15::bigint[]) AS d (partner, issued_day, issued_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points
     ), linked AS (
         UPDATE journal_head AS j SET next_sequence = head.next_sequence + $17, next_number = head.next_number + 1,
             hash = sha256(
@@ -337,6 +337,83 @@
         previous_hash, requests_hash, salt)
     SELECT $16, number, first_sequence, $17, $22, $18, $19, hash, previous_hash, $23,
         $20
+    FROM linked
+    RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed)
+        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM issued) AS moved, (
+            SELECT string_agg(far, ';') FROM (
+                SELECT concat_ws(',', 'b', commodity, account, amount) AS far FROM moved
+                WHERE amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
+                UNION ALL
+                SELECT concat_ws(',', 'o', partner, version, points) FROM owed WHERE points > 1152921504606846976
+                UNION ALL
+                SELECT concat_ws(',', 'g', window_number, issuer, acceptor, points, amount) FROM obliged
+                WHERE points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
+                OR amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
+                UNION ALL
+                SELECT concat_ws(',', 'i', partner, issued_points) FROM issued WHERE issued_points > 1152921504606846976
+            ) AS f
+        ) AS far;
+
+-- store.save_batch (PostgreSQL)
+    WITH e AS (
+        INSERT INTO entries (batch_id, ordinal, bytes)
+    SELECT e.batch_id, e.ordinal, substring($5::bytea, e.bytes, e.bytes_length) AS bytes
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, bytes, bytes_length) RETURNING 1
+    ), q AS (
+        INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
+    SELECT q.partner, q.request_id, q.content_hash, q.batch_id, q.ordinal, q.entry_count, q.state,
+        substring($15::bytea, q.reply, q.reply_length) AS reply
+        FROM unnest($6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[],
+        $13::int[], $14::int[]) AS q (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply, reply_length) RETURNING 1
+    ), i AS (
+        INSERT INTO identifiers (identifier_hash, member_id, number, salt)
+    SELECT substring($21::bytea, i.identifier_hash, 32) AS identifier_hash, i.member_id, i.number,
+        substring($21::bytea, i.salt, i.salt_length) AS salt
+        FROM unnest($16::int[], $17::uuid[], $18::bigint[], $19::int[], $20::int[]) AS i (identifier_hash, member_id, number, salt, salt_length) RETURNING 1
+    ), m AS (
+        INSERT INTO members (member_id, entry_no, next_due_at, holdings, lots)
+    SELECT m.member_id, m.entry_no, m.next_due_at,
+        substring($29::bytea, m.holdings, m.holdings_length) AS holdings,
+        substring($29::bytea, m.lots, m.lots_length) AS lots
+        FROM unnest($22::uuid[], $23::bigint[], $24::bigint[], $25::int[], $26::int[], $27::int[], $28::int[]) AS m (member_id, entry_no, next_due_at, holdings, holdings_length, lots, lots_length)
+    ON CONFLICT (member_id) DO UPDATE SET entry_no = excluded.entry_no, next_due_at = excluded.next_due_at, holdings = excluded.holdings,
+        lots = excluded.lots RETURNING 1
+    ), t AS (
+        INSERT INTO receipts (receipt_key, line, side, nth, batch_id, ordinal, undone)
+    SELECT t.receipt_key, t.line, t.side, t.nth, t.batch_id, t.ordinal, t.undone
+        FROM unnest($30::uuid[], $31::bigint[], $32::bigint[], $33::bigint[], $34::uuid[], $35::bigint[], $36::bigint[]) AS t (receipt_key, line, side, nth, batch_id, ordinal, undone) RETURNING 1
+    ), head AS MATERIALIZED (
+        SELECT next_sequence, next_number, hash FROM journal_head WHERE id = 1 AND (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
+        + (SELECT count(*) FROM t) = $37::bigint FOR UPDATE
+    ), moved AS (
+        INSERT INTO balances (commodity, window_number, account, amount) SELECT b.commodity, b.window_number, b.account, b.amount FROM head CROSS JOIN unnest($38::text[], $39::bigint[], $40::text[], $41::bigint[]) AS b (commodity, window_number, account, amount)
+        ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = balances.amount + excluded.amount
+        RETURNING balances.commodity, balances.account, balances.amount
+    ), owed AS (
+        UPDATE terms_outstanding AS t SET points = t.points + o.points
+        FROM head CROSS JOIN unnest($42::text[], $43::bigint[], $44::bigint[]) AS o (partner, version, points) WHERE t.partner = o.partner AND t.version = o.version RETURNING t.partner, t.version, t.points
+    ), obliged AS (
+        INSERT INTO gross (window_number, issuer, acceptor, points, amount) SELECT g.window_number, g.issuer, g.acceptor, g.points, g.amount FROM head CROSS JOIN unnest($45::bigint[], $46::text[], $47::text[], $48::bigint[], $49::bigint[]) AS g (window_number, issuer, acceptor, points, amount)
+        ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = gross.points + excluded.points,
+            amount = gross.amount + excluded.amount
+        RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
+    ), issued AS (
+        UPDATE guards AS t SET issued_day = d.issued_day,
+            issued_points = d.issued_points + CASE WHEN t.issued_day = d.issued_day THEN t.issued_points ELSE 0 END
+        FROM head CROSS JOIN unnest($50::text[], $51::bigint[], $52::bigint[]) AS d (partner, issued_day, issued_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points
+    ), linked AS (
+        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $54, next_number = head.next_number + 1,
+            hash = sha256(
+                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $58
+            )
+        FROM head WHERE j.id = 1
+        RETURNING head.next_sequence AS first_sequence, head.next_number AS number, head.hash AS previous_hash,
+            j.hash AS hash
+    )
+    INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
+        previous_hash, requests_hash, salt)
+    SELECT $53, number, first_sequence, $54, $59, $55, $56, hash, previous_hash, $60,
+        $57
     FROM linked
     RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed)
         + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM issued) AS moved, (
@@ -732,6 +809,10 @@
 -- store.lock_members (PostgreSQL)
     SELECT member_id, entry_no, holdings, lots FROM members WHERE member_id = ANY ($1::uuid[]) ORDER BY member_id FOR UPDATE;
 
+-- store.lock_named (PostgreSQL)
+    SELECT m.member_id, m.entry_no, m.holdings, m.lots FROM identifiers AS i CROSS JOIN members AS m
+    WHERE i.identifier_hash = $1 AND m.member_id = i.member_id FOR UPDATE OF m;
+
 -- store.members_after
     SELECT member_id, entry_no, holdings FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2;
 
@@ -1060,7 +1141,13 @@
     SELECT (SELECT count(*) FROM e) + (SELECT count(*) FROM q) + (SELECT count(*) FROM i) + (SELECT count(*) FROM m)
         + (SELECT count(*) FROM t) AS changed;
 
--- store.begun (SQLite)
+-- store.gate_shared (PostgreSQL)
+    SELECT pg_catalog.pg_advisory_xact_lock_shared(1131177313::bigint << 32 | 'gate'::regclass::oid::bigint);
+
+-- store.gate_alone (PostgreSQL)
+    SELECT pg_catalog.pg_advisory_xact_lock(1131177313::bigint << 32 | 'gate'::regclass::oid::bigint);
+
+-- store.begun
     SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change, j.hash
     FROM gate AS g CROSS JOIN journal_head AS j;
 
@@ -1249,11 +1336,7 @@
         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) AS k (window_number, ordinal, payer, payee, amount, paid);
 
 -- store.begin_shared (PostgreSQL)
-    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock_shared(1131177313::bigint << 32 | 'gate'::regclass::oid::bigint);
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change
-    FROM gate AS g CROSS JOIN journal_head AS j;
+    BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE "store.gate_shared"; EXECUTE "store.begun";
 
 -- store.begin_alone (PostgreSQL)
-    BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock(1131177313::bigint << 32 | 'gate'::regclass::oid::bigint);
-    SELECT g.window_number, g.opened_at, g.terms_epoch, g.last_time, g.forgotten_before, j.next_sequence, j.next_number, (SELECT coalesce(max(number), 0) FROM link_changes) AS link_change
-    FROM gate AS g CROSS JOIN journal_head AS j;
+    BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE "store.gate_alone"; EXECUTE "store.begun";

@@ -325,10 +325,12 @@ tables! {
         /// One row is one entry: canonical bytes with postings, lot movements and links. Everything else here can be
         /// rebuilt from it. The key is known before the commit (batch ids are UUIDv7, so rows are appended); the sequence
         /// is that of the batch plus the ordinal.
-        entries ENTRIES (rowid, append_only) {
+        entries ENTRIES (append_only) {
             batch_id: Uuid key,
             ordinal: Int4 key ["ordinal >= 0"],
-            bytes: Bytes,
+            /// the canonical bytes, behind a byte that says how they stand: 1 as they are; 2 by LZ4 with the frozen
+            /// dictionary 1, behind their length in two bytes
+            packed: Bytes,
         };
         /// One row is one commit that wrote entries or recorded requests, and one link of the hash chain.
         batches BATCHES (append_only) {

@@ -263,20 +263,19 @@ async fn callers_are_told_of_a_database_that_stands_still_and_do_not_wait_for_it
     }
 }
 
-/// What the test's trigger does not let into the database, for good: an entry of so many points. Its bytes are looked for, so
-/// it is no small number: the last byte of some batch's id and an ordinal after it have once been 666.
-const POISON: i64 = 0x5E_EDBA_D0DE;
+/// What the test's trigger does not let into the database, for good: an entry of so many points. It is known by what its batch
+/// takes from the account of an issuer, so it is far more than all innocent entries of a batch.
+const POISON: i64 = 1_000_000_000;
 
 async fn plant_poison(house: &TestHouse) {
-    let written: String = POISON.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let poisoned = format!("new.commodity = 'points' AND new.amount <= -{POISON}");
     let sqlite = format!(
-        "CREATE TRIGGER poison BEFORE INSERT ON entries WHEN instr(new.bytes, x'{written}') > 0
+        "CREATE TRIGGER poison BEFORE INSERT ON balances WHEN {poisoned}
          BEGIN SELECT RAISE(ABORT, 'poison'); END"
     );
     let postgres = format!(
         "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
-         CREATE TRIGGER poison BEFORE INSERT ON entries FOR EACH ROW
-         WHEN (position(decode('{written}', 'hex') IN new.bytes) > 0) EXECUTE FUNCTION poison()"
+         CREATE TRIGGER poison BEFORE INSERT ON balances FOR EACH ROW WHEN ({poisoned}) EXECUTE FUNCTION poison()"
     );
     house.database.execute(&sqlite, &postgres).await;
 }

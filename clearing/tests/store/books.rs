@@ -57,7 +57,7 @@ const ADDED: &[(&str, &str)] = &[
         "INSERT INTO gross (window_number, issuer, acceptor, points, amount) VALUES (1, 'operator', 'operator', 1, 1)",
     ),
     ("balances", "INSERT INTO balances (commodity, window_number, account, amount) VALUES ('EUR', 0, 'collateral:fuel', 1)"),
-    ("entries", "INSERT INTO entries SELECT batch_id, ordinal + 7777, bytes FROM entries LIMIT 1"),
+    ("entries", "INSERT INTO entries SELECT batch_id, ordinal + 7777, packed FROM entries LIMIT 1"),
     (
         "receipts",
         "INSERT INTO receipts SELECT receipt_key, line + 7777, side, nth, batch_id, ordinal, undone FROM receipts LIMIT 1",

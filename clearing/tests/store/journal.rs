@@ -1,6 +1,6 @@
 //! The journal: its hashes, its lists, what is kept beside it, and that nothing of it is lost or changed.
 
-use clearing::store::{Backend, EntryFilter, Probe};
+use clearing::store::{Backend, EntryFilter, ErrorKind, Probe};
 use clearing_core::command::Request;
 use clearing_core::facts::answer::Attachment;
 use clearing_core::facts::chain::{attachment_commitment, chain_hash, requests_hash};
@@ -18,6 +18,7 @@ on_both! {
     what_is_acknowledged_is_in_the_lists_of_its_parties
     an_attachment_is_kept_beside_its_entry
     the_journal_refuses_to_be_changed
+    a_row_that_is_not_written_stops_its_batch
     a_commit_can_be_looked_up;
 }
 
@@ -129,15 +130,44 @@ async fn the_journal_refuses_to_be_changed(test: &TestStore) {
         "DELETE FROM batches",
     ];
     match test.store.backend() {
-        Backend::Sqlite => {
-            changes.push("REPLACE INTO entries (batch_id, ordinal, bytes) SELECT batch_id, ordinal, x'00' FROM entries")
-        }
+        Backend::Sqlite => changes
+            .push("REPLACE INTO entries (batch_id, ordinal, packed) SELECT batch_id, ordinal, x'00' FROM entries"),
         Backend::Postgres => changes.extend(["TRUNCATE entries", "TRUNCATE batches"]),
     }
     for change in changes {
         let error = raw.run(change).await.unwrap_err().to_string();
         assert!(error.contains("append-only"), "{change}: {error}");
     }
+}
+
+/// What a database swallows without an error, as a trigger may have it do, is missed: of a batch that is saved in one statement
+/// as of a larger one.
+async fn a_row_that_is_not_written_stops_its_batch(test: &TestStore) {
+    let mut raw = Raw::open(test).await;
+    let backend = test.store.backend();
+    let swallows = match backend {
+        Backend::Sqlite => "BEGIN SELECT RAISE(IGNORE); END",
+        Backend::Postgres => {
+            raw.run("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+                .await
+                .unwrap();
+            "FOR EACH ROW EXECUTE FUNCTION swallow()"
+        }
+    };
+    let founded = head(test).await;
+    let tables = ["entries", "requests", "identifiers", "members", "balances"];
+    for (seed, (table, size)) in (1..).zip(tables.into_iter().flat_map(|table| [(table, 1), (table, 40)])) {
+        raw.run(format!("CREATE TRIGGER swallow BEFORE INSERT ON {table} {swallows}")).await.unwrap();
+        let mut till = Till::open(&test.store, seed).await;
+        let requests: Vec<Request> = (0..size).map(|n| till.request("grocer", issue(card(n), 1))).collect();
+        let error = till.run(&requests, at(0)).await.err().unwrap_or_else(|| panic!("{size} without their {table}"));
+        assert_eq!(error.kind(), ErrorKind::Permanent, "{table}, {size}: {error}");
+        drop(till);
+        let of = if backend == Backend::Postgres { format!(" ON {table}") } else { String::new() };
+        raw.run(format!("DROP TRIGGER swallow{of}")).await.unwrap();
+        assert_eq!(head(test).await, founded, "{table}, {size}");
+    }
+    Till::open(&test.store, 99).await.one("grocer", issue(card(1), 1), at(0)).await.unwrap();
 }
 
 async fn a_commit_can_be_looked_up(test: &TestStore) {

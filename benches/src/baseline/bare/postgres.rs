@@ -22,7 +22,7 @@ const MEMBERS: &str =
 
 const SAVE: &str = "
     WITH e AS (
-        INSERT INTO entries (batch_id, ordinal, bytes) SELECT $1, ordinal, $3 FROM unnest($2::int[]) AS r (ordinal)
+        INSERT INTO entries (batch_id, ordinal, packed) SELECT $1, ordinal, $3 FROM unnest($2::int[]) AS r (ordinal)
     ), q AS (
         INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
         SELECT partner, request_id, content_hash, $1, ordinal, 1, 1, $7

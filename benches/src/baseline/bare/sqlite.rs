@@ -18,7 +18,7 @@ const LOAD: &str = "
     WHERE member_id IN (SELECT substr($4, value->>0, 16) FROM jsonb_each($3))";
 
 const SAVE: &str = "
-    INSERT INTO entries (batch_id, ordinal, bytes) SELECT $9, value->>0, $10 FROM jsonb_each($1);
+    INSERT INTO entries (batch_id, ordinal, packed) SELECT $9, value->>0, $10 FROM jsonb_each($1);
     INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
     SELECT value->>1, substr($2, value->>2, 16), substr($2, value->>3, 16), $9, value->>0, 1, 1, $12
     FROM jsonb_each($1);
