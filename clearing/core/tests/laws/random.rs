@@ -638,7 +638,7 @@ impl Asked {
             }
             Op::Export { window, pairwise } => {
                 // Of no draw of its own, so that plays of a seed that never changes stay what they are.
-                let replace = self.requests.len() % 2 == 0;
+                let replace = self.requests.len().is_multiple_of(2);
                 let mode = if *pairwise { OrderMode::Pairwise } else { OrderMode::Hub };
                 house(Command::ExportOrders(ExportOrders { window: window_of(play, window), mode, replace }))
             }
