@@ -98,6 +98,7 @@ fn issue(till: [&str; 4], enrols: bool) -> Entry {
 fn facts(points: i64) -> Fact {
     Fact::Redemption(RedemptionFacts {
         points: Points(points),
+        terms: 1,
         reimbursement: Money(95),
         fee_rate: "0.02".parse().unwrap(),
         fee_bearer: FeeBearer::Acceptor,
@@ -138,6 +139,7 @@ fn giving_back() -> Entry {
 fn hold() -> Entry {
     let facts = HoldFacts {
         points: Points(120),
+        terms: 1,
         reimbursement: Money(95),
         fee_rate: "0.02".parse().unwrap(),
         fee_bearer: FeeBearer::Acceptor,

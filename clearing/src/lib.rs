@@ -17,6 +17,7 @@
 //! | [`timekeeper`] | whether the machine's clock can be believed |
 //! | [`identifier`] | keyed hashes of members' identifiers |
 //! | [`coalition_file`] | coalitions written as TOML |
+//! | [`spreadsheet`] | files that a spreadsheet or a bank opens |
 //! | [`config`] | what whoever runs it is told: keys, their sources and their problems |
 //!
 //! The rules are the crate `clearing-core`.
@@ -34,6 +35,7 @@ pub mod rpc;
 pub mod scheduler;
 pub mod server;
 pub mod shares;
+pub mod spreadsheet;
 pub mod store;
 pub mod timekeeper;
 pub mod tls;

@@ -138,17 +138,17 @@ CREATE INDEX admin_actions_by_window ON admin_actions (partner, window_number, t
 CREATE TABLE party_totals (
     partner       text NOT NULL,
     window_number bigint NOT NULL,
-    -- 1 issuer, 2 acceptor, 3 neither
-    role          smallint NOT NULL CHECK (role BETWEEN 1 AND 3),
+    -- 1 issued, 2 spent, 3 accepted, 4 at home, 5 lost, 6 the house
+    section       smallint NOT NULL CHECK (section BETWEEN 1 AND 6),
     -- the kind's number in the canonical bytes
     kind          smallint NOT NULL,
     purpose       text NOT NULL,
-    lines         bigint NOT NULL CHECK (lines >= 1),
+    entry_count   bigint NOT NULL CHECK (entry_count >= 1),
     -- at the end of the range: it did not fit
     amount        bigint NOT NULL,
     -- likewise
     points        bigint NOT NULL,
-    PRIMARY KEY (partner, window_number, role, kind, purpose)
+    PRIMARY KEY (partner, window_number, section, kind, purpose)
 );
 
 -- Statement triggers cost nothing per row.

@@ -138,17 +138,17 @@ CREATE INDEX admin_actions_by_window ON admin_actions (partner, window_number, t
 CREATE TABLE party_totals (
     partner       TEXT NOT NULL,
     window_number INTEGER NOT NULL,
-    -- 1 issuer, 2 acceptor, 3 neither
-    role          INTEGER NOT NULL CHECK (role BETWEEN 1 AND 3),
+    -- 1 issued, 2 spent, 3 accepted, 4 at home, 5 lost, 6 the house
+    section       INTEGER NOT NULL CHECK (section BETWEEN 1 AND 6),
     -- the kind's number in the canonical bytes
     kind          INTEGER NOT NULL,
     purpose       TEXT NOT NULL,
-    lines         INTEGER NOT NULL CHECK (lines >= 1),
+    entry_count   INTEGER NOT NULL CHECK (entry_count >= 1),
     -- at the end of the range: it did not fit
     amount        INTEGER NOT NULL,
     -- likewise
     points        INTEGER NOT NULL,
-    PRIMARY KEY (partner, window_number, role, kind, purpose)
+    PRIMARY KEY (partner, window_number, section, kind, purpose)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER entries_refuse_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
 CREATE TRIGGER entries_refuse_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;

@@ -82,7 +82,7 @@ async fn main() -> Result<()> {
     println!("{:<32}{:>20}", "opening", statement.opening.to_string());
     let mut sum = statement.opening.amount;
     for total in &statement.totals {
-        let what = format!("{} {} ({})", total.kind, total.purpose, total.role);
+        let what = format!("{} {} ({})", total.section, total.kind, total.purpose);
         println!("{what:<32}{:>20}{:>10} points", total.amount.to_string(), total.points);
         sum += total.amount.amount;
     }

@@ -81,8 +81,8 @@ pub use answers::{
     Deprecation, EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Issued, Leg, LegState,
     LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation, ParticipantAmount, Position, Posting,
     PurchaseReturned, Purchased, Purpose, Quantity, Quote, ReconcileState, Reconciliation, Redeemed, Returned,
-    Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement, StatementLine, StatementRole,
-    StatementTotal, Tally, Transferred, Voided, Window, WindowState, Written,
+    Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement, StatementBridge, StatementLine,
+    StatementSection, StatementTotal, Tally, Transferred, Voided, Window, WindowState, Written,
 };
 pub use builder::ClientBuilder;
 pub use client::Client;

@@ -125,7 +125,8 @@ enum Command {
     Entry(entry::Command),
     /// What one partner's position came to in one window, and why.
     #[command(
-        after_help = "Examples:\n  clearing statement GROCER\n  clearing statement GROCER --window 3 --lines 0 --output json"
+        after_help = "Examples:\n  clearing statement GROCER\n  clearing statement GROCER --window 3 --format csv > grocer-3.csv\n  \
+                            clearing statement GROCER --window 3 --lines 0 --output json"
     )]
     Statement(statement::Arguments),
     /// Rebuilds everything that is stored from the journal and compares; reads the database, not the house.

@@ -18,8 +18,9 @@
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
 //! | `irrevocable`, `files` | asking before what cannot be undone; files, none of which is overwritten unasked |
 //! | `hints` | what to do about a rejection |
-//! | `output`, `failure`, `telemetry`, `values` | what they print, how they end, what they log, and what numbers they read |
+//! | `output`, `failure`, `telemetry`, `values`, `amounts` | what they print, how they end, what they log, and what numbers they read and write |
 
+mod amounts;
 mod audit;
 mod calendar;
 mod certificate;

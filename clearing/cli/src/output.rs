@@ -59,6 +59,9 @@ impl Output {
 
     /// Prints an answer.
     pub fn show(self, answer: &Answer) {
+        if let Some(file) = &answer.file {
+            return self.raw(file);
+        }
         match self.format {
             Format::Table => put(io::stdout().lock(), &answer.page.0),
             Format::Json => put(io::stdout().lock(), &format!("{:#}", answer.json)),
@@ -110,6 +113,8 @@ fn put(mut out: impl Write, text: &str) {
 pub struct Answer {
     json: Value,
     page: Page,
+    /// What is printed instead of both, as it is.
+    file: Option<String>,
     /// Why the command fails although it has an answer.
     pub failure: Option<Failure>,
 }
@@ -117,7 +122,13 @@ pub struct Answer {
 impl Answer {
     /// The same for programs and for people.
     pub fn new(json: Value, page: Page) -> Self {
-        Self { json, page, failure: None }
+        Self { json, page, file: None, failure: None }
+    }
+
+    /// The same as a file in a format of its own, which is meant to be redirected.
+    #[must_use]
+    pub fn in_a_file(self, file: String) -> Self {
+        Self { file: Some(file), ..self }
     }
 
     /// The same, after which the command fails: what it was asked for is there, and is not as it should be.

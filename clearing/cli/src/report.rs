@@ -5,6 +5,7 @@ use partner_sdk::operator::{AccountBalance, NettingReport};
 use partner_sdk::{Entry, Posting, Quantity};
 use serde_json::{Value, json};
 
+use crate::amounts::{amount, percent};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Page};
@@ -88,29 +89,39 @@ async fn netting(session: &Session, window: Option<i64>) -> Result<Answer, Failu
             "creditor_id": of.creditor_id,
             "amount": of.amount.amount.to_string(),
         })).collect::<Vec<_>>(),
+        "netted_total": report.netted_total.amount.to_string(),
+        "netted_share": report.netted_share.map(|share| share.to_string()),
         "settlement": settlement::to_json(&report.settlement),
     });
+    let share = report.netted_share.map_or_else(String::new, |share| format!(": {} need not move", percent(share)));
+    let scale = session.info.scale;
+    let headline = format!(
+        "After netting among all, {} of {} {} are left{share}.",
+        amount(report.netted_total.amount, scale),
+        amount(report.settlement.gross.amount, scale),
+        session.info.currency_code
+    );
     let page = Page::new()
         .text(format!(
             "Obligations of window {}, {}: rows owe columns.",
             report.settlement.window, session.info.currency_code
         ))
-        .and(&matrix(&report))
+        .and(&matrix(&report, session.info.scale))
         .text("After netting between each two:")
         .table(
             &["debtor", "creditor", ">amount"],
-            report
-                .bilateral_nets
-                .iter()
-                .map(|net| vec![net.debtor_id.clone(), net.creditor_id.clone(), net.amount.amount.to_string()]),
+            report.bilateral_nets.iter().map(|net| {
+                vec![net.debtor_id.clone(), net.creditor_id.clone(), amount(net.amount.amount, session.info.scale)]
+            }),
         )
-        .text("After netting among all:")
+        .text(headline)
+        .text("What is settled, with prepaid points, fees, spreads and what was carried:")
         .and(&settlement::page(&report.settlement));
     Ok(Answer::new(json, page))
 }
 
 /// Issuers by rows, acceptors by columns.
-fn matrix(report: &NettingReport) -> Page {
+fn matrix(report: &NettingReport, scale: u32) -> Page {
     let mut acceptors: Vec<&str> = report.obligations.iter().map(|of| of.acceptor_id.as_str()).collect();
     acceptors.sort_unstable();
     acceptors.dedup();
@@ -120,7 +131,7 @@ fn matrix(report: &NettingReport) -> Page {
     let cell = |issuer: &str, acceptor: &str| {
         let of =
             report.obligations.iter().find(|of| of.issuer_id.as_deref() == Some(issuer) && of.acceptor_id == acceptor);
-        of.map_or_else(String::new, |of| of.gross.amount.to_string())
+        of.map_or_else(String::new, |of| amount(of.gross.amount, scale))
     };
     let rows = issuers.iter().map(|issuer| {
         let mut row = vec![(*issuer).to_owned()];

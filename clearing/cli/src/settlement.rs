@@ -532,11 +532,10 @@ pub fn facts(settlement: &Settlement) -> Page {
     for carried in &settlement.carried {
         page = page.text(format!("Carried: {} {}", carried.partner_id, carried.amount));
     }
-    let saved = settlement.saved.map_or_else(
-        || "nothing to net".to_owned(),
-        |share| format!("{} % need not move", (share * Decimal::ONE_HUNDRED).normalize()),
-    );
-    page = page.text(format!("Gross {}, after netting {}: {saved}.", settlement.gross, settlement.pairwise_total));
+    page = page.text(format!(
+        "Obligations before netting: {}. What moves, with prepaid points, fees and what was carried: {}.",
+        settlement.gross, settlement.pairwise_total
+    ));
     let proof = &settlement.proof;
     let funds: Vec<_> =
         proof.account_changes.iter().map(|change| format!(" + {} {}", change.account, change.amount.amount)).collect();

@@ -1,14 +1,20 @@
 //! `clearing statement`: what one partner's position came to in one window, and why.
 
-use clap::Args;
-use partner_sdk::{Statement, StatementLine, StatementTotal};
-use serde_json::{Value, json};
+mod sheet;
+
+use clap::{Args, ValueEnum};
 
 use crate::context::Context;
-use crate::failure::Failure;
-use crate::output::{Answer, Page};
-use crate::session::{Session, first, moment};
-use crate::{values, window};
+use crate::failure::{Exit, Failure};
+use crate::output::Answer;
+use crate::session::{Session, first};
+use crate::values;
+
+use sheet::Sheet;
+pub use sheet::words;
+
+/// Lines that people are shown if they do not say how many.
+const LINES_SHOWN: usize = 20;
 
 /// Arguments of `statement`.
 #[derive(Debug, Args)]
@@ -18,93 +24,60 @@ pub struct Arguments {
     /// Number of the window. Left out: the open one, so far.
     #[arg(long, value_name = "N", value_parser = values::whole::<i64>)]
     window: Option<i64>,
-    /// How many lines to list; 0 lists none.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = values::whole::<usize>)]
-    lines: usize,
+    /// How many lines at most; 0 lists none. Left out: 20 as text, all of them as csv and json.
+    #[arg(long, value_name = "N", value_parser = values::whole::<usize>)]
+    lines: Option<usize>,
+    /// Goes on after so many lines.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<usize>)]
+    skip: usize,
+    /// How it is written. Left out: text, or as --output says.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+/// How a statement is written: the same in other clothes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for people.
+    Text,
+    /// One file for a spreadsheet: a row for each amount of the bridge, each obligation, each line. Amounts are signed: above
+    /// zero the partner gets it, below zero it pays.
+    Csv,
+    /// One JSON document, with the same signs.
+    Json,
 }
 
 /// Runs it.
 pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Failure> {
+    let Arguments { partner, window, lines, skip, format } = arguments;
+    let format = match (format, context.output.is_json()) {
+        (Some(Format::Text | Format::Csv), true) => {
+            let message = "--output json and --format say different things";
+            return Err(Failure::new(Exit::Usage, message).hint("leave one of them out"));
+        }
+        (Some(format), _) => format,
+        (None, true) => Format::Json,
+        (None, false) => Format::Text,
+    };
+    let most = lines.unwrap_or(if format == Format::Text { LINES_SHOWN } else { usize::MAX });
     let session = Session::open(context).await?;
-    let Arguments { partner, window, lines: lines_max } = arguments;
     let statement = session.client.statement_of(&partner, window).await?;
     // The lines of the window that was shown, also when another has been opened since.
-    let lines = first(session.client.statement_lines_of(&partner, Some(statement.window.window)), lines_max).await?;
-    Ok(Answer::new(to_json(&statement, &lines), page(&statement, &lines)))
-}
-
-fn to_json(statement: &Statement, lines: &[StatementLine]) -> Value {
-    json!({
-        "partner": statement.partner_id,
-        "window": window::to_json(&statement.window),
-        "currency": statement.opening.currency,
-        "opening": statement.opening.amount.to_string(),
-        "totals": statement.totals.iter().map(|total| json!({
-            "role": total.role.as_str(),
-            "kind": total.kind.as_str(),
-            "purpose": total.purpose.as_str(),
-            "amount": total.amount.amount.to_string(),
-            "points": total.points,
-            "line_count": total.line_count,
-        })).collect::<Vec<_>>(),
-        "leg": statement.leg.amount.to_string(),
-        "closing": statement.closing.amount.to_string(),
-        "lines": lines.iter().map(|line| json!({
-            "entry_id": line.entry_id,
-            "own_sequence": line.own_sequence,
-            "entry_time": moment(line.entry_time),
-            "kind": line.kind.as_str(),
-            "role": line.role.as_str(),
-            "counterparty_id": line.counterparty_id,
-            "purpose": line.purpose.as_str(),
-            "amount": line.amount.amount.to_string(),
-            "points": line.points,
-        })).collect::<Vec<_>>(),
+    let pages = session.client.statement_lines_of(&partner, Some(statement.window.window));
+    // One more tells whether there are more.
+    let asked = if most == 0 { 0 } else { skip.saturating_add(most).saturating_add(1) };
+    let mut lines = first(pages, asked).await?;
+    lines.drain(..skip.min(lines.len()));
+    let more = lines.len() > most;
+    lines.truncate(most);
+    let next = more.then(|| skip + lines.len());
+    let sheet = Sheet::new(&session.info, &statement, lines, next)?;
+    Ok(match format {
+        Format::Text => Answer::new(sheet.to_json(), sheet.page()),
+        Format::Csv => Answer::new(sheet.to_json(), sheet.page()).in_a_file(sheet.csv()),
+        Format::Json => {
+            let json = sheet.to_json();
+            Answer::new(json.clone(), sheet.page()).in_a_file(format!("{json:#}\n"))
+        }
     })
-}
-
-fn page(statement: &Statement, lines: &[StatementLine]) -> Page {
-    let currency = &statement.opening.currency;
-    let window = &statement.window;
-    let total_row = |total: &StatementTotal| {
-        vec![
-            total.role.to_string(),
-            total.kind.to_string(),
-            total.purpose.to_string(),
-            total.points.to_string(),
-            total.line_count.to_string(),
-            total.amount.amount.to_string(),
-        ]
-    };
-    let bare = |what: &str, amount: &partner_sdk::Money| {
-        let mut row = vec![String::new(); 6];
-        what.clone_into(&mut row[0]);
-        row[5] = amount.amount.to_string();
-        row
-    };
-    let mut rows = vec![bare("opening", &statement.opening)];
-    rows.extend(statement.totals.iter().map(total_row));
-    rows.push(bare("to the settlement", &partner_sdk::Money::new(currency.as_str(), -statement.leg.amount)));
-    rows.push(bare("closing", &statement.closing));
-    let mut page = Page::new()
-        .text(format!("Statement of {} for window {} ({}):", statement.partner_id, window.window, window.state))
-        .table(&["role", "what", "purpose", ">points", ">lines", &format!(">amount, {currency}")], rows);
-    if !lines.is_empty() {
-        let count: i64 = statement.totals.iter().map(|total| total.line_count).sum();
-        let rows = lines.iter().map(|line| {
-            vec![
-                line.own_sequence.to_string(),
-                moment(line.entry_time),
-                line.kind.to_string(),
-                line.role.to_string(),
-                line.counterparty_id.clone().unwrap_or_default(),
-                line.purpose.to_string(),
-                line.points.to_string(),
-                line.amount.amount.to_string(),
-            ]
-        });
-        let header = [">entry", "time", "what", "role", "other side", "purpose", ">points", ">amount"];
-        page = page.text(format!("The first {} of {count} lines:", lines.len())).table(&header, rows);
-    }
-    page
 }

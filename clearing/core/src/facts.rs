@@ -175,6 +175,8 @@ impl BorshDeserialize for Facts {
 pub struct RedemptionFacts {
     /// The points taken (+), or given back by a return (-).
     pub points: Points,
+    /// The version of the acceptor's terms that the figures below are of.
+    pub terms: u32,
     pub reimbursement: Money,
     pub fee_rate: Rate,
     pub fee_bearer: FeeBearer,
@@ -186,6 +188,8 @@ pub struct RedemptionFacts {
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct HoldFacts {
     pub points: Points,
+    /// The version of the acceptor's terms that the figures below are of.
+    pub terms: u32,
     pub reimbursement: Money,
     pub fee_rate: Rate,
     pub fee_bearer: FeeBearer,
@@ -200,9 +204,13 @@ pub struct HoldFacts {
 pub struct ReversedPart {
     pub lot: LotId,
     pub issuer: PartnerId,
+    /// The version of the issuer's terms that the lot was issued under.
+    pub terms: u32,
     pub points: Points,
     /// Points that were still there.
     pub taken: Points,
+    /// Those of the points taken that waited for their issuer's payment: all of them, or none.
+    pub unpaid: Points,
     /// Points that had expired or decayed.
     pub written_off: Points,
     /// Points that were gone, which the member now owes.

@@ -84,15 +84,34 @@ pub fn bilateral(obligations: &Obligations) -> BTreeMap<(PartnerId, PartnerId), 
     directed.collect()
 }
 
-/// The share of the gross obligations that netting saved, in ten-thousandths, half up: 1 - pairwise orders / gross.
-/// Undefined without gross obligations.
+/// The sum of gross obligations.
+pub fn gross_total(obligations: &Obligations) -> Money {
+    report_sum(obligations.values().map(|gross| gross.amount))
+}
+
+/// What is left of gross obligations after netting among all: the sum over those who are owed more than they owe. It is what
+/// obligations alone would make move; prepayments, fees and what was carried are no part of it.
+///
+/// Rule: multilateral-net
+pub fn multilateral(obligations: &Obligations) -> Money {
+    let mut nets: BTreeMap<PartnerId, i128> = BTreeMap::new();
+    for ((issuer, acceptor), gross) in obligations {
+        *nets.entry(*issuer).or_default() -= i128::from(gross.amount.0);
+        *nets.entry(*acceptor).or_default() += i128::from(gross.amount.0);
+    }
+    let left: i128 = nets.values().filter(|net| **net > 0).sum();
+    Money(i64::try_from(left).unwrap_or(i64::MAX))
+}
+
+/// The share of the gross obligations that need not move, in ten-thousandths, half up: 1 - what moves / gross. Undefined
+/// without gross obligations.
 ///
 /// Rule: saved
-pub fn saved(gross: Money, pairwise: Money) -> Option<i64> {
+pub fn saved(gross: Money, moves: Money) -> Option<i64> {
     if gross.0 <= 0 {
         return None;
     }
-    let share = half_up((i128::from(gross.0) - i128::from(pairwise.0)) * 10_000, i128::from(gross.0));
+    let share = half_up((i128::from(gross.0) - i128::from(moves.0)) * 10_000, i128::from(gross.0));
     i64::try_from(share).ok()
 }
 

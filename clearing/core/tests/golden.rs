@@ -102,6 +102,7 @@ fn redemption() -> Entry {
     };
     let facts = RedemptionFacts {
         points: Points(120),
+        terms: 2,
         reimbursement: Money(85),
         fee_rate: rate("0.02"),
         fee_bearer: FeeBearer::Acceptor,
@@ -127,6 +128,7 @@ fn redemption() -> Entry {
 fn giving_back() -> Entry {
     let facts = RedemptionFacts {
         points: Points(-60),
+        terms: 2,
         reimbursement: Money(85),
         fee_rate: rate("0.02"),
         fee_bearer: FeeBearer::Issuer,
@@ -171,6 +173,7 @@ fn close() -> Entry {
 fn hold() -> Entry {
     let facts = HoldFacts {
         points: Points(120),
+        terms: 2,
         reimbursement: Money(85),
         fee_rate: rate("0.02"),
         fee_bearer: FeeBearer::Issuer,
@@ -190,6 +193,7 @@ fn hold() -> Entry {
 fn capture() -> Entry {
     let facts = RedemptionFacts {
         points: Points(80),
+        terms: 2,
         reimbursement: Money(85),
         fee_rate: rate("0.02"),
         fee_bearer: FeeBearer::Acceptor,
@@ -213,8 +217,10 @@ fn reversal() -> Entry {
     let part = ReversedPart {
         lot: LotId { member: MEMBER, entry_no: 1, part: 0 },
         issuer: id("grocer"),
+        terms: 1,
         points: Points(60),
         taken: Points(30),
+        unpaid: Points(30),
         written_off: Points(10),
         debt: Points(20),
     };

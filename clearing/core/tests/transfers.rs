@@ -9,7 +9,7 @@ use clearing_core::facts::limits::Limits;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::terms::Funding;
 use clearing_core::rules::care::{ExtendExpiry, ReinstatePoints};
-use clearing_core::rules::statement::{self, Role};
+use clearing_core::rules::statement::{self, Section};
 use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{Points, Timestamp};
 use house::{Play, START, brands, id, member_ref, mixed, sums, transfer};
@@ -132,8 +132,8 @@ fn decay_takes_the_floor_of_its_share_over_the_lots_by_largest_remainder() {
     assert_eq!(parts, [("B", -4), ("A", -4), ("C", -3)].map(|(name, points)| (name.to_owned(), points)));
     let money = [("pool", -400), ("reserve", 200), ("position:operator", 120), ("position:A", 80)];
     assert_eq!(play.money_from(written), sums(&money), "each as an expiry");
-    let line = &statement::lines(id("B"), entries[0], 1, &play.book.entries[&entries[0]])[0];
-    assert_eq!((line.role, line.points.0), (Role::Issuer, 4), "as an expiry on the statement, too");
+    let line = &statement::lines(id("B"), entries[0], 1, &play.book.entries[&entries[0]], &play.book.house).unwrap()[0];
+    assert_eq!((line.section, line.points.0), (Section::Lost, 4), "as an expiry on the statement, too");
     play.assert_sound();
 }
 

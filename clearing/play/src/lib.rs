@@ -8,6 +8,7 @@
 //! | [`book_stage`], [`writer_stage`], [`sdk_stage`] | the rules alone; the writer over a database; the SDK over mTLS |
 //! | [`answers`] | what the first two have in common |
 //! | [`sdk`] | an operation, said through the SDK |
+//! | [`statements`] | what statements say, held against each other and the report of the whole |
 //! | [`house`] | the real server, in front of a coalition |
 //! | [`database`], [`identities`] | what a house stands on, of the test's own |
 //! | [`wire`] | callers that are none of the SDK |
@@ -36,6 +37,7 @@ pub mod proxy;
 pub mod scenario;
 pub mod sdk;
 pub mod sdk_stage;
+pub mod statements;
 pub mod texts;
 pub mod wire;
 pub mod writer_stage;

@@ -15,6 +15,7 @@ use crate::database::identifier_key;
 use crate::house::{TestHouse, system_time};
 use crate::player::{Balances, Call, LotMoved, Played, Posted, Stage, WindowView};
 use crate::sdk::{Done, ask};
+use crate::statements::check_statements;
 
 /// A client of every partner, and what the operator has read so far.
 pub struct SdkStage {
@@ -43,6 +44,20 @@ impl SdkStage {
             scale: info.scale,
             next_sequence: 1,
         }
+    }
+
+    /// Checks the statements of all for all windows.
+    ///
+    /// # Panics
+    /// If one of them is wrong.
+    ///
+    /// # Errors
+    /// Of the calls.
+    pub async fn check_statements(&self) -> Result<(), Error> {
+        for client in self.clients.values() {
+            check_statements(client, &self.operator).await?;
+        }
+        Ok(())
     }
 
     /// What was added to the journal since the last look.

@@ -58,8 +58,8 @@ pub const UNEXPLAINED: &[Unexplained] = &[
     Unexplained {
         table: "party_totals",
         whole: true,
-        columns: &["partner", "window_number", "role", "kind", "purpose", "lines", "amount", "points"],
-        reason: "the lines of statements, which can be made anew from the journal",
+        columns: &["partner", "window_number", "section", "kind", "purpose", "entry_count", "amount", "points"],
+        reason: "what statements come to, which can be made anew from the journal",
     },
     Unexplained {
         table: "attachments",

@@ -26,7 +26,7 @@ pub const ANSWER_BYTES_MAX: usize = 4 << 20;
 pub const TRAILER_BYTES_MAX: usize = (8 << 10) - 512;
 
 /// The rows of a page at the most, in bytes: what stands beside them is far smaller than what is left.
-const PAGE_BYTES_MAX: usize = ANSWER_BYTES_MAX - (64 << 10);
+pub(super) const PAGE_BYTES_MAX: usize = ANSWER_BYTES_MAX - (64 << 10);
 
 /// Entries of an operation, or of what followed from it, that are shown whole: at the most in bytes. The largest entry takes
 /// far less.
@@ -40,7 +40,7 @@ const ITEM_ERROR_BYTES_MAX: usize = 480;
 const ID_BYTES_MAX: usize = 57;
 
 /// What stands around a message in a repeated field: its tag and its length.
-const AROUND: usize = 6;
+pub(super) const AROUND: usize = 6;
 
 /// Bytes to which texts are cut, one after the other, until what they stand in fits.
 const CUTS: [usize; 5] = [1024, 512, 256, 128, 64];

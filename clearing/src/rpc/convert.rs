@@ -171,7 +171,7 @@ pub fn origin(
     Ok((origin, attachment))
 }
 
-fn from_origin(origin: &Origin, coalition: &Coalition) -> Option<v1::Origin> {
+pub fn from_origin(origin: &Origin, coalition: &Coalition) -> Option<v1::Origin> {
     if *origin == Origin::default() {
         return None;
     }

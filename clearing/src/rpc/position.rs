@@ -7,12 +7,15 @@ use clearing_core::facts::coalition::{Coalition, House};
 use clearing_core::facts::order::{Order, OrderParty};
 use clearing_core::facts::window::{Gross, Window};
 use clearing_core::netting::{self, Obligations};
+use clearing_core::rules::statement::Bridge;
 use clearing_core::units::{Money, Overflow, PartnerId, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::position_service_server::PositionService;
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::auth::Caller;
+use crate::rpc::bounds::AROUND;
 use crate::rpc::convert::{self, View, from_money, from_timestamp, window_or_open};
 use crate::rpc::partner::limits::from_limit_uses;
 use crate::rpc::settlement::CUT_OFFS_PUBLISHED;
@@ -23,7 +26,7 @@ use crate::rpc::settlement::convert::{
 use crate::rpc::{Context, auth, errors, page_size};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::store::WindowRow;
-use statement::{Place, from_line, from_totals};
+use statement::{Place, Subject, from_bridge, from_totals};
 
 /// The service, in the house that it works for.
 pub struct Service(pub Context);
@@ -106,30 +109,41 @@ impl PositionService for Service {
         };
         let row = self.window(number).await?;
         let window = &row.window;
-        let totals = self.0.statement_totals(partner, &row).await?;
-        let (lines, next) = self.0.statement_lines(partner, &row, place, limit).await?;
-        let sum = totals.sum().map_err(|overflow| errors::refused(&overflow.into()))?;
-
+        let subject = Subject { partner, window: &row, view: view_of(&caller, partner) };
+        let (totals, gross) = self.0.statement_totals(subject).await?;
+        let overflowed = |overflow: Overflow| errors::refused(&overflow.into());
+        let sum = totals.sum().map_err(overflowed)?;
+        let bridge = Bridge::of(partner, &totals, &gross).map_err(overflowed)?;
         let house = self.0.house();
         let coalition = &house.coalition;
-        let view = view_of(&caller, partner);
+        // All of them fit into a page of their own, so that they leave room for lines.
+        let obligations = match place {
+            None => obligations_of(partner, &gross, subject.view, &house).map_err(overflowed)?,
+            Some(_) => Vec::new(),
+        };
+        let beside = obligations.iter().map(|row| row.encoded_len() + AROUND).sum();
+        let (lines, next) = self.0.statement_lines(subject, place, limit, beside).await?;
+
         let participant = window.participants.get(&partner).copied().unwrap_or_default();
         let settlement = window.settlement.as_ref();
         let leg = settlement.and_then(|settlement| settlement.legs.get(&partner)).map_or(Money::ZERO, |leg| leg.amount);
         let closing = match settlement {
             Some(_) => participant.carried,
             // What the lines come to, and not the balance of a moment later: the statement adds up.
-            None => participant.opening.plus(sum).map_err(|overflow| errors::refused(&overflow.into()))?,
+            None => participant.opening.plus(sum).map_err(overflowed)?,
         };
         let token = next.map(|Place { window, sequence, lines }| format!("{window},{sequence},{lines}"));
         Ok(Response::new(v1::GetStatementResponse {
             partner_id: partner.to_string(),
+            partner_name: house.partners.get(&partner).map_or_else(String::new, |known| known.display_name.clone()),
             window: Some(from_window(window, Some(partner), coalition)),
             opening: from_money(participant.opening, coalition),
-            totals: from_totals(&totals, coalition),
+            bridge: Some(from_bridge(&bridge, coalition)),
             leg: from_money(leg, coalition),
             closing: from_money(closing, coalition),
-            lines: lines.iter().map(|line| from_line(line, view, coalition, &self.0.opaque)).collect(),
+            obligations,
+            totals: from_totals(&totals, coalition),
+            lines,
             next_page_token: token.map_or_else(String::new, |place| list.token(&place)),
         }))
     }

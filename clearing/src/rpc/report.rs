@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::convert::{self, from_money, window_or_open};
 use crate::rpc::notice::NoticesPage;
 use crate::rpc::position::from_obligation;
+use crate::rpc::settlement::convert::from_share;
 use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::{MemberClass, MemberPage};
 use balances::{ClassSums, from_balances, points_balance};
@@ -91,6 +92,8 @@ impl ReportService for Service {
             None => asked,
         };
         let (settlement, gross) = self.0.settlement_and_gross(number).await?;
+        let netted = netting::multilateral(&gross);
+        let netted_share = netting::saved(netting::gross_total(&gross), netted);
         let first = place.map_or(0, |[_, first]| usize::try_from(first).unwrap_or(usize::MAX));
         let pairs = pairs(&gross);
         let more = pairs.len().saturating_sub(first) > limit;
@@ -112,6 +115,8 @@ impl ReportService for Service {
             bilateral_nets: nets.collect(),
             next_page_token: if more { list.token(&next) } else { String::new() },
             settlement: Some(settlement),
+            netted_total: from_money(netted, coalition),
+            netted_share: netted_share.map(from_share),
         }))
     }
 

@@ -1,5 +1,5 @@
-//! The projection of the journal by party: which entries a partner has a part in, by what it finds them, and what the
-//! lines of its statements come to.
+//! The projection of the journal by party: which entries a partner has a part in, by what it finds them, and what
+//! its statements come to.
 //!
 //! | who | what it does |
 //! |---|---|
@@ -19,7 +19,8 @@ use clearing_core::chart::Purpose;
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::{BusinessDate, Code};
-use clearing_core::rules::statement::{self, Role, Total, Totals};
+use clearing_core::netting::Obligations;
+use clearing_core::rules::statement::{self, Section, Total, Totals};
 use clearing_core::units::{EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, WindowNumber};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -446,7 +447,7 @@ impl Store {
         Ok(found)
     }
 
-    /// What all lines of a partner's statement of a window come to.
+    /// What a partner's statement of a window comes to, and the gross obligations of all in that window, at one moment.
     ///
     /// # Errors
     /// See [`StoreError`]; behind if the projection is too far behind the journal. The inner error if a sum does not fit.
@@ -454,19 +455,20 @@ impl Store {
         &self,
         partner: PartnerId,
         window: &WindowRow,
-    ) -> Result<Result<Totals, Overflow>, StoreError> {
+    ) -> Result<Result<(Totals, Obligations), Overflow>, StoreError> {
         let end = window.end_sequence.unwrap_or(i64::MAX);
         let Settled { mut snapshot, rest } = self.settled(end).await?;
         let number = window.window.number;
         let mut link = snapshot.link();
         let call = link.call(&TOTALS_OF_WINDOW).text(partner.as_str()).int(i64::from(number));
         let rows = link.rows(call, total).await?;
+        let obligations = snapshot.gross(number).await?;
         snapshot.finish().await?;
         let mut sums = Sums::of(rows);
         for written in rest.iter().filter(|written| written.entry.window == number) {
-            sums.add_lines(partner, written);
+            sums.add(partner, written)?;
         }
-        Ok(sums.of_statement(partner, number))
+        Ok(sums.of_statement(partner, number).map(|totals| (totals, obligations)))
     }
 
     /// The place of an entry among those that a partner has a part in; none if it has no part in it.
@@ -684,13 +686,13 @@ fn is_listed(partner: PartnerId, filter: &EntryFilter, member: Option<MemberId>,
         && entry.parties().contains(&partner)
 }
 
-/// What the lines of statements come to, by partner and window. A sum that does not fit is held at the end of its range, so
+/// What statements come to, by partner and window. A sum that does not fit is held at the end of its range, so
 /// that no projector stops at it; whoever asks for it is told.
 #[derive(Debug, Default)]
 struct Sums(BTreeMap<(PartnerId, WindowNumber), Totals>);
 
 /// A row of [`Sums`].
-type SumRow = ((PartnerId, WindowNumber), (Role, EntryKind, Purpose), Total);
+type SumRow = ((PartnerId, WindowNumber), (Section, EntryKind, Purpose), Total);
 
 impl Sums {
     fn of(rows: Vec<SumRow>) -> Self {
@@ -701,15 +703,18 @@ impl Sums {
         sums
     }
 
-    /// Adds the lines of an entry on a partner's statement.
-    fn add_lines(&mut self, partner: PartnerId, written: &JournalEntry) {
-        let totals = self.0.entry((partner, written.entry.window)).or_default();
-        for line in statement::lines(partner, written.id, written.sequence, &written.entry) {
-            let total = totals.rows.entry((line.role, line.kind, line.purpose)).or_default();
-            total.lines += 1;
-            total.amount = Money(held_sum(total.amount.0, line.amount.0));
-            total.points = Points(held_sum(total.points.0, line.points.0));
+    /// Adds what an entry comes to on a partner's statement.
+    fn add(&mut self, partner: PartnerId, written: &JournalEntry) -> Result<(), StoreError> {
+        let entry = &written.entry;
+        let totals = self.0.entry((partner, entry.window)).or_default();
+        let effects = statement::effects(partner, entry).map_err(|error| StoreError::damaged("an entry", error))?;
+        for ((section, purpose), effect) in effects {
+            let total = totals.rows.entry((section, entry.kind, purpose)).or_default();
+            total.entries += 1;
+            total.amount = Money(held_sum(total.amount.0, effect.amount.0));
+            total.points = Points(held_sum(total.points.0, effect.points.0));
         }
+        Ok(())
     }
 
     fn of_statement(mut self, partner: PartnerId, window: WindowNumber) -> Result<Totals, Overflow> {
@@ -728,24 +733,29 @@ fn is_held(sum: i64) -> bool {
     sum == i64::MAX || sum == i64::MIN
 }
 
-const ROLES: [(i64, Role); 3] = [(1, Role::Issuer), (2, Role::Acceptor), (3, Role::Neither)];
-
-fn total(row: &Row<'_>) -> Result<SumRow, StoreError> {
-    let (role, kind) = (row.int(PARTY_TOTALS.role)?, row.int(PARTY_TOTALS.kind)?);
-    let purpose = row.text(PARTY_TOTALS.purpose)?;
-    let role = ROLES.iter().find(|(number, _)| *number == role).map(|(_, role)| *role);
-    let kind = EntryKind::ALL.iter().copied().find(|known| i64::from(*known as u8) == kind);
-    let purpose = Purpose::ALL.into_iter().find(|known| known.as_str() == purpose);
-    let (Some(role), Some(kind), Some(purpose)) = (role, kind, purpose) else {
-        return Err(StoreError::permanent("a total has a role, kind or purpose that no release wrote"));
-    };
-    let lines = u64::try_from(row.int(PARTY_TOTALS.lines)?).map_err(|error| StoreError::damaged("a total", error))?;
-    let sums = Total { lines, amount: row.money(PARTY_TOTALS.amount)?, points: row.points(PARTY_TOTALS.points)? };
-    let statement = (row.partner(PARTY_TOTALS.partner)?, row.small(PARTY_TOTALS.window_number)?);
-    Ok((statement, (role, kind, purpose), sums))
+/// The number of a section in the table: its place in the statement.
+fn section_number(section: Section) -> i64 {
+    let place = Section::ALL.iter().position(|known| *known == section).expect("all are listed");
+    i64::try_from(place + 1).expect("there are six")
 }
 
-/// The rows of the totals with the lines of entries added to them.
+fn total(row: &Row<'_>) -> Result<SumRow, StoreError> {
+    let (section, kind) = (row.int(PARTY_TOTALS.section)?, row.int(PARTY_TOTALS.kind)?);
+    let purpose = row.text(PARTY_TOTALS.purpose)?;
+    let section = Section::ALL.into_iter().find(|known| section_number(*known) == section);
+    let kind = EntryKind::ALL.iter().copied().find(|known| i64::from(*known as u8) == kind);
+    let purpose = Purpose::ALL.into_iter().find(|known| known.as_str() == purpose);
+    let (Some(section), Some(kind), Some(purpose)) = (section, kind, purpose) else {
+        return Err(StoreError::permanent("a total has a section, kind or purpose that no release wrote"));
+    };
+    let entries = row.int(PARTY_TOTALS.entry_count)?;
+    let entries = u64::try_from(entries).map_err(|error| StoreError::damaged("a total", error))?;
+    let sums = Total { entries, amount: row.money(PARTY_TOTALS.amount)?, points: row.points(PARTY_TOTALS.points)? };
+    let statement = (row.partner(PARTY_TOTALS.partner)?, row.small(PARTY_TOTALS.window_number)?);
+    Ok((statement, (section, kind, purpose), sums))
+}
+
+/// The rows of the totals with what entries come to added to them.
 async fn totals(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<RowSet, StoreError> {
     let mut statements: BTreeSet<(PartnerId, WindowNumber)> = BTreeSet::new();
     for written in entries {
@@ -759,16 +769,15 @@ async fn totals(link: &mut Link<'_>, entries: &[JournalEntry]) -> Result<RowSet,
     let call = link.call(&TOTALS).rows(keys);
     let mut sums = Sums::of(link.rows(call, total).await?);
     for written in entries {
-        written.entry.parties().into_iter().for_each(|partner| sums.add_lines(partner, written));
+        written.entry.parties().into_iter().try_for_each(|partner| sums.add(partner, written))?;
     }
     let mut rows = link.row_set(PARTY_TOTALS.all);
     for ((partner, window), totals) in &sums.0 {
-        for ((role, kind, purpose), total) in &totals.rows {
-            let role = ROLES.iter().find(|(_, known)| known == role).map_or(0, |(number, _)| *number);
+        for ((section, kind, purpose), total) in &totals.rows {
             rows.text(PARTY_TOTALS.partner, partner.as_str()).int(PARTY_TOTALS.window_number, i64::from(*window));
-            rows.int(PARTY_TOTALS.role, role).int(PARTY_TOTALS.kind, i64::from(*kind as u8));
+            rows.int(PARTY_TOTALS.section, section_number(*section)).int(PARTY_TOTALS.kind, i64::from(*kind as u8));
             rows.text(PARTY_TOTALS.purpose, purpose.as_str());
-            rows.int(PARTY_TOTALS.lines, i64::try_from(total.lines).unwrap_or(i64::MAX));
+            rows.int(PARTY_TOTALS.entry_count, i64::try_from(total.entries).unwrap_or(i64::MAX));
             rows.int(PARTY_TOTALS.amount, total.amount.0).int(PARTY_TOTALS.points, total.points.0);
         }
     }

@@ -11,7 +11,7 @@
         FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS p (partner, time, sequence, window_number, kind);
 
 -- store.actions_by_time
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND true AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -23,7 +23,7 @@
     ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_kind (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence FROM admin_actions INDEXED BY admin_actions_by_kind
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND kind = $5 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -35,7 +35,7 @@
     ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_kind (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND kind = $5 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -47,7 +47,7 @@
     ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_window (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence FROM admin_actions INDEXED BY admin_actions_by_window
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND window_number = $6 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -59,7 +59,7 @@
     ORDER BY a.time DESC, a.sequence DESC;
 
 -- store.actions_by_window (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, a.sequence
+    SELECT e.batch_id, e.ordinal, e.packed, a.sequence
     FROM (SELECT time, sequence FROM admin_actions
         WHERE partner = $1 AND (time, sequence) < ($2, $3) AND time >= $4 AND window_number = $6 AND (CAST($5 AS bigint) IS NULL OR kind = $5)
         AND (CAST($6 AS bigint) IS NULL OR window_number = $6)
@@ -356,9 +356,9 @@
 
 -- store.save_batch (PostgreSQL)
     WITH e AS (
-        INSERT INTO entries (batch_id, ordinal, bytes)
-    SELECT e.batch_id, e.ordinal, substring($5::bytea, e.bytes, e.bytes_length) AS bytes
-        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, bytes, bytes_length) RETURNING 1
+        INSERT INTO entries (batch_id, ordinal, packed)
+    SELECT e.batch_id, e.ordinal, substring($5::bytea, e.packed, e.packed_length) AS packed
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, packed, packed_length) RETURNING 1
     ), q AS (
         INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
     SELECT q.partner, q.request_id, q.content_hash, q.batch_id, q.ordinal, q.entry_count, q.state,
@@ -486,28 +486,28 @@
     DELETE FROM link_changes WHERE changed_at < $1 AND number < (SELECT max(number) FROM link_changes);
 
 -- store.entries (SQLite)
-    SELECT e.batch_id, e.ordinal, e.bytes, b.first_sequence + e.ordinal AS sequence
+    SELECT e.batch_id, e.ordinal, e.packed, b.first_sequence + e.ordinal AS sequence
     FROM (SELECT $1 AS batch_id, $2 AS ordinal) AS k CROSS JOIN entries AS e CROSS JOIN batches AS b WHERE e.batch_id = k.batch_id AND e.ordinal = k.ordinal AND b.batch_id = k.batch_id;
 
 -- store.entries (PostgreSQL)
-    SELECT e.batch_id, e.ordinal, e.bytes, b.first_sequence + e.ordinal AS sequence
+    SELECT e.batch_id, e.ordinal, e.packed, b.first_sequence + e.ordinal AS sequence
     FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) CROSS JOIN entries AS e CROSS JOIN batches AS b WHERE e.batch_id = k.batch_id AND e.ordinal = k.ordinal AND b.batch_id = k.batch_id;
 
 -- store.entries_of_range
-    SELECT e.batch_id, e.ordinal, e.bytes, b.first_sequence + e.ordinal AS sequence
+    SELECT e.batch_id, e.ordinal, e.packed, b.first_sequence + e.ordinal AS sequence
     FROM batches AS b JOIN entries AS e ON e.batch_id = b.batch_id
     WHERE b.first_sequence >= COALESCE((SELECT max(first_sequence) FROM batches WHERE first_sequence <= $1), 1)
     AND b.first_sequence < $2 AND b.first_sequence + e.ordinal >= $1 AND b.first_sequence + e.ordinal < $2
     ORDER BY b.first_sequence, e.ordinal LIMIT $3;
 
 -- store.claim_entry (SQLite)
-    INSERT INTO entries (batch_id, ordinal, bytes)
+    INSERT INTO entries (batch_id, ordinal, packed)
     VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
 
 -- store.claim_entry (PostgreSQL)
-    INSERT INTO entries (batch_id, ordinal, bytes)
-    SELECT k.batch_id, k.ordinal, substring($5::bytea, k.bytes, k.bytes_length) AS bytes
-        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS k (batch_id, ordinal, bytes, bytes_length) ON CONFLICT DO NOTHING;
+    INSERT INTO entries (batch_id, ordinal, packed)
+    SELECT k.batch_id, k.ordinal, substring($5::bytea, k.packed, k.packed_length) AS packed
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS k (batch_id, ordinal, packed, packed_length) ON CONFLICT DO NOTHING;
 
 -- store.journal_head
     SELECT next_sequence, next_number, hash FROM journal_head;
@@ -914,28 +914,28 @@
     SELECT own_sequence FROM entry_parties WHERE partner = $1 AND sequence = $2;
 
 -- store.party_totals (SQLite)
-    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points FROM (SELECT $1 AS partner, $2 AS window_number) AS k CROSS JOIN party_totals AS t WHERE t.partner = k.partner AND t.window_number = k.window_number;
+    SELECT t.partner, t.window_number, t.section, t.kind, t.purpose, t.entry_count, t.amount, t.points FROM (SELECT $1 AS partner, $2 AS window_number) AS k CROSS JOIN party_totals AS t WHERE t.partner = k.partner AND t.window_number = k.window_number;
 
 -- store.party_totals (PostgreSQL)
-    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points FROM unnest($1::text[], $2::bigint[]) AS k (partner, window_number) CROSS JOIN party_totals AS t WHERE t.partner = k.partner AND t.window_number = k.window_number;
+    SELECT t.partner, t.window_number, t.section, t.kind, t.purpose, t.entry_count, t.amount, t.points FROM unnest($1::text[], $2::bigint[]) AS k (partner, window_number) CROSS JOIN party_totals AS t WHERE t.partner = k.partner AND t.window_number = k.window_number;
 
 -- store.save_party_totals (SQLite)
-    INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points)
+    INSERT INTO party_totals (partner, window_number, section, kind, purpose, entry_count, amount, points)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    ON CONFLICT (partner, window_number, role, kind, purpose) DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points;
+    ON CONFLICT (partner, window_number, section, kind, purpose) DO UPDATE SET entry_count = excluded.entry_count, amount = excluded.amount, points = excluded.points;
 
 -- store.save_party_totals (PostgreSQL)
-    INSERT INTO party_totals (partner, window_number, role, kind, purpose, lines, amount, points)
-    SELECT t.partner, t.window_number, t.role, t.kind, t.purpose, t.lines, t.amount, t.points
+    INSERT INTO party_totals (partner, window_number, section, kind, purpose, entry_count, amount, points)
+    SELECT t.partner, t.window_number, t.section, t.kind, t.purpose, t.entry_count, t.amount, t.points
         FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-        $8::bigint[]) AS t (partner, window_number, role, kind, purpose, lines, amount, points)
-    ON CONFLICT (partner, window_number, role, kind, purpose) DO UPDATE SET lines = excluded.lines, amount = excluded.amount, points = excluded.points;
+        $8::bigint[]) AS t (partner, window_number, section, kind, purpose, entry_count, amount, points)
+    ON CONFLICT (partner, window_number, section, kind, purpose) DO UPDATE SET entry_count = excluded.entry_count, amount = excluded.amount, points = excluded.points;
 
 -- store.party_totals_of_window
-    SELECT partner, window_number, role, kind, purpose, lines, amount, points FROM party_totals WHERE partner = $1 AND window_number = $2;
+    SELECT partner, window_number, section, kind, purpose, entry_count, amount, points FROM party_totals WHERE partner = $1 AND window_number = $2;
 
 -- store.entries_of_window
-    SELECT e.batch_id, e.ordinal, e.bytes, page.sequence, page.own_sequence FROM (SELECT sequence, own_sequence FROM entry_parties
+    SELECT e.batch_id, e.ordinal, e.packed, page.sequence, page.own_sequence FROM (SELECT sequence, own_sequence FROM entry_parties
         WHERE partner = $1 AND sequence >= $2 AND sequence < $3 ORDER BY sequence LIMIT $4) AS page
     CROSS JOIN batches AS b CROSS JOIN entries AS e
     WHERE b.batch_id = (SELECT batch_id FROM batches WHERE first_sequence <= page.sequence AND entry_count > 0
@@ -944,7 +944,7 @@
     ORDER BY page.sequence;
 
 -- store.entries_by_sequence
-    SELECT e.batch_id, e.ordinal, e.bytes, page.sequence, page.own_sequence FROM (SELECT sequence, own_sequence FROM entry_parties
+    SELECT e.batch_id, e.ordinal, e.packed, page.sequence, page.own_sequence FROM (SELECT sequence, own_sequence FROM entry_parties
         WHERE partner = $1 AND sequence >= $2 AND sequence < $3
         AND (CAST($4 AS text) IS NULL OR till = $4) ORDER BY sequence DESC LIMIT $5) AS page
     CROSS JOIN batches AS b CROSS JOIN entries AS e
@@ -954,7 +954,7 @@
     ORDER BY page.sequence DESC;
 
 -- store.entries_by_word
-    SELECT e.batch_id, e.ordinal, e.bytes, page.sequence, page.own_sequence FROM (WITH RECURSIVE hits (at, found) AS (
+    SELECT e.batch_id, e.ordinal, e.packed, page.sequence, page.own_sequence FROM (WITH RECURSIVE hits (at, found) AS (
         SELECT -1 - (SELECT sequence FROM entry_parties WHERE partner = $1 AND sequence < $3
             ORDER BY sequence DESC LIMIT 1), 0
         UNION ALL
@@ -982,7 +982,7 @@
     ORDER BY page.sequence DESC;
 
 -- store.entries_by_business_date
-    SELECT e.batch_id, e.ordinal, e.bytes, page.sequence, page.own_sequence FROM (WITH RECURSIVE runs (run, found) AS (
+    SELECT e.batch_id, e.ordinal, e.packed, page.sequence, page.own_sequence FROM (WITH RECURSIVE runs (run, found) AS (
         SELECT (SELECT sequence FROM entry_parties WHERE partner = $1 AND sequence < $3
             ORDER BY sequence DESC LIMIT 1) / 4096, CAST(0 AS bigint)
         UNION ALL
@@ -1085,7 +1085,7 @@
     ON CONFLICT (member_id, batch_id, ordinal) DO UPDATE SET lots = excluded.lots, amount = excluded.amount, total = excluded.total;
 
 -- store.insert_entries (SQLite)
-    INSERT INTO entries (batch_id, ordinal, bytes)
+    INSERT INTO entries (batch_id, ordinal, packed)
     VALUES ($1, $2, $3);
 
 -- store.insert_requests (SQLite)
@@ -1111,9 +1111,9 @@
 
 -- store.save_rows (PostgreSQL)
     WITH e AS (
-        INSERT INTO entries (batch_id, ordinal, bytes)
-    SELECT e.batch_id, e.ordinal, substring($5::bytea, e.bytes, e.bytes_length) AS bytes
-        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, bytes, bytes_length) RETURNING 1
+        INSERT INTO entries (batch_id, ordinal, packed)
+    SELECT e.batch_id, e.ordinal, substring($5::bytea, e.packed, e.packed_length) AS packed
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[]) AS e (batch_id, ordinal, packed, packed_length) RETURNING 1
     ), q AS (
         INSERT INTO requests (partner, request_id, content_hash, batch_id, ordinal, entry_count, state, reply)
     SELECT q.partner, q.request_id, q.content_hash, q.batch_id, q.ordinal, q.entry_count, q.state,

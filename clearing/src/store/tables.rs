@@ -448,12 +448,12 @@ tables! {
         party_totals PARTY_TOTALS {
             partner: Text key,
             window_number: Int key,
-            /// 1 issuer, 2 acceptor, 3 neither
-            role: Int2 key ["role BETWEEN 1 AND 3"],
+            /// 1 issued, 2 spent, 3 accepted, 4 at home, 5 lost, 6 the house
+            section: Int2 key ["section BETWEEN 1 AND 6"],
             /// the kind's number in the canonical bytes
             kind: Int2 key,
             purpose: Text key,
-            lines: Int ["lines >= 1"],
+            entry_count: Int ["entry_count >= 1"],
             /// at the end of the range: it did not fit
             amount: Int,
             /// likewise

@@ -20,6 +20,7 @@ async fn play_through_the_sdk(backend: Backend, name: &str, variant: Variant) ->
     let test = TestHouse::open(backend, &house, scenario.house.start().unwrap()).await;
     let mut stage = SdkStage::new(&test, house.partners.keys().copied()).await;
     let played = play(&scenario, variant, &mut stage).await;
+    stage.check_statements().await.unwrap();
     drop(stage);
     test.end().await;
     played.map_err(|problem| told(backend, &problem))

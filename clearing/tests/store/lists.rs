@@ -3,6 +3,7 @@
 use clearing::store::{EntryFilter, ErrorKind, LOOKED_THROUGH_MAX, OwnEntry, Projector, Store, WindowRow, Windows};
 use clearing_core::command::Request;
 use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::netting::Obligations;
 use clearing_core::rules::statement::Totals;
 
 use tokio::sync::oneshot;
@@ -67,7 +68,7 @@ async fn window(store: &Store) -> WindowRow {
 
 /// What all readers are told: by partner the lists of every filter, the window from its beginning and from its middle, and
 /// the totals. An entry is its place in the journal, and among the partner's own.
-type Told = Vec<(Vec<Vec<(i64, i64)>>, Totals)>;
+type Told = Vec<(Vec<Vec<(i64, i64)>>, (Totals, Obligations))>;
 
 fn places(own: &OwnEntry) -> (i64, i64) {
     (own.written.sequence, own.own_sequence)
@@ -102,8 +103,8 @@ async fn a_list_is_exact_however_far_its_projection_has_come(test: &TestStore) {
     trade(&mut till, 3..6).await;
     // A part is projected, a part is not.
     let apart = read_all(store).await;
-    let lines: u64 = apart[0].1.rows.values().map(|total| total.lines).sum();
-    assert!(lines >= 6, "{:?}", apart[0].1);
+    let entries: u64 = apart[0].1.0.rows.values().map(|total| total.entries).sum();
+    assert!(entries >= 6, "{:?}", apart[0].1);
     for (lists, _) in &apart {
         // The last filter but for windows is none: it lists all that the partner has a part in, newest first.
         let own: Vec<i64> = lists[17].iter().map(|(_, own)| *own).collect();
@@ -238,7 +239,7 @@ async fn a_reader_that_is_far_behind_is_told_so_and_given_no_list(test: &TestSto
     assert_eq!(i64::try_from(found.len()).unwrap(), entries);
     assert_eq!(store.own_sequence(id("grocer"), FOUNDING + entries).await.unwrap(), Some(entries));
     assert_eq!(store.own_sequence(id("fuel"), FOUNDING + entries).await.unwrap(), None, "it has no part in it");
-    let totals = store.statement_totals(id("grocer"), &row).await.unwrap().unwrap();
+    let (totals, _) = store.statement_totals(id("grocer"), &row).await.unwrap().unwrap();
     let points: i64 = totals.rows.values().map(|total| total.points.0).sum();
     assert_eq!(points, entries, "{totals:?}");
 }
@@ -264,7 +265,7 @@ async fn nodes_project_each_entry_once(test: &TestStore) {
         let sql = format!("SELECT {counted} FROM entry_parties WHERE partner = 'grocer'");
         assert_eq!(raw.number(&sql).await, entries, "{counted}");
     }
-    let counted = "SELECT CAST(sum(lines) AS bigint) FROM party_totals WHERE partner = 'grocer' AND role = 1
+    let counted = "SELECT CAST(sum(entry_count) AS bigint) FROM party_totals WHERE partner = 'grocer' AND section = 1
         AND purpose = 'REWARD'";
     assert_eq!(raw.number(counted).await, entries);
 }

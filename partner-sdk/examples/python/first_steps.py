@@ -192,7 +192,12 @@ def play(pb, folder, issuer_id, acceptor_id):
         entries = [answer.written.entries[0].entry_id for answer in (redeemed, returned, captured)]
         ours = [line for line in lines if line.entry_id in entries]
         check("gained, as the statement says", sum((amount(line.amount) for line in ours), Decimal()), gained)
-        check("points accepted, as the statement says", sum(line.points for line in ours), 50)
+        rewards = [line for line in ours if line.purpose == entry.PURPOSE_REWARD]
+        check("points accepted, as the statement says", sum(line.points for line in rewards), 50)
+        # Every line explains itself.
+        for line in ours:
+            product = Decimal(line.rate or 0) * line.points + Decimal(line.rounding or 0)
+            check("points x rate + rounding", product, amount(line.amount))
         total = sum((amount(total.amount) for total in statement.totals), Decimal())
         check(
             "opening + lines - closing - leg",

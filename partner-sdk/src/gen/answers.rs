@@ -752,7 +752,8 @@ pub struct Orders {
     /// The orders that were still due. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the
     /// order found.
     pub orders: Vec<PaymentOrder>,
-    /// The same as CSV (RFC 4180, UTF-8, lines end with CRLF), with the header "window,payer,payee,amount,currency".
+    /// The same as CSV (RFC 4180, UTF-8, lines end with CRLF), with the header "window,payer,payee,amount,currency". Amounts are in
+    /// the currency's minor unit ("5305.62" whatever the scale), and no cell is one that a spreadsheet takes for a formula.
     pub csv: String,
     /// State of the settlement by it.
     pub settlement_state: SettlementState,
@@ -1006,33 +1007,45 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
     }
 }
 
-/// Answer of GetStatement. opening + sum of `totals` = closing + leg.
+/// Answer of GetStatement. opening + sum of `totals` = opening + all of `bridge` = closing + leg.
+///
+/// Sign, of every amount and rate of a statement: positive, the partner gets it; negative, the partner pays it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statement {
     /// Whose statement.
     pub partner_id: String,
+    /// Its name, as the operator has set it.
+    pub partner_name: String,
     /// The window.
     pub window: Window,
     /// What was carried into the window: the closing of the window before.
     pub opening: Money,
-    /// What the lines of the whole statement come to, one row per role, kind and purpose.
-    pub totals: Vec<StatementTotal>,
+    /// The way from the opening to what the partner gets or pays, in a few amounts.
+    pub bridge: StatementBridge,
     /// What goes into the settlement: positive when the partner is paid. Zero while the window is open.
     pub leg: Money,
     /// What is carried into the next window; while the window is open, the position now.
     pub closing: Money,
+    /// What the partner and each other one owe each other for points before netting: the rows of ListObligations, all of them,
+    /// of the same moment as the totals. On the first page only, the one that is asked for without a token.
+    pub obligations: Vec<Obligation>,
+    /// What the whole statement comes to, one row per section, kind and purpose.
+    pub totals: Vec<StatementTotal>,
 }
 
 impl FromWire<v1::GetStatementResponse> for Statement {
     fn read(wire: v1::GetStatementResponse) -> Result<Self, Error> {
         Ok(Self {
             partner_id: wire.partner_id,
+            partner_name: wire.partner_name,
             window: FromWire::read(there(wire.window, "GetStatementResponse.window")?)?,
             opening: FromWire::read(there(wire.opening, "GetStatementResponse.opening")?)?,
-            totals: each(wire.totals)?,
+            bridge: FromWire::read(there(wire.bridge, "GetStatementResponse.bridge")?)?,
             leg: FromWire::read(there(wire.leg, "GetStatementResponse.leg")?)?,
             closing: FromWire::read(there(wire.closing, "GetStatementResponse.closing")?)?,
+            obligations: each(wire.obligations)?,
+            totals: each(wire.totals)?,
         })
     }
 }
@@ -1322,7 +1335,7 @@ impl FromWire<v1::MemberFigures> for MemberFigures {
 }
 
 /// Answer of NettingReport. A page holds a run of pairs of partners: the obligations of a
-/// pair in both directions and its bilateral net are always on the same page. `settlement` is on every page.
+/// pair in both directions and its bilateral net are always on the same page; `settlement` is on every page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NettingReport {
@@ -1331,8 +1344,14 @@ pub struct NettingReport {
     /// What each of these pairs would pay after netting between the two, by debtor, then creditor; zeros left out.
     pub bilateral_nets: Vec<BilateralNet>,
     /// The multilateral net: each participant's one amount, with gross, pairwise total and the share saved. Of the open
-    /// window, as it would be if it closed now.
+    /// window, as it would be if it closed now. Prepayments, fees, spreads and what was carried are in its legs, too.
     pub settlement: Settlement,
+    /// What is left of the obligations of the whole window after netting among all partners: what they alone would make move.
+    /// The sum over those who are owed more than they owe. On every page.
+    pub netted_total: Money,
+    /// The share of `settlement.gross` that need not move for it: 1 - netted_total / gross, four decimals half up. Not set
+    /// when gross is not above zero. On every page.
+    pub netted_share: Option<Decimal>,
 }
 
 impl FromWire<v1::NettingReportResponse> for NettingReport {
@@ -1341,6 +1360,8 @@ impl FromWire<v1::NettingReportResponse> for NettingReport {
             obligations: each(wire.obligations)?,
             bilateral_nets: each(wire.bilateral_nets)?,
             settlement: FromWire::read(there(wire.settlement, "NettingReportResponse.settlement")?)?,
+            netted_total: FromWire::read(there(wire.netted_total, "NettingReportResponse.netted_total")?)?,
+            netted_share: wire.netted_share.map(|text| decimal(&text, "NettingReportResponse.netted_share")).transpose()?,
         })
     }
 }
@@ -2084,8 +2105,50 @@ open_enum! {
     }
 }
 
-/// One effect of one entry on the partner's position, or on its points: an issue that costs nothing yet is a line of
-/// amount zero.
+/// The way from the opening of a statement to what the partner gets or pays:
+/// opening + owes + is_owed + paid_by_pool + prepays + fees + spread + breakage + other = closing + leg, to the last unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatementBridge {
+    /// What the partner owes others for its points that they accepted: minus the sum of its `obligations` as an issuer. Above
+    /// zero when more was returned than redeemed.
+    pub owes: Money,
+    /// What others owe the partner for their points that it accepted: the sum of its `obligations` as an acceptor.
+    pub is_owed: Money,
+    /// What the pool pays for prepaid points of the partner's own: all of `owes` that is for prepaid points, and what the
+    /// partner gets for those spent at its own tills.
+    pub paid_by_pool: Money,
+    /// What the partner prepays for points that it issued, less what it got back for points that were reversed.
+    pub prepays: Money,
+    /// Acceptance fees.
+    pub fees: Money,
+    /// What goes to the operator of the price of points above what their acceptor gets; on the operator's statement, what comes.
+    pub spread: Money,
+    /// What the partner gets of the value of prepaid points that expired.
+    pub breakage: Money,
+    /// All else: legs that an aborted settlement gave back, charges, corrections.
+    pub other: Money,
+}
+
+impl FromWire<v1::StatementBridge> for StatementBridge {
+    fn read(wire: v1::StatementBridge) -> Result<Self, Error> {
+        Ok(Self {
+            owes: FromWire::read(there(wire.owes, "StatementBridge.owes")?)?,
+            is_owed: FromWire::read(there(wire.is_owed, "StatementBridge.is_owed")?)?,
+            paid_by_pool: FromWire::read(there(wire.paid_by_pool, "StatementBridge.paid_by_pool")?)?,
+            prepays: FromWire::read(there(wire.prepays, "StatementBridge.prepays")?)?,
+            fees: FromWire::read(there(wire.fees, "StatementBridge.fees")?)?,
+            spread: FromWire::read(there(wire.spread, "StatementBridge.spread")?)?,
+            breakage: FromWire::read(there(wire.breakage, "StatementBridge.breakage")?)?,
+            other: FromWire::read(there(wire.other, "StatementBridge.other")?)?,
+        })
+    }
+}
+
+/// One effect of one entry on the partner's position, or on its points alone: an issue that costs nothing yet is a line of
+/// amount zero. An entry has a line for each section, other side, version of terms and purpose.
+///
+/// amount = points x rate + rounding, exactly, on every line that has a rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatementLine {
@@ -2097,18 +2160,37 @@ pub struct StatementLine {
     pub entry_time: SystemTime,
     /// What happened.
     pub kind: EntryKind,
-    /// The role of the partner in it.
-    pub role: StatementRole,
-    /// Partner id of the other side: for an issuer, who accepted its points; for an acceptor, whose points they were when
-    /// they are of one issuer and the coalition discloses it. Not set otherwise.
+    /// Where it comes from in the world of the partner that asked for it: store, till, receipt, business date. Shown to that
+    /// partner, the operator and auditors.
+    pub origin: Option<Origin>,
+    /// What it was to the partner.
+    pub section: StatementSection,
+    /// Partner id of the other side: of SPENT, who accepted the points; of ACCEPTED, whose points they were, if the coalition
+    /// discloses it: else the points of all issuers of an entry are one line. Of HOUSE, whose points or redemptions the operator
+    /// earns by. Not set otherwise.
     pub counterparty_id: Option<String>,
+    /// The version of the terms by which: of ISSUED, SPENT, AT_HOME and LOST, of the partner's own terms that its points were
+    /// issued under; of ACCEPTED, of the partner's own that it accepts points by; of HOUSE, of the counterparty's. Not set where
+    /// no terms of these say anything.
+    pub terms_version: Option<u32>,
     /// Why money moved.
     pub purpose: Purpose,
-    /// Change of the partner's position: positive when the partner is owed it.
-    pub amount: Money,
-    /// On lines of purpose REWARD, the points concerned: for an issuer its own points of the entry, for an acceptor all
-    /// points of the entry. Positive for issues and redemptions, negative for what takes them back. 0 on all other lines.
+    /// The points that the amount is for: positive for issues, redemptions and losses, negative for what takes them back. Lines
+    /// of an entry that differ in purpose alone are about the same points.
     pub points: i64,
+    /// What the partner gets (positive) or pays (negative) for a point: a decimal number with at most 15 decimals, without
+    /// needless zeros. Not set where no money moves for points: of points that are paid for when they are spent, or were prepaid,
+    /// and of money that is for no points.
+    pub rate: Option<Decimal>,
+    /// What rounding added to points x rate, in the same form; not set when it is exact. Fees are rounded half up, on the whole
+    /// of a redemption, and shares of them and of breakage by largest remainder; nothing else is ever rounded.
+    pub rounding: Option<Decimal>,
+    /// Change of the partner's position: positive when the partner gets it.
+    pub amount: Money,
+    /// Of lines of purpose REWARD in SPENT and ACCEPTED: what they add to the obligation between the partner and the
+    /// counterparty, positive for redemptions; also where the pool pays for prepaid points and `amount` is zero. The lines of a
+    /// counterparty sum up to its row in `obligations`.
+    pub gross: Option<Money>,
 }
 
 impl FromWire<v1::StatementLine> for StatementLine {
@@ -2118,54 +2200,66 @@ impl FromWire<v1::StatementLine> for StatementLine {
             own_sequence: wire.own_sequence,
             entry_time: FromWire::read(there(wire.entry_time, "StatementLine.entry_time")?)?,
             kind: EntryKind::from_number(wire.kind),
-            role: StatementRole::from_number(wire.role),
+            origin: wire.origin.map(FromWire::read).transpose()?,
+            section: StatementSection::from_number(wire.section),
             counterparty_id: wire.counterparty_id,
+            terms_version: wire.terms_version,
             purpose: Purpose::from_number(wire.purpose),
-            amount: FromWire::read(there(wire.amount, "StatementLine.amount")?)?,
             points: wire.points,
+            rate: wire.rate.map(|text| decimal(&text, "StatementLine.rate")).transpose()?,
+            rounding: wire.rounding.map(|text| decimal(&text, "StatementLine.rounding")).transpose()?,
+            amount: FromWire::read(there(wire.amount, "StatementLine.amount")?)?,
+            gross: wire.gross.map(FromWire::read).transpose()?,
         })
     }
 }
 
 open_enum! {
-    /// In which role a partner took part in an entry.
-    StatementRole = StatementRole, unspecified Unspecified {
-        /// It issued the points.
-        Issuer = "ISSUER",
-        /// It accepted the points.
-        Acceptor = "ACCEPTOR",
-        /// Neither of the two: fees and spreads that the operator gets, legs that an aborted settlement gave back, and the like.
-        Neither = "NEITHER",
+    /// What an effect of an entry was to the partner.
+    StatementSection = StatementSection, unspecified Unspecified {
+        /// Its own points given to members, or taken back by a reversal. Money moves if they are prepaid.
+        Issued = "ISSUED",
+        /// Its own points spent at other partners, or given back there.
+        Spent = "SPENT",
+        /// Other partners' points spent at it, or given back there.
+        Accepted = "ACCEPTED",
+        /// Its own points spent at itself, or given back. Money moves, from the pool, if they are prepaid.
+        AtHome = "AT_HOME",
+        /// Its own points that expired or decayed.
+        Lost = "LOST",
+        /// What the house moves, for no points of the partner's own trade: fees and spreads that the operator gets, legs that an
+        /// aborted settlement gave back, and the like.
+        House = "HOUSE",
     }
 }
 
-/// What all lines of one role, kind and purpose come to.
+/// What all entries of one section, kind and purpose come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatementTotal {
-    /// The role of the partner in these entries.
-    pub role: StatementRole,
+    /// What it was to the partner.
+    pub section: StatementSection,
     /// What happened.
     pub kind: EntryKind,
     /// Why money moved.
     pub purpose: Purpose,
-    /// Sum of the lines' amounts: positive when the partner is owed it.
+    /// Sum of the lines' amounts: positive when the partner gets it.
     pub amount: Money,
-    /// Sum of the lines' points.
+    /// In rows of purpose REWARD the sum of the lines' points; 0 in all other rows, which are about the same points.
     pub points: i64,
-    /// How many lines.
-    pub line_count: i64,
+    /// How many entries.
+    pub entry_count: i64,
 }
 
 impl FromWire<v1::StatementTotal> for StatementTotal {
     fn read(wire: v1::StatementTotal) -> Result<Self, Error> {
         Ok(Self {
-            role: StatementRole::from_number(wire.role),
+            section: StatementSection::from_number(wire.section),
             kind: EntryKind::from_number(wire.kind),
             purpose: Purpose::from_number(wire.purpose),
             amount: FromWire::read(there(wire.amount, "StatementTotal.amount")?)?,
             points: wire.points,
-            line_count: wire.line_count,
+            entry_count: wire.entry_count,
         })
     }
 }

@@ -6593,7 +6593,8 @@ pub struct ExportOrdersResponse {
     /// order found.
     #[prost(message, repeated, tag = "3")]
     pub orders: ::prost::alloc::vec::Vec<PaymentOrder>,
-    /// The same as CSV (RFC 4180, UTF-8, lines end with CRLF), with the header "window,payer,payee,amount,currency".
+    /// The same as CSV (RFC 4180, UTF-8, lines end with CRLF), with the header "window,payer,payee,amount,currency". Amounts are in
+    /// the currency's minor unit ("5305.62" whatever the scale), and no cell is one that a spreadsheet takes for a formula.
     #[prost(string, tag = "4")]
     pub csv: ::prost::alloc::string::String,
     /// State of the settlement by it.
@@ -8191,58 +8192,103 @@ pub struct GetStatementRequest {
     #[prost(string, tag = "4")]
     pub page_token: ::prost::alloc::string::String,
 }
-/// Answer of GetStatement (`Statement` in the SDK). opening + sum of `totals` = closing + leg.
+/// Answer of GetStatement (`Statement` in the SDK). opening + sum of `totals` = opening + all of `bridge` = closing + leg.
+///
+/// Sign, of every amount and rate of a statement: positive, the partner gets it; negative, the partner pays it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetStatementResponse {
     /// Whose statement.
     #[prost(string, tag = "1")]
     pub partner_id: ::prost::alloc::string::String,
+    /// Its name, as the operator has set it.
+    #[prost(string, tag = "2")]
+    pub partner_name: ::prost::alloc::string::String,
     /// The window.
-    #[prost(message, optional, tag = "2")]
+    #[prost(message, optional, tag = "3")]
     pub window: ::core::option::Option<Window>,
     /// What was carried into the window: the closing of the window before.
-    #[prost(message, optional, tag = "3")]
+    #[prost(message, optional, tag = "4")]
     pub opening: ::core::option::Option<Money>,
-    /// What the lines of the whole statement come to, one row per role, kind and purpose.
-    #[prost(message, repeated, tag = "4")]
-    pub totals: ::prost::alloc::vec::Vec<StatementTotal>,
-    /// What goes into the settlement: positive when the partner is paid. Zero while the window is open.
+    /// The way from the opening to what the partner gets or pays, in a few amounts.
     #[prost(message, optional, tag = "5")]
+    pub bridge: ::core::option::Option<StatementBridge>,
+    /// What goes into the settlement: positive when the partner is paid. Zero while the window is open.
+    #[prost(message, optional, tag = "6")]
     pub leg: ::core::option::Option<Money>,
     /// What is carried into the next window; while the window is open, the position now.
-    #[prost(message, optional, tag = "6")]
+    #[prost(message, optional, tag = "7")]
     pub closing: ::core::option::Option<Money>,
+    /// What the partner and each other one owe each other for points before netting: the rows of ListObligations, all of them,
+    /// of the same moment as the totals. On the first page only, the one that is asked for without a token.
+    #[prost(message, repeated, tag = "8")]
+    pub obligations: ::prost::alloc::vec::Vec<Obligation>,
+    /// What the whole statement comes to, one row per section, kind and purpose.
+    #[prost(message, repeated, tag = "9")]
+    pub totals: ::prost::alloc::vec::Vec<StatementTotal>,
     /// The lines of this page, by rising `own_sequence`. What the close itself moved is `leg`, not a line.
-    #[prost(message, repeated, tag = "7")]
+    #[prost(message, repeated, tag = "10")]
     pub lines: ::prost::alloc::vec::Vec<StatementLine>,
     /// Token of the next page; empty when this is the last.
-    #[prost(string, tag = "8")]
+    #[prost(string, tag = "11")]
     pub next_page_token: ::prost::alloc::string::String,
 }
-/// What all lines of one role, kind and purpose come to.
+/// The way from the opening of a statement to what the partner gets or pays:
+/// opening + owes + is_owed + paid_by_pool + prepays + fees + spread + breakage + other = closing + leg, to the last unit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatementBridge {
+    /// What the partner owes others for its points that they accepted: minus the sum of its `obligations` as an issuer. Above
+    /// zero when more was returned than redeemed.
+    #[prost(message, optional, tag = "1")]
+    pub owes: ::core::option::Option<Money>,
+    /// What others owe the partner for their points that it accepted: the sum of its `obligations` as an acceptor.
+    #[prost(message, optional, tag = "2")]
+    pub is_owed: ::core::option::Option<Money>,
+    /// What the pool pays for prepaid points of the partner's own: all of `owes` that is for prepaid points, and what the
+    /// partner gets for those spent at its own tills.
+    #[prost(message, optional, tag = "3")]
+    pub paid_by_pool: ::core::option::Option<Money>,
+    /// What the partner prepays for points that it issued, less what it got back for points that were reversed.
+    #[prost(message, optional, tag = "4")]
+    pub prepays: ::core::option::Option<Money>,
+    /// Acceptance fees.
+    #[prost(message, optional, tag = "5")]
+    pub fees: ::core::option::Option<Money>,
+    /// What goes to the operator of the price of points above what their acceptor gets; on the operator's statement, what comes.
+    #[prost(message, optional, tag = "6")]
+    pub spread: ::core::option::Option<Money>,
+    /// What the partner gets of the value of prepaid points that expired.
+    #[prost(message, optional, tag = "7")]
+    pub breakage: ::core::option::Option<Money>,
+    /// All else: legs that an aborted settlement gave back, charges, corrections.
+    #[prost(message, optional, tag = "8")]
+    pub other: ::core::option::Option<Money>,
+}
+/// What all entries of one section, kind and purpose come to.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatementTotal {
-    /// The role of the partner in these entries.
-    #[prost(enumeration = "StatementRole", tag = "1")]
-    pub role: i32,
+    /// What it was to the partner.
+    #[prost(enumeration = "StatementSection", tag = "1")]
+    pub section: i32,
     /// What happened.
     #[prost(enumeration = "EntryKind", tag = "2")]
     pub kind: i32,
     /// Why money moved.
     #[prost(enumeration = "Purpose", tag = "3")]
     pub purpose: i32,
-    /// Sum of the lines' amounts: positive when the partner is owed it.
+    /// Sum of the lines' amounts: positive when the partner gets it.
     #[prost(message, optional, tag = "4")]
     pub amount: ::core::option::Option<Money>,
-    /// Sum of the lines' points.
+    /// In rows of purpose REWARD the sum of the lines' points; 0 in all other rows, which are about the same points.
     #[prost(int64, tag = "5")]
     pub points: i64,
-    /// How many lines.
+    /// How many entries.
     #[prost(int64, tag = "6")]
-    pub line_count: i64,
+    pub entry_count: i64,
 }
-/// One effect of one entry on the partner's position, or on its points: an issue that costs nothing yet is a line of
-/// amount zero.
+/// One effect of one entry on the partner's position, or on its points alone: an issue that costs nothing yet is a line of
+/// amount zero. An entry has a line for each section, other side, version of terms and purpose.
+///
+/// amount = points x rate + rounding, exactly, on every line that has a rate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatementLine {
     /// The entry.
@@ -8257,23 +8303,47 @@ pub struct StatementLine {
     /// What happened.
     #[prost(enumeration = "EntryKind", tag = "4")]
     pub kind: i32,
-    /// The role of the partner in it.
-    #[prost(enumeration = "StatementRole", tag = "5")]
-    pub role: i32,
-    /// Partner id of the other side: for an issuer, who accepted its points; for an acceptor, whose points they were when
-    /// they are of one issuer and the coalition discloses it. Not set otherwise.
-    #[prost(string, optional, tag = "6")]
+    /// Where it comes from in the world of the partner that asked for it: store, till, receipt, business date. Shown to that
+    /// partner, the operator and auditors.
+    #[prost(message, optional, tag = "5")]
+    pub origin: ::core::option::Option<Origin>,
+    /// What it was to the partner.
+    #[prost(enumeration = "StatementSection", tag = "6")]
+    pub section: i32,
+    /// Partner id of the other side: of SPENT, who accepted the points; of ACCEPTED, whose points they were, if the coalition
+    /// discloses it: else the points of all issuers of an entry are one line. Of HOUSE, whose points or redemptions the operator
+    /// earns by. Not set otherwise.
+    #[prost(string, optional, tag = "7")]
     pub counterparty_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The version of the terms by which: of ISSUED, SPENT, AT_HOME and LOST, of the partner's own terms that its points were
+    /// issued under; of ACCEPTED, of the partner's own that it accepts points by; of HOUSE, of the counterparty's. Not set where
+    /// no terms of these say anything.
+    #[prost(uint32, optional, tag = "8")]
+    pub terms_version: ::core::option::Option<u32>,
     /// Why money moved.
-    #[prost(enumeration = "Purpose", tag = "7")]
+    #[prost(enumeration = "Purpose", tag = "9")]
     pub purpose: i32,
-    /// Change of the partner's position: positive when the partner is owed it.
-    #[prost(message, optional, tag = "8")]
-    pub amount: ::core::option::Option<Money>,
-    /// On lines of purpose REWARD, the points concerned: for an issuer its own points of the entry, for an acceptor all
-    /// points of the entry. Positive for issues and redemptions, negative for what takes them back. 0 on all other lines.
-    #[prost(int64, tag = "9")]
+    /// The points that the amount is for: positive for issues, redemptions and losses, negative for what takes them back. Lines
+    /// of an entry that differ in purpose alone are about the same points.
+    #[prost(int64, tag = "10")]
     pub points: i64,
+    /// What the partner gets (positive) or pays (negative) for a point: a decimal number with at most 15 decimals, without
+    /// needless zeros. Not set where no money moves for points: of points that are paid for when they are spent, or were prepaid,
+    /// and of money that is for no points.
+    #[prost(string, optional, tag = "11")]
+    pub rate: ::core::option::Option<::prost::alloc::string::String>,
+    /// What rounding added to points x rate, in the same form; not set when it is exact. Fees are rounded half up, on the whole
+    /// of a redemption, and shares of them and of breakage by largest remainder; nothing else is ever rounded.
+    #[prost(string, optional, tag = "12")]
+    pub rounding: ::core::option::Option<::prost::alloc::string::String>,
+    /// Change of the partner's position: positive when the partner gets it.
+    #[prost(message, optional, tag = "13")]
+    pub amount: ::core::option::Option<Money>,
+    /// Of lines of purpose REWARD in SPENT and ACCEPTED: what they add to the obligation between the partner and the
+    /// counterparty, positive for redemptions; also where the pool pays for prepaid points and `amount` is zero. The lines of a
+    /// counterparty sum up to its row in `obligations`.
+    #[prost(message, optional, tag = "14")]
+    pub gross: ::core::option::Option<Money>,
 }
 /// Request of ListObligations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8357,39 +8427,52 @@ pub struct ListOrdersResponse {
     #[prost(string, tag = "3")]
     pub next_page_token: ::prost::alloc::string::String,
 }
-/// In which role a partner took part in an entry.
+/// What an effect of an entry was to the partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
-pub enum StatementRole {
+pub enum StatementSection {
     /// Not set; never sent by the house.
     Unspecified = 0,
-    /// It issued the points.
-    Issuer = 1,
-    /// It accepted the points.
-    Acceptor = 2,
-    /// Neither of the two: fees and spreads that the operator gets, legs that an aborted settlement gave back, and the like.
-    Neither = 3,
+    /// Its own points given to members, or taken back by a reversal. Money moves if they are prepaid.
+    Issued = 1,
+    /// Its own points spent at other partners, or given back there.
+    Spent = 2,
+    /// Other partners' points spent at it, or given back there.
+    Accepted = 3,
+    /// Its own points spent at itself, or given back. Money moves, from the pool, if they are prepaid.
+    AtHome = 4,
+    /// Its own points that expired or decayed.
+    Lost = 5,
+    /// What the house moves, for no points of the partner's own trade: fees and spreads that the operator gets, legs that an
+    /// aborted settlement gave back, and the like.
+    House = 6,
 }
-impl StatementRole {
+impl StatementSection {
     /// String value of the enum field names used in the ProtoBuf definition.
     ///
     /// The values are not transformed in any way and thus are considered stable
     /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
-            Self::Unspecified => "STATEMENT_ROLE_UNSPECIFIED",
-            Self::Issuer => "STATEMENT_ROLE_ISSUER",
-            Self::Acceptor => "STATEMENT_ROLE_ACCEPTOR",
-            Self::Neither => "STATEMENT_ROLE_NEITHER",
+            Self::Unspecified => "STATEMENT_SECTION_UNSPECIFIED",
+            Self::Issued => "STATEMENT_SECTION_ISSUED",
+            Self::Spent => "STATEMENT_SECTION_SPENT",
+            Self::Accepted => "STATEMENT_SECTION_ACCEPTED",
+            Self::AtHome => "STATEMENT_SECTION_AT_HOME",
+            Self::Lost => "STATEMENT_SECTION_LOST",
+            Self::House => "STATEMENT_SECTION_HOUSE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
-            "STATEMENT_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
-            "STATEMENT_ROLE_ISSUER" => Some(Self::Issuer),
-            "STATEMENT_ROLE_ACCEPTOR" => Some(Self::Acceptor),
-            "STATEMENT_ROLE_NEITHER" => Some(Self::Neither),
+            "STATEMENT_SECTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "STATEMENT_SECTION_ISSUED" => Some(Self::Issued),
+            "STATEMENT_SECTION_SPENT" => Some(Self::Spent),
+            "STATEMENT_SECTION_ACCEPTED" => Some(Self::Accepted),
+            "STATEMENT_SECTION_AT_HOME" => Some(Self::AtHome),
+            "STATEMENT_SECTION_LOST" => Some(Self::Lost),
+            "STATEMENT_SECTION_HOUSE" => Some(Self::House),
             _ => None,
         }
     }
@@ -8551,8 +8634,9 @@ pub mod position_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Gives the statement of one partner for one window. It always adds up: opening + all lines = closing + leg.
-        /// For the open window it is provisional. Totals are those of the whole statement on every page; the lines are paged.
+        /// Gives the statement of one partner for one window. It always adds up: opening + all lines = closing + leg, and
+        /// likewise opening + the amounts of the bridge. For the open window it is provisional. Bridge and totals are those of
+        /// the whole statement on every page; the obligations are on the first; the lines are paged.
         ///
         /// Errors: PERMISSION_DENIED (a partner names another), NOT_FOUND (no such window or partner).
         pub async fn get_statement(
@@ -8684,8 +8768,9 @@ pub mod position_service_server {
             tonic::Response<super::ListWindowsResponse>,
             tonic::Status,
         >;
-        /// Gives the statement of one partner for one window. It always adds up: opening + all lines = closing + leg.
-        /// For the open window it is provisional. Totals are those of the whole statement on every page; the lines are paged.
+        /// Gives the statement of one partner for one window. It always adds up: opening + all lines = closing + leg, and
+        /// likewise opening + the amounts of the bridge. For the open window it is provisional. Bridge and totals are those of
+        /// the whole statement on every page; the obligations are on the first; the lines are paged.
         ///
         /// Errors: PERMISSION_DENIED (a partner names another), NOT_FOUND (no such window or partner).
         async fn get_statement(
@@ -10932,7 +11017,7 @@ pub struct NettingReportRequest {
     pub page_token: ::prost::alloc::string::String,
 }
 /// Answer of NettingReport (`NettingReport` in the SDK). A page holds a run of pairs of partners: the obligations of a
-/// pair in both directions and its bilateral net are always on the same page. `settlement` is on every page.
+/// pair in both directions and its bilateral net are always on the same page; `settlement` is on every page.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NettingReportResponse {
     /// The gross obligations of these pairs, by issuer, then acceptor.
@@ -10942,11 +11027,19 @@ pub struct NettingReportResponse {
     #[prost(message, repeated, tag = "2")]
     pub bilateral_nets: ::prost::alloc::vec::Vec<BilateralNet>,
     /// The multilateral net: each participant's one amount, with gross, pairwise total and the share saved. Of the open
-    /// window, as it would be if it closed now.
+    /// window, as it would be if it closed now. Prepayments, fees, spreads and what was carried are in its legs, too.
     #[prost(message, optional, tag = "3")]
     pub settlement: ::core::option::Option<Settlement>,
+    /// What is left of the obligations of the whole window after netting among all partners: what they alone would make move.
+    /// The sum over those who are owed more than they owe. On every page.
+    #[prost(message, optional, tag = "4")]
+    pub netted_total: ::core::option::Option<Money>,
+    /// The share of `settlement.gross` that need not move for it: 1 - netted_total / gross, four decimals half up. Not set
+    /// when gross is not above zero. On every page.
+    #[prost(string, optional, tag = "5")]
+    pub netted_share: ::core::option::Option<::prost::alloc::string::String>,
     /// Token of the next page; empty when this is the last.
-    #[prost(string, tag = "4")]
+    #[prost(string, tag = "6")]
     pub next_page_token: ::prost::alloc::string::String,
 }
 /// What one partner owes another for a window after netting between the two.

@@ -48,15 +48,18 @@ const BY_HAND: [(&str, &str); 7] = [
 ];
 
 /// Fields of text that hold decimal numbers.
-const DECIMALS: [&str; 11] = [
+const DECIMALS: [&str; 14] = [
     "Hold.acceptance_fee",
     "Settlement.saved",
+    "NettingReportResponse.netted_share",
     "Terms.price",
     "Terms.value",
     "Terms.reimbursement",
     "Terms.acceptance_fee",
     "Terms.tender_value",
     "Terms.receipt_share",
+    "StatementLine.rate",
+    "StatementLine.rounding",
     "LimitUse.used",
     "LimitUse.maximum",
     "GetServerInfoResponse.point_value",

@@ -199,7 +199,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             &["window", "all", "value_date", "dry_run"],
         ],
     ),
-    ("statement", &[&["partner", "window", "lines"]]),
+    ("statement", &[&["partner", "window", "lines", "skip", "format"]]),
     ("window close", &[&["yes", "request_id"]]),
 ];
 

@@ -4,7 +4,7 @@
 //! [`Figures::check`] makes sure that they agree with each other.
 
 use partner_sdk::operator::{BilateralNet, NettingReport, Partner, PaymentOrder, TrialBalance};
-use partner_sdk::{Decimal, EntryKind, Money, Obligation, Purpose, Quantity, Statement, StatementRole};
+use partner_sdk::{Decimal, EntryKind, Money, Obligation, Purpose, Quantity, Statement, StatementSection};
 use serde::Serialize;
 
 use super::brands::{BRANDS, CINEMA};
@@ -120,10 +120,12 @@ pub struct Netting {
     pub gross: Decimal,
     /// After netting between each two.
     pub bilateral_total: Decimal,
-    /// After netting between all: what moves.
+    /// What moves, with prepaid points, fees, spreads and what was carried.
     pub pairwise_total: Decimal,
-    /// Share of the gross that need not move.
-    pub saved: Option<Decimal>,
+    /// What is left of the gross after netting between all.
+    pub netted_total: Decimal,
+    /// Share of the gross that need not move for that.
+    pub netted_share: Option<Decimal>,
 }
 
 /// Legs + changes of funds + change of what is carried = 0.
@@ -145,13 +147,13 @@ pub struct StatementFigures {
     pub carried: Decimal,
 }
 
-/// What the lines of one role, kind and purpose come to.
+/// What the entries of one section, kind and purpose come to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatementRow {
-    pub role: String,
+    pub section: String,
     pub kind: String,
     pub purpose: String,
-    pub lines: i64,
+    pub entries: i64,
     pub points: i64,
     pub amount: Decimal,
 }
@@ -211,8 +213,8 @@ impl Figures {
                 reimbursement: terms.reimbursement,
                 acceptance_fee: terms.acceptance_fee,
                 fee_bearer: terms.fee_bearer.to_string(),
-                issued_points: points(&statements[at], StatementRole::Issuer, &GIVEN),
-                accepted_points: points(&statements[at], StatementRole::Acceptor, &TAKEN),
+                issued_points: points(&statements[at], &[StatementSection::Issued]),
+                accepted_points: points(&statements[at], &[StatementSection::Accepted, StatementSection::AtHome]),
                 outstanding_points: answers.outstanding[at],
             }
         };
@@ -237,7 +239,8 @@ impl Figures {
                 gross: money(&settlement.gross),
                 bilateral_total: report.bilateral_nets.iter().map(|net| net.amount.amount).sum(),
                 pairwise_total: money(&settlement.pairwise_total),
-                saved: settlement.saved,
+                netted_total: money(&report.netted_total),
+                netted_share: report.netted_share,
             },
             legs: settlement.legs.iter().map(|leg| Amount::new(&leg.partner_id, &leg.amount)).collect(),
             orders: answers.orders.iter().map(Payment::from).collect(),
@@ -294,6 +297,14 @@ impl Figures {
                 );
             }
         }
+        let Netting { gross, netted_total, .. } = self.netting;
+        must(
+            netted_total == self.left_after_netting(),
+            format!(
+                "{gross} are owed, of which {} are left, and the report says {netted_total}",
+                self.left_after_netting()
+            ),
+        );
         let (expired, stated) = (self.stories.expired, self.breakage.points);
         must(expired == stated, format!("{expired} points expired, the statements say {stated}"));
         let shared = self.breakage.reserve + self.breakage.operator + self.breakage.issuer;
@@ -322,6 +333,12 @@ impl Figures {
         self.legs.iter().find(|leg| leg.of == partner).map_or(Decimal::ZERO, |leg| leg.amount)
     }
 
+    /// What brands are owed that are owed more than they owe.
+    fn left_after_netting(&self) -> Decimal {
+        let net = |brand: &BrandFigures| self.is_owed(&brand.partner) - self.owes(&brand.partner);
+        self.brands.iter().map(net).filter(|net| net.is_sign_positive()).sum()
+    }
+
     /// What an issuer owes an acceptor before netting.
     pub fn obligation(&self, issuer: &str, acceptor: &str) -> Decimal {
         let of = |one: &&ObligationFigure| one.issuer == issuer && one.acceptor == acceptor;
@@ -338,13 +355,6 @@ impl Figures {
         self.obligations.iter().filter(|one| one.acceptor == acceptor).map(|one| one.amount).sum()
     }
 }
-
-/// What gives points to members, and takes it back.
-const GIVEN: [EntryKind; 3] = [EntryKind::Issue, EntryKind::Undo, EntryKind::Reverse];
-
-/// What moves points through a till, and what pays a debt to it.
-const TAKEN: [EntryKind; 5] =
-    [EntryKind::Redeem, EntryKind::Capture, EntryKind::Recover, EntryKind::Return, EntryKind::Undo];
 
 impl Breakage {
     /// From the statements of all, the operator's last, and from the reserve, which nothing else has moved.
@@ -368,12 +378,10 @@ impl Breakage {
     }
 }
 
-/// The points of a statement's lines in one role.
-fn points(statement: &Statement, role: StatementRole, kinds: &[EntryKind]) -> i64 {
-    let of = |total: &&partner_sdk::StatementTotal| {
-        total.role == role && kinds.contains(&total.kind) && total.purpose == Purpose::Reward
-    };
-    statement.totals.iter().filter(of).map(|total| total.points).sum()
+/// The points of a statement in some of its sections.
+fn points(statement: &Statement, sections: &[StatementSection]) -> i64 {
+    let of = statement.totals.iter().filter(|total| sections.contains(&total.section));
+    of.map(|total| total.points).sum()
 }
 
 impl StatementFigures {
@@ -420,10 +428,10 @@ impl From<&PaymentOrder> for Payment {
 impl From<&Statement> for StatementFigures {
     fn from(statement: &Statement) -> Self {
         let row = |total: &partner_sdk::StatementTotal| StatementRow {
-            role: total.role.to_string(),
+            section: total.section.to_string(),
             kind: total.kind.to_string(),
             purpose: total.purpose.to_string(),
-            lines: total.line_count,
+            entries: total.entry_count,
             points: total.points,
             amount: total.amount.amount,
         };
@@ -471,7 +479,7 @@ mod tests {
     #[test]
     fn every_figure_that_does_not_agree_is_complained_about() {
         type Change = fn(&mut Figures);
-        let wrong: [(&str, Change); 13] = [
+        let wrong: [(&str, Change); 14] = [
             ("points expired", |figures| figures.stories.expired += 1),
             ("was shared out", |figures| figures.breakage.reserve += Decimal::ONE),
             ("hold that lapsed", |figures| figures.stories.lapsed -= 1),
@@ -480,7 +488,11 @@ mod tests {
             ("settlement one of", |figures| figures.legs[2].amount = Decimal::ONE),
             ("issued", |figures| figures.brands[0].issued_points += 1),
             ("accepted", |figures| figures.brands[3].accepted_points += 1),
-            ("obligations", |figures| figures.obligations[0].amount = Decimal::ONE),
+            ("obligations", |figures| {
+                figures.obligations[0].amount = Decimal::ONE;
+                figures.netting.netted_total = Decimal::ONE;
+            }),
+            ("are left", |figures| figures.netting.netted_total = Decimal::ONE),
             ("orders", |figures| figures.orders[0].amount = Decimal::ONE),
             ("EXPORTED", |figures| figures.netting.settlement_state = "EXPORTED".to_owned()),
             ("zero-sum proof", |figures| figures.proof.carried_change = Decimal::ONE),

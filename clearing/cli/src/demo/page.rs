@@ -4,12 +4,17 @@
 
 mod chord;
 
+use std::borrow::Borrow;
+
 use askama::Template;
 use partner_sdk::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
+use super::brands::MINOR_DIGITS;
 use super::figures::{Figures, StatementFigures, StatementRow};
-use super::report::{Report, amount, count, minor, percent, plain, time, verb};
+use super::report::{Report, minor, time};
+use crate::amounts::{self, amount, count, percent, plain, verb};
+use crate::statement::words;
 use chord::Chord;
 
 /// Half of the width of the picture of the legs, in its own units.
@@ -97,11 +102,12 @@ fn tiles(report: &Report) -> Vec<Tile> {
     let tile = |number: String, what: &str| Tile { number, what: what.to_owned() };
     vec![
         tile(minor(netting.gross), &format!("{} owed between brands", figures.currency)),
+        tile(minor(netting.netted_total), &format!("{} of it left after netting", figures.currency)),
+        tile(netting.netted_share.map_or_else(|| "-".to_owned(), percent), "of what is owed need not move"),
         tile(
             minor(netting.pairwise_total),
-            &format!("{} move, in {} payments", figures.currency, figures.orders.len()),
+            &format!("{} move with prepaid points and fees, in {} payments", figures.currency, figures.orders.len()),
         ),
-        tile(netting.saved.map_or_else(|| "-".to_owned(), percent), "need not move"),
         tile(amount(figures.proof.sum, figures.scale), "lost or made: the books sum to zero"),
         tile(
             format!("{}/s", count(run.requests_per_second)),
@@ -152,8 +158,7 @@ fn bars(figures: &Figures) -> Vec<Bar> {
 
 fn statement<'a>(of: &'a StatementFigures, figures: &'a Figures) -> StatementView<'a> {
     let brand = figures.brands.iter().find(|brand| brand.partner == of.partner);
-    let prepays = brand.is_some_and(|brand| brand.funding == "AT_ISSUE");
-    let row = |row: &'a StatementRow| StatementLine { of: row, what: words(row, prepays) };
+    let row = |row: &'a StatementRow| StatementLine { of: row, what: words(&row.section, &row.kind, &row.purpose) };
     StatementView {
         of,
         name: brand.map_or_else(|| "who runs the house".to_owned(), |brand| brand.name.clone()),
@@ -161,44 +166,9 @@ fn statement<'a>(of: &'a StatementFigures, figures: &'a Figures) -> StatementVie
     }
 }
 
-/// What a row of a statement is about.
-fn words(row: &StatementRow, prepays: bool) -> String {
-    let what = match (row.role.as_str(), row.kind.as_str(), row.purpose.as_str()) {
-        ("ISSUER", "ISSUE", "REWARD") if prepays => "points issued, prepaid",
-        ("ISSUER", "ISSUE", "REWARD") => "points issued, to be paid when spent",
-        ("ISSUER", "UNDO", "REWARD") => "issues undone, their tills had given up",
-        ("ISSUER", "REDEEM", "REWARD") if prepays => "own points spent, paid from the pool",
-        ("ISSUER", "REDEEM", "REWARD") => "own points spent",
-        ("ISSUER", "RETURN", "REWARD") => "own points that came back",
-        ("ISSUER", "CAPTURE", "REWARD") => "own points taken from holds",
-        ("ISSUER", "RECOVER", "REWARD") if prepays => "own points that paid debts, paid from the pool",
-        ("ISSUER", "RECOVER", "REWARD") => "own points that paid debts",
-        ("ISSUER", "REVERSE", "REWARD") => "points taken back with returned goods",
-        ("ISSUER", "EXPIRE", "REWARD") => "own points that expired",
-        (_, "EXPIRE", "BREAKAGE") => "share of the value of expired points",
-        ("ISSUER", "CAPTURE", "FEE") => "fee on own points taken from holds",
-        ("ISSUER", "REDEEM", "FEE") => "fee on own points spent elsewhere",
-        ("ISSUER", "RETURN", "FEE") => "fee refunded for own points that came back",
-        ("ACCEPTOR", "REDEEM", "REWARD") => "points accepted, reimbursed",
-        ("ACCEPTOR", "RETURN", "REWARD") => "points returned to customers",
-        ("ACCEPTOR", "CAPTURE", "REWARD") => "points taken from holds, reimbursed",
-        ("ACCEPTOR", "RECOVER", "REWARD") => "points that paid debts, reimbursed",
-        ("ACCEPTOR", "CAPTURE", "FEE") => "acceptance fee on holds taken",
-        ("ACCEPTOR", "REDEEM", "FEE") => "acceptance fee",
-        ("ACCEPTOR", "RETURN", "FEE") => "acceptance fee refunded",
-        (_, "ISSUE", "SPREAD") => "spread on points issued: price less value",
-        (_, "UNDO", "SPREAD") => "spread on issues undone",
-        (_, "REDEEM", "SPREAD") => "spread on points spent: what does not reach the acceptor",
-        (_, "CAPTURE", "SPREAD") => "spread on points taken from holds",
-        (_, "RECOVER", "SPREAD") => "spread on points that paid debts",
-        (_, "REVERSE", "SPREAD") => "spread on points taken back",
-        (_, "CAPTURE", "FEE") => "acceptance fees received on holds taken",
-        (_, "RETURN", "SPREAD") => "spread on points returned",
-        (_, "REDEEM", "FEE") => "acceptance fees received",
-        (_, "RETURN", "FEE") => "acceptance fees refunded",
-        (role, kind, purpose) => return format!("{kind} as {role}: {purpose}").to_lowercase(),
-    };
-    what.to_owned()
+/// An amount with what the brand does with it.
+fn said(amount: impl Borrow<Decimal>) -> String {
+    amounts::said(*amount.borrow(), MINOR_DIGITS)
 }
 
 /// For the pictures alone: no figure is made of it.

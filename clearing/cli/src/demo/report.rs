@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::brands::MINOR_DIGITS;
 use super::figures::{Amount, BrandFigures, Figures, Requests};
+use crate::amounts::{amount, count, percent, plain, verb};
 
 /// The width of the screen, in columns.
 pub const WIDTH: usize = 100;
@@ -295,13 +296,19 @@ impl Report {
     fn netting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures = &self.figures;
         let netting = &figures.netting;
-        let saved = netting.saved.map_or_else(String::new, |saved| format!(": {} need not move", percent(saved)));
+        let share =
+            netting.netted_share.map_or_else(String::new, |share| format!(": {} need not move", percent(share)));
         writeln!(f)?;
         writeln!(
             f,
-            "NETTED   {} {} are owed, {} move, in {} payments{saved}",
+            "NETTED   of {} {} that brands owe each other {} are left{share}",
             amount(netting.gross, figures.scale),
             figures.currency,
+            amount(netting.netted_total, figures.scale)
+        )?;
+        writeln!(
+            f,
+            "  With prepaid points, fees and spreads {} move, in {} payments:",
             minor(netting.pairwise_total),
             figures.orders.len()
         )?;
@@ -411,60 +418,14 @@ impl BrandFigures {
     }
 }
 
-// The page passes references to these, the screen values.
-
-/// What one does with an amount.
-pub fn verb(amount: impl Borrow<Decimal>) -> &'static str {
-    if amount.borrow().is_sign_negative() { "pays" } else { "gets" }
-}
-
-/// A share, as a percentage.
-pub fn percent(share: impl Borrow<Decimal>) -> String {
-    format!("{} %", (share.borrow() * Decimal::ONE_HUNDRED).normalize())
-}
-
-/// An amount as short as it is exact.
-pub fn plain(amount: impl Borrow<Decimal>) -> String {
-    amount.borrow().normalize().to_string()
-}
-
-/// An amount with all its digits.
-pub fn amount(amount: impl Borrow<Decimal>, scale: impl Borrow<u32>) -> String {
-    let mut exact = *amount.borrow();
-    exact.rescale(*scale.borrow());
-    // What is rounded to nothing, or was worked out as minus nothing, has no sign.
-    exact.set_sign_negative(exact.is_sign_negative() && !exact.is_zero());
-    grouped(&exact.to_string())
-}
-
-/// An amount in whole minor units of the currency.
+/// An amount in whole minor units of the currency of the day.
 pub fn minor(of: impl Borrow<Decimal>) -> String {
     amount(of, MINOR_DIGITS)
-}
-
-/// A count.
-pub fn count(number: impl fmt::Display) -> String {
-    grouped(&number.to_string())
 }
 
 fn signed(what: &str, change: Decimal, scale: u32) -> String {
     let sign = if change.is_sign_negative() { '-' } else { '+' };
     format!(" {sign} {what} {}", amount(change.abs(), scale))
-}
-
-/// With commas between thousands.
-fn grouped(number: &str) -> String {
-    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("-", digits));
-    let (whole, rest) = digits.find('.').map_or((digits, ""), |at| digits.split_at(at));
-    let mut text = String::from(sign);
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text.push_str(rest);
-    text
 }
 
 /// A time of seconds or milliseconds, with as many digits as mean something.
@@ -488,17 +449,6 @@ mod tests {
         for line in screen.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
-    }
-
-    #[test]
-    fn thousands_have_commas_and_decimals_have_none() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(-1_234_567), "-1,234,567");
-        assert_eq!(amount(Decimal::new(-12_345_678, 4), 4), "-1,234.5678");
-        assert_eq!(minor(Decimal::new(-10_000, 4)), "-1.00");
-        assert_eq!(minor(Decimal::new(-31, 4)), "0.00");
-        assert_eq!(amount(-Decimal::ZERO, 4), "0.0000");
     }
 
     #[test]

@@ -21,11 +21,11 @@ pub const REPLIES: [Points; BRANDS.len()] = {
 pub fn figures() -> Figures {
     let money = |units| Decimal::new(units, SCALE);
     let amount = |of: &str, units| Amount { of: of.to_owned(), amount: money(units) };
-    let row = |role: &str, kind: &str, purpose: &str, points, units| StatementRow {
-        role: role.to_owned(),
+    let row = |section: &str, kind: &str, purpose: &str, points, units| StatementRow {
+        section: section.to_owned(),
         kind: kind.to_owned(),
         purpose: purpose.to_owned(),
-        lines: 1,
+        entries: 1,
         points,
         amount: money(units),
     };
@@ -96,7 +96,8 @@ pub fn figures() -> Figures {
             gross: money(400_000),
             bilateral_total: money(400_000),
             pairwise_total: money(416_000),
-            saved: Some(money(-400)),
+            netted_total: money(400_000),
+            netted_share: Some(Decimal::ZERO),
         },
         legs: vec![amount("CARDS", -416_000), amount("GROCER", 394_000), amount("operator", 22_000)],
         orders: vec![payment("CARDS", "GROCER", 394_000), payment("CARDS", "operator", 22_000)],
@@ -107,14 +108,14 @@ pub fn figures() -> Figures {
             sum: Decimal::ZERO,
         },
         statements: vec![
-            statement("CARDS", vec![row("ISSUER", "REDEEM", "REWARD", 4_000, -416_001)], -416_000, -1),
+            statement("CARDS", vec![row("SPENT", "REDEEM", "REWARD", 4_000, -416_001)], -416_000, -1),
             statement(
                 "GROCER",
-                vec![row("ACCEPTOR", "REDEEM", "REWARD", 4_000, 400_001), row("ACCEPTOR", "REDEEM", "FEE", 0, -6_000)],
+                vec![row("ACCEPTED", "REDEEM", "REWARD", 4_000, 400_001), row("ACCEPTED", "REDEEM", "FEE", 0, -6_000)],
                 394_000,
                 1,
             ),
-            statement("operator", vec![row("NEITHER", "REDEEM", "SPREAD", 0, 22_000)], 22_000, 0),
+            statement("operator", vec![row("HOUSE", "REDEEM", "SPREAD", 0, 22_000)], 22_000, 0),
         ],
         trial_balance: Trial {
             entries: 3,

@@ -152,7 +152,7 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert!(message.contains("CONFIRM_SETTLEMENT"), "{error}");
     let statement = json(&["statement", "FUEL", "--window", "1"]);
     assert_eq!((statement["leg"].as_str(), statement["closing"].as_str()), (Some("58.80"), Some("0.00")));
-    assert!(table(&["statement", "GROCER", "--window", "1"]).contains("to the settlement"));
+    assert!(table(&["statement", "GROCER", "--window", "1"]).contains("GROCER pays 60.00 RUB."));
 
     // The rest of the operator's desk.
     assert_eq!(json(&["fund", "deposit", "reserve", "100"])["balance"], "100.00");

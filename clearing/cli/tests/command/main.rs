@@ -15,5 +15,6 @@ mod report;
 mod sandbox;
 mod secrets;
 mod serve;
+mod statement;
 mod texts;
 mod usage;

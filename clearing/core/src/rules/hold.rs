@@ -75,8 +75,8 @@ impl Operation for AuthorizeRedemption {
             }
         }
         reserved.sort_unstable();
-        let RedemptionFacts { reimbursement, fee_rate, fee_bearer, .. } = facts;
-        let facts = HoldFacts { points, reimbursement, fee_rate, fee_bearer, lapses, reserved };
+        let RedemptionFacts { terms, reimbursement, fee_rate, fee_bearer, .. } = facts;
+        let facts = HoldFacts { points, terms, reimbursement, fee_rate, fee_bearer, lapses, reserved };
         let mut draft = book.draft(EntryKind::Authorize, ask).of_member(id);
         draft.post_points(PointsAccount::Member(id), -i128::from(points.0));
         draft.post_points(PointsAccount::Held(id), i128::from(points.0));
@@ -156,8 +156,8 @@ impl Book {
         if points > hold.facts.points {
             return Err(Rejection::CaptureExceedsHold { asked: points.0, held: hold.facts.points.0 });
         }
-        let HoldFacts { reimbursement, fee_rate, fee_bearer, .. } = hold.facts.clone();
-        let facts = RedemptionFacts { points, reimbursement, fee_rate, fee_bearer, fee: Money::ZERO };
+        let HoldFacts { terms, reimbursement, fee_rate, fee_bearer, .. } = hold.facts.clone();
+        let facts = RedemptionFacts { points, terms, reimbursement, fee_rate, fee_bearer, fee: Money::ZERO };
         let taken = first_points(&hold.parts, points.0);
         let released = moved_parts(&hold.parts, &taken);
         let mut draft = self.draft(EntryKind::Capture, ask).of_member(hold.member).linked_to(hold.id);

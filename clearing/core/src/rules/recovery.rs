@@ -30,6 +30,7 @@ impl Book {
         let terms = self.house.partner(creditor)?.terms_at(now);
         let facts = RedemptionFacts {
             points: Points::ZERO,
+            terms: terms.version,
             reimbursement: terms.reimbursement,
             fee_rate: Rate::ZERO,
             fee_bearer: terms.fee_bearer,

@@ -119,6 +119,7 @@ impl Book {
         let terms = self.house.partner(acceptor)?.terms_at(now);
         Ok(RedemptionFacts {
             points,
+            terms: terms.version,
             reimbursement: terms.reimbursement,
             fee_rate: terms.acceptance_fee,
             fee_bearer: terms.fee_bearer,

@@ -313,7 +313,16 @@ impl Book {
                     birth: None,
                 });
             }
-            parts.push(ReversedPart { lot: lot.id, issuer: lot.issuer, points: *points, taken, written_off, debt });
+            parts.push(ReversedPart {
+                lot: lot.id,
+                issuer: lot.issuer,
+                terms: lot.terms,
+                points: *points,
+                taken,
+                unpaid: if paid_for { Points::ZERO } else { taken },
+                written_off,
+                debt,
+            });
             done.taken_back = done.taken_back.plus(taken)?;
             done.written_off = done.written_off.plus(written_off)?;
             done.debt = done.debt.plus(debt)?;

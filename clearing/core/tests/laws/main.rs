@@ -21,7 +21,8 @@ use clearing_core::facts::lot::Lot;
 use clearing_core::facts::member::Member;
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::terms::{FeeBearer, Funding, TermsDraft};
-use clearing_core::facts::window::{SettlementState, WindowState};
+use clearing_core::facts::window::{Gross, SettlementState, WindowState};
+use clearing_core::netting::Obligations;
 use clearing_core::operation::Gate;
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
@@ -31,7 +32,7 @@ use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold};
 use clearing_core::rules::issue::IssuePoints;
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase};
 use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
-use clearing_core::rules::statement;
+use clearing_core::rules::statement::{self, Bridge, Effect, Section, StatementLine};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::rules::transfer::TransferPoints;
 use clearing_core::units::{
@@ -277,23 +278,82 @@ fn check_funds_received(play: &Play) {
     }
 }
 
-/// For each closed window and partner: opening + lines = leg + carried.
+/// For each window and partner: opening + totals = leg + carried; the lines of each entry come to its effects, each of them
+/// points x rate but for what fees and shares of breakage round; what lines say of each other side is the obligation between
+/// the two; and the bridge leads from the opening to the leg.
 fn check_statements(play: &Play) {
     for (number, window) in &play.book.windows {
-        let Some(settlement) = &window.settlement else { continue };
-        for (partner, part) in &window.participants {
-            let of_window = play.journal.iter().filter(|(_, entry)| entry.window == *number);
+        let gross = play.book.gross.iter().filter(|((of, ..), _)| of == number);
+        let gross: Obligations = gross.map(|((_, issuer, acceptor), gross)| ((*issuer, *acceptor), *gross)).collect();
+        let mut told = Obligations::new();
+        for partner in play.book.house.partners.keys() {
             let mut totals = statement::Totals::default();
-            for (sequence, (id, entry)) in (0i64..).zip(of_window) {
-                for line in statement::lines(*partner, *id, sequence, entry) {
-                    totals.add(&line).unwrap();
+            let mut by_pool = 0;
+            for (id, entry) in play.journal.iter().filter(|(_, entry)| entry.window == *number) {
+                totals.add(*partner, entry).unwrap();
+                let lines = statement::lines(*partner, *id, 1, entry, &play.book.house).unwrap();
+                check_lines(*partner, entry, &lines);
+                for line in &lines {
+                    let Some(of_line) = line.gross else { continue };
+                    let other = line.counterparty.expect("an obligation is to somebody");
+                    let pair = if line.section == Section::Spent { (*partner, other) } else { (other, *partner) };
+                    let sum = told.entry(pair).or_default();
+                    sum.points.0 += line.points.0;
+                    sum.amount.0 += of_line.0;
+                    by_pool += if line.rate.is_none() { of_line.0 } else { 0 };
                 }
+                let home = lines.iter().filter(|line| line.section == Section::AtHome);
+                by_pool += home.map(|line| line.amount.0).sum::<i64>();
             }
-            let leg = settlement.legs.get(partner).map_or(0, |leg| leg.amount.0);
+            let bridge = Bridge::of(*partner, &totals, &gross).unwrap();
+            assert_eq!(bridge.paid_by_pool.0, by_pool, "{partner}, window {number}: {bridge:?}");
+            assert_eq!(bridge.sum().unwrap(), totals.sum().unwrap(), "{partner}, window {number}");
+            let part = window.participants.get(partner).copied().unwrap_or_default();
             let lines = totals.sum().unwrap().0;
-            assert_eq!(part.opening.0 + lines, leg + part.carried.0, "statement of {partner}, window {number}");
+            let (leg, carried) = match &window.settlement {
+                Some(settlement) => (settlement.legs.get(partner).map_or(0, |leg| leg.amount.0), part.carried),
+                None => {
+                    (0, play.book.money_balances.get(&MoneyAccount::Position(*partner)).copied().unwrap_or_default())
+                }
+            };
+            assert_eq!(part.opening.0 + lines, leg + carried.0, "statement of {partner}, window {number}");
         }
+        // Both sides tell of each obligation.
+        let twice = gross.into_iter().filter(|(_, gross)| *gross != Gross::default());
+        let twice: Obligations = twice
+            .map(|(pair, gross)| {
+                (pair, Gross { points: Points(gross.points.0 * 2), amount: Money(gross.amount.0 * 2) })
+            })
+            .collect();
+        told.retain(|_, gross| *gross != Gross::default());
+        assert_eq!(told, twice, "window {number}");
     }
+}
+
+/// What the lines of an entry say is what it came to.
+fn check_lines(partner: PartnerId, entry: &Entry, lines: &[StatementLine]) {
+    let mut sums: BTreeMap<(Section, Purpose), Effect> = BTreeMap::new();
+    for line in lines {
+        let unit = 1_000_000_000_i128;
+        let product = line.rate.map_or(0, |rate| rate.0 * i128::from(line.points.0));
+        assert_eq!(product + line.rounding.0, if line.rate.is_some() { i128::from(line.amount.0) * unit } else { 0 });
+        // Of a return a fee is the difference of two that are each rounded, and split. Each lot has its breakage.
+        let lots = i128::try_from(entry.lots.len().max(1)).unwrap();
+        let rounds = if line.purpose == Purpose::Fee { 2 * unit } else { lots * unit };
+        let rounds = if [Purpose::Fee, Purpose::Breakage].contains(&line.purpose) { rounds } else { 1 };
+        assert!(line.rounding.0.abs() < rounds, "{line:?}");
+        if line.rate.is_none() && line.purpose == Purpose::Reward {
+            assert!(line.amount.is_zero(), "{line:?}");
+        }
+        let sum = sums.entry((line.section, line.purpose)).or_default();
+        sum.amount.0 += line.amount.0;
+        sum.points.0 += if line.purpose == Purpose::Reward { line.points.0 } else { 0 };
+    }
+    assert_eq!(sums, statement::effects(partner, entry).unwrap(), "{partner}: {entry:#?}");
+    let told = statement::without_issuers(lines.to_vec()).unwrap();
+    assert!(told.iter().all(|line| line.section != Section::Accepted || line.counterparty.is_none()));
+    let sum = |lines: &[StatementLine]| lines.iter().map(|line| line.amount.0).sum::<i64>();
+    assert_eq!(sum(&told), sum(lines));
 }
 
 /// Whatever has changed since: who repeats a request is told what it was told first, unless it was abandoned, and nothing

@@ -9,11 +9,13 @@ use clearing_core::facts::window::{Leg, LegState, Settlement, SettlementState, W
 use clearing_core::rules::payment::Payment;
 use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
+use rust_decimal::Decimal;
 use tonic::Status;
 
 use crate::rpc::convert::{from_money, from_sum, from_timestamp, id};
 use crate::rpc::errors::invalid;
 use crate::scheduler::calendar::{CalendarProblem, validate};
+use crate::spreadsheet::{self, Cell};
 
 pub(in crate::rpc) fn from_window_state(state: WindowState) -> v1::WindowState {
     match state {
@@ -112,7 +114,7 @@ fn from_proof(proof: &Proof, coalition: &Coalition) -> v1::SettlementProof {
 }
 
 /// Ten-thousandths as a decimal with four places.
-fn from_share(ten_thousandths: i64) -> String {
+pub(in crate::rpc) fn from_share(ten_thousandths: i64) -> String {
     let sign = if ten_thousandths < 0 { "-" } else { "" };
     let (whole, places) = (ten_thousandths.abs() / 10_000, ten_thousandths.abs() % 10_000);
     format!("{sign}{whole}.{places:04}")
@@ -144,18 +146,23 @@ pub(in crate::rpc) fn from_order(order: &Order, coalition: &Coalition) -> v1::Pa
     }
 }
 
-/// Orders as CSV after RFC 4180. Numbers, partner ids and currency codes hold nothing that needs quotes.
+/// Orders as a file for the bank. They are in whole minor units of the currency.
 pub(in crate::rpc) fn orders_csv<'a>(
     window: WindowNumber,
     orders: impl IntoIterator<Item = &'a Order>,
     coalition: &Coalition,
 ) -> String {
-    let mut csv = String::from("window,payer,payee,amount,currency\r\n");
-    for Order { payer, payee, amount, .. } in orders {
-        let amount = coalition.money_text(*amount);
-        csv.push_str(&format!("{window},{payer},{payee},{amount},{}\r\n", coalition.currency));
-    }
-    csv
+    let row = |Order { payer, payee, amount, .. }: &Order| {
+        let amount = Decimal::from_i128_with_scale(i128::from(amount.0), coalition.scale);
+        vec![
+            Cell::count(window),
+            Cell::text(payer.to_string()),
+            Cell::text(payee.to_string()),
+            Cell::amount(amount, coalition.currency.minor_digits()),
+            Cell::text(coalition.currency.as_str()),
+        ]
+    };
+    spreadsheet::csv(&["window", "payer", "payee", "amount", "currency"], orders.into_iter().map(row))
 }
 
 pub(in crate::rpc) fn payment(payment: Option<v1::confirm_payment_request::Payment>) -> Result<Payment, Status> {
@@ -232,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_csv_with_a_header_and_the_full_scale() {
+    fn orders_are_csv_with_a_header_and_amounts_in_minor_units() {
         let party = |name: &str| name.parse::<OrderParty>().unwrap();
         let orders = [
             Order { payer: party("A"), payee: party("hub"), amount: Money(125_000), paid: false },
             Order { payer: party("hub"), payee: party("operator"), amount: Money(100), paid: false },
         ];
-        let csv = "window,payer,payee,amount,currency\r\n7,A,hub,12.5000,EUR\r\n7,hub,operator,0.0100,EUR\r\n";
+        let csv = "window,payer,payee,amount,currency\r\n7,A,hub,12.50,EUR\r\n7,hub,operator,0.01,EUR\r\n";
         assert_eq!(orders_csv(7, &orders, &coalition()), csv);
         assert_eq!(orders_csv(7, [], &coalition()), "window,payer,payee,amount,currency\r\n");
     }

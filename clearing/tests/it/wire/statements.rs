@@ -1,5 +1,6 @@
 //! Statements, positions, windows and obligations.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clearing::store::LOOKED_THROUGH_MAX;
@@ -69,9 +70,108 @@ async fn a_statement_read_in_pages_of_one_line_is_the_same_statement() {
             }
             assert_eq!(lines, whole.lines, "{partner}");
             assert!(lines.is_sorted_by_key(|line| line.own_sequence));
-            let count: i64 = whole.totals.iter().map(|total| total.line_count).sum();
-            assert_eq!(i64::try_from(lines.len()).unwrap(), count);
+            for total in &whole.totals {
+                let of = lines.iter().filter(|line| {
+                    (line.section, line.kind, line.purpose) == (total.section, total.kind, total.purpose)
+                });
+                let entries: BTreeSet<i64> = of.map(|line| line.own_sequence).collect();
+                assert_eq!(i64::try_from(entries.len()).unwrap(), total.entry_count);
+            }
         }
+        house.end().await;
+    }
+}
+
+/// A redemption of points of A, B and C at C, which bears the fee, with the receipt it was on.
+async fn redeem_of_three(house: &Wired) {
+    for issuer in ["A", "B", "C"] {
+        house.issue(issuer, "m8", 100).await;
+    }
+    let origin = v1::Origin {
+        store: "store-7".to_owned(),
+        till: "3".to_owned(),
+        receipt_number: "=R-1".to_owned(),
+        ..v1::Origin::default()
+    };
+    let request = v1::RedeemPointsRequest {
+        request_id: request_id(),
+        member: member_ref("m8"),
+        points: 300,
+        origin: Some(origin),
+    };
+    house.by("C").redemptions.redeem_points(request).await.unwrap();
+}
+
+/// Sections, other sides and points of lines.
+fn sides(lines: &[v1::StatementLine]) -> Vec<(v1::StatementSection, &str, i64)> {
+    lines.iter().map(|line| (line.section(), line.counterparty_id(), line.points)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redemption_of_points_of_three_issuers_is_a_line_of_each_with_its_receipt() {
+    for backend in BACKENDS {
+        let house = Wired::open(backend).await;
+        redeem_of_three(&house).await;
+        let own = house.statement("C", 0, 0, "").await;
+        let of_redemption: Vec<_> =
+            own.lines.iter().filter(|line| line.kind() == v1::EntryKind::Redeem).cloned().collect();
+        let (accepted, home) = (v1::StatementSection::Accepted, v1::StatementSection::AtHome);
+        let rewards = of_redemption.iter().filter(|line| line.purpose() == v1::Purpose::Reward).cloned();
+        let rewards: Vec<_> = rewards.collect();
+        assert_eq!(sides(&rewards), [(accepted, "A", 100), (accepted, "B", 100), (home, "", 100)]);
+        for line in &of_redemption {
+            assert_eq!(line.origin.as_ref().unwrap().receipt_number, "=R-1");
+            assert_eq!(line.terms_version, Some(1));
+        }
+        // The issuer is told the price and whose till it was, and not the receipt.
+        let issuer = house.statement("A", 0, 0, "").await;
+        let spent = issuer.lines.iter().find(|line| line.section() == v1::StatementSection::Spent).unwrap();
+        assert_eq!((spent.counterparty_id(), spent.points, spent.origin.clone()), ("C", 100, None));
+        let request = v1::GetStatementRequest { partner_id: "A".to_owned(), ..Default::default() };
+        let whole = house.by(AUDITOR).position.get_statement(request).await.unwrap().into_inner();
+        let spent = whole.lines.iter().find(|line| line.section() == v1::StatementSection::Spent).unwrap();
+        assert_eq!(spent.origin.as_ref().unwrap().receipt_number, "=R-1", "an auditor sees all");
+        house.end().await;
+    }
+}
+
+/// What an acceptor is not to learn is whose points it took, and of how many issuers they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acceptor_that_is_not_told_the_issuers_has_one_line_of_a_redemption() {
+    for backend in BACKENDS {
+        let house = Wired::with(backend, |house| house.coalition.disclose_issuers = false).await;
+        redeem_of_three(&house).await;
+        let own = house.statement("C", 0, 0, "").await;
+        let rewards = own
+            .lines
+            .iter()
+            .filter(|line| line.kind() == v1::EntryKind::Redeem && line.purpose() == v1::Purpose::Reward);
+        let rewards: Vec<_> = rewards.cloned().collect();
+        let (accepted, home) = (v1::StatementSection::Accepted, v1::StatementSection::AtHome);
+        assert_eq!(sides(&rewards), [(accepted, "", 200), (home, "", 100)]);
+        assert_eq!(own.obligations.len(), 1);
+        assert_eq!((own.obligations[0].issuer_id.clone(), own.obligations[0].points), (None, 200));
+        assert!(own.totals.iter().all(|total| total.entry_count == 1), "{:?}", own.totals);
+        let text = format!("{own:?}");
+        assert!(!text.contains("\"A\"") && !text.contains("\"B\""), "{text}");
+        let request = v1::GetStatementRequest { partner_id: "C".to_owned(), ..Default::default() };
+        let whole = house.by("operator").position.get_statement(request).await.unwrap().into_inner();
+        assert_eq!(whole.lines.len(), own.lines.len() + 1, "the operator sees all");
+        house.end().await;
+    }
+}
+
+/// What a window's obligations say of a partner stands on the first page, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_obligations_of_a_statement_are_those_of_their_list_and_on_the_first_page_only() {
+    for backend in BACKENDS {
+        let house = Wired::open(backend).await;
+        house.trade().await;
+        let first = house.statement("C", 0, 1, "").await;
+        let list = v1::ListObligationsRequest::default();
+        let listed = house.by("C").position.list_obligations(list).await.unwrap().into_inner().obligations;
+        assert_eq!(first.obligations, listed);
+        assert_eq!(house.statement("C", 0, 1, &first.next_page_token).await.obligations, []);
         house.end().await;
     }
 }
@@ -222,7 +322,7 @@ async fn a_statement_after_a_burst_says_that_it_is_behind_and_comes_up_by_itself
             }
         };
         let answer = tokio::time::timeout(Duration::from_secs(60), coming).await.expect("the lists come up");
-        assert_eq!(answer.totals.iter().map(|total| total.line_count).sum::<i64>(), issued);
+        assert_eq!(answer.totals.iter().map(|total| total.entry_count).sum::<i64>(), issued);
         assert_eq!(answer.totals.iter().map(|total| total.points).sum::<i64>(), issued);
         assert_eq!(answer.lines.len(), 10);
         // What was acknowledged is in it at once.

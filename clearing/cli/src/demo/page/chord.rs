@@ -3,8 +3,8 @@
 use std::f64::consts::{FRAC_PI_2, TAU};
 
 use super::float;
+use crate::amounts::amount;
 use crate::demo::figures::Figures;
-use crate::demo::report::amount;
 
 /// The ring, in units of the picture, whose middle is 0, 0.
 const INNER: f64 = 150.0;

@@ -1,0 +1,439 @@
+//! A statement in words, made once and written as tables for people, as a file for a spreadsheet and as JSON: what is said of an
+//! amount is the same in each.
+//!
+//! People see what is paid and what comes in side by side, and no sign that they must know the meaning of. In files amounts are
+//! numbers: above zero the partner gets it, below zero it pays.
+
+use std::time::SystemTime;
+
+use clearing::spreadsheet::{self, Cell};
+use clearing_core::units::Currency;
+use jiff::tz::TimeZone;
+use partner_sdk::{
+    Decimal, Obligation, Origin, ServerInfo, Statement, StatementBridge, StatementLine, StatementTotal, WindowState,
+};
+use serde_json::{Value, json};
+
+use crate::amounts::{count, money, pays_and_gets, said, verb};
+use crate::failure::Failure;
+use crate::output::Page;
+use crate::session::{moment, moment_or_none};
+use crate::window;
+
+/// A statement, ready to be written.
+#[derive(Debug)]
+pub struct Sheet<'a> {
+    info: &'a ServerInfo,
+    statement: &'a Statement,
+    lines: Vec<StatementLine>,
+    /// How many lines there are before those that are left out; none if none are.
+    next: Option<usize>,
+    zone: TimeZone,
+    minor_digits: u32,
+}
+
+/// One step from what the window opened with to what is paid for it.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    amount: Decimal,
+}
+
+impl<'a> Sheet<'a> {
+    /// Of a statement and those of its lines that are to be shown.
+    pub fn new(
+        info: &'a ServerInfo,
+        statement: &'a Statement,
+        lines: Vec<StatementLine>,
+        next: Option<usize>,
+    ) -> Result<Self, Failure> {
+        let zone = TimeZone::get(&info.time_zone).map_err(|error| Failure::internal(&error))?;
+        let currency: Currency = info.currency_code.parse().map_err(|problem| Failure::internal(&problem))?;
+        Ok(Self { info, statement, lines, next, zone, minor_digits: currency.minor_digits() })
+    }
+
+    fn is_open(&self) -> bool {
+        self.statement.window.state == WindowState::Open
+    }
+
+    /// What the partner has to do, in a sentence.
+    fn verdict(&self) -> String {
+        let Statement { partner_id, window, leg, closing, .. } = self.statement;
+        let of = |amount: Decimal| format!("{} {}", money(amount.abs(), self.minor_digits), self.info.currency_code);
+        let (leg, closing) = (leg.amount, closing.amount);
+        match (self.is_open(), leg.is_zero(), closing.is_zero()) {
+            (true, _, true) => {
+                format!("Window {} is open; so far {partner_id} neither pays nor gets anything.", window.window)
+            }
+            (true, _, false) => {
+                format!("Window {} is open; so far {partner_id} {} {}.", window.window, verb(closing), of(closing))
+            }
+            (false, true, true) => format!("{partner_id} neither pays nor gets anything."),
+            (false, true, false) => {
+                format!("{partner_id} pays nothing and gets nothing now: {} is carried on.", of(closing))
+            }
+            (false, false, _) => format!("{partner_id} {} {}.", verb(leg), of(leg)),
+        }
+    }
+
+    /// From what was carried in to what is paid: the amounts sum up to it.
+    fn bridge(&self) -> Vec<Step> {
+        let StatementBridge { owes, is_owed, paid_by_pool, prepays, fees, spread, breakage, other, .. } =
+            &self.statement.bridge;
+        let mut steps = vec![
+            ("opening", "carried from the window before", &self.statement.opening),
+            ("owes", "owes for its points that others accepted", owes),
+            ("paid_by_pool", "of its prepaid points the pool pays", paid_by_pool),
+            ("is_owed", "is owed for others' points that it accepted", is_owed),
+            ("prepays", "prepays for points that it issued", prepays),
+            ("fees", "acceptance fees", fees),
+            ("spread", "spread: prices above what acceptors get", spread),
+            ("breakage", "share of prepaid points that expired", breakage),
+            ("other", "all else", other),
+        ];
+        let mut carried = self.statement.closing.clone();
+        carried.amount = Decimal::ZERO - carried.amount;
+        if !self.is_open() {
+            steps.push(("carried", "carried on to the next window", &carried));
+        }
+        let step = |(name, what, money): (_, _, &partner_sdk::Money)| Step { name, what, amount: money.amount };
+        steps.into_iter().map(step).collect()
+    }
+
+    /// What the steps come to, in the words of the last row.
+    fn result(&self) -> (&'static str, Decimal) {
+        if self.is_open() {
+            ("so far", self.statement.closing.amount)
+        } else {
+            ("to the settlement", self.statement.leg.amount)
+        }
+    }
+
+    /// For people.
+    pub fn page(&self) -> Page {
+        let Self { info, statement, .. } = self;
+        let Statement { partner_id, partner_name, window, .. } = *statement;
+        let name = if partner_name.is_empty() || partner_name == partner_id {
+            partner_id.clone()
+        } else {
+            format!("{partner_name} ({partner_id})")
+        };
+        let currency = &info.currency_code;
+        let settlement =
+            if self.is_open() { String::new() } else { format!(", its settlement {}", window.settlement_state) };
+        let closed = window.close_time.map_or_else(|| "now".to_owned(), |time| self.local(time));
+        let page = Page::new()
+            .text(format!("Statement of {name}"))
+            .text(format!("Coalition {}, amounts in {currency}", info.coalition_id))
+            .text(format!("Window {}, {}{settlement}", window.window, window.state))
+            .text(format!("From {} to {closed}, {}", self.local(window.open_time), info.time_zone))
+            .text("")
+            .text(self.verdict());
+        let row = |what: &str, amount: Decimal| {
+            let [pays, gets] = pays_and_gets(amount, self.minor_digits);
+            vec![what.to_owned(), pays, gets]
+        };
+        let steps = self.bridge().into_iter().filter(|step| !step.amount.is_zero());
+        let mut rows: Vec<_> = steps.map(|step| row(step.what, step.amount)).collect();
+        let (what, amount) = self.result();
+        rows.push(row(what, amount));
+        let page = page.table(&["why", ">pays", ">gets"], rows);
+        self.lines_page(self.totals_page(self.obligations_page(page)))
+    }
+
+    fn obligations_page(&self, page: Page) -> Page {
+        if self.statement.obligations.is_empty() {
+            return page;
+        }
+        let rows = self.statement.obligations.iter().map(|of| {
+            let (what, other, amount) = self.side(of);
+            let [pays, gets] = pays_and_gets(amount, self.minor_digits);
+            vec![other, what.to_owned(), count(of.points), pays, gets]
+        });
+        page.text("Obligations, before netting:").table(&["partner", "", ">points", ">owes", ">is owed"], rows)
+    }
+
+    /// An obligation from the partner's side: what it is, to whom or from whom, and how much.
+    fn side(&self, of: &Obligation) -> (&'static str, String, Decimal) {
+        if of.issuer_id.as_ref() == Some(&self.statement.partner_id) {
+            ("accepted points of this partner", of.acceptor_id.clone(), Decimal::ZERO - of.gross.amount)
+        } else {
+            let other = of.issuer_id.clone().unwrap_or_else(|| NOT_DISCLOSED.to_owned());
+            ("had its points accepted here", other, of.gross.amount)
+        }
+    }
+
+    fn totals_page(&self, page: Page) -> Page {
+        if self.statement.totals.is_empty() {
+            return page.text("There is nothing else on it.");
+        }
+        let rows = self.statement.totals.iter().map(|total| {
+            let [pays, gets] = pays_and_gets(total.amount.amount, self.minor_digits);
+            let points = if total.points == 0 { String::new() } else { count(total.points) };
+            vec![of_total(total), count(total.entry_count), points, pays, gets]
+        });
+        page.text("By what happened:").table(&["what", ">entries", ">points", ">pays", ">gets"], rows)
+    }
+
+    fn lines_page(&self, page: Page) -> Page {
+        if self.lines.is_empty() {
+            return page;
+        }
+        let rows = self.lines.iter().map(|line| {
+            vec![
+                line.own_sequence.to_string(),
+                self.local(line.entry_time),
+                line.origin.as_ref().map(receipt).unwrap_or_default(),
+                of_line(line),
+                line.counterparty_id.clone().unwrap_or_default(),
+                line.terms_version.map(|version| version.to_string()).unwrap_or_default(),
+                count(line.points),
+                line.rate.map_or_else(|| "-".to_owned(), |rate| said(rate, self.minor_digits)),
+                line.rounding.map(|rounding| said(rounding, self.minor_digits)).unwrap_or_default(),
+                said(line.amount.amount, self.minor_digits),
+            ]
+        });
+        let header =
+            [">entry", "time", "receipt", "what", "partner", ">terms", ">points", ">a point", ">rounding", ">amount"];
+        let page = page.text("Line by line; points x a point + rounding = amount:").table(&header, rows);
+        match self.next {
+            Some(next) => page.next(format!(
+                "clearing statement {} --window {} --skip {next}   (or --lines N, or --format csv: all of them)",
+                self.statement.partner_id, self.statement.window.window
+            )),
+            None => page,
+        }
+    }
+
+    /// For a spreadsheet.
+    pub fn csv(&self) -> String {
+        let header = [
+            "part",
+            "coalition",
+            "partner",
+            "partner_name",
+            "window",
+            "what",
+            "counterparty",
+            "entry",
+            "entry_id",
+            "time",
+            "store",
+            "till",
+            "receipt_number",
+            "business_date",
+            "section",
+            "kind",
+            "purpose",
+            "terms_version",
+            "points",
+            "rate",
+            "rounding",
+            "amount",
+            "obligation",
+            "currency",
+        ];
+        let statement = self.statement;
+        // The first cells of a row, those in its middle, and the amount.
+        let row = |part: &str, what: &str, counterparty: &str, middle: Vec<Cell>, amount: Decimal, obligation: Cell| {
+            let mut cells = vec![
+                Cell::text(part),
+                Cell::text(&self.info.coalition_id),
+                Cell::text(&statement.partner_id),
+                Cell::text(&statement.partner_name),
+                Cell::count(statement.window.window),
+                Cell::text(what),
+                Cell::text(counterparty),
+            ];
+            cells.extend(middle);
+            cells.extend([Cell::amount(amount, self.minor_digits), obligation, Cell::text(&self.info.currency_code)]);
+            cells
+        };
+        let of_points = |points: i64| {
+            let mut middle = vec![Cell::empty(); 14];
+            middle[11] = Cell::count(points);
+            middle
+        };
+        let mut rows = Vec::new();
+        for step in self.bridge() {
+            rows.push(row("bridge", step.what, "", vec![Cell::empty(); 14], step.amount, Cell::empty()));
+        }
+        let (what, amount) = self.result();
+        rows.push(row("result", what, "", vec![Cell::empty(); 14], amount, Cell::empty()));
+        for of in &statement.obligations {
+            let (what, other, amount) = self.side(of);
+            rows.push(row("obligation", what, &other, of_points(of.points), amount, Cell::empty()));
+        }
+        for line in &self.lines {
+            let origin = line.origin.clone().unwrap_or_default();
+            let middle = vec![
+                Cell::count(line.own_sequence),
+                Cell::text(&line.entry_id),
+                Cell::text(self.local(line.entry_time)),
+                Cell::text(origin.store),
+                Cell::text(origin.till),
+                Cell::text(origin.receipt_number),
+                Cell::text(origin.business_date),
+                Cell::text(line.section.as_str()),
+                Cell::text(line.kind.as_str()),
+                Cell::text(line.purpose.as_str()),
+                line.terms_version.map_or_else(Cell::empty, Cell::count),
+                Cell::count(line.points),
+                line.rate.map_or_else(Cell::empty, |rate| Cell::amount(rate, self.minor_digits)),
+                line.rounding.map_or_else(Cell::empty, |rounding| Cell::amount(rounding, 0)),
+            ];
+            let other = line.counterparty_id.as_deref().unwrap_or_default();
+            let obligation =
+                line.gross.as_ref().map_or_else(Cell::empty, |gross| Cell::amount(gross.amount, self.minor_digits));
+            rows.push(row("line", &of_line(line), other, middle, line.amount.amount, obligation));
+        }
+        spreadsheet::csv(&header, rows)
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> Value {
+        let statement = self.statement;
+        let bridge = self.bridge().into_iter().map(|step| {
+            json!({
+                "name": step.name,
+                "what": step.what,
+                "amount": step.amount.to_string(),
+            })
+        });
+        json!({
+            "coalition": self.info.coalition_id,
+            "partner": statement.partner_id,
+            "partner_name": statement.partner_name,
+            "window": window::to_json(&statement.window),
+            "time_zone": self.info.time_zone,
+            "currency": self.info.currency_code,
+            "verdict": self.verdict(),
+            "opening": statement.opening.amount.to_string(),
+            "bridge": bridge.collect::<Vec<_>>(),
+            "leg": statement.leg.amount.to_string(),
+            "closing": statement.closing.amount.to_string(),
+            "obligations": statement.obligations.iter().map(|of| json!({
+                "issuer_id": of.issuer_id,
+                "acceptor_id": of.acceptor_id,
+                "points": of.points,
+                "gross": of.gross.amount.to_string(),
+            })).collect::<Vec<_>>(),
+            "totals": statement.totals.iter().map(|total| json!({
+                "what": of_total(total),
+                "section": total.section.as_str(),
+                "kind": total.kind.as_str(),
+                "purpose": total.purpose.as_str(),
+                "amount": total.amount.amount.to_string(),
+                "points": total.points,
+                "entry_count": total.entry_count,
+            })).collect::<Vec<_>>(),
+            "lines": self.lines.iter().map(line_json).collect::<Vec<_>>(),
+            "next": self.next,
+        })
+    }
+
+    /// A moment in the coalition's zone.
+    fn local(&self, time: SystemTime) -> String {
+        let moment = jiff::Timestamp::try_from(time).map(|moment| moment.to_zoned(self.zone.clone()));
+        moment.map_or_else(
+            |_| "beyond the calendar".to_owned(),
+            |moment| moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        )
+    }
+}
+
+/// What is written where the coalition does not disclose issuers.
+const NOT_DISCLOSED: &str = "others, not disclosed";
+
+fn line_json(line: &StatementLine) -> Value {
+    json!({
+        "entry_id": line.entry_id,
+        "own_sequence": line.own_sequence,
+        "entry_time": moment(line.entry_time),
+        "kind": line.kind.as_str(),
+        "origin": line.origin.as_ref().map(|origin| json!({
+            "store": origin.store,
+            "till": origin.till,
+            "receipt_number": origin.receipt_number,
+            "receipt_line": origin.receipt_line,
+            "business_date": origin.business_date,
+            "business_time": moment_or_none(origin.business_time),
+        })),
+        "section": line.section.as_str(),
+        "what": of_line(line),
+        "counterparty_id": line.counterparty_id,
+        "terms_version": line.terms_version,
+        "purpose": line.purpose.as_str(),
+        "points": line.points,
+        "rate": line.rate.map(|rate| rate.to_string()),
+        "rounding": line.rounding.map(|rounding| rounding.to_string()),
+        "amount": line.amount.amount.to_string(),
+        "gross": line.gross.as_ref().map(|gross| gross.amount.to_string()),
+    })
+}
+
+/// Where something was bought, as it is printed on the receipt.
+fn receipt(origin: &Origin) -> String {
+    let parts = [&origin.store, &origin.till, &origin.receipt_number, &origin.business_date];
+    let given: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    given.join(" · ")
+}
+
+fn of_total(total: &StatementTotal) -> String {
+    words(total.section.as_str(), total.kind.as_str(), total.purpose.as_str())
+}
+
+fn of_line(line: &StatementLine) -> String {
+    let what = words(line.section.as_str(), line.kind.as_str(), line.purpose.as_str());
+    // What is owed for them is no money of the partner's any more.
+    let prepaid = line.gross.is_some() && line.rate.is_none();
+    if prepaid { format!("{what}, paid by the pool") } else { what }
+}
+
+/// What happened to a partner in an entry, and why money moved, in words: its section, kind and purpose on the wire.
+pub fn words(section: &str, kind: &str, purpose: &str) -> String {
+    let happened = match (section, kind) {
+        ("ISSUED", "ISSUE") => "points issued",
+        ("ISSUED", "REINSTATE") => "points given again",
+        ("ISSUED", "UNDO") => "issues undone",
+        ("ISSUED", "REVERSE") => "points taken back",
+        ("SPENT", "REDEEM") => "own points spent elsewhere",
+        ("SPENT", "CAPTURE") => "own points taken elsewhere from holds",
+        ("SPENT", "RECOVER") => "own points that paid debts elsewhere",
+        ("SPENT", "RETURN") => "own points that came back",
+        ("SPENT", "UNDO") => "own points, undone elsewhere",
+        ("ACCEPTED", "REDEEM") => "points accepted",
+        ("ACCEPTED", "CAPTURE") => "points taken from holds",
+        ("ACCEPTED", "RECOVER") => "points that paid debts",
+        ("ACCEPTED", "RETURN") => "points returned to customers",
+        ("ACCEPTED", "UNDO") => "points accepted or returned, undone",
+        ("AT_HOME", "REDEEM") => "own points spent here",
+        ("AT_HOME", "CAPTURE") => "own points taken here from holds",
+        ("AT_HOME", "RECOVER") => "own points that paid debts here",
+        ("AT_HOME", "RETURN") => "own points returned here",
+        ("AT_HOME", "UNDO") => "own points, undone here",
+        ("LOST", "EXPIRE") => "own points expired",
+        ("LOST", "DECAY") => "own points decayed",
+        ("LOST", _) => "expired points taken back",
+        ("HOUSE", "ABORT_SETTLEMENT") => "legs of a settlement that was given up",
+        ("HOUSE", "ISSUE") => "others' points issued",
+        ("HOUSE", "REINSTATE") => "others' points given again",
+        ("HOUSE", "FUND") => "others' points paid for",
+        ("HOUSE", "REDEEM") => "redemptions",
+        ("HOUSE", "CAPTURE") => "captures of holds",
+        ("HOUSE", "RECOVER") => "debts paid with points",
+        ("HOUSE", "RETURN") => "returns",
+        ("HOUSE", "REVERSE") => "others' points taken back",
+        ("HOUSE", "UNDO") => "requests undone",
+        ("HOUSE", "EXPIRE") => "others' points expired",
+        ("HOUSE", "DECAY") => "others' points decayed",
+        (section, kind) => return format!("{section} {kind} {purpose}").to_lowercase().replace('_', " "),
+    };
+    match purpose {
+        "REWARD" | "SETTLEMENT" => happened.to_owned(),
+        "FEE" => format!("{happened}: acceptance fee"),
+        "SPREAD" => format!("{happened}: spread"),
+        "BREAKAGE" => format!("{happened}: share of their value"),
+        purpose => format!("{happened}: {}", purpose.to_lowercase()),
+    }
+}
