@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearing::config::{Config, Environment, FILE_VARIABLE, Flag};
+use clearing::config::{Config, Environment, Flag};
 
 use crate::failure::Failure;
 use crate::output::{Format, Output};
@@ -58,7 +58,7 @@ impl Context {
     /// The same with a configuration file, unless somebody named one.
     #[must_use]
     pub fn or_file(mut self, file: &Path) -> Self {
-        let named = self.file.is_some() || std::env::var_os(FILE_VARIABLE).is_some();
+        let named = self.file.is_some() || Environment::of_process().file().is_some();
         self.file = self.file.or_else(|| (!named).then(|| file.to_owned()));
         self
     }

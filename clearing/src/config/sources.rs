@@ -37,7 +37,7 @@ impl Environment {
     }
 
     /// The file that it names.
-    pub(super) fn file(&self) -> Option<PathBuf> {
+    pub fn file(&self) -> Option<PathBuf> {
         self.0.get(FILE_VARIABLE).map(PathBuf::from)
     }
 

@@ -181,9 +181,8 @@ impl Said {
             Rejection::TimeOutOfRange { .. } | Rejection::RequestTooOld { .. } | Rejection::RequestTooNew { .. }
         );
         if about_time && clock.is_manual() {
-            let now = clock.now();
-            self.message +=
-                &format!(" (the clock of this sandbox stands at {now} until `clearing sandbox advance` moves it)");
+            // Without its time: whoever asks again later is told what was told first.
+            self.message += " (the clock of this sandbox stands still until `clearing sandbox advance` moves it)";
         }
         self
     }
