@@ -664,7 +664,7 @@ fn day_word(partner: PartnerId, date: BusinessDate) -> i64 {
 fn word(partner: PartnerId, of: &[u8], value: &[u8]) -> i64 {
     let mut hash = Sha256::new();
     for part in [partner.as_str().as_bytes(), of, value] {
-        hash.update([u8::try_from(part.len()).expect("ids, codes and numbers are below 256 bytes")]);
+        hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
     let [a, b, c, d, ..] = <[u8; 32]>::from(hash.finalize());
