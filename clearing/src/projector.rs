@@ -5,14 +5,15 @@
 //! however much there is to do. Where nobody was writing it rests for an eighth of that, so that lists come up sooner after a
 //! burst. Where nodes share a database, each step is done once, by whoever comes first.
 
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span, warn};
+use tracing::{Instrument as _, Span, error, warn};
 
-use crate::store::{Projector, Step, Store};
+use crate::store::{Projector, Step, Store, StoreError};
 
 /// Between two looks at a journal that nothing was added to. A reader looks through what came in meanwhile itself.
 const LOOK: Duration = Duration::from_millis(200);
@@ -28,10 +29,15 @@ pub async fn follow(store: Store, stop: CancellationToken) {
     let (end, mut ended) = oneshot::channel::<()>();
     let (stopped, span) = (stop.clone(), Span::current());
     let run = async move {
-        let mut projector = Projector::new(store);
+        let mut projector = Projector::new(store.clone());
         let mut failures = 0;
         while !stopped.is_cancelled() {
-            let pause = step(&mut projector, &mut failures).await;
+            let stepped = AssertUnwindSafe(projector.step()).catch_unwind().await;
+            if stepped.is_err() {
+                // Its connection may be in the middle of a transaction.
+                projector = Projector::new(store.clone());
+            }
+            let pause = rest_after(stepped, &mut failures);
             tokio::select! {
                 () = stopped.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -50,25 +56,31 @@ pub async fn follow(store: Store, stop: CancellationToken) {
                 warn!("the lists of entries are left in the middle of a step");
             }
         }
-        // It ends by itself only where it has panicked.
+        // It ends by itself only where it panicked outside of a step.
         _ = &mut ended => if let Err(panic) = thread.join() { resume_unwind(panic) },
     }
 }
 
-/// Projects a step, and tells how long to rest after it.
-async fn step(projector: &mut Projector, failures: &mut u32) -> Duration {
-    match projector.step().await {
-        Ok(step) => {
+/// How long to rest after a step. One that panicked is a fault of the house, as whatever is in the journal can be listed: it
+/// costs the lists, and nothing else of the node.
+fn rest_after(stepped: std::thread::Result<Result<Step, StoreError>>, failures: &mut u32) -> Duration {
+    let failed = match stepped {
+        Ok(Ok(step)) => {
             *failures = 0;
-            rest(step)
+            return rest(step);
         }
-        Err(error) => {
-            let pause = (LOOK * 2_u32.saturating_pow(*failures)).min(PAUSE_MAX);
-            *failures += 1;
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    let pause = (LOOK * 2_u32.saturating_pow(*failures)).min(PAUSE_MAX);
+    *failures += 1;
+    match failed {
+        Some(error) => {
             warn!(?pause, error = &error as &dyn std::error::Error, "the lists of entries wait for another look");
-            pause
         }
+        None => error!(?pause, "the house failed on the lists of entries; they wait for another look"),
     }
+    pause
 }
 
 fn rest(step: Step) -> Duration {
@@ -79,5 +91,23 @@ fn rest(step: Step) -> Duration {
         step.took / 8
     } else {
         step.took
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_panics_is_waited_for_longer_and_longer_and_forgotten_by_one_that_does_not() {
+        let good = || Step { behind: 0, lost: false, alone: true, took: Duration::ZERO };
+        let mut failures = 0;
+        let mut broken = || rest_after(Err(Box::new("a fault")), &mut failures);
+        assert_eq!([broken(), broken(), broken()], [LOOK, 2 * LOOK, 4 * LOOK]);
+        for _ in 0..40 {
+            assert!(broken() <= PAUSE_MAX);
+        }
+        assert_eq!(rest_after(Ok(Ok(good())), &mut failures), LOOK);
+        assert_eq!(failures, 0);
     }
 }

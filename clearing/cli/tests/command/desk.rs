@@ -81,6 +81,12 @@ impl Desk {
         server
     }
 
+    /// Starts a sandbox on a port of its own, whose clock stands still, in a folder of this name.
+    pub fn sandbox(&self, dir: &str, others: &[&str]) -> Server {
+        let own = ["sandbox", "--listen", "127.0.0.1:0", "--start", "2026-01-01", "--dir", dir];
+        self.serve(&[&own, others].concat())
+    }
+
     /// Starts a server and waits for nothing.
     pub fn start(&self, arguments: &[&str]) -> Server {
         let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -9,7 +9,7 @@ use crate::desk::{Desk, client};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_cares_for_members() {
     let desk = Desk::new();
-    let server = desk.serve(&["sandbox", "--listen", "127.0.0.1:0", "--start", "2026-01-01", "--dir", "sandbox"]);
+    let server = desk.sandbox("sandbox", &[]);
     let folder = desk.path("sandbox");
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
     let json = |arguments: &[&str]| house.json(arguments);

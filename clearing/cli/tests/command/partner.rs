@@ -8,7 +8,7 @@ use crate::desk::{Desk, client};
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_and_consents_hold_at_once_and_are_marked_when_they_are_nearly_used() {
     let desk = Desk::new();
-    let server = desk.serve(&["sandbox", "--listen", "127.0.0.1:0", "--start", "2026-01-01", "--dir", "sandbox"]);
+    let server = desk.sandbox("sandbox", &[]);
     let folder = desk.path("sandbox");
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
     let json = |arguments: &[&str]| house.json(arguments);

@@ -8,7 +8,7 @@ use crate::desk::{Desk, client};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_is_not_listed_to_its_end_names_where_it_goes_on() {
     let desk = Desk::new();
-    let server = desk.serve(&["sandbox", "--listen", "127.0.0.1:0", "--start", "2026-01-01", "--dir", "sandbox"]);
+    let server = desk.sandbox("sandbox", &[]);
     let grocer = client(&server.endpoint, &desk.path("sandbox"), "grocer").await;
     let issues = (0..1_000).map(|_| Issue::to("card", "1").points(1)).collect();
     for issued in grocer.batch_issue(issues).await.unwrap() {
@@ -38,7 +38,7 @@ async fn a_journal_that_is_not_listed_to_its_end_names_where_it_goes_on() {
 #[test]
 fn a_journal_for_people_has_the_entries_without_postings_too() {
     let desk = Desk::new();
-    let server = desk.serve(&["sandbox", "--listen", "127.0.0.1:0", "--start", "2026-01-01", "--dir", "sandbox"]);
+    let server = desk.sandbox("sandbox", &[]);
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
     house.json(&["partner", "state", "grocer", "restricted", "--yes"]);
     house.json(&["fund", "deposit", "reserve", "5.00"]);

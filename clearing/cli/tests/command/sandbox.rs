@@ -109,17 +109,7 @@ async fn the_clock_of_a_sandbox_is_moved_by_a_command_and_refusals_about_time_sa
 #[test]
 fn a_sandbox_with_a_database_of_its_own_is_audited_there() {
     let desk = Desk::new();
-    let server = desk.serve(&[
-        "sandbox",
-        "--listen",
-        "127.0.0.1:0",
-        "--start",
-        "2026-01-01",
-        "--dir",
-        "sandbox",
-        "--database",
-        "sqlite:own.db",
-    ]);
+    let server = desk.sandbox("sandbox", &["--database", "sqlite:own.db"]);
     desk.json(&["audit", "--config", "sandbox/clearing.toml"]);
     assert_eq!(server.stop("-TERM").0, Some(0));
 }
@@ -128,19 +118,7 @@ fn a_sandbox_with_a_database_of_its_own_is_audited_there() {
 fn a_sandbox_plays_any_scenario_file_and_touches_no_folder_that_is_not_its_own() {
     let desk = Desk::new();
     let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/S10.toml");
-    let server = desk.serve(&[
-        "sandbox",
-        "--listen",
-        "127.0.0.1:0",
-        "--start",
-        "2026-01-01",
-        "--dir",
-        "s10",
-        "--coalition",
-        scenario,
-        "--variant",
-        "AT_ISSUE",
-    ]);
+    let server = desk.sandbox("s10", &["--coalition", scenario, "--variant", "AT_ISSUE"]);
     assert!(server.ready.trim_end().ends_with("partners=A,C"), "{}", server.ready);
     let listed = desk.json(&["partner", "list", "--config", "s10/clearing.toml"]);
     let terms = &listed["partners"][0]["terms"];

@@ -21,7 +21,7 @@ fn what_holds_a_secret_is_its_owners_alone_from_the_first_byte() {
     desk.json(&certificate);
     assert_eq!((mode(&desk.path("brand")), mode(&desk.path("brand/A.key"))), (0o700, 0o600));
 
-    let server = desk.serve(&["sandbox", "--listen", "127.0.0.1:0", "--start", "2026-01-01", "--dir", "sandbox"]);
+    let server = desk.sandbox("sandbox", &[]);
     for secret in ["sandbox.db", "sandbox.db-wal", "grocer.key", "clearing.toml"] {
         assert_eq!(mode(&desk.path("sandbox").join(secret)), 0o600, "{secret}");
     }

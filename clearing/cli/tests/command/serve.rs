@@ -143,7 +143,7 @@ fn a_second_house_on_one_file_and_whoever_would_change_its_layout_are_told_which
     let server = desk.serve(&[&["serve"], &config[..]].concat());
     assert_eq!(server.stop("-TERM").0, Some(0));
 
-    let server = desk.serve(&["sandbox", "--listen", "127.0.0.1:0", "--start", "2026-01-01", "--dir", "sandbox"]);
+    let server = desk.sandbox("sandbox", &[]);
     let (code, error) = desk.failure(&["sandbox", "--dir", "sandbox"]);
     assert_eq!(code, 2, "{error}");
     assert!(error["message"].as_str().unwrap().contains(&format!("process {}", server.pid())), "{error}");

@@ -214,7 +214,7 @@ async fn nothing_is_never_below_zero_in_any_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_headline_of_netting_compares_obligations_with_what_is_left_of_obligations() {
     let desk = Desk::new();
-    let server = desk.serve(&["sandbox", "--listen", "127.0.0.1:0", "--start", "2026-01-01", "--dir", "sandbox"]);
+    let server = desk.sandbox("sandbox", &[]);
     let house = house(&desk);
     let folder = desk.path("sandbox");
     let brand = async |id: &str| client(&server.endpoint, &folder, id).await;
