@@ -27,6 +27,7 @@ mod sample;
 mod settle;
 mod stories;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,7 @@ pub struct Args {
     /// Where the HTML report is written. Left out: clearing-demo.html, in the folder that is kept if there is one.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Overwrites a report that is there.
+    /// Overwrites a file that is there and is no report of an earlier demo.
     #[arg(long)]
     force: bool,
 }
@@ -85,7 +86,8 @@ pub async fn run(args: &Args, watched: bool) -> Result<Answer, Failure> {
     let folder = args.keep.as_deref().unwrap_or(throw_away.path());
     let path = args.report.clone().unwrap_or_else(|| args.keep.clone().unwrap_or_default().join(REPORT_FILE));
     check_folder(&path, args)?;
-    may_write(&path, args.force)?;
+    let force = args.force || is_earlier_report(&path);
+    may_write(&path, force)?;
 
     let progress = progress(watched, args.purchases);
     progress.set_message("making the coalition");
@@ -123,8 +125,17 @@ pub async fn run(args: &Args, watched: bool) -> Result<Answer, Failure> {
         figures,
     };
     let path = &report.run.report;
-    write(path, &page::page(&report), args.force)?;
+    write(path, &page::page(&report), force)?;
     Ok(Answer::new(report.to_json(), Page::new().text(report.to_string())))
+}
+
+/// In the head of every report.
+const MARK: &str = r#"<meta name="generator" content="clearing demo">"#;
+
+/// Whether an earlier demo wrote this file: whoever plays another day wants its report in the place of the one before.
+fn is_earlier_report(path: &Path) -> bool {
+    let is_file = path.symlink_metadata().is_ok_and(|file| file.is_file());
+    is_file && fs::read_to_string(path).is_ok_and(|text| text.contains(MARK))
 }
 
 /// That the report cannot be written must not be found out when the day is over.

@@ -202,6 +202,22 @@ fn no_command_overwrites_a_file_unless_it_is_told_to() {
     assert_ne!(fs::read(desk.path("there")).unwrap().len(), 0);
 }
 
+/// The first command of the README is run again by whoever liked it.
+#[test]
+fn a_demo_takes_the_place_of_an_earlier_ones_report_and_of_no_other_file() {
+    let desk = Desk::new();
+    let demo = ["demo", "--customers", "4", "--purchases", "20", "--report", "day.html"];
+    desk.json(&demo);
+    desk.json(&[&demo[..], &["--seed", "7"]].concat());
+    fs::rename(desk.path("day.html"), desk.path("mine.html")).unwrap();
+    std::os::unix::fs::symlink("mine.html", desk.path("day.html")).unwrap();
+    assert_eq!(desk.failure(&demo).0, 2, "a link leads to something else");
+    fs::remove_file(desk.path("day.html")).unwrap();
+    fs::write(desk.path("day.html"), "<title>my thesis</title>").unwrap();
+    assert_eq!(desk.failure(&demo).0, 2);
+    assert_eq!(fs::read_to_string(desk.path("day.html")).unwrap(), "<title>my thesis</title>");
+}
+
 fn make_file(path: &Path) {
     fs::write(path, "").unwrap();
 }
