@@ -13,7 +13,7 @@
 //! | [`fill`], [`filled`] | a database of any size, made once; the loads on copies of such |
 //! | [`reads`], [`restart`] | what readers wait; starts after a kill, memory, and the audit |
 //! | [`poison`], [`fairness`] | what one brand may cost the others |
-//! | [`deposits`] | what the operator may cost the tills |
+//! | [`deposits`], [`links`] | what the operator, and changed links, may cost the tills |
 //! | [`process`], [`hostile`] | the house as a process of its own; clients that mean ill, beside one that does not |
 //! | [`report`], [`ratios`] | the table and the JSON; two builds beside each other |
 
@@ -27,6 +27,7 @@ pub mod fill;
 pub mod filled;
 pub mod harness;
 pub mod hostile;
+pub mod links;
 pub mod loads;
 pub mod machine;
 pub mod poison;

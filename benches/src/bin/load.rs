@@ -15,7 +15,7 @@ use clearing_benches::machine::load_average;
 use clearing_benches::ratios::ratios;
 use clearing_benches::report::{Report, in_proportion, load_text};
 use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
-use clearing_benches::{deposits, fairness, fill, filled, hostile, poison, reads, restart};
+use clearing_benches::{deposits, fairness, fill, filled, hostile, links, poison, reads, restart};
 use tokio::runtime::{Handle, Runtime};
 
 /// Measures the house beside an empty call, a hand-written service and bare SQL, on SQLite and on PostgreSQL.
@@ -52,6 +52,9 @@ struct Options {
     /// Instead of the loads: what issues wait beside 200 deposits a second.
     #[arg(long)]
     deposits: bool,
+    /// Instead of the loads: what it costs issues that ten links a second change.
+    #[arg(long)]
+    links: bool,
     /// A smoke run: everything, for a moment each.
     #[arg(long)]
     quick: bool,
@@ -154,7 +157,7 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases, 
         Some(Other::Restart(options)) => restart::restarts(options, turns, servers, databases, report).await,
         Some(Other::Audit(options)) => restart::audits(options, turns, databases, report).await,
         Some(Other::Hostile(_) | Other::Ratios(_)) => unreachable!("done without servers"),
-        None if options.poison || options.fair || options.deposits => neighbours(options, servers, databases).await,
+        None if options.poison || options.fair || options.deposits || options.links => neighbours(options, servers, databases).await,
         None => loads(options, servers, databases, report).await,
     }
 }
@@ -180,6 +183,9 @@ async fn neighbours(options: &Options, servers: Handle, databases: &mut Database
     }
     if options.deposits {
         deposits::measure(&site, databases, backends, span, rounds).await?;
+    }
+    if options.links {
+        links::measure(&site, databases, backends, span, rounds).await?;
     }
     Ok(())
 }
