@@ -22,7 +22,7 @@
 //! | `save`, `head` | writing what a batch changed; its last statement, with the sums that all batches share |
 //! | `remembered` | which members identifiers name, in a bounded memory |
 //! | `watched` | sums that have become so large that the rules must know them |
-//! | `snapshot`, `books`, `ledger`, `notices` | reads for those who ask: one state of the database; accounts and windows; the audit's whole; coming expiries |
+//! | `snapshot`, `books`, `ledger`, `parts`, `notices` | reads for those who ask: one state of the database; accounts and windows; the audit's whole, and what it takes of it at once; coming expiries |
 //! | `projection` | which entries a partner has a part in |
 //! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
@@ -66,6 +66,7 @@ mod notices;
 mod occupancy;
 mod packed;
 mod parties;
+mod parts;
 mod prober;
 mod projection;
 mod receipts;

@@ -157,7 +157,9 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases, 
         Some(Other::Restart(options)) => restart::restarts(options, turns, servers, databases, report).await,
         Some(Other::Audit(options)) => restart::audits(options, turns, databases, report).await,
         Some(Other::Hostile(_) | Other::Ratios(_)) => unreachable!("done without servers"),
-        None if options.poison || options.fair || options.deposits || options.links => neighbours(options, servers, databases).await,
+        None if options.poison || options.fair || options.deposits || options.links => {
+            neighbours(options, servers, databases).await
+        }
         None => loads(options, servers, databases, report).await,
     }
 }
