@@ -5,6 +5,7 @@
 
 mod audit;
 mod coalition;
+mod demo;
 mod desk;
 mod faults;
 mod init;
