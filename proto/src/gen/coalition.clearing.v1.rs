@@ -116,17 +116,6 @@ pub mod member_service_client {
     pub struct MemberServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl MemberServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> MemberServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -224,6 +213,7 @@ pub mod member_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod member_service_server {
     #![allow(
         unused_variables,
@@ -982,17 +972,6 @@ pub mod entry_service_client {
     pub struct EntryServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl EntryServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> EntryServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -1120,6 +1099,7 @@ pub mod entry_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod entry_service_server {
     #![allow(
         unused_variables,
@@ -1475,17 +1455,6 @@ pub mod admin_service_client {
     pub struct AdminServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl AdminServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> AdminServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -1588,6 +1557,7 @@ pub mod admin_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod admin_service_server {
     #![allow(
         unused_variables,
@@ -2055,17 +2025,6 @@ pub mod care_service_client {
     pub struct CareServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl CareServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> CareServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -2356,6 +2315,7 @@ pub mod care_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod care_service_server {
     #![allow(
         unused_variables,
@@ -3094,17 +3054,6 @@ pub mod hold_service_client {
     pub struct HoldServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl HoldServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> HoldServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -3295,6 +3244,7 @@ pub mod hold_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod hold_service_server {
     #![allow(
         unused_variables,
@@ -3753,17 +3703,6 @@ pub mod info_service_client {
     pub struct InfoServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl InfoServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> InfoServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -3859,6 +3798,7 @@ pub mod info_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod info_service_server {
     #![allow(
         unused_variables,
@@ -4192,17 +4132,6 @@ pub mod issue_service_client {
     pub struct IssueServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl IssueServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> IssueServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -4372,6 +4301,7 @@ pub mod issue_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod issue_service_server {
     #![allow(
         unused_variables,
@@ -4803,17 +4733,6 @@ pub mod notice_service_client {
     pub struct NoticeServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl NoticeServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> NoticeServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -4919,6 +4838,7 @@ pub mod notice_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod notice_service_server {
     #![allow(
         unused_variables,
@@ -5673,17 +5593,6 @@ pub mod partner_service_client {
     pub struct PartnerServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl PartnerServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> PartnerServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -5975,6 +5884,7 @@ pub mod partner_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod partner_service_server {
     #![allow(
         unused_variables,
@@ -7056,17 +6966,6 @@ pub mod settlement_service_client {
     pub struct SettlementServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl SettlementServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> SettlementServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -7432,6 +7331,7 @@ pub mod settlement_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod settlement_service_server {
     #![allow(
         unused_variables,
@@ -8496,17 +8396,6 @@ pub mod position_service_client {
     pub struct PositionServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl PositionServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> PositionServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -8738,6 +8627,7 @@ pub mod position_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod position_service_server {
     #![allow(
         unused_variables,
@@ -9321,17 +9211,6 @@ pub mod purchase_service_client {
     pub struct PurchaseServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl PurchaseServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> PurchaseServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -9471,6 +9350,7 @@ pub mod purchase_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod purchase_service_server {
     #![allow(
         unused_variables,
@@ -9892,17 +9772,6 @@ pub mod receipt_service_client {
     pub struct ReceiptServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl ReceiptServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> ReceiptServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -10037,6 +9906,7 @@ pub mod receipt_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod receipt_service_server {
     #![allow(
         unused_variables,
@@ -10444,17 +10314,6 @@ pub mod redemption_service_client {
     pub struct RedemptionServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl RedemptionServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> RedemptionServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -10635,6 +10494,7 @@ pub mod redemption_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod redemption_service_server {
     #![allow(
         unused_variables,
@@ -11128,17 +10988,6 @@ pub mod report_service_client {
     pub struct ReportServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl ReportServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> ReportServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -11331,6 +11180,7 @@ pub mod report_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod report_service_server {
     #![allow(
         unused_variables,
@@ -11798,17 +11648,6 @@ pub mod request_service_client {
     pub struct RequestServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl RequestServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> RequestServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -11918,6 +11757,7 @@ pub mod request_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod request_service_server {
     #![allow(
         unused_variables,
@@ -12217,17 +12057,6 @@ pub mod reversal_service_client {
     pub struct ReversalServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl ReversalServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> ReversalServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -12335,6 +12164,7 @@ pub mod reversal_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod reversal_service_server {
     #![allow(
         unused_variables,
@@ -12630,17 +12460,6 @@ pub mod sandbox_service_client {
     pub struct SandboxServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl SandboxServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> SandboxServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -12770,6 +12589,7 @@ pub mod sandbox_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod sandbox_service_server {
     #![allow(
         unused_variables,
@@ -13066,17 +12886,6 @@ pub mod transfer_service_client {
     pub struct TransferServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl TransferServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> TransferServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -13182,6 +12991,7 @@ pub mod transfer_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod transfer_service_server {
     #![allow(
         unused_variables,
