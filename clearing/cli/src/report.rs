@@ -178,7 +178,7 @@ async fn trial_balance(session: &Session, members: bool) -> Result<Answer, Failu
 }
 
 async fn notices(session: &Session, day: Option<&str>) -> Result<Answer, Failure> {
-    let notices = session.operator().expiry_notices(day).collect().await?;
+    let notices = session.operator().expiry_notices(day).all().await?;
     let json = json!({
         "notices": notices.iter().map(|notice| json!({
             "member_id": notice.member_id,
