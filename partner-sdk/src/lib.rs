@@ -66,6 +66,7 @@ mod receipt;
 mod request_id;
 mod retry;
 mod reversal;
+mod search;
 mod settlement;
 mod stream;
 mod terms;
