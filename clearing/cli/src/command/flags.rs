@@ -11,10 +11,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
     ("audit", &[&["database", "record", "since", "force"]]),
     ("calendar set", &[&["expressions", "time_zone", "request_id"], &["none", "request_id"]]),
     ("demo", &[&["seed", "customers", "purchases", "keep", "report", "force"]]),
-    (
-        "entry find",
-        &[&["member", "partner", "kind", "store", "till", "receipt", "day", "window", "before", "limit"]],
-    ),
+    ("entry find", &[&["member", "partner", "kind", "store", "till", "receipt", "day", "window", "before", "limit"]]),
     ("fund deposit", &[&["account", "amount", "request_id"]]),
     ("fund withdraw", &[&["account", "amount", "request_id"]]),
     (
@@ -93,6 +90,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("member freeze", &[&["member", "code", "until", "request_id"]]),
+    ("member list", &[&["after", "limit"]]),
     (
         "member reinstate",
         &[
