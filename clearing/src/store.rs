@@ -23,7 +23,7 @@
 //! | `remembered` | which members identifiers name, in a bounded memory |
 //! | `watched` | sums that have become so large that the rules must know them |
 //! | `snapshot`, `books`, `ledger`, `parts`, `notices` | reads for those who ask: one state of the database; accounts and windows; the audit's whole, and what it takes of it at once; coming expiries |
-//! | `projection` | which entries a partner has a part in |
+//! | `projection`, `finding` | which entries a partner has a part in; entries that are found by what is known of them |
 //! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
 //! | `prober`, `durability`, `checkpoint`, `advice` | whether the books can be written, and whether the disk takes what is committed; SQLite's log; what of PostgreSQL's settings costs durability or speed |
@@ -48,6 +48,7 @@ mod direct;
 mod durability;
 mod error;
 mod filling;
+mod finding;
 mod funding;
 mod gate;
 mod gross;
@@ -111,6 +112,7 @@ pub use self::calendar::Schedule;
 pub use self::direct::Interrupter;
 pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
+pub use self::finding::{Found, Search};
 pub use self::gate::{GateError, GateRow};
 pub use self::gross::GrossRows;
 pub use self::head::Saved;

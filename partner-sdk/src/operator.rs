@@ -17,11 +17,12 @@ use crate::wire::{FromWire, each, there};
 pub use crate::admin::AdminActions;
 pub use crate::answers::{
     AccountBalance, AdminAction, BilateralNet, ClockAdvanced, DueWork, DueWorkKind, FieldChange, LimitUse,
-    NettingReport, TrialBalance,
+    ListedMember, NettingReport, TrialBalance,
 };
 pub use crate::care::*;
 pub use crate::limits::PartnerLimits;
 pub use crate::partner::*;
+pub use crate::search::EntrySearch;
 pub use crate::settlement::*;
 pub use crate::terms::{BreakageSplit, Expiry, TermsChange};
 
@@ -115,6 +116,31 @@ impl Operator {
             },
             call!(ReportServiceClient::list_journal_entries),
             |answer| Ok((each(answer.entries)?, answer.next_page_token)),
+        )
+    }
+
+    /// The entries that are like this, whoever asked for them, with every posting: the newest first. A page may be empty although
+    /// others follow.
+    pub fn find_entries(&self, search: EntrySearch) -> Pages<Entry> {
+        self.client.pages(
+            move |page_token| search.page(page_token),
+            call!(ReportServiceClient::find_entries),
+            |answer| Ok((each(answer.entries)?, answer.next_page_token)),
+        )
+    }
+
+    /// The members, by id, behind this one; `None`: from the first. What fell due and is not booked yet is not counted; in
+    /// [`Client::balance`] it is.
+    pub fn members(&self, after_member_id: Option<&str>) -> Pages<ListedMember> {
+        let after_member_id = after_member_id.unwrap_or_default().to_owned();
+        self.client.pages(
+            move |page_token| v1::ListMembersRequest {
+                after_member_id: after_member_id.clone(),
+                page_size: PAGE_SIZE,
+                page_token,
+            },
+            call!(ReportServiceClient::list_members),
+            |answer| Ok((each(answer.members)?, answer.next_page_token)),
         )
     }
 

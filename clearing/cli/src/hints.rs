@@ -111,11 +111,7 @@ const HINTS: &[Row] = &[
         "no --reimbursement may be above a value that backs points, and no --value above its --price; lower the one or raise the other",
     ),
     // Members.
-    (
-        "NOT_FOUND",
-        &["member balance", "entry find"],
-        "nobody was ever issued points under that name: check the scheme and the value",
-    ),
+    ("NOT_FOUND", &["member balance"], "nobody was ever issued points under that name: check the scheme and the value"),
     (
         "NOT_FOUND",
         &["member unfreeze"],
@@ -141,6 +137,11 @@ const HINTS: &[Row] = &[
     ("PARTNER_SUSPENDED", ANY, "`clearing partner state {partner_id} active` lets it act again"),
     ("NET_DEBIT_CAP", ANY, "the funder may owe no more; `clearing partner list` shows how much of each limit is used"),
     // The journal.
+    (
+        "NOT_FOUND",
+        &["entry find"],
+        "no member or partner has that name: check the scheme and the value; `clearing partner list` shows the partners",
+    ),
     (
         "NOT_FOUND",
         &["entry show"],
@@ -173,7 +174,7 @@ mod tests {
     /// The calls whose refusals a command can get, in words: "close-window" is CloseWindow.
     const CALLS: &[(&str, &[&str])] = &[
         ("calendar set", &["set-calendar"]),
-        ("entry find", &["get-balance"]),
+        ("entry find", &["find-entries"]),
         ("entry show", &["get-entry"]),
         ("fund deposit", &["deposit"]),
         ("fund withdraw", &["withdraw-funds"]),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
-use crate::session::{Session, first, moment};
+use crate::session::{Session, moment};
 use crate::{terms, values};
 
 /// Arguments of `log`.
@@ -57,7 +57,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
         filter = filter.until(until);
     }
     // One more tells whether there are older ones.
-    let mut actions = first(session.operator().admin_actions(filter), limit.saturating_add(1)).await?;
+    let mut actions = session.operator().admin_actions(filter).first(limit.saturating_add(1)).await?;
     let more = actions.len() > limit;
     actions.truncate(limit);
     let json = json!({ "actions": actions.iter().map(to_json).collect::<Vec<_>>(), "more": more });

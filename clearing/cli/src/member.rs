@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use partner_sdk::operator::{
-    DecayMembers, ExtendExpiry, FreezeMember, MembersDecayed, ReinstatePoints, RunDecay, UnfreezeMember, WriteOffDebt,
+    DecayMembers, ExtendExpiry, FreezeMember, ListedMember, MembersDecayed, ReinstatePoints, RunDecay, UnfreezeMember,
+    WriteOffDebt,
 };
 use partner_sdk::{ComingExpiry, Decimal, MemberRef};
 use serde_json::{Value, json};
@@ -27,6 +28,13 @@ pub enum Command {
                             clearing member balance 0197f2a4-6d3e-7c11-9c55-0242ac120002 --output json"
     )]
     Balance(Who),
+    /// Lists the members, by id, with what each has. For the operator and auditors.
+    ///
+    /// What fell due and is not booked yet, such as points that expired a moment ago, is not counted; `member balance` counts it.
+    /// Whose card or phone a member is, nobody is told: the house keeps keyed hashes of identifiers.
+    #[command(after_help = "Examples:\n  clearing member list --limit 20\n  \
+                            clearing member list --after 0197f2a4-6d3e-7c11-9c55-0242ac120002 --output json")]
+    List(List),
     /// Takes a share of available points for inactivity, once in a period: of a member, or of all that are inactive.
     ///
     /// What is taken goes the way of expired points. For the same period nothing more is taken of a member.
@@ -75,6 +83,17 @@ pub struct Who {
     /// An identifier, as SCHEME:VALUE, or the id of the member.
     #[arg(value_parser = member, value_name = "MEMBER")]
     member: MemberRef,
+}
+
+/// Arguments of `member list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only members with a greater id than this one.
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// How many members at most.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::whole::<usize>)]
+    limit: usize,
 }
 
 /// Arguments of `member decay`.
@@ -199,6 +218,7 @@ struct Reason {
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Balance(who) => balance(&Session::open(context).await?, who).await,
+        Command::List(arguments) => list(&Session::open(context).await?, &arguments).await,
         Command::Decay(arguments) => decay(context, arguments).await,
         Command::ExtendExpiry(arguments) => extend(context, arguments).await,
         Command::Reinstate(arguments) => reinstate(context, arguments).await,
@@ -257,6 +277,45 @@ async fn balance(session: &Session, who: Who) -> Result<Answer, Failure> {
     if balance.frozen {
         page = page.text(format!("The member is {}.", frozen_words(balance.freeze_end_time)));
     }
+    Ok(Answer::new(json, page))
+}
+
+async fn list(session: &Session, arguments: &List) -> Result<Answer, Failure> {
+    let List { after, limit } = arguments;
+    // One more tells whether there are more.
+    let mut members = session.operator().members(after.as_deref()).first(limit.saturating_add(1)).await?;
+    let more = members.len() > *limit;
+    members.truncate(*limit);
+    let next = members.last().filter(|_| more).map(|last| last.member_id.clone());
+    let row = |member: &ListedMember| {
+        json!({
+            "member": member.member_id,
+            "available_points": member.available_points,
+            "held_points": member.held_points,
+            "pending_points": member.pending_points,
+            "owed_points": member.owed_points,
+            "frozen": member.frozen,
+            "freeze_end_time": member.freeze_end_time.map(moment),
+            "last_activity_time": member.last_activity_time.map(moment),
+        })
+    };
+    let json = json!({ "members": members.iter().map(row).collect::<Vec<_>>(), "more": more, "next_after": next });
+    if members.is_empty() {
+        return Ok(Answer::new(json, Page::new().text("There are no members.")));
+    }
+    let cells = |member: &ListedMember| {
+        let points = [member.available_points, member.held_points, member.pending_points, member.owed_points];
+        let mut cells = vec![member.member_id.clone()];
+        cells.extend(points.map(|points| points.to_string()));
+        cells.push(if member.frozen { "frozen".to_owned() } else { String::new() });
+        cells
+    };
+    let header = ["member", ">available", ">held", ">pending", ">owed", ""];
+    let page = Page::new().table(&header, members.iter().map(cells));
+    let page = match next {
+        Some(next) => page.text(format!("There are more: the same with --after {next}.")),
+        None => page,
+    };
     Ok(Answer::new(json, page))
 }
 

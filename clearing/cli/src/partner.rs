@@ -254,7 +254,7 @@ async fn set_terms(session: &Session, arguments: SetTermsArguments) -> Result<An
 }
 
 async fn find(session: &Session, id: &str) -> Result<Partner, Failure> {
-    let all = session.operator().partners().collect().await?;
+    let all = session.operator().partners().all().await?;
     all.into_iter().find(|partner| partner.partner_id == id).ok_or_else(|| {
         Failure::new(Exit::Rejected, format!("there is no partner {id}")).hint("clearing partner list shows all")
     })
@@ -300,7 +300,7 @@ async fn consents(session: &Session, of: Option<&str>) -> Result<Answer, Failure
     if let Some(id) = of {
         find(session, id).await?;
     }
-    let partners = session.operator().partners().collect().await?;
+    let partners = session.operator().partners().all().await?;
     let is_of =
         |consent: &&FundingConsent| of.is_none_or(|id| [&*consent.funder_id, &*consent.partner_id].contains(&id));
     let found: Vec<_> = partners.iter().flat_map(|partner| &partner.consents).filter(is_of).collect();
@@ -421,7 +421,7 @@ fn meaning(state: PartnerState) -> &'static str {
 }
 
 async fn list(session: &Session) -> Result<Answer, Failure> {
-    let partners = session.operator().partners().collect().await?;
+    let partners = session.operator().partners().all().await?;
     let json = json!({
         "currency": session.info.currency_code,
         "partners": partners.iter().map(to_json).collect::<Vec<_>>(),

@@ -178,7 +178,7 @@ async fn trial_balance(session: &Session, members: bool) -> Result<Answer, Failu
 }
 
 async fn notices(session: &Session, day: Option<&str>) -> Result<Answer, Failure> {
-    let notices = session.operator().expiry_notices(day).collect().await?;
+    let notices = session.operator().expiry_notices(day).all().await?;
     let json = json!({
         "notices": notices.iter().map(|notice| json!({
             "member_id": notice.member_id,
@@ -227,7 +227,8 @@ fn entry_rows(entry: &Entry) -> Vec<Vec<String>> {
         rows.push(vec![String::new(); 4]);
     }
     let mut of_entry = [
-        entry.journal_sequence.unwrap_or_default().to_string(),
+        // A brand is told the place among its own entries.
+        entry.journal_sequence.or(entry.own_sequence).map(|number| number.to_string()).unwrap_or_default(),
         moment(entry.entry_time),
         entry.window.to_string(),
         entry.kind.to_string(),
@@ -278,6 +279,7 @@ pub fn entry_json(entry: &Entry) -> Value {
     json!({
         "entry_id": entry.entry_id,
         "journal_sequence": entry.journal_sequence,
+        "own_sequence": entry.own_sequence,
         "window": entry.window,
         "kind": entry.kind.as_str(),
         "entry_time": moment(entry.entry_time),

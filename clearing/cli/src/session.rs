@@ -82,15 +82,8 @@ impl Session {
 }
 
 /// The first items of a list, so many at most. Pages beyond them are not asked for.
-pub async fn first<T>(mut pages: Pages<T>, most: usize) -> Result<Vec<T>, Failure> {
-    let mut items = Vec::new();
-    while items.len() < most
-        && let Some(page) = pages.next_page().await?
-    {
-        items.extend(page);
-    }
-    items.truncate(most);
-    Ok(items)
+pub async fn first<T>(pages: Pages<T>, most: usize) -> Result<Vec<T>, Failure> {
+    Ok(pages.first(most).await?)
 }
 
 /// A moment as people and programs read it: RFC 3339, in UTC.

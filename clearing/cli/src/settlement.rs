@@ -216,7 +216,7 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
     let irrevocable = if replace { irrevocable } else { irrevocable.without_asking() };
     let session = irrevocable.open(context).await?;
     let plan = async {
-        let orders = session.client.orders(window, Some(mode.into())).collect().await?;
+        let orders = session.client.orders(window, Some(mode.into())).all().await?;
         let void = if replace { "; orders that were exported in the other mode are void" } else { "" };
         let sentence = format!("exports {} orders of window {window}, {}{void}", orders.len(), OrderMode::from(mode));
         let json = json!({ "window": window, "orders": orders.iter().map(order_json).collect::<Vec<_>>() });
@@ -258,7 +258,7 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
 }
 
 async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<Answer, Failure> {
-    let orders = session.client.orders(window, mode.map(OrderMode::from)).collect().await?;
+    let orders = session.client.orders(window, mode.map(OrderMode::from)).all().await?;
     let payments = payments(session, window).await?;
     let json = json!({
         "window": window,
@@ -299,7 +299,7 @@ async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<An
 /// What was recorded as paid of a window, the latest first, as the record of administration tells it.
 async fn payments(session: &Session, window: i64) -> Result<Vec<AdminAction>, Failure> {
     let filter = AdminActions::all().kind(EntryKind::Payment).window(window);
-    Ok(session.operator().admin_actions(filter).collect().await?)
+    Ok(session.operator().admin_actions(filter).all().await?)
 }
 
 /// A field that a decision set.
@@ -366,9 +366,9 @@ const HUB: &str = "hub";
 /// What is still due of a window: as it was exported, and where nothing was exported against the settlement account. Those
 /// who pay come first: the house pays nothing out that has not come in.
 async fn due_orders(session: &Session, window: i64) -> Result<Vec<PaymentOrder>, Failure> {
-    let mut orders = session.client.orders(window, None).collect().await?;
+    let mut orders = session.client.orders(window, None).all().await?;
     if orders.is_empty() {
-        orders = session.client.orders(window, Some(OrderMode::Hub)).collect().await?;
+        orders = session.client.orders(window, Some(OrderMode::Hub)).all().await?;
     }
     orders.retain(|order| !order.paid);
     orders.sort_by_key(|order| [HUB, "funds"].contains(&order.payer.as_str()));

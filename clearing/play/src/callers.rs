@@ -263,7 +263,7 @@ pub async fn compare(partners: &[impl Caller], calls: &[Answered]) {
     for (partner, caller) in partners.iter().enumerate() {
         let (client, ids) = (caller.client(), caller.ids());
         let own = client.server_info().await.unwrap().caller_id;
-        let mut listed = client.entries(EntryFilter::all()).collect().await.unwrap();
+        let mut listed = client.entries(EntryFilter::all()).all().await.unwrap();
         // What others redeem of a brand's points is no operation of the brand.
         listed.retain(|entry| entry.partner_id.as_ref() == Some(&own));
         let mut by_key: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();

@@ -62,7 +62,7 @@ impl SdkStage {
 
     /// What was added to the journal since the last look.
     async fn written(&mut self) -> Result<Vec<Posted>, Error> {
-        let entries = self.operator.operator().journal(self.next_sequence, None).collect().await?;
+        let entries = self.operator.operator().journal(self.next_sequence, None).all().await?;
         for entry in &entries {
             assert_eq!(entry.journal_sequence, Some(self.next_sequence), "the journal has a gap");
             self.next_sequence += 1;
@@ -184,7 +184,7 @@ impl Stage for SdkStage {
         if number > newest {
             return Ok(None);
         }
-        let listed = if open { Vec::new() } else { self.operator.orders(number, None).collect().await? };
+        let listed = if open { Vec::new() } else { self.operator.orders(number, None).all().await? };
         let orders = listed.iter().map(|order| Order {
             payer: order.payer.parse().unwrap(),
             payee: order.payee.parse().unwrap(),

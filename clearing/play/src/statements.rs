@@ -15,9 +15,9 @@ use partner_sdk::{
 /// # Errors
 /// Of the calls.
 pub async fn check_statements(partner: &Client, operator: &Client) -> Result<(), Error> {
-    for window in partner.windows().collect().await? {
+    for window in partner.windows().all().await? {
         let statement = partner.statement(Some(window.window)).await?;
-        let lines = partner.statement_lines(Some(window.window)).collect().await?;
+        let lines = partner.statement_lines(Some(window.window)).all().await?;
         let report = operator.operator().netting_report(Some(window.window)).await?;
         check_sums(&statement);
         check_lines(&statement, &lines);

@@ -44,21 +44,14 @@ impl AdminService for Service {
 }
 
 fn action_filter(wire: &v1::ListAdminActionsRequest) -> Result<ActionFilter, Status> {
-    let kind = match wire.kind {
-        0 => None,
-        number => {
-            let named = EntryKind::ALL.iter().copied().find(|kind| i32::from(from_kind(*kind)) == number);
-            let kind = named.ok_or_else(|| errors::invalid("kind", format!("{number} is unknown")))?;
-            if kind.decision() == IsDecision::No {
-                let decisions = EntryKind::ALL.iter().filter(|kind| kind.decision() != IsDecision::No);
-                let words: Vec<String> = decisions.map(|kind| kind.as_str().to_uppercase()).collect();
-                let name = kind.as_str().to_uppercase();
-                let problem = format!("{name} is no decision of the house; those are {}", words.join(", "));
-                return Err(errors::invalid("kind", problem));
-            }
-            Some(kind)
-        }
-    };
+    let kind = convert::kind_or_any("kind", wire.kind)?;
+    if let Some(kind) = kind.filter(|kind| kind.decision() == IsDecision::No) {
+        let decisions = EntryKind::ALL.iter().filter(|kind| kind.decision() != IsDecision::No);
+        let words: Vec<String> = decisions.map(|kind| kind.as_str().to_uppercase()).collect();
+        let name = kind.as_str().to_uppercase();
+        let problem = format!("{name} is no decision of the house; those are {}", words.join(", "));
+        return Err(errors::invalid("kind", problem));
+    }
     let partner = match wire.partner_id.as_str() {
         "" => None,
         text => Some(convert::id("partner_id", text)?),

@@ -190,6 +190,15 @@ pub fn from_origin(origin: &Origin, coalition: &Coalition) -> Option<v1::Origin>
     })
 }
 
+/// The kind of entry of this number; none for 0, which means any.
+pub fn kind_or_any(field: &str, number: i32) -> Result<Option<EntryKind>, Status> {
+    if number == 0 {
+        return Ok(None);
+    }
+    let named = EntryKind::ALL.iter().copied().find(|kind| i32::from(from_kind(*kind)) == number);
+    named.map(Some).ok_or_else(|| invalid(field, format!("{number} is unknown")))
+}
+
 /// By its name, which is the rules' word.
 pub fn from_kind(kind: EntryKind) -> v1::EntryKind {
     static KINDS: LazyLock<BTreeMap<EntryKind, v1::EntryKind>> = LazyLock::new(|| {

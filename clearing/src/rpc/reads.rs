@@ -16,7 +16,7 @@ use super::errors;
 use crate::shares::{Bucket, ReadShares, WEIGHT};
 
 /// The calls that read the database.
-pub const READS: [&str; 20] = [
+pub const READS: [&str; 22] = [
     "/coalition.clearing.v1.RedemptionService/QuoteRedemption",
     "/coalition.clearing.v1.HoldService/GetHold",
     "/coalition.clearing.v1.MemberService/GetBalance",
@@ -35,6 +35,8 @@ pub const READS: [&str; 20] = [
     "/coalition.clearing.v1.ReportService/TrialBalance",
     "/coalition.clearing.v1.ReportService/NettingReport",
     "/coalition.clearing.v1.ReportService/ListJournalEntries",
+    "/coalition.clearing.v1.ReportService/FindEntries",
+    "/coalition.clearing.v1.ReportService/ListMembers",
     "/coalition.clearing.v1.AdminService/ListAdminActions",
     "/coalition.clearing.v1.ReportService/ListAllExpiryNotices",
 ];

@@ -6,6 +6,7 @@ use clearing_core::rules::day::DayKind;
 use clearing_core::units::{PartnerId, RequestId, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::receipt_service_server::ReceiptService;
+use jiff::tz::TimeZone;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::{self, code_or_none, id};
@@ -82,9 +83,7 @@ impl Service {
     ) -> Result<(Vec<OwnEntry>, Option<i64>), Status> {
         let house = self.0.house();
         let zone = &house.coalition.time_zone;
-        let day = sought.date.to_jiff();
-        let begins = day.to_zoned(zone.clone()).map(|midnight| Timestamp::from_jiff(midnight.timestamp()));
-        let earliest = begins.map_err(|problem| errors::invalid("business_date", problem))?.plus_days(-EARLY_DAYS);
+        let earliest = booked_from(sought.date, zone)?;
         let of_day = |entry: &Entry| entry.origin.day(entry.time, zone) == sought.date;
         let mut filter = EntryFilter {
             store: sought.store.clone(),
@@ -154,6 +153,12 @@ impl Service {
             }
         }
     }
+}
+
+/// When at the earliest what is of a business date was booked.
+pub(super) fn booked_from(date: BusinessDate, zone: &TimeZone) -> Result<Timestamp, Status> {
+    let begins = date.to_jiff().to_zoned(zone.clone()).map(|midnight| Timestamp::from_jiff(midnight.timestamp()));
+    Ok(begins.map_err(|problem| errors::invalid("business_date", problem))?.plus_days(-EARLY_DAYS))
 }
 
 /// Which entries are looked for: those of a day, at a store and till if they are named.

@@ -5,20 +5,23 @@ mod balances;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::facts::coalition::Coalition;
-use clearing_core::facts::entry::JournalEntry;
+use clearing_core::facts::entry::{EntryKind, JournalEntry};
+use clearing_core::facts::member::Member;
+use clearing_core::facts::origin::Code;
 use clearing_core::netting::{self, Obligations};
 use clearing_core::rejection::Rejection;
-use clearing_core::units::{MemberId, Money, PartnerId, Points};
+use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::report_service_server::ReportService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::{self, from_money, window_or_open};
+use crate::rpc::convert::{self, code_or_none, from_money, receipt_or_none, window_or_open};
 use crate::rpc::notice::NoticesPage;
 use crate::rpc::position::from_obligation;
+use crate::rpc::receipt::booked_from;
 use crate::rpc::settlement::convert::from_share;
 use crate::rpc::{Context, auth, bounds, errors, page_size};
-use crate::store::{MemberClass, MemberPage};
+use crate::store::{Found, MemberClass, MemberPage, Search};
 use balances::{ClassSums, from_balances, points_balance};
 
 /// Pairs of partners on a page of the netting report at the most, and where the caller does not say.
@@ -148,6 +151,52 @@ impl ReportService for Service {
         }))
     }
 
+    async fn find_entries(
+        &self,
+        request: Request<v1::FindEntriesRequest>,
+    ) -> Result<Response<v1::FindEntriesResponse>, Status> {
+        let caller = auth::caller(&request)?;
+        let wire = request.into_inner();
+        let limit = page_size(wire.page_size)?;
+        let search = self.search(&wire).await?;
+        let fields = fields(&search);
+        let list = self.0.opaque.list(&caller, "FindEntries", &fields.each_ref().map(String::as_str));
+        let place = list.numbers(&wire.page_token)?.map(|[before]| before);
+        let search = Search { before_sequence: place.or(search.before_sequence), ..search };
+        let house = self.0.house();
+        let found = self.0.store.find_entries(&search, &house, limit).await;
+        let found = found.map_err(|error| errors::of_store(&error))?;
+        let Found { entries: found, next } = found.ok_or_else(|| errors::not_found("member", member_named(&wire)))?;
+        let entry = |found: &JournalEntry| convert::from_journal(found, &house, &self.0.opaque);
+        let (entries, more) = bounds::page(found.iter().map(entry), limit);
+        let last = found.iter().take(entries.len()).next_back().filter(|_| more);
+        let next = last.map(|last| last.sequence).or(next);
+        let next_page_token = next.map_or_else(String::new, |next| list.token(&next.to_string()));
+        Ok(Response::new(v1::FindEntriesResponse { entries, next_page_token }))
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<v1::ListMembersRequest>,
+    ) -> Result<Response<v1::ListMembersResponse>, Status> {
+        let caller = auth::caller(&request)?;
+        let v1::ListMembersRequest { after_member_id, page_size: size, page_token } = request.into_inner();
+        let limit = page_size(size)?;
+        let list = self.0.opaque.list(&caller, "ListMembers", &[&after_member_id]);
+        let after = match (list.place(&page_token)?, after_member_id.as_str()) {
+            (Some(place), _) => convert::id("page_token", &place)?,
+            (None, "") => MemberId(0),
+            (None, named) => convert::id("after_member_id", named)?,
+        };
+        let one_more = u32::try_from(limit + 1).expect("a page has some hundred rows");
+        let found = self.0.store.members_after(after, one_more).await.map_err(|error| errors::of_store(&error))?;
+        let now = self.0.clock.now();
+        let rows = found.iter().take(limit).map(|member| from_member(member, now));
+        let members = rows.collect::<Result<Vec<_>, _>>()?;
+        let next = found.get(limit).and(members.last()).map(|last| list.token(&last.member_id));
+        Ok(Response::new(v1::ListMembersResponse { members, next_page_token: next.unwrap_or_default() }))
+    }
+
     async fn list_all_expiry_notices(
         &self,
         request: Request<v1::ListAllExpiryNoticesRequest>,
@@ -159,6 +208,102 @@ impl ReportService for Service {
         let NoticesPage { notices, next_page_token, day } = page;
         Ok(Response::new(v1::ListAllExpiryNoticesResponse { notices, next_page_token, day }))
     }
+}
+
+impl Service {
+    /// What entries are looked for by.
+    async fn search(&self, wire: &v1::FindEntriesRequest) -> Result<Search, Status> {
+        if wire.before_journal_sequence < 0 {
+            let problem = format!("{} is below zero", wire.before_journal_sequence);
+            return Err(errors::invalid("before_journal_sequence", problem));
+        }
+        let business_date = match wire.business_date.as_str() {
+            "" => None,
+            date => Some(convert::id("business_date", date)?),
+        };
+        let zone = self.0.house().coalition.time_zone.clone();
+        let member = wire.member.clone().map(|named| convert::member(Some(named), &self.0.identifier_key));
+        let search = Search {
+            partner: self.partner_named(&wire.partner_id).await?,
+            member: member.transpose()?,
+            store: code_or_none("store", &wire.store)?,
+            till: code_or_none("till", &wire.till)?,
+            receipt_number: receipt_or_none("receipt_number", &wire.receipt_number)?,
+            business_date,
+            booked_from: business_date.map(|date| booked_from(date, &zone)).transpose()?,
+            kind: convert::kind_or_any("kind", wire.kind)?,
+            window: window_or_open(wire.window)?,
+            before_sequence: Some(wire.before_journal_sequence).filter(|before| *before > 0),
+        };
+        let Search { partner, member, store, receipt_number, business_date, .. } = &search;
+        let alone = partner.is_none() && member.is_none() && store.is_none();
+        if search.till.is_some() && alone && receipt_number.is_none() && business_date.is_none() {
+            let problem = "is one of a partner's: set partner_id, store, member, receipt_number or business_date too";
+            return Err(errors::invalid("till", problem));
+        }
+        Ok(search)
+    }
+
+    /// A partner that entries are looked for by. It may have been created on another node.
+    async fn partner_named(&self, named: &str) -> Result<Option<PartnerId>, Status> {
+        if named.is_empty() {
+            return Ok(None);
+        }
+        let partner: PartnerId = convert::id("partner_id", named)?;
+        if !self.0.house().partners.contains_key(&partner) {
+            self.0.refresh_house().await?;
+        }
+        let known = self.0.house().partners.contains_key(&partner);
+        known.then_some(Some(partner)).ok_or_else(|| errors::not_found("partner", named))
+    }
+}
+
+/// What a search is asked for by.
+fn fields(search: &Search) -> [String; 9] {
+    fn text<T: ToString>(value: Option<&T>) -> String {
+        value.map_or_else(String::new, T::to_string)
+    }
+    let Search { partner, member, store, till, receipt_number, business_date, booked_from: _, kind, window, .. } =
+        search;
+    let code = |code: &Option<Code>| code.as_ref().map_or_else(String::new, |code| code.as_str().to_owned());
+    [
+        text(partner.as_ref()),
+        member.map_or_else(String::new, |member| format!("{member:?}")),
+        code(store),
+        code(till),
+        code(receipt_number),
+        text(business_date.as_ref()),
+        kind.map_or("", EntryKind::as_str).to_owned(),
+        text(window.as_ref()),
+        text(search.before_sequence.as_ref()),
+    ]
+}
+
+/// How a request named a member that there is not: an identifier is not repeated.
+fn member_named(wire: &v1::FindEntriesRequest) -> String {
+    match wire.member.as_ref().and_then(|member| member.member.as_ref()) {
+        Some(v1::member_ref::Member::MemberId(id)) => id.clone(),
+        Some(v1::member_ref::Member::Identifier(_)) | None => "with this identifier".to_owned(),
+    }
+}
+
+/// A member as the operator and auditors see it in a list.
+fn from_member(member: &Member, now: Timestamp) -> Result<v1::ListedMember, Status> {
+    let overflow = |_| {
+        let what = "the sum of what a member has".to_owned();
+        errors::refused(&Rejection::Overflow { what, maximum: i64::MAX })
+    };
+    let frozen = member.record.frozen_until.filter(|until| *until > now);
+    Ok(v1::ListedMember {
+        member_id: member.id.to_string(),
+        available_points: i64::try_from(member.available()).map_err(overflow)?,
+        held_points: member.held().0,
+        pending_points: member.pending().0,
+        owed_points: member.owed().0,
+        frozen: frozen.is_some(),
+        freeze_end_time: frozen.and_then(convert::from_timestamp),
+        last_activity_time: member.record.active.and_then(convert::from_timestamp),
+    })
 }
 
 impl Context {

@@ -70,7 +70,7 @@ const NAME: &str = "entry_parties";
 
 /// Sequences of a run of words, as the statements have it, too. What is written now lies in the pages of one run: some 140 of
 /// SQLite. A list looks into each run that it passes: 2,400 in a journal of 10 million entries.
-const RUN: i64 = 4096;
+pub(super) const RUN: i64 = 4096;
 
 /// Which of a partner's entries to list. What is left out does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -790,7 +790,9 @@ fn date_number(date: BusinessDate) -> i64 {
     i64::from(date.year()) * 10_000 + i64::from(date.month()) * 100 + i64::from(date.day())
 }
 
-async fn list(
+/// At most `limit` entries that a partner has a part in, of a range, as far as they are projected: newest first. Another member,
+/// store or receipt may have the same word.
+pub(super) async fn list(
     link: &mut Link<'_>,
     partner: PartnerId,
     filter: &EntryFilter,

@@ -162,7 +162,7 @@ async fn no_partner_reads_or_moves_what_is_anothers() {
             assert!(matches!(b.entry(&entry.entry_id).await, Err(Error::NotFound { .. })));
         }
         assert!(matches!(b.entry_of_request(issue_key).await, Err(Error::NotFound { .. })));
-        assert!(b.entries(EntryFilter::all()).collect().await.unwrap().is_empty());
+        assert!(b.entries(EntryFilter::all()).all().await.unwrap().is_empty());
 
         // A sees that its points were taken, not by whom, from whom, or what C gets for them.
         let seen = a.entry(redeemed.written.entry_id()).await.unwrap();
@@ -199,7 +199,7 @@ async fn no_partner_touches_anothers_holds_issues_purchases_or_receipts() {
         let hold = held.accepted().unwrap().hold_id;
         let spent = c.purchase(Purchase::by("card", "1").redeem(10).origin(origin)).await.unwrap().accepted().unwrap();
         let spent = spent.redemption_entry_id.unwrap();
-        let entries = async || test.client("operator").await.operator().journal(1, None).collect().await.unwrap().len();
+        let entries = async || test.client("operator").await.operator().journal(1, None).all().await.unwrap().len();
         let before = entries().await;
 
         let reason = |rejection: Option<&partner_sdk::Rejection>| rejection.unwrap().reason.as_str().to_owned();
@@ -224,8 +224,8 @@ async fn no_partner_touches_anothers_holds_issues_purchases_or_receipts() {
             assert_eq!(reason(reversed.rejection()), "REVERSAL_EXCEEDS_ISSUE");
         }
         let receipt = || Receipt::new("R-1", "2026-02-01").till("s1", "t1");
-        assert!(b.find_receipt(receipt()).collect().await.unwrap().is_empty());
-        assert_eq!(a.find_receipt(receipt()).collect().await.unwrap().len(), 1);
+        assert!(b.find_receipt(receipt()).all().await.unwrap().is_empty());
+        assert_eq!(a.find_receipt(receipt()).all().await.unwrap().len(), 1);
         // Another member's hold pays no receipt, even that of the right partner.
         a.issue(Issue::to("card", "2").points(1)).await.unwrap().accepted().unwrap();
         let purchase = c.purchase(Purchase::by("card", "2").capture(&hold, 1)).await.unwrap();

@@ -17,7 +17,7 @@ use partner_sdk::{Client, Decimal, EntryKind, Issue, Money, OrderMode, Redeem, R
 const DAY: Duration = Duration::from_secs(86_400);
 
 async fn all(operator: &Operator, filter: AdminActions) -> Vec<AdminAction> {
-    operator.admin_actions(filter).collect().await.unwrap()
+    operator.admin_actions(filter).all().await.unwrap()
 }
 
 /// The newest decision: whom it concerns, and each field with what was before and what is by it.

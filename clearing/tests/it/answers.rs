@@ -74,7 +74,7 @@ async fn an_answer_says_what_became_of_each_lot() {
         operator.sandbox().advance_clock(now + 2 * DAY).await.unwrap();
         let next = a.issue(Issue::to("card", "3").points(1)).await.unwrap().accepted().unwrap();
         assert_eq!((next.member.available_points, next.member.pending_points), (9, 0));
-        let entries = operator.operator().journal(1, None).collect().await.unwrap();
+        let entries = operator.operator().journal(1, None).all().await.unwrap();
         let activated = entries.iter().find(|entry| entry.kind == EntryKind::Activate).unwrap();
         assert_eq!((activated.lots[0].change, activated.lots[0].points), (LotChange::Activated, 8));
         test.end().await;
@@ -136,7 +136,7 @@ async fn orders_are_read_by_those_who_are_an_end_of_them_and_reading_exports_not
         a.issue(issued).await.unwrap().accepted().unwrap();
         c.redeem(Redeem::from("card", "1").points(60)).await.unwrap().accepted().unwrap();
 
-        let read = async |client: &Client, mode| client.orders(1, mode).collect().await;
+        let read = async |client: &Client, mode| client.orders(1, mode).all().await;
         assert!(matches!(read(&a, None).await, Err(Error::NotFound { .. })), "the window is open");
         operator.close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
         assert_eq!(read(&house, None).await.unwrap(), [], "nothing was exported");
@@ -155,9 +155,9 @@ async fn orders_are_read_by_those_who_are_an_end_of_them_and_reading_exports_not
         assert_eq!(ends(&read(&a, None).await.unwrap()), [("A".to_owned(), "hub".to_owned())]);
         assert_eq!(ends(&read(&c, None).await.unwrap()), [("hub".to_owned(), "C".to_owned())]);
         assert_eq!(read(&b, None).await.unwrap(), [], "it is an end of none");
-        let about_c = house.orders_of("C", 1, None).collect().await.unwrap();
+        let about_c = house.orders_of("C", 1, None).all().await.unwrap();
         assert_eq!(about_c, read(&c, None).await.unwrap());
-        assert!(matches!(a.orders_of("C", 1, None).collect().await, Err(Error::PermissionDenied { .. })));
+        assert!(matches!(a.orders_of("C", 1, None).all().await, Err(Error::PermissionDenied { .. })));
         let auditor = test.identities.client(&test.endpoint(), Kind::Auditor, "audit").await;
         assert_eq!(read(&auditor, None).await.unwrap(), exported);
         assert_eq!(auditor.operator().preview_settlement(Some(1)).await.unwrap().window, 1);

@@ -84,7 +84,7 @@ async fn decay_of_all_members_takes_of_the_inactive_once_in_a_period() {
         assert_eq!(figures(&next), (8, 7, 9 * 7));
 
         // The journal tells by whom and for what; the issuer of the points is not told.
-        let journal = idle.operator.journal(1, None).collect().await.unwrap();
+        let journal = idle.operator.journal(1, None).all().await.unwrap();
         let mut decays = journal.iter().filter(|entry| entry.kind == EntryKind::Decay);
         let first = decays.next().unwrap();
         assert_eq!((first.partner_id.as_deref(), first.reason_code.as_deref()), (Some("operator"), Some("2026-02")));

@@ -196,7 +196,7 @@ async fn too_many_reads_of_one_partner_are_refused_to_it_alone() {
         }
         let mut refused = 0;
         for _ in 0..50 {
-            let flood = futures::future::join_all((0..100).map(|_| greedy.entries(EntryFilter::all()).collect()));
+            let flood = futures::future::join_all((0..100).map(|_| greedy.entries(EntryFilter::all()).all()));
             let (flood, polite) = futures::join!(flood, polite.balance(MemberRef::identifier("card", "1")));
             polite.unwrap();
             refused += flood.iter().filter(|heard| matches!(heard, Err(Error::RateLimited { .. }))).count();

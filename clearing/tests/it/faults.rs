@@ -138,7 +138,7 @@ async fn a_house_is_ready_while_its_books_can_be_written_and_alive_all_the_time(
             for _ in 0..10 {
                 ask(&client, client.new_request_id(), &issue("1")).await.unavailable();
             }
-            let refused = client.entries(partner_sdk::EntryFilter::all()).collect().await;
+            let refused = client.entries(partner_sdk::EntryFilter::all()).all().await;
             assert!(matches!(refused, Ok(_) | Err(Error::Unavailable { .. })), "{refused:?}");
         }
     }
@@ -244,7 +244,7 @@ async fn callers_that_go_away_in_the_middle_leave_nothing_half_done() {
                     let card = MemberRef::identifier("card", &card);
                     let _ = impatient.quote(card.clone(), 5).await;
                     let _ = impatient.statement(None).await;
-                    let _ = impatient.entries(partner_sdk::EntryFilter::all()).collect().await;
+                    let _ = impatient.entries(partner_sdk::EntryFilter::all()).all().await;
                     let _ = impatient.balance(card).await;
                 };
                 let both = futures::future::join(ask(&impatient, id, &command), reads);

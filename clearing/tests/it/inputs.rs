@@ -26,7 +26,7 @@ fn refusal<T: std::fmt::Debug>(result: Result<Outcome<T>, Error>) -> (String, Ve
 }
 
 async fn entries(operator: &Client) -> usize {
-    operator.operator().journal(1, None).collect().await.unwrap().len()
+    operator.operator().journal(1, None).all().await.unwrap().len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,8 +234,8 @@ async fn a_malformed_call_of_a_till_or_the_operator_names_the_field() {
         assert_eq!(field(a.quote_amount(card(), rub(0)).await), "amount");
         assert_eq!(field(a.quote_amount(card(), Money::new("RUB", Decimal::new(1, 3))).await), "amount.amount");
         assert_eq!(field(a.quote_redemption(QuoteRequest::points(card(), 1).earning(-1)).await), "earn_points");
-        assert_eq!(field(a.find_receipt(Receipt::new("", "2026-02-01")).collect().await), "receipt_number");
-        assert_eq!(field(a.find_receipt(Receipt::new("R-1", "yesterday")).collect().await), "business_date");
+        assert_eq!(field(a.find_receipt(Receipt::new("", "2026-02-01")).all().await), "receipt_number");
+        assert_eq!(field(a.find_receipt(Receipt::new("R-1", "yesterday")).all().await), "business_date");
         assert_eq!(field(a.reconcile_day(DayCount::of_store("", "2026-02-01")).await), "store");
         assert_eq!(field(a.reconcile_day(DayCount::of_store("s1", "")).await), "business_date");
         assert_eq!(
@@ -365,7 +365,7 @@ async fn what_the_wire_takes_for_a_value_is_kept_as_it_came_or_refused() {
         assert_eq!((found.store.as_str(), found.till.as_str()), ("Магазин №5, {a};\"b\"", "касса '2' \\"));
         assert_eq!(found.receipt_number, number);
         let listed = a.find_receipt(Receipt::new(&number, "2026-02-01").till(&found.store, &found.till));
-        assert_eq!(listed.collect().await.unwrap().len(), 1);
+        assert_eq!(listed.all().await.unwrap().len(), 1);
         let (again, _) = refusal(a.issue(issue().origin(origin())).await);
         assert_eq!(again, "DUPLICATE_RECEIPT");
         let before = entries(&desk).await;
@@ -462,7 +462,7 @@ async fn a_new_partner_has_the_coalitions_limits_unless_it_is_said_otherwise() {
             assert_eq!((limits.net_debit_cap, limits.points_per_entry, limits.points_per_day), expected);
         }
         // They hold in the database as well, for whichever node reads them.
-        let listed = admin.partners().collect().await.unwrap();
+        let listed = admin.partners().all().await.unwrap();
         let plain = listed.iter().find(|partner| partner.partner_id == "plain").unwrap();
         assert_eq!((plain.limits.net_debit_cap, plain.limits.points_per_entry), (cap, Some(100_000)));
         test.end().await;

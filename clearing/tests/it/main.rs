@@ -17,6 +17,7 @@ mod doors;
 mod errors;
 mod fairness;
 mod faults;
+mod finding;
 mod foreign;
 mod guide;
 mod house_rules;

@@ -21,7 +21,7 @@ async fn issue(client: &Client, number: &str, points: i64, expires: SystemTime) 
 }
 
 async fn notices(client: &Client, day: Date) -> Vec<ExpiryNotice> {
-    client.expiry_notices(Some(&day.to_string())).collect().await.unwrap()
+    client.expiry_notices(Some(&day.to_string())).all().await.unwrap()
 }
 
 /// The notices of a day without their members.
@@ -41,7 +41,7 @@ async fn notices_come_30_7_and_1_days_ahead_and_on_no_other_day() {
         for passed in 0..=62u32 {
             desk.sandbox().advance_clock(now + passed * DAY + HOUR).await.unwrap();
             // The points that expire are the same, whether the day is named or not.
-            let today = a.expiry_notices(None).collect().await.unwrap();
+            let today = a.expiry_notices(None).all().await.unwrap();
             assert_eq!(notices(&a, date(2026, 2, 1) + i64::from(passed).days()).await, today);
             for notice in today {
                 assert_eq!((notice.member_id.as_str(), notice.points, notice.expire_time), (&*member, 100, end));
@@ -104,7 +104,7 @@ async fn points_that_end_with_inactivity_have_notices_by_the_last_activity() {
         assert_eq!(told(&a, date(2026, 2, 11)).await, [], "they end later now");
         for (passed, ahead) in [(20, 30), (43, 7), (49, 1)] {
             desk.sandbox().advance_clock(now + passed * DAY + 3 * HOUR).await.unwrap();
-            assert_eq!(a.expiry_notices(None).collect().await.unwrap().len(), 1);
+            assert_eq!(a.expiry_notices(None).all().await.unwrap().len(), 1);
             let day = date(2026, 2, 1) + i64::from(passed).days();
             assert_eq!(told(&a, day).await, [(10, end, ahead)]);
             assert_eq!(told(&a, day + 1.day()).await, [], "tomorrow");
@@ -128,7 +128,7 @@ async fn nobody_hears_of_anothers_points_or_members() {
         let seen: BTreeSet<(&str, i64)> = seen.iter().map(|one| (one.member_id.as_str(), one.points)).collect();
         assert_eq!(seen, [(both.as_str(), 20), (of_b.as_str(), 30)].into());
         assert_eq!(told(&desk, today).await, [], "the operator issued nothing");
-        let all = desk.operator().expiry_notices(None).collect().await.unwrap();
+        let all = desk.operator().expiry_notices(None).all().await.unwrap();
         let mut all: Vec<_> = all.iter().map(|one| (one.issuer_id.as_str(), one.points, one.days_ahead)).collect();
         all.sort_unstable();
         assert_eq!(all, [("A", 10, 7), ("B", 20, 7), ("B", 30, 7)], "but sees what all have");
@@ -206,13 +206,13 @@ async fn a_day_is_a_date_and_not_later_than_tomorrow() {
         let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let a = test.client("A").await;
         for day in ["yesterday", "2026-02-30", "2026-2-1", "2026-02-01T00:00:00Z"] {
-            match a.expiry_notices(Some(day)).collect().await {
+            match a.expiry_notices(Some(day)).all().await {
                 Err(Error::InvalidArgument { fields, .. }) => assert_eq!(fields[0].0, "day", "{day}"),
                 other => panic!("{day}: {other:?}"),
             }
         }
         for day in ["2026-02-03", "9999-12-31"] {
-            match a.expiry_notices(Some(day)).collect().await {
+            match a.expiry_notices(Some(day)).all().await {
                 Err(Error::Refused(rejection)) => {
                     assert_eq!(rejection.reason.as_str(), "TIME_OUT_OF_RANGE", "{day}");
                     assert_eq!(rejection.metadata.get("field").map(String::as_str), Some("day"));
@@ -222,7 +222,7 @@ async fn a_day_is_a_date_and_not_later_than_tomorrow() {
             }
         }
         for day in ["2026-02-02", "2026-01-31", "1999-12-31"] {
-            assert_eq!(a.expiry_notices(Some(day)).collect().await.unwrap(), []);
+            assert_eq!(a.expiry_notices(Some(day)).all().await.unwrap(), []);
         }
         test.end().await;
     }

@@ -561,6 +561,20 @@ impl Samples {
             "NettingReport" => v1::NettingReportRequest::default().encode_to_vec(),
             "ListAdminActions" => v1::ListAdminActionsRequest::default().encode_to_vec(),
             "ListJournalEntries" => v1::ListJournalEntriesRequest::default().encode_to_vec(),
+            "FindEntries" => {
+                let by_member = v1::FindEntriesRequest { member: card("rich"), ..v1::FindEntriesRequest::default() };
+                let all = v1::FindEntriesRequest {
+                    partner_id: "A".to_owned(),
+                    store: "s1".to_owned(),
+                    till: "t1".to_owned(),
+                    receipt_number: "R-1".to_owned(),
+                    business_date: "2026-02-01".to_owned(),
+                    kind: v1::EntryKind::Issue.into(),
+                    ..by_member.clone()
+                };
+                return vec![by_member.encode_to_vec(), all.encode_to_vec()];
+            }
+            "ListMembers" => v1::ListMembersRequest::default().encode_to_vec(),
             "GetServerInfo" => v1::GetServerInfoRequest::default().encode_to_vec(),
             "GetClock" => v1::GetClockRequest::default().encode_to_vec(),
             "AdvanceClock" => v1::AdvanceClockRequest { to_time: self.at(0) }.encode_to_vec(),

@@ -334,12 +334,12 @@ async fn a_receipt_is_found_again_and_a_day_is_compared_with_the_books() {
         c.redeem(Redeem::from("card", "1").points(5).origin(receipt("R-1"))).await.unwrap().accepted().unwrap();
 
         let find = |number: &str| a.find_receipt(Receipt::new(number, "2026-02-01").till("s1", "t1"));
-        let found = find("R-1").collect().await.unwrap();
+        let found = find("R-1").all().await.unwrap();
         let lines: Vec<i32> = found.iter().map(|entry| entry.origin.as_ref().unwrap().receipt_line).collect();
         assert_eq!(lines, [2, 1], "newest first, and nothing of C's receipt of the same number");
-        assert_eq!(find("R-2").collect().await.unwrap().len(), 1);
-        assert!(find("R-9").collect().await.unwrap().is_empty());
-        let other_day = a.find_receipt(Receipt::new("R-1", "2026-02-02")).collect().await.unwrap();
+        assert_eq!(find("R-2").all().await.unwrap().len(), 1);
+        assert!(find("R-9").all().await.unwrap().is_empty());
+        let other_day = a.find_receipt(Receipt::new("R-1", "2026-02-02")).all().await.unwrap();
         assert!(other_day.is_empty());
 
         // A request that was abandoned is none.
@@ -446,7 +446,7 @@ async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
         let expected = [("net_debit_cap", "45.00".to_owned(), true), ("outstanding_points", "35".to_owned(), false)];
         assert_eq!(used, expected);
         assert_eq!(c.position().await.unwrap().headroom, None);
-        let partners = operator.partners().collect().await.unwrap();
+        let partners = operator.partners().all().await.unwrap();
         let listed = partners.iter().find(|partner| partner.partner_id == "A").unwrap();
         assert!(listed.alarm && listed.limits == limits && listed.limit_uses == position.limit_uses);
         assert!(partners.iter().filter(|partner| partner.alarm).count() == 1);
@@ -517,7 +517,7 @@ async fn a_joint_issue_needs_the_consent_of_its_funders_and_keeps_within_it() {
             issued.written.entries[0].lots.iter().map(|lot| (lot.issuer_id.as_deref(), lot.points)).collect();
         assert_eq!(lots, [(Some("A"), 10), (Some("B"), 20)]);
         assert_eq!(reason(a.issue(joint(3)).await), Reason::ConsentExceeded);
-        let partners = operator.partners().collect().await.unwrap();
+        let partners = operator.partners().all().await.unwrap();
         let funder = partners.iter().find(|partner| partner.partner_id == "B").unwrap();
         assert_eq!(funder.consents[0].used_points, 20);
         assert_eq!(b.position().await.unwrap().outstanding_points, 20);
@@ -568,7 +568,7 @@ async fn the_operator_lets_points_decay_live_longer_come_back_and_gives_up_debts
         // Why is the operator's to know, whoever pays for it; and what else is in the journal has no reason.
         let (written, entry) = (&given_up.written.entries[0].reason_code, &given.written.entries[0].entry_id);
         assert_eq!((written.as_deref(), a.entry(entry).await.unwrap().reason_code), (Some("GOODWILL"), None));
-        let journal = operator.journal(1, None).collect().await.unwrap();
+        let journal = operator.journal(1, None).all().await.unwrap();
         let reasons: Vec<_> = journal.iter().filter_map(|entry| entry.reason_code.as_deref()).collect();
         assert_eq!(reasons, ["2026-01", "OUTAGE", "COMPLAINT-17", "GOODWILL"]);
         operator.write_off_debt(give_up(100)).await.unwrap().accepted().unwrap();

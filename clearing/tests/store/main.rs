@@ -43,6 +43,7 @@ macro_rules! on_both {
 
 mod agreement;
 mod books;
+mod finding;
 mod gate;
 mod house;
 mod journal;

@@ -566,7 +566,7 @@ pub struct Entry {
     /// Place of the entry among those that the caller has a part in: from 1, without gaps, in the order in which they were
     /// committed. Set by ListEntries and FindReceipt, and by GetEntry unless the lists are far behind the journal
     /// (LISTS_BEHIND); not set in the answer to an operation, which is given before entries are numbered, and by
-    /// ListJournalEntries.
+    /// ListJournalEntries and FindEntries.
     pub own_sequence: Option<i64>,
     /// Number of the window to which the entry belongs, from 1.
     pub window: i64,
@@ -583,8 +583,8 @@ pub struct Entry {
     /// What became of lots by the entry, in the order in which it did. A partner that is only the issuer of some of them
     /// sees those alone.
     pub lots: Vec<LotPart>,
-    /// Where the operation came from. Set by GetEntry, ListEntries and ListJournalEntries, for the partner that asked for
-    /// the operation, the operator and auditors; left out in the answer to the operation itself, whose caller sent it.
+    /// Where the operation came from. Set by GetEntry, ListEntries, ListJournalEntries and FindEntries, for the partner that asked
+    /// for the operation, the operator and auditors; left out in the answer to the operation itself, whose caller sent it.
     pub origin: Option<Origin>,
     /// The entry that this one returns, undoes, captures, releases, reverses or follows from; not set when it stands alone,
     /// and for whoever took no part in the operation itself.
@@ -607,7 +607,7 @@ pub struct Entry {
     /// issuers to acceptors does not see them.
     pub passed_over_issuer_ids: Vec<String>,
     /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed. For the
-    /// operator and auditors, in ListJournalEntries and GetEntry; nobody else is shown it.
+    /// operator and auditors, in ListJournalEntries, FindEntries and GetEntry; nobody else is shown it.
     pub journal_sequence: Option<i64>,
 }
 
@@ -1243,6 +1243,44 @@ impl FromWire<v1::Limits> for Limits {
             page_size_max: wire.page_size_max,
             request_retention: wire.request_retention.map(FromWire::read).transpose()?,
             clock_skew_max: FromWire::read(there(wire.clock_skew_max, "Limits.clock_skew_max")?)?,
+        })
+    }
+}
+
+/// A member as the books have it. What fell due and is not booked yet (points that expired a moment ago) is not counted;
+/// MemberService.GetBalance counts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListedMember {
+    /// The house's id of the member.
+    pub member_id: String,
+    /// Points that can be spent, of all issuers together.
+    pub available_points: i64,
+    /// Points that holds reserve.
+    pub held_points: i64,
+    /// Points that were issued and are not available yet.
+    pub pending_points: i64,
+    /// Points that the member owes to issuers, because they were reversed after they were spent.
+    pub owed_points: i64,
+    /// Whether the member is frozen: none of its points can be spent (MEMBER_BLOCKED).
+    pub frozen: bool,
+    /// When that ends by itself. Not set where the member is not frozen, or is frozen until the operator lifts it.
+    pub freeze_end_time: Option<SystemTime>,
+    /// When the member last earned or redeemed: what decay for inactivity goes by. Not set where it never did.
+    pub last_activity_time: Option<SystemTime>,
+}
+
+impl FromWire<v1::ListedMember> for ListedMember {
+    fn read(wire: v1::ListedMember) -> Result<Self, Error> {
+        Ok(Self {
+            member_id: wire.member_id,
+            available_points: wire.available_points,
+            held_points: wire.held_points,
+            pending_points: wire.pending_points,
+            owed_points: wire.owed_points,
+            frozen: wire.frozen,
+            freeze_end_time: wire.freeze_end_time.map(FromWire::read).transpose()?,
+            last_activity_time: wire.last_activity_time.map(FromWire::read).transpose()?,
         })
     }
 }

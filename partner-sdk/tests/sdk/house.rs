@@ -306,20 +306,22 @@ impl EntryService for Script {
         &self,
         request: Request<v1::ListEntriesRequest>,
     ) -> Result<Response<v1::ListEntriesResponse>, Status> {
+        // Four pages, of three entries each but for the third, which is empty.
         let token = request.into_inner().page_token;
         self.0.pages.lock().unwrap().push(token.clone());
         self.0.play().await?;
         let page: i64 =
             if token.is_empty() { 0 } else { token.parse().map_err(|_| Status::invalid_argument("token"))? };
-        let entry = v1::Entry {
-            own_sequence: Some(page),
+        let entry = |place| v1::Entry {
+            own_sequence: Some(page * 10 + place),
             entry_time: Some(prost_types::Timestamp::default()),
             // A kind that this version of the SDK does not know.
             kind: 999,
             ..v1::Entry::default()
         };
-        let next_page_token = if page < 2 { (page + 1).to_string() } else { String::new() };
-        Ok(Response::new(v1::ListEntriesResponse { entries: vec![entry], next_page_token }))
+        let entries = if page == 2 { Vec::new() } else { (1..=3).map(entry).collect() };
+        let next_page_token = if page < 3 { (page + 1).to_string() } else { String::new() };
+        Ok(Response::new(v1::ListEntriesResponse { entries, next_page_token }))
     }
 
     async fn get_entry(&self, _: Request<v1::GetEntryRequest>) -> Result<Response<v1::GetEntryResponse>, Status> {

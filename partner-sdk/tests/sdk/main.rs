@@ -5,4 +5,5 @@
 mod batches;
 mod house;
 mod outcomes;
+mod pages;
 mod trust;

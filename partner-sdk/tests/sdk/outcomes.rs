@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use partner_sdk::{Authorize, Client, EntryFilter, EntryKind, Error, Issue, Origin, Outcome, Reason, Redeem, Retries};
+use partner_sdk::{Authorize, Client, EntryKind, Error, Issue, Origin, Outcome, Reason, Redeem, Retries};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -270,20 +270,6 @@ async fn a_read_that_finds_nothing_is_an_error() {
     let house = House::playing([rejection(Code::NotFound, "NOT_FOUND", &[])]).await;
     let error = house.client().await.balance(("card", "4000")).await.unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_list_is_read_page_by_page_and_a_page_that_failed_again() {
-    let house = House::playing([Step::Answer, refusal(Code::PermissionDenied)]).await;
-    let client = house.client().await;
-    let mut pages = client.entries(EntryFilter::all());
-    assert_eq!(pages.next_page().await.unwrap().unwrap().len(), 1);
-    pages.next_page().await.unwrap_err();
-    let rest = pages.collect().await.unwrap();
-    assert_eq!(rest.iter().filter_map(|entry| entry.own_sequence).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(house.pages(), ["", "1", "1", "2"]);
-    // A kind that a later house may invent.
-    assert_eq!(rest[0].kind, EntryKind::Other(999));
 }
 
 #[tokio::test]

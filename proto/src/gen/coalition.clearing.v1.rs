@@ -116,17 +116,6 @@ pub mod member_service_client {
     pub struct MemberServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl MemberServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> MemberServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -224,6 +213,7 @@ pub mod member_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod member_service_server {
     #![allow(
         unused_variables,
@@ -548,7 +538,7 @@ pub struct Entry {
     /// Place of the entry among those that the caller has a part in: from 1, without gaps, in the order in which they were
     /// committed. Set by ListEntries and FindReceipt, and by GetEntry unless the lists are far behind the journal
     /// (LISTS_BEHIND); not set in the answer to an operation, which is given before entries are numbered, and by
-    /// ListJournalEntries.
+    /// ListJournalEntries and FindEntries.
     #[prost(int64, optional, tag = "2")]
     pub own_sequence: ::core::option::Option<i64>,
     /// Number of the window to which the entry belongs, from 1.
@@ -571,8 +561,8 @@ pub struct Entry {
     /// sees those alone.
     #[prost(message, repeated, tag = "7")]
     pub lots: ::prost::alloc::vec::Vec<LotPart>,
-    /// Where the operation came from. Set by GetEntry, ListEntries and ListJournalEntries, for the partner that asked for
-    /// the operation, the operator and auditors; left out in the answer to the operation itself, whose caller sent it.
+    /// Where the operation came from. Set by GetEntry, ListEntries, ListJournalEntries and FindEntries, for the partner that asked
+    /// for the operation, the operator and auditors; left out in the answer to the operation itself, whose caller sent it.
     #[prost(message, optional, tag = "8")]
     pub origin: ::core::option::Option<Origin>,
     /// The entry that this one returns, undoes, captures, releases, reverses or follows from; not set when it stands alone,
@@ -602,7 +592,7 @@ pub struct Entry {
     #[prost(string, repeated, tag = "14")]
     pub passed_over_issuer_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Place of the entry in the journal: from 1, without gaps, in the order in which entries were committed. For the
-    /// operator and auditors, in ListJournalEntries and GetEntry; nobody else is shown it.
+    /// operator and auditors, in ListJournalEntries, FindEntries and GetEntry; nobody else is shown it.
     #[prost(int64, optional, tag = "15")]
     pub journal_sequence: ::core::option::Option<i64>,
 }
@@ -982,17 +972,6 @@ pub mod entry_service_client {
     pub struct EntryServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl EntryServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> EntryServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -1120,6 +1099,7 @@ pub mod entry_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod entry_service_server {
     #![allow(
         unused_variables,
@@ -1475,17 +1455,6 @@ pub mod admin_service_client {
     pub struct AdminServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl AdminServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> AdminServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -1588,6 +1557,7 @@ pub mod admin_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod admin_service_server {
     #![allow(
         unused_variables,
@@ -2055,17 +2025,6 @@ pub mod care_service_client {
     pub struct CareServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl CareServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> CareServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -2356,6 +2315,7 @@ pub mod care_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod care_service_server {
     #![allow(
         unused_variables,
@@ -3094,17 +3054,6 @@ pub mod hold_service_client {
     pub struct HoldServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl HoldServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> HoldServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -3295,6 +3244,7 @@ pub mod hold_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod hold_service_server {
     #![allow(
         unused_variables,
@@ -3753,17 +3703,6 @@ pub mod info_service_client {
     pub struct InfoServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl InfoServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> InfoServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -3859,6 +3798,7 @@ pub mod info_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod info_service_server {
     #![allow(
         unused_variables,
@@ -4192,17 +4132,6 @@ pub mod issue_service_client {
     pub struct IssueServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl IssueServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> IssueServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -4372,6 +4301,7 @@ pub mod issue_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod issue_service_server {
     #![allow(
         unused_variables,
@@ -4803,17 +4733,6 @@ pub mod notice_service_client {
     pub struct NoticeServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl NoticeServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> NoticeServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -4919,6 +4838,7 @@ pub mod notice_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod notice_service_server {
     #![allow(
         unused_variables,
@@ -5673,17 +5593,6 @@ pub mod partner_service_client {
     pub struct PartnerServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl PartnerServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> PartnerServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -5975,6 +5884,7 @@ pub mod partner_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod partner_service_server {
     #![allow(
         unused_variables,
@@ -7056,17 +6966,6 @@ pub mod settlement_service_client {
     pub struct SettlementServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl SettlementServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> SettlementServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -7432,6 +7331,7 @@ pub mod settlement_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod settlement_service_server {
     #![allow(
         unused_variables,
@@ -8496,17 +8396,6 @@ pub mod position_service_client {
     pub struct PositionServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl PositionServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> PositionServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -8738,6 +8627,7 @@ pub mod position_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod position_service_server {
     #![allow(
         unused_variables,
@@ -9321,17 +9211,6 @@ pub mod purchase_service_client {
     pub struct PurchaseServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl PurchaseServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> PurchaseServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -9471,6 +9350,7 @@ pub mod purchase_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod purchase_service_server {
     #![allow(
         unused_variables,
@@ -9892,17 +9772,6 @@ pub mod receipt_service_client {
     pub struct ReceiptServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl ReceiptServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> ReceiptServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -10037,6 +9906,7 @@ pub mod receipt_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod receipt_service_server {
     #![allow(
         unused_variables,
@@ -10444,17 +10314,6 @@ pub mod redemption_service_client {
     pub struct RedemptionServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl RedemptionServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> RedemptionServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -10635,6 +10494,7 @@ pub mod redemption_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod redemption_service_server {
     #![allow(
         unused_variables,
@@ -11083,6 +10943,110 @@ pub struct ListJournalEntriesResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// Request of FindEntries. What is not set may be anything.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindEntriesRequest {
+    /// Only entries that this partner asked for; "operator" for those of the operator and of the house itself. An unknown partner
+    /// is NOT_FOUND.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Only entries of this member. An unknown member is NOT_FOUND.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRef>,
+    /// Only entries whose origin names this store.
+    #[prost(string, tag = "3")]
+    pub store: ::prost::alloc::string::String,
+    /// Only entries whose origin names this till. A till is one of a partner's: if nothing but `kind` and `window` is set beside
+    /// it, INVALID_ARGUMENT.
+    #[prost(string, tag = "4")]
+    pub till: ::prost::alloc::string::String,
+    /// Only entries whose origin names this receipt.
+    #[prost(string, tag = "5")]
+    pub receipt_number: ::prost::alloc::string::String,
+    /// Only entries of this business day, YYYY-MM-DD: those whose origin names it and, of a `member`, `store` or
+    /// `receipt_number`, also those that name none and were booked on it in the coalition's time zone.
+    #[prost(string, tag = "6")]
+    pub business_date: ::prost::alloc::string::String,
+    /// Only entries of this kind; ENTRY_KIND_UNSPECIFIED means any.
+    #[prost(enumeration = "EntryKind", tag = "7")]
+    pub kind: i32,
+    /// Only entries of the window of this number; 0 means any.
+    #[prost(int64, tag = "8")]
+    pub window: i64,
+    /// Only entries with a smaller `journal_sequence` than this; 0 means from the newest.
+    #[prost(int64, tag = "9")]
+    pub before_journal_sequence: i64,
+    /// How many entries at most: 1 to 1,000; 0 means 100. A page may hold fewer although more follow.
+    #[prost(int32, tag = "10")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must be as in the call that gave
+    /// the token, else INVALID_ARGUMENT.
+    #[prost(string, tag = "11")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of FindEntries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindEntriesResponse {
+    /// The entries with all their postings, by falling `journal_sequence`.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<Entry>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Request of ListMembers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMembersRequest {
+    /// Only members with a greater id than this one; empty means from the first. No member need have it.
+    #[prost(string, tag = "1")]
+    pub after_member_id: ::prost::alloc::string::String,
+    /// How many members at most: 1 to 1,000; 0 means 100.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must be as in the call that gave
+    /// the token, else INVALID_ARGUMENT.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListMembers.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMembersResponse {
+    /// The members, by rising id.
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<ListedMember>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A member as the books have it. What fell due and is not booked yet (points that expired a moment ago) is not counted;
+/// MemberService.GetBalance counts it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListedMember {
+    /// The house's id of the member.
+    #[prost(string, tag = "1")]
+    pub member_id: ::prost::alloc::string::String,
+    /// Points that can be spent, of all issuers together.
+    #[prost(int64, tag = "2")]
+    pub available_points: i64,
+    /// Points that holds reserve.
+    #[prost(int64, tag = "3")]
+    pub held_points: i64,
+    /// Points that were issued and are not available yet.
+    #[prost(int64, tag = "4")]
+    pub pending_points: i64,
+    /// Points that the member owes to issuers, because they were reversed after they were spent.
+    #[prost(int64, tag = "5")]
+    pub owed_points: i64,
+    /// Whether the member is frozen: none of its points can be spent (MEMBER_BLOCKED).
+    #[prost(bool, tag = "6")]
+    pub frozen: bool,
+    /// When that ends by itself. Not set where the member is not frozen, or is frozen until the operator lifts it.
+    #[prost(message, optional, tag = "7")]
+    pub freeze_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the member last earned or redeemed: what decay for inactivity goes by. Not set where it never did.
+    #[prost(message, optional, tag = "8")]
+    pub last_activity_time: ::core::option::Option<::prost_types::Timestamp>,
+}
 /// Request of ListAllExpiryNotices.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAllExpiryNoticesRequest {
@@ -11127,17 +11091,6 @@ pub mod report_service_client {
     #[derive(Debug, Clone)]
     pub struct ReportServiceClient<T> {
         inner: tonic::client::Grpc<T>,
-    }
-    impl ReportServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
     }
     impl<T> ReportServiceClient<T>
     where
@@ -11296,6 +11249,69 @@ pub mod report_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Finds entries by what is known of them, such as the number on a receipt: newest first (by falling `journal_sequence`), with
+        /// all their postings. Filters combine: an entry is found when it matches all that are set. A partner finds its own with
+        /// EntryService.ListEntries.
+        ///
+        /// The house knows of each partner which of its entries name a member, a store, a receipt number or a business day, and looks
+        /// there: for one partner after the other if `partner_id` is empty. Where none of these is set it looks through the journal
+        /// itself, 5,000 entries a call. So a page may hold few entries, or none, although more follow.
+        ///
+        /// Errors: NOT_FOUND (unknown partner or member); UNAVAILABLE (LISTS_BEHIND).
+        pub async fn find_entries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FindEntriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindEntriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ReportService/FindEntries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.ReportService", "FindEntries"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the members, by id, with what each has. Their identifiers are told to nobody: the house keeps keyed hashes of them
+        /// only. Ids are random, so their order says nothing about people.
+        pub async fn list_members(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMembersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMembersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ReportService/ListMembers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.ReportService", "ListMembers"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists which members are about to lose points of any issuer: as NoticeService.ListExpiryNotices, for all at once.
         ///
         /// Errors: TIME_OUT_OF_RANGE (the day is later than tomorrow; metadata: field, time, earliest_time, latest_time).
@@ -11331,6 +11347,7 @@ pub mod report_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod report_service_server {
     #![allow(
         unused_variables,
@@ -11367,6 +11384,31 @@ pub mod report_service_server {
             request: tonic::Request<super::ListJournalEntriesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListJournalEntriesResponse>,
+            tonic::Status,
+        >;
+        /// Finds entries by what is known of them, such as the number on a receipt: newest first (by falling `journal_sequence`), with
+        /// all their postings. Filters combine: an entry is found when it matches all that are set. A partner finds its own with
+        /// EntryService.ListEntries.
+        ///
+        /// The house knows of each partner which of its entries name a member, a store, a receipt number or a business day, and looks
+        /// there: for one partner after the other if `partner_id` is empty. Where none of these is set it looks through the journal
+        /// itself, 5,000 entries a call. So a page may hold few entries, or none, although more follow.
+        ///
+        /// Errors: NOT_FOUND (unknown partner or member); UNAVAILABLE (LISTS_BEHIND).
+        async fn find_entries(
+            &self,
+            request: tonic::Request<super::FindEntriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindEntriesResponse>,
+            tonic::Status,
+        >;
+        /// Lists the members, by id, with what each has. Their identifiers are told to nobody: the house keeps keyed hashes of them
+        /// only. Ids are random, so their order says nothing about people.
+        async fn list_members(
+            &self,
+            request: tonic::Request<super::ListMembersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMembersResponse>,
             tonic::Status,
         >;
         /// Lists which members are about to lose points of any issuer: as NoticeService.ListExpiryNotices, for all at once.
@@ -11594,6 +11636,96 @@ pub mod report_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/coalition.clearing.v1.ReportService/FindEntries" => {
+                    #[allow(non_camel_case_types)]
+                    struct FindEntriesSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::FindEntriesRequest>
+                    for FindEntriesSvc<T> {
+                        type Response = super::FindEntriesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FindEntriesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::find_entries(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FindEntriesSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.ReportService/ListMembers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListMembersSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::ListMembersRequest>
+                    for ListMembersSvc<T> {
+                        type Response = super::ListMembersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListMembersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::list_members(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListMembersSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/coalition.clearing.v1.ReportService/ListAllExpiryNotices" => {
                     #[allow(non_camel_case_types)]
                     struct ListAllExpiryNoticesSvc<T: ReportService>(pub Arc<T>);
@@ -11798,17 +11930,6 @@ pub mod request_service_client {
     pub struct RequestServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl RequestServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> RequestServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -11918,6 +12039,7 @@ pub mod request_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod request_service_server {
     #![allow(
         unused_variables,
@@ -12217,17 +12339,6 @@ pub mod reversal_service_client {
     pub struct ReversalServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl ReversalServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> ReversalServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -12335,6 +12446,7 @@ pub mod reversal_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod reversal_service_server {
     #![allow(
         unused_variables,
@@ -12630,17 +12742,6 @@ pub mod sandbox_service_client {
     pub struct SandboxServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl SandboxServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> SandboxServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -12770,6 +12871,7 @@ pub mod sandbox_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod sandbox_service_server {
     #![allow(
         unused_variables,
@@ -13066,17 +13168,6 @@ pub mod transfer_service_client {
     pub struct TransferServiceClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl TransferServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> TransferServiceClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -13182,6 +13273,7 @@ pub mod transfer_service_client {
     }
 }
 /// Generated server implementations.
+#[cfg(feature = "server")]
 pub mod transfer_service_server {
     #![allow(
         unused_variables,

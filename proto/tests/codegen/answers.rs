@@ -12,7 +12,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 15] = [
+const UNWRAPPED: [&str; 17] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -26,13 +26,24 @@ const UNWRAPPED: [&str; 15] = [
     "ListOrdersResponse",
     "ListPartnersResponse",
     "ListJournalEntriesResponse",
+    "FindEntriesResponse",
+    "ListMembersResponse",
     "ListAdminActionsResponse",
     "GetClockResponse",
 ];
 
 /// What is in them.
-const WITHIN: [&str; 8] =
-    ["Hold", "Entry", "ExpiryNotice", "Window", "Obligation", "Partner", "StatementLine", "AdminAction"];
+const WITHIN: [&str; 9] = [
+    "Hold",
+    "Entry",
+    "ExpiryNotice",
+    "Window",
+    "Obligation",
+    "Partner",
+    "StatementLine",
+    "AdminAction",
+    "ListedMember",
+];
 /// Previews are settlements; their answer has nothing else.
 const PREVIEW: &str = "PreviewSettlementResponse";
 

@@ -43,6 +43,9 @@ pub fn generate(out: &Path) -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .out_dir(&code)
         .emit_rerun_if_changed(false)
+        // Brands call and never serve, and connect by the SDK's own TLS: what they do not use they need not compile.
+        .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
+        .build_transport(false)
         // Ordered, so that one message always has the same bytes.
         .btree_map(".")
         .codec_path("crate::Codec")

@@ -11,7 +11,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
     ("audit", &[&["database", "record", "since", "force"]]),
     ("calendar set", &[&["expressions", "time_zone", "request_id"], &["none", "request_id"]]),
     ("demo", &[&["seed", "customers", "purchases", "keep", "report", "force"]]),
-    ("entry find", &[&["member", "partner", "kind", "receipt", "day", "window", "from", "limit"]]),
+    ("entry find", &[&["member", "partner", "kind", "store", "till", "receipt", "day", "window", "before", "limit"]]),
     ("fund deposit", &[&["account", "amount", "request_id"]]),
     ("fund withdraw", &[&["account", "amount", "request_id"]]),
     (
@@ -90,6 +90,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("member freeze", &[&["member", "code", "until", "request_id"]]),
+    ("member list", &[&["after", "limit"]]),
     (
         "member reinstate",
         &[
@@ -232,6 +233,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("log", "it only reads"),
     ("member balance", "it only reads"),
     ("member freeze", "member unfreeze lifts it"),
+    ("member list", "it only reads"),
     ("member unfreeze", "member freeze sets it again"),
     ("migrate", "nothing that is stored is lost; --check tells before what is pending"),
     ("partner certificate", "it makes new files and overwrites none"),

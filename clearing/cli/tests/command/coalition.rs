@@ -183,8 +183,46 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert!(table(&["entry", "show", id]).contains("REDEEM"));
     assert!(table(&["entry", "find", "--receipt", "4711"]).contains("No entry is like that."));
     let some = json(&["entry", "find", "--limit", "2"]);
-    let next = some["next_sequence"].as_i64().unwrap().to_string();
-    assert_eq!(json(&["entry", "find", "--from", &next])["entries"][0]["journal_sequence"].to_string(), next);
+    // The newest first; the next ones stand before the last that was shown.
+    let next = some["next_before"].as_i64().unwrap();
+    assert_eq!(some["entries"][1]["journal_sequence"].as_i64(), Some(next));
+    let before = json(&["entry", "find", "--before", &next.to_string(), "--limit", "1"]);
+    assert_eq!(before["entries"][0]["journal_sequence"].as_i64(), Some(next - 1));
+    let shown = json(&["entry", "show", &next.to_string()]);
+    assert_eq!(shown, some["entries"][1]);
+    let (code, error) = failure(&["entry", "show", "99999"]);
+    assert!(code == 1 && error["hint"].as_str().unwrap().contains("report journal"), "{error}");
+    let (code, error) = failure(&["entry", "find", "--partner", "NOBODY"]);
+    assert!(code == 1 && error["hint"].as_str().unwrap().contains("partner list"), "{error}");
+
+    // A brand finds its own, and is told what it may not ask for.
+    let as_fuel = ["--set", "client.cert=brands/FUEL.pem", "--set", "client.key=brands/FUEL.key"];
+    let own = json(&[&["entry", "find", "--kind", "redeem"][..], &as_fuel].concat());
+    assert_eq!(
+        (own["entries"].as_array().map(Vec::len), own["entries"][0]["partner"].as_str()),
+        (Some(1), Some("FUEL"))
+    );
+    assert!(own["entries"][0]["own_sequence"].is_i64() && own["entries"][0]["journal_sequence"].is_null(), "{own}");
+    for (not_allowed, code) in [(&["--partner", "GROCER"], 2), (&["--before", "5"], 2)] {
+        let (exit, error) = failure(&[&["entry", "find"][..], not_allowed, &as_fuel].concat());
+        assert!(exit == code && error["message"].as_str().unwrap().contains(not_allowed[0]), "{error}");
+    }
+    // Members are listed by id, page by page, for who sees all.
+    for card in ["2", "3"] {
+        grocer.issue(Issue::to("card", card).points(1)).await.unwrap().accepted().unwrap();
+    }
+    let members = json(&["member", "list"]);
+    let listed = members["members"].as_array().unwrap();
+    assert!(listed.len() == 3 && members["next_after"].is_null(), "{members}");
+    for (at, member) in listed.iter().enumerate().skip(1) {
+        let after = listed[at - 1]["member"].as_str().unwrap();
+        let page = json(&["member", "list", "--after", after, "--limit", "1"]);
+        assert_eq!((&page["members"][0], page["more"].as_bool()), (member, Some(at + 1 < listed.len())));
+    }
+    assert_eq!(json(&[&["member", "list"][..], &auditor].concat()), members);
+    assert!(table(&["member", "list", "--limit", "1"]).contains("--after"));
+    let (code, _) = failure(&[&["member", "list"][..], &as_fuel].concat());
+    assert_eq!(code, 1);
     json(&["partner", "consent", "GROCER", "FUEL", "--budget", "10"]);
     let consents = json(&["partner", "consents", "FUEL"]);
     assert_eq!(
@@ -211,7 +249,8 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     // Somebody writes into the database by hand, and the audit finds it.
     let books = format!("sqlite:{}", desk.path("coalition/clearing.db").display());
     let mut connection = sqlx::SqliteConnection::connect(&books).await.unwrap();
-    let changed = sqlx::query("UPDATE members SET entry_no = entry_no + 1").execute(&mut connection).await.unwrap();
+    let by_hand = "UPDATE members SET entry_no = entry_no + 1 WHERE member_id = (SELECT min(member_id) FROM members)";
+    let changed = sqlx::query(by_hand).execute(&mut connection).await.unwrap();
     assert_eq!(changed.rows_affected(), 1);
     connection.close().await.unwrap();
     let output = desk.run(&[&["audit"], &config[..], &["--output", "json"]].concat());

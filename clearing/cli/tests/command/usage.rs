@@ -28,6 +28,7 @@ fn every_command_explains_itself() {
         &["member", "extend-expiry"],
         &["member", "reinstate"],
         &["member", "write-off-debt"],
+        &["member", "list"],
         &["window", "list"],
         &["window", "close"],
         &["settlement", "preview"],

@@ -23,7 +23,7 @@ macro_rules! list {
 }
 
 /// Every list: its name, how it is asked for with its first filter and with another one, and who may ask for it.
-const LISTS: [(&str, [Ask; 2], [&str; 2]); 14] = [
+const LISTS: [(&str, [Ask; 2], [&str; 2]); 16] = [
     (
         "ListEntries",
         [
@@ -100,6 +100,16 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 14] = [
         ["operator", "auditor"],
     ),
     (
+        "FindEntries",
+        [list!(report.find_entries, finding("A")), list!(report.find_entries, finding(""))],
+        ["operator", "auditor"],
+    ),
+    (
+        "ListMembers",
+        [list!(report.list_members, members("")), list!(report.list_members, members(MEMBER))],
+        ["operator", "auditor"],
+    ),
+    (
         "ListAllExpiryNotices",
         [
             list!(report.list_all_expiry_notices, all_notices("")),
@@ -113,6 +123,22 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 14] = [
         ["operator", "auditor"],
     ),
 ];
+
+/// A member that there need not be, behind whom there are others.
+const MEMBER: &str = "00000000-0000-7000-8000-000000000001";
+
+fn finding(partner: &'static str) -> impl Fn(String) -> v1::FindEntriesRequest {
+    move |page_token| v1::FindEntriesRequest {
+        partner_id: partner.to_owned(),
+        page_size: 1,
+        page_token,
+        ..Default::default()
+    }
+}
+
+fn members(after: &'static str) -> impl Fn(String) -> v1::ListMembersRequest {
+    move |page_token| v1::ListMembersRequest { after_member_id: after.to_owned(), page_size: 1, page_token }
+}
 
 fn receipt(number: &'static str) -> impl Fn(String) -> v1::FindReceiptRequest {
     move |page_token| v1::FindReceiptRequest {

@@ -61,7 +61,7 @@ async fn points_are_redeemed_or_expire_when_the_clock_moves_past_their_end_while
             assert_eq!(balance(&issuer, &card.to_string()).await.member.available_points, 0, "{place:?}");
         }
         // Every point went one way.
-        let expired = arena.till("operator").await.operator().journal(1, None).collect().await.unwrap();
+        let expired = arena.till("operator").await.operator().journal(1, None).all().await.unwrap();
         let expired = expired.iter().filter(|entry| entry.kind == EntryKind::Expire);
         let expired: i64 = expired.flat_map(|entry| &entry.lots).map(|lot| lot.points.abs()).sum();
         assert_eq!(expired, 100 * i64::try_from(ROUNDS).unwrap() - 60 * spent, "{place:?}");
@@ -172,7 +172,7 @@ async fn joint_issues_use_a_consents_budget_to_the_last_point_and_no_further() {
             told(tills[0].issue(joint(0, 20)).await).unwrap();
             let over = told(tills[0].issue(joint(0, 2)).await);
             assert_eq!(accepted(&[over], "CONSENT_EXCEEDED"), 0);
-            let partners = operator.partners().collect().await.unwrap();
+            let partners = operator.partners().all().await.unwrap();
             let consent =
                 partners.iter().flat_map(|partner| &partner.consents).find(|consent| consent.funder_id == funder);
             assert_eq!(consent.unwrap().used_points, 1000, "{place:?}");

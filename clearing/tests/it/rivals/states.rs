@@ -138,7 +138,7 @@ async fn operate(arena: &Arena, x: &Client, y: &Client, card: &str, with: &Prepa
         "reverse" => done(commands::reverse(with.issue, 5)).await,
         "abandon" => told(x.abandon(Abandon::request(with.abandoned)).await).map(drop),
         "balance" => read(x.balance(("card", card)).await.map(drop)),
-        "entries" => read(x.entries(EntryFilter::all()).collect().await.map(drop)),
+        "entries" => read(x.entries(EntryFilter::all()).all().await.map(drop)),
         "position" => read(x.position().await.map(drop)),
         "statement" => read(x.statement(None).await.map(drop)),
         "redemption of its points elsewhere" => told(y.redeem(Redeem::from("card", card).points(1)).await).map(drop),
