@@ -75,7 +75,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
 
 async fn show(session: &Session, id: &str) -> Result<Answer, Failure> {
     let entry = session.client.entry(id).await?;
-    Ok(Answer::new(entry_json(&entry), journal_page(std::slice::from_ref(&entry), &session.info.currency_code)))
+    Ok(Answer::new(entry_json(&entry), journal_page(std::slice::from_ref(&entry), session)))
 }
 
 async fn find(session: &Session, arguments: Find) -> Result<Answer, Failure> {
@@ -111,7 +111,7 @@ async fn find(session: &Session, arguments: Find) -> Result<Answer, Failure> {
     if found.is_empty() {
         return Ok(Answer::new(json, Page::new().text("No entry is like that.")));
     }
-    let page = journal_page(&found, &session.info.currency_code);
+    let page = journal_page(&found, session);
     let page = match next {
         Some(next) => page.text(format!("There are more: the same with --from {next}.")),
         None => page,

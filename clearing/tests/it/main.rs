@@ -33,4 +33,5 @@ mod statuses;
 mod texts;
 mod till;
 mod tls;
+mod unconfirmed;
 mod wire;
