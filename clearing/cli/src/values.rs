@@ -6,14 +6,14 @@ use partner_sdk::Decimal;
 
 /// An amount of money or a price, with the decimals that it is written with: the house refuses too many of them.
 pub fn decimal(text: &str) -> Result<Decimal, String> {
-    units::number(text).map_err(|problem| told(text, problem, AMOUNT))
+    units::number(text).map_err(|problem| told(text, &problem, AMOUNT, |_| true))
 }
 
 /// A share: 0.02 is 2 %.
 pub fn rate(text: &str) -> Result<Decimal, String> {
     units::number(text).map_err(|problem| match percentage(text) {
         Some(share) => format!("{problem}; write {} for {text}", share.normalize()),
-        None => told(text, problem, RATE),
+        None => told(text, &problem, RATE, |_| true),
     })
 }
 
@@ -70,7 +70,8 @@ pub fn count(text: &str) -> Result<i64, String> {
 /// A whole number from `least` to `most`.
 pub fn between<T: TryFrom<i64>>(text: &str, least: i64, most: i64) -> Result<T, String> {
     let example = [100, 30, 2, 1].into_iter().find(|example| (least..=most).contains(example)).unwrap_or(least);
-    let number = units::whole(text).map_err(|problem| told(text, problem, &example.to_string()))?;
+    let fits = |meant: &str| units::whole(meant).is_ok_and(|number| (least..=most).contains(&number));
+    let number = units::whole(text).map_err(|problem| told(text, &problem, &example.to_string(), fits))?;
     if number < least {
         return Err(format!("{number} is below {least}; write {example}, or another number from {least} on"));
     }
@@ -85,14 +86,10 @@ pub fn points(text: &str) -> Result<i64, String> {
     between(text, 1, units::Points::OPERATION_MAX.0)
 }
 
-/// What is wrong with a number, and what to write: the number that was meant where that is plain, else an example.
-fn told(text: &str, problem: Malformed, example: &str) -> String {
-    let meant = meant(text).filter(|meant| !whole_only(example) || units::whole(meant).is_ok());
+/// What is wrong with a number, and what to write: the number that was meant where that is plain and fits, else an example.
+fn told(text: &str, problem: &Malformed, example: &str, fits: impl Fn(&str) -> bool) -> String {
+    let meant = meant(text).filter(|meant| fits(meant));
     format!("{problem}; write {}", meant.as_deref().unwrap_or(example))
-}
-
-fn whole_only(example: &str) -> bool {
-    !example.contains('.')
 }
 
 /// The number that is meant by one that is written as elsewhere: with a comma for the point, with signs between thousands. One
