@@ -132,7 +132,6 @@ pub struct Export {
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
     /// Also writes the orders as CSV to this file.
-    #[arg(long, value_name = "FILE")]
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     csv: Option<PathBuf>,
     /// Overwrites the file of --csv if there is one.
