@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearing::clock::Clock;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery};
+use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
@@ -69,6 +69,7 @@ pub fn house(now: Timestamp) -> House {
         time_zone: TimeZone::UTC,
         key_retention_days: 400,
         business_time_age_days: 30,
+        notice_days: NoticeDays::default(),
     };
     let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
         let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;

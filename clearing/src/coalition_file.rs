@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery, SCALE_MAX};
+use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery, SCALE_MAX};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
@@ -101,6 +101,8 @@ pub struct CoalitionTable {
     pub key_retention_days: Option<u16>,
     /// How old a till's own time may be. Left out: 0, any age.
     pub business_time_days: Option<u16>,
+    /// How many days ahead of an expiry its notices are due, from the most to the fewest. Left out: 30, 7 and 1.
+    pub notice_days: Option<Vec<u16>>,
     pub breakage: Option<Breakage>,
     #[serde(default, deserialize_with = "optional_decimal")]
     pub settlement_threshold: Option<Decimal>,
@@ -213,6 +215,12 @@ impl CoalitionFile {
             time_zone,
             key_retention_days: table.key_retention_days.unwrap_or(0),
             business_time_age_days: table.business_time_days.unwrap_or(0),
+            notice_days: match &table.notice_days {
+                None => NoticeDays::default(),
+                Some(days) => {
+                    NoticeDays::new(days.clone()).map_err(|Malformed(problem)| wrong("notice_days", problem))?
+                }
+            },
         };
         let mut house = House { coalition, partners: BTreeMap::new(), calendar: Calendar::default() };
         let named = self.partners.iter().any(|partner| partner.id == operator);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | none, or one of the house's by name | ready: the books can be written. Send it callers |
 //! | `liveness` | the process runs. Starting it again would mend nothing that readiness tells of |
+//! | `settlement` | no closed window has waited for its confirmation for a day or more. For whoever watches, never for where callers are sent |
 //!
 //! What the writer commits proves that the books can be written. When it commits nothing, or fails, a row of no meaning is
 //! written instead, each second, on a connection of its own: a disk that is full, a server that only reads and a file
@@ -19,16 +20,23 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
+use crate::clock::Clock;
+use crate::scheduler::unconfirmed;
 use crate::store::{Store, StoreError};
 use crate::writer::{Writer, WriterCounts};
 
 /// The service by which one asks whether the process runs.
 pub const LIVENESS: &str = "liveness";
 
+/// The service by which one asks whether somebody confirms what closes.
+pub const SETTLEMENT: &str = "settlement";
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks after which a row is written, if the writer commits nothing.
 const LOOKS_IDLE: u32 = 4;
+/// Looks after which windows are looked at that wait to be confirmed: five seconds.
+const LOOKS_SETTLEMENT: u32 = 20;
 /// How long a database may take over that row.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -44,7 +52,9 @@ pub struct Health {
 impl Health {
     /// A house that lives, and is not ready: each service that it will serve says so.
     pub async fn new(reporter: HealthReporter, services: Vec<&'static str>) -> Self {
-        reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
+        for service in [LIVENESS, SETTLEMENT] {
+            reporter.set_service_status(service, ServingStatus::Serving).await;
+        }
         let health = Self { reporter, services: services.into(), held: Arc::new(AtomicBool::new(true)) };
         health.set_ready(false).await;
         health
@@ -62,8 +72,12 @@ impl Health {
         self.held.store(held, Ordering::Relaxed);
     }
 
-    /// Tells whether the house is ready until it stops; to be begun when it is open.
-    pub async fn watch(&self, store: &Store, writer: &Writer, stop: &CancellationToken) {
+    /// Tells whether the house is ready, and whether somebody confirms what closes, until it stops; to be begun when it is open.
+    pub async fn watch(&self, store: &Store, writer: &Writer, clock: &Clock, stop: &CancellationToken) {
+        tokio::join!(self.watch_books(store, writer, stop), self.watch_settlement(store, clock, stop));
+    }
+
+    async fn watch_books(&self, store: &Store, writer: &Writer, stop: &CancellationToken) {
         let (mut ready, mut writable, mut idle, mut began) = (false, false, LOOKS_IDLE, false);
         let mut seen = writer.counts();
         let mut prober = store.prober();
@@ -105,6 +119,26 @@ impl Health {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+impl Health {
+    /// What cannot be read says nothing new: that the database is gone is told by readiness.
+    async fn watch_settlement(&self, store: &Store, clock: &Clock, stop: &CancellationToken) {
+        let mut overdue = false;
+        loop {
+            if let Ok(waiting) = store.unconfirmed().await
+                && overdue != unconfirmed::is_overdue(&waiting, clock.now())
+            {
+                overdue = !overdue;
+                let state = if overdue { ServingStatus::NotServing } else { ServingStatus::Serving };
+                self.reporter.set_service_status(SETTLEMENT, state).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK * LOOKS_SETTLEMENT) => {}
             }
         }
     }

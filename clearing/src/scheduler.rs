@@ -1,5 +1,5 @@
 //! Work that falls due by itself: the calendar closes the open window, points expire. And a look at the limits of partners,
-//! which [`alarms`] tells of.
+//! which [`alarms`] tells of, and at closed windows that nobody confirms, of which [`unconfirmed`] does.
 //!
 //! All of it is asked of the writer like anything else, and each piece is right whoever asks and however often: a close
 //! names the window it means, and points expire once. So work that was interrupted is found again by looking, nothing
@@ -21,6 +21,7 @@
 
 pub mod alarms;
 pub mod calendar;
+pub mod unconfirmed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ use crate::writer::{WriteError, Writer, Written};
 const LOOK: Duration = Duration::from_secs(1);
 /// Between two looks after failures: doubled from [`LOOK`] up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// Between two looks at the limits of partners.
+/// Between two looks at the limits of partners, and at windows that nobody has confirmed.
 const LIMITS_LOOK: Duration = Duration::from_secs(10);
 /// Members looked up, and asked for, at once.
 const MEMBERS_AT_ONCE: u32 = 256;
@@ -132,6 +133,8 @@ struct Inner {
     forgotten: std::sync::Mutex<(RequestId, Option<Instant>)>,
     /// What was said about limits.
     told: std::sync::Mutex<Told>,
+    /// When windows were told of that nobody has confirmed, by the house's clock.
+    told_unconfirmed: std::sync::Mutex<Option<Timestamp>>,
     stop: CancellationToken,
     task: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -157,6 +160,7 @@ impl Scheduler {
             turn: Mutex::new(()),
             forgotten: std::sync::Mutex::new((RequestId(0), None)),
             told: std::sync::Mutex::default(),
+            told_unconfirmed: std::sync::Mutex::default(),
             stop: CancellationToken::new(),
             task: std::sync::Mutex::new(None),
         };
@@ -201,7 +205,7 @@ impl Scheduler {
     }
 
     /// Moves a manual clock, running on the way all that falls due: each piece with the clock at its due time. Then it looks
-    /// at the limits of partners.
+    /// at the limits of partners and at windows that nobody has confirmed.
     ///
     /// # Errors
     /// [`AdvanceError`]. After [`AdvanceError::Due`] the clock stands where the work stopped; it may be called again.
@@ -220,6 +224,7 @@ impl Scheduler {
         inner.expire_until(to, Pace::Moving, &mut ran).await?;
         inner.clock.advance_to(to);
         inner.look_at_limits().await;
+        inner.look_at_unconfirmed().await;
         while !inner.forget_requests(to).await? {}
         Ok(ran)
     }
@@ -246,6 +251,7 @@ impl Inner {
             let next = Instant::now() + pause;
             if leading && Instant::now() >= limits_at {
                 self.look_at_limits().await;
+                self.look_at_unconfirmed().await;
                 limits_at = Instant::now() + LIMITS_LOOK;
             }
             tokio::select! {
@@ -267,6 +273,8 @@ impl Inner {
         let leads = right && self.store.lease(LEASE, self.node, LEASE_SECONDS).await?;
         if leads != *leading {
             info!(leads, "this node {} the due work", if leads { "now runs" } else { "no longer runs" });
+            // Another node has told of them meanwhile, or nobody has.
+            *self.told_unconfirmed.lock().expect("nobody panics with the lock") = None;
             *leading = leads;
         }
         if !leads {
@@ -321,6 +329,26 @@ impl Inner {
         *told = after;
         for crossing in &crossed {
             alarms::tell(crossing, &book.house.coalition);
+        }
+    }
+
+    /// Tells of closed windows that wait to be confirmed. Where they cannot be read, the next look will do.
+    async fn look_at_unconfirmed(&self) {
+        let waiting = match self.store.unconfirmed().await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "windows to be confirmed wait for another look");
+                return;
+            }
+        };
+        let now = self.clock.now();
+        let mut told = self.told_unconfirmed.lock().expect("nobody panics with the lock");
+        let due = unconfirmed::is_due(&waiting, *told, now);
+        if due {
+            unconfirmed::tell(&waiting);
+        }
+        if due || told.is_none() {
+            *told = Some(now);
         }
     }
 

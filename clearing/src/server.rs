@@ -469,7 +469,7 @@ async fn open(
         }
     }
     tokio::join!(
-        health.watch(&context.store, &context.writer, &stop),
+        health.watch(&context.store, &context.writer, &context.clock, &stop),
         projector::follow(context.store.clone(), stop.clone()),
         keep(&context, &mut timekeeper, &health, &tell, &stop)
     );

@@ -133,7 +133,7 @@ pub use self::session::{Probe, WriterSession};
 pub use self::snapshot::Snapshot;
 pub use self::sql::Sql;
 pub use self::tables::{Column, Kind, TABLES, Table};
-pub use self::windows::{WindowRow, Windows};
+pub use self::windows::{Unconfirmed, WindowRow, Windows};
 
 use self::checkpoint::Committed;
 use self::direct::Direct;

@@ -20,8 +20,8 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use crate::answers::{
-    Abandoned, Balance, Entry, Issued, Obligation, Position, Quote, Redeemed, Returned, ServerInfo, Statement,
-    StatementLine, Window,
+    Abandoned, Balance, Calendar, Entry, Issued, Obligation, Position, Quote, Redeemed, Returned, ServerInfo,
+    Statement, StatementLine, Window,
 };
 use crate::builder::ClientBuilder;
 use crate::call::{Failed, Policy, Why};
@@ -246,8 +246,17 @@ impl Client {
 
     /// The windows, newest first, with the caller's leg in each.
     pub fn windows(&self) -> Pages<Window> {
+        self.list_windows(false)
+    }
+
+    /// The closed windows that wait for the operator to confirm their settlement, newest first, with the caller's leg in each.
+    pub fn unconfirmed_windows(&self) -> Pages<Window> {
+        self.list_windows(true)
+    }
+
+    fn list_windows(&self, unconfirmed: bool) -> Pages<Window> {
         self.pages(
-            |page_token| v1::ListWindowsRequest { page_size: PAGE_SIZE, page_token },
+            move |page_token| v1::ListWindowsRequest { page_size: PAGE_SIZE, page_token, unconfirmed },
             call!(PositionServiceClient::list_windows),
             |answer| Ok((each(answer.windows)?, answer.next_page_token)),
         )
@@ -258,9 +267,21 @@ impl Client {
     /// # Errors
     /// Those of a read.
     pub async fn next_closes(&self) -> Result<Vec<SystemTime>, Error> {
-        let request = || v1::ListWindowsRequest { page_size: 1, page_token: String::new() };
+        Ok(self.calendar().await?.1)
+    }
+
+    /// By what the house closes windows, and the next moments, at most 10, at which it does.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn calendar(&self) -> Result<(Calendar, Vec<SystemTime>), Error> {
+        let request = || v1::ListWindowsRequest { page_size: 1, ..Default::default() };
         let call = call!(PositionServiceClient::list_windows);
-        self.read(request, call, |answer| each(answer.next_close_times)).await
+        let read = |answer: v1::ListWindowsResponse| {
+            let calendar: Calendar = FromWire::read(there(answer.calendar, "calendar")?)?;
+            Ok((calendar, each(answer.next_close_times)?))
+        };
+        self.read(request, call, read).await
     }
 
     /// The caller's statement for a window; `None`: the open one, so far.

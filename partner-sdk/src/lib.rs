@@ -286,9 +286,9 @@ mod written;
 pub use rust_decimal::Decimal;
 
 pub use answers::{
-    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, Captured, ComingExpiry, DayDifference, DayTotals,
-    Deprecation, EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Issued, Leg, LegState,
-    LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation, ParticipantAmount, Position, Posting,
+    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, Calendar, Captured, ComingExpiry, DayDifference,
+    DayTotals, Deprecation, EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Issued, Leg,
+    LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation, ParticipantAmount, Position, Posting,
     PurchaseReturned, Purchased, Purpose, Quantity, Quote, ReconcileState, Reconciliation, Redeemed, Returned,
     Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement, StatementBridge, StatementLine,
     StatementSection, StatementTotal, Tally, Transferred, Voided, Window, WindowState, Written,

@@ -26,6 +26,10 @@ A coalition in five commands:
 
 What cannot be undone asks first. Scripts say --yes; --dry-run shows what would be done.
 
+A TIME is a day (2026-12-01), a local time of the coalition's zone (2026-12-01T10:00), or a moment
+(2026-12-01T07:00:00Z). A day begins with its first moment; --until takes it whole. Answers for people have local times;
+--output json, and files, have UTC.
+
 Configuration: flags win over the environment (house.listen is CLEARING_HOUSE_LISTEN), the environment over the file
 (--config, CLEARING_CONFIG or ./clearing.toml).
 
@@ -91,7 +95,7 @@ enum Command {
     /// nothing and is not in it; the log of `clearing serve` has a line of it.
     #[command(
         after_help = "Examples:\n  clearing log\n  clearing log --partner GROCER --kind set-terms\n  clearing log --window 3\n  \
-                            clearing log --since 2026-03-01T00:00:00Z --until 2026-04-01T00:00:00Z --output json"
+                            clearing log --since 2026-03-01 --until 2026-03-31 --output json"
     )]
     Log(log::Arguments),
     /// Brings the database up to date.

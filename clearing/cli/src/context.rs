@@ -7,6 +7,7 @@ use clearing::config::{Config, Environment, Flag};
 
 use crate::failure::Failure;
 use crate::output::{Format, Output};
+use crate::values;
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -24,6 +25,9 @@ pub struct Global {
     /// For whom the answer is written.
     #[arg(long, global = true, value_enum, default_value_t)]
     output: Format,
+    /// For how many columns tables are laid out. Left out: those of the terminal, and 80 where there is none.
+    #[arg(long, global = true, value_name = "N", value_parser = |text: &str| values::between::<u16>(text, 40, 10_000))]
+    columns: Option<u16>,
 }
 
 /// What every command is given.
@@ -43,7 +47,7 @@ impl Context {
         if let Some(value) = global.endpoint {
             flags.push(Flag { flag: "--endpoint".to_owned(), key: "client.endpoint".to_owned(), value });
         }
-        Self { output: Output::new(global.output), file: global.config, flags }
+        Self { output: Output::new(global.output, global.columns), file: global.config, flags }
     }
 
     /// The same with a key that a flag of one command sets.

@@ -93,7 +93,7 @@ async fn show(session: &Session, named: &str) -> Result<Answer, Failure> {
             there.ok_or_else(|| Error::NotFound { message: format!("the journal has no entry {number}") })?
         }
     };
-    Ok(Answer::new(entry_json(&entry), journal_page(std::slice::from_ref(&entry), &session.info.currency_code)))
+    Ok(Answer::new(entry_json(&entry), journal_page(std::slice::from_ref(&entry), session)))
 }
 
 async fn find(session: &Session, arguments: Find) -> Result<Answer, Failure> {
@@ -116,7 +116,7 @@ async fn find(session: &Session, arguments: Find) -> Result<Answer, Failure> {
     if found.is_empty() {
         return Ok(Answer::new(json, Page::new().text("No entry is like that.")));
     }
-    let page = journal_page(&found, &session.info.currency_code);
+    let page = journal_page(&found, session);
     let page = match next {
         Some(next) => page.text(format!("There are more: the same with --before {next}.")),
         None if more && own => page.text(format!("There are more: --limit {}.", limit.saturating_mul(2).max(1))),

@@ -8,10 +8,10 @@ use clearing::coalition_file::{CoalitionFile, CoalitionTable, NamedRecovery};
 use clearing::config::{self, Kind as KeyKind, without_password};
 use clearing::identifier::IdentifierKey;
 use clearing_certs::{Authority, Kind, ServerAddress, write_private_new};
-use clearing_core::facts::coalition::House;
+use clearing_core::facts::coalition::{House, NoticeDays};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::terms::{Breakage, FeeBearer};
-use clearing_core::units::{Currency, Money, Points, Rate, Timestamp};
+use clearing_core::units::{self, Currency, Money, Points, Rate, Timestamp};
 use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use crate::failure::{Failure, with_causes};
 use crate::files::{refuse_to_overwrite, write_new};
 use crate::material::write_identifier_key;
 use crate::output::{Answer, Output, Page};
+use crate::times::Zone;
 use crate::values::{self, word};
 use crate::{database, files};
 
@@ -77,7 +78,7 @@ struct Units {
 #[command(next_help_heading = "Rules")]
 struct Rules {
     /// The default acceptance fee, a share of the reimbursement for points of others.
-    #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::decimal)]
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = values::rate)]
     fee: Decimal,
     /// Who bears that fee: ACCEPTOR or ISSUER.
     #[arg(long, value_name = "BEARER", default_value = "ACCEPTOR")]
@@ -116,6 +117,9 @@ struct Rules {
     /// How many days a till's own time may lie back; 0: any.
     #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = values::whole::<u16>)]
     business_time_days: u16,
+    /// How many days ahead of an expiry its notices are due: 1 to 8 numbers from 1 to 366, from the most to the fewest.
+    #[arg(long, value_name = "DAYS,...", default_value = "30,7,1", value_parser = notice_days)]
+    notice_days: NoticeDays,
     #[command(flatten)]
     limits: DefaultLimits,
 }
@@ -190,6 +194,13 @@ fn answer<T>(
             Err(problem) => said = ask(&format!("{problem}\n{question}")),
         }
     }
+}
+
+/// Numbers of days with commas between them.
+fn notice_days(text: &str) -> Result<NoticeDays, String> {
+    let days = text.split(',').map(|days| units::digits(days.trim())).collect::<Option<Vec<u16>>>();
+    let days = days.ok_or_else(|| format!("{text:?} is not numbers of days with commas between them; write 30,7,1"))?;
+    NoticeDays::new(days).map_err(|problem| problem.to_string())
 }
 
 /// The name of the auditor whose certificate comes with a new coalition. "auditor" alone is nobody's.
@@ -320,6 +331,7 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             disclose_issuers: Some(!rules.hide_issuers),
             key_retention_days: Some(rules.key_retention_days),
             business_time_days: Some(rules.business_time_days),
+            notice_days: Some(rules.notice_days.iter().collect()),
             breakage: Some(Breakage { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),
             recovery: Some(recovery),
@@ -386,6 +398,8 @@ fn to_json(arguments: &Arguments, house: &House, files: &Files) -> Value {
         "coalition": coalition.id,
         "currency": coalition.currency.as_str(),
         "scale": coalition.scale,
+        "time_zone": coalition.time_zone.iana_name(),
+        "notice_days": coalition.notice_days.iter().collect::<Vec<_>>(),
         "authority": files.authority,
         "ca": files.ca,
         "default_limits": {
@@ -424,10 +438,22 @@ fn page(arguments: &Arguments, house: &House, files: &Files) -> Page {
         ))
         .text(format!("  {}   the books", config::without_password(&arguments.database)))
         .text(limits_words(arguments, house))
+        .text(calendar_words(house))
         .text("Next:")
         .text(format!("  clearing serve --config {config}"))
         .text(format!("  clearing partner create GROCER --name 'Green Grocer' --config {config}"))
         .text(format!("  clearing partner certificate GROCER --out grocer --config {config}"))
+}
+
+/// When its days end and windows close, and when its members hear of expiries.
+fn calendar_words(house: &House) -> String {
+    let zone = Zone::of(&house.coalition.time_zone);
+    format!(
+        "Its days end at midnight of {}. Windows close by hand until a calendar closes them, such as clearing calendar set '0 0 \
+         * * *'. Notices of expiry are due {} days ahead.",
+        zone.name(),
+        house.coalition.notice_days
+    )
 }
 
 /// What new partners may do, and whether anybody has said so.

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use clap::Args;
+use clearing_core::units::Timestamp;
 use partner_sdk::EntryKind;
 use partner_sdk::operator::{AdminAction, AdminActions, FieldChange};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::session::{Session, moment};
+use crate::times::{self, When, Zone};
 use crate::{terms, values};
 
 /// Arguments of `log`.
@@ -25,12 +27,12 @@ pub struct Arguments {
     /// Only decisions about this window; of those about none, the ones made while it was open.
     #[arg(long, value_name = "N", value_parser = values::whole::<i64>)]
     window: Option<i64>,
-    /// Only decisions at this moment or later.
-    #[arg(long, value_name = "TIME", value_parser = terms::time)]
-    since: Option<SystemTime>,
-    /// Only decisions before this moment.
-    #[arg(long, value_name = "TIME", value_parser = terms::time)]
-    until: Option<SystemTime>,
+    /// Only decisions at this moment or later; a day: from its beginning.
+    #[arg(long, value_name = "TIME", value_parser = times::when)]
+    since: Option<When>,
+    /// Only decisions before this moment; a day: those of that day too.
+    #[arg(long, value_name = "TIME", value_parser = times::when)]
+    until: Option<When>,
     /// How many decisions at most, the newest first.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::whole::<usize>)]
     limit: usize,
@@ -51,17 +53,22 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
         filter = filter.window(window);
     }
     if let Some(since) = since {
-        filter = filter.since(since);
+        filter = filter.since(since.begin(&session.zone)?);
     }
     if let Some(until) = until {
-        filter = filter.until(until);
+        filter = filter.until(until.end(&session.zone)?);
     }
     // One more tells whether there are older ones.
     let mut actions = session.operator().admin_actions(filter).first(limit.saturating_add(1)).await?;
     let more = actions.len() > limit;
     actions.truncate(limit);
     let json = json!({ "actions": actions.iter().map(to_json).collect::<Vec<_>>(), "more": more });
-    let mut page = Page::new().table(&["time", "who", "what", "of whom", "before -> after"], actions.iter().map(row));
+    let mut page = Page::new()
+        .table(
+            &["time", "who", "what", "of whom", "before -> after"],
+            actions.iter().map(|action| row(action, &session.zone)),
+        )
+        .text(session.zone.note());
     if more {
         page = page.text(format!("There are older ones: --limit {}, or --until TIME.", limit.saturating_mul(2).max(1)));
     }
@@ -74,13 +81,13 @@ pub fn kind(text: &str) -> Result<EntryKind, String> {
     values::one_of(text, &named)
 }
 
-fn row(action: &AdminAction) -> Vec<String> {
+fn row(action: &AdminAction, zone: &Zone) -> Vec<String> {
     let mut of_whom = action.partner_ids.clone();
     of_whom.extend(action.member_id.iter().map(|member| format!("member {member}")));
-    let mut changes: Vec<String> = action.changes.iter().map(change_text).collect();
+    let mut changes: Vec<String> = action.changes.iter().map(|change| change_text(change, zone)).collect();
     changes.extend(action.reason_code.iter().map(|reason| format!("reason {reason}")));
     vec![
-        moment(action.action_time),
+        zone.text(action.action_time),
         action.actor.clone(),
         format!("{} (window {})", action.kind, action.window),
         of_whom.join(", "),
@@ -88,12 +95,22 @@ fn row(action: &AdminAction) -> Vec<String> {
     ]
 }
 
-fn change_text(change: &FieldChange) -> String {
+fn change_text(change: &FieldChange, zone: &Zone) -> String {
     let FieldChange { field, before, after, .. } = change;
-    match (before, after) {
-        (None, after) => format!("{field} {}", after.as_deref().unwrap_or("none")),
-        (Some(before), after) => format!("{field} {before} -> {}", after.as_deref().unwrap_or("none")),
+    let after = after.as_deref().map_or_else(|| "none".to_owned(), |after| with_local_times(after, zone));
+    match before {
+        None => format!("{field} {after}"),
+        Some(before) => format!("{field} {} -> {after}", with_local_times(before, zone)),
     }
+}
+
+/// A text of the house, in which moments stand as words of their own: `FIXED 2027-01-01T00:00:00Z`.
+fn with_local_times(text: &str, zone: &Zone) -> String {
+    let word = |word: &str| match word.parse::<Timestamp>() {
+        Ok(moment) => zone.text(SystemTime::from(moment.to_jiff())),
+        Err(_) => word.to_owned(),
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn to_json(action: &AdminAction) -> Value {

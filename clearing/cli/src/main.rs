@@ -18,7 +18,7 @@
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
 //! | `irrevocable`, `files` | asking before what cannot be undone; files, none of which is overwritten unasked |
 //! | `hints` | what to do about a rejection |
-//! | `output`, `failure`, `telemetry`, `values`, `amounts` | what they print, how they end, what they log, and what numbers they read and write |
+//! | `output`, `failure`, `telemetry`, `values`, `amounts`, `times` | what they print, how they end, what they log, and what numbers and times they read and write |
 
 mod amounts;
 mod audit;
@@ -51,6 +51,7 @@ mod settlement;
 mod statement;
 mod telemetry;
 mod terms;
+mod times;
 mod values;
 mod window;
 

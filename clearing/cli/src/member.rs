@@ -16,7 +16,8 @@ use crate::failure::{Exit, Failure, accepted};
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment};
-use crate::{terms, values};
+use crate::times::{self, When, Zone};
+use crate::values;
 
 /// The member commands.
 #[derive(Debug, Subcommand)]
@@ -44,12 +45,12 @@ pub enum Command {
     /// it is interrupted, run the same command again: members that were served are passed over.
     #[command(after_help = "Examples:\n  clearing member decay card:4000123 --rate 0.1 --period 2026-02\n  \
                             clearing member decay --all --rate 0.1 --period 2026-02 --inactive-days 365\n  \
-                            clearing member decay --all --rate 0.1 --period 2026-02 --inactive-since 2025-02-01T00:00:00Z")]
+                            clearing member decay --all --rate 0.1 --period 2026-02 --inactive-since 2025-02-01")]
     Decay(Decay),
     /// Lets a member's points of one issuer live longer.
     #[command(
-        after_help = "Examples:\n  clearing member extend-expiry card:4000123 --issuer GROCER --until 2026-03-01T00:00:00Z \\\n    \
-                            --expires 2026-06-01T00:00:00Z --reason OUTAGE-7"
+        after_help = "Examples:\n  clearing member extend-expiry card:4000123 --issuer GROCER --until 2026-03-01 \\\n    \
+                            --expires 2026-06-01 --reason OUTAGE-7"
     )]
     ExtendExpiry(Extend),
     /// Gives a member points again that it lost, at the cost of a funder.
@@ -69,7 +70,7 @@ pub enum Command {
     /// voided as usual. If the member is frozen already, the new end holds. `member balance` tells whether it is, `clearing log
     /// --kind freeze-member` who did it and why.
     #[command(after_help = "Examples:\n  clearing member freeze card:4000123 --reason STOLEN-31\n  \
-                            clearing member freeze card:4000123 --reason CASE-12 --until 2026-03-01T00:00:00Z")]
+                            clearing member freeze card:4000123 --reason CASE-12 --until 2026-03-01")]
     Freeze(Freeze),
     /// Lifts the freeze of a member before its end.
     #[command(after_help = "Examples:\n  clearing member unfreeze card:4000123\n  \
@@ -109,12 +110,12 @@ pub struct Decay {
     #[arg(long, value_name = "DAYS", group = "inactive", requires = "all", conflicts_with_all = ["member", "request_id"],
           value_parser = |text: &str| values::between::<u32>(text, 1, 36_500))]
     inactive_days: Option<u32>,
-    /// With --all: of those whose last activity was then or before.
+    /// With --all: of those whose last activity was then or before; a day: before it began.
     #[arg(long, value_name = "TIME", group = "inactive", requires = "all", conflicts_with_all = ["member", "request_id"],
-          value_parser = terms::time)]
-    inactive_since: Option<SystemTime>,
+          value_parser = times::when)]
+    inactive_since: Option<When>,
     /// The share to take: 0.1 is a tenth, rounded down to whole points.
-    #[arg(long, value_name = "RATE", value_parser = values::decimal)]
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
     rate: Decimal,
     /// The period it is for. A member decays once in each.
     #[arg(long, value_name = "CODE")]
@@ -131,12 +132,12 @@ pub struct Extend {
     /// Whose points.
     #[arg(long, value_name = "PARTNER")]
     issuer: String,
-    /// Those that expire by then, and have not expired yet.
-    #[arg(long, value_name = "TIME", value_parser = terms::time)]
-    until: SystemTime,
-    /// When they shall expire instead.
-    #[arg(long, value_name = "TIME", value_parser = terms::time)]
-    expires: SystemTime,
+    /// Those that expire by then, and have not expired yet; a day: by its end.
+    #[arg(long, value_name = "TIME", value_parser = times::when)]
+    until: When,
+    /// When they shall expire instead; a day: when it begins.
+    #[arg(long, value_name = "TIME", value_parser = times::when)]
+    expires: When,
     #[command(flatten)]
     reason: Reason,
     #[command(flatten)]
@@ -154,9 +155,9 @@ pub struct Reinstate {
     /// How many.
     #[arg(long, value_name = "POINTS", value_parser = values::points)]
     points: i64,
-    /// When they expire. Left out: by the funder's terms.
-    #[arg(long, value_name = "TIME", value_parser = terms::time)]
-    expires: Option<SystemTime>,
+    /// When they expire; a day: when it begins. Left out: by the funder's terms.
+    #[arg(long, value_name = "TIME", value_parser = times::when)]
+    expires: Option<When>,
     #[command(flatten)]
     reason: Reason,
     #[command(flatten)]
@@ -187,9 +188,9 @@ pub struct Freeze {
     who: Who,
     #[command(flatten)]
     reason: Reason,
-    /// When the freeze ends by itself. Left out: when `member unfreeze` lifts it.
-    #[arg(long, value_name = "TIME", value_parser = terms::time)]
-    until: Option<SystemTime>,
+    /// When the freeze ends by itself; a day: with its end. Left out: when `member unfreeze` lifts it.
+    #[arg(long, value_name = "TIME", value_parser = times::when)]
+    until: Option<When>,
     #[command(flatten)]
     effect: Effect,
 }
@@ -268,14 +269,17 @@ async fn balance(session: &Session, who: Who) -> Result<Answer, Failure> {
     let mut page = Page::new()
         .text(format!("Member {}:", balance.member.member_id))
         .table(&["points", ">number", ""], rows)
-        .text(expiry_words(balance.member.next_expiry.as_ref()));
+        .text(expiry_words(balance.member.next_expiry.as_ref(), &session.zone));
     if balance.coming_expiries.len() > 1 {
-        let rows = balance.coming_expiries.iter().map(|next| vec![moment(next.expire_time), next.points.to_string()]);
+        let rows = balance
+            .coming_expiries
+            .iter()
+            .map(|next| vec![session.zone.text(next.expire_time), next.points.to_string()]);
         page = page.table(&["expires", ">points"], rows);
         page = page.text(format!("{} points expire later, or never.", balance.other_points));
     }
     if balance.frozen {
-        page = page.text(format!("The member is {}.", frozen_words(balance.freeze_end_time)));
+        page = page.text(format!("The member is {}.", frozen_words(balance.freeze_end_time, &session.zone)));
     }
     Ok(Answer::new(json, page))
 }
@@ -325,12 +329,13 @@ async fn decay(context: &Context, arguments: Decay) -> Result<Answer, Failure> {
     let Some(member) = member else {
         let days = Duration::from_secs(u64::from(inactive_days.unwrap_or_default()) * 86_400);
         // Both are not given together.
-        let since = inactive_since.or_else(|| session.info.server_time.checked_sub(days));
+        let since = inactive_since.map(|when| when.begin(&session.zone)).transpose()?;
+        let since = since.or_else(|| session.info.server_time.checked_sub(days));
         let since = since.ok_or_else(|| Failure::usage("--inactive-days: so long ago there was no time"))?;
         let plan = async {
             let sentence = format!(
                 "takes the share {rate} of the available points of every member that was not active after {}, for {period}",
-                moment(since)
+                session.zone.said(since)
             );
             let json = json!({ "period": period, "rate": rate.to_string(), "inactive_since_time": moment(since) });
             Ok(Plan::new(sentence, json, Page::new()))
@@ -403,7 +408,7 @@ async fn decay_all(
     ];
     let rows = rows.map(|(what, count, why)| vec![what.to_owned(), count.to_string(), why.to_owned()]);
     let page = Page::new()
-        .text(format!("Decay for {period} of members not active after {}:", moment(since)))
+        .text(format!("Decay for {period} of members not active after {}:", session.zone.said(since)))
         .table(&["members", ">number", ""], rows);
     Ok(Answer::new(json, page))
 }
@@ -423,7 +428,9 @@ fn broken_off(failure: Failure) -> Failure {
 async fn extend(context: &Context, arguments: Extend) -> Result<Answer, Failure> {
     let Extend { who, issuer, until, expires, reason, irrevocable } = arguments;
     let session = irrevocable.open(context).await?;
-    let what = format!("lets points of {issuer} that expire by {} live until {}", moment(until), moment(expires));
+    let (until, expires) = (until.end(&session.zone)?, expires.begin(&session.zone)?);
+    let said = |time| session.zone.said(time);
+    let what = format!("lets points of {issuer} that expire by {} live until {}", said(until), said(expires));
     if let Some(shown) = irrevocable.weigh(context.output, plan_for(&session, &who.member, what)).await? {
         return Ok(shown);
     }
@@ -441,8 +448,8 @@ async fn extend(context: &Context, arguments: Extend) -> Result<Answer, Failure>
         "replayed": done.written.replayed,
     });
     let page = Page::new()
-        .text(format!("{} lots of {issuer} of member {} live until {}.", lots, done.member.member_id, moment(expires)))
-        .text(expiry_words(done.member.next_expiry.as_ref()));
+        .text(format!("{} lots of {issuer} of member {} live until {}.", lots, done.member.member_id, said(expires)))
+        .text(expiry_words(done.member.next_expiry.as_ref(), &session.zone));
     Ok(Answer::new(json, page))
 }
 
@@ -455,7 +462,7 @@ async fn reinstate(context: &Context, arguments: Reinstate) -> Result<Answer, Fa
     }
     let mut request = ReinstatePoints::to(who.member, &funder).points(points).reason(reason.code);
     if let Some(expires) = expires {
-        request = request.expires(expires);
+        request = request.expires(expires.begin(&session.zone)?);
     }
     let request = request.request_id(session.request_id(irrevocable.effect));
     let done = accepted(session.operator().reinstate_points(request).await)?;
@@ -507,6 +514,7 @@ async fn write_off(context: &Context, arguments: WriteOff) -> Result<Answer, Fai
 
 async fn freeze(session: &Session, arguments: Freeze) -> Result<Answer, Failure> {
     let Freeze { who, reason, until, effect } = arguments;
+    let until = until.map(|until| until.end(&session.zone)).transpose()?;
     let mut request = FreezeMember::of(who.member).reason(reason.code).request_id(session.request_id(effect));
     if let Some(until) = until {
         request = request.until(until);
@@ -519,7 +527,7 @@ async fn freeze(session: &Session, arguments: Freeze) -> Result<Answer, Failure>
         "entry_id": done.written.entry_id(),
         "replayed": done.written.replayed,
     });
-    let page = Page::new().text(format!("Member {} is {}.", done.member.member_id, frozen_words(until)));
+    let page = Page::new().text(format!("Member {} is {}.", done.member.member_id, frozen_words(until, &session.zone)));
     Ok(Answer::new(json, page))
 }
 
@@ -544,8 +552,8 @@ async fn unfreeze(session: &Session, arguments: Unfreeze) -> Result<Answer, Fail
     Ok(Answer::new(json, page))
 }
 
-fn frozen_words(until: Option<SystemTime>) -> String {
-    let end = until.map_or_else(|| "`clearing member unfreeze` lifts that".to_owned(), moment);
+fn frozen_words(until: Option<SystemTime>, zone: &Zone) -> String {
+    let end = until.map_or_else(|| "`clearing member unfreeze` lifts that".to_owned(), |end| zone.said(end));
     format!("frozen until {end}: none of its points can be spent")
 }
 
@@ -553,10 +561,10 @@ fn expiry_json(next: Option<&ComingExpiry>) -> Value {
     next.map_or(Value::Null, |next| json!({ "expire_time": moment(next.expire_time), "points": next.points }))
 }
 
-fn expiry_words(next: Option<&ComingExpiry>) -> String {
+fn expiry_words(next: Option<&ComingExpiry>, zone: &Zone) -> String {
     next.map_or_else(
         || "None of its points expires.".to_owned(),
-        |next| format!("Next, {} points expire at {}.", next.points, moment(next.expire_time)),
+        |next| format!("Next, {} points expire at {}.", next.points, zone.said(next.expire_time)),
     )
 }
 

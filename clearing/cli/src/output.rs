@@ -1,12 +1,20 @@
 //! What commands print: the only place that writes to standard output and, apart from the log, to standard error.
 //!
 //! People get sentences and tables, programs one JSON document. Whoever stops reading (`| head`) is no error.
+//!
+//! A table is laid out for the width that there is, `--columns`, else the terminal's, else 80:
+//!
+//! | it is | then |
+//! |---|---|
+//! | no wider | it stands as it is |
+//! | wider | words go on in the next line of their cell; amounts stay whole |
+//! | wider still: a column would be narrower than eight characters | each row is a list of its columns, one a line |
 
 use std::io::{self, IsTerminal as _, Write};
 
 use clap::ValueEnum;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -25,12 +33,21 @@ pub enum Format {
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     format: Format,
+    columns: Option<u16>,
 }
 
+/// How wide a page is that nobody looks at and for which nobody said it.
+const COLUMNS_DEFAULT: u16 = 80;
+
 impl Output {
-    /// In this format.
-    pub const fn new(format: Format) -> Self {
-        Self { format }
+    /// In this format, for so many columns if somebody said so.
+    pub const fn new(format: Format, columns: Option<u16>) -> Self {
+        Self { format, columns }
+    }
+
+    fn columns(self) -> usize {
+        let columns = self.columns.or_else(|| comfy_table::Table::new().width());
+        columns.unwrap_or(COLUMNS_DEFAULT).into()
     }
 
     /// Whether a program reads.
@@ -63,7 +80,7 @@ impl Output {
             return self.raw(file);
         }
         match self.format {
-            Format::Table => put(io::stdout().lock(), &answer.page.0),
+            Format::Table => put(io::stdout().lock(), &answer.page.laid_out(self.columns())),
             Format::Json => put(io::stdout().lock(), &format!("{:#}", answer.json)),
         }
     }
@@ -76,7 +93,7 @@ impl Output {
     /// Shows somebody at the terminal what they are going to be asked about.
     pub fn show_before(self, page: &Page) {
         if !page.0.is_empty() {
-            put(io::stderr().lock(), &page.0);
+            put(io::stderr().lock(), &page.laid_out(self.columns()));
         }
     }
 
@@ -140,7 +157,13 @@ impl Answer {
 
 /// An answer for people.
 #[derive(Debug, Clone, Default)]
-pub struct Page(String);
+pub struct Page(Vec<Block>);
+
+#[derive(Debug, Clone)]
+enum Block {
+    Line(String),
+    Table(Table),
+}
 
 impl Page {
     /// Nothing yet.
@@ -150,27 +173,14 @@ impl Page {
 
     /// One line.
     pub fn text(mut self, line: impl AsRef<str>) -> Self {
-        self.0.push_str(line.as_ref());
-        self.0.push('\n');
+        self.0.push(Block::Line(line.as_ref().to_owned()));
         self
     }
 
     /// A table. Columns whose name begins with `>` are aligned to the right, without the sign: amounts and counts.
     pub fn table(mut self, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Self {
-        let right: Vec<bool> = header.iter().map(|name| name.starts_with('>')).collect();
-        let cell = |at: usize, text: &str| {
-            let aligned =
-                if right.get(at).copied().unwrap_or(false) { CellAlignment::Right } else { CellAlignment::Left };
-            Cell::new(text).set_alignment(aligned)
-        };
-        let mut table = Table::new();
-        table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(header.iter().enumerate().map(|(at, name)| cell(at, name.trim_start_matches('>'))));
-        for row in rows {
-            table.add_row(row.iter().enumerate().map(|(at, text)| cell(at, text)));
-        }
-        self.0.push_str(&table.to_string());
-        self.0.push('\n');
+        let header = header.iter().map(|name| (*name).to_owned()).collect();
+        self.0.push(Block::Table(Table { header, rows: rows.into_iter().collect() }));
         self
     }
 
@@ -181,7 +191,193 @@ impl Page {
 
     /// One page after the other.
     pub fn and(mut self, other: &Self) -> Self {
-        self.0.push_str(&other.0);
+        self.0.extend(other.0.iter().cloned());
         self
+    }
+
+    fn laid_out(&self, columns: usize) -> String {
+        let mut text = String::new();
+        for block in &self.0 {
+            match block {
+                Block::Line(line) => text.push_str(line),
+                Block::Table(table) => text.push_str(&table.laid_out(columns)),
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+/// A column of words that is narrower is no column.
+const NARROWEST: usize = 8;
+
+/// What stands around the cells of a line: a border and two blanks for each, and a border at the end.
+const fn around(cells: usize) -> usize {
+    3 * cells + 1
+}
+
+impl Table {
+    fn laid_out(&self, columns: usize) -> String {
+        let mut table = self.drawn();
+        let widths: Vec<usize> = table.column_max_content_widths().into_iter().map(usize::from).collect();
+        if widths.iter().sum::<usize>() + around(widths.len()) <= columns {
+            return table.to_string();
+        }
+        let least: usize = widths
+            .iter()
+            .enumerate()
+            .map(|(at, width)| if self.is_amount(at) { *width } else { NARROWEST.min(*width) })
+            .sum();
+        if least + around(widths.len()) > columns {
+            return self.listed(columns);
+        }
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(u16::try_from(columns).unwrap_or(u16::MAX));
+        for (at, column) in table.column_iter_mut().enumerate() {
+            if self.is_amount(at) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+        table.to_string()
+    }
+
+    fn is_amount(&self, at: usize) -> bool {
+        self.header.get(at).is_some_and(|name| name.starts_with('>'))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.header.iter().map(|name| name.trim_start_matches('>'))
+    }
+
+    fn drawn(&self) -> comfy_table::Table {
+        let cell = |at: usize, text: &str| {
+            let aligned = if self.is_amount(at) { CellAlignment::Right } else { CellAlignment::Left };
+            Cell::new(text).set_alignment(aligned)
+        };
+        let mut table = comfy_table::Table::new();
+        table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(self.names().enumerate().map(|(at, name)| cell(at, name)));
+        for row in &self.rows {
+            table.add_row(row.iter().enumerate().map(|(at, text)| cell(at, text)));
+        }
+        table
+    }
+
+    /// Each row as a list of its columns, those without a value left out.
+    fn listed(&self, columns: usize) -> String {
+        let label = self.names().map(|name| name.chars().count()).max().unwrap_or_default().min(columns / 3);
+        let mut lines = Vec::new();
+        for row in &self.rows {
+            lines.push("-".repeat(columns));
+            for (name, value) in self.names().zip(row).filter(|(_, value)| !value.is_empty()) {
+                let names = wrapped(name, label);
+                let values: Vec<String> =
+                    value.lines().flat_map(|line| wrapped(line, columns.saturating_sub(label + 2).max(1))).collect();
+                for at in 0..names.len().max(values.len()) {
+                    let part = |parts: &[String]| parts.get(at).cloned().unwrap_or_default();
+                    lines.push(format!("{:label$}  {}", part(&names), part(&values)).trim_end().to_owned());
+                }
+            }
+        }
+        lines.push("-".repeat(columns));
+        lines.join("\n")
+    }
+}
+
+/// A text in lines of so many characters at the most, broken between words where there are any.
+fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let (most, mut lines) = (most.max(1), vec![String::new()]);
+    for word in text.split(' ') {
+        let letters: Vec<char> = word.chars().collect();
+        let line = lines.last().expect("there is one from the beginning");
+        if !line.is_empty() && line.chars().count() + 1 + letters.len() <= most {
+            lines.last_mut().expect("as above").push_str(&format!(" {word}"));
+            continue;
+        }
+        let mut pieces = letters.chunks(most).map(|piece| piece.iter().collect::<String>());
+        if line.is_empty() {
+            lines.pop();
+            lines.push(pieces.next().unwrap_or_default());
+        }
+        lines.extend(pieces);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(header: &[&str], rows: &[&[&str]]) -> Page {
+        Page::new().table(header, rows.iter().map(|row| row.iter().map(|text| (*text).to_owned()).collect()))
+    }
+
+    /// The characters of a text that are no blanks and no part of a table, in order of the alphabet.
+    fn letters(text: &str) -> Vec<char> {
+        let drawn = |letter: &char| "│┆─═╞╡╪┌┐└┘┬┴┼├┤-".contains(*letter);
+        let mut letters: Vec<char> = text.chars().filter(|letter| !letter.is_whitespace() && !drawn(letter)).collect();
+        letters.sort_unstable();
+        letters
+    }
+
+    #[test]
+    fn a_table_fits_the_width_that_there_is_and_nothing_of_it_is_lost() {
+        let name = "The Most Excellent Grocery of the Northern Shore and All Its Branches and Heirs Ltd";
+        let member = "member_points:0197f2a46d3e7c119c550242ac120002";
+        let amount = "-9223372036854775.807";
+        let pages = [
+            table(&["partner", "name", ">amount"], &[&["GROCER", "Green Grocer", "1.00"]]),
+            table(&["partner", "name", ">amount"], &[&["GROCER", name, amount], &["X", "", ""]]),
+            table(&["account", ">points", ">RUB", "time"], &[&[member, amount, amount, "2026-02-01 03:00:00"]]),
+            table(&["a", ">b", ">c", ">d", ">e"], &[&["x", amount, amount, amount, amount]]),
+            table(
+                &["a column with a name that is longer than any", ">b", "", "d"],
+                &[&[name, amount, name, "one\ntwo"]],
+            ),
+        ];
+        for page in pages {
+            let whole = letters(&page.laid_out(10_000));
+            for columns in [40, 60, 80, 120, 300] {
+                let text = page.laid_out(columns);
+                let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+                assert!(longest <= columns, "{longest} columns for {columns}:\n{text}");
+                let listed = !text.contains('│');
+                let told = letters(&text);
+                assert!(listed || told == whole, "{columns}:\n{text}");
+                for word in [amount, "GROCER"] {
+                    assert_eq!(
+                        page.laid_out(10_000).contains(word),
+                        text.contains(word),
+                        "{word} for {columns}:\n{text}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wider_than_a_table_can_be_is_a_list_of_its_columns() {
+        let page = table(
+            &["participant", "", ">amount, RUB", ">still due", "state"],
+            &[
+                &["GROCER", "pays", "9,223,372,036,854.77", "9,223,372,036,854.77", "DUE"],
+                &["FUEL", "gets", "1.00", "", "PAID"],
+            ],
+        );
+        let expected = "\
+            ----------------------------------------\n\
+            participant  GROCER\n             pays\namount, RUB  9,223,372,036,854.77\n\
+            still due    9,223,372,036,854.77\nstate        DUE\n\
+            ----------------------------------------\n\
+            participant  FUEL\n             gets\namount, RUB  1.00\nstate        PAID\n\
+            ----------------------------------------\n";
+        assert_eq!(page.laid_out(40), expected);
     }
 }

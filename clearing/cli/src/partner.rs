@@ -1,7 +1,5 @@
 //! `clearing partner`: admitting brands, their terms and states, and the certificates with which they join.
 
-use std::time::SystemTime;
-
 use clap::{Args, Subcommand};
 use partner_sdk::operator::{
     CreatePartner, FundingConsent, Partner, PartnerLimits, PartnerState, RenamePartner, SetFundingConsent, SetLimits,
@@ -17,6 +15,7 @@ use crate::limits::{self, LimitChanges, LimitFlags};
 use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment};
 use crate::terms::{self, TermsFlags};
+use crate::times::{self, When};
 use crate::values;
 
 /// The partner commands.
@@ -38,7 +37,7 @@ pub enum Command {
     Certificate(certificate::Arguments),
     /// Changes the terms of a partner, or shows them when nothing is to change.
     #[command(
-        after_help = "Examples:\n  clearing partner terms GROCER\n  clearing partner terms GROCER --fee 0.015 --from 2027-01-01T00:00:00Z\n  \
+        after_help = "Examples:\n  clearing partner terms GROCER\n  clearing partner terms GROCER --fee 0.015 --from 2027-01-01\n  \
                             clearing partner terms operator --expiry 'MONTHS 12'"
     )]
     Terms(SetTermsArguments),
@@ -121,9 +120,9 @@ pub struct Create {
 pub struct SetTermsArguments {
     /// Which partner; "operator" for the operator's own.
     partner: String,
-    /// From when on. Left out: at once.
-    #[arg(long, value_parser = terms::time, value_name = "TIME")]
-    from: Option<SystemTime>,
+    /// From when on; a day: from its beginning. Left out: at once.
+    #[arg(long, value_parser = times::when, value_name = "TIME")]
+    from: Option<When>,
     #[command(flatten)]
     terms: TermsFlags,
     #[command(flatten)]
@@ -183,7 +182,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
 
 async fn create(session: &Session, arguments: Create) -> Result<Answer, Failure> {
     let limits = arguments.limits.over(PartnerLimits::none());
-    let mut request = CreatePartner::new(&arguments.partner).terms(arguments.terms.change()).limits(limits);
+    let terms = arguments.terms.change(&session.zone)?;
+    let mut request = CreatePartner::new(&arguments.partner).terms(terms).limits(limits);
     if arguments.no_limits {
         request = request.without_default_limits();
     }
@@ -200,7 +200,7 @@ async fn create(session: &Session, arguments: Create) -> Result<Answer, Failure>
     });
     let page = Page::new()
         .text(format!("Admitted {} ({}). Its terms:", partner.partner_id, partner.display_name))
-        .table(&["term", "value"], terms::rows(&partner.terms))
+        .table(&["term", "value"], terms::rows(&partner.terms, &session.zone))
         .text(format!(
             "Its limits, the cap in {}; clearing partner limits {} changes them:",
             session.info.currency_code, partner.partner_id
@@ -226,17 +226,17 @@ async fn show_terms(session: &Session, arguments: &SetTermsArguments) -> Result<
     });
     let mut page = Page::new()
         .text(format!("Terms of {}, amounts in {}:", partner.partner_id, session.info.currency_code))
-        .table(&["term", "value"], terms::rows(&partner.terms));
+        .table(&["term", "value"], terms::rows(&partner.terms, &session.zone));
     for scheduled in &partner.scheduled_terms {
-        page = page.text("Scheduled:").table(&["term", "value"], terms::rows(scheduled));
+        page = page.text("Scheduled:").table(&["term", "value"], terms::rows(scheduled, &session.zone));
     }
     Ok(Answer::new(json, page))
 }
 
 async fn set_terms(session: &Session, arguments: SetTermsArguments) -> Result<Answer, Failure> {
-    let mut request = SetTerms::of(&arguments.partner, arguments.terms.change());
+    let mut request = SetTerms::of(&arguments.partner, arguments.terms.change(&session.zone)?);
     if let Some(from) = arguments.from {
-        request = request.effective(from);
+        request = request.effective(from.begin(&session.zone)?);
     }
     let request = request.request_id(session.request_id(arguments.effect));
     let set = accepted(session.operator().set_terms(request).await)?;
@@ -248,7 +248,7 @@ async fn set_terms(session: &Session, arguments: SetTermsArguments) -> Result<An
     });
     let page = Page::new()
         .text(format!("Version {} of the terms of {}:", set.terms.version, arguments.partner))
-        .table(&["term", "value"], terms::rows(&set.terms))
+        .table(&["term", "value"], terms::rows(&set.terms, &session.zone))
         .text("Lots that were issued before keep the version they were issued under.");
     Ok(Answer::new(json, page))
 }
@@ -433,33 +433,20 @@ async fn list(session: &Session) -> Result<Answer, Failure> {
             partner.display_name.clone(),
             partner.state.to_string(),
             terms.funding.to_string(),
-            terms.price.to_string(),
-            terms.value.to_string(),
-            terms.reimbursement.to_string(),
-            terms.acceptance_fee.to_string(),
-            terms.fee_bearer.to_string(),
             limits::cell(partner),
             match partner.scheduled_terms.first() {
-                Some(scheduled) => format!("from {}", moment(scheduled.effective_time)),
+                Some(scheduled) => session.zone.text(scheduled.effective_time),
                 None => String::new(),
             },
         ]
     });
-    let header = [
-        "partner",
-        "name",
-        "state",
-        "funding",
-        ">price",
-        ">value",
-        ">gets",
-        ">fee",
-        "bearer",
-        "limit used most",
-        "change",
-    ];
-    let mut page =
-        Page::new().table(&header, rows).text(format!("Amounts are per point, in {}.", session.info.currency_code));
+    // Prices are terms, and `partner terms` shows all of them; here they would make the table too wide for a screen.
+    let header = ["partner", "name", "state", "funding", "limit used most", "new terms from"];
+    let mut page = Page::new().table(&header, rows);
+    if partners.iter().any(|partner| !partner.scheduled_terms.is_empty()) {
+        page = page.text(session.zone.note());
+    }
+    page = page.next("clearing partner terms PARTNER   (shows prices, fees and expiry)");
     let alarmed: Vec<&str> =
         partners.iter().filter(|partner| partner.alarm).map(|partner| partner.partner_id.as_str()).collect();
     if let Some(first) = alarmed.first() {

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Page};
 use crate::session::{Session, first, moment};
+use crate::times::Zone;
 use crate::{settlement, values};
 
 /// The reports.
@@ -37,7 +38,8 @@ pub enum Command {
         after_help = "Examples:\n  clearing report journal --window 3\n  clearing report journal --from 1001 --limit 50 --output json"
     )]
     Journal(Journal),
-    /// Which members are about to lose points, 30, 7 and 1 days ahead.
+    /// Which members are about to lose points, so many days ahead as the coalition has it: 30, 7 and 1, if it was founded with no
+    /// others.
     #[command(
         after_help = "Examples:\n  clearing report notices\n  clearing report notices --day 2026-02-01 --output json"
     )]
@@ -189,10 +191,11 @@ async fn notices(session: &Session, day: Option<&str>) -> Result<Answer, Failure
         })).collect::<Vec<_>>(),
     });
     let rows = notices.iter().map(|notice| {
-        let (points, expires, ahead) = (notice.points, moment(notice.expire_time), notice.days_ahead);
+        let (points, expires, ahead) = (notice.points, session.zone.text(notice.expire_time), notice.days_ahead);
         vec![notice.member_id.clone(), notice.issuer_id.clone(), points.to_string(), expires, ahead.to_string()]
     });
-    let page = Page::new().table(&["member", "issuer", ">points", "expires", ">days ahead"], rows);
+    let page =
+        Page::new().table(&["member", "issuer", ">points", "expires", ">days ahead"], rows).text(session.zone.note());
     Ok(Answer::new(json, page))
 }
 
@@ -206,7 +209,7 @@ async fn journal(session: &Session, arguments: Journal) -> Result<Answer, Failur
         "currency": session.info.currency_code,
         "entries": entries.iter().map(entry_json).collect::<Vec<_>>(),
     });
-    let mut page = journal_page(&entries, &session.info.currency_code);
+    let mut page = journal_page(&entries, session);
     if let (true, Some(last)) = (more, entries.last()) {
         page = page.next(format!("clearing report journal --from {}", last.journal_sequence.unwrap_or_default() + 1));
     }
@@ -214,14 +217,15 @@ async fn journal(session: &Session, arguments: Journal) -> Result<Answer, Failur
 }
 
 /// Entries with every posting, for people.
-pub fn journal_page(entries: &[Entry], currency: &str) -> Page {
-    let money = format!(">{currency}");
+pub fn journal_page(entries: &[Entry], session: &Session) -> Page {
+    let money = format!(">{}", session.info.currency_code);
     let header = [">entry", "time", ">window", "what", "by", "why", "account", ">points", &money, "purpose"];
-    Page::new().table(&header, entries.iter().flat_map(entry_rows))
+    let rows = entries.iter().flat_map(|entry| entry_rows(entry, &session.zone));
+    Page::new().table(&header, rows).text(session.zone.note())
 }
 
 /// A row for each posting, or one where there is none; what belongs to the entry stands in the first.
-fn entry_rows(entry: &Entry) -> Vec<Vec<String>> {
+fn entry_rows(entry: &Entry, zone: &Zone) -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = entry.postings.iter().map(posting_cells).collect();
     if rows.is_empty() {
         rows.push(vec![String::new(); 4]);
@@ -229,7 +233,7 @@ fn entry_rows(entry: &Entry) -> Vec<Vec<String>> {
     let mut of_entry = [
         // A brand is told the place among its own entries.
         entry.journal_sequence.or(entry.own_sequence).map(|number| number.to_string()).unwrap_or_default(),
-        moment(entry.entry_time),
+        zone.text(entry.entry_time),
         entry.window.to_string(),
         entry.kind.to_string(),
         entry.partner_id.clone().unwrap_or_default(),

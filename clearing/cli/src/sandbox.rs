@@ -28,6 +28,7 @@ use crate::files::Made;
 use crate::init::{AUDITOR, server_identity};
 use crate::serve::{Stop, ended, lost_its_disk, start_failure};
 use crate::telemetry;
+use crate::times::{self, When, Zone};
 use crate::values;
 
 use self::advance::{Target, advance, target};
@@ -87,10 +88,10 @@ struct Start {
     /// Where clients connect: an IP address and a port; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
     listen: SocketAddr,
-    /// Its clock begins here and stands still: `clearing sandbox advance` moves it. Left out: the file's `start`; where the
-    /// file has none either, the sandbox runs in real time.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    start: Option<Timestamp>,
+    /// Its clock begins here (a day: with its first moment) and stands still: `clearing sandbox advance` moves it. Left out: the
+    /// file's `start`; where the file has none either, the sandbox runs in real time.
+    #[arg(long, value_name = "TIME", value_parser = times::when)]
+    start: Option<When>,
     /// Where the books are kept: an empty database. Left out: an SQLite file in the folder.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
@@ -183,7 +184,13 @@ fn coalition(arguments: &Start) -> Result<(Option<Timestamp>, House), Failure> {
             .hint("the form is that of the [coalition] and [[partner]] tables of clearing/scenarios/README.md")
     };
     let mut file = CoalitionFile::parse(&text).map_err(|error| wrong(&error))?;
-    let start = arguments.start.or(file.coalition.start);
+    // A zone that there is not is refused below.
+    let zone = Zone::named(file.coalition.time_zone.as_deref().unwrap_or("UTC"));
+    let start = arguments.start.map(|start| start.begin(&zone)).transpose()?;
+    let start = match start.map(jiff::Timestamp::try_from) {
+        Some(start) => Some(Timestamp::from_jiff(start.map_err(|error| Failure::internal(&error))?)),
+        None => file.coalition.start,
+    };
     file.coalition.start = Some(start.unwrap_or_else(|| Clock::system().now()));
     let house = file.to_house("sandbox", arguments.variant).map_err(|error| wrong(&error))?;
     if house.partners.keys().any(|id| id.as_str() == "ca") {
@@ -298,7 +305,7 @@ fn what_next(dir: &Path, house: &House, clock: &Clock) -> String {
     let brand = house.partners.keys().find(|id| !id.is_operator()).map_or("operator", PartnerId::as_str);
     let config = dir.join(config::FILE_DEFAULT);
     let time = if clock.is_manual() {
-        let now = clock.now();
+        let now = Zone::of(&house.coalition.time_zone).said(clock.now().to_jiff().into());
         format!("time    stands at {now}; clearing sandbox advance 30d --dir {} moves it", dir.display())
     } else {
         "time    is real; --start 2026-01-01 gives a clock that stands still and can be moved".to_owned()
@@ -309,14 +316,6 @@ fn what_next(dir: &Path, house: &House, clock: &Clock) -> String {
         dir.display(),
         config.display()
     )
-}
-
-/// A time, or the day that begins with it.
-fn time(text: &str) -> Result<Timestamp, String> {
-    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
-    let time = text.parse::<jiff::Timestamp>().ok().or_else(|| day().map(|day| day.timestamp()));
-    let time = time.ok_or("a time such as 2026-01-01T00:00:00Z, or a day")?;
-    Ok(Timestamp(time.as_microsecond()))
 }
 
 /// How a client on this machine calls a listener: by name where it listens on the usual address, as certificates are

@@ -14,6 +14,7 @@ use partner_sdk::{Client, Decimal, Money, Pages, RequestId, ServerInfo};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::material::secret;
+use crate::times::Zone;
 
 const CHECK: &str = "check client.cert and client.key with `clearing config check --client`";
 
@@ -34,6 +35,8 @@ pub struct Session {
     pub client: Client,
     /// Currency, scale and so on.
     pub info: ServerInfo,
+    /// In which its people read times.
+    pub zone: Zone,
 }
 
 impl Session {
@@ -62,7 +65,8 @@ impl Session {
         let info = client.server_info().await?;
         let house = jiff::Timestamp::try_from(info.server_time).map_err(|error| Failure::internal(&error))?;
         ahead.store(house.as_microsecond().saturating_sub(machine.now().0), Ordering::Relaxed);
-        Ok(Self { client, info })
+        let zone = Zone::named(&info.time_zone);
+        Ok(Self { client, info, zone })
     }
 
     /// The operator's calls.
@@ -86,7 +90,7 @@ pub async fn first<T>(pages: Pages<T>, most: usize) -> Result<Vec<T>, Failure> {
     Ok(pages.first(most).await?)
 }
 
-/// A moment as people and programs read it: RFC 3339, in UTC.
+/// A moment as programs read it: RFC 3339, in UTC. People read [`Zone`]'s.
 pub fn moment(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time).map_or_else(|_| "beyond the calendar".to_owned(), |moment| moment.to_string())
 }

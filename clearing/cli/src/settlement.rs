@@ -33,11 +33,14 @@ pub enum Command {
         #[arg(value_parser = values::whole::<i64>)]
         window: Option<i64>,
     },
-    /// Confirms a proposed settlement, so that it can be paid. One without legs is settled by it, which is final.
+    /// Confirms a proposed settlement, so that it can be paid; with --empty, every one that has no legs. Those are settled by it,
+    /// which is final.
     #[command(
-        after_help = "Examples:\n  clearing settlement confirm 3\n  clearing settlement confirm 3 --dry-run     what would be confirmed"
+        after_help = "Examples:\n  clearing settlement confirm 3\n  clearing settlement confirm 3 --dry-run     what would be confirmed\n  \
+                            clearing settlement confirm --empty         all windows in which nobody owes anything\n\n\
+                            clearing window list names the windows that wait to be confirmed."
     )]
-    Confirm(OfWindow),
+    Confirm(Confirm),
     /// Gives the payment orders of a confirmed settlement, for the bank.
     #[command(
         after_help = "Examples:\n  clearing settlement export 3 --csv orders.csv      everyone to or from one account\n  \
@@ -75,6 +78,19 @@ pub enum Command {
         after_help = "Examples:\n  clearing settlement abort 3\n  clearing settlement abort 3 --dry-run     which legs would go back"
     )]
     Abort(OfWindow),
+}
+
+/// Arguments of `settlement confirm`.
+#[derive(Debug, Args)]
+pub struct Confirm {
+    /// Number of the window.
+    #[arg(value_parser = values::whole::<i64>, required_unless_present = "empty")]
+    window: Option<i64>,
+    /// Every closed window without legs that waits to be confirmed, instead of one: nothing is to be paid there.
+    #[arg(long, conflicts_with_all = ["window", "request_id"])]
+    empty: bool,
+    #[command(flatten)]
+    irrevocable: Irrevocable,
 }
 
 /// A closed window, of which something is done that cannot be undone.
@@ -116,7 +132,6 @@ pub struct Export {
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
     /// Also writes the orders as CSV to this file.
-    #[arg(long, value_name = "FILE")]
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     csv: Option<PathBuf>,
     /// Overwrites the file of --csv if there is one.
@@ -162,7 +177,10 @@ pub struct Pay {
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Preview { window } => preview(&Session::open(context).await?, window).await,
-        Command::Confirm(of) => confirm(context, of).await,
+        Command::Confirm(Confirm { window: Some(window), irrevocable, .. }) => {
+            confirm(context, OfWindow { window, irrevocable }).await
+        }
+        Command::Confirm(Confirm { irrevocable, .. }) => confirm_empty(context, irrevocable).await,
         Command::Export(export) => export_orders(context, export).await,
         Command::Orders { window, mode } => orders(&Session::open(context).await?, window, mode).await,
         Command::Pay(pay) if pay.all => pay_all(context, pay).await,
@@ -199,6 +217,55 @@ async fn confirm(context: &Context, of: OfWindow) -> Result<Answer, Failure> {
         page.next(format!("clearing settlement export {window} --csv orders-{window}.csv"))
     };
     Ok(Answer::new(json, page))
+}
+
+async fn confirm_empty(context: &Context, irrevocable: Irrevocable) -> Result<Answer, Failure> {
+    let session = irrevocable.open(context).await?;
+    let mut windows = session.client.unconfirmed_windows().collect().await?;
+    let others = windows.len();
+    windows.retain(|window| window.leg_count == Some(0));
+    let others = others - windows.len();
+    // As they were closed.
+    windows.reverse();
+    let numbers: Vec<i64> = windows.iter().map(|window| window.window).collect();
+    let left = match others {
+        0 => String::new(),
+        _ => format!(" {others} with legs wait to be confirmed one by one: clearing window list."),
+    };
+    if numbers.is_empty() {
+        let json = json!({ "windows": [], "with_legs": others });
+        return Ok(Answer::new(json, Page::new().text(format!("No window without legs waits to be confirmed.{left}"))));
+    }
+    let listed = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    let plan = async {
+        let sentence =
+            format!("confirms the settlements without legs of windows {listed}, and so settles them for good");
+        let rows = windows.iter().map(|window| {
+            let [opened, closed] =
+                [Some(window.open_time), window.close_time].map(|time| session.zone.text_or_none(time));
+            vec![window.window.to_string(), opened, closed]
+        });
+        let page = Page::new().table(&[">window", "opened", "closed"], rows).text(session.zone.note());
+        Ok(Plan::new(sentence, json!({ "windows": numbers, "with_legs": others }), page))
+    };
+    if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
+        return Ok(shown);
+    }
+    let mut confirmed = Vec::with_capacity(numbers.len());
+    for window in &numbers {
+        let request = ConfirmSettlement::of(*window).request_id(session.client.new_request_id());
+        let done = accepted(session.operator().confirm_settlement(request).await).map_err(|failure| {
+            let done = format!("{} of {} were confirmed before this one", confirmed.len(), numbers.len());
+            Failure { message: format!("window {window}: {} ({done})", failure.message), ..failure }
+        })?;
+        confirmed.push(json!({
+            "window": window,
+            "window_state": done.window_state.as_str(),
+            "settlement_state": done.settlement_state.as_str(),
+        }));
+    }
+    let page = Page::new().text(format!("Confirmed and settled without a payment: {listed}.{left}"));
+    Ok(Answer::new(json!({ "windows": confirmed, "with_legs": others }), page))
 }
 
 /// What is done with the settlement of a window that is closed.
@@ -290,10 +357,16 @@ async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<An
     }
     let rows = payments.iter().map(|payment| {
         let text = |name| field(payment, name).unwrap_or_default().to_owned();
-        vec![moment(payment.action_time), text("paid"), text("amount"), text("value_date"), text("reference")]
+        vec![
+            session.zone.text(payment.action_time),
+            text("paid"),
+            text("amount"),
+            text("value_date"),
+            text("reference"),
+        ]
     });
     let header = ["recorded", "paid", ">amount", "value date", "reference"];
-    Ok(Answer::new(json, page.text("Payments that were recorded:").table(&header, rows)))
+    Ok(Answer::new(json, page.text("Payments that were recorded:").table(&header, rows).text(session.zone.note())))
 }
 
 /// What was recorded as paid of a window, the latest first, as the record of administration tells it.

@@ -4,12 +4,13 @@ use std::time::SystemTime;
 
 use clap::Args;
 use clearing_core::facts::terms::SPAN_MAX;
-use clearing_core::units::{Malformed, Timestamp};
 use partner_sdk::Decimal;
 use partner_sdk::operator::{BreakageSplit, Expiry, FeeBearer, Funding, Terms, TermsChange};
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
 use crate::session::moment;
+use crate::times::{self, When, Zone};
 use crate::values::{self, one_of, word};
 
 /// Terms as flags. What is left out stays as it is, or is the coalition's default.
@@ -30,7 +31,7 @@ pub struct TermsFlags {
     #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
     reimbursement: Option<Decimal>,
     /// The acceptance fee, a share of the reimbursement for points of others: 0.02 is 2 %.
-    #[arg(long, value_name = "RATE", value_parser = values::decimal)]
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
     fee: Option<Decimal>,
     /// Who bears that fee: ACCEPTOR or ISSUER.
     #[arg(long, value_parser = bearer, value_name = "BEARER")]
@@ -38,10 +39,10 @@ pub struct TermsFlags {
     /// Who gets the value of its prepaid points that expire: shares that add up to 1.
     #[arg(long, value_parser = breakage, value_name = "RESERVE/OPERATOR/ISSUER")]
     breakage: Option<BreakageSplit>,
-    /// When its points expire: NONE, "FIXED TIME", "DAYS N", "MONTHS N", "END_OF_MONTH N", "END_OF_YEAR N" or
-    /// "INACTIVE_DAYS N" (days without an issue to the member or a redemption by it).
+    /// When its points expire: NONE, "FIXED TIME" (a day: when it begins), "DAYS N", "MONTHS N", "END_OF_MONTH N",
+    /// "END_OF_YEAR N" or "INACTIVE_DAYS N" (days without an issue to the member or a redemption by it).
     #[arg(long, value_parser = expiry, value_name = "POLICY")]
-    expiry: Option<Expiry>,
+    expiry: Option<NamedExpiry>,
     /// How many days after an issue it can be reversed, or "forever".
     #[arg(long, value_parser = return_days, value_name = "DAYS")]
     return_days: Option<ReturnDays>,
@@ -50,22 +51,41 @@ pub struct TermsFlags {
     #[arg(long, value_name = "AMOUNT", value_parser = values::decimal)]
     tender_value: Option<Decimal>,
     /// The largest share of a receipt that may be paid with points at its tills: 0.5 is half.
-    #[arg(long, value_name = "RATE", value_parser = values::decimal)]
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
     receipt_share: Option<Decimal>,
+}
+
+/// When points expire; a fixed time as it was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NamedExpiry {
+    Fixed(When),
+    Other(Expiry),
 }
 
 /// So many days, or for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ReturnDays(Option<i32>);
+pub struct ReturnDays(Option<i32>);
 
 impl TermsFlags {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
-        self.change() == TermsChange::none()
+        self.expiry.is_none() && self.without_expiry() == TermsChange::none()
     }
 
     /// The change that they ask for.
-    pub fn change(&self) -> TermsChange {
+    ///
+    /// # Errors
+    /// Usage for a time that the calendar does not have.
+    pub fn change(&self, zone: &Zone) -> Result<TermsChange, Failure> {
+        let change = self.without_expiry();
+        Ok(match &self.expiry {
+            None => change,
+            Some(NamedExpiry::Fixed(when)) => change.expiry(Expiry::Fixed(when.begin(zone)?)),
+            Some(NamedExpiry::Other(expiry)) => change.expiry(expiry.clone()),
+        })
+    }
+
+    fn without_expiry(&self) -> TermsChange {
         let mut change = TermsChange::none();
         if let Some(funding) = self.funding {
             change = change.funding(funding);
@@ -87,9 +107,6 @@ impl TermsFlags {
         }
         if let Some(split) = self.breakage {
             change = change.breakage(split);
-        }
-        if let Some(expiry) = self.expiry {
-            change = change.expiry(expiry);
         }
         if let Some(ReturnDays(days)) = self.return_days {
             change = change.return_days(days);
@@ -120,28 +137,31 @@ fn breakage(text: &str) -> Result<BreakageSplit, String> {
         Ok([reserve, operator, issuer]) => {
             Ok(BreakageSplit { reserve: *reserve, operator: *operator, issuer: *issuer })
         }
-        Ok(_) | Err(_) => Err("three decimals with / between them, such as 0.5/0.3/0.2".to_owned()),
+        Ok(_) | Err(_) => Err(format!("{text:?} is not three shares with / between them; write 0.5/0.3/0.2")),
     }
 }
 
-fn expiry(text: &str) -> Result<Expiry, String> {
+fn expiry(text: &str) -> Result<NamedExpiry, String> {
     let wrong = || {
-        "NONE, \"FIXED 2027-01-01T00:00:00Z\", \"DAYS 365\", \"MONTHS 12\", \"END_OF_MONTH 1\", \"END_OF_YEAR 0\" or \
-         \"INACTIVE_DAYS 90\""
-            .to_owned()
+        format!(
+            "{text:?} is no expiry; write NONE, \"FIXED 2027-01-01\", \"DAYS 365\", \"MONTHS 12\", \"END_OF_MONTH 1\", \
+             \"END_OF_YEAR 0\" or \"INACTIVE_DAYS 90\""
+        )
     };
     let (kind, argument) = text.split_once([' ', ':']).unwrap_or((text, ""));
     let count = || values::whole::<i32>(argument.trim()).map_err(|_| wrong());
-    match word(kind).as_str() {
-        "NONE" if argument.is_empty() => Ok(Expiry::None),
-        "FIXED" => time(argument.trim()).map(Expiry::Fixed),
-        "DAYS" => count().map(Expiry::Days),
-        "MONTHS" => count().map(Expiry::Months),
-        "END_OF_MONTH" => count().map(Expiry::EndOfMonth),
-        "END_OF_YEAR" => count().map(Expiry::EndOfYear),
-        "INACTIVE_DAYS" => count().map(Expiry::InactiveDays),
-        _ => Err(wrong()),
-    }
+    let expiry = match word(kind).as_str() {
+        "NONE" if argument.is_empty() => Expiry::None,
+        // What `partner terms` shows of one has a blank between its day and its hour.
+        "FIXED" => return times::when(&argument.trim().replacen(' ', "T", 1)).map(NamedExpiry::Fixed),
+        "DAYS" => Expiry::Days(count()?),
+        "MONTHS" => Expiry::Months(count()?),
+        "END_OF_MONTH" => Expiry::EndOfMonth(count()?),
+        "END_OF_YEAR" => Expiry::EndOfYear(count()?),
+        "INACTIVE_DAYS" => Expiry::InactiveDays(count()?),
+        _ => return Err(wrong()),
+    };
+    Ok(NamedExpiry::Other(expiry))
 }
 
 fn return_days(text: &str) -> Result<ReturnDays, String> {
@@ -150,12 +170,6 @@ fn return_days(text: &str) -> Result<ReturnDays, String> {
     }
     let days = values::between(text, 0, i64::from(SPAN_MAX));
     days.map(|days| ReturnDays(Some(days))).map_err(|problem| format!("{problem}; a number of days, or \"forever\""))
-}
-
-/// A moment on the command line.
-pub fn time(text: &str) -> Result<SystemTime, String> {
-    let moment: Timestamp = text.parse().map_err(|problem: Malformed| problem.to_string())?;
-    Ok(SystemTime::from(moment.to_jiff()))
 }
 
 /// Terms for programs.
@@ -174,7 +188,7 @@ pub fn to_json(terms: &Terms) -> Value {
             "operator": terms.breakage.operator.to_string(),
             "issuer": terms.breakage.issuer.to_string(),
         },
-        "expiry": expiry_words(&terms.expiry),
+        "expiry": expiry_words(&terms.expiry, moment),
         "return_days": terms.return_days,
         "tender_value": terms.tender_value.to_string(),
         "receipt_share": terms.receipt_share.to_string(),
@@ -182,11 +196,11 @@ pub fn to_json(terms: &Terms) -> Value {
 }
 
 /// Terms as rows of a table.
-pub fn rows(terms: &Terms) -> Vec<Vec<String>> {
+pub fn rows(terms: &Terms, zone: &Zone) -> Vec<Vec<String>> {
     let split = &terms.breakage;
     [
         ("version", terms.version.to_string()),
-        ("effective", moment(terms.effective_time)),
+        ("effective", zone.said(terms.effective_time)),
         ("funding", terms.funding.to_string()),
         ("price", terms.price.to_string()),
         ("value", terms.value.to_string()),
@@ -194,7 +208,7 @@ pub fn rows(terms: &Terms) -> Vec<Vec<String>> {
         ("acceptance fee", terms.acceptance_fee.to_string()),
         ("fee bearer", terms.fee_bearer.to_string()),
         ("breakage", format!("reserve {}, operator {}, issuer {}", split.reserve, split.operator, split.issuer)),
-        ("expiry", expiry_words(&terms.expiry)),
+        ("expiry", expiry_words(&terms.expiry, |time| zone.text(time))),
         ("return days", terms.return_days.map_or_else(|| "forever".to_owned(), |days| days.to_string())),
         ("tender value", terms.tender_value.to_string()),
         ("receipt share", terms.receipt_share.to_string()),
@@ -203,11 +217,11 @@ pub fn rows(terms: &Terms) -> Vec<Vec<String>> {
     .to_vec()
 }
 
-/// An expiry in the form in which a flag takes it.
-fn expiry_words(expiry: &Expiry) -> String {
+/// An expiry in the form in which a flag takes it, with times as their reader has them.
+fn expiry_words(expiry: &Expiry, time: impl Fn(SystemTime) -> String) -> String {
     match expiry {
         Expiry::None => "NONE".to_owned(),
-        Expiry::Fixed(time) => format!("FIXED {}", moment(*time)),
+        Expiry::Fixed(at) => format!("FIXED {}", time(*at)),
         Expiry::Days(count) => format!("DAYS {count}"),
         Expiry::Months(count) => format!("MONTHS {count}"),
         Expiry::EndOfMonth(count) => format!("END_OF_MONTH {count}"),
@@ -226,14 +240,22 @@ mod tests {
         for text in [
             "NONE",
             "FIXED 2027-01-01T00:00:00Z",
+            "FIXED 2027-01-01 03:00:00",
             "DAYS 365",
             "MONTHS 12",
             "END_OF_MONTH 0",
             "END_OF_YEAR 1",
             "INACTIVE_DAYS 90",
         ] {
-            assert_eq!(expiry_words(&expiry(text).unwrap()), text);
+            let moscow = Zone::named("Europe/Moscow");
+            let read = match expiry(text).unwrap() {
+                NamedExpiry::Fixed(when) => Expiry::Fixed(when.begin(&moscow).unwrap()),
+                NamedExpiry::Other(expiry) => expiry,
+            };
+            let told = [expiry_words(&read, moment), expiry_words(&read, |time| moscow.text(time))];
+            assert!(told.contains(&text.to_owned()), "{text}: {told:?}");
         }
+        assert_eq!(expiry("FIXED 2027-01-01"), times::when("2027-01-01").map(NamedExpiry::Fixed));
         assert_eq!(expiry("end-of-year:1"), expiry("END_OF_YEAR 1"));
         for wrong in ["", "DAYS", "DAYS x", "NONE 3", "FIXED tomorrow", "WEEKS 3"] {
             expiry(wrong).unwrap_err();

@@ -1,8 +1,10 @@
 //! `clearing window`: the periods whose positions settle together.
 
+use std::time::{Duration, SystemTime};
+
 use clap::Subcommand;
 use partner_sdk::operator::CloseWindow;
-use partner_sdk::{Window, WindowState};
+use partner_sdk::{SettlementState, Window, WindowState};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -10,15 +12,16 @@ use crate::failure::{Failure, accepted};
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
 use crate::session::{Session, first, moment, moment_or_none};
-use crate::{settlement, values};
+use crate::times::{Zone, duration};
+use crate::{calendar, settlement, values};
 
 /// The window commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Lists the windows, newest first.
+    /// Lists the windows, newest first, and before them those that are closed and wait to be confirmed.
     #[command(after_help = "Examples:\n  clearing window list\n  clearing window list --limit 3 --output json")]
     List {
-        /// How many at most.
+        /// How many at most, beside those that wait to be confirmed: these are all listed.
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = values::whole::<usize>)]
         limit: usize,
     },
@@ -39,11 +42,19 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
 }
 
 async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
-    let windows = first(session.client.windows(), limit).await?;
-    let next_closes = session.client.next_closes().await?;
+    let mut windows = first(session.client.windows(), limit).await?;
+    let waiting = session.client.unconfirmed_windows().collect().await?;
+    let unlisted = |window: &&Window| windows.iter().all(|listed| listed.window != window.window);
+    let older: Vec<Window> = waiting.iter().filter(unlisted).cloned().collect();
+    windows.extend(older);
+    let (calendar, next_closes) = session.client.calendar().await?;
+    let now = session.info.server_time;
     let json = json!({
         "currency": session.info.currency_code,
-        "windows": windows.iter().map(to_json).collect::<Vec<_>>(),
+        "windows": windows.iter().map(|window| to_json(window, now)).collect::<Vec<_>>(),
+        "unconfirmed": waiting.iter().map(|window| window.window).collect::<Vec<_>>(),
+        "cron_expressions": calendar.cron_expressions,
+        "time_zone": calendar.time_zone,
         "next_close_times": next_closes.iter().copied().map(moment).collect::<Vec<_>>(),
     });
     let rows = windows.iter().map(|window| {
@@ -51,16 +62,47 @@ async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
             window.window.to_string(),
             window.state.to_string(),
             settlement_word(window).unwrap_or_default().to_owned(),
-            moment(window.open_time),
-            moment_or_none(window.close_time).unwrap_or_default(),
+            session.zone.text_or_none(window.close_time),
+            window.leg_count.map_or_else(String::new, |legs| legs.to_string()),
+            unconfirmed_for(window, now).map_or_else(String::new, duration),
         ]
     });
-    let page = Page::new().table(&[">window", "state", "settlement", "opened", "closed"], rows);
-    let page = match next_closes.first() {
-        Some(next) => page.text(format!("The calendar closes the open window at {}.", moment(*next))),
+    let mut page = Page::new().table(&[">window", "state", "settlement", "closed", ">legs", "unconfirmed for"], rows);
+    if let Some(open) = windows.iter().find(|window| window.state == WindowState::Open) {
+        page = page.text(format!("Window {} is open since {}.", open.window, session.zone.said(open.open_time)));
+    }
+    page = match next_closes.first() {
+        Some(next) => {
+            let (words, next) = (calendar::words(&calendar), session.zone.said(*next));
+            page.text(format!("The calendar ({words}) closes it at {next}."))
+        }
         None => page.text("There is no calendar: windows are closed by hand, with `clearing window close`."),
     };
-    Ok(Answer::new(json, page))
+    Ok(Answer::new(json, page.and(&to_confirm(&waiting, &session.zone))))
+}
+
+/// What is said of windows that wait to be confirmed, newest first.
+fn to_confirm(waiting: &[Window], zone: &Zone) -> Page {
+    let Some(oldest) = waiting.last() else { return Page::new() };
+    let empty = waiting.iter().filter(|window| window.leg_count == Some(0)).count();
+    let since = oldest.close_time.map_or_else(String::new, |closed| format!(", the first since {}", zone.said(closed)));
+    let page = Page::new()
+        .text(format!(
+            "To be confirmed: {}{since}. Nobody is paid before.",
+            waiting.iter().rev().map(|window| window.window.to_string()).collect::<Vec<_>>().join(", ")
+        ))
+        .next(format!("clearing settlement confirm {}", oldest.window));
+    match empty {
+        0 => page,
+        _ => page.text(format!("      clearing settlement confirm --empty   (confirms the {empty} without legs)")),
+    }
+}
+
+/// For how long a window has been closed that nobody has confirmed or given up.
+fn unconfirmed_for(window: &Window, now: SystemTime) -> Option<Duration> {
+    let waits = window.settlement_state == SettlementState::Proposed && window.state != WindowState::Open;
+    // A house with a wrong clock is not to be made worse by this one.
+    window.close_time.filter(|_| waits).map(|closed| now.duration_since(closed).unwrap_or_default())
 }
 
 async fn close(context: &Context, irrevocable: Irrevocable) -> Result<Answer, Failure> {
@@ -93,13 +135,15 @@ fn settlement_word(window: &Window) -> Option<&'static str> {
 }
 
 /// A window for programs.
-pub fn to_json(window: &Window) -> Value {
+fn to_json(window: &Window, now: SystemTime) -> Value {
     json!({
         "window": window.window,
         "state": window.state.as_str(),
         "settlement_state": settlement_word(window),
         "open_time": moment(window.open_time),
         "close_time": moment_or_none(window.close_time),
+        "leg_count": window.leg_count,
+        "unconfirmed_seconds": unconfirmed_for(window, now).map(|waits| waits.as_secs()),
         "leg": window.leg.as_ref().map(|leg| leg.amount.amount.to_string()),
     })
 }

@@ -6,16 +6,16 @@ mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing_core::facts::coalition::Coalition;
+use clearing_core::facts::coalition::{Coalition, NoticeDays};
 use clearing_core::facts::terms::{ExpiryPolicy, Funding, Terms};
 use clearing_core::rules::issue::Earn;
-use clearing_core::rules::notice::{LEADS, Notice, NoticeDay};
+use clearing_core::rules::notice::{Notice, NoticeDay};
 use clearing_core::units::{Points, Timestamp};
 use house::{Play, START, brands, coalition, house, terms};
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -23,9 +23,9 @@ use proptest::sample::select;
 /// of it has no midnight.
 const ZONES: [&str; 4] = ["Europe/Berlin", "UTC", "Pacific/Kiritimati", "Asia/Beirut"];
 
-/// A, B and C in a coalition of this time zone.
-fn brands_in(zone: &TimeZone) -> Play {
-    let coalition = Coalition { time_zone: zone.clone(), ..coalition() };
+/// A, B and C in a coalition of this time zone, with notices so many days ahead.
+fn brands_in(zone: &TimeZone, days: NoticeDays) -> Play {
+    let coalition = Coalition { time_zone: zone.clone(), notice_days: days, ..coalition() };
     let own = || terms(Funding::AtRedemption);
     Play::new(house(coalition, &[("A", own()), ("B", own()), ("C", own())]))
 }
@@ -33,7 +33,7 @@ fn brands_in(zone: &TimeZone) -> Play {
 fn notices(play: &Play, member: &str, day: Date, now: Timestamp) -> Vec<Notice> {
     let known = &play.book.members[&play.member(member)];
     let lots: Vec<_> = play.book.lots.values().filter(|lot| lot.id.member == known.id).cloned().collect();
-    let day = NoticeDay::of(day, &play.book.house.coalition.time_zone).unwrap();
+    let day = NoticeDay::of(day, &play.book.house.coalition).unwrap();
     let all = day.notices(known, &lots, now);
     // What a store that reads these expiries alone would find is the same.
     let expiries = day.expiries(known, now);
@@ -44,7 +44,7 @@ fn notices(play: &Play, member: &str, day: Date, now: Timestamp) -> Vec<Notice> 
     all
 }
 
-fn told(notices: &[Notice]) -> Vec<(&str, i64, Timestamp, i8)> {
+fn told(notices: &[Notice]) -> Vec<(&str, i64, Timestamp, u16)> {
     notices.iter().map(|notice| (notice.issuer.as_str(), notice.points.0, notice.expires, notice.days_ahead)).collect()
 }
 
@@ -61,9 +61,9 @@ fn points_are_told_of_on_three_days_and_on_no_other() {
     let end = START.plus_days(60).plus_seconds(3600);
     play.issue_until("A", "M", 10, end);
     let expiry = day_of(end, &zone);
-    for days in 0..70i8 {
+    for days in 0..70u16 {
         let day = expiry - i64::from(days).days();
-        let expected = if LEADS.contains(&days) { vec![("A", 10, end, days)] } else { vec![] };
+        let expected = if [30, 7, 1].contains(&days) { vec![("A", 10, end, days)] } else { vec![] };
         assert_eq!(told(&notices(&play, "M", day, START)), expected, "{days} days ahead");
     }
 }
@@ -120,7 +120,7 @@ fn points_that_end_with_inactivity_are_told_of_by_the_last_activity() {
     assert_eq!(notices(&play, "M", day_of(first, &zone) - 7.days(), play.now), [], "the member was active");
     let second = play.book.members[&play.member("M")].inactive_at(40, &zone);
     assert!(second > first);
-    for days in LEADS {
+    for days in [30, 7, 1u16] {
         let day = day_of(second, &zone) - i64::from(days).days();
         assert_eq!(told(&notices(&play, "M", day, play.now)), [("A", 10, second, days)]);
     }
@@ -129,7 +129,7 @@ fn points_that_end_with_inactivity_are_told_of_by_the_last_activity() {
 #[test]
 fn midnight_ends_the_day_and_the_last_notice_comes_before_the_day_of_the_expiry() {
     let zone = TimeZone::get("Europe/Berlin").unwrap();
-    let mut play = brands_in(&zone);
+    let mut play = brands_in(&zone, NoticeDays::default());
     let midnight = |day: Date| Timestamp::from_jiff(day.to_zoned(zone.clone()).unwrap().timestamp());
     // The clocks go forward on the 29th of March 2026, and back on the 25th of October.
     for end in [date(2026, 3, 29), date(2026, 3, 30), date(2026, 10, 25), date(2026, 10, 26)] {
@@ -144,16 +144,16 @@ fn midnight_ends_the_day_and_the_last_notice_comes_before_the_day_of_the_expiry(
 #[test]
 fn a_day_at_the_end_of_the_calendar_has_no_notices() {
     for day in [Date::MIN, Date::MAX] {
-        assert!(NoticeDay::of(day, &TimeZone::UTC).is_none());
+        assert!(NoticeDay::of(day, &coalition()).is_none());
     }
 }
 
 #[test]
 fn a_day_may_be_past_but_not_later_than_tomorrow() {
-    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let berlin = Coalition { time_zone: TimeZone::get("Europe/Berlin").unwrap(), ..coalition() };
     // Half past midnight in Berlin.
     let now: Timestamp = "2026-03-28T23:30:00Z".parse().unwrap();
-    let asked = |day: Option<Date>| NoticeDay::asked(day, now, &zone).map(|asked| asked.day);
+    let asked = |day: Option<Date>| NoticeDay::asked(day, now, &berlin).map(|asked| asked.day);
     assert_eq!(asked(None), Ok(date(2026, 3, 29)));
     for day in [date(2026, 3, 30), date(2026, 3, 28), date(1999, 1, 1)] {
         assert_eq!(asked(Some(day)), Ok(day));
@@ -163,26 +163,69 @@ fn a_day_may_be_past_but_not_later_than_tomorrow() {
     }
 }
 
+/// Whatever the rules allow.
+fn any_days() -> impl Strategy<Value = NoticeDays> {
+    btree_set(1..=NoticeDays::AHEAD_MAX, 1..=NoticeDays::COUNT_MAX)
+        .prop_map(|days| NoticeDays::new(days.into_iter().rev().collect()).unwrap())
+}
+
+#[test]
+fn a_coalition_has_one_to_eight_notices_from_the_most_days_to_the_fewest() {
+    let told =
+        |days: &[u16]| NoticeDays::new(days.to_vec()).map(|days| days.to_string()).map_err(|error| error.to_string());
+    for (days, text) in
+        [(&[30, 7, 1][..], "30, 7, 1"), (&[366], "366"), (&[8, 7, 6, 5, 4, 3, 2, 1], "8, 7, 6, 5, 4, 3, 2, 1")]
+    {
+        assert_eq!(told(days), Ok(text.to_owned()));
+    }
+    for (days, exceeded) in [
+        (&[][..], "0 notices of an expiry"),
+        (&[9, 8, 7, 6, 5, 4, 3, 2, 1], "9 notices of an expiry"),
+        (&[30, 0], "0 is not between 1 and 366"),
+        (&[367, 1], "367 is not between 1 and 366"),
+        (&[7, 30], "30 follows 7"),
+        (&[7, 7], "7 follows 7"),
+    ] {
+        let refused = told(days).unwrap_err();
+        assert!(refused.starts_with(exceeded) && refused.contains("such as 30, 7, 1"), "{refused}");
+    }
+    assert_eq!(NoticeDays::default().to_string(), "30, 7, 1");
+}
+
+#[test]
+fn a_coalition_with_other_days_has_notices_on_those_and_on_no_others() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let mut play = brands_in(&zone, NoticeDays::new(vec![366, 14]).unwrap());
+    let end = START.plus_days(400).plus_seconds(3600);
+    play.issue_until("A", "M", 10, end);
+    for days in 0..400u16 {
+        let day = day_of(end, &zone) - i64::from(days).days();
+        let expected = if [366, 14].contains(&days) { vec![("A", 10, end, days)] } else { vec![] };
+        assert_eq!(told(&notices(&play, "M", day, START)), expected, "{days} days ahead");
+    }
+}
+
 proptest! {
     /// Of every moment, whatever day is asked for: one notice of each kind in all, on the day that the calendar says, and
     /// the last one more than the rest of its day ahead.
     #[test]
     fn every_expiry_has_just_one_notice_of_each_kind(
         zone in select(&ZONES[..]),
+        days in any_days(),
         moments in vec((0i64..366 * 24 * 4, -1i64..=1), 1..20),
     ) {
         let zone = TimeZone::get(zone).unwrap();
-        let mut play = brands_in(&zone);
+        let mut play = brands_in(&zone, days.clone());
         // Quarters of hours, and the moments right beside them: midnights are among them.
-        let first = START.plus_days(31);
+        let first = START.plus_days(368);
         let ends: BTreeSet<Timestamp> =
             moments.iter().map(|(quarter, beside)| Timestamp(first.plus_seconds(quarter * 900).0 + beside)).collect();
         for end in &ends {
             play.issue_until("A", "M", 1, *end);
         }
-        let mut told: BTreeMap<(Timestamp, i8), Vec<Date>> = BTreeMap::new();
+        let mut told: BTreeMap<(Timestamp, u16), Vec<Date>> = BTreeMap::new();
         let start = day_of(START, &zone);
-        for offset in 0..400 {
+        for offset in 0..740 {
             let day = start + i64::from(offset).days();
             for notice in notices(&play, "M", day, play.now) {
                 prop_assert_eq!(notice.points, Points(1));
@@ -191,7 +234,7 @@ proptest! {
                 prop_assert!(notice.expires > Timestamp::from_jiff(over.timestamp()));
             }
         }
-        prop_assert_eq!(told.len(), ends.len() * LEADS.len());
+        prop_assert_eq!(told.len(), ends.len() * days.iter().count());
         for ((end, days), on) in told {
             prop_assert_eq!(on, vec![day_of(end, &zone) - i64::from(days).days()]);
         }

@@ -75,5 +75,6 @@ fn server_info(house: &House, limits: Limits, caller: &Caller, now: Timestamp) -
         }),
         deprecations: Vec::new(),
         clock_stands_still: false,
+        notice_days: coalition.notice_days.iter().map(i32::from).collect(),
     }
 }

@@ -59,8 +59,8 @@ impl Context {
             None => (named, MemberId(0)),
         };
         let now = self.clock.now();
-        let zone = self.house().coalition.time_zone.clone();
-        let day = NoticeDay::asked(named, now, &zone).map_err(|rejection| errors::refused(&rejection))?;
+        let day =
+            NoticeDay::asked(named, now, &self.house().coalition).map_err(|rejection| errors::refused(&rejection))?;
         // An issuer's page is of its own members alone: how many others stand between them is not for it to see.
         let (at_once, looks) = if issuer.is_some() { (LOOKED_THROUGH, LOOKS_MAX) } else { (limit, 1) };
         let (mut notices, mut members, mut next) = (Vec::<Notice>::new(), 0, Some(from));

@@ -20,8 +20,8 @@ use crate::rpc::convert::{self, View, from_money, from_timestamp, window_or_open
 use crate::rpc::partner::limits::from_limit_uses;
 use crate::rpc::settlement::CUT_OFFS_PUBLISHED;
 use crate::rpc::settlement::convert::{
-    from_leg, from_leg_state, from_order, from_order_mode, from_settlement_state, from_times, from_window_state,
-    order_mode,
+    from_calendar, from_leg, from_leg_state, from_order, from_order_mode, from_settlement_state, from_times,
+    from_window_state, order_mode,
 };
 use crate::rpc::{Context, auth, errors, page_size};
 use crate::scheduler::calendar::next_cut_offs;
@@ -74,13 +74,19 @@ impl PositionService for Service {
         request: Request<v1::ListWindowsRequest>,
     ) -> Result<Response<v1::ListWindowsResponse>, Status> {
         let caller = auth::caller(&request)?;
-        let v1::ListWindowsRequest { page_size: size, page_token } = request.into_inner();
+        let v1::ListWindowsRequest { page_size: size, page_token, unconfirmed } = request.into_inner();
         let limit = page_size(size)?;
-        let list = self.0.opaque.list(&caller, "ListWindows", &[]);
+        let list = self.0.opaque.list(&caller, "ListWindows", &[if unconfirmed { "unconfirmed" } else { "" }]);
         let before = list.numbers(&page_token)?.map(|[before]| convert::window(before)).transpose()?;
-        let windows = self.0.store.windows_before(before, limit).await;
+        let windows = if unconfirmed {
+            self.0.store.unconfirmed_before(before, limit).await
+        } else {
+            self.0.store.windows_before(before, limit).await
+        };
         let windows = windows.map_err(|error| errors::of_store(&error))?;
-        let last = windows.last().map(|row| row.window.number).filter(|number| *number > 1);
+        // Whether there are more of those that are unconfirmed is seen when the page is not full.
+        let more = !unconfirmed || windows.len() == limit;
+        let last = windows.last().map(|row| row.window.number).filter(|number| more && *number > 1);
         let house = self.0.house();
         let next = next_cut_offs(&house.calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
         let partner = caller.partner().ok();
@@ -88,6 +94,7 @@ impl PositionService for Service {
             windows: windows.iter().map(|row| from_window(&row.window, partner, &house.coalition)).collect(),
             next_close_times: from_times(next),
             next_page_token: last.map_or_else(String::new, |last| list.token(&last.to_string())),
+            calendar: Some(from_calendar(&house.calendar)),
         }))
     }
 
@@ -250,6 +257,9 @@ fn from_window(window: &Window, of: Option<PartnerId>, coalition: &Coalition) ->
         let leg = settlement?.legs.get(&partner)?;
         Some(from_leg(partner, leg, coalition))
     });
+    // A partner is told of its own leg alone.
+    let leg_count = settlement.filter(|_| of.is_none());
+    let leg_count = leg_count.map(|settlement| i32::try_from(settlement.legs.len()).unwrap_or(i32::MAX));
     let settlement_state =
         settlement.map_or(v1::SettlementState::Unspecified, |settlement| from_settlement_state(settlement.state));
     v1::Window {
@@ -259,6 +269,7 @@ fn from_window(window: &Window, of: Option<PartnerId>, coalition: &Coalition) ->
         open_time: from_timestamp(window.opened),
         close_time: window.closed.and_then(from_timestamp),
         leg,
+        leg_count,
     }
 }
 

@@ -205,6 +205,7 @@ impl SettlementService for Service {
             written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
             next_close_times: convert::from_times(next),
+            calendar: Some(convert::from_calendar(&calendar)),
         }))
     }
 }

@@ -1,7 +1,7 @@
 //! The coalition itself: its name, its domain, its settings. Written when it is founded, and never changed.
 
 use clearing_core::facts::FoundedFacts;
-use clearing_core::facts::coalition::{Coalition, Recovery};
+use clearing_core::facts::coalition::{Coalition, NoticeDays, Recovery};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::terms::Terms;
 use clearing_core::units::{Money, Timestamp};
@@ -78,6 +78,7 @@ struct Settings {
     time_zone: String,
     key_retention_days: u16,
     business_time_age_days: u16,
+    notice_days: Vec<u16>,
 }
 
 fn settings_of(coalition: &Coalition) -> Settings {
@@ -96,6 +97,7 @@ fn settings_of(coalition: &Coalition) -> Settings {
         time_zone: coalition.time_zone.iana_name().unwrap_or("UTC").to_owned(),
         key_retention_days: coalition.key_retention_days,
         business_time_age_days: coalition.business_time_age_days,
+        notice_days: coalition.notice_days.iter().collect(),
     }
 }
 
@@ -118,5 +120,7 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
             .map_err(|error| StoreError::damaged("the time zone", error))?,
         key_retention_days: settings.key_retention_days,
         business_time_age_days: settings.business_time_age_days,
+        notice_days: NoticeDays::new(settings.notice_days)
+            .map_err(|error| StoreError::damaged("the days of notices", error))?,
     })
 }

@@ -11,7 +11,7 @@ use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 
 use super::cells::Row;
 use super::sql::{Link, Sql, rows};
-use super::tables::{Column, LEGS, ORDERS, PARTICIPANTS, PROOFS, WINDOWS};
+use super::tables::{Column, Kind, LEGS, ORDERS, PARTICIPANTS, PROOFS, WINDOWS};
 use super::{Backend, Snapshot, Store, StoreError, gate, known};
 
 pub(super) static STATEMENTS: &[&Sql] = &[
@@ -21,6 +21,7 @@ pub(super) static STATEMENTS: &[&Sql] = &[
     &PROOFS_BETWEEN,
     &LEGS_BETWEEN,
     &LEGS_IN_FLIGHT,
+    &UNCONFIRMED,
     &ORDERS_BETWEEN,
     &UPSERT_WINDOW,
     &UPSERT_PARTICIPANTS,
@@ -355,7 +356,70 @@ static LEGS_IN_FLIGHT: Sql = Sql::new(
 )
 .gives(LEGS.all);
 
+const LEG_COUNT: Column = Column::made("leg_count", Kind::Int);
+
+// As above: from the few windows that are not done with.
+static UNCONFIRMED: Sql = Sql::new(
+    "store.unconfirmed",
+    "SELECT {windows w}, (SELECT count(*) FROM legs AS l WHERE l.window_number = w.window_number) AS leg_count
+    FROM windows AS w INDEXED BY windows_in_flight
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
+    ORDER BY w.window_number",
+    "SELECT {windows w}, (SELECT count(*) FROM legs AS l WHERE l.window_number = w.window_number) AS leg_count
+    FROM windows AS w
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
+    ORDER BY w.window_number",
+)
+.gives(&[WINDOWS.window_number, WINDOWS.closed_at, LEG_COUNT]);
+
+/// A closed window whose settlement is neither confirmed nor given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unconfirmed {
+    pub number: WindowNumber,
+    pub closed: Timestamp,
+    /// How many legs its settlement has.
+    pub legs: i64,
+}
+
+fn unconfirmed(row: &Row<'_>) -> Result<Unconfirmed, StoreError> {
+    let (number, closed) = (row.small(WINDOWS.window_number)?, row.time(WINDOWS.closed_at)?);
+    Ok(Unconfirmed { number, closed, legs: row.int(LEG_COUNT)? })
+}
+
 impl Store {
+    /// The closed windows that wait to be confirmed, by number.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn unconfirmed(&self) -> Result<Vec<Unconfirmed>, StoreError> {
+        let mut reader = self.reader().await?;
+        let mut link = reader.link();
+        let call = link.call(&UNCONFIRMED);
+        link.rows(call, unconfirmed).await
+    }
+
+    /// At most `limit` of them before the one of this number, or of all, with all that belongs to them, the newest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn unconfirmed_before(
+        &self,
+        before: Option<WindowNumber>,
+        limit: usize,
+    ) -> Result<Vec<WindowRow>, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let mut link = snapshot.link();
+        let call = link.call(&UNCONFIRMED);
+        let mut waiting = link.rows(call, unconfirmed).await?;
+        waiting.retain(|window| before.is_none_or(|before| window.number < before));
+        let mut found = Vec::new();
+        for window in waiting.iter().rev().take(limit) {
+            found.extend(windows(&mut link, Windows::One(window.number)).await?);
+        }
+        snapshot.finish().await?;
+        Ok(found)
+    }
+
     /// The legs of a partner in settlements that are neither paid nor aborted, by window.
     ///
     /// # Errors

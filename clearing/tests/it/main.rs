@@ -34,4 +34,5 @@ mod statuses;
 mod texts;
 mod till;
 mod tls;
+mod unconfirmed;
 mod wire;

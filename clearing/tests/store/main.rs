@@ -67,7 +67,7 @@ use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, Reply};
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery};
+use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::Origin;
@@ -139,6 +139,11 @@ fn terms(funding: Funding) -> Terms {
     }
 }
 
+/// Its coalition, in another zone.
+fn in_zone(time_zone: jiff::tz::TimeZone) -> Coalition {
+    Coalition { time_zone, ..house().coalition }
+}
+
 fn house() -> House {
     let partner = |name: &str, funding| {
         let partner = Partner {
@@ -172,6 +177,7 @@ fn house() -> House {
         time_zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
         key_retention_days: 0,
         business_time_age_days: 0,
+        notice_days: NoticeDays::default(),
     };
     House {
         coalition,

@@ -56,6 +56,7 @@ const BY_INDEX: &[(&str, &str)] = &[
     ("store.actions_by_window", "admin_actions_by_window"),
     ("store.holds_open", "holds_open"),
     ("store.legs_in_flight", "windows_in_flight"),
+    ("store.unconfirmed", "windows_in_flight"),
 ];
 
 async fn planning(test: &TestStore) -> (Raw, Backend) {

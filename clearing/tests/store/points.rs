@@ -12,7 +12,7 @@ use clearing_core::rules::redemption::ReturnRedemption;
 use clearing_core::units::{MemberId, Points, Timestamp};
 
 use crate::schema::Raw;
-use crate::{TestStore, Till, at, available, card, issue, redeem};
+use crate::{TestStore, Till, at, available, card, in_zone, issue, redeem};
 
 on_both! {
     empty: ;
@@ -168,7 +168,7 @@ async fn notices_are_found_page_by_page_by_the_members_key(test: &TestStore) {
         requests.push(till.request("grocer", until(number + 10, Timestamp::LAST)));
     }
     till.run(&requests, at(0)).await.unwrap();
-    let day = NoticeDay::asked(None, at(0), &berlin).unwrap();
+    let day = NoticeDay::asked(None, at(0), &in_zone(berlin)).unwrap();
     for (issuer, count) in [(Some("grocer"), 5), (Some("fuel"), 0), (None, 10)] {
         let mut found = Vec::new();
         let (mut from, mut pages) = (MemberId(0), 0);
@@ -207,7 +207,7 @@ async fn a_page_of_notices_ends_after_many_members_with_nothing_to_lose(test: &T
         }
     };
     raw.run(strangers).await.unwrap();
-    let day = NoticeDay::asked(None, at(0), &jiff::tz::TimeZone::UTC).unwrap();
+    let day = NoticeDay::asked(None, at(0), &in_zone(jiff::tz::TimeZone::UTC)).unwrap();
     let grocer = Some(crate::id("grocer"));
     let first = test.store.expiry_notices(&day, grocer, MemberId(0), 2, at(0)).await.unwrap();
     assert_eq!((first.notices.len(), first.next), (0, Some(MemberId(10_001))));

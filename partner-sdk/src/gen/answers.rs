@@ -228,6 +228,25 @@ impl FromWire<v1::BilateralNet> for BilateralNet {
     }
 }
 
+/// When the house closes windows by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Calendar {
+    /// The cron expressions, as they were given to SetCalendar; none when windows are closed by hand.
+    pub cron_expressions: Vec<String>,
+    /// The IANA time zone in which they are read. Empty when there has been no calendar yet.
+    pub time_zone: String,
+}
+
+impl FromWire<v1::Calendar> for Calendar {
+    fn read(wire: v1::Calendar) -> Result<Self, Error> {
+        Ok(Self {
+            cron_expressions: wire.cron_expressions,
+            time_zone: wire.time_zone,
+        })
+    }
+}
+
 /// Answer of CaptureHold: the points are taken, durably, and the rest is released. Its one entry
 /// is a redemption: its `lots` are those taken, in the order taken, and those released.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -723,7 +742,7 @@ pub struct ExpiryNotice {
     pub points: i64,
     /// The moment from which they cannot be spent.
     pub expire_time: SystemTime,
-    /// How many days ahead of the expiry the notice is: 30, 7 or 1.
+    /// How many days ahead of the expiry the notice is: one of `notice_days` of GetServerInfo.
     pub days_ahead: i32,
     /// Partner id of the issuer; in ListExpiryNotices always the caller.
     pub issuer_id: String,
@@ -985,6 +1004,9 @@ pub struct ServerInfo {
     pub deprecations: Vec<Deprecation>,
     /// Whether the house's clock stands still and is moved by hand. Only that of a sandbox can.
     pub clock_stands_still: bool,
+    /// How many days ahead of an expiry its notices are due (ListExpiryNotices), from the most to the fewest: 30, 7 and 1 unless
+    /// the coalition was founded with others; 1 to 8 of them, each from 1 to 366.
+    pub notice_days: Vec<i32>,
 }
 
 impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
@@ -1003,6 +1025,7 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
             limits: FromWire::read(there(wire.limits, "GetServerInfoResponse.limits")?)?,
             deprecations: each(wire.deprecations)?,
             clock_stands_still: wire.clock_stands_still,
+            notice_days: wire.notice_days,
         })
     }
 }
@@ -1947,6 +1970,8 @@ pub struct CalendarSet {
     pub proposal_id: String,
     /// The next closes after it was set, at most 10, earliest first.
     pub next_close_times: Vec<SystemTime>,
+    /// The calendar that it set.
+    pub calendar: Calendar,
 }
 
 impl FromWire<v1::SetCalendarResponse> for CalendarSet {
@@ -1955,6 +1980,7 @@ impl FromWire<v1::SetCalendarResponse> for CalendarSet {
             written: FromWire::read(there(wire.written, "SetCalendarResponse.written")?)?,
             proposal_id: wire.proposal_id,
             next_close_times: each(wire.next_close_times)?,
+            calendar: FromWire::read(there(wire.calendar, "SetCalendarResponse.calendar")?)?,
         })
     }
 }
@@ -2491,6 +2517,8 @@ pub struct Window {
     pub close_time: Option<SystemTime>,
     /// The caller's leg; not set while the window is open, or when it has none.
     pub leg: Option<Leg>,
+    /// How many legs its settlement has. For the operator and auditors; not set for partners, and while the window is open.
+    pub leg_count: Option<i32>,
 }
 
 impl FromWire<v1::Window> for Window {
@@ -2502,6 +2530,7 @@ impl FromWire<v1::Window> for Window {
             open_time: FromWire::read(there(wire.open_time, "Window.open_time")?)?,
             close_time: wire.close_time.map(FromWire::read).transpose()?,
             leg: wire.leg.map(FromWire::read).transpose()?,
+            leg_count: wire.leg_count,
         })
     }
 }

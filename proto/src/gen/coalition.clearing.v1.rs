@@ -3645,6 +3645,10 @@ pub struct GetServerInfoResponse {
     /// Whether the house's clock stands still and is moved by hand. Only that of a sandbox can.
     #[prost(bool, tag = "13")]
     pub clock_stands_still: bool,
+    /// How many days ahead of an expiry its notices are due (ListExpiryNotices), from the most to the fewest: 30, 7 and 1 unless
+    /// the coalition was founded with others; 1 to 8 of them, each from 1 to 366.
+    #[prost(int32, repeated, tag = "14")]
+    pub notice_days: ::prost::alloc::vec::Vec<i32>,
 }
 /// Limits of the server. What is beyond one of them is refused, never cut off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4708,7 +4712,7 @@ pub struct ExpiryNotice {
     /// The moment from which they cannot be spent.
     #[prost(message, optional, tag = "3")]
     pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// How many days ahead of the expiry the notice is: 30, 7 or 1.
+    /// How many days ahead of the expiry the notice is: one of `notice_days` of GetServerInfo.
     #[prost(int32, tag = "4")]
     pub days_ahead: i32,
     /// Partner id of the issuer; in ListExpiryNotices always the caller.
@@ -4798,8 +4802,8 @@ pub mod notice_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists which members are about to lose points that the caller issued: those that expire 30, 7 or 1 days after a day of
-        /// the coalition's calendar. Midnight counts for the day that ends with it. A day that was missed can be asked for
+        /// Lists which members are about to lose points that the caller issued: those that expire `notice_days` (of GetServerInfo; 30,
+        /// 7 or 1 unless the coalition was founded with others) after a day of the coalition's calendar. Midnight counts for the day that ends with it. A day that was missed can be asked for
         /// later; the points are always those that are available now, without what has expired. Points that end with inactivity
         /// are listed with the moment at which they do so if the member stays inactive. Writes nothing, and keeps no account of
         /// what was listed: whoever sends notices on keys them by (`member_id`, `expire_time`, `days_ahead`), so that each is
@@ -4851,8 +4855,8 @@ pub mod notice_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with NoticeServiceServer.
     #[async_trait]
     pub trait NoticeService: std::marker::Send + std::marker::Sync + 'static {
-        /// Lists which members are about to lose points that the caller issued: those that expire 30, 7 or 1 days after a day of
-        /// the coalition's calendar. Midnight counts for the day that ends with it. A day that was missed can be asked for
+        /// Lists which members are about to lose points that the caller issued: those that expire `notice_days` (of GetServerInfo; 30,
+        /// 7 or 1 unless the coalition was founded with others) after a day of the coalition's calendar. Midnight counts for the day that ends with it. A day that was missed can be asked for
         /// later; the points are always those that are available now, without what has expired. Points that end with inactivity
         /// are listed with the moment at which they do so if the member stays inactive. Writes nothing, and keeps no account of
         /// what was listed: whoever sends notices on keys them by (`member_id`, `expire_time`, `days_ahead`), so that each is
@@ -6661,8 +6665,10 @@ pub struct SetCalendarRequest {
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
     /// When to close: cron expressions of five fields (minute, hour, day of month, month, day of week), at most 16. The
-    /// window is closed whenever one of them is due. None: windows are closed by CloseWindow only. A malformed one is
-    /// INVALID_ARGUMENT.
+    /// window is closed whenever one of them is due. Of two day fields that are not `*` one is enough: "0 0 1 * FRI" is the
+    /// first of a month and every Friday; "0 0 1 * +FRI" wants both. "L" is the last day of a month, "15W" the weekday next to
+    /// the 15th, "FRI#2" the second Friday of a month and "FRI#L" the last. None: windows are closed by CloseWindow only. A
+    /// malformed one is INVALID_ARGUMENT.
     #[prost(string, repeated, tag = "2")]
     pub cron_expressions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The IANA time zone in which they are read, for example "Europe/Moscow". Empty means the coalition's. A time that a
@@ -6682,6 +6688,19 @@ pub struct SetCalendarResponse {
     /// The next closes after it was set, at most 10, earliest first.
     #[prost(message, repeated, tag = "3")]
     pub next_close_times: ::prost::alloc::vec::Vec<::prost_types::Timestamp>,
+    /// The calendar that it set.
+    #[prost(message, optional, tag = "4")]
+    pub calendar: ::core::option::Option<Calendar>,
+}
+/// When the house closes windows by itself.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Calendar {
+    /// The cron expressions, as they were given to SetCalendar; none when windows are closed by hand.
+    #[prost(string, repeated, tag = "1")]
+    pub cron_expressions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The IANA time zone in which they are read. Empty when there has been no calendar yet.
+    #[prost(string, tag = "2")]
+    pub time_zone: ::prost::alloc::string::String,
 }
 /// The netted result of one window.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8038,11 +8057,14 @@ pub struct ListWindowsRequest {
     /// `next_page_token` of the page before; empty for the first page.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only windows that are closed and whose settlement nobody has confirmed or given up yet.
+    #[prost(bool, tag = "3")]
+    pub unconfirmed: bool,
 }
 /// Answer of ListWindows.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListWindowsResponse {
-    /// The windows, newest first; the first of all is the open one.
+    /// The windows, newest first; the first of all is the open one, unless only unconfirmed ones are asked for.
     #[prost(message, repeated, tag = "1")]
     pub windows: ::prost::alloc::vec::Vec<Window>,
     /// The next moments at which the calendar closes the open window, at most 10, earliest first; empty when there is no
@@ -8052,6 +8074,9 @@ pub struct ListWindowsResponse {
     /// Token of the next page; empty when this is the last.
     #[prost(string, tag = "3")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// The calendar by which it does so.
+    #[prost(message, optional, tag = "4")]
+    pub calendar: ::core::option::Option<Calendar>,
 }
 /// One window.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8074,6 +8099,9 @@ pub struct Window {
     /// The caller's leg; not set while the window is open, or when it has none.
     #[prost(message, optional, tag = "6")]
     pub leg: ::core::option::Option<Leg>,
+    /// How many legs its settlement has. For the operator and auditors; not set for partners, and while the window is open.
+    #[prost(int32, optional, tag = "7")]
+    pub leg_count: ::core::option::Option<i32>,
 }
 /// Request of GetStatement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

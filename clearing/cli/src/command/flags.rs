@@ -1,9 +1,17 @@
-//! Flags that contradict each other are refused, and what cannot be undone asks first: both as laws over the whole command
-//! tree, so that whoever adds a flag or a command says what it means beside the others.
+//! Flags that contradict each other are refused, what cannot be undone asks first, and numbers and times that are written wrong
+//! are answered with some that are right: laws over the whole command tree, so that whoever adds a flag or a command says what
+//! it means beside the others.
 
+use std::any::TypeId;
+
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, CommandFactory as _, Parser as _};
+use partner_sdk::Decimal;
+use partner_sdk::operator::BreakageSplit;
 
 use super::Cli;
+use crate::terms::ReturnDays;
+use crate::times::When;
 
 /// Of each command, sets of arguments of which any two have a meaning side by side. Two that are in no set together must be
 /// declared as conflicting.
@@ -40,6 +48,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "hide_issuers",
                 "key_retention_days",
                 "business_time_days",
+                "notice_days",
                 "default_net_debit_cap",
                 "default_points_per_entry",
             ],
@@ -66,6 +75,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "hide_issuers",
                 "key_retention_days",
                 "business_time_days",
+                "notice_days",
                 "no_limits",
             ],
         ],
@@ -182,7 +192,10 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
     ("sandbox advance", &[&["to", "dir"]]),
     ("serve", &[&["listen", "database", "accept_time"]]),
     ("settlement abort", &[&["window", "yes", "request_id"], &["window", "dry_run"]]),
-    ("settlement confirm", &[&["window", "yes", "request_id"], &["window", "dry_run"]]),
+    (
+        "settlement confirm",
+        &[&["window", "yes", "request_id"], &["window", "dry_run"], &["empty", "yes"], &["empty", "dry_run"]],
+    ),
     (
         "settlement export",
         &[
@@ -306,6 +319,82 @@ fn what_cannot_be_undone_asks_or_wants_yes() {
         assert!(asks != reason.is_some(), "{name}: say whether it can be undone, and how");
         assert!(!asks || (has("yes") && has("dry_run")), "{name} cannot be undone and has no --yes and --dry-run");
     }
+}
+
+/// `--fee 2%` and `--amount 10,5` were once refused with a grammar, and nobody knew what to write instead.
+#[test]
+fn whoever_writes_a_number_wrong_is_told_one_that_is_taken() {
+    let numbers = [
+        TypeId::of::<Decimal>(),
+        TypeId::of::<i64>(),
+        TypeId::of::<i32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u16>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<ReturnDays>(),
+        TypeId::of::<BreakageSplit>(),
+    ];
+    let mut tried = 0;
+    for (name, command) in commands() {
+        let is_number = |arg: &&Arg| numbers.iter().any(|number| arg.get_value_parser().type_id() == *number);
+        for arg in command.get_arguments().filter(is_number) {
+            tried += 1;
+            for wrong in ["x", "2%", "10,5", "1e3", "99999999999999999999"] {
+                let (id, refused) = (arg.get_id(), refusal(&name, &command, arg, wrong));
+                let refused = refused.unwrap_or_else(|| panic!("{name} takes {wrong} for {id}"));
+                let example = refused.split_once("write ").and_then(|(_, after)| after.split([' ', ';', '\n']).next());
+                let example = example.unwrap_or_else(|| panic!("{name} gives no example for {id}: {refused}"));
+                let example = example.trim_end_matches(',');
+                assert_eq!(
+                    refusal(&name, &command, arg, example),
+                    None,
+                    "{name} does not take its own example for {id}"
+                );
+            }
+        }
+    }
+    assert!(tried > 60, "{tried} flags hold numbers");
+}
+
+#[test]
+fn wherever_a_time_is_taken_a_day_and_a_local_time_are_too() {
+    let mut tried = 0;
+    for (name, command) in commands() {
+        let named = |arg: &Arg| arg.get_value_names().is_some_and(|names| names.iter().any(|name| *name == "TIME"));
+        let is_time = |arg: &Arg| arg.get_value_parser().type_id() == TypeId::of::<When>();
+        for arg in command.get_arguments() {
+            assert!(!is_time(arg) || named(arg), "{name}: {} is a TIME", arg.get_id());
+            if !named(arg) {
+                continue;
+            }
+            tried += 1;
+            for text in ["2026-12-01", "2026-12-01T10:00", "2026-12-01T10:00:30", "2026-12-01T07:00:00Z"] {
+                assert_eq!(refusal(&name, &command, arg, text), None, "{name} {text}");
+            }
+            let refused = refusal(&name, &command, arg, "tomorrow").unwrap();
+            assert!(refused.contains(crate::times::FORMS), "{name}: {refused}");
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let long = arg.get_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!((help + &long).contains("a day"), "{name} does not say what a day means for {}", arg.get_id());
+        }
+    }
+    assert!(tried > 8, "{tried} flags hold times");
+}
+
+/// Why a command does not take a text for one of its arguments; none if it does, whatever else is missing.
+fn refusal(name: &str, command: &Command, arg: &Arg, text: &str) -> Option<String> {
+    let mut line: Vec<String> = std::iter::once("clearing").chain(name.split(' ')).map(str::to_owned).collect();
+    match arg.get_long() {
+        Some(long) => line.push(format!("--{long}={text}")),
+        None => {
+            let before = command.get_positionals().filter(|other| other.get_index() < arg.get_index());
+            line.extend(before.map(|_| "1".to_owned()));
+            line.push(text.to_owned());
+        }
+    }
+    let error = Cli::try_parse_from(line).err()?;
+    (error.kind() == ErrorKind::ValueValidation).then(|| error.to_string())
 }
 
 /// Every command that can be run, by its words.

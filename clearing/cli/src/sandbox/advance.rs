@@ -1,6 +1,5 @@
 //! `clearing sandbox advance`: moves the clock of a sandbox that stands still.
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde_json::json;
@@ -9,28 +8,27 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::session::{Session, moment};
+use crate::times::{self, When};
 
 /// Where a clock is moved to.
 #[derive(Debug, Clone, Copy)]
 pub enum Target {
     By(Span),
-    To(Timestamp),
-    Day(Date),
+    To(When),
 }
 
 /// As it is written on the command line.
 pub fn target(text: &str) -> Result<Target, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(Target::To(time));
+    if let Ok(when) = times::when(text) {
+        return Ok(Target::To(when));
     }
-    if let Ok(day) = text.parse() {
-        return Ok(Target::Day(day));
+    match text.parse::<Span>() {
+        Ok(span) if span.is_positive() => Ok(Target::By(span)),
+        Ok(_) | Err(_) => {
+            Err(format!("{text:?} is neither how far (write 30d, 12h or 1h30m) nor a time ({})", times::FORMS))
+        }
     }
-    let span: Span = text.parse().map_err(|_| FORMS.to_owned())?;
-    if span.is_positive() { Ok(Target::By(span)) } else { Err(FORMS.to_owned()) }
 }
-
-const FORMS: &str = "how far, such as 30d, 12h or 1h30m, or to when, such as 2026-12-01 or 2026-12-01T08:00:00Z";
 
 /// Moves the clock of the sandbox that a configuration names.
 pub async fn advance(context: Context, to: Target) -> Result<(), Failure> {
@@ -43,15 +41,16 @@ pub async fn advance(context: Context, to: Target) -> Result<(), Failure> {
     let zone = TimeZone::get(&session.info.time_zone).map_err(|error| Failure::internal(&error))?;
     let beyond = |_| Failure::usage("that is beyond the calendar");
     let to = match to {
-        Target::To(time) => time,
-        Target::Day(day) => day.to_zoned(zone).map_err(beyond)?.timestamp(),
+        Target::To(when) => {
+            Timestamp::try_from(when.begin(&session.zone)?).map_err(|error| Failure::internal(&error))?
+        }
         Target::By(span) => before.to_zoned(zone).checked_add(span).map_err(beyond)?.timestamp(),
     };
     let moved = session.client.sandbox().advance_clock(to.into()).await?;
     let works = moved.due_works.iter().map(|work| {
         let entries = work.entry_ids.len().to_string();
         let window = work.window.map(|window| window.to_string()).unwrap_or_default();
-        vec![moment(work.due_time), work.kind.to_string(), window, entries]
+        vec![session.zone.text(work.due_time), work.kind.to_string(), window, entries]
     });
     let json = json!({
         "from": before.to_string(),
@@ -64,7 +63,8 @@ pub async fn advance(context: Context, to: Target) -> Result<(), Failure> {
             "entry_ids": work.entry_ids,
         })).collect::<Vec<_>>(),
     });
-    let mut page = Page::new().text(format!("It is {} now; it was {before}.", moment(moved.clock_time)));
+    let [was, is] = [before.into(), moved.clock_time].map(|time| session.zone.text(time));
+    let mut page = Page::new().text(format!("It is {is} now; it was {was}. {}", session.zone.note()));
     if moved.due_work_count > 0 {
         page = page.text(format!("{} pieces of work were due:", moved.due_work_count));
         page = page.table(&["due", "what", ">window", ">entries"], works);

@@ -48,8 +48,13 @@ impl Desk {
             .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", text(&output.stdout)))
     }
 
-    /// What people read of a command that succeeds.
+    /// What people read of a command that succeeds, on a screen that is wide enough for any table.
     pub fn table(&self, arguments: &[&str]) -> String {
+        self.screen(&[arguments, &["--columns", "300"]].concat())
+    }
+
+    /// What people read of a command that succeeds, on a screen that nobody knows anything of.
+    pub fn screen(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
         text(&output.stdout)
@@ -111,6 +116,11 @@ impl Asking<'_> {
     /// As [`Desk::table`].
     pub fn table(&self, arguments: &[&str]) -> String {
         self.desk.table(&self.with(arguments))
+    }
+
+    /// As [`Desk::screen`].
+    pub fn screen(&self, arguments: &[&str]) -> String {
+        self.desk.screen(&self.with(arguments))
     }
 
     /// As [`Desk::failure`].

@@ -24,7 +24,9 @@ fn what_is_no_number_or_time_is_refused_on_the_command_line() {
     ];
     for (arguments, is_number) in borders {
         // Signs would be taken for flags before they are read.
-        let texts: Vec<&str> = if is_number { NO_NUMBERS.to_vec() } else { NO_TIMES.to_vec() };
+        let mut texts: Vec<&str> = if is_number { NO_NUMBERS.to_vec() } else { NO_TIMES.to_vec() };
+        // The command line knows the coalition's zone, so that days and local times are moments here.
+        texts.retain(|text| !["2026-03-01", "2026-03-01T00:00:00"].contains(text));
         for text in texts {
             let output = desk.run(&[arguments, &[text]].concat());
             assert_eq!(output.status.code(), Some(2), "{arguments:?} {text:?}");

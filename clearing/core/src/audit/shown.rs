@@ -240,6 +240,7 @@ impl Shown for Coalition {
             time_zone,
             key_retention_days,
             business_time_age_days,
+            notice_days,
         } = self;
         let own = vec![
             ("id", id.clone()),
@@ -254,6 +255,7 @@ impl Shown for Coalition {
             ("time zone", or_none(time_zone.iana_name())),
             ("days that keys are kept", key_retention_days.to_string()),
             ("days of a business time", business_time_age_days.to_string()),
+            ("days of notices", notice_days.to_string()),
         ];
         own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
     }

@@ -1,7 +1,7 @@
 //! The coalition's settings, and the house: the coalition with its partners and its calendar.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::{fmt, io};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::tz::TimeZone;
@@ -12,7 +12,7 @@ use crate::facts::limits::Limits;
 use crate::facts::partner::Partner;
 use crate::facts::terms::Terms;
 use crate::rejection::Rejection;
-use crate::units::{Currency, Money, PartnerId, Timestamp};
+use crate::units::{Currency, Malformed, Money, PartnerId, Timestamp};
 
 /// Partners that a coalition has at the most, beside the operator: so that an answer with a row for each of them, such as all
 /// orders of a settlement, fits into a message.
@@ -79,6 +79,8 @@ pub struct Coalition {
     pub key_retention_days: u16,
     /// How old a till's own time may be, in days. 0: any age.
     pub business_time_age_days: u16,
+    /// How many days ahead of an expiry its notices are due.
+    pub notice_days: NoticeDays,
 }
 
 impl Coalition {
@@ -114,6 +116,59 @@ impl Coalition {
 
     pub fn money_text(&self, amount: Money) -> String {
         amount.text(self.scale)
+    }
+}
+
+/// How many days ahead of an expiry its notices are due, from the most to the fewest; 30, 7 and 1 unless somebody says otherwise.
+///
+/// Rule: notice-days
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize)]
+pub struct NoticeDays(Vec<u16>);
+
+impl NoticeDays {
+    /// Notices of an expiry at the most.
+    pub const COUNT_MAX: usize = 8;
+    /// Days ahead at the most.
+    pub const AHEAD_MAX: u16 = 366;
+
+    /// # Errors
+    /// None at all, or more than [`NoticeDays::COUNT_MAX`]; one that is 0 or above [`NoticeDays::AHEAD_MAX`]; one that is not below
+    /// the one before it.
+    pub fn new(days: Vec<u16>) -> Result<Self, Malformed> {
+        let example = "write 1 to 8 numbers of days such as 30, 7, 1";
+        if days.is_empty() || days.len() > Self::COUNT_MAX {
+            return Err(Malformed(format!("{} notices of an expiry; {example}", days.len())));
+        }
+        if let Some(wrong) = days.iter().find(|days| !(1..=Self::AHEAD_MAX).contains(*days)) {
+            return Err(Malformed(format!("{wrong} is not between 1 and {}; {example}", Self::AHEAD_MAX)));
+        }
+        if let Some([before, after]) = days.array_windows().find(|[before, after]| after >= before) {
+            return Err(Malformed(format!("{after} follows {before}; {example}, from the most to the fewest")));
+        }
+        Ok(Self(days))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl Default for NoticeDays {
+    fn default() -> Self {
+        Self(vec![30, 7, 1])
+    }
+}
+
+impl fmt::Display for NoticeDays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.iter().map(|days| days.to_string()).collect();
+        f.write_str(&texts.join(", "))
+    }
+}
+
+impl BorshDeserialize for NoticeDays {
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        Self::new(Vec::deserialize_reader(reader)?).map_err(io::Error::other)
     }
 }
 

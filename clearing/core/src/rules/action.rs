@@ -319,6 +319,7 @@ fn founded_fields(founded: &FoundedFacts) -> Vec<Field> {
         field("disclose_issuers", Some(coalition.disclose_issuers.to_string())),
         field("key_retention_days", Some(coalition.key_retention_days.to_string())),
         field("business_time_age_days", Some(coalition.business_time_age_days.to_string())),
+        field("notice_days", Some(coalition.notice_days.to_string())),
     ];
     // New partners' terms begin with these.
     let no_version = |(name, _): &Field| !matches!(*name, "version" | "effective_time");

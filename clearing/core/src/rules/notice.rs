@@ -8,14 +8,12 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::facts::coalition::Coalition;
 use crate::facts::lot::Lot;
 use crate::facts::member::Member;
 use crate::rejection::Rejection;
 use crate::rules::checks::check_range;
 use crate::units::{MemberId, PartnerId, Points, Timestamp};
-
-/// How many days ahead of an expiry its notices are due.
-pub const LEADS: [i8; 3] = [30, 7, 1];
 
 /// Points of one issuer that a member loses at one moment unless they are spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,22 +22,22 @@ pub struct Notice {
     pub issuer: PartnerId,
     pub points: Points,
     pub expires: Timestamp,
-    /// One of [`LEADS`].
-    pub days_ahead: i8,
+    /// One of the coalition's [`Coalition::notice_days`].
+    pub days_ahead: u16,
 }
 
 /// A day of the coalition's calendar, with the days that its notices are about.
 #[derive(Debug, Clone)]
 pub struct NoticeDay {
     pub day: Date,
-    ahead: [Ahead; LEADS.len()],
+    ahead: Vec<Ahead>,
     zone: TimeZone,
 }
 
 /// A day some days ahead: from behind its first moment up to the first moment of the next.
 #[derive(Debug, Clone, Copy)]
 struct Ahead {
-    days: i8,
+    days: u16,
     behind: Timestamp,
     until: Timestamp,
 }
@@ -49,26 +47,28 @@ impl NoticeDay {
     ///
     /// # Errors
     /// [`Rejection::TimeOutOfRange`] for a day later than tomorrow.
-    pub fn asked(day: Option<Date>, now: Timestamp, zone: &TimeZone) -> Result<Self, Rejection> {
+    pub fn asked(day: Option<Date>, now: Timestamp, coalition: &Coalition) -> Result<Self, Rejection> {
+        let zone = &coalition.time_zone;
         let today = now.to_jiff().to_zoned(zone.clone()).date();
         let day = day.unwrap_or(today);
         let never = |moment: Option<Timestamp>| moment.unwrap_or(Timestamp::NEVER);
         let tomorrow = today.tomorrow().ok().and_then(|tomorrow| begin(tomorrow, zone));
         check_range("day", never(begin(day, zone)), Timestamp(0), never(tomorrow))?;
-        Self::of(day, zone).ok_or_else(|| Rejection::invalid("day", "the calendar ends before what would be told"))
+        Self::of(day, coalition).ok_or_else(|| Rejection::invalid("day", "the calendar ends before what would be told"))
     }
 
     /// `None` for a day at the end of the calendar, which cannot tell what comes after it.
-    pub fn of(day: Date, zone: &TimeZone) -> Option<Self> {
-        let begins = |days: i8| begin(day.checked_add(i64::from(days).days()).ok()?, zone);
-        let ahead = |days: i8| Some(Ahead { days, behind: begins(days)?, until: begins(days + 1)? });
-        let [first, second, third] = LEADS.map(ahead);
-        Some(Self { day, ahead: [first?, second?, third?], zone: zone.clone() })
+    pub fn of(day: Date, coalition: &Coalition) -> Option<Self> {
+        let zone = &coalition.time_zone;
+        let begins = |days: u16| begin(day.checked_add(i64::from(days).days()).ok()?, zone);
+        let ahead = |days: u16| Some(Ahead { days, behind: begins(days)?, until: begins(days + 1)? });
+        let ahead = coalition.notice_days.iter().map(ahead).collect::<Option<_>>()?;
+        Some(Self { day, ahead, zone: zone.clone() })
     }
 
     /// What expires after this is not spoken of yet.
     pub fn horizon(&self) -> Timestamp {
-        self.ahead.map(|ahead| ahead.until).into_iter().max().expect("there are leads")
+        self.ahead.iter().map(|ahead| ahead.until).max().expect("a coalition has notices")
     }
 
     /// The expiries, each range with both of its ends, that the lots of a member may have which a notice is about. No
@@ -101,7 +101,7 @@ impl NoticeDay {
         lost.into_iter().filter_map(notice).collect()
     }
 
-    fn days_ahead(&self, expires: Timestamp) -> Option<i8> {
+    fn days_ahead(&self, expires: Timestamp) -> Option<u16> {
         let ahead = self.ahead.iter().find(|ahead| ahead.behind < expires && expires <= ahead.until);
         ahead.map(|ahead| ahead.days)
     }

@@ -9,7 +9,7 @@ use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, MemberReply, Reply, Reversed};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, Recovery};
+use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
@@ -84,6 +84,7 @@ pub fn coalition() -> Coalition {
         time_zone: jiff::tz::TimeZone::UTC,
         key_retention_days: 0,
         business_time_age_days: 0,
+        notice_days: NoticeDays::default(),
     }
 }
 

@@ -210,6 +210,10 @@ pub(in crate::rpc) fn calendar(
     Ok(calendar)
 }
 
+pub(in crate::rpc) fn from_calendar(calendar: &Calendar) -> v1::Calendar {
+    v1::Calendar { cron_expressions: calendar.cut_offs.clone(), time_zone: calendar.time_zone.clone() }
+}
+
 pub(in crate::rpc) fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
     times.into_iter().filter_map(from_timestamp).collect()
 }

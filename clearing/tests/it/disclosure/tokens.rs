@@ -53,7 +53,11 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 16] = [
     ),
     (
         "ListWindows",
-        [list!(position.list_windows, |page_token| v1::ListWindowsRequest { page_size: 1, page_token }); 2],
+        [list!(position.list_windows, |page_token| v1::ListWindowsRequest {
+            page_size: 1,
+            page_token,
+            unconfirmed: false
+        }); 2],
         ["A", "C"],
     ),
     (

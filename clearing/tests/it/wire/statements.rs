@@ -362,7 +362,7 @@ async fn windows_are_listed_newest_first_with_the_next_cut_offs() {
         house.trade().await;
         house.close().await;
         house.close().await;
-        let list = |page_size, page_token| v1::ListWindowsRequest { page_size, page_token };
+        let list = |page_size, page_token| v1::ListWindowsRequest { page_size, page_token, unconfirmed: false };
         let all = house.by("A").position.list_windows(list(0, String::new())).await.unwrap().into_inner();
         assert_eq!(all.windows.iter().map(|window| window.window).collect::<Vec<_>>(), [3, 2, 1]);
         assert_eq!(all.windows[0].state(), v1::WindowState::Open);
