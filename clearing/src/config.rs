@@ -33,8 +33,10 @@ use crate::store::Store;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("the configuration file {} cannot be read", path.display())]
+    #[error("{named_by} {}, which {}", path.display(), lack(source))]
     Unreadable {
+        /// What names it, with the verb: "CLEARING_CONFIG names".
+        named_by: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -59,6 +61,18 @@ pub enum ConfigError {
     /// Keys are wrong or missing.
     #[error("{0}")]
     Keys(#[from] Problems),
+}
+
+/// What is the matter with a file that was named.
+fn lack(error: &io::Error) -> String {
+    let kind = error.kind();
+    if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&kind) {
+        "is not there".to_owned()
+    } else if kind == io::ErrorKind::IsADirectory {
+        "is a folder".to_owned()
+    } else {
+        format!("cannot be read: {error}")
+    }
 }
 
 /// A value and where it came from.
@@ -93,17 +107,17 @@ impl Config {
     /// A file that was named and cannot be read, a file that is not TOML, and every key that is malformed, out of range or
     /// unknown.
     pub fn load(file: Option<&Path>, environment: &Environment, flags: &[Flag]) -> Result<Self, ConfigError> {
-        let named = file.map(Path::to_owned).or_else(|| environment.file());
-        let path = named.clone().unwrap_or_else(|| PathBuf::from(FILE_DEFAULT));
+        let named = file.map(|file| ("--config names", file.to_owned()));
+        let named = named.or_else(|| environment.file().map(|file| ("CLEARING_CONFIG names", file)));
+        let is_named = named.is_some();
+        let (named_by, path) = named.unwrap_or_else(|| ("this folder has", PathBuf::from(FILE_DEFAULT)));
+        let unreadable = |source| ConfigError::Unreadable { named_by, path: path.clone(), source };
         let opened = match File::open(&path) {
             Ok(file) => Some(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
-            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_named => None,
+            Err(source) => return Err(unreadable(source)),
         };
-        let text = match opened.as_ref().map(io::read_to_string).transpose() {
-            Ok(text) => text,
-            Err(source) => return Err(ConfigError::Unreadable { path, source }),
-        };
+        let text = opened.as_ref().map(io::read_to_string).transpose().map_err(unreadable)?;
         let mut found = BTreeMap::new();
         let mut problems = Vec::new();
         if let Some(text) = &text {

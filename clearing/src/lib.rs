@@ -15,6 +15,7 @@
 //! | [`scheduler`] | cut-offs and expiries on time |
 //! | [`clock`] | time, ids and chance |
 //! | [`timekeeper`] | whether the machine's clock can be believed |
+//! | [`reminder`] | saying what lasts once, and now and then |
 //! | [`identifier`] | keyed hashes of members' identifiers |
 //! | [`coalition_file`] | coalitions written as TOML |
 //! | [`spreadsheet`] | files that a spreadsheet or a bank opens |
@@ -31,6 +32,7 @@ pub mod door;
 pub mod health;
 pub mod identifier;
 pub mod projector;
+pub mod reminder;
 pub mod rpc;
 pub mod scheduler;
 pub mod server;

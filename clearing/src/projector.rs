@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, error, warn};
 
+use crate::reminder::Reminder;
 use crate::store::{Projector, Step, Store, StoreError};
 
 /// Between two looks at a journal that nothing was added to. A reader looks through what came in meanwhile itself.
@@ -30,7 +31,7 @@ pub async fn follow(store: Store, stop: CancellationToken) {
     let (stopped, span) = (stop.clone(), Span::current());
     let run = async move {
         let mut projector = Projector::new(store.clone());
-        let mut failures = 0;
+        let mut failures = Failures::default();
         while !stopped.is_cancelled() {
             let stepped = AssertUnwindSafe(projector.step()).catch_unwind().await;
             if stepped.is_err() {
@@ -63,24 +64,35 @@ pub async fn follow(store: Store, stop: CancellationToken) {
 
 /// How long to rest after a step. One that panicked is a fault of the house, as whatever is in the journal can be listed: it
 /// costs the lists, and nothing else of the node.
-fn rest_after(stepped: std::thread::Result<Result<Step, StoreError>>, failures: &mut u32) -> Duration {
+fn rest_after(stepped: std::thread::Result<Result<Step, StoreError>>, failures: &mut Failures) -> Duration {
     let failed = match stepped {
         Ok(Ok(step)) => {
-            *failures = 0;
+            failures.count = 0;
+            failures.told.over();
             return rest(step);
         }
         Ok(Err(error)) => Some(error),
         Err(_) => None,
     };
-    let pause = (LOOK * 2_u32.saturating_pow(*failures)).min(PAUSE_MAX);
-    *failures += 1;
+    let pause = (LOOK * 2_u32.saturating_pow(failures.count)).min(PAUSE_MAX);
+    failures.count += 1;
     match failed {
-        Some(error) => {
-            warn!(?pause, error = &error as &dyn std::error::Error, "the lists of entries wait for another look");
+        Some(error) if failures.told.is_due(&error.to_string()) => {
+            warn!(error = &error as &dyn std::error::Error, "the lists of entries wait until they can be read");
         }
-        None => error!(?pause, "the house failed on the lists of entries; they wait for another look"),
+        None if failures.told.is_due("a fault") => {
+            error!(?pause, "the house failed on the lists of entries; they wait for another look");
+        }
+        Some(_) | None => {}
     }
     pause
+}
+
+/// Steps that failed, one after the other.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u32,
+    told: Reminder,
 }
 
 fn rest(step: Step) -> Duration {
@@ -101,13 +113,13 @@ mod tests {
     #[test]
     fn a_step_that_panics_is_waited_for_longer_and_longer_and_forgotten_by_one_that_does_not() {
         let good = || Step { behind: 0, lost: false, alone: true, took: Duration::ZERO };
-        let mut failures = 0;
+        let mut failures = Failures::default();
         let mut broken = || rest_after(Err(Box::new("a fault")), &mut failures);
         assert_eq!([broken(), broken(), broken()], [LOOK, 2 * LOOK, 4 * LOOK]);
         for _ in 0..40 {
             assert!(broken() <= PAUSE_MAX);
         }
         assert_eq!(rest_after(Ok(Ok(good())), &mut failures), LOOK);
-        assert_eq!(failures, 0);
+        assert_eq!(failures.count, 0);
     }
 }

@@ -49,7 +49,7 @@ use crate::clock::{self, Clock};
 use crate::identifier::IdentifierKey;
 use crate::rpc::opaque::Opaque;
 use crate::scheduler::Scheduler;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::writer::{Writer, Written};
 
 /// Items in a batch at the most.
@@ -115,7 +115,12 @@ impl Context {
 
     /// Reads the house anew.
     pub async fn refresh_house(&self) -> Result<(), Status> {
-        let row = self.store.load_house().await.map_err(|error| errors::of_store(&error))?;
+        self.look_at_house().await.map_err(|error| errors::of_store(&error))
+    }
+
+    /// The same for the house itself, which logs what is wrong as often as is of use.
+    pub async fn look_at_house(&self) -> Result<(), StoreError> {
+        let row = self.store.load_house().await?;
         self.house.store(Some(Arc::new(row.house)));
         Ok(())
     }

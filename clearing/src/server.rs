@@ -2,7 +2,7 @@
 //!
 //! | phase | health | calls |
 //! |---|---|---|
-//! | bound; migrations pending, or the database is out of reach | NOT_SERVING | UNAVAILABLE |
+//! | bound; migrations pending, or the database is out of reach (what waiting does not mend ends the start) | NOT_SERVING | UNAVAILABLE |
 //! | the machine's clock is wrong at start | NOT_SERVING | reads are answered, writes UNAVAILABLE |
 //! | missed cut-offs are closed, one by one | NOT_SERVING | UNAVAILABLE |
 //! | open | SERVING while the books can be written ([`health`](crate::health)) | answered |
@@ -59,12 +59,13 @@ use crate::door::{Door, DoorCounts, DoorLimits};
 use crate::health::Health;
 use crate::identifier::{IdentifierKey, OtherBooks};
 use crate::projector;
+use crate::reminder::Reminder;
 use crate::rpc::auth::{AuthLayer, Caller, SERVICES};
 use crate::rpc::bounds::ANSWER_BYTES_MAX;
 use crate::rpc::complete::CompleteLayer;
 use crate::rpc::opaque::Opaque;
 use crate::rpc::{self, BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, errors, issue};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{ScheduleError, Scheduler};
 use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Backend, GateError, Occupancy, OccupyError, Store, StoreError};
 use crate::timekeeper::Timekeeper;
@@ -429,10 +430,7 @@ impl Books {
             return Ok(());
         }
         self.occupy(store)?;
-        // What is no coalition yet is waited for.
-        if let Ok(row) = store.load_house().await {
-            row.check(key, &self.domain)?;
-        }
+        store.load_house().await?.check(key, &self.domain)?;
         Ok(())
     }
 
@@ -454,10 +452,14 @@ async fn open(
     stop: CancellationToken,
 ) -> Option<Occupancy> {
     let mut timekeeper = Timekeeper::new(context.store.clone(), context.clock.clone());
+    let mut reminder = Reminder::default();
     loop {
         match try_open(&context, &mut books, &mut timekeeper).await {
             Ok(()) => break,
-            Err(NotOpen::Waiting(waiting)) => info!(waiting, "the house is not open yet"),
+            Err(NotOpen::Waiting { what, advice }) if reminder.is_due(&what) => {
+                warn!(what_to_do = advice, "the house waits to open: {what}");
+            }
+            Err(NotOpen::Waiting { .. }) => {}
             Err(NotOpen::Refused(error)) => {
                 tell.send_replace(Opening::Refused(Arc::new(error)));
                 stop.cancelled().await;
@@ -467,6 +469,9 @@ async fn open(
         if wait(&stop).await {
             return books.occupancy;
         }
+    }
+    if let Some(waited) = reminder.over() {
+        info!(waited_seconds = waited.as_secs(), "what the house waited for is there");
     }
     tokio::join!(
         health.watch(&context.store, &context.writer, &context.clock, &stop),
@@ -485,6 +490,7 @@ async fn keep(
     stop: &CancellationToken,
 ) {
     let mut serving = false;
+    let mut reminder = Reminder::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -503,8 +509,20 @@ async fn keep(
         if wait(stop).await {
             return;
         }
-        if let Err(status) = context.refresh_house().await {
-            warn!(%status, "the house could not be read again");
+        match context.look_at_house().await {
+            Ok(()) => {
+                if let Some(away) = reminder.over() {
+                    info!(away_seconds = away.as_secs(), "the database is there again");
+                }
+            }
+            Err(error) => {
+                // A reader that was waited for in vain says nothing of the database, which may be there again by now.
+                let error = if error.cause().is_some() { Some(error) } else { context.store.reach().await.err() };
+                let told = error.as_ref().map(told).filter(|(what, _)| reminder.is_due(what));
+                if let Some((what, advice)) = told {
+                    warn!(what_to_do = advice, "the house cannot read its books: {what}");
+                }
+            }
         }
     }
 }
@@ -520,27 +538,43 @@ async fn wait(stop: &CancellationToken) -> bool {
 /// Why a house is not open.
 enum NotOpen {
     /// This may change.
-    Waiting(String),
+    Waiting { what: String, advice: String },
     /// This will not.
     Refused(StartError),
 }
 
 impl From<StoreError> for NotOpen {
     fn from(error: StoreError) -> Self {
-        Self::Waiting(error.to_string())
+        if error.is_final() {
+            return Self::Refused(error.into());
+        }
+        let (what, advice) = told(&error);
+        Self::Waiting { what, advice }
+    }
+}
+
+/// What is wrong with the database, and what to do about it.
+fn told(error: &StoreError) -> (String, String) {
+    match error.cause() {
+        Some(cause) => (cause.told.clone(), cause.advice.clone()),
+        None => (error.to_string(), "look at the log of the database".to_owned()),
     }
 }
 
 /// # Errors
 /// What the house is waiting for, or why it must not open.
 async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekeeper) -> Result<(), NotOpen> {
+    let waiting = |what: String, advice: &str| NotOpen::Waiting { what, advice: advice.to_owned() };
+    context.store.reach().await?;
     let migrations = context.store.migration_state().await?;
     if !migrations.pending.is_empty() {
         let pending = migrations.pending.len();
-        return Err(NotOpen::Waiting(format!("{pending} migrations are pending; run `clearing migrate`")));
+        return Err(waiting(format!("{pending} migrations are pending"), "run `clearing migrate`"));
     }
     // Whoever has just migrated it may have it for a moment.
-    books.occupy(&context.store).map_err(|error| NotOpen::Waiting(error.to_string()))?;
+    books
+        .occupy(&context.store)
+        .map_err(|error| waiting(error.to_string(), "end that process, if it does not end by itself"))?;
     context.store.prove_gate().await.map_err(|error| match error {
         GateError::Store(error) => NotOpen::from(error),
         GateError::NoLock(_) => NotOpen::Refused(StartError::Gate(error)),
@@ -550,7 +584,9 @@ async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekee
     timekeeper.start().await?;
     if context.clock.wrong().is_none() {
         let replayed = context.scheduler.replay_missed(context.clock.now()).await;
-        replayed.map_err(|error| NotOpen::Waiting(error.to_string()))?;
+        let missed =
+            |error: ScheduleError| waiting(format!("what was missed is not done: {error}"), "the log tells more");
+        replayed.map_err(missed)?;
     }
     context.house.store(Some(Arc::new(row.house)));
     Ok(())

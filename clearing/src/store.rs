@@ -26,13 +26,15 @@
 //! | `projection`, `finding` | which entries a partner has a part in; entries that are found by what is known of them |
 //! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
-//! | `prober`, `durability`, `checkpoint`, `advice` | whether the books can be written, and whether the disk takes what is committed; SQLite's log; what of PostgreSQL's settings costs durability or speed |
+//! | `connect`, `cause` | connections to PostgreSQL; why a database cannot be used, and what to do about it |
+//! | `prober`, `durability`, `checkpoint`, `abilities`, `advice` | whether the books can be written, and whether the disk takes what is committed; SQLite's log; what a database can do; what of PostgreSQL's settings costs durability or speed |
 //! | `tables`, `schema`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; the migrations that make them; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
 //! | `direct` | connections to SQLite of those who have a thread of their own, called on it: the writer's and the projector's |
 //!
 //! Locks are taken in one order everywhere: the gate, identifiers, members, request keys, and last of all the
 //! journal's head with the rows that every batch moves.
 
+mod abilities;
 mod actions;
 mod advice;
 mod alive;
@@ -40,9 +42,11 @@ mod attachments;
 mod balances;
 mod books;
 mod calendar;
+mod cause;
 mod cells;
 mod checkpoint;
 mod coalition;
+mod connect;
 mod consents;
 mod direct;
 mod durability;
@@ -67,7 +71,6 @@ mod notices;
 mod occupancy;
 mod packed;
 mod parties;
-mod parts;
 mod prober;
 mod projection;
 mod receipts;
@@ -98,17 +101,19 @@ use std::time::Duration;
 
 use clearing_core::facts::coalition::House;
 use clearing_core::units::{PartnerId, Timestamp};
-use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::{ConnectOptions as _, Executor as _};
 use tokio::sync::Mutex;
 
+pub use self::abilities::Abilities;
 pub use self::actions::ActionFilter;
 pub use self::advice::{Advice, Concern};
 pub use self::attachments::AttachmentRow;
 pub use self::balances::Balances;
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
 pub use self::calendar::Schedule;
+pub use self::cause::{Cause, Sort};
 pub use self::direct::Interrupter;
 pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
@@ -144,6 +149,7 @@ use self::watched::Watched;
 
 /// Every statement of the house that can be prepared, for the tests that prepare and list them all on both back ends.
 pub static STATEMENTS: &[&[&Sql]] = &[
+    abilities::STATEMENTS,
     actions::STATEMENTS,
     advice::STATEMENTS,
     alive::STATEMENTS,
@@ -299,12 +305,11 @@ impl Store {
     /// SQLite file is made if there is none. Nothing is migrated.
     ///
     /// # Errors
-    /// Permanent for an address that is neither, transient if the database cannot be reached.
+    /// Permanent for an address that is neither, transient if the database cannot be reached. [`StoreError::cause`] tells
+    /// what is wrong with a database.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let store = Self::connect_later(url).await?;
-        if let BackEnd::Postgres { readers, .. } = &store.back_end {
-            readers.acquire().await.map_err(|error| StoreError::of("connecting to the database", error))?;
-        }
+        store.reach().await?;
         Ok(store)
     }
 
@@ -341,30 +346,32 @@ impl Store {
         write_turn: &Arc<Mutex<()>>,
         durability: &Arc<Durability>,
     ) -> Result<BackEnd, StoreError> {
-        make_private(file).map_err(|error| StoreError::of("opening the database", sqlx::Error::Io(error)))?;
+        let failed = |error: sqlx::Error| StoreError::of_opening(error, |error| Cause::of_opening(file, error));
+        make_private(file).map_err(|error| failed(error.into()))?;
         // SQLite takes a name that begins with `file:` for a URI; no absolute path does.
-        let file = std::path::absolute(file);
-        let file = file.map_err(|error| StoreError::of("opening the database", sqlx::Error::Io(error)))?;
-        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(FILE_WAIT);
+        let path = std::path::absolute(file).map_err(|error| failed(error.into()))?;
+        let options = SqliteConnectOptions::new().filename(&path).busy_timeout(FILE_WAIT);
         let readers = options.clone().pragma("query_only", "ON");
         let options = options.create_if_missing(true);
         let options = PRAGMAS.iter().fold(options, |options, (pragma, value)| options.pragma(*pragma, *value));
         // The file must be there, in its final form, before a reader looks.
-        let connection = options.connect().await.map_err(|error| StoreError::of("opening the database", error))?;
+        let connection = options.connect().await.map_err(failed)?;
         Connection::Sqlite(Box::new(connection)).close().await;
         let pool = SqlitePoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READER_WAIT);
         let dear_readers = pool.clone().connect_lazy_with(readers.clone());
-        let readers = pool.connect_with(readers).await;
-        let readers = readers.map_err(|error| StoreError::of("opening the database", error))?;
+        let readers = pool.connect_with(readers).await.map_err(failed)?;
         let committed = Arc::default();
         checkpoint::start(&options, &committed, write_turn, durability).await?;
-        Ok(BackEnd::Sqlite { options, file, readers, dear_readers, committed })
+        Ok(BackEnd::Sqlite { options, file: path, readers, dear_readers, committed })
     }
 
     fn open_postgres(options: PgConnectOptions) -> BackEnd {
-        // Compiling the writer's statements to machine code would take longer than running them.
-        let options = options.application_name("clearing").options([("jit", "off")]);
+        // What a reader tells of floats is in no answer, and poolers do not pass it on.
+        let options = options.application_name("clearing").extra_float_digits(None);
         let pool = PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READER_WAIT);
+        let pool = pool.after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(sqlx::raw_sql(connect::SETTINGS)).await.map(drop) })
+        });
         let readers = pool.connect_lazy_with(options.clone());
         BackEnd::Postgres { options, readers }
     }
@@ -390,25 +397,13 @@ impl Store {
 
     /// A connection that writes, of its own and never of the pool: a caller that goes away cannot leave it half done.
     async fn open(&self) -> Result<Connection, StoreError> {
-        let failed = |error| StoreError::of("connecting to the database", error);
         Ok(match &self.back_end {
-            BackEnd::Sqlite { options, .. } => Connection::Sqlite(Box::new(options.connect().await.map_err(failed)?)),
+            BackEnd::Sqlite { options, file, .. } => {
+                let failed = |error: sqlx::Error| StoreError::of_opening(error, |error| Cause::of_opening(file, error));
+                Connection::Sqlite(Box::new(options.connect().await.map_err(failed)?))
+            }
             BackEnd::Postgres { options, .. } => {
-                // The writer finds every row by its key, and lots in the order of theirs. Left to guess from the
-                // statistics of a young table, the planner would read whole tables instead, and keep that plan while
-                // they grow.
-                let by_key = ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"];
-                let by_key = by_key.map(|setting| (setting, "off"));
-                // A node that lost its network or its power holds its locks until PostgreSQL hears of it. Between two
-                // statements a writer only calculates; who is idle for longer than this, in milliseconds, is lost. What
-                // was under way is looked up and run again should that node come back. Nor does a statement whose node has
-                // given it up wait for locks any longer.
-                let lost = [("idle_in_transaction_session_timeout", "1000"), ("lock_timeout", "2000")];
-                // A plan for whatever set of rows is as good as one for this set, as all go by keys, and is made once. Left to
-                // choose, the planner takes a set of one row for a cheaper one, and plans the statement for it each time.
-                let once = [("plan_cache_mode", "force_generic_plan")];
-                let options = options.clone().options(by_key).options(lost).options(once);
-                let mut connection = options.connect().await.map_err(failed)?;
+                let mut connection = connect::postgres(options, connect::SETTINGS_TO_WRITE).await?;
                 // What it sends to a node that is lost is given up as soon, where its system can do that.
                 if let Err(error) = sqlx::query("SET tcp_user_timeout = '2s'").execute(&mut connection).await {
                     tracing::debug!(%error, "PostgreSQL may wait longer than two seconds for a node that is lost");

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::clock::{Clock, Machine, WrongClock};
+use crate::reminder::Reminder;
 use crate::store::{Store, StoreError};
 
 /// Between two notes that the house is alive. Also how often a wrong clock is told of again.
@@ -25,11 +26,13 @@ pub struct Timekeeper {
     noted: Option<Instant>,
     /// What was said to be wrong, and when.
     told: Option<Instant>,
+    /// Of a note that was not written.
+    unwritten: Reminder,
 }
 
 impl Timekeeper {
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, noted: None, told: None }
+        Self { store, clock, noted: None, told: None, unwritten: Reminder::default() }
     }
 
     /// Compares the clock for the first time, before anything is written by it. Afterwards [`Clock::wrong`] tells.
@@ -68,7 +71,7 @@ impl Timekeeper {
                     self.noted = None;
                 }
                 if self.noted.is_none_or(|noted| noted.elapsed() >= NOTE) {
-                    self.noted = note(&self.store, machine).await.or(self.noted);
+                    self.noted = note(&self.store, machine, &mut self.unwritten).await.or(self.noted);
                 }
             }
             Err(wrong) => {
@@ -85,17 +88,18 @@ impl Timekeeper {
 }
 
 /// Writes down that the house is alive.
-async fn note(store: &Store, machine: &Machine) -> Option<Instant> {
+async fn note(store: &Store, machine: &Machine, unwritten: &mut Reminder) -> Option<Instant> {
     let now = machine.settle()?;
     match timeout(PATIENCE, store.note_alive(now)).await {
-        Ok(Ok(())) => Some(Instant::now()),
-        Ok(Err(error)) => {
+        Ok(Ok(())) => {
+            unwritten.over();
+            return Some(Instant::now());
+        }
+        Ok(Err(error)) if unwritten.is_due(&error.to_string()) => {
             warn!(error = &error as &dyn std::error::Error, "the house could not write down that it is alive");
-            None
         }
-        Err(_) => {
-            warn!("the house could not write down in time that it is alive");
-            None
-        }
+        Err(_) if unwritten.is_due("silent") => warn!("the house could not write down in time that it is alive"),
+        Ok(Err(_)) | Err(_) => {}
     }
+    None
 }

@@ -15,6 +15,8 @@
 //! | time is the machine's | certificates end at real moments, also in a sandbox whose business clock was moved |
 //! | a stale revocation list still counts | it names all who were revoked until then; refusing every partner because a list was not renewed in time would turn a late job into an outage |
 
+pub mod credentials;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -25,6 +27,7 @@ use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 use clearing_certs::{Identity, IdentityError, parse_identity};
+use clearing_core::units::Timestamp;
 use futures::stream::{self, Stream};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
@@ -101,7 +104,53 @@ pub enum TlsError {
     /// The check of client certificates cannot be built from the authority and the lists.
     #[error("client certificates cannot be checked with this authority and these revocation lists")]
     Verifier(#[from] VerifierBuilderError),
-    /// The server's certificate and key do not go together, or are of a kind that cannot be used.
+    /// It is not valid any more.
+    #[error("the {what} ended {not_after}, and the clock of this machine says {now}")]
+    Ended {
+        /// Whose.
+        what: &'static str,
+        /// Its last second.
+        not_after: Timestamp,
+        /// What the machine's clock says.
+        now: Timestamp,
+    },
+    /// It is not valid yet.
+    #[error("the {what} is not valid before {not_before}, and the clock of this machine says {now}")]
+    NotYet {
+        /// Whose.
+        what: &'static str,
+        /// Its first second.
+        not_before: Timestamp,
+        /// What the machine's clock says.
+        now: Timestamp,
+    },
+    /// A key that is another's.
+    #[error("the private key is not that of the {what}")]
+    OtherKey {
+        /// Whose.
+        what: &'static str,
+    },
+    /// A certificate that whoever trusts these authorities does not believe.
+    #[error("the {what} is not signed by the authority")]
+    OtherAuthority {
+        /// Whose.
+        what: &'static str,
+    },
+    /// A certificate that the authority has taken back.
+    #[error("the {what} is revoked")]
+    Revoked {
+        /// Whose.
+        what: &'static str,
+    },
+    /// A certificate of other hosts.
+    #[error("the server certificate names {names}, and not {host}")]
+    OtherName {
+        /// The host that was looked for.
+        host: String,
+        /// Those that it names.
+        names: String,
+    },
+    /// The server's certificate and key are of a kind that cannot be used.
     #[error("the server's certificate and private key cannot be used")]
     ServerCertificate(#[source] rustls::Error),
 }
@@ -131,7 +180,7 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
         .map_err(TlsError::ServerCertificate)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
-        .map_err(TlsError::ServerCertificate)?;
+        .map_err(|error| credentials::of_key("server certificate", error))?;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.alpn_protocols = vec![b"h2".to_vec()];

@@ -1,36 +1,44 @@
-//! `clearing config check`: what is in force, where it came from, and whether a house could be run with it: on the books
-//! that are there, with this machine's clock, and how the database server is set up for it.
+//! `clearing config check`: what is in force, where it came from, and whether a house could be run with it: everything that it
+//! names is read, connected to, and compared.
 
-use std::fs;
+mod books;
+mod credentials;
+mod findings;
 
 use clap::Subcommand;
-use clearing::clock::machine::judge_start;
-use clearing::clock::{Clock, DatabaseTime};
-use clearing::config::{ServerSettings, without_password};
-use clearing::identifier::IdentifierKey;
-use clearing::store::{Advice, Concern, Store};
-use clearing_core::units::Timestamp;
+use clearing::clock::Clock;
+use clearing::config::{ClientSettings, Config, ServerSettings};
+use clearing::store::{Advice, Concern};
 use serde_json::{Value, json};
 
+use self::books::Books;
+use self::findings::{Findings, Found};
 use crate::context::Context;
-use crate::failure::{Exit, Failure, with_causes};
-use crate::material;
+use crate::failure::Failure;
 use crate::output::{Answer, Page};
+use crate::session::{Session, moment};
+use crate::{material, serve};
 
 /// The configuration commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Shows every key with its value and source, reads the files that the server needs, and compares key, domain and clock
-    /// with the books, if there are any and they can be reached. It also proves that the database holds its locks.
+    /// Shows every key with its value and source, then reads, connects to and compares all that they name, and lists what it
+    /// found: the authority, certificates and keys, which belong together, whom they name and how many days are left; file
+    /// modes; the database, its layout, what the role may do in it, that it holds its locks and that no pooler shares its
+    /// sessions; the coalition, domain and identifier key of the books; the clock, against the books and the database's; the room
+    /// on the disk; the address to listen at.
     ///
-    /// Of a PostgreSQL it names the settings that cost durability or speed, each with what is recommended and why. That is
-    /// advice: the exit code is 0 all the same.
+    /// What is wrong is told with what to do, and the exit code is that of the first of these that a house would end with. What
+    /// will soon be wrong, a certificate with less than 30 days left, is a warning, and the exit code is 0 all the same.
+    ///
+    /// Of a PostgreSQL it also names the settings that cost durability or speed, each with what is recommended and why. That is
+    /// advice as well.
     #[command(
         after_help = "Examples:\n  clearing config check\n  clearing config check --config /etc/clearing/clearing.toml --output json\n  \
-                            clearing config check --client     only what the operator's commands need"
+                            clearing config check --client     only what the operator's commands need, and whether the house answers"
     )]
     Check {
-        /// Only what commands need that ask a house over the network.
+        /// Only what commands need that ask a house over the network; and whether it answers.
         #[arg(long)]
         client: bool,
     },
@@ -40,20 +48,90 @@ pub enum Command {
 pub async fn run(context: &Context, command: &Command) -> Result<Answer, Failure> {
     let Command::Check { client } = *command;
     let config = context.config()?;
+    let mut findings = Findings::default();
     let books = if client {
-        let settings = config.client()?;
-        material::secret("client.key", &settings.key)?;
-        fs::metadata(&settings.cert)
-            .map_err(|error| Failure::file("client.cert: cannot read", &settings.cert, &error))?;
+        of_client(context, &config.client()?, &mut findings).await;
         None
     } else {
-        let settings = config.server()?;
-        material::tls(&settings)?;
-        let key = material::identifier_key(&settings.identifier_key)?;
-        Some(books(&settings, &key).await?)
+        Some(of_server(context, &config, &mut findings).await?)
     };
+    Ok(answer(&config, client, &findings, books))
+}
+
+/// What the operator's commands need.
+async fn of_client(context: &Context, settings: &ClientSettings, findings: &mut Findings) {
+    let read = credentials::of_client(settings, findings);
+    // Whoever has no credentials to use need not ask.
+    if read.is_none() {
+        return;
+    }
+    findings.add(
+        "house",
+        match Session::with(context, settings).await {
+            Ok(session) => {
+                let info = &session.info;
+                let clock = if info.clock_stands_still { "its clock stands at" } else { "its clock says" };
+                let told = format!(
+                    "{} answers: coalition {}, release {}, {clock} {}, caller {}",
+                    settings.endpoint,
+                    info.coalition_id,
+                    info.server_version,
+                    moment(info.server_time),
+                    info.caller_id
+                );
+                Ok(Found::well(told))
+            }
+            Err(failure) => Err(failure),
+        },
+    );
+}
+
+/// What a house needs.
+async fn of_server(context: &Context, config: &Config, findings: &mut Findings) -> Result<Books, Failure> {
+    let settings = config.server()?;
+    let tls = credentials::of_server(&settings, findings);
+    match config.client() {
+        Ok(client) => credentials::of_operator(&settings, tls.as_ref(), &client, findings),
+        Err(_) => findings
+            .add("operator", Ok(Found::well("client.ca, client.cert and client.key are not all set: not compared"))),
+    }
+    let key = material::identifier_key(&settings.identifier_key);
+    let books = books::compare(context, &settings, key.as_ref().ok(), findings).await;
+    if let Err(failure) = key {
+        findings.add("identifier key", Err(failure));
+    }
+    listen(&settings, &books, findings);
+    Ok(books)
+}
+
+/// How long after a house was last alive it is taken to be open, in microseconds: it writes that down each minute.
+const ALIVE_MICROS: i64 = 2 * 60 * 1_000_000;
+
+/// Whether somebody can be heard at the address.
+fn listen(settings: &ServerSettings, books: &Books, findings: &mut Findings) {
+    let address = settings.listen;
+    let found = match std::net::TcpListener::bind(address) {
+        Ok(_) => Ok(Found::well(format!("{address} is free"))),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let now = Clock::system().now();
+            match books.clocks.filter(|clocks| now.0.saturating_sub(clocks.last_alive.0).abs() < ALIVE_MICROS) {
+                Some(clocks) => {
+                    let told =
+                        format!("{address} is in use, it seems by this house: it was alive at {}", clocks.last_alive);
+                    Ok(Found::well(told))
+                }
+                None => Err(serve::cannot_listen(address, &error)),
+            }
+        }
+        Err(error) => Err(serve::cannot_listen(address, &error)),
+    };
+    findings.add("listen address", found);
+}
+
+fn answer(config: &Config, client: bool, findings: &Findings, books: Option<Books>) -> Answer {
     let effective = config.effective();
-    let clock = books.as_ref().and_then(|books| books.clock);
+    let clocks = books.as_ref().and_then(|books| books.clocks);
+    let failure = findings.failure();
     let json = json!({
         "file": config.file(),
         "keys": effective.iter().map(|(key, value, source)| json!({
@@ -61,42 +139,25 @@ pub async fn run(context: &Context, command: &Command) -> Result<Answer, Failure
             "value": value,
             "source": source.to_string(),
         })).collect::<Vec<_>>(),
-        "books": books.as_ref().map(|books| &books.told),
-        "machine_time": clock.map(|clock| clock.machine.to_string()),
-        "last_alive_time": clock.map(|clock| clock.last_alive.to_string()),
-        "database_time": clock.and_then(|clock| clock.database).map(|told| told.database.to_string()),
+        "is_well": failure.is_none(),
+        "compared": findings.to_json(),
+        "books": books.as_ref().and_then(|books| books.told.as_deref()),
+        "machine_time": clocks.map(|clocks| clocks.machine.to_string()),
+        "last_alive_time": clocks.map(|clocks| clocks.last_alive.to_string()),
+        "database_time": clocks.and_then(|clocks| clocks.database).map(|told| told.database.to_string()),
         "database_settings": books.as_ref().map(|books| books.advice.iter().map(advice_json).collect::<Vec<_>>()),
     });
     let file = config.file().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let rows = effective.into_iter().map(|(key, value, source)| vec![key.name.to_owned(), value, source.to_string()]);
-    let verdict = if client { "The operator's commands can be run with it." } else { "A house can be run with it." };
     let mut page = Page::new().text(format!("File: {file}")).table(&["key", "value", "from"], rows);
-    if let Some(books) = &books {
-        page = page.text(format!("Books: {}", books.told));
-    }
-    if let Some(Clocks { machine, last_alive, database }) = clock {
-        let database = database.map_or_else(String::new, |told| format!("; PostgreSQL's clock says {}", told.database));
-        page =
-            page.text(format!("Clock: the machine says {machine}; the house was last alive at {last_alive}{database}"));
-    }
+    page = findings.show(page.text("Compared:"));
     if let Some(books) = &books {
         page = advise(page, &books.advice);
     }
-    Ok(Answer::new(json, page.text(verdict)))
-}
-
-/// What was found of the books.
-struct Books {
-    /// In words.
-    told: String,
-    clock: Option<Clocks>,
-    /// What is recommended of the database server's settings.
-    advice: Vec<Advice>,
-}
-
-impl Books {
-    fn untold(told: String) -> Self {
-        Self { told, clock: None, advice: Vec::new() }
+    match failure {
+        Some(failure) => Answer::new(json, page).but(failure),
+        None if client => Answer::new(json, page.text("The operator's commands can be run with it.")),
+        None => Answer::new(json, page.text("A house can be run with it.")),
     }
 }
 
@@ -131,45 +192,4 @@ fn advise(page: Page, advice: &[Advice]) -> Page {
     }
     page.text("Settings of PostgreSQL that would help, once there are many members (docs/postgresql.md):")
         .table(&["setting", "now", "recommended", "why"], rows)
-}
-
-/// What the clocks say.
-#[derive(Clone, Copy)]
-struct Clocks {
-    machine: Timestamp,
-    last_alive: Timestamp,
-    database: Option<DatabaseTime>,
-}
-
-/// Compares the configuration and the clock with the books. Books that are not there, or out of reach, are no fault of the
-/// configuration.
-async fn books(settings: &ServerSettings, key: &IdentifierKey) -> Result<Books, Failure> {
-    let place = without_password(&settings.database);
-    if !Store::may_be_there(&settings.database) {
-        return Ok(Books::untold(format!("{place} is not there yet; `clearing init` makes it")));
-    }
-    let store = match Store::connect(&settings.database).await {
-        Ok(store) => store,
-        Err(error) => return Ok(Books::untold(format!("{place} cannot be reached: {}", with_causes(&error)))),
-    };
-    let pending = store.migration_state().await?.pending.len();
-    if pending > 0 {
-        return Ok(Books::untold(format!(
-            "{place}: {pending} migrations are pending; `clearing migrate` applies them"
-        )));
-    }
-    store.prove_gate().await?;
-    let row = store.load_house().await?;
-    row.check(key, &settings.domain)?;
-    let machine = || Clock::system().now();
-    let last_alive = store.last_alive().await?;
-    let database = store.database_time(machine).await?;
-    let clock = Clocks { machine: machine(), last_alive, database };
-    let wrong = database.and_then(|told| told.judge());
-    if let Some(wrong) = wrong.or_else(|| judge_start(clock.machine, last_alive, settings.jump_max)) {
-        return Err(Failure::new(Exit::Usage, format!("a house would write nothing now: {wrong}"))
-            .hint("look at the clocks before anything else: what is written at a wrong time cannot be taken back"));
-    }
-    let told = format!("{place} holds the coalition {}", row.house.coalition.id);
-    Ok(Books { told, clock: Some(clock), advice: store.advice().await? })
 }

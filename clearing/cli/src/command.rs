@@ -11,6 +11,7 @@ use clap_complete::Shell;
 
 use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
+use crate::waiting::telling;
 use crate::{
     audit, calendar, check, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve, settlement,
     statement, window,
@@ -36,10 +37,12 @@ Configuration: flags win over the environment (house.listen is CLEARING_HOUSE_LI
 Exit codes:
   0  done
   1  the rules said no
-  2  the command line or the configuration is wrong
-  3  the house did not answer; repeat a command with the request id that it names
+  2  the command line, the configuration or what it names is wrong: a file, a certificate, the database as it is set up
+  3  the house or its database did not answer; repeat a command with the request id that it names
   4  the books do not balance, or the audit found something
-  5  something broke; of serve also: the disk did not take what was written, or the stop cut calls off";
+  5  something broke: the disk is full or failed, the program; of serve also: the stop cut calls off
+
+What went wrong is told on standard error: what it is, and what to do about it.";
 
 /// The clearing house of a coalition: brands that share one loyalty point.
 #[derive(Debug, Parser)]
@@ -69,7 +72,9 @@ enum Command {
     Init(init::Arguments),
     /// Runs the house until SIGTERM or SIGINT; SIGHUP reads certificates and the revocation list again.
     ///
-    /// It prints one line, "ready https://ADDRESS", when it takes calls. A database that is not migrated keeps it waiting.
+    /// It prints one line, "ready https://ADDRESS", when it takes calls. A database that is out of reach, or is not migrated, keeps
+    /// it waiting: the log says so once, then less and less often, and when it is over. What no waiting mends (a wrong password, no
+    /// such database, a certificate that has ended) ends it at once, with exit code 2.
     #[command(
         after_help = "Examples:\n  clearing serve\n  clearing serve --config coalition/clearing.toml --listen 0.0.0.0:7443 --set log.format=json"
     )]
@@ -203,7 +208,9 @@ fn execute(context: Context, command: Command) -> Result<(), Failure> {
     // The TLS library asks for one provider of cryptography per process when none is named.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::internal(&error))?.block_on(dispatch(context, command))
+    let (output, waiting) = (context.output, context.waiting.clone());
+    let doing = telling(output, &waiting, dispatch(context, command));
+    runtime.map_err(|error| Failure::internal(&error))?.block_on(doing)
 }
 
 async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clearing::config::{Config, Environment, Flag};
+use clearing::config::{Config, ConfigError, Environment, Flag};
 
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::values;
+use crate::waiting::Waiting;
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -35,7 +36,11 @@ pub struct Global {
 pub struct Context {
     /// Where to print.
     pub output: Output,
+    /// What the command waits for.
+    pub waiting: Waiting,
     file: Option<PathBuf>,
+    /// The file is that of a folder that was named, and not named itself.
+    in_folder: bool,
     flags: Vec<Flag>,
 }
 
@@ -47,7 +52,13 @@ impl Context {
         if let Some(value) = global.endpoint {
             flags.push(Flag { flag: "--endpoint".to_owned(), key: "client.endpoint".to_owned(), value });
         }
-        Self { output: Output::new(global.output, global.columns), file: global.config, flags }
+        Self {
+            output: Output::new(global.output, global.columns),
+            waiting: Waiting::default(),
+            file: global.config,
+            in_folder: false,
+            flags,
+        }
     }
 
     /// The same with a key that a flag of one command sets.
@@ -59,11 +70,13 @@ impl Context {
         self
     }
 
-    /// The same with a configuration file, unless somebody named one.
+    /// The same with the configuration file of the folder of --dir, unless somebody named one.
     #[must_use]
     pub fn or_file(mut self, file: &Path) -> Self {
         let named = self.file.is_some() || Environment::of_process().file().is_some();
-        self.file = self.file.or_else(|| (!named).then(|| file.to_owned()));
+        if !named {
+            (self.file, self.in_folder) = (Some(file.to_owned()), true);
+        }
         self
     }
 
@@ -78,7 +91,13 @@ impl Context {
                 return Err(Failure::usage(what).hint("leave one of them out"));
             }
         }
-        Ok(Config::load(self.file.as_deref(), &Environment::of_process(), &self.flags)?)
+        match Config::load(self.file.as_deref(), &Environment::of_process(), &self.flags) {
+            Ok(config) => Ok(config),
+            Err(ConfigError::Unreadable { path, source, .. }) if self.in_folder => {
+                Err(ConfigError::Unreadable { named_by: "--dir names the folder of", path, source }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

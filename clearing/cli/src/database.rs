@@ -1,29 +1,35 @@
 //! What commands that open a database have in common.
 
-use std::error::Error;
-
 use clearing::clock::Clock;
 use clearing::config::without_password;
 use clearing::identifier::{IdentifierKey, OtherBooks};
-use clearing::store::{GateError, OccupyError, Store, StoreError};
+use clearing::store::{GateError, OccupyError, Store};
 use clearing_core::facts::coalition::House;
 use clearing_core::units::Timestamp;
 
 use crate::failure::{Exit, Failure, with_causes};
 use crate::files::Made;
+use crate::waiting::Waiting;
 
 /// Opens the books.
-pub async fn open(url: &str) -> Result<Store, Failure> {
+pub async fn open(url: &str, waiting: &Waiting) -> Result<Store, Failure> {
+    let place = without_password(url);
+    let _awaited = waiting.wait_for(format!("the database {place} (house.database)"));
     Store::connect(url).await.map_err(|error| {
-        let failure = Failure::from(error);
-        Failure { message: format!("{}: {}", without_password(url), failure.message), ..failure }
+        let failure = Failure::from(&error);
+        // What is known of the cause says where it is.
+        if error.cause().is_some() {
+            failure
+        } else {
+            Failure { message: format!("{place}: {}", failure.message), ..failure }
+        }
     })
 }
 
 /// Opens books that are there. For commands that only read: opening a file of SQLite that is not there would make one.
-pub async fn open_existing(url: &str) -> Result<Store, Failure> {
+pub async fn open_existing(url: &str, waiting: &Waiting) -> Result<Store, Failure> {
     if Store::may_be_there(url) {
-        return open(url).await;
+        return open(url, waiting).await;
     }
     let place = without_password(url);
     Err(Failure::usage(format!("there is no database {place}"))
@@ -37,7 +43,7 @@ pub async fn found_with(
     domain: &str,
     key: &IdentifierKey,
     now: Timestamp,
-    made: &mut Made,
+    (made, waiting): (&mut Made, &Waiting),
 ) -> Result<(), Failure> {
     if let Some(file) = Store::file_of(url) {
         for suffix in ["", "-wal", "-shm", ".lock"] {
@@ -46,12 +52,19 @@ pub async fn found_with(
             made.file(path);
         }
     }
-    found(url, house, domain, key, now).await
+    found(url, house, domain, key, now, waiting).await
 }
 
 /// Prepares an empty database and founds a coalition in it.
-pub async fn found(url: &str, house: &House, domain: &str, key: &IdentifierKey, now: Timestamp) -> Result<(), Failure> {
-    let store = open(url).await?;
+pub async fn found(
+    url: &str,
+    house: &House,
+    domain: &str,
+    key: &IdentifierKey,
+    now: Timestamp,
+    waiting: &Waiting,
+) -> Result<(), Failure> {
+    let store = open(url, waiting).await?;
     let _occupancy = store.occupy("clearing init", Clock::system().now())?;
     store.migrate().await?;
     if let Ok(row) = store.load_house().await {
@@ -60,12 +73,6 @@ pub async fn found(url: &str, house: &House, domain: &str, key: &IdentifierKey, 
             .hint("a database holds one coalition: name an empty one with --database"));
     }
     Ok(store.create_coalition(house, domain, key, now).await?)
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        broken(&error)
-    }
 }
 
 impl From<OccupyError> for Failure {
@@ -84,12 +91,6 @@ impl From<GateError> for Failure {
     fn from(error: GateError) -> Self {
         no_gate(&error)
     }
-}
-
-/// The database failed, or something that stands on it.
-pub fn broken(error: &(dyn Error + 'static)) -> Failure {
-    Failure::new(Exit::Internal, with_causes(error))
-        .hint("check house.database with `clearing config check`, and whether the database is up; `clearing migrate` prepares a new one")
 }
 
 /// Another process has the file of the books.
@@ -116,7 +117,7 @@ pub fn other_books(error: &OtherBooks) -> Failure {
 /// The database cannot be asked for its locks, or has none.
 pub fn no_gate(error: &GateError) -> Failure {
     match error {
-        GateError::Store(error) => broken(error),
+        GateError::Store(error) => error.into(),
         GateError::NoLock(_) => Failure::new(Exit::Usage, error.to_string())
             .hint("`clearing config check` tells when the database is one that the books can be kept in"),
     }

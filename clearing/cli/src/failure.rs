@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clearing::config::{ConfigError, Problems};
+use clearing::config::{ConfigError, Fault, Problems};
+use clearing::store::{Sort, StoreError};
 use partner_sdk::{Error, NotAccepted, Outcome, Reason, Rejection};
 use serde_json::{Value, json};
 
@@ -16,13 +18,14 @@ use crate::hints;
 pub enum Exit {
     /// The rules said no. The same command gets the same answer until something else changes.
     Rejected,
-    /// The command line or the configuration is wrong; nothing was tried.
+    /// The command line, the configuration, or what it names is wrong: a file, a certificate, the database as it was set up.
+    /// The same command gets the same answer until somebody puts that right.
     Usage,
-    /// The house did not answer. A command with an effect may have had it: repeat it with its request id.
+    /// The house or its database did not answer. A command with an effect may have had it: repeat it with its request id.
     Unreachable,
     /// The books do not balance, or an audit found something.
     Unbalanced,
-    /// Something broke.
+    /// Something broke: the disk, the database, the program.
     Internal,
 }
 
@@ -86,8 +89,30 @@ impl Failure {
     }
 
     /// A file cannot be read or written.
-    pub fn file(what: &str, path: &Path, error: &std::io::Error) -> Self {
-        Self::usage(format!("{what} {}: {error}", path.display()))
+    pub fn file(what: &str, path: &Path, error: &io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        let shown = path.display();
+        let is = |kinds: &[Kind]| kinds.contains(&error.kind());
+        let mut exit = Exit::Usage;
+        let hint = if is(&[Kind::StorageFull, Kind::QuotaExceeded, Kind::FileTooLarge]) {
+            exit = Exit::Internal;
+            "make room on the disk, or name a file on another one".to_owned()
+        } else if is(&[Kind::PermissionDenied]) {
+            "let this user read and write it, or name another place".to_owned()
+        } else if is(&[Kind::ReadOnlyFilesystem]) {
+            "its file system is mounted for reading only: name a place on another one".to_owned()
+        } else if let (true, Some(folder)) = (is(&[Kind::NotFound]), missing_folder(path)) {
+            format!("there is no folder {}: make it, or name another place", folder.display())
+        } else if is(&[Kind::NotFound]) {
+            "name a file that is there".to_owned()
+        } else if is(&[Kind::NotADirectory]) {
+            "what should be a folder on the way is a file: name another place".to_owned()
+        } else if is(&[Kind::IsADirectory]) {
+            "that is a folder: name a file".to_owned()
+        } else {
+            format!("look at {shown}, and at the disk that it is on")
+        };
+        Self::new(exit, format!("{what} {shown}: {error}")).hint(hint)
     }
 
     /// The same, with what to do.
@@ -131,6 +156,11 @@ impl Failure {
     }
 }
 
+/// The folder that a path would need and that is not there.
+fn missing_folder(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+}
+
 /// An error with those beneath it, as far as they say more.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -154,15 +184,44 @@ impl From<ConfigError> for Failure {
                 "chmod 600 the file; if somebody may have read it meanwhile, change the password"
             }
             ConfigError::Syntax { .. } => "correct the line; `clearing init` writes a file that shows every key",
+            ConfigError::Keys(Problems(problems)) if problems.iter().all(|problem| problem.fault == Fault::Missing) => {
+                "name the file that has them with --config or CLEARING_CONFIG, or set them; `clearing init` makes a file with all \
+                 of them"
+            }
             ConfigError::Keys(_) => "correct what is named above; `clearing config check` tells when all is well",
         };
-        Self::usage(with_causes(&error)).hint(hint)
+        // What names the file says already why it cannot be read.
+        let is_told = matches!(error, ConfigError::Unreadable { .. });
+        let text = if is_told { error.to_string() } else { with_causes(&error) };
+        Self::usage(text).hint(hint)
     }
 }
 
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         ConfigError::Keys(problems).into()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// The database failed, or something that stands on it.
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        let Some(cause) = error.cause() else {
+            return Self::new(Exit::Internal, with_causes(error))
+                .hint("look at the log of the database, and whether `clearing config check` finds something");
+        };
+        let exit = match cause.sort {
+            Sort::Configured => Exit::Usage,
+            Sort::Away => Exit::Unreachable,
+            Sort::Broken => Exit::Internal,
+        };
+        Self::new(exit, cause).hint(&cause.advice)
     }
 }
 
@@ -193,10 +252,7 @@ impl From<Error> for Failure {
             Error::InvalidArgument { .. } => Self::new(Exit::Usage, text).hint("correct the value; --help shows examples"),
             Error::Config { .. } | Error::File { .. } => Self::new(Exit::Usage, text)
                 .hint("check client.endpoint, client.ca, client.cert and client.key with `clearing config check`"),
-            Error::Tls { .. } => Self::new(Exit::Unreachable, text).hint(
-                "client.ca must be the authority of this house, client.cert must come from the same authority and not be \
-                 expired, and the house's certificate must carry the host of client.endpoint",
-            ),
+            Error::Tls { problem, .. } => Self::new(Exit::Unreachable, text).hint(no_trust(&problem)),
             Error::Unavailable { .. } | Error::DeadlineExceeded { .. } => Self::new(Exit::Unreachable, text)
                 .hint("is `clearing serve` running, and does client.endpoint name it? A house that waits for `clearing migrate` does not answer either"),
             Error::RateLimited { .. } => Self::new(Exit::Unreachable, text).hint("try again in a moment"),
@@ -207,6 +263,23 @@ impl From<Error> for Failure {
                 .hint("the house may be of another version than this command"),
             _ => Self::new(Exit::Internal, text),
         }
+    }
+}
+
+/// What to do where this side and the house do not trust each other, by what TLS says of it.
+fn no_trust(problem: &str) -> &'static str {
+    let says = |word: &str| problem.to_ascii_lowercase().contains(word);
+    if says("refused this client") {
+        "client.cert must come from the authority of this house, and be neither revoked nor of another coalition; the log of the \
+         house says what is wrong"
+    } else if says("expired") || says("not valid yet") {
+        "the certificate of the house has ended, or this machine's clock is wrong"
+    } else if says("for name") {
+        "client.endpoint must name the house by a host that its certificate has"
+    } else if says("unknownissuer") || says("badsignature") {
+        "client.ca must be the authority of this house; does client.endpoint name the right house?"
+    } else {
+        "client.ca must be the authority of this house, and client.cert must come from the same authority"
     }
 }
 

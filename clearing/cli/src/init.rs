@@ -24,6 +24,7 @@ use crate::material::write_identifier_key;
 use crate::output::{Answer, Output, Page};
 use crate::times::Zone;
 use crate::values::{self, word};
+use crate::waiting::Waiting;
 use crate::{database, files};
 
 /// Arguments of `init`.
@@ -209,7 +210,7 @@ pub const AUDITOR: &str = "auditor-1";
 /// Runs it.
 pub async fn run(context: &Context, mut arguments: Arguments) -> Result<Answer, Failure> {
     arguments.rules.limits.ask(context.output, &arguments.units.currency);
-    let made = make(&arguments, Clock::system().now()).await?;
+    let made = make(&arguments, Clock::system().now(), &context.waiting).await?;
     let Made { house, files, .. } = &made;
     Ok(Answer::new(to_json(&arguments, house, files), page(&arguments, house, files)))
 }
@@ -224,7 +225,7 @@ pub struct Made {
 }
 
 /// Makes a new coalition whose first window opens at `now`.
-pub async fn make(arguments: &Arguments, now: Timestamp) -> Result<Made, Failure> {
+pub async fn make(arguments: &Arguments, now: Timestamp, waiting: &Waiting) -> Result<Made, Failure> {
     let house = house(arguments, now)?;
     let addresses = addresses(arguments)?;
     let files = Files::of(arguments)?;
@@ -247,7 +248,7 @@ pub async fn make(arguments: &Arguments, now: Timestamp) -> Result<Made, Failure
     write_private_new(&files.config, &config_text(arguments))
         .map_err(|error| Failure::file("cannot write", &files.config, &error))?;
     // The coalition comes last, as it alone cannot be taken back: when it is founded nothing is left that could fail.
-    database::found_with(&database, &house, &arguments.domain, &key, now, &mut making).await?;
+    database::found_with(&database, &house, &arguments.domain, &key, now, (&mut making, waiting)).await?;
     making.keep();
     Ok(Made { house, authority, files })
 }

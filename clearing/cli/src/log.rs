@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::session::{Session, moment};
 use crate::times::{self, When, Zone};
-use crate::{terms, values};
+use crate::values;
 
 /// Arguments of `log`.
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@
 //! | `sandbox` | a house for integrators |
 //! | `demo` | a day of a coalition, as a demonstration |
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
+//! | `waiting` | saying what is waited for |
 //! | `irrevocable`, `files` | asking before what cannot be undone; files, none of which is overwritten unasked |
 //! | `hints` | what to do about a rejection |
 //! | `output`, `failure`, `telemetry`, `values`, `amounts`, `times` | what they print, how they end, what they log, and what numbers and times they read and write |
@@ -53,15 +54,14 @@ mod telemetry;
 mod terms;
 mod times;
 mod values;
+mod waiting;
 mod window;
 
 use std::process::ExitCode;
 
-#[cfg(feature = "jemalloc")]
 use tikv_jemallocator::Jemalloc;
 
 /// Gives memory back to the system some seconds after a burst, which the system's own allocator keeps.
-#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

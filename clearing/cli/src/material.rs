@@ -3,26 +3,71 @@
 use std::fs;
 use std::path::Path;
 
+use clearing::clock::Clock;
 use clearing::config::ServerSettings;
 use clearing::identifier::{IdentifierKey, KEY_BYTES};
-use clearing::tls::{TlsMaterial, server_config};
+use clearing::tls::credentials::{Certificate, check_key};
+use clearing::tls::{TlsError, TlsMaterial, server_config};
 use clearing_certs::{SecretError, read_private, write_private_new};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, with_causes};
 
-/// Reads the certificates and makes sure that a server can be made of them.
+/// Reads the certificates and makes sure that a server can be made of them, whom somebody may believe at this moment.
 pub fn tls(settings: &ServerSettings) -> Result<TlsMaterial, Failure> {
     let material = TlsMaterial {
-        ca_pem: read("tls.ca", &settings.ca)?,
-        cert_pem: read("tls.cert", &settings.cert)?,
+        ca_pem: public("tls.ca", &settings.ca)?,
+        cert_pem: public("tls.cert", &settings.cert)?,
         key_pem: secret("tls.key", &settings.key)?,
-        crl_pem: settings.crl.as_deref().map(|path| read("tls.crl", path)).transpose()?,
+        crl_pem: settings.crl.as_deref().map(|path| public("tls.crl", path)).transpose()?,
     };
+    own("server certificate", ("tls.cert", &settings.cert), (&material.cert_pem, &material.key_pem))?;
     server_config(&material).map_err(|error| {
-        Failure::usage(with_causes(&error)).hint("check the files of tls.ca, tls.cert, tls.key and tls.crl")
+        let files = "tls.ca, tls.cert, tls.key and tls.crl";
+        of_tls(files, &error)
     })?;
     Ok(material)
+}
+
+/// Makes sure that a key is that of a certificate, and that the certificate is valid at this moment: `what` is what it is
+/// called, `place` the key of the configuration and the file.
+pub fn own(what: &'static str, place: (&str, &Path), (cert, key): (&str, &str)) -> Result<Certificate, Failure> {
+    let place = format!("{} ({})", place.0, place.1.display());
+    let wrong = |error: &TlsError| of_tls(&place, error);
+    let read = Certificate::read(what, cert).map_err(|error| wrong(&error))?;
+    let certificate = read.into_iter().next().expect("a text without one was refused");
+    check_key(what, cert, key).map_err(|error| wrong(&error))?;
+    certificate.judge(Clock::system().now()).map_err(|error| wrong(&error))?;
+    Ok(certificate)
+}
+
+/// What is wrong with a certificate, where it is, and what to do.
+pub fn of_tls(place: &str, error: &TlsError) -> Failure {
+    let hint = match error {
+        TlsError::Ended { .. } | TlsError::NotYet { .. } => {
+            "look at the clock of this machine; if it is right, let the coalition's authority issue a new certificate. A house \
+             that is open reads it again at SIGHUP"
+        }
+        TlsError::OtherKey { .. } => "name the key that was made with this certificate, or the certificate of this key",
+        TlsError::OtherAuthority { .. } => {
+            "name the certificate of the authority that signed it, or let that one sign it"
+        }
+        TlsError::OtherName { .. } => {
+            "let the authority issue one with this name (`clearing init --server-name`), or name a host that it has"
+        }
+        TlsError::Revoked { .. } => "let the coalition's authority issue a new one",
+        TlsError::RevocationListMissing { .. } => {
+            "put the list of each authority into the file, or name no list at all"
+        }
+        TlsError::Unreadable { .. }
+        | TlsError::Missing { .. }
+        | TlsError::Malformed { .. }
+        | TlsError::Verifier(_)
+        | TlsError::ServerCertificate(_) => {
+            "put the right files there, or name them; `clearing config check` tells when all is well"
+        }
+    };
+    Failure::usage(format!("{place}: {}", with_causes(error))).hint(hint)
 }
 
 /// Reads the identifier key.
@@ -57,7 +102,8 @@ pub fn too_wide(before: &str, error: &SecretError, path: &Path) -> Failure {
         .hint(format!("chmod 600 {}; if somebody may have read it meanwhile, replace the secret", path.display()))
 }
 
-fn read(key: &str, path: &Path) -> Result<String, Failure> {
+/// Reads what everybody may know, a certificate say, from the file that a key of the configuration names.
+pub fn public(key: &str, path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path)
         .map_err(|error| Failure::file(&format!("{key}: cannot read"), path, &error).hint(where_it_goes(key)))
 }

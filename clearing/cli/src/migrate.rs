@@ -26,7 +26,10 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failu
     let context = context.with("--database", "house.database", arguments.database);
     let url = context.config()?.database();
     // A new database is for `migrate` itself to make, not for who only looks.
-    let store = if arguments.check { open_existing(&url).await? } else { open(&url).await? };
+    let store = match arguments.check {
+        true => open_existing(&url, &context.waiting).await?,
+        false => open(&url, &context.waiting).await?,
+    };
     let before = store.migration_state().await?;
     if !arguments.check && !before.pending.is_empty() {
         let _occupancy = store.occupy("clearing migrate", Clock::system().now())?;

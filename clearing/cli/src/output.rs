@@ -11,11 +11,14 @@
 //! | wider still: a column would be narrower than eight characters | each row is a list of its columns, one a line |
 
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::failure::Failure;
 
@@ -71,6 +74,7 @@ impl Output {
         // Whoever cannot be asked or heard has answered nothing.
         let asked = write!(err, "{question} ").and_then(|()| err.flush());
         let _ = asked.and_then(|()| io::stdin().read_line(&mut line));
+        *ASKED.lock().expect("nobody panics with the lock") = Some(Instant::now());
         line.trim().to_owned()
     }
 
@@ -118,6 +122,14 @@ impl Output {
             Format::Json => put(io::stderr().lock(), &format!("{:#}", failure.to_json())),
         }
     }
+}
+
+/// When somebody last answered a question.
+static ASKED: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// Whether somebody answered a question no longer ago than this.
+pub fn asked_within(time: Duration) -> bool {
+    ASKED.lock().expect("nobody panics with the lock").is_some_and(|asked| asked.elapsed() <= time)
 }
 
 fn put(mut out: impl Write, text: &str) {

@@ -121,7 +121,7 @@ async fn serve(context: &Context, arguments: Start) -> Result<(), Failure> {
     };
     let clock = start.map_or_else(Clock::system, Clock::manual);
     let key = IdentifierKey::random();
-    database::found(&url, &house, DOMAIN, &key, clock.now()).await?;
+    database::found(&url, &house, DOMAIN, &key, clock.now(), &context.waiting).await?;
 
     let authority = Authority::generate(DOMAIN, valid_for(AUTHORITY_DAYS))?;
     folder.write_identities(&authority, &house)?;

@@ -1,5 +1,7 @@
 //! `clearing serve`: the house, until it is told to stop.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -132,17 +134,38 @@ pub async fn lost_its_disk(running: RunningServer, why: &str, drain: Duration) -
 /// Why a server did not start.
 pub fn start_failure(error: &StartError) -> Failure {
     match error {
-        StartError::Listen { .. } => Failure::new(Exit::Usage, with_causes(error))
-            .hint("is another server running there? Choose another address with --listen (house.listen)"),
-        StartError::Tls(_) => Failure::new(Exit::Usage, with_causes(error))
-            .hint("check the files of tls.ca, tls.cert, tls.key and tls.crl with `clearing config check`"),
+        StartError::Listen { address, source } => cannot_listen(*address, source),
+        StartError::Tls(error) => material::of_tls("tls.ca, tls.cert, tls.key, tls.crl", error),
         StartError::Threads(_) => Failure::new(Exit::Internal, with_causes(error))
             .hint("raise the limits of threads and open files of this user (`ulimit -u`, `ulimit -n`)"),
-        StartError::Store(_) => database::broken(error),
+        StartError::Store(error) => error.into(),
         StartError::Occupied(error) => database::in_use(error),
         StartError::OtherBooks(error) => database::other_books(error),
         StartError::Gate(error) => database::no_gate(error),
     }
+}
+
+/// Why nobody can be heard at an address.
+pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+    let (told, hint) = if error.kind() == io::ErrorKind::AddrInUse {
+        (
+            format!("another program listens at {address}"),
+            "end it, or choose another address with --listen (house.listen); `ss -ltnp` tells which it is",
+        )
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        (
+            format!("this machine has no address {}", address.ip()),
+            "choose one of its own with --listen (house.listen); 0.0.0.0 is all of them",
+        )
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        (
+            format!("permission denied: this user may not listen at port {}", address.port()),
+            "choose a port from 1024 on with --listen (house.listen)",
+        )
+    } else {
+        (format!("cannot listen at {address}: {error}"), "choose another address with --listen (house.listen)")
+    };
+    Failure::usage(told).hint(hint)
 }
 
 /// Certificates and revocation lists are renewed while the house is open. If the new ones cannot be used the old stay.

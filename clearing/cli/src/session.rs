@@ -1,22 +1,24 @@
 //! A connection of the operator's commands to the house, made from the `[client]` keys.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use clearing::clock::Clock;
+use clearing::config::ClientSettings;
 use clearing_core::units::Timestamp;
 use partner_sdk::operator::Operator;
 use partner_sdk::{Client, Decimal, Money, Pages, RequestId, ServerInfo};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::material::secret;
+use crate::material::{own, public, secret};
 use crate::times::Zone;
+use crate::waiting::Awaited;
 
-const CHECK: &str = "check client.cert and client.key with `clearing config check --client`";
+/// How long the first answer may take at the most: a house that waits for its database has nothing to say for long.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// What every command with an effect can be given.
 #[derive(Debug, Clone, Copy, Args)]
@@ -37,6 +39,7 @@ pub struct Session {
     pub info: ServerInfo,
     /// In which its people read times.
     pub zone: Zone,
+    _awaited: Awaited,
 }
 
 impl Session {
@@ -46,27 +49,39 @@ impl Session {
     /// and from a desk whose clock is wrong.
     pub async fn open(context: &Context) -> Result<Self, Failure> {
         let settings = context.config()?.client()?;
+        Self::with(context, &settings).await
+    }
+
+    /// The same with these settings.
+    pub async fn with(context: &Context, settings: &ClientSettings) -> Result<Self, Failure> {
         let key = secret("client.key", &settings.key)?;
-        let cert = fs::read(&settings.cert)
-            .map_err(|error| Failure::file("client.cert: cannot read", &settings.cert, &error).hint(CHECK))?;
+        let cert = public("client.cert", &settings.cert)?;
+        let ca = public("client.ca", &settings.ca)?;
+        // In a handshake the house would say no more than that it does not want it.
+        own("client certificate", ("client.cert", &settings.cert), (&cert, &key))?;
         let machine = Clock::system();
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {
             let (machine, ahead) = (machine.clone(), Arc::clone(&ahead));
             move || SystemTime::from(Timestamp(machine.now().0.saturating_add(ahead.load(Ordering::Relaxed))).to_jiff())
         };
+        let awaited = context.waiting.wait_for(format!(
+            "the house at {}, {} seconds at the most (client.endpoint, client.deadline_seconds)",
+            settings.endpoint,
+            settings.deadline.as_secs()
+        ));
         let client = Client::builder(&settings.endpoint)
-            .ca_file(&settings.ca)
+            .ca_pem(ca)
             .identity_pem(cert, key.as_bytes())
             .deadline(settings.deadline)
             .clock(clock)
             .connect()
             .await?;
-        let info = client.server_info().await?;
+        let info = client.with_deadline(settings.deadline.min(FIRST_ANSWER)).server_info().await?;
         let house = jiff::Timestamp::try_from(info.server_time).map_err(|error| Failure::internal(&error))?;
         ahead.store(house.as_microsecond().saturating_sub(machine.now().0), Ordering::Relaxed);
         let zone = Zone::named(&info.time_zone);
-        Ok(Self { client, info, zone })
+        Ok(Self { client, info, zone, _awaited: awaited })
     }
 
     /// The operator's calls.

@@ -6,8 +6,7 @@
 use std::io::{self, IsTerminal as _};
 
 use clearing::config::{LogFormat, LogSettings};
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
 
 /// Why there is no log.
@@ -23,7 +22,7 @@ pub enum TelemetryError {
 
 /// A client that calls the house by its address shows that as a name, which TLS does not know. It is ignored, and no news at each
 /// connection.
-const QUIET: &str = "rustls::msgs::handshake";
+const QUIET: &str = "rustls::msgs::handshake=error";
 
 /// Starts the log of this process.
 ///
@@ -31,21 +30,18 @@ const QUIET: &str = "rustls::msgs::handshake";
 ///
 /// A filter that cannot be read, and a second start.
 pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
-    use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    let mut filter: Targets = settings.filter.parse()?;
+    let mut filter = EnvFilter::builder().parse(&settings.filter)?;
     if !settings.filter.contains("rustls") {
-        filter = filter.with_target(QUIET, LevelFilter::ERROR);
+        filter = filter.add_directive(QUIET.parse()?);
     }
-    let parts = tracing_subscriber::registry().with(filter);
-    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match settings.format {
         LogFormat::Json => {
-            let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
-            parts.with(log).try_init()?;
+            log.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().try_init()?
         }
-        LogFormat::Text => parts.with(log.with_ansi(io::stderr().is_terminal())).try_init()?,
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).finish().try_init()?,
     }
     Ok(())
 }

@@ -11,6 +11,7 @@
 //! | [`statements`] | what statements say, held against each other and the report of the whole |
 //! | [`house`] | the real server, in front of a coalition |
 //! | [`database`], [`identities`] | what a house stands on, of the test's own |
+//! | [`cluster`] | a PostgreSQL of a test's own, and a pooler before one |
 //! | [`wire`] | callers that are none of the SDK |
 //! | [`commands`] | what tills ask for most |
 //! | [`callers`] | tills that ask until they have an answer, and compare with the books |
@@ -26,6 +27,7 @@ pub mod answers;
 pub mod book_stage;
 pub mod callers;
 pub mod chance;
+pub mod cluster;
 pub mod commands;
 pub mod database;
 pub mod fields;

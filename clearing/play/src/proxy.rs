@@ -62,6 +62,8 @@ struct Control {
     trap: Mutex<Option<Fate>>,
     /// Counts the COMMITs caught.
     caught: watch::Sender<u32>,
+    /// Counts whoever came.
+    came: watch::Sender<u32>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -77,6 +79,7 @@ impl Proxy {
             cut: watch::Sender::new(0),
             trap: Mutex::new(None),
             caught: watch::Sender::new(0),
+            came: watch::Sender::new(0),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&control)));
@@ -108,6 +111,13 @@ impl Proxy {
         assert!(before.is_none(), "a COMMIT is still waited for");
     }
 
+    /// Waits until so many more connections have come, let through or turned away.
+    pub async fn more_came(&self, many: u32) {
+        let mut came = self.control.came.subscribe();
+        let until = *came.borrow() + many;
+        came.wait_for(|came| *came >= until).await.expect("the proxy lasts");
+    }
+
     /// How many COMMITs were caught.
     pub fn caught(&self) -> u32 {
         *self.control.caught.borrow()
@@ -119,6 +129,7 @@ async fn accept(listener: TcpListener, control: Arc<Control>) {
     loop {
         let (near, _) = listener.accept().await.unwrap();
         near.set_nodelay(true).unwrap();
+        control.came.send_modify(|came| *came += 1);
         connections.spawn(connect(near, Arc::clone(&control)));
         while connections.try_join_next().is_some() {}
     }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::error::Error;
 
+use super::cause::{Cause, Sort};
+
 /// What to do about a [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -29,6 +31,7 @@ pub struct StoreError {
     what: String,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
+    cause: Option<Box<Cause>>,
 }
 
 impl StoreError {
@@ -39,6 +42,20 @@ impl StoreError {
     /// Whether the same batch would fail again.
     pub fn is_permanent(&self) -> bool {
         matches!(self.kind, ErrorKind::Permanent | ErrorKind::Ungated)
+    }
+
+    /// Why the database cannot be used, where that is known, in the words of whoever runs it.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.cause.as_deref()
+    }
+
+    /// Whether it stays as it is until somebody changes the configuration or the database.
+    pub fn is_final(&self) -> bool {
+        match self.cause.as_deref().map(|cause| cause.sort) {
+            Some(Sort::Configured) => true,
+            Some(Sort::Away) => false,
+            Some(Sort::Broken) | None => self.is_permanent(),
+        }
     }
 
     /// The database's own code of what went wrong, if it said anything.
@@ -60,35 +77,55 @@ impl StoreError {
     }
 
     pub(super) fn permanent(what: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Permanent, what: what.into(), source: None }
+        Self { kind: ErrorKind::Permanent, what: what.into(), source: None, cause: None }
     }
 
     pub(super) fn ungated(what: impl std::fmt::Display) -> Self {
         let what = format!("a batch beside others would change {what}");
-        Self { kind: ErrorKind::Ungated, what, source: None }
+        Self { kind: ErrorKind::Ungated, what, source: None, cause: None }
     }
 
     pub(super) fn transient(what: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Transient, what: what.into(), source: None }
+        Self { kind: ErrorKind::Transient, what: what.into(), source: None, cause: None }
     }
 
     pub(super) fn behind(entries: i64) -> Self {
         let what =
             format!("the lists of entries are {entries} entries behind the journal, and follow it by themselves");
-        Self { kind: ErrorKind::Behind { entries }, what, source: None }
+        Self { kind: ErrorKind::Behind { entries }, what, source: None, cause: None }
     }
 
     /// Stored data does not read as what this release writes.
     pub(super) fn damaged(what: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let what = format!("what is stored of {what} cannot be read");
-        Self { kind: ErrorKind::Permanent, what, source: Some(source.into()) }
+        Self { kind: ErrorKind::Permanent, what, source: Some(source.into()), cause: None }
     }
 
     /// An error of a statement before COMMIT.
     pub(super) fn of(statement: &str, source: impl Into<DriverError>) -> Self {
         let source = source.into();
         let kind = if source.is_transient() { ErrorKind::Transient } else { ErrorKind::Permanent };
-        Self { kind, what: format!("{statement} failed"), source: Some(Box::new(source)) }
+        let cause = Cause::of_statement(&source).map(Box::new);
+        Self { kind, what: format!("{statement} failed"), source: Some(Box::new(source)), cause }
+    }
+
+    /// Whoever runs the database has to do something, or to wait: running it again at once gives the same.
+    pub(super) fn because(cause: Cause) -> Self {
+        let kind = if cause.sort == Sort::Away { ErrorKind::Transient } else { ErrorKind::Permanent };
+        Self { kind, what: cause.told.clone(), source: None, cause: Some(Box::new(cause)) }
+    }
+
+    /// An error of opening a connection, with what it comes from where that is known.
+    pub(super) fn of_opening(
+        source: impl Into<DriverError>,
+        cause: impl FnOnce(&DriverError) -> Option<Cause>,
+    ) -> Self {
+        let source = source.into();
+        let cause = cause(&source);
+        let error = Self::of("connecting to the database", source);
+        let is_away = cause.as_ref().is_some_and(|cause| cause.sort == Sort::Away);
+        let kind = if is_away { ErrorKind::Transient } else { error.kind };
+        Self { kind, cause: cause.map(Box::new).or(error.cause), ..error }
     }
 
     /// An error of COMMIT itself. Only what the database said about it, rather than about the connection, is certain.
@@ -101,13 +138,23 @@ impl StoreError {
             Some(_) | None => ErrorKind::CommitUnknown,
         };
         let what = if kind == ErrorKind::CommitUnknown { "COMMIT got no clear answer" } else { "COMMIT failed" };
-        Self { kind, what: what.to_owned(), source: Some(Box::new(source)) }
+        let cause = Cause::of_statement(&source).map(Box::new);
+        Self { kind, what: what.to_owned(), source: Some(Box::new(source)), cause }
     }
 
     pub(super) fn of_migration(source: sqlx::migrate::MigrateError) -> Self {
-        let passing = matches!(&source, sqlx::migrate::MigrateError::Execute(error) if is_transient(error));
-        let kind = if passing { ErrorKind::Transient } else { ErrorKind::Permanent };
-        Self { kind, what: "migrating the database failed".to_owned(), source: Some(Box::new(source)) }
+        use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
+        const WHAT: &str = "migrating the database";
+        match source {
+            Execute(error) | ExecuteMigration(error, _) => Self::of(WHAT, error),
+            #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else is wrong with migrations is for good")]
+            source => Self {
+                kind: ErrorKind::Permanent,
+                what: format!("{WHAT} failed"),
+                source: Some(Box::new(source)),
+                cause: None,
+            },
+        }
     }
 }
 
@@ -121,7 +168,7 @@ pub(super) enum DriverError {
 
 impl DriverError {
     /// The database's own code of it, if it said anything.
-    fn code(&self) -> Option<Cow<'_, str>> {
+    pub(super) fn code(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Sqlx(error) => error.as_database_error()?.code(),
             Self::Rusqlite(error) => Some(error.sqlite_error()?.extended_code.to_string().into()),

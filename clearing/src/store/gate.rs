@@ -19,7 +19,7 @@ use super::cells::Row;
 use super::journal::no_coalition;
 use super::sql::{Link, Sql, rows};
 use super::tables::{Column, GATE};
-use super::{BackEnd, Snapshot, Store, StoreError};
+use super::{BackEnd, Snapshot, Store, StoreError, connect};
 use crate::clock;
 
 pub(super) static STATEMENTS: &[&Sql] = &[&THE_GATE, &INSERT_GATE, &UPDATE_GATE];
@@ -143,15 +143,16 @@ impl Store {
     /// # Errors
     /// [`GateError::NoLock`] if it does not; [`GateError::Store`] if the database cannot be asked.
     pub async fn prove_gate(&self) -> Result<(), GateError> {
-        let opening = |error| StoreError::of("connecting to the database", error);
         match &self.back_end {
             BackEnd::Postgres { options, .. } => {
-                let mut one = options.connect().await.map_err(opening)?;
-                let mut two = options.connect().await.map_err(opening)?;
+                let mut one = connect::postgres(options, connect::SETTINGS).await?;
+                let mut two = connect::postgres(options, connect::SETTINGS).await?;
+                connect::prove_sessions(&mut one, &mut two).await?;
                 prove_postgres(&mut one, &mut two).await?;
                 let _ = tokio::join!(one.close(), two.close());
             }
             BackEnd::Sqlite { options, .. } => {
+                let opening = |error| StoreError::of("connecting to the database", error);
                 let _turn = self.write_turn.lock().await;
                 let mut one = options.connect().await.map_err(opening)?;
                 let hasty = options.clone().busy_timeout(Duration::from_millis(WAIT_MILLIS));

@@ -7,6 +7,7 @@ use clearing_core::book::changes::Changes;
 use clearing_core::facts::entry::{Entry, JournalEntry};
 use clearing_core::units::{BatchId, EntryId, Hash, Timestamp, WindowNumber};
 
+use super::cause::Cause;
 use super::cells::Row;
 use super::packed::{pack, unpack};
 use super::rows::RowSet;
@@ -163,7 +164,7 @@ pub(super) async fn insert_head(link: &mut Link<'_>) -> Result<(), StoreError> {
 }
 
 pub(super) fn no_coalition() -> StoreError {
-    StoreError::permanent("the database holds no coalition yet")
+    StoreError::because(Cause::not_founded())
 }
 
 /// One commit that wrote entries or recorded requests, and one link of the chain.

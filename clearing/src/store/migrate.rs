@@ -7,6 +7,7 @@ use clearing_core::units::{BatchId, PartnerId, Timestamp};
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
+use super::cause::Cause;
 use super::sql::{Link, Sql};
 use super::tables::{Column, Kind};
 use super::{Backend, Store, StoreError};
@@ -101,11 +102,8 @@ impl Store {
         for (version, checksum) in &applied {
             match migrator.iter().find(|migration| migration.version == *version) {
                 Some(own) if *own.checksum == **checksum => {}
-                Some(_) => return Err(StoreError::permanent(of_an_older_build(*version))),
-                None => {
-                    let what = format!("the database has migration {version} of a later release");
-                    return Err(StoreError::permanent(what));
-                }
+                Some(_) => return Err(StoreError::because(Cause::of_an_older_build(*version))),
+                None => return Err(StoreError::because(Cause::of_a_later_release(*version))),
             }
         }
         let applied: Vec<i64> = applied.into_iter().map(|(version, _)| version).collect();
@@ -137,12 +135,4 @@ impl Store {
         let book = book.map_err(|error| StoreError::permanent(format!("the coalition cannot be founded: {error}")))?;
         self.writer().await?.found(&founded, book, batch, now).await
     }
-}
-
-/// Migrations never change once they are released; before that they have.
-fn of_an_older_build(version: i64) -> String {
-    format!(
-        "the database was laid out by a build from before the first release (its migration {version} is another one), and \
-         what is in it cannot be brought over; use an empty database, or go on with that build"
-    )
 }

@@ -3,8 +3,6 @@
 //! On a disk that is full a small row may find a place that a batch does not. So the room on the disk of a file of SQLite is
 //! looked at, too, and after a failure as much is written as large batches do.
 
-use rustix::fs::statvfs;
-
 use super::session::Connection;
 use super::sql::Sql;
 use super::{BackEnd, Store, StoreError};
@@ -21,7 +19,7 @@ static PROBE: Sql = Sql::both(
 /// How much is written after a failure, in bytes.
 const LARGE: usize = 1 << 20;
 /// The least room on the disk of a file of SQLite, in bytes.
-const ROOM_MIN: u64 = 16 << 20;
+pub(super) const ROOM_BYTES_MIN: u64 = 16 << 20;
 
 /// What finds out whether the books can be written. It has a connection of its own, so that it waits for nobody's.
 #[derive(Debug)]
@@ -65,14 +63,13 @@ impl Prober {
     }
 
     fn look_for_room(&self) -> Result<(), StoreError> {
-        let BackEnd::Sqlite { file, .. } = &self.store.back_end else { return Ok(()) };
-        let disk =
-            statvfs(file).map_err(|error| StoreError::of("a look at the disk", sqlx::Error::Io(error.into())))?;
-        let room = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if room < ROOM_MIN {
-            let problem = format!("{room} bytes are free on the disk of the books, and {ROOM_MIN} are needed");
-            return Err(StoreError::transient(problem));
+        match self.store.free_bytes()? {
+            Some(free) if free < ROOM_BYTES_MIN => {
+                let problem =
+                    format!("{free} bytes are free on the disk of the books, and {ROOM_BYTES_MIN} are needed");
+                Err(StoreError::transient(problem))
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 }

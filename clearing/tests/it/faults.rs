@@ -1,8 +1,6 @@
 //! What may break: the database stops or goes away, callers leave in the middle, the answer to a COMMIT is lost. Afterwards everything that was acknowledged is there once, and everything else is there once or not
 //! at all: who asks again under the same key learns which.
 
-mod cluster;
-
 use std::time::{Duration, Instant};
 
 use clearing::clock::Clock;
@@ -11,6 +9,7 @@ use clearing::server::{Drained, start};
 use clearing_core::command::Command;
 use clearing_play::callers::{Answered, Callers, ask, ask_after_doubt, ask_until_answered, compare, doubts, issue};
 use clearing_play::chance::chance;
+use clearing_play::cluster::Cluster;
 use clearing_play::commands;
 use clearing_play::proxy::{Fate, HouseIs, Proxy, Upstream};
 use clearing_play::{
@@ -21,7 +20,6 @@ use partner_sdk::{Client, Error, MemberRef};
 use rand::Rng as _;
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
-use self::cluster::Cluster;
 use crate::doors::health;
 
 /// The brands of the scenario on which the houses of this page are built, as far as they are needed.

@@ -19,6 +19,7 @@ use super::brands::{BRANDS, CURRENCY, DOMAIN, FEE, POINT_VALUE, SCALE};
 use crate::certificate::{CA_FILE, Identity};
 use crate::failure::{Exit, Failure, accepted};
 use crate::serve::start_failure;
+use crate::waiting::Waiting;
 use crate::{files, init, material};
 
 /// A house on this machine opens in far less.
@@ -48,7 +49,7 @@ impl DemoHouse {
     /// Makes the coalition in `folder`, opens the house and admits the brands.
     pub async fn open(folder: &Path) -> Result<Self, Failure> {
         let midnight = yesterday();
-        let made = init::make(&init_arguments(folder)?, midnight).await?;
+        let made = init::make(&init_arguments(folder)?, midnight, &Waiting::default()).await?;
         let mut brands = files::Made::new();
         for brand in &BRANDS {
             Identity::of_client(&made.authority, Kind::Partner, brand.id)?.write(folder, brand.id, &mut brands)?;

@@ -62,11 +62,19 @@ impl Desk {
 
     /// The exit code and the error, as JSON, of a command that fails.
     pub fn failure(&self, arguments: &[&str]) -> (i32, Value) {
+        let (code, error, _) = self.compared(arguments);
+        (code, error)
+    }
+
+    /// The same, and the answer that `config check` gives although it fails: what it compared.
+    pub fn compared(&self, arguments: &[&str]) -> (i32, Value, Value) {
         let output = self.run(&[arguments, &["--output", "json"]].concat());
         let error: Value = serde_json::from_slice(&output.stderr)
             .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", text(&output.stderr)));
-        assert_eq!(text(&output.stdout), "", "{arguments:?}");
-        (output.status.code().unwrap(), error["error"].clone())
+        let answer = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        let compares = arguments.starts_with(&["config", "check"]) && answer["compared"].is_array();
+        assert!(compares || output.stdout.is_empty(), "{arguments:?}: {}", text(&output.stdout));
+        (output.status.code().unwrap(), error["error"].clone(), answer)
     }
 
     /// Commands that all have these flags besides.
@@ -77,12 +85,7 @@ impl Desk {
     /// Starts a server and waits for the line by which it says that it serves.
     pub fn serve(&self, arguments: &[&str]) -> Server {
         let mut server = self.start(arguments);
-        server.out.read_line(&mut server.ready).unwrap();
-        if !server.ready.starts_with("ready ") {
-            let ready = server.ready.clone();
-            panic!("{arguments:?} said {ready:?}: {}", server.stop("-KILL").1);
-        }
-        server.endpoint = server.ready.split_whitespace().nth(1).unwrap().to_owned();
+        server.opens();
         server
     }
 
@@ -147,6 +150,17 @@ pub struct Server {
 }
 
 impl Server {
+    /// Waits for the line by which it says that it serves.
+    pub fn opens(&mut self) {
+        self.out.read_line(&mut self.ready).unwrap();
+        if !self.ready.starts_with("ready ") {
+            let _ = self.child.kill();
+            self.log.read_to_string(&mut self.seen).unwrap();
+            panic!("it said {:?}: {}", self.ready, self.seen);
+        }
+        self.endpoint = self.ready.split_whitespace().nth(1).unwrap().to_owned();
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

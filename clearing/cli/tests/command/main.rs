@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
 mod audit;
+mod causes;
+mod check;
 mod coalition;
-mod demo;
 mod desk;
 mod faults;
 mod init;
