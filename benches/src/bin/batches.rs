@@ -1,8 +1,8 @@
 //! Batches of one size and nothing else: what a counter of instructions is put beside. Twice with different numbers of
 //! batches, the difference is the batches' alone; `benches/instructions` does so.
 //!
-//!     target/release/batches rules issues --batches 20       # decided by the rules, on books in memory
-//!     target/release/batches house redemptions --batches 20  # through writer and store, on SQLite
+//!     target/dist/batches rules issues --batches 20       # decided by the rules, on books in memory
+//!     target/dist/batches house redemptions --batches 20  # through writer and store, on SQLite
 //!
 //! Callers, TLS and RPC are left out. Members are enrolled, and hold what they redeem, before the first batch.
 

@@ -48,6 +48,12 @@ pub fn pays_and_gets(amount: Decimal, minor_digits: u32) -> [String; 2] {
     if amount.is_sign_negative() { [text, String::new()] } else { [String::new(), text] }
 }
 
+/// So many of something: `1 race`, `2 races`.
+pub fn counted(number: impl fmt::Display, one: &str, many: &str) -> String {
+    let number = count(number);
+    format!("{number} {}", if number == "1" { one } else { many })
+}
+
 /// A count.
 pub fn count(number: impl fmt::Display) -> String {
     grouped(&number.to_string())
@@ -83,6 +89,15 @@ mod tests {
         assert_eq!(amount(-Decimal::ZERO, 4), "0.0000");
         assert_eq!(money(Decimal::new(14_915_200, 4), 2), "1,491.52");
         assert_eq!(money(Decimal::new(14_915_201, 4), 2), "1,491.5201");
+    }
+
+    #[test]
+    fn one_thing_is_not_said_as_many_are() {
+        assert_eq!(counted(1, "race", "races"), "1 race");
+        assert_eq!(
+            [0, 2, 1_001].map(|of| counted(of, "entry", "entries")),
+            ["0 entries", "2 entries", "1,001 entries"]
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::amounts::counted;
 use crate::context::Context;
 use crate::database::open_existing;
 use crate::failure::{Exit, Failure, with_causes};
@@ -119,8 +120,11 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failu
         return Ok(answer);
     }
     Ok(answer.but(
-        Failure::new(Exit::Unbalanced, format!("the audit found {} faults", report.findings.len()))
-            .hint("stop the house, keep a copy of the database as it is, and compare it with the last good backup"),
+        Failure::new(
+            Exit::Unbalanced,
+            format!("the audit found {}", counted(report.findings.len(), "fault", "faults")),
+        )
+        .hint("stop the house, keep a copy of the database as it is, and compare it with the last good backup"),
     ))
 }
 
@@ -141,7 +145,11 @@ fn page(report: &AuditReport, head: &str, shown: &[String]) -> Page {
     let AuditReport { entries, batches, members, lots, since, whole, .. } = report;
     let of = since.map_or_else(String::new, |since| format!(", from entry {since} on"));
     let mut page = Page::new().text(format!(
-        "Read {entries} entries in {batches} batches{of}, {members} members, {lots} lots. The journal's chain ends with {head}."
+        "Read {} in {}{of}, {}, {}. The journal's chain ends with {head}.",
+        counted(entries, "entry", "entries"),
+        counted(batches, "batch", "batches"),
+        counted(members, "member", "members"),
+        counted(lots, "lot", "lots")
     ));
     if since.is_some() {
         page = page.text(format!("{LEFT_OUT} The last one read the entries before {whole}."));

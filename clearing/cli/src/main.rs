@@ -59,9 +59,11 @@ mod window;
 
 use std::process::ExitCode;
 
+#[cfg(feature = "jemalloc")]
 use tikv_jemallocator::Jemalloc;
 
 /// Gives memory back to the system some seconds after a burst, which the system's own allocator keeps.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

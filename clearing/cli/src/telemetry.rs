@@ -6,7 +6,8 @@
 use std::io::{self, IsTerminal as _};
 
 use clearing::config::{LogFormat, LogSettings};
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::util::TryInitError;
 
 /// Why there is no log.
@@ -22,7 +23,7 @@ pub enum TelemetryError {
 
 /// A client that calls the house by its address shows that as a name, which TLS does not know. It is ignored, and no news at each
 /// connection.
-const QUIET: &str = "rustls::msgs::handshake=error";
+const QUIET: &str = "rustls::msgs::handshake";
 
 /// Starts the log of this process.
 ///
@@ -30,18 +31,21 @@ const QUIET: &str = "rustls::msgs::handshake=error";
 ///
 /// A filter that cannot be read, and a second start.
 pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
+    use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    let mut filter = EnvFilter::builder().parse(&settings.filter)?;
+    let mut filter: Targets = settings.filter.parse()?;
     if !settings.filter.contains("rustls") {
-        filter = filter.add_directive(QUIET.parse()?);
+        filter = filter.with_target(QUIET, LevelFilter::ERROR);
     }
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let parts = tracing_subscriber::registry().with(filter);
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match settings.format {
         LogFormat::Json => {
-            log.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().try_init()?
+            let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            parts.with(log).try_init()?;
         }
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).finish().try_init()?,
+        LogFormat::Text => parts.with(log.with_ansi(io::stderr().is_terminal())).try_init()?,
     }
     Ok(())
 }

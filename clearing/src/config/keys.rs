@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clearing_certs::DOMAIN_LENGTH_MAX;
 use clearing_core::units::{PartnerId, digits, whole};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use crate::shares::PerPartner;
 
@@ -524,16 +524,22 @@ fn read_filter(text: &str) -> Result<String, Unfit> {
     if text.len() > TEXT_BYTES_MAX {
         return out_of_range(format!("{} bytes long", text.len()));
     }
+    if text.contains(['[', '{']) {
+        return malformed("of spans and fields nothing is asked; info,clearing::writer=debug is a filter");
+    }
+    // A space would be taken for a part of a name.
+    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
     // A bare word that is no level is taken by the filter's own grammar as the name of a part of the program, so that
     // `inof` would silently log nothing but that part.
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
-    for directive in text.split(',').filter(|directive| !directive.contains(['=', '[', ':'])) {
-        if !levels.contains(&directive.trim()) {
-            return malformed(format!("{:?} is no level", directive.trim()));
+    for directive in directives.iter().filter(|directive| !directive.contains(['=', ':'])) {
+        if !levels.contains(directive) {
+            return malformed(format!("{directive:?} is no level"));
         }
     }
-    match EnvFilter::builder().parse(text) {
-        Ok(_) => Ok(text.to_owned()),
+    let text = directives.join(",");
+    match text.parse::<Targets>() {
+        Ok(_) => Ok(text),
         Err(error) => malformed(error.to_string()),
     }
 }

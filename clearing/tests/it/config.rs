@@ -94,6 +94,22 @@ fn is_in_force(config: &Config, key: &Key, value: &str) {
     assert_eq!(text, shown(key, value, source), "{}", key.name);
 }
 
+/// The log is asked for by levels, and by parts of the program with levels: what asks for spans or fields is refused, and a space
+/// is no part of a name.
+#[test]
+fn a_filter_of_the_log_does_what_it_says_or_is_refused() {
+    let key = Key::named("log.filter").unwrap();
+    for (filter, meant) in
+        [("warn", "warn"), ("off, sqlx=warn", "off,sqlx=warn"), ("clearing::writer", "clearing::writer")]
+    {
+        assert_eq!(in_force(&from_flag(key.name, filter).unwrap(), key).0, meant);
+    }
+    for filter in ["info,[call]=debug", "clearing[{caller}]=debug", "info,sqlx=much", "sqlx=warn=info", "info,"] {
+        let told = problem(from_flag(key.name, filter)).to_string();
+        assert!(told.contains("log.filter"), "{filter}: {told}");
+    }
+}
+
 #[test]
 fn a_value_that_fits_is_taken_from_wherever_it_is_set() {
     for key in KEYS {

@@ -62,7 +62,7 @@ pub struct Shopping {
 /// The brands, by id.
 pub const BRANDS: [Brand; 4] = [
     Brand {
-        id: "CARDS",
+        id: "cards",
         name: "Meridian Bank",
         prepays: false,
         price: 104,
@@ -74,7 +74,7 @@ pub const BRANDS: [Brand; 4] = [
         shopping: Shopping { visits: 10, basket: (400, 3_000), earn: 2, pay_with_points: 70, stores: 3, tills: 2 },
     },
     Brand {
-        id: "CINEMA",
+        id: "cinema",
         name: "Lantern Cinemas",
         prepays: true,
         price: 105,
@@ -86,7 +86,7 @@ pub const BRANDS: [Brand; 4] = [
         shopping: Shopping { visits: 18, basket: (900, 4_200), earn: 8, pay_with_points: 55, stores: 4, tills: 3 },
     },
     Brand {
-        id: "FUEL",
+        id: "fuel",
         name: "Polaris Fuel",
         prepays: true,
         price: 102,
@@ -98,7 +98,7 @@ pub const BRANDS: [Brand; 4] = [
         shopping: Shopping { visits: 27, basket: (2_000, 8_500), earn: 4, pay_with_points: 45, stores: 9, tills: 4 },
     },
     Brand {
-        id: "GROCER",
+        id: "grocer",
         name: "Green Basket",
         prepays: false,
         price: 100,

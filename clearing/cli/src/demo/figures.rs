@@ -4,7 +4,9 @@
 //! [`Figures::check`] makes sure that they agree with each other.
 
 use partner_sdk::operator::{BilateralNet, NettingReport, Partner, PaymentOrder, TrialBalance};
-use partner_sdk::{Decimal, EntryKind, Money, Obligation, Purpose, Quantity, Statement, StatementSection};
+use partner_sdk::{
+    Decimal, EntryKind, Money, Obligation, Purpose, Quantity, Statement, StatementBridge, StatementSection,
+};
 use serde::Serialize;
 
 use super::brands::{BRANDS, CINEMA};
@@ -137,14 +139,30 @@ pub struct Proof {
     pub sum: Decimal,
 }
 
-/// A statement: opening + rows = leg + carried.
+/// A statement: opening + rows = opening + bridge = leg + carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatementFigures {
     pub partner: String,
     pub opening: Decimal,
     pub rows: Vec<StatementRow>,
+    pub bridge: Bridge,
     pub leg: Decimal,
     pub carried: Decimal,
+}
+
+/// The few amounts that all rows come to: what the partner gets is positive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Bridge {
+    /// What it owes others for its points, and what they owe it for theirs.
+    pub owes: Decimal,
+    pub is_owed: Decimal,
+    /// What the pool pays for its prepaid points, and what it prepays.
+    pub paid_by_pool: Decimal,
+    pub prepays: Decimal,
+    pub fees: Decimal,
+    pub spread: Decimal,
+    pub breakage: Decimal,
+    pub other: Decimal,
 }
 
 /// What the entries of one section, kind and purpose come to.
@@ -270,12 +288,18 @@ impl Figures {
         };
         for statement in &self.statements {
             let StatementFigures { partner, opening, leg, carried, .. } = statement;
-            let lines = statement.lines_total();
+            let (lines, bridge) = (statement.lines_total(), statement.bridge.total());
             must(
-                opening + lines == leg + carried,
+                opening + lines == leg + carried && bridge == lines,
                 format!(
-                    "statement of {partner}: opening {opening} + lines {lines} is not leg {leg} + carried {carried}"
+                    "statement of {partner}: opening {opening} + lines {lines}, by its bridge {bridge}, is not leg {leg} + \
+                     carried {carried}"
                 ),
+            );
+            let (owes, is_owed) = (-self.owes(partner), self.is_owed(partner));
+            must(
+                (statement.bridge.owes, statement.bridge.is_owed) == (owes, is_owed),
+                format!("{partner}: its bridge is not that of its obligations, {owes} and {is_owed}"),
             );
             let settled = self.leg_of(partner);
             must(
@@ -384,6 +408,19 @@ fn points(statement: &Statement, sections: &[StatementSection]) -> i64 {
     of.map(|total| total.points).sum()
 }
 
+impl Bridge {
+    /// What all of it comes to.
+    pub fn total(&self) -> Decimal {
+        let Self { owes, is_owed, paid_by_pool, prepays, .. } = self;
+        owes + is_owed + paid_by_pool + prepays + self.fees_and_rest()
+    }
+
+    /// Fees, the spread, and what is left of points that expired.
+    pub fn fees_and_rest(&self) -> Decimal {
+        self.fees + self.spread + self.breakage + self.other
+    }
+}
+
 impl StatementFigures {
     /// What all lines come to.
     pub fn lines_total(&self) -> Decimal {
@@ -425,6 +462,22 @@ impl From<&PaymentOrder> for Payment {
     }
 }
 
+impl From<&StatementBridge> for Bridge {
+    fn from(bridge: &StatementBridge) -> Self {
+        let StatementBridge { owes, is_owed, paid_by_pool, prepays, fees, spread, breakage, other, .. } = bridge;
+        Self {
+            owes: owes.amount,
+            is_owed: is_owed.amount,
+            paid_by_pool: paid_by_pool.amount,
+            prepays: prepays.amount,
+            fees: fees.amount,
+            spread: spread.amount,
+            breakage: breakage.amount,
+            other: other.amount,
+        }
+    }
+}
+
 impl From<&Statement> for StatementFigures {
     fn from(statement: &Statement) -> Self {
         let row = |total: &partner_sdk::StatementTotal| StatementRow {
@@ -439,6 +492,7 @@ impl From<&Statement> for StatementFigures {
             partner: statement.partner_id.clone(),
             opening: statement.opening.amount,
             rows: statement.totals.iter().map(row).collect(),
+            bridge: Bridge::from(&statement.bridge),
             leg: statement.leg.amount,
             carried: statement.closing.amount,
         }
@@ -479,19 +533,21 @@ mod tests {
     #[test]
     fn every_figure_that_does_not_agree_is_complained_about() {
         type Change = fn(&mut Figures);
-        let wrong: [(&str, Change); 14] = [
+        let wrong: [(&str, Change); 16] = [
             ("points expired", |figures| figures.stories.expired += 1),
             ("was shared out", |figures| figures.breakage.reserve += Decimal::ONE),
             ("hold that lapsed", |figures| figures.stories.lapsed -= 1),
-            ("statement of CARDS", |figures| figures.statements[0].opening = Decimal::ONE),
-            ("statement of GROCER", |figures| figures.statements[1].rows[0].amount = Decimal::ONE),
+            ("statement of cards", |figures| figures.statements[0].opening = Decimal::ONE),
+            ("statement of grocer", |figures| figures.statements[1].rows[0].amount = Decimal::ONE),
+            ("by its bridge", |figures| figures.statements[1].bridge.fees = Decimal::ONE),
+            ("operator: its bridge", |figures| {
+                let bridge = &mut figures.statements[2].bridge;
+                (bridge.is_owed, bridge.spread) = (bridge.spread, bridge.is_owed);
+            }),
             ("settlement one of", |figures| figures.legs[2].amount = Decimal::ONE),
             ("issued", |figures| figures.brands[0].issued_points += 1),
             ("accepted", |figures| figures.brands[3].accepted_points += 1),
-            ("obligations", |figures| {
-                figures.obligations[0].amount = Decimal::ONE;
-                figures.netting.netted_total = Decimal::ONE;
-            }),
+            ("obligations", |figures| figures.netting.gross = Decimal::ONE),
             ("are left", |figures| figures.netting.netted_total = Decimal::ONE),
             ("orders", |figures| figures.orders[0].amount = Decimal::ONE),
             ("EXPORTED", |figures| figures.netting.settlement_state = "EXPORTED".to_owned()),

@@ -116,6 +116,19 @@ pub enum What {
     },
 }
 
+/// What a purchase may be besides an ordinary one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Special {
+    Race,
+    Overspend,
+    Twice,
+    Undone,
+    Burned,
+}
+
+/// The first purchases of a day are one of each kind, so that a short day tells what a long one does.
+const FIRST: [Special; 5] = [Special::Race, Special::Overspend, Special::Twice, Special::Undone, Special::Burned];
+
 /// Goods that will be brought back.
 #[derive(Debug)]
 struct Regret {
@@ -137,11 +150,13 @@ impl Plan {
             times[customer].push((hour, rng.random_range(0..60)));
         }
         let mut receipt = 0;
+        let mut first = FIRST.into_iter();
         let mut day = |(number, mut times): (usize, Vec<(u8, u8)>)| {
             times.sort_unstable();
             let mut shopper = Shopper {
                 rng: &mut rng,
                 receipt: &mut receipt,
+                first: &mut first,
                 available: 0,
                 redemptions: 0,
                 regrets: Vec::new(),
@@ -165,6 +180,8 @@ impl Plan {
 struct Shopper<'a> {
     rng: &'a mut ChaCha12Rng,
     receipt: &'a mut u32,
+    /// What the next purchases must be, until there was one of each.
+    first: &'a mut std::array::IntoIter<Special, { FIRST.len() }>,
     available: i64,
     redemptions: usize,
     regrets: Vec<Regret>,
@@ -179,7 +196,8 @@ impl Shopper<'_> {
         let cents = self.rng.random_range(brand.shopping.basket.0..=brand.shopping.basket.1);
         let store = self.rng.random_range(1..=brand.shopping.stores);
         let mut steps = Vec::new();
-        let paid = self.pay(brand, cents, &mut steps);
+        let special = self.first.next();
+        let paid = self.pay(brand, cents, special, &mut steps);
         if let Some((number, points)) = paid
             && self.rng.random_ratio(1, RETURN_ONE_IN)
         {
@@ -187,27 +205,40 @@ impl Shopper<'_> {
             self.regrets.push(Regret { hour: self.rng.random_range(hour..=latest), brand: at, store, number, points });
         }
         let paid_points = paid.map_or(0, |(_, points)| points);
-        self.earn((cents - paid_points) * brand.shopping.earn / 100, &mut steps);
+        self.earn((cents - paid_points) * brand.shopping.earn / 100, special, &mut steps);
         self.visit(at, store, (hour, minute), Some(cents), steps);
     }
 
     /// Pays a part of a basket with points. Gives the number of the redemption and its points.
-    fn pay(&mut self, brand: &Brand, cents: i64, steps: &mut Vec<Step>) -> Option<(usize, i64)> {
-        if self.rng.random_ratio(1, OVERSPEND_ONE_IN) {
+    fn pay(
+        &mut self,
+        brand: &Brand,
+        cents: i64,
+        special: Option<Special>,
+        steps: &mut Vec<Step>,
+    ) -> Option<(usize, i64)> {
+        if self.rng.random_ratio(1, OVERSPEND_ONE_IN) || special == Some(Special::Overspend) {
             let points = self.available + self.rng.random_range(1..500);
             steps.push(Step { what: What::Overspend { points }, available: self.available });
         }
         let most = self.available.min(cents);
-        if most < WORTH_PAYING_WITH || self.rng.random_range(0..100) >= brand.shopping.pay_with_points {
+        let pays = most >= WORTH_PAYING_WITH && self.rng.random_range(0..100) < brand.shopping.pay_with_points;
+        let races = special == Some(Special::Race);
+        // What is to go wrong when points are given needs some to be given.
+        let must_earn = matches!(special, Some(Special::Twice | Special::Undone | Special::Burned));
+        if !(pays || races) || must_earn {
             return None;
         }
         // All of it, or a part that leaves something for another time.
-        let points =
-            if self.rng.random_ratio(3, 5) { most } else { self.rng.random_range(WORTH_PAYING_WITH / 2..=most) };
+        let points = if self.rng.random_ratio(3, 5) || races {
+            most
+        } else {
+            self.rng.random_range(WORTH_PAYING_WITH / 2..=most)
+        };
         let number = self.redemptions;
         self.available -= points;
         // Only when the points are not enough for two is a race a race.
-        let what = if points > self.available && self.rng.random_ratio(1, RACE_ONE_IN) {
+        let what = if points > self.available && (self.rng.random_ratio(1, RACE_ONE_IN) || races) {
             What::Race { points }
         } else if self.rng.random_ratio(1, DUPLICATE_ONE_IN) {
             What::RedeemTwice { points, number }
@@ -222,18 +253,18 @@ impl Shopper<'_> {
         Some((number, points))
     }
 
-    fn earn(&mut self, points: i64, steps: &mut Vec<Step>) {
+    fn earn(&mut self, points: i64, special: Option<Special>, steps: &mut Vec<Step>) {
         if points == 0 {
             return;
         }
-        if self.rng.random_ratio(1, UNDONE_ONE_IN) {
+        if self.rng.random_ratio(1, UNDONE_ONE_IN) || special == Some(Special::Undone) {
             steps.push(Step { what: What::AbandonAccepted { points }, available: self.available });
-        } else if self.rng.random_ratio(1, BURNED_ONE_IN) {
+        } else if self.rng.random_ratio(1, BURNED_ONE_IN) || special == Some(Special::Burned) {
             steps.push(Step { what: What::AbandonUnseen { points }, available: self.available });
         }
         // The till that gave up tries again under a new request id.
         self.available += points;
-        let twice = self.rng.random_ratio(1, DUPLICATE_ONE_IN);
+        let twice = self.rng.random_ratio(1, DUPLICATE_ONE_IN) || special == Some(Special::Twice);
         let what = if twice { What::IssueTwice { points } } else { What::Issue { points } };
         steps.push(Step { what, available: self.available });
     }
@@ -325,17 +356,34 @@ mod tests {
         }
     }
 
+    fn some(plan: &Plan, wanted: fn(&What) -> bool) -> bool {
+        let visits = plan.customers.iter().flat_map(|one| &one.visits);
+        visits.flat_map(|visit| &visit.steps).any(|step| wanted(&step.what))
+    }
+
     #[test]
     fn a_day_of_the_usual_size_has_every_special_case() {
         let plan = Plan::new(1, 400, 4_000);
-        let steps = || plan.customers.iter().flat_map(|one| &one.visits).flat_map(|visit| &visit.steps);
-        let some = |wanted: fn(&What) -> bool| steps().any(|step| wanted(&step.what));
-        assert!(some(|what| matches!(what, What::IssueTwice { .. })));
-        assert!(some(|what| matches!(what, What::RedeemTwice { .. })));
-        assert!(some(|what| matches!(what, What::Race { .. })));
-        assert!(some(|what| matches!(what, What::Overspend { .. })));
-        assert!(some(|what| matches!(what, What::Return { .. })));
-        assert!(some(|what| matches!(what, What::AbandonAccepted { .. })));
-        assert!(some(|what| matches!(what, What::AbandonUnseen { .. })));
+        assert!(some(&plan, |what| matches!(what, What::RedeemTwice { .. })));
+        assert!(some(&plan, |what| matches!(what, What::Return { .. })));
+        assert_every_first_case(&plan);
+    }
+
+    /// A day of five purchases showed five lines of nothing where the usual one tells what went wrong at the tills.
+    #[test]
+    fn a_day_of_few_purchases_has_what_a_long_one_has() {
+        for seed in 0..200 {
+            for (customers, purchases) in [(1, 5), (4, 5), (400, 5), (4, 20), (400, 60)] {
+                assert_every_first_case(&Plan::new(seed, customers, purchases));
+            }
+        }
+    }
+
+    fn assert_every_first_case(plan: &Plan) {
+        assert!(some(plan, |what| matches!(what, What::IssueTwice { .. })));
+        assert!(some(plan, |what| matches!(what, What::Race { .. })));
+        assert!(some(plan, |what| matches!(what, What::Overspend { .. })));
+        assert!(some(plan, |what| matches!(what, What::AbandonAccepted { .. })));
+        assert!(some(plan, |what| matches!(what, What::AbandonUnseen { .. })));
     }
 }

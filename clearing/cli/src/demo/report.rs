@@ -10,11 +10,17 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::brands::MINOR_DIGITS;
-use super::figures::{Amount, BrandFigures, Figures, Requests};
-use crate::amounts::{amount, count, percent, plain, verb};
+use super::figures::{Amount, BrandFigures, Figures, Payment, Requests, StatementFigures};
+use crate::amounts::{amount, count, counted, percent, plain, verb};
 
 /// The width of the screen, in columns.
 pub const WIDTH: usize = 100;
+
+/// How many payment orders stand in a line of the screen.
+const ORDERS_IN_A_LINE: usize = 3;
+
+/// What leads from the debts of a brand to the amount that it pays or gets.
+const BRIDGE: [&str; 8] = ["", "owes", "is owed", "pool pays", "prepays", "fees, spread", "carried", "one amount"];
 
 /// Everything the demo has to say.
 #[derive(Debug, Clone, Serialize)]
@@ -78,9 +84,13 @@ impl Latency {
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, members, lots, .. } = self;
-        let (entries, members, lots) = (count(entries), count(members), count(lots));
-        write!(f, "{entries} entries replayed: {members} members, {lots} lots, balances, hashes: all as stored")
+        write!(
+            f,
+            "{} replayed: {}, {}, balances, hashes: all as stored",
+            counted(self.entries, "entry", "entries"),
+            counted(self.members, "member", "members"),
+            counted(self.lots, "lot", "lots")
+        )
     }
 }
 
@@ -111,9 +121,9 @@ impl Report {
     fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Figures { customers, purchases, currency, point_value, .. } = &self.figures;
         let what = format!(
-            "{} customers · {} purchases · {} · seed {}",
-            count(*customers),
-            count(*purchases),
+            "{} · {} · {} · seed {}",
+            counted(customers, "customer", "customers"),
+            counted(purchases, "purchase", "purchases"),
             self.run.day,
             self.seed
         );
@@ -132,16 +142,16 @@ impl Report {
         writeln!(f)?;
         writeln!(
             f,
-            "AT THE TILLS   {} issues ({} of them in one batch) · {} redemptions · {} returns",
-            count(*issues),
-            count(*batch_items),
-            count(*redemptions),
-            count(*returns)
+            "AT THE TILLS   {} ({} of them in one batch) · {} · {}",
+            counted(issues, "issue", "issues"),
+            count(batch_items),
+            counted(redemptions, "redemption", "redemptions"),
+            counted(returns, "return", "returns")
         )?;
         writeln!(
             f,
-            "  {} requests in {}: {} a second, half within {}, 99 % within {}, {in_flight} at a time",
-            count(*unary),
+            "  {} in {}: {} a second, half within {}, 99 % within {}, {in_flight} at a time",
+            counted(unary, "request", "requests"),
             time(*busy_micros),
             count(*requests_per_second),
             time(latency_micros.p50),
@@ -153,16 +163,38 @@ impl Report {
         Ok(())
     }
 
-    /// What went wrong at the tills, on purpose.
-    pub fn mishaps(&self) -> [(u64, &'static str); 5] {
+    /// What went wrong at the tills, on purpose, and how often. What did not is left out.
+    pub fn mishaps(&self) -> Vec<(u64, &'static str)> {
         let requests = &self.figures.requests;
-        [
-            (requests.replayed, "requests sent twice: answered twice, done once"),
-            (requests.races, "races of two tills for the same points: one till got them, the other was refused"),
-            (requests.overspends_refused, "attempts to spend more points than there were: refused"),
-            (requests.abandoned_undone, "tills gave up waiting for an answer: what the house had done was undone"),
-            (requests.abandoned_refused, "requests came after their till had given up: refused"),
-        ]
+        let all = [
+            (
+                requests.replayed,
+                "request sent twice: answered twice, done once",
+                "requests sent twice: answered twice, done once",
+            ),
+            (
+                requests.races,
+                "race of two tills for the same points: one till got them, the other was refused",
+                "races of two tills for the same points: one till got them, the other was refused",
+            ),
+            (
+                requests.overspends_refused,
+                "attempt to spend more points than there were: refused",
+                "attempts to spend more points than there were: refused",
+            ),
+            (
+                requests.abandoned_undone,
+                "till gave up waiting for an answer: what the house had done was undone",
+                "tills gave up waiting for an answer: what the house had done was undone",
+            ),
+            (
+                requests.abandoned_refused,
+                "request came after its till had given up: refused",
+                "requests came after their till had given up: refused",
+            ),
+        ];
+        let told = all.into_iter().filter(|(number, ..)| *number > 0);
+        told.map(|(number, one, many)| (number, if number == 1 { one } else { many })).collect()
     }
 
     fn told(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,7 +217,7 @@ impl Report {
             (
                 "a hold",
                 vec![format!(
-                    "{} points held at FUEL's pump before filling, {} taken, {} back at once",
+                    "{} points held at the fuel pump before filling, {} taken, {} back at once",
                     count(stories.held),
                     count(stories.captured),
                     count(stories.released)
@@ -194,7 +226,7 @@ impl Report {
             (
                 "a lapse",
                 vec![format!(
-                    "{} points held at CINEMA for seats that nobody collected: {} back at 22:00",
+                    "{} points held at the cinema for seats that nobody collected: {} back at 22:00",
                     count(stories.unclaimed),
                     count(stories.lapsed)
                 )],
@@ -203,14 +235,14 @@ impl Report {
                 "a return",
                 vec![
                     format!(
-                        "goods back at GROCER when {} of their {} points were spent: {} taken back, {} owed;",
+                        "goods back at the grocer when {} of their {} points were spent: {} taken back, {} owed;",
                         count(stories.spent),
                         count(stories.earned),
                         count(stories.taken_back),
                         count(stories.owed)
                     ),
                     format!(
-                        "of the next {} points, FUEL's, {} paid GROCER what was owed, and {} stayed",
+                        "of the next {} points, from fuel, {} paid the grocer what was owed, and {} stayed",
                         count(stories.next),
                         count(stories.recovered),
                         count(stories.kept)
@@ -220,7 +252,7 @@ impl Report {
             (
                 "a gift",
                 vec![format!(
-                    "{} points of one promotion of GROCER's: {}",
+                    "{} points of one promotion of the grocer's: {}",
                     count(stories.promotion),
                     funders.collect::<Vec<_>>().join(", ")
                 )],
@@ -229,12 +261,12 @@ impl Report {
                 "an expiry",
                 vec![
                     format!(
-                        "{} birthday points of CINEMA's expired at midnight. Of the {} {currency} behind them",
+                        "{} birthday points of the cinema's expired at midnight. Of the {} {currency} behind them",
                         count(stories.expired),
                         money(breakage.reserve + breakage.operator + breakage.issuer)
                     ),
                     format!(
-                        "the reserve got {}, the operator {}, CINEMA {}",
+                        "the reserve got {}, the operator {}, the cinema {}",
                         money(breakage.reserve),
                         money(breakage.operator),
                         money(breakage.issuer)
@@ -248,16 +280,16 @@ impl Report {
         writeln!(f)?;
         writeln!(
             f,
-            "{:<25}{:<12}{:>7}{:>8}  {:<16}{:>9}{:>10}{:>11}",
+            "{:<25}{:<14}{:>7}{:>8}  {:<16}{:>9}{:>10}{:>9}",
             "WHO ISSUED, WHO ACCEPTED", "funding", "price", "gets", "fee", "issued", "accepted", "unspent"
         )?;
         for brand in &self.figures.brands {
             writeln!(
                 f,
-                "  {:<7}{:<16}{:<12}{:>7}{:>8}  {:<16}{:>9}{:>10}{:>11}",
+                "  {:<7}{:<16}{:<14}{:>7}{:>8}  {:<16}{:>9}{:>10}{:>9}",
                 brand.partner,
                 brand.name,
-                brand.funded(),
+                brand.funding,
                 amount(brand.price, self.figures.scale),
                 amount(brand.reimbursement, self.figures.scale),
                 brand.fee(),
@@ -266,7 +298,7 @@ impl Report {
                 count(brand.outstanding_points)
             )?;
         }
-        Ok(())
+        writeln!(f, "  AT_ISSUE: the brand prepays its points. AT_REDEMPTION: it pays when they are spent elsewhere.")
     }
 
     fn obligations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -308,25 +340,28 @@ impl Report {
         )?;
         writeln!(
             f,
-            "  With prepaid points, fees and spreads {} move, in {} payments:",
-            minor(netting.pairwise_total),
-            figures.orders.len()
+            "  What a brand owes and is owed, prepaid points and fees add up to the one amount it pays or gets:"
         )?;
-        let mut orders = figures
-            .orders
-            .iter()
-            .map(|order| format!("{:<9}->  {:<9}{:>11}", order.payer, order.payee, minor(order.amount)));
-        let legs = figures
-            .legs
-            .iter()
-            .map(|leg| format!("{:<9}{:<5}{:>11}", leg.of, verb(leg.amount), minor(leg.amount.abs())));
-        let legs: Vec<String> = legs.collect();
-        let rows = legs.len().max(figures.orders.len());
-        writeln!(f, "  {:<43}payment orders, all paid (funds back prepaid points)", "each brand's one amount")?;
-        for row in 0..rows {
-            let left = legs.get(row).map_or("", String::as_str);
-            let right = orders.next().unwrap_or_default();
-            writeln!(f, "{}", format!("  {left:<43}{right}").trim_end())?;
+        let mut rows = vec![BRIDGE.map(str::to_owned)];
+        rows.extend(figures.statements.iter().map(|statement| bridge(statement, figures.scale)));
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default() + 2;
+        for row in &rows {
+            write!(f, "  {:<1$}", row[0], width(0) - 2)?;
+            for (column, cell) in row.iter().enumerate().skip(1) {
+                write!(f, "{cell:>0$}", width(column))?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(
+            f,
+            "  {} {} move, in {}, all paid (funds back prepaid points):",
+            minor(netting.pairwise_total),
+            figures.currency,
+            counted(figures.orders.len(), "payment", "payments")
+        )?;
+        for orders in figures.orders.chunks(ORDERS_IN_A_LINE) {
+            let order = |order: &Payment| format!("{:<9}-> {:<9}{:>11}", order.payer, order.payee, minor(order.amount));
+            writeln!(f, "  {}", orders.iter().map(order).collect::<Vec<_>>().join(" "))?;
         }
         Ok(())
     }
@@ -367,7 +402,7 @@ impl Report {
                 let config = folder.join(clearing::config::FILE_DEFAULT);
                 let config = config.display();
                 hint(format!("{program} serve --config {config}"), "goes on with it; meanwhile:");
-                hint(format!("{program} statement GROCER --window 1 --config {config}"), "line by line");
+                hint(format!("{program} statement grocer --window 1 --config {config}"), "line by line");
                 hint(format!("{program} audit --config {config}"), "checks the books again");
             }
             None => {
@@ -396,12 +431,13 @@ impl Figures {
 }
 
 impl BrandFigures {
-    /// When its points are paid for.
-    pub fn funded(&self) -> &'static str {
-        match self.funding.as_str() {
+    /// When its points are paid for: the word of the house, and in plain ones.
+    pub fn funded(&self) -> String {
+        let plain = match self.funding.as_str() {
             "AT_ISSUE" => "prepaid",
             _ => "when spent",
-        }
+        };
+        format!("{} ({plain})", self.funding)
     }
 
     /// Its acceptance fee and who bears it.
@@ -416,6 +452,16 @@ impl BrandFigures {
             format!("{} {bearer}", percent(self.acceptance_fee))
         }
     }
+}
+
+/// The row of [`BRIDGE`] of a participant: the amounts add up to the last, in which the sign is a word.
+fn bridge(statement: &StatementFigures, scale: u32) -> [String; BRIDGE.len()] {
+    let StatementFigures { partner, opening, bridge, leg, carried, .. } = statement;
+    let parts =
+        [bridge.owes, bridge.is_owed, bridge.paid_by_pool, bridge.prepays, bridge.fees_and_rest(), opening - carried];
+    let [owes, is_owed, pool, prepays, fees, carried] = parts.map(|part| amount(part, scale));
+    let one = if leg.is_zero() { "-".to_owned() } else { format!("{} {}", verb(leg), minor(leg.abs())) };
+    [partner.clone(), owes, is_owed, pool, prepays, fees, carried, one]
 }
 
 /// An amount in whole minor units of the currency of the day.
@@ -445,7 +491,7 @@ mod tests {
     #[test]
     fn the_screen_is_one_screen() {
         let screen = sample::report().to_string();
-        assert!(screen.lines().count() <= 54, "{screen}");
+        assert!(screen.lines().count() <= 56, "{screen}");
         for line in screen.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }

@@ -5,7 +5,7 @@ use partner_sdk::Decimal;
 use super::brands::{BRANDS, SCALE};
 use super::day::Points;
 use super::figures::{
-    Amount, BrandFigures, Breakage, Figures, Netting, ObligationFigure, Payment, PointsOf, Proof, Requests,
+    Amount, BrandFigures, Breakage, Bridge, Figures, Netting, ObligationFigure, Payment, PointsOf, Proof, Requests,
     StatementFigures, StatementRow, Trial,
 };
 use super::report::{Audit, Latency, Report, Run};
@@ -29,10 +29,11 @@ pub fn figures() -> Figures {
         points,
         amount: money(units),
     };
-    let statement = |partner: &str, rows, leg, carried| StatementFigures {
+    let statement = |partner: &str, rows, bridge, leg, carried| StatementFigures {
         partner: partner.to_owned(),
         opening: Decimal::ZERO,
         rows,
+        bridge,
         leg: money(leg),
         carried: money(carried),
     };
@@ -75,7 +76,7 @@ pub fn figures() -> Figures {
             recovered: 640,
             kept: 250,
             promotion: 1_000,
-            funders: [("CINEMA", 600), ("GROCER", 400)]
+            funders: [("cinema", 600), ("grocer", 400)]
                 .map(|(partner, points)| Funder { partner: partner.to_owned(), points })
                 .to_vec(),
             birthday: 250,
@@ -84,12 +85,12 @@ pub fn figures() -> Figures {
         breakage: Breakage { points: 250, reserve: money(12_625), operator: money(7_575), issuer: money(5_050) },
         brands: BRANDS.iter().zip(&REPLIES).map(brand).collect(),
         obligations: vec![ObligationFigure {
-            issuer: "CARDS".to_owned(),
-            acceptor: "GROCER".to_owned(),
+            issuer: "cards".to_owned(),
+            acceptor: "grocer".to_owned(),
             points: 4_000,
             amount: money(400_000),
         }],
-        bilateral: vec![payment("CARDS", "GROCER", 400_000)],
+        bilateral: vec![payment("cards", "grocer", 400_000)],
         netting: Netting {
             window: 1,
             settlement_state: "SETTLED".to_owned(),
@@ -99,8 +100,8 @@ pub fn figures() -> Figures {
             netted_total: money(400_000),
             netted_share: Some(Decimal::ZERO),
         },
-        legs: vec![amount("CARDS", -416_000), amount("GROCER", 394_000), amount("operator", 22_000)],
-        orders: vec![payment("CARDS", "GROCER", 394_000), payment("CARDS", "operator", 22_000)],
+        legs: vec![amount("cards", -416_000), amount("grocer", 394_000), amount("operator", 22_000)],
+        orders: vec![payment("cards", "grocer", 394_000), payment("cards", "operator", 22_000)],
         proof: Proof {
             legs_total: Decimal::ZERO,
             account_changes: vec![amount("pool", 12), amount("reserve", -12)],
@@ -108,14 +109,27 @@ pub fn figures() -> Figures {
             sum: Decimal::ZERO,
         },
         statements: vec![
-            statement("CARDS", vec![row("SPENT", "REDEEM", "REWARD", 4_000, -416_001)], -416_000, -1),
             statement(
-                "GROCER",
+                "cards",
+                vec![row("SPENT", "REDEEM", "REWARD", 4_000, -416_001)],
+                Bridge { owes: money(-400_000), spread: money(-16_001), ..Bridge::default() },
+                -416_000,
+                -1,
+            ),
+            statement(
+                "grocer",
                 vec![row("ACCEPTED", "REDEEM", "REWARD", 4_000, 400_001), row("ACCEPTED", "REDEEM", "FEE", 0, -6_000)],
+                Bridge { is_owed: money(400_000), fees: money(-6_000), other: money(1), ..Bridge::default() },
                 394_000,
                 1,
             ),
-            statement("operator", vec![row("HOUSE", "REDEEM", "SPREAD", 0, 22_000)], 22_000, 0),
+            statement(
+                "operator",
+                vec![row("HOUSE", "REDEEM", "SPREAD", 0, 22_000)],
+                Bridge { fees: money(6_000), spread: money(16_000), ..Bridge::default() },
+                22_000,
+                0,
+            ),
         ],
         trial_balance: Trial {
             entries: 3,

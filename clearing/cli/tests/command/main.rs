@@ -7,6 +7,7 @@ mod audit;
 mod causes;
 mod check;
 mod coalition;
+mod demo;
 mod desk;
 mod faults;
 mod init;
