@@ -10,6 +10,7 @@ mod faults;
 mod init;
 mod irrevocable;
 mod member;
+mod paper;
 mod partner;
 mod report;
 mod sandbox;
