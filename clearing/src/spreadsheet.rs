@@ -63,12 +63,23 @@ pub fn amount_text(amount: Decimal, minor_digits: u32) -> String {
 
 /// A file of rows under a header. Each row has as many cells as the header.
 pub fn csv(header: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
+    csv_header(header) + &csv_rows(rows)
+}
+
+/// The first line of a file whose rows follow piece by piece.
+pub fn csv_header(header: &[&str]) -> String {
+    written([header])
+}
+
+/// Rows of a file, each with as many cells as its header.
+pub fn csv_rows(rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
+    written(rows.into_iter().map(|row| row.into_iter().map(Cell::written).collect::<Vec<_>>()))
+}
+
+fn written<R: IntoIterator<Item: AsRef<[u8]>>>(rows: impl IntoIterator<Item = R>) -> String {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    let mut write =
-        |cells: &[String]| writer.write_record(cells).expect("memory takes all, and rows are of one length");
-    write(&header.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     for row in rows {
-        write(&row.into_iter().map(Cell::written).collect::<Vec<_>>());
+        writer.write_record(row).expect("memory takes all, and rows are of one length");
     }
     let bytes = writer.into_inner().expect("memory takes all");
     String::from_utf8(bytes).expect("what is written is text")

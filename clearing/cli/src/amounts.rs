@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 
 use clearing::spreadsheet::amount_text;
+use clearing_core::units::Currency;
 use partner_sdk::Decimal;
 
 // Pages pass references to these, screens values.
@@ -30,6 +31,12 @@ pub fn amount(amount: impl Borrow<Decimal>, scale: impl Borrow<u32>) -> String {
     // What is rounded to nothing, or was worked out as minus nothing, has no sign.
     exact.set_sign_negative(exact.is_sign_negative() && !exact.is_zero());
     grouped(&exact.to_string())
+}
+
+/// How many digits the minor unit of a currency has. Of one that this program does not know, none: amounts then have the digits
+/// that they need.
+pub fn minor_digits(currency: &str) -> u32 {
+    currency.parse::<Currency>().map_or(0, |currency| currency.minor_digits())
 }
 
 /// An amount in the currency's minor unit where it is whole in it, else with all the digits that it needs.

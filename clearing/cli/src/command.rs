@@ -135,6 +135,7 @@ enum Command {
     /// What one partner's position came to in one window, and why.
     #[command(
         after_help = "Examples:\n  clearing statement GROCER\n  clearing statement GROCER --window 3 --format csv > grocer-3.csv\n  \
+                            clearing statement GROCER --window 3 --format html --out grocer-3.html\n  \
                             clearing statement GROCER --window 3 --lines 0 --output json"
     )]
     Statement(statement::Arguments),

@@ -42,6 +42,7 @@ use crate::values;
 use day::{Day, IN_FLIGHT};
 use figures::Figures;
 use house::DemoHouse;
+use page::Papers;
 use plan::Plan;
 use report::{Audit, Latency, Report, Run, micros};
 
@@ -105,6 +106,7 @@ pub async fn run(args: &Args, watched: bool) -> Result<Answer, Failure> {
 
     progress.set_message("auditing the books");
     let audit = audit(&database).await?;
+    let papers = Papers::of(&answers)?;
     let figures = Figures::new(args.customers, plan.purchases, &tally, answers);
     balanced(figures.check(&tally.points))?;
     progress.finish_and_clear();
@@ -125,17 +127,17 @@ pub async fn run(args: &Args, watched: bool) -> Result<Answer, Failure> {
         figures,
     };
     let path = &report.run.report;
-    write(path, &page::page(&report), force)?;
+    write(path, &page::page(&report, &papers), force)?;
     Ok(Answer::new(report.to_json(), Page::new().text(report.to_string())))
 }
 
-/// In the head of every report.
-const MARK: &str = r#"<meta name="generator" content="clearing demo">"#;
+/// What names itself as the writer in the head of every report.
+const MARK: &str = "clearing demo";
 
 /// Whether an earlier demo wrote this file: whoever plays another day wants its report in the place of the one before.
 fn is_earlier_report(path: &Path) -> bool {
     let is_file = path.symlink_metadata().is_ok_and(|file| file.is_file());
-    is_file && fs::read_to_string(path).is_ok_and(|text| text.contains(MARK))
+    is_file && fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("content=\"{MARK}\"")))
 }
 
 /// That the report cannot be written must not be found out when the day is over.

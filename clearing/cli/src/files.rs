@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use crate::failure::Failure;
 
@@ -109,6 +111,60 @@ pub fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     write_new(path, text)?;
     made.keep();
     Ok(())
+}
+
+/// A file that is written piece by piece, and gets its name when it is whole: what was there before stays until then, and
+/// what is dropped before leaves nothing behind.
+#[derive(Debug)]
+pub struct NewFile {
+    file: NamedTempFile,
+    path: PathBuf,
+    force: bool,
+}
+
+impl NewFile {
+    /// Refuses a file that is there, unless it was said that it may be overwritten.
+    pub fn new(path: &Path, force: bool) -> Result<Self, Failure> {
+        may_write(path, force)?;
+        // A name that leads elsewhere goes on leading there, and a device is none to be replaced.
+        let path = &if is_there(path) {
+            path.canonicalize().map_err(|error| Failure::file("cannot write", path, &error))?
+        } else {
+            path.to_owned()
+        };
+        if path.exists() && !path.is_file() {
+            let what = format!("{} is no file", path.display());
+            return Err(Failure::usage(what).hint("name a file, or leave the flag out and redirect what is printed"));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        // Readable as any other file: no secret is written so.
+        let permissions = fs::Permissions::from_mode(0o666);
+        let file = tempfile::Builder::new().prefix(".clearing-").permissions(permissions).tempfile_in(folder);
+        let file = file.map_err(|error| Failure::file("cannot write", path, &error))?;
+        Ok(Self { file, path: path.to_owned(), force })
+    }
+
+    /// It is whole.
+    pub fn keep(self) -> Result<(), Failure> {
+        let Self { file, path, force } = self;
+        let synced = file.as_file().sync_all();
+        synced.map_err(|error| Failure::file("cannot write", &path, &error))?;
+        let kept = if force { file.persist(&path) } else { file.persist_noclobber(&path) };
+        kept.map(drop).map_err(|error| {
+            let there = error.error.kind() == io::ErrorKind::AlreadyExists;
+            if there { there_already(&path) } else { Failure::file("cannot write", &path, &error.error) }
+        })
+    }
+}
+
+impl io::Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 #[cfg(test)]

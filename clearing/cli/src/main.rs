@@ -12,6 +12,7 @@
 //! | `member` | members, for the operator |
 //! | `window`, `calendar`, `settlement`, `deposit` | periods, and the money that settles them |
 //! | `report`, `statement`, `entry` | what the books say |
+//! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log` | who did what |
 //! | `sandbox` | a house for integrators |
 //! | `demo` | a day of a coalition, as a demonstration |
@@ -43,6 +44,7 @@ mod material;
 mod member;
 mod migrate;
 mod output;
+mod paper;
 mod partner;
 mod report;
 mod sandbox;

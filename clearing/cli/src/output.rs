@@ -10,17 +10,20 @@
 //! | wider | words go on in the next line of their cell; amounts stay whole |
 //! | wider still: a column would be narrower than eight characters | each row is a list of its columns, one a line |
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
-use serde_json::Value;
+use serde_json::{Value, json};
+use terminal_size::{Width, terminal_size};
 use tokio::time::Instant;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
+use crate::files::{NewFile, may_write};
 
 /// For whom a command prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -49,7 +52,7 @@ impl Output {
     }
 
     fn columns(self) -> usize {
-        let columns = self.columns.or_else(|| comfy_table::Table::new().width());
+        let columns = self.columns.or_else(|| terminal_size().map(|(Width(columns), _)| columns));
         columns.unwrap_or(COLUMNS_DEFAULT).into()
     }
 
@@ -115,6 +118,18 @@ impl Output {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Begins a long answer, which is written piece by piece.
+    ///
+    /// # Errors
+    /// A file that is there and may not be overwritten, or that cannot be made.
+    pub fn begin(self, destination: &Destination) -> Result<Writing, Failure> {
+        let target = match &destination.out {
+            Some(path) => Target::File(BufWriter::new(NewFile::new(path, destination.force)?), path.clone()),
+            None => Target::Standard(BufWriter::new(io::stdout())),
+        };
+        Ok(Writing { target, columns: self.columns(), is_read: true })
+    }
+
     /// Prints why there is no answer.
     pub fn failure(self, failure: &Failure) {
         match self.format {
@@ -135,6 +150,122 @@ pub fn asked_within(time: Duration) -> bool {
 fn put(mut out: impl Write, text: &str) {
     // A closed pipe or a full disk: there is no other place to say so, and what the command did is done.
     let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+}
+
+/// Where a long answer goes.
+#[derive(Debug, Clone, Args)]
+pub struct Destination {
+    /// Writes it to this file. Left out: to standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Overwrites the file of --out if there is one.
+    #[arg(long, requires = "out")]
+    force: bool,
+}
+
+impl Destination {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
+    /// Refuses a file that is there, before anybody is asked for anything.
+    pub fn may_write(&self) -> Result<(), Failure> {
+        self.out.as_deref().map_or(Ok(()), |path| may_write(path, self.force))
+    }
+}
+
+/// A long answer under way. No more of it is in memory than the piece that is written.
+///
+/// A file is there under its name when it is whole; before that, nothing of it is.
+pub struct Writing {
+    target: Target,
+    columns: usize,
+    is_read: bool,
+}
+
+enum Target {
+    Standard(BufWriter<io::Stdout>),
+    File(BufWriter<NewFile>, PathBuf),
+}
+
+impl Writing {
+    /// The next piece, as it is.
+    ///
+    /// # Errors
+    /// What the disk says. Whoever stops reading is none: see [`is_read`](Self::is_read).
+    pub fn put(&mut self, text: &str) -> Result<(), Failure> {
+        if !self.is_read {
+            return Ok(());
+        }
+        let written = match &mut self.target {
+            Target::Standard(out) => out.write_all(text.as_bytes()),
+            Target::File(out, _) => out.write_all(text.as_bytes()),
+        };
+        self.heard(written)
+    }
+
+    /// The next piece, laid out for people.
+    ///
+    /// # Errors
+    /// As of [`put`](Self::put).
+    pub fn page(&mut self, page: &Page) -> Result<(), Failure> {
+        let text = page.laid_out(self.columns);
+        self.put(&text)
+    }
+
+    /// The same however wide it is.
+    ///
+    /// # Errors
+    /// As of [`put`](Self::put).
+    pub fn wide_page(&mut self, page: &Page) -> Result<(), Failure> {
+        self.put(&page.laid_out(usize::MAX))
+    }
+
+    /// Whether somebody reads it still: nothing more need be made after `| head` has ended.
+    pub fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// All is written.
+    ///
+    /// # Errors
+    /// As of [`put`](Self::put).
+    pub fn end(mut self) -> Result<Answer, Failure> {
+        let flushed = match &mut self.target {
+            Target::Standard(out) => out.flush(),
+            Target::File(out, _) => out.flush(),
+        };
+        self.heard(flushed)?;
+        match self.target {
+            Target::Standard(_) => Ok(Answer::new(Value::Null, Page::new()).in_a_file(String::new())),
+            Target::File(out, path) => {
+                let file = out.into_inner().map_err(|error| Self::failed(error.error(), Some(&path)))?;
+                file.keep()?;
+                let json = json!({ "file": path.display().to_string() });
+                Ok(Answer::new(json, Page::new().text(format!("Written to {}.", path.display()))))
+            }
+        }
+    }
+
+    fn heard(&mut self, written: io::Result<()>) -> Result<(), Failure> {
+        match (written, &self.target) {
+            (Ok(()), _) => Ok(()),
+            (Err(error), Target::Standard(_)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_read = false;
+                Ok(())
+            }
+            (Err(error), Target::Standard(_)) => Err(Self::failed(&error, None)),
+            (Err(error), Target::File(_, path)) => Err(Self::failed(&error, Some(path))),
+        }
+    }
+
+    /// Half a statement must not pass for a whole one.
+    fn failed(error: &io::Error, path: Option<&Path>) -> Failure {
+        let what = path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+        Failure::new(Exit::Internal, format!("cannot write {what} to its end: {error}"))
+            .hint("make room, or name a file on another disk with --out")
+    }
 }
 
 /// What a command answers.

@@ -1,14 +1,17 @@
 //! `clearing report`: the whole book, for the operator and auditors.
 
+mod html;
+
 use clap::{Args, Subcommand};
 use partner_sdk::operator::{AccountBalance, NettingReport};
 use partner_sdk::{Entry, Posting, Quantity};
 use serde_json::{Value, json};
 
-use crate::amounts::{amount, percent};
+use crate::amounts::{amount, count};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Page};
+use crate::paper::settlement as paper;
 use crate::session::{Session, first, moment};
 use crate::times::Zone;
 use crate::{settlement, values};
@@ -25,6 +28,11 @@ pub enum Command {
         #[arg(value_parser = values::whole::<i64>)]
         window: Option<i64>,
     },
+    /// A window as one HTML file: its settlement, and the statement of each brand in it; for a browser, and printed.
+    #[command(after_help = "Examples:\n  clearing report html --window 3 --out window-3.html\n  \
+                            clearing report html --window 3 --lines 1000 > window-3.html     with every line of each statement\n\n\
+                            One brand's alone: clearing statement GROCER --window 3 --format html")]
+    Html(html::Arguments),
     /// The balance of every account, and whether they add up to zero.
     #[command(after_help = "Examples:\n  clearing report trial-balance\n  clearing report trial-balance --members\n\n\
                             Exit code 4: the books do not balance.")]
@@ -66,12 +74,13 @@ pub struct Journal {
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
-    let session = Session::open(context).await?;
+    let session = async || Session::open(context).await;
     match command {
-        Command::Netting { window } => netting(&session, window).await,
-        Command::TrialBalance { members } => trial_balance(&session, members).await,
-        Command::Journal(arguments) => journal(&session, arguments).await,
-        Command::Notices { day } => notices(&session, day.as_deref()).await,
+        Command::Netting { window } => netting(&session().await?, window).await,
+        Command::Html(arguments) => html::run(context, arguments).await,
+        Command::TrialBalance { members } => trial_balance(&session().await?, members).await,
+        Command::Journal(arguments) => journal(&session().await?, arguments).await,
+        Command::Notices { day } => notices(&session().await?, day.as_deref()).await,
     }
 }
 
@@ -95,14 +104,6 @@ async fn netting(session: &Session, window: Option<i64>) -> Result<Answer, Failu
         "netted_share": report.netted_share.map(|share| share.to_string()),
         "settlement": settlement::to_json(&report.settlement),
     });
-    let share = report.netted_share.map_or_else(String::new, |share| format!(": {} need not move", percent(share)));
-    let scale = session.info.scale;
-    let headline = format!(
-        "After netting among all, {} of {} {} are left{share}.",
-        amount(report.netted_total.amount, scale),
-        amount(report.settlement.gross.amount, scale),
-        session.info.currency_code
-    );
     let page = Page::new()
         .text(format!(
             "Obligations of window {}, {}: rows owe columns.",
@@ -116,7 +117,7 @@ async fn netting(session: &Session, window: Option<i64>) -> Result<Answer, Failu
                 vec![net.debtor_id.clone(), net.creditor_id.clone(), amount(net.amount.amount, session.info.scale)]
             }),
         )
-        .text(headline)
+        .text(paper::headline(&report))
         .text("What is settled, with prepaid points, fees, spreads and what was carried:")
         .and(&settlement::page(&report.settlement));
     Ok(Answer::new(json, page))
@@ -169,7 +170,11 @@ async fn trial_balance(session: &Session, members: bool) -> Result<Answer, Failu
         .table(&header, balance.accounts.iter().map(row))
         .text("By class of account:")
         .table(&header, balance.totals.iter().map(row))
-        .text(format!("All points: {}. All money: {}. {verdict}", balance.points_sum, balance.money_sum));
+        .text(format!(
+            "All points: {}. All money: {}. {verdict}",
+            count(balance.points_sum),
+            paper::with_currency(&balance.money_sum)
+        ));
     let answer = Answer::new(json, page);
     if balance.balanced {
         return Ok(answer);
@@ -192,7 +197,7 @@ async fn notices(session: &Session, day: Option<&str>) -> Result<Answer, Failure
     });
     let rows = notices.iter().map(|notice| {
         let (points, expires, ahead) = (notice.points, session.zone.text(notice.expire_time), notice.days_ahead);
-        vec![notice.member_id.clone(), notice.issuer_id.clone(), points.to_string(), expires, ahead.to_string()]
+        vec![notice.member_id.clone(), notice.issuer_id.clone(), count(points), expires, ahead.to_string()]
     });
     let page =
         Page::new().table(&["member", "issuer", ">points", "expires", ">days ahead"], rows).text(session.zone.note());
@@ -253,8 +258,8 @@ fn posting_cells(posting: &Posting) -> Vec<String> {
 /// The cell of points and the cell of money, one of them empty.
 fn quantity_cells(quantity: &Quantity) -> [String; 2] {
     match quantity {
-        Quantity::Points(points) => [points.to_string(), String::new()],
-        Quantity::Money(money) => [String::new(), money.amount.to_string()],
+        Quantity::Points(points) => [count(points), String::new()],
+        Quantity::Money(money) => [String::new(), count(money.amount)],
     }
 }
 

@@ -17,6 +17,7 @@ use crate::failure::{Failure, accepted};
 use crate::files::{may_write, write};
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
+use crate::paper::settlement as paper;
 use crate::session::{Session, moment};
 use crate::values;
 
@@ -347,7 +348,7 @@ async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<An
     } else {
         let rows = orders.iter().map(|order| {
             let paid = if order.paid { "paid" } else { "due" };
-            vec![order.payer.clone(), order.payee.clone(), order.amount.amount.to_string(), paid.to_owned()]
+            vec![order.payer.clone(), order.payee.clone(), paper::said(&order.amount), paid.to_owned()]
         });
         let amount = format!(">amount, {}", session.info.currency_code);
         Page::new().table(&["payer", "payee", &amount, ""], rows)
@@ -370,13 +371,13 @@ async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<An
 }
 
 /// What was recorded as paid of a window, the latest first, as the record of administration tells it.
-async fn payments(session: &Session, window: i64) -> Result<Vec<AdminAction>, Failure> {
+pub async fn payments(session: &Session, window: i64) -> Result<Vec<AdminAction>, Failure> {
     let filter = AdminActions::all().kind(EntryKind::Payment).window(window);
     Ok(session.operator().admin_actions(filter).all().await?)
 }
 
 /// A field that a decision set.
-fn field<'a>(action: &'a AdminAction, name: &str) -> Option<&'a str> {
+pub fn field<'a>(action: &'a AdminAction, name: &str) -> Option<&'a str> {
     action.changes.iter().find(|change| change.field == name).and_then(|change| change.after.as_deref())
 }
 
@@ -421,6 +422,7 @@ async fn plan_of_one(session: &Session, pay: &Pay, payer: &str) -> Result<Plan, 
     let sentence = match (found, pay.amount) {
         (Some(order), amount) => {
             let amount = amount.map_or_else(|| order.amount.clone(), |amount| session.money(amount));
+            let amount = paper::with_currency(&amount);
             format!("records that {} paid {amount} to {}, in window {window}, for good", order.payer, order.payee)
         }
         (None, _) => {
@@ -461,8 +463,8 @@ async fn pay_all(context: &Context, pay: Pay) -> Result<Answer, Failure> {
     }
     let plan = async {
         let total = orders.iter().map(|order| order.amount.amount).sum();
-        let sentence =
-            format!("records {} payments of window {window}, {} in all, for good", orders.len(), session.money(total));
+        let total = paper::with_currency(&session.money(total));
+        let sentence = format!("records {} payments of window {window}, {total} in all, for good", orders.len());
         let json = json!({ "window": window, "orders": orders.iter().map(order_json).collect::<Vec<_>>() });
         Ok(Plan::new(sentence, json, orders_page(&orders, currency)))
     };
@@ -507,8 +509,7 @@ fn dated(request: ConfirmPayment, value_date: Option<BusinessDate>) -> ConfirmPa
 }
 
 fn orders_page(orders: &[PaymentOrder], currency: &str) -> Page {
-    let rows =
-        orders.iter().map(|order| vec![order.payer.clone(), order.payee.clone(), order.amount.amount.to_string()]);
+    let rows = orders.iter().map(|order| vec![order.payer.clone(), order.payee.clone(), paper::said(&order.amount)]);
     Page::new().table(&["payer", "payee", &format!(">amount, {currency}")], rows)
 }
 
@@ -590,35 +591,14 @@ pub fn page(settlement: &Settlement) -> Page {
 
 /// A settlement for people.
 pub fn facts(settlement: &Settlement) -> Page {
-    let currency = &settlement.gross.currency;
-    let window = settlement.window;
-    let title = match state_word(settlement) {
-        None => format!("Window {window} is open. If it closed now:"),
-        Some(state) => format!("Window {window} is {}, its settlement {state}.", settlement.window_state),
-    };
-    let mut page = Page::new().text(title);
-    page = if settlement.legs.is_empty() {
+    let page = Page::new().text(paper::title(settlement));
+    let page = if settlement.legs.is_empty() {
         page.text("No legs: nobody owes and nobody is owed.")
     } else {
-        page.and(&legs_page(&settlement.legs, currency))
+        page.and(&legs_page(&settlement.legs, &settlement.gross.currency))
     };
-    for carried in &settlement.carried {
-        page = page.text(format!("Carried: {} {}", carried.partner_id, carried.amount));
-    }
-    page = page.text(format!(
-        "Obligations before netting: {}. What moves, with prepaid points, fees and what was carried: {}.",
-        settlement.gross, settlement.pairwise_total
-    ));
-    let proof = &settlement.proof;
-    let funds: Vec<_> =
-        proof.account_changes.iter().map(|change| format!(" + {} {}", change.account, change.amount.amount)).collect();
-    page.text(format!(
-        "Proof: legs {}{} + carried {} = {}.",
-        proof.legs_total.amount,
-        funds.concat(),
-        proof.carried_change.amount,
-        proof.sum
-    ))
+    let page = paper::carried(settlement).fold(page, Page::text);
+    page.text(paper::moves(settlement)).text(paper::proof(settlement))
 }
 
 /// The state of a settlement; none of an open window.
@@ -628,18 +608,7 @@ fn state_word(settlement: &Settlement) -> Option<&'static str> {
 }
 
 fn legs_page(legs: &[Leg], currency: &str) -> Page {
-    let rows = legs.iter().map(|leg| {
-        let verb = if leg.amount.amount.is_sign_negative() { "pays" } else { "gets" };
-        let state = if matches!(leg.state, partner_sdk::LegState::Other(0)) { "" } else { leg.state.as_str() };
-        vec![
-            leg.partner_id.clone(),
-            verb.to_owned(),
-            leg.amount.amount.abs().to_string(),
-            leg.due.amount.abs().to_string(),
-            state.to_owned(),
-        ]
-    });
-    Page::new().table(&["participant", "", &format!(">amount, {currency}"), ">still due", "state"], rows)
+    paper::legs(legs, currency).on(Page::new())
 }
 
 fn leg_json(leg: &Leg) -> Value {

@@ -187,6 +187,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "request_id",
         ]],
     ),
+    ("report html", &[&["window", "lines", "out", "force"]]),
     ("report journal", &[&["from", "window", "limit"]]),
     ("sandbox", &[&["dir", "listen", "start", "database", "coalition", "variant"]]),
     ("sandbox advance", &[&["to", "dir"]]),
@@ -213,7 +214,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             &["window", "all", "value_date", "dry_run"],
         ],
     ),
-    ("statement", &[&["partner", "window", "lines", "skip", "format"]]),
+    ("statement", &[&["partner", "window", "lines", "skip", "format", "wide", "out", "force"]]),
     ("window close", &[&["yes", "request_id"]]),
 ];
 
@@ -257,6 +258,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("partner list", "it only reads"),
     ("partner rename", "the next one replaces it"),
     ("partner terms", "the next ones replace them"),
+    ("report html", "it only reads; a file that is there is not overwritten"),
     ("report journal", "it only reads"),
     ("report netting", "it only reads"),
     ("report notices", "it only reads"),
@@ -267,7 +269,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("settlement export", "the same export may be repeated"),
     ("settlement orders", "it only reads"),
     ("settlement preview", "it only reads"),
-    ("statement", "it only reads"),
+    ("statement", "it only reads; a file that is there is not overwritten"),
     ("window list", "it only reads"),
 ];
 

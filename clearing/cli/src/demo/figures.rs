@@ -5,7 +5,7 @@
 
 use partner_sdk::operator::{BilateralNet, NettingReport, Partner, PaymentOrder, TrialBalance};
 use partner_sdk::{
-    Decimal, EntryKind, Money, Obligation, Purpose, Quantity, Statement, StatementBridge, StatementSection,
+    Decimal, EntryKind, Money, Obligation, Purpose, Quantity, ServerInfo, Statement, StatementBridge, StatementSection,
 };
 use serde::Serialize;
 
@@ -199,9 +199,7 @@ pub struct PointsOf {
 /// What the house answered when the day was over.
 #[derive(Debug)]
 pub struct Answers {
-    pub currency: String,
-    pub scale: u32,
-    pub point_value: Decimal,
+    pub info: ServerInfo,
     pub partners: Vec<Partner>,
     /// Of the brands by id, then the operator's; each read by its own owner.
     pub statements: Vec<Statement>,
@@ -240,9 +238,9 @@ impl Figures {
         let money = |amount: &Money| amount.amount;
         let breakage = Breakage::of(&statements, &trial);
         Self {
-            currency: answers.currency,
-            scale: answers.scale,
-            point_value: answers.point_value,
+            currency: answers.info.currency_code,
+            scale: answers.info.scale,
+            point_value: answers.info.point_value,
             customers,
             purchases,
             requests: tally.requests.clone(),

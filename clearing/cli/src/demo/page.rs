@@ -1,106 +1,86 @@
-//! The report as one HTML file: no script, nothing loaded from elsewhere, readable in light and dark and on paper.
+//! The report as one HTML file, made of the same pieces as the reports of any coalition (see `paper`).
 //!
-//! What stands in `page.html` beside this file; here are the pictures and the words. Escaping is the template's.
-
-mod chord;
-
-use std::borrow::Borrow;
+//! What is told of the day stands in `page.html` beside this file. Escaping is the template's.
 
 use askama::Template;
-use partner_sdk::Decimal;
-use rust_decimal::prelude::ToPrimitive;
+use partner_sdk::{Money, Obligation, ServerInfo};
 
-use super::brands::MINOR_DIGITS;
-use super::figures::{Figures, StatementFigures, StatementRow};
+use super::MARK;
+use super::figures::{Answers, Figures};
 use super::report::{Report, minor, time};
-use crate::amounts::{self, amount, count, percent, plain, verb};
-use crate::statement::words;
-use chord::Chord;
+use crate::amounts::{amount, count, minor_digits, percent, plain};
+use crate::failure::Failure;
+use crate::paper::{self, END, Head, Obligations, Owed, Running, STATEMENT_END, Table, Tile, Tiles, render};
+use crate::statement::Sheet;
 
-/// Half of the width of the picture of the legs, in its own units.
-const BAR_MAX: f64 = 200.0;
+/// What of the house's answers goes onto paper as it does for any coalition.
+#[derive(Debug)]
+pub struct Papers {
+    obligations: Obligations,
+    legs: Table,
+    orders: Table,
+    statements: Vec<paper::Statement>,
+}
 
-/// The page as it is filled in.
+impl Papers {
+    /// Of the answers of the evening.
+    pub fn of(answers: &Answers) -> Result<Self, Failure> {
+        let Answers { info, statements, report, orders, .. } = answers;
+        let ServerInfo { currency_code: currency, .. } = info;
+        let owed = |Obligation { issuer_id, acceptor_id, points, gross: Money { amount, .. }, .. }: &Obligation| Owed {
+            issuer: issuer_id.clone().unwrap_or_default(),
+            acceptor: acceptor_id.clone(),
+            points: *points,
+            amount: *amount,
+        };
+        let obligations: Vec<Owed> = report.obligations.iter().map(owed).collect();
+        let legs = &report.settlement.legs;
+        let part = |at: usize| format!("statement{}", at + 1);
+        let link = |id: &str| statements.iter().position(|of| of.partner_id == id).map(|at| format!("#{}", part(at)));
+        let words = statements.iter().enumerate().map(|(at, of)| Ok(Sheet::new(info, of)?.words(part(at))));
+        Ok(Self {
+            obligations: Obligations::new(&obligations, currency, minor_digits(currency)),
+            legs: paper::settlement::legs(legs, currency)
+                .with_links(legs.iter().map(|leg| link(&leg.partner_id)).collect()),
+            orders: paper::settlement::orders("Payment orders", orders, currency),
+            statements: words.collect::<Result<_, Failure>>()?,
+        })
+    }
+}
+
+/// The day as it is told.
 #[derive(Debug, Template)]
-#[template(path = "page.html")]
-struct Page<'a> {
+#[template(path = "demo/page.html")]
+struct Day<'a> {
     report: &'a Report,
     figures: &'a Figures,
-    tiles: Vec<Tile>,
-    chord: Chord,
-    matrix: Vec<MatrixRow>,
-    bars: Vec<Bar>,
-    statements: Vec<StatementView<'a>>,
-}
-
-/// A number that matters.
-#[derive(Debug)]
-struct Tile {
-    number: String,
-    what: String,
-}
-
-/// What one issuer owes.
-#[derive(Debug)]
-struct MatrixRow {
-    issuer: String,
-    cells: Vec<Cell>,
-    total: String,
-}
-
-/// What it owes one acceptor.
-#[derive(Debug)]
-struct Cell {
-    text: String,
-    points: String,
-    /// How much of the largest obligation it is, in percent.
-    heat: u32,
-}
-
-/// A leg, drawn.
-#[derive(Debug)]
-struct Bar {
-    of: String,
-    text: String,
-    pays: bool,
-    width: String,
-}
-
-/// A statement in words.
-#[derive(Debug)]
-struct StatementView<'a> {
-    of: &'a StatementFigures,
-    name: String,
-    rows: Vec<StatementLine<'a>>,
-}
-
-/// One row of it.
-#[derive(Debug)]
-struct StatementLine<'a> {
-    of: &'a StatementRow,
-    what: String,
+    papers: &'a Papers,
+    tiles: Tiles,
+    brands: Table,
+    book: Table,
 }
 
 /// The page of a report.
-pub fn page(report: &Report) -> String {
+pub fn page(report: &Report, papers: &Papers) -> String {
     let figures = &report.figures;
-    let page = Page {
-        report,
-        figures,
-        tiles: tiles(report),
-        chord: Chord::of(figures),
-        matrix: matrix(figures),
-        bars: bars(figures),
-        statements: figures.statements.iter().map(|of| statement(of, figures)).collect(),
-    };
-    page.render().expect("a String takes everything, and the page has no fallible parts")
+    let title = format!("A day of a coalition, {}", report.run.day);
+    let of_day = Running { part: String::new(), text: title.clone() };
+    let of_statement = |of: &paper::Statement| Running { part: of.part.clone(), text: of.running() };
+    let running: Vec<Running> = [of_day].into_iter().chain(papers.statements.iter().map(of_statement)).collect();
+    let day = Day { report, figures, papers, tiles: tiles(report), brands: brands(figures), book: book(figures) };
+    let mut page = render(&Head { generator: MARK, title: &title, running: &running }) + &render(&day);
+    for statement in &papers.statements {
+        page += &render(statement);
+        page += STATEMENT_END;
+    }
+    page + END
 }
 
-fn tiles(report: &Report) -> Vec<Tile> {
+fn tiles(report: &Report) -> Tiles {
     let Report { figures, run, .. } = report;
     let netting = &figures.netting;
     let tile = |number: String, what: &str| Tile { number, what: what.to_owned() };
-    vec![
+    Tiles(vec![
         tile(minor(netting.gross), &format!("{} owed between brands", figures.currency)),
         tile(minor(netting.netted_total), &format!("{} of it left after netting", figures.currency)),
         tile(netting.netted_share.map_or_else(|| "-".to_owned(), percent), "of what is owed need not move"),
@@ -113,88 +93,92 @@ fn tiles(report: &Report) -> Vec<Tile> {
             format!("{}/s", count(run.requests_per_second)),
             &format!("requests over mutual TLS, 99 % within {}", time(run.latency_micros.p99)),
         ),
-    ]
+    ])
 }
 
-fn matrix(figures: &Figures) -> Vec<MatrixRow> {
-    let largest = figures.obligations.iter().map(|one| one.amount).max().unwrap_or_default();
-    let row = |issuer: &super::figures::BrandFigures| MatrixRow {
-        issuer: issuer.partner.clone(),
-        cells: figures
-            .brands
-            .iter()
-            .map(|acceptor| {
-                let pair = |one: &&super::figures::ObligationFigure| {
-                    one.issuer == issuer.partner && one.acceptor == acceptor.partner
-                };
-                let one = figures.obligations.iter().find(pair);
-                Cell {
-                    text: one.map_or_else(String::new, |one| amount(one.amount, figures.scale)),
-                    points: one.map_or_else(String::new, |one| count(one.points)),
-                    heat: one.map_or(0, |one| heat(one.amount, largest)),
-                }
-            })
-            .collect(),
-        total: amount(figures.owes(&issuer.partner), figures.scale),
-    };
-    figures.brands.iter().map(row).collect()
+fn brands(figures: &Figures) -> Table {
+    let rows = figures.brands.iter().map(|brand| {
+        vec![
+            format!("{} ({})", brand.name, brand.partner),
+            brand.funded().to_string(),
+            amount(brand.price, figures.scale),
+            amount(brand.value, figures.scale),
+            amount(brand.reimbursement, figures.scale),
+            brand.fee().to_string(),
+            count(brand.issued_points),
+            count(brand.accepted_points),
+            count(brand.outstanding_points),
+        ]
+    });
+    let columns = ["brand", "funding", ">price", ">value", ">gets", "fee", ">issued", ">accepted", ">unspent"];
+    Table::new("The brands", &columns, rows)
 }
 
-fn heat(part: Decimal, largest: Decimal) -> u32 {
-    let share = part.checked_div(largest).unwrap_or_default() * Decimal::from(60);
-    share.round().to_u32().unwrap_or(0)
-}
-
-fn bars(figures: &Figures) -> Vec<Bar> {
-    let largest = figures.legs.iter().map(|leg| float(leg.amount).abs()).fold(f64::MIN_POSITIVE, f64::max);
-    let bar = |leg: &super::figures::Amount| Bar {
-        of: leg.of.clone(),
-        text: format!("{} {}", verb(leg.amount), minor(leg.amount.abs())),
-        pays: leg.amount.is_sign_negative(),
-        width: format!("{:.1}", float(leg.amount).abs() / largest * BAR_MAX),
-    };
-    figures.legs.iter().map(bar).collect()
-}
-
-fn statement<'a>(of: &'a StatementFigures, figures: &'a Figures) -> StatementView<'a> {
-    let brand = figures.brands.iter().find(|brand| brand.partner == of.partner);
-    let row = |row: &'a StatementRow| StatementLine { of: row, what: words(&row.section, &row.kind, &row.purpose) };
-    StatementView {
-        of,
-        name: brand.map_or_else(|| "who runs the house".to_owned(), |brand| brand.name.clone()),
-        rows: of.rows.iter().map(row).collect(),
-    }
-}
-
-/// An amount with what the brand does with it.
-fn said(amount: impl Borrow<Decimal>) -> String {
-    amounts::said(*amount.borrow(), MINOR_DIGITS)
-}
-
-/// For the pictures alone: no figure is made of it.
-fn float(amount: Decimal) -> f64 {
-    amount.to_f64().unwrap_or(0.0)
+fn book(figures: &Figures) -> Table {
+    let trial = &figures.trial_balance;
+    let points = trial.points.iter().map(|class| vec![class.of.clone(), count(class.points), String::new()]);
+    let money =
+        trial.money.iter().map(|class| vec![class.of.clone(), String::new(), amount(class.amount, figures.scale)]);
+    let sum = vec!["sum".to_owned(), count(trial.points_sum), amount(trial.money_sum, figures.scale)];
+    let columns = ["accounts", ">points", &format!(">{}", figures.currency)];
+    Table::new("The whole book, after the last payment", &columns, points.chain(money).chain([sum])).with_sums(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::demo::sample;
+    use crate::paper::Name;
+    use partner_sdk::Decimal;
+
+    fn papers(owed: &[Owed]) -> Papers {
+        let statement = paper::Statement {
+            part: "statement1".to_owned(),
+            of: Name { id: "CARDS".to_owned(), name: Some(HOSTILE.to_owned()) },
+            coalition: "Coalition points.example, amounts in EUR".to_owned(),
+            window: "Window 1, CLOSED, its settlement SETTLED".to_owned(),
+            period: "From 2026-02-28 00:00:00 to 2026-03-01 00:00:00, UTC".to_owned(),
+            verdict: "CARDS pays 41.60 EUR.".to_owned(),
+            tables: Vec::new(),
+            nothing: None,
+        };
+        let table = |title: &str| Table::new(title, &["what", ">amount"], []);
+        Papers {
+            obligations: Obligations::new(owed, "EUR", 2),
+            legs: table("What each pays or gets, EUR"),
+            orders: table("Payment orders"),
+            statements: vec![statement],
+        }
+    }
+
+    fn owed() -> Vec<Owed> {
+        let one = |(issuer, acceptor): (&str, &str)| Owed {
+            issuer: issuer.to_owned(),
+            acceptor: acceptor.to_owned(),
+            points: 4_000,
+            amount: Decimal::new(4_000, 2),
+        };
+        [("CARDS", "GROCER"), ("GROCER", "CARDS")].map(one).to_vec()
+    }
+
+    const HOSTILE: &str = "</style><b>Bread & \"Butter\"</b>";
 
     #[test]
     fn the_page_loads_nothing_and_runs_nothing() {
-        let page = page(&sample::report());
+        let page = page(&sample::report(), &papers(&owed()));
         for outside in ["<script", "<link", "<img", "http:", "https:", "url(", "@import", "src="] {
             assert!(!page.contains(outside), "{outside}");
         }
+        assert!(page.contains("<svg"), "who owes whom is drawn");
     }
 
     #[test]
     fn a_name_is_text_whatever_is_in_it() {
         let mut report = sample::report();
-        report.figures.brands[0].name = "<b>Bread & \"Butter\"</b>".to_owned();
-        let page = page(&report);
+        report.figures.brands[0].name = HOSTILE.to_owned();
+        let page = page(&report, &papers(&owed()));
         assert!(!page.contains("<b>Bread"), "{page}");
+        assert_eq!(page.matches("</style>").count(), 1, "{page}");
         assert!(page.contains("Bread &#38; &#34;Butter&#34;"), "{page}");
     }
 
@@ -203,7 +187,7 @@ mod tests {
         let mut report = sample::report();
         report.figures.obligations.clear();
         report.figures.legs.clear();
-        let page = page(&report);
+        let page = page(&report, &papers(&[]));
         assert!(!page.contains("NaN"), "{page}");
     }
 }

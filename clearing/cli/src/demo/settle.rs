@@ -38,9 +38,7 @@ pub async fn settle(house: &DemoHouse, mut stories: Stories) -> Result<Answers, 
     statements.push(house.operator.statement(Some(window)).await?);
     let info = house.operator.server_info().await?;
     Ok(Answers {
-        currency: info.currency_code,
-        scale: info.scale,
-        point_value: info.point_value,
+        info,
         partners: operator.partners().all().await?,
         statements,
         outstanding,

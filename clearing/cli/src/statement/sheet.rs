@@ -1,5 +1,5 @@
-//! A statement in words, made once and written as tables for people, as a file for a spreadsheet and as JSON: what is said of an
-//! amount is the same in each.
+//! A statement in words, made once and written as tables for people, as a file for a spreadsheet, as HTML and as JSON: what is said
+//! of an amount is the same in each.
 //!
 //! People see what is paid and what comes in side by side, and no sign that they must know the meaning of. In files amounts are
 //! numbers: above zero the partner gets it, below zero it pays.
@@ -7,27 +7,23 @@
 use std::time::SystemTime;
 
 use clearing::spreadsheet::{self, Cell};
-use clearing_core::units::Currency;
 use jiff::tz::TimeZone;
 use partner_sdk::{
     Decimal, Obligation, Origin, ServerInfo, Statement, StatementBridge, StatementLine, StatementTotal, WindowState,
 };
 use serde_json::{Value, json};
 
-use crate::amounts::{count, money, pays_and_gets, said, verb};
+use crate::amounts::{count, minor_digits, money, pays_and_gets, said, verb};
 use crate::failure::Failure;
-use crate::output::Page;
+use crate::paper::{self, Line, Name, Table};
 use crate::session::{moment, moment_or_none};
 use crate::window;
 
-/// A statement, ready to be written.
+/// A statement but for its lines, ready to be written.
 #[derive(Debug)]
 pub struct Sheet<'a> {
     info: &'a ServerInfo,
     statement: &'a Statement,
-    lines: Vec<StatementLine>,
-    /// How many lines there are before those that are left out; none if none are.
-    next: Option<usize>,
     zone: TimeZone,
     minor_digits: u32,
 }
@@ -40,16 +36,17 @@ struct Step {
 }
 
 impl<'a> Sheet<'a> {
-    /// Of a statement and those of its lines that are to be shown.
-    pub fn new(
-        info: &'a ServerInfo,
-        statement: &'a Statement,
-        lines: Vec<StatementLine>,
-        next: Option<usize>,
-    ) -> Result<Self, Failure> {
+    /// Of a statement.
+    pub fn new(info: &'a ServerInfo, statement: &'a Statement) -> Result<Self, Failure> {
         let zone = TimeZone::get(&info.time_zone).map_err(|error| Failure::internal(&error))?;
-        let currency: Currency = info.currency_code.parse().map_err(|problem| Failure::internal(&problem))?;
-        Ok(Self { info, statement, lines, next, zone, minor_digits: currency.minor_digits() })
+        Ok(Self { info, statement, zone, minor_digits: minor_digits(&info.currency_code) })
+    }
+
+    /// Whether nothing was carried in, nothing happened, and nothing is to be paid.
+    pub fn is_empty(&self) -> bool {
+        let Statement { opening, leg, closing, obligations, totals, .. } = self.statement;
+        let nothing = [opening, leg, closing].iter().all(|money| money.amount.is_zero());
+        nothing && obligations.is_empty() && totals.is_empty()
     }
 
     fn is_open(&self) -> bool {
@@ -109,26 +106,36 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// For people.
-    pub fn page(&self) -> Page {
+    /// For people. Of the file it is a part of this name.
+    pub fn words(&self, part: impl Into<String>) -> paper::Statement {
         let Self { info, statement, .. } = self;
-        let Statement { partner_id, partner_name, window, .. } = *statement;
-        let name = if partner_name.is_empty() || partner_name == partner_id {
-            partner_id.clone()
-        } else {
-            format!("{partner_name} ({partner_id})")
-        };
-        let currency = &info.currency_code;
+        let Statement { partner_id, partner_name, window, totals, .. } = *statement;
+        let named = !partner_name.is_empty() && partner_name != partner_id;
         let settlement =
             if self.is_open() { String::new() } else { format!(", its settlement {}", window.settlement_state) };
+        paper::Statement {
+            part: part.into(),
+            of: Name { id: partner_id.clone(), name: named.then(|| partner_name.clone()) },
+            coalition: coalition(info),
+            window: format!("Window {}, {}{settlement}", window.window, window.state),
+            period: self.period(),
+            verdict: self.verdict(),
+            tables: [self.bridge_table(), self.obligations_table(), self.totals_table()]
+                .into_iter()
+                .filter(|table| !table.is_empty())
+                .collect(),
+            nothing: totals.is_empty().then_some("There is nothing else on it."),
+        }
+    }
+
+    /// From when to when, in the coalition's zone.
+    pub fn period(&self) -> String {
+        let window = &self.statement.window;
         let closed = window.close_time.map_or_else(|| "now".to_owned(), |time| self.local(time));
-        let page = Page::new()
-            .text(format!("Statement of {name}"))
-            .text(format!("Coalition {}, amounts in {currency}", info.coalition_id))
-            .text(format!("Window {}, {}{settlement}", window.window, window.state))
-            .text(format!("From {} to {closed}, {}", self.local(window.open_time), info.time_zone))
-            .text("")
-            .text(self.verdict());
+        format!("From {} to {closed}, {}", self.local(window.open_time), self.info.time_zone)
+    }
+
+    fn bridge_table(&self) -> Table {
         let row = |what: &str, amount: Decimal| {
             let [pays, gets] = pays_and_gets(amount, self.minor_digits);
             vec![what.to_owned(), pays, gets]
@@ -137,20 +144,16 @@ impl<'a> Sheet<'a> {
         let mut rows: Vec<_> = steps.map(|step| row(step.what, step.amount)).collect();
         let (what, amount) = self.result();
         rows.push(row(what, amount));
-        let page = page.table(&["why", ">pays", ">gets"], rows);
-        self.lines_page(self.totals_page(self.obligations_page(page)))
+        Table::new("", &["why", ">pays", ">gets"], rows).with_sums(1)
     }
 
-    fn obligations_page(&self, page: Page) -> Page {
-        if self.statement.obligations.is_empty() {
-            return page;
-        }
+    fn obligations_table(&self) -> Table {
         let rows = self.statement.obligations.iter().map(|of| {
             let (what, other, amount) = self.side(of);
             let [pays, gets] = pays_and_gets(amount, self.minor_digits);
             vec![other, what.to_owned(), count(of.points), pays, gets]
         });
-        page.text("Obligations, before netting:").table(&["partner", "", ">points", ">owes", ">is owed"], rows)
+        Table::new("Obligations, before netting", &["partner", "", ">points", ">owes", ">is owed"], rows)
     }
 
     /// An obligation from the partner's side: what it is, to whom or from whom, and how much.
@@ -163,110 +166,57 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    fn totals_page(&self, page: Page) -> Page {
-        if self.statement.totals.is_empty() {
-            return page.text("There is nothing else on it.");
-        }
+    fn totals_table(&self) -> Table {
         let rows = self.statement.totals.iter().map(|total| {
             let [pays, gets] = pays_and_gets(total.amount.amount, self.minor_digits);
             let points = if total.points == 0 { String::new() } else { count(total.points) };
             vec![of_total(total), count(total.entry_count), points, pays, gets]
         });
-        page.text("By what happened:").table(&["what", ">entries", ">points", ">pays", ">gets"], rows)
+        Table::new("By what happened", &["what", ">entries", ">points", ">pays", ">gets"], rows)
     }
 
-    fn lines_page(&self, page: Page) -> Page {
-        if self.lines.is_empty() {
-            return page;
-        }
-        let rows = self.lines.iter().map(|line| {
-            vec![
-                line.own_sequence.to_string(),
-                self.local(line.entry_time),
-                line.origin.as_ref().map(receipt).unwrap_or_default(),
-                of_line(line),
-                line.counterparty_id.clone().unwrap_or_default(),
-                line.terms_version.map(|version| version.to_string()).unwrap_or_default(),
-                count(line.points),
-                line.rate.map_or_else(|| "-".to_owned(), |rate| said(rate, self.minor_digits)),
-                line.rounding.map(|rounding| said(rounding, self.minor_digits)).unwrap_or_default(),
-                said(line.amount.amount, self.minor_digits),
-            ]
-        });
-        let header =
-            [">entry", "time", "receipt", "what", "partner", ">terms", ">points", ">a point", ">rounding", ">amount"];
-        let page = page.text("Line by line; points x a point + rounding = amount:").table(&header, rows);
-        match self.next {
-            Some(next) => page.next(format!(
-                "clearing statement {} --window {} --skip {next}   (or --lines N, or --format csv: all of them)",
-                self.statement.partner_id, self.statement.window.window
-            )),
-            None => page,
+    /// A line in words.
+    pub fn line(&self, line: &StatementLine) -> Line {
+        Line {
+            entry: line.own_sequence.to_string(),
+            time: self.local(line.entry_time),
+            receipt: line.origin.as_ref().map(receipt).unwrap_or_default(),
+            what: of_line(line),
+            partner: line.counterparty_id.clone(),
+            terms: line.terms_version.map(|version| version.to_string()),
+            points: count(line.points),
+            rate: line.rate.map(|rate| said(rate, self.minor_digits)),
+            rounding: line.rounding.map(|rounding| said(rounding, self.minor_digits)),
+            amount: said(line.amount.amount, self.minor_digits),
         }
     }
 
-    /// For a spreadsheet.
+    /// For a spreadsheet: all but the lines.
     pub fn csv(&self) -> String {
-        let header = [
-            "part",
-            "coalition",
-            "partner",
-            "partner_name",
-            "window",
-            "what",
-            "counterparty",
-            "entry",
-            "entry_id",
-            "time",
-            "store",
-            "till",
-            "receipt_number",
-            "business_date",
-            "section",
-            "kind",
-            "purpose",
-            "terms_version",
-            "points",
-            "rate",
-            "rounding",
-            "amount",
-            "obligation",
-            "currency",
-        ];
         let statement = self.statement;
-        // The first cells of a row, those in its middle, and the amount.
-        let row = |part: &str, what: &str, counterparty: &str, middle: Vec<Cell>, amount: Decimal, obligation: Cell| {
-            let mut cells = vec![
-                Cell::text(part),
-                Cell::text(&self.info.coalition_id),
-                Cell::text(&statement.partner_id),
-                Cell::text(&statement.partner_name),
-                Cell::count(statement.window.window),
-                Cell::text(what),
-                Cell::text(counterparty),
-            ];
-            cells.extend(middle);
-            cells.extend([Cell::amount(amount, self.minor_digits), obligation, Cell::text(&self.info.currency_code)]);
-            cells
-        };
         let of_points = |points: i64| {
-            let mut middle = vec![Cell::empty(); 14];
-            middle[11] = Cell::count(points);
+            let mut middle = no_line();
+            middle[POINTS] = Cell::count(points);
             middle
         };
         let mut rows = Vec::new();
         for step in self.bridge() {
-            rows.push(row("bridge", step.what, "", vec![Cell::empty(); 14], step.amount, Cell::empty()));
+            rows.push(self.row("bridge", step.what, "", no_line(), step.amount, Cell::empty()));
         }
         let (what, amount) = self.result();
-        rows.push(row("result", what, "", vec![Cell::empty(); 14], amount, Cell::empty()));
+        rows.push(self.row("result", what, "", no_line(), amount, Cell::empty()));
         for of in &statement.obligations {
             let (what, other, amount) = self.side(of);
-            rows.push(row("obligation", what, &other, of_points(of.points), amount, Cell::empty()));
+            rows.push(self.row("obligation", what, &other, of_points(of.points), amount, Cell::empty()));
         }
-        for line in &self.lines {
+        spreadsheet::csv(&CSV, rows)
+    }
+
+    /// For a spreadsheet: some lines.
+    pub fn csv_lines(&self, lines: &[StatementLine]) -> String {
+        spreadsheet::csv_rows(lines.iter().map(|line| {
             let origin = line.origin.clone().unwrap_or_default();
-            let middle = vec![
+            let middle = [
                 Cell::count(line.own_sequence),
                 Cell::text(&line.entry_id),
                 Cell::text(self.local(line.entry_time)),
@@ -285,13 +235,36 @@ impl<'a> Sheet<'a> {
             let other = line.counterparty_id.as_deref().unwrap_or_default();
             let obligation =
                 line.gross.as_ref().map_or_else(Cell::empty, |gross| Cell::amount(gross.amount, self.minor_digits));
-            rows.push(row("line", &of_line(line), other, middle, line.amount.amount, obligation));
-        }
-        spreadsheet::csv(&header, rows)
+            self.row("line", &of_line(line), other, middle, line.amount.amount, obligation)
+        }))
     }
 
-    /// For programs.
-    pub fn to_json(&self) -> Value {
+    /// A row: its first cells, those of a line in its middle, and the amount.
+    fn row(
+        &self,
+        part: &str,
+        what: &str,
+        counterparty: &str,
+        middle: [Cell; OF_LINE],
+        amount: Decimal,
+        obligation: Cell,
+    ) -> Vec<Cell> {
+        let mut cells = vec![
+            Cell::text(part),
+            Cell::text(&self.info.coalition_id),
+            Cell::text(&self.statement.partner_id),
+            Cell::text(&self.statement.partner_name),
+            Cell::count(self.statement.window.window),
+            Cell::text(what),
+            Cell::text(counterparty),
+        ];
+        cells.extend(middle);
+        cells.extend([Cell::amount(amount, self.minor_digits), obligation, Cell::text(&self.info.currency_code)]);
+        cells
+    }
+
+    /// For programs, without the lines. `next` is how many there are before those that are left out.
+    pub fn to_json(&self, next: Option<usize>) -> Value {
         let statement = self.statement;
         let bridge = self.bridge().into_iter().map(|step| {
             json!({
@@ -327,13 +300,13 @@ impl<'a> Sheet<'a> {
                 "points": total.points,
                 "entry_count": total.entry_count,
             })).collect::<Vec<_>>(),
-            "lines": self.lines.iter().map(line_json).collect::<Vec<_>>(),
-            "next": self.next,
+            "lines": [],
+            "next": next,
         })
     }
 
     /// A moment in the coalition's zone.
-    fn local(&self, time: SystemTime) -> String {
+    pub fn local(&self, time: SystemTime) -> String {
         let moment = jiff::Timestamp::try_from(time).map(|moment| moment.to_zoned(self.zone.clone()));
         moment.map_or_else(
             |_| "beyond the calendar".to_owned(),
@@ -342,10 +315,53 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// What is written where the coalition does not disclose issuers.
-const NOT_DISCLOSED: &str = "others, not disclosed";
+/// Whose amounts, and in what.
+pub fn coalition(info: &ServerInfo) -> String {
+    format!("Coalition {}, amounts in {}", info.coalition_id, info.currency_code)
+}
 
-fn line_json(line: &StatementLine) -> Value {
+/// The columns of the file for a spreadsheet.
+const CSV: [&str; 24] = [
+    "part",
+    "coalition",
+    "partner",
+    "partner_name",
+    "window",
+    "what",
+    "counterparty",
+    "entry",
+    "entry_id",
+    "time",
+    "store",
+    "till",
+    "receipt_number",
+    "business_date",
+    "section",
+    "kind",
+    "purpose",
+    "terms_version",
+    "points",
+    "rate",
+    "rounding",
+    "amount",
+    "obligation",
+    "currency",
+];
+
+/// How many of them only a line has, and which of these the points are in: an obligation has them too.
+const OF_LINE: usize = 14;
+const POINTS: usize = 11;
+
+/// The cells of a line where there is none.
+fn no_line() -> [Cell; OF_LINE] {
+    std::array::from_fn(|_| Cell::empty())
+}
+
+/// What is written where the coalition does not disclose issuers.
+pub const NOT_DISCLOSED: &str = "others, not disclosed";
+
+/// A line for programs.
+pub fn line_json(line: &StatementLine) -> Value {
     json!({
         "entry_id": line.entry_id,
         "own_sequence": line.own_sequence,
@@ -373,10 +389,9 @@ fn line_json(line: &StatementLine) -> Value {
 }
 
 /// Where something was bought, as it is printed on the receipt.
-fn receipt(origin: &Origin) -> String {
+fn receipt(origin: &Origin) -> Vec<String> {
     let parts = [&origin.store, &origin.till, &origin.receipt_number, &origin.business_date];
-    let given: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    given.join(" · ")
+    parts.into_iter().filter(|part| !part.is_empty()).cloned().collect()
 }
 
 fn of_total(total: &StatementTotal) -> String {
@@ -391,7 +406,7 @@ fn of_line(line: &StatementLine) -> String {
 }
 
 /// What happened to a partner in an entry, and why money moved, in words: its section, kind and purpose on the wire.
-pub fn words(section: &str, kind: &str, purpose: &str) -> String {
+fn words(section: &str, kind: &str, purpose: &str) -> String {
     let happened = match (section, kind) {
         ("ISSUED", "ISSUE") => "points issued",
         ("ISSUED", "REINSTATE") => "points given again",

@@ -13,6 +13,7 @@ mod faults;
 mod init;
 mod irrevocable;
 mod member;
+mod paper;
 mod partner;
 mod report;
 mod sandbox;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
 
 use partner_sdk::{Client, Decimal, Issue, Origin, Redeem, ReturnRedemption};
 
@@ -174,6 +176,104 @@ async fn a_spreadsheet_finds_no_formula_in_a_file_and_its_sums_are_the_houses() 
     end(&desk, server).await;
 }
 
+/// All lines were once in memory before the first was written. Here the house is gone when the first was read: what was written
+/// before is there, and the command fails, because it has yet to ask for the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_statement_is_written_while_it_is_read() {
+    let desk = Desk::new();
+    let server = desk.sandbox("sandbox", &[]);
+    let grocer = client(&server.endpoint, &desk.path("sandbox"), "grocer").await;
+    for _ in 0..4 {
+        let issues = (0..1_000).map(|_| Issue::to("card", "1").points(1)).collect();
+        for issued in grocer.batch_issue(issues).await.unwrap() {
+            issued.unwrap().accepted().unwrap();
+        }
+    }
+    drop(grocer);
+    let common = ["statement", "grocer", "--lines", "100000", "--config", "sandbox/clearing.toml"];
+    let formats = ["text", "csv", "html", "json"];
+    let mut begun: Vec<_> = formats
+        .iter()
+        .map(|format| {
+            let arguments = [&common[..], &["--format", format, "--set", "client.deadline_seconds=2"]].concat();
+            let mut child = desk.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut out = BufReader::new(child.stdout.take().unwrap());
+            let mut first = String::new();
+            // More than what a pipe holds is still to come, and the command waits for somebody to read it.
+            for _ in 0..60 {
+                assert_ne!(out.read_line(&mut first).unwrap(), 0, "{format}: {first}");
+            }
+            (child, out, first)
+        })
+        .collect();
+    assert_eq!(server.stop("-TERM").0, Some(0));
+    for ((child, out, first), format) in begun.iter_mut().zip(formats) {
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        let mut why = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(3), "{format}: {why}");
+        let written = first.lines().chain(rest.lines()).filter(|line| line.contains("points issued")).count();
+        assert!((900..3_000).contains(&written), "{format}: {written} of 4,000 lines");
+    }
+    house(&desk).json(&["audit"]);
+}
+
+/// A line was once as wide as ten columns need, which no screen shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_fits_80_columns_unless_it_is_asked_for_wide() {
+    let desk = Desk::new();
+    let server = trade(&desk).await;
+    let house = house(&desk);
+    let widest = |told: &str| told.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    for partner in ["cinema", "cards", "grocer", "operator", "hostile"] {
+        let told = house.table(&["statement", partner, "--window", "1"]);
+        assert!(widest(&told) <= 80, "{told}");
+    }
+    let wide = house.table(&["statement", "cinema", "--window", "1", "--wide"]);
+    let rows = wide.lines().filter(|line| line.contains(HOSTILE)).collect::<Vec<_>>();
+    assert!(rows.iter().all(|row| row.contains("2026-01-01 00:00:00")), "each line is one row: {wide}");
+    assert_eq!(rows.len(), 4, "{wide}");
+    let (code, error) = desk.failure(&["statement", "cinema", "--wide", "--format", "html"]);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "{error}");
+    end(&desk, server).await;
+}
+
+/// Legs, orders, balances and postings had no commas, where statements had them.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_of_amounts_has_commas_between_thousands() {
+    let desk = Desk::new();
+    let server = trade(&desk).await;
+    let house = house(&desk);
+    house.json(&["settlement", "confirm", "1", "--yes"]);
+    house.json(&["settlement", "export", "1"]);
+    for command in [
+        &["settlement", "preview"][..],
+        &["settlement", "preview", "1"],
+        &["settlement", "orders", "1"],
+        &["settlement", "pay", "1", "--all", "--dry-run"],
+        &["report", "netting", "1"],
+        &["report", "trial-balance", "--members"],
+        &["report", "journal"],
+        &["statement", "cinema", "--window", "1"],
+        &["statement", "cinema", "--window", "1", "--wide"],
+        &["window", "close", "--dry-run"],
+    ] {
+        let told = house.table(command);
+        let of_number = |letter: char| letter.is_ascii_digit() || ['.', ',', '-'].contains(&letter);
+        let words = told.split(|letter: char| letter.is_whitespace() || ['│', '┆'].contains(&letter));
+        let bare = |word: &&str| {
+            let (whole, cents) = word.split_once('.').unwrap_or((word, ""));
+            let digits = whole.trim_start_matches('-');
+            let sentence_ends = cents.is_empty() && word.ends_with('.');
+            word.chars().all(of_number) && digits.len() > 3 && !digits.contains([',', '-']) && !sentence_ends
+        };
+        assert_eq!(words.into_iter().find(bare), None, "{command:?}: {told}");
+    }
+    assert!(house.table(&["settlement", "preview", "1"]).contains("12,324.00"));
+    end(&desk, server).await;
+}
+
 /// "-0.0000" was printed where an amount of nothing was turned around.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_never_below_zero_in_any_answer() {
@@ -194,7 +294,7 @@ async fn nothing_is_never_below_zero_in_any_answer() {
         answers.push(house.table(&["report", "netting", window]));
         answers.push(house.json(&["report", "netting", window]).to_string());
         for partner in ["grocer", "cards", "cinema", "operator", "hostile"] {
-            for format in ["text", "csv", "json"] {
+            for format in ["text", "csv", "html", "json"] {
                 answers.push(house.table(&["statement", partner, "--window", window, "--format", format]));
             }
         }

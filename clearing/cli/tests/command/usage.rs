@@ -42,6 +42,7 @@ fn every_command_explains_itself() {
         &["calendar", "show"],
         &["report", "netting"],
         &["report", "trial-balance"],
+        &["report", "html"],
         &["report", "journal"],
         &["report", "notices"],
         &["log"],

@@ -2,14 +2,19 @@
 
 use std::f64::consts::{FRAC_PI_2, TAU};
 
-use super::float;
-use crate::amounts::amount;
-use crate::demo::figures::Figures;
+use partner_sdk::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
+
+use super::obligations::Owed;
+use crate::amounts::money;
 
 /// The ring, in units of the picture, whose middle is 0, 0.
 const INNER: f64 = 150.0;
 const OUTER: f64 = 164.0;
 const LABEL: f64 = 176.0;
+
+/// As many characters of a label have room beside the ring.
+const LABEL_MAX: usize = 12;
 
 /// What is left free between two arcs, in radians.
 const GAP: f64 = 0.05;
@@ -51,12 +56,14 @@ struct Span {
 }
 
 impl Chord {
-    /// The picture of a day.
-    pub fn of(figures: &Figures) -> Self {
-        let names: Vec<&str> = figures.brands.iter().map(|brand| brand.partner.as_str()).collect();
+    /// The picture of what these brands owe each other.
+    pub fn of(names: &[String], obligations: &[Owed], currency: &str, minor_digits: u32) -> Self {
         let count = names.len();
+        let sum =
+            |of: &dyn Fn(&&Owed) -> bool| -> Decimal { obligations.iter().filter(of).map(|one| one.amount).sum() };
+        let pair = |from: usize, to: usize| sum(&|one| one.issuer == names[from] && one.acceptor == names[to]);
         // A pair with more returns than redemptions owes less than nothing, and has no ribbon.
-        let owed = |from: usize, to: usize| float(figures.obligation(names[from], names[to])).max(0.0);
+        let owed = |from: usize, to: usize| pair(from, to).to_f64().unwrap_or(0.0).max(0.0);
         let both = |of: usize| (0..count).filter(|to| *to != of).map(|to| owed(of, to) + owed(to, of)).sum::<f64>();
         let total = (0..count).map(both).sum::<f64>();
         let free = GAP * f64::from(u32::try_from(count).unwrap_or(u32::MAX));
@@ -78,26 +85,36 @@ impl Chord {
                     at = span.to;
                 }
             }
-            arcs.push(arc(figures, of, Span { from, to: at }));
+            let name = &names[of];
+            let title = format!(
+                "{name} owes {} and is owed {} {currency}",
+                money(sum(&|one| one.issuer == *name), minor_digits),
+                money(sum(&|one| one.acceptor == *name), minor_digits)
+            );
+            arcs.push(arc(name, of, Span { from, to: at }, title));
             at += GAP;
         }
         let mut ribbons = Vec::with_capacity(count * count);
         for from in 0..count {
             for to in (0..count).filter(|to| *to != from && owed(from, *to) > 0.0) {
-                let owed = amount(figures.obligation(names[from], names[to]), figures.scale);
+                let owed = money(pair(from, to), minor_digits);
                 ribbons.push(Ribbon {
                     number: from,
                     path: ribbon(begins[from][to], ends[from][to]),
-                    title: format!("{} owes {} {owed} {}", names[from], names[to], figures.currency),
+                    title: format!("{} owes {} {owed} {currency}", names[from], names[to]),
                 });
             }
         }
         Self { arcs, ribbons }
     }
+
+    /// One that is owed by nobody, and one ribbon alone, is no picture.
+    pub fn is_worth_a_look(&self) -> bool {
+        self.ribbons.len() > 1
+    }
 }
 
-fn arc(figures: &Figures, number: usize, span: Span) -> Arc {
-    let partner = &figures.brands[number].partner;
+fn arc(name: &str, number: usize, span: Span, title: String) -> Arc {
     let middle = f64::midpoint(span.from, span.to);
     let (x, y) = (LABEL * middle.cos(), LABEL * middle.sin());
     Arc {
@@ -110,7 +127,11 @@ fn arc(figures: &Figures, number: usize, span: Span) -> Arc {
             point(INNER, span.from),
             large = span.large()
         ),
-        label: partner.clone(),
+        label: if name.chars().count() > LABEL_MAX {
+            name.chars().take(LABEL_MAX - 1).chain(['…']).collect()
+        } else {
+            name.to_owned()
+        },
         x: format!("{x:.1}"),
         y: format!("{y:.1}"),
         anchor: if x.abs() < INNER / 4.0 {
@@ -120,12 +141,7 @@ fn arc(figures: &Figures, number: usize, span: Span) -> Arc {
         } else {
             "end"
         },
-        title: format!(
-            "{partner} owes {} and is owed {} {}",
-            amount(figures.owes(partner), figures.scale),
-            amount(figures.is_owed(partner), figures.scale),
-            figures.currency
-        ),
+        title,
     }
 }
 
