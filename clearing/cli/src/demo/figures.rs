@@ -424,11 +424,6 @@ impl StatementFigures {
     pub fn lines_total(&self) -> Decimal {
         self.rows.iter().map(|row| row.amount).sum()
     }
-
-    /// The position when the window was closed: what is split into leg and carried.
-    pub fn position(&self) -> Decimal {
-        self.opening + self.lines_total()
-    }
 }
 
 impl Amount {
